@@ -1,0 +1,136 @@
+//! The commands: clap definitions and, one file each, thin callers of the rooms.
+
+mod local;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Exit codes scripts rely on.
+pub mod exit {
+    /// Done, and for a response: proven.
+    pub const DONE: u8 = 0;
+    /// Failed, nothing was changed.
+    pub const FAILED: u8 = 1;
+    /// Wrong usage or configuration.
+    pub const USAGE: u8 = 2;
+    /// Partly done.
+    pub const PARTLY: u8 = 3;
+    /// Refused by the write gate.
+    pub const REFUSED: u8 = 4;
+    /// Done, but not proven within the time.
+    pub const UNPROVEN: u8 = 5;
+    /// Interrupted.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// The operations console for AWS IoT fleets: watch, isolate, and prove that a device went silent.
+#[derive(Debug, Parser)]
+#[command(name = "quell", version, about, long_about = None, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Flags every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do; the console without one.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Flags every command takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Common {
+    /// The named profile of the AWS configuration files
+    #[arg(long, global = true, value_name = "NAME", env = "AWS_PROFILE", hide_env_values = true)]
+    pub profile: Option<String>,
+    /// The AWS region
+    #[arg(long, global = true, value_name = "NAME")]
+    pub region: Option<String>,
+    /// Control plane endpoint
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// Data plane (iot-data) endpoint
+    #[arg(long, global = true, value_name = "URL")]
+    pub data_endpoint_url: Option<String>,
+    /// Where telemetry comes from: wss:// (SigV4), mqtts:// (with --cert --key --ca), ws:// or mqtt://
+    #[arg(long, global = true, value_name = "URL")]
+    pub mqtt_url: Option<String>,
+    /// No AWS control plane at all: watch any MQTT broker
+    #[arg(long, global = true)]
+    pub no_aws: bool,
+    /// Client certificate for mqtts:// (PEM)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+    /// Private key of --cert (PEM)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Certificate authority to trust for MQTT (PEM)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// A topic filter to watch (repeatable)
+    #[arg(long = "topic", global = true, value_name = "FILTER")]
+    pub topics: Vec<String>,
+    /// How a topic names its thing, e.g. 'temperature-device-(\d+)=Thing$1' or 'dt/{thing}/#' (repeatable)
+    #[arg(long = "thing-from", global = true, value_name = "PATTERN")]
+    pub thing_from: Vec<String>,
+    /// Refuse every change
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// A keymap by name or file
+    #[arg(long, global = true, value_name = "NAME|FILE")]
+    pub keymap: Option<String>,
+    /// A colour theme
+    #[arg(long, global = true, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// Draw with ASCII only
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Frames a second at most
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=120))]
+    pub max_fps: Option<u16>,
+    /// Memory for payloads, e.g. 16MB
+    #[arg(long, global = true, value_name = "SIZE")]
+    pub memory_budget: Option<String>,
+    /// Where to write the log
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Log more (repeatable)
+    #[arg(short = 'v', long = "verbose", global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The embedded local AWS IoT alone, for the AWS CLI, SDKs, devices, workshops and tests
+    Local(local::LocalArgs),
+}
+
+/// Parses the arguments, prepares reports and logging, and runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(report) = color_eyre::install() {
+        tracing::warn!(%report, "plain error reports");
+    }
+    let _ = rustls_provider();
+    let result = match cli.command {
+        None => Ok(exit::USAGE),
+        Some(Command::Local(args)) => local::run(args, &cli.common),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(report) => {
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stderr(), "quell: {report:#}");
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+/// One TLS provider for the whole process: ring.
+fn rustls_provider() -> Result<(), std::sync::Arc<tokio_rustls::rustls::crypto::CryptoProvider>> {
+    tokio_rustls::rustls::crypto::ring::default_provider().install_default()
+}

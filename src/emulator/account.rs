@@ -1,0 +1,92 @@
+//! One emulated AWS account in one region: its stores behind one lock, its clock, its log, its broker.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::broker::Broker;
+use super::clock::Clock;
+use super::store::Wal;
+
+/// What the account holds. One lock for all of it: an operation sees one consistent state, and no two locks can be
+/// taken in the wrong order. The broker's hot path does not come here: policies are cached per session, as in AWS.
+pub struct State {
+    /// Things, thing groups and memberships.
+    pub registry: super::api::registry::Registry,
+    /// Certificates, policies and what is attached to what.
+    pub identity: super::api::identity::Identity,
+    /// Device shadows, classic and named.
+    pub shadows: super::api::shadows::Shadows,
+    /// Jobs and their executions.
+    pub jobs: super::api::jobs::Jobs,
+    /// Security profiles, metric windows and violations.
+    pub detect: super::api::detect::DetectStore,
+}
+
+/// One account in one region.
+pub struct Account {
+    /// The twelve-digit account id.
+    pub id: String,
+    /// The region name, `us-east-1` by default.
+    pub region: String,
+    /// Wall time and the speed of durations.
+    pub clock: Clock,
+    /// The log behind every table.
+    pub wal: Wal,
+    /// The access key id requests must be signed with.
+    pub access_key: String,
+    /// The secret of `access_key`.
+    pub secret_key: String,
+    state: RwLock<State>,
+    broker: OnceLock<Arc<Broker>>,
+}
+
+impl Account {
+    /// An account over what `wal` holds; empty when it holds nothing.
+    pub fn open(id: &str, region: &str, clock: Clock, wal: Wal, access_key: &str, secret_key: &str) -> Arc<Self> {
+        let state = State {
+            registry: super::api::registry::Registry::open(&wal),
+            identity: super::api::identity::Identity::open(&wal),
+            shadows: super::api::shadows::Shadows::open(&wal),
+            jobs: super::api::jobs::Jobs::open(&wal),
+            detect: super::api::detect::DetectStore::open(&wal),
+        };
+        Arc::new(Self {
+            id: id.to_owned(),
+            region: region.to_owned(),
+            clock,
+            wal,
+            access_key: access_key.to_owned(),
+            secret_key: secret_key.to_owned(),
+            state: RwLock::new(state),
+            broker: OnceLock::new(),
+        })
+    }
+
+    /// Reads the state. Never hold the guard across an await or a call into the broker.
+    pub fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read()
+    }
+
+    /// Changes the state. Never hold the guard across an await or a call into the broker; acknowledge only after
+    /// [`Wal::commit`].
+    pub fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write()
+    }
+
+    /// Ties the broker to the account, once, at start-up.
+    pub fn set_broker(&self, broker: Arc<Broker>) {
+        let _ = self.broker.set(broker);
+    }
+
+    /// The account's broker; `None` only before start-up is complete and in unit tests of a single store.
+    pub fn broker(&self) -> Option<&Arc<Broker>> {
+        self.broker.get()
+    }
+
+    /// `arn:aws:iot:REGION:ACCOUNT:KIND/NAME`, for `thing`, `thinggroup`, `cert`, `policy`, `securityprofile`, `job`,
+    /// `rule`, `client`, `topic`, `topicfilter`, …
+    pub fn arn(&self, kind: &str, name: &str) -> String {
+        format!("arn:aws:iot:{}:{}:{kind}/{name}", self.region, self.id)
+    }
+}

@@ -1,0 +1,37 @@
+//! The HTTP side of the emulated account.
+//!
+//! `routes.rs` is the one table of operations. A handler is a plain function from a [`Req`] to a [`Resp`] or an
+//! [`ApiError`]; signatures, throttling, durability and error bodies are the front's business, not the handler's.
+
+pub mod detect;
+pub mod error;
+pub mod identity;
+pub mod jobs;
+pub mod policy;
+pub mod registry;
+pub mod request;
+pub mod routes;
+pub mod shadows;
+
+pub use error::ApiError;
+pub use request::{Req, Resp};
+
+/// The AWS service an operation belongs to, from the SigV4 credential scope. It decides between operations that share a
+/// path (`GET /things/{t}/jobs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// `iot` (control plane); also signs as `execute-api` in nobody's client.
+    Iot,
+    /// `iotdata` or `iotdevicegateway`: shadows, publish, connections.
+    IotData,
+    /// `iot-jobs-data`: the device side of jobs.
+    JobsData,
+    /// `sts`: only GetCallerIdentity.
+    Sts,
+    /// `sns`.
+    Sns,
+    /// `monitoring`: CloudWatch.
+    CloudWatch,
+    /// `s3`: job documents.
+    S3,
+}

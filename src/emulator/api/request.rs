@@ -1,0 +1,153 @@
+//! What a handler is given and what it answers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::ApiError;
+use crate::emulator::account::Account;
+
+/// One authenticated request, its path matched.
+pub struct Req {
+    /// The account it is for.
+    pub account: Arc<Account>,
+    /// The access key id that signed it.
+    pub caller: String,
+    /// Path parameters by name, percent-decoded.
+    pub path: Vec<(&'static str, String)>,
+    /// Query parameters in order, percent-decoded; a name may repeat.
+    pub query: Vec<(String, String)>,
+    /// Header names (lower case) and values.
+    pub headers: Vec<(String, String)>,
+    /// The raw body.
+    pub body: Bytes,
+}
+
+impl Req {
+    /// A path parameter the route declares; empty when it does not.
+    pub fn path(&self, name: &str) -> &str {
+        self.path.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| v)
+    }
+
+    /// The first query parameter of that name.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// A query parameter that must be there.
+    pub fn required_query(&self, name: &str) -> Result<&str, ApiError> {
+        self.query(name).ok_or_else(|| ApiError::invalid(format!("Missing required parameter: {name}")))
+    }
+
+    /// A boolean query parameter; absent means false.
+    pub fn flag(&self, name: &str) -> bool {
+        self.query(name).is_some_and(|v| v.eq_ignore_ascii_case("true"))
+    }
+
+    /// A header by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// The body as a document; an absent body is `{}`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        let body: &[u8] = if self.body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &self.body };
+        serde_json::from_slice(body).map_err(|e| ApiError::invalid(format!("Invalid request body: {e}")))
+    }
+
+    /// One page of `rows` (an iterator in key order that already starts after the token).
+    ///
+    /// Reads `maxResults`/`pageSize` and `nextToken`/`marker`; see [`Page`].
+    pub fn page(&self, highest: usize, default: usize) -> Result<Page, ApiError> {
+        let size = match self.query("maxResults").or_else(|| self.query("pageSize")) {
+            None => default,
+            Some(text) => match text.parse::<usize>() {
+                Ok(n) if (1..=highest).contains(&n) => n,
+                _ => {
+                    return Err(ApiError::invalid(format!(
+                        "1 validation error detected: Value '{text}' at 'maxResults' failed to satisfy constraint: \
+                         Member must have value between 1 and {highest}"
+                    )));
+                }
+            },
+        };
+        let after = match self.query("nextToken").or_else(|| self.query("marker")) {
+            None => None,
+            Some(token) => Some(decode_token(token).ok_or_else(|| ApiError::invalid("Invalid nextToken"))?),
+        };
+        Ok(Page { size, after })
+    }
+}
+
+/// Which rows a list call wants: `size` of them after the key `after`.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// How many rows at most.
+    pub size: usize,
+    /// The last key of the page before.
+    pub after: Option<String>,
+}
+
+impl Page {
+    /// Takes a page of `rows`, which must be ordered by the key they carry; skips those up to [`Page::after`]. Gives the
+    /// rows and the token of the next page.
+    pub fn take<K: AsRef<str>, V>(&self, rows: impl Iterator<Item = (K, V)>) -> (Vec<V>, Option<String>) {
+        let mut out = Vec::new();
+        let mut last: Option<K> = None;
+        for (key, row) in rows {
+            if self.after.as_deref().is_some_and(|a| key.as_ref() <= a) {
+                continue;
+            }
+            if out.len() == self.size {
+                return (out, last.map(|k| encode_token(k.as_ref())));
+            }
+            out.push(row);
+            last = Some(key);
+        }
+        (out, None)
+    }
+}
+
+/// Makes an opaque token of a key.
+pub fn encode_token(key: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("v1:{key}"))
+}
+
+fn decode_token(token: &str) -> Option<String> {
+    use base64::Engine as _;
+    let raw = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).ok()?;
+    String::from_utf8(raw).ok()?.strip_prefix("v1:").map(str::to_owned)
+}
+
+/// What a handler answers.
+#[derive(Debug)]
+pub struct Resp {
+    /// HTTP status, 200 unless said otherwise.
+    pub status: u16,
+    /// The `content-type`.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Resp {
+    /// A JSON document.
+    pub fn json(value: impl Serialize) -> Result<Self, ApiError> {
+        let body = serde_json::to_vec(&value).map_err(|e| ApiError::internal(e.to_string()))?;
+        Ok(Self { status: 200, content_type: "application/json", body: body.into() })
+    }
+
+    /// `{}`.
+    pub fn empty() -> Result<Self, ApiError> {
+        Self::json(Value::Object(serde_json::Map::new()))
+    }
+
+    /// Bytes as they are.
+    pub fn raw(content_type: &'static str, body: impl Into<Bytes>) -> Result<Self, ApiError> {
+        Ok(Self { status: 200, content_type, body: body.into() })
+    }
+}
