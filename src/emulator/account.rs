@@ -43,7 +43,14 @@ pub struct Account {
 
 impl Account {
     /// An account over what `wal` holds; empty when it holds nothing.
-    pub fn open(id: &str, region: &str, clock: Clock, wal: Wal, access_key: &str, secret_key: &str) -> Arc<Self> {
+    pub fn open(
+        id: &str,
+        region: &str,
+        clock: Clock,
+        wal: Wal,
+        access_key: &str,
+        secret_key: &str,
+    ) -> Arc<Self> {
         let state = State {
             registry: super::api::registry::Registry::open(&wal),
             identity: super::api::identity::Identity::open(&wal),

@@ -37,7 +37,8 @@ impl Wal {
         if path.exists() {
             for line in BufReader::new(File::open(&path)?).split(b'\n') {
                 let Ok(Value::Object(mut entry)) = serde_json::from_slice::<Value>(&line?) else { continue };
-                let (Some(Value::String(table)), Some(Value::String(key))) = (entry.remove("t"), entry.remove("k"))
+                let (Some(Value::String(table)), Some(Value::String(key))) =
+                    (entry.remove("t"), entry.remove("k"))
                 else {
                     continue;
                 };
