@@ -119,7 +119,8 @@ pub(super) fn subscriptions(req: &Req) -> Result<Resp, ApiError> {
     let mut held = broker.subscriptions(id);
     held.sort();
     let page = req.page(200, 50)?;
-    let rows = held.into_iter().map(|(filter, qos)| (filter.clone(), json!({"topicFilter": filter, "qos": qos})));
+    let rows =
+        held.into_iter().map(|(filter, qos)| (filter.clone(), json!({"topicFilter": filter, "qos": qos})));
     let (subscriptions, next) = page.take(rows);
     let mut body = json!({ "subscriptions": subscriptions });
     if let Some(token) = next {
@@ -131,7 +132,9 @@ pub(super) fn subscriptions(req: &Req) -> Result<Resp, ApiError> {
 /// Publish: to every subscriber, as an IAM identity; IoT policies do not concern it.
 pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
     let topic = req.path("topic");
-    if topic.len() > 256 || topic.contains(['+', '#', '\0']) || topic.matches('/').count() > reserved_slashes(topic)
+    if topic.len() > 256
+        || topic.contains(['+', '#', '\0'])
+        || topic.matches('/').count() > reserved_slashes(topic)
     {
         return Err(ApiError::invalid("The topic is not valid."));
     }
@@ -158,7 +161,8 @@ pub(super) fn connectivity(req: &Req) -> Result<Resp, ApiError> {
     let Some(held) = broker(req)?.connection(thing) else {
         return Resp::json(json!({"thingName": thing, "connected": false}));
     };
-    let since = if held.connected { held.connected_since } else { held.disconnected_since.unwrap_or_default() };
+    let since =
+        if held.connected { held.connected_since } else { held.disconnected_since.unwrap_or_default() };
     let mut out = json!({
         "thingName": thing,
         "clientId": thing,

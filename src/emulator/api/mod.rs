@@ -16,6 +16,7 @@ mod query;
 pub mod registry;
 pub mod request;
 pub mod routes;
+pub mod s3;
 pub mod shadows;
 pub mod validate;
 

@@ -4,8 +4,8 @@
 //! never stored. Keys are P-256, where AWS makes RSA 2048 (see the deviation register): the emulator must make thousands.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
 use crate::emulator::api::ApiError;

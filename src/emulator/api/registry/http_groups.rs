@@ -265,11 +265,9 @@ impl MembershipBody {
     fn resolve(&self, account: &Account) -> Result<(String, String), ApiError> {
         let one = |kind: &str, name: &Option<String>, arn: &Option<String>| match (name, arn) {
             (Some(name), _) => Ok(name.clone()),
-            (None, Some(arn)) => account
-                .arns
-                .name_of(kind, arn)
-                .map(str::to_owned)
-                .ok_or_else(|| ApiError::invalid(format!("{arn} is not the ARN of a {kind} of this account"))),
+            (None, Some(arn)) => account.arns.name_of(kind, arn).map(str::to_owned).ok_or_else(|| {
+                ApiError::invalid(format!("{arn} is not the ARN of a {kind} of this account"))
+            }),
             (None, None) => Err(ApiError::invalid(format!("A {kind} name or ARN must be provided"))),
         };
         Ok((
