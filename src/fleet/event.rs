@@ -10,8 +10,8 @@ use crate::text::SafeText;
 
 use super::known::Trouble;
 use super::model::{
-    CertificateRecord, ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument, ThingRecord,
-    Violation, ViolationEvent,
+    CertificateRecord, ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument,
+    ThingRecord, Violation, ViolationEvent,
 };
 use super::{Ms, SourceId};
 
