@@ -28,6 +28,7 @@ use super::theme::Theme;
 
 pub use dialogs::{Field, JobForm, Overlay, PalettePick, PaletteState, PayloadState, PlanDialog, PlanPhase, Show};
 pub use filter::{Filter, Subject, topic_matches};
+pub(super) use moves::delta_key;
 pub use list::{Key, ListId, ListState, key_of};
 pub use rows::{DeviceRows, Sort};
 pub use state::condition_word;
@@ -304,6 +305,16 @@ impl App {
                 }
                 self.actions.push(view);
             }
+        }
+    }
+
+    /// A plan cannot even be asked for: there is no connection to AWS yet, or none at all.
+    pub fn no_plan(&mut self, generation: u64, why: SafeText, now: Ms) {
+        if let Some(Overlay::Plan(dialog)) = &mut self.overlay
+            && dialog.generation == generation
+        {
+            let kind = crate::fleet::known::TroubleKind::Unreachable;
+            dialog.phase = PlanPhase::Failed(Trouble { kind, message: why, missing_action: None, since: now });
         }
     }
 
