@@ -37,7 +37,8 @@ impl Wal {
         if path.exists() {
             for line in BufReader::new(File::open(&path)?).split(b'\n') {
                 let Ok(Value::Object(mut entry)) = serde_json::from_slice::<Value>(&line?) else { continue };
-                let (Some(Value::String(table)), Some(Value::String(key))) = (entry.remove("t"), entry.remove("k"))
+                let (Some(Value::String(table)), Some(Value::String(key))) =
+                    (entry.remove("t"), entry.remove("k"))
                 else {
                     continue;
                 };
@@ -73,6 +74,18 @@ impl Wal {
         let buffer = std::mem::take(&mut log.buffer);
         log.file.write_all(&buffer)?;
         log.file.sync_data()
+    }
+
+    /// [`Wal::commit`] from code that may run on an asynchronous worker: other tasks are moved off it while the disk works.
+    pub fn commit_in_place(&self) -> io::Result<()> {
+        use tokio::runtime::{Handle, RuntimeFlavor};
+        if self.0.is_none() {
+            return Ok(());
+        }
+        match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| self.commit()),
+            _ => self.commit(),
+        }
     }
 
     fn append(&self, table: &str, key: &str, value: Option<&Value>) {

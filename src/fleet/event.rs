@@ -1,0 +1,316 @@
+//! Everything that can happen to a [`super::Fleet`]: the one vocabulary between the senders (stream, cloud, response) and
+//! the truth.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::text::SafeText;
+
+use super::known::Trouble;
+use super::model::{
+    CertificateRecord, ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument,
+    ThingRecord, Violation, ViolationEvent,
+};
+use super::{Ms, SourceId};
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Messages from MQTT, in order.
+    Batch(Batch),
+    /// The MQTT connection changed.
+    Link(LinkEvent),
+    /// A poll ended. Stale generations are dropped by [`super::Fleet::apply`].
+    Poll(Poll),
+    /// A response moved a device along (or off) the containment staircase.
+    Response(ResponseEvent),
+}
+
+/// A topic seen for the first time on this connection; messages refer to it by number.
+#[derive(Clone, Debug)]
+pub struct TopicEntry {
+    /// The number messages use: dense, from 0, never reused within a run.
+    pub id: u32,
+    /// The topic as received.
+    pub topic: Arc<str>,
+    /// The thing it belongs to, by configuration or pattern; `None` is shown as "unattributed", never guessed.
+    pub thing: Option<Name>,
+    /// True when its messages are a device's telemetry: they count for size, rate and silence. False for `$aws/…`.
+    pub telemetry: bool,
+}
+
+/// One received message.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its topic's number.
+    pub topic: u32,
+    /// Payload length in bytes, exact even when the payload was let go.
+    pub len: u32,
+    /// When it was received.
+    pub at: Ms,
+    /// The payload, unless the budget or a busy console made the stream let it go.
+    pub payload: Option<Bytes>,
+}
+
+/// Messages of one topic that were counted but not kept one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The topic's number.
+    pub topic: u32,
+    /// How many.
+    pub count: u32,
+    /// Sum of their payload lengths.
+    pub bytes: u64,
+    /// Length of the largest.
+    pub largest: u32,
+    /// Length of the last.
+    pub last: u32,
+    /// When the last was received.
+    pub at: Ms,
+}
+
+/// What the stream hands over at once. Counts are exact: a message is either in `messages` or in `counted`.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Topics first used in this batch.
+    pub topics: Vec<TopicEntry>,
+    /// Messages kept one by one, oldest first.
+    pub messages: Vec<Message>,
+    /// Messages merged because the console was busy.
+    pub counted: Vec<Counted>,
+    /// What messages on reserved topics said, in order.
+    pub notices: Vec<Notice>,
+}
+
+/// The meaning of a message on a reserved topic.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// `…/shadow/update/delta`.
+    ShadowDelta {
+        /// The thing.
+        thing: Name,
+        /// The named shadow; `None` for the classic one.
+        shadow: Option<SafeText>,
+        /// The version after the update.
+        version: i64,
+        /// The differing part of `desired`.
+        state: Value,
+        /// When it was received.
+        at: Ms,
+    },
+    /// `…/shadow/update/documents`: the whole document after an update.
+    ShadowDocument {
+        /// The thing.
+        thing: Name,
+        /// The named shadow.
+        shadow: Option<SafeText>,
+        /// Reported, desired, delta (computed), version.
+        document: ShadowDocument,
+        /// When.
+        at: Ms,
+    },
+    /// `…/shadow/delete/accepted`.
+    ShadowDeleted {
+        /// The thing.
+        thing: Name,
+        /// The named shadow.
+        shadow: Option<SafeText>,
+        /// When.
+        at: Ms,
+    },
+    /// `…/shadow/update/rejected`.
+    ShadowRejected {
+        /// The thing.
+        thing: Name,
+        /// The error code.
+        code: i64,
+        /// The error message.
+        message: SafeText,
+        /// When.
+        at: Ms,
+    },
+    /// `$aws/events/presence/…`.
+    Presence {
+        /// The MQTT client id.
+        client: Name,
+        /// What happened.
+        kind: PresenceKind,
+        /// Disconnect or failure reason.
+        reason: Option<SafeText>,
+        /// Certificate id or IAM id.
+        principal: Option<SafeText>,
+        /// Equal for a connect and its disconnect; grows.
+        version: i64,
+        /// AWS's timestamp.
+        at: Ms,
+    },
+    /// `$aws/things/{t}/jobs/notify`: the pending executions changed.
+    JobsChanged {
+        /// The thing.
+        thing: Name,
+        /// When.
+        at: Ms,
+    },
+    /// `$aws/events/job/…` or `jobExecution/…`.
+    JobEvent {
+        /// The job.
+        job: Name,
+        /// The thing, for an execution.
+        thing: Option<Name>,
+        /// The status it reached.
+        status: SafeText,
+        /// When.
+        at: Ms,
+    },
+    /// `$aws/events/thingGroupMembership/…`.
+    Membership {
+        /// The group.
+        group: Name,
+        /// The thing.
+        thing: Name,
+        /// Added or removed.
+        added: bool,
+        /// When.
+        at: Ms,
+    },
+    /// `…/defender/metrics/…/accepted|rejected`: an agent reports.
+    DefenderReport {
+        /// The thing.
+        thing: Name,
+        /// Accepted or rejected.
+        accepted: bool,
+        /// When.
+        at: Ms,
+    },
+}
+
+/// Kinds of presence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PresenceKind {
+    /// Connected.
+    Connected,
+    /// Disconnected.
+    Disconnected,
+    /// Tried, and was not authorized: the best evidence that a contained device keeps trying.
+    ConnectFailed,
+}
+
+/// The MQTT connection's life.
+#[derive(Clone, Debug)]
+pub enum LinkEvent {
+    /// Trying.
+    Connecting {
+        /// When.
+        at: Ms,
+    },
+    /// Connected and subscribed.
+    Up {
+        /// When.
+        at: Ms,
+        /// The client id in use.
+        client_id: SafeText,
+        /// Filters accepted by the broker.
+        filters: Vec<SafeText>,
+    },
+    /// A filter the broker refused.
+    FilterRefused {
+        /// When.
+        at: Ms,
+        /// The filter.
+        filter: SafeText,
+    },
+    /// Lost or not reached. What happens until the next `Up` is a gap, not silence.
+    Down {
+        /// When.
+        at: Ms,
+        /// One sentence.
+        reason: SafeText,
+        /// When the next attempt is made.
+        retry_at: Option<Ms>,
+    },
+}
+
+/// The end of a poll.
+#[derive(Clone, Debug)]
+pub struct Poll {
+    /// What was read.
+    pub source: SourceId,
+    /// The generation it was asked in; answers of an older generation are dropped.
+    pub generation: u64,
+    /// When the answer came.
+    pub at: Ms,
+    /// The answer.
+    pub outcome: Result<Reading, Trouble>,
+    /// When this source is asked next, if it is polled.
+    pub next_at: Option<Ms>,
+}
+
+/// What a poll read. Lists are whole: all pages.
+#[derive(Clone, Debug)]
+pub enum Reading {
+    /// STS GetCallerIdentity.
+    Identity(Identity),
+    /// ListThings.
+    Things(Vec<ThingRecord>),
+    /// ListActiveViolations.
+    Violations(Vec<Violation>),
+    /// ListViolationEvents.
+    ViolationEvents(Vec<ViolationEvent>),
+    /// ListThingsInThingGroup of one group; `None` when the group does not exist.
+    Members(Name, Option<Vec<Name>>),
+    /// Principals of one thing.
+    Certificates(Name, Vec<CertificateRecord>),
+    /// ListThingGroupsForThing.
+    GroupsOf(Name, Vec<Name>),
+    /// ListJobs with process details.
+    Jobs(Vec<JobRecord>),
+    /// Executions of one job.
+    Executions(Name, Vec<ExecutionRecord>),
+    /// GetThingShadow; `None` when there is none.
+    Shadow(Name, Option<SafeText>, Option<ShadowDocument>),
+    /// Security profiles.
+    Profiles(Vec<ProfileRecord>),
+}
+
+/// A device's way along a response.
+#[derive(Clone, Debug)]
+pub struct ResponseEvent {
+    /// The device.
+    pub thing: Name,
+    /// The stage it reached.
+    pub stage: Stage,
+    /// When.
+    pub at: Ms,
+}
+
+/// Stages of containment and release.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stage {
+    /// Requests are being sent; nothing is proven yet.
+    Containing {
+        /// When the operator confirmed.
+        began: Ms,
+        /// The proof still waited for, in a few words.
+        waiting_for: SafeText,
+    },
+    /// Proven silent.
+    Contained {
+        /// When the operator confirmed.
+        began: Ms,
+        /// Milliseconds from confirmation to the last message heard or the cut of the connection, whichever is later.
+        took: Ms,
+    },
+    /// The proof did not come within its time.
+    Unproven {
+        /// When the operator confirmed.
+        began: Ms,
+        /// Which proof is missing.
+        missing: SafeText,
+    },
+    /// Let go again on purpose: what is heard from now on is no leak.
+    Released,
+    /// The certificate was revoked, and with it proven silent.
+    Revoked,
+}

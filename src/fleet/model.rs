@@ -1,0 +1,204 @@
+//! Records as read from AWS or heard on MQTT, made safe to show. Names follow AWS.
+
+use std::sync::Arc;
+
+use crate::detect::model::{Behavior, MetricValue};
+use crate::text::SafeText;
+
+use super::Ms;
+
+/// The raw name of a thing: what requests carry. Show [`Name::shown`], never the raw text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name {
+    raw: Arc<str>,
+    shown: SafeText,
+}
+
+impl Name {
+    /// A name as it came from outside.
+    pub fn new(raw: &str) -> Self {
+        Self { raw: raw.into(), shown: SafeText::new(raw) }
+    }
+
+    /// The exact name, for requests and comparisons.
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    /// The name as it may be shown.
+    pub fn shown(&self) -> &SafeText {
+        &self.shown
+    }
+}
+
+/// Who the credentials belong to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    /// Twelve digits.
+    pub account: SafeText,
+    /// `arn:aws:iam::…:user/ops`.
+    pub arn: SafeText,
+    /// The region.
+    pub region: SafeText,
+}
+
+/// A thing of the registry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ThingRecord {
+    /// Its name.
+    pub name: Name,
+    /// Its thing type, if it has one.
+    pub thing_type: Option<SafeText>,
+}
+
+/// One certificate of a thing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CertificateRecord {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// `ACTIVE`, `INACTIVE`, `REVOKED`, …
+    pub status: SafeText,
+    /// All things the certificate is attached to, this one included, when known.
+    pub things: Vec<Name>,
+}
+
+/// A Detect violation that is active (`ActiveViolation`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Violation {
+    /// 32 hexadecimal digits; the key.
+    pub id: String,
+    /// The device: a thing name or, unregistered, a client id.
+    pub thing: Name,
+    /// The security profile.
+    pub profile: SafeText,
+    /// The behaviour that was not met.
+    pub behavior: Behavior,
+    /// The last value that violated it.
+    pub value: Option<MetricValue>,
+    /// `TRUE_POSITIVE`, … when somebody judged it.
+    pub verification: Option<SafeText>,
+    /// When it began.
+    pub started: Ms,
+    /// When it last violated.
+    pub last: Ms,
+}
+
+/// A past violation event (`ViolationEvent`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct ViolationEvent {
+    /// The violation it belongs to.
+    pub id: String,
+    /// The device.
+    pub thing: Name,
+    /// The security profile.
+    pub profile: SafeText,
+    /// The behaviour's name.
+    pub behavior: SafeText,
+    /// `in-alarm`, `alarm-cleared`, `alarm-invalidated`.
+    pub kind: SafeText,
+    /// The measured value.
+    pub value: Option<MetricValue>,
+    /// When.
+    pub at: Ms,
+}
+
+/// A job (`JobSummary` and, where read, its process details).
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobRecord {
+    /// The job id.
+    pub id: Name,
+    /// `IN_PROGRESS`, `COMPLETED`, `CANCELED`, …
+    pub status: SafeText,
+    /// True for CONTINUOUS.
+    pub continuous: bool,
+    /// Target ARNs, their last segment, safe.
+    pub targets: Vec<SafeText>,
+    /// Counts by execution status, when read.
+    pub counts: Option<JobCounts>,
+    /// Creation time.
+    pub created: Option<Ms>,
+    /// Last update.
+    pub updated: Option<Ms>,
+    /// The description.
+    pub description: Option<SafeText>,
+}
+
+/// `jobProcessDetails`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobCounts {
+    /// Waiting for their device.
+    pub queued: u32,
+    /// Being worked on.
+    pub in_progress: u32,
+    /// Done.
+    pub succeeded: u32,
+    /// Failed.
+    pub failed: u32,
+    /// Refused by the device.
+    pub rejected: u32,
+    /// Out of time.
+    pub timed_out: u32,
+    /// Canceled.
+    pub canceled: u32,
+    /// Their thing left the target.
+    pub removed: u32,
+}
+
+impl JobCounts {
+    /// All executions.
+    pub fn total(&self) -> u32 {
+        self.queued
+            + self.in_progress
+            + self.succeeded
+            + self.failed
+            + self.rejected
+            + self.timed_out
+            + self.canceled
+            + self.removed
+    }
+}
+
+/// One thing's execution of a job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExecutionRecord {
+    /// The job.
+    pub job: Name,
+    /// The thing.
+    pub thing: Name,
+    /// `QUEUED`, `IN_PROGRESS`, …
+    pub status: SafeText,
+    /// Counts up with each retry.
+    pub number: i64,
+    /// When it was queued.
+    pub queued: Option<Ms>,
+    /// When the device began.
+    pub started: Option<Ms>,
+    /// Last update.
+    pub updated: Option<Ms>,
+}
+
+/// A shadow document as last read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ShadowDocument {
+    /// `state.reported`.
+    pub reported: serde_json::Value,
+    /// `state.desired`.
+    pub desired: serde_json::Value,
+    /// `state.delta`.
+    pub delta: serde_json::Value,
+    /// The version.
+    pub version: i64,
+    /// `metadata`, for the age of each key.
+    pub metadata: serde_json::Value,
+}
+
+/// A security profile with its behaviours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProfileRecord {
+    /// The profile's name.
+    pub name: SafeText,
+    /// Its behaviours.
+    pub behaviors: Vec<Behavior>,
+    /// Target ARNs.
+    pub targets: Vec<SafeText>,
+}
