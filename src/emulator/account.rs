@@ -43,6 +43,8 @@ pub struct Account {
     pub arns: Arns,
     /// The policies its connections live with.
     pub policies: PolicyCache,
+    /// Buckets and objects. Under a lock of their own, never held with another.
+    pub objects: super::api::s3::Objects,
     state: RwLock<State>,
     broker: OnceLock<Arc<Broker>>,
 }
@@ -65,7 +67,9 @@ impl Account {
             jobs: super::api::jobs::Jobs::open(&wal),
             detect: super::api::detect::DetectStore::open(&wal),
         };
+        let objects = super::api::s3::Objects::open(&wal);
         Arc::new(Self {
+            objects,
             id: id.to_owned(),
             region: region.to_owned(),
             clock,

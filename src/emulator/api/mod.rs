@@ -12,6 +12,7 @@ pub mod policy;
 pub mod registry;
 pub mod request;
 pub mod routes;
+pub mod s3;
 pub mod shadows;
 pub mod validate;
 

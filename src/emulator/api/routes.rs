@@ -72,4 +72,14 @@ pub static ROUTES: &[Route] = &[
     ),
     // --- jobs.rs: control plane and jobs-data ---
     // --- detect.rs: security profiles, violations ---
+    // --- s3/: buckets and objects, path style ---
+    route(Service::S3, "ListBuckets", "GET", "/", 0, super::s3::get),
+    route(Service::S3, "CreateBucket", "PUT", "/{bucket}", 0, super::s3::put),
+    route(Service::S3, "ListObjectsV2", "GET", "/{bucket}", 0, super::s3::get),
+    route(Service::S3, "HeadBucket", "HEAD", "/{bucket}", 0, super::s3::head),
+    route(Service::S3, "DeleteBucket", "DELETE", "/{bucket}", 0, super::s3::delete),
+    route(Service::S3, "PutObject", "PUT", "/{bucket}/{key+}", 0, super::s3::put),
+    route(Service::S3, "GetObject", "GET", "/{bucket}/{key+}", 0, super::s3::get),
+    route(Service::S3, "HeadObject", "HEAD", "/{bucket}/{key+}", 0, super::s3::head),
+    route(Service::S3, "DeleteObject", "DELETE", "/{bucket}/{key+}", 0, super::s3::delete),
 ];
