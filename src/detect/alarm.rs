@@ -91,7 +91,19 @@ mod tests {
         use Change::{Cleared, Raised, Updated};
         assert_eq!(
             seen,
-            [None, None, None, None, None, Some(Raised), Some(Updated), None, Some(Updated), None, Some(Cleared)]
+            [
+                None,
+                None,
+                None,
+                None,
+                None,
+                Some(Raised),
+                Some(Updated),
+                None,
+                Some(Updated),
+                None,
+                Some(Cleared)
+            ]
         );
     }
 

@@ -8,7 +8,11 @@ use super::model::{ComparisonOperator, MetricValue};
 /// member is set, an address does not parse), which is neither normal nor a violation.
 ///
 /// A set operator holds when it holds for every measured element, so an empty list is normal.
-pub fn is_normal(measured: &MetricValue, operator: ComparisonOperator, expected: &MetricValue) -> Option<bool> {
+pub fn is_normal(
+    measured: &MetricValue,
+    operator: ComparisonOperator,
+    expected: &MetricValue,
+) -> Option<bool> {
     use ComparisonOperator as Op;
     match operator {
         Op::LessThan | Op::LessThanEquals | Op::GreaterThan | Op::GreaterThanEquals => {
@@ -19,7 +23,11 @@ pub fn is_normal(measured: &MetricValue, operator: ComparisonOperator, expected:
             let inside = operator == Op::InCidrSet;
             let measured = nets(measured.cidrs.as_deref()?)?;
             Some(measured.iter().all(|m| {
-                if inside { ranges.iter().any(|r| r.contains(m)) } else { !ranges.iter().any(|r| overlap(r, m)) }
+                if inside {
+                    ranges.iter().any(|r| r.contains(m))
+                } else {
+                    !ranges.iter().any(|r| overlap(r, m))
+                }
             }))
         }
         Op::InPortSet | Op::NotInPortSet => {

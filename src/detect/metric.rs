@@ -130,7 +130,8 @@ impl Metric {
     /// True when the operator fits the metric.
     pub fn allows(&self, operator: ComparisonOperator) -> bool {
         use ComparisonOperator as Op;
-        let ordered = matches!(operator, Op::LessThan | Op::LessThanEquals | Op::GreaterThan | Op::GreaterThanEquals);
+        let ordered =
+            matches!(operator, Op::LessThan | Op::LessThanEquals | Op::GreaterThan | Op::GreaterThanEquals);
         match self {
             Self::DisconnectDuration => operator == Op::LessThan,
             Self::Custom(_) => !matches!(operator, Op::InPortSet | Op::NotInPortSet),

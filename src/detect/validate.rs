@@ -55,7 +55,9 @@ fn criteria(metric: &Metric, criteria: &Criteria, wrong: &mut impl FnMut(String)
         + usize::from(criteria.statistical_threshold.is_some())
         + usize::from(criteria.ml_detection_config.is_some());
     if kinds != 1 {
-        wrong("criteria must have exactly one of value, statisticalThreshold and mlDetectionConfig".to_owned());
+        wrong(
+            "criteria must have exactly one of value, statisticalThreshold and mlDetectionConfig".to_owned(),
+        );
     }
     if let Some(ml) = &criteria.ml_detection_config {
         if !matches!(ml.confidence_level.as_str(), "LOW" | "MEDIUM" | "HIGH") {
@@ -167,17 +169,61 @@ mod tests {
     #[test]
     fn each_rule_rejects() {
         for (metric, criteria, expected) in [
-            ("aws:num-messages-sent", json!({"comparisonOperator": "less-than", "value": {"count": 5}, "durationSeconds": 60}), "must be one of 300"),
-            ("aws:num-messages-sent", json!({"comparisonOperator": "less-than", "value": {"count": 5}}), "durationSeconds is required"),
-            ("aws:num-messages-sent", json!({"comparisonOperator": "less-than", "durationSeconds": 300}), "exactly one of"),
-            ("aws:num-messages-sent", json!({"comparisonOperator": "less-than", "value": {"count": 5}, "statisticalThreshold": {"statistic": "p50"}, "durationSeconds": 300}), "exactly one of"),
-            ("aws:num-messages-sent", json!({"comparisonOperator": "in-port-set", "value": {"count": 5}, "durationSeconds": 300}), "cannot be used with metric"),
-            ("aws:num-messages-sent", json!({"comparisonOperator": "less-than", "value": {"count": -5}, "durationSeconds": 300}), "must not be negative"),
-            ("aws:num-messages-sent", json!({"comparisonOperator": "less-than", "value": {"count": 5}, "durationSeconds": 300, "consecutiveDatapointsToAlarm": 11}), "between 1 and 10"),
-            ("aws:listening-tcp-ports", json!({"comparisonOperator": "in-port-set", "value": {"ports": [22]}, "durationSeconds": 300}), "durationSeconds cannot"),
-            ("aws:message-byte-size", json!({"comparisonOperator": "less-than", "value": {"count": 5}, "durationSeconds": 300}), "durationSeconds cannot"),
-            ("aws:no-such-metric", json!({"comparisonOperator": "less-than", "value": {"count": 5}}), "unknown metric"),
-            ("aws:source-ip-address", json!({"comparisonOperator": "in-cidr-set", "value": {"cidrs": ["nowhere"]}}), "not an address range"),
+            (
+                "aws:num-messages-sent",
+                json!({"comparisonOperator": "less-than", "value": {"count": 5}, "durationSeconds": 60}),
+                "must be one of 300",
+            ),
+            (
+                "aws:num-messages-sent",
+                json!({"comparisonOperator": "less-than", "value": {"count": 5}}),
+                "durationSeconds is required",
+            ),
+            (
+                "aws:num-messages-sent",
+                json!({"comparisonOperator": "less-than", "durationSeconds": 300}),
+                "exactly one of",
+            ),
+            (
+                "aws:num-messages-sent",
+                json!({"comparisonOperator": "less-than", "value": {"count": 5}, "statisticalThreshold": {"statistic": "p50"}, "durationSeconds": 300}),
+                "exactly one of",
+            ),
+            (
+                "aws:num-messages-sent",
+                json!({"comparisonOperator": "in-port-set", "value": {"count": 5}, "durationSeconds": 300}),
+                "cannot be used with metric",
+            ),
+            (
+                "aws:num-messages-sent",
+                json!({"comparisonOperator": "less-than", "value": {"count": -5}, "durationSeconds": 300}),
+                "must not be negative",
+            ),
+            (
+                "aws:num-messages-sent",
+                json!({"comparisonOperator": "less-than", "value": {"count": 5}, "durationSeconds": 300, "consecutiveDatapointsToAlarm": 11}),
+                "between 1 and 10",
+            ),
+            (
+                "aws:listening-tcp-ports",
+                json!({"comparisonOperator": "in-port-set", "value": {"ports": [22]}, "durationSeconds": 300}),
+                "durationSeconds cannot",
+            ),
+            (
+                "aws:message-byte-size",
+                json!({"comparisonOperator": "less-than", "value": {"count": 5}, "durationSeconds": 300}),
+                "durationSeconds cannot",
+            ),
+            (
+                "aws:no-such-metric",
+                json!({"comparisonOperator": "less-than", "value": {"count": 5}}),
+                "unknown metric",
+            ),
+            (
+                "aws:source-ip-address",
+                json!({"comparisonOperator": "in-cidr-set", "value": {"cidrs": ["nowhere"]}}),
+                "not an address range",
+            ),
         ] {
             let found = errors(json!({"name": "b", "metric": metric, "criteria": criteria}));
             assert!(found.iter().any(|e| e.contains(expected)), "{metric} {expected}: {found:?}");
@@ -186,9 +232,14 @@ mod tests {
 
     #[test]
     fn names_must_be_valid_and_different() {
-        let one: Behavior = serde_json::from_value(json!({"name": "b b", "metric": "aws:num-disconnects", "criteria":
-            {"comparisonOperator": "less-than", "value": {"count": 5}, "durationSeconds": 300}})).unwrap();
+        let one: Behavior =
+            serde_json::from_value(json!({"name": "b b", "metric": "aws:num-disconnects", "criteria":
+            {"comparisonOperator": "less-than", "value": {"count": 5}, "durationSeconds": 300}}))
+            .unwrap();
         let found = behaviors(&[one.clone(), one]);
-        assert!(found.iter().any(|e| e.contains("duplicate")) && found.iter().any(|e| e.contains("128")), "{found:?}");
+        assert!(
+            found.iter().any(|e| e.contains("duplicate")) && found.iter().any(|e| e.contains("128")),
+            "{found:?}"
+        );
     }
 }

@@ -63,10 +63,9 @@ impl Device {
 
     /// Moves alarms and sums to where the new plan has their rules and series, and asks to be enrolled again.
     pub(super) fn rearrange(&mut self, rules: &[Option<usize>], series: &[Option<usize>]) {
-        let slots = rules.iter().map(|old| Slot {
-            alarm: old.map(|i| self.alarm(i)).unwrap_or_default(),
-            ..Slot::default()
-        });
+        let slots = rules
+            .iter()
+            .map(|old| Slot { alarm: old.map(|i| self.alarm(i)).unwrap_or_default(), ..Slot::default() });
         self.slots = slots.collect();
         self.sums = series
             .iter()

@@ -86,7 +86,11 @@ pub struct Engine {
 enum Waiting {
     Verdict(Verdict),
     /// The alarm of that device and rule has a further datapoint from `at_ms`.
-    Refresh { device: Arc<str>, rule: usize, at_ms: i64 },
+    Refresh {
+        device: Arc<str>,
+        rule: usize,
+        at_ms: i64,
+    },
 }
 
 impl Engine {
@@ -115,7 +119,9 @@ impl Engine {
             .rules
             .iter()
             .map(|new| {
-                old.rules.iter().position(|o| o.profile_name == new.profile_name && o.behavior == new.behavior)
+                old.rules
+                    .iter()
+                    .position(|o| o.profile_name == new.profile_name && o.behavior == new.behavior)
             })
             .collect();
         let series: Vec<Option<usize>> =
@@ -184,10 +190,12 @@ impl Engine {
 
     /// A message from the device: `aws:num-messages-sent` and `aws:message-byte-size`. False when it is not enrolled.
     pub fn message(&mut self, device: &str, topic: &str, bytes: usize, at_ms: i64) -> bool {
-        let Some((name, state)) = self.devices.get_key_value(device).map(|(k, _)| Arc::clone(k)).and_then(|name| {
-            let state = self.devices.get_mut(&*name)?;
-            (state.profiles.len() == self.plan.profiles()).then_some((name, state))
-        }) else {
+        let Some((name, state)) =
+            self.devices.get_key_value(device).map(|(k, _)| Arc::clone(k)).and_then(|name| {
+                let state = self.devices.get_mut(&*name)?;
+                (state.profiles.len() == self.plan.profiles()).then_some((name, state))
+            })
+        else {
             return false;
         };
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
@@ -216,7 +224,8 @@ impl Engine {
     /// Adds `amount` to a counted metric of the device: received messages, failures, bytes of a report. False when the
     /// device is not enrolled.
     pub fn count(&mut self, device: &str, metric: &Metric, topic: &str, amount: i64, at_ms: i64) -> bool {
-        let Some(state) = self.devices.get_mut(device).filter(|d| d.profiles.len() == self.plan.profiles()) else {
+        let Some(state) = self.devices.get_mut(device).filter(|d| d.profiles.len() == self.plan.profiles())
+        else {
             return false;
         };
         for (index, series) in self.plan.series.iter().enumerate() {
@@ -230,7 +239,8 @@ impl Engine {
     /// One value of a metric that has no windows: addresses, ports, a custom metric. False when the device is not enrolled.
     pub fn sample(&mut self, device: &str, metric: &Metric, value: &MetricValue, at_ms: i64) -> bool {
         let Some(name) = self.devices.get_key_value(device).map(|(k, _)| Arc::clone(k)) else { return false };
-        let Some(state) = self.devices.get_mut(&*name).filter(|d| d.profiles.len() == self.plan.profiles()) else {
+        let Some(state) = self.devices.get_mut(&*name).filter(|d| d.profiles.len() == self.plan.profiles())
+        else {
             return false;
         };
         for (index, rule) in self.plan.rules.iter().enumerate() {
@@ -259,7 +269,13 @@ impl Engine {
         for (name, device) in &mut self.devices {
             for (rule, slot) in self.plan.rules.iter().zip(&mut device.slots) {
                 if slot.alarm.invalidate(now_ms, self.silence_ms) {
-                    due.verdicts.push(verdict(rule, name, Outcome::Invalidated, now_ms, MetricValue::default()));
+                    due.verdicts.push(verdict(
+                        rule,
+                        name,
+                        Outcome::Invalidated,
+                        now_ms,
+                        MetricValue::default(),
+                    ));
                 }
             }
         }
@@ -280,7 +296,9 @@ impl Engine {
                 None => break,
                 Some(Waiting::Verdict(verdict)) => out.push(verdict),
                 Some(Waiting::Refresh { device, rule, .. }) => {
-                    let (Some(state), Some(rule_)) = (self.devices.get_mut(&*device), self.plan.rules.get(rule)) else {
+                    let (Some(state), Some(rule_)) =
+                        (self.devices.get_mut(&*device), self.plan.rules.get(rule))
+                    else {
                         continue;
                     };
                     let slot = &mut state.slots[rule];
@@ -313,7 +331,8 @@ impl Engine {
                 continue;
             }
             let (Some(operator), Some(criteria)) = (rule.operator, &rule.behavior.criteria) else { continue };
-            let applies = |device: &Arc<str>| self.devices.get(device).is_some_and(|d| d.applies(rule.profile));
+            let applies =
+                |device: &Arc<str>| self.devices.get(device).is_some_and(|d| d.applies(rule.profile));
             let expected = match &criteria.statistical_threshold {
                 None => None,
                 Some(threshold) => {
@@ -327,7 +346,9 @@ impl Engine {
                 }
             };
             for (name, sum) in &sums {
-                let Some(device) = self.devices.get_mut(name).filter(|d| d.applies(rule.profile)) else { continue };
+                let Some(device) = self.devices.get_mut(name).filter(|d| d.applies(rule.profile)) else {
+                    continue;
+                };
                 let value = count(*sum);
                 let normal = match (expected, &criteria.value) {
                     (Some(expected), _) => Some(compare(*sum as f64, operator, expected)),
@@ -342,7 +363,12 @@ impl Engine {
         }
         if self.plan.series[series].retained {
             let metric = &self.plan.series[series].metric;
-            due.data.extend(sums.into_iter().map(|(device, count)| Datum { device, metric: metric.clone(), at_ms, count }));
+            due.data.extend(sums.into_iter().map(|(device, count)| Datum {
+                device,
+                metric: metric.clone(),
+                at_ms,
+                count,
+            }));
         }
     }
 }
@@ -358,7 +384,8 @@ fn judge_now(
     at_ms: i64,
     waiting: &mut VecDeque<Waiting>,
 ) {
-    let (Some(operator), Some(expected)) = (rule.operator, rule.behavior.criteria.as_ref().and_then(|c| c.value.as_ref()))
+    let (Some(operator), Some(expected)) =
+        (rule.operator, rule.behavior.criteria.as_ref().and_then(|c| c.value.as_ref()))
     else {
         return;
     };

@@ -66,7 +66,8 @@ pub struct Topics {
 impl Topics {
     /// True when a message of `device` on `topic` counts.
     pub fn counts(&self, device: &str, topic: &str) -> bool {
-        self.filters.iter().any(|f| matches_filter(&f.replace("${iot:ClientId}", device), topic)) != self.negated
+        self.filters.iter().any(|f| matches_filter(&f.replace("${iot:ClientId}", device), topic))
+            != self.negated
     }
 }
 
@@ -155,7 +156,13 @@ impl Plan {
         self.series.iter().map(|s| s.length_ms).min()
     }
 
-    fn series(&mut self, metric: &Metric, length_ms: i64, topics: Option<&Arc<Topics>>, retained: bool) -> usize {
+    fn series(
+        &mut self,
+        metric: &Metric,
+        length_ms: i64,
+        topics: Option<&Arc<Topics>>,
+        retained: bool,
+    ) -> usize {
         let series = Series { metric: metric.clone(), length_ms, topics: topics.cloned(), retained };
         if let Some(found) = self.series.iter().position(|s| *s == series) {
             return found;
@@ -171,7 +178,10 @@ mod tests {
 
     #[test]
     fn a_dimension_selects_topics() {
-        let topics = Topics { filters: vec!["dt/${iot:ClientId}/+".to_owned(), "alerts/#".to_owned()], negated: false };
+        let topics = Topics {
+            filters: vec!["dt/${iot:ClientId}/+".to_owned(), "alerts/#".to_owned()],
+            negated: false,
+        };
         assert!(topics.counts("Thing01", "dt/Thing01/t"));
         assert!(!topics.counts("Thing02", "dt/Thing01/t"));
         assert!(topics.counts("Thing02", "alerts/a/b") && topics.counts("x", "alerts"));

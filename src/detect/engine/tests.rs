@@ -35,9 +35,11 @@ fn workshop(engine: &mut Engine) {
 
 #[test]
 fn the_workshops_inverted_profile_alarms_the_healthy_thing() {
-    let mut engine = engine(json!([{"name": "LargeMessageSize", "metric": "aws:message-byte-size", "criteria":
+    let mut engine = engine(
+        json!([{"name": "LargeMessageSize", "metric": "aws:message-byte-size", "criteria":
         {"comparisonOperator": "greater-than", "statisticalThreshold": {"statistic": "p50"}, "durationSeconds": 300,
-         "consecutiveDatapointsToAlarm": 1, "consecutiveDatapointsToClear": 2}}]));
+         "consecutiveDatapointsToAlarm": 1, "consecutiveDatapointsToClear": 2}}]),
+    );
     workshop(&mut engine);
     assert_eq!(engine.due(T0 + 300_000 + LATENCY - 1), Due::default());
     let due = engine.due(T0 + 300_000 + LATENCY);
@@ -47,7 +49,8 @@ fn the_workshops_inverted_profile_alarms_the_healthy_thing() {
 
 #[test]
 fn the_corrected_profile_alarms_only_the_rogue_on_its_first_message() {
-    let mut engine = engine(json!([{"name": "LargeMessageSize", "metric": "aws:message-byte-size", "criteria":
+    let mut engine =
+        engine(json!([{"name": "LargeMessageSize", "metric": "aws:message-byte-size", "criteria":
         {"comparisonOperator": "less-than-equals", "value": {"count": 1024}}}]));
     workshop(&mut engine);
     assert_eq!(alarms(&engine.due(T0 + 5 + LATENCY - 1)), []);
@@ -59,7 +62,8 @@ fn the_corrected_profile_alarms_only_the_rogue_on_its_first_message() {
 
 #[test]
 fn less_than_five_on_27_messages_alarms_at_the_boundary() {
-    let mut engine = engine(json!([{"name": "MsgSentBehavior", "metric": "aws:num-messages-sent", "criteria":
+    let mut engine =
+        engine(json!([{"name": "MsgSentBehavior", "metric": "aws:num-messages-sent", "criteria":
         {"comparisonOperator": "less-than", "value": {"count": 5}, "durationSeconds": 300}}]));
     engine.enroll("dev-XBHY", vec![true], T0);
     for i in 0..27 {
@@ -98,14 +102,18 @@ fn a_changed_plan_keeps_what_did_not_change() {
     engine.enroll("x", vec![true], T0);
     engine.message("x", "t", 100, T0);
     engine.message("x", "t", 100, T0 + 1);
-    let profile =
-        Profile { name: "P".into(), behaviors: serde_json::from_value(json!([sent])).unwrap(), retained: Vec::new() };
+    let profile = Profile {
+        name: "P".into(),
+        behaviors: serde_json::from_value(json!([sent])).unwrap(),
+        retained: Vec::new(),
+    };
     let gone = engine.set_plan(Plan::new(&[profile], |s| s * 1000, |_| None), T0 + 2);
     assert_eq!(gone.iter().map(|v| v.behavior.name.as_str()).collect::<Vec<_>>(), ["size"]);
     assert!(!engine.is_enrolled("x"));
     engine.enroll("x", vec![true], T0 + 2);
     let due = engine.due(T0 + 300_000 + LATENCY);
-    let sent: Vec<_> = due.verdicts.iter().filter(|v| v.behavior.name == "sent").map(|v| v.value.count).collect();
+    let sent: Vec<_> =
+        due.verdicts.iter().filter(|v| v.behavior.name == "sent").map(|v| v.value.count).collect();
     assert_eq!(sent, [Some(2)], "the messages before the change count");
 }
 
@@ -119,7 +127,10 @@ fn addresses_are_judged_as_they_are_seen() {
     engine.sample("x", &Metric::SourceIp, &from("192.0.2.1"), T0 + 1);
     engine.sample("x", &Metric::SourceIp, &from("10.1.1.1"), T0 + 2);
     let due = engine.due(T0 + 2 + LATENCY);
-    assert_eq!(due.verdicts.iter().map(|v| v.outcome).collect::<Vec<_>>(), [Outcome::Raised, Outcome::Cleared]);
+    assert_eq!(
+        due.verdicts.iter().map(|v| v.outcome).collect::<Vec<_>>(),
+        [Outcome::Raised, Outcome::Cleared]
+    );
 }
 
 proptest::proptest! {

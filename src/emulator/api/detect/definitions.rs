@@ -36,7 +36,9 @@ struct Body {
 
 fn check_values(values: &[String]) -> Result<(), ApiError> {
     if values.is_empty() || values.iter().any(|v| v.is_empty() || v.chars().count() > 256) {
-        return Err(ApiError::invalid("stringValues must hold at least one topic filter of 1 to 256 characters"));
+        return Err(ApiError::invalid(
+            "stringValues must hold at least one topic filter of 1 to 256 characters",
+        ));
     }
     Ok(())
 }
@@ -58,7 +60,9 @@ pub fn create_dimension(req: &Req) -> Result<Resp, ApiError> {
     let mut state = req.account.write();
     match state.detect.dimensions.get(name) {
         Some(held) if held.string_values == body.string_values => {}
-        Some(_) => return Err(ApiError::already_exists(format!("Dimension {name} already exists"), name, &arn)),
+        Some(_) => {
+            return Err(ApiError::already_exists(format!("Dimension {name} already exists"), name, &arn));
+        }
         None if state.detect.dimensions.len() >= 10 => return Err(ApiError::limit("At most 10 dimensions")),
         None => {
             let row = Dimension { string_values: body.string_values, created_ms: now, modified_ms: now };
@@ -122,14 +126,22 @@ pub fn create_metric(req: &Req) -> Result<Resp, ApiError> {
         return Err(ApiError::invalid("A custom metric's name must not start with aws:"));
     }
     let body: Body = req.json()?;
-    shape::one_of("metricType", &body.metric_type, &["string-list", "ip-address-list", "number-list", "number"])?;
+    shape::one_of(
+        "metricType",
+        &body.metric_type,
+        &["string-list", "ip-address-list", "number-list", "number"],
+    )?;
     let arn = req.account.arn("custommetric", name);
     let now = req.account.clock.now_ms();
     let mut state = req.account.write();
     match state.detect.custom_metrics.get(name) {
         Some(held) if held.metric_type == body.metric_type && held.display_name == body.display_name => {}
-        Some(_) => return Err(ApiError::already_exists(format!("Custom metric {name} already exists"), name, &arn)),
-        None if state.detect.custom_metrics.len() >= 100 => return Err(ApiError::limit("At most 100 custom metrics")),
+        Some(_) => {
+            return Err(ApiError::already_exists(format!("Custom metric {name} already exists"), name, &arn));
+        }
+        None if state.detect.custom_metrics.len() >= 100 => {
+            return Err(ApiError::limit("At most 100 custom metrics"));
+        }
         None => {
             let row = CustomMetric {
                 display_name: body.display_name,
@@ -170,7 +182,11 @@ pub fn describe_metric(req: &Req) -> Result<Resp, ApiError> {
 pub fn delete_metric(req: &Req) -> Result<Resp, ApiError> {
     let name = req.path("metricName");
     let mut state = req.account.write();
-    let user = state.detect.profiles.iter().find(|(_, p)| p.behaviors.iter().any(|b| b.metric.as_deref() == Some(name)));
+    let user = state
+        .detect
+        .profiles
+        .iter()
+        .find(|(_, p)| p.behaviors.iter().any(|b| b.metric.as_deref() == Some(name)));
     if let Some((profile, _)) = user {
         return Err(ApiError::invalid(format!("Custom metric {name} is used by security profile {profile}")));
     }

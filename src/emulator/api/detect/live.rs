@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{ViolationEvent, Violation, violation_key};
+use super::{Violation, ViolationEvent, violation_key};
 use crate::detect::engine::{Due, Engine, Outcome, Plan, Profile, Verdict};
 use crate::detect::metric::Metric;
 use crate::detect::model::MetricValue;
@@ -72,7 +72,9 @@ pub fn on_connected(account: &Account, session: &Session) {
 pub fn on_disconnected(account: &Account, session: &Session, reason: &str) {
     let _ = reason;
     if is_device(session) {
-        feed(account, &session.client_id, |e, now| e.count(&session.client_id, &Metric::Disconnects, "", 1, now));
+        feed(account, &session.client_id, |e, now| {
+            e.count(&session.client_id, &Metric::Disconnects, "", 1, now)
+        });
     }
 }
 
@@ -132,11 +134,17 @@ pub fn refresh(account: &Account) {
             .map(|(name, p)| Profile {
                 name: name.into(),
                 behaviors: p.behaviors.clone(),
-                retained: p.retain.iter().filter_map(|m| Some(m.get("metric")?.as_str()?.to_owned())).collect(),
+                retained: p
+                    .retain
+                    .iter()
+                    .filter_map(|m| Some(m.get("metric")?.as_str()?.to_owned()))
+                    .collect(),
             })
             .collect();
         let window = |seconds: i64| clock.scaled_secs_ms(seconds.max(1) as u64);
-        let plan = Plan::new(&profiles, window, |name| Some(state.detect.dimensions.get(name)?.string_values.clone()));
+        let plan = Plan::new(&profiles, window, |name| {
+            Some(state.detect.dimensions.get(name)?.string_values.clone())
+        });
         let standing: Vec<Violation> = state.detect.active().cloned().collect();
         (Arc::clone(&state.detect.live), plan, standing)
     };
@@ -198,7 +206,11 @@ pub async fn run(account: Arc<Account>) {
         if beats.is_multiple_of(8) {
             let (live, by_group) = {
                 let state = account.read();
-                let by_group = state.detect.profiles.iter().any(|(_, p)| p.targets.iter().any(|t| !t.ends_with(":all/things")));
+                let by_group = state
+                    .detect
+                    .profiles
+                    .iter()
+                    .any(|(_, p)| p.targets.iter().any(|t| !t.ends_with(":all/things")));
                 (Arc::clone(&state.detect.live), by_group)
             };
             if by_group {

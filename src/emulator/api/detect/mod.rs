@@ -22,7 +22,9 @@ use crate::detect::model::{Behavior, MetricValue};
 use crate::emulator::clock::Clock;
 use crate::emulator::store::{Table, Wal};
 
-pub use live::{Live, on_connected, on_delivered, on_denied, on_disconnected, on_published, refresh, run, settle};
+pub use live::{
+    Live, on_connected, on_delivered, on_denied, on_disconnected, on_published, refresh, run, settle,
+};
 pub use report::on_report;
 
 /// A security profile. Its name is its key.

@@ -7,7 +7,7 @@ use super::{SecurityProfile, refresh, seconds};
 use crate::detect::model::Behavior;
 use crate::detect::validate;
 use crate::emulator::account::Account;
-use crate::emulator::api::registry::Tag;
+use crate::emulator::api::registry::tags::Tag;
 use crate::emulator::api::{ApiError, Req, Resp, validate as shape};
 
 #[derive(Deserialize, Default)]
@@ -88,7 +88,11 @@ pub fn create(req: &Req) -> Result<Resp, ApiError> {
     {
         let mut state = req.account.write();
         if state.detect.profiles.contains(name) {
-            return Err(ApiError::already_exists(format!("Security profile {name} already exists"), name, &arn));
+            return Err(ApiError::already_exists(
+                format!("Security profile {name} already exists"),
+                name,
+                &arn,
+            ));
         }
         state.registry.set_tags(&arn, &body.tags)?;
         let now = req.account.clock.now_ms();

@@ -17,7 +17,7 @@ const INTERVAL_SECS: u64 = 300;
 
 /// When each thing reported last, epoch milliseconds, and its last report id.
 #[derive(Default)]
-pub struct Reports(Mutex<HashMap<String, (i64, i64)>>);
+pub(super) struct Reports(Mutex<HashMap<String, (i64, i64)>>);
 
 /// What a report says, or why it is rejected.
 #[derive(Debug, PartialEq)]
@@ -52,7 +52,9 @@ pub fn on_report(account: &Account, session: &Session, thing: &str, rest: &str, 
             // A tenth of tolerance: an agent's timer and the network are not exact.
             let earliest = account.clock.scaled_secs_ms(INTERVAL_SECS) * 9 / 10;
             match reports.get(thing) {
-                Some((at, _)) if now - at < earliest => Some(("Throttled", "Reports must be at least 300 seconds apart")),
+                Some((at, _)) if now - at < earliest => {
+                    Some(("Throttled", "Reports must be at least 300 seconds apart"))
+                }
                 Some((_, last)) if report.id <= *last => {
                     Some(("InvalidPayload", "report_id must increase with every report"))
                 }
@@ -142,7 +144,9 @@ fn built_in(metrics: &Value, report: &mut Report) -> Option<()> {
             report.samples.push((ports, MetricValue { ports: Some(list?), ..MetricValue::default() }));
         }
         if let Some(total) = get(block, "total", "t") {
-            report.samples.push((count, MetricValue { count: Some(total.as_i64()?), ..MetricValue::default() }));
+            report
+                .samples
+                .push((count, MetricValue { count: Some(total.as_i64()?), ..MetricValue::default() }));
         }
     }
     if let Some(block) = get(metrics, "tcp_connections", "tc")
@@ -154,7 +158,9 @@ fn built_in(metrics: &Value, report: &mut Report) -> Option<()> {
                 .iter()
                 .map(|c| get(c, "remote_addr", "rad").and_then(Value::as_str).map(address))
                 .collect();
-            report.samples.push((Metric::DestinationIps, MetricValue { cidrs: Some(list?), ..MetricValue::default() }));
+            report
+                .samples
+                .push((Metric::DestinationIps, MetricValue { cidrs: Some(list?), ..MetricValue::default() }));
         }
         if let Some(total) = get(block, "total", "t") {
             let value = MetricValue { count: Some(total.as_i64()?), ..MetricValue::default() };
@@ -166,7 +172,10 @@ fn built_in(metrics: &Value, report: &mut Report) -> Option<()> {
 
 /// The address of `ip:port`, `[ip]:port` or `ip`.
 fn address(text: &str) -> String {
-    let host = text.rsplit_once(':').filter(|(h, _)| !h.contains(':') || h.starts_with('[')).map_or(text, |(h, _)| h);
+    let host = text
+        .rsplit_once(':')
+        .filter(|(h, _)| !h.contains(':') || h.starts_with('['))
+        .map_or(text, |(h, _)| h);
     host.trim_matches(['[', ']']).to_owned()
 }
 
@@ -206,8 +215,10 @@ mod tests {
         let report = parse(&long).unwrap();
         assert_eq!(Some(&report), parse(&short).as_ref());
         assert_eq!(report.counts[1], (Metric::BytesOut, 2));
-        assert!(report.samples.iter().any(|(m, v)| *m == Metric::DestinationIps
-            && v.cidrs.as_deref() == Some(&["192.168.0.1".to_owned()])));
+        assert!(
+            report.samples.iter().any(|(m, v)| *m == Metric::DestinationIps
+                && v.cidrs.as_deref() == Some(&["192.168.0.1".to_owned()]))
+        );
     }
 
     #[test]
@@ -215,7 +226,9 @@ mod tests {
         assert_eq!(parse(&json!({"header": {"report_id": 1, "version": "1.0"}})), None);
         assert_eq!(parse(&json!({"metrics": {"network_stats": {"bytes_in": 1}}})), None);
         assert_eq!(
-            parse(&json!({"header": {"report_id": 1, "version": "1.0"}, "metrics": {"network_stats": {"bytes_in": -1}}})),
+            parse(
+                &json!({"header": {"report_id": 1, "version": "1.0"}, "metrics": {"network_stats": {"bytes_in": -1}}})
+            ),
             None
         );
         assert_eq!(address("[fd00::1]:80"), "fd00::1");

@@ -30,9 +30,12 @@ pub fn attach(req: &Req) -> Result<Resp, ApiError> {
         let mut state = req.account.write();
         state.detect.profile(name).ok_or_else(|| missing(name))?;
         check_target(req, &state, arn)?;
-        let others = state.detect.profiles.iter().filter(|(n, p)| *n != name && p.targets.contains(arn)).count();
+        let others =
+            state.detect.profiles.iter().filter(|(n, p)| *n != name && p.targets.contains(arn)).count();
         if others >= PROFILES_PER_TARGET {
-            return Err(ApiError::limit(format!("A target can have at most {PROFILES_PER_TARGET} security profiles")));
+            return Err(ApiError::limit(format!(
+                "A target can have at most {PROFILES_PER_TARGET} security profiles"
+            )));
         }
         state.detect.profiles.update(name, |p| p.targets.insert(arn.to_owned()));
     }
@@ -44,7 +47,12 @@ pub fn attach(req: &Req) -> Result<Resp, ApiError> {
 pub fn detach(req: &Req) -> Result<Resp, ApiError> {
     let name = req.path("securityProfileName");
     let arn = req.required_query("securityProfileTargetArn")?;
-    req.account.write().detect.profiles.update(name, |p| p.targets.remove(arn)).ok_or_else(|| missing(name))?;
+    req.account
+        .write()
+        .detect
+        .profiles
+        .update(name, |p| p.targets.remove(arn))
+        .ok_or_else(|| missing(name))?;
     refresh(&req.account);
     Resp::empty()
 }

@@ -134,7 +134,8 @@ pub fn list_events(req: &Req) -> Result<Resp, ApiError> {
     let page = req.page(250, 250)?;
     let state = req.account.read();
     check_filter(&state, &filter)?;
-    let rows = state.detect.events.iter().filter(|(_, e)| range.contains(&e.at_ms) && filter.wants(&e.violation));
+    let rows =
+        state.detect.events.iter().filter(|(_, e)| range.contains(&e.at_ms) && filter.wants(&e.violation));
     let (rows, token) = page.take(rows.map(|(key, event)| {
         let mut out = head(&event.violation, "metricValue");
         out.insert("violationEventType".into(), event.kind.as_str().into());
