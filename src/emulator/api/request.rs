@@ -1,5 +1,6 @@
 //! What a handler is given and what it answers.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -45,6 +46,15 @@ impl Req {
     /// A boolean query parameter; absent means false.
     pub fn flag(&self, name: &str) -> bool {
         self.query(name).is_some_and(|v| v.eq_ignore_ascii_case("true"))
+    }
+
+    /// A whole-number query parameter.
+    pub fn long(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        self.query(name)
+            .map(|text| {
+                text.parse().map_err(|_| ApiError::invalid(format!("{name} must be a number: {text}")))
+            })
+            .transpose()
     }
 
     /// A header by its lower-case name.
@@ -95,10 +105,26 @@ impl Page {
     /// Takes a page of `rows`, which must be ordered by the key they carry; skips those up to [`Page::after`]. Gives the
     /// rows and the token of the next page.
     pub fn take<K: AsRef<str>, V>(&self, rows: impl Iterator<Item = (K, V)>) -> (Vec<V>, Option<String>) {
+        self.take_where(rows, |key, after| key > after)
+    }
+
+    /// [`Page::take`] of rows in descending order.
+    pub fn take_descending<K: AsRef<str>, V>(
+        &self,
+        rows: impl Iterator<Item = (K, V)>,
+    ) -> (Vec<V>, Option<String>) {
+        self.take_where(rows, |key, after| key < after)
+    }
+
+    fn take_where<K: AsRef<str>, V>(
+        &self,
+        rows: impl Iterator<Item = (K, V)>,
+        beyond: fn(&str, &str) -> bool,
+    ) -> (Vec<V>, Option<String>) {
         let mut out = Vec::new();
         let mut last: Option<K> = None;
         for (key, row) in rows {
-            if self.after.as_deref().is_some_and(|a| key.as_ref() <= a) {
+            if self.after.as_deref().is_some_and(|a| !beyond(key.as_ref(), a)) {
                 continue;
             }
             if out.len() == self.size {
@@ -114,12 +140,12 @@ impl Page {
 /// Makes an opaque token of a key.
 pub fn encode_token(key: &str) -> String {
     use base64::Engine as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("v1:{key}"))
+    base64::engine::general_purpose::STANDARD.encode(format!("v1:{key}"))
 }
 
 fn decode_token(token: &str) -> Option<String> {
     use base64::Engine as _;
-    let raw = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).ok()?;
+    let raw = base64::engine::general_purpose::STANDARD.decode(token).ok()?;
     String::from_utf8(raw).ok()?.strip_prefix("v1:").map(str::to_owned)
 }
 
@@ -132,13 +158,15 @@ pub struct Resp {
     pub content_type: &'static str,
     /// The body.
     pub body: Bytes,
+    /// Further headers; a `content-type` here wins over [`Resp::content_type`].
+    pub headers: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Resp {
     /// A JSON document.
     pub fn json(value: impl Serialize) -> Result<Self, ApiError> {
         let body = serde_json::to_vec(&value).map_err(|e| ApiError::internal(e.to_string()))?;
-        Ok(Self { status: 200, content_type: "application/json", body: body.into() })
+        Ok(Self { status: 200, content_type: "application/json", body: body.into(), headers: Vec::new() })
     }
 
     /// `{}`.
@@ -146,8 +174,49 @@ impl Resp {
         Self::json(Value::Object(serde_json::Map::new()))
     }
 
+    /// A page of a list: `{member: rows, "nextToken": next}`.
+    pub fn page(
+        member: &str,
+        rows: impl IntoIterator<Item = impl Into<Value>>,
+        next: Option<String>,
+    ) -> Result<Self, ApiError> {
+        Self::page_as(member, rows, "nextToken", next)
+    }
+
+    /// [`Resp::page`] with another name for the token: `nextMarker` in the certificate and policy lists.
+    pub fn page_as(
+        member: &str,
+        rows: impl IntoIterator<Item = impl Into<Value>>,
+        token: &str,
+        next: Option<String>,
+    ) -> Result<Self, ApiError> {
+        let mut body = serde_json::Map::new();
+        body.insert(member.to_owned(), Value::Array(rows.into_iter().map(Into::into).collect()));
+        if let Some(next) = next {
+            body.insert(token.to_owned(), next.into());
+        }
+        Self::json(Value::Object(body))
+    }
+
+    /// No body at all.
+    pub fn nothing() -> Result<Self, ApiError> {
+        Self::raw("application/json", Bytes::new())
+    }
+
     /// Bytes as they are.
     pub fn raw(content_type: &'static str, body: impl Into<Bytes>) -> Result<Self, ApiError> {
-        Ok(Self { status: 200, content_type, body: body.into() })
+        Ok(Self { status: 200, content_type, body: body.into(), headers: Vec::new() })
+    }
+
+    /// The same with another status.
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same with one more header.
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
     }
 }
