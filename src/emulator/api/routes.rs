@@ -1,7 +1,6 @@
 //! Every operation the emulator answers, in one table.
 
 use super::jobs::{control, data, executions};
-use super::{ApiError, Req, Resp, Service, shadows};
 use super::{ApiError, Req, Resp, Service, account_ops, connections, detect, identity, registry, shadows};
 
 /// A handler: no I/O but the account's state and its broker.
