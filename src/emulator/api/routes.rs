@@ -1,6 +1,6 @@
 //! Every operation the emulator answers, in one table.
 
-use super::jobs::{control, data, executions};
+use super::jobs::{control, data, executions, templates};
 use super::{ApiError, Req, Resp, Service, account_ops, connections, detect, identity, registry, shadows};
 
 /// A handler: no I/O but the account's state and its broker.
@@ -545,6 +545,10 @@ pub static ROUTES: &[Route] = &[
         10,
         executions::delete,
     ),
+    route(Service::Iot, "CreateJobTemplate", "PUT", "/job-templates/{jobTemplateId}", 10, templates::create),
+    route(Service::Iot, "DescribeJobTemplate", "GET", "/job-templates/{jobTemplateId}", 10, templates::describe),
+    route(Service::Iot, "ListJobTemplates", "GET", "/job-templates", 10, templates::list),
+    route(Service::Iot, "DeleteJobTemplate", "DELETE", "/job-templates/{jobTemplateId}", 10, templates::delete),
     route(
         Service::JobsData,
         "GetPendingJobExecutions",
