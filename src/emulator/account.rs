@@ -4,6 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::api::arn::Arns;
+use super::api::policy::PolicyCache;
 use super::broker::Broker;
 use super::clock::Clock;
 use super::store::Wal;
@@ -37,6 +39,12 @@ pub struct Account {
     pub access_key: String,
     /// The secret of `access_key`.
     pub secret_key: String,
+    /// The account's ARNs.
+    pub arns: Arns,
+    /// The policies its connections live with.
+    pub policies: PolicyCache,
+    /// Buckets and objects. Under a lock of their own, never held with another.
+    pub objects: super::api::s3::Objects,
     state: RwLock<State>,
     broker: OnceLock<Arc<Broker>>,
 }
@@ -51,20 +59,25 @@ impl Account {
         access_key: &str,
         secret_key: &str,
     ) -> Arc<Self> {
+        let arns = Arns::new(region, id);
         let state = State {
-            registry: super::api::registry::Registry::open(&wal),
-            identity: super::api::identity::Identity::open(&wal),
+            registry: super::api::registry::Registry::open(&wal, arns.clone()),
+            identity: super::api::identity::Identity::open(&wal, arns.clone()),
             shadows: super::api::shadows::Shadows::open(&wal),
             jobs: super::api::jobs::Jobs::open(&wal),
             detect: super::api::detect::DetectStore::open(&wal),
         };
+        let objects = super::api::s3::Objects::open(&wal);
         Arc::new(Self {
+            objects,
             id: id.to_owned(),
             region: region.to_owned(),
             clock,
             wal,
             access_key: access_key.to_owned(),
             secret_key: secret_key.to_owned(),
+            arns,
+            policies: PolicyCache::default(),
             state: RwLock::new(state),
             broker: OnceLock::new(),
         })
@@ -94,6 +107,6 @@ impl Account {
     /// `arn:aws:iot:REGION:ACCOUNT:KIND/NAME`, for `thing`, `thinggroup`, `cert`, `policy`, `securityprofile`, `job`,
     /// `rule`, `client`, `topic`, `topicfilter`, …
     pub fn arn(&self, kind: &str, name: &str) -> String {
-        format!("arn:aws:iot:{}:{}:{kind}/{name}", self.region, self.id)
+        self.arns.iot(kind, name)
     }
 }

@@ -76,6 +76,18 @@ impl Wal {
         log.file.sync_data()
     }
 
+    /// [`Wal::commit`] from code that may run on an asynchronous worker: other tasks are moved off it while the disk works.
+    pub fn commit_in_place(&self) -> io::Result<()> {
+        use tokio::runtime::{Handle, RuntimeFlavor};
+        if self.0.is_none() {
+            return Ok(());
+        }
+        match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| self.commit()),
+            _ => self.commit(),
+        }
+    }
+
     fn append(&self, table: &str, key: &str, value: Option<&Value>) {
         if let Some(log) = &self.0 {
             append_line(&mut log.lock().buffer, table, key, value);

@@ -3,6 +3,7 @@
 //! `routes.rs` is the one table of operations. A handler is a plain function from a [`Req`] to a [`Resp`] or an
 //! [`ApiError`]; signatures, throttling, durability and error bodies are the front's business, not the handler's.
 
+pub mod arn;
 pub mod detect;
 pub mod error;
 pub mod identity;
@@ -11,7 +12,9 @@ pub mod policy;
 pub mod registry;
 pub mod request;
 pub mod routes;
+pub mod s3;
 pub mod shadows;
+pub mod validate;
 
 pub use error::ApiError;
 pub use request::{Req, Resp};

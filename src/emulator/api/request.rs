@@ -1,5 +1,6 @@
 //! What a handler is given and what it answers.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -132,13 +133,15 @@ pub struct Resp {
     pub content_type: &'static str,
     /// The body.
     pub body: Bytes,
+    /// Further headers; a `content-type` here wins over [`Resp::content_type`].
+    pub headers: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Resp {
     /// A JSON document.
     pub fn json(value: impl Serialize) -> Result<Self, ApiError> {
         let body = serde_json::to_vec(&value).map_err(|e| ApiError::internal(e.to_string()))?;
-        Ok(Self { status: 200, content_type: "application/json", body: body.into() })
+        Ok(Self { status: 200, content_type: "application/json", body: body.into(), headers: Vec::new() })
     }
 
     /// `{}`.
@@ -148,6 +151,18 @@ impl Resp {
 
     /// Bytes as they are.
     pub fn raw(content_type: &'static str, body: impl Into<Bytes>) -> Result<Self, ApiError> {
-        Ok(Self { status: 200, content_type, body: body.into() })
+        Ok(Self { status: 200, content_type, body: body.into(), headers: Vec::new() })
+    }
+
+    /// The same with another status.
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same with one more header.
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
     }
 }

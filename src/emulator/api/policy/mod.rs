@@ -1,0 +1,50 @@
+//! IoT policies: documents, variables, evaluation, inheritance, and the cache of 6 to 8 minutes (contract §4.3).
+//!
+//! * `document.rs`: what a policy document says, and what makes it malformed.
+//! * `glob.rs`: wildcards over ARNs, in which MQTT's `+` and `#` mean nothing.
+//! * `conditions.rs`: condition operators over the context of a connection.
+//! * `evaluate.rs`: documents bound to one connection's context, and the decision. Pure.
+//! * `effective.rs`: which documents govern a principal, and its context.
+//! * `cache.rs`: how long a connection lives with the documents it once loaded.
+
+mod cache;
+mod conditions;
+mod document;
+mod effective;
+mod evaluate;
+mod glob;
+
+pub use cache::PolicyCache;
+pub use document::Document;
+pub use effective::{Effective, context_of, effective_policies};
+pub use evaluate::{Bound, Context, Decision};
+
+use crate::emulator::account::Account;
+use crate::emulator::hooks::{Action, Session};
+
+impl Action {
+    /// The action's name in a policy.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "iot:Connect",
+            Self::Publish => "iot:Publish",
+            Self::RetainPublish => "iot:RetainPublish",
+            Self::Subscribe => "iot:Subscribe",
+            Self::Receive => "iot:Receive",
+        }
+    }
+}
+
+/// Decides one action of one session, from the policies cached for it. `resource` is `client/ID`, `topic/T` or
+/// `topicfilter/F`, as [`Action`] says.
+pub fn authorize(account: &Account, session: &Session, action: Action, resource: &str) -> bool {
+    account.policies.authorize(account, session, action, resource, std::time::Instant::now())
+}
+
+/// A session ended: its documents serve its client id for a short while more, then are forgotten.
+pub fn forget(account: &Account, session: &Session) {
+    account.policies.forget(account, session, std::time::Instant::now());
+}
+
+// #[cfg(test)]
+// mod tests;
