@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::api::arn::Arns;
+use super::api::connections::DeletePace;
 use super::api::policy::PolicyCache;
 use super::broker::Broker;
 use super::clock::Clock;
@@ -43,6 +44,8 @@ pub struct Account {
     pub arns: Arns,
     /// The policies its connections live with.
     pub policies: PolicyCache,
+    /// When each client was last cut by DeleteConnection.
+    pub delete_pace: DeletePace,
     /// Buckets and objects. Under a lock of their own, never held with another.
     pub objects: super::api::s3::Objects,
     state: RwLock<State>,
@@ -65,7 +68,7 @@ impl Account {
             identity: super::api::identity::Identity::open(&wal, arns.clone()),
             shadows: super::api::shadows::Shadows::open(&wal),
             jobs: super::api::jobs::Jobs::open(&wal),
-            detect: super::api::detect::DetectStore::open(&wal),
+            detect: super::api::detect::DetectStore::open(&wal, clock),
         };
         let objects = super::api::s3::Objects::open(&wal);
         Arc::new(Self {
@@ -78,6 +81,7 @@ impl Account {
             secret_key: secret_key.to_owned(),
             arns,
             policies: PolicyCache::default(),
+            delete_pace: DeletePace::default(),
             state: RwLock::new(state),
             broker: OnceLock::new(),
         })

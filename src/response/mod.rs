@@ -1,1 +1,20 @@
-//! TODO
+//! Doing things: plan → gate → journal the intent → execute → journal the outcome → prove.
+//!
+//! The only room that changes anything in an account. Nothing here is sent that a [`Plan`] did not show first, nothing is
+//! sent without a grant of the gate, and nothing is called done before it was proven by what the fleet was heard to do.
+//!
+//! The console (and the headless commands) hold a [`Responder`]: a handle to a background task. Every call returns at
+//! once; answers come through a channel and carry the generation they were asked in.
+
+pub mod listen;
+pub mod plan;
+pub mod responder;
+pub mod view;
+
+pub use listen::{Fact, Listener};
+pub use plan::{
+    ApiCall, Check, Confirmation, Intent, JobRequest, JobTarget, Level, Note, Plan, PlanId, ProofLine,
+    Reversible, Step, Target,
+};
+pub use responder::Responder;
+pub use view::{ActionView, Answer, Outcome, RowState, StairRow, TargetOutcome, TargetView};

@@ -1,0 +1,151 @@
+//! What the prover must hear, taken from the events the fleet is fed with anyway: a response never opens a second MQTT
+//! connection, and while nothing is being proven listening costs next to nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+use tokio::sync::mpsc;
+
+use crate::fleet::Ms;
+use crate::fleet::event::{Batch, Event, LinkEvent, Notice, PresenceKind};
+use crate::fleet::model::Name;
+
+/// Something heard that can prove or disprove a response.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// A telemetry message of a device.
+    Heard {
+        /// The device.
+        thing: Name,
+        /// When the last of them was received.
+        at: Ms,
+    },
+    /// A client connected, disconnected, or was refused.
+    Presence {
+        /// The MQTT client id.
+        client: Name,
+        /// Which.
+        kind: PresenceKind,
+        /// AWS's timestamp.
+        at: Ms,
+    },
+    /// The MQTT connection is up: silence counts from here.
+    LinkUp {
+        /// When.
+        at: Ms,
+    },
+    /// The MQTT connection is gone: what is not heard now proves nothing.
+    LinkDown {
+        /// When.
+        at: Ms,
+    },
+}
+
+/// The names that are being proven right now, shared between the responder and its listeners.
+#[derive(Debug, Default)]
+pub(in crate::response) struct Watched {
+    names: RwLock<HashSet<String>>,
+    version: AtomicU64,
+}
+
+impl Watched {
+    pub(in crate::response) fn set(&self, names: HashSet<String>) {
+        *self.names.write() = names;
+        self.version.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Picks the facts out of fleet events. One per receiver of the event channel; it must see every event from the first on,
+/// because topics are announced once.
+#[derive(Debug)]
+pub struct Listener {
+    facts: mpsc::UnboundedSender<Fact>,
+    watched: Arc<Watched>,
+    seen: u64,
+    /// By topic number: its thing when it is telemetry, and whether that thing is watched.
+    topics: Vec<Option<(Name, bool)>>,
+    any: bool,
+    link: Option<Fact>,
+}
+
+impl Listener {
+    pub(in crate::response) fn new(facts: mpsc::UnboundedSender<Fact>, watched: Arc<Watched>) -> Self {
+        Self { facts, watched, seen: 0, topics: Vec::new(), any: false, link: None }
+    }
+
+    /// Looks at one event on its way to [`crate::fleet`]. Call it for every event, before the fleet consumes it.
+    pub fn observe(&mut self, event: &Event) {
+        let version = self.watched.version.load(Ordering::Acquire);
+        if version != self.seen {
+            self.seen = version;
+            let names = self.watched.names.read();
+            self.any = !names.is_empty();
+            for (thing, watched) in self.topics.iter_mut().flatten() {
+                *watched = names.contains(thing.raw());
+            }
+        }
+        match event {
+            Event::Batch(batch) => self.batch(batch),
+            Event::Link(LinkEvent::Up { at, .. }) => self.link(Fact::LinkUp { at: *at }),
+            Event::Link(LinkEvent::Down { at, .. }) => self.link(Fact::LinkDown { at: *at }),
+            Event::Link(_) | Event::Poll(_) | Event::Response(_) => {}
+        }
+    }
+
+    fn batch(&mut self, batch: &Batch) {
+        for entry in &batch.topics {
+            let at = entry.id as usize;
+            // Numbers are dense, so the table grows by the few that are new.
+            if self.topics.len() <= at {
+                self.topics.resize(at + 1, None);
+            }
+            let watched = |thing: &Name| self.watched.names.read().contains(thing.raw());
+            let slot = entry.thing.as_ref().filter(|_| entry.telemetry).map(|t| (t.clone(), watched(t)));
+            if let Some(place) = self.topics.get_mut(at) {
+                *place = slot;
+            }
+        }
+        if !self.any {
+            return;
+        }
+        let heard = batch
+            .messages
+            .iter()
+            .map(|m| (m.topic, m.at))
+            .chain(batch.counted.iter().map(|c| (c.topic, c.at)));
+        let mut last: Vec<(u32, Ms)> = Vec::new();
+        for (topic, at) in heard {
+            if !matches!(self.topics.get(topic as usize), Some(Some((_, true)))) {
+                continue;
+            }
+            match last.iter_mut().find(|(t, _)| *t == topic) {
+                Some((_, latest)) => *latest = at.max(*latest),
+                None => last.push((topic, at)),
+            }
+        }
+        for (topic, at) in last {
+            if let Some(Some((thing, _))) = self.topics.get(topic as usize) {
+                self.send(Fact::Heard { thing: thing.clone(), at });
+            }
+        }
+        for notice in &batch.notices {
+            if let Notice::Presence { client, kind, at, .. } = notice
+                && self.watched.names.read().contains(client.raw())
+            {
+                self.send(Fact::Presence { client: client.clone(), kind: *kind, at: *at });
+            }
+        }
+    }
+
+    fn link(&mut self, fact: Fact) {
+        self.link = Some(fact.clone());
+        self.send(fact);
+    }
+
+    fn send(&self, fact: Fact) {
+        // A responder that is gone has nothing left to prove.
+        let _ = self.facts.send(fact);
+    }
+}

@@ -1,0 +1,122 @@
+//! What the screen (or the terminal of a headless run) is told about a response while it runs and when it ended.
+
+use crate::fleet::Ms;
+use crate::fleet::known::Trouble;
+use crate::fleet::model::Name;
+use crate::text::SafeText;
+
+use super::plan::{Plan, PlanId};
+
+/// What the background task answers.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A plan was computed, or could not be.
+    Plan {
+        /// The generation it was asked in; drop it when newer was asked since.
+        generation: u64,
+        /// The plan.
+        result: Result<Box<Plan>, Trouble>,
+    },
+    /// A confirmed plan came along.
+    Progress(ActionView),
+    /// It ended.
+    Done(ActionView),
+    /// The gate refused; nothing was sent.
+    Refused {
+        /// The plan.
+        plan: PlanId,
+        /// Why.
+        reason: SafeText,
+    },
+}
+
+/// A running or ended response: the staircase with the time each step took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActionView {
+    /// The plan it runs.
+    pub id: PlanId,
+    /// `Isolate Thing02`.
+    pub title: SafeText,
+    /// When it was confirmed.
+    pub began: Ms,
+    /// The staircase as a whole: with one target its own rows, with many each row says how many have come that far.
+    pub rows: Vec<StairRow>,
+    /// Each target on its own.
+    pub targets: Vec<TargetView>,
+    /// How it ended; `None` while it runs.
+    pub finished: Option<Outcome>,
+}
+
+/// One target's way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetView {
+    /// The device, or the job.
+    pub name: Name,
+    /// Its staircase.
+    pub rows: Vec<StairRow>,
+    /// How it ended; `None` while it runs.
+    pub outcome: Option<TargetOutcome>,
+}
+
+/// One step of the staircase.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StairRow {
+    /// `member of IsolatedDevices`.
+    pub title: SafeText,
+    /// How far it is.
+    pub state: RowState,
+    /// More about it: a request id, a countdown, what was last heard. May be empty.
+    pub detail: SafeText,
+}
+
+/// How far a step is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RowState {
+    /// Not begun.
+    Waiting,
+    /// Under way.
+    Running,
+    /// Done, so many milliseconds after the confirmation.
+    Done(Ms),
+    /// Failed, and why.
+    Failed(SafeText),
+    /// Not done, and why that is all right.
+    Skipped(SafeText),
+}
+
+/// How one target ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TargetOutcome {
+    /// Proven; for a containment `took` is from the confirmation to the last message heard or the cut, whichever is later.
+    Proven {
+        /// Milliseconds.
+        took: Ms,
+    },
+    /// Done as far as AWS answered, but the proof did not come within its time.
+    Unproven {
+        /// The missing proof.
+        missing: SafeText,
+    },
+    /// A request failed, and so the rest for this target was left.
+    Failed {
+        /// Why.
+        reason: SafeText,
+        /// True when an earlier request for this target had already been accepted.
+        partly: bool,
+    },
+}
+
+/// How a response ended as a whole; the headless commands' exit codes follow it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Every target proven.
+    Proven,
+    /// Every target done, some not proven within the time.
+    Unproven,
+    /// Some targets (or some requests) done, some failed.
+    Partly,
+    /// Nothing was changed.
+    Failed,
+    /// Stopped by the operator; the journal says how far it came.
+    Interrupted,
+}
