@@ -59,6 +59,7 @@ pub static DEVIATIONS: &[Deviation] = &[
         "a host name for each endpoint type",
         "the host and port of the request, for every type",
     ),
+    row("Publish over HTTP", "carries MQTT 5 properties", "topic, payload, QoS and retain only"),
     row("device keys", "RSA 2048", "ECDSA P-256, PKCS#8"),
     row(
         "RegisterCertificate",
