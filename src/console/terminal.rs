@@ -166,8 +166,14 @@ fn install_panic_hook() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            restore();
-            before(info);
+            // A task that panics is caught by its runtime and the console goes on: its report belongs in the log, not
+            // across the screen.
+            if std::thread::current().name() == Some("main") {
+                restore();
+                before(info);
+            } else {
+                tracing::error!(%info, "panic in a background thread");
+            }
         }));
     });
 }

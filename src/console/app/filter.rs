@@ -87,7 +87,7 @@ impl Filter {
 }
 
 /// A matcher as [`Filter::accepts`] wants it; costly to make, so it is made once.
-pub fn matcher() -> Matcher {
+pub(super) fn matcher() -> Matcher {
     Matcher::new(Config::DEFAULT)
 }
 

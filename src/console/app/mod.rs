@@ -167,8 +167,10 @@ pub struct Look {
     pub aws: bool,
     /// Where the journal is.
     pub journal: Option<PathBuf>,
-    /// How often the violations are asked for, divided by speed; for showing when a poll is late.
+    /// What AWS's durations are divided by: 1 but for a sped-up emulator.
     pub speed: f64,
+    /// The thing group that updates are offered to.
+    pub update_group: String,
 }
 
 /// The operator's side of the console.

@@ -61,7 +61,7 @@ impl App {
     pub fn job(&mut self, env: &Env<'_>) {
         // Without marks the workshop's own job is one Enter away: the group that updates are offered to.
         let things = self.marked_names(env);
-        let target = if things.is_empty() { "NeedsUpdate".to_owned() } else { String::new() };
+        let target = if things.is_empty() { self.look.update_group.clone() } else { String::new() };
         self.overlay = Some(Overlay::Job(Box::new(JobForm {
             id: Input::new("Update-temp-firmware".to_owned()),
             target: Input::new(target),

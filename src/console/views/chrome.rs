@@ -80,7 +80,7 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
     for (_, parts) in &left {
         x += paint.line(x, area.y, area.right().saturating_sub(x), parts) + 2;
     }
-    let start = area.right().saturating_sub(width(&right) as u16 - 1).max(x);
+    let start = area.right().saturating_sub((width(&right) as u16).saturating_sub(1)).max(x);
     let mut x = start;
     for (_, parts) in &right {
         x += paint.line(x, area.y, area.right().saturating_sub(x), parts) + 2;
@@ -164,7 +164,7 @@ pub(super) fn leaks(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect)
 }
 
 /// What the keys do here, and the last thing that happened.
-pub(super) fn footer(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+pub(super) fn footer(app: &App, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     if let Some(Overlay::Filter(_, input)) = app.overlay() {
         let used = paint.text(area.x, area.y, area.width, " / ", theme.key);

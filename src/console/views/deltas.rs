@@ -18,7 +18,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         facts.push(part(total.to_string(), theme.text));
     }
     facts.extend(filtered(app, ListId::Deltas, theme));
-    let inner = frame(app, paint, area, focused, "Shadow deltas", facts);
+    let inner = frame(paint, area, focused, "Shadow deltas", facts);
     if total == 0 {
         let text = if env.fleet.link().is_up() { "none heard yet" } else { "not listening yet" };
         return quiet(paint, inner, text);

@@ -15,7 +15,7 @@ use super::{absence, condition_style, frame, quiet};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, name: &Name) {
     let Some(id) = env.fleet.find(name.raw()) else {
-        let inner = frame(app, paint, area, true, name.shown().as_str(), Vec::new());
+        let inner = frame(paint, area, true, name.shown().as_str(), Vec::new());
         return quiet(paint, inner, "nothing is known of this thing");
     };
     let device = env.fleet.device(id);
@@ -35,7 +35,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     } else {
         (above, Rect { width: 0, ..above })
     };
-    let inner = frame(app, paint, left, true, name.shown().as_str(), facts);
+    let inner = frame(paint, left, true, name.shown().as_str(), facts);
     let chart = if inner.height >= 6 { 2 } else { 0 };
     if chart > 0 && inner.width > 12 {
         let scale = Scale::of(app, env, std::iter::once(device));
@@ -161,7 +161,7 @@ fn unknown<'a, T>(app: &App, known: &crate::fleet::known::Known<T>, theme: &supe
 
 fn messages(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId) {
     let theme = paint.theme;
-    let inner = frame(app, paint, area, false, "Last messages", Vec::new());
+    let inner = frame(paint, area, false, "Last messages", Vec::new());
     let mine = env
         .fleet
         .stream()
@@ -193,7 +193,7 @@ fn shadow_pane(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, name
         Some(Some(document)) => vec![part(format!("v{}", document.version), theme.text)],
         _ => Vec::new(),
     };
-    let inner = frame(app, paint, area, false, "Shadow", facts);
+    let inner = frame(paint, area, false, "Shadow", facts);
     match (known, document) {
         (_, Some(Some(document))) => {
             let width = inner.width / 3;
@@ -225,7 +225,7 @@ fn column(paint: &mut Paint<'_>, area: Rect, value: &Value) {
 }
 
 fn history(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, name: &Name) {
-    let inner = frame(app, paint, area, false, "Violation history", Vec::new());
+    let inner = frame(paint, area, false, "Violation history", Vec::new());
     let known = env.fleet.violation_events();
     let Some(all) = known.get() else { return absence(app, known, "history", paint, inner) };
     let mut any = false;

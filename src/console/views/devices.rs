@@ -42,8 +42,12 @@ impl Columns {
         if width < 110 {
             let thing = longest.clamp(12, 18);
             let rest = room.saturating_sub(thing + 1 + 14 + 8);
-            let spark = (rest / 2).clamp(8, 30);
-            return Self { thing, state: 13, last: 7, spark, violation: rest.saturating_sub(spark + 1), ..none };
+            if width < 70 {
+                // A name cut to five letters says nothing; the pane below names the violation.
+                return Self { thing, state: 13, last: 7, spark: rest.saturating_sub(1), ..none };
+            }
+            let spark = (rest * 2 / 5).clamp(10, 30);
+            return Self { thing, state: 13, last: 7, spark, violation: rest.saturating_sub(spark + 2), ..none };
         }
         let thing = longest.clamp(14, 28);
         let fixed = thing + 1 + 14 + 6 + 7 + 7 + 7 + 9;
@@ -65,7 +69,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         facts.push(part(format!("{} marked", app.marked()), theme.mark));
     }
     facts.extend(filtered(app, ListId::Devices, theme));
-    let inner = frame(app, paint, area, focused, "Devices", facts);
+    let inner = frame(paint, area, focused, "Devices", facts);
     if inner.width == 0 || inner.height == 0 {
         return;
     }
@@ -127,7 +131,11 @@ fn heads(app: &App, paint: &mut Paint<'_>, inner: Rect, c: &Columns, scale: &Sca
     }
     if c.spark > 0 {
         x += 1;
-        let mut text = format!("SIZE B {} {}", paint.theme.symbols.dot, spark::span_words(span));
+        let mut text = if c.spark >= 22 {
+            format!("SIZE B {} {}", paint.theme.symbols.dot, spark::span_words(span))
+        } else {
+            format!("SIZE {} min", span / 60_000)
+        };
         if c.spark >= 34 {
             text.push_str(&format!(" {} max {}", paint.theme.symbols.dot, words::number(f64::from(scale.most))));
             if let Some(limit) = scale.limit {

@@ -17,7 +17,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let count = known.get().map_or("?".to_owned(), |all| all.len().to_string());
     let mut facts = vec![part(count, theme.text)];
     facts.extend(filtered(app, ListId::Jobs, theme));
-    let inner = frame(app, paint, area, true, "Jobs", facts);
+    let inner = frame(paint, area, true, "Jobs", facts);
     let Some(all) = known.get() else { return absence(app, known, "jobs", paint, inner) };
     if all.is_empty() {
         return quiet(paint, inner, "no jobs; J begins one");
@@ -133,14 +133,14 @@ pub(super) fn executions(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: 
     if let Some(record) = record
         && above > 0
     {
-        let inner = frame(app, paint, top, false, "Job", Vec::new());
+        let inner = frame(paint, top, false, "Job", Vec::new());
         entry(app, env, paint, inner, record);
     }
     let known = env.fleet.executions(job.raw());
     let count = known.and_then(|k| k.get()).map_or("?".to_owned(), |all| all.len().to_string());
     let mut facts = vec![part(job.shown().as_str(), theme.brand), part(count, theme.text)];
     facts.extend(filtered(app, ListId::Executions, theme));
-    let inner = frame(app, paint, rest, true, "Executions", facts);
+    let inner = frame(paint, rest, true, "Executions", facts);
     let Some(known) = known else { return quiet(paint, inner, "reading executions") };
     let Some(all) = known.get() else { return absence(app, known, "executions", paint, inner) };
     if all.is_empty() {

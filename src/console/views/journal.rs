@@ -16,7 +16,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     if let Some(path) = &app.look.journal {
         facts.push(part(crate::text::SafeText::new(&path.display().to_string()).to_string(), theme.dim));
     }
-    let inner = frame(app, paint, area, true, "Journal", facts);
+    let inner = frame(paint, area, true, "Journal", facts);
     let lines = match app.journal_lines() {
         None => return quiet(paint, inner, "reading"),
         Some(Err(why)) => return quiet(paint, inner, &format!("the journal could not be read: {why}")),

@@ -50,7 +50,7 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
     }
     if area.height >= 6 {
         body.height -= 1;
-        chrome::footer(app, env, &mut paint, Rect { y: body.bottom(), height: 1, ..area });
+        chrome::footer(app, &mut paint, Rect { y: body.bottom(), height: 1, ..area });
     }
     match app.view() {
         View::Overview => overview(app, env, &mut paint, body),
@@ -109,7 +109,6 @@ fn pane(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, which: Pane
 
 /// A pane's frame: its title, what is in it, and in the title what filters it.
 fn frame(
-    app: &App,
     paint: &mut Paint<'_>,
     area: Rect,
     focused: bool,
@@ -124,8 +123,6 @@ fn frame(
         parts.push(part(format!(" {} ", theme.symbols.dash), style));
         parts.push(fact);
     }
-    let _ = app;
-    parts.push(part(" ", style));
     paint.pane(area, &parts, style)
 }
 

@@ -36,7 +36,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         }
     }
     facts.extend(filtered(app, ListId::Stream, theme));
-    let inner = frame(app, paint, area, focused, "Telemetry", facts);
+    let inner = frame(paint, area, focused, "Telemetry", facts);
     if let LinkState::Down { reason, .. } = env.fleet.link().state()
         && log.is_empty()
     {

@@ -38,7 +38,7 @@ fn draw_active(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focu
         (None, _) => facts.push(part("?", theme.unknown)),
     }
     facts.extend(filtered(app, ListId::Violations, theme));
-    let inner = frame(app, paint, area, focused, "Violations", facts);
+    let inner = frame(paint, area, focused, "Violations", facts);
     let Some(all) = known.get() else {
         return absence(app, known, "violations", paint, inner);
     };
@@ -134,7 +134,7 @@ fn draw_past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     let known = env.fleet.violation_events();
     let count = known.get().map_or("?".to_owned(), |all| all.len().to_string());
-    let inner = frame(app, paint, area, false, "Past", vec![part(count, theme.text)]);
+    let inner = frame(paint, area, false, "Past", vec![part(count, theme.text)]);
     let Some(all) = known.get() else { return absence(app, known, "past violations", paint, inner) };
     if all.is_empty() {
         return quiet(paint, inner, "no events");
