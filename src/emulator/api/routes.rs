@@ -1,5 +1,6 @@
 //! Every operation the emulator answers, in one table.
 
+use super::jobs::{control, data, executions, templates};
 use super::{ApiError, Req, Resp, Service, account_ops, connections, detect, identity, registry, shadows};
 
 /// A handler: no I/O but the account's state and its broker.
@@ -503,6 +504,98 @@ pub static ROUTES: &[Route] = &[
         shadows::list_named_shadows,
     ),
     // --- jobs.rs: control plane and jobs-data ---
+    route(Service::Iot, "CreateJob", "PUT", "/jobs/{jobId}", 10, control::create),
+    route(Service::Iot, "DescribeJob", "GET", "/jobs/{jobId}", 10, control::describe),
+    route(Service::Iot, "ListJobs", "GET", "/jobs", 10, control::list),
+    route(Service::Iot, "GetJobDocument", "GET", "/jobs/{jobId}/job-document", 10, control::document),
+    route(Service::Iot, "CancelJob", "PUT", "/jobs/{jobId}/cancel", 10, control::cancel),
+    route(Service::Iot, "DeleteJob", "DELETE", "/jobs/{jobId}", 10, control::delete),
+    route(Service::Iot, "UpdateJob", "PATCH", "/jobs/{jobId}", 10, control::update),
+    route(Service::Iot, "AssociateTargetsWithJob", "POST", "/jobs/{jobId}/targets", 10, control::associate),
+    route(Service::Iot, "ListJobExecutionsForJob", "GET", "/jobs/{jobId}/things", 10, executions::for_job),
+    route(
+        Service::Iot,
+        "ListJobExecutionsForThing",
+        "GET",
+        "/things/{thingName}/jobs",
+        10,
+        executions::for_thing,
+    ),
+    route(
+        Service::Iot,
+        "DescribeJobExecution",
+        "GET",
+        "/things/{thingName}/jobs/{jobId}",
+        10,
+        executions::describe,
+    ),
+    route(
+        Service::Iot,
+        "CancelJobExecution",
+        "PUT",
+        "/things/{thingName}/jobs/{jobId}/cancel",
+        10,
+        executions::cancel,
+    ),
+    route(
+        Service::Iot,
+        "DeleteJobExecution",
+        "DELETE",
+        "/things/{thingName}/jobs/{jobId}/executionNumber/{executionNumber}",
+        10,
+        executions::delete,
+    ),
+    route(Service::Iot, "CreateJobTemplate", "PUT", "/job-templates/{jobTemplateId}", 10, templates::create),
+    route(
+        Service::Iot,
+        "DescribeJobTemplate",
+        "GET",
+        "/job-templates/{jobTemplateId}",
+        10,
+        templates::describe,
+    ),
+    route(Service::Iot, "ListJobTemplates", "GET", "/job-templates", 10, templates::list),
+    route(
+        Service::Iot,
+        "DeleteJobTemplate",
+        "DELETE",
+        "/job-templates/{jobTemplateId}",
+        10,
+        templates::delete,
+    ),
+    route(
+        Service::JobsData,
+        "GetPendingJobExecutions",
+        "GET",
+        "/things/{thingName}/jobs",
+        200,
+        data::pending,
+    ),
+    route(
+        Service::JobsData,
+        "StartNextPendingJobExecution",
+        "PUT",
+        "/things/{thingName}/jobs/$next",
+        200,
+        data::start_next,
+    ),
+    route(
+        Service::JobsData,
+        "DescribeJobExecution",
+        "GET",
+        "/things/{thingName}/jobs/{jobId}",
+        200,
+        data::describe,
+    ),
+    route(
+        Service::JobsData,
+        "UpdateJobExecution",
+        "POST",
+        "/things/{thingName}/jobs/{jobId}",
+        200,
+        data::update,
+    ),
+    // --- detect.rs: security profiles, violations ---
     // --- detect/: security profiles, targets, violations, dimensions, custom metrics ---
     route(
         Service::Iot,
