@@ -80,9 +80,11 @@ fn line_of(text: &str, offset: usize) -> usize {
 }
 
 fn step(text: &str, raw: RawStep) -> Result<Step, String> {
-    let at_line = |start: usize, key: &str, what: &str| format!("line {}: {key}: {what}", line_of(text, start));
-    let at = duration(raw.at.get_ref())
-        .ok_or_else(|| at_line(raw.at.span().start, "at", "a time after start such as \"150s\", \"2m\" or \"500ms\""))?;
+    let at_line =
+        |start: usize, key: &str, what: &str| format!("line {}: {key}: {what}", line_of(text, start));
+    let at = duration(raw.at.get_ref()).ok_or_else(|| {
+        at_line(raw.at.span().start, "at", "a time after start such as \"150s\", \"2m\" or \"500ms\"")
+    })?;
     let name = raw.action.get_ref().as_str();
     let misplaced = |present: Option<usize>, key: &str, of: &str| match present {
         Some(start) => Err(at_line(start, key, &format!("only goes with action \"{of}\""))),
@@ -96,7 +98,8 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
     }
     let state = || -> Result<Value, String> {
         let table = raw.state.as_ref();
-        let table = table.ok_or_else(|| at_line(raw.action.span().start, "state", "is required with this action"))?;
+        let table =
+            table.ok_or_else(|| at_line(raw.action.span().start, "state", "is required with this action"))?;
         serde_json::to_value(table).map_err(|e| at_line(raw.action.span().start, "state", &e.to_string()))
     };
     let action = match name {
@@ -109,7 +112,9 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
         },
         "rogue-rate" => match &raw.factor {
             None => Action::RogueRate(2.0),
-            Some(factor) if (0.01..=1000.0).contains(factor.get_ref()) => Action::RogueRate(*factor.get_ref()),
+            Some(factor) if (0.01..=1000.0).contains(factor.get_ref()) => {
+                Action::RogueRate(*factor.get_ref())
+            }
             Some(factor) => return Err(at_line(factor.span().start, "factor", "must be 0.01 to 1000")),
         },
         "silence" => Action::Silence,
@@ -119,7 +124,11 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
         "desired" => Action::Desired(state()?),
         other => {
             let known = "rogue-size, rogue-rate, silence, normal, disconnect, report, desired";
-            return Err(at_line(raw.action.span().start, "action", &format!("\"{other}\" is none of {known}")));
+            return Err(at_line(
+                raw.action.span().start,
+                "action",
+                &format!("\"{other}\" is none of {known}"),
+            ));
         }
     };
     let line = line_of(text, raw.thing.span().start);
@@ -156,11 +165,23 @@ mod tests {
     fn a_mistake_is_named_by_line_and_key() {
         for (text, expected) in [
             ("[[step]]\nat = \"soon\"\nthing = \"T\"\naction = \"silence\"\n", "line 2: at: a time"),
-            ("[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"explode\"\n", "line 4: action: \"explode\" is none of"),
-            ("[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"silence\"\nbytes = 3\n", "line 5: bytes: only goes with"),
-            ("[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"rogue-size\"\nbytes = 0\n", "line 5: bytes: must be"),
+            (
+                "[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"explode\"\n",
+                "line 4: action: \"explode\" is none of",
+            ),
+            (
+                "[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"silence\"\nbytes = 3\n",
+                "line 5: bytes: only goes with",
+            ),
+            (
+                "[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"rogue-size\"\nbytes = 0\n",
+                "line 5: bytes: must be",
+            ),
             ("[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"desired\"\n", "line 4: state: is required"),
-            ("\n[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"silence\"\ncolour = 1\n", "line 6: unknown field"),
+            (
+                "\n[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"silence\"\ncolour = 1\n",
+                "line 6: unknown field",
+            ),
             ("[[step]]\nat = 1\n", "line 2: "),
         ] {
             let error = parse(text).unwrap_err();

@@ -31,11 +31,12 @@ const SHARED: [&str; 3] = ["Thing01", "Thing02", "Thing03"];
 const ALLOW_ALL: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
 /// What isolates: nothing is allowed.
-const DENY_ALL: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"*"}]}"#;
+const DENY_ALL: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"*"}]}"#;
 
 /// What a device of its own certificate may do: be itself.
 fn device_policy(account: &Account) -> String {
-    let arn = |resource: &str| account.arns.resource(resource);
+    let arn = |resource: &str| format!("arn:aws:iot:{}:{}:{resource}", account.region, account.id);
     let thing = "${iot:Connection.Thing.ThingName}";
     json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": "iot:Connect", "Resource": arn(&format!("client/{thing}"))},
@@ -56,7 +57,8 @@ fn names(devices: Option<usize>) -> Vec<(String, Kind, String)> {
         };
         ((*name).to_owned(), *kind, topic)
     });
-    let more = (FIXTURE.len() + 1..).map(|n| (format!("Thing{n:02}"), Kind::Sensor, format!("temperature-device-{n:02}")));
+    let more = (FIXTURE.len() + 1..)
+        .map(|n| (format!("Thing{n:02}"), Kind::Sensor, format!("temperature-device-{n:02}")));
     fixture.chain(more).take(count).collect()
 }
 
@@ -66,8 +68,13 @@ fn names(devices: Option<usize>) -> Vec<(String, Kind, String)> {
 ///
 /// # Errors
 /// A text naming what could not be made.
-pub fn seed(account: &Arc<Account>, devices: Option<usize>, dir: &CredentialsDir) -> Result<Vec<DeviceSpec>, String> {
-    let fresh = account.read().registry.thing_count() == 0 && account.read().identity.policies().next().is_none();
+pub fn seed(
+    account: &Arc<Account>,
+    devices: Option<usize>,
+    dir: &CredentialsDir,
+) -> Result<Vec<DeviceSpec>, String> {
+    let fresh =
+        account.read().registry.thing_count() == 0 && account.read().identity.policies().next().is_none();
     let names = names(devices);
     if names.is_empty() {
         return Ok(Vec::new());
@@ -104,7 +111,8 @@ pub fn seed(account: &Arc<Account>, devices: Option<usize>, dir: &CredentialsDir
 fn found(account: &Account, names: Vec<(String, Kind, String)>, dir: &CredentialsDir) -> Vec<DeviceSpec> {
     let known = |thing: &str, pair: &KeyPairPem| {
         let state = account.read();
-        let der = x509_parser::pem::parse_x509_pem(pair.certificate.as_bytes()).ok().map(|(_, pem)| pem.contents);
+        let der =
+            x509_parser::pem::parse_x509_pem(pair.certificate.as_bytes()).ok().map(|(_, pem)| pem.contents);
         state.registry.thing(thing).is_some()
             && der.is_some_and(|d| state.identity.certificate(&certificate_id_of(&d)).is_some())
     };
@@ -160,13 +168,19 @@ fn base(account: &Arc<Account>) -> Result<(), ApiError> {
         ),
     ] {
         let behavior = serde_json::from_value(behavior).map_err(|e| ApiError::internal(e.to_string()))?;
-        let target = account.arns.resource("all/things");
+        let target = account.arn("all", "things");
         create_profile(account, name, vec![behavior], Some(text.to_owned()), &[target])?;
     }
     Ok(())
 }
 
-fn register(account: &Account, thing: &str, kind: Kind, pair: &KeyPairPem, shared: bool) -> Result<(), ApiError> {
+fn register(
+    account: &Account,
+    thing: &str,
+    kind: Kind,
+    pair: &KeyPairPem,
+    shared: bool,
+) -> Result<(), ApiError> {
     let now = account.clock.now_ms();
     let mut state = account.write();
     let attributes = match kind {

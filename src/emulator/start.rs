@@ -97,7 +97,11 @@ impl std::fmt::Display for StartError {
         match self {
             Self::Bind { flag, address, error } if error.kind() == io::ErrorKind::AddrInUse => {
                 let port = address.port();
-                write!(f, "port {port} is already in use ({address}); choose another with {flag} {}:PORT", address.ip())
+                write!(
+                    f,
+                    "port {port} is already in use ({address}); choose another with {flag} {}:PORT",
+                    address.ip()
+                )
             }
             Self::Bind { flag, address, error } => write!(f, "{flag} {address}: {error}"),
             Self::Other(text) => f.write_str(text),
@@ -173,7 +177,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         None => Wal::default(),
     };
     // Devices must find their keys again when the account is kept.
-    let folder = options.credentials.clone().or_else(|| options.state.as_ref().map(|dir| dir.join("credentials")));
+    let folder =
+        options.credentials.clone().or_else(|| options.state.as_ref().map(|dir| dir.join("credentials")));
     let credentials = CredentialsDir::open(folder.as_deref()).map_err(|e| other("--credentials", &e))?;
     let ca = match &options.state {
         Some(dir) => tls::Ca::load_or_create(dir),
@@ -188,8 +193,14 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     write("operator.env", &operator_env(&url, &options.region, &options.access_key, &options.secret_key))?;
 
     let clock = Clock::new(options.speed);
-    let account =
-        Account::open(&options.account, &options.region, clock, wal, &options.access_key, &options.secret_key);
+    let account = Account::open(
+        &options.account,
+        &options.region,
+        clock,
+        wal,
+        &options.access_key,
+        &options.secret_key,
+    );
     let broker = Broker::new(Hooks::new(Arc::clone(&account)), clock);
     let router = api::front::router(Arc::clone(&account), Arc::clone(&broker))
         .merge(ws::router(Arc::clone(&account), Arc::clone(&broker)));
@@ -221,6 +232,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     });
     tasks.spawn(listen::serve_tls(mqtts_listener, server, broker, router));
     tasks.spawn(api::detect::run(Arc::clone(&account)));
+    tasks.spawn(api::jobs::run(Arc::clone(&account)));
     if !specs.is_empty() {
         let host = if mqtts.ip().is_unspecified() { "127.0.0.1".to_owned() } else { mqtts.ip().to_string() };
         let endpoint = devices::Endpoint { host, port: mqtts.port(), ca: ca.pem().into() };

@@ -57,8 +57,17 @@ pub(super) async fn run(
     tokio::time::sleep(phase.min(Duration::from_secs(2))).await;
     let (client, mut link) = connect(&spec, &endpoint);
     let now = Instant::now();
-    let mut device =
-        Device { spec, clock, payloads, mode: Mode::Normal, work: None, work_at: now, obey: None, next: now, client };
+    let mut device = Device {
+        spec,
+        clock,
+        payloads,
+        mode: Mode::Normal,
+        work: None,
+        work_at: now,
+        obey: None,
+        next: now,
+        client,
+    };
     let mut connected = false;
     loop {
         let timer = device.next_timer();
@@ -166,21 +175,21 @@ impl Device {
         let Some(rest) = topic.strip_prefix(&prefix) else { return };
         match rest {
             "jobs/notify-next" => {
-                let pending = serde_json::from_slice::<Value>(payload).is_ok_and(|v| v.get("execution").is_some());
+                let pending =
+                    serde_json::from_slice::<Value>(payload).is_ok_and(|v| v.get("execution").is_some());
                 if pending && self.work.is_none() {
                     self.publish(self.topic("jobs/start-next"), "{}");
                 }
             }
-            "jobs/start-next/accepted" => {
-                if self.work.is_none() {
-                    self.work = Work::from_answer(payload);
-                    self.work_at = Instant::now() + self.job_step();
-                }
+            "jobs/start-next/accepted" if self.work.is_none() => {
+                self.work = Work::from_answer(payload);
+                self.work_at = Instant::now() + self.job_step();
             }
             "shadow/update/delta" | "shadow/get/accepted" => {
                 let Ok(said) = serde_json::from_slice::<Value>(payload) else { return };
                 let state = said.get("state");
-                let delta = if rest == "shadow/get/accepted" { state.and_then(|s| s.get("delta")) } else { state };
+                let delta =
+                    if rest == "shadow/get/accepted" { state.and_then(|s| s.get("delta")) } else { state };
                 if let Some(delta) = delta {
                     self.obey = Some((Instant::now() + self.clock.scaled(OBEYS_AFTER), delta.clone()));
                 }

@@ -93,7 +93,11 @@ async fn play(
                 if account.read().registry.thing(&step.thing).is_some()
                     && let Err(error) = shadows::seed(account, &step.thing, None, &request)
                 {
-                    tracing::warn!(thing = step.thing, message = error.message, "scenario: desired state refused");
+                    tracing::warn!(
+                        thing = step.thing,
+                        message = error.message,
+                        "scenario: desired state refused"
+                    );
                 }
             }
             action => {

@@ -14,7 +14,9 @@ impl Payloads {
     /// For the device `thing` of the run `seed`.
     pub(super) fn new(thing: &str, seed: u64) -> Self {
         // FNV-1a: the same on every machine and in every version of the standard library.
-        let hash = thing.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let hash = thing
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
         let mut rng = fastrand::Rng::with_seed(seed ^ hash);
         let (temperature, humidity) = (18.0 + rng.f64() * 6.0, 38.0 + rng.f64() * 6.0);
         Self { rng, temperature, humidity, sequence: 0 }
@@ -69,7 +71,12 @@ mod tests {
         let mut payloads = Payloads::new("Thing01", 7);
         for _ in 0..100 {
             let bytes = payloads.telemetry("Thing01", 1_763_707_527);
-            assert!((112..=126).contains(&bytes.len()), "{}: {}", bytes.len(), String::from_utf8_lossy(&bytes));
+            assert!(
+                (112..=126).contains(&bytes.len()),
+                "{}: {}",
+                bytes.len(),
+                String::from_utf8_lossy(&bytes)
+            );
             let value: Value = serde_json::from_slice(&bytes).unwrap();
             assert!(value["temperature"].is_f64());
         }

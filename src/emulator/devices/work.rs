@@ -24,7 +24,8 @@ impl Work {
     pub(super) fn step(&mut self) -> (String, Value, bool) {
         self.done += 1;
         let last = self.done >= STEPS;
-        let (status, percent) = if last { ("SUCCEEDED", 100) } else { ("IN_PROGRESS", self.done * 100 / STEPS) };
+        let (status, percent) =
+            if last { ("SUCCEEDED", 100) } else { ("IN_PROGRESS", self.done * 100 / STEPS) };
         let update = json!({"status": status, "statusDetails": {"progress": format!("{percent}%")}});
         (format!("{}/update", self.job), update, last)
     }
@@ -36,7 +37,8 @@ mod tests {
 
     #[test]
     fn a_job_progresses_and_succeeds_once() {
-        let mut work = Work::from_answer(br#"{"execution":{"jobId":"Update-temp-firmware","jobDocument":{}}}"#).unwrap();
+        let mut work =
+            Work::from_answer(br#"{"execution":{"jobId":"Update-temp-firmware","jobDocument":{}}}"#).unwrap();
         let steps: Vec<_> = (0..STEPS).map(|_| work.step()).collect();
         assert!(steps.iter().all(|(topic, ..)| topic == "Update-temp-firmware/update"));
         assert_eq!(steps[0].1, json!({"status": "IN_PROGRESS", "statusDetails": {"progress": "10%"}}));
