@@ -68,7 +68,7 @@ impl Account {
             identity: super::api::identity::Identity::open(&wal, arns.clone()),
             shadows: super::api::shadows::Shadows::open(&wal),
             jobs: super::api::jobs::Jobs::open(&wal),
-            detect: super::api::detect::DetectStore::open(&wal),
+            detect: super::api::detect::DetectStore::open(&wal, clock),
         };
         let objects = super::api::s3::Objects::open(&wal);
         Arc::new(Self {
