@@ -41,7 +41,12 @@ pub async fn serve_tcp(listener: TcpListener, broker: Arc<Broker>) {
 
 /// TLS: MQTT for clients with a certificate, HTTP (which includes WebSocket) for those that ask for it by ALPN, or by
 /// sending HTTP when they say nothing.
-pub async fn serve_tls(listener: TcpListener, config: Arc<ServerConfig>, broker: Arc<Broker>, http: axum::Router) {
+pub async fn serve_tls(
+    listener: TcpListener,
+    config: Arc<ServerConfig>,
+    broker: Arc<Broker>,
+    http: axum::Router,
+) {
     let acceptor = TlsAcceptor::from(config);
     let (sender, receiver) = mpsc::channel(64);
     let local = listener.local_addr().ok();
@@ -196,7 +201,11 @@ struct Prefixed<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.head.is_empty() {
             return Pin::new(&mut self.io).poll_read(cx, buf);
         }

@@ -176,10 +176,9 @@ fn from_header<'a>(text: &'a str, headers: &HeaderMap) -> Result<Claim<'a>, SigE
             .map(Cow::Borrowed)
             .ok_or_else(|| SigError::Incomplete(format!("Authorization header requires '{name}' parameter.")))
     };
-    let date = headers
-        .get("x-amz-date")
-        .and_then(|v| v.to_str().ok())
-        .ok_or_else(|| SigError::Incomplete("Authorization header requires existence of 'X-Amz-Date'.".into()))?;
+    let date = headers.get("x-amz-date").and_then(|v| v.to_str().ok()).ok_or_else(|| {
+        SigError::Incomplete("Authorization header requires existence of 'X-Amz-Date'.".into())
+    })?;
     Ok(Claim {
         credential: field("Credential")?,
         signed_headers: field("SignedHeaders")?,
@@ -221,10 +220,15 @@ fn check_time(claim: &Claim<'_>, day: &str, now: i64) -> Result<(), SigError> {
         .map(|z| z.timestamp().as_second())
         .ok_or_else(|| SigError::Incomplete("Date must be in ISO-8601 basic format".into()))?;
     if !claim.date.starts_with(day) {
-        return Err(SigError::Incomplete("Date in Credential scope does not match YYYYMMDD of the date".into()));
+        return Err(SigError::Incomplete(
+            "Date in Credential scope does not match YYYYMMDD of the date".into(),
+        ));
     }
     if now < signed - SKEW {
-        return Err(SigError::Expired(format!("Signature not yet current: {} is still in the future", claim.date)));
+        return Err(SigError::Expired(format!(
+            "Signature not yet current: {} is still in the future",
+            claim.date
+        )));
     }
     if now > signed + claim.expires.unwrap_or(SKEW) {
         return Err(SigError::Expired(format!("Signature expired: {} is now too long ago", claim.date)));

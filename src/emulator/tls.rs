@@ -88,7 +88,9 @@ impl Ca {
     /// A server that answers to `names` (DNS names and addresses) beside localhost, and takes any client certificate.
     pub fn server_config(&self, names: &[String]) -> io::Result<Arc<ServerConfig>> {
         let mut all: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
-        all.extend(names.iter().filter(|n| !["localhost", "127.0.0.1", "::1"].contains(&n.as_str())).cloned());
+        all.extend(
+            names.iter().filter(|n| !["localhost", "127.0.0.1", "::1"].contains(&n.as_str())).cloned(),
+        );
         let key = KeyPair::generate().map_err(other)?;
         let mut params = CertificateParams::new(all).map_err(other)?;
         params.distinguished_name = rcgen::DistinguishedName::new();
@@ -108,8 +110,7 @@ impl Ca {
                 PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
             )
             .map_err(other)?;
-        config.alpn_protocols =
-            [ALPN_MQTT, ALPN_HTTP_CERTIFICATE, ALPN_HTTP].map(<[u8]>::to_vec).to_vec();
+        config.alpn_protocols = [ALPN_MQTT, ALPN_HTTP_CERTIFICATE, ALPN_HTTP].map(<[u8]>::to_vec).to_vec();
         Ok(Arc::new(config))
     }
 }

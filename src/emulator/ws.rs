@@ -52,7 +52,9 @@ async fn upgrade(
     let verified = sigv4::verify(&request, secret, door.account.clock.now_ms() / 1000);
     let signer = match verified {
         Ok(v) if ["iotdevicegateway", "iotdata"].contains(&v.service.as_str()) => v,
-        Ok(_) => return refuse("InvalidSignatureException", "Credential should be scoped to correct service"),
+        Ok(_) => {
+            return refuse("InvalidSignatureException", "Credential should be scoped to correct service");
+        }
         Err(error) => return refuse(error.code(), &error.to_string()),
     };
     let upgrade = match upgrade {
@@ -86,7 +88,11 @@ struct WsIo {
 }
 
 impl AsyncRead for WsIo {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         while self.unread.is_empty() {
             match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
                 Some(Ok(Message::Binary(data))) => self.unread = data,

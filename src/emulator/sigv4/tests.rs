@@ -37,15 +37,14 @@ fn signed(method: &str, url: &str, body: &[u8], service: &str, query: bool, toke
         .into();
     let uri: axum::http::Uri = url.parse().unwrap();
     let host = uri.authority().unwrap().as_str();
-    let request = SignableRequest::new(method, url, [("host", host)].into_iter(), SignableBody::Bytes(body)).unwrap();
+    let request =
+        SignableRequest::new(method, url, [("host", host)].into_iter(), SignableBody::Bytes(body)).unwrap();
     let (instructions, _) = sign(request, &params).unwrap().into_parts();
     let mut headers = HeaderMap::new();
     headers.insert("host", HeaderValue::from_str(host).unwrap());
     for (name, value) in instructions.headers() {
-        headers.insert(
-            HeaderName::from_bytes(name.as_bytes()).unwrap(),
-            HeaderValue::from_str(value).unwrap(),
-        );
+        headers
+            .insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
     }
     let mut pairs: Vec<String> = uri.query().map(str::to_owned).into_iter().collect();
     for (name, value) in instructions.params() {
@@ -88,14 +87,14 @@ fn a_presigned_mqtt_url_is_accepted_with_the_token_appended_after_signing() {
     assert!(matches!(check("GET", "/mqtt", &url, b"", NOW + 901), Err(SigError::Expired(_))));
     let bad = Signed { query: url.query.replace("us-east-1", "eu-west-1"), headers: url.headers.clone() };
     assert_eq!(check("GET", "/mqtt", &bad, b"", NOW), Err(SigError::Mismatch));
-    let unknown = Signed { query: url.query.replace("AKIDEXAMPLE", "AKIDOTHER"), headers: url.headers.clone() };
+    let unknown =
+        Signed { query: url.query.replace("AKIDEXAMPLE", "AKIDOTHER"), headers: url.headers.clone() };
     assert_eq!(check("GET", "/mqtt", &unknown, b"", NOW), Err(SigError::UnknownKey));
 }
 
 #[test]
 fn an_unsigned_request_is_told_so() {
-    let request =
-        Request { method: "GET", path: "/mqtt", query: "", headers: &HeaderMap::new(), body: b"" };
+    let request = Request { method: "GET", path: "/mqtt", query: "", headers: &HeaderMap::new(), body: b"" };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
     let error = verify(&request, |_| None, now).unwrap_err();
     assert_eq!((error.code(), error.status()), ("MissingAuthenticationTokenException", 403));
