@@ -9,6 +9,7 @@
 pub mod listen;
 pub mod plan;
 pub mod responder;
+pub mod rules;
 pub mod view;
 
 pub use listen::{Fact, Listener};
@@ -17,4 +18,5 @@ pub use plan::{
     Reversible, Step, Target,
 };
 pub use responder::Responder;
+pub use rules::Rules;
 pub use view::{ActionView, Answer, Outcome, RowState, StairRow, TargetOutcome, TargetView};
