@@ -1,1 +1,203 @@
-//! TODO
+//! One typed configuration: the file, then the environment, then the flags; every error names its place.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::fleet::Limits;
+use crate::text::SafeText;
+
+mod load;
+mod thing_from;
+
+pub use load::{ConfigError, Environment, load, parse_size};
+pub use thing_from::ThingFrom;
+
+/// Everything quell was told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// False with `--no-aws`: no control plane, any MQTT broker.
+    pub aws: bool,
+    /// The named profile of the AWS configuration files.
+    pub profile: Option<String>,
+    /// The region; the AWS chain decides when absent.
+    pub region: Option<String>,
+    /// Control plane endpoint.
+    pub endpoint_url: Option<String>,
+    /// Data plane (iot-data) endpoint.
+    pub data_endpoint_url: Option<String>,
+    /// STS endpoint.
+    pub sts_endpoint_url: Option<String>,
+    /// Key pair given outright; used by `quell demo`. Never logged.
+    pub credentials: Option<StaticCredentials>,
+    /// Where telemetry comes from.
+    pub mqtt: MqttSettings,
+    /// Topic filters of telemetry.
+    pub topics: Vec<String>,
+    /// How a topic names its thing; the first that matches decides.
+    pub thing_from: Vec<ThingFrom>,
+    /// The groups responses use.
+    pub groups: Groups,
+    /// Refuse every change.
+    pub read_only: bool,
+    /// How often AWS is asked.
+    pub polls: Polls,
+    /// Bytes of payload kept.
+    pub memory_budget: u64,
+    /// Frames a second at most; the console decides when absent.
+    pub max_fps: Option<u16>,
+    /// A keymap by name or file.
+    pub keymap: Option<String>,
+    /// A colour theme.
+    pub theme: Option<String>,
+    /// Draw with ASCII only.
+    pub ascii: bool,
+    /// No colour at all.
+    pub no_color: bool,
+    /// AWS's own durations (policy delay, poll intervals, cadence of windows) are divided by it: 1, except against a
+    /// sped-up emulator.
+    pub aws_speed: f64,
+    /// Shown in the header, such as `LOCAL ×10`.
+    pub badge: Option<SafeText>,
+    /// The journal of actions.
+    pub journal: PathBuf,
+    /// The log.
+    pub log: PathBuf,
+}
+
+/// An access key given outright.
+#[derive(Clone)]
+pub struct StaticCredentials {
+    /// The access key id.
+    pub access_key_id: String,
+    /// The secret. Not shown by `Debug`.
+    pub secret_access_key: String,
+    /// The session token of temporary credentials.
+    pub session_token: Option<String>,
+}
+
+impl std::fmt::Debug for StaticCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StaticCredentials").finish_non_exhaustive()
+    }
+}
+
+/// Where telemetry comes from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MqttSettings {
+    /// `wss://` (SigV4), `ws://`, `mqtts://` (client certificate) or `mqtt://`; found by DescribeEndpoint when absent.
+    pub url: Option<String>,
+    /// Client certificate, PEM.
+    pub cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub key: Option<PathBuf>,
+    /// Certificate authority to trust, PEM.
+    pub ca: Option<PathBuf>,
+}
+
+/// The thing groups responses use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Groups {
+    /// Devices are isolated by adding them here; it needs a policy that denies.
+    pub isolate: String,
+    /// Other groups whose members count as quarantined, such as one a Lambda uses.
+    pub quarantine: Vec<String>,
+    /// Devices that need an update: the target of the update job.
+    pub update: String,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self {
+            isolate: "IsolatedDevices".into(),
+            quarantine: vec!["Quarantine".into()],
+            update: "NeedsUpdate".into(),
+        }
+    }
+}
+
+/// How often AWS is asked (contract §6.15), before the speed of an emulator divides it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Polls {
+    /// Violations, while none is active.
+    pub idle: Duration,
+    /// Violations, while one is.
+    pub alarm: Duration,
+    /// The registry, groups and profiles.
+    pub registry: Duration,
+    /// Jobs.
+    pub jobs: Duration,
+}
+
+impl Default for Polls {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(30),
+            alarm: Duration::from_secs(10),
+            registry: Duration::from_secs(120),
+            jobs: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let state = load::state_dir(&Environment::default());
+        Self {
+            aws: true,
+            profile: None,
+            region: None,
+            endpoint_url: None,
+            data_endpoint_url: None,
+            sts_endpoint_url: None,
+            credentials: None,
+            mqtt: MqttSettings::default(),
+            topics: ["temperature-device-01", "temperature-device-02", "temperature-device-03"]
+                .map(String::from)
+                .to_vec(),
+            thing_from: thing_from::defaults(),
+            groups: Groups::default(),
+            read_only: false,
+            polls: Polls::default(),
+            memory_budget: 16 << 20,
+            max_fps: None,
+            keymap: None,
+            theme: None,
+            ascii: false,
+            no_color: false,
+            aws_speed: 1.0,
+            badge: None,
+            journal: state.join("journal.jsonl"),
+            log: state.join("quell.log"),
+        }
+    }
+}
+
+impl Settings {
+    /// An AWS duration as it passes here: shorter against a sped-up emulator.
+    pub fn scaled(&self, duration: Duration) -> Duration {
+        let speed = if self.aws_speed.is_finite() { self.aws_speed.max(0.001) } else { 1.0 };
+        duration.div_f64(speed)
+    }
+
+    /// All groups whose members count as quarantined.
+    pub fn quarantine_groups(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.groups.isolate.as_str()).chain(self.groups.quarantine.iter().map(String::as_str))
+    }
+
+    /// The limits of a fleet under these settings.
+    pub fn limits(&self) -> Limits {
+        let defaults = Limits::default();
+        let scaled = |ms: i64| {
+            let duration = self.scaled(Duration::from_millis(ms.unsigned_abs()));
+            i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+        };
+        Limits {
+            payload_bytes: self.memory_budget,
+            stale_after: scaled(defaults.stale_after).max(10_000),
+            policy_delay: scaled(defaults.policy_delay),
+            quarantine_groups: self.quarantine_groups().map(Arc::from).collect(),
+            ..defaults
+        }
+    }
+}

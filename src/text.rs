@@ -66,6 +66,11 @@ impl SafeText {
         &self.0
     }
 
+    /// The printable text, shared without a copy.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// Width in terminal cells.
     pub fn width(&self) -> usize {
         unicode_width::UnicodeWidthStr::width(&*self.0)

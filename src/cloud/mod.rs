@@ -1,1 +1,5 @@
-//! TODO
+//! AWS IoT over the AWS SDK: clients, paged reads, polls that answer as fleet events.
+
+pub mod clients;
+
+pub use clients::Clients;

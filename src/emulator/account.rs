@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::api::arn::Arns;
+use super::api::connections::DeletePace;
 use super::api::policy::PolicyCache;
 use super::broker::Broker;
 use super::clock::Clock;
@@ -43,6 +44,8 @@ pub struct Account {
     pub arns: Arns,
     /// The policies its connections live with.
     pub policies: PolicyCache,
+    /// When each client was last cut by DeleteConnection.
+    pub delete_pace: DeletePace,
     /// Buckets and objects. Under a lock of their own, never held with another.
     pub objects: super::api::s3::Objects,
     state: RwLock<State>,
@@ -78,6 +81,7 @@ impl Account {
             secret_key: secret_key.to_owned(),
             arns,
             policies: PolicyCache::default(),
+            delete_pace: DeletePace::default(),
             state: RwLock::new(state),
             broker: OnceLock::new(),
         })

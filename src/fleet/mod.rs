@@ -3,9 +3,43 @@
 //! Pure: no I/O, no async, no clock of its own, no terminal. [`Fleet::apply`] is the one way in; the same events with the
 //! same times give the same state, which is what makes record and replay, and tests, honest.
 
+mod apply;
+mod changes;
+mod condition;
+mod deltas;
+pub mod device;
 pub mod event;
 pub mod known;
+mod link;
+mod log;
 pub mod model;
+mod notices;
+mod polls;
+mod presence;
+mod series;
+mod traffic;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+pub use changes::Changes;
+pub use condition::{Condition, Counts};
+pub use deltas::DeltaEntry;
+pub use device::{Device, DeviceId, Warning};
+pub use link::{Link, LinkState, Rates, Watch};
+pub use log::{Kept, MessageLog};
+pub use polls::PollState;
+pub use presence::PresenceState;
+pub use series::{Column, Series};
+
+use event::Event;
+use known::Known;
+use model::{
+    ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument, Violation, ViolationEvent,
+};
 
 /// Milliseconds since the Unix epoch, UTC.
 pub type Ms = i64;
@@ -35,4 +69,290 @@ pub enum SourceId {
     Shadow(model::Name, Option<crate::text::SafeText>),
     /// Security profiles.
     Profiles,
+}
+
+/// What a fleet may hold, and the durations it judges by. Durations that mirror AWS's own are divided by the speed of a
+/// sped-up emulator before they come here.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of payload kept; the oldest go first. Counts stay exact.
+    pub payload_bytes: u64,
+    /// Messages kept, with or without payload.
+    pub messages: usize,
+    /// Shadow deltas kept.
+    pub deltas: usize,
+    /// Shadow documents kept.
+    pub shadows: usize,
+    /// Presence kept of clients that are no known thing.
+    pub strangers: usize,
+    /// Silence shorter than this never makes a device stale.
+    pub stale_after: Ms,
+    /// How long AWS may take to enforce a group's policy (contract §6.1: 6–8 minutes): a quarantined device that is
+    /// heard within it is being contained, later it leaks.
+    pub policy_delay: Ms,
+    /// How long after a proof of silence a message may still be one that was on its way.
+    pub in_flight: Ms,
+    /// How long a `disconnected` waits for a `connected` that overtook it (contract §3.5: about 5 s).
+    pub settle: Ms,
+    /// Groups whose members are quarantined.
+    pub quarantine_groups: Vec<Arc<str>>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            payload_bytes: 16 << 20,
+            messages: 10_000,
+            deltas: 1_000,
+            shadows: 2_000,
+            strangers: 10_000,
+            stale_after: 60_000,
+            policy_delay: 8 * 60_000,
+            in_flight: 2_000,
+            settle: 5_000,
+            quarantine_groups: vec!["IsolatedDevices".into(), "Quarantine".into()],
+        }
+    }
+}
+
+/// A topic and whose it is.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    text: crate::text::SafeText,
+    device: Option<DeviceId>,
+    telemetry: bool,
+}
+
+impl Topic {
+    /// The topic, safe to show.
+    pub fn text(&self) -> &crate::text::SafeText {
+        &self.text
+    }
+
+    /// The device its messages belong to: an unattributed topic has a row of its own.
+    pub fn device(&self) -> Option<DeviceId> {
+        self.device
+    }
+
+    /// True when its messages are telemetry rather than AWS's own notices.
+    pub fn is_telemetry(&self) -> bool {
+        self.telemetry
+    }
+}
+
+/// What is true about a fleet, as far as it was heard or read.
+#[derive(Debug)]
+pub struct Fleet {
+    limits: Limits,
+    revision: u64,
+    devices: Vec<Device>,
+    by_name: HashMap<Arc<str>, DeviceId>,
+    topics: Vec<Option<Topic>>,
+    log: MessageLog,
+    deltas: VecDeque<DeltaEntry>,
+    violations: Known<Vec<Violation>>,
+    violation_events: Known<Vec<ViolationEvent>>,
+    things: Known<usize>,
+    identity: Known<Identity>,
+    profiles: Known<Vec<ProfileRecord>>,
+    jobs: Known<Vec<JobRecord>>,
+    executions: HashMap<Arc<str>, Known<Vec<ExecutionRecord>>>,
+    shadows: deltas::Shadows,
+    members: HashMap<Arc<str>, Known<Option<Vec<Name>>>>,
+    strangers: HashMap<Arc<str>, PresenceState>,
+    link: Link,
+    polls: std::collections::BTreeMap<SourceId, PollState>,
+    counts: condition::Tally,
+    wanted: Vec<SourceId>,
+    swept: usize,
+    settling: Vec<DeviceId>,
+}
+
+impl Fleet {
+    /// A fleet of which nothing is known.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            log: MessageLog::new(limits.messages, limits.payload_bytes),
+            shadows: deltas::Shadows::new(limits.shadows),
+            limits,
+            revision: 0,
+            devices: Vec::new(),
+            by_name: HashMap::new(),
+            topics: Vec::new(),
+            deltas: VecDeque::new(),
+            violations: Known::default(),
+            violation_events: Known::default(),
+            things: Known::default(),
+            identity: Known::default(),
+            profiles: Known::default(),
+            jobs: Known::default(),
+            executions: HashMap::new(),
+            members: HashMap::new(),
+            strangers: HashMap::new(),
+            link: Link::default(),
+            polls: std::collections::BTreeMap::new(),
+            counts: condition::Tally::default(),
+            wanted: Vec::new(),
+            swept: 0,
+            settling: Vec::new(),
+        }
+    }
+
+    /// Folds one event in; the answer says which parts of a screen it touched. `now` is the time of folding: it ages
+    /// what is known, while messages count at the time they were received.
+    pub fn apply(&mut self, event: Event, now: Ms) -> Changes {
+        let changes = match event {
+            Event::Batch(batch) => self.fold(batch, now),
+            Event::Link(event) => self.link_event(event),
+            Event::Poll(poll) => self.poll(poll, now),
+            Event::Response(event) => self.response(event, now),
+        };
+        if !changes.is_empty() {
+            self.revision += 1;
+        }
+        changes
+    }
+
+    /// Lets time pass: silence becomes stale, a disconnect that settled becomes true. Cheap: a slice of the fleet a call.
+    pub fn tick(&mut self, now: Ms) -> Changes {
+        let changes = self.age(now);
+        if !changes.is_empty() {
+            self.revision += 1;
+        }
+        changes
+    }
+
+    /// Grows with every change.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// What should be read again soon because of what was heard (a membership notice, presence, a delta missed while
+    /// the link was down), each source once. Hand each to `cloud::PollHandle::now`.
+    pub fn take_wanted(&mut self) -> Vec<SourceId> {
+        std::mem::take(&mut self.wanted)
+    }
+
+    fn want(&mut self, source: SourceId) {
+        // A flood of notices must not grow a list nobody drains.
+        if self.wanted.len() < 64 && !self.wanted.contains(&source) {
+            self.wanted.push(source);
+        }
+    }
+
+    /// A device by its number. Numbers come from this fleet only; one of another fleet gives the first device or an
+    /// empty one, never a panic.
+    pub fn device(&self, id: DeviceId) -> &Device {
+        self.devices.get(id.index()).unwrap_or(device::nobody())
+    }
+
+    /// A thing by its raw name.
+    pub fn find(&self, raw_name: &str) -> Option<DeviceId> {
+        self.by_name.get(raw_name).copied()
+    }
+
+    /// All devices in the order they became known.
+    pub fn devices(&self) -> impl ExactSizeIterator<Item = (DeviceId, &Device)> {
+        self.devices.iter().enumerate().map(|(i, d)| (DeviceId::at(i), d))
+    }
+
+    /// How many devices, unattributed topics included.
+    pub fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// True when nothing is known yet.
+    pub fn is_empty(&self) -> bool {
+        self.devices.is_empty()
+    }
+
+    /// Active violations.
+    pub fn violations(&self) -> &Known<Vec<Violation>> {
+        &self.violations
+    }
+
+    /// Past violation events.
+    pub fn violation_events(&self) -> &Known<Vec<ViolationEvent>> {
+        &self.violation_events
+    }
+
+    /// How many things the registry has.
+    pub fn registered(&self) -> &Known<usize> {
+        &self.things
+    }
+
+    /// Shadow deltas, newest last.
+    pub fn deltas(&self) -> impl DoubleEndedIterator<Item = &DeltaEntry> + ExactSizeIterator {
+        self.deltas.iter()
+    }
+
+    /// The messages kept, and the totals of all.
+    pub fn stream(&self) -> &MessageLog {
+        &self.log
+    }
+
+    /// A topic by its number.
+    pub fn topic(&self, id: u32) -> Option<&Topic> {
+        self.topics.get(id as usize).and_then(Option::as_ref)
+    }
+
+    /// How many topics were seen.
+    pub fn topics(&self) -> usize {
+        self.topics.iter().flatten().count()
+    }
+
+    /// Jobs.
+    pub fn jobs(&self) -> &Known<Vec<JobRecord>> {
+        &self.jobs
+    }
+
+    /// Executions of a job, if they were ever asked for.
+    pub fn executions(&self, job: &str) -> Option<&Known<Vec<ExecutionRecord>>> {
+        self.executions.get(job)
+    }
+
+    /// A shadow, if it was ever heard or asked for; its value is `None` when the thing has none.
+    pub fn shadow(&self, thing: &str, shadow: Option<&str>) -> Option<&Known<Option<ShadowDocument>>> {
+        self.shadows.get(thing, shadow)
+    }
+
+    /// Security profiles.
+    pub fn profiles(&self) -> &Known<Vec<ProfileRecord>> {
+        &self.profiles
+    }
+
+    /// Who we are.
+    pub fn identity(&self) -> &Known<Identity> {
+        &self.identity
+    }
+
+    /// Members of a group, if it was ever asked for; the value is `None` when the group does not exist.
+    pub fn members(&self, group: &str) -> Option<&Known<Option<Vec<Name>>>> {
+        self.members.get(group)
+    }
+
+    /// The MQTT connection.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// When the stream was watched: what [`Series::columns`] needs to tell silence from not listening.
+    pub fn watch(&self) -> &Watch {
+        self.link.watch()
+    }
+
+    /// What is polled, and how that went.
+    pub fn polls(&self) -> impl Iterator<Item = (&SourceId, &PollState)> {
+        self.polls.iter()
+    }
+
+    /// Messages and bytes a second, over the last five seconds.
+    pub fn rates(&self, now: Ms) -> Rates {
+        self.link.rates(now)
+    }
+
+    /// Presence of an MQTT client that is no known thing: group policies will not apply to it (contract §6.2).
+    pub fn strangers(&self) -> impl Iterator<Item = (&str, &PresenceState)> {
+        self.strangers.iter().map(|(name, state)| (&**name, state))
+    }
 }

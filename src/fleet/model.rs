@@ -17,7 +17,15 @@ pub struct Name {
 impl Name {
     /// A name as it came from outside.
     pub fn new(raw: &str) -> Self {
-        Self { raw: raw.into(), shown: SafeText::new(raw) }
+        let shown = SafeText::new(raw);
+        // Nearly every name is printable as it is: then one allocation serves both.
+        let raw = if shown.as_str() == raw { shown.shared() } else { raw.into() };
+        Self { raw, shown }
+    }
+
+    /// The raw name, shared: a key that costs no copy.
+    pub(crate) fn key(&self) -> Arc<str> {
+        Arc::clone(&self.raw)
     }
 
     /// The exact name, for requests and comparisons.

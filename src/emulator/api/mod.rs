@@ -3,12 +3,16 @@
 //! `routes.rs` is the one table of operations. A handler is a plain function from a [`Req`] to a [`Resp`] or an
 //! [`ApiError`]; signatures, throttling, durability and error bodies are the front's business, not the handler's.
 
+mod account_ops;
 pub mod arn;
+pub mod connections;
 pub mod detect;
 pub mod error;
+pub mod front;
 pub mod identity;
 pub mod jobs;
 pub mod policy;
+mod query;
 pub mod registry;
 pub mod request;
 pub mod routes;

@@ -48,6 +48,15 @@ impl Req {
         self.query(name).is_some_and(|v| v.eq_ignore_ascii_case("true"))
     }
 
+    /// A whole-number query parameter.
+    pub fn long(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        self.query(name)
+            .map(|text| {
+                text.parse().map_err(|_| ApiError::invalid(format!("{name} must be a number: {text}")))
+            })
+            .transpose()
+    }
+
     /// A header by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
@@ -96,10 +105,26 @@ impl Page {
     /// Takes a page of `rows`, which must be ordered by the key they carry; skips those up to [`Page::after`]. Gives the
     /// rows and the token of the next page.
     pub fn take<K: AsRef<str>, V>(&self, rows: impl Iterator<Item = (K, V)>) -> (Vec<V>, Option<String>) {
+        self.take_where(rows, |key, after| key > after)
+    }
+
+    /// [`Page::take`] of rows in descending order.
+    pub fn take_descending<K: AsRef<str>, V>(
+        &self,
+        rows: impl Iterator<Item = (K, V)>,
+    ) -> (Vec<V>, Option<String>) {
+        self.take_where(rows, |key, after| key < after)
+    }
+
+    fn take_where<K: AsRef<str>, V>(
+        &self,
+        rows: impl Iterator<Item = (K, V)>,
+        beyond: fn(&str, &str) -> bool,
+    ) -> (Vec<V>, Option<String>) {
         let mut out = Vec::new();
         let mut last: Option<K> = None;
         for (key, row) in rows {
-            if self.after.as_deref().is_some_and(|a| key.as_ref() <= a) {
+            if self.after.as_deref().is_some_and(|a| !beyond(key.as_ref(), a)) {
                 continue;
             }
             if out.len() == self.size {
@@ -115,12 +140,12 @@ impl Page {
 /// Makes an opaque token of a key.
 pub fn encode_token(key: &str) -> String {
     use base64::Engine as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("v1:{key}"))
+    base64::engine::general_purpose::STANDARD.encode(format!("v1:{key}"))
 }
 
 fn decode_token(token: &str) -> Option<String> {
     use base64::Engine as _;
-    let raw = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).ok()?;
+    let raw = base64::engine::general_purpose::STANDARD.decode(token).ok()?;
     String::from_utf8(raw).ok()?.strip_prefix("v1:").map(str::to_owned)
 }
 
@@ -147,6 +172,35 @@ impl Resp {
     /// `{}`.
     pub fn empty() -> Result<Self, ApiError> {
         Self::json(Value::Object(serde_json::Map::new()))
+    }
+
+    /// A page of a list: `{member: rows, "nextToken": next}`.
+    pub fn page(
+        member: &str,
+        rows: impl IntoIterator<Item = impl Into<Value>>,
+        next: Option<String>,
+    ) -> Result<Self, ApiError> {
+        Self::page_as(member, rows, "nextToken", next)
+    }
+
+    /// [`Resp::page`] with another name for the token: `nextMarker` in the certificate and policy lists.
+    pub fn page_as(
+        member: &str,
+        rows: impl IntoIterator<Item = impl Into<Value>>,
+        token: &str,
+        next: Option<String>,
+    ) -> Result<Self, ApiError> {
+        let mut body = serde_json::Map::new();
+        body.insert(member.to_owned(), Value::Array(rows.into_iter().map(Into::into).collect()));
+        if let Some(next) = next {
+            body.insert(token.to_owned(), next.into());
+        }
+        Self::json(Value::Object(body))
+    }
+
+    /// No body at all.
+    pub fn nothing() -> Result<Self, ApiError> {
+        Self::raw("application/json", Bytes::new())
     }
 
     /// Bytes as they are.

@@ -6,10 +6,10 @@
 
 mod attachments;
 mod certificates;
-// pub mod http_attachments;
-// pub mod http_certificates;
-// pub mod http_policies;
-// pub mod issue;
+pub mod http_attachments;
+pub mod http_certificates;
+pub mod http_policies;
+pub mod issue;
 mod policies;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -85,5 +85,5 @@ pub fn is_active(account: &Account, certificate_id: &str) -> bool {
     account.read().identity.certificate(certificate_id).is_some_and(|c| c.status == CertStatus::Active)
 }
 
-// #[cfg(test)]
-// mod tests;
+#[cfg(test)]
+mod tests;

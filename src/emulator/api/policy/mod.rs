@@ -46,5 +46,5 @@ pub fn forget(account: &Account, session: &Session) {
     account.policies.forget(account, session, std::time::Instant::now());
 }
 
-// #[cfg(test)]
-// mod tests;
+#[cfg(test)]
+mod tests;

@@ -8,9 +8,9 @@
 
 pub mod events;
 mod groups;
-// pub mod http_groups;
-// pub mod http_things;
-// pub mod http_types;
+pub mod http_groups;
+pub mod http_things;
+pub mod http_types;
 mod membership;
 pub mod tags;
 mod things;
@@ -152,5 +152,5 @@ pub fn uuid() -> String {
     )
 }
 
-// #[cfg(test)]
-// mod tests;
+#[cfg(test)]
+mod tests;

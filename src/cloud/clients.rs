@@ -1,0 +1,130 @@
+//! The AWS clients: one place that decides credentials, endpoints, time limits and retries.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::tls;
+
+use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
+
+use crate::config::Settings;
+use crate::fleet::known::{Trouble, TroubleKind};
+use crate::text::SafeText;
+
+/// An endpoint given outright wins; without one the SDK's own rules hold (environment, profile, region).
+macro_rules! with_endpoint {
+    ($builder:expr, $url:expr) => {{
+        let mut builder = $builder;
+        if let Some(url) = &$url {
+            builder.set_endpoint_url(Some(url.clone()));
+        }
+        builder.build()
+    }};
+}
+
+/// Clients for the services quell talks to. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// Control plane.
+    pub iot: aws_sdk_iot::Client,
+    /// Data plane: shadows and connections.
+    pub data: aws_sdk_iotdataplane::Client,
+    /// Who we are.
+    pub sts: aws_sdk_sts::Client,
+    /// The region in force.
+    pub region: String,
+    /// The credentials in force: the stream signs with them too.
+    pub credentials: SharedCredentialsProvider,
+    /// The MQTT host, `HOST` or `HOST:PORT`, as found by DescribeEndpoint or configured.
+    pub mqtt_host: Option<String>,
+}
+
+impl Clients {
+    /// Finds credentials and region as the AWS CLI does, and builds the clients. Only the data endpoint is asked for
+    /// over the network, and only when none is configured.
+    ///
+    /// # Errors
+    /// No region, or no credentials.
+    pub async fn connect(settings: &Settings, now: crate::fleet::Ms) -> Result<Self, Trouble> {
+        let shared = shared_config(settings).await;
+        let trouble = |kind, message: &str| Trouble {
+            kind,
+            message: SafeText::new(message),
+            missing_action: None,
+            since: now,
+        };
+        let region = shared.region().map(|r| r.as_ref().to_owned()).ok_or_else(|| {
+            trouble(TroubleKind::Failed, "no region: set AWS_REGION, --region or the profile's region")
+        })?;
+        let credentials = shared.credentials_provider().ok_or_else(|| {
+            trouble(TroubleKind::Credentials, "no credentials: configure a profile or set AWS_ACCESS_KEY_ID")
+        })?;
+        let iot = aws_sdk_iot::Client::from_conf(with_endpoint!(
+            aws_sdk_iot::config::Builder::from(&shared),
+            settings.endpoint_url
+        ));
+        let mut data_url = settings.data_endpoint_url.clone();
+        let mut mqtt_host = None;
+        if data_url.is_none() || settings.mqtt.url.is_none() {
+            match iot.describe_endpoint().endpoint_type("iot:Data-ATS").send().await {
+                Ok(found) => {
+                    if let Some(host) = found.endpoint_address() {
+                        data_url.get_or_insert_with(|| format!("https://{host}"));
+                        mqtt_host = Some(host.to_owned());
+                    }
+                }
+                // The SDK's default endpoint serves most accounts; the reason shows when the first read fails.
+                Err(error) => tracing::warn!(code = ?error.code(), "DescribeEndpoint failed"),
+            }
+        }
+        let data = aws_sdk_iotdataplane::Client::from_conf(with_endpoint!(
+            aws_sdk_iotdataplane::config::Builder::from(&shared),
+            data_url
+        ));
+        let sts = aws_sdk_sts::Client::from_conf(with_endpoint!(
+            aws_sdk_sts::config::Builder::from(&shared),
+            settings.sts_endpoint_url
+        ));
+        Ok(Self { iot, data, sts, region, credentials, mqtt_host })
+    }
+}
+
+async fn shared_config(settings: &Settings) -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        // Three attempts, slower when the service says so; polls have their own back-off on top.
+        .retry_config(RetryConfig::adaptive().with_max_attempts(3).with_max_backoff(Duration::from_secs(5)))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(5))
+                .operation_attempt_timeout(Duration::from_secs(10))
+                .operation_timeout(Duration::from_secs(30))
+                .build(),
+        );
+    if let Ok(name) = AppName::new("quell") {
+        loader = loader.app_name(name);
+    }
+    if let Some(profile) = &settings.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = &settings.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(given) = &settings.credentials {
+        loader = loader.credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            &given.access_key_id,
+            &given.secret_access_key,
+            given.session_token.clone(),
+            None,
+            "quell",
+        )));
+    }
+    loader.load().await
+}

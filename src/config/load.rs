@@ -1,0 +1,420 @@
+//! Reading the configuration: file < environment < flags.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::cli::Common;
+use crate::text::SafeText;
+
+use super::{Settings, ThingFrom};
+
+/// A configuration that cannot be used, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConfigError {
+    place: String,
+    message: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+fn error(place: impl Into<String>, message: impl Into<String>) -> ConfigError {
+    ConfigError { place: place.into(), message: message.into() }
+}
+
+/// The environment variables, passed in so that tests need not touch the process.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The variables of this process; those that are not UTF-8 are left out.
+    pub fn of_process() -> Self {
+        std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+            .collect()
+    }
+
+    /// A variable that is set and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
+fn home_dir(env: &Environment, variable: &str, below_home: &str) -> PathBuf {
+    // The XDG specification: a relative path in these variables is to be ignored.
+    env.get(variable).map(PathBuf::from).filter(|p| p.is_absolute()).unwrap_or_else(|| {
+        let home =
+            env.get("HOME").map(PathBuf::from).or_else(|| etcetera::home_dir().ok()).unwrap_or_default();
+        home.join(below_home)
+    })
+}
+
+/// Where the configuration lives.
+pub(crate) fn config_dir(env: &Environment) -> PathBuf {
+    home_dir(env, "XDG_CONFIG_HOME", ".config").join("quell")
+}
+
+/// Where the journal and the log live.
+pub(crate) fn state_dir(env: &Environment) -> PathBuf {
+    home_dir(env, "XDG_STATE_HOME", ".local/state").join("quell")
+}
+
+/// The file, as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    profile: Option<String>,
+    region: Option<String>,
+    endpoint_url: Option<String>,
+    data_endpoint_url: Option<String>,
+    sts_endpoint_url: Option<String>,
+    no_aws: Option<bool>,
+    topics: Option<Vec<String>>,
+    thing_from: Option<Vec<toml::Spanned<String>>>,
+    read_only: Option<bool>,
+    memory_budget: Option<toml::Spanned<String>>,
+    max_fps: Option<toml::Spanned<u16>>,
+    keymap: Option<String>,
+    theme: Option<String>,
+    ascii: Option<bool>,
+    aws_speed: Option<toml::Spanned<f64>>,
+    journal: Option<PathBuf>,
+    log: Option<PathBuf>,
+    mqtt: MqttFile,
+    groups: GroupsFile,
+    polls: PollsFile,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct MqttFile {
+    url: Option<String>,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct GroupsFile {
+    isolate: Option<String>,
+    quarantine: Option<Vec<String>>,
+    update: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct PollsFile {
+    idle_seconds: Option<toml::Spanned<u64>>,
+    alarm_seconds: Option<toml::Spanned<u64>>,
+    registry_seconds: Option<toml::Spanned<u64>>,
+    jobs_seconds: Option<toml::Spanned<u64>>,
+}
+
+/// Bytes from `16MB`, `16 MiB`, `512k`, `1048576`: decimal and binary units mean the same, powers of 1024.
+///
+/// # Errors
+/// A sentence when it is no size or out of range.
+pub fn parse_size(written: &str) -> Result<u64, String> {
+    let text = written.trim();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return Err(format!("{written:?} is no size: use a number with B, kB, MB or GB")),
+    };
+    let number: f64 =
+        number.parse().map_err(|_| format!("{written:?} is no size: it must begin with a number"))?;
+    let bytes = number * (1_u64 << shift) as f64;
+    if !(0.0..=(1_u64 << 40) as f64).contains(&bytes) {
+        return Err(format!("{written:?} is out of range: at most 1024 GB"));
+    }
+    Ok(bytes as u64)
+}
+
+/// Reads the configuration file (if there is one), the environment and the flags, each overriding what came before.
+///
+/// # Errors
+/// The first thing that cannot be used, with file and line, variable, or flag.
+pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError> {
+    let mut settings = Settings::default();
+    settings.journal = state_dir(env).join("journal.jsonl");
+    settings.log = state_dir(env).join("quell.log");
+    let asked = common.config.clone();
+    let path = asked.clone().unwrap_or_else(|| config_dir(env).join("config.toml"));
+    match std::fs::read_to_string(&path) {
+        Ok(text) => from_file(&mut settings, &path, &text)?,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && asked.is_none() => {}
+        Err(e) => return Err(error(path.display().to_string(), e.to_string())),
+    }
+    from_environment(&mut settings, env);
+    from_flags(&mut settings, common)?;
+    Ok(settings)
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+}
+
+fn set<T>(target: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *target = value;
+    }
+}
+
+fn set_some<T>(target: &mut Option<T>, value: Option<T>) {
+    if value.is_some() {
+        *target = value;
+    }
+}
+
+fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), ConfigError> {
+    let at = |offset: usize| format!("{}:{}", path.display(), line_of(text, offset));
+    let file: File = toml::from_str(text).map_err(|e| {
+        let place = e.span().map_or_else(|| path.display().to_string(), |span| at(span.start));
+        error(place, with_hint(e.message()))
+    })?;
+    set_some(&mut settings.profile, file.profile);
+    set_some(&mut settings.region, file.region);
+    set_some(&mut settings.endpoint_url, file.endpoint_url);
+    set_some(&mut settings.data_endpoint_url, file.data_endpoint_url);
+    set_some(&mut settings.sts_endpoint_url, file.sts_endpoint_url);
+    set(&mut settings.aws, file.no_aws.map(|no| !no));
+    set(&mut settings.topics, file.topics);
+    if let Some(rules) = file.thing_from {
+        settings.thing_from.clear();
+        for rule in rules {
+            let parsed = ThingFrom::parse(rule.get_ref())
+                .map_err(|message| error(at(rule.span().start), format!("thing-from: {message}")))?;
+            settings.thing_from.push(parsed);
+        }
+    }
+    set(&mut settings.read_only, file.read_only);
+    if let Some(size) = file.memory_budget {
+        settings.memory_budget = parse_size(size.get_ref())
+            .map_err(|message| error(at(size.span().start), format!("memory-budget: {message}")))?;
+    }
+    if let Some(fps) = file.max_fps {
+        if !(1..=120).contains(fps.get_ref()) {
+            return Err(error(at(fps.span().start), "max-fps: must be 1 to 120"));
+        }
+        settings.max_fps = Some(*fps.get_ref());
+    }
+    set_some(&mut settings.keymap, file.keymap);
+    set_some(&mut settings.theme, file.theme);
+    set(&mut settings.ascii, file.ascii);
+    if let Some(speed) = file.aws_speed {
+        if !(0.1..=1000.0).contains(speed.get_ref()) {
+            return Err(error(at(speed.span().start), "aws-speed: must be 0.1 to 1000"));
+        }
+        settings.aws_speed = *speed.get_ref();
+    }
+    set(&mut settings.journal, file.journal);
+    set(&mut settings.log, file.log);
+    set_some(&mut settings.mqtt.url, file.mqtt.url);
+    set_some(&mut settings.mqtt.cert, file.mqtt.cert);
+    set_some(&mut settings.mqtt.key, file.mqtt.key);
+    set_some(&mut settings.mqtt.ca, file.mqtt.ca);
+    set(&mut settings.groups.isolate, file.groups.isolate);
+    set(&mut settings.groups.quarantine, file.groups.quarantine);
+    set(&mut settings.groups.update, file.groups.update);
+    for (key, value, target) in [
+        ("idle-seconds", file.polls.idle_seconds, &mut settings.polls.idle),
+        ("alarm-seconds", file.polls.alarm_seconds, &mut settings.polls.alarm),
+        ("registry-seconds", file.polls.registry_seconds, &mut settings.polls.registry),
+        ("jobs-seconds", file.polls.jobs_seconds, &mut settings.polls.jobs),
+    ] {
+        let Some(value) = value else { continue };
+        if !(1..=86_400).contains(value.get_ref()) {
+            return Err(error(at(value.span().start), format!("polls.{key}: must be 1 to 86400")));
+        }
+        *target = Duration::from_secs(*value.get_ref());
+    }
+    Ok(())
+}
+
+/// Adds the nearest valid key to serde's "unknown field `x`, expected one of `a`, `b`".
+fn with_hint(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let (true, Some(unknown)) = (message.starts_with("unknown field"), quoted.next()) else {
+        return message.to_owned();
+    };
+    let nearest = quoted.min_by_key(|known| distance(unknown, known));
+    nearest.map_or_else(
+        || message.to_owned(),
+        |known| format!("unknown key {:?}: did you mean {known:?}?", SafeText::new(unknown)),
+    )
+}
+
+/// Edit distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut corner = i;
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (above, cb) in row.iter().skip(1).zip(&b) {
+            left = (corner + usize::from(ca != *cb)).min(above + 1).min(left + 1);
+            corner = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+fn from_environment(settings: &mut Settings, env: &Environment) {
+    let get = |name: &str| env.get(name).map(String::from);
+    set_some(&mut settings.profile, get("AWS_PROFILE"));
+    set_some(&mut settings.region, get("AWS_REGION").or_else(|| get("AWS_DEFAULT_REGION")));
+    let all = get("AWS_ENDPOINT_URL");
+    set_some(&mut settings.endpoint_url, get("AWS_ENDPOINT_URL_IOT").or_else(|| all.clone()));
+    set_some(&mut settings.data_endpoint_url, get("AWS_ENDPOINT_URL_IOT_DATA_PLANE").or_else(|| all.clone()));
+    set_some(&mut settings.sts_endpoint_url, get("AWS_ENDPOINT_URL_STS").or(all));
+    settings.no_color |= env.get("NO_COLOR").is_some();
+    // The AWS CLI's name for a private authority.
+    if settings.mqtt.ca.is_none() {
+        settings.mqtt.ca = get("AWS_CA_BUNDLE").map(PathBuf::from);
+    }
+}
+
+fn from_flags(settings: &mut Settings, common: &Common) -> Result<(), ConfigError> {
+    set_some(&mut settings.profile, common.profile.clone());
+    set_some(&mut settings.region, common.region.clone());
+    if let Some(url) = &common.endpoint_url {
+        settings.endpoint_url = Some(url.clone());
+        // A private control plane is never AWS's: identity comes from there, not from the real STS.
+        if !url.contains(".amazonaws.com") {
+            settings.sts_endpoint_url.get_or_insert_with(|| url.clone());
+            settings.data_endpoint_url.get_or_insert_with(|| url.clone());
+        }
+    }
+    set_some(&mut settings.data_endpoint_url, common.data_endpoint_url.clone());
+    set_some(&mut settings.mqtt.url, common.mqtt_url.clone());
+    settings.aws &= !common.no_aws;
+    set_some(&mut settings.mqtt.cert, common.cert.clone());
+    set_some(&mut settings.mqtt.key, common.key.clone());
+    set_some(&mut settings.mqtt.ca, common.ca.clone());
+    if !common.topics.is_empty() {
+        settings.topics.clone_from(&common.topics);
+    } else if common.no_aws {
+        // Any broker: there is no convention to go by, and no 100 messages/s limit to respect (contract §3.4).
+        settings.topics = vec!["#".into()];
+    }
+    if !common.thing_from.is_empty() {
+        settings.thing_from.clear();
+        for rule in &common.thing_from {
+            let parsed = ThingFrom::parse(rule).map_err(|message| error("--thing-from", message))?;
+            settings.thing_from.push(parsed);
+        }
+    }
+    settings.read_only |= common.read_only;
+    set_some(&mut settings.keymap, common.keymap.clone());
+    set_some(&mut settings.theme, common.theme.clone());
+    settings.ascii |= common.ascii;
+    set_some(&mut settings.max_fps, common.max_fps);
+    if let Some(size) = &common.memory_budget {
+        settings.memory_budget = parse_size(size).map_err(|message| error("--memory-budget", message))?;
+    }
+    set(&mut settings.log, common.log.clone());
+    for filter in &settings.topics {
+        check_filter(filter).map_err(|message| error("topic filter", message))?;
+    }
+    Ok(())
+}
+
+/// MQTT's rules for a filter: a `+` fills a whole level, a `#` is the last one (contract §3.4).
+fn check_filter(filter: &str) -> Result<(), String> {
+    let wrong = |why: &str| Err(format!("{:?} {why}", SafeText::new(filter)));
+    if filter.is_empty() || filter.contains('\0') || filter.len() > 65_535 {
+        return wrong("is empty, too long or has a NUL in it");
+    }
+    if filter.starts_with("$share/") {
+        return wrong("is a shared subscription: it would take messages away from others");
+    }
+    let levels: Vec<&str> = filter.split('/').collect();
+    for (i, level) in levels.iter().enumerate() {
+        if level.contains('+') && *level != "+" {
+            return wrong("is no filter: a + must fill a whole level");
+        }
+        if level.contains('#') && (*level != "#" || i + 1 != levels.len()) {
+            return wrong("is no filter: a # must be the whole last level");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Environment {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    fn load_text(text: &str, common: Common, vars: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        load(&Common { config: Some(path), ..common }, &env(vars))
+    }
+
+    #[test]
+    fn flags_win_over_environment_over_file() {
+        let text =
+            "region = 'file'\nprofile = 'file'\nendpoint-url = 'http://file'\n[mqtt]\nurl = 'mqtt://file'";
+        let common = Common { region: Some("flag".into()), ..Common::default() };
+        let settings =
+            load_text(text, common, &[("AWS_REGION", "env"), ("AWS_ENDPOINT_URL_IOT", "http://env")])
+                .unwrap();
+        assert_eq!(settings.region.as_deref(), Some("flag"));
+        assert_eq!(settings.profile.as_deref(), Some("file"));
+        assert_eq!(settings.endpoint_url.as_deref(), Some("http://env"));
+        assert_eq!(settings.mqtt.url.as_deref(), Some("mqtt://file"));
+    }
+
+    #[test]
+    fn errors_name_the_line_and_the_nearest_key() {
+        let error =
+            load_text("region = 'x'\nread-onyl = true\n", Common::default(), &[]).unwrap_err().to_string();
+        assert!(error.contains("config.toml:2:"), "{error}");
+        assert!(error.contains("did you mean \"read-only\"?"), "{error}");
+        let error =
+            load_text("\n\nmemory-budget = '5 apples'", Common::default(), &[]).unwrap_err().to_string();
+        assert!(error.contains("config.toml:3: memory-budget:"), "{error}");
+        let error = load_text("[polls]\nidle-seconds = 0", Common::default(), &[]).unwrap_err().to_string();
+        assert!(error.contains(":2: polls.idle-seconds"), "{error}");
+    }
+
+    #[test]
+    fn sizes_and_filters() {
+        assert_eq!(parse_size("16MB"), Ok(16 << 20));
+        assert_eq!(parse_size("1.5 k"), Ok(1536));
+        assert_eq!(parse_size("100"), Ok(100));
+        assert!(parse_size("MB").is_err());
+        assert!(parse_size("-1").is_err());
+        assert!(check_filter("temperature-device-+").is_err());
+        assert!(check_filter("a/#/b").is_err());
+        assert!(check_filter("$share/g/a").is_err());
+        assert!(check_filter("a/+/b/#").is_ok());
+    }
+}

@@ -1,0 +1,173 @@
+//! The HTTP front: one fallback handler that authenticates, routes, throttles, runs the operation, makes it durable and
+//! answers in AWS's form (contract §2.1). Operations know nothing of any of this.
+//!
+//! * `auth.rs`: SigV4, and which service the credential scope names.
+//! * `table.rs`: the route table, compiled.
+//! * `throttle.rs`: requests a second for each operation.
+
+mod auth;
+mod table;
+mod throttle;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+
+use super::registry::uuid;
+use super::{ApiError, Req, Resp, Service, query};
+use crate::emulator::account::Account;
+use crate::emulator::broker::Broker;
+use table::{Found, Table};
+use throttle::Throttle;
+
+/// The largest body read. AWS's own limits are per operation and far lower, but for audit and job documents.
+const BODY: usize = 1024 * 1024;
+
+struct Front {
+    account: Arc<Account>,
+    table: Table,
+    throttle: Throttle,
+}
+
+/// Everything the account answers over HTTP.
+pub fn router(account: Arc<Account>, broker: Arc<Broker>) -> axum::Router {
+    account.set_broker(broker);
+    let table = Table::new(super::routes::ROUTES);
+    let throttle = Throttle::new(super::routes::ROUTES);
+    axum::Router::new().fallback(answer).with_state(Arc::new(Front { account, table, throttle }))
+}
+
+async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let request_id = uuid();
+    let (parts, body) = request.into_parts();
+    let outcome = match axum::body::to_bytes(body, BODY).await {
+        Ok(body) => front.run(&parts, body).await,
+        Err(_) => Outcome::error(ApiError::new(
+            413,
+            "RequestEntityTooLargeException",
+            format!("The request is larger than {BODY} bytes"),
+        )),
+    };
+    outcome.into_response(&request_id)
+}
+
+/// What a request came to, and how errors of its protocol look.
+struct Outcome {
+    result: Result<Resp, ApiError>,
+    xml: bool,
+}
+
+impl Outcome {
+    fn error(error: ApiError) -> Self {
+        Self { result: Err(error), xml: false }
+    }
+
+    fn into_response(self, request_id: &str) -> Response {
+        let (status, content_type, body, code) = match self.result {
+            Ok(resp) => (resp.status, resp.content_type, resp.body, None),
+            Err(error) if self.xml => {
+                (error.status, "text/xml", query::error_body(&error, request_id), Some(error.code))
+            }
+            Err(error) => {
+                let mut body = error.extra;
+                body.insert("message".into(), error.message.into());
+                let body = Bytes::from(serde_json::Value::Object(body).to_string());
+                (error.status, "application/json", body, Some(error.code))
+            }
+        };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            headers.insert("x-amzn-requestid", id);
+        }
+        if let Some(code) = code {
+            headers.insert("x-amzn-errortype", HeaderValue::from_static(code));
+        }
+        response
+    }
+}
+
+impl Front {
+    async fn run(&self, parts: &axum::http::request::Parts, body: Bytes) -> Outcome {
+        let signer = match auth::authenticate(&self.account, parts, &body) {
+            Ok(signer) => signer,
+            Err(error) => return Outcome::error(error),
+        };
+        let mut req = Req {
+            account: Arc::clone(&self.account),
+            caller: signer.access_key,
+            path: Vec::new(),
+            query: decode_query(parts.uri.query().unwrap_or_default()),
+            headers: parts
+                .headers
+                .iter()
+                .map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
+                .collect(),
+            body,
+        };
+        if matches!(signer.service, Service::Sts | Service::Sns | Service::CloudWatch) {
+            let result = query::dispatch(signer.service, &req);
+            return Outcome { result: self.commit(&parts.method, result).await, xml: true };
+        }
+        let (method, path) = (parts.method.as_str(), parts.uri.path());
+        let result = match self.table.find(signer.service, method, path) {
+            Found::Route(index, route, params) => {
+                tracing::debug!(op = route.op, caller = %req.caller, "operation");
+                if self.throttle.admit(index) {
+                    req.path = params;
+                    self.commit(&parts.method, (route.handler)(&req)).await
+                } else {
+                    let status = if signer.service == Service::Iot { 400 } else { 429 };
+                    Err(ApiError::new(status, "ThrottlingException", "Rate exceeded"))
+                }
+            }
+            Found::OtherMethod => Err(ApiError::new(
+                405,
+                "MethodNotAllowedException",
+                "The specified HTTP method is not allowed for this resource.",
+            )),
+            Found::Nothing => {
+                tracing::warn!(method, path, service = ?signer.service, "operation not emulated");
+                Err(ApiError::new(
+                    404,
+                    "UnknownOperationException",
+                    "The requested operation is not recognized by the service.",
+                ))
+            }
+        };
+        Outcome { result, xml: false }
+    }
+
+    /// A change is durable before it is acknowledged, a refused one too: it may have changed something first.
+    async fn commit(&self, method: &Method, result: Result<Resp, ApiError>) -> Result<Resp, ApiError> {
+        if method != Method::GET {
+            let wal = self.account.wal.clone();
+            let written = tokio::task::spawn_blocking(move || wal.commit()).await;
+            if !matches!(written, Ok(Ok(()))) {
+                tracing::error!(?written, "the state could not be written");
+                return Err(ApiError::internal("The state could not be written."));
+            }
+        }
+        result
+    }
+}
+
+/// Query parameters in order, percent-decoded, `+` as a space.
+pub(super) fn decode_query(query: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| {
+        let spaced = text.replace('+', " ");
+        percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    };
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decode(name), decode(value)))
+        .collect()
+}

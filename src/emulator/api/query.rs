@@ -1,0 +1,66 @@
+//! The AWS Query protocol: `Action=…` in a form, XML back. STS speaks it; SNS and CloudWatch will.
+
+use bytes::Bytes;
+
+use super::{ApiError, Req, Resp, Service, account_ops};
+
+/// A handler: the form's fields are in [`Req::query`].
+type QueryHandler = fn(&Req) -> Result<Resp, ApiError>;
+
+/// `(service, action, handler)`.
+static ACTIONS: &[(Service, &str, QueryHandler)] =
+    &[(Service::Sts, "GetCallerIdentity", account_ops::get_caller_identity)];
+
+/// Runs the action a form names.
+pub(super) fn dispatch(service: Service, req: &Req) -> Result<Resp, ApiError> {
+    let mut fields = req.query.clone();
+    fields.extend(super::front::decode_query(&String::from_utf8_lossy(&req.body)));
+    let form = Req {
+        account: req.account.clone(),
+        caller: req.caller.clone(),
+        path: Vec::new(),
+        query: fields,
+        headers: req.headers.clone(),
+        body: req.body.clone(),
+    };
+    let action = form.query("Action").unwrap_or_default();
+    match ACTIONS.iter().find(|(s, a, _)| *s == service && *a == action) {
+        Some((_, op, handler)) => {
+            tracing::debug!(op, caller = %form.caller, "operation");
+            handler(&form)
+        }
+        None => {
+            tracing::warn!(action, ?service, "operation not emulated");
+            Err(ApiError::new(400, "InvalidAction", format!("Could not find operation {action}")))
+        }
+    }
+}
+
+/// An answer: `<ActionResponse><ActionResult>result</ActionResult>…`, with `result` being XML.
+pub(super) fn answer(action: &str, namespace: &str, result: &str) -> Result<Resp, ApiError> {
+    let id = super::registry::uuid();
+    Resp::raw(
+        "text/xml",
+        format!(
+            "<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result>\
+             <ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{action}Response>"
+        ),
+    )
+}
+
+/// The error document of the protocol.
+pub(super) fn error_body(error: &ApiError, request_id: &str) -> Bytes {
+    let side = if error.status < 500 { "Sender" } else { "Receiver" };
+    let code = error.code.strip_suffix("Exception").unwrap_or(error.code);
+    format!(
+        "<ErrorResponse><Error><Type>{side}</Type><Code>{code}</Code><Message>{}</Message></Error>\
+         <RequestId>{request_id}</RequestId></ErrorResponse>",
+        escape(&error.message)
+    )
+    .into()
+}
+
+/// Text as XML character data.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

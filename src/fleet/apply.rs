@@ -1,0 +1,123 @@
+//! Folding batches of messages: the hot path.
+
+use crate::text::SafeText;
+
+use super::event::{Batch, TopicEntry};
+use super::model::Name;
+use super::{Changes, Device, DeviceId, Fleet, Ms, Topic};
+
+impl Fleet {
+    pub(super) fn fold(&mut self, batch: Batch, now: Ms) -> Changes {
+        let mut changes = Changes::NONE;
+        for entry in batch.topics {
+            self.introduce(entry, now);
+            changes |= Changes::DEVICES;
+        }
+        // Messages of one batch mostly share a second: the rate is noted once a second, not once a message.
+        let (mut second, mut messages, mut bytes) = (Ms::MIN, 0_u64, 0_u64);
+        for message in batch.messages {
+            let len = u64::from(message.len);
+            if message.at.div_euclid(1000) != second {
+                self.link.note(second.saturating_mul(1000), messages, bytes);
+                (second, messages, bytes) = (message.at.div_euclid(1000), 0, 0);
+            }
+            messages += 1;
+            bytes += len;
+            changes |= self.hear(message.topic, message.at, 1, len, message.len, message.len, now);
+            self.log.push(message.topic, message.len, message.at, message.payload);
+        }
+        if messages > 0 {
+            self.link.note(second.saturating_mul(1000), messages, bytes);
+            changes |= Changes::STREAM | Changes::DEVICES;
+        }
+        for counted in batch.counted {
+            self.link.note(counted.at, u64::from(counted.count), counted.bytes);
+            self.log.count(u64::from(counted.count), counted.bytes);
+            changes |= Changes::STREAM | Changes::DEVICES;
+            changes |= self.hear(
+                counted.topic,
+                counted.at,
+                counted.count,
+                counted.bytes,
+                counted.largest,
+                counted.last,
+                now,
+            );
+        }
+        for notice in batch.notices {
+            changes |= self.notice(notice, now);
+        }
+        changes
+    }
+
+    #[inline]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the hot path passes numbers, not a struct it would have to build"
+    )]
+    fn hear(
+        &mut self,
+        topic: u32,
+        at: Ms,
+        count: u32,
+        bytes: u64,
+        largest: u32,
+        last: u32,
+        now: Ms,
+    ) -> Changes {
+        let Some(Some(topic)) = self.topics.get(topic as usize) else { return Changes::NONE };
+        let (true, Some(id)) = (topic.telemetry, topic.device) else { return Changes::NONE };
+        let Some(device) = self.devices.get_mut(id.index()) else { return Changes::NONE };
+        if device.hear(at, count, bytes, largest, last) { self.judge(id, now) } else { Changes::NONE }
+    }
+
+    fn introduce(&mut self, entry: TopicEntry, now: Ms) {
+        let index = entry.id as usize;
+        // Numbers are dense; a sender that skips further than this is broken, and must not make us allocate.
+        if index > self.topics.len() + 1_000_000 {
+            return;
+        }
+        if index >= self.topics.len() {
+            self.topics.resize_with(index + 1, || None);
+        }
+        let text = SafeText::new(&entry.topic);
+        let device = match (&entry.thing, entry.telemetry) {
+            (Some(thing), true) => Some(self.thing(thing, now)),
+            (Some(thing), false) => self.find(thing.raw()),
+            (None, true) => {
+                let id = DeviceId::at(self.devices.len());
+                self.counts.add(super::Condition::Unattributed);
+                self.devices.push(Device::new(Name::new(&entry.topic), true, now));
+                Some(id)
+            }
+            (None, false) => None,
+        };
+        if entry.telemetry
+            && let Some(device) = device.and_then(|id| self.devices.get_mut(id.index()))
+        {
+            device.add_topic(entry.id);
+        }
+        if let Some(slot) = self.topics.get_mut(index) {
+            *slot = Some(Topic { text, device, telemetry: entry.telemetry });
+        }
+    }
+
+    /// The device of a thing, made known if it is not.
+    pub(super) fn thing(&mut self, name: &Name, now: Ms) -> DeviceId {
+        if let Some(id) = self.by_name.get(name.raw()) {
+            return *id;
+        }
+        let id = DeviceId::at(self.devices.len());
+        let mut device = Device::new(name.clone(), false, now);
+        if self.things.get().is_some() {
+            device.set_registered(false);
+        }
+        if let Some(presence) = self.strangers.remove(name.raw()) {
+            device.adopt_presence(presence);
+        }
+        self.counts.add(device.condition());
+        self.devices.push(device);
+        self.by_name.insert(name.key(), id);
+        id
+    }
+}

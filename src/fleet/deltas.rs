@@ -1,0 +1,150 @@
+//! Shadow deltas, flattened to lines a person reads, and the shadow documents last heard or read.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::text::SafeText;
+
+use super::Ms;
+use super::known::Known;
+use super::model::{Name, ShadowDocument};
+
+/// One delta message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeltaEntry {
+    /// When it was received.
+    pub at: Ms,
+    /// The thing.
+    pub thing: Name,
+    /// The named shadow; `None` for the classic one.
+    pub shadow: Option<SafeText>,
+    /// The shadow's version.
+    pub version: i64,
+    /// What the device was asked to change: path and value, bounded.
+    pub changes: Vec<(SafeText, SafeText)>,
+    /// True when there was more than `changes` shows.
+    pub more: bool,
+}
+
+/// Lines kept of one delta.
+const LINES: usize = 24;
+/// Depth followed before a value is shown as JSON.
+const DEPTH: usize = 6;
+/// Bytes kept of one value.
+const VALUE: usize = 200;
+
+/// Flattens `state` into paths and values; true when something was left off.
+pub(super) fn flatten(state: &Value) -> (Vec<(SafeText, SafeText)>, bool) {
+    let mut out = Vec::new();
+    let mut more = false;
+    let mut open = VecDeque::from([(String::new(), state, 0)]);
+    while let Some((path, value, depth)) = open.pop_front() {
+        match value {
+            Value::Object(members) if depth < DEPTH && !members.is_empty() => {
+                // Depth first, in the order of the document.
+                for (key, value) in members.iter().take(LINES * 2).rev() {
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    open.push_front((path, value, depth + 1));
+                }
+                more |= members.len() > LINES * 2;
+            }
+            value if out.len() < LINES => {
+                let path = SafeText::limited(path.as_bytes(), VALUE);
+                out.push((path, SafeText::limited(bounded_json(value).as_bytes(), VALUE)));
+            }
+            _ => {
+                more = true;
+                break;
+            }
+        }
+    }
+    (out, more)
+}
+
+/// JSON text of a value, without first building all of a huge one.
+fn bounded_json(value: &Value) -> String {
+    struct Head(Vec<u8>);
+    impl std::io::Write for Head {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if self.0.len() > VALUE {
+                return Err(std::io::ErrorKind::WriteZero.into());
+            }
+            self.0.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut head = Head(Vec::new());
+    // The error only says that the head is full: what is there is shown with an ellipsis.
+    let _ = serde_json::to_writer(&mut head, value);
+    String::from_utf8_lossy(&head.0).into_owned()
+}
+
+/// Shadow documents, bounded: the thing heard of first goes first.
+#[derive(Debug)]
+pub(super) struct Shadows {
+    limit: usize,
+    of: HashMap<Arc<str>, BTreeMap<Option<SafeText>, Known<Option<ShadowDocument>>>>,
+    order: VecDeque<Arc<str>>,
+}
+
+impl Shadows {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit: limit.max(1), of: HashMap::new(), order: VecDeque::new() }
+    }
+
+    pub(super) fn get(&self, thing: &str, shadow: Option<&str>) -> Option<&Known<Option<ShadowDocument>>> {
+        self.of
+            .get(thing)?
+            .iter()
+            .find(|(name, _)| name.as_ref().map(SafeText::as_str) == shadow)
+            .map(|(_, known)| known)
+    }
+
+    /// The place for a shadow; room is made for it.
+    pub(super) fn slot(
+        &mut self,
+        thing: &Name,
+        shadow: Option<&SafeText>,
+    ) -> &mut Known<Option<ShadowDocument>> {
+        let key = thing.key();
+        if !self.of.contains_key(&key) {
+            if self.order.len() >= self.limit
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.of.remove(&oldest);
+            }
+            self.order.push_back(Arc::clone(&key));
+        }
+        let all = self.of.entry(key).or_default();
+        // Eleven: the classic shadow and AWS's ten named ones; a broker that invents more loses the others.
+        if all.len() >= 11 && !all.contains_key(&shadow.cloned()) {
+            all.clear();
+        }
+        all.entry(shadow.cloned()).or_default()
+    }
+
+    /// A whole document as of its version; an older version than the known one is dropped.
+    pub(super) fn learn(
+        &mut self,
+        thing: &Name,
+        shadow: Option<&SafeText>,
+        document: Option<ShadowDocument>,
+        at: Ms,
+    ) -> bool {
+        let slot = self.slot(thing, shadow);
+        if let (Some(Some(known)), Some(new)) = (slot.get(), &document)
+            && known.version > new.version
+            && slot.age(at).is_some_and(|age| age < 5_000)
+        {
+            // Only a recent document is newer for sure: a deleted and recreated shadow counts from 1 again.
+            return false;
+        }
+        slot.learn(document, at);
+        true
+    }
+}

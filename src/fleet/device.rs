@@ -1,0 +1,340 @@
+//! One device: what was heard of it, what is registered about it, and what it is judged to be.
+
+use std::sync::OnceLock;
+
+use crate::text::SafeText;
+
+use super::Ms;
+use super::condition::Condition;
+use super::event::Stage;
+use super::known::Known;
+use super::model::{CertificateRecord, Name};
+use super::presence::PresenceState;
+use super::series::Series;
+use super::traffic::{Judged, Traffic};
+
+/// A device's number within one run: dense, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeviceId(u32);
+
+impl DeviceId {
+    pub(super) fn at(index: usize) -> Self {
+        Self(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// The position in [`super::Fleet::devices`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A judgement of quell's own, before AWS's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Warning {
+    /// Since when.
+    pub since: Ms,
+    /// Times the ordinary size.
+    pub times: f32,
+    /// The judgement in a few words.
+    pub text: SafeText,
+}
+
+/// One device, or one topic that belongs to none.
+#[derive(Debug)]
+pub struct Device {
+    name: Name,
+    condition: Condition,
+    unattributed: bool,
+    registered: Option<bool>,
+    condition_since: Ms,
+    topics: Vec<u32>,
+    traffic: Option<Box<Traffic>>,
+    warning: Option<Box<Warning>>,
+    violations: Vec<u32>,
+    presence: Option<Box<PresenceState>>,
+    rest: Option<Box<Rest>>,
+}
+
+/// What few devices have.
+#[derive(Debug, Default)]
+struct Rest {
+    thing_type: Option<SafeText>,
+    certificates: Known<Vec<CertificateRecord>>,
+    groups: Known<Vec<Name>>,
+    stage: Option<(Stage, Ms)>,
+    quarantined: Option<(Name, Ms)>,
+    report: Option<(Ms, bool)>,
+}
+
+fn nothing() -> &'static Rest {
+    static NOTHING: OnceLock<Rest> = OnceLock::new();
+    NOTHING.get_or_init(Rest::default)
+}
+
+pub(super) fn nobody() -> &'static Device {
+    static NOBODY: OnceLock<Device> = OnceLock::new();
+    NOBODY.get_or_init(|| Device::new(Name::new(""), true, 0))
+}
+
+fn no_series() -> &'static Series {
+    static NONE: OnceLock<Series> = OnceLock::new();
+    NONE.get_or_init(Series::default)
+}
+
+impl Device {
+    pub(super) fn new(name: Name, unattributed: bool, now: Ms) -> Self {
+        let condition = if unattributed { Condition::Unattributed } else { Condition::Ok };
+        Self {
+            name,
+            condition,
+            unattributed,
+            registered: None,
+            condition_since: now,
+            topics: Vec::new(),
+            traffic: None,
+            warning: None,
+            violations: Vec::new(),
+            presence: None,
+            rest: None,
+        }
+    }
+
+    /// The thing's name; the topic for an unattributed one.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// True for a topic that belongs to no known thing.
+    pub fn is_unattributed(&self) -> bool {
+        self.unattributed
+    }
+
+    /// The worst true thing about it.
+    pub fn condition(&self) -> Condition {
+        self.condition
+    }
+
+    /// Since when.
+    pub fn condition_since(&self) -> Ms {
+        self.condition_since
+    }
+
+    /// Whether the registry has it; `None` when the registry was never read.
+    pub fn registered(&self) -> Option<bool> {
+        self.registered
+    }
+
+    /// Its thing type.
+    pub fn thing_type(&self) -> Option<&SafeText> {
+        self.rest().thing_type.as_ref()
+    }
+
+    /// Whether it is connected, by the last presence event that counted; `None` when none was heard. Only a disconnect
+    /// that settled makes a device stale.
+    pub fn connected(&self) -> Option<bool> {
+        self.presence.as_ref().and_then(|p| p.known())
+    }
+
+    /// What presence events said.
+    pub fn presence(&self) -> Option<&PresenceState> {
+        self.presence.as_deref()
+    }
+
+    /// The principal it connects with, by presence events.
+    pub fn principal_seen(&self) -> Option<&SafeText> {
+        self.presence.as_ref().and_then(|p| p.principal())
+    }
+
+    /// Telemetry messages a minute; `None` when never heard.
+    pub fn per_minute(&self, now: Ms) -> Option<f64> {
+        self.traffic.as_ref().map(|t| t.per_minute(now))
+    }
+
+    /// Length of the last telemetry payload, in bytes.
+    pub fn last_len(&self) -> Option<u32> {
+        self.traffic.as_ref().map(|t| t.last_len)
+    }
+
+    /// When telemetry was last heard.
+    pub fn last_seen(&self) -> Option<Ms> {
+        self.traffic.as_ref().map(|t| t.last)
+    }
+
+    /// The usual interval between telemetry messages: the median of the last eight.
+    pub fn cadence(&self) -> Option<Ms> {
+        self.traffic.as_ref().and_then(|t| t.cadence())
+    }
+
+    /// Median payload length of the last two dozen messages (at most one a second counts).
+    pub fn p50(&self) -> Option<u32> {
+        self.traffic.as_ref().and_then(|t| t.p50())
+    }
+
+    /// Largest payload of the ten minutes before it was last heard.
+    pub fn max(&self) -> Option<u32> {
+        self.traffic.as_ref().and_then(|t| t.series.largest_since(t.last - 600_000))
+    }
+
+    /// Telemetry messages since the start: exact.
+    pub fn received(&self) -> u64 {
+        self.traffic.as_ref().map_or(0, |t| t.received)
+    }
+
+    /// Telemetry payload bytes since the start: exact.
+    pub fn bytes(&self) -> u64 {
+        self.traffic.as_ref().map_or(0, |t| t.bytes)
+    }
+
+    /// Sizes over time.
+    pub fn series(&self) -> &Series {
+        match &self.traffic {
+            Some(traffic) => &traffic.series,
+            None => no_series(),
+        }
+    }
+
+    /// quell's own early warning.
+    pub fn warning(&self) -> Option<&Warning> {
+        self.warning.as_deref()
+    }
+
+    /// Positions in [`super::Fleet::violations`].
+    pub fn violations(&self) -> &[u32] {
+        &self.violations
+    }
+
+    /// Its certificates.
+    pub fn certificates(&self) -> &Known<Vec<CertificateRecord>> {
+        &self.rest().certificates
+    }
+
+    /// Its groups.
+    pub fn groups(&self) -> &Known<Vec<Name>> {
+        &self.rest().groups
+    }
+
+    /// How far a response of ours brought it.
+    pub fn stage(&self) -> Option<&Stage> {
+        self.rest().stage.as_ref().map(|(stage, _)| stage)
+    }
+
+    /// The quarantine group it is a member of, whoever put it there.
+    pub fn quarantined_in(&self) -> Option<&Name> {
+        self.rest().quarantined.as_ref().map(|(group, _)| group)
+    }
+
+    /// Numbers of the topics it was heard on.
+    pub fn topics(&self) -> &[u32] {
+        &self.topics
+    }
+
+    /// When its Defender agent last reported, and whether the report was accepted.
+    pub fn agent_report(&self) -> Option<(Ms, bool)> {
+        self.rest().report
+    }
+
+    fn rest(&self) -> &Rest {
+        match &self.rest {
+            Some(rest) => rest,
+            None => nothing(),
+        }
+    }
+
+    fn rest_mut(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
+    }
+
+    pub(super) fn set_condition(&mut self, condition: Condition, now: Ms) {
+        self.condition = condition;
+        self.condition_since = now;
+    }
+
+    pub(super) fn set_registered(&mut self, registered: bool) -> bool {
+        let changed = self.registered != Some(registered);
+        self.registered = Some(registered);
+        changed
+    }
+
+    pub(super) fn set_thing_type(&mut self, thing_type: Option<SafeText>) {
+        if thing_type.is_some() || self.rest.is_some() {
+            self.rest_mut().thing_type = thing_type;
+        }
+    }
+
+    pub(super) fn add_topic(&mut self, topic: u32) {
+        self.topics.reserve_exact(1);
+        self.topics.push(topic);
+    }
+
+    pub(super) fn violations_mut(&mut self) -> &mut Vec<u32> {
+        &mut self.violations
+    }
+
+    pub(super) fn certificates_mut(&mut self) -> &mut Known<Vec<CertificateRecord>> {
+        &mut self.rest_mut().certificates
+    }
+
+    pub(super) fn groups_mut(&mut self) -> &mut Known<Vec<Name>> {
+        &mut self.rest_mut().groups
+    }
+
+    pub(super) fn set_stage(&mut self, stage: Stage, at: Ms) {
+        self.rest_mut().stage = Some((stage, at));
+    }
+
+    pub(super) fn stage_and_time(&self) -> Option<(&Stage, Ms)> {
+        self.rest().stage.as_ref().map(|(stage, at)| (stage, *at))
+    }
+
+    pub(super) fn quarantined_since(&self) -> Option<Ms> {
+        self.rest().quarantined.as_ref().map(|(_, since)| *since)
+    }
+
+    /// Notes the group it is quarantined in; the time of a quarantine already known is kept.
+    pub(super) fn set_quarantined(&mut self, group: Option<Name>, at: Ms) -> bool {
+        match (group, &self.rest().quarantined) {
+            (None, None) => false,
+            (Some(group), Some((known, _))) if *known == group => false,
+            (group, _) => {
+                self.rest_mut().quarantined = group.map(|group| (group, at));
+                true
+            }
+        }
+    }
+
+    pub(super) fn set_report(&mut self, at: Ms, accepted: bool) {
+        self.rest_mut().report = Some((at, accepted));
+    }
+
+    pub(super) fn presence_mut(&mut self, settle: Ms) -> &mut PresenceState {
+        self.presence.get_or_insert_with(|| Box::new(PresenceState::new(settle)))
+    }
+
+    pub(super) fn adopt_presence(&mut self, presence: PresenceState) {
+        self.presence = Some(Box::new(presence));
+    }
+
+    /// The hot path. True when the device must be judged again.
+    pub(super) fn hear(&mut self, at: Ms, count: u32, bytes: u64, largest: u32, last: u32) -> bool {
+        let traffic = self.traffic.get_or_insert_with(|| Box::new(Traffic::new(at)));
+        let judged = traffic.note(at, count, bytes, largest, last);
+        match judged {
+            Judged::Same => {}
+            Judged::Calm if self.warning.is_none() => {}
+            Judged::Calm => {
+                self.warning = None;
+                return true;
+            }
+            Judged::Times(times) => {
+                let since = self.warning.as_ref().map_or(at, |w| w.since);
+                let text = SafeText::from(format!("size {times:.1}× its own baseline"));
+                self.warning = Some(Box::new(Warning { since, times, text }));
+                return true;
+            }
+        }
+        !matches!(
+            self.condition,
+            Condition::Ok | Condition::Alarm | Condition::EarlyWarning | Condition::Unattributed
+        )
+    }
+}

@@ -1,0 +1,98 @@
+//! What AWS's own topics said, taken in.
+
+use super::event::{Notice, PresenceKind};
+use super::model::Name;
+use super::presence::PresenceState;
+use super::{Changes, DeltaEntry, Fleet, Ms, SourceId, deltas};
+
+impl Fleet {
+    pub(super) fn notice(&mut self, notice: Notice, now: Ms) -> Changes {
+        match notice {
+            Notice::ShadowDelta { thing, shadow, version, state, at } => {
+                let (changes, more) = deltas::flatten(&state);
+                if let Some(Some(document)) = self.shadows.slot(&thing, shadow.as_ref()).get_mut()
+                    && version >= document.version
+                {
+                    document.version = version;
+                    document.delta = state;
+                }
+                if self.deltas.len() >= self.limits.deltas.max(1) {
+                    self.deltas.pop_front();
+                }
+                self.deltas.push_back(DeltaEntry { at, thing, shadow, version, changes, more });
+                Changes::DELTAS
+            }
+            Notice::ShadowDocument { thing, shadow, document, at } => {
+                self.shadows.learn(&thing, shadow.as_ref(), Some(document), at);
+                Changes::DELTAS
+            }
+            Notice::ShadowDeleted { thing, shadow, at } => {
+                self.shadows.slot(&thing, shadow.as_ref()).learn(None, at);
+                Changes::DELTAS
+            }
+            // The rejected request changed nothing; the message itself is in the stream.
+            Notice::ShadowRejected { .. } => Changes::STREAM,
+            Notice::Presence { client, kind, reason, principal, version, at } => self.presence(
+                &client,
+                |presence| presence.note(kind, version, at, now, reason, principal),
+                kind,
+                now,
+            ),
+            Notice::JobsChanged { .. } => {
+                self.want(SourceId::Jobs);
+                Changes::NONE
+            }
+            Notice::JobEvent { job, thing, status, .. } => {
+                self.want(SourceId::Jobs);
+                if let Some(thing) = thing {
+                    let executions = self.executions.get_mut(job.raw()).and_then(|known| known.get_mut());
+                    let found = executions.and_then(|list| list.iter_mut().find(|e| e.thing == thing));
+                    if let Some(execution) = found {
+                        execution.status = status;
+                    }
+                    if self.executions.contains_key(job.raw()) {
+                        self.want(SourceId::Executions(job));
+                    }
+                } else if let Some(job) =
+                    self.jobs.get_mut().and_then(|jobs| jobs.iter_mut().find(|record| record.id == job))
+                {
+                    job.status = status;
+                }
+                Changes::JOBS
+            }
+            Notice::Membership { group, thing, added, at } => self.membership(&group, &thing, added, at, now),
+            Notice::DefenderReport { thing, accepted, at } => {
+                let id = self.thing(&thing, now);
+                if let Some(device) = self.devices.get_mut(id.index()) {
+                    device.set_report(at, accepted);
+                }
+                Changes::DEVICES
+            }
+        }
+    }
+
+    fn presence(
+        &mut self,
+        client: &Name,
+        note: impl FnOnce(&mut PresenceState) -> bool,
+        kind: PresenceKind,
+        now: Ms,
+    ) -> Changes {
+        let settle = self.limits.settle;
+        // A client id is a thing only if a thing of that name is known; colleagues' consoles are none.
+        let Some(id) = self.find(client.raw()) else {
+            if self.strangers.len() < self.limits.strangers || self.strangers.contains_key(client.raw()) {
+                note(self.strangers.entry(client.key()).or_insert_with(|| PresenceState::new(settle)));
+            }
+            return Changes::NONE;
+        };
+        let Some(device) = self.devices.get_mut(id.index()) else { return Changes::NONE };
+        if !note(device.presence_mut(settle)) {
+            return Changes::NONE;
+        }
+        if kind == PresenceKind::Disconnected && !self.settling.contains(&id) {
+            self.settling.push(id);
+        }
+        self.judge(id, now) | Changes::DEVICES
+    }
+}

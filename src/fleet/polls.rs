@@ -1,0 +1,226 @@
+//! What was read from AWS, taken in: each answer with its generation, its age and its trouble.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::event::{Poll, Reading};
+use super::known::Trouble;
+use super::model::Name;
+use super::{Changes, Fleet, Ms, SourceId};
+
+/// How reading one source goes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PollState {
+    /// When it last succeeded.
+    pub last_ok: Option<Ms>,
+    /// When it is read next, if it is polled.
+    pub next_at: Option<Ms>,
+    /// Why the latest attempt failed.
+    pub trouble: Option<Trouble>,
+    generation: u64,
+}
+
+/// Executions of this many jobs are kept.
+const JOBS: usize = 256;
+
+impl Fleet {
+    pub(super) fn poll(&mut self, poll: Poll, now: Ms) -> Changes {
+        let Poll { source, generation, at, outcome, next_at } = poll;
+        let state = self.polls.entry(source.clone()).or_default();
+        if generation < state.generation {
+            return Changes::NONE;
+        }
+        state.generation = generation;
+        state.next_at = next_at;
+        match outcome {
+            Ok(reading) => {
+                state.last_ok = Some(at);
+                state.trouble = None;
+                self.read(reading, at, now) | Changes::POLLS
+            }
+            Err(trouble) => {
+                let since = state.trouble.as_ref().map_or(trouble.since, |t| t.since);
+                state.trouble = Some(Trouble { since, ..trouble.clone() });
+                self.unread(&source, trouble, now) | Changes::POLLS
+            }
+        }
+    }
+
+    fn read(&mut self, reading: Reading, at: Ms, now: Ms) -> Changes {
+        match reading {
+            Reading::Identity(identity) => {
+                self.identity.learn(identity, at);
+                Changes::POLLS
+            }
+            Reading::Things(things) => {
+                let mut changes = Changes::NONE;
+                for device in &mut self.devices {
+                    if !device.is_unattributed() && device.registered() != Some(false) {
+                        device.set_registered(false);
+                    }
+                }
+                self.things.learn(things.len(), at);
+                for thing in things {
+                    let id = self.thing(&thing.name, now);
+                    if let Some(device) = self.devices.get_mut(id.index()) {
+                        device.set_registered(true);
+                        device.set_thing_type(thing.thing_type);
+                    }
+                    changes |= self.judge(id, now);
+                }
+                changes | Changes::DEVICES
+            }
+            Reading::Violations(list) => {
+                self.violations.learn(list, at);
+                self.assign_violations(now) | Changes::VIOLATIONS
+            }
+            Reading::ViolationEvents(list) => {
+                self.violation_events.learn(list, at);
+                Changes::VIOLATIONS
+            }
+            Reading::Members(group, members) => {
+                self.members.entry(group.key()).or_default().learn(members, at);
+                self.assign_members(&group, now) | Changes::DEVICES
+            }
+            Reading::Certificates(thing, list) => {
+                let id = self.thing(&thing, now);
+                if let Some(device) = self.devices.get_mut(id.index()) {
+                    device.certificates_mut().learn(list, at);
+                }
+                Changes::DEVICES
+            }
+            Reading::GroupsOf(thing, groups) => {
+                let id = self.thing(&thing, now);
+                let quarantined = groups.iter().find(|g| self.is_quarantine(g.raw())).cloned();
+                if let Some(device) = self.devices.get_mut(id.index()) {
+                    device.groups_mut().learn(groups, at);
+                    device.set_quarantined(quarantined, at);
+                }
+                self.judge(id, now) | Changes::DEVICES
+            }
+            Reading::Jobs(list) => {
+                self.jobs.learn(list, at);
+                Changes::JOBS
+            }
+            Reading::Executions(job, list) => {
+                if self.executions.len() >= JOBS && !self.executions.contains_key(job.raw()) {
+                    self.executions.clear();
+                }
+                self.executions.entry(job.key()).or_default().learn(list, at);
+                Changes::JOBS
+            }
+            Reading::Shadow(thing, shadow, document) => {
+                self.shadows.learn(&thing, shadow.as_ref(), document, at);
+                Changes::DELTAS
+            }
+            Reading::Profiles(list) => {
+                self.profiles.learn(list, at);
+                Changes::VIOLATIONS
+            }
+        }
+    }
+
+    fn unread(&mut self, source: &SourceId, trouble: Trouble, now: Ms) -> Changes {
+        match source {
+            SourceId::Identity => self.identity.fail(trouble),
+            SourceId::Things => {
+                self.things.fail(trouble);
+                return Changes::DEVICES;
+            }
+            SourceId::Violations => {
+                self.violations.fail(trouble);
+                return Changes::VIOLATIONS;
+            }
+            SourceId::ViolationEvents => {
+                self.violation_events.fail(trouble);
+                return Changes::VIOLATIONS;
+            }
+            SourceId::Members(group) => self.members.entry(group.key()).or_default().fail(trouble),
+            SourceId::Certificates(thing) | SourceId::GroupsOf(thing) => {
+                let id = self.thing(thing, now);
+                let certificates = matches!(source, SourceId::Certificates(_));
+                if let Some(device) = self.devices.get_mut(id.index()) {
+                    if certificates {
+                        device.certificates_mut().fail(trouble);
+                    } else {
+                        device.groups_mut().fail(trouble);
+                    }
+                }
+                return Changes::DEVICES;
+            }
+            SourceId::Jobs => {
+                self.jobs.fail(trouble);
+                return Changes::JOBS;
+            }
+            SourceId::Executions(job) => {
+                self.executions.entry(job.key()).or_default().fail(trouble);
+                return Changes::JOBS;
+            }
+            SourceId::Shadow(thing, shadow) => {
+                self.shadows.slot(thing, shadow.as_ref()).fail(trouble);
+                return Changes::DELTAS;
+            }
+            SourceId::Profiles => {
+                self.profiles.fail(trouble);
+                return Changes::VIOLATIONS;
+            }
+        }
+        Changes::NONE
+    }
+
+    pub(super) fn is_quarantine(&self, group: &str) -> bool {
+        self.limits.quarantine_groups.iter().any(|known| &**known == group)
+    }
+
+    /// Marks the devices of a quarantine group, and unmarks those that left it.
+    fn assign_members(&mut self, group: &Name, now: Ms) -> Changes {
+        if !self.is_quarantine(group.raw()) {
+            return Changes::NONE;
+        }
+        let members: Vec<Name> =
+            self.members.get(group.raw()).and_then(|m| m.get()).and_then(Option::clone).unwrap_or_default();
+        let inside: HashMap<Arc<str>, ()> = members.iter().map(|name| (name.key(), ())).collect();
+        let mut touched = Vec::new();
+        for (i, device) in self.devices.iter_mut().enumerate() {
+            if device.quarantined_in() == Some(group) && !inside.contains_key(device.name().raw()) {
+                device.set_quarantined(None, now);
+                touched.push(super::DeviceId::at(i));
+            }
+        }
+        for name in &members {
+            let id = self.thing(name, now);
+            if let Some(device) = self.devices.get_mut(id.index())
+                && device.quarantined_in().is_none()
+            {
+                device.set_quarantined(Some(group.clone()), now);
+                touched.push(id);
+            }
+        }
+        touched.into_iter().fold(Changes::NONE, |changes, id| changes | self.judge(id, now))
+    }
+
+    /// A group's member came or went, by notice.
+    pub(super) fn membership(&mut self, group: &Name, thing: &Name, added: bool, at: Ms, now: Ms) -> Changes {
+        self.want(SourceId::Members(group.clone()));
+        if let Some(members) =
+            self.members.get_mut(group.raw()).and_then(|m| m.get_mut()).and_then(Option::as_mut)
+        {
+            members.retain(|name| name != thing);
+            if added {
+                members.push(thing.clone());
+            }
+        }
+        if !self.is_quarantine(group.raw()) {
+            return Changes::DEVICES;
+        }
+        let id = self.thing(thing, now);
+        if let Some(device) = self.devices.get_mut(id.index()) {
+            if added {
+                device.set_quarantined(Some(group.clone()), at);
+            } else if device.quarantined_in() == Some(group) {
+                device.set_quarantined(None, at);
+            }
+        }
+        self.judge(id, now) | Changes::DEVICES
+    }
+}
