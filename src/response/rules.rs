@@ -37,6 +37,16 @@ const LEAST_SILENCE_MS: Ms = 1_500;
 /// A silence longer than this is not waited for even when a device speaks rarely (before scaling).
 const MOST_SILENCE_MS: f64 = 15.0 * 60_000.0;
 
+impl From<&crate::config::Settings> for Rules {
+    fn from(settings: &crate::config::Settings) -> Self {
+        Self {
+            read_only: settings.read_only,
+            speed: settings.aws_speed,
+            ..Self::new(settings.journal.clone(), &settings.groups.isolate)
+        }
+    }
+}
+
 impl Rules {
     /// Defaults for a journal at `journal`.
     pub fn new(journal: PathBuf, isolate_group: &str) -> Self {

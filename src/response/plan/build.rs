@@ -57,8 +57,12 @@ impl Draft<'_> {
                 )
             }
             many => {
-                let longest = many.iter().map(|t| self.rules.silence(t.target.cadence)).max().unwrap_or_default();
-                format!("from each device no message for three times its usual interval (at most {})", seconds(longest))
+                let longest =
+                    many.iter().map(|t| self.rules.silence(t.target.cadence)).max().unwrap_or_default();
+                format!(
+                    "from each device no message for three times its usual interval (at most {})",
+                    seconds(longest)
+                )
             }
         };
         self.prove(text);
@@ -124,8 +128,12 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
     match &intent {
         Intent::Isolate { .. } => isolate(&mut draft, facts),
         Intent::Release { .. } => release(&mut draft, facts),
-        Intent::Deactivate { certificate, .. } => certificates::deactivate(&mut draft, facts, certificate.as_deref()),
-        Intent::Activate { certificate, .. } => certificates::activate(&mut draft, facts, certificate.as_deref()),
+        Intent::Deactivate { certificate, .. } => {
+            certificates::deactivate(&mut draft, facts, certificate.as_deref())
+        }
+        Intent::Activate { certificate, .. } => {
+            certificates::activate(&mut draft, facts, certificate.as_deref())
+        }
         Intent::Revoke { certificate, .. } => certificates::revoke(&mut draft, facts, certificate.as_deref()),
         Intent::LaunchJob(job) => jobs::launch(&mut draft, facts, job),
         Intent::CancelJob { job, force } => jobs::cancel(&mut draft, facts, job, *force),
@@ -134,7 +142,11 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         draft.refuse("no target");
     }
     if targets.len() > rules.max_bulk {
-        draft.refuse(format!("{} targets; the configuration allows {} in one action", targets.len(), rules.max_bulk));
+        draft.refuse(format!(
+            "{} targets; the configuration allows {} in one action",
+            targets.len(),
+            rules.max_bulk
+        ));
     }
     if draft.work.iter().all(|w| w.requests.is_empty()) && draft.refused.is_none() {
         draft.nothing.get_or_insert_with(|| SafeText::new("nothing is left to do"));
@@ -153,7 +165,12 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         title: title(&intent, &targets),
         targets,
         steps,
-        proofs: draft.proofs.into_iter().enumerate().map(|(i, text)| ProofLine { n: first + i, text }).collect(),
+        proofs: draft
+            .proofs
+            .into_iter()
+            .enumerate()
+            .map(|(i, text)| ProofLine { n: first + i, text })
+            .collect(),
         affects: draft.notes,
         would_change_nothing: draft.nothing,
         refused: draft.refused,
@@ -208,15 +225,19 @@ fn words(request: &Request) -> (SafeText, SafeText) {
         Request::Certificate { id, status, .. } => {
             ("set certificate", format!("{} {}", super::request::short(id), status.word()))
         }
-        Request::Cut { .. } => ("cut the connection", "again at each reconnect until it is denied".to_owned()),
+        Request::Cut { .. } => {
+            ("cut the connection", "again at each reconnect until it is denied".to_owned())
+        }
         Request::CreateJob { continuous, targets, .. } => {
-            let names: Vec<&str> = targets.iter().filter_map(|t| t.rsplit_once('/').map(|(_, n)| n)).collect();
+            let names: Vec<&str> =
+                targets.iter().filter_map(|t| t.rsplit_once('/').map(|(_, n)| n)).collect();
             let kind = if *continuous { "CONTINUOUS" } else { "SNAPSHOT" };
             ("create job", format!("{kind} on {}", names.join(", ")))
         }
-        Request::CancelJob { force, .. } => {
-            ("cancel job", if *force { "IN_PROGRESS executions too" } else { "executions still QUEUED" }.to_owned())
-        }
+        Request::CancelJob { force, .. } => (
+            "cancel job",
+            if *force { "IN_PROGRESS executions too" } else { "executions still QUEUED" }.to_owned(),
+        ),
     };
     (SafeText::new(title), SafeText::new(&detail))
 }
@@ -244,10 +265,13 @@ fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
     // What AWS itself answers for the devices outweighs our own reading of the documents.
     let answers: Vec<bool> = facts.things.iter().filter_map(|t| t.would_be_denied).collect();
     let reason = match useless(group) {
-        Some(_) if group.exists && !group.dynamic && !answers.is_empty() && answers.iter().all(|d| *d) => None,
-        None if !answers.is_empty() && answers.iter().all(|d| !d) => {
-            Some(format!("isolating would change nothing: with the policies of {} it could still publish", group.name.raw()))
+        Some(_) if group.exists && !group.dynamic && !answers.is_empty() && answers.iter().all(|d| *d) => {
+            None
         }
+        None if !answers.is_empty() && answers.iter().all(|d| !d) => Some(format!(
+            "isolating would change nothing: with the policies of {} it could still publish",
+            group.name.raw()
+        )),
         other => other,
     };
     if let Some(reason) = reason {
@@ -257,7 +281,9 @@ fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
     } else {
         let check = match (group.full_deny(), group.any_deny()) {
             (Some(policy), _) => Check::Passed(SafeText::new(&format!("policy {policy} denies iot:* on *"))),
-            (None, Some(policy)) => Check::Passed(SafeText::new(&format!("policy {policy} denies publishing"))),
+            (None, Some(policy)) => {
+                Check::Passed(SafeText::new(&format!("policy {policy} denies publishing")))
+            }
             (None, None) => Check::Passed(SafeText::new("AWS says it would be denied")),
         };
         draft.checks.push(("iot:AddThingToThingGroup", check));
@@ -288,14 +314,20 @@ fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
         // A second isolation cuts again: the first may have left the socket open.
         requests.push(Request::Cut { client: client.clone() });
         let ask = thing.principals.first().map(|p| question(&facts.arn_prefix, &p.arn, thing));
-        let proof =
-            Proof::Isolated { group: group.name.clone(), ask, silence: draft.rules.silence(thing.target.cadence) };
-        draft.work.push(Work { name: name.clone(), client, requests, proof });
+        let proof = Proof::Isolated {
+            group: group.name.clone(),
+            ask,
+            silence: draft.rules.silence(thing.target.cadence),
+        };
+        draft.work.push(Work { name: name.clone(), client, requests, mapped: thing.target.mapped(), proof });
     }
     if held > 0 && held == facts.things.len() {
         draft.note(Level::Info, "already isolated: only the connection is cut again, and silence is proven");
     }
-    draft.prove(format!("the policy denies; takes up to {} to apply", seconds(draft.rules.scaled(super::super::rules::CACHE_MS))));
+    draft.prove(format!(
+        "the policy denies; takes up to {} to apply",
+        seconds(draft.rules.scaled(super::super::rules::CACHE_MS))
+    ));
     draft.prove_silence(&facts.things);
     let count = draft.work.len();
     draft.note(Level::Info, if count == 1 { "1 device".to_owned() } else { format!("{count} devices") });
@@ -336,7 +368,10 @@ fn obstacle(thing: &ThingFacts, group: &GroupFacts) -> Option<String> {
     if thing.groups.len() >= MOST_GROUPS {
         let dynamic = thing.groups.iter().find(|g| g.dynamic);
         return Some(match dynamic {
-            Some(lost) => format!("{name} is in 10 groups, the most AWS allows; leave one first ({} is dynamic)", lost.name.raw()),
+            Some(lost) => format!(
+                "{name} is in 10 groups, the most AWS allows; leave one first ({} is dynamic)",
+                lost.name.raw()
+            ),
             None => format!("{name} is in 10 groups, the most AWS allows; leave one first"),
         });
     }
@@ -358,7 +393,10 @@ fn doubts(draft: &mut Draft<'_>, thing: &ThingFacts) {
             SafeText::new(&format!("the group's policy would not apply: {name} connects as {}", client.raw()))
         });
     } else if matches!(thing.connected, Ok(Some(false) | None)) && thing.target.last_heard.is_some() {
-        draft.note(Level::Warn, format!("no client is connected as {name}: the messages may come from another client id"));
+        draft.note(
+            Level::Warn,
+            format!("no client is connected as {name}: the messages may come from another client id"),
+        );
     }
     if thing.principals.is_empty() {
         draft.note(
@@ -390,7 +428,10 @@ fn release(draft: &mut Draft<'_>, facts: &Facts) {
             {
                 draft.note(
                     Level::Warn,
-                    format!("its certificate {} is {status}: it stays silent until that is ACTIVE", super::request::short(id)),
+                    format!(
+                        "its certificate {} is {status}: it stays silent until that is ACTIVE",
+                        super::request::short(id)
+                    ),
                 );
             }
         }
@@ -398,10 +439,14 @@ fn release(draft: &mut Draft<'_>, facts: &Facts) {
             name: name.clone(),
             client: thing.target.client_id().clone(),
             requests,
+            mapped: thing.target.mapped(),
             proof: Proof::Released { group: group.name.clone() },
         });
     }
-    draft.prove(format!("heard again; the deny may hold for up to {}", seconds(draft.rules.scaled(super::super::rules::CACHE_MS))));
+    draft.prove(format!(
+        "heard again; the deny may hold for up to {}",
+        seconds(draft.rules.scaled(super::super::rules::CACHE_MS))
+    ));
     let count = draft.work.len();
     draft.note(Level::Info, if count == 1 { "1 device".to_owned() } else { format!("{count} devices") });
     draft.note(Level::Info, "it will alarm again if its behaviour has not changed");

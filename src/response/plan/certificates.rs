@@ -15,7 +15,8 @@ pub(super) fn deactivate(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str
 pub(super) fn revoke(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>) {
     bar(draft, facts, only, CertificateStatus::Revoked);
     draft.note(Level::Danger, "REVOKED is final: AWS never lets the status change again");
-    draft.reversible = Reversible::No(SafeText::new("a revoked certificate stays revoked; the device needs a new one"));
+    draft.reversible =
+        Reversible::No(SafeText::new("a revoked certificate stays revoked; the device needs a new one"));
     let suffix = draft.work.iter().flat_map(|w| &w.requests).find_map(|r| match r {
         Request::Certificate { id, .. } => id.get(id.len().saturating_sub(8)..).map(SafeText::new),
         _ => None,
@@ -38,7 +39,8 @@ fn bar(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>, status: Certifi
         for (principal, id) in chosen {
             match principal.status.as_deref() {
                 Some("REVOKED") if status == CertificateStatus::Inactive => {
-                    draft.note(Level::Info, format!("certificate {} of {name} is already REVOKED", short(id)));
+                    draft
+                        .note(Level::Info, format!("certificate {} of {name} is already REVOKED", short(id)));
                     continue;
                 }
                 Some(now) if now == status.word() => {
@@ -71,6 +73,7 @@ fn bar(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>, status: Certifi
             name: thing.target.thing.clone(),
             client,
             requests,
+            mapped: thing.target.mapped(),
             proof: Proof::Barred { certificates: ids, is: status, silence },
         });
     }
@@ -105,7 +108,10 @@ pub(super) fn activate(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>)
                 _ => {
                     let others = others(facts, principal);
                     if !others.is_empty() {
-                        draft.note(Level::Warn, format!("certificate {} lets {} connect again too", short(id), others));
+                        draft.note(
+                            Level::Warn,
+                            format!("certificate {} lets {} connect again too", short(id), others),
+                        );
                     }
                     requests.push(Request::Certificate {
                         id: id.to_owned(),
@@ -125,6 +131,7 @@ pub(super) fn activate(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>)
             name: thing.target.thing.clone(),
             client: thing.target.client_id().clone(),
             requests,
+            mapped: thing.target.mapped(),
             proof: Proof::Activated { certificates: ids },
         });
     }
@@ -136,7 +143,11 @@ pub(super) fn activate(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>)
 }
 
 /// The certificates of a thing the intent is about; notes when there is none.
-fn choose<'f>(draft: &mut Draft<'_>, thing: &'f ThingFacts, only: Option<&str>) -> Vec<(&'f PrincipalFacts, &'f str)> {
+fn choose<'f>(
+    draft: &mut Draft<'_>,
+    thing: &'f ThingFacts,
+    only: Option<&str>,
+) -> Vec<(&'f PrincipalFacts, &'f str)> {
     let chosen: Vec<_> = thing
         .principals
         .iter()
@@ -163,7 +174,13 @@ fn others(facts: &Facts, principal: &PrincipalFacts) -> String {
     if others.is_empty() { String::new() } else { listed(&others) }
 }
 
-fn warn_shared(draft: &mut Draft<'_>, facts: &Facts, principal: &PrincipalFacts, id: &str, status: CertificateStatus) {
+fn warn_shared(
+    draft: &mut Draft<'_>,
+    facts: &Facts,
+    principal: &PrincipalFacts,
+    id: &str,
+    status: CertificateStatus,
+) {
     let others = others(facts, principal);
     if others.is_empty() {
         draft.note(Level::Info, format!("certificate {} serves no other thing", short(id)));
@@ -185,7 +202,11 @@ pub(super) fn describe(draft: &mut Draft<'_>, thing: &ThingFacts, alone: bool) {
         if !others.is_empty() {
             draft.note(
                 Level::Warn,
-                format!("its certificate {} is shared with {}: do not deactivate it lightly", short(id), listed(&others)),
+                format!(
+                    "its certificate {} is shared with {}: do not deactivate it lightly",
+                    short(id),
+                    listed(&others)
+                ),
             );
         } else if alone {
             draft.note(Level::Info, format!("its certificate {} serves no other thing", short(id)));

@@ -44,7 +44,10 @@ pub struct GroupFacts {
 impl GroupFacts {
     /// The policy that denies everything the device could do, if there is one.
     pub fn full_deny(&self) -> Option<&str> {
-        self.policies.iter().find(|(_, document)| denies(document, &["*", "iot:*"])).map(|(name, _)| name.as_str())
+        self.policies
+            .iter()
+            .find(|(_, document)| denies(document, &["*", "iot:*"]))
+            .map(|(name, _)| name.as_str())
     }
 
     /// The policy that denies at least publishing or connecting, whatever the topic.
@@ -149,7 +152,9 @@ mod tests {
             json!({"Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"*","Condition":{"Bool":{"x":"true"}}}]}),
         );
         assert_eq!(conditional.any_deny(), None);
-        let narrow = group(json!({"Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"arn:aws:iot:r:a:topic/x"}]}));
+        let narrow = group(
+            json!({"Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"arn:aws:iot:r:a:topic/x"}]}),
+        );
         assert_eq!(narrow.any_deny(), None);
     }
 }

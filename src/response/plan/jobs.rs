@@ -44,10 +44,13 @@ pub(super) fn launch(draft: &mut Draft<'_>, facts: &Facts, job: &JobRequest) {
             draft.note(Level::Warn, text);
         }
     }
-    draft.note(Level::Info, match facts.reached {
-        1 => "reaches 1 thing now".to_owned(),
-        n => format!("reaches {n} things now"),
-    });
+    draft.note(
+        Level::Info,
+        match facts.reached {
+            1 => "reaches 1 thing now".to_owned(),
+            n => format!("reaches {n} things now"),
+        },
+    );
     if job.continuous {
         draft.note(Level::Info, "CONTINUOUS: every thing that joins the group later gets it too");
         if job.targets.iter().any(|t| matches!(t, JobTarget::Thing(_))) {
@@ -73,10 +76,12 @@ pub(super) fn launch(draft: &mut Draft<'_>, facts: &Facts, job: &JobRequest) {
             continuous: job.continuous,
             description: job.description.clone(),
         }],
+        mapped: false,
         proof: Proof::Job { job: name, canceled: false },
     });
     draft.prove("the job exists; its executions are in the jobs view");
-    draft.reversible = Reversible::No(SafeText::new("canceling stops what is QUEUED; what a device has done stays done"));
+    draft.reversible =
+        Reversible::No(SafeText::new("canceling stops what is QUEUED; what a device has done stays done"));
 }
 
 pub(super) fn cancel(draft: &mut Draft<'_>, facts: &Facts, job: &Name, force: bool) {
@@ -95,6 +100,7 @@ pub(super) fn cancel(draft: &mut Draft<'_>, facts: &Facts, job: &Name, force: bo
         name: job.clone(),
         client: job.clone(),
         requests: vec![Request::CancelJob { job: job.clone(), force }],
+        mapped: false,
         proof: Proof::Job { job: job.clone(), canceled: true },
     });
     draft.prove("its status is CANCELED");

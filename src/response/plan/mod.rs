@@ -113,6 +113,11 @@ impl Target {
         Self { thing, client: None, last_heard: None, cadence: None, topics: Vec::new() }
     }
 
+    /// True when its telemetry is known to be heard here.
+    pub fn mapped(&self) -> bool {
+        self.last_heard.is_some() || !self.topics.is_empty()
+    }
+
     /// The client id to cut and to watch: the one seen, else the thing's name.
     pub fn client_id(&self) -> &Name {
         self.client.as_ref().unwrap_or(&self.thing)
@@ -354,3 +359,6 @@ pub enum Reversible {
     /// No, and why.
     No(SafeText),
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,15 +27,40 @@ impl CertificateStatus {
 /// One changing request.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::response) enum Request {
-    AddToGroup { thing: Name, group: Name },
-    RemoveFromGroup { thing: Name, group: Name },
+    AddToGroup {
+        thing: Name,
+        group: Name,
+    },
+    RemoveFromGroup {
+        thing: Name,
+        group: Name,
+    },
     /// `desired.quarantine` is set, or taken out with `null`.
-    Flag { thing: Name, on: bool },
+    Flag {
+        thing: Name,
+        on: bool,
+    },
     /// `things` are those the plan showed as served by it: if others came since, the request is not sent.
-    Certificate { id: String, arn: String, status: CertificateStatus, things: Vec<Name> },
-    Cut { client: Name },
-    CreateJob { id: String, targets: Vec<String>, document: String, continuous: bool, description: Option<String> },
-    CancelJob { job: Name, force: bool },
+    Certificate {
+        id: String,
+        arn: String,
+        status: CertificateStatus,
+        things: Vec<Name>,
+    },
+    Cut {
+        client: Name,
+    },
+    CreateJob {
+        id: String,
+        targets: Vec<String>,
+        document: String,
+        continuous: bool,
+        description: Option<String>,
+    },
+    CancelJob {
+        job: Name,
+        force: bool,
+    },
 }
 
 impl Request {
@@ -84,7 +109,11 @@ impl Request {
                 format!("--job-id {}{}", job.raw(), if *force { " --force" } else { "" }),
             ),
         };
-        ApiCall { operation: self.operation(), resource: SafeText::new(&resource), summary: SafeText::new(&summary) }
+        ApiCall {
+            operation: self.operation(),
+            resource: SafeText::new(&resource),
+            summary: SafeText::new(&summary),
+        }
     }
 
     /// The words of its row on the staircase.
@@ -104,7 +133,11 @@ impl Request {
 
 /// The shadow document that asks for quarantine, or no longer.
 pub(in crate::response) fn flag_payload(on: bool) -> &'static str {
-    if on { r#"{"state":{"desired":{"quarantine":true}}}"# } else { r#"{"state":{"desired":{"quarantine":null}}}"# }
+    if on {
+        r#"{"state":{"desired":{"quarantine":true}}}"#
+    } else {
+        r#"{"state":{"desired":{"quarantine":null}}}"#
+    }
 }
 
 /// The first characters of a certificate id, enough to tell it from others.
@@ -143,5 +176,7 @@ pub(in crate::response) struct Work {
     pub(in crate::response) name: Name,
     pub(in crate::response) client: Name,
     pub(in crate::response) requests: Vec<Request>,
+    /// True when a topic is known to be its telemetry: only then does hearing nothing prove anything.
+    pub(in crate::response) mapped: bool,
     pub(in crate::response) proof: Proof,
 }
