@@ -49,13 +49,13 @@ impl Clients {
     ///
     /// # Errors
     /// No region, or no credentials.
-    pub async fn connect(settings: &Settings, now: crate::fleet::Ms) -> Result<Self, Trouble> {
+    pub async fn connect(settings: &Settings) -> Result<Self, Trouble> {
         let shared = shared_config(settings).await;
         let trouble = |kind, message: &str| Trouble {
             kind,
             message: SafeText::new(message),
             missing_action: None,
-            since: now,
+            since: super::now_ms(),
         };
         let region = shared.region().map(|r| r.as_ref().to_owned()).ok_or_else(|| {
             trouble(TroubleKind::Failed, "no region: set AWS_REGION, --region or the profile's region")

@@ -1,5 +1,21 @@
 //! AWS IoT over the AWS SDK: clients, paged reads, polls that answer as fleet events.
+//!
+//! Nothing here changes anything in an account; that is the response room's.
 
 pub mod clients;
+mod convert;
+mod polls;
+pub mod read;
+pub mod trouble;
 
 pub use clients::Clients;
+pub use polls::{PollHandle, spawn_polls};
+
+use crate::fleet::Ms;
+
+/// The wall clock.
+pub(crate) fn now_ms() -> Ms {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| Ms::try_from(since.as_millis()).unwrap_or(Ms::MAX))
+}

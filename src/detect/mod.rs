@@ -1,3 +1,18 @@
 //! Device Defender behaviours and how a metric window is judged against them. Pure: no clock, no I/O, no async.
+//!
+//! Datapoints go in with their times, verdicts come out; whoever feeds the [`engine::Engine`] owns the clock. The emulator
+//! feeds it from its broker; the console can feed it from a live stream, or with a profile that exists nowhere yet.
+//!
+//! * [`model`]: AWS's shapes. [`metric`]: which metrics there are and what a behaviour may ask of each.
+//! * [`judge`]: one value against one criterion. [`percentile`]: the fleet's value a statistical criterion compares with.
+//! * [`alarm`]: consecutive datapoints to alarm and to clear. [`engine`]: windows, devices, rules.
+//! * [`validate`]: what ValidateSecurityProfileBehaviors rejects.
 
+pub mod alarm;
+pub mod engine;
+pub mod judge;
+pub mod metric;
 pub mod model;
+pub mod percentile;
+pub mod validate;
+pub mod window;

@@ -9,11 +9,14 @@
 //! * [`api`]: the HTTP front; `api/routes.rs` is the one table of operations, one file per resource family beside it.
 //! * [`broker`]: MQTT 3.1.1 and 5. Knows sessions and topics; asks [`hooks`] about everything that is AWS.
 //! * [`account`]: what the account holds, in small stores on one write-ahead log ([`store`]).
+//! * [`rules`]: AWS IoT SQL, pure.
 //! * [`hooks`]: what a connection, a publish or a delivery means: policies, shadows, jobs, Detect.
 
 pub mod account;
 pub mod api;
 pub mod broker;
 pub mod clock;
+pub mod deviations;
 pub mod hooks;
+pub mod rules;
 pub mod store;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 
@@ -67,8 +67,12 @@ impl Outcome {
     }
 
     fn into_response(self, request_id: &str) -> Response {
+        let mut extra = Vec::new();
         let (status, content_type, body, code) = match self.result {
-            Ok(resp) => (resp.status, resp.content_type, resp.body, None),
+            Ok(resp) => {
+                extra = resp.headers;
+                (resp.status, resp.content_type, resp.body, None)
+            }
             Err(error) if self.xml => {
                 (error.status, "text/xml", query::error_body(&error, request_id), Some(error.code))
             }
@@ -88,6 +92,13 @@ impl Outcome {
         }
         if let Some(code) = code {
             headers.insert("x-amzn-errortype", HeaderValue::from_static(code));
+        }
+        for (name, value) in extra {
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value))
+            {
+                headers.insert(name, value);
+            }
         }
         response
     }
@@ -111,7 +122,10 @@ impl Front {
                 .collect(),
             body,
         };
-        if matches!(signer.service, Service::Sts | Service::Sns | Service::CloudWatch) {
+        // CloudWatch's Query and JSON forms are posted to `/`, its newest protocol to paths of the table.
+        let form = matches!(signer.service, Service::Sts | Service::Sns)
+            || (signer.service == Service::CloudWatch && parts.uri.path() == "/");
+        if form {
             let result = query::dispatch(signer.service, &req);
             return Outcome { result: self.commit(&parts.method, result).await, xml: true };
         }

@@ -1,0 +1,263 @@
+//! What is asked again and again: adaptive, jittered, each ask with its generation (contract §6.15).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+
+use crate::config::Settings;
+use crate::fleet::event::{Event, Poll, Reading};
+use crate::fleet::known::{Trouble, TroubleKind};
+use crate::fleet::model::Name;
+use crate::fleet::{Ms, SourceId};
+
+use super::{Clients, now_ms, read};
+
+/// Steers the polls; dropping the last one stops them. All calls return at once.
+#[derive(Clone, Debug)]
+pub struct PollHandle {
+    asks: mpsc::Sender<Ask>,
+}
+
+#[derive(Debug)]
+enum Ask {
+    Now(SourceId),
+    Watch(Vec<SourceId>),
+}
+
+impl PollHandle {
+    /// Asks for one source as soon as possible. While the queue is full the ask is dropped: the poll comes anyway.
+    pub fn now(&self, source: SourceId) {
+        let _ = self.asks.try_send(Ask::Now(source));
+    }
+
+    /// What the open view needs besides the sources that are always polled: certificates, groups and shadows of the
+    /// devices in sight, executions of a job. Replaces what was watched before.
+    pub fn watch(&self, sources: Vec<SourceId>) {
+        let _ = self.asks.try_send(Ask::Watch(sources));
+    }
+}
+
+/// Calls in flight at once: AWS counts 10 calls a second over all consoles and Lambdas of an account.
+const AT_ONCE: usize = 4;
+/// The longest a throttled source waits.
+const SLOWEST: Duration = Duration::from_secs(300);
+/// Faster is never asked, whatever the speed of an emulator.
+const FASTEST: Duration = Duration::from_secs(1);
+/// Jobs whose counts are read each time; finished ones keep theirs.
+const COUNTED_JOBS: usize = 20;
+/// How long a source asked for by a view stays fresh enough not to be asked again.
+const WATCHED: Duration = Duration::from_secs(20);
+/// Past violation events are read this far back.
+const EVENTS_BACK: Ms = 24 * 3_600_000;
+
+#[derive(Debug)]
+struct Source {
+    due: Instant,
+    running: bool,
+    slowed: u32,
+    always: bool,
+    /// Asked for while it was running: run again at once.
+    again: bool,
+}
+
+/// Starts polling. The first answers come as soon as the network allows.
+pub fn spawn_polls(clients: Clients, settings: &Settings, events: mpsc::Sender<Event>) -> PollHandle {
+    let (asks, inbox) = mpsc::channel(256);
+    let (answers, results) = mpsc::channel(64);
+    let poller = Poller {
+        clients,
+        settings: settings.clone(),
+        events,
+        sources: HashMap::new(),
+        answers,
+        at_once: Arc::new(Semaphore::new(AT_ONCE)),
+        active: Arc::new(AtomicUsize::new(0)),
+        generation: 0,
+    };
+    tokio::spawn(poller.run(inbox, results));
+    PollHandle { asks }
+}
+
+struct Poller {
+    clients: Clients,
+    settings: Settings,
+    events: mpsc::Sender<Event>,
+    sources: HashMap<SourceId, Source>,
+    answers: mpsc::Sender<Done>,
+    at_once: Arc<Semaphore>,
+    /// Active violations as last read.
+    active: Arc<AtomicUsize>,
+    /// Counts all asks: a source that was dropped and watched again must not begin anew.
+    generation: u64,
+}
+
+struct Done {
+    source: SourceId,
+    generation: u64,
+    outcome: Result<Reading, Trouble>,
+}
+
+impl Poller {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Ask>, mut results: mpsc::Receiver<Done>) {
+        let start = Instant::now();
+        let mut always = vec![SourceId::Identity, SourceId::Violations, SourceId::Things, SourceId::Jobs];
+        always.extend(self.settings.quarantine_groups().map(|group| SourceId::Members(Name::new(group))));
+        always.extend([SourceId::Profiles, SourceId::ViolationEvents]);
+        for source in always {
+            self.sources.insert(source, Source::new(start, true));
+        }
+        loop {
+            let next = self.sources.values().filter(|s| !s.running).map(|s| s.due).min();
+            let wait = next.unwrap_or_else(|| Instant::now() + SLOWEST);
+            tokio::select! {
+                ask = inbox.recv() => match ask {
+                    Some(Ask::Now(source)) => self.hurry(source),
+                    Some(Ask::Watch(list)) => self.watch(list),
+                    None => return,
+                },
+                Some(done) = results.recv() => {
+                    if !self.finish(done).await {
+                        return;
+                    }
+                }
+                () = tokio::time::sleep_until(wait) => self.start_due(),
+            }
+        }
+    }
+
+    fn hurry(&mut self, source: SourceId) {
+        let now = Instant::now();
+        let known = self.sources.entry(source).or_insert_with(|| Source::new(now, false));
+        if known.running {
+            known.again = true;
+        } else if known.slowed == 0 {
+            known.due = known.due.min(now);
+        }
+    }
+
+    fn watch(&mut self, list: Vec<SourceId>) {
+        self.sources.retain(|source, state| state.always || state.running || list.contains(source));
+        let now = Instant::now();
+        for (i, source) in list.into_iter().enumerate() {
+            // A few a second: a screen of devices must not use up the account's ten calls a second.
+            let due = now + Duration::from_millis(200 * i as u64);
+            self.sources.entry(source).or_insert_with(|| Source::new(due, false));
+        }
+    }
+
+    fn start_due(&mut self) {
+        let now = Instant::now();
+        for (id, source) in &mut self.sources {
+            if source.running || source.due > now {
+                continue;
+            }
+            source.running = true;
+            self.generation += 1;
+            let (id, generation) = (id.clone(), self.generation);
+            let (clients, answers) = (self.clients.clone(), self.answers.clone());
+            let at_once = Arc::clone(&self.at_once);
+            tokio::spawn(async move {
+                let Ok(_permit) = at_once.acquire_owned().await else { return };
+                let outcome = Box::pin(ask(&clients, &id)).await;
+                let _ = answers.send(Done { source: id, generation, outcome }).await;
+            });
+        }
+    }
+
+    /// False when nobody listens any more.
+    async fn finish(&mut self, done: Done) -> bool {
+        let Done { source: id, generation, outcome } = done;
+        let mut more_often = false;
+        if let Ok(Reading::Violations(list)) = &outcome {
+            let before = self.active.swap(list.len(), Ordering::Relaxed);
+            // The first alarm's events are wanted at once.
+            more_often = list.len() != before;
+        }
+        let base = self.interval(&id);
+        let Some(source) = self.sources.get_mut(&id) else {
+            return true;
+        };
+        source.running = false;
+        let throttled = matches!(&outcome, Err(t) if t.kind == TroubleKind::Throttled);
+        // What IAM or the account refuses is asked rarely: it will not change by asking.
+        let refused =
+            matches!(&outcome, Err(t) if matches!(t.kind, TroubleKind::Denied | TroubleKind::Refused));
+        source.slowed = if throttled { (source.slowed + 1).min(9) } else { u32::from(refused) };
+        let wait = (base * 2_u32.pow(source.slowed)).min(SLOWEST.max(base));
+        let wait = wait.mul_f64(0.9 + 0.2 * fastrand::f64());
+        source.due = Instant::now() + if std::mem::take(&mut source.again) { Duration::ZERO } else { wait };
+        let due_in =
+            Ms::try_from(source.due.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(Ms::MAX);
+        let at = now_ms();
+        if more_often {
+            self.hurry(SourceId::ViolationEvents);
+        }
+        let poll = Poll { source: id, generation, at, outcome, next_at: Some(at.saturating_add(due_in)) };
+        self.events.send(Event::Poll(poll)).await.is_ok()
+    }
+
+    fn interval(&self, id: &SourceId) -> Duration {
+        let polls = &self.settings.polls;
+        let alarm = self.active.load(Ordering::Relaxed) > 0;
+        let base = match id {
+            SourceId::Identity => return Duration::from_secs(900),
+            SourceId::Violations if alarm => polls.alarm,
+            SourceId::Violations => polls.idle,
+            SourceId::ViolationEvents => polls.idle * 4,
+            SourceId::Members(_) | SourceId::GroupsOf(_) if alarm => polls.idle,
+            SourceId::Members(_) | SourceId::Things | SourceId::Profiles => polls.registry,
+            SourceId::Jobs | SourceId::Executions(_) => polls.jobs,
+            SourceId::Certificates(_) | SourceId::GroupsOf(_) | SourceId::Shadow(..) => WATCHED * 3,
+        };
+        self.settings.scaled(base).max(FASTEST.min(base))
+    }
+}
+
+impl Source {
+    fn new(due: Instant, always: bool) -> Self {
+        Self { due, running: false, slowed: 0, always, again: false }
+    }
+}
+
+/// One read of one source.
+async fn ask(clients: &Clients, id: &SourceId) -> Result<Reading, Trouble> {
+    Ok(match id {
+        SourceId::Identity => Reading::Identity(read::caller_identity(clients).await?),
+        SourceId::Things => Reading::Things(read::things(clients).await?),
+        SourceId::Violations => Reading::Violations(read::active_violations(clients, None).await?),
+        SourceId::ViolationEvents => {
+            let now = now_ms();
+            Reading::ViolationEvents(read::violation_events(clients, now - EVENTS_BACK, now).await?)
+        }
+        SourceId::Members(group) => {
+            Reading::Members(group.clone(), read::members(clients, group.raw()).await?)
+        }
+        SourceId::Certificates(thing) => {
+            Reading::Certificates(thing.clone(), read::certificates(clients, thing.raw()).await?)
+        }
+        SourceId::GroupsOf(thing) => {
+            Reading::GroupsOf(thing.clone(), read::groups_of(clients, thing.raw()).await?)
+        }
+        SourceId::Jobs => {
+            let mut jobs = read::jobs(clients).await?;
+            for job in jobs.iter_mut().take(COUNTED_JOBS) {
+                if let Some(detail) = read::job(clients, job.id.raw()).await? {
+                    *job = detail;
+                }
+            }
+            Reading::Jobs(jobs)
+        }
+        SourceId::Executions(job) => {
+            Reading::Executions(job.clone(), read::executions(clients, job.raw()).await?)
+        }
+        SourceId::Shadow(thing, shadow) => {
+            let found = read::shadow(clients, thing.raw(), shadow.as_ref().map(AsRef::as_ref)).await?;
+            Reading::Shadow(thing.clone(), shadow.clone(), found)
+        }
+        SourceId::Profiles => Reading::Profiles(read::profiles(clients).await?),
+    })
+}

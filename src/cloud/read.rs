@@ -1,0 +1,440 @@
+//! Single reads of the account, all pages: what polls, plans and the headless commands share.
+
+use std::sync::Arc;
+
+use aws_sdk_iot::types as sdk;
+use serde_json::Value;
+
+use crate::fleet::Ms;
+use crate::fleet::known::{Trouble, TroubleKind};
+use crate::fleet::model::{
+    CertificateRecord, ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument,
+    ThingRecord, Violation, ViolationEvent,
+};
+use crate::text::SafeText;
+
+use super::{Clients, convert, trouble};
+
+/// The answer of a read.
+pub type Read<T> = Result<T, Trouble>;
+
+/// A thing group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupRecord {
+    /// Its name.
+    pub name: Name,
+    /// Its ARN, exact.
+    pub arn: String,
+    /// Its ancestors, root first.
+    pub ancestors: Vec<Name>,
+    /// The query of a dynamic group: such a group carries no policy (contract §6.7).
+    pub dynamic_query: Option<SafeText>,
+}
+
+/// A certificate as DescribeCertificate gives it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CertificateDetail {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Its ARN, exact.
+    pub arn: String,
+    /// `ACTIVE`, `INACTIVE`, `REVOKED`, …
+    pub status: SafeText,
+}
+
+/// A policy, with its document where it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyRecord {
+    /// Its name.
+    pub name: Name,
+    /// Its ARN, exact.
+    pub arn: String,
+    /// The document, exact.
+    pub document: Option<String>,
+}
+
+/// What AWS would decide about one resource (TestAuthorization).
+#[derive(Clone, Debug, PartialEq)]
+pub struct AuthorizationResult {
+    /// The action, as AWS writes it: `PUBLISH`, `CONNECT`, …
+    pub action: SafeText,
+    /// The resources asked about, exact.
+    pub resources: Vec<String>,
+    /// `ALLOWED`, `EXPLICIT_DENY` or `IMPLICIT_DENY`.
+    pub decision: SafeText,
+    /// Names of the policies that deny, explicitly.
+    pub denied_by: Vec<Name>,
+}
+
+/// A connection (GetConnection).
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectionRecord {
+    /// Whether it is connected.
+    pub connected: bool,
+    /// The thing it is exclusively bound to, if it is.
+    pub thing: Option<Name>,
+    /// Since when it is connected.
+    pub since: Option<Ms>,
+    /// Since when it is not, for half an hour.
+    pub disconnected_since: Option<Ms>,
+    /// Why it is not.
+    pub reason: Option<SafeText>,
+}
+
+fn name(raw: impl AsRef<str>) -> Name {
+    Name::new(raw.as_ref())
+}
+
+/// Collects all pages of a list; a page may be empty and still carry a token (contract §2.1).
+macro_rules! all {
+    ($call:expr, $action:literal) => {
+        $call
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await
+            .map_err(|e| trouble::of(&e, $action))
+    };
+}
+
+/// Who the credentials belong to (STS GetCallerIdentity).
+pub async fn caller_identity(clients: &Clients) -> Read<Identity> {
+    let found = clients
+        .sts
+        .get_caller_identity()
+        .send()
+        .await
+        .map_err(|e| trouble::of(&e, "sts:GetCallerIdentity"))?;
+    Ok(Identity {
+        account: SafeText::new(found.account().unwrap_or_default()),
+        arn: SafeText::new(found.arn().unwrap_or_default()),
+        region: SafeText::new(&clients.region),
+    })
+}
+
+/// ListActiveViolations, of one thing or of all; suppressed ones are left out, as AWS does.
+pub async fn active_violations(clients: &Clients, thing: Option<&str>) -> Read<Vec<Violation>> {
+    let call = clients.iot.list_active_violations().set_thing_name(thing.map(String::from)).max_results(250);
+    let list = all!(call, "iot:ListActiveViolations")?;
+    Ok(list.iter().map(convert::violation).collect())
+}
+
+/// ListViolationEvents between two times, in milliseconds.
+pub async fn violation_events(clients: &Clients, from: Ms, to: Ms) -> Read<Vec<ViolationEvent>> {
+    let time = aws_smithy_types::DateTime::from_millis;
+    let call = clients.iot.list_violation_events().start_time(time(from)).end_time(time(to)).max_results(250);
+    let list = all!(call, "iot:ListViolationEvents")?;
+    Ok(list.iter().map(convert::violation_event).collect())
+}
+
+/// ListThings.
+pub async fn things(clients: &Clients) -> Read<Vec<ThingRecord>> {
+    let list = all!(clients.iot.list_things().max_results(250), "iot:ListThings")?;
+    Ok(list
+        .iter()
+        .map(|thing| ThingRecord {
+            name: name(thing.thing_name().unwrap_or_default()),
+            thing_type: thing.thing_type_name().map(SafeText::new),
+        })
+        .collect())
+}
+
+/// ListThingGroupsForThing: direct memberships.
+pub async fn groups_of(clients: &Clients, thing: &str) -> Read<Vec<Name>> {
+    let call = clients.iot.list_thing_groups_for_thing().thing_name(thing).max_results(250);
+    let list = all!(call, "iot:ListThingGroupsForThing")?;
+    Ok(list.iter().filter_map(sdk::GroupNameAndArn::group_name).map(name).collect())
+}
+
+/// ListThingsInThingGroup; `None` when there is no such group.
+pub async fn members(clients: &Clients, group: &str) -> Read<Option<Vec<Name>>> {
+    let call = clients.iot.list_things_in_thing_group().thing_group_name(group).max_results(250);
+    match call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await {
+        Ok(list) => Ok(Some(list.into_iter().map(name).collect())),
+        Err(e) if trouble::is_not_found(&e) => Ok(None),
+        Err(e) => Err(trouble::of(&e, "iot:ListThingsInThingGroup")),
+    }
+}
+
+/// DescribeThingGroup; `None` when there is no such group.
+pub async fn describe_thing_group(clients: &Clients, group: &str) -> Read<Option<GroupRecord>> {
+    match clients.iot.describe_thing_group().thing_group_name(group).send().await {
+        Ok(found) => {
+            let ancestors = found
+                .thing_group_metadata()
+                .map(|m| m.root_to_parent_thing_groups())
+                .unwrap_or_default()
+                .iter()
+                .filter_map(sdk::GroupNameAndArn::group_name);
+            Ok(Some(GroupRecord {
+                name: name(found.thing_group_name().unwrap_or(group)),
+                arn: found.thing_group_arn().unwrap_or_default().to_owned(),
+                ancestors: ancestors.map(name).collect(),
+                dynamic_query: found.query_string().map(SafeText::new),
+            }))
+        }
+        Err(e) if trouble::is_not_found(&e) => Ok(None),
+        Err(e) => Err(trouble::of(&e, "iot:DescribeThingGroup")),
+    }
+}
+
+/// ListThingPrincipals: ARNs, exact.
+pub async fn principals(clients: &Clients, thing: &str) -> Read<Vec<String>> {
+    all!(clients.iot.list_thing_principals().thing_name(thing).max_results(250), "iot:ListThingPrincipals")
+}
+
+/// ListPrincipalThings.
+pub async fn things_of_principal(clients: &Clients, arn: &str) -> Read<Vec<Name>> {
+    let list =
+        all!(clients.iot.list_principal_things().principal(arn).max_results(250), "iot:ListPrincipalThings")?;
+    Ok(list.into_iter().map(name).collect())
+}
+
+/// DescribeCertificate.
+pub async fn certificate(clients: &Clients, id: &str) -> Read<CertificateDetail> {
+    let found = clients
+        .iot
+        .describe_certificate()
+        .certificate_id(id)
+        .send()
+        .await
+        .map_err(|e| trouble::of(&e, "iot:DescribeCertificate"))?;
+    let description = found.certificate_description();
+    let text = |get: fn(&sdk::CertificateDescription) -> Option<&str>| {
+        description.and_then(get).unwrap_or_default().to_owned()
+    };
+    Ok(CertificateDetail {
+        id: text(sdk::CertificateDescription::certificate_id),
+        arn: text(sdk::CertificateDescription::certificate_arn),
+        status: SafeText::new(description.and_then(|d| d.status()).map_or("unknown", |s| s.as_str())),
+    })
+}
+
+/// The certificates of a thing, each with its status and the things it serves.
+pub async fn certificates(clients: &Clients, thing: &str) -> Read<Vec<CertificateRecord>> {
+    let mut out = Vec::new();
+    for arn in principals(clients, thing).await? {
+        // A principal may also be a Cognito identity: no certificate, nothing to revoke.
+        let Some((_, id)) = arn.split_once(":cert/") else { continue };
+        let detail = certificate(clients, id).await?;
+        let things = things_of_principal(clients, &arn).await?;
+        out.push(CertificateRecord { id: detail.id, status: detail.status, things });
+    }
+    Ok(out)
+}
+
+/// ListAttachedPolicies of a certificate or thing group ARN, with the documents of their default versions.
+pub async fn attached_policies(clients: &Clients, target: &str) -> Read<Vec<PolicyRecord>> {
+    let list =
+        all!(clients.iot.list_attached_policies().target(target).page_size(250), "iot:ListAttachedPolicies")?;
+    let mut out = Vec::new();
+    for policy in list {
+        let raw = policy.policy_name().unwrap_or_default();
+        let found = clients
+            .iot
+            .get_policy()
+            .policy_name(raw)
+            .send()
+            .await
+            .map_err(|e| trouble::of(&e, "iot:GetPolicy"))?;
+        out.push(PolicyRecord {
+            name: name(raw),
+            arn: policy.policy_arn().unwrap_or_default().to_owned(),
+            document: found.policy_document().map(String::from),
+        });
+    }
+    Ok(out)
+}
+
+/// GetEffectivePolicies of a principal as a thing.
+pub async fn effective_policies(clients: &Clients, thing: &str, principal: &str) -> Read<Vec<PolicyRecord>> {
+    let found = clients
+        .iot
+        .get_effective_policies()
+        .principal(principal)
+        .thing_name(thing)
+        .send()
+        .await
+        .map_err(|e| trouble::of(&e, "iot:GetEffectivePolicies"))?;
+    Ok(found
+        .effective_policies()
+        .iter()
+        .map(|policy| PolicyRecord {
+            name: name(policy.policy_name().unwrap_or_default()),
+            arn: policy.policy_arn().unwrap_or_default().to_owned(),
+            document: policy.policy_document().map(String::from),
+        })
+        .collect())
+}
+
+/// TestAuthorization: what AWS would decide for this principal and client id, `skip`ping and `add`ing policies by name.
+pub async fn test_authorization(
+    clients: &Clients,
+    principal: &str,
+    client_id: &str,
+    questions: &[(sdk::ActionType, Vec<String>)],
+    add: &[String],
+    skip: &[String],
+) -> Read<Vec<AuthorizationResult>> {
+    let failed = |message: String| Trouble {
+        kind: TroubleKind::Failed,
+        message: SafeText::new(&message),
+        missing_action: None,
+        since: super::now_ms(),
+    };
+    let mut call = clients.iot.test_authorization().principal(principal).client_id(client_id);
+    for (action, resources) in questions {
+        let info = sdk::AuthInfo::builder()
+            .action_type(action.clone())
+            .set_resources(Some(resources.clone()))
+            .build()
+            .map_err(|e| failed(e.to_string()))?;
+        call = call.auth_infos(info);
+    }
+    for policy in add {
+        call = call.policy_names_to_add(policy);
+    }
+    for policy in skip {
+        call = call.policy_names_to_skip(policy);
+    }
+    let found = call.send().await.map_err(|e| trouble::of(&e, "iot:TestAuthorization"))?;
+    Ok(found
+        .auth_results()
+        .iter()
+        .map(|result| AuthorizationResult {
+            action: SafeText::new(
+                result.auth_info().and_then(|i| i.action_type()).map_or("", sdk::ActionType::as_str),
+            ),
+            resources: result.auth_info().map(|i| i.resources().to_vec()).unwrap_or_default(),
+            decision: SafeText::new(result.auth_decision().map_or("", sdk::AuthDecision::as_str)),
+            denied_by: result
+                .denied()
+                .and_then(|d| d.explicit_deny())
+                .map(|d| d.policies())
+                .unwrap_or_default()
+                .iter()
+                .filter_map(sdk::Policy::policy_name)
+                .map(name)
+                .collect(),
+        })
+        .collect())
+}
+
+/// GetConnection; `None` when the client is unknown (never connected, or gone for more than half an hour).
+pub async fn connection(clients: &Clients, client_id: &str) -> Read<Option<ConnectionRecord>> {
+    match clients.data.get_connection().client_id(client_id).send().await {
+        Ok(found) => {
+            let time = |ms: i64| (ms > 0).then_some(ms);
+            Ok(Some(ConnectionRecord {
+                connected: found.connected(),
+                thing: found.thing_name().map(name),
+                since: time(found.connected_since()),
+                disconnected_since: time(found.disconnected_since()),
+                reason: found.disconnect_reason().map(SafeText::new),
+            }))
+        }
+        Err(e) if trouble::is_not_found(&e) => Ok(None),
+        Err(e) => Err(trouble::of(&e, "iot:GetConnection")),
+    }
+}
+
+/// GetThingShadow (classic without a name); `None` when there is none.
+pub async fn shadow(clients: &Clients, thing: &str, shadow: Option<&str>) -> Read<Option<ShadowDocument>> {
+    let call = clients.data.get_thing_shadow().thing_name(thing).set_shadow_name(shadow.map(String::from));
+    match call.send().await {
+        Ok(found) => {
+            let bytes = found.payload().map(aws_smithy_types::Blob::as_ref).unwrap_or_default();
+            let document: Value = serde_json::from_slice(bytes).map_err(|e| Trouble {
+                kind: TroubleKind::Unreachable,
+                message: SafeText::new(&format!("the shadow is not JSON: {e}")),
+                missing_action: None,
+                since: super::now_ms(),
+            })?;
+            Ok(Some(shadow_document(document)))
+        }
+        Err(e) if trouble::is_not_found(&e) => Ok(None),
+        Err(e) => Err(trouble::of(&e, "iot:GetThingShadow")),
+    }
+}
+
+/// `{"state":{…},"metadata":{…},"version":n}` as a record.
+fn shadow_document(mut document: Value) -> ShadowDocument {
+    let mut state = document.get_mut("state").map(Value::take).unwrap_or_default();
+    let mut section = |key: &str| state.get_mut(key).map(Value::take).unwrap_or_default();
+    ShadowDocument {
+        reported: section("reported"),
+        desired: section("desired"),
+        delta: section("delta"),
+        version: document.get("version").and_then(Value::as_i64).unwrap_or_default(),
+        metadata: document.get_mut("metadata").map(Value::take).unwrap_or_default(),
+    }
+}
+
+/// ListJobs, newest first; without process details ([`job`] has them).
+pub async fn jobs(clients: &Clients) -> Read<Vec<JobRecord>> {
+    let list = all!(clients.iot.list_jobs().max_results(250), "iot:ListJobs")?;
+    let mut jobs: Vec<_> = list.iter().map(convert::job_summary).collect();
+    jobs.sort_by_key(|job| std::cmp::Reverse(job.created));
+    Ok(jobs)
+}
+
+/// DescribeJob; `None` when there is no such job.
+pub async fn job(clients: &Clients, id: &str) -> Read<Option<JobRecord>> {
+    match clients.iot.describe_job().job_id(id).send().await {
+        Ok(found) => Ok(found.job().map(convert::job)),
+        Err(e) if trouble::is_not_found(&e) => Ok(None),
+        Err(e) => Err(trouble::of(&e, "iot:DescribeJob")),
+    }
+}
+
+/// ListJobExecutionsForJob.
+pub async fn executions(clients: &Clients, job: &str) -> Read<Vec<ExecutionRecord>> {
+    let list = all!(
+        clients.iot.list_job_executions_for_job().job_id(job).max_results(250),
+        "iot:ListJobExecutionsForJob"
+    )?;
+    let id = name(job);
+    Ok(list
+        .iter()
+        .map(|found| {
+            let summary = found.job_execution_summary();
+            ExecutionRecord {
+                job: id.clone(),
+                thing: name(
+                    found.thing_arn().and_then(|arn| arn.split_once(":thing/")).map_or("", |(_, t)| t),
+                ),
+                status: SafeText::new(summary.and_then(|s| s.status()).map_or("", |s| s.as_str())),
+                number: summary.and_then(|s| s.execution_number()).unwrap_or_default(),
+                queued: convert::ms(summary.and_then(|s| s.queued_at())),
+                started: convert::ms(summary.and_then(|s| s.started_at())),
+                updated: convert::ms(summary.and_then(|s| s.last_updated_at())),
+            }
+        })
+        .collect())
+}
+
+/// Security profiles with their behaviours and targets.
+pub async fn profiles(clients: &Clients) -> Read<Vec<ProfileRecord>> {
+    let list = all!(clients.iot.list_security_profiles().max_results(250), "iot:ListSecurityProfiles")?;
+    let mut out = Vec::new();
+    for found in list {
+        let raw: Arc<str> = found.name().into();
+        let profile = clients
+            .iot
+            .describe_security_profile()
+            .security_profile_name(&*raw)
+            .send()
+            .await
+            .map_err(|e| trouble::of(&e, "iot:DescribeSecurityProfile"))?;
+        let call =
+            clients.iot.list_targets_for_security_profile().security_profile_name(&*raw).max_results(250);
+        let targets = all!(call, "iot:ListTargetsForSecurityProfile")?;
+        out.push(ProfileRecord {
+            name: SafeText::new(&raw),
+            behaviors: profile.behaviors().iter().map(convert::behavior).collect(),
+            targets: targets.iter().map(|t| SafeText::new(t.arn())).collect(),
+        });
+    }
+    Ok(out)
+}

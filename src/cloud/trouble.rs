@@ -1,0 +1,122 @@
+//! Why a call failed, in the words a screen needs. IAM's refusals are in no API model, so the code string decides
+//! (contract §2.1).
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::fleet::known::{Trouble, TroubleKind};
+use crate::text::SafeText;
+
+/// Classifies a failed call of `action` (`iot:ListThings`).
+pub fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(
+    error: &SdkError<E, Response>,
+    action: &str,
+) -> Trouble {
+    let code = error.code().unwrap_or_default();
+    let message = error.message().unwrap_or_default();
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let (kind, words) = match error {
+        SdkError::ServiceError(_) => service(code, message, status),
+        SdkError::TimeoutError(_) => (TroubleKind::Unreachable, "no answer in time".to_owned()),
+        SdkError::DispatchFailure(failure) => {
+            let words = root(failure.as_connector_error().map(|e| e as &dyn std::error::Error));
+            if failure.is_other() && words.contains("credentials") {
+                (TroubleKind::Credentials, words)
+            } else {
+                (TroubleKind::Unreachable, format!("not reached: {words}"))
+            }
+        }
+        SdkError::ConstructionFailure(_) => {
+            let words = root(std::error::Error::source(error));
+            let kind =
+                if words.contains("credential") { TroubleKind::Credentials } else { TroubleKind::Failed };
+            (kind, words)
+        }
+        _ => (TroubleKind::Unreachable, format!("the answer to {action} is not understood")),
+    };
+    Trouble {
+        kind,
+        message: SafeText::limited(words.as_bytes(), 400),
+        missing_action: (kind == TroubleKind::Denied).then(|| SafeText::new(&missing(message, action))),
+        since: super::now_ms(),
+    }
+}
+
+fn service(code: &str, message: &str, status: Option<u16>) -> (TroubleKind, String) {
+    let said = |lead: &str| if message.is_empty() { lead.to_owned() } else { format!("{lead}: {message}") };
+    match code {
+        "AccessDeniedException" | "AccessDenied" | "ForbiddenException"
+            if message.contains("no longer") || message.contains("not available to new customers") =>
+        {
+            (TroubleKind::Refused, said("Device Defender Detect is not offered to this account"))
+        }
+        "AccessDeniedException"
+        | "AccessDenied"
+        | "ForbiddenException"
+        | "UnauthorizedException"
+        | "AuthorizationError" => (TroubleKind::Denied, said("refused by IAM")),
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignature"
+        | "RequestExpired" => (TroubleKind::Credentials, said("the credentials were refused")),
+        "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" => {
+            (TroubleKind::Throttled, said("the account asks too much of this API"))
+        }
+        // The SDK retries it as throttling, but it is a quota (contract §2.1).
+        "LimitExceededException" => (TroubleKind::Failed, said("a limit of the account is reached")),
+        _ if status == Some(429) => (TroubleKind::Throttled, said("the account asks too much of this API")),
+        "" => (TroubleKind::Failed, said(&status.map_or("failed".into(), |s| format!("HTTP {s}")))),
+        code => (TroubleKind::Failed, said(code)),
+    }
+}
+
+/// IAM names the missing action in its message: "… is not authorized to perform: iot:ListThings on resource: …".
+fn missing(message: &str, action: &str) -> String {
+    let named = message
+        .split_once("to perform: ")
+        .and_then(|(_, rest)| rest.split(|c: char| c.is_whitespace() || c == ',').next())
+        .filter(|named| named.contains(':') && named.len() <= 128);
+    named.unwrap_or(action).to_owned()
+}
+
+/// The innermost reason: the outer ones only say "dispatch failure".
+fn root(error: Option<&dyn std::error::Error>) -> String {
+    let mut last = None;
+    let mut next = error;
+    while let Some(error) = next {
+        last = Some(error);
+        next = error.source();
+    }
+    last.map_or_else(|| "unknown".to_owned(), ToString::to_string)
+}
+
+/// True when the thing asked for does not exist.
+pub fn is_not_found<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
+    error.code() == Some("ResourceNotFoundException")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_throttles_and_quotas_are_told_apart() {
+        let kind = |code, message, status| service(code, message, Some(status)).0;
+        assert_eq!(kind("AccessDeniedException", "User x is not authorized", 403), TroubleKind::Denied);
+        assert_eq!(kind("ForbiddenException", "", 403), TroubleKind::Denied);
+        assert_eq!(kind("ThrottlingException", "Rate exceeded", 400), TroubleKind::Throttled);
+        assert_eq!(kind("", "", 429), TroubleKind::Throttled);
+        assert_eq!(kind("LimitExceededException", "", 410), TroubleKind::Failed);
+        assert_eq!(kind("ExpiredTokenException", "", 403), TroubleKind::Credentials);
+        let text = "User: u is not authorized to perform: iot:ListThings on resource: *";
+        assert_eq!(missing(text, "x"), "iot:ListThings");
+        assert_eq!(missing("no", "iot:GetX"), "iot:GetX");
+    }
+}

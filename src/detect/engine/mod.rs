@@ -1,0 +1,429 @@
+//! Devices, windows and rules: datapoints in, verdicts out, time passed in.
+
+mod device;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use self::device::Device;
+use self::plan::{Kind, Rule};
+pub use self::plan::{Plan, Profile, Topics};
+use super::alarm::{Alarm, Change};
+use super::judge::{compare, is_normal};
+use super::metric::Metric;
+use super::model::{Behavior, MetricValue};
+use super::percentile::nearest_rank;
+use super::window;
+
+/// What happened to a violation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// `in-alarm`.
+    Raised,
+    /// A further violating datapoint: last value and last time change, nothing is sent.
+    Updated,
+    /// `alarm-cleared`.
+    Cleared,
+    /// `alarm-invalidated`.
+    Invalidated,
+}
+
+/// One step of one violation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// The device: its client id.
+    pub device: Arc<str>,
+    /// The security profile.
+    pub profile: Arc<str>,
+    /// The behaviour as it was judged.
+    pub behavior: Arc<Behavior>,
+    /// What happened.
+    pub outcome: Outcome,
+    /// When, epoch milliseconds: the message's time, or the end of the window.
+    pub at_ms: i64,
+    /// The measured value; of an invalidation, the last one is not known here and the default is given.
+    pub value: MetricValue,
+}
+
+/// A closed window's value, for ListMetricValues.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Datum {
+    /// The device.
+    pub device: Arc<str>,
+    /// The metric.
+    pub metric: Metric,
+    /// End of the window, epoch milliseconds.
+    pub at_ms: i64,
+    /// The sum over the window.
+    pub count: i64,
+}
+
+/// What became due.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Due {
+    /// In the order they happened.
+    pub verdicts: Vec<Verdict>,
+    /// Values of windows that ended.
+    pub data: Vec<Datum>,
+}
+
+/// Judges a fleet. Not shared: whoever feeds it from several threads puts it behind a lock; a message costs well under a
+/// microsecond.
+pub struct Engine {
+    plan: Plan,
+    devices: HashMap<Arc<str>, Device>,
+    /// Per series, the last window judged.
+    judged: Vec<i64>,
+    /// Verdicts of single messages and samples, waiting out the latency.
+    waiting: VecDeque<Waiting>,
+    latency_ms: i64,
+    silence_ms: i64,
+}
+
+enum Waiting {
+    Verdict(Verdict),
+    /// The alarm of that device and rule has a further datapoint from `at_ms`.
+    Refresh {
+        device: Arc<str>,
+        rule: usize,
+        at_ms: i64,
+    },
+}
+
+impl Engine {
+    /// An engine without rules. `latency_ms` passes between a datapoint and its verdict; an alarm without a datapoint for
+    /// longer than `silence_ms` is invalidated.
+    pub fn new(latency_ms: i64, silence_ms: i64) -> Self {
+        Self {
+            plan: Plan::default(),
+            devices: HashMap::new(),
+            judged: Vec::new(),
+            waiting: VecDeque::new(),
+            latency_ms,
+            silence_ms,
+        }
+    }
+
+    /// Replaces the rules. Alarms of behaviours that did not change stand, and so do the sums of windows still open; alarms of
+    /// behaviours that are gone are returned as invalidated. Every device must be enrolled again.
+    pub fn set_plan(&mut self, plan: Plan, now_ms: i64) -> Vec<Verdict> {
+        let old = std::mem::replace(&mut self.plan, plan);
+        let mut gone = Vec::new();
+        // A refresh names a rule by position; the next datapoint asks for it again.
+        self.waiting.retain(|w| matches!(w, Waiting::Verdict(_)));
+        let moved: Vec<Option<usize>> = self
+            .plan
+            .rules
+            .iter()
+            .map(|new| {
+                old.rules
+                    .iter()
+                    .position(|o| o.profile_name == new.profile_name && o.behavior == new.behavior)
+            })
+            .collect();
+        let series: Vec<Option<usize>> =
+            self.plan.series.iter().map(|new| old.series.iter().position(|o| o == new)).collect();
+        for (name, device) in &mut self.devices {
+            for (index, rule) in old.rules.iter().enumerate() {
+                if !moved.contains(&Some(index)) && device.alarm(index).in_alarm() {
+                    gone.push(verdict(rule, name, Outcome::Invalidated, now_ms, MetricValue::default()));
+                }
+            }
+            device.rearrange(&moved, &series);
+        }
+        self.judged = series
+            .iter()
+            .zip(&self.plan.series)
+            .map(|(old, s)| match old {
+                Some(old) => self.judged.get(*old).copied().unwrap_or(i64::MIN),
+                None => window::number(now_ms, s.length_ms) - 1,
+            })
+            .collect();
+        gone
+    }
+
+    /// The rules in force.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// True when the device's profiles are known: until then its datapoints are not taken.
+    pub fn is_enrolled(&self, device: &str) -> bool {
+        self.devices.get(device).is_some_and(|d| d.profiles.len() == self.plan.profiles())
+    }
+
+    /// The devices seen so far.
+    pub fn devices(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.devices.keys()
+    }
+
+    /// Says which profiles of the plan apply to a device, by position. An alarm of one that no longer applies is invalidated.
+    pub fn enroll(&mut self, device: &str, profiles: Vec<bool>, now_ms: i64) -> Vec<Verdict> {
+        let name: Arc<str> = device.into();
+        let (rules, series) = (self.plan.rules.len(), self.plan.series.len());
+        let device = self.devices.entry(Arc::clone(&name)).or_insert_with(|| Device::new(rules, series));
+        device.profiles = profiles;
+        let mut gone = Vec::new();
+        for (index, rule) in self.plan.rules.iter().enumerate() {
+            if !device.applies(rule.profile) && device.alarm(index).in_alarm() {
+                device.slots[index] = device::Slot::default();
+                gone.push(verdict(rule, &name, Outcome::Invalidated, now_ms, MetricValue::default()));
+            }
+        }
+        gone
+    }
+
+    /// Takes up a violation that stood before this process: its next datapoint updates or clears it.
+    pub fn restore(&mut self, device: &str, profile: &str, behavior: &str, last_ms: i64) {
+        let Some(index) =
+            self.plan.rules.iter().position(|r| &*r.profile_name == profile && r.behavior.name == behavior)
+        else {
+            return;
+        };
+        let (rules, series) = (self.plan.rules.len(), self.plan.series.len());
+        let device = self.devices.entry(device.into()).or_insert_with(|| Device::new(rules, series));
+        device.slots[index].alarm = Alarm::standing(last_ms);
+    }
+
+    /// A message from the device: `aws:num-messages-sent` and `aws:message-byte-size`. False when it is not enrolled.
+    pub fn message(&mut self, device: &str, topic: &str, bytes: usize, at_ms: i64) -> bool {
+        let Some((name, state)) =
+            self.devices.get_key_value(device).map(|(k, _)| Arc::clone(k)).and_then(|name| {
+                let state = self.devices.get_mut(&*name)?;
+                (state.profiles.len() == self.plan.profiles()).then_some((name, state))
+            })
+        else {
+            return false;
+        };
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        for (index, series) in self.plan.series.iter().enumerate() {
+            let amount = match series.metric {
+                Metric::MessagesSent => 1,
+                Metric::MessageByteSize => bytes,
+                _ => continue,
+            };
+            if series.topics.as_ref().is_none_or(|t| t.counts(device, topic)) {
+                state.add(index, window::number(at_ms, series.length_ms), amount);
+            }
+        }
+        for (index, rule) in self.plan.rules.iter().enumerate() {
+            if rule.kind != Kind::PerMessage
+                || !state.applies(rule.profile)
+                || !rule.topics.as_ref().is_none_or(|t| t.counts(device, topic))
+            {
+                continue;
+            }
+            judge_now(rule, index, state, &name, count(bytes), at_ms, &mut self.waiting);
+        }
+        true
+    }
+
+    /// Adds `amount` to a counted metric of the device: received messages, failures, bytes of a report. False when the
+    /// device is not enrolled.
+    pub fn count(&mut self, device: &str, metric: &Metric, topic: &str, amount: i64, at_ms: i64) -> bool {
+        let Some(state) = self.devices.get_mut(device).filter(|d| d.profiles.len() == self.plan.profiles())
+        else {
+            return false;
+        };
+        for (index, series) in self.plan.series.iter().enumerate() {
+            if series.metric == *metric && series.topics.as_ref().is_none_or(|t| t.counts(device, topic)) {
+                state.add(index, window::number(at_ms, series.length_ms), amount);
+            }
+        }
+        true
+    }
+
+    /// One value of a metric that has no windows: addresses, ports, a custom metric. False when the device is not enrolled.
+    pub fn sample(&mut self, device: &str, metric: &Metric, value: &MetricValue, at_ms: i64) -> bool {
+        let Some(name) = self.devices.get_key_value(device).map(|(k, _)| Arc::clone(k)) else { return false };
+        let Some(state) = self.devices.get_mut(&*name).filter(|d| d.profiles.len() == self.plan.profiles())
+        else {
+            return false;
+        };
+        for (index, rule) in self.plan.rules.iter().enumerate() {
+            if rule.kind == Kind::Sample && rule.metric == *metric && state.applies(rule.profile) {
+                judge_now(rule, index, state, &name, value.clone(), at_ms, &mut self.waiting);
+            }
+        }
+        true
+    }
+
+    /// Everything due at `now_ms`: verdicts of messages older than the latency, windows that ended longer ago than the
+    /// latency, alarms of silent devices.
+    pub fn due(&mut self, now_ms: i64) -> Due {
+        let mut due = Due::default();
+        self.due_messages(now_ms, &mut due.verdicts);
+        for series in 0..self.plan.series.len() {
+            let length = self.plan.series[series].length_ms;
+            let closed = window::number(now_ms - self.latency_ms, length) - 1;
+            // A task that was stopped for long (a laptop asleep) has nothing to judge in between: sums are per window.
+            let first = self.judged[series].saturating_add(1).max(closed - 16);
+            for number in first..=closed {
+                self.judge_window(series, number, &mut due);
+            }
+            self.judged[series] = self.judged[series].max(closed);
+        }
+        for (name, device) in &mut self.devices {
+            for (rule, slot) in self.plan.rules.iter().zip(&mut device.slots) {
+                if slot.alarm.invalidate(now_ms, self.silence_ms) {
+                    due.verdicts.push(verdict(
+                        rule,
+                        name,
+                        Outcome::Invalidated,
+                        now_ms,
+                        MetricValue::default(),
+                    ));
+                }
+            }
+        }
+        due
+    }
+
+    fn due_messages(&mut self, now_ms: i64, out: &mut Vec<Verdict>) {
+        let mut again = Vec::new();
+        while let Some(first) = self.waiting.front() {
+            let at_ms = match first {
+                Waiting::Verdict(v) => v.at_ms,
+                Waiting::Refresh { at_ms, .. } => *at_ms,
+            };
+            if at_ms + self.latency_ms > now_ms {
+                break;
+            }
+            match self.waiting.pop_front() {
+                None => break,
+                Some(Waiting::Verdict(verdict)) => out.push(verdict),
+                Some(Waiting::Refresh { device, rule, .. }) => {
+                    let (Some(state), Some(rule_)) =
+                        (self.devices.get_mut(&*device), self.plan.rules.get(rule))
+                    else {
+                        continue;
+                    };
+                    let slot = &mut state.slots[rule];
+                    if let Some((at, value)) = slot.next.take() {
+                        out.push(verdict(rule_, &device, Outcome::Updated, at, value));
+                    }
+                    slot.next = slot.latest.take();
+                    if let Some((at_ms, _)) = slot.next {
+                        again.push(Waiting::Refresh { device, rule, at_ms });
+                    }
+                }
+            }
+        }
+        // Back in the order of their times; there are as many as alarms that stand.
+        for refresh in again {
+            self.waiting.push_back(refresh);
+        }
+    }
+
+    fn judge_window(&mut self, series: usize, number: i64, due: &mut Due) {
+        let at_ms = window::end_ms(number, self.plan.series[series].length_ms);
+        let mut sums: Vec<(Arc<str>, i64)> = self
+            .devices
+            .iter_mut()
+            .filter_map(|(name, device)| Some((Arc::clone(name), device.take(series, number)?)))
+            .collect();
+        sums.sort();
+        for (index, rule) in self.plan.rules.iter().enumerate() {
+            if rule.kind != Kind::Window(series) {
+                continue;
+            }
+            let (Some(operator), Some(criteria)) = (rule.operator, &rule.behavior.criteria) else { continue };
+            let applies =
+                |device: &Arc<str>| self.devices.get(device).is_some_and(|d| d.applies(rule.profile));
+            let expected = match &criteria.statistical_threshold {
+                None => None,
+                Some(threshold) => {
+                    let mut values: Vec<f64> =
+                        sums.iter().filter(|(d, _)| applies(d)).map(|(_, sum)| *sum as f64).collect();
+                    values.sort_by(f64::total_cmp);
+                    match nearest_rank(&values, threshold.statistic.as_deref().unwrap_or("p90")) {
+                        Some(value) => Some(value),
+                        None => continue,
+                    }
+                }
+            };
+            for (name, sum) in &sums {
+                let Some(device) = self.devices.get_mut(name).filter(|d| d.applies(rule.profile)) else {
+                    continue;
+                };
+                let value = count(*sum);
+                let normal = match (expected, &criteria.value) {
+                    (Some(expected), _) => Some(compare(*sum as f64, operator, expected)),
+                    (None, Some(expected)) => is_normal(&value, operator, expected),
+                    (None, None) => None,
+                };
+                let Some(normal) = normal else { continue };
+                if let Some(change) = device.slots[index].alarm.datapoint(normal, rule.patience, at_ms) {
+                    due.verdicts.push(verdict(rule, name, outcome(change), at_ms, value));
+                }
+            }
+        }
+        if self.plan.series[series].retained {
+            let metric = &self.plan.series[series].metric;
+            due.data.extend(sums.into_iter().map(|(device, count)| Datum {
+                device,
+                metric: metric.clone(),
+                at_ms,
+                count,
+            }));
+        }
+    }
+}
+
+/// Judges a datapoint that has no window. A raised or cleared alarm waits out the latency as a verdict; further violating
+/// datapoints of a standing alarm are kept as the next to tell and the latest, so that a flood costs no memory.
+fn judge_now(
+    rule: &Rule,
+    index: usize,
+    state: &mut Device,
+    name: &Arc<str>,
+    value: MetricValue,
+    at_ms: i64,
+    waiting: &mut VecDeque<Waiting>,
+) {
+    let (Some(operator), Some(expected)) =
+        (rule.operator, rule.behavior.criteria.as_ref().and_then(|c| c.value.as_ref()))
+    else {
+        return;
+    };
+    let Some(normal) = is_normal(&value, operator, expected) else { return };
+    let slot = &mut state.slots[index];
+    match slot.alarm.datapoint(normal, rule.patience, at_ms) {
+        None => {}
+        Some(Change::Updated) if slot.next.is_some() => slot.latest = Some((at_ms, value)),
+        Some(Change::Updated) => {
+            slot.next = Some((at_ms, value));
+            waiting.push_back(Waiting::Refresh { device: Arc::clone(name), rule: index, at_ms });
+        }
+        Some(change) => {
+            slot.latest = None;
+            waiting.push_back(Waiting::Verdict(verdict(rule, name, outcome(change), at_ms, value)));
+        }
+    }
+}
+
+fn outcome(change: Change) -> Outcome {
+    match change {
+        Change::Raised => Outcome::Raised,
+        Change::Updated => Outcome::Updated,
+        Change::Cleared => Outcome::Cleared,
+    }
+}
+
+fn verdict(rule: &Rule, device: &Arc<str>, outcome: Outcome, at_ms: i64, value: MetricValue) -> Verdict {
+    Verdict {
+        device: Arc::clone(device),
+        profile: Arc::clone(&rule.profile_name),
+        behavior: Arc::clone(&rule.behavior),
+        outcome,
+        at_ms,
+        value,
+    }
+}
+
+fn count(count: i64) -> MetricValue {
+    MetricValue { count: Some(count), ..MetricValue::default() }
+}

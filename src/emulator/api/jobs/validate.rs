@@ -1,0 +1,254 @@
+//! What CreateJob and UpdateJob are given, checked member by member (contract §2.6).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::model::{Scheduling, Settings};
+use crate::emulator::account::Account;
+use crate::emulator::api::arn::Arns;
+use crate::emulator::api::registry::Registry;
+use crate::emulator::api::registry::tags::Tag;
+use crate::emulator::api::{ApiError, s3, validate};
+
+/// Targets of one request.
+const MOST_TARGETS: usize = 100;
+/// Bytes of a job document.
+const LONGEST_DOCUMENT: usize = 32_768;
+/// AWS wants a start at least this far ahead, and an end as far behind the start.
+const LEAST_NOTICE_MINUTES: i64 = 30;
+
+/// The body of CreateJob.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct CreateJob {
+    pub(super) targets: Vec<String>,
+    pub(super) document: Option<String>,
+    pub(super) document_source: Option<String>,
+    pub(super) target_selection: Option<String>,
+    pub(super) scheduling_config: Option<Scheduling>,
+    pub(super) document_parameters: Option<BTreeMap<String, String>>,
+    pub(super) job_template_arn: Option<String>,
+    pub(super) namespace_id: Option<String>,
+    pub(super) destination_package_versions: Option<Vec<String>>,
+    pub(super) tags: Vec<Tag>,
+    #[serde(flatten)]
+    pub(super) settings: Settings,
+}
+
+/// Ids of jobs and templates: `[a-zA-Z0-9_-]{1,64}`.
+pub(super) fn job_id(field: &str, id: &str) -> Result<(), ApiError> {
+    let word = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    if (1..=64).contains(&id.len()) && id.chars().all(word) {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!(
+        "1 validation error detected: Value '{id}' at '{field}' failed to satisfy constraint: Member must satisfy regular \
+         expression pattern: [a-zA-Z0-9_-]{{1,64}}"
+    )))
+}
+
+fn range(field: &str, value: f64, low: f64, high: f64) -> Result<(), ApiError> {
+    if value >= low && value <= high {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!(
+        "1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: Member must have value \
+         between {low} and {high}"
+    )))
+}
+
+fn length(field: &str, value: Option<&str>, highest: usize) -> Result<(), ApiError> {
+    match value {
+        Some(text) if text.chars().count() > highest => Err(ApiError::invalid(format!(
+            "1 validation error detected: Value at '{field}' failed to satisfy constraint: Member must have length less \
+             than or equal to {highest}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Free text of CancelJob and its kin.
+pub(super) fn remarks(reason: Option<&str>, comment: Option<&str>) -> Result<(), ApiError> {
+    length("reasonCode", reason, 128)?;
+    length("comment", comment, 2028)
+}
+
+/// Checks target ARNs: 1 to 100, each a thing or a thing group of this account that is there.
+pub(super) fn targets(targets: &[String], arns: &Arns, registry: &Registry) -> Result<(), ApiError> {
+    if targets.is_empty() || targets.len() > MOST_TARGETS {
+        return Err(ApiError::invalid(format!(
+            "1 validation error detected: Value at 'targets' failed to satisfy constraint: Member must have between 1 and \
+             {MOST_TARGETS} items"
+        )));
+    }
+    for target in targets {
+        if let Some(thing) = arns.name_of("thing", target) {
+            registry.require_thing(thing)?;
+        } else if let Some(group) = arns.name_of("thinggroup", target) {
+            registry.require_group(group)?;
+        } else {
+            return Err(ApiError::invalid(format!("Invalid target ARN: {target}")));
+        }
+    }
+    Ok(())
+}
+
+impl CreateJob {
+    /// Checks all but the targets and the document's source; gives the times of the schedule.
+    pub(super) fn check(&self, now_ms: i64, minute_ms: i64) -> Result<Times, ApiError> {
+        settings(&self.settings)?;
+        if let Some(selection) = &self.target_selection {
+            validate::one_of("targetSelection", selection, &["SNAPSHOT", "CONTINUOUS"])?;
+        }
+        if self.document_parameters.as_ref().is_some_and(|p| !p.is_empty()) {
+            return Err(ApiError::invalid(
+                "documentParameters can only be used with an AWS managed job template",
+            ));
+        }
+        length("namespaceId", self.namespace_id.as_deref(), 64)?;
+        self.scheduling_config.as_ref().map_or(Ok(Times::default()), |s| times(s, now_ms, minute_ms))
+    }
+}
+
+/// The job document, from the request itself or from the S3 object it names.
+pub(super) fn document(
+    account: &Account,
+    given: Option<&str>,
+    source: Option<&str>,
+) -> Result<String, ApiError> {
+    length("documentSource", source, 1350)?;
+    let document = match (given, source) {
+        (Some(document), None) => document.to_owned(),
+        (None, Some(source)) => {
+            let unreadable =
+                || ApiError::invalid(format!("Unable to access the S3 object at documentSource {source}"));
+            let (bucket, key) = s3::parse_url(source).ok_or_else(unreadable)?;
+            let object = s3::get_object(account, &bucket, &key).ok_or_else(unreadable)?;
+            String::from_utf8(object.to_vec())
+                .map_err(|_| ApiError::invalid("The job document is not encoded in UTF-8"))?
+        }
+        (None, None) => return Err(ApiError::invalid("Either document or documentSource must be specified")),
+        (Some(_), Some(_)) => {
+            return Err(ApiError::invalid("Only one of document and documentSource can be specified"));
+        }
+    };
+    if document.len() > LONGEST_DOCUMENT {
+        return Err(ApiError::invalid(format!("The job document is longer than {LONGEST_DOCUMENT} bytes")));
+    }
+    if serde_json::from_str::<Value>(&document).is_err() {
+        return Err(ApiError::invalid("The job document is not valid JSON"));
+    }
+    Ok(document)
+}
+
+/// `schedulingConfig` in epoch milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Times {
+    pub(super) start_ms: Option<i64>,
+    pub(super) end_ms: Option<i64>,
+}
+
+fn times(scheduling: &Scheduling, now_ms: i64, minute_ms: i64) -> Result<Times, ApiError> {
+    if scheduling.maintenance_windows.as_ref().is_some_and(|windows| !windows.is_empty()) {
+        return Err(ApiError::invalid("maintenanceWindows are not available in this emulator"));
+    }
+    let notice = LEAST_NOTICE_MINUTES * minute_ms;
+    let start_ms = scheduling.start_time.as_deref().map(|text| moment("startTime", text)).transpose()?;
+    let end_ms = scheduling.end_time.as_deref().map(|text| moment("endTime", text)).transpose()?;
+    if start_ms.is_some_and(|start| start < now_ms + notice) {
+        return Err(ApiError::invalid("startTime must be at least 30 minutes after the current time"));
+    }
+    if end_ms.is_some_and(|end| end < start_ms.unwrap_or(now_ms) + notice) {
+        return Err(ApiError::invalid("endTime must be at least 30 minutes after startTime"));
+    }
+    match (&scheduling.end_behavior, end_ms) {
+        (Some(_), None) => Err(ApiError::invalid("endBehavior needs an endTime")),
+        (Some(behavior), _) => {
+            validate::one_of("endBehavior", behavior, &["STOP_ROLLOUT", "CANCEL", "FORCE_CANCEL"])?;
+            Ok(Times { start_ms, end_ms })
+        }
+        (None, _) => Ok(Times { start_ms, end_ms }),
+    }
+}
+
+/// ISO-8601, with an offset or (as AWS's console writes it) in UTC without one.
+fn moment(field: &str, text: &str) -> Result<i64, ApiError> {
+    let with_offset = text.parse::<jiff::Timestamp>();
+    let moment = with_offset.or_else(|_| {
+        let civil = text.parse::<jiff::civil::DateTime>()?;
+        Ok::<_, jiff::Error>(civil.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp())
+    });
+    moment.map(|m| m.as_millisecond()).map_err(|_| ApiError::invalid(format!("Invalid {field}: {text}")))
+}
+
+/// Checks what CreateJob and UpdateJob share.
+pub(super) fn settings(settings: &Settings) -> Result<(), ApiError> {
+    length("description", settings.description.as_deref(), 2028)?;
+    if let Some(seconds) = settings.presigned_url_config.as_ref().and_then(|c| c.get("expiresInSec")) {
+        range("presignedUrlConfig.expiresInSec", seconds.as_f64().unwrap_or(f64::NAN), 60.0, 3600.0)?;
+    }
+    if let Some(rollout) = &settings.job_executions_rollout_config {
+        if let Some(rate) = rollout.maximum_per_minute {
+            range("maximumPerMinute", f64::from(rate), 1.0, 1000.0)?;
+        }
+        if let Some(exponential) = &rollout.exponential_rate {
+            range("baseRatePerMinute", f64::from(exponential.base_rate_per_minute), 1.0, 1000.0)?;
+            range("incrementFactor", exponential.increment_factor, 1.1, 5.0)?;
+            let criteria = &exponential.rate_increase_criteria;
+            match (criteria.number_of_notified_things, criteria.number_of_succeeded_things) {
+                (Some(1..), None) | (None, Some(1..)) => {}
+                _ => {
+                    return Err(ApiError::invalid(
+                        "rateIncreaseCriteria must have exactly one of numberOfNotifiedThings and \
+                         numberOfSucceededThings, at least 1",
+                    ));
+                }
+            }
+        }
+    }
+    if let Some(abort) = &settings.abort_config {
+        some_of("abortConfig.criteriaList", abort.criteria_list.len())?;
+        for criterion in &abort.criteria_list {
+            validate::one_of(
+                "failureType",
+                &criterion.failure_type,
+                &["FAILED", "REJECTED", "TIMED_OUT", "ALL"],
+            )?;
+            validate::one_of("action", &criterion.action, &["CANCEL"])?;
+            range("thresholdPercentage", criterion.threshold_percentage, f64::MIN_POSITIVE, 100.0)?;
+            range(
+                "minNumberOfExecutedThings",
+                criterion.min_number_of_executed_things as f64,
+                1.0,
+                f64::MAX,
+            )?;
+        }
+    }
+    if let Some(minutes) = settings.timeout_config.as_ref().and_then(|c| c.in_progress_timeout_in_minutes) {
+        range("inProgressTimeoutInMinutes", minutes as f64, 1.0, 10_080.0)?;
+    }
+    if let Some(retry) = &settings.job_executions_retry_config {
+        some_of("jobExecutionsRetryConfig.criteriaList", retry.criteria_list.len())?;
+        let mut seen = BTreeSet::new();
+        let mut total = 0;
+        for criterion in &retry.criteria_list {
+            validate::one_of("failureType", &criterion.failure_type, &["FAILED", "TIMED_OUT", "ALL"])?;
+            range("numberOfRetries", f64::from(criterion.number_of_retries), 0.0, 10.0)?;
+            total += criterion.number_of_retries;
+            if !seen.insert(criterion.failure_type.as_str()) || (seen.contains("ALL") && seen.len() > 1) {
+                return Err(ApiError::invalid("Only one retry criterion is allowed for each failure type"));
+            }
+        }
+        range("numberOfRetries", f64::from(total), 0.0, 10.0)?;
+    }
+    Ok(())
+}
+
+fn some_of(field: &str, count: usize) -> Result<(), ApiError> {
+    if count > 0 {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!("{field} must have at least one item")))
+}

@@ -1,0 +1,154 @@
+//! AWS IoT SQL: what a topic rule selects, from which topics, and when (contract §4.6).
+//!
+//! Pure: a statement and a message in, an outcome out. No account, no clock, no I/O, so that the same code can answer
+//! "would this rule have fired on these messages?" anywhere. `api/rules` stores rules and carries out their actions.
+//!
+//! * `lex.rs`, `parse.rs`, `ast.rs`: text to tree, with the position of whatever is wrong.
+//! * `eval.rs`, `functions/`: tree and message to value. `Undefined` is [`None`].
+//! * `template.rs`: `${…}` in the parameters of an action.
+//! * `filter.rs`: topic filters.
+//!
+//! Numbers are 64-bit integers and doubles where AWS has 34 decimal digits. The functions that call other services
+//! (`aws_lambda`, `get_dynamodb`, `get_secret`, `machinelearning_predict`, …) are understood and evaluate to Undefined.
+
+mod ast;
+mod eval;
+mod filter;
+mod functions;
+mod lex;
+mod parse;
+mod template;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+pub use filter::{FilterError, matches, validate_filter};
+pub use template::Template;
+
+/// The dialect, `awsIotSqlVersion`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Version {
+    /// `2015-10-08`: what an omitted version means. No literals, no nested queries, fewer functions.
+    #[default]
+    V2015_10_08,
+    /// `2016-03-23`.
+    V2016_03_23,
+}
+
+impl Version {
+    /// The version of that name; `beta` is the newest. `None` when AWS has no such version.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "2015-10-08" => Some(Self::V2015_10_08),
+            "2016-03-23" | "beta" => Some(Self::V2016_03_23),
+            _ => None,
+        }
+    }
+
+    /// The name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V2015_10_08 => "2015-10-08",
+            Self::V2016_03_23 => "2016-03-23",
+        }
+    }
+}
+
+/// Why a statement or template is not AWS IoT SQL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlError {
+    /// Byte offset of what is wrong.
+    pub at: usize,
+    /// 1-based line and column (in characters) of `at`.
+    pub line_column: (usize, usize),
+    /// What was expected or is not allowed there.
+    pub message: String,
+}
+
+impl SqlError {
+    fn new(source: &str, at: usize, message: impl Into<String>) -> Self {
+        let before = source.get(..at).unwrap_or(source);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Self { at, line_column: (line, column), message: message.into() }
+    }
+}
+
+impl fmt::Display for SqlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.line_column;
+        write!(f, "SQL error at line {line}, column {column}: {}", self.message)
+    }
+}
+
+impl std::error::Error for SqlError {}
+
+/// Gives a thing's shadow document, classic or named; for `get_thing_shadow`.
+pub type ShadowLookup<'a> = &'a dyn Fn(&str, Option<&str>) -> Option<Value>;
+
+/// A published message and what the functions of the language tell about it.
+#[derive(Clone, Copy)]
+pub struct Message<'a> {
+    /// The topic it was published to.
+    pub topic: &'a str,
+    /// Its payload.
+    pub payload: &'a [u8],
+    /// The MQTT client id; `None` when it was not published over MQTT (`clientid()` is then `n/a`).
+    pub client_id: Option<&'a str>,
+    /// The certificate id or user id it was published with.
+    pub principal: Option<&'a str>,
+    /// The publisher's address.
+    pub source_ip: Option<&'a str>,
+    /// Epoch milliseconds of the evaluation, `timestamp()`.
+    pub now_ms: i64,
+    /// The account that owns the rule.
+    pub account_id: &'a str,
+    /// `traceid()`.
+    pub trace_id: &'a str,
+    /// Shadows, when they can be looked up.
+    pub shadow: Option<ShadowLookup<'a>>,
+}
+
+/// What a rule makes of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// `WHERE` is not true: the rule does not run.
+    NotSelected,
+    /// The statement needs fields and the payload is not JSON: the rule does not run and a `ParseError` is counted.
+    ParseError,
+    /// The payload handed to the actions.
+    Selected(Bytes),
+}
+
+/// A parsed rule statement.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    select: ast::Select,
+    /// The topic filter of `FROM`; `None` for a rule only reached through Basic Ingest.
+    pub from: Option<String>,
+    version: Version,
+    names: bool,
+}
+
+impl Statement {
+    /// Parses a statement. Errors carry the position.
+    pub fn parse(sql: &str, version: Version) -> Result<Self, SqlError> {
+        parse::statement(sql, version)
+    }
+
+    /// Judges a message. The topic is not compared with [`Statement::from`]: Basic Ingest reaches a rule by its name.
+    pub fn evaluate(&self, message: &Message<'_>) -> Outcome {
+        eval::statement(self, message)
+    }
+
+    /// The dialect it was parsed as.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+}

@@ -1,0 +1,470 @@
+//! Statements and expressions, by recursive descent.
+
+use serde_json::Value;
+
+use super::ast::{Cast, Expr, Item, Op, Select};
+use super::functions;
+use super::lex::{Lexer, Token};
+use super::{SqlError, Statement, Version, validate_filter};
+
+/// How deep expressions may nest: a statement comes from outside and must not exhaust the stack.
+const DEPTH: usize = 48;
+
+/// How many operators a statement may have: a chain of them is a tree as deep as it is long.
+const OPERATORS: usize = 200;
+
+struct Parser<'a> {
+    lexer: Lexer<'a>,
+    token: Token,
+    start: usize,
+    version: Version,
+    depth: usize,
+    operators: usize,
+}
+
+/// Parses a whole statement.
+pub(super) fn statement(sql: &str, version: Version) -> Result<Statement, SqlError> {
+    let mut p = Parser::new(sql, 0, version)?;
+    p.keyword("SELECT", "a statement begins with SELECT")?;
+    let (value, items) = p.columns()?;
+    let mut from = None;
+    if p.is_word("FROM") {
+        // What follows may be unquoted and is not made of tokens then.
+        let mut lexer = p.lexer.clone();
+        lexer.skip_space();
+        let at = lexer.at;
+        let filter = if sql[at..].starts_with(['\'', '"']) {
+            p.advance()?;
+            match p.advance()? {
+                Token::Text(filter) => filter,
+                _ => return Err(SqlError::new(sql, at, "FROM needs a topic filter")),
+            }
+        } else {
+            let bare = lexer.bare().trim_end_matches(';').to_owned();
+            p.lexer = lexer;
+            p.advance()?;
+            bare
+        };
+        validate_filter(&filter).map_err(|e| SqlError::new(sql, at, e.to_string()))?;
+        from = Some(filter);
+    }
+    let filter = p.filter()?;
+    if p.token == Token::Sign(";") {
+        p.advance()?;
+    }
+    if p.token != Token::End {
+        let wanted = if from.is_some() { "WHERE or the end" } else { "FROM, WHERE or the end" };
+        return Err(p.error(format!("expected {wanted}")));
+    }
+    let select = Select { value, items, filter };
+    let names = select.uses_names();
+    Ok(Statement { select, from, version, names })
+}
+
+/// Parses an expression at `at` of `source` that a `}` ends; gives it and where the text goes on.
+pub(super) fn embedded(source: &str, at: usize, version: Version) -> Result<(Expr, usize), SqlError> {
+    let mut p = Parser::new(source, at, version)?;
+    let expr = p.expr()?;
+    if p.token != Token::Sign("}") {
+        return Err(p.error("expected } after the expression"));
+    }
+    Ok((expr, p.start + 1))
+}
+
+impl<'a> Parser<'a> {
+    fn new(source: &'a str, at: usize, version: Version) -> Result<Self, SqlError> {
+        let mut lexer = Lexer::new(source);
+        lexer.at = at;
+        let (token, start) = lexer.next()?;
+        Ok(Self { lexer, token, start, version, depth: 0, operators: 0 })
+    }
+
+    /// Takes the present token. The one after it is read at once, except past the `}` of a template, where free text follows.
+    fn advance(&mut self) -> Result<Token, SqlError> {
+        let (next, start) = self.lexer.next()?;
+        self.start = start;
+        Ok(std::mem::replace(&mut self.token, next))
+    }
+
+    fn error(&self, message: impl Into<String>) -> SqlError {
+        let found = match &self.token {
+            Token::Word(w) => format!(", found {w}"),
+            Token::Text(_) => ", found a string".to_owned(),
+            Token::Number(n) => format!(", found {n}"),
+            Token::Sign(s) => format!(", found {s}"),
+            Token::End => ", found the end".to_owned(),
+        };
+        SqlError::new(self.lexer.source, self.start, message.into() + &found)
+    }
+
+    fn is_word(&self, word: &str) -> bool {
+        matches!(&self.token, Token::Word(w) if w.eq_ignore_ascii_case(word))
+    }
+
+    fn take_word(&mut self, word: &str) -> Result<bool, SqlError> {
+        let found = self.is_word(word);
+        if found {
+            self.advance()?;
+        }
+        Ok(found)
+    }
+
+    fn keyword(&mut self, word: &str, why: &str) -> Result<(), SqlError> {
+        if self.take_word(word)? { Ok(()) } else { Err(self.error(why)) }
+    }
+
+    fn take_sign(&mut self, sign: &'static str) -> Result<bool, SqlError> {
+        let found = self.token == Token::Sign(sign);
+        if found {
+            self.advance()?;
+        }
+        Ok(found)
+    }
+
+    fn sign(&mut self, sign: &'static str) -> Result<(), SqlError> {
+        if self.take_sign(sign)? { Ok(()) } else { Err(self.error(format!("expected {sign}"))) }
+    }
+
+    fn newer(&self, what: &str) -> Result<(), SqlError> {
+        if self.version == Version::V2016_03_23 {
+            return Ok(());
+        }
+        Err(self.error(format!("{what} needs awsIotSqlVersion 2016-03-23")))
+    }
+
+    /// `VALUE expr`, or columns.
+    fn columns(&mut self) -> Result<(bool, Vec<Item>), SqlError> {
+        // `value` may also be the name of a field: it is the keyword only when an expression follows.
+        if self.is_word("VALUE") {
+            let mut ahead = self.lexer.clone();
+            let follows = match ahead.next()?.0 {
+                Token::Word(w) => {
+                    !["from", "as", "and", "or", "in"].contains(&w.to_ascii_lowercase().as_str())
+                }
+                Token::Text(_) | Token::Number(_) | Token::Sign("*" | "(" | "[" | "{") => true,
+                Token::Sign(_) | Token::End => false,
+            };
+            if follows {
+                self.advance()?;
+                let item =
+                    if self.take_sign("*")? { Item::Star } else { Item::Column(self.expr()?, Vec::new()) };
+                return Ok((true, vec![item]));
+            }
+        }
+        let mut items = Vec::new();
+        loop {
+            items.push(self.column(items.len() + 1)?);
+            if !self.take_sign(",")? {
+                return Ok((false, items));
+            }
+        }
+    }
+
+    fn column(&mut self, position: usize) -> Result<Item, SqlError> {
+        if self.token == Token::Sign("*") {
+            self.advance()?;
+            return Ok(Item::Star);
+        }
+        let expr = self.expr()?;
+        if self.take_word("AS")? {
+            let mut path = Vec::new();
+            loop {
+                match self.advance()? {
+                    Token::Word(name) | Token::Text(name) => path.push(name),
+                    _ => return Err(self.error("AS needs a name before this")),
+                }
+                if !self.take_sign(".")? {
+                    return Ok(Item::Column(expr, path));
+                }
+            }
+        }
+        // Without AS a field keeps its last name and a function its own; anything else is named by its position.
+        let name = match &expr {
+            Expr::Name(name) | Expr::Member(_, name) => name.clone(),
+            Expr::Call(function, _) => function.name.to_owned(),
+            _ => format!("_{position}"),
+        };
+        Ok(Item::Column(expr, vec![name]))
+    }
+
+    fn filter(&mut self) -> Result<Option<Expr>, SqlError> {
+        if self.take_word("WHERE")? { Ok(Some(self.expr()?)) } else { Ok(None) }
+    }
+
+    fn expr(&mut self) -> Result<Expr, SqlError> {
+        self.nested(|p| {
+            let mut left = p.conjunction()?;
+            while p.take_word("OR")? {
+                left = p.operator(Op::Or, left, Self::conjunction)?;
+            }
+            Ok(left)
+        })
+    }
+
+    fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T, SqlError>) -> Result<T, SqlError> {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err(self.error("the expression is nested too deeply"));
+        }
+        let result = parse(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// A chain of operators grows by one.
+    fn operator(
+        &mut self,
+        op: Op,
+        left: Expr,
+        right: fn(&mut Self) -> Result<Expr, SqlError>,
+    ) -> Result<Expr, SqlError> {
+        self.operators += 1;
+        if self.operators > OPERATORS {
+            return Err(self.error("the statement has too many operators"));
+        }
+        Ok(Expr::Binary(op, Box::new(left), Box::new(right(self)?)))
+    }
+
+    fn conjunction(&mut self) -> Result<Expr, SqlError> {
+        let mut left = self.negation()?;
+        while self.take_word("AND")? {
+            left = self.operator(Op::And, left, Self::negation)?;
+        }
+        Ok(left)
+    }
+
+    fn negation(&mut self) -> Result<Expr, SqlError> {
+        if self.is_word("NOT") {
+            self.advance()?;
+            return Ok(Expr::Not(Box::new(self.nested(Self::negation)?)));
+        }
+        self.comparison()
+    }
+
+    fn comparison(&mut self) -> Result<Expr, SqlError> {
+        let mut left = self.sum()?;
+        loop {
+            let op = match &self.token {
+                Token::Sign("=") => Op::Eq,
+                Token::Sign("<>" | "!=") => Op::Ne,
+                Token::Sign("<") => Op::Lt,
+                Token::Sign("<=") => Op::Le,
+                Token::Sign(">") => Op::Gt,
+                Token::Sign(">=") => Op::Ge,
+                Token::Word(w) if w.eq_ignore_ascii_case("IN") => Op::In,
+                _ => return Ok(left),
+            };
+            self.advance()?;
+            left = self.operator(op, left, Self::sum)?;
+        }
+    }
+
+    fn sum(&mut self) -> Result<Expr, SqlError> {
+        let mut left = self.product()?;
+        loop {
+            let op = match self.token {
+                Token::Sign("+") => Op::Add,
+                Token::Sign("-") => Op::Sub,
+                _ => return Ok(left),
+            };
+            self.advance()?;
+            left = self.operator(op, left, Self::product)?;
+        }
+    }
+
+    fn product(&mut self) -> Result<Expr, SqlError> {
+        let mut left = self.unary()?;
+        loop {
+            let op = match self.token {
+                Token::Sign("*") => Op::Mul,
+                Token::Sign("/") => Op::Div,
+                Token::Sign("%") => Op::Rem,
+                _ => return Ok(left),
+            };
+            self.advance()?;
+            left = self.operator(op, left, Self::unary)?;
+        }
+    }
+
+    fn unary(&mut self) -> Result<Expr, SqlError> {
+        if self.token == Token::Sign("-") {
+            self.advance()?;
+            return Ok(Expr::Neg(Box::new(self.nested(Self::unary)?)));
+        }
+        let mut expr = self.primary()?;
+        while self.token == Token::Sign(".") {
+            self.advance()?;
+            self.operators += 1;
+            if self.operators > OPERATORS {
+                return Err(self.error("the statement has too many operators"));
+            }
+            match self.advance()? {
+                Token::Word(name) | Token::Text(name) => expr = Expr::Member(Box::new(expr), name),
+                _ => return Err(self.error("expected a name after the dot, before this")),
+            }
+        }
+        Ok(expr)
+    }
+
+    fn primary(&mut self) -> Result<Expr, SqlError> {
+        match self.token.clone() {
+            Token::Number(n) => {
+                self.advance()?;
+                Ok(Expr::Literal(Value::Number(n)))
+            }
+            Token::Text(text) => {
+                self.advance()?;
+                Ok(Expr::Literal(Value::String(text)))
+            }
+            Token::Sign("*") => {
+                self.advance()?;
+                Ok(Expr::Star)
+            }
+            Token::Sign("(") => {
+                self.advance()?;
+                let inner = if self.is_word("SELECT") { self.query()? } else { self.expr()? };
+                self.sign(")")?;
+                Ok(inner)
+            }
+            Token::Sign("[") => {
+                self.newer("an array literal")?;
+                self.advance()?;
+                Ok(Expr::Array(self.list("]")?))
+            }
+            Token::Sign("{") => self.object(),
+            Token::Word(word) => self.word(&word),
+            Token::Sign(_) | Token::End => Err(self.error("expected an expression")),
+        }
+    }
+
+    /// Expressions up to `close`, which is taken.
+    fn list(&mut self, close: &'static str) -> Result<Vec<Expr>, SqlError> {
+        let mut out = Vec::new();
+        if self.take_sign(close)? {
+            return Ok(out);
+        }
+        loop {
+            out.push(if self.is_word("SELECT") { self.query()? } else { self.expr()? });
+            if !self.take_sign(",")? {
+                self.sign(close)?;
+                return Ok(out);
+            }
+        }
+    }
+
+    fn object(&mut self) -> Result<Expr, SqlError> {
+        self.newer("an object literal")?;
+        self.advance()?;
+        let mut out = Vec::new();
+        if self.take_sign("}")? {
+            return Ok(Expr::Object(out));
+        }
+        loop {
+            let key = match self.advance()? {
+                Token::Text(key) | Token::Word(key) => key,
+                _ => return Err(self.error("expected a key in quotes before this")),
+            };
+            self.sign(":")?;
+            out.push((key, self.expr()?));
+            if !self.take_sign(",")? {
+                self.sign("}")?;
+                return Ok(Expr::Object(out));
+            }
+        }
+    }
+
+    fn query(&mut self) -> Result<Expr, SqlError> {
+        self.newer("a nested query")?;
+        self.keyword("SELECT", "expected SELECT")?;
+        let (value, items) = self.columns()?;
+        self.keyword("FROM", "a nested query needs FROM")?;
+        let from = self.unary()?;
+        let filter = self.filter()?;
+        Ok(Expr::Query(Box::new(Select { value, items, filter }), Box::new(from)))
+    }
+
+    fn word(&mut self, word: &str) -> Result<Expr, SqlError> {
+        let at = self.start;
+        let lower = word.to_ascii_lowercase();
+        let called = {
+            let mut ahead = self.lexer.clone();
+            ahead.skip_space();
+            self.lexer.source[ahead.at..].starts_with('(')
+        };
+        if called && lower == "exists" {
+            self.advance()?;
+            return Ok(Expr::Exists(Box::new(self.primary()?)));
+        }
+        if called && lower == "cast" {
+            return self.cast();
+        }
+        if called && !["in", "and", "or", "not", "from", "where", "select"].contains(&lower.as_str()) {
+            let Some(function) = functions::find(&lower) else {
+                return Err(SqlError::new(self.lexer.source, at, format!("unknown function {word}")));
+            };
+            if function.newer {
+                self.newer(&format!("{}()", function.name))?;
+            }
+            self.advance()?;
+            self.advance()?;
+            return Ok(Expr::Call(function, self.list(")")?));
+        }
+        let literal = match lower.as_str() {
+            "case" => return self.case(),
+            "true" => Expr::Literal(true.into()),
+            "false" => Expr::Literal(false.into()),
+            "null" => Expr::Literal(Value::Null),
+            "undefined" => Expr::Undefined,
+            "select" | "from" | "where" | "as" | "and" | "or" | "in" | "when" | "then" | "else" => {
+                return Err(self.error("expected an expression"));
+            }
+            _ => Expr::Name(word.to_owned()),
+        };
+        self.advance()?;
+        Ok(literal)
+    }
+
+    fn cast(&mut self) -> Result<Expr, SqlError> {
+        self.advance()?;
+        self.sign("(")?;
+        let inner = self.expr()?;
+        self.keyword("AS", "cast needs AS and a type")?;
+        let Token::Word(name) = self.token.clone() else {
+            return Err(self.error("cast needs the name of a type"));
+        };
+        let to = match name.to_ascii_lowercase().as_str() {
+            "string" | "nvarchar" | "text" | "ntext" | "varchar" => Cast::Text,
+            "int" | "integer" => Cast::Int,
+            "double" => Cast::Decimal,
+            "decimal" => {
+                self.newer("cast to Decimal")?;
+                Cast::Decimal
+            }
+            "bool" | "boolean" => {
+                self.newer("cast to Boolean")?;
+                Cast::Bool
+            }
+            _ => return Err(self.error("cast knows String, Int, Decimal and Boolean")),
+        };
+        self.advance()?;
+        self.sign(")")?;
+        Ok(Expr::Cast(Box::new(inner), to))
+    }
+
+    fn case(&mut self) -> Result<Expr, SqlError> {
+        self.advance()?;
+        let subject = self.expr()?;
+        let mut arms = Vec::new();
+        while self.take_word("WHEN")? {
+            let when = self.expr()?;
+            self.keyword("THEN", "WHEN needs THEN")?;
+            arms.push((when, self.expr()?));
+        }
+        if arms.is_empty() {
+            return Err(self.error("CASE needs WHEN"));
+        }
+        let other = if self.take_word("ELSE")? { Some(Box::new(self.expr()?)) } else { None };
+        self.keyword("END", "CASE ends with END")?;
+        Ok(Expr::Case(Box::new(subject), arms, other))
+    }
+}
