@@ -16,6 +16,7 @@ pub mod account;
 pub mod api;
 pub mod broker;
 pub mod clock;
+pub mod deviations;
 pub mod hooks;
 pub mod rules;
 pub mod store;

@@ -19,11 +19,6 @@ impl Arns {
         format!("{}{kind}/{name}", self.prefix)
     }
 
-    /// `arn:aws:iot:REGION:ACCOUNT:` followed by `resource` as it is (`client/ID`, `topic/T`, …).
-    pub fn resource(&self, resource: &str) -> String {
-        format!("{}{resource}", self.prefix)
-    }
-
     /// The name in an ARN of `kind` that belongs to this account and region.
     pub fn name_of<'a>(&self, kind: &str, arn: &'a str) -> Option<&'a str> {
         arn.strip_prefix(&*self.prefix)?.strip_prefix(kind)?.strip_prefix('/').filter(|n| !n.is_empty())

@@ -1,6 +1,8 @@
 //! Live MQTT connections over HTTP, and publishing without MQTT (contract §2.7).
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 use super::registry::uuid;
 use super::{ApiError, Req, Resp};
 use crate::emulator::broker::{Broker, Connection};
-use crate::emulator::hooks::Principal;
+use crate::emulator::hooks::{Hooks, Principal, Routing, Session};
 
 /// DeleteConnection for one client id: at most once in this time (contract §2.7), in real time.
 const DELETE_INTERVAL: Duration = Duration::from_secs(1);
@@ -138,13 +140,25 @@ pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
     {
         return Err(ApiError::invalid("The topic is not valid."));
     }
-    if !matches!(req.query("qos"), None | Some("0" | "1")) {
-        return Err(ApiError::invalid("qos must be 0 or 1"));
-    }
+    let qos = match req.query("qos") {
+        None | Some("0") => 0,
+        Some("1") => 1,
+        Some(_) => return Err(ApiError::invalid("qos must be 0 or 1")),
+    };
     if req.body.len() > 128 * 1024 {
         return Err(ApiError::invalid("The payload exceeds 131072 bytes"));
     }
-    broker(req)?.publish(topic, req.body.clone());
+    let broker = broker(req)?;
+    let caller = Session {
+        client_id: "".into(),
+        principal: Principal::Iam(req.caller.clone()),
+        serial: 0,
+        ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    // A request to a shadow or to jobs is one over HTTP too.
+    if Hooks::new(Arc::clone(&req.account)).published(&caller, topic, &req.body) == Routing::Subscribers {
+        broker.publish_as(topic, req.body.clone(), qos, req.flag("retain"));
+    }
     Resp::json(json!({ "message": "OK", "traceId": uuid() }))
 }
 

@@ -1,13 +1,33 @@
 //! The MQTT broker of the emulated account: 3.1.1 and 5, QoS 0 and 1, over any byte stream it is handed.
+//!
+//! It knows MQTT and AWS's limits (contract §3.3); everything that is policy, service or metric it asks or tells
+//! [`Hooks`]. One task serves one connection; sessions, the subscription index and retained messages are shared.
 
+mod connection;
+mod index;
+mod lifecycle;
+mod publish;
+mod session;
+mod topic;
+mod wire;
+
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::clock::Clock;
 use super::hooks::{Hooks, Principal};
+use index::Index;
+use session::{Cut, Delivery, SessionState};
+
+/// How long GetConnection remembers a client that left.
+const REMEMBERED: Duration = Duration::from_secs(30 * 60);
 
 /// Where a byte stream came from and who authenticated on it.
 #[derive(Clone, Debug)]
@@ -47,58 +67,218 @@ pub struct Connection {
     pub local: SocketAddr,
 }
 
+/// What the broker has counted since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Messages received from clients and services.
+    pub published: u64,
+    /// Messages handed to subscribers.
+    pub delivered: u64,
+    /// QoS 0 messages let go because a subscriber read too slowly.
+    pub dropped: u64,
+}
+
 /// The broker. All methods may be called from any thread; none blocks.
 pub struct Broker {
     hooks: Hooks,
     clock: Clock,
+    index: Index,
+    sessions: Mutex<HashMap<Arc<str>, Arc<SessionState>>>,
+    retained: Mutex<BTreeMap<String, Delivery>>,
+    serial: AtomicU64,
+    swept: Mutex<Instant>,
+    connections: AtomicU64,
+    published: AtomicU64,
+    delivered: AtomicU64,
+    dropped: AtomicU64,
 }
 
 impl Broker {
     /// A broker that asks `hooks` about everything that is AWS.
     pub fn new(hooks: Hooks, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { hooks, clock })
+        Arc::new(Self {
+            hooks,
+            clock,
+            index: Index::default(),
+            sessions: Mutex::default(),
+            retained: Mutex::default(),
+            serial: AtomicU64::new(1),
+            swept: Mutex::new(Instant::now()),
+            connections: AtomicU64::new(0),
+            published: AtomicU64::new(0),
+            delivered: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+        })
     }
 
     /// Serves one connection until it ends. Never call from an accept loop without spawning.
+    ///
+    /// A certificate that is not ACTIVE is refused before any MQTT: the stream is just closed.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(self: Arc<Self>, io: S, peer: Peer) {
-        let _ = (io, peer, &self.hooks, &self.clock);
+        if !self.hooks.authenticate(&peer.principal) {
+            return;
+        }
+        connection::run(&self, io, peer).await;
     }
 
-    /// Publishes as AWS itself (QoS 0) to every subscriber allowed to receive; returns how many.
+    /// Publishes as AWS itself (QoS 0) to every subscriber; returns how many sessions it was queued for. Whether a session
+    /// may receive it is decided when it is delivered.
     pub fn publish(&self, topic: &str, payload: Bytes) -> usize {
-        let _ = (topic, payload);
-        0
+        let delivery =
+            Delivery { topic: topic.into(), payload, qos: 0, retain: false, properties: None, expires: None };
+        self.published.fetch_add(1, Ordering::Relaxed);
+        self.route(&self.index.matches(topic), &delivery, None)
+    }
+
+    /// Publishes as AWS itself on behalf of an HTTP caller, with QoS 0 or 1, retained when asked.
+    pub fn publish_as(&self, topic: &str, payload: Bytes, qos: u8, retain: bool) -> usize {
+        let delivery = Delivery {
+            topic: topic.into(),
+            payload,
+            qos: qos.min(1),
+            retain: false,
+            properties: None,
+            expires: None,
+        };
+        if retain {
+            self.keep(&delivery);
+        }
+        self.published.fetch_add(1, Ordering::Relaxed);
+        self.route(&self.index.matches(topic), &delivery, None)
     }
 
     /// Delivers to one client only, if it is connected and subscribed to `topic`: the direct responses of jobs requests,
     /// which no third party can observe.
     pub fn reply(&self, client_id: &str, topic: &str, payload: Bytes) -> bool {
-        let _ = (client_id, topic, payload);
-        false
+        let Some(session) = self.session(client_id) else { return false };
+        let matched = self.index.matches(topic);
+        let Some(target) = matched.direct.iter().find(|t| Arc::ptr_eq(&t.session, &session)) else {
+            return false;
+        };
+        session.push(Delivery {
+            topic: topic.into(),
+            payload,
+            qos: target.options.qos,
+            retain: false,
+            properties: None,
+            expires: None,
+        })
     }
 
     /// Cuts a client's connection with an AWS `disconnectReason`; `clean_session` also drops its stored session. False when
     /// it is not connected (and had no session to drop).
     pub fn disconnect(&self, client_id: &str, reason: &str, clean_session: bool, prevent_will: bool) -> bool {
-        let _ = (client_id, reason, clean_session, prevent_will);
-        false
+        let Some(session) = self.session(client_id) else { return false };
+        // 0x98: administrative action.
+        let cut = Cut { reason: reason.to_owned(), code: 0x98, clean_session, prevent_will };
+        session.order(cut) || (clean_session && self.drop_session(&session))
     }
 
     /// Cuts every connection of a certificate; returns how many.
     pub fn disconnect_certificate(&self, certificate_id: &str, reason: &str) -> usize {
-        let _ = (certificate_id, reason);
-        0
+        let live: Vec<_> =
+            self.sessions.lock().values().filter_map(|s| s.inner.lock().live.clone()).collect();
+        let of_certificate = |p: &Principal| matches!(p, Principal::Certificate(id) if id == certificate_id);
+        let cut = Cut { reason: reason.to_owned(), code: 0x87, clean_session: false, prevent_will: false };
+        live.iter().filter(|l| of_certificate(&l.who.principal)).inspect(|l| l.order(cut.clone())).count()
+    }
+
+    /// Cuts every connection, at shutdown.
+    pub fn disconnect_all(&self) {
+        let sessions: Vec<_> = self.sessions.lock().values().cloned().collect();
+        for session in sessions {
+            // 0x8b: server shutting down.
+            session.order(Cut {
+                reason: "SERVER_INITIATED_DISCONNECT".into(),
+                code: 0x8b,
+                clean_session: false,
+                prevent_will: true,
+            });
+        }
     }
 
     /// The state of a client id, kept for 30 minutes after a disconnect.
     pub fn connection(&self, client_id: &str) -> Option<Connection> {
-        let _ = client_id;
-        None
+        self.session(client_id)?.inner.lock().info.clone()
+    }
+
+    /// The client ids that are connected now.
+    pub fn connected_clients(&self) -> Vec<Arc<str>> {
+        self.sessions.lock().values().filter(|s| s.is_live()).map(|s| Arc::clone(&s.client_id)).collect()
     }
 
     /// The filters a client is subscribed to, with their QoS.
     pub fn subscriptions(&self, client_id: &str) -> Vec<(String, u8)> {
-        let _ = client_id;
-        Vec::new()
+        self.session(client_id).map_or_else(Vec::new, |session| {
+            session.inner.lock().subscriptions.iter().map(|(f, o)| (f.clone(), o.qos)).collect()
+        })
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            connections: self.connections.load(Ordering::Relaxed),
+            published: self.published.load(Ordering::Relaxed),
+            delivered: self.delivered.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+        }
+    }
+
+    fn session(&self, client_id: &str) -> Option<Arc<SessionState>> {
+        self.sessions.lock().get(client_id).cloned()
+    }
+
+    fn next_serial(&self) -> u64 {
+        self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Forgets subscriptions and waiting messages; true when there were any.
+    fn drop_session(&self, session: &Arc<SessionState>) -> bool {
+        let mut inner = session.inner.lock();
+        let had = !inner.subscriptions.is_empty() || !inner.queue.is_empty() || !inner.in_flight.is_empty();
+        inner.queue.clear();
+        inner.in_flight.clear();
+        inner.expires = None;
+        let filters = std::mem::take(&mut inner.subscriptions);
+        drop(inner);
+        for filter in filters.keys() {
+            self.index.remove(filter, session);
+        }
+        had
+    }
+
+    /// Forgets sessions that expired and clients that left long ago; at most every ten seconds.
+    fn sweep(&self) {
+        let now = Instant::now();
+        {
+            let mut swept = self.swept.lock();
+            if now.duration_since(*swept) < Duration::from_secs(10) {
+                return;
+            }
+            *swept = now;
+        }
+        let horizon = self.clock.now_ms() - REMEMBERED.as_millis() as i64;
+        let all: Vec<_> = self.sessions.lock().values().cloned().collect();
+        for session in all {
+            let (expired, forgotten) = {
+                let inner = session.inner.lock();
+                let gone = inner.live.is_none();
+                let expired = gone && inner.expires.is_some_and(|at| at <= now);
+                let left = inner.info.as_ref().and_then(|i| i.disconnected_since);
+                (expired, gone && (expired || inner.expires.is_none()) && left.is_some_and(|at| at < horizon))
+            };
+            if expired {
+                self.drop_session(&session);
+            }
+            if forgotten {
+                let mut sessions = self.sessions.lock();
+                // A connect may have come in between: only a session that is still without one goes.
+                if session.inner.lock().live.is_none() {
+                    sessions.remove(&session.client_id);
+                }
+            }
+        }
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::changes::Changes;
-use super::model::{Execution, Job, JobStatus, Status};
+use super::model::{Execution, Job, JobStatus, Status, Template};
 use crate::emulator::store::{Table, Wal};
 
 /// Jobs and their executions.
 pub struct Jobs {
     pub(super) jobs: Table<Job>,
+    pub(super) templates: Table<Template>,
     /// The newest execution under `job/thing`: neither name can hold a slash.
     executions: Table<Execution>,
     /// Executions that a newer one replaced, under `job/thing/number`.
@@ -40,6 +41,7 @@ impl Jobs {
     pub fn open(wal: &Wal) -> Self {
         let mut jobs = Self {
             jobs: Table::open(wal, "jobs"),
+            templates: Table::open(wal, "job-templates"),
             executions: Table::open(wal, "job-executions"),
             history: Table::open(wal, "job-execution-history"),
             waiting: Table::open(wal, "job-waiting"),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::model::{Job, JobStatus, Settings};
 use super::validate::{self as check, CreateJob};
-use super::{change, publish};
+use super::{change, publish, templates};
 use crate::emulator::api::{ApiError, Req, Resp, validate};
 
 /// Jobs that are not over, in one account.
@@ -33,12 +33,23 @@ fn seconds(ms: i64) -> Value {
 /// 400 for a member out of bounds, 404 for a target that is not there, 409 for an id in use, 410 beyond 500 open jobs.
 pub fn create(req: &Req) -> Result<Resp, ApiError> {
     let id = req.path("jobId");
-    check::job_id(id)?;
-    let body: CreateJob = req.json()?;
+    check::job_id("jobId", id)?;
+    let mut body: CreateJob = req.json()?;
     let account = &req.account;
     let arn = account.arn("job", id);
     let now_ms = account.clock.now_ms();
-    let (document, times) = body.check(now_ms, account.clock.scaled_secs_ms(60))?;
+    let template = templates::of(account, body.job_template_arn.as_deref())?;
+    let document = match &template {
+        Some(template) if body.document.is_none() && body.document_source.is_none() => {
+            body.document_source.clone_from(&template.document_source);
+            template.document.clone()
+        }
+        _ => check::document(account, body.document.as_deref(), body.document_source.as_deref())?,
+    };
+    if let Some(template) = template {
+        body.settings = std::mem::take(&mut body.settings).over(template.settings);
+    }
+    let times = body.check(now_ms, account.clock.scaled_secs_ms(60))?;
     let taken = || ApiError::already_exists(format!("Job {id} already exists."), id, &arn);
     if !body.tags.is_empty() {
         let mut state = account.write();
@@ -60,6 +71,7 @@ pub fn create(req: &Req) -> Result<Resp, ApiError> {
         let mut seen = std::collections::HashSet::new();
         targets.retain(|target| seen.insert(target.clone()));
         let echoed = [
+            ("jobTemplateArn", body.job_template_arn.clone().map(Value::from)),
             ("namespaceId", body.namespace_id.clone().map(Value::from)),
             ("destinationPackageVersions", body.destination_package_versions.clone().map(Value::from)),
         ];
@@ -68,6 +80,7 @@ pub fn create(req: &Req) -> Result<Resp, ApiError> {
             targets,
             continuous: body.target_selection.as_deref() == Some("CONTINUOUS"),
             document,
+            document_source: body.document_source.clone(),
             settings: body.settings.clone(),
             scheduling: body.scheduling_config.clone(),
             start_ms: times.start_ms,
@@ -133,7 +146,11 @@ pub fn describe(req: &Req) -> Result<Resp, ApiError> {
     for (name, value) in &job.echoed {
         body[name.as_str()] = value.clone();
     }
-    Resp::json(json!({ "job": body }))
+    let mut answer = json!({ "job": body });
+    if let Some(source) = &job.document_source {
+        answer["documentSource"] = json!(source);
+    }
+    Resp::json(answer)
 }
 
 fn selection(job: &Job) -> &'static str {
@@ -289,15 +306,7 @@ pub fn update(req: &Req) -> Result<Resp, ApiError> {
             )));
         }
         jobs.jobs.update(id, |job| {
-            let held = &mut job.settings;
-            held.description = new.description.or(held.description.take());
-            held.presigned_url_config = new.presigned_url_config.or(held.presigned_url_config.take());
-            held.job_executions_rollout_config =
-                new.job_executions_rollout_config.or(held.job_executions_rollout_config.take());
-            held.abort_config = new.abort_config.or(held.abort_config.take());
-            held.timeout_config = new.timeout_config.or(held.timeout_config.take());
-            held.job_executions_retry_config =
-                new.job_executions_retry_config.or(held.job_executions_retry_config.take());
+            job.settings = new.over(std::mem::take(&mut job.settings));
             job.updated_ms = env.now_ms;
         });
         jobs.advance(env, changes, id);

@@ -4,7 +4,7 @@
 //! * `book.rs`: every job and execution with its indices. `engine.rs`: what moves them: rollout, timers, retries, abort,
 //!   completion, joiners.
 //! * `changes.rs`: what a change says on MQTT: `notify`, `notify-next` and, when switched on, job events.
-//! * `validate.rs`, `control.rs`, `executions.rs`: the control plane. `device.rs`: what a device may ask, with its two doors
+//! * `validate.rs`, `control.rs`, `executions.rs`, `templates.rs`: the control plane. `device.rs`: what a device may ask, with its two doors
 //!   `mqtt.rs` and `data.rs`.
 
 mod book;
@@ -17,6 +17,7 @@ pub mod executions;
 mod machine;
 pub mod model;
 mod mqtt;
+pub mod templates;
 #[cfg(test)]
 mod tests;
 mod validate;

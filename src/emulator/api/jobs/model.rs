@@ -218,6 +218,24 @@ pub struct Settings {
     pub job_executions_retry_config: Option<Retry>,
 }
 
+impl Settings {
+    /// These settings where they say something, and `base` where they do not.
+    pub fn over(self, base: Self) -> Self {
+        Self {
+            description: self.description.or(base.description),
+            presigned_url_config: self.presigned_url_config.or(base.presigned_url_config),
+            job_executions_rollout_config: self
+                .job_executions_rollout_config
+                .or(base.job_executions_rollout_config),
+            abort_config: self.abort_config.or(base.abort_config),
+            timeout_config: self.timeout_config.or(base.timeout_config),
+            job_executions_retry_config: self
+                .job_executions_retry_config
+                .or(base.job_executions_retry_config),
+        }
+    }
+}
+
 /// A job. Its id is its key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -229,6 +247,9 @@ pub struct Job {
     pub continuous: bool,
     /// The job document: JSON text.
     pub document: String,
+    /// Where the document came from, when it came from S3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_source: Option<String>,
     /// What UpdateJob may change.
     pub settings: Settings,
     /// `schedulingConfig` as given.
@@ -325,4 +346,19 @@ impl Execution {
             .then(|| self.job_deadline_ms.into_iter().chain(self.step_deadline_ms).min())
             .flatten()
     }
+}
+
+/// A job template. Its id is its key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Template {
+    /// The document jobs made from it get.
+    pub document: String,
+    /// Where the document came from, when it came from S3.
+    pub document_source: Option<String>,
+    /// What jobs made from it are given unless they say otherwise.
+    pub settings: Settings,
+    /// Members that are echoed only: `destinationPackageVersions`.
+    pub echoed: BTreeMap<String, Value>,
+    /// Epoch milliseconds.
+    pub created_ms: i64,
 }

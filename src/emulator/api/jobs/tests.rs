@@ -383,3 +383,27 @@ fn jobs_and_executions_survive_a_restart() {
     let expected = [Status::TimedOut, Status::Queued, Status::Queued];
     assert_eq!(statuses(&second, "j").into_values().collect::<Vec<_>>(), expected);
 }
+
+#[test]
+fn a_document_comes_from_s3_and_a_template_gives_a_job_what_it_lacks() {
+    let account = account(1);
+    account.objects.create_bucket("documents", 0);
+    crate::emulator::api::s3::put_object(&account, "documents", "fw.json", Bytes::from_static(b"{\"fw\":2}"))
+        .unwrap();
+    let source = "https://s3.amazonaws.com/documents/fw.json";
+    let template = |body: Value| templates::create(&request(&account, &[("jobTemplateId", "T")], &[], body));
+    assert_eq!(template(json!({"document": "{}"})).unwrap_err().status, 400, "a description is required");
+    let timeout = json!({"inProgressTimeoutInMinutes": 7});
+    let made =
+        body(template(json!({"description": "d", "documentSource": source, "timeoutConfig": timeout})));
+    let arn = made["jobTemplateArn"].as_str().unwrap();
+    assert_eq!(arn, "arn:aws:iot:us-east-1:123456789012:jobtemplate/T");
+    create(&account, "j", json!({"targets": things(&account, 0..1), "jobTemplateArn": arn})).unwrap();
+    let answer = body(control::describe(&request(&account, &[("jobId", "j")], &[], Value::Null)));
+    assert_eq!((&answer["documentSource"], &answer["job"]["timeoutConfig"]), (&json!(source), &timeout));
+    let document = body(control::document(&request(&account, &[("jobId", "j")], &[], Value::Null)));
+    assert_eq!(document["document"], "{\"fw\":2}");
+    templates::delete(&request(&account, &[("jobTemplateId", "T")], &[], Value::Null)).unwrap();
+    let orphan = create(&account, "k", json!({"targets": things(&account, 0..1), "jobTemplateArn": arn}));
+    assert_eq!(orphan.unwrap_err().status, 404);
+}

@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::model::{Scheduling, Settings};
+use crate::emulator::account::Account;
 use crate::emulator::api::arn::Arns;
 use crate::emulator::api::registry::Registry;
 use crate::emulator::api::registry::tags::Tag;
-use crate::emulator::api::{ApiError, validate};
+use crate::emulator::api::{ApiError, s3, validate};
 
 /// Targets of one request.
 const MOST_TARGETS: usize = 100;
@@ -36,14 +37,14 @@ pub(super) struct CreateJob {
     pub(super) settings: Settings,
 }
 
-/// Job ids: `[a-zA-Z0-9_-]{1,64}`.
-pub(super) fn job_id(id: &str) -> Result<(), ApiError> {
+/// Ids of jobs and templates: `[a-zA-Z0-9_-]{1,64}`.
+pub(super) fn job_id(field: &str, id: &str) -> Result<(), ApiError> {
     let word = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
     if (1..=64).contains(&id.len()) && id.chars().all(word) {
         return Ok(());
     }
     Err(ApiError::invalid(format!(
-        "1 validation error detected: Value '{id}' at 'jobId' failed to satisfy constraint: Member must satisfy regular \
+        "1 validation error detected: Value '{id}' at '{field}' failed to satisfy constraint: Member must satisfy regular \
          expression pattern: [a-zA-Z0-9_-]{{1,64}}"
     )))
 }
@@ -95,14 +96,11 @@ pub(super) fn targets(targets: &[String], arns: &Arns, registry: &Registry) -> R
 }
 
 impl CreateJob {
-    /// Checks all but the targets; gives the document.
-    pub(super) fn check(&self, now_ms: i64, minute_ms: i64) -> Result<(String, Times), ApiError> {
+    /// Checks all but the targets and the document's source; gives the times of the schedule.
+    pub(super) fn check(&self, now_ms: i64, minute_ms: i64) -> Result<Times, ApiError> {
         settings(&self.settings)?;
         if let Some(selection) = &self.target_selection {
             validate::one_of("targetSelection", selection, &["SNAPSHOT", "CONTINUOUS"])?;
-        }
-        if let Some(arn) = &self.job_template_arn {
-            return Err(ApiError::not_found(format!("Job template {arn} not found")));
         }
         if self.document_parameters.as_ref().is_some_and(|p| !p.is_empty()) {
             return Err(ApiError::invalid(
@@ -110,35 +108,39 @@ impl CreateJob {
             ));
         }
         length("namespaceId", self.namespace_id.as_deref(), 64)?;
-        length("documentSource", self.document_source.as_deref(), 1350)?;
-        let document = match (&self.document, &self.document_source) {
-            (Some(document), None) => document.clone(),
-            (None, Some(source)) => {
-                return Err(ApiError::invalid(format!(
-                    "Unable to access the S3 object at documentSource {source}"
-                )));
-            }
-            (None, None) => {
-                return Err(ApiError::invalid("Either document or documentSource must be specified"));
-            }
-            (Some(_), Some(_)) => {
-                return Err(ApiError::invalid("Only one of document and documentSource can be specified"));
-            }
-        };
-        if document.len() > LONGEST_DOCUMENT {
-            return Err(ApiError::invalid(format!(
-                "The job document is longer than {LONGEST_DOCUMENT} bytes"
-            )));
-        }
-        if serde_json::from_str::<Value>(&document).is_err() {
-            return Err(ApiError::invalid("The job document is not valid JSON"));
-        }
-        let times = match &self.scheduling_config {
-            None => Times::default(),
-            Some(scheduling) => times(scheduling, now_ms, minute_ms)?,
-        };
-        Ok((document, times))
+        self.scheduling_config.as_ref().map_or(Ok(Times::default()), |s| times(s, now_ms, minute_ms))
     }
+}
+
+/// The job document, from the request itself or from the S3 object it names.
+pub(super) fn document(
+    account: &Account,
+    given: Option<&str>,
+    source: Option<&str>,
+) -> Result<String, ApiError> {
+    length("documentSource", source, 1350)?;
+    let document = match (given, source) {
+        (Some(document), None) => document.to_owned(),
+        (None, Some(source)) => {
+            let unreadable =
+                || ApiError::invalid(format!("Unable to access the S3 object at documentSource {source}"));
+            let (bucket, key) = s3::parse_url(source).ok_or_else(unreadable)?;
+            let object = s3::get_object(account, &bucket, &key).ok_or_else(unreadable)?;
+            String::from_utf8(object.to_vec())
+                .map_err(|_| ApiError::invalid("The job document is not encoded in UTF-8"))?
+        }
+        (None, None) => return Err(ApiError::invalid("Either document or documentSource must be specified")),
+        (Some(_), Some(_)) => {
+            return Err(ApiError::invalid("Only one of document and documentSource can be specified"));
+        }
+    };
+    if document.len() > LONGEST_DOCUMENT {
+        return Err(ApiError::invalid(format!("The job document is longer than {LONGEST_DOCUMENT} bytes")));
+    }
+    if serde_json::from_str::<Value>(&document).is_err() {
+        return Err(ApiError::invalid("The job document is not valid JSON"));
+    }
+    Ok(document)
 }
 
 /// `schedulingConfig` in epoch milliseconds.

@@ -25,6 +25,8 @@ pub(crate) const PARKED: Duration = Duration::from_secs(20);
 const DECISIONS: usize = 512;
 /// Sessions are spread over this many locks.
 const SHARDS: usize = 16;
+/// Entries between two sweeps of a shard.
+const SWEEP: usize = 256;
 /// Ended connections whose documents are kept; beyond it the stale ones are dropped.
 const PARKED_SESSIONS: usize = 4096;
 
@@ -76,7 +78,7 @@ impl PolicyCache {
         if let Some(decision) = decisions.get(resource) {
             return *decision;
         }
-        let arn = account.arns.resource(resource);
+        let arn = account.arns.iot(action.resource_kind(), resource);
         let decision = entry.bound.allows(action.name(), &arn);
         let decisions = &mut entry.decisions[action as usize];
         if decisions.len() >= DECISIONS {
@@ -130,7 +132,12 @@ impl PolicyCache {
             None => fresh(account, session, now),
         };
         let entry = Arc::new(Mutex::new(entry));
-        Arc::clone(self.shard(session).lock().entry(session.serial).or_insert(entry))
+        let mut shard = self.shard(session).lock();
+        if shard.len() % SWEEP == SWEEP - 1 {
+            // A connect refused for its last will leaves an entry behind; an idle session loads again when it speaks.
+            shard.retain(|_, held| held.try_lock().is_none_or(|held| held.expires > now));
+        }
+        Arc::clone(shard.entry(session.serial).or_insert(entry))
     }
 }
 

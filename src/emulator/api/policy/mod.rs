@@ -33,10 +33,19 @@ impl Action {
             Self::Receive => "iot:Receive",
         }
     }
+
+    /// The kind of resource it is decided on, as in its ARN.
+    pub fn resource_kind(self) -> &'static str {
+        match self {
+            Self::Connect => "client",
+            Self::Subscribe => "topicfilter",
+            Self::Publish | Self::RetainPublish | Self::Receive => "topic",
+        }
+    }
 }
 
-/// Decides one action of one session, from the policies cached for it. `resource` is `client/ID`, `topic/T` or
-/// `topicfilter/F`, as [`Action`] says.
+/// Decides one action of one session, from the policies cached for it. `resource` is the bare client id, topic or
+/// filter.
 pub fn authorize(account: &Account, session: &Session, action: Action, resource: &str) -> bool {
     account.policies.authorize(account, session, action, resource, std::time::Instant::now())
 }

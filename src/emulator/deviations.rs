@@ -1,0 +1,175 @@
+//! Where the emulator is not AWS, or where AWS is not documented and a choice was made (contract §4.7).
+//!
+//! `quell local --deviations` prints this. Whoever makes a choice adds its row here.
+
+/// One difference or choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deviation {
+    /// What it is about.
+    pub knob: &'static str,
+    /// What AWS does, as far as it is known.
+    pub aws: &'static str,
+    /// What the emulator does. Durations are at speed 1 and shrink with `--speed`, unless said otherwise.
+    pub emulator: &'static str,
+}
+
+const fn row(knob: &'static str, aws: &'static str, emulator: &'static str) -> Deviation {
+    Deviation { knob, aws, emulator }
+}
+
+/// The register.
+pub static DEVIATIONS: &[Deviation] = &[
+    // --- time ---
+    row(
+        "policy and group cache",
+        "6 to 8 minutes",
+        "a live connection keeps the policies it loaded for 420 s",
+    ),
+    row(
+        "policies after a reconnect",
+        "undocumented; the cache is not the connection's",
+        "the ended connection's policies serve its client id for 20 s more, so DeleteConnection brings a deny forward",
+    ),
+    row(
+        "first connection after a policy change",
+        "seconds to minutes",
+        "at once for a client id that was not connected in the last 20 s, or had no policy at all",
+    ),
+    row(
+        "certificate leaves ACTIVE",
+        "sessions end within a few minutes",
+        "sessions end after 120 s, with AUTH_ERROR",
+    ),
+    row(
+        "detaching a thing or a policy",
+        "seconds to 5 minutes",
+        "at once in the control plane, cached as above",
+    ),
+    row("deleting a deprecated thing type", "after 5 minutes", "after 300 s"),
+    // --- control plane ---
+    row(
+        "throttling",
+        "per operation, burst undocumented",
+        "the documented rate in real time, burst twice the rate, at least 10",
+    ),
+    row("unknown operation", "undocumented", "404 UnknownOperationException, and a warning in the log"),
+    row("IAM", "identity policies decide each call", "one access key that may do everything"),
+    row(
+        "DescribeEndpoint",
+        "a host name for each endpoint type",
+        "the host and port of the request, for every type",
+    ),
+    row("Publish over HTTP", "carries MQTT 5 properties", "topic, payload, QoS and retain only"),
+    row("device keys", "RSA 2048", "ECDSA P-256, PKCS#8"),
+    row(
+        "RegisterCertificate",
+        "needs a registered CA",
+        "registers any certificate; the CA's id is kept when given",
+    ),
+    row("dynamic thing groups", "need fleet indexing, members by query", "the query is kept; no members"),
+    row(
+        "error wording",
+        "partly undocumented",
+        "names and statuses as documented, texts our own where unknown",
+    ),
+    // --- policies ---
+    row(
+        "variable without a value",
+        "the statement does not match",
+        "likewise; of several resources only the resolved count",
+    ),
+    row("Receive denied", "subscriber's fate undocumented", "not delivered, the connection stays"),
+    // --- shadows ---
+    row("shadow of an unregistered thing", "not stated", "accepted; the registry is not consulted"),
+    row("shadow nesting", "the quota table says 8 levels, the error text 6", "8 levels, with AWS's text"),
+    row("shadow metadata of arrays", "partly documented", "one timestamp for each element"),
+    row(
+        "first update/documents",
+        "previous state undocumented",
+        "an empty state at version 0, or the tombstone's version",
+    ),
+    row("version of a deleted shadow", "not reset immediately", "never reset"),
+    row("shadow of a deleted thing", "undocumented", "stays"),
+    row(
+        "REST delete of a shadow",
+        "whether MQTT hears of it is undocumented",
+        "delete/accepted is published, as for MQTT",
+    ),
+    // --- jobs ---
+    row(
+        "job target group",
+        "members of child groups undocumented",
+        "things of the group and of every group below it",
+    ),
+    row(
+        "job without a rollout rate",
+        "up to 1000 things a minute",
+        "every target is queued before CreateJob answers",
+    ),
+    row(
+        "rollout rate",
+        "about that many a minute",
+        "the minute's share at once, then the next after a minute",
+    ),
+    row(
+        "abort threshold",
+        "share of executed things, not defined further",
+        "of the things that succeeded, failed, were rejected or timed out",
+    ),
+    row(
+        "retry of an execution",
+        "retryAttempt grows",
+        "also a new executionNumber; lists show the newest of each thing",
+    ),
+    row("return to a group of a continuous job", "runs again", "a new executionNumber, also after SUCCEEDED"),
+    row("thing leaves a continuous job's group", "QUEUED becomes REMOVED", "likewise; IN_PROGRESS goes on"),
+    row("QUEUED straight to SUCCEEDED or FAILED", "undocumented", "allowed to the device"),
+    row(
+        "expectedVersion over REST",
+        "no error of that name in the model",
+        "409 InvalidStateTransitionException, text VersionMismatch",
+    ),
+    row(
+        "job with an endTime",
+        "undocumented",
+        "COMPLETED when it stopped rolling out and nothing is open, continuous ones too",
+    ),
+    row("DeleteJob", "takes time, DELETION_IN_PROGRESS", "done before it answers; both events are published"),
+    row("maintenance windows", "recurring windows", "refused with InvalidRequestException"),
+    row("presigned URLs in job documents", "minted at delivery", "the placeholder is delivered as it stands"),
+    row("order of ListJobs", "undocumented", "by id"),
+    row(
+        "schedule of a job",
+        "at least 30 minutes ahead",
+        "likewise, divided by --speed; the times themselves are wall-clock",
+    ),
+];
+
+/// The register as a table of plain text, as wide as its longest cells.
+pub fn table() -> String {
+    use std::fmt::Write as _;
+    let width = |cell: fn(&Deviation) -> &str| {
+        DEVIATIONS.iter().map(|d| cell(d).chars().count()).max().unwrap_or_default()
+    };
+    let (knob, aws) = (width(|d| d.knob), width(|d| d.aws));
+    let mut out = String::new();
+    for d in std::iter::once(&row("", "AWS", "here")).chain(DEVIATIONS) {
+        let _ = writeln!(out, "{:knob$}  {:aws$}  {}", d.knob, d.aws, d.emulator);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_choice_has_one_row_in_the_table() {
+        let mut knobs: Vec<_> = DEVIATIONS.iter().map(|d| d.knob).collect();
+        knobs.sort_unstable();
+        knobs.dedup();
+        assert_eq!(knobs.len(), DEVIATIONS.len());
+        assert_eq!(table().lines().count(), DEVIATIONS.len() + 1);
+        assert!(table().contains("420 s"));
+    }
+}

@@ -1,0 +1,117 @@
+//! What every request goes through: signatures, unknown operations, methods, rates, the other protocols.
+
+use aws_sdk_iot::config::retry::RetryConfig;
+use aws_sdk_iot::config::{BehaviorVersion, Credentials, Region};
+use aws_smithy_types::Blob;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::{ACCOUNT, World, credentials, http, is, refusal};
+
+fn iot_with(world: &World, credentials: Credentials) -> aws_sdk_iot::Client {
+    aws_sdk_iot::Client::from_conf(
+        aws_sdk_iot::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(&world.endpoint)
+            .credentials_provider(credentials)
+            .retry_config(RetryConfig::disabled())
+            .http_client(http())
+            .build(),
+    )
+}
+
+/// A raw request; the whole response as text.
+async fn raw(world: &World, request: &str) -> String {
+    let mut stream =
+        tokio::net::TcpStream::connect(world.endpoint.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn an_unsigned_or_wrongly_signed_request_is_refused() {
+    let world = World::start().await;
+    let answer = raw(&world, "GET /things HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert!(answer.contains("x-amzn-errortype: MissingAuthenticationTokenException"), "{answer}");
+    assert!(answer.contains("\r\ndate: ") && answer.contains("\r\nx-amzn-requestid: "), "{answer}");
+    let stranger = iot_with(&world, Credentials::new("AKIASTRANGER", "test", None, None, "tests"));
+    assert_eq!(refusal(stranger.list_things().send().await), is(403, "UnrecognizedClientException"));
+}
+
+#[tokio::test]
+async fn an_operation_beyond_its_rate_is_throttled_with_the_services_own_status() {
+    let world = World::start().await;
+    let iot = iot_with(&world, credentials());
+    let mut refused = None;
+    for _ in 0..40 {
+        if let Err(error) = iot.list_thing_groups().send().await {
+            refused = Some(error);
+            break;
+        }
+    }
+    let error = refused.expect("the 10 TPS of ListThingGroups are over");
+    assert_eq!(error.raw_response().unwrap().status().as_u16(), 400);
+    assert!(error.into_service_error().is_throttling_exception());
+    iot.describe_thing_group()
+        .thing_group_name("x")
+        .send()
+        .await
+        .expect_err("another operation is not throttled");
+}
+
+#[tokio::test]
+async fn the_caller_has_an_identity_and_the_account_an_endpoint() {
+    let world = World::start().await;
+    let sts = aws_sdk_sts::Client::from_conf(
+        aws_sdk_sts::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(&world.endpoint)
+            .credentials_provider(credentials())
+            .http_client(http())
+            .build(),
+    );
+    let caller = sts.get_caller_identity().send().await.unwrap();
+    assert_eq!(caller.account(), Some(ACCOUNT));
+    assert_eq!(caller.arn(), Some(format!("arn:aws:iam::{ACCOUNT}:user/operator").as_str()));
+    let unknown = sts.get_session_token().send().await;
+    assert_eq!(refusal(unknown), is(400, "InvalidAction"));
+
+    let endpoint = world.iot.describe_endpoint().endpoint_type("iot:Data-ATS").send().await.unwrap();
+    assert_eq!(endpoint.endpoint_address(), Some(world.endpoint.trim_start_matches("http://")));
+    let unknown = world.iot.describe_endpoint().endpoint_type("iot:Nonsense").send().await;
+    assert_eq!(refusal(unknown), is(400, "InvalidRequestException"));
+}
+
+#[tokio::test]
+async fn an_operation_that_is_not_there_answers_so() {
+    let world = World::start().await;
+    let unknown = world.iot.list_ota_updates().send().await;
+    assert_eq!(refusal(unknown), is(404, "UnknownOperationException"));
+}
+
+#[tokio::test]
+async fn connections_are_known_by_client_id() {
+    let world = World::start().await;
+    let absent = world.data.get_connection().client_id("nobody").send().await;
+    assert_eq!(refusal(absent), is(404, "ResourceNotFoundException"));
+    let absent = world.data.delete_connection().client_id("nobody").send().await;
+    assert_eq!(refusal(absent), is(404, "ResourceNotFoundException"));
+    let absent = world.data.list_subscriptions().client_id("nobody").send().await;
+    assert_eq!(refusal(absent), is(404, "ResourceNotFoundException"));
+    let reserved = world.data.delete_connection().client_id("$x").send().await;
+    assert_eq!(refusal(reserved), is(400, "InvalidRequestException"));
+}
+
+#[tokio::test]
+async fn publishing_over_http_checks_its_topic() {
+    let world = World::start().await;
+    let publish = |topic: &str| world.data.publish().topic(topic).qos(1).payload(Blob::new("21.5")).send();
+    publish("dt/a/b c").await.unwrap();
+    for topic in ["dt/+/x", "dt/#", "a/b/c/d/e/f/g/h/i", &"x".repeat(257)] {
+        assert_eq!(refusal(publish(topic).await), is(400, "InvalidRequestException"), "{topic}");
+    }
+}

@@ -1,0 +1,8 @@
+//! The real binary on a real terminal. One test binary: linking is what costs.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+
+mod hostile;
+mod incident;
+mod term;
+mod terminal;
