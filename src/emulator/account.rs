@@ -48,6 +48,8 @@ pub struct Account {
     pub delete_pace: DeletePace,
     /// Buckets and objects. Under a lock of their own, never held with another.
     pub objects: super::api::s3::Objects,
+    /// CloudWatch's datapoints. Under a lock of their own, never held with another.
+    pub metrics: super::api::cloudwatch::Metrics,
     state: RwLock<State>,
     broker: OnceLock<Arc<Broker>>,
 }
@@ -71,7 +73,9 @@ impl Account {
             detect: super::api::detect::DetectStore::open(&wal, clock),
         };
         let objects = super::api::s3::Objects::open(&wal);
+        let metrics = super::api::cloudwatch::Metrics::open(&wal, clock.now_ms());
         Arc::new(Self {
+            metrics,
             objects,
             id: id.to_owned(),
             region: region.to_owned(),

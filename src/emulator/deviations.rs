@@ -79,6 +79,70 @@ pub static DEVIATIONS: &[Deviation] = &[
         "likewise; of several resources only the resolved count",
     ),
     row("Receive denied", "subscriber's fate undocumented", "not delivered, the connection stays"),
+    // --- shadows ---
+    row("shadow of an unregistered thing", "not stated", "accepted; the registry is not consulted"),
+    row("shadow nesting", "the quota table says 8 levels, the error text 6", "8 levels, with AWS's text"),
+    row("shadow metadata of arrays", "partly documented", "one timestamp for each element"),
+    row(
+        "first update/documents",
+        "previous state undocumented",
+        "an empty state at version 0, or the tombstone's version",
+    ),
+    row("version of a deleted shadow", "not reset immediately", "never reset"),
+    row("shadow of a deleted thing", "undocumented", "stays"),
+    row(
+        "REST delete of a shadow",
+        "whether MQTT hears of it is undocumented",
+        "delete/accepted is published, as for MQTT",
+    ),
+    // --- jobs ---
+    row(
+        "job target group",
+        "members of child groups undocumented",
+        "things of the group and of every group below it",
+    ),
+    row(
+        "job without a rollout rate",
+        "up to 1000 things a minute",
+        "every target is queued before CreateJob answers",
+    ),
+    row(
+        "rollout rate",
+        "about that many a minute",
+        "the minute's share at once, then the next after a minute",
+    ),
+    row(
+        "abort threshold",
+        "share of executed things, not defined further",
+        "of the things that succeeded, failed, were rejected or timed out",
+    ),
+    row(
+        "retry of an execution",
+        "retryAttempt grows",
+        "also a new executionNumber; lists show the newest of each thing",
+    ),
+    row("return to a group of a continuous job", "runs again", "a new executionNumber, also after SUCCEEDED"),
+    row("thing leaves a continuous job's group", "QUEUED becomes REMOVED", "likewise; IN_PROGRESS goes on"),
+    row("QUEUED straight to SUCCEEDED or FAILED", "undocumented", "allowed to the device"),
+    row(
+        "expectedVersion over REST",
+        "no error of that name in the model",
+        "409 InvalidStateTransitionException, text VersionMismatch",
+    ),
+    row(
+        "job with an endTime",
+        "undocumented",
+        "COMPLETED when it stopped rolling out and nothing is open, continuous ones too",
+    ),
+    row("DeleteJob", "takes time, DELETION_IN_PROGRESS", "done before it answers; both events are published"),
+    row("maintenance windows", "recurring windows", "refused with InvalidRequestException"),
+    row("presigned URLs in job documents", "minted at delivery", "the placeholder is delivered as it stands"),
+    row("order of ListJobs", "undocumented", "by id"),
+    row(
+        "schedule of a job",
+        "at least 30 minutes ahead",
+        "likewise, divided by --speed; the times themselves are wall-clock",
+    ),
 ];
 
 /// The register as a table of plain text, as wide as its longest cells.

@@ -5,6 +5,7 @@
 
 mod account_ops;
 pub mod arn;
+pub mod cloudwatch;
 pub mod connections;
 pub mod detect;
 pub mod error;

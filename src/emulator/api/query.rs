@@ -2,14 +2,19 @@
 
 use bytes::Bytes;
 
-use super::{ApiError, Req, Resp, Service, account_ops};
+use super::{ApiError, Req, Resp, Service, account_ops, cloudwatch};
 
 /// A handler: the form's fields are in [`Req::query`].
 type QueryHandler = fn(&Req) -> Result<Resp, ApiError>;
 
 /// `(service, action, handler)`.
-static ACTIONS: &[(Service, &str, QueryHandler)] =
-    &[(Service::Sts, "GetCallerIdentity", account_ops::get_caller_identity)];
+static ACTIONS: &[(Service, &str, QueryHandler)] = &[
+    (Service::Sts, "GetCallerIdentity", account_ops::get_caller_identity),
+    (Service::CloudWatch, "PutMetricData", cloudwatch::put_metric_data),
+    (Service::CloudWatch, "GetMetricData", cloudwatch::get_metric_data),
+    (Service::CloudWatch, "GetMetricStatistics", cloudwatch::get_metric_statistics),
+    (Service::CloudWatch, "ListMetrics", cloudwatch::list_metrics),
+];
 
 /// Runs the action a form names.
 pub(super) fn dispatch(service: Service, req: &Req) -> Result<Resp, ApiError> {
@@ -23,7 +28,9 @@ pub(super) fn dispatch(service: Service, req: &Req) -> Result<Resp, ApiError> {
         headers: req.headers.clone(),
         body: req.body.clone(),
     };
-    let action = form.query("Action").unwrap_or_default();
+    // AWS JSON names its operation in a header: `GraniteServiceVersion20100801.ListMetrics`.
+    let target = form.header("x-amz-target").and_then(|t| t.rsplit('.').next());
+    let action = target.or_else(|| form.query("Action")).unwrap_or_default();
     match ACTIONS.iter().find(|(s, a, _)| *s == service && *a == action) {
         Some((_, op, handler)) => {
             tracing::debug!(op, caller = %form.caller, "operation");

@@ -143,7 +143,8 @@ pub fn encode_token(key: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(format!("v1:{key}"))
 }
 
-fn decode_token(token: &str) -> Option<String> {
+/// The key of a token; `None` when it is not one of ours.
+pub fn decode_token(token: &str) -> Option<String> {
     use base64::Engine as _;
     let raw = base64::engine::general_purpose::STANDARD.decode(token).ok()?;
     String::from_utf8(raw).ok()?.strip_prefix("v1:").map(str::to_owned)

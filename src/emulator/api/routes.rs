@@ -779,4 +779,37 @@ pub static ROUTES: &[Route] = &[
     route(Service::S3, "GetObject", "GET", "/{bucket}/{key+}", 0, super::s3::get),
     route(Service::S3, "HeadObject", "HEAD", "/{bucket}/{key+}", 0, super::s3::head),
     route(Service::S3, "DeleteObject", "DELETE", "/{bucket}/{key+}", 0, super::s3::delete),
+    // --- cloudwatch/: the Smithy RPC v2 paths; its JSON and Query forms are in query.rs ---
+    route(
+        Service::CloudWatch,
+        "PutMetricData",
+        "POST",
+        "/service/GraniteServiceVersion20100801/operation/PutMetricData",
+        0,
+        super::cloudwatch::put_metric_data,
+    ),
+    route(
+        Service::CloudWatch,
+        "GetMetricData",
+        "POST",
+        "/service/GraniteServiceVersion20100801/operation/GetMetricData",
+        0,
+        super::cloudwatch::get_metric_data,
+    ),
+    route(
+        Service::CloudWatch,
+        "GetMetricStatistics",
+        "POST",
+        "/service/GraniteServiceVersion20100801/operation/GetMetricStatistics",
+        0,
+        super::cloudwatch::get_metric_statistics,
+    ),
+    route(
+        Service::CloudWatch,
+        "ListMetrics",
+        "POST",
+        "/service/GraniteServiceVersion20100801/operation/ListMetrics",
+        0,
+        super::cloudwatch::list_metrics,
+    ),
 ];

@@ -122,7 +122,10 @@ impl Front {
                 .collect(),
             body,
         };
-        if matches!(signer.service, Service::Sts | Service::Sns | Service::CloudWatch) {
+        // CloudWatch's Query and JSON forms are posted to `/`, its newest protocol to paths of the table.
+        let form = matches!(signer.service, Service::Sts | Service::Sns)
+            || (signer.service == Service::CloudWatch && parts.uri.path() == "/");
+        if form {
             let result = query::dispatch(signer.service, &req);
             return Outcome { result: self.commit(&parts.method, result).await, xml: true };
         }

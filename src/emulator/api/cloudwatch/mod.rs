@@ -1,0 +1,57 @@
+//! CloudWatch metrics: what a rule's `cloudwatchMetric` action puts and what AWS IoT counts itself (contract §2.7, §4.6).
+//!
+//! `store.rs` keeps the datapoints by the minute, `ops.rs` is the four operations on plain documents, `wire.rs` the three
+//! protocols SDKs speak to CloudWatch. Alarms, dashboards and metric math are not here.
+
+mod ops;
+mod store;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use store::{Metrics, Series};
+
+use super::{ApiError, Req, Resp};
+use crate::emulator::account::Account;
+
+/// Counts `value` of a metric AWS itself publishes (namespace `AWS/…`), now. Cheap: it is made durable with its minute.
+pub fn count(account: &Account, namespace: &str, name: &str, dimensions: &[(&str, &str)], value: f64) {
+    account.metrics.count(&Series::new(namespace, name, dimensions), value, account.clock.now_ms());
+}
+
+/// Puts one datapoint as PutMetricData would, at `at_ms` (epoch milliseconds). A value that is not finite is refused.
+pub fn put_metric(
+    account: &Account,
+    series: &Series,
+    value: f64,
+    unit: &str,
+    at_ms: i64,
+) -> Result<(), ApiError> {
+    ops::check_unit(unit)?;
+    if !value.is_finite() {
+        return Err(ops::invalid("The value of a metric must be a finite number."));
+    }
+    account.metrics.put(series, at_ms, unit, &[(value, 1.0)]);
+    Ok(())
+}
+
+/// `PutMetricData`.
+pub fn put_metric_data(req: &Req) -> Result<Resp, ApiError> {
+    wire::answer(req, "PutMetricData", ops::put_metric_data)
+}
+
+/// `GetMetricData`.
+pub fn get_metric_data(req: &Req) -> Result<Resp, ApiError> {
+    wire::answer(req, "GetMetricData", ops::get_metric_data)
+}
+
+/// `GetMetricStatistics`.
+pub fn get_metric_statistics(req: &Req) -> Result<Resp, ApiError> {
+    wire::answer(req, "GetMetricStatistics", ops::get_metric_statistics)
+}
+
+/// `ListMetrics`.
+pub fn list_metrics(req: &Req) -> Result<Resp, ApiError> {
+    wire::answer(req, "ListMetrics", ops::list_metrics)
+}
