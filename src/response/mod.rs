@@ -6,9 +6,17 @@
 //! The console (and the headless commands) hold a [`Responder`]: a handle to a background task. Every call returns at
 //! once; answers come through a channel and carry the generation they were asked in.
 
+mod aws;
+mod climb;
+mod execute;
+mod gate;
+pub mod journal;
 pub mod listen;
 pub mod plan;
+mod read;
 pub mod responder;
+pub mod rules;
+mod run;
 pub mod view;
 
 pub use listen::{Fact, Listener};
@@ -17,4 +25,5 @@ pub use plan::{
     Reversible, Step, Target,
 };
 pub use responder::Responder;
+pub use rules::Rules;
 pub use view::{ActionView, Answer, Outcome, RowState, StairRow, TargetOutcome, TargetView};

@@ -1,11 +1,25 @@
 //! The handle to the background task that plans, executes and proves.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
 
+use crate::cloud::Clients;
+use crate::config::Settings;
+use crate::fleet::Ms;
+use crate::fleet::event::Event;
+use crate::text::SafeText;
+
+use super::gate::{self, Refusal};
+use super::journal::{Journal, who};
 use super::listen::{Fact, Listener, Watched};
 use super::plan::{Intent, Plan, PlanId};
+use super::read;
+use super::rules::Rules;
+use super::run::{self, Shared, now};
+use super::view::Answer;
 
 /// What the task is asked to do.
 #[derive(Debug)]
@@ -27,6 +41,41 @@ pub struct Responder {
 }
 
 impl Responder {
+    /// Starts the task on the current tokio runtime. It ends when the last handle is dropped and nothing runs any more.
+    /// Changes to devices are told to `events` (the fleet's channel), everything else to `answers`.
+    pub fn spawn(
+        clients: Clients,
+        settings: &Settings,
+        events: mpsc::Sender<Event>,
+        answers: mpsc::Sender<Answer>,
+    ) -> Self {
+        Self::with_rules(clients, Rules::from(settings), events, answers)
+    }
+
+    /// As [`Responder::spawn`], with rules of one's own.
+    pub fn with_rules(
+        clients: Clients,
+        rules: Rules,
+        events: mpsc::Sender<Event>,
+        answers: mpsc::Sender<Answer>,
+    ) -> Self {
+        let (asks, asked) = mpsc::unbounded_channel();
+        let (facts, heard) = mpsc::unbounded_channel();
+        let watched = Arc::new(Watched::default());
+        let task = Task {
+            clients,
+            rules: Arc::new(rules),
+            events,
+            answers,
+            watched: Arc::clone(&watched),
+            link: None,
+            runs: HashMap::new(),
+            identity: None,
+        };
+        tokio::spawn(task.serve(asked, heard));
+        Self { asks, facts, watched }
+    }
+
     /// Asks for a plan; the answer carries `generation`.
     pub fn plan(&self, generation: u64, intent: Intent) {
         self.ask(Ask::Plan { generation, intent });
@@ -51,4 +100,158 @@ impl Responder {
         // The task ends only with the process; nobody is left to tell.
         let _ = self.asks.send(ask);
     }
+}
+
+/// A plan under way.
+struct Running {
+    facts: mpsc::UnboundedSender<Fact>,
+    stop: watch::Sender<bool>,
+    names: std::collections::HashSet<String>,
+}
+
+struct Task {
+    clients: Clients,
+    rules: Arc<Rules>,
+    events: mpsc::Sender<Event>,
+    answers: mpsc::Sender<Answer>,
+    watched: Arc<Watched>,
+    /// Since when telemetry is received, if it is.
+    link: Option<Ms>,
+    runs: HashMap<PlanId, Running>,
+    identity: Option<String>,
+}
+
+impl Task {
+    async fn serve(
+        mut self,
+        mut asked: mpsc::UnboundedReceiver<Ask>,
+        mut heard: mpsc::UnboundedReceiver<Fact>,
+    ) {
+        let (ended, mut ends) = mpsc::unbounded_channel::<PlanId>();
+        loop {
+            tokio::select! {
+                ask = asked.recv() => match ask {
+                    Some(ask) => Box::pin(self.ask(ask, &ended)).await,
+                    None => break,
+                },
+                Some(fact) = heard.recv() => self.fact(fact),
+                Some(plan) = ends.recv() => {
+                    self.runs.remove(&plan);
+                    self.watch();
+                }
+            }
+        }
+    }
+
+    async fn ask(&mut self, ask: Ask, ended: &mpsc::UnboundedSender<PlanId>) {
+        match ask {
+            Ask::Plan { generation, intent } => self.plan(generation, intent),
+            Ask::Confirm { plan, typed } => {
+                let id = plan.id().clone();
+                if let Err(Refusal(reason)) = self.confirm(*plan, typed.as_deref(), ended).await {
+                    let _ = self.answers.send(Answer::Refused { plan: id, reason }).await;
+                }
+            }
+            Ask::Stop { plan } => {
+                if let Some(running) = self.runs.get(&plan) {
+                    let _ = running.stop.send(true);
+                }
+            }
+        }
+    }
+
+    /// Plans beside everything else: a slow account must not hold up a run or another question.
+    fn plan(&self, generation: u64, intent: Intent) {
+        let (clients, rules, answers) = (self.clients.clone(), Arc::clone(&self.rules), self.answers.clone());
+        tokio::spawn(async move {
+            let result = Box::pin(read::read(&clients, &rules, &intent, now())).await;
+            let result = result.map(|facts| Box::new(Plan::build(intent, &facts, &rules, new_id(), now())));
+            let _ = answers.send(Answer::Plan { generation, result }).await;
+        });
+    }
+
+    async fn confirm(
+        &mut self,
+        plan: Plan,
+        typed: Option<&str>,
+        ended: &mpsc::UnboundedSender<PlanId>,
+    ) -> Result<(), Refusal> {
+        let began = now();
+        let journal = Journal::open(&self.rules.journal).map_err(|e| {
+            Refusal(SafeText::new(&format!("the journal cannot be opened ({e}): nothing was sent")))
+        })?;
+        if self.identity.is_none() {
+            let who = self.clients.sts.get_caller_identity().send().await;
+            self.identity = who.ok().and_then(|w| w.arn().map(str::to_owned));
+        }
+        let who = who(self.identity.as_deref());
+        let targets: Vec<&str> = plan.targets.iter().map(|t| t.raw()).collect();
+        if self.runs.contains_key(&plan.id) {
+            return Err(Refusal(SafeText::new("this plan is running already")));
+        }
+        let grant = match gate::decide(&plan, typed, &self.rules, began) {
+            Ok(grant) => grant,
+            Err(refusal) => {
+                let fields =
+                    json!({"what": plan.intent.verb(), "targets": targets, "who": who, "reason": refusal.0});
+                if let Err(e) = journal.append(began, "refused", &plan.id.0, fields) {
+                    tracing::warn!(error = %e, "a refusal could not be written to the journal");
+                }
+                return Err(refusal);
+            }
+        };
+        let steps: Vec<_> = plan
+            .work
+            .iter()
+            .flat_map(|w| w.requests.iter().map(move |r| (w, r.call())))
+            .map(|(w, c)| json!({"target": w.name.raw(), "operation": c.operation, "resource": c.resource, "parameters": c.summary}))
+            .collect();
+        let fields = json!({
+            "what": plan.intent.verb(), "title": plan.title, "targets": targets, "who": who,
+            "region": self.clients.region, "steps": steps,
+        });
+        // On disk before the first request leaves; otherwise nothing leaves.
+        journal.append(began, "intent", &plan.id.0, fields).map_err(|e| {
+            Refusal(SafeText::new(&format!("the journal cannot be written ({e}): nothing was sent")))
+        })?;
+        let (facts, heard) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let names = run::names(&plan);
+        let id = plan.id.clone();
+        self.runs.insert(id.clone(), Running { facts, stop, names });
+        self.watch();
+        let shared = Shared {
+            clients: self.clients.clone(),
+            rules: Arc::clone(&self.rules),
+            journal: Arc::new(journal),
+            events: self.events.clone(),
+            answers: self.answers.clone(),
+        };
+        let (link, ended) = (self.link, ended.clone());
+        tokio::spawn(async move {
+            Box::pin(run::run(shared, plan, grant, began, link, heard, stopped)).await;
+            let _ = ended.send(id);
+        });
+        Ok(())
+    }
+
+    fn fact(&mut self, fact: Fact) {
+        match fact {
+            Fact::LinkUp { at } => self.link = Some(at),
+            Fact::LinkDown { .. } => self.link = None,
+            _ => {}
+        }
+        for running in self.runs.values() {
+            let _ = running.facts.send(fact.clone());
+        }
+    }
+
+    fn watch(&self) {
+        self.watched.set(self.runs.values().flat_map(|r| r.names.iter().cloned()).collect());
+    }
+}
+
+/// A name for a plan: when, and enough chance that two consoles never meet.
+fn new_id() -> String {
+    format!("{:x}-{:08x}", now(), fastrand::u32(..))
 }

@@ -120,3 +120,56 @@ pub enum Outcome {
     /// Stopped by the operator; the journal says how far it came.
     Interrupted,
 }
+
+impl Outcome {
+    /// One word, as the journal and `--json` say it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::Unproven => "unproven",
+            Self::Partly => "partly",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// The staircase of all targets together: one row for each title, in order.
+pub(in crate::response) fn summary(targets: &[TargetView]) -> Vec<StairRow> {
+    if let [only] = targets {
+        return only.rows.clone();
+    }
+    let mut titles: Vec<&SafeText> = Vec::new();
+    for row in targets.iter().flat_map(|t| &t.rows) {
+        if !titles.contains(&&row.title) {
+            titles.push(&row.title);
+        }
+    }
+    titles.into_iter().map(|title| together(title, targets)).collect()
+}
+
+fn together(title: &SafeText, targets: &[TargetView]) -> StairRow {
+    let rows: Vec<&StairRow> = targets.iter().flat_map(|t| &t.rows).filter(|r| r.title == *title).collect();
+    let (mut done, mut failed, mut skipped, mut waiting, mut latest) = (0, 0, 0, 0, 0);
+    for row in &rows {
+        match &row.state {
+            RowState::Done(took) => {
+                done += 1;
+                latest = latest.max(*took);
+            }
+            RowState::Failed(_) => failed += 1,
+            RowState::Skipped(_) => skipped += 1,
+            RowState::Waiting => waiting += 1,
+            RowState::Running => {}
+        }
+    }
+    let open = rows.len() - done - failed - skipped;
+    let state = match () {
+        () if open > 0 && waiting == rows.len() => RowState::Waiting,
+        () if open > 0 => RowState::Running,
+        () if failed > 0 => RowState::Failed(SafeText::new(&format!("{failed} failed"))),
+        () if done > 0 => RowState::Done(latest),
+        () => RowState::Skipped(SafeText::default()),
+    };
+    StairRow { title: title.clone(), state, detail: SafeText::new(&format!("{done} of {}", rows.len())) }
+}

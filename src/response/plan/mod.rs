@@ -4,6 +4,12 @@
 //! A [`Plan`] can only be made here, from facts read in the account. Its requests are private: what the operator confirmed
 //! is what is sent, and nobody can edit it in between.
 
+pub(in crate::response) mod build;
+mod certificates;
+pub mod facts;
+mod jobs;
+pub(in crate::response) mod request;
+
 use std::fmt;
 
 use crate::fleet::Ms;
@@ -107,6 +113,11 @@ impl Target {
         Self { thing, client: None, last_heard: None, cadence: None, topics: Vec::new() }
     }
 
+    /// True when its telemetry is known to be heard here.
+    pub fn mapped(&self) -> bool {
+        self.last_heard.is_some() || !self.topics.is_empty()
+    }
+
     /// The client id to cut and to watch: the one seen, else the thing's name.
     pub fn client_id(&self) -> &Name {
         self.client.as_ref().unwrap_or(&self.thing)
@@ -176,9 +187,16 @@ pub struct Plan {
     pub(in crate::response) refused: Option<SafeText>,
     pub(in crate::response) confirmation: Confirmation,
     pub(in crate::response) reversible: Reversible,
+    pub(in crate::response) made: Ms,
+    pub(in crate::response) work: Vec<request::Work>,
 }
 
 impl Plan {
+    /// Computes what `intent` means in an account of which `facts` were read. Pure.
+    pub fn build(intent: Intent, facts: &facts::Facts, rules: &super::Rules, id: String, now: Ms) -> Self {
+        build::build(intent, facts, rules, PlanId(id), now)
+    }
+
     /// Its name.
     pub fn id(&self) -> &PlanId {
         &self.id
@@ -341,3 +359,6 @@ pub enum Reversible {
     /// No, and why.
     No(SafeText),
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,424 @@
+//! One target's staircase: what was requested, what was seen, and whether that proves the response. Pure: facts and times
+//! in, rows and an outcome out.
+//!
+//! A device is not contained because AWS accepted a request (contract §6.1): it is contained when the policy denies it and
+//! it kept silent for three of its usual intervals while somebody listened.
+
+use crate::fleet::Ms;
+use crate::fleet::event::PresenceKind;
+use crate::text::SafeText;
+
+use super::execute::{Accepted, Failed};
+use super::listen::Fact;
+use super::plan::build::seconds;
+use super::plan::request::{Proof, Request, Work};
+use super::rules::{CACHE_MS, Rules};
+use super::view::{RowState, StairRow, TargetOutcome, TargetView};
+
+/// AWS takes one cut a second for a client (contract §2.7).
+const BETWEEN_CUTS: Ms = 1_000;
+
+/// What a look at the account found; `None` where it was not asked, an error where it could not be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::response) struct Look {
+    pub(in crate::response) member: Option<bool>,
+    pub(in crate::response) denied: Option<Result<bool, SafeText>>,
+    pub(in crate::response) connected: Option<bool>,
+    pub(in crate::response) status: Option<bool>,
+}
+
+/// The rows after the requests'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rung {
+    Member,
+    NotMember,
+    Denied,
+    Status,
+    Gone,
+    Silent,
+    Heard,
+    Exists,
+}
+
+/// A target on its way.
+#[derive(Debug)]
+pub(in crate::response) struct Climb {
+    pub(in crate::response) work: Work,
+    rows: Vec<StairRow>,
+    rungs: Vec<Rung>,
+    began: Ms,
+    /// When the last request was accepted: the proof is waited for from here.
+    sent: Option<Ms>,
+    cut: Option<Ms>,
+    tried_cut: Option<Ms>,
+    heard: Option<Ms>,
+    connected: Option<Ms>,
+    /// Since when AWS has said that the client is not connected.
+    gone: Option<Ms>,
+    link: Option<Ms>,
+    listens: bool,
+    wants_cut: bool,
+    patience: Ms,
+    cache: Ms,
+    pub(in crate::response) next_look: Ms,
+    outcome: Option<TargetOutcome>,
+}
+
+impl Climb {
+    /// A target whose plan was confirmed at `began`; `link` is since when telemetry is received, if it is.
+    pub(in crate::response) fn new(work: Work, began: Ms, link: Option<Ms>, rules: &Rules) -> Self {
+        let rungs = match &work.proof {
+            Proof::Isolated { ask, .. } if ask.is_some() => {
+                vec![Rung::Member, Rung::Denied, Rung::Gone, Rung::Silent]
+            }
+            Proof::Isolated { .. } => vec![Rung::Member, Rung::Gone, Rung::Silent],
+            Proof::Barred { .. } => vec![Rung::Status, Rung::Gone, Rung::Silent],
+            Proof::Released { .. } => vec![Rung::NotMember, Rung::Heard],
+            Proof::Activated { .. } => vec![Rung::Status, Rung::Heard],
+            Proof::Job { .. } => vec![Rung::Exists],
+        };
+        let row = |title: SafeText| StairRow { title, state: RowState::Waiting, detail: SafeText::default() };
+        let mut rows: Vec<StairRow> = work.requests.iter().map(|r| row(r.title())).collect();
+        rows.extend(rungs.iter().map(|r| row(SafeText::new(&words(*r, &work.proof)))));
+        let listens = work.mapped;
+        Self {
+            work,
+            rows,
+            rungs,
+            began,
+            sent: None,
+            cut: None,
+            tried_cut: None,
+            heard: None,
+            connected: None,
+            gone: None,
+            link,
+            listens,
+            wants_cut: false,
+            patience: rules.patience(),
+            cache: rules.scaled(CACHE_MS),
+            next_look: 0,
+            outcome: None,
+        }
+    }
+
+    pub(in crate::response) fn view(&self) -> TargetView {
+        TargetView { name: self.work.name.clone(), rows: self.rows.clone(), outcome: self.outcome.clone() }
+    }
+
+    pub(in crate::response) fn outcome(&self) -> Option<&TargetOutcome> {
+        self.outcome.as_ref()
+    }
+
+    /// True when every request was accepted and the proof is being waited for.
+    pub(in crate::response) fn proving(&self) -> bool {
+        self.sent.is_some() && self.outcome.is_none()
+    }
+
+    /// The proof still waited for.
+    pub(in crate::response) fn waiting_for(&self) -> SafeText {
+        let open = self.rows.iter().find(|r| matches!(r.state, RowState::Waiting | RowState::Running));
+        open.map_or_else(SafeText::default, |r| r.title.clone())
+    }
+
+    pub(in crate::response) fn requesting(&mut self, i: usize) {
+        self.set(i, RowState::Running);
+    }
+
+    pub(in crate::response) fn requested(&mut self, i: usize, result: &Result<Accepted, Failed>, now: Ms) {
+        match result {
+            Ok(accepted) => {
+                self.set(i, RowState::Done(now - self.began));
+                let id = accepted.request_id.as_ref().map(|id| format!("request {id}"));
+                let said = accepted.remark.as_ref().map(|r| r.as_str().to_owned()).or(id);
+                self.detail(i, &said.unwrap_or_default());
+                if matches!(self.work.requests.get(i), Some(Request::Cut { .. })) {
+                    self.cut = Some(now);
+                    self.tried_cut = Some(now);
+                    self.wants_cut = false;
+                }
+            }
+            Err(failed) => {
+                let partly =
+                    self.rows.iter().any(|r| matches!(r.state, RowState::Done(_))) || !failed.certain;
+                self.set(i, RowState::Failed(failed.reason.clone()));
+                for later in i + 1..self.rows.len() {
+                    self.set(later, RowState::Skipped(SafeText::new("not reached")));
+                }
+                self.outcome = Some(TargetOutcome::Failed { reason: failed.reason.clone(), partly });
+            }
+        }
+    }
+
+    /// All requests were accepted.
+    pub(in crate::response) fn all_sent(&mut self, now: Ms) {
+        self.sent = Some(now);
+        self.next_look = now;
+        for i in self.work.requests.len()..self.rows.len() {
+            self.set(i, RowState::Running);
+        }
+    }
+
+    /// A connection that was cut again.
+    pub(in crate::response) fn cut_again(&mut self, accepted: bool, now: Ms) {
+        self.tried_cut = Some(now);
+        if accepted {
+            self.cut = Some(now);
+            self.wants_cut = false;
+        }
+    }
+
+    /// True when the device came back before the deny held, and a cut is due.
+    pub(in crate::response) fn cut_due(&self, now: Ms) -> bool {
+        self.proving()
+            && self.wants_cut
+            && now - self.began <= self.patience
+            && self.tried_cut.is_none_or(|at| now - at >= BETWEEN_CUTS)
+            && self.work.requests.iter().any(|r| matches!(r, Request::Cut { .. }))
+    }
+
+    /// Something was heard. Facts from before the confirmation prove nothing.
+    pub(in crate::response) fn fact(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Heard { thing, at } if *thing == self.work.name => {
+                self.listens = true;
+                if *at > self.began {
+                    self.heard = self.heard.max(Some(*at));
+                    self.wants_cut |= self.cut.is_some_and(|cut| *at > cut);
+                    if self.sent.is_some_and(|sent| *at >= sent) {
+                        self.done(Rung::Heard, *at);
+                    }
+                }
+            }
+            Fact::Presence { client, kind, at } if *client == self.work.client => match kind {
+                PresenceKind::Connected if *at > self.began => {
+                    self.connected = self.connected.max(Some(*at));
+                    self.gone = None;
+                    self.wants_cut |= self.cut.is_some();
+                    self.reopen(Rung::Gone);
+                    self.done(Rung::Heard, *at);
+                }
+                PresenceKind::Disconnected if *at > self.began => {
+                    self.gone.get_or_insert(*at);
+                    self.wants_cut = false;
+                    self.done(Rung::Gone, *at);
+                }
+                PresenceKind::ConnectFailed if *at > self.began => {
+                    self.gone.get_or_insert(*at);
+                    self.wants_cut = false;
+                    self.done(Rung::Gone, *at);
+                    self.say(Rung::Gone, "tried to connect and was refused");
+                }
+                _ => {}
+            },
+            Fact::LinkUp { at } => self.link = Some(*at),
+            Fact::LinkDown { .. } => self.link = None,
+            _ => {}
+        }
+    }
+
+    /// The account was looked at.
+    pub(in crate::response) fn look(&mut self, look: &Look, now: Ms) {
+        match look.member {
+            Some(true) => self.done(Rung::Member, now),
+            Some(false) => self.done(Rung::NotMember, now),
+            None => {}
+        }
+        match &look.denied {
+            Some(Ok(true)) => self.done(Rung::Denied, now),
+            Some(Ok(false)) => self.say(Rung::Denied, "AWS says it could still publish"),
+            Some(Err(why)) => self.mark(Rung::Denied, RowState::Skipped(why.clone())),
+            None => {}
+        }
+        if look.status == Some(true) {
+            self.done(Rung::Status, now);
+            self.done(Rung::Exists, now);
+        }
+        match look.connected {
+            Some(true) => {
+                if self.gone.take().is_some() || self.connected.is_none() {
+                    self.connected = Some(now);
+                }
+                self.wants_cut |= self.cut.is_some();
+                self.reopen(Rung::Gone);
+                if self.link.is_none() || !self.listens {
+                    self.done(Rung::Heard, now);
+                    self.say(
+                        Rung::Heard,
+                        "connected, says GetConnection; its telemetry is not received here",
+                    );
+                }
+            }
+            Some(false) => {
+                self.gone.get_or_insert(now);
+                self.wants_cut = false;
+                self.done(Rung::Gone, now);
+            }
+            None => {}
+        }
+    }
+
+    /// Time passed.
+    pub(in crate::response) fn tick(&mut self, now: Ms) {
+        if !self.proving() {
+            return;
+        }
+        if let Proof::Isolated { silence, .. } | Proof::Barred { silence, .. } = self.work.proof {
+            self.silence(silence, now);
+        }
+        let open = |r: &StairRow| matches!(r.state, RowState::Waiting | RowState::Running);
+        if !self.rows.iter().any(open) {
+            self.outcome = Some(TargetOutcome::Proven { took: self.took() });
+        } else if now - self.began > self.patience + self.window() {
+            let missing = match self.heard {
+                Some(at) if self.rungs.contains(&Rung::Silent) => {
+                    SafeText::new(&format!("silence: heard {} ago", seconds((now - at).max(0))))
+                }
+                _ => self.waiting_for(),
+            };
+            self.outcome = Some(TargetOutcome::Unproven { missing });
+        }
+    }
+
+    /// Gives the proof up, for `why`.
+    pub(in crate::response) fn give_up(&mut self, why: &str) {
+        if self.outcome.is_none() {
+            self.outcome = Some(if self.sent.is_some() {
+                TargetOutcome::Unproven { missing: SafeText::new(&format!("{} ({why})", self.waiting_for())) }
+            } else {
+                let partly =
+                    self.rows.iter().any(|r| matches!(r.state, RowState::Done(_) | RowState::Running));
+                TargetOutcome::Failed { reason: SafeText::new(why), partly }
+            });
+        }
+    }
+
+    fn silence(&mut self, window: Ms, now: Ms) {
+        let quiet_since = match self.link {
+            // Somebody listens to a topic known to be this device's.
+            Some(link) if self.listens => {
+                [Some(self.began), Some(link), self.cut, self.heard, self.connected]
+                    .into_iter()
+                    .flatten()
+                    .max()
+            }
+            // Nobody does: then only AWS's word that it is not connected counts.
+            _ => self.gone.map(|gone| gone.max(self.cut.unwrap_or(gone))),
+        };
+        let Some(since) = quiet_since else {
+            return self.say(
+                Rung::Silent,
+                "telemetry is not received here; waiting for GetConnection to say it is gone",
+            );
+        };
+        let quiet = (now - since).max(0);
+        if quiet >= window {
+            // Silence is the proof; an open row about presence only means that no event came.
+            if let Some(i) = self.at(Rung::Gone)
+                && !matches!(self.rows.get(i).map(|r| &r.state), Some(RowState::Done(_)))
+            {
+                self.set(i, RowState::Skipped(SafeText::new("no presence event; silence proves it")));
+            }
+            if self.link.is_none() || !self.listens {
+                self.say(Rung::Silent, "by GetConnection: its telemetry is not received here");
+            } else {
+                self.say(Rung::Silent, &format!("silent for {}", seconds(quiet)));
+            }
+            self.done(Rung::Silent, now);
+        } else {
+            let left = (self.began + self.cache - now).max(0);
+            let text = if self.cut.is_some_and(|cut| self.heard.is_some_and(|h| h > cut)) && left > 0 {
+                format!("spoke after the cut; the deny applies within about {}", seconds(left))
+            } else {
+                format!("silent for {} of {}", seconds(quiet / 1000 * 1000), seconds(window))
+            };
+            self.say(Rung::Silent, &text);
+        }
+    }
+
+    fn window(&self) -> Ms {
+        match self.work.proof {
+            Proof::Isolated { silence, .. } | Proof::Barred { silence, .. } => silence,
+            _ => 0,
+        }
+    }
+
+    /// From the confirmation to the last message heard or the last cut, for a containment; else to the last row.
+    fn took(&self) -> Ms {
+        if self.rungs.contains(&Rung::Silent) {
+            return [self.heard, self.cut]
+                .into_iter()
+                .flatten()
+                .max()
+                .map_or(0, |at| (at - self.began).max(0));
+        }
+        let times = self.rows.iter().filter_map(|r| match r.state {
+            RowState::Done(took) => Some(took),
+            _ => None,
+        });
+        times.max().unwrap_or_default()
+    }
+
+    fn at(&self, rung: Rung) -> Option<usize> {
+        self.rungs.iter().position(|r| *r == rung).map(|i| i + self.work.requests.len())
+    }
+
+    fn set(&mut self, i: usize, state: RowState) {
+        if let Some(row) = self.rows.get_mut(i) {
+            row.state = state;
+        }
+    }
+
+    fn detail(&mut self, i: usize, text: &str) {
+        if let Some(row) = self.rows.get_mut(i) {
+            row.detail = SafeText::new(text);
+        }
+    }
+
+    fn mark(&mut self, rung: Rung, state: RowState) {
+        if let Some(i) = self.at(rung)
+            && !matches!(self.rows.get(i).map(|r| &r.state), Some(RowState::Done(_)))
+        {
+            self.set(i, state);
+        }
+    }
+
+    fn done(&mut self, rung: Rung, now: Ms) {
+        if self.sent.is_some() || rung == Rung::Gone {
+            self.mark(rung, RowState::Done((now - self.began).max(0)));
+        }
+    }
+
+    fn reopen(&mut self, rung: Rung) {
+        if let (Some(i), true) = (self.at(rung), self.outcome.is_none()) {
+            self.set(i, if self.sent.is_some() { RowState::Running } else { RowState::Waiting });
+        }
+    }
+
+    fn say(&mut self, rung: Rung, text: &str) {
+        if let Some(i) = self.at(rung) {
+            self.detail(i, text);
+        }
+    }
+}
+
+fn words(rung: Rung, proof: &Proof) -> String {
+    match (rung, proof) {
+        (Rung::Member, Proof::Isolated { group, .. }) => format!("member of {}", group.raw()),
+        (Rung::NotMember, Proof::Released { group }) => format!("no longer a member of {}", group.raw()),
+        (Rung::Denied, _) => "policy denies it".to_owned(),
+        (Rung::Status, Proof::Barred { is, .. }) => format!("its certificate is {}", is.word()),
+        (Rung::Status, _) => "its certificate is ACTIVE".to_owned(),
+        (Rung::Gone, _) => "disconnected".to_owned(),
+        (Rung::Silent, Proof::Isolated { silence, .. } | Proof::Barred { silence, .. }) => {
+            format!("silent for {}", seconds(*silence))
+        }
+        (Rung::Heard, _) => "heard again".to_owned(),
+        (Rung::Exists, Proof::Job { canceled: true, .. }) => "the job is CANCELED".to_owned(),
+        (Rung::Exists, _) => "the job exists".to_owned(),
+        (Rung::Member | Rung::NotMember | Rung::Silent, _) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! Sends requests. The only place in quell that changes an account; each function wants a [`Grant`] that covers the very
+//! request it sends.
+
+use aws_sdk_iot::types::TargetSelection;
+use aws_sdk_iotdataplane::primitives::Blob;
+
+use crate::cloud::Clients;
+use crate::fleet::Ms;
+use crate::fleet::known::Trouble;
+use crate::text::SafeText;
+
+use super::aws::{not_found, request_id, trouble};
+use super::gate::Grant;
+use super::plan::request::{CertificateStatus, Request, flag_payload};
+use super::read;
+
+/// A request that AWS accepted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::response) struct Accepted {
+    /// AWS's request id.
+    pub(in crate::response) request_id: Option<String>,
+    /// Something the operator should know about it.
+    pub(in crate::response) remark: Option<SafeText>,
+}
+
+/// Why a request was not accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::response) struct Failed {
+    pub(in crate::response) reason: SafeText,
+    pub(in crate::response) request_id: Option<String>,
+    /// True when it is certain that AWS did nothing; false when an answer is missing.
+    pub(in crate::response) certain: bool,
+}
+
+impl Failed {
+    fn local(reason: &str) -> Self {
+        Self { reason: SafeText::new(reason), request_id: None, certain: true }
+    }
+}
+
+fn failed(trouble: Trouble, request_id: Option<String>) -> Failed {
+    let certain = trouble.kind != crate::fleet::known::TroubleKind::Unreachable;
+    Failed { reason: trouble.message, request_id, certain }
+}
+
+/// Sends one request of a granted plan.
+pub(in crate::response) async fn send(
+    c: &Clients,
+    grant: &Grant,
+    request: &Request,
+    now: Ms,
+) -> Result<Accepted, Failed> {
+    if !grant.covers(request) {
+        return Err(Failed::local("not part of the confirmed plan: not sent"));
+    }
+    let action = request.operation();
+    // One shape for all: the request id of the answer or of the failure, and the failure as a sentence.
+    macro_rules! done {
+        ($sent:expr) => {
+            match $sent.await {
+                Ok(answer) => Ok(Accepted { request_id: request_id(&answer), remark: None }),
+                Err(e) => Err(failed(trouble(&e, action, now), request_id(&e))),
+            }
+        };
+    }
+    match request {
+        Request::AddToGroup { thing, group } => {
+            done!(
+                c.iot.add_thing_to_thing_group().thing_name(thing.raw()).thing_group_name(group.raw()).send()
+            )
+        }
+        Request::RemoveFromGroup { thing, group } => {
+            done!(
+                c.iot
+                    .remove_thing_from_thing_group()
+                    .thing_name(thing.raw())
+                    .thing_group_name(group.raw())
+                    .send()
+            )
+        }
+        Request::Flag { thing, on } => {
+            let payload = Blob::new(flag_payload(*on));
+            done!(c.data.update_thing_shadow().thing_name(thing.raw()).payload(payload).send())
+        }
+        Request::Certificate { id, arn, status, things } => {
+            // The blast radius may have grown since the plan was shown.
+            let served = read::things_of(c, arn, now).await.map_err(|t| failed(t, None))?;
+            if served.iter().any(|t| !things.contains(t)) {
+                return Err(Failed::local(
+                    "the certificate serves other things than the plan showed: not sent, plan again",
+                ));
+            }
+            let status = match status {
+                CertificateStatus::Active => aws_sdk_iot::types::CertificateStatus::Active,
+                CertificateStatus::Inactive => aws_sdk_iot::types::CertificateStatus::Inactive,
+                CertificateStatus::Revoked => aws_sdk_iot::types::CertificateStatus::Revoked,
+            };
+            done!(c.iot.update_certificate().certificate_id(id).new_status(status).send())
+        }
+        Request::Cut { client } => {
+            let sent = c
+                .data
+                .delete_connection()
+                .client_id(client.raw())
+                .clean_session(true)
+                .prevent_will_message(true)
+                .send()
+                .await;
+            match sent {
+                Ok(answer) => Ok(Accepted { request_id: request_id(&answer), remark: None }),
+                // What is to be cut is not there: that is what was wanted.
+                Err(e) if not_found(&e) => Ok(Accepted {
+                    request_id: request_id(&e),
+                    remark: Some(SafeText::new("was not connected")),
+                }),
+                Err(e) => Err(failed(trouble(&e, action, now), request_id(&e))),
+            }
+        }
+        Request::CreateJob { id, targets, document, continuous, description } => {
+            let selection = if *continuous { TargetSelection::Continuous } else { TargetSelection::Snapshot };
+            done!(
+                c.iot
+                    .create_job()
+                    .job_id(id)
+                    .set_targets(Some(targets.clone()))
+                    .document(document)
+                    .target_selection(selection)
+                    .set_description(description.clone())
+                    .send()
+            )
+        }
+        Request::CancelJob { job, force } => {
+            done!(c.iot.cancel_job().job_id(job.raw()).force(*force).comment("canceled with quell").send())
+        }
+    }
+}

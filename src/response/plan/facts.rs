@@ -1,0 +1,160 @@
+//! What a plan is computed from: the account as it was read, nothing else.
+
+use serde_json::Value;
+
+use crate::fleet::known::Trouble;
+use crate::fleet::model::Name;
+
+use super::Target;
+
+/// Everything read for one plan.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// `arn:aws:iot:us-east-1:123456789012:`.
+    pub arn_prefix: String,
+    /// The isolation group, when the intent concerns it.
+    pub group: Option<GroupFacts>,
+    /// Each target.
+    pub things: Vec<ThingFacts>,
+    /// The job, when one is to be canceled; its status.
+    pub job_status: Option<String>,
+    /// Targets of a job that do not exist.
+    pub missing: Vec<Name>,
+    /// Things a job would reach that are members of the isolation group.
+    pub isolated: Vec<Name>,
+    /// How many things a job would reach now.
+    pub reached: usize,
+}
+
+/// A thing group.
+#[derive(Clone, Debug)]
+pub struct GroupFacts {
+    /// Its name.
+    pub name: Name,
+    /// False when there is no such group.
+    pub exists: bool,
+    /// True when it has a query string: AWS allows it no policies and no members by hand.
+    pub dynamic: bool,
+    /// Its ancestors, root first.
+    pub ancestors: Vec<Name>,
+    /// Policies attached to it or to an ancestor: name and document.
+    pub policies: Vec<(String, Value)>,
+}
+
+impl GroupFacts {
+    /// The policy that denies everything the device could do, if there is one.
+    pub fn full_deny(&self) -> Option<&str> {
+        self.policies
+            .iter()
+            .find(|(_, document)| denies(document, &["*", "iot:*"]))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// The policy that denies at least publishing or connecting, whatever the topic.
+    pub fn any_deny(&self) -> Option<&str> {
+        self.policies
+            .iter()
+            .find(|(_, document)| denies(document, &["*", "iot:*", "iot:publish", "iot:connect"]))
+            .map(|(name, _)| name.as_str())
+    }
+}
+
+/// True when an unconditional Deny statement names one of `actions` on `*`.
+fn denies(document: &Value, actions: &[&str]) -> bool {
+    let statements = match document.get("Statement") {
+        Some(Value::Array(list)) => list.iter().collect(),
+        Some(one @ Value::Object(_)) => vec![one],
+        _ => Vec::new(),
+    };
+    statements.into_iter().any(|s| {
+        s.get("Effect").and_then(Value::as_str) == Some("Deny")
+            && s.get("Condition").is_none()
+            && words(s.get("Action")).iter().any(|a| actions.contains(&a.to_ascii_lowercase().as_str()))
+            && words(s.get("Resource")).iter().any(|r| r == "*")
+    })
+}
+
+fn words(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A device.
+#[derive(Clone, Debug)]
+pub struct ThingFacts {
+    /// As the fleet knows it.
+    pub target: Target,
+    /// False when the registry has no such thing.
+    pub registered: bool,
+    /// Groups it is in directly.
+    pub groups: Vec<GroupOfThing>,
+    /// Its principals.
+    pub principals: Vec<PrincipalFacts>,
+    /// Whether a client of its client id is connected; an error when that could not be asked.
+    pub connected: Result<Option<bool>, Trouble>,
+    /// `desired.quarantine` of its classic shadow.
+    pub flagged: Option<bool>,
+    /// What TestAuthorization said with the isolation group's policies added: true when it would be denied.
+    pub would_be_denied: Option<bool>,
+}
+
+/// A group a thing is in.
+#[derive(Clone, Debug)]
+pub struct GroupOfThing {
+    /// Its name.
+    pub name: Name,
+    /// The root of its hierarchy: itself when it has no parent.
+    pub root: Name,
+    /// True when membership follows a query.
+    pub dynamic: bool,
+}
+
+/// A principal attached to a thing.
+#[derive(Clone, Debug)]
+pub struct PrincipalFacts {
+    /// Its ARN.
+    pub arn: String,
+    /// The certificate id, when it is a certificate.
+    pub certificate: Option<String>,
+    /// The certificate's status.
+    pub status: Option<String>,
+    /// All things it is attached to, the target included.
+    pub things: Vec<Name>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn group(document: Value) -> GroupFacts {
+        GroupFacts {
+            name: Name::new("G"),
+            exists: true,
+            dynamic: false,
+            ancestors: Vec::new(),
+            policies: vec![("P".to_owned(), document)],
+        }
+    }
+
+    #[test]
+    fn only_an_unconditional_deny_of_everything_counts_as_full() {
+        let full = group(json!({"Statement":[{"Effect":"Deny","Action":"iot:*","Resource":["*"]}]}));
+        assert_eq!(full.full_deny(), Some("P"));
+        let single = group(json!({"Statement":{"Effect":"Deny","Action":["iot:Publish"],"Resource":"*"}}));
+        assert_eq!((single.full_deny(), single.any_deny()), (None, Some("P")));
+        let allow = group(json!({"Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}));
+        assert_eq!(allow.any_deny(), None);
+        let conditional = group(
+            json!({"Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"*","Condition":{"Bool":{"x":"true"}}}]}),
+        );
+        assert_eq!(conditional.any_deny(), None);
+        let narrow = group(
+            json!({"Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"arn:aws:iot:r:a:topic/x"}]}),
+        );
+        assert_eq!(narrow.any_deny(), None);
+    }
+}

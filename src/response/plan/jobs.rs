@@ -1,0 +1,108 @@
+//! Plans about jobs.
+
+use crate::fleet::model::Name;
+use crate::response::plan::build::{Draft, listed};
+use crate::text::SafeText;
+
+use super::facts::Facts;
+use super::request::{Proof, Request, Work};
+use super::{JobRequest, JobTarget, Level, Reversible};
+
+/// A job document has at most so many bytes (contract §2.6).
+const MOST_DOCUMENT: usize = 32_768;
+
+pub(super) fn launch(draft: &mut Draft<'_>, facts: &Facts, job: &JobRequest) {
+    let id_fits = (1..=64).contains(&job.id.len())
+        && job.id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if !id_fits {
+        draft.refuse("a job id is 1 to 64 of a-z A-Z 0-9 _ -");
+    }
+    if job.document.len() > MOST_DOCUMENT {
+        draft.refuse(format!("the job document has {} bytes; AWS takes {MOST_DOCUMENT}", job.document.len()));
+    } else if let Err(e) = serde_json::from_str::<serde_json::Value>(&job.document) {
+        draft.refuse(format!("the job document is not JSON: {e}"));
+    }
+    if facts.job_status.is_some() {
+        draft.refuse(format!("there is a job {} already", job.id));
+    }
+    if !facts.missing.is_empty() {
+        let names: Vec<&Name> = facts.missing.iter().collect();
+        draft.refuse(format!("no such target: {}", listed(&names)));
+    }
+    if !facts.isolated.is_empty() {
+        let names: Vec<&Name> = facts.isolated.iter().collect();
+        let text = format!(
+            "isolated and in reach of this job: {}. A full deny blocks the jobs topics too: the execution would stay QUEUED",
+            listed(&names)
+        );
+        if facts.group.as_ref().is_some_and(|g| g.full_deny().is_some()) {
+            draft.note(Level::Danger, &text);
+            draft.refuse(format!(
+                "{text}. Release it first, or give the isolation group a policy that leaves $aws/things/…/jobs/*"
+            ));
+        } else {
+            draft.note(Level::Warn, text);
+        }
+    }
+    draft.note(
+        Level::Info,
+        match facts.reached {
+            1 => "reaches 1 thing now".to_owned(),
+            n => format!("reaches {n} things now"),
+        },
+    );
+    if job.continuous {
+        draft.note(Level::Info, "CONTINUOUS: every thing that joins the group later gets it too");
+        if job.targets.iter().any(|t| matches!(t, JobTarget::Thing(_))) {
+            draft.note(Level::Warn, "a continuous job on a single thing has nothing to wait for");
+        }
+    }
+    let targets = job
+        .targets
+        .iter()
+        .map(|t| match t {
+            JobTarget::Thing(name) => format!("{}thing/{}", facts.arn_prefix, name.raw()),
+            JobTarget::Group(name) => format!("{}thinggroup/{}", facts.arn_prefix, name.raw()),
+        })
+        .collect();
+    let name = Name::new(&job.id);
+    draft.work.push(Work {
+        name: name.clone(),
+        client: name.clone(),
+        requests: vec![Request::CreateJob {
+            id: job.id.clone(),
+            targets,
+            document: job.document.clone(),
+            continuous: job.continuous,
+            description: job.description.clone(),
+        }],
+        mapped: false,
+        proof: Proof::Job { job: name, canceled: false },
+    });
+    draft.prove("the job exists; its executions are in the jobs view");
+    draft.reversible =
+        Reversible::No(SafeText::new("canceling stops what is QUEUED; what a device has done stays done"));
+}
+
+pub(super) fn cancel(draft: &mut Draft<'_>, facts: &Facts, job: &Name, force: bool) {
+    match facts.job_status.as_deref() {
+        None => return draft.refuse(format!("there is no job {}", job.raw())),
+        Some("IN_PROGRESS" | "SCHEDULED") => {}
+        Some(status) => {
+            draft.nothing = Some(SafeText::new(&format!("the job is {status} already")));
+            return draft.refuse(format!("the job is {status} already"));
+        }
+    }
+    if !force {
+        draft.note(Level::Info, "executions that are IN_PROGRESS go on");
+    }
+    draft.work.push(Work {
+        name: job.clone(),
+        client: job.clone(),
+        requests: vec![Request::CancelJob { job: job.clone(), force }],
+        mapped: false,
+        proof: Proof::Job { job: job.clone(), canceled: true },
+    });
+    draft.prove("its status is CANCELED");
+    draft.reversible = Reversible::No(SafeText::new("a canceled job does not run again; create a new one"));
+}

@@ -1,0 +1,168 @@
+//! Which filters are subscribed, in which order, and which one to blame when the broker hangs up.
+//!
+//! AWS closes the connection of a client that subscribes to what its policy forbids. Asking for everything again at each
+//! reconnect would then be an endless loop (contract §6.16). So one SUBSCRIBE is in flight at a time; when the connection
+//! dies over it, its filters are asked for one by one, and the one that kills again is left out and said.
+
+use std::collections::{HashSet, VecDeque};
+
+use crate::config::Settings;
+
+/// AWS: filters in one SUBSCRIBE.
+const TOGETHER: usize = 8;
+/// AWS: subscriptions of one connection.
+const MOST: usize = 50;
+
+/// AWS's own topics a console listens to (contract §3.4).
+const RESERVED: &[&str] = &[
+    "$aws/events/presence/#",
+    "$aws/things/+/shadow/update/delta",
+    "$aws/things/+/shadow/name/+/update/delta",
+    "$aws/things/+/shadow/update/documents",
+    "$aws/things/+/shadow/name/+/update/documents",
+    "$aws/things/+/shadow/update/rejected",
+    "$aws/things/+/shadow/delete/accepted",
+    "$aws/things/+/shadow/name/+/delete/accepted",
+    "$aws/things/+/jobs/notify",
+    "$aws/events/job/+/+",
+    "$aws/events/jobExecution/+/+",
+    "$aws/events/thingGroupMembership/thingGroup/+/thing/+/added",
+    "$aws/events/thingGroupMembership/thingGroup/+/thing/+/removed",
+    "$aws/things/+/defender/metrics/+/accepted",
+    "$aws/things/+/defender/metrics/+/rejected",
+];
+
+/// The filters and how they fared.
+#[derive(Debug)]
+pub(super) struct Filters {
+    all: Vec<String>,
+    refused: HashSet<String>,
+    suspects: HashSet<String>,
+    queue: VecDeque<Vec<String>>,
+    asked: Vec<String>,
+    accepted: Vec<String>,
+}
+
+impl Filters {
+    /// The filters of the settings; those over the limit come back to be said.
+    pub(super) fn new(settings: &Settings) -> (Self, Vec<String>) {
+        let reserved = if settings.aws { RESERVED } else { &[] };
+        let mut all: Vec<String> = Vec::new();
+        for filter in settings.topics.iter().map(String::as_str).chain(reserved.iter().copied()) {
+            if !all.iter().any(|known| known == filter) {
+                all.push(filter.to_owned());
+            }
+        }
+        let over = if settings.aws && all.len() > MOST {
+            // Our own topics are few and carry the proofs: the last of the telemetry filters go.
+            let telemetry = MOST - RESERVED.len();
+            let cut = settings.topics.len().min(all.len());
+            all.drain(telemetry.min(cut)..cut).collect()
+        } else {
+            Vec::new()
+        };
+        let filters = Self {
+            all,
+            refused: HashSet::new(),
+            suspects: HashSet::new(),
+            queue: VecDeque::new(),
+            asked: Vec::new(),
+            accepted: Vec::new(),
+        };
+        (filters, over)
+    }
+
+    /// A new connection: everything not refused is asked for again, suspects last and alone.
+    pub(super) fn begin(&mut self) {
+        self.accepted.clear();
+        self.asked.clear();
+        let (suspects, sound): (Vec<_>, Vec<_>) = self
+            .all
+            .iter()
+            .filter(|f| !self.refused.contains(*f))
+            .cloned()
+            .partition(|f| self.suspects.contains(f));
+        self.queue = sound.chunks(TOGETHER).map(<[String]>::to_vec).collect();
+        self.queue.extend(suspects.into_iter().map(|filter| vec![filter]));
+    }
+
+    /// The next filters to subscribe; `None` when all were answered.
+    pub(super) fn next(&mut self) -> Option<&[String]> {
+        self.asked = self.queue.pop_front()?;
+        Some(&self.asked)
+    }
+
+    /// The broker's answer to the filters asked: accepted or not, in order. The refused ones come back.
+    pub(super) fn answered(&mut self, accepted: &[bool]) -> Vec<String> {
+        let mut refused = Vec::new();
+        for (i, filter) in std::mem::take(&mut self.asked).into_iter().enumerate() {
+            if accepted.get(i).copied().unwrap_or(false) {
+                self.suspects.remove(&filter);
+                self.accepted.push(filter);
+            } else {
+                self.refused.insert(filter.clone());
+                refused.push(filter);
+            }
+        }
+        refused
+    }
+
+    /// The connection was lost; the filter to blame, if it is certain.
+    pub(super) fn lost(&mut self) -> Option<String> {
+        let asked = std::mem::take(&mut self.asked);
+        if let [only] = asked.as_slice()
+            && self.suspects.contains(only)
+        {
+            self.suspects.remove(only);
+            self.refused.insert(only.clone());
+            return Some(only.clone());
+        }
+        self.suspects.extend(asked);
+        None
+    }
+
+    pub(super) fn accepted(&self) -> &[String] {
+        &self.accepted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filter_that_kills_the_connection_is_found_and_left_out() {
+        let topics: Vec<String> = (0..10).map(|i| format!("t/{i}")).collect();
+        let settings = Settings { topics, aws: false, ..Settings::default() };
+        let (mut filters, over) = Filters::new(&settings);
+        assert!(over.is_empty());
+        let mut blamed = Vec::new();
+        for _ in 0..20 {
+            filters.begin();
+            let mut died = false;
+            while let Some(asked) = filters.next() {
+                assert!(asked.len() <= 8);
+                if asked.iter().any(|f| f == "t/3") {
+                    died = true;
+                    break;
+                }
+                let n = asked.len();
+                filters.answered(&vec![true; n]);
+            }
+            if !died {
+                break;
+            }
+            blamed.extend(filters.lost());
+        }
+        assert_eq!(blamed, ["t/3"]);
+        assert_eq!(filters.accepted().len(), 9);
+    }
+
+    #[test]
+    fn aws_allows_fifty() {
+        let topics: Vec<String> = (0..60).map(|i| format!("t/{i}")).collect();
+        let (filters, over) = Filters::new(&Settings { topics, ..Settings::default() });
+        assert_eq!((filters.all.len(), over.len()), (50, 25));
+        assert!(RESERVED.iter().all(|r| filters.all.iter().any(|f| f == r)));
+    }
+}

@@ -1,0 +1,213 @@
+//! What a message on one of AWS's own topics says (contract §3.4–§3.8). Anything malformed says nothing: it is still
+//! counted and shown as bytes.
+
+use serde_json::Value;
+
+use crate::fleet::Ms;
+use crate::fleet::event::{Notice, PresenceKind};
+use crate::fleet::model::{Name, ShadowDocument};
+use crate::text::SafeText;
+
+/// The kind of a topic, found once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Telemetry,
+    Delta,
+    Documents,
+    Deleted,
+    Rejected,
+    Presence,
+    JobsNotify,
+    Job,
+    Execution,
+    Membership,
+    Defender { accepted: bool },
+}
+
+impl Meaning {
+    pub(super) fn of(topic: &str) -> Self {
+        let Some(rest) = topic.strip_prefix("$aws/") else { return Self::Telemetry };
+        let levels: Vec<&str> = rest.split('/').collect();
+        let shadow = |tail: &[&str]| match tail {
+            ["update", "delta"] => Self::Delta,
+            ["update", "documents"] => Self::Documents,
+            ["update", "rejected"] => Self::Rejected,
+            ["delete", "accepted"] => Self::Deleted,
+            _ => Self::Telemetry,
+        };
+        match levels.as_slice() {
+            ["things", _, "shadow", "name", _, tail @ ..] => shadow(tail),
+            ["things", _, "shadow", tail @ ..] => shadow(tail),
+            ["things", _, "jobs", "notify" | "notify-next"] => Self::JobsNotify,
+            ["things", _, "defender", "metrics", _, "accepted"] => Self::Defender { accepted: true },
+            ["things", _, "defender", "metrics", _, "rejected"] => Self::Defender { accepted: false },
+            ["events", "presence", ..] => Self::Presence,
+            ["events", "job", _, _] => Self::Job,
+            ["events", "jobExecution", _, _] => Self::Execution,
+            ["events", "thingGroupMembership", ..] => Self::Membership,
+            _ => Self::Telemetry,
+        }
+    }
+
+    /// What the message says; `None` for telemetry and for what is not understood.
+    pub(super) fn notice(self, topic: &str, payload: &[u8], at: Ms) -> Option<Notice> {
+        if self == Self::Telemetry {
+            return None;
+        }
+        let levels: Vec<&str> = topic.split('/').collect();
+        let level = |i: usize| levels.get(i).copied();
+        let thing = || level(2).map(Name::new);
+        let shadow = || (level(4) == Some("name")).then(|| level(5).map(SafeText::new)).flatten();
+        let body = || serde_json::from_slice::<Value>(payload).ok();
+        let text = |body: &Value, key: &str| body.get(key).and_then(Value::as_str).map(SafeText::new);
+        Some(match self {
+            Self::Telemetry => return None,
+            Self::Delta => {
+                let mut body = body()?;
+                Notice::ShadowDelta {
+                    thing: thing()?,
+                    shadow: shadow(),
+                    version: body.get("version").and_then(Value::as_i64)?,
+                    state: body.get_mut("state").map(Value::take)?,
+                    at,
+                }
+            }
+            Self::Documents => {
+                let mut body = body()?;
+                let document = document(body.get_mut("current")?)?;
+                Notice::ShadowDocument { thing: thing()?, shadow: shadow(), document, at }
+            }
+            Self::Deleted => Notice::ShadowDeleted { thing: thing()?, shadow: shadow(), at },
+            Self::Rejected => {
+                let body = body()?;
+                Notice::ShadowRejected {
+                    thing: thing()?,
+                    code: body.get("code").and_then(Value::as_i64).unwrap_or_default(),
+                    message: text(&body, "message").unwrap_or_default(),
+                    at,
+                }
+            }
+            Self::Presence => {
+                let body = body()?;
+                let kind = match body.get("eventType").and_then(Value::as_str)? {
+                    "connected" => PresenceKind::Connected,
+                    "disconnected" => PresenceKind::Disconnected,
+                    "connect_failed" => PresenceKind::ConnectFailed,
+                    _ => return None,
+                };
+                Notice::Presence {
+                    client: Name::new(body.get("clientId").and_then(Value::as_str)?),
+                    kind,
+                    reason: text(&body, "disconnectReason").or_else(|| text(&body, "connectFailureReason")),
+                    principal: text(&body, "principalIdentifier"),
+                    version: body.get("versionNumber").and_then(Value::as_i64).unwrap_or_default(),
+                    at: body.get("timestamp").and_then(Value::as_i64).unwrap_or(at),
+                }
+            }
+            Self::JobsNotify => Notice::JobsChanged { thing: thing()?, at },
+            Self::Job | Self::Execution => {
+                let body = body()?;
+                let arn = body.get("thingArn").and_then(Value::as_str);
+                Notice::JobEvent {
+                    job: Name::new(level(3)?),
+                    thing: arn.and_then(|arn| arn.split_once(":thing/")).map(|(_, thing)| Name::new(thing)),
+                    status: text(&body, "status")?,
+                    at,
+                }
+            }
+            Self::Membership => {
+                // $aws/events/thingGroupMembership/thingGroup/G/thing/T/added
+                Notice::Membership {
+                    group: Name::new(level(4)?),
+                    thing: Name::new(level(6)?),
+                    added: match level(7)? {
+                        "added" => true,
+                        "removed" => false,
+                        _ => return None,
+                    },
+                    at,
+                }
+            }
+            Self::Defender { accepted } => Notice::DefenderReport { thing: thing()?, accepted, at },
+        })
+    }
+}
+
+/// `{"state":{"desired":…,"reported":…},"metadata":…,"version":n}`; the delta is computed, since `documents` has none.
+fn document(current: &mut Value) -> Option<ShadowDocument> {
+    let version = current.get("version").and_then(Value::as_i64)?;
+    let metadata = current.get_mut("metadata").map(Value::take).unwrap_or_default();
+    let state = current.get_mut("state")?;
+    let desired = state.get_mut("desired").map(Value::take).unwrap_or_default();
+    let reported = state.get_mut("reported").map(Value::take).unwrap_or_default();
+    let delta = difference(&desired, &reported, 0).unwrap_or_default();
+    Some(ShadowDocument { reported, desired, delta, version, metadata })
+}
+
+/// The part of `desired` that `reported` does not equal.
+fn difference(desired: &Value, reported: &Value, depth: u32) -> Option<Value> {
+    match (desired, reported) {
+        // AWS allows eight levels; deeper ones are compared whole.
+        (Value::Object(desired), Value::Object(reported)) if depth < 16 => {
+            let differing: serde_json::Map<_, _> = desired
+                .iter()
+                .filter_map(|(key, value)| {
+                    let found = match reported.get(key) {
+                        Some(reported) => difference(value, reported, depth + 1)?,
+                        None => value.clone(),
+                    };
+                    Some((key.clone(), found))
+                })
+                .collect();
+            (!differing.is_empty()).then_some(Value::Object(differing))
+        }
+        (desired, reported) => (desired != reported && !desired.is_null()).then(|| desired.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notice(topic: &str, payload: &str) -> Option<Notice> {
+        Meaning::of(topic).notice(topic, payload.as_bytes(), 7)
+    }
+
+    #[test]
+    fn reserved_topics_are_understood() {
+        let delta = r#"{"version":3,"timestamp":1,"state":{"quarantine":true}}"#;
+        assert!(matches!(
+            notice("$aws/things/dev-XBHY/shadow/name/cfg/update/delta", delta),
+            Some(Notice::ShadowDelta { version: 3, shadow: Some(s), .. }) if s.as_str() == "cfg"
+        ));
+        let documents = r#"{"current":{"state":{"desired":{"a":1,"b":{"c":2,"d":3}},"reported":{"a":1,"b":{"c":2}}},"version":4}}"#;
+        let Some(Notice::ShadowDocument { document, .. }) =
+            notice("$aws/things/t/shadow/update/documents", documents)
+        else {
+            panic!("no document");
+        };
+        assert_eq!(document.delta, serde_json::json!({"b":{"d":3}}));
+        let presence = r#"{"clientId":"T","timestamp":9,"eventType":"disconnected","disconnectReason":"API_INITIATED_DISCONNECT","versionNumber":2}"#;
+        assert!(matches!(
+            notice("$aws/events/presence/disconnected/T", presence),
+            Some(Notice::Presence { kind: PresenceKind::Disconnected, version: 2, at: 9, .. })
+        ));
+        assert!(matches!(
+            notice("$aws/events/thingGroupMembership/thingGroup/G/thing/T/removed", "{}"),
+            Some(Notice::Membership { added: false, .. })
+        ));
+        assert!(matches!(
+            notice("$aws/things/T/defender/metrics/json/rejected", "x"),
+            Some(Notice::DefenderReport { accepted: false, .. })
+        ));
+    }
+
+    #[test]
+    fn malformed_messages_say_nothing() {
+        for payload in ["", "{", "[]", "null", "\u{0}", r#"{"version":"x"}"#] {
+            assert!(notice("$aws/things/t/shadow/update/delta", payload).is_none(), "{payload}");
+            assert!(notice("$aws/events/presence/connected/t", payload).is_none(), "{payload}");
+        }
+        assert!(notice("temperature-device-01", "21.5").is_none());
+    }
+}
