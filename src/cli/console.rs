@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use color_eyre::eyre::{Result, WrapErr as _, eyre};
+use color_eyre::eyre::{Result, WrapErr as _};
 use tokio::sync::mpsc;
 
 use crate::cloud::{self, Clients, PollHandle};
@@ -12,10 +12,12 @@ use crate::console::app::{App, JournalLine, Look};
 use crate::console::event_loop::{self, Ended, Inputs, Outside, Word};
 use crate::console::keymap::Keymap;
 use crate::console::theme::{self, Theme};
+use crate::console::words;
 use crate::fleet::event::Event;
 use crate::fleet::known::{Trouble, TroubleKind};
 use crate::fleet::{Fleet, SourceId};
-use crate::response::{Answer, Intent, Journal, Listener, Plan, Responder};
+use crate::response::journal::Journal;
+use crate::response::{Answer, Intent, Listener, Plan, Responder};
 use crate::stream::{self, StreamHandle};
 use crate::text::SafeText;
 
@@ -255,18 +257,20 @@ fn journal_lines(path: &std::path::Path) -> Result<Vec<JournalLine>> {
         let text = |name: &str| entry.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
         let at = text("at").parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond);
         let plan = text("plan").to_owned();
-        match text("kind") {
-            "intent" => {
-                let who = if text("who").is_empty() { text("actor") } else { text("who") };
-                let targets = ["targets", "things", "target"].iter().find_map(|name| entry.get(*name));
+        let kind = text("kind");
+        match kind {
+            "intent" | "refused" => {
+                let who = ["/who/user", "/who/arn"].iter().find_map(|p| entry.pointer(p)?.as_str());
+                let outcome =
+                    if kind == "refused" { format!("refused: {}", text("reason")) } else { "no outcome written".to_owned() };
                 lines.push((
                     plan,
                     JournalLine {
                         at,
-                        who: SafeText::new(who),
-                        what: SafeText::new(if text("verb").is_empty() { text("action") } else { text("verb") }),
-                        target: targets.map(joined).unwrap_or_default(),
-                        outcome: SafeText::new("no outcome written"),
+                        who: SafeText::new(who.unwrap_or("unknown")),
+                        what: SafeText::new(text("what")),
+                        target: entry.get("targets").map(joined).unwrap_or_default(),
+                        outcome: SafeText::new(&outcome),
                         good: false,
                     },
                 ));
@@ -274,8 +278,10 @@ fn journal_lines(path: &std::path::Path) -> Result<Vec<JournalLine>> {
             "outcome" => {
                 if let Some((_, line)) = lines.iter_mut().rev().find(|(p, _)| *p == plan) {
                     let outcome = text("outcome");
-                    line.outcome = SafeText::new(outcome);
-                    line.good = outcome.eq_ignore_ascii_case("proven");
+                    let took = entry.get("took_ms").and_then(serde_json::Value::as_i64);
+                    let took = took.map(|ms| format!(" after {}", words::took(ms))).unwrap_or_default();
+                    line.outcome = SafeText::new(&format!("{outcome}{took}"));
+                    line.good = outcome == "proven";
                 }
             }
             _ => {}
@@ -293,9 +299,4 @@ fn joined(value: &serde_json::Value) -> SafeText {
         serde_json::Value::String(text) => SafeText::new(text),
         other => SafeText::new(&other.to_string()),
     }
-}
-
-/// A missing piece of the demo, in words.
-pub(super) fn broken(what: &str, why: impl std::fmt::Display) -> color_eyre::Report {
-    eyre!("{what}: {why}")
 }

@@ -9,7 +9,7 @@ use color_eyre::eyre::Result;
 use tokio::sync::oneshot;
 
 use crate::config::{self, Environment, Settings, StaticCredentials};
-use crate::emulator::{Options, start};
+use crate::emulator::start::{Options, start};
 use crate::text::SafeText;
 
 use super::{Common, console};

@@ -197,6 +197,7 @@ pub struct App {
     startup: Option<Trouble>,
     leaks: Vec<(Name, Ms)>,
     interrupted: Option<Ms>,
+    watched: Vec<DeviceId>,
 }
 
 impl App {
@@ -224,6 +225,7 @@ impl App {
             startup: None,
             leaks: Vec::new(),
             interrupted: None,
+            watched: Vec::new(),
         }
     }
 
@@ -242,6 +244,9 @@ impl App {
         {
             list.set(Some(*first));
         }
+        if self.look.aws {
+            self.watch_certificates(env);
+        }
         self.leaks.retain(|(name, _)| {
             env.fleet
                 .find(name.raw())
@@ -252,6 +257,27 @@ impl App {
             if env.now - at > stays {
                 self.status = None;
             }
+        }
+    }
+
+    /// On the overview, certificates are read for what an operator is about to act on: the cursor's device and the
+    /// worst few. Reading them for a whole fleet would use up the account's API quota.
+    fn watch_certificates(&mut self, env: &Env<'_>) {
+        const FEW: usize = 8;
+        if *self.view() != View::Overview {
+            self.watched.clear();
+            return;
+        }
+        let here = self.device_at_cursor(env);
+        let worst = self.rows.ids().iter().copied().take(FEW);
+        let mut wanted: Vec<DeviceId> =
+            here.into_iter().chain(worst).filter(|id| !env.fleet.device(*id).is_unattributed()).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        if wanted != self.watched {
+            let names = wanted.iter().map(|id| env.fleet.device(*id).name().clone());
+            self.effects.push(Effect::Watch(names.map(SourceId::Certificates).collect()));
+            self.watched = wanted;
         }
     }
 

@@ -45,13 +45,14 @@ impl App {
             ListId::Stream => {
                 let end = self.paused.unwrap_or(u64::MAX);
                 let Some(filter) = filter else {
-                    return env.fleet.stream().iter().map(|k| k.seq).filter(|s| *s <= end).collect();
+                    let kept = env.fleet.stream().iter().filter(|k| k.seq <= end && self.streams(k, env));
+                    return kept.map(|k| k.seq).collect();
                 };
                 let mut matcher = filter::matcher();
                 env.fleet
                     .stream()
                     .iter()
-                    .filter(|k| k.seq <= end)
+                    .filter(|k| k.seq <= end && self.streams(k, env))
                     .filter(|k| {
                         let topic = env.fleet.topic(k.topic);
                         let text = topic.map_or("", |t| t.text().as_str());
@@ -88,6 +89,12 @@ impl App {
             },
             ListId::Text => Vec::new(),
         }
+    }
+
+    /// Whether a message belongs into the stream as it is shown: the overview keeps to telemetry, the stream view has
+    /// AWS's own notices too.
+    pub fn streams(&self, message: &crate::fleet::Kept, env: &Env<'_>) -> bool {
+        *self.view() == View::Stream || env.fleet.topic(message.topic).is_none_or(|t| t.is_telemetry())
     }
 
     fn step(&mut self, env: &Env<'_>, by: isize) {

@@ -10,6 +10,8 @@ use super::super::paint::{Paint, part};
 use super::super::words;
 use super::{cursor_style, filtered, frame, quiet};
 
+/// Messages looked back through for those to show: AWS's own notices may come between them.
+const FAR: usize = 2_000;
 /// Bytes of a payload looked at for one line.
 const GLANCE: usize = 300;
 
@@ -54,8 +56,9 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     let plain = app.filter_of(ListId::Stream).is_none() && app.paused_at().is_none() && following;
     let messages: Vec<&Kept> = if plain {
         // The common case costs what is in sight, not what is kept.
-        let from = log.len().saturating_sub(height);
-        (from..log.len()).filter_map(|at| log.get(at)).collect()
+        let mut newest: Vec<_> = log.iter().rev().take(FAR).filter(|k| app.streams(k, env)).take(height).collect();
+        newest.reverse();
+        newest
     } else {
         let keys = app.keys(ListId::Stream, env);
         let top = if following { keys.len().saturating_sub(height) } else { list.window(&keys, height) };

@@ -68,7 +68,8 @@ fn nothing_active(env: &Env<'_>) -> String {
         .polls()
         .find(|(source, _)| **source == SourceId::Violations)
         .and_then(|(_, state)| state.last_ok)
-        .map(|at| format!("; read {} ago", words::age((env.now - at).max(0) / 5_000 * 5_000)))
+        .map(|at| (env.now - at).max(0) / 5_000 * 5_000)
+        .map(|ms| if ms == 0 { "; just read".to_owned() } else { format!("; read {} ago", words::age(ms)) })
         .unwrap_or_default();
     match env.fleet.profiles().get() {
         Some(profiles) => {
