@@ -1,6 +1,9 @@
 //! The commands: clap definitions and, one file each, thin callers of the rooms.
 
 mod local;
+mod output;
+mod reads;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -107,6 +110,18 @@ pub struct Common {
 pub enum Command {
     /// The embedded local AWS IoT alone, for the AWS CLI, SDKs, devices, workshops and tests
     Local(local::LocalArgs),
+    /// The live data without a screen: one JSON object a line
+    Watch(watch::WatchArgs),
+    /// The things of the registry
+    Things(reads::ReadArgs),
+    /// The active Device Defender violations
+    Violations(reads::ReadArgs),
+    /// A thing's shadow
+    Shadow(reads::ShadowArgs),
+    /// The jobs, with their executions counted
+    Jobs(reads::ReadArgs),
+    /// The security profiles
+    Profiles(reads::ReadArgs),
 }
 
 /// Parses the arguments, prepares reports and logging, and runs the command.
@@ -119,6 +134,12 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         None => Ok(exit::USAGE),
         Some(Command::Local(args)) => local::run(args, &cli.common),
+        Some(Command::Watch(args)) => watch::run(&args, &cli.common),
+        Some(Command::Things(args)) => reads::things(&args, &cli.common),
+        Some(Command::Violations(args)) => reads::violations(&args, &cli.common),
+        Some(Command::Shadow(args)) => reads::shadow(&args, &cli.common),
+        Some(Command::Jobs(args)) => reads::jobs(&args, &cli.common),
+        Some(Command::Profiles(args)) => reads::profiles(&args, &cli.common),
     };
     match result {
         Ok(code) => ExitCode::from(code),
