@@ -39,7 +39,7 @@ pub(super) fn seconds(ms: Ms) -> f64 {
 /// # Errors
 /// Anything but a closed pipe.
 pub(super) fn lines(out: &mut dyn Write, lines: impl IntoIterator<Item = String>) -> io::Result<bool> {
-    let mut write = || {
+    let write = || {
         for line in lines {
             out.write_all(line.as_bytes())?;
             out.write_all(b"\n")?;

@@ -312,7 +312,7 @@ impl Watch {
     fn link(&self, out: &mut Vec<String>, event: &LinkEvent) {
         match event {
             LinkEvent::Connecting { at } => {
-                self.line(out, Kind::Link, *at, None, json!({"state": "connecting"}))
+                self.line(out, Kind::Link, *at, None, json!({"state": "connecting"}));
             }
             LinkEvent::Up { at, client_id, filters } => {
                 if let Some((lost, None)) = self.fleet.watch().gaps().last() {
