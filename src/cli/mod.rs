@@ -1,6 +1,9 @@
 //! The commands: clap definitions and, one file each, thin callers of the rooms.
 
+mod job;
+mod journal;
 mod local;
+mod respond_cmds;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -107,6 +110,20 @@ pub struct Common {
 pub enum Command {
     /// The embedded local AWS IoT alone, for the AWS CLI, SDKs, devices, workshops and tests
     Local(local::LocalArgs),
+    /// Contain things: isolation group, shadow flag, connection cut, proof
+    Isolate(respond_cmds::ThingsArgs),
+    /// Let isolated things speak again, and prove it
+    Release(respond_cmds::ThingsArgs),
+    /// Set the certificates of things INACTIVE (can be taken back)
+    Deactivate(respond_cmds::CertificateArgs),
+    /// Set the certificates of things ACTIVE
+    Activate(respond_cmds::CertificateArgs),
+    /// Set the certificates of things REVOKED (final)
+    Revoke(respond_cmds::CertificateArgs),
+    /// Create, list, show and cancel jobs
+    Job(job::JobArgs),
+    /// What was done, by whom, when, with the request ids
+    Journal(journal::JournalArgs),
 }
 
 /// Parses the arguments, prepares reports and logging, and runs the command.
@@ -119,6 +136,19 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         None => Ok(exit::USAGE),
         Some(Command::Local(args)) => local::run(args, &cli.common),
+        Some(Command::Isolate(args)) => respond_cmds::things(respond_cmds::Verb::Isolate, &args, &cli.common),
+        Some(Command::Release(args)) => respond_cmds::things(respond_cmds::Verb::Release, &args, &cli.common),
+        Some(Command::Deactivate(args)) => {
+            respond_cmds::certificates(respond_cmds::Verb::Deactivate, &args, &cli.common)
+        }
+        Some(Command::Activate(args)) => {
+            respond_cmds::certificates(respond_cmds::Verb::Activate, &args, &cli.common)
+        }
+        Some(Command::Revoke(args)) => {
+            respond_cmds::certificates(respond_cmds::Verb::Revoke, &args, &cli.common)
+        }
+        Some(Command::Job(args)) => job::run(args, &cli.common),
+        Some(Command::Journal(args)) => journal::run(&args, &cli.common),
     };
     match result {
         Ok(code) => ExitCode::from(code),

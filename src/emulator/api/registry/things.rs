@@ -162,6 +162,7 @@ pub fn delete_thing(account: &Account, name: &str, expected_version: Option<i64>
         state.registry.remove_thing(name)
     };
     announce(account, &changes);
+    crate::emulator::api::jobs::on_thing_deleted(account, name);
     Ok(())
 }
 
