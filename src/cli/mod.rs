@@ -1,8 +1,11 @@
 //! The commands: clap definitions and, one file each, thin callers of the rooms.
 
+mod job;
+mod journal;
 mod local;
 mod output;
 mod reads;
+mod respond_cmds;
 mod watch;
 
 use std::path::PathBuf;
@@ -122,6 +125,20 @@ pub enum Command {
     Jobs(reads::ReadArgs),
     /// The security profiles
     Profiles(reads::ReadArgs),
+    /// Contain things: isolation group, shadow flag, connection cut, proof
+    Isolate(respond_cmds::ThingsArgs),
+    /// Let isolated things speak again, and prove it
+    Release(respond_cmds::ThingsArgs),
+    /// Set the certificates of things INACTIVE (can be taken back)
+    Deactivate(respond_cmds::CertificateArgs),
+    /// Set the certificates of things ACTIVE
+    Activate(respond_cmds::CertificateArgs),
+    /// Set the certificates of things REVOKED (final)
+    Revoke(respond_cmds::CertificateArgs),
+    /// Create, list, show and cancel jobs
+    Job(job::JobArgs),
+    /// What was done, by whom, when, with the request ids
+    Journal(journal::JournalArgs),
 }
 
 /// Parses the arguments, prepares reports and logging, and runs the command.
@@ -140,6 +157,19 @@ pub fn main() -> ExitCode {
         Some(Command::Shadow(args)) => reads::shadow(&args, &cli.common),
         Some(Command::Jobs(args)) => reads::jobs(&args, &cli.common),
         Some(Command::Profiles(args)) => reads::profiles(&args, &cli.common),
+        Some(Command::Isolate(args)) => respond_cmds::things(respond_cmds::Verb::Isolate, &args, &cli.common),
+        Some(Command::Release(args)) => respond_cmds::things(respond_cmds::Verb::Release, &args, &cli.common),
+        Some(Command::Deactivate(args)) => {
+            respond_cmds::certificates(respond_cmds::Verb::Deactivate, &args, &cli.common)
+        }
+        Some(Command::Activate(args)) => {
+            respond_cmds::certificates(respond_cmds::Verb::Activate, &args, &cli.common)
+        }
+        Some(Command::Revoke(args)) => {
+            respond_cmds::certificates(respond_cmds::Verb::Revoke, &args, &cli.common)
+        }
+        Some(Command::Job(args)) => job::run(args, &cli.common),
+        Some(Command::Journal(args)) => journal::run(&args, &cli.common),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -9,14 +9,25 @@
 //! * [`api`]: the HTTP front; `api/routes.rs` is the one table of operations, one file per resource family beside it.
 //! * [`broker`]: MQTT 3.1.1 and 5. Knows sessions and topics; asks [`hooks`] about everything that is AWS.
 //! * [`account`]: what the account holds, in small stores on one write-ahead log ([`store`]).
+//! * [`listen`], [`tls`], [`ws`], [`sigv4`]: the sockets and who is at their other end.
 //! * [`rules`]: AWS IoT SQL, pure.
+//! * [`start`]: start-up; [`seed`], [`scenario`], [`devices`]: the workshop's account, its incident and its devices.
 //! * [`hooks`]: what a connection, a publish or a delivery means: policies, shadows, jobs, Detect.
 
 pub mod account;
 pub mod api;
 pub mod broker;
 pub mod clock;
+pub mod credentials;
 pub mod deviations;
+pub mod devices;
 pub mod hooks;
+pub mod listen;
 pub mod rules;
+pub mod scenario;
+pub mod seed;
+pub mod sigv4;
+pub mod start;
 pub mod store;
+pub mod tls;
+pub mod ws;

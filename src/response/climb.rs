@@ -419,3 +419,6 @@ fn words(rung: Rung, proof: &Proof) -> String {
         (Rung::Member | Rung::NotMember | Rung::Silent, _) => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,3 +65,58 @@ pub(in crate::response) fn decide(
     }
     Ok(Grant { plan: plan.id.clone(), requests })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::model::Name;
+    use crate::response::plan::facts::Facts;
+    use crate::response::plan::{Intent, JobRequest, JobTarget};
+
+    fn plan() -> Plan {
+        let job = JobRequest {
+            id: "j".to_owned(),
+            targets: vec![JobTarget::Group(Name::new("G"))],
+            document: "{}".to_owned(),
+            continuous: true,
+            description: None,
+        };
+        Plan::build(Intent::LaunchJob(job), &Facts::default(), &rules(), "p".to_owned(), 1_000)
+    }
+
+    fn rules() -> Rules {
+        Rules::new("/nonexistent".into(), "IsolatedDevices")
+    }
+
+    #[test]
+    fn a_grant_covers_the_plan_s_requests_and_no_other() {
+        let plan = plan();
+        let grant = decide(&plan, None, &rules(), 2_000).unwrap();
+        assert!(grant.covers(&plan.work[0].requests[0]));
+        assert!(!grant.covers(&Request::CancelJob { job: Name::new("j"), force: true }));
+        assert_eq!(grant.plan(), plan.id());
+    }
+
+    #[test]
+    fn whatever_is_not_clearly_allowed_is_refused() {
+        let refused = |change: &dyn Fn(&mut Plan, &mut Rules), typed: Option<&str>, now: Ms| {
+            let (mut plan, mut rules) = (plan(), rules());
+            change(&mut plan, &mut rules);
+            decide(&plan, typed, &rules, now).is_err()
+        };
+        assert!(!refused(&|_, _| {}, None, 2_000), "the plan itself is allowed");
+        assert!(refused(&|_, r| r.read_only = true, None, 2_000));
+        assert!(refused(&|_, r| r.dry_run = true, None, 2_000));
+        assert!(refused(&|_, r| r.max_bulk = 0, None, 2_000));
+        assert!(refused(&|p, _| p.refused = Some("no".into()), None, 2_000));
+        assert!(refused(&|p, _| p.work.clear(), None, 2_000));
+        assert!(refused(&|_, _| {}, None, 3_600_000), "too old");
+        assert!(refused(&|_, _| {}, None, 0), "from the future");
+        let typed = |p: &mut Plan, _: &mut Rules| {
+            p.confirmation = crate::response::Confirmation::TypeName { name: "x".into(), or: None };
+        };
+        assert!(refused(&typed, None, 2_000));
+        assert!(refused(&typed, Some("y"), 2_000));
+        assert!(!refused(&typed, Some("x"), 2_000));
+    }
+}

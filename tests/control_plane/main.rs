@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod identity;
+mod live;
 mod policies;
 mod registry;
 mod wire;
@@ -26,6 +27,8 @@ pub(crate) const ACCOUNT: &str = "123456789012";
 
 /// An emulator on a port of its own, and clients for it.
 pub(crate) struct World {
+    pub(crate) account: Arc<Account>,
+    pub(crate) broker: Arc<Broker>,
     pub(crate) endpoint: String,
     pub(crate) iot: aws_sdk_iot::Client,
     pub(crate) data: aws_sdk_iotdataplane::Client,
@@ -40,7 +43,7 @@ impl World {
         let clock = Clock::new(speed);
         let account = Account::open(ACCOUNT, "us-east-1", clock, Wal::default(), "test", "test");
         let broker = Broker::new(Hooks::new(Arc::clone(&account)), clock);
-        let router = front::router(account, broker);
+        let router = front::router(Arc::clone(&account), Arc::clone(&broker));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -63,7 +66,7 @@ impl World {
                 .retry_config(aws_sdk_iotdataplane::config::retry::RetryConfig::disabled())
                 .build(),
         );
-        Self { endpoint, iot, data }
+        Self { account, broker, endpoint, iot, data }
     }
 
     pub(crate) async fn thing(&self, name: &str) {

@@ -30,6 +30,63 @@ async fn raw(world: &World, request: &str) -> String {
     String::from_utf8(answer).unwrap()
 }
 
+/// A raw request with a good signature for `service`; the whole response as text.
+async fn signed(world: &World, service: &str, method: &str, path: &str, body: &str) -> String {
+    use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+    let identity = credentials().into();
+    let params = aws_sigv4::sign::v4::SigningParams::builder()
+        .identity(&identity)
+        .region("us-east-1")
+        .name(service)
+        .time(std::time::SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()
+        .unwrap()
+        .into();
+    let host = world.endpoint.trim_start_matches("http://");
+    let headers = [("host", host)];
+    let uri = format!("{}{path}", world.endpoint);
+    let request =
+        SignableRequest::new(method, &uri, headers.into_iter(), SignableBody::Bytes(body.as_bytes()))
+            .unwrap();
+    let (instructions, _) = sign(request, &params).unwrap().into_parts();
+    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+    for (name, value) in instructions.headers() {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+    raw(world, &text).await
+}
+
+#[tokio::test]
+async fn malformed_requests_are_refused_in_the_services_form() {
+    let world = World::start().await;
+    for (service, method, path, body, status, code) in [
+        ("iot", "POST", "/things/a", "{", 400, "InvalidRequestException"),
+        ("iot", "POST", "/things/a", r#"{"attributePayload": 5}"#, 400, "InvalidRequestException"),
+        ("iot", "POST", "/things/a", "\u{1b}[2J", 400, "InvalidRequestException"),
+        ("iot", "POST", "/policies/p", "{}", 400, "InvalidRequestException"),
+        ("iot", "DELETE", "/things/a?expectedVersion=x", "", 400, "InvalidRequestException"),
+        ("iot", "GET", "/principals/things", "", 400, "InvalidRequestException"),
+        ("iot", "DELETE", "/things", "", 405, "MethodNotAllowedException"),
+        ("iot", "GET", "/things/", "", 404, "UnknownOperationException"),
+        ("iot", "GET", "/connections/a", "", 404, "UnknownOperationException"),
+        ("iotdata", "GET", "/things/a", "", 404, "UnknownOperationException"),
+        ("ec2", "GET", "/things", "", 403, "InvalidSignatureException"),
+    ] {
+        let answer = signed(&world, service, method, path, body).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{method} {path}: {answer}");
+        assert!(answer.contains(&format!("x-amzn-errortype: {code}\r\n")), "{method} {path}: {answer}");
+        assert!(answer.contains("{\"message\":\""), "{answer}");
+    }
+    let large = signed(&world, "iot", "POST", "/things/a", &" ".repeat(1024 * 1024 + 1)).await;
+    assert!(large.starts_with("HTTP/1.1 413"), "{large}");
+    for alias in ["iot", "execute-api"] {
+        let answer = signed(&world, alias, "GET", "/things", "").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{alias}: {answer}");
+    }
+}
+
 #[tokio::test]
 async fn an_unsigned_or_wrongly_signed_request_is_refused() {
     let world = World::start().await;
@@ -39,6 +96,8 @@ async fn an_unsigned_or_wrongly_signed_request_is_refused() {
     assert!(answer.contains("\r\ndate: ") && answer.contains("\r\nx-amzn-requestid: "), "{answer}");
     let stranger = iot_with(&world, Credentials::new("AKIASTRANGER", "test", None, None, "tests"));
     assert_eq!(refusal(stranger.list_things().send().await), is(403, "UnrecognizedClientException"));
+    let guesser = iot_with(&world, Credentials::new("test", "guess", None, None, "tests"));
+    assert_eq!(refusal(guesser.list_things().send().await), is(403, "InvalidSignatureException"));
 }
 
 #[tokio::test]

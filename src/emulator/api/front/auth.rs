@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use crate::emulator::account::Account;
 use crate::emulator::api::{ApiError, Service};
+use crate::emulator::sigv4;
 
 /// The signer of a request whose signature is good.
 pub(super) struct Signer {
@@ -14,24 +15,17 @@ pub(super) struct Signer {
 
 /// Checks the signature and reads the service from the credential scope.
 pub(super) fn authenticate(account: &Account, parts: &Parts, body: &Bytes) -> Result<Signer, ApiError> {
-    let refuse = |code, message: &str| Err(ApiError::new(403, code, message));
-    let header = parts.headers.get("authorization").and_then(|v| v.to_str().ok());
-    let Some(header) = header else {
-        return refuse("MissingAuthenticationTokenException", "Missing Authentication Token");
+    let request = sigv4::Request {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &parts.headers,
+        body,
     };
-    let scope = header.split_once("Credential=").map(|(_, rest)| rest.split([',', ' ']).next().unwrap_or(""));
-    let fields: Vec<&str> = scope.unwrap_or_default().split('/').collect();
-    let [access_key, _date, _region, service, "aws4_request"] = fields[..] else {
-        return refuse("IncompleteSignatureException", "Credential must name a scope of aws4_request");
-    };
-    if access_key != account.access_key {
-        return refuse(
-            "UnrecognizedClientException",
-            "The security token included in the request is invalid.",
-        );
-    }
-    let _ = body;
-    let service = match service {
+    let secret = |key: &str| (key == account.access_key).then_some(account.secret_key.as_str());
+    let verified = sigv4::verify(&request, secret, account.clock.now_ms() / 1000)
+        .map_err(|error| ApiError::new(error.status(), error.code(), error.to_string()))?;
+    let service = match verified.service.as_str() {
         "iot" | "execute-api" => Service::Iot,
         "iotdata" | "iotdevicegateway" => Service::IotData,
         "iot-jobs-data" => Service::JobsData,
@@ -39,7 +33,13 @@ pub(super) fn authenticate(account: &Account, parts: &Parts, body: &Bytes) -> Re
         "sns" => Service::Sns,
         "monitoring" => Service::CloudWatch,
         "s3" => Service::S3,
-        _ => return refuse("InvalidSignatureException", "Credential should be scoped to correct service"),
+        _ => {
+            return Err(ApiError::new(
+                403,
+                "InvalidSignatureException",
+                "Credential should be scoped to correct service",
+            ));
+        }
     };
-    Ok(Signer { access_key: access_key.to_owned(), service })
+    Ok(Signer { access_key: verified.access_key, service })
 }

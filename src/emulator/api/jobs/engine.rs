@@ -148,9 +148,12 @@ impl Jobs {
         });
     }
 
-    /// Queues the next execution of a job on a thing, unless one is open; false then.
+    /// Queues the next execution of a job on a thing, unless one is open or the thing is gone; false then.
     fn enqueue(&mut self, env: &Env<'_>, changes: &mut Changes, id: &str, thing: &str) -> bool {
         self.stop_waiting(id, thing);
+        if env.registry.thing(thing).is_none() {
+            return false;
+        }
         let number = match self.execution(id, thing) {
             Some(open) if !open.status.is_terminal() => return false,
             Some(over) => over.number + 1,
@@ -242,6 +245,18 @@ impl Jobs {
                     self.set(execution, changes);
                 }
             }
+        }
+    }
+
+    /// Ends what a deleted thing had open.
+    pub(super) fn thing_deleted(&mut self, env: &Env<'_>, changes: &mut Changes, thing: &str) {
+        let open: Vec<Execution> = self.pending_of(thing).into_iter().cloned().collect();
+        for mut execution in open {
+            let job = execution.job.clone();
+            machine::end(&mut execution, Status::Removed, env.now_ms);
+            changes.ended(env, &execution);
+            self.set(execution, changes);
+            self.advance(env, changes, &job);
         }
     }
 

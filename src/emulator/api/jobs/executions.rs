@@ -157,7 +157,7 @@ pub fn cancel(req: &Req) -> Result<Resp, ApiError> {
     Resp::empty()
 }
 
-/// DeleteJobExecution: of a terminal execution, or with `force` of any that is not in progress or is.
+/// DeleteJobExecution; one that is not over needs `force`.
 ///
 /// # Errors
 /// 404 when there is no such execution, 409 when it is not over and `force` is not given.

@@ -95,6 +95,20 @@ pub fn on_membership(account: &Account, thing: &str, group: &str, added: bool) {
     }
 }
 
+/// A thing was deleted: what it had open is REMOVED, so that a snapshot job can still complete.
+pub fn on_thing_deleted(account: &Account, thing: &str) {
+    if account.read().jobs.pending_of(thing).is_empty() {
+        return;
+    }
+    let outcome = change(account, |jobs, env, changes| {
+        jobs.thing_deleted(env, changes, thing);
+        Ok::<_, ApiError>(())
+    });
+    if let Ok(((), messages)) = outcome {
+        publish(account, messages);
+    }
+}
+
 /// Moves jobs as time passes: rollouts, timers, start and end times. Runs until its task is dropped.
 pub async fn run(account: Arc<Account>) {
     let beat =

@@ -407,3 +407,18 @@ fn a_document_comes_from_s3_and_a_template_gives_a_job_what_it_lacks() {
     let orphan = create(&account, "k", json!({"targets": things(&account, 0..1), "jobTemplateArn": arn}));
     assert_eq!(orphan.unwrap_err().status, 404);
 }
+
+#[test]
+fn a_deleted_thing_does_not_keep_a_snapshot_job_open() {
+    let account = account(2);
+    let spec = json!({"targets": things(&account, 0..2), "document": "{}",
+        "jobExecutionsRolloutConfig": {"maximumPerMinute": 1}});
+    create(&account, "j", spec).unwrap();
+    for thing in ["t0", "t1"] {
+        crate::emulator::api::registry::delete_thing(&account, thing, None).unwrap();
+    }
+    assert_eq!(statuses(&account, "j")["t0"], Status::Removed);
+    at(&account, now(&account) + MINUTE, |jobs, env, changes| jobs.tick(env, changes));
+    assert_eq!(statuses(&account, "j").len(), 1, "a thing that is gone is not reached");
+    assert_eq!(account.read().jobs.job("j").unwrap().status.as_str(), "COMPLETED");
+}

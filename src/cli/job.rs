@@ -1,0 +1,194 @@
+//! `quell job create | list | show | cancel`.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use color_eyre::eyre::eyre;
+use serde_json::{Value, json};
+
+use crate::cloud::Clients;
+use crate::fleet::model::Name;
+use crate::response::{Intent, JobRequest, JobTarget};
+use crate::text::SafeText;
+
+use super::respond_cmds::{How, respond, runtime, settings};
+use super::{Common, exit};
+
+/// Arguments of `quell job`.
+#[derive(Args, Debug)]
+pub struct JobArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: JobCommand,
+}
+
+/// The subcommands of `quell job`.
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Create a job: plan, confirm, send, prove
+    Create(CreateArgs),
+    /// List jobs
+    List {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one job with its executions counted
+    Show {
+        /// The job's id
+        job: String,
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Cancel a job
+    Cancel {
+        /// The job's id
+        job: String,
+        /// Also cancel executions that are IN_PROGRESS
+        #[arg(long)]
+        force: bool,
+        /// How to run
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// Arguments of `quell job create`.
+#[derive(Args, Debug)]
+pub struct CreateArgs {
+    /// The job's id: 1 to 64 of a-z A-Z 0-9 _ -
+    pub id: String,
+    /// A thing it runs on (repeatable)
+    #[arg(long = "thing", value_name = "THING", required_unless_present = "groups")]
+    pub things: Vec<String>,
+    /// A thing group it runs on (repeatable)
+    #[arg(long = "group", value_name = "GROUP")]
+    pub groups: Vec<String>,
+    /// The job document as a file
+    #[arg(long, value_name = "FILE", required_unless_present = "document_json")]
+    pub document: Option<PathBuf>,
+    /// The job document itself
+    #[arg(long, value_name = "JSON", conflicts_with = "document")]
+    pub document_json: Option<String>,
+    /// Things that join the group later get it too
+    #[arg(long)]
+    pub continuous: bool,
+    /// The description
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+    /// How to run
+    #[command(flatten)]
+    pub how: How,
+}
+
+pub(super) fn run(args: JobArgs, common: &Common) -> color_eyre::Result<u8> {
+    match args.command {
+        JobCommand::Create(create) => {
+            let document = match (&create.document, create.document_json) {
+                (Some(file), _) => {
+                    std::fs::read_to_string(file).map_err(|e| eyre!("{}: {e}", file.display()))?
+                }
+                (None, Some(text)) => text,
+                (None, None) => return Ok(exit::USAGE),
+            };
+            let things = create.things.iter().map(|t| JobTarget::Thing(Name::new(t)));
+            let targets =
+                things.chain(create.groups.iter().map(|g| JobTarget::Group(Name::new(g)))).collect();
+            let request = JobRequest {
+                id: create.id,
+                targets,
+                document,
+                continuous: create.continuous,
+                description: create.description,
+            };
+            respond(Intent::LaunchJob(request), &create.how, common)
+        }
+        JobCommand::Cancel { job, force, how } => {
+            respond(Intent::CancelJob { job: Name::new(&job), force }, &how, common)
+        }
+        JobCommand::List { json } => reading(common, None, json),
+        JobCommand::Show { job, json } => reading(common, Some(&job), json),
+    }
+}
+
+fn reading(common: &Common, job: Option<&str>, as_json: bool) -> color_eyre::Result<u8> {
+    let settings = match settings(common) {
+        Ok(settings) => settings,
+        Err(code) => return Ok(code),
+    };
+    runtime()?.block_on(async {
+        let clients = Clients::connect(&settings).await.map_err(|t| eyre!("{}", t.message))?;
+        let found = match job {
+            Some(job) => vec![Box::pin(show(&clients, job)).await?],
+            None => Box::pin(list(&clients)).await?,
+        };
+        let mut out = io::stdout().lock();
+        if as_json {
+            let document = match (job, found.as_slice()) {
+                (Some(_), [one]) => one.clone(),
+                (_, all) => json!({"jobs": all}),
+            };
+            writeln!(out, "{document:#}")?;
+        } else {
+            for job in &found {
+                let text = |key: &str| SafeText::new(job.get(key).and_then(Value::as_str).unwrap_or("-"));
+                write!(out, "{:<32} {:<12} {:<11}", text("jobId"), text("status"), text("targetSelection"))?;
+                if let Some(Value::Object(counts)) = job.get("jobProcessDetails") {
+                    for (name, n) in counts.iter().filter(|(_, n)| n.as_i64() != Some(0)) {
+                        write!(out, " {name}={n}")?;
+                    }
+                }
+                writeln!(out)?;
+            }
+        }
+        Ok(exit::DONE)
+    })
+}
+
+async fn list(clients: &Clients) -> color_eyre::Result<Vec<Value>> {
+    let mut pages = clients.iot.list_jobs().into_paginator().items().send();
+    let mut jobs = Vec::new();
+    while let Some(job) = pages.next().await {
+        let job = job.map_err(|e| eyre!("iot:ListJobs: {}", aws_sdk_iot::error::DisplayErrorContext(&e)))?;
+        jobs.push(json!({
+            "jobId": job.job_id(),
+            "jobArn": job.job_arn(),
+            "status": job.status().map(|s| s.as_str()),
+            "targetSelection": job.target_selection().map(|s| s.as_str()),
+            "createdAt": job.created_at().map(|t| t.as_secs_f64()),
+            "lastUpdatedAt": job.last_updated_at().map(|t| t.as_secs_f64()),
+        }));
+    }
+    Ok(jobs)
+}
+
+async fn show(clients: &Clients, job: &str) -> color_eyre::Result<Value> {
+    let found = clients.iot.describe_job().job_id(job).send().await;
+    let found =
+        found.map_err(|e| eyre!("iot:DescribeJob: {}", aws_sdk_iot::error::DisplayErrorContext(&e)))?;
+    let job = found.job().ok_or_else(|| eyre!("AWS answered without a job"))?;
+    let counts = job.job_process_details().map(|d| {
+        json!({
+            "numberOfQueuedThings": d.number_of_queued_things(),
+            "numberOfInProgressThings": d.number_of_in_progress_things(),
+            "numberOfSucceededThings": d.number_of_succeeded_things(),
+            "numberOfFailedThings": d.number_of_failed_things(),
+            "numberOfRejectedThings": d.number_of_rejected_things(),
+            "numberOfTimedOutThings": d.number_of_timed_out_things(),
+            "numberOfCanceledThings": d.number_of_canceled_things(),
+            "numberOfRemovedThings": d.number_of_removed_things(),
+        })
+    });
+    Ok(json!({
+        "jobId": job.job_id(),
+        "jobArn": job.job_arn(),
+        "status": job.status().map(|s| s.as_str()),
+        "targetSelection": job.target_selection().map(|s| s.as_str()),
+        "targets": job.targets(),
+        "description": job.description(),
+        "createdAt": job.created_at().map(|t| t.as_secs_f64()),
+        "jobProcessDetails": counts,
+    }))
+}

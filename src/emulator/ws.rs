@@ -1,0 +1,130 @@
+//! MQTT over WebSocket at `/mqtt`, signed with SigV4 (contract §3.1, §3.2). A bad signature is refused before the upgrade.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use bytes::{Buf as _, Bytes};
+use futures_util::{Sink as _, Stream as _};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::account::Account;
+use super::broker::{Broker, Peer};
+use super::hooks::Principal;
+use super::listen::Addrs;
+use super::sigv4;
+
+/// The largest WebSocket message: the largest MQTT packet, with room for clients that send several at once.
+const MESSAGE: usize = 1024 * 1024;
+
+struct Door {
+    account: Arc<Account>,
+    broker: Arc<Broker>,
+}
+
+/// The route `/mqtt`, to be merged into the HTTP front's router. Must be served with `ConnectInfo<Addrs>`.
+pub fn router(account: Arc<Account>, broker: Arc<Broker>) -> axum::Router {
+    axum::Router::new().route("/mqtt", any(upgrade)).with_state(Arc::new(Door { account, broker }))
+}
+
+async fn upgrade(
+    State(door): State<Arc<Door>>,
+    ConnectInfo(addrs): ConnectInfo<Addrs>,
+    uri: Uri,
+    method: Method,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+) -> Response {
+    let request = sigv4::Request {
+        method: method.as_str(),
+        path: uri.path(),
+        query: uri.query().unwrap_or_default(),
+        headers: &headers,
+        body: &[],
+    };
+    let secret = |key: &str| (key == door.account.access_key).then_some(door.account.secret_key.as_str());
+    let verified = sigv4::verify(&request, secret, door.account.clock.now_ms() / 1000);
+    let signer = match verified {
+        Ok(v) if ["iotdevicegateway", "iotdata"].contains(&v.service.as_str()) => v,
+        Ok(_) => {
+            return refuse("InvalidSignatureException", "Credential should be scoped to correct service");
+        }
+        Err(error) => return refuse(error.code(), &error.to_string()),
+    };
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return rejection.into_response(),
+    };
+    let broker = Arc::clone(&door.broker);
+    upgrade.protocols(["mqtt", "mqttv3.1"]).max_message_size(MESSAGE).max_frame_size(MESSAGE).on_upgrade(
+        move |socket| async move {
+            let peer = Peer {
+                remote: addrs.remote,
+                local: addrs.local,
+                principal: Principal::Iam(signer.access_key),
+                websocket: true,
+            };
+            broker.serve(WsIo { socket, unread: Bytes::new() }, peer).await;
+        },
+    )
+}
+
+fn refuse(code: &'static str, message: &str) -> Response {
+    let body = serde_json::json!({ "message": message }).to_string();
+    let headers = [("x-amzn-errortype", code), ("content-type", "application/json")];
+    (StatusCode::FORBIDDEN, headers, body).into_response()
+}
+
+/// A WebSocket as a byte stream: MQTT packets need not align with messages.
+struct WsIo {
+    socket: WebSocket,
+    unread: Bytes,
+}
+
+impl AsyncRead for WsIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.unread.is_empty() {
+            match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
+                Some(Ok(Message::Binary(data))) => self.unread = data,
+                // MQTT 4.x §6.0.1: only binary frames carry MQTT.
+                Some(Ok(Message::Text(_))) => {
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "text frame")));
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),
+                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
+            }
+        }
+        let n = self.unread.len().min(buf.remaining());
+        buf.put_slice(&self.unread[..n]);
+        self.unread.advance(n);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for WsIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(Pin::new(&mut self.socket).poll_ready(cx)).map_err(io::Error::other)?;
+        let message = Message::Binary(Bytes::copy_from_slice(data));
+        Pin::new(&mut self.socket).start_send(message).map_err(io::Error::other)?;
+        Poll::Ready(Ok(data.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx).map_err(io::Error::other)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_close(cx).map_err(io::Error::other)
+    }
+}
