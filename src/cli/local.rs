@@ -1,19 +1,223 @@
 //! `quell local`: the embedded AWS IoT alone.
 
-use clap::Args;
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
-use super::Common;
+use clap::Args;
+use serde_json::json;
+
+use super::{Common, exit};
+use crate::emulator::start::{Options, Running, start};
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
 
 /// Flags of `quell local`.
 #[derive(Args, Debug)]
 pub struct LocalArgs {
+    /// Control plane, data planes and MQTT WebSocket (/mqtt); port 0 takes any free one
+    #[arg(long, value_name = "ADDR", default_value_t = loopback(4510))]
+    pub http: SocketAddr,
+    /// Plain MQTT, without identity or policies
+    #[arg(long, value_name = "ADDR", default_value_t = loopback(1883))]
+    pub mqtt: SocketAddr,
+    /// MQTT over TLS with client certificates
+    #[arg(long, value_name = "ADDR", default_value_t = loopback(8883))]
+    pub mqtts: SocketAddr,
+    /// No plain MQTT listener
+    #[arg(long)]
+    pub no_plain: bool,
+    /// Divide every duration of AWS by N: metric windows, policy cache, device cadence, …
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+    /// Simulated things; 0 starts an empty account [default: the workshop's six]
+    #[arg(long, value_name = "N")]
+    pub devices: Option<usize>,
+    /// Who misbehaves when (TOML) [default: the workshop's incident]
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// What the simulation's random numbers start from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Keep the account in this folder
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Write certificates and operator.env here [default: a temporary folder, removed at the end]
+    #[arg(long, value_name = "DIR")]
+    pub credentials: Option<PathBuf>,
+    /// The access key id requests must be signed with
+    #[arg(long, value_name = "ID", default_value = "test")]
+    pub access_key: String,
+    /// The secret of --access-key
+    #[arg(long, value_name = "SECRET", default_value = "test", hide_default_value = true)]
+    pub secret_key: String,
     /// Print one JSON line when every listener is bound
     #[arg(long)]
     pub json: bool,
+    /// Print the environment for `eval` when every listener is bound
+    #[arg(long, conflicts_with = "json")]
+    pub print_env: bool,
+    /// Print where the emulator is not AWS, and end
+    #[arg(long)]
+    pub deviations: bool,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(n) if (0.01..=10_000.0).contains(&n) => Ok(n),
+        _ => Err("must be a number from 0.01 to 10000".to_owned()),
+    }
 }
 
 /// Runs the emulator until a signal ends it.
 pub(super) fn run(args: LocalArgs, common: &Common) -> color_eyre::Result<u8> {
-    let _ = (args, common);
-    Ok(super::exit::USAGE)
+    if args.deviations {
+        print_deviations()?;
+        return Ok(exit::DONE);
+    }
+    init_log(common)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let code = runtime.block_on(serve(args, common))?;
+    // Connections still open end with the process; nobody waits for them.
+    runtime.shutdown_background();
+    Ok(code)
+}
+
+async fn serve(args: LocalArgs, common: &Common) -> color_eyre::Result<u8> {
+    let (json, print_env) = (args.json, args.print_env);
+    let speed = args.speed;
+    let mut options = Options {
+        http: args.http,
+        mqtt: (!args.no_plain).then_some(args.mqtt),
+        mqtts: args.mqtts,
+        speed,
+        devices: args.devices,
+        scenario: args.scenario,
+        seed: args.seed,
+        state: args.state,
+        credentials: args.credentials,
+        access_key: args.access_key,
+        secret_key: args.secret_key,
+        ..Options::default()
+    };
+    if let Some(region) = &common.region {
+        options.region.clone_from(region);
+    }
+    let region = options.region.clone();
+    // Listening for signals before the start: one that comes early must not leave a temporary folder behind.
+    let mut signals = Signals::new()?;
+    let running = tokio::select! {
+        running = start(options) => running?,
+        () = signals.any() => return Ok(exit::INTERRUPTED),
+    };
+    announce(&running, speed, &region, json, print_env)?;
+    signals.any().await;
+    running.shutdown().await;
+    Ok(exit::DONE)
+}
+
+struct Signals([tokio::signal::unix::Signal; 3]);
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn any(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+/// Says where everything is: for programs on stdout, for people on stderr.
+fn announce(
+    running: &Running,
+    speed: f64,
+    region: &str,
+    json: bool,
+    print_env: bool,
+) -> color_eyre::Result<()> {
+    let http = format!("http://{}", running.http);
+    let mqtt = running.mqtt.map(|a| format!("mqtt://{a}"));
+    let mqtts = format!("mqtts://{}", running.mqtts);
+    let ws = format!("ws://{}/mqtt", running.http);
+    let credentials = running.credentials().display().to_string();
+    let mut err = std::io::stderr().lock();
+    for (flag, address) in
+        [("--http", Some(running.http)), ("--mqtt", running.mqtt), ("--mqtts", Some(running.mqtts))]
+    {
+        if let Some(address) = address.filter(|a| !a.ip().is_loopback()) {
+            writeln!(err, "quell local: warning: {flag} {address} can be reached from other machines")?;
+        }
+    }
+    if json || print_env {
+        let mut out = std::io::stdout().lock();
+        if json {
+            // A whole number is written as one: 1, not 1.0.
+            let speed = if speed.fract() == 0.0 { json!(speed as i64) } else { json!(speed) };
+            let line = json!({"event": "ready", "region": region, "account": running.account.id, "speed": speed, "http": http,
+                "mqtt": mqtt, "mqtts": mqtts, "ws": ws, "credentials": credentials});
+            writeln!(out, "{line}")?;
+        } else {
+            out.write_all(std::fs::read_to_string(running.credentials().join("operator.env"))?.as_bytes())?;
+        }
+        out.flush()?;
+        return Ok(());
+    }
+    writeln!(
+        err,
+        "A local AWS IoT is ready: region {region}, account {}, time ×{speed}",
+        running.account.id
+    )?;
+    writeln!(err, "  AWS APIs      {http}")?;
+    writeln!(err, "  MQTT          {}", mqtt.as_deref().unwrap_or("off (--no-plain)"))?;
+    writeln!(err, "  MQTT over TLS {mqtts}")?;
+    writeln!(err, "  WebSocket     {ws}")?;
+    writeln!(err, "  credentials   {credentials}")?;
+    writeln!(err, "  devices       {}", running.things.len())?;
+    writeln!(err, "For the AWS CLI:  eval \"$(cat {credentials}/operator.env)\"")?;
+    writeln!(err, "Ctrl-C ends it.")?;
+    Ok(())
+}
+
+fn print_deviations() -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(crate::emulator::deviations::table().as_bytes())?;
+    out.flush()
+}
+
+/// The log goes to `--log FILE`, or to stderr with `-v`; nowhere otherwise.
+fn init_log(common: &Common) -> color_eyre::Result<()> {
+    use tracing_subscriber::EnvFilter;
+    let level = match common.verbose {
+        0 if common.log.is_none() => return Ok(()),
+        0 | 1 => "quell=info",
+        2 => "quell=debug",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env("QUELL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    let done = match &common.log {
+        Some(path) => {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+            log.with_ansi(false).with_writer(std::sync::Mutex::new(file)).try_init()
+        }
+        None => log.with_writer(std::io::stderr).try_init(),
+    };
+    if let Err(error) = done {
+        tracing::debug!(%error, "the log was set up already");
+    }
+    Ok(())
 }

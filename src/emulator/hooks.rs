@@ -47,7 +47,7 @@ pub struct Session {
 /// The four actions an IoT policy decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// `iot:Connect` on `client/ID`.
+    /// `iot:Connect` on `client/ID`; like the others, asked with the bare name.
     Connect,
     /// `iot:Publish` on `topic/T`.
     Publish,

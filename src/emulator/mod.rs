@@ -11,17 +11,23 @@
 //! * [`account`]: what the account holds, in small stores on one write-ahead log ([`store`]).
 //! * [`listen`], [`tls`], [`ws`], [`sigv4`]: the sockets and who is at their other end.
 //! * [`rules`]: AWS IoT SQL, pure.
+//! * [`start`]: start-up; [`seed`], [`scenario`], [`devices`]: the workshop's account, its incident and its devices.
 //! * [`hooks`]: what a connection, a publish or a delivery means: policies, shadows, jobs, Detect.
 
 pub mod account;
 pub mod api;
 pub mod broker;
 pub mod clock;
+pub mod credentials;
 pub mod deviations;
+pub mod devices;
 pub mod hooks;
 pub mod listen;
 pub mod rules;
+pub mod scenario;
+pub mod seed;
 pub mod sigv4;
+pub mod start;
 pub mod store;
 pub mod tls;
 pub mod ws;

@@ -96,6 +96,8 @@ async fn an_unsigned_or_wrongly_signed_request_is_refused() {
     assert!(answer.contains("\r\ndate: ") && answer.contains("\r\nx-amzn-requestid: "), "{answer}");
     let stranger = iot_with(&world, Credentials::new("AKIASTRANGER", "test", None, None, "tests"));
     assert_eq!(refusal(stranger.list_things().send().await), is(403, "UnrecognizedClientException"));
+    let guesser = iot_with(&world, Credentials::new("test", "guess", None, None, "tests"));
+    assert_eq!(refusal(guesser.list_things().send().await), is(403, "InvalidSignatureException"));
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ pub fn get(req: &Req) -> Result<Resp, ApiError> {
     }))
 }
 
-/// ListPolicies, in the order of names, reversed unless asked otherwise only when `isAscendingOrder=false` is given.
+/// ListPolicies, in the order of names; reversed only when `isAscendingOrder=false` is given.
 pub fn list(req: &Req) -> Result<Resp, ApiError> {
     let page = req.page(250, 25)?;
     let state = req.account.read();

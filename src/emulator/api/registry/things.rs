@@ -115,7 +115,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Puts the thing into a billing group or out of it.
+    /// Removes the thing and its memberships; gives the groups it left.
     pub(super) fn remove_thing(&mut self, name: &str) -> Vec<MembershipChange> {
         let Some(thing) = self.things.remove(name) else { return Vec::new() };
         for group in &thing.groups {

@@ -1,0 +1,111 @@
+//! Simulated devices: real MQTT clients with real certificates on the emulator's own TLS port.
+//!
+//! Each device is a task. It connects, sends its telemetry, answers jobs and shadow deltas, and comes back when it is cut,
+//! as firmware does. The scenario makes it misbehave. What it sends depends on the seed and its name only.
+//!
+//! * `device.rs`: the task. `payload.rs`: what it sends. `work.rs`: how it answers jobs.
+
+mod device;
+mod payload;
+mod work;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::account::Account;
+use super::api::shadows;
+use super::clock::Clock;
+use super::credentials::KeyPairPem;
+use super::scenario::{Action, Step};
+
+/// What kind of device it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The workshop's temperature sensor: telemetry every 10 s, jobs, shadow.
+    Sensor,
+    /// A generic device: 30 messages in 300 s, jobs; never looks at its shadow.
+    Generic,
+    /// Reports temperature and humidity to its shadow.
+    ShadowSensor,
+}
+
+/// A device to simulate.
+#[derive(Clone)]
+pub struct DeviceSpec {
+    /// Thing name, which is also the MQTT client id.
+    pub thing: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Where its telemetry goes.
+    pub topic: String,
+    /// What it authenticates with.
+    pub pair: Arc<KeyPairPem>,
+}
+
+/// Where devices connect to.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// Host or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// The authority to trust, in PEM.
+    pub ca: Arc<str>,
+}
+
+/// Runs `specs` and plays `steps` until dropped.
+pub async fn run(
+    account: Arc<Account>,
+    specs: Vec<DeviceSpec>,
+    endpoint: Endpoint,
+    steps: Vec<Step>,
+    seed: u64,
+) {
+    let clock = account.clock;
+    let mut tasks = JoinSet::new();
+    let mut orders: HashMap<String, mpsc::UnboundedSender<Action>> = HashMap::new();
+    for spec in specs {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        orders.insert(spec.thing.clone(), sender);
+        tasks.spawn(device::run(spec, endpoint.clone(), clock, seed, receiver));
+    }
+    play(&account, clock, steps, &orders).await;
+    // The devices go on after the last step; dropping this future ends them.
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn play(
+    account: &Arc<Account>,
+    clock: Clock,
+    steps: Vec<Step>,
+    orders: &HashMap<String, mpsc::UnboundedSender<Action>>,
+) {
+    let start = tokio::time::Instant::now();
+    for step in steps {
+        tokio::time::sleep_until(start + clock.scaled(step.at)).await;
+        tracing::info!(thing = step.thing, action = ?step.action, "scenario");
+        match step.action {
+            Action::Desired(state) => {
+                let request = serde_json::json!({"state": {"desired": state}});
+                if account.read().registry.thing(&step.thing).is_some()
+                    && let Err(error) = shadows::seed(account, &step.thing, None, &request)
+                {
+                    tracing::warn!(
+                        thing = step.thing,
+                        message = error.message,
+                        "scenario: desired state refused"
+                    );
+                }
+            }
+            action => {
+                if let Some(order) = orders.get(&step.thing) {
+                    // Fails only when the device's task is gone, which ends the whole simulation.
+                    let _ = order.send(action);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Start-up: binds every listener, puts the account, broker, HTTP front and devices together, and ends them again.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::account::Account;
+use super::broker::Broker;
+use super::clock::Clock;
+use super::credentials::{CredentialsDir, operator_env};
+use super::hooks::Hooks;
+use super::scenario::{self, Step};
+use super::store::Wal;
+use super::{api, devices, listen, seed, tls, ws};
+
+/// What an emulated account is started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Control plane, data planes and MQTT WebSocket; port 0 takes a free one.
+    pub http: SocketAddr,
+    /// Plain MQTT without identity; `None` leaves it out.
+    pub mqtt: Option<SocketAddr>,
+    /// MQTT over TLS with client certificates.
+    pub mqtts: SocketAddr,
+    /// What durations are divided by.
+    pub speed: f64,
+    /// Simulated things: the fixture set without it, an empty account for 0.
+    pub devices: Option<usize>,
+    /// A scenario file; the workshop's without it.
+    pub scenario: Option<PathBuf>,
+    /// What the simulation's random numbers start from.
+    pub seed: u64,
+    /// Where the account is kept; in memory without it.
+    pub state: Option<PathBuf>,
+    /// Where credentials are written; a private temporary folder, removed at the end, without it.
+    pub credentials: Option<PathBuf>,
+    /// The access key id requests must be signed with.
+    pub access_key: String,
+    /// Its secret.
+    pub secret_key: String,
+    /// The region's name.
+    pub region: String,
+    /// The twelve-digit account id.
+    pub account: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            http: SocketAddr::from(([127, 0, 0, 1], 4510)),
+            mqtt: Some(SocketAddr::from(([127, 0, 0, 1], 1883))),
+            mqtts: SocketAddr::from(([127, 0, 0, 1], 8883)),
+            speed: 1.0,
+            devices: None,
+            scenario: None,
+            seed: 1,
+            state: None,
+            credentials: None,
+            access_key: "test".to_owned(),
+            secret_key: "test".to_owned(),
+            region: "us-east-1".to_owned(),
+            account: "123456789012".to_owned(),
+        }
+    }
+}
+
+impl Options {
+    /// Options on free loopback ports: for tests and `quell demo`.
+    pub fn on_free_ports() -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { http: any, mqtt: Some(any), mqtts: any, ..Self::default() }
+    }
+}
+
+/// Why it could not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address could not be bound: the flag, the address, why.
+    Bind {
+        /// The flag of `quell local` that names the address.
+        flag: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// Something else, in words.
+    Other(String),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bind { flag, address, error } if error.kind() == io::ErrorKind::AddrInUse => {
+                let port = address.port();
+                write!(
+                    f,
+                    "port {port} is already in use ({address}); choose another with {flag} {}:PORT",
+                    address.ip()
+                )
+            }
+            Self::Bind { flag, address, error } => write!(f, "{flag} {address}: {error}"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running emulated account. Dropping it ends it.
+pub struct Running {
+    /// The account, for those in the same process.
+    pub account: Arc<Account>,
+    /// Where HTTP listens.
+    pub http: SocketAddr,
+    /// Where plain MQTT listens.
+    pub mqtt: Option<SocketAddr>,
+    /// Where MQTT over TLS listens.
+    pub mqtts: SocketAddr,
+    /// The things that are simulated.
+    pub things: Vec<String>,
+    credentials: CredentialsDir,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// The credentials folder.
+    pub fn credentials(&self) -> &std::path::Path {
+        self.credentials.path()
+    }
+
+    /// Ends all tasks, keeps what was not yet kept, and removes a temporary credentials folder.
+    pub async fn shutdown(mut self) {
+        self.tasks.shutdown().await;
+        if let Err(error) = self.account.wal.commit() {
+            tracing::error!(%error, "the last changes could not be kept");
+        }
+    }
+}
+
+async fn bind(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error| StartError::Bind { flag, address, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn steps(options: &Options) -> Result<Vec<Step>, StartError> {
+    let Some(path) = &options.scenario else {
+        return scenario::parse(scenario::WORKSHOP).map_err(StartError::Other);
+    };
+    let named = |what: String| StartError::Other(format!("--scenario {}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| named(e.to_string()))?;
+    scenario::parse(&text).map_err(named)
+}
+
+/// Starts the account; it answers on every listener when this returns.
+///
+/// # Errors
+/// A port in use, a scenario that cannot be read, a folder that cannot be written.
+pub async fn start(options: Options) -> Result<Running, StartError> {
+    let steps = steps(&options)?;
+    let (http_listener, http) = bind("--http", options.http).await?;
+    let mqtt = match options.mqtt {
+        Some(address) => Some(bind("--mqtt", address).await?),
+        None => None,
+    };
+    let (mqtts_listener, mqtts) = bind("--mqtts", options.mqtts).await?;
+
+    let other = |what: &str, error: &dyn std::fmt::Display| StartError::Other(format!("{what}: {error}"));
+    let wal = match &options.state {
+        Some(dir) => Wal::open(dir).map_err(|e| other(&format!("--state {}", dir.display()), &e))?,
+        None => Wal::default(),
+    };
+    // Devices must find their keys again when the account is kept.
+    let folder =
+        options.credentials.clone().or_else(|| options.state.as_ref().map(|dir| dir.join("credentials")));
+    let credentials = CredentialsDir::open(folder.as_deref()).map_err(|e| other("--credentials", &e))?;
+    let ca = match &options.state {
+        Some(dir) => tls::Ca::load_or_create(dir),
+        None => tls::Ca::create(),
+    };
+    let ca = ca.map_err(|e| other("the certificate authority", &e))?;
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), mqtts.ip().to_string()];
+    let server = ca.server_config(&names).map_err(|e| other("the TLS server", &e))?;
+    let url = format!("http://{http}");
+    let write = |name: &str, text: &str| credentials.write(name, text).map_err(|e| other(name, &e));
+    write("root-CA.pem", ca.pem())?;
+    write("operator.env", &operator_env(&url, &options.region, &options.access_key, &options.secret_key))?;
+
+    let clock = Clock::new(options.speed);
+    let account = Account::open(
+        &options.account,
+        &options.region,
+        clock,
+        wal,
+        &options.access_key,
+        &options.secret_key,
+    );
+    let broker = Broker::new(Hooks::new(Arc::clone(&account)), clock);
+    let router = api::front::router(Arc::clone(&account), Arc::clone(&broker))
+        .merge(ws::router(Arc::clone(&account), Arc::clone(&broker)));
+
+    let seeding = Arc::clone(&account);
+    let count = options.devices;
+    let (specs, credentials) = tokio::task::spawn_blocking(move || {
+        let specs = seed::seed(&seeding, count, &credentials);
+        (specs, credentials)
+    })
+    .await
+    .map_err(|e| other("seeding", &e))?;
+    let specs = specs.map_err(StartError::Other)?;
+    let things: Vec<String> = specs.iter().map(|s| s.thing.clone()).collect();
+    if let (Some(path), Some(step)) = (&options.scenario, steps.iter().find(|s| !things.contains(&s.thing))) {
+        return Err(StartError::Other(format!(
+            "--scenario {}: line {}: thing: no simulated thing is named \"{}\"",
+            path.display(),
+            step.line,
+            step.thing
+        )));
+    }
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(listen::serve_http(http_listener, router.clone()));
+    let mqtt = mqtt.map(|(listener, address)| {
+        tasks.spawn(listen::serve_tcp(listener, Arc::clone(&broker)));
+        address
+    });
+    tasks.spawn(listen::serve_tls(mqtts_listener, server, broker, router));
+    tasks.spawn(api::detect::run(Arc::clone(&account)));
+    tasks.spawn(api::jobs::run(Arc::clone(&account)));
+    if !specs.is_empty() {
+        let host = if mqtts.ip().is_unspecified() { "127.0.0.1".to_owned() } else { mqtts.ip().to_string() };
+        let endpoint = devices::Endpoint { host, port: mqtts.port(), ca: ca.pem().into() };
+        tasks.spawn(devices::run(Arc::clone(&account), specs, endpoint, steps, options.seed));
+    }
+    Ok(Running { account, http, mqtt, mqtts, things, credentials, tasks })
+}
