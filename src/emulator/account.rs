@@ -50,6 +50,8 @@ pub struct Account {
     pub objects: super::api::s3::Objects,
     /// CloudWatch's datapoints. Under a lock of their own, never held with another.
     pub metrics: super::api::cloudwatch::Metrics,
+    /// SNS topics and subscriptions. Under a lock of their own, never held with another.
+    pub sns: super::api::sns::Sns,
     state: RwLock<State>,
     broker: OnceLock<Arc<Broker>>,
 }
@@ -74,7 +76,9 @@ impl Account {
         };
         let objects = super::api::s3::Objects::open(&wal);
         let metrics = super::api::cloudwatch::Metrics::open(&wal, clock.now_ms());
+        let sns = super::api::sns::Sns::open(&wal);
         Arc::new(Self {
+            sns,
             metrics,
             objects,
             id: id.to_owned(),

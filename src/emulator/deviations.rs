@@ -143,6 +143,26 @@ pub static DEVIATIONS: &[Deviation] = &[
         "at least 30 minutes ahead",
         "likewise, divided by --speed; the times themselves are wall-clock",
     ),
+    // --- Detect ---
+    row(
+        "Detect alert latency",
+        "about 36 s after the window, observed",
+        "36 s after the message or the end of the window",
+    ),
+    row(
+        "Detect percentiles",
+        "method and least fleet size undocumented",
+        "nearest rank, same window, any number of devices",
+    ),
+    row("a window without messages", "undocumented", "no datapoint: silence neither raises nor clears"),
+    row("IAM sessions in Detect", "undocumented", "have no metrics; defender reports are no messages either"),
+    row(
+        "a behavior that is changed, deleted or detached",
+        "undocumented",
+        "its violations end as alarm-invalidated",
+    ),
+    row("alerts to SNS", "one for each in-alarm and cleared", "none yet: poll ListActiveViolations"),
+    row("ML Detect", "14 days, then ACTIVE", "PENDING_BUILD for ever, no findings"),
 ];
 
 /// The register as a table of plain text, as wide as its longest cells.

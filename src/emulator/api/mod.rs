@@ -19,6 +19,7 @@ pub mod request;
 pub mod routes;
 pub mod s3;
 pub mod shadows;
+pub mod sns;
 pub mod validate;
 
 pub use error::ApiError;

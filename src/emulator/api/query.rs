@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{ApiError, Req, Resp, Service, account_ops, cloudwatch};
+use super::{ApiError, Req, Resp, Service, account_ops, cloudwatch, sns};
 
 /// A handler: the form's fields are in [`Req::query`].
 type QueryHandler = fn(&Req) -> Result<Resp, ApiError>;
@@ -14,6 +14,19 @@ static ACTIONS: &[(Service, &str, QueryHandler)] = &[
     (Service::CloudWatch, "GetMetricData", cloudwatch::get_metric_data),
     (Service::CloudWatch, "GetMetricStatistics", cloudwatch::get_metric_statistics),
     (Service::CloudWatch, "ListMetrics", cloudwatch::list_metrics),
+    (Service::Sns, "ConfirmSubscription", sns::confirm_subscription),
+    (Service::Sns, "CreateTopic", sns::create_topic),
+    (Service::Sns, "DeleteTopic", sns::delete_topic),
+    (Service::Sns, "GetSubscriptionAttributes", sns::get_subscription_attributes),
+    (Service::Sns, "GetTopicAttributes", sns::get_topic_attributes),
+    (Service::Sns, "ListSubscriptions", sns::list_subscriptions),
+    (Service::Sns, "ListSubscriptionsByTopic", sns::list_subscriptions_by_topic),
+    (Service::Sns, "ListTopics", sns::list_topics),
+    (Service::Sns, "Publish", sns::publish_operation),
+    (Service::Sns, "SetSubscriptionAttributes", sns::set_subscription_attributes),
+    (Service::Sns, "SetTopicAttributes", sns::set_topic_attributes),
+    (Service::Sns, "Subscribe", sns::subscribe),
+    (Service::Sns, "Unsubscribe", sns::unsubscribe),
 ];
 
 /// Runs the action a form names.

@@ -18,7 +18,7 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use super::registry::uuid;
-use super::{ApiError, Req, Resp, Service, query};
+use super::{ApiError, Req, Resp, Service, query, sns};
 use crate::emulator::account::Account;
 use crate::emulator::broker::Broker;
 use table::{Found, Table};
@@ -36,6 +36,9 @@ struct Front {
 /// Everything the account answers over HTTP.
 pub fn router(account: Arc<Account>, broker: Arc<Broker>) -> axum::Router {
     account.set_broker(broker);
+    if tokio::runtime::Handle::try_current().is_ok() {
+        sns::start(&account);
+    }
     let table = Table::new(super::routes::ROUTES);
     let throttle = Throttle::new(super::routes::ROUTES);
     axum::Router::new().fallback(answer).with_state(Arc::new(Front { account, table, throttle }))
@@ -106,13 +109,9 @@ impl Outcome {
 
 impl Front {
     async fn run(&self, parts: &axum::http::request::Parts, body: Bytes) -> Outcome {
-        let signer = match auth::authenticate(&self.account, parts, &body) {
-            Ok(signer) => signer,
-            Err(error) => return Outcome::error(error),
-        };
         let mut req = Req {
             account: Arc::clone(&self.account),
-            caller: signer.access_key,
+            caller: String::new(),
             path: Vec::new(),
             query: decode_query(parts.uri.query().unwrap_or_default()),
             headers: parts
@@ -122,6 +121,17 @@ impl Front {
                 .collect(),
             body,
         };
+        if !parts.headers.contains_key(header::AUTHORIZATION)
+            && let Some(result) = sns::unsigned(&req, parts.method.as_str(), parts.uri.path())
+        {
+            // A confirmation is a GET that changes something.
+            return Outcome { result: self.commit(&Method::POST, result).await, xml: true };
+        }
+        let signer = match auth::authenticate(&self.account, parts, &req.body) {
+            Ok(signer) => signer,
+            Err(error) => return Outcome::error(error),
+        };
+        req.caller = signer.access_key;
         // CloudWatch's Query and JSON forms are posted to `/`, its newest protocol to paths of the table.
         let form = matches!(signer.service, Service::Sts | Service::Sns)
             || (signer.service == Service::CloudWatch && parts.uri.path() == "/");

@@ -1,0 +1,115 @@
+//! `Publish`, for callers and for the emulator's own alerts.
+
+use serde_json::{Map, Value, json};
+
+use super::deliver::{self, Job};
+use super::message::{self, Notification};
+use super::{answer, invalid, not_found, required};
+use crate::emulator::account::Account;
+use crate::emulator::api::registry::uuid;
+use crate::emulator::api::{ApiError, Req, Resp, cloudwatch};
+
+/// SNS's limit on a message with its attributes.
+const LARGEST: usize = 256 * 1024;
+
+/// Publishes to a topic: Detect's alerts, audit findings, rules. Gives the message id. Never waits for a subscriber.
+pub fn publish(
+    account: &Account,
+    topic: &str,
+    subject: Option<&str>,
+    message: &str,
+) -> Result<String, ApiError> {
+    send(account, topic, subject, message, Map::new())
+}
+
+/// `Publish`.
+pub fn publish_operation(req: &Req) -> Result<Resp, ApiError> {
+    let Some(topic) = req.query("TopicArn").or_else(|| req.query("TargetArn")) else {
+        return Err(invalid("TopicArn or TargetArn Reason: no value for required parameter"));
+    };
+    let message = required(req, "Message")?;
+    let subject = req.query("Subject");
+    if subject.is_some_and(|s| s.is_empty() || s.chars().count() > 100 || s.contains(['\n', '\r'])) {
+        return Err(invalid("Subject"));
+    }
+    // A structured message has a text for each protocol; everybody here gets the default one.
+    let structured;
+    let message = if req.query("MessageStructure") == Some("json") {
+        let forms: Value = serde_json::from_str(message)
+            .map_err(|_| invalid("Message Structure - JSON message body failed to parse"))?;
+        structured = forms.get("default").and_then(Value::as_str).map(str::to_owned);
+        structured
+            .as_deref()
+            .ok_or_else(|| invalid("Message Structure - No default entry in JSON message body"))?
+    } else {
+        message
+    };
+    let id = send(&req.account, topic, subject, message, attributes(req)?)?;
+    answer("Publish", &format!("<MessageId>{id}</MessageId>"))
+}
+
+/// `MessageAttributes.entry.N.{Name, Value.DataType, Value.StringValue, Value.BinaryValue}`.
+fn attributes(req: &Req) -> Result<Map<String, Value>, ApiError> {
+    let mut out = Map::new();
+    for (field, name) in &req.query {
+        let Some(prefix) =
+            field.strip_prefix("MessageAttributes.entry.").and_then(|f| f.strip_suffix(".Name"))
+        else {
+            continue;
+        };
+        let of = |part: &str| req.query(&format!("MessageAttributes.entry.{prefix}.Value.{part}"));
+        let kind =
+            of("DataType").ok_or_else(|| invalid(format_args!("MessageAttributes.{name}.DataType")))?;
+        let value = of("StringValue").or_else(|| of("BinaryValue"));
+        let value = value.ok_or_else(|| invalid(format_args!("MessageAttributes.{name}.Value")))?;
+        out.insert(name.clone(), json!({"Type": kind, "Value": value}));
+    }
+    Ok(out)
+}
+
+fn send(
+    account: &Account,
+    topic: &str,
+    subject: Option<&str>,
+    message: &str,
+    attributes: Map<String, Value>,
+) -> Result<String, ApiError> {
+    if message.is_empty() {
+        return Err(invalid("Empty message"));
+    }
+    if message.len() > LARGEST {
+        return Err(invalid("Message too long"));
+    }
+    let (base, subscribers) = {
+        let inner = account.sns.inner.lock();
+        if !inner.topics.contains(topic) {
+            return Err(not_found("Topic"));
+        }
+        let subscribers: Vec<_> = inner
+            .subscriptions
+            .iter()
+            .filter(|(_, s)| s.topic == topic && s.token.is_none())
+            .map(|(arn, s)| (arn.to_owned(), s.clone()))
+            .collect();
+        (inner.base(&account.region), subscribers)
+    };
+    let name = topic.rsplit(':').next().unwrap_or_default();
+    cloudwatch::count(account, "AWS/SNS", "NumberOfMessagesPublished", &[("TopicName", name)], 1.0);
+    let notification = Notification {
+        id: uuid(),
+        topic: topic.to_owned(),
+        subject: subject.map(str::to_owned),
+        message: message.to_owned(),
+        attributes,
+        timestamp: message::timestamp(account),
+    };
+    for (arn, row) in subscribers {
+        let body = match row.protocol.as_str() {
+            "lambda" => notification.lambda_event(account, &base, &arn),
+            _ if row.attributes.get("RawMessageDelivery").is_some_and(|v| v == "true") => message.into(),
+            _ => notification.envelope(account, &base, &arn),
+        };
+        deliver::send(account, Job::new(&arn, &row, "Notification", body).of_message(&notification.id));
+    }
+    Ok(notification.id)
+}

@@ -1,0 +1,72 @@
+//! `quell local` as a program: its ready line, its files, its refusals.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+fn local(args: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_quell"))
+        .arg("local")
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn interrupt(child: &Child) {
+    let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+const FREE: [&str; 6] = ["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--mqtts", "127.0.0.1:0"];
+
+#[test]
+fn the_ready_line_names_everything_and_a_signal_ends_it_cleanly() {
+    let mut child = local(&[&FREE[..], &["--json", "--speed", "10"]].concat());
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let keys: Vec<&str> = ready.as_object().unwrap().keys().map(String::as_str).collect();
+    let expected = ["event", "region", "account", "speed", "http", "mqtt", "mqtts", "ws", "credentials"];
+    assert_eq!(keys, expected);
+    assert_eq!((&ready["event"], &ready["speed"]), (&"ready".into(), &10.into()));
+    let dir = std::path::PathBuf::from(ready["credentials"].as_str().unwrap());
+    for file in
+        ["root-CA.pem", "operator.env", "Thing02.cert.pem", "Thing02.private.key", "dev-XBHY.cert.pem"]
+    {
+        assert!(dir.join(file).is_file(), "{file}");
+    }
+    let shared = |thing: &str| std::fs::read(dir.join(format!("{thing}.cert.pem"))).unwrap();
+    assert_eq!(shared("Thing01"), shared("Thing03"), "one certificate is shared, as in the workshop");
+    assert_ne!(shared("Thing01"), shared("dev-XBHY"));
+    interrupt(&child);
+    assert!(child.wait().unwrap().success());
+    assert!(!dir.exists(), "the temporary credentials are gone");
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_flag() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let mqtts = address.to_string();
+    let child =
+        local(&["--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--mqtts", &mqtts, "--devices", "0"]);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("--mqtts") && text.contains(&address.port().to_string()), "{text}");
+}
+
+#[test]
+fn a_scenario_mistake_is_named_by_file_line_and_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.toml");
+    std::fs::write(&path, "[[step]]\nat = \"1s\"\nthing = \"Thing09\"\naction = \"silence\"\n").unwrap();
+    let child = local(&[&FREE[..], &["--scenario", path.to_str().unwrap()]].concat());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("s.toml: line 3: thing"), "{text}");
+}
