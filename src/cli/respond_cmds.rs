@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 use crate::cloud::Clients;
 use crate::config::{self, Environment, Settings};
 use crate::fleet::event::Event;
-use crate::fleet::{Fleet, LinkState};
 use crate::fleet::model::Name;
+use crate::fleet::{Fleet, LinkState};
 use crate::response::{
-    ActionView, Answer, Check, Confirmation, Intent, Level, Listener, Outcome, Plan, Responder, Reversible, RowState,
-    Target, TargetOutcome,
+    ActionView, Answer, Check, Confirmation, Intent, Level, Listener, Outcome, Plan, Responder, Reversible,
+    RowState, Target, TargetOutcome,
 };
 
 use super::{Common, exit};

@@ -12,9 +12,9 @@ pub(in crate::response) mod request;
 
 use std::fmt;
 
-use crate::fleet::{Fleet, Ms};
 use crate::fleet::device::Device;
 use crate::fleet::model::Name;
+use crate::fleet::{Fleet, Ms};
 use crate::text::SafeText;
 
 /// What an operator wants.
@@ -129,8 +129,13 @@ impl Target {
     /// A device as the fleet knows it now.
     pub fn seen(fleet: &Fleet, device: &Device) -> Self {
         // A topic with an escape in its shown form is not the topic AWS knows; the others are enough to ask about.
-        let topics = device.topics().iter().filter_map(|id| fleet.topic(*id)).map(|t| t.text().as_str());
-        let topics = topics.filter(|t| !t.contains('\\') && !t.starts_with('$')).map(str::to_owned);
+        let topics = device
+            .topics()
+            .iter()
+            .filter_map(|id| fleet.topic(*id))
+            .filter(|t| t.is_telemetry())
+            .map(|t| t.text().as_str());
+        let topics = topics.filter(|t| !t.contains('\\')).map(str::to_owned);
         Self {
             thing: device.name().clone(),
             client: None,
