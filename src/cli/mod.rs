@@ -3,7 +3,10 @@
 mod job;
 mod journal;
 mod local;
+mod output;
+mod reads;
 mod respond_cmds;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -110,6 +113,18 @@ pub struct Common {
 pub enum Command {
     /// The embedded local AWS IoT alone, for the AWS CLI, SDKs, devices, workshops and tests
     Local(local::LocalArgs),
+    /// The live data without a screen: one JSON object a line
+    Watch(watch::WatchArgs),
+    /// The things of the registry
+    Things(reads::ReadArgs),
+    /// The active Device Defender violations
+    Violations(reads::ReadArgs),
+    /// A thing's shadow
+    Shadow(reads::ShadowArgs),
+    /// The jobs, with their executions counted
+    Jobs(reads::ReadArgs),
+    /// The security profiles
+    Profiles(reads::ReadArgs),
     /// Contain things: isolation group, shadow flag, connection cut, proof
     Isolate(respond_cmds::ThingsArgs),
     /// Let isolated things speak again, and prove it
@@ -136,6 +151,12 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         None => Ok(exit::USAGE),
         Some(Command::Local(args)) => local::run(args, &cli.common),
+        Some(Command::Watch(args)) => watch::run(&args, &cli.common),
+        Some(Command::Things(args)) => reads::things(&args, &cli.common),
+        Some(Command::Violations(args)) => reads::violations(&args, &cli.common),
+        Some(Command::Shadow(args)) => reads::shadow(&args, &cli.common),
+        Some(Command::Jobs(args)) => reads::jobs(&args, &cli.common),
+        Some(Command::Profiles(args)) => reads::profiles(&args, &cli.common),
         Some(Command::Isolate(args)) => respond_cmds::things(respond_cmds::Verb::Isolate, &args, &cli.common),
         Some(Command::Release(args)) => respond_cmds::things(respond_cmds::Verb::Release, &args, &cli.common),
         Some(Command::Deactivate(args)) => {
