@@ -1,8 +1,8 @@
 //! Keys in, commands out; and the dialogs that take text.
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
-use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::Utf32Str;
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use tui_input::backend::crossterm::EventHandler as _;
 
 use super::super::command::{self, CommandId};
@@ -141,7 +141,10 @@ impl App {
             }
             Some(Overlay::Plan(dialog)) => {
                 let typing = pressed.typed().is_some()
-                    || matches!(event.code, KeyCode::Backspace | KeyCode::Left | KeyCode::Right | KeyCode::Delete)
+                    || matches!(
+                        event.code,
+                        KeyCode::Backspace | KeyCode::Left | KeyCode::Right | KeyCode::Delete
+                    )
                     || control;
                 if typing {
                     input_event(&mut dialog.typed, event);
@@ -195,7 +198,7 @@ pub(super) fn search(state: &mut PaletteState, env: &Env<'_>) {
             score(d.name().shown().as_str()).map(|s| (s * 2, PalettePick::Thing(d.name().clone())))
         }));
     }
-    found.sort_by(|a, b| b.0.cmp(&a.0));
+    found.sort_by_key(|hit| std::cmp::Reverse(hit.0));
     found.truncate(FOUND);
     state.found = found.into_iter().map(|(_, pick)| pick).collect();
     state.chosen = 0;
