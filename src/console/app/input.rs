@@ -195,7 +195,7 @@ pub(super) fn search(state: &mut PaletteState, env: &Env<'_>) {
             score(d.name().shown().as_str()).map(|s| (s * 2, PalettePick::Thing(d.name().clone())))
         }));
     }
-    found.sort_by(|a, b| b.0.cmp(&a.0));
+    found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     found.truncate(FOUND);
     state.found = found.into_iter().map(|(_, pick)| pick).collect();
     state.chosen = 0;
