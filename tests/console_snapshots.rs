@@ -1,5 +1,7 @@
 //! The screens at fixed sizes from a fleet with fixed events and times: the same input must give the same cells.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may unwrap as tests do")]
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -52,6 +52,11 @@ pub fn age(ms: Ms) -> String {
     }
 }
 
+/// How long ago: `just now`, `12 s ago`.
+pub fn ago(ms: Ms) -> String {
+    if ms < 1_000 { "just now".to_owned() } else { format!("{} ago", age(ms)) }
+}
+
 /// A duration with one decimal below ten seconds: `3.8 s`.
 pub fn took(ms: Ms) -> String {
     if (0..10_000).contains(&ms) { format!("{:.1} s", ms as f64 / 1000.0) } else { age(ms) }
@@ -107,6 +112,8 @@ mod tests {
     #[test]
     fn ages_have_one_unit() {
         assert_eq!(age(-5), "now");
+        assert_eq!(ago(300), "just now");
+        assert_eq!(ago(12_000), "12 s ago");
         assert_eq!(age(12_000), "12 s");
         assert_eq!(age(540_000), "9 m");
         assert_eq!(age(3 * 3_600_000), "3 h");

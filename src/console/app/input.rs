@@ -198,7 +198,7 @@ pub(super) fn search(state: &mut PaletteState, env: &Env<'_>) {
             score(d.name().shown().as_str()).map(|s| (s * 2, PalettePick::Thing(d.name().clone())))
         }));
     }
-    found.sort_by_key(|hit| std::cmp::Reverse(hit.0));
+    found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     found.truncate(FOUND);
     state.found = found.into_iter().map(|(_, pick)| pick).collect();
     state.chosen = 0;

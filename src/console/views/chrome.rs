@@ -166,7 +166,7 @@ pub(super) fn leaks(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect)
         .fleet
         .find(first.raw())
         .and_then(|id| env.fleet.device(id).last_seen())
-        .map(|at| format!(", {} ago", words::age(env.now - at)))
+        .map(|at| format!(", {}", words::ago(env.now - at)))
         .unwrap_or_default();
     let revoke = command::find("revoke").map(|id| app.look.keymap.keys_of(id)).unwrap_or_default();
     let key = revoke.first().map(|k| format!("; {k} revokes")).unwrap_or_default();

@@ -78,9 +78,9 @@ fn facts_of<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &super::The
     let mut lines = Vec::new();
     let heard = match (device.last_seen(), device.cadence()) {
         (Some(at), Some(every)) => {
-            format!("{} ago, usually every {}", words::age(env.now - at), words::took(every))
+            format!("{}, usually every {}", words::ago(env.now - at), words::took(every))
         }
-        (Some(at), None) => format!("{} ago", words::age(env.now - at)),
+        (Some(at), None) => words::ago(env.now - at),
         _ => "never".to_owned(),
     };
     lines.push(vec![label("last heard", theme), part(heard, theme.text)]);
@@ -102,7 +102,7 @@ fn facts_of<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &super::The
     };
     lines.push(vec![label("connected", theme), connected]);
     if let Some(at) = device.presence().and_then(|p| p.refused_at()) {
-        let text = format!("tried to connect and was refused {} ago", words::age(env.now - at));
+        let text = format!("tried to connect and was refused {}", words::ago(env.now - at));
         lines.push(vec![label("", theme), part(text, theme.warning)]);
     }
     match device.certificates().get() {
@@ -142,7 +142,7 @@ fn facts_of<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &super::The
     }
     if let Some((at, accepted)) = device.agent_report() {
         let word = if accepted { "accepted" } else { "rejected" };
-        let text = format!("report {word} {} ago", words::age(env.now - at));
+        let text = format!("report {word} {}", words::ago(env.now - at));
         lines
             .push(vec![label("agent", theme), part(text, if accepted { theme.text } else { theme.warning })]);
     }

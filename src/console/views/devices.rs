@@ -277,12 +277,12 @@ fn about(app: &App, env: &Env<'_>, device: &Device, theme: &super::Theme) -> (St
     let violation = device.violations().iter().find_map(|i| env.fleet.violations().get()?.get(*i as usize));
     match (condition, device.stage()) {
         (Condition::Leaking, _) => {
-            let heard = device.last_seen().map(|at| words::age(env.now - at)).unwrap_or_default();
+            let heard = device.last_seen().map(|at| words::ago(env.now - at)).unwrap_or_default();
             let key = super::super::command::find("revoke")
                 .map(|id| app.look.keymap.keys_of(id))
                 .unwrap_or_default();
             let key = key.first().map(|k| format!("; {k} revokes")).unwrap_or_default();
-            return (format!("heard {heard} ago{key}"), theme.alarm);
+            return (format!("heard {heard}{key}"), theme.alarm);
         }
         (Condition::Containing, Some(Stage::Containing { waiting_for, began })) => {
             return (format!("{} {} {waiting_for}", words::age(env.now - began), s.dot), theme.busy);
@@ -314,7 +314,7 @@ fn about(app: &App, env: &Env<'_>, device: &Device, theme: &super::Theme) -> (St
             None => (String::new(), theme.dim),
         },
         Condition::Stale => match device.last_seen() {
-            Some(at) => (format!("last heard {} ago", words::age(env.now - at)), theme.dim),
+            Some(at) => (format!("last heard {}", words::ago(env.now - at)), theme.dim),
             None => ("never heard".to_owned(), theme.dim),
         },
         Condition::Ok if device.last_seen().is_none() => ("not heard yet".to_owned(), theme.dim),
