@@ -55,6 +55,14 @@ pub(super) fn run(args: &DemoArgs, common: &Common) -> Result<u8> {
     });
     settings.mqtt = config::MqttSettings::default();
     settings.aws_speed = args.speed;
+    if common.topics.is_empty() {
+        // The demo's own devices: with more of them than AWS lets one connection subscribe to, one level's wildcard.
+        if args.devices.is_some_and(|n| n > 6) {
+            settings.topics = vec!["+".to_owned()];
+        }
+        settings.topics.push("dt/+/data".to_owned());
+        settings.thing_from.extend(config::ThingFrom::parse("dt/{thing}/data").ok());
+    }
     let speed = if args.speed.fract() == 0.0 { format!("{:.0}", args.speed) } else { args.speed.to_string() };
     settings.badge =
         Some(SafeText::new(&if speed == "1" { "LOCAL".to_owned() } else { format!("LOCAL ×{speed}") }));

@@ -6,6 +6,7 @@
 //! * [`terminal`]: taken and given back; [`event_loop`]: keys first, then events, a frame only when something changed.
 
 pub mod app;
+mod backend;
 pub mod command;
 pub mod event_loop;
 pub mod key;

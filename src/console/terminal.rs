@@ -7,10 +7,10 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::backend::WriteOnly;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, event, execute, terminal};
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 
 /// Begin and end of synchronized output (DEC mode 2026); terminals that do not know it ignore it.
 const BEGIN: &[u8] = b"\x1b[?2026h";
@@ -47,7 +47,7 @@ impl Write for FrameWriter {
 
 /// The terminal in our hands. Dropping it gives it back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<FrameWriter>>,
+    terminal: Terminal<WriteOnly>,
 }
 
 impl Screen {
@@ -61,7 +61,7 @@ impl Screen {
         crossterm::style::force_color_output(true);
         install_panic_hook();
         enter()?;
-        let mut terminal = Terminal::new(CrosstermBackend::new(FrameWriter::default()))?;
+        let mut terminal = Terminal::new(WriteOnly::new())?;
         terminal.clear()?;
         Ok(Self { terminal })
     }

@@ -191,7 +191,10 @@ impl Device {
                 let delta =
                     if rest == "shadow/get/accepted" { state.and_then(|s| s.get("delta")) } else { state };
                 if let Some(delta) = delta {
-                    self.obey = Some((Instant::now() + self.clock.scaled(OBEYS_AFTER), delta.clone()));
+                    // The same wish comes again with every report; it must not postpone its own fulfilment.
+                    let at = self.obey.as_ref().map(|(at, _)| *at);
+                    let at = at.unwrap_or_else(|| Instant::now() + self.clock.scaled(OBEYS_AFTER));
+                    self.obey = Some((at, delta.clone()));
                 }
             }
             _ => {}
