@@ -10,6 +10,7 @@ use crate::text::SafeText;
 mod load;
 mod thing_from;
 
+pub(crate) use load::config_dir;
 pub use load::{ConfigError, Environment, load, parse_size};
 pub use thing_from::ThingFrom;
 

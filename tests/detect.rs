@@ -1,5 +1,7 @@
 //! Detect through the real emulator: real MQTT in, the real AWS SDK out (contract §6.28).
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_iot::Client;

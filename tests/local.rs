@@ -1,5 +1,7 @@
 //! `quell local` as a program: its ready line, its files, its refusals.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 

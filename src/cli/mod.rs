@@ -1,9 +1,16 @@
 //! The commands: clap definitions and, one file each, thin callers of the rooms.
 
+mod console;
+#[cfg(feature = "emulator")]
+mod demo;
 mod job;
 mod journal;
+mod keys;
 mod local;
+mod output;
+mod reads;
 mod respond_cmds;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -108,8 +115,25 @@ pub struct Common {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// The embedded local cloud with a fleet and a scripted incident, and the console connected to it
+    #[cfg(feature = "emulator")]
+    Demo(demo::DemoArgs),
+    /// Print the keymap in force
+    Keys(keys::KeysArgs),
     /// The embedded local AWS IoT alone, for the AWS CLI, SDKs, devices, workshops and tests
     Local(local::LocalArgs),
+    /// The live data without a screen: one JSON object a line
+    Watch(watch::WatchArgs),
+    /// The things of the registry
+    Things(reads::ReadArgs),
+    /// The active Device Defender violations
+    Violations(reads::ReadArgs),
+    /// A thing's shadow
+    Shadow(reads::ShadowArgs),
+    /// The jobs, with their executions counted
+    Jobs(reads::ReadArgs),
+    /// The security profiles
+    Profiles(reads::ReadArgs),
     /// Contain things: isolation group, shadow flag, connection cut, proof
     Isolate(respond_cmds::ThingsArgs),
     /// Let isolated things speak again, and prove it
@@ -134,8 +158,17 @@ pub fn main() -> ExitCode {
     }
     let _ = rustls_provider();
     let result = match cli.command {
-        None => Ok(exit::USAGE),
+        None => console::run(&cli.common),
+        #[cfg(feature = "emulator")]
+        Some(Command::Demo(args)) => demo::run(&args, &cli.common),
+        Some(Command::Keys(args)) => keys::run(&args, &cli.common),
         Some(Command::Local(args)) => local::run(args, &cli.common),
+        Some(Command::Watch(args)) => watch::run(&args, &cli.common),
+        Some(Command::Things(args)) => reads::things(&args, &cli.common),
+        Some(Command::Violations(args)) => reads::violations(&args, &cli.common),
+        Some(Command::Shadow(args)) => reads::shadow(&args, &cli.common),
+        Some(Command::Jobs(args)) => reads::jobs(&args, &cli.common),
+        Some(Command::Profiles(args)) => reads::profiles(&args, &cli.common),
         Some(Command::Isolate(args)) => respond_cmds::things(respond_cmds::Verb::Isolate, &args, &cli.common),
         Some(Command::Release(args)) => respond_cmds::things(respond_cmds::Verb::Release, &args, &cli.common),
         Some(Command::Deactivate(args)) => {
@@ -157,6 +190,29 @@ pub fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "quell: {report:#}");
             ExitCode::from(exit::FAILED)
         }
+    }
+}
+
+/// Logs into a file: a line on the terminal would be drawn across the screen. A log that cannot be written is done
+/// without; `RUST_LOG` decides in detail what is said.
+fn log_to(path: &std::path::Path, verbose: u8) {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    let level = match verbose {
+        0 => "warn,quell=info",
+        1 => "info,quell=debug",
+        _ => "debug,quell=trace",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    if let Some(folder) = path.parent() {
+        let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    }
+    if let Ok(file) = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path) {
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(false)
+            .with_writer(std::sync::Mutex::new(file))
+            .try_init();
     }
 }
 

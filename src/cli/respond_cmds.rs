@@ -1,10 +1,12 @@
 //! `quell isolate | release | deactivate | activate | revoke`: plan, confirm, execute, prove, without a screen.
 
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use color_eyre::eyre::eyre;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -12,12 +14,16 @@ use crate::cloud::Clients;
 use crate::config::{self, Environment, Settings};
 use crate::fleet::event::Event;
 use crate::fleet::model::Name;
+use crate::fleet::{Fleet, LinkState};
 use crate::response::{
-    ActionView, Answer, Check, Confirmation, Intent, Level, Outcome, Plan, Responder, Reversible, RowState,
-    Target, TargetOutcome,
+    ActionView, Answer, Check, Confirmation, Intent, Level, Listener, Outcome, Plan, Responder, Reversible,
+    RowState, Target, TargetOutcome,
 };
 
 use super::{Common, exit};
+
+/// How long the commands listen before they plan.
+const LISTEN: Duration = Duration::from_secs(3);
 
 /// Flags of the commands that act on things.
 #[derive(Args, Debug)]
@@ -128,16 +134,19 @@ pub(super) fn respond(intent: Intent, how: &How, common: &Common) -> color_eyre:
 
 async fn run(intent: Intent, how: &How, settings: &Settings) -> color_eyre::Result<u8> {
     let clients = Clients::connect(settings).await.map_err(|t| eyre!("{}", t.message))?;
-    let (events, mut fleet) = mpsc::channel::<Event>(64);
+    let (events, received) = mpsc::channel::<Event>(64);
     let (answers, mut answered) = mpsc::channel(64);
-    let responder = Responder::spawn(clients, settings, events, answers);
-    let mut listener = responder.listener();
-    // Everything the fleet would be told passes here; there is no screen that shows it.
-    tokio::spawn(async move {
-        while let Some(event) = fleet.recv().await {
-            listener.observe(&event);
-        }
-    });
+    let responder = Responder::spawn(clients.clone(), settings, events.clone(), answers);
+    let stream = crate::stream::spawn(
+        settings,
+        Some(clients.credentials.clone()),
+        &clients.region,
+        clients.mqtt_host.as_deref(),
+        events,
+    );
+    let fleet = Arc::new(Mutex::new(Fleet::new(settings.limits())));
+    tokio::spawn(follow(received, responder.listener(), Arc::clone(&fleet)));
+    let intent = acquaint(intent, &fleet).await;
     responder.plan(1, intent);
     let plan = loop {
         match answered.recv().await {
@@ -207,8 +216,44 @@ async fn run(intent: Intent, how: &How, settings: &Settings) -> color_eyre::Resu
             }
         }
     };
+    drop(stream);
     result(&view, how, &planned)?;
     Ok(code(&view, interrupted))
+}
+
+/// Keeps the fleet true while there is no screen that shows it.
+async fn follow(mut received: mpsc::Receiver<Event>, mut listener: Listener, fleet: Arc<Mutex<Fleet>>) {
+    while let Some(event) = received.recv().await {
+        listener.observe(&event);
+        let now = jiff::Timestamp::now().as_millisecond();
+        fleet.lock().apply(event, now);
+    }
+}
+
+/// Listens for a moment, so that silence can be told from a topic nobody knows, and says when nothing is received.
+async fn acquaint(mut intent: Intent, fleet: &Mutex<Fleet>) -> Intent {
+    if intent.things().is_empty() {
+        return intent;
+    }
+    let names: Vec<String> = intent.things().iter().map(|t| t.thing.raw().to_owned()).collect();
+    let known = || {
+        let fleet = fleet.lock();
+        names.iter().all(|n| fleet.find(n).is_some_and(|id| fleet.device(id).last_seen().is_some()))
+    };
+    let until = tokio::time::Instant::now() + LISTEN;
+    while !known() && tokio::time::Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let fleet = fleet.lock();
+    if !matches!(fleet.link().state(), LinkState::Up) {
+        let _ = writeln!(io::stderr(), "telemetry is not received: GetConnection has to prove it");
+    }
+    for target in intent.things_mut() {
+        if let Some(id) = fleet.find(target.thing.raw()) {
+            *target = Target::seen(&fleet, fleet.device(id));
+        }
+    }
+    intent
 }
 
 /// The exit code of an ended response.

@@ -155,9 +155,12 @@ pub fn parse_size(written: &str) -> Result<u64, String> {
 /// # Errors
 /// The first thing that cannot be used, with file and line, variable, or flag.
 pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError> {
-    let mut settings = Settings::default();
-    settings.journal = state_dir(env).join("journal.jsonl");
-    settings.log = state_dir(env).join("quell.log");
+    let state = state_dir(env);
+    let mut settings = Settings {
+        journal: state.join("journal.jsonl"),
+        log: state.join("quell.log"),
+        ..Settings::default()
+    };
     let asked = common.config.clone();
     let path = asked.clone().unwrap_or_else(|| config_dir(env).join("config.toml"));
     match std::fs::read_to_string(&path) {

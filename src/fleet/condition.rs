@@ -129,7 +129,9 @@ impl Fleet {
         if contained == Some(Condition::Leaking) {
             return Condition::Leaking;
         }
-        if contained.is_none() || contained == Some(Condition::Containing) {
+        // What the operator is doing about a device is the answer to its alarm: the row must show that it was taken up.
+        let answered = matches!(device.stage(), Some(Stage::Containing { .. } | Stage::Unproven { .. }));
+        if contained.is_none() || (contained == Some(Condition::Containing) && !answered) {
             if !device.violations().is_empty() {
                 return Condition::Alarm;
             }
@@ -162,13 +164,11 @@ impl Fleet {
                 let heard = last > at.max(*began + limits.policy_delay);
                 return Some(if heard { Condition::Leaking } else { Condition::Containing });
             }
-            Some((Stage::Released, at)) => {
-                // The group may be read as it was for a moment; what we let go is let go.
-                if device.quarantined_since().is_none_or(|since| since <= at) {
-                    return None;
-                }
+            // The group may be read as it was for a moment; what we let go is let go.
+            Some((Stage::Released, at)) if device.quarantined_since().is_none_or(|since| since <= at) => {
+                return None;
             }
-            None => {}
+            Some((Stage::Released, _)) | None => {}
         }
         let since = device.quarantined_since()?;
         let heard = last > since && now - last < self.quiet_after(device);

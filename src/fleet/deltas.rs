@@ -84,11 +84,14 @@ fn bounded_json(value: &Value) -> String {
     String::from_utf8_lossy(&head.0).into_owned()
 }
 
+/// A thing's shadows by name, `None` for the classic one.
+type OfThing = BTreeMap<Option<SafeText>, Known<Option<ShadowDocument>>>;
+
 /// Shadow documents, bounded: the thing heard of first goes first.
 #[derive(Debug)]
 pub(super) struct Shadows {
     limit: usize,
-    of: HashMap<Arc<str>, BTreeMap<Option<SafeText>, Known<Option<ShadowDocument>>>>,
+    of: HashMap<Arc<str>, OfThing>,
     order: VecDeque<Arc<str>>,
 }
 

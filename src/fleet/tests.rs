@@ -39,3 +39,244 @@ fn a_device_is_counted_and_measured() {
     assert_eq!(columns.first(), Some(&Column::NotWatching));
     assert_eq!(columns.last(), Some(&Column::Largest(120)));
 }
+
+fn fleet_with(thing: &str, at: Ms) -> (Fleet, DeviceId) {
+    let mut fleet = Fleet::new(Limits::default());
+    fleet.apply(up(at), at);
+    fleet.apply(batch(vec![topic(0, "t", Some(thing))], vec![message(0, at, 100)]), at);
+    let id = fleet.find(thing).unwrap();
+    (fleet, id)
+}
+
+fn poll(source: SourceId, generation: u64, at: Ms, outcome: Result<event::Reading, known::Trouble>) -> Event {
+    Event::Poll(event::Poll { source, generation, at, outcome, next_at: None })
+}
+
+fn violation(thing: &str) -> Violation {
+    let behavior = serde_json::from_value(serde_json::json!({"name": "LargeMessageSize"})).unwrap();
+    Violation {
+        id: format!("v-{thing}"),
+        thing: Name::new(thing),
+        profile: "P".into(),
+        behavior,
+        value: None,
+        verification: None,
+        started: T0,
+        last: T0,
+    }
+}
+
+fn stage(thing: &str, stage: event::Stage, at: Ms) -> Event {
+    Event::Response(event::ResponseEvent { thing: Name::new(thing), stage, at })
+}
+
+fn trouble(at: Ms) -> known::Trouble {
+    known::Trouble {
+        kind: known::TroubleKind::Denied,
+        message: "refused".into(),
+        missing_action: Some("iot:ListActiveViolations".into()),
+        since: at,
+    }
+}
+
+#[test]
+fn refused_violations_are_unknown_and_not_zero() {
+    let mut fleet = Fleet::new(Limits::default());
+    assert_eq!(fleet.counts().alarm, None);
+    fleet.apply(poll(SourceId::Violations, 1, T0, Err(trouble(T0))), T0);
+    assert_eq!(fleet.counts().alarm, None);
+    let changes = fleet
+        .apply(poll(SourceId::Violations, 2, T0, Ok(event::Reading::Violations(vec![violation("A")]))), T0);
+    assert!(changes.contains(Changes::ALARM | Changes::VIOLATIONS));
+    assert_eq!(fleet.counts().alarm, Some(1));
+    fleet.apply(poll(SourceId::Violations, 3, T0 + 9, Err(trouble(T0 + 9))), T0 + 9);
+    assert_eq!(fleet.counts().alarm, Some(1), "the old value stays, visibly old");
+    assert!(!fleet.violations().is_current());
+    let late = fleet.apply(poll(SourceId::Violations, 2, T0, Ok(event::Reading::Violations(vec![]))), T0);
+    assert!(late.is_empty(), "an answer of an older generation is dropped");
+    assert_eq!(fleet.device(fleet.find("A").unwrap()).condition(), Condition::Alarm);
+}
+
+#[test]
+fn a_contained_device_that_speaks_leaks() {
+    let (mut fleet, id) = fleet_with("A", T0);
+    fleet.apply(poll(SourceId::Violations, 1, T0, Ok(event::Reading::Violations(vec![violation("A")]))), T0);
+    assert_eq!(fleet.device(id).condition(), Condition::Alarm);
+    let began = T0 + 1_000;
+    fleet.apply(stage("A", event::Stage::Containing { began, waiting_for: "silence".into() }, began), began);
+    assert_eq!(fleet.device(id).condition(), Condition::Containing);
+    fleet.apply(stage("A", event::Stage::Contained { began, took: 4_000 }, T0 + 40_000), T0 + 40_000);
+    assert_eq!(fleet.device(id).condition(), Condition::Contained);
+    let in_flight = fleet.apply(batch(vec![], vec![message(0, T0 + 41_000, 100)]), T0 + 41_000);
+    assert!(!in_flight.contains(Changes::LEAK), "what was on its way is no leak");
+    let heard = fleet.apply(batch(vec![], vec![message(0, T0 + 60_000, 100)]), T0 + 60_000);
+    assert!(heard.contains(Changes::LEAK));
+    assert_eq!((fleet.device(id).condition(), fleet.counts().leaking), (Condition::Leaking, 1));
+    fleet.apply(stage("A", event::Stage::Released, T0 + 61_000), T0 + 61_000);
+    fleet.apply(batch(vec![], vec![message(0, T0 + 62_000, 100)]), T0 + 62_000);
+    assert_eq!(fleet.device(id).condition(), Condition::Alarm, "Detect has not cleared it yet");
+}
+
+#[test]
+fn a_device_a_colleague_quarantined_is_never_proven() {
+    let (mut fleet, id) = fleet_with("A", T0);
+    let members = event::Reading::Members(Name::new("IsolatedDevices"), Some(vec![Name::new("A")]));
+    let source = SourceId::Members(Name::new("IsolatedDevices"));
+    fleet.apply(poll(source.clone(), 1, T0 + 1_000, Ok(members)), T0 + 1_000);
+    fleet.apply(batch(vec![], vec![message(0, T0 + 5_000, 100)]), T0 + 5_000);
+    assert_eq!(fleet.device(id).condition(), Condition::Containing, "AWS takes minutes to enforce it");
+    let late = T0 + 1_000 + Limits::default().policy_delay + 1;
+    assert!(fleet.apply(batch(vec![], vec![message(0, late, 100)]), late).contains(Changes::LEAK));
+    fleet.tick(late + 3_600_000);
+    assert_eq!(fleet.device(id).condition(), Condition::Contained);
+    assert!(fleet.device(id).stage().is_none());
+    let none = event::Reading::Members(Name::new("IsolatedDevices"), Some(vec![]));
+    fleet.apply(poll(source, 2, late + 3_600_000, Ok(none)), late + 3_600_000);
+    assert!(fleet.device(id).quarantined_in().is_none());
+}
+
+#[test]
+fn presence_survives_disorder_and_settles() {
+    let (mut fleet, id) = fleet_with("A", T0);
+    let presence = |kind, version, at| {
+        Event::Batch(Batch {
+            notices: vec![event::Notice::Presence {
+                client: Name::new("A"),
+                kind,
+                reason: None,
+                principal: None,
+                version,
+                at,
+            }],
+            ..Batch::default()
+        })
+    };
+    use event::PresenceKind::{Connected, Disconnected};
+    fleet.apply(presence(Disconnected, 4, T0 + 10_000), T0 + 10_000);
+    fleet.apply(presence(Connected, 4, T0 + 9_000), T0 + 10_100);
+    assert_eq!(fleet.device(id).connected(), Some(false), "the connect of the same pair came late");
+    assert_ne!(fleet.device(id).condition(), Condition::Stale, "five seconds to settle");
+    fleet.tick(T0 + 15_100);
+    assert_eq!(fleet.device(id).condition(), Condition::Stale);
+    fleet.apply(presence(Connected, 5, T0 + 20_000), T0 + 20_000);
+    fleet.apply(presence(Disconnected, 3, T0 + 8_000), T0 + 20_100);
+    assert_eq!((fleet.device(id).connected(), fleet.device(id).condition()), (Some(true), Condition::Ok));
+}
+
+#[test]
+fn silence_is_stale_only_while_somebody_listens() {
+    let (mut fleet, id) = fleet_with("A", T0);
+    fleet.apply(
+        Event::Link(LinkEvent::Down { at: T0 + 1_000, reason: "x".into(), retry_at: None }),
+        T0 + 1_000,
+    );
+    fleet.tick(T0 + 600_000);
+    assert_eq!(fleet.device(id).condition(), Condition::Ok);
+    fleet.apply(up(T0 + 600_000), T0 + 600_000);
+    fleet.tick(T0 + 601_000);
+    assert_eq!(fleet.device(id).condition(), Condition::Ok);
+    fleet.tick(T0 + 661_001);
+    assert_eq!(fleet.device(id).condition(), Condition::Stale);
+    let mut columns = Vec::new();
+    fleet.device(id).series().columns(fleet.watch(), T0 + 661_000, 600_000, 20, &mut columns);
+    assert!(columns.contains(&Column::NotWatching) && columns.contains(&Column::Silent), "{columns:?}");
+}
+
+#[test]
+fn a_jump_in_size_is_said_before_aws_says_it() {
+    let (mut fleet, id) = fleet_with("A", T0);
+    for i in 1..20 {
+        fleet.apply(batch(vec![], vec![message(0, T0 + i * 10_000, 120)]), T0 + i * 10_000);
+    }
+    assert!(fleet.device(id).warning().is_none());
+    for i in 20..23 {
+        fleet.apply(batch(vec![], vec![message(0, T0 + i * 10_000, 3_000)]), T0 + i * 10_000);
+    }
+    assert_eq!(fleet.device(id).condition(), Condition::EarlyWarning);
+    let text = fleet.device(id).warning().unwrap().text.to_string();
+    assert!(text.contains("its own baseline"), "{text}");
+    for i in 23..27 {
+        fleet.apply(batch(vec![], vec![message(0, T0 + i * 10_000, 120)]), T0 + i * 10_000);
+    }
+    assert_eq!(fleet.device(id).condition(), Condition::Ok);
+}
+
+#[test]
+fn payloads_are_let_go_oldest_first_and_counts_stay() {
+    let mut fleet = Fleet::new(Limits { payload_bytes: 10_000, ..Limits::default() });
+    let messages = (0..100)
+        .map(|i| Message { payload: Some(vec![0; 1_000].into()), ..message(0, T0 + i, 1_000) })
+        .collect();
+    fleet.apply(batch(vec![topic(0, "t", None)], messages), T0);
+    let log = fleet.stream();
+    assert_eq!((log.received(), log.bytes(), log.len()), (100, 100_000, 100));
+    assert!(log.held() <= 10_000);
+    assert!(log.get(0).unwrap().payload.is_none() && log.get(99).unwrap().payload.is_some());
+    assert_eq!(log.let_go() as usize, log.iter().filter(|k| k.payload.is_none()).count());
+    assert_eq!(log.position(42), Some(42));
+    assert_eq!(fleet.counts().unattributed, 1);
+}
+
+#[test]
+fn deltas_are_flat_safe_and_bounded() {
+    let state = serde_json::json!({"a": {"b": [1, 2], "\u{1b}[2J": "x\u{202e}"}, "big": "y".repeat(100_000)});
+    let (changes, _) = deltas::flatten(&state);
+    let lines: Vec<_> = changes.iter().map(|(p, v)| format!("{p}={v}")).collect();
+    assert_eq!(lines.first().map(String::as_str), Some("a.b=[1,2]"));
+    assert!(
+        lines.iter().all(|l| l.len() < 500 && !l.contains('\u{1b}') && !l.contains('\u{202e}')),
+        "{lines:?}"
+    );
+    let wide: serde_json::Map<_, _> = (0..1_000).map(|i| (i.to_string(), i.into())).collect();
+    let (changes, more) = deltas::flatten(&wide.into());
+    assert!(changes.len() <= 24 && more);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// However messages are split into batches and merged, the counts are the same and exact.
+    #[test]
+    fn counts_are_exact_however_split(
+        sizes in proptest::collection::vec((0..5_u32, 0..200_000_u32, 0..20_000_i64), 1..200),
+        cuts in proptest::collection::vec((0..200_usize, proptest::bool::ANY), 0..20),
+    ) {
+        let mut at = T0;
+        let all: Vec<Message> = sizes.iter().map(|(t, len, gap)| { at += gap; message(*t, at, *len) }).collect();
+        let topics = || (0..5).map(|i| topic(i, &format!("t{i}"), (i != 4).then_some("A"))).collect::<Vec<_>>();
+        let mut fleet = Fleet::new(Limits::default());
+        fleet.apply(batch(topics(), vec![]), T0);
+        let mut cuts = cuts;
+        cuts.sort_unstable();
+        let mut rest = all.as_slice();
+        let mut done = 0;
+        for (cut, merge) in cuts.into_iter().chain([(usize::MAX, false)]) {
+            let (head, tail) = rest.split_at(cut.saturating_sub(done).min(rest.len()));
+            done += head.len();
+            rest = tail;
+            if merge {
+                let counted = head.iter().map(|m| Counted {
+                    topic: m.topic, count: 1, bytes: m.len.into(), largest: m.len, last: m.len, at: m.at,
+                }).collect();
+                fleet.apply(Event::Batch(Batch { counted, ..Batch::default() }), at);
+            } else {
+                fleet.apply(batch(vec![], head.to_vec()), at);
+            }
+        }
+        let bytes: u64 = all.iter().map(|m| u64::from(m.len)).sum();
+        proptest::prop_assert_eq!(fleet.stream().received(), all.len() as u64);
+        proptest::prop_assert_eq!(fleet.stream().bytes(), bytes);
+        let by_device: u64 = fleet.devices().map(|(_, d)| d.received()).sum();
+        proptest::prop_assert_eq!(by_device, all.len() as u64);
+        let counts = fleet.counts();
+        proptest::prop_assert_eq!(fleet.len(), counts.devices + counts.unattributed);
+    }
+
+    #[test]
+    fn packed_sizes_keep_their_order_and_nearly_their_value(a in 0..u32::MAX / 2, b in 0..u32::MAX / 2) {
+        let (pa, pb) = (series::pack(a), series::pack(b));
+        proptest::prop_assert_eq!(pa.cmp(&pb), if pa == pb { std::cmp::Ordering::Equal } else { a.cmp(&b) });
+        let back = f64::from(series::unpack(pa));
+        proptest::prop_assert!((back - f64::from(a)).abs() <= f64::from(a) * 0.001, "{} {}", a, back);
+    }
+}

@@ -128,7 +128,7 @@ impl Traffic {
             // Each of a second's messages is kept with the same likelihood; the choice is a hash, so that a replay
             // chooses the same.
             let hash = self.received.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33;
-            if hash % u64::from(self.in_slot.max(1)) == 0
+            if hash.is_multiple_of(u64::from(self.in_slot.max(1)))
                 && let Some(kept) = self.samples.get_mut((self.slots as usize).wrapping_sub(1) % SAMPLES)
             {
                 *kept = pack(len);

@@ -1,59 +1,19 @@
-//! What AWS's answers mean to a response: request ids for the journal, and failures as one sentence.
+//! What AWS's answers mean to a response: request ids for the journal, and failures with the time they were met.
 
 use aws_sdk_iot::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iot::operation::RequestId;
+use aws_smithy_runtime_api::http::Response;
 
+use crate::cloud;
 use crate::fleet::Ms;
-use crate::fleet::known::{Trouble, TroubleKind};
-use crate::text::SafeText;
+use crate::fleet::known::Trouble;
 
 /// A failed call. `action` is the IAM action (`iot:UpdateCertificate`).
-pub(in crate::response) fn trouble<E, R>(error: &SdkError<E, R>, action: &str, now: Ms) -> Trouble
+pub(in crate::response) fn trouble<E>(error: &SdkError<E, Response>, action: &str, now: Ms) -> Trouble
 where
-    E: ProvideErrorMetadata,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let code = error.code().unwrap_or_default();
-    let said = error.message().unwrap_or_default();
-    let kind = match code {
-        "AccessDeniedException" | "ForbiddenException" | "UnauthorizedException" | "AccessDenied" => {
-            TroubleKind::Denied
-        }
-        "ThrottlingException" | "TooManyRequestsException" => TroubleKind::Throttled,
-        "ExpiredTokenException"
-        | "UnrecognizedClientException"
-        | "InvalidSignatureException"
-        | "ExpiredToken" => TroubleKind::Credentials,
-        "" => TroubleKind::Unreachable,
-        _ => TroubleKind::Failed,
-    };
-    let message = match error {
-        SdkError::TimeoutError(_) => format!("{action}: no answer in time"),
-        SdkError::DispatchFailure(failure) => {
-            format!(
-                "{action}: {}",
-                failure.as_connector_error().map_or_else(|| "not reached".to_owned(), root_cause)
-            )
-        }
-        SdkError::ConstructionFailure(_) => format!("{action}: the request could not be built"),
-        SdkError::ResponseError(_) => format!("{action}: the answer was not understood"),
-        _ if kind == TroubleKind::Denied => format!("not permitted: {action}"),
-        _ if said.is_empty() => format!("{action}: {code}"),
-        _ => format!("{action}: {code}: {said}"),
-    };
-    Trouble {
-        kind,
-        message: SafeText::new(&message),
-        missing_action: (kind == TroubleKind::Denied).then(|| SafeText::new(action)),
-        since: now,
-    }
-}
-
-fn root_cause(error: &(impl std::error::Error + 'static)) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
+    Trouble { since: now, ..cloud::trouble::of(error, action) }
 }
 
 /// The AWS request id of an answer or a failure, when it carried one.
@@ -62,9 +22,6 @@ pub(in crate::response) fn request_id(answer: &impl RequestId) -> Option<String>
 }
 
 /// True when the service says that what was asked about does not exist.
-pub(in crate::response) fn not_found<E, R>(error: &SdkError<E, R>) -> bool
-where
-    E: ProvideErrorMetadata,
-{
-    error.code() == Some("ResourceNotFoundException")
+pub(in crate::response) fn not_found<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
+    cloud::trouble::is_not_found(error)
 }

@@ -377,7 +377,7 @@ async fn look(c: &Clients, work: &Work) -> Look {
             look.member = read::groups_of(c, work.name.raw(), at).await.ok().map(|g| g.contains(group));
         }
         Proof::Barred { certificates, is, .. } => {
-            look.status = statuses(c, certificates, is.word(), at).await
+            look.status = statuses(c, certificates, is.word(), at).await;
         }
         Proof::Activated { certificates } => look.status = statuses(c, certificates, "ACTIVE", at).await,
         Proof::Job { job, canceled } => {

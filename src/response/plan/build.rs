@@ -129,10 +129,10 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         Intent::Isolate { .. } => isolate(&mut draft, facts),
         Intent::Release { .. } => release(&mut draft, facts),
         Intent::Deactivate { certificate, .. } => {
-            certificates::deactivate(&mut draft, facts, certificate.as_deref())
+            certificates::deactivate(&mut draft, facts, certificate.as_deref());
         }
         Intent::Activate { certificate, .. } => {
-            certificates::activate(&mut draft, facts, certificate.as_deref())
+            certificates::activate(&mut draft, facts, certificate.as_deref());
         }
         Intent::Revoke { certificate, .. } => certificates::revoke(&mut draft, facts, certificate.as_deref()),
         Intent::LaunchJob(job) => jobs::launch(&mut draft, facts, job),

@@ -12,8 +12,9 @@ pub(in crate::response) mod request;
 
 use std::fmt;
 
-use crate::fleet::Ms;
+use crate::fleet::device::Device;
 use crate::fleet::model::Name;
+use crate::fleet::{Fleet, Ms};
 use crate::text::SafeText;
 
 /// What an operator wants.
@@ -79,6 +80,18 @@ impl Intent {
         }
     }
 
+    /// The devices it is about, to fill in what the fleet knows of them.
+    pub fn things_mut(&mut self) -> &mut [Target] {
+        match self {
+            Self::Isolate { things, .. }
+            | Self::Release { things, .. }
+            | Self::Deactivate { things, .. }
+            | Self::Activate { things, .. }
+            | Self::Revoke { things, .. } => things,
+            Self::LaunchJob(_) | Self::CancelJob { .. } => &mut [],
+        }
+    }
+
     /// The devices it is about; none for jobs.
     pub fn things(&self) -> &[Target] {
         match self {
@@ -111,6 +124,25 @@ impl Target {
     /// A device of which only the name is known.
     pub fn named(thing: Name) -> Self {
         Self { thing, client: None, last_heard: None, cadence: None, topics: Vec::new() }
+    }
+
+    /// A device as the fleet knows it now.
+    pub fn seen(fleet: &Fleet, device: &Device) -> Self {
+        // A topic with an escape in its shown form is not the topic AWS knows; the others are enough to ask about.
+        let topics = device
+            .topics()
+            .iter()
+            .filter_map(|id| fleet.topic(*id))
+            .filter(|t| t.is_telemetry())
+            .map(|t| t.text().as_str());
+        let topics = topics.filter(|t| !t.contains('\\')).map(str::to_owned);
+        Self {
+            thing: device.name().clone(),
+            client: None,
+            last_heard: device.last_seen(),
+            cadence: device.cadence(),
+            topics: topics.collect(),
+        }
     }
 
     /// True when its telemetry is known to be heard here.

@@ -1,0 +1,97 @@
+//! Results on stdout: tables for people, JSON for programs; a closed pipe is an end, not an error.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use crate::fleet::Ms;
+use crate::text::SafeText;
+
+/// JSON on one line in ASCII only: exact for programs, and nothing in it can move a terminal's cursor.
+pub(super) fn ascii_json(value: &Value) -> String {
+    let text = value.to_string();
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii() && c != '\u{7f}' {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    out
+}
+
+/// `2026-11-21T02:40:21.123Z`.
+pub(super) fn iso(ms: Ms) -> String {
+    jiff::Timestamp::from_millisecond(ms)
+        .map_or_else(|_| ms.to_string(), |time| time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+}
+
+/// Epoch seconds, as AWS's JSON has them.
+pub(super) fn seconds(ms: Ms) -> f64 {
+    ms as f64 / 1000.0
+}
+
+/// Writes lines; false when the reader is gone.
+///
+/// # Errors
+/// Anything but a closed pipe.
+pub(super) fn lines(out: &mut dyn Write, lines: impl IntoIterator<Item = String>) -> io::Result<bool> {
+    let write = || {
+        for line in lines {
+            out.write_all(line.as_bytes())?;
+            out.write_all(b"\n")?;
+        }
+        out.flush()
+    };
+    match write() {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A table with a head; columns are as wide as their widest cell.
+pub(super) fn table(head: &[&str], rows: &[Vec<SafeText>]) -> Vec<String> {
+    let head: Vec<SafeText> = head.iter().map(|h| SafeText::new(h)).collect();
+    let mut widths: Vec<usize> = head.iter().map(SafeText::width).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.width());
+        }
+    }
+    let line = |row: &[SafeText]| {
+        let mut line = String::new();
+        for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            if i > 0 {
+                line.push_str("  ");
+            }
+            line.push_str(cell.as_str());
+            line.push_str(&" ".repeat(width.saturating_sub(cell.width())));
+        }
+        line.trim_end().to_owned()
+    };
+    std::iter::once(line(&head)).chain(rows.iter().map(|row| line(row))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_ascii_and_exact() {
+        let value = serde_json::json!({"n": "a\u{202e}ü😀\u{7f}\u{9b}"});
+        let text = ascii_json(&value);
+        assert!(text.bytes().all(|b| (0x20..0x7f).contains(&b)), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
+
+    #[test]
+    fn tables_line_up_and_times_are_iso() {
+        let rows = vec![vec!["温度".into(), "x".into()], vec!["b".into(), "y".into()]];
+        assert_eq!(table(&["A", "B"], &rows), ["A     B", "温度  x", "b     y"]);
+        assert_eq!(iso(1_574_254_500_123), "2019-11-20T12:55:00.123Z");
+    }
+}

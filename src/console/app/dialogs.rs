@@ -1,0 +1,150 @@
+//! Dialogs: one at a time, in front of the view.
+
+use tui_input::Input;
+
+use crate::fleet::known::Trouble;
+use crate::fleet::model::Name;
+use crate::fleet::{Kept, Ms};
+use crate::response::{Plan, PlanId};
+use crate::text::SafeText;
+
+use super::super::command::CommandId;
+use super::list::ListId;
+use super::{ListState, View};
+
+/// What is in front of the view.
+pub enum Overlay {
+    /// The keys in force.
+    Help(ListState),
+    /// Search over commands, views and things.
+    Palette(PaletteState),
+    /// A filter being typed for a list.
+    Filter(ListId, Input),
+    /// A plan being computed or read.
+    Plan(Box<PlanDialog>),
+    /// The staircase of a response.
+    Action(PlanId),
+    /// A job being filled in.
+    Job(Box<JobForm>),
+    /// A payload.
+    Payload(Box<PayloadState>),
+}
+
+/// A plan on the screen.
+pub struct PlanDialog {
+    /// Comes back with the answer.
+    pub generation: u64,
+    /// What was asked for, in a few words, until the plan has a title.
+    pub asked: SafeText,
+    /// Since when it is being computed.
+    pub since: Ms,
+    /// How far it is.
+    pub phase: PlanPhase,
+    /// What is typed to confirm.
+    pub typed: Input,
+    /// Whether the requests are shown.
+    pub calls: bool,
+    /// Where its text is.
+    pub scroll: ListState,
+}
+
+/// How far a plan is.
+pub enum PlanPhase {
+    /// The account is being read.
+    Computing,
+    /// Here it is.
+    Ready(Box<Plan>),
+    /// It could not be computed.
+    Failed(Trouble),
+}
+
+impl PlanDialog {
+    /// True when keys are text.
+    pub fn wants_text(&self) -> bool {
+        use crate::response::Confirmation;
+        matches!(&self.phase, PlanPhase::Ready(plan)
+            if plan.refused().is_none() && !matches!(plan.confirmation(), Confirmation::Enter))
+    }
+}
+
+/// The palette.
+pub struct PaletteState {
+    /// What is typed.
+    pub input: Input,
+    /// What matches, the best first.
+    pub found: Vec<PalettePick>,
+    /// Which of them is chosen.
+    pub chosen: usize,
+}
+
+/// Something the palette can go to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PalettePick {
+    /// A command.
+    Command(CommandId),
+    /// A thing.
+    Thing(Name),
+    /// A view.
+    View(View),
+}
+
+/// How a payload is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// As a JSON tree.
+    Json,
+    /// As text.
+    Text,
+    /// As bytes.
+    Hex,
+}
+
+/// An opened message.
+pub struct PayloadState {
+    /// The message, kept here: it may be let go by the ring meanwhile.
+    pub message: Kept,
+    /// Its topic.
+    pub topic: SafeText,
+    /// How it is shown.
+    pub show: Show,
+    /// The parsed payload, when it is JSON.
+    pub json: Option<serde_json::Value>,
+    /// Where its text is.
+    pub scroll: ListState,
+}
+
+/// Fields of the job form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// The job's id.
+    Id,
+    /// What it runs on.
+    Target,
+    /// Snapshot or continuous.
+    Continuous,
+    /// The document.
+    Document,
+}
+
+impl Field {
+    /// In the order of the form.
+    pub const ALL: [Self; 4] = [Self::Id, Self::Target, Self::Continuous, Self::Document];
+}
+
+/// A job being filled in.
+pub struct JobForm {
+    /// The job's id.
+    pub id: Input,
+    /// A group, or things.
+    pub target: Input,
+    /// Things the marks named: used when `target` is empty or says so.
+    pub things: Vec<Name>,
+    /// CONTINUOUS rather than SNAPSHOT.
+    pub continuous: bool,
+    /// The job document.
+    pub document: Input,
+    /// Which field is being filled in.
+    pub field: Field,
+    /// What is wrong with it.
+    pub trouble: Option<SafeText>,
+}

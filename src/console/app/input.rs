@@ -1,0 +1,209 @@
+//! Keys in, commands out; and the dialogs that take text.
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::Utf32Str;
+use tui_input::backend::crossterm::EventHandler as _;
+
+use super::super::command::{self, CommandId};
+use super::super::key::Key as Pressed;
+use super::super::keymap::Found;
+use super::dialogs::{Field, Overlay, PalettePick, PaletteState};
+use super::{App, Effect, Env, Filter, View, filter};
+
+/// Text longer than this is not typed, it is an accident with the clipboard.
+const PASTE: usize = 4096;
+/// Lines the palette keeps.
+const FOUND: usize = 50;
+
+impl App {
+    /// A key was pressed.
+    pub fn key(&mut self, event: KeyEvent, env: &Env<'_>) {
+        let pressed = Pressed::from(event);
+        if self.takes_text() && self.text_key(event, pressed, env) {
+            return;
+        }
+        self.pending.push(pressed);
+        let pending = std::mem::take(&mut self.pending);
+        match self.look.keymap.find(self.scopes(), &pending) {
+            Found::Command(id) => self.run(id, env),
+            Found::Pending(_) => self.pending = pending,
+            // A sequence that leads nowhere is dropped; its last key may begin another.
+            Found::Nothing if pending.len() > 1 => {
+                if let Found::Command(id) = self.look.keymap.find(self.scopes(), &[pressed]) {
+                    self.run(id, env);
+                }
+            }
+            Found::Nothing => {}
+        }
+    }
+
+    /// Text was pasted: it goes where text is typed, and nowhere else, so that a paste is never a command.
+    pub fn paste(&mut self, text: &str, env: &Env<'_>) {
+        let Some(text) = text.get(..text.len().min(PASTE)) else { return };
+        for c in text.chars().filter(|c| !c.is_control()) {
+            if !self.takes_text() {
+                return;
+            }
+            let event = KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
+            self.text_key(event, Pressed::from(event), env);
+        }
+    }
+
+    /// Runs a command.
+    pub fn run(&mut self, id: CommandId, env: &Env<'_>) {
+        (command::get(id).run)(self, env);
+    }
+
+    fn takes_text(&self) -> bool {
+        match &self.overlay {
+            Some(Overlay::Palette(_) | Overlay::Filter(..) | Overlay::Job(_)) => true,
+            Some(Overlay::Plan(dialog)) => dialog.wants_text(),
+            _ => false,
+        }
+    }
+
+    /// Offers a key to the dialog that takes text; false when it is a command after all.
+    fn text_key(&mut self, event: KeyEvent, pressed: Pressed, env: &Env<'_>) -> bool {
+        let control = event.modifiers.contains(KeyModifiers::CONTROL);
+        if control && matches!(event.code, KeyCode::Char('c' | 'z')) {
+            // These must work everywhere.
+            let id = if event.code == KeyCode::Char('c') { "interrupt" } else { "suspend" };
+            if let Some(id) = command::find(id) {
+                self.run(id, env);
+            }
+            return true;
+        }
+        match &mut self.overlay {
+            Some(Overlay::Filter(list, input)) => {
+                let list = *list;
+                match event.code {
+                    KeyCode::Enter => self.overlay = None,
+                    KeyCode::Esc => {
+                        self.filters.remove(&list);
+                        self.rows.outdate();
+                        self.overlay = None;
+                    }
+                    _ => {
+                        input.handle_event(&Event::Key(event));
+                        let text = input.value().to_owned();
+                        self.filters.insert(list, Filter::parse(&text));
+                        self.rows.outdate();
+                    }
+                }
+                true
+            }
+            Some(Overlay::Palette(state)) => {
+                match event.code {
+                    KeyCode::Esc => self.overlay = None,
+                    KeyCode::Enter => {
+                        let pick = state.found.get(state.chosen).cloned();
+                        self.overlay = None;
+                        self.take_pick(pick, env);
+                    }
+                    KeyCode::Down | KeyCode::Tab => {
+                        state.chosen = (state.chosen + 1).min(state.found.len().saturating_sub(1));
+                    }
+                    KeyCode::Up | KeyCode::BackTab => state.chosen = state.chosen.saturating_sub(1),
+                    KeyCode::Char('n') if control => {
+                        state.chosen = (state.chosen + 1).min(state.found.len().saturating_sub(1));
+                    }
+                    KeyCode::Char('p') if control => state.chosen = state.chosen.saturating_sub(1),
+                    _ => {
+                        input_event(&mut state.input, event);
+                        search(state, env);
+                    }
+                }
+                true
+            }
+            Some(Overlay::Job(form)) => {
+                form.trouble = None;
+                let at = Field::ALL.iter().position(|f| *f == form.field).unwrap_or(0);
+                match event.code {
+                    KeyCode::Esc => self.overlay = None,
+                    KeyCode::Enter => self.submit_job(env),
+                    KeyCode::Down | KeyCode::Tab => form.field = Field::ALL[(at + 1) % Field::ALL.len()],
+                    KeyCode::Up | KeyCode::BackTab => {
+                        form.field = Field::ALL[(at + Field::ALL.len() - 1) % Field::ALL.len()];
+                    }
+                    _ => match form.field {
+                        Field::Id => input_event(&mut form.id, event),
+                        Field::Target => input_event(&mut form.target, event),
+                        Field::Document => input_event(&mut form.document, event),
+                        Field::Continuous => {
+                            if matches!(event.code, KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right) {
+                                form.continuous = !form.continuous;
+                            }
+                        }
+                    },
+                }
+                true
+            }
+            Some(Overlay::Plan(dialog)) => {
+                let typing = pressed.typed().is_some()
+                    || matches!(event.code, KeyCode::Backspace | KeyCode::Left | KeyCode::Right | KeyCode::Delete)
+                    || control;
+                if typing {
+                    input_event(&mut dialog.typed, event);
+                }
+                typing
+            }
+            _ => false,
+        }
+    }
+
+    fn take_pick(&mut self, pick: Option<PalettePick>, env: &Env<'_>) {
+        match pick {
+            Some(PalettePick::Command(id)) => self.run(id, env),
+            Some(PalettePick::Thing(name)) => {
+                if let Some(id) = env.fleet.find(name.raw()) {
+                    self.list_mut(super::ListId::Devices).set(Some(id.index() as super::Key));
+                }
+                self.go(View::Device(name));
+            }
+            Some(PalettePick::View(view)) => self.go(view),
+            None => {}
+        }
+    }
+}
+
+fn input_event(input: &mut tui_input::Input, event: KeyEvent) {
+    if input.value().len() < PASTE || !matches!(event.code, KeyCode::Char(_)) {
+        input.handle_event(&Event::Key(event));
+    }
+}
+
+/// Fills in what matches the typed text: commands and views first, then things.
+pub(super) fn search(state: &mut PaletteState, env: &Env<'_>) {
+    let pattern = Pattern::parse(state.input.value(), CaseMatching::Smart, Normalization::Smart);
+    let mut matcher = filter::matcher();
+    let mut chars = Vec::new();
+    let mut score = |text: &str| {
+        chars.clear();
+        pattern.score(Utf32Str::new(text, &mut chars), &mut matcher)
+    };
+    let mut found: Vec<(u32, PalettePick)> = command::all()
+        .filter(|(_, c)| c.scope != command::Scope::Plan && c.scope != command::Scope::Payload)
+        .filter_map(|(id, c)| {
+            // The name counts double: who types "iso" wants isolate, not a sentence with these letters.
+            let name = score(c.name).map(|s| s * 2 + 40);
+            name.or_else(|| score(c.sentence)).map(|s| (s, PalettePick::Command(id)))
+        })
+        .collect();
+    if !state.input.value().is_empty() {
+        found.extend(env.fleet.devices().filter(|(_, d)| !d.is_unattributed()).filter_map(|(_, d)| {
+            score(d.name().shown().as_str()).map(|s| (s * 2, PalettePick::Thing(d.name().clone())))
+        }));
+    }
+    found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+    found.truncate(FOUND);
+    state.found = found.into_iter().map(|(_, pick)| pick).collect();
+    state.chosen = 0;
+}
+
+impl App {
+    /// Wants an effect; for the event loop's own needs.
+    pub fn want(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+}

@@ -1,0 +1,368 @@
+//! What the operator is looking at: views, cursors, marks, filters, dialogs. Commands change it; views draw it.
+//!
+//! Nothing here awaits or sends: what a command wants from outside is an [`Effect`] for the event loop.
+
+mod dialogs;
+mod filter;
+mod input;
+mod list;
+mod moves;
+mod rows;
+mod state;
+mod targets;
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+
+use crate::fleet::known::Trouble;
+use crate::fleet::model::Name;
+use crate::fleet::{Changes, DeviceId, Fleet, Ms, SourceId};
+use crate::response::{ActionView, Answer, Intent, Plan};
+use crate::text::SafeText;
+
+use super::key::Key as Pressed;
+use super::keymap::Keymap;
+use super::theme::Theme;
+
+pub use dialogs::{Field, JobForm, Overlay, PalettePick, PaletteState, PayloadState, PlanDialog, PlanPhase, Show};
+pub use filter::{Filter, Subject, topic_matches};
+pub(super) use moves::delta_key;
+pub use list::{Key, ListId, ListState, key_of};
+pub use rows::{DeviceRows, Sort};
+pub use state::condition_word;
+
+/// What a command or a view may look at.
+#[derive(Clone, Copy)]
+pub struct Env<'a> {
+    /// The truth.
+    pub fleet: &'a Fleet,
+    /// The time.
+    pub now: Ms,
+}
+
+/// A screen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum View {
+    /// The four live things.
+    Overview,
+    /// One device.
+    Device(Name),
+    /// Every message.
+    Stream,
+    /// Violations.
+    Violations,
+    /// Shadow deltas.
+    Shadows,
+    /// Jobs.
+    Jobs,
+    /// Executions of a job.
+    Executions(Name),
+    /// What was done.
+    Journal,
+}
+
+/// The panes of the overview.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pane {
+    /// Devices.
+    Devices,
+    /// Violations.
+    Violations,
+    /// Shadow deltas.
+    Deltas,
+    /// Telemetry.
+    Telemetry,
+}
+
+impl Pane {
+    /// In the order `Tab` takes.
+    pub const ALL: [Self; 4] = [Self::Devices, Self::Violations, Self::Deltas, Self::Telemetry];
+
+    /// The list it shows.
+    pub fn list(self) -> ListId {
+        match self {
+            Self::Devices => ListId::Devices,
+            Self::Violations => ListId::Violations,
+            Self::Deltas => ListId::Deltas,
+            Self::Telemetry => ListId::Stream,
+        }
+    }
+}
+
+/// What a command wants from outside.
+#[derive(Debug)]
+pub enum Effect {
+    /// End.
+    Quit,
+    /// Go into the background.
+    Suspend,
+    /// Draw everything again.
+    Redraw,
+    /// Put a name into the clipboard.
+    Copy(SafeText),
+    /// Ring.
+    Notify(SafeText),
+    /// Compute a plan.
+    Plan {
+        /// Comes back with the answer.
+        generation: u64,
+        /// What is wanted.
+        intent: Intent,
+    },
+    /// Carry a plan out.
+    Confirm {
+        /// The plan.
+        plan: Box<Plan>,
+        /// What was typed.
+        typed: Option<String>,
+    },
+    /// The open view needs these.
+    Watch(Vec<SourceId>),
+    /// Read the journal.
+    ReadJournal,
+}
+
+/// How much a status line should be noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// Done, or good to know.
+    Calm,
+    /// Read this.
+    Warn,
+}
+
+/// One line of the journal view.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JournalLine {
+    /// When.
+    pub at: Ms,
+    /// Who.
+    pub who: SafeText,
+    /// What.
+    pub what: SafeText,
+    /// To what.
+    pub target: SafeText,
+    /// How it ended; empty while it runs.
+    pub outcome: SafeText,
+    /// True when it ended well.
+    pub good: bool,
+}
+
+/// How the console was set up.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Colours and shapes.
+    pub theme: Theme,
+    /// Keys.
+    pub keymap: Keymap,
+    /// The time zone of times shown.
+    pub zone: TimeZone,
+    /// Says that this is not AWS: `LOCAL ×10`.
+    pub badge: Option<SafeText>,
+    /// Every change is refused.
+    pub read_only: bool,
+    /// False with `--no-aws`: nothing is polled, so nothing of it is missing.
+    pub aws: bool,
+    /// Where the journal is.
+    pub journal: Option<PathBuf>,
+    /// What AWS's durations are divided by: 1 but for a sped-up emulator.
+    pub speed: f64,
+    /// The thing group that updates are offered to.
+    pub update_group: String,
+}
+
+/// The operator's side of the console.
+pub struct App {
+    /// How it looks.
+    pub look: Look,
+    views: Vec<View>,
+    pane: Pane,
+    zoomed: bool,
+    lists: [ListState; ListId::COUNT],
+    filters: HashMap<ListId, Filter>,
+    rows: DeviceRows,
+    marks: HashSet<DeviceId>,
+    range: Option<DeviceId>,
+    log_scale: bool,
+    paused: Option<u64>,
+    overlay: Option<Overlay>,
+    pending: Vec<Pressed>,
+    status: Option<(SafeText, Tone, Ms)>,
+    effects: Vec<Effect>,
+    generation: u64,
+    actions: Vec<ActionView>,
+    journal: Option<Result<Vec<JournalLine>, SafeText>>,
+    startup: Option<Trouble>,
+    leaks: Vec<(Name, Ms)>,
+    interrupted: Option<Ms>,
+    watched: Vec<DeviceId>,
+}
+
+impl App {
+    /// A console that has just begun.
+    pub fn new(look: Look) -> Self {
+        Self {
+            look,
+            views: vec![View::Overview],
+            pane: Pane::Devices,
+            zoomed: false,
+            lists: Default::default(),
+            filters: HashMap::new(),
+            rows: DeviceRows::default(),
+            marks: HashSet::new(),
+            range: None,
+            log_scale: false,
+            paused: None,
+            overlay: None,
+            pending: Vec::new(),
+            status: None,
+            effects: Vec::new(),
+            generation: 0,
+            actions: Vec::new(),
+            journal: None,
+            startup: None,
+            leaks: Vec::new(),
+            interrupted: None,
+            watched: Vec::new(),
+        }
+    }
+
+    /// What commands wanted since the last call.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Something changed: keeps the caches and the leak banner true. Call before drawing.
+    pub fn refresh(&mut self, env: &Env<'_>) {
+        let filter = self.filters.get(&ListId::Devices);
+        self.rows.refresh(env, filter, &self.marks);
+        let list = &mut self.lists[ListId::Devices as usize];
+        if list.cursor().is_none()
+            && let Some(first) = self.rows.keys().first()
+        {
+            list.set(Some(*first));
+        }
+        if self.look.aws {
+            self.watch_certificates(env);
+        }
+        self.leaks.retain(|(name, _)| {
+            env.fleet
+                .find(name.raw())
+                .is_some_and(|id| env.fleet.device(id).condition() == crate::fleet::Condition::Leaking)
+        });
+        if let Some((_, tone, at)) = &self.status {
+            let stays = if *tone == Tone::Warn { 15_000 } else { 6_000 };
+            if env.now - at > stays {
+                self.status = None;
+            }
+        }
+    }
+
+    /// On the overview, certificates are read for what an operator is about to act on: the cursor's device and the
+    /// worst few. Reading them for a whole fleet would use up the account's API quota.
+    fn watch_certificates(&mut self, env: &Env<'_>) {
+        const FEW: usize = 8;
+        if *self.view() != View::Overview {
+            self.watched.clear();
+            return;
+        }
+        let here = self.device_at_cursor(env);
+        let worst = self.rows.ids().iter().copied().take(FEW);
+        let mut wanted: Vec<DeviceId> =
+            here.into_iter().chain(worst).filter(|id| !env.fleet.device(*id).is_unattributed()).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        if wanted != self.watched {
+            let names = wanted.iter().map(|id| env.fleet.device(*id).name().clone());
+            self.effects.push(Effect::Watch(names.map(SourceId::Certificates).collect()));
+            self.watched = wanted;
+        }
+    }
+
+    /// Takes note of what the fleet says has changed.
+    pub fn note(&mut self, changes: Changes, env: &Env<'_>) {
+        if changes.contains(Changes::LEAK) {
+            for (_, device) in env.fleet.devices() {
+                let known = self.leaks.iter().any(|(name, _)| name == device.name());
+                if device.condition() == crate::fleet::Condition::Leaking && !known {
+                    self.leaks.push((device.name().clone(), env.now));
+                    let text = format!("quell: {} is isolated, yet heard", device.name().shown());
+                    self.effects.push(Effect::Notify(SafeText::new(&text)));
+                }
+            }
+        }
+    }
+
+    /// Takes an answer of the responder in; one of an older generation is dropped.
+    pub fn answer(&mut self, answer: Answer, env: &Env<'_>) {
+        match answer {
+            Answer::Plan { generation, result } => {
+                if let Some(Overlay::Plan(dialog)) = &mut self.overlay
+                    && dialog.generation == generation
+                {
+                    dialog.phase = match result {
+                        Ok(plan) => PlanPhase::Ready(plan),
+                        Err(trouble) => PlanPhase::Failed(trouble),
+                    };
+                }
+            }
+            Answer::Progress(view) => self.keep_action(view),
+            Answer::Done(view) => {
+                let (text, tone) = state::outcome_line(&view);
+                self.say(text, tone, env.now);
+                self.keep_action(view);
+                self.effects.push(Effect::ReadJournal);
+            }
+            Answer::Refused { reason, .. } => {
+                self.say(SafeText::new(&format!("refused: {reason}")), Tone::Warn, env.now);
+                if matches!(self.overlay, Some(Overlay::Action(_))) {
+                    self.overlay = None;
+                }
+            }
+        }
+    }
+
+    fn keep_action(&mut self, view: ActionView) {
+        match self.actions.iter_mut().find(|a| a.id == view.id) {
+            Some(known) => *known = view,
+            None => {
+                if self.actions.len() >= 32 {
+                    self.actions.remove(0);
+                }
+                self.actions.push(view);
+            }
+        }
+    }
+
+    /// A plan cannot even be asked for: there is no connection to AWS yet, or none at all.
+    pub fn no_plan(&mut self, generation: u64, why: SafeText, now: Ms) {
+        if let Some(Overlay::Plan(dialog)) = &mut self.overlay
+            && dialog.generation == generation
+        {
+            let kind = crate::fleet::known::TroubleKind::Unreachable;
+            dialog.phase = PlanPhase::Failed(Trouble { kind, message: why, missing_action: None, since: now });
+        }
+    }
+
+    /// What stands in the way of reading anything: no credentials, no endpoint.
+    pub fn cannot_connect(&mut self, trouble: Option<Trouble>) {
+        self.startup = trouble;
+    }
+
+    /// The journal was read, or could not be.
+    pub fn journal_read(&mut self, lines: Result<Vec<JournalLine>, SafeText>) {
+        self.journal = Some(lines);
+    }
+
+    /// A line for the operator, at the bottom, for a while.
+    pub fn say(&mut self, text: SafeText, tone: Tone, now: Ms) {
+        self.status = Some((text, tone, now));
+    }
+
+    /// The view in front.
+    pub fn view(&self) -> &View {
+        self.views.last().unwrap_or(&View::Overview)
+    }
+}

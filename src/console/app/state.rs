@@ -1,0 +1,163 @@
+//! Reading accessors for the views, and the words for what is.
+
+use crate::fleet::{Condition, DeviceId, Ms};
+use crate::response::{ActionView, Outcome, TargetOutcome};
+use crate::text::SafeText;
+
+use super::super::command::Scope;
+use super::super::key::Key as Pressed;
+use super::super::words;
+use super::{
+    App, DeviceRows, Filter, JournalLine, ListId, ListState, Overlay, Pane, Tone, View,
+};
+use crate::fleet::known::Trouble;
+use crate::fleet::model::Name;
+
+/// A condition in a word, as it stands in the state column. Loud ones are in capitals, so that shape tells too.
+pub fn condition_word(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Leaking => "LEAKING",
+        Condition::Alarm => "ALARM",
+        Condition::EarlyWarning => "early warning",
+        Condition::Containing => "CONTAINING",
+        Condition::Contained => "CONTAINED",
+        Condition::Revoked => "revoked",
+        Condition::Stale => "stale",
+        Condition::Ok => "ok",
+        Condition::Unattributed => "unattributed",
+    }
+}
+
+/// How an action ended, in one line.
+pub(super) fn outcome_line(view: &ActionView) -> (SafeText, Tone) {
+    let took = view.targets.iter().filter_map(|t| match &t.outcome {
+        Some(TargetOutcome::Proven { took }) => Some(*took),
+        _ => None,
+    });
+    let slowest = took.max();
+    let (word, tone) = match &view.finished {
+        Some(Outcome::Proven) => ("proven", Tone::Calm),
+        Some(Outcome::Unproven) => ("done, but not proven", Tone::Warn),
+        Some(Outcome::Partly) => ("partly done", Tone::Warn),
+        Some(Outcome::Failed) => ("failed, nothing was changed", Tone::Warn),
+        Some(Outcome::Interrupted) => ("interrupted", Tone::Warn),
+        None => ("under way", Tone::Calm),
+    };
+    let time = slowest.map(|ms| format!(" in {}", words::took(ms))).unwrap_or_default();
+    (SafeText::new(&format!("{}: {word}{time}", view.title)), tone)
+}
+
+impl App {
+    /// The focused pane of the overview.
+    pub fn pane(&self) -> Pane {
+        self.pane
+    }
+
+    /// Whether the focused pane has the whole screen.
+    pub fn zoomed(&self) -> bool {
+        self.zoomed
+    }
+
+    /// A list's cursor and window.
+    pub fn list(&self, id: ListId) -> &ListState {
+        &self.lists[id as usize]
+    }
+
+    pub(super) fn list_mut(&mut self, id: ListId) -> &mut ListState {
+        &mut self.lists[id as usize]
+    }
+
+    /// The list keys go to.
+    pub fn focused_list(&self) -> ListId {
+        match self.view() {
+            View::Overview => self.pane.list(),
+            View::Device(_) => ListId::Text,
+            View::Stream => ListId::Stream,
+            View::Violations => ListId::Violations,
+            View::Shadows => ListId::Deltas,
+            View::Jobs => ListId::Jobs,
+            View::Executions(_) => ListId::Executions,
+            View::Journal => ListId::Journal,
+        }
+    }
+
+    /// The filter of a list, if there is one.
+    pub fn filter_of(&self, list: ListId) -> Option<&Filter> {
+        self.filters.get(&list).filter(|f| !f.is_empty())
+    }
+
+    /// The device rows, filtered and sorted.
+    pub fn rows(&self) -> &DeviceRows {
+        &self.rows
+    }
+
+    /// Whether a device is marked.
+    pub fn is_marked(&self, id: DeviceId) -> bool {
+        self.marks.contains(&id)
+    }
+
+    /// How many devices are marked.
+    pub fn marked(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// Whether a range is being marked.
+    pub fn ranging(&self) -> bool {
+        self.range.is_some()
+    }
+
+    /// Whether sparklines are logarithmic.
+    pub fn is_log_scale(&self) -> bool {
+        self.log_scale
+    }
+
+    /// The last message shown while paused.
+    pub fn paused_at(&self) -> Option<u64> {
+        self.paused
+    }
+
+    /// The dialog in front.
+    pub fn overlay(&self) -> Option<&Overlay> {
+        self.overlay.as_ref()
+    }
+
+    /// Keys of a sequence that has begun.
+    pub fn pending(&self) -> &[Pressed] {
+        &self.pending
+    }
+
+    /// The status line.
+    pub fn status(&self) -> Option<(&SafeText, Tone, Ms)> {
+        self.status.as_ref().map(|(text, tone, at)| (text, *tone, *at))
+    }
+
+    /// Responses of this session, the newest last.
+    pub fn actions(&self) -> &[ActionView] {
+        &self.actions
+    }
+
+    /// The journal as last read.
+    pub fn journal_lines(&self) -> Option<&Result<Vec<JournalLine>, SafeText>> {
+        self.journal.as_ref()
+    }
+
+    /// What stands in the way of reading anything.
+    pub fn startup_trouble(&self) -> Option<&Trouble> {
+        self.startup.as_ref()
+    }
+
+    /// Devices that are isolated, yet heard.
+    pub fn leaks(&self) -> &[(Name, Ms)] {
+        &self.leaks
+    }
+
+    /// The scopes that hold now, the innermost first.
+    pub fn scopes(&self) -> &'static [Scope] {
+        match &self.overlay {
+            Some(Overlay::Plan(_) | Overlay::Action(_)) => &[Scope::Plan],
+            Some(_) => &[Scope::Payload, Scope::Global],
+            None if *self.view() == View::Jobs => &[Scope::Jobs, Scope::List, Scope::Global],
+            None => &[Scope::List, Scope::Global],
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Writes, as far as the console goes: what a plan is asked for. Nothing here sends anything.
+
+use tui_input::Input;
+
+use crate::fleet::DeviceId;
+use crate::fleet::model::Name;
+use crate::response::{Intent, JobRequest, JobTarget, Target};
+use crate::text::SafeText;
+
+use super::dialogs::{Field, JobForm, Overlay, PlanDialog, PlanPhase};
+use super::super::words;
+use super::{App, Effect, Env, ListId, ListState, Pane, Tone, View, key_of};
+
+impl App {
+    /// Plan isolation.
+    pub fn isolate(&mut self, env: &Env<'_>) {
+        self.plan_things(env, "Isolate", |things| Intent::Isolate { things, group: None });
+    }
+
+    /// Plan release.
+    pub fn release(&mut self, env: &Env<'_>) {
+        self.plan_things(env, "Release", |things| Intent::Release { things, group: None });
+    }
+
+    /// Plan deactivation.
+    pub fn deactivate(&mut self, env: &Env<'_>) {
+        self.plan_things(env, "Deactivate the certificate of", |things| Intent::Deactivate {
+            things,
+            certificate: None,
+        });
+    }
+
+    /// Plan activation.
+    pub fn activate(&mut self, env: &Env<'_>) {
+        self.plan_things(env, "Activate the certificate of", |things| Intent::Activate {
+            things,
+            certificate: None,
+        });
+    }
+
+    /// Plan revocation.
+    pub fn revoke(&mut self, env: &Env<'_>) {
+        self.plan_things(env, "Revoke the certificate of", |things| Intent::Revoke {
+            things,
+            certificate: None,
+        });
+    }
+
+    /// Plan the cancellation of a job.
+    pub fn cancel_job(&mut self, env: &Env<'_>) {
+        match self.job_under_cursor(env) {
+            Some(job) => {
+                let asked = SafeText::new(&format!("Cancel job {}", job.shown()));
+                self.ask(env, asked, Intent::CancelJob { job, force: false });
+            }
+            None => self.say(SafeText::new("no job under the cursor"), Tone::Warn, env.now),
+        }
+    }
+
+    /// Open the job form.
+    pub fn job(&mut self, env: &Env<'_>) {
+        // Without marks the workshop's own job is one Enter away: the group that updates are offered to.
+        let things = self.marked_names(env);
+        let target = if things.is_empty() { self.look.update_group.clone() } else { String::new() };
+        self.overlay = Some(Overlay::Job(Box::new(JobForm {
+            id: Input::new("Update-temp-firmware".to_owned()),
+            target: Input::new(target),
+            continuous: things.is_empty(),
+            things,
+            document: Input::new(r#"{"operation":"update-firmware","version":"1.1"}"#.to_owned()),
+            field: Field::Id,
+            trouble: None,
+        })));
+    }
+
+    /// Turns the form into a request for a plan; nothing leaves while the form has a mistake.
+    pub(super) fn submit_job(&mut self, env: &Env<'_>) {
+        let Some(Overlay::Job(form)) = &mut self.overlay else { return };
+        match request(form) {
+            Ok(request) => {
+                let asked = SafeText::new(&format!("Launch job {}", request.id));
+                self.ask(env, asked, Intent::LaunchJob(request));
+            }
+            Err(trouble) => form.trouble = Some(trouble),
+        }
+    }
+
+    fn plan_things(&mut self, env: &Env<'_>, verb: &str, intent: impl FnOnce(Vec<Target>) -> Intent) {
+        let ids = self.targets(env);
+        let names: Vec<Name> = ids.iter().map(|id| env.fleet.device(*id).name().clone()).collect();
+        let Some(first) = names.first() else {
+            self.say(SafeText::new("no thing here: put the cursor on one, or mark some"), Tone::Warn, env.now);
+            return;
+        };
+        if let Some(topic) = ids.iter().find(|id| env.fleet.device(**id).is_unattributed()) {
+            let name = env.fleet.device(*topic).name().shown();
+            let text = format!("{name} is a topic of no known thing: --thing-from says whose topics are whose");
+            self.say(SafeText::new(&text), Tone::Warn, env.now);
+            return;
+        }
+        let whom = if names.len() == 1 {
+            first.shown().to_string()
+        } else {
+            words::plural(names.len(), "thing", "things")
+        };
+        let targets = ids.iter().map(|id| target(env, *id)).collect();
+        self.ask(env, SafeText::new(&format!("{verb} {whom}")), intent(targets));
+    }
+
+    fn ask(&mut self, env: &Env<'_>, asked: SafeText, intent: Intent) {
+        self.generation += 1;
+        self.overlay = Some(Overlay::Plan(Box::new(PlanDialog {
+            generation: self.generation,
+            asked,
+            since: env.now,
+            phase: PlanPhase::Computing,
+            typed: Input::default(),
+            calls: false,
+            scroll: ListState::default(),
+        })));
+        self.effects.push(Effect::Plan { generation: self.generation, intent });
+    }
+
+    /// What a write acts on: the marks, else the thing under the cursor of whatever is in front.
+    fn targets(&self, env: &Env<'_>) -> Vec<DeviceId> {
+        if !self.marks.is_empty() {
+            let mut ids: Vec<_> = self.marks.iter().copied().collect();
+            ids.sort_unstable();
+            return ids;
+        }
+        self.thing_here(env).into_iter().collect()
+    }
+
+    /// The thing under the cursor of the focused list.
+    pub(super) fn thing_here(&self, env: &Env<'_>) -> Option<DeviceId> {
+        if let View::Device(name) = self.view() {
+            return env.fleet.find(name.raw());
+        }
+        let list = self.focused_list();
+        let cursor = self.list(list).cursor()?;
+        match list {
+            ListId::Devices => self.device_at_cursor(env),
+            ListId::Violations => env
+                .fleet
+                .violations()
+                .get()?
+                .iter()
+                .find(|v| key_of(&v.id) == cursor)
+                .and_then(|v| env.fleet.find(v.thing.raw())),
+            ListId::Deltas => env
+                .fleet
+                .deltas()
+                .find(|d| super::moves::delta_key(d) == cursor)
+                .and_then(|d| env.fleet.find(d.thing.raw())),
+            ListId::Stream => env
+                .fleet
+                .stream()
+                .position(cursor)
+                .and_then(|at| env.fleet.stream().get(at))
+                .and_then(|kept| env.fleet.topic(kept.topic))
+                .and_then(|topic| topic.device()),
+            ListId::Executions => {
+                let View::Executions(job) = self.view() else { return None };
+                env.fleet
+                    .executions(job.raw())?
+                    .get()?
+                    .iter()
+                    .find(|e| key_of(e.thing.raw()) == cursor)
+                    .and_then(|e| env.fleet.find(e.thing.raw()))
+            }
+            ListId::Jobs | ListId::Journal | ListId::Text => None,
+        }
+    }
+
+    /// The device under the devices' cursor, even while a filter hides it.
+    pub(super) fn device_at_cursor(&self, env: &Env<'_>) -> Option<DeviceId> {
+        let key = self.list(ListId::Devices).cursor()?;
+        env.fleet.devices().nth(usize::try_from(key).ok()?).map(|(id, _)| id)
+    }
+
+    pub(super) fn job_under_cursor(&self, env: &Env<'_>) -> Option<Name> {
+        if let View::Executions(job) = self.view() {
+            return Some(job.clone());
+        }
+        let cursor = self.list(ListId::Jobs).cursor()?;
+        env.fleet.jobs().get()?.iter().find(|j| key_of(j.id.raw()) == cursor).map(|j| j.id.clone())
+    }
+
+    fn marked_names(&self, env: &Env<'_>) -> Vec<Name> {
+        let mut ids: Vec<_> = self.marks.iter().copied().collect();
+        ids.sort_unstable();
+        ids.into_iter().map(|id| env.fleet.device(id).name().clone()).collect()
+    }
+
+    /// Whether the devices are what keys act on.
+    pub(super) fn on_devices(&self) -> bool {
+        *self.view() == View::Overview && self.pane == Pane::Devices
+    }
+}
+
+/// A device as the fleet knows it now: frozen into the plan.
+fn target(env: &Env<'_>, id: DeviceId) -> Target {
+    let device = env.fleet.device(id);
+    let topics = device
+        .topics()
+        .iter()
+        .filter_map(|t| env.fleet.topic(*t))
+        .filter(|t| t.is_telemetry())
+        .map(|t| t.text().as_str().to_owned());
+    Target {
+        thing: device.name().clone(),
+        client: None,
+        last_heard: device.last_seen(),
+        cadence: device.cadence(),
+        topics: topics.collect(),
+    }
+}
+
+fn request(form: &JobForm) -> Result<JobRequest, SafeText> {
+    let id = form.id.value().trim();
+    let fine = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if id.is_empty() || id.len() > 64 || !id.chars().all(fine) {
+        return Err(SafeText::new("a job id has 1 to 64 letters, digits, - or _"));
+    }
+    let group = form.target.value().trim();
+    let targets: Vec<JobTarget> = if group.is_empty() {
+        form.things.iter().cloned().map(JobTarget::Thing).collect()
+    } else {
+        vec![JobTarget::Group(Name::new(group))]
+    };
+    if targets.is_empty() {
+        return Err(SafeText::new("the job has no target: name a thing group, or mark things first"));
+    }
+    let document = form.document.value().trim();
+    if let Err(e) = serde_json::from_str::<serde_json::Value>(document) {
+        return Err(SafeText::new(&format!("the document is not JSON: {e}")));
+    }
+    Ok(JobRequest {
+        id: id.to_owned(),
+        targets,
+        document: document.to_owned(),
+        continuous: form.continuous,
+        description: None,
+    })
+}

@@ -1,0 +1,194 @@
+//! Every command, declared once.
+//!
+//! Keymap files, the palette, `?`, the footer, `quell keys` and the journal's names all come from this table, so that none
+//! of them can say something the others do not know.
+
+use super::app::{App, Env};
+
+/// A command's place in [`COMMANDS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CommandId(usize);
+
+/// How much harm a command can begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Danger {
+    /// Looks only.
+    None,
+    /// Opens a plan whose effect can be taken back.
+    Reversible,
+    /// Opens a plan whose effect cannot simply be taken back.
+    Permanent,
+}
+
+/// Where a binding holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Everywhere but in dialogs.
+    Global,
+    /// Wherever there is a list with a cursor.
+    List,
+    /// The jobs view.
+    Jobs,
+    /// An opened payload, and other text to scroll in.
+    Payload,
+    /// A plan waiting for its confirmation, and the staircase after it.
+    Plan,
+}
+
+impl Scope {
+    /// All scopes, in the order help shows them.
+    pub const ALL: [Self; 5] = [Self::Global, Self::List, Self::Jobs, Self::Payload, Self::Plan];
+
+    /// Which scopes hold together, the innermost first.
+    pub const STACKS: [&'static [Self]; 4] = [
+        &[Self::List, Self::Global],
+        &[Self::Jobs, Self::List, Self::Global],
+        &[Self::Payload, Self::Global],
+        &[Self::Plan],
+    ];
+
+    /// The section of a keymap file.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::List => "list",
+            Self::Jobs => "jobs",
+            Self::Payload => "payload",
+            Self::Plan => "plan",
+        }
+    }
+
+    /// Reads a section name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.name() == name)
+    }
+}
+
+/// One command.
+pub struct Command {
+    /// What keymap files call it.
+    pub id: &'static str,
+    /// A few words, for the footer.
+    pub name: &'static str,
+    /// A sentence, for help and the palette.
+    pub sentence: &'static str,
+    /// What it can begin.
+    pub danger: Danger,
+    /// Where it makes sense; the palette offers what makes sense where one is.
+    pub scope: Scope,
+    /// What it does.
+    pub run: fn(&mut App, &Env<'_>),
+}
+
+const fn looks(
+    id: &'static str,
+    name: &'static str,
+    scope: Scope,
+    run: fn(&mut App, &Env<'_>),
+    sentence: &'static str,
+) -> Command {
+    Command { id, name, sentence, danger: Danger::None, scope, run }
+}
+
+const fn opens_plan(
+    id: &'static str,
+    name: &'static str,
+    danger: Danger,
+    scope: Scope,
+    run: fn(&mut App, &Env<'_>),
+    sentence: &'static str,
+) -> Command {
+    Command { id, name, sentence, danger, scope, run }
+}
+
+use Danger::{Permanent, Reversible};
+use Scope::{Global, Jobs, List, Payload, Plan};
+
+/// The registry.
+pub static COMMANDS: &[Command] = &[
+    looks("next-alarm", "next alarm", Global, App::next_alarm, "Go to the next thing in alarm, the worst first"),
+    opens_plan("isolate", "isolate", Reversible, Global, App::isolate, "Plan the isolation of the marked things, or of the one under the cursor"),
+    opens_plan("release", "release", Reversible, Global, App::release, "Plan the release of isolated things"),
+    opens_plan("deactivate", "deactivate", Reversible, Global, App::deactivate, "Plan the deactivation of certificates; it can be taken back"),
+    opens_plan("activate", "activate", Reversible, Global, App::activate, "Plan the activation of deactivated certificates"),
+    opens_plan("revoke", "revoke", Permanent, Global, App::revoke, "Plan the revocation of certificates; it cannot be taken back"),
+    opens_plan("job", "job", Reversible, Global, App::job, "Fill in a job for the marked things or a group"),
+    opens_plan("cancel-job", "cancel job", Permanent, Jobs, App::cancel_job, "Plan the cancellation of the job under the cursor"),
+    looks("mark", "mark", List, App::mark, "Mark or unmark the thing under the cursor"),
+    looks("range", "mark range", List, App::range, "Begin or end marking a range"),
+    looks("open", "details", List, App::open, "Open what is under the cursor; never writes"),
+    looks("filter", "filter", Global, App::filter, "Filter: words, !word, state:alarm, size>1k, rate>10, group:NAME, topic:dt/+/x"),
+    looks("palette", "commands", Global, App::palette, "Search commands, views and things"),
+    looks("help", "keys", Global, App::help, "Show the keys in force"),
+    looks("focus-next", "next pane", Global, App::focus_next, "Move to the next pane"),
+    looks("focus-previous", "previous pane", Global, App::focus_previous, "Move to the previous pane"),
+    looks("zoom", "zoom", Global, App::zoom, "Give the focused pane the whole screen, or take it back"),
+    looks("pause", "pause", Global, App::pause, "Freeze the telemetry view; counting goes on"),
+    looks("sort", "sort", List, App::sort, "Sort devices by the next column"),
+    looks("log-scale", "log scale", Global, App::log_scale, "Switch sparklines between a linear and a logarithmic scale"),
+    looks("copy", "copy", List, App::copy, "Copy the name under the cursor to the terminal's clipboard"),
+    looks("overview", "overview", Global, App::view_overview, "The four live things on one screen"),
+    looks("device", "device", Global, App::view_device, "Everything about the device under the cursor"),
+    looks("stream", "stream", Global, App::view_stream, "Every message, the newest last"),
+    looks("violations", "violations", Global, App::view_violations, "Active and past violations"),
+    looks("shadows", "shadows", Global, App::view_shadows, "Shadow deltas across the fleet"),
+    looks("jobs", "jobs", Global, App::view_jobs, "Jobs and how far they are"),
+    looks("journal", "journal", Global, App::view_journal, "What was done, by whom, and how it ended"),
+    looks("last-action", "last action", Global, App::last_action, "Show how far the last response is"),
+    looks("down", "down", List, App::down, "Move down"),
+    looks("up", "up", List, App::up, "Move up"),
+    looks("left", "left", List, App::left, "Move left, or show the payload the previous way"),
+    looks("right", "right", List, App::right, "Move right, or show the payload the next way"),
+    looks("first", "first", List, App::first, "Go to the first line"),
+    looks("last", "last", List, App::last, "Go to the last line"),
+    looks("half-page-down", "half page down", List, App::half_page_down, "Move half a page down"),
+    looks("half-page-up", "half page up", List, App::half_page_up, "Move half a page up"),
+    looks("confirm", "confirm", Plan, App::confirm, "Carry the plan out"),
+    looks("api-calls", "what the API calls are", Plan, App::api_calls, "Show the requests the plan would send"),
+    looks("escape", "leave", Payload, App::escape, "One step out: dialog, filter, marks, then back; never quits"),
+    looks("back", "back", Global, App::back, "Back, and at the first screen quit"),
+    looks("suspend", "suspend", Global, App::suspend, "Put quell into the background"),
+    looks("redraw", "redraw", Global, App::redraw, "Draw the whole screen again"),
+    looks("interrupt", "quit", Global, App::interrupt, "Pressed twice, quit whatever is going on"),
+    looks("force-quit", "quit now", Global, App::force_quit, "Quit whatever is going on"),
+];
+
+/// The command called `id`.
+pub fn find(id: &str) -> Option<CommandId> {
+    COMMANDS.iter().position(|c| c.id == id).map(CommandId)
+}
+
+/// The command behind a [`CommandId`].
+pub fn get(id: CommandId) -> &'static Command {
+    // Ids are only made from positions in the table.
+    &COMMANDS[id.0]
+}
+
+/// All commands with their ids.
+pub fn all() -> impl Iterator<Item = (CommandId, &'static Command)> {
+    COMMANDS.iter().enumerate().map(|(i, c)| (CommandId(i), c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::keymap::Keymap;
+
+    #[test]
+    fn ids_are_unique_and_sentences_end_without_a_stop() {
+        let mut seen = std::collections::HashSet::new();
+        for command in COMMANDS {
+            assert!(seen.insert(command.id), "{} twice", command.id);
+            assert!(!command.sentence.ends_with('.'), "{}", command.id);
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_key_or_is_for_the_palette() {
+        let map = Keymap::load(None, None).unwrap();
+        for (id, command) in all() {
+            let palette_only = matches!(command.id, "activate" | "force-quit");
+            assert_eq!(map.keys_of(id).is_empty(), palette_only, "{}", command.id);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The loop: keys first, then signals, then events for a capped time slice, then answers; a frame only when something
+//! changed, and never more often than the terminal's line is good for.
+
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
+use futures_util::StreamExt as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::fleet::event::Event;
+use crate::fleet::known::Trouble;
+use crate::fleet::{Changes, Fleet, Ms, SourceId};
+use crate::response::{Answer, Intent, Listener, Plan};
+use crate::text::SafeText;
+
+use super::app::{App, Effect, Env, JournalLine, Tone};
+use super::terminal::Screen;
+use super::views;
+
+/// Folding stops after this long and looks at the keyboard: a burst never delays a key by more.
+const SLICE: Duration = Duration::from_millis(4);
+/// Time passes on the screen in seconds.
+const TICK: Duration = Duration::from_secs(1);
+/// Over a slow line fewer frames are fresher frames.
+const FPS_SSH: u16 = 15;
+/// What a local terminal shows without strain.
+const FPS_LOCAL: u16 = 30;
+
+/// What the wiring does for the console. Every call returns at once.
+pub trait Outside {
+    /// Compute a plan; the answer carries the generation.
+    fn plan(&mut self, generation: u64, intent: Intent) -> Result<(), SafeText>;
+    /// Carry a plan out.
+    fn confirm(&mut self, plan: Plan, typed: Option<String>) -> Result<(), SafeText>;
+    /// The open view needs these read.
+    fn watch(&mut self, sources: Vec<SourceId>);
+    /// Read this soon.
+    fn read_soon(&mut self, source: SourceId);
+    /// Read the journal; it comes back as a [`Word::Journal`].
+    fn read_journal(&mut self);
+    /// The responder's ear, as soon as there is one; asked before every event.
+    fn listener(&mut self) -> Option<&mut Listener>;
+    /// Something that was being set up may be there now.
+    fn settle(&mut self);
+}
+
+/// What the wiring tells the console, besides fleet events and answers.
+#[derive(Debug)]
+pub enum Word {
+    /// Nothing can be read from AWS, and why; `None` when that is over.
+    CannotConnect(Option<Trouble>),
+    /// The journal was read.
+    Journal(Result<Vec<JournalLine>, SafeText>),
+    /// The clients and the responder are there: [`Outside::settle`] picks them up.
+    Settled,
+}
+
+/// What comes into the loop.
+pub struct Inputs {
+    /// Fleet events.
+    pub events: mpsc::Receiver<Event>,
+    /// Answers of the responder.
+    pub answers: mpsc::Receiver<Answer>,
+    /// The wiring's own.
+    pub words: mpsc::Receiver<Word>,
+}
+
+struct Signals {
+    end: [Signal; 3],
+    stop: Signal,
+    resume: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use rustix::process::Signal as Raw;
+        Ok(Self {
+            end: [
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::hangup())?,
+                signal(SignalKind::interrupt())?,
+            ],
+            stop: signal(SignalKind::from_raw(Raw::TSTP.as_raw()))?,
+            resume: signal(SignalKind::from_raw(Raw::CONT.as_raw()))?,
+        })
+    }
+
+    async fn ended(end: &mut [Signal; 3]) -> &'static str {
+        let [term, hup, int] = end;
+        tokio::select! { _ = term.recv() => "SIGTERM", _ = hup.recv() => "SIGHUP", _ = int.recv() => "SIGINT" }
+    }
+}
+
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The operator quit.
+    Quit,
+    /// A signal, or the terminal went away.
+    Cut,
+}
+
+/// Now, in milliseconds since the epoch.
+pub fn now() -> Ms {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// Runs the console until it is quit. The first frame is drawn before anything else is waited for.
+///
+/// # Errors
+///
+/// When the terminal cannot be taken or written to.
+pub async fn run(
+    mut app: App,
+    mut fleet: Fleet,
+    mut inputs: Inputs,
+    mut outside: impl Outside,
+    max_fps: Option<u16>,
+) -> std::io::Result<Ended> {
+    let mut screen = Screen::take()?;
+    paint(&mut screen, &mut app, &fleet)?;
+    let mut signals = Signals::new()?;
+    let mut keys = EventStream::new();
+    let ssh = std::env::var_os("SSH_CONNECTION").is_some();
+    let fps = max_fps.unwrap_or(if ssh { FPS_SSH } else { FPS_LOCAL }).max(1);
+    let interval = Duration::from_secs(1) / u32::from(fps);
+    let mut next_frame = Instant::now() + interval;
+    let mut next_tick = Instant::now() + TICK;
+    let mut dirty = false;
+    loop {
+        let wake = if dirty { next_frame.min(next_tick) } else { next_tick };
+        let mut urgent = false;
+        tokio::select! {
+            biased;
+            key = keys.next() => match key {
+                Some(Ok(event)) => {
+                    urgent = press(&mut app, &fleet, event, &mut screen)?;
+                    dirty = true;
+                }
+                // The terminal is gone: nobody is left to look.
+                Some(Err(_)) | None => return Ok(Ended::Cut),
+            },
+            name = Signals::ended(&mut signals.end) => {
+                tracing::info!(signal = name, "ending");
+                return Ok(Ended::Cut);
+            }
+            _ = signals.stop.recv() => { screen.suspend()?; dirty = true; }
+            _ = signals.resume.recv() => { screen.retake()?; dirty = true; }
+            Some(word) = inputs.words.recv() => {
+                match word {
+                    Word::CannotConnect(trouble) => app.cannot_connect(trouble),
+                    Word::Journal(lines) => app.journal_read(lines),
+                    Word::Settled => outside.settle(),
+                }
+                dirty = true;
+            }
+            Some(answer) = inputs.answers.recv() => {
+                app.answer(answer, &Env { fleet: &fleet, now: now() });
+                dirty = true;
+            }
+            Some(event) = inputs.events.recv() => {
+                let changes = fold(&mut fleet, event, &mut inputs.events, &mut outside);
+                app.note(changes, &Env { fleet: &fleet, now: now() });
+                dirty |= !changes.is_empty();
+                for source in fleet.take_wanted() {
+                    outside.read_soon(source);
+                }
+            }
+            () = tokio::time::sleep_until(wake.into()) => {
+                if Instant::now() >= next_tick {
+                    next_tick = Instant::now() + TICK;
+                    if Screen::is_gone() {
+                        return Ok(Ended::Cut);
+                    }
+                    let changes = fleet.tick(now());
+                    app.note(changes, &Env { fleet: &fleet, now: now() });
+                    // Ages and the clock: ratatui writes only the cells that differ.
+                    dirty = true;
+                }
+            }
+        }
+        for effect in app.take_effects() {
+            if effect_done(effect, &mut app, &mut screen, &mut outside)? {
+                return Ok(Ended::Quit);
+            }
+            dirty = true;
+        }
+        if dirty && (urgent || Instant::now() >= next_frame) {
+            paint(&mut screen, &mut app, &fleet)?;
+            next_frame = Instant::now() + interval;
+            dirty = app.rows().is_behind(&fleet);
+        }
+    }
+}
+
+fn paint(screen: &mut Screen, app: &mut App, fleet: &Fleet) -> std::io::Result<()> {
+    let env = Env { fleet, now: now() };
+    app.refresh(&env);
+    screen.draw(|frame| views::draw(app, &env, frame.buffer_mut()))
+}
+
+/// A key or another event of the terminal; true when the answer should be seen at once.
+fn press(app: &mut App, fleet: &Fleet, event: TerminalEvent, screen: &mut Screen) -> std::io::Result<bool> {
+    let env = Env { fleet, now: now() };
+    match event {
+        TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => {
+            app.key(key, &env);
+            return Ok(true);
+        }
+        TerminalEvent::Paste(text) => {
+            app.paste(&text, &env);
+            return Ok(true);
+        }
+        TerminalEvent::Resize(..) => screen.forget()?,
+        _ => {}
+    }
+    Ok(false)
+}
+
+/// Folds what has come, for at most [`SLICE`].
+fn fold(
+    fleet: &mut Fleet,
+    first: Event,
+    events: &mut mpsc::Receiver<Event>,
+    outside: &mut impl Outside,
+) -> Changes {
+    let began = Instant::now();
+    let at = now();
+    let mut changes = Changes::NONE;
+    let mut next = Some(first);
+    while let Some(event) = next {
+        if let Some(listener) = outside.listener() {
+            listener.observe(&event);
+        }
+        changes |= fleet.apply(event, at);
+        if began.elapsed() >= SLICE {
+            break;
+        }
+        next = events.try_recv().ok();
+    }
+    changes
+}
+
+/// Does what a command wanted; true when that was to quit.
+fn effect_done(
+    effect: Effect,
+    app: &mut App,
+    screen: &mut Screen,
+    outside: &mut impl Outside,
+) -> std::io::Result<bool> {
+    match effect {
+        Effect::Quit => return Ok(true),
+        Effect::Suspend => screen.suspend()?,
+        Effect::Redraw => screen.forget()?,
+        Effect::Copy(text) => screen.copy(&text)?,
+        Effect::Notify(text) => screen.notify(&text)?,
+        Effect::Plan { generation, intent } => {
+            if let Err(why) = outside.plan(generation, intent) {
+                app.no_plan(generation, why, now());
+            }
+        }
+        Effect::Confirm { plan, typed } => {
+            if let Err(why) = outside.confirm(*plan, typed) {
+                app.say(why, Tone::Warn, now());
+            }
+        }
+        Effect::Watch(sources) => outside.watch(sources),
+        Effect::ReadJournal => outside.read_journal(),
+    }
+    Ok(false)
+}

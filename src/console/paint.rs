@@ -1,0 +1,210 @@
+//! Drawing: text by cells, clipped, in the theme's styles. All a view needs of ratatui.
+
+use std::borrow::Cow;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::theme::Theme;
+
+/// A buffer with the theme. Coordinates outside the buffer are ignored, so a view need not ask whether it fits.
+pub struct Paint<'a> {
+    buf: &'a mut Buffer,
+    /// The look.
+    pub theme: &'a Theme,
+}
+
+/// A part of a line.
+pub type Part<'a> = (Cow<'a, str>, Style);
+
+/// A part from anything that is text.
+pub fn part<'a>(text: impl Into<Cow<'a, str>>, style: Style) -> Part<'a> {
+    (text.into(), style)
+}
+
+/// Cuts `text` to `width` cells, ending with `more` when something was left off.
+pub fn fit<'a>(text: &'a str, width: usize, more: &str) -> Cow<'a, str> {
+    if text.len() <= width || text.width() <= width {
+        return Cow::Borrowed(text);
+    }
+    let room = width.saturating_sub(more.width());
+    let mut out = String::new();
+    let mut used = 0;
+    for grapheme in text.graphemes(true) {
+        let wide = grapheme.width();
+        if used + wide > room {
+            break;
+        }
+        used += wide;
+        out.push_str(grapheme);
+    }
+    if width >= more.width() {
+        out.push_str(more);
+    }
+    Cow::Owned(out)
+}
+
+/// Breaks `text` into lines of at most `width` cells, at spaces where there are some.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut used = 0;
+    for word in text.split_inclusive(' ') {
+        let wide = word.trim_end().width();
+        if used > 0 && used + wide > width {
+            lines.push(std::mem::take(&mut line).trim_end().to_owned());
+            used = 0;
+        }
+        if wide <= width {
+            line.push_str(word);
+            used += word.width();
+            continue;
+        }
+        for grapheme in word.graphemes(true) {
+            let wide = grapheme.width();
+            if used + wide > width {
+                lines.push(std::mem::take(&mut line));
+                used = 0;
+            }
+            line.push_str(grapheme);
+            used += wide;
+        }
+    }
+    if !line.trim_end().is_empty() || lines.is_empty() {
+        lines.push(line.trim_end().to_owned());
+    }
+    lines
+}
+
+impl<'a> Paint<'a> {
+    /// Draws into `buf`.
+    pub fn new(buf: &'a mut Buffer, theme: &'a Theme) -> Self {
+        Self { buf, theme }
+    }
+
+    /// The whole screen.
+    pub fn area(&self) -> Rect {
+        self.buf.area
+    }
+
+    /// Draws `text` at `(x, y)` in at most `width` cells, cut with an ellipsis; returns the cells used.
+    pub fn text(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
+        let area = self.buf.area;
+        if y < area.top() || y >= area.bottom() || x < area.left() || x >= area.right() || width == 0 {
+            return 0;
+        }
+        let room = width.min(area.right() - x);
+        let text = fit(text, room as usize, self.theme.symbols.more);
+        let (end, _) = self.buf.set_stringn(x, y, &text, room as usize, style);
+        end - x
+    }
+
+    /// Draws `text` so that it ends at the right edge of `width` cells.
+    pub fn right(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) {
+        let wide = (text.width() as u16).min(width);
+        self.text(x + (width - wide), y, wide, text, style);
+    }
+
+    /// Draws parts after each other; returns the cells used.
+    pub fn line(&mut self, x: u16, y: u16, width: u16, parts: &[Part<'_>]) -> u16 {
+        let mut used = 0;
+        for (text, style) in parts {
+            if used >= width {
+                break;
+            }
+            used += self.text(x + used, y, width - used, text, *style);
+        }
+        used
+    }
+
+    /// Lays `style` over an area.
+    pub fn style(&mut self, area: Rect, style: Style) {
+        let area = area.intersection(self.buf.area);
+        self.buf.set_style(area, style);
+    }
+
+    /// Empties an area.
+    pub fn clear(&mut self, area: Rect) {
+        let area = area.intersection(self.buf.area);
+        for y in area.top()..area.bottom() {
+            for x in area.left()..area.right() {
+                if let Some(cell) = self.buf.cell_mut((x, y)) {
+                    cell.reset();
+                }
+            }
+        }
+    }
+
+    /// A frame with a title; returns what is inside. Too small for a frame, the whole area is inside.
+    pub fn pane(&mut self, area: Rect, title: &[Part<'_>], style: Style) -> Rect {
+        let area = area.intersection(self.buf.area);
+        if area.width < 4 || area.height < 3 {
+            return area;
+        }
+        let [top_left, top_right, bottom_left, bottom_right, across, down] = self.theme.symbols.frame;
+        let (right, bottom) = (area.right() - 1, area.bottom() - 1);
+        for x in area.left() + 1..right {
+            self.cell(x, area.top(), across, style);
+            self.cell(x, bottom, across, style);
+        }
+        for y in area.top() + 1..bottom {
+            self.cell(area.left(), y, down, style);
+            self.cell(right, y, down, style);
+        }
+        self.cell(area.left(), area.top(), top_left, style);
+        self.cell(right, area.top(), top_right, style);
+        self.cell(area.left(), bottom, bottom_left, style);
+        self.cell(right, bottom, bottom_right, style);
+        if !title.is_empty() && area.width > 6 {
+            let x = area.left() + 1;
+            let used = self.text(x, area.top(), 1, " ", style);
+            let wide = self.line(x + used, area.top(), area.width - 4, title);
+            self.text(x + used + wide, area.top(), 1, " ", style);
+        }
+        Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)
+    }
+
+    /// One cell.
+    pub fn cell(&mut self, x: u16, y: u16, symbol: &str, style: Style) {
+        if let Some(cell) = self.buf.cell_mut((x, y)) {
+            cell.set_symbol(symbol);
+            cell.set_style(style);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_by_cells() {
+        assert_eq!(fit("temperature", 20, "…"), "temperature");
+        assert_eq!(fit("temperature", 5, "…"), "temp…");
+        // Two cells each: the third does not fit beside the ellipsis.
+        assert_eq!(fit("温度計測", 6, "…"), "温度…");
+        assert_eq!(fit("abc", 0, "…"), "");
+    }
+
+    #[test]
+    fn lines_break_at_spaces() {
+        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrap("", 4), [""]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn wrapping_never_exceeds_the_width(text in ".{0,80}", width in 2usize..20) {
+            let safe = crate::text::SafeText::new(&text);
+            for line in wrap(safe.as_str(), width) {
+                proptest::prop_assert!(line.width() <= width, "{line:?}");
+            }
+            proptest::prop_assert!(fit(safe.as_str(), width, "…").width() <= width);
+        }
+    }
+}

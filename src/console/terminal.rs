@@ -1,0 +1,179 @@
+//! The terminal: taken over, given back, whatever happens.
+//!
+//! Everything a frame writes goes out in one write between synchronized-output marks, so that no half-drawn frame is
+//! seen. The terminal is restored on drop, on error, on panic and on signals; a terminal that has gone away must not
+//! keep the process.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
+use crossterm::{cursor, event, execute, terminal};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+
+/// Begin and end of synchronized output (DEC mode 2026); terminals that do not know it ignore it.
+const BEGIN: &[u8] = b"\x1b[?2026h";
+const END: &[u8] = b"\x1b[?2026l";
+
+/// True while the terminal is ours: the panic hook restores only what was taken.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Collects a frame and writes it at once.
+#[derive(Debug, Default)]
+pub struct FrameWriter {
+    frame: Vec<u8>,
+}
+
+impl Write for FrameWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.frame.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.frame.is_empty() {
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        let mut whole = Vec::with_capacity(self.frame.len() + BEGIN.len() + END.len());
+        whole.extend_from_slice(BEGIN);
+        whole.append(&mut self.frame);
+        whole.extend_from_slice(END);
+        out.write_all(&whole)?;
+        out.flush()
+    }
+}
+
+/// The terminal in our hands. Dropping it gives it back.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<FrameWriter>>,
+}
+
+impl Screen {
+    /// Takes the terminal: raw mode, alternate screen, bracketed paste, hidden cursor.
+    ///
+    /// # Errors
+    ///
+    /// When standard input or output is not a terminal.
+    pub fn take() -> io::Result<Self> {
+        // The theme decides about colour; see there.
+        crossterm::style::force_color_output(true);
+        install_panic_hook();
+        enter()?;
+        let mut terminal = Terminal::new(CrosstermBackend::new(FrameWriter::default()))?;
+        terminal.clear()?;
+        Ok(Self { terminal })
+    }
+
+    /// Draws one frame: only the cells that changed are written.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal has gone away.
+    pub fn draw(&mut self, render: impl FnOnce(&mut ratatui::Frame<'_>)) -> io::Result<()> {
+        self.terminal.draw(render).map(|_| ())
+    }
+
+    /// Forgets what is on the screen, so that the next frame draws everything.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal has gone away.
+    pub fn forget(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Gives the terminal back, stops the process group as ctrl-z would have, and takes it again when continued.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal has gone away meanwhile.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        restore();
+        // The whole group, as the terminal driver does: a `cargo run` above us must stop too. SIGSTOP, because SIGTSTP
+        // is one of the signals we listen to.
+        let _ = rustix::process::kill_current_process_group(rustix::process::Signal::STOP);
+        self.retake()
+    }
+
+    /// Takes the terminal again after somebody else had it.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal has gone away meanwhile.
+    pub fn retake(&mut self) -> io::Result<()> {
+        TAKEN.store(false, Ordering::SeqCst);
+        enter()?;
+        self.terminal.clear()
+    }
+
+    /// Rings the terminal's bell and, where the terminal knows OSC 9, raises a notification with `text`.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal has gone away.
+    pub fn notify(&mut self, text: &crate::text::SafeText) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        write!(out, "\x07\x1b]9;{text}\x07")?;
+        out.flush()
+    }
+
+    /// Puts `text` into the terminal's clipboard (OSC 52). Bounded: only names are copied.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal has gone away.
+    pub fn copy(&mut self, text: &crate::text::SafeText) -> io::Result<()> {
+        use base64::Engine as _;
+        let encoded = base64::engine::general_purpose::STANDARD.encode(text.as_str().as_bytes());
+        let mut out = io::stdout().lock();
+        write!(out, "\x1b]52;c;{encoded}\x07")?;
+        out.flush()
+    }
+
+    /// True when the terminal behind standard input has gone away: crossterm's reader would spin on it.
+    pub fn is_gone() -> bool {
+        matches!(rustix::termios::tcgetattr(io::stdin()), Err(e) if e == rustix::io::Errno::IO)
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+fn enter() -> io::Result<()> {
+    terminal::enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    execute!(io::stdout(), EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide)
+}
+
+/// Gives the terminal back, once; errors are of no use to anyone by then.
+pub fn restore() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        let mut out = io::stdout();
+        let _ = out.write_all(END);
+        let _ = execute!(out, event::DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+        let _ = terminal::disable_raw_mode();
+    }
+}
+
+/// A panic's report must be readable: the terminal is restored before it is printed.
+fn install_panic_hook() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            // A task that panics is caught by its runtime and the console goes on: its report belongs in the log, not
+            // across the screen.
+            if std::thread::current().name() == Some("main") {
+                restore();
+                before(info);
+            } else {
+                tracing::error!(%info, "panic in a background thread");
+            }
+        }));
+    });
+}

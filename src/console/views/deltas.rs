@@ -1,0 +1,75 @@
+//! Shadow deltas: what devices were asked to change, newest first.
+
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::fleet::DeltaEntry;
+
+use super::super::app::{App, Env, ListId, delta_key};
+use super::super::paint::{Paint, part};
+use super::super::words;
+use super::{cursor_style, filtered, frame, quiet};
+
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focused: bool) {
+    let theme = paint.theme;
+    let mut facts = Vec::new();
+    let total = env.fleet.deltas().len();
+    if total > 0 {
+        facts.push(part(total.to_string(), theme.text));
+    }
+    facts.extend(filtered(app, ListId::Deltas, theme));
+    let inner = frame(paint, area, focused, "Shadow deltas", facts);
+    if total == 0 {
+        let text = if env.fleet.link().is_up() { "none heard yet" } else { "not listening yet" };
+        return quiet(paint, inner, text);
+    }
+    let keys = app.keys(ListId::Deltas, env);
+    let list = app.list(ListId::Deltas);
+    // Entries have different heights; the window is counted in entries, at least one line each.
+    let top = list.window(&keys, (inner.height as usize / 2).max(1));
+    let mut y = inner.y;
+    let mut entries = env.fleet.deltas().rev();
+    for key in keys.iter().skip(top) {
+        if y >= inner.bottom() {
+            break;
+        }
+        let Some(entry) = entries.find(|e| delta_key(e) == *key) else { break };
+        let here = focused && list.cursor() == Some(*key);
+        let begin = y;
+        y = draw_entry(app, paint, inner, y, entry);
+        if here {
+            paint.style(Rect { y: begin, height: 1, ..inner }, cursor_style(theme, focused));
+        }
+    }
+}
+
+fn draw_entry(app: &App, paint: &mut Paint<'_>, inner: Rect, y: u16, entry: &DeltaEntry) -> u16 {
+    let theme = paint.theme;
+    let shadow = entry.shadow.as_ref().map(|s| format!(" [{s}]")).unwrap_or_default();
+    let parts = [
+        part(format!(" {} ", words::clock(entry.at, &app.look.zone)), theme.dim),
+        part(entry.thing.shown().as_str(), theme.brand),
+        part(shadow, theme.text),
+        part(format!("  v{}", entry.version), theme.dim),
+    ];
+    paint.line(inner.x, y, inner.width, &parts);
+    let mut y = y + 1;
+    let longest = entry.changes.iter().map(|(path, _)| path.as_str().width()).max().unwrap_or(0).min(24);
+    for (path, value) in &entry.changes {
+        if y >= inner.bottom() {
+            return y;
+        }
+        let x = inner.x + 3;
+        let room = inner.width.saturating_sub(4);
+        paint.text(x, y, room.min(longest as u16), path.as_str(), theme.text);
+        let at = (longest as u16 + 1).min(room);
+        let text = format!("{} {value}", theme.symbols.arrow);
+        paint.text(x + at, y, room.saturating_sub(at), &text, theme.json_value);
+        y += 1;
+    }
+    if entry.more && y < inner.bottom() {
+        paint.text(inner.x + 3, y, inner.width.saturating_sub(4), theme.symbols.more, theme.dim);
+        y += 1;
+    }
+    y
+}

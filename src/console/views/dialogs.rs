@@ -1,0 +1,237 @@
+//! What stands in front of a view: help, palette, forms. Plans are in `plan`.
+
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::text::SafeText;
+
+use super::super::app::{App, Env, Field, JobForm, ListState, Overlay, PalettePick, PaletteState};
+use super::super::command::{self, Danger, Scope};
+use super::super::paint::{Paint, Part, part, wrap};
+use super::{condition_style, payload, plan};
+
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
+    match app.overlay() {
+        None | Some(Overlay::Filter(..)) => {}
+        Some(Overlay::Help(scroll)) => help(app, paint, body, scroll),
+        Some(Overlay::Palette(state)) => palette(app, env, paint, body, state),
+        Some(Overlay::Plan(dialog)) => plan::draw(app, env, paint, body, dialog),
+        Some(Overlay::Action(id)) => {
+            if let Some(action) = app.actions().iter().find(|a| a.id == *id) {
+                plan::action(app, env, paint, body, action);
+            } else {
+                plan::begun(paint, body);
+            }
+        }
+        Some(Overlay::Job(form)) => job(app, paint, body, form),
+        Some(Overlay::Payload(state)) => payload::draw(app, paint, body, state),
+    }
+}
+
+/// A box in the middle, as large as its lines need and the screen allows.
+pub(super) fn centered(paint: &mut Paint<'_>, body: Rect, width: u16, lines: usize) -> Rect {
+    let width = width.min(body.width);
+    let height = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2).min(body.height);
+    let area = Rect {
+        x: body.x + (body.width - width) / 2,
+        y: body.y + (body.height - height) / 2,
+        width,
+        height,
+    };
+    paint.clear(area);
+    area
+}
+
+fn help(app: &App, paint: &mut Paint<'_>, body: Rect, scroll: &ListState) {
+    let theme = paint.theme;
+    let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
+    for scope in Scope::ALL {
+        let mut own: Vec<(String, &command::Command)> = Vec::new();
+        for (id, command) in command::all() {
+            let keys: Vec<String> = app
+                .look
+                .keymap
+                .bindings()
+                .iter()
+                .filter(|b| b.scope == scope && b.command == id)
+                .map(|b| super::chrome::shown_key(&b.shown(), theme))
+                .collect();
+            if !keys.is_empty() {
+                own.push((keys.join("  "), command));
+            }
+        }
+        if own.is_empty() {
+            continue;
+        }
+        if !lines.is_empty() {
+            lines.push(Vec::new());
+        }
+        lines.push(vec![part(heading(scope), theme.brand)]);
+        for (keys, command) in own {
+            let style = match command.danger {
+                Danger::None => theme.text,
+                Danger::Reversible => theme.warning,
+                Danger::Permanent => theme.alarm,
+            };
+            let gap = 18usize.saturating_sub(keys.width()).max(1);
+            lines.push(vec![
+                part(format!(" {keys}{}", " ".repeat(gap)), theme.key),
+                part(command.sentence.to_owned(), style),
+            ]);
+        }
+    }
+    let area = centered(paint, body, 96, lines.len());
+    let inner = paint.pane(area, &[part("Keys in force", theme.brand)], theme.focus);
+    let top = scroll.scroll(lines.len(), inner.height as usize);
+    for (i, line) in lines.iter().skip(top).take(inner.height as usize).enumerate() {
+        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
+    }
+    let below = lines.len().saturating_sub(top + inner.height as usize);
+    if below > 0 && area.height > 3 {
+        let text = format!(" {below} more ");
+        paint.right(area.x, area.bottom() - 1, area.width.saturating_sub(2), &text, theme.dim);
+    }
+}
+
+fn heading(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Global => "Everywhere",
+        Scope::List => "In lists",
+        Scope::Jobs => "In jobs",
+        Scope::Payload => "In an opened payload",
+        Scope::Plan => "In a plan",
+    }
+}
+
+fn palette(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, state: &PaletteState) {
+    let theme = paint.theme;
+    let rows = state.found.len().clamp(1, 14);
+    let width = 90.min(body.width);
+    let height = (rows as u16 + 3).min(body.height);
+    let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + u16::from(body.height > 20) * 2, width, height };
+    let area = area.intersection(body);
+    paint.clear(area);
+    let inner = paint.pane(area, &[part("Commands, views, things", theme.brand)], theme.focus);
+    let used = paint.text(inner.x, inner.y, inner.width, ": ", theme.key);
+    let typed = SafeText::new(state.input.value());
+    let wide = paint.text(inner.x + used, inner.y, inner.width.saturating_sub(used), typed.as_str(), theme.text);
+    paint.cell(inner.x + used + wide, inner.y, " ", theme.cursor);
+    let height = inner.height.saturating_sub(1) as usize;
+    let top = (state.chosen + 1).saturating_sub(height);
+    if state.found.is_empty() {
+        paint.text(inner.x + 2, inner.y + 1, inner.width.saturating_sub(2), "nothing matches", theme.dim);
+    }
+    for (i, pick) in state.found.iter().enumerate().skip(top).take(height) {
+        let y = inner.y + 1 + (i - top) as u16;
+        let line = match pick {
+            PalettePick::Command(id) => {
+                let command = command::get(*id);
+                let keys = app.look.keymap.keys_of(*id).join(", ");
+                vec![
+                    part(format!("{keys:>9}  "), theme.key),
+                    part(format!("{:<16} ", command.name), theme.text),
+                    part(command.sentence, theme.dim),
+                ]
+            }
+            PalettePick::Thing(name) => {
+                let state = env.fleet.find(name.raw()).map(|id| env.fleet.device(id).condition());
+                let word = state.map(super::super::app::condition_word).unwrap_or_default();
+                let style = state.map_or(theme.dim, |c| condition_style(theme, c));
+                vec![
+                    part(format!("{:>9}  ", "thing"), theme.dim),
+                    part(format!("{}  ", name.shown()), theme.text),
+                    part(word, style),
+                ]
+            }
+            PalettePick::View(_) => Vec::new(),
+        };
+        paint.line(inner.x, y, inner.width, &line);
+        if i == state.chosen {
+            paint.style(Rect { y, height: 1, ..inner }, theme.cursor);
+        }
+    }
+}
+
+fn job(app: &App, paint: &mut Paint<'_>, body: Rect, form: &JobForm) {
+    let theme = paint.theme;
+    let s = theme.symbols;
+    let area = centered(paint, body, 86, 9);
+    let inner = paint.pane(area, &[part("Launch a job", theme.brand)], theme.focus);
+    let room = inner.width.saturating_sub(2);
+    for (i, field) in Field::ALL.into_iter().enumerate() {
+        let y = inner.y + i as u16;
+        if y >= inner.bottom() {
+            break;
+        }
+        let here = form.field == field;
+        let x = inner.x + 1;
+        let (label, value) = match field {
+            Field::Id => ("job id", SafeText::new(form.id.value())),
+            Field::Target => ("thing group", SafeText::new(form.target.value())),
+            Field::Continuous => {
+                let text = if form.continuous {
+                    "CONTINUOUS: things that join the group later get it too"
+                } else {
+                    "SNAPSHOT: the things that are in the target now"
+                };
+                ("kind", SafeText::new(text))
+            }
+            Field::Document => ("document", SafeText::new(form.document.value())),
+        };
+        let used = paint.text(x, y, room, &format!("{:<13}", label), if here { theme.key } else { theme.dim });
+        let empty = value.is_empty() && field == Field::Target && !form.things.is_empty();
+        let shown = if empty {
+            let names = form.things.iter().take(4).map(|n| n.shown().to_string()).collect::<Vec<_>>().join(", ");
+            let more = form.things.len().saturating_sub(4);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            SafeText::new(&format!("(the marked things: {names}{more})"))
+        } else {
+            value
+        };
+        let style = if empty { theme.dim } else { theme.text };
+        let space = room.saturating_sub(used + 1);
+        // The end of a long text is where one types.
+        let text = tail(shown.as_str(), space as usize);
+        let wide = paint.text(x + used, y, space, &text, style);
+        if here {
+            let at = if empty { x + used } else { x + used + wide };
+            if field != Field::Continuous {
+                paint.cell(at, y, " ", theme.cursor);
+            } else {
+                paint.style(Rect { x: x + used, y, width: wide, height: 1 }, theme.cursor);
+            }
+        }
+    }
+    let y = inner.y + 5;
+    if let Some(trouble) = &form.trouble
+        && y < inner.bottom()
+    {
+        paint.text(inner.x + 1, y, room, trouble.as_str(), theme.alarm);
+    }
+    let y = inner.bottom().saturating_sub(1);
+    let _ = app;
+    let keys = [
+        part(s.enter, theme.key),
+        part(" plan   ", theme.dim),
+        part("tab", theme.key),
+        part(" next field   ", theme.dim),
+        part(s.space, theme.key),
+        part(" changes the kind   ", theme.dim),
+        part("esc", theme.key),
+        part(" leave", theme.dim),
+    ];
+    if inner.height > 4 {
+        paint.line(inner.x + 1, y, room, &keys);
+    }
+}
+
+/// The last `width` cells of a text.
+fn tail(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    wrap(&text.chars().rev().collect::<String>(), width)
+        .first()
+        .map(|line| line.chars().rev().collect())
+        .unwrap_or_default()
+}

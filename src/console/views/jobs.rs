@@ -1,0 +1,169 @@
+//! Jobs: how far each is, by the status of its executions.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::fleet::model::{JobCounts, JobRecord, Name};
+use crate::text::SafeText;
+
+use super::super::app::{App, Env, ListId, key_of};
+use super::super::paint::{Paint, part};
+use super::super::words;
+use super::{absence, cursor_style, filtered, frame, quiet};
+
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let known = env.fleet.jobs();
+    let count = known.get().map_or("?".to_owned(), |all| all.len().to_string());
+    let mut facts = vec![part(count, theme.text)];
+    facts.extend(filtered(app, ListId::Jobs, theme));
+    let inner = frame(paint, area, true, "Jobs", facts);
+    let Some(all) = known.get() else { return absence(app, known, "jobs", paint, inner) };
+    if all.is_empty() {
+        return quiet(paint, inner, "no jobs; J begins one");
+    }
+    let keys = app.keys(ListId::Jobs, env);
+    let list = app.list(ListId::Jobs);
+    let height = (inner.height / 3).max(1) as usize;
+    let top = list.window(&keys, height);
+    for (i, key) in keys.iter().skip(top).take(height).enumerate() {
+        let Some(job) = all.iter().find(|j| key_of(j.id.raw()) == *key) else { continue };
+        let y = inner.y + i as u16 * 3;
+        entry(app, env, paint, Rect { y, height: 3.min(inner.bottom() - y), ..inner }, job);
+        if list.cursor() == Some(*key) {
+            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
+        }
+    }
+}
+
+fn entry(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, job: &JobRecord) {
+    let theme = paint.theme;
+    let s = theme.symbols;
+    let kind = if job.continuous { "CONTINUOUS" } else { "SNAPSHOT" };
+    let targets = job.targets.iter().take(3).map(SafeText::to_string).collect::<Vec<_>>().join(", ");
+    let parts = [
+        part(format!(" {}  ", job.id.shown()), theme.brand),
+        part(format!("{}  ", job.status), status_style(theme, job.status.as_str())),
+        part(format!("{kind}  {} {targets}  ", s.arrow), theme.dim),
+        part(job.description.as_ref().map(SafeText::to_string).unwrap_or_default(), theme.dim),
+    ];
+    paint.line(area.x, area.y, area.width.saturating_sub(10), &parts);
+    if let Some(at) = job.updated.or(job.created) {
+        let text = words::moment(at, env.now, &app.look.zone);
+        paint.right(area.x, area.y, area.width.saturating_sub(1), &text, theme.dim);
+    }
+    if area.height < 2 {
+        return;
+    }
+    match &job.counts {
+        Some(counts) => bar(paint, Rect { x: area.x + 3, y: area.y + 1, width: area.width.saturating_sub(4), height: 1 }, counts),
+        None => {
+            paint.text(area.x + 3, area.y + 1, area.width.saturating_sub(4), "progress not read yet", theme.unknown);
+        }
+    }
+}
+
+fn status_style(theme: &super::Theme, status: &str) -> Style {
+    match status {
+        "SUCCEEDED" | "COMPLETED" => theme.good,
+        "IN_PROGRESS" | "SCHEDULED" => theme.busy,
+        "FAILED" | "REJECTED" | "TIMED_OUT" => theme.alarm,
+        "CANCELED" | "REMOVED" | "DELETION_IN_PROGRESS" => theme.dim,
+        _ => theme.text,
+    }
+}
+
+/// A bar whose parts are executions by status, and the same in words.
+fn bar(paint: &mut Paint<'_>, area: Rect, counts: &JobCounts) {
+    let theme = paint.theme;
+    let s = theme.symbols;
+    let total = counts.total();
+    let bad = counts.failed + counts.rejected + counts.timed_out;
+    let gone = counts.canceled + counts.removed;
+    let width = (area.width / 3).clamp(8, 40);
+    let cells = |n: u32| -> u16 {
+        if total == 0 || n == 0 {
+            return 0;
+        }
+        // Whatever exists is seen: at least one cell.
+        ((u64::from(n) * u64::from(width) / u64::from(total)) as u16).max(1)
+    };
+    let parts = [
+        (cells(counts.succeeded), s.bar, theme.good),
+        (cells(bad), if s.ascii { "x" } else { "▓" }, theme.alarm),
+        (cells(counts.in_progress), if s.ascii { "=" } else { "▒" }, theme.busy),
+        (cells(gone), s.gap, theme.dim),
+    ];
+    let mut x = area.x;
+    for (n, symbol, style) in parts {
+        for _ in 0..n.min((area.x + width).saturating_sub(x)) {
+            paint.cell(x, area.y, symbol, style);
+            x += 1;
+        }
+    }
+    while x < area.x + width {
+        paint.cell(x, area.y, s.bar_empty, theme.dim);
+        x += 1;
+    }
+    let mut text = Vec::new();
+    let done = counts.succeeded;
+    text.push(part(format!("  {done}/{total} succeeded"), if total > 0 && done == total { theme.good } else { theme.text }));
+    for (n, word, style) in [
+        (counts.in_progress, "in progress", theme.busy),
+        (counts.queued, "queued", theme.dim),
+        (counts.failed, "failed", theme.alarm),
+        (counts.rejected, "rejected", theme.alarm),
+        (counts.timed_out, "timed out", theme.alarm),
+        (counts.canceled, "canceled", theme.dim),
+        (counts.removed, "removed", theme.dim),
+    ] {
+        if n > 0 {
+            text.push(part(format!("  {n} {word}"), style));
+        }
+    }
+    paint.line(x, area.y, area.right().saturating_sub(x), &text);
+}
+
+/// The executions of one job.
+pub(super) fn executions(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, job: &Name) {
+    let theme = paint.theme;
+    let record = env.fleet.jobs().get().and_then(|all| all.iter().find(|j| j.id == *job));
+    let above = if record.is_some() && area.height >= 10 { 5 } else { 0 };
+    let (top, rest) = super::split(area, above);
+    if let Some(record) = record
+        && above > 0
+    {
+        let inner = frame(paint, top, false, "Job", Vec::new());
+        entry(app, env, paint, inner, record);
+    }
+    let known = env.fleet.executions(job.raw());
+    let count = known.and_then(|k| k.get()).map_or("?".to_owned(), |all| all.len().to_string());
+    let mut facts = vec![part(job.shown().as_str(), theme.brand), part(count, theme.text)];
+    facts.extend(filtered(app, ListId::Executions, theme));
+    let inner = frame(paint, rest, true, "Executions", facts);
+    let Some(known) = known else { return quiet(paint, inner, "reading executions") };
+    let Some(all) = known.get() else { return absence(app, known, "executions", paint, inner) };
+    if all.is_empty() {
+        return quiet(paint, inner, "no executions yet");
+    }
+    let keys = app.keys(ListId::Executions, env);
+    let list = app.list(ListId::Executions);
+    let height = inner.height as usize;
+    let first = list.window(&keys, height);
+    for (i, key) in keys.iter().skip(first).take(height).enumerate() {
+        let Some(execution) = all.iter().find(|e| key_of(e.thing.raw()) == *key) else { continue };
+        let y = inner.y + i as u16;
+        let at = execution.updated.or(execution.started).or(execution.queued);
+        let name = format!("{:<28}", execution.thing.shown());
+        let parts = [
+            part(format!(" {name} "), theme.text),
+            part(format!("{:<12} ", execution.status), status_style(theme, execution.status.as_str())),
+            part(format!("#{}  ", execution.number), theme.dim),
+            part(at.map(|at| words::moment(at, env.now, &app.look.zone)).unwrap_or_default(), theme.dim),
+        ];
+        paint.line(inner.x, y, inner.width, &parts);
+        if list.cursor() == Some(*key) {
+            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
+        }
+    }
+}

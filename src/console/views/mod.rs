@@ -1,0 +1,195 @@
+//! Views: `&App` and `&Fleet` in, cells out. A view never awaits, never locks, never calls the network.
+
+mod chrome;
+mod deltas;
+mod device;
+mod devices;
+mod dialogs;
+mod jobs;
+mod journal;
+mod payload;
+mod plan;
+mod spark;
+mod telemetry;
+mod violations;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::fleet::Condition;
+use crate::fleet::known::{Known, Trouble, TroubleKind};
+
+use super::app::{App, Env, Pane, View};
+use super::paint::{Paint, Part, part};
+use super::theme::Theme;
+
+pub use violations::{expected, got};
+
+/// Wide enough for the four live things side by side.
+const WIDE: (u16, u16) = (120, 26);
+/// Below this a single pane.
+const SMALL: (u16, u16) = (60, 15);
+
+/// Draws the whole screen.
+pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
+    let area = buf.area;
+    let mut paint = Paint::new(buf, &app.look.theme);
+    paint.clear(area);
+    paint.style(area, app.look.theme.text);
+    let mut body = area;
+    if area.height >= 4 {
+        chrome::header(app, env, &mut paint, Rect { height: 1, ..area });
+        body.y += 1;
+        body.height -= 1;
+    }
+    if !app.leaks().is_empty() && body.height >= 2 {
+        chrome::leaks(app, env, &mut paint, Rect { height: 1, ..body });
+        body.y += 1;
+        body.height -= 1;
+    }
+    if area.height >= 6 {
+        body.height -= 1;
+        chrome::footer(app, &mut paint, Rect { y: body.bottom(), height: 1, ..area });
+    }
+    match app.view() {
+        View::Overview => overview(app, env, &mut paint, body),
+        View::Device(name) => device::draw(app, env, &mut paint, body, name),
+        View::Stream => telemetry::draw(app, env, &mut paint, body, true),
+        View::Violations => violations::draw(app, env, &mut paint, body, true, true),
+        View::Shadows => deltas::draw(app, env, &mut paint, body, true),
+        View::Jobs => jobs::draw(app, env, &mut paint, body),
+        View::Executions(job) => jobs::executions(app, env, &mut paint, body, job),
+        View::Journal => journal::draw(app, env, &mut paint, body),
+    }
+    dialogs::draw(app, env, &mut paint, body);
+}
+
+fn overview(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
+    let full = paint.area();
+    if app.zoomed() || full.width < SMALL.0 || full.height < SMALL.1 {
+        return pane(app, env, paint, body, app.pane());
+    }
+    if full.width >= WIDE.0 && full.height >= WIDE.1 {
+        // No emptier than needed above, and never so tall that the three below get too little.
+        let rows = u16::try_from(app.rows().ids().len()).unwrap_or(u16::MAX).saturating_add(3);
+        let top = rows.clamp(8, (body.height * 3 / 5).max(8));
+        let (above, below) = split(body, top);
+        pane(app, env, paint, above, Pane::Devices);
+        let left = below.width * 2 / 5;
+        let middle = below.width * 26 / 100;
+        let a = Rect { width: left, ..below };
+        let b = Rect { x: below.x + left, width: middle, ..below };
+        let c = Rect { x: below.x + left + middle, width: below.width - left - middle, ..below };
+        pane(app, env, paint, a, Pane::Violations);
+        pane(app, env, paint, b, Pane::Deltas);
+        pane(app, env, paint, c, Pane::Telemetry);
+    } else {
+        let (above, below) = split(body, body.height * 3 / 5);
+        pane(app, env, paint, above, Pane::Devices);
+        let other = if app.pane() == Pane::Devices { Pane::Violations } else { app.pane() };
+        pane(app, env, paint, below, other);
+    }
+}
+
+fn split(area: Rect, top: u16) -> (Rect, Rect) {
+    let top = top.min(area.height);
+    (Rect { height: top, ..area }, Rect { y: area.y + top, height: area.height - top, ..area })
+}
+
+fn pane(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, which: Pane) {
+    let focused = app.pane() == which;
+    match which {
+        Pane::Devices => devices::draw(app, env, paint, area, focused),
+        Pane::Violations => violations::draw(app, env, paint, area, focused, false),
+        Pane::Deltas => deltas::draw(app, env, paint, area, focused),
+        Pane::Telemetry => telemetry::draw(app, env, paint, area, focused),
+    }
+}
+
+/// A pane's frame: its title, what is in it, and in the title what filters it.
+fn frame(
+    paint: &mut Paint<'_>,
+    area: Rect,
+    focused: bool,
+    title: &str,
+    facts: Vec<Part<'_>>,
+) -> Rect {
+    let theme = paint.theme;
+    let style = if focused { theme.focus } else { theme.border };
+    let name = if focused { theme.focus.add_modifier(ratatui::style::Modifier::BOLD) } else { theme.text };
+    let mut parts = vec![part(title.to_owned(), name)];
+    for fact in facts {
+        parts.push(part(format!(" {} ", theme.symbols.dash), style));
+        parts.push(fact);
+    }
+    paint.pane(area, &parts, style)
+}
+
+/// The filter of a list as a part of its title.
+fn filtered<'a>(app: &App, list: super::app::ListId, theme: &Theme) -> Option<Part<'a>> {
+    app.filter_of(list).map(|f| part(format!("/{}", crate::text::SafeText::new(f.text())), theme.warning))
+}
+
+/// The cursor's line: reversed where the focus is, underlined elsewhere.
+fn cursor_style(theme: &Theme, focused: bool) -> Style {
+    if focused { theme.cursor } else { theme.cursor_away }
+}
+
+/// A condition's style.
+fn condition_style(theme: &Theme, condition: Condition) -> Style {
+    match condition {
+        Condition::Leaking => theme.leaking,
+        Condition::Alarm => theme.alarm,
+        Condition::EarlyWarning => theme.warning,
+        Condition::Containing => theme.busy,
+        Condition::Contained => theme.good,
+        Condition::Revoked | Condition::Stale | Condition::Unattributed => theme.dim,
+        Condition::Ok => theme.text,
+    }
+}
+
+/// Why something is not known, in a sentence for a person.
+fn reason(trouble: &Trouble) -> String {
+    let kind = match trouble.kind {
+        TroubleKind::Denied => "not allowed",
+        TroubleKind::Throttled => "throttled by AWS",
+        TroubleKind::Refused => "not offered to this account",
+        TroubleKind::Unreachable => "not reachable",
+        TroubleKind::Credentials => "no valid credentials",
+        TroubleKind::Failed => "failed",
+    };
+    match &trouble.missing_action {
+        Some(action) => format!("{kind}: {action} is missing"),
+        None => format!("{kind}: {}", trouble.message),
+    }
+}
+
+/// What stands where a list would be, when there is nothing to list: unknown and empty never look alike.
+fn absence<T>(app: &App, known: &Known<T>, what: &str, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let (text, style) = match (known.trouble(), known.get(), app.startup_trouble()) {
+        (Some(trouble), _, _) => (format!("{what} unknown: {}", reason(trouble)), theme.unknown),
+        (None, None, Some(trouble)) => (format!("{what} unknown: {}", reason(trouble)), theme.unknown),
+        (None, None, None) if !app.look.aws => (format!("{what}: no AWS control plane (--no-aws)"), theme.dim),
+        (None, None, None) => (format!("reading {what} {}", theme.symbols.more), theme.dim),
+        (None, Some(_), _) => return,
+    };
+    for (i, line) in super::paint::wrap(&text, area.width.saturating_sub(2) as usize).iter().enumerate() {
+        let i = i as u16;
+        if i < area.height {
+            paint.text(area.x + 1, area.y + i, area.width.saturating_sub(2), line, style);
+        }
+    }
+}
+
+/// A quiet sentence in an otherwise empty pane.
+fn quiet(paint: &mut Paint<'_>, area: Rect, text: &str) {
+    let style = paint.theme.dim;
+    for (i, line) in super::paint::wrap(text, area.width.saturating_sub(2) as usize).iter().enumerate() {
+        let i = i as u16;
+        if i < area.height {
+            paint.text(area.x + 1, area.y + i, area.width.saturating_sub(2), line, style);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! A plan before it is confirmed, and the staircase after: what will be done, whom it touches, what proves it.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::response::{ActionView, Check, Confirmation, Level, Outcome, Plan, Reversible, RowState, StairRow, TargetOutcome};
+use crate::text::SafeText;
+
+use super::super::app::{App, Env, PlanDialog, PlanPhase};
+use super::super::command;
+use super::super::paint::{Paint, Part, part, wrap};
+use super::super::words;
+use super::dialogs::centered;
+use super::reason;
+
+/// Widest a plan gets: longer lines are not read.
+const WIDTH: u16 = 100;
+
+type Line<'a> = Vec<Part<'a>>;
+
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, dialog: &PlanDialog) {
+    let theme = paint.theme;
+    let width = WIDTH.min(body.width);
+    let room = width.saturating_sub(4) as usize;
+    let (title, border, lines) = match &dialog.phase {
+        PlanPhase::Computing => {
+            let lines = vec![vec![part(format!("reading the account {}", theme.symbols.more), theme.dim)]];
+            (dialog.asked.clone(), theme.focus, lines)
+        }
+        PlanPhase::Failed(trouble) => {
+            let mut lines: Vec<Line<'_>> = Vec::new();
+            let text = format!("no plan could be made: {}", reason(trouble));
+            lines.extend(wrap(&text, room).into_iter().map(|l| vec![part(l, theme.alarm)]));
+            lines.push(vec![part("Nothing was sent.", theme.dim)]);
+            (dialog.asked.clone(), theme.alarm, lines)
+        }
+        PlanPhase::Ready(plan) => {
+            let bad = plan.would_change_nothing().is_some() || plan.refused().is_some();
+            let border = if bad { theme.alarm } else { theme.focus };
+            let lines = if dialog.calls { calls(plan, theme, room) } else { steps(plan, theme, room) };
+            (plan.title().clone(), border, lines)
+        }
+    };
+    let foot: Vec<Line<'_>> = match &dialog.phase {
+        PlanPhase::Ready(plan) => confirmation(app, env, plan, dialog, theme),
+        _ => vec![keys(app, &[("escape", "leave")], theme)],
+    };
+    let area = centered(paint, body, width, lines.len() + 1 + foot.len());
+    let inner = paint.pane(area, &[part(title.as_str(), theme.brand)], border);
+    let x = inner.x + 1;
+    let wide = inner.width.saturating_sub(2);
+    // The keys are never scrolled away: a plan that is longer than the screen scrolls above them.
+    let foot_at = inner.bottom().saturating_sub(foot.len() as u16).max(inner.y);
+    let height = foot_at.saturating_sub(inner.y) as usize;
+    let top = dialog.scroll.scroll(lines.len(), height);
+    for (i, line) in lines.iter().skip(top).take(height).enumerate() {
+        paint.line(x, inner.y + i as u16, wide, line);
+    }
+    let below = lines.len().saturating_sub(top + height);
+    if below > 0 {
+        paint.right(area.x, area.bottom() - 1, area.width.saturating_sub(2), &format!(" {below} more "), theme.warning);
+    }
+    for (i, line) in foot.iter().enumerate() {
+        let y = foot_at + i as u16;
+        if y < inner.bottom() {
+            paint.line(x, y, wide, line);
+        }
+    }
+}
+
+fn label<'a>(text: &'a str, theme: &super::Theme) -> Line<'a> {
+    vec![part(text, theme.dim)]
+}
+
+fn steps<'a>(plan: &'a Plan, theme: &super::Theme, room: usize) -> Vec<Line<'a>> {
+    let s = theme.symbols;
+    let mut lines = Vec::new();
+    for (why, lead) in [(plan.refused(), "refused: "), (plan.would_change_nothing(), "this would change nothing: ")] {
+        if let Some(why) = why {
+            let text = format!("{lead}{why}");
+            lines.extend(wrap(&text, room).into_iter().map(|l| vec![part(l, theme.alarm)]));
+            lines.push(Vec::new());
+        }
+    }
+    if !plan.steps().is_empty() {
+        lines.push(label("will", theme));
+    }
+    let title_width = plan.steps().iter().map(|step| step.title.width()).max().unwrap_or(0).min(34);
+    for step in plan.steps() {
+        let pad = title_width.saturating_sub(step.title.width());
+        let mut line = vec![
+            part(format!("  {}  ", step.n), theme.dim),
+            part(format!("{}{}  ", step.title, " ".repeat(pad)), theme.text),
+            part(step.detail.as_str(), theme.brand),
+        ];
+        let (shape, text, style) = match &step.check {
+            Check::None => ("", "", theme.dim),
+            Check::Passed(text) => (s.check, text.as_str(), theme.good),
+            Check::Doubtful(text) => (s.warn, text.as_str(), theme.warning),
+            Check::Failed(text) => (s.cross, text.as_str(), theme.alarm),
+        };
+        let used: usize = line.iter().map(|(t, _)| t.width()).sum();
+        if shape.is_empty() {
+            lines.push(line);
+        } else if used + text.width() + shape.width() + 4 <= room {
+            line.push(part(format!("   {shape} {text}"), style));
+            lines.push(line);
+        } else {
+            lines.push(line);
+            let indented = wrap(text, room.saturating_sub(9));
+            for (i, l) in indented.into_iter().enumerate() {
+                let lead = if i == 0 { format!("     {shape} ") } else { "       ".to_owned() };
+                lines.push(vec![part(format!("{lead}{l}"), style)]);
+            }
+        }
+    }
+    if !plan.proofs().is_empty() {
+        lines.push(label("then prove", theme));
+        for proof in plan.proofs() {
+            for (i, l) in wrap(proof.text.as_str(), room.saturating_sub(6)).into_iter().enumerate() {
+                let lead = if i == 0 { format!("  {}  ", proof.n) } else { "     ".to_owned() };
+                lines.push(vec![part(lead, theme.dim), part(l, theme.text)]);
+            }
+        }
+    }
+    lines.push(label("affects", theme));
+    for note in plan.affects() {
+        let (shape, style) = match note.level {
+            Level::Info => (" ", theme.text),
+            Level::Warn => (s.warn, theme.warning),
+            Level::Danger => (s.warn, theme.alarm),
+        };
+        for (i, l) in wrap(note.text.as_str(), room.saturating_sub(5)).into_iter().enumerate() {
+            let lead = if i == 0 { format!("  {shape} ") } else { "    ".to_owned() };
+            lines.push(vec![part(lead, style), part(l, style)]);
+        }
+    }
+    let (text, style) = match plan.reversible() {
+        Reversible::Yes(how) => (format!("reversible: {how}"), theme.text),
+        Reversible::No(why) => (format!("NOT reversible: {why}"), theme.alarm),
+    };
+    for l in wrap(&text, room.saturating_sub(5)) {
+        lines.push(vec![part("    ", style), part(l, style)]);
+    }
+    lines
+}
+
+fn calls<'a>(plan: &'a Plan, theme: &super::Theme, room: usize) -> Vec<Line<'a>> {
+    let mut lines = vec![label("the requests, in order", theme)];
+    for step in plan.steps() {
+        for call in &step.calls {
+            lines.push(vec![
+                part(format!("  {}  ", step.n), theme.dim),
+                part(call.operation, theme.brand),
+                part(format!("  {}", call.resource), theme.text),
+            ]);
+            for l in wrap(call.summary.as_str(), room.saturating_sub(6)) {
+                lines.push(vec![part(format!("     {l}"), theme.dim)]);
+            }
+        }
+    }
+    lines
+}
+
+fn confirmation<'a>(
+    app: &App,
+    env: &Env<'_>,
+    plan: &'a Plan,
+    dialog: &PlanDialog,
+    theme: &super::Theme,
+) -> Vec<Line<'a>> {
+    let verb = plan.intent().verb();
+    let verb = if plan.would_change_nothing().is_some() { "do it all the same" } else { verb };
+    let _ = env;
+    if plan.refused().is_some() {
+        return vec![keys(app, &[("api-calls", "what the API calls are"), ("escape", "leave")], theme)];
+    }
+    let mut lines = Vec::new();
+    let ask = match plan.confirmation() {
+        Confirmation::Enter => None,
+        Confirmation::TypeName { name, or } => Some(match or {
+            Some(or) => format!("type {name} or {or} to confirm: "),
+            None => format!("type {name} to confirm: "),
+        }),
+        Confirmation::TypeCount(n) => Some(format!("it acts on {n} things; type the number to confirm: ")),
+    };
+    match ask {
+        None => {
+            lines.push(keys(app, &[("confirm", verb), ("api-calls", "what the API calls are"), ("escape", "leave")], theme));
+        }
+        Some(ask) => {
+            let typed = SafeText::new(dialog.typed.value());
+            let fits = plan.confirmation().accepts(Some(dialog.typed.value()));
+            lines.push(vec![
+                part(ask, theme.warning),
+                part(typed.to_string(), theme.brand),
+                part(" ", theme.cursor),
+                part(if fits { format!("  {}", theme.symbols.check) } else { String::new() }, theme.good),
+            ]);
+            // While a name is typed, letters are letters: only these keys are commands.
+            let mut line = Vec::new();
+            for (key, what) in [(theme.symbols.enter, verb), ("tab", "what the API calls are"), ("esc", "leave")] {
+                line.push(part(key, theme.key));
+                line.push(part(format!(" {what}     "), theme.dim));
+            }
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+fn keys<'a>(app: &App, commands: &[(&str, &str)], theme: &super::Theme) -> Line<'a> {
+    let mut line = Vec::new();
+    for (id, what) in commands {
+        let Some(id) = command::find(id) else { continue };
+        let Some(key) = app.look.keymap.key_for(app.scopes(), id) else { continue };
+        line.push(part(super::chrome::shown_key(&key, theme), theme.key));
+        line.push(part(format!(" {what}     "), theme.dim));
+    }
+    line
+}
+
+/// Between the confirmation and the first word of the responder.
+pub(super) fn begun(paint: &mut Paint<'_>, body: Rect) {
+    let theme = paint.theme;
+    let area = centered(paint, body, 60.min(body.width), 1);
+    let inner = paint.pane(area, &[part("Confirmed", theme.brand)], theme.busy);
+    let text = format!("writing the intent to the journal {}", theme.symbols.more);
+    paint.text(inner.x + 1, inner.y, inner.width.saturating_sub(2), &text, theme.dim);
+}
+
+/// The staircase.
+pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, action: &ActionView) {
+    let theme = paint.theme;
+    let s = theme.symbols;
+    let width = WIDTH.min(body.width);
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for row in &action.rows {
+        lines.push(stair(row, theme, width.saturating_sub(4) as usize));
+    }
+    if action.targets.len() > 1 {
+        lines.push(Vec::new());
+        for target in &action.targets {
+            let (shape, text, style) = match &target.outcome {
+                None => (s.running, current(&target.rows), theme.busy),
+                Some(TargetOutcome::Proven { took }) => (s.check, format!("proven in {}", words::took(*took)), theme.good),
+                Some(TargetOutcome::Unproven { missing }) => (s.warn, format!("not proven: {missing}"), theme.warning),
+                Some(TargetOutcome::Failed { reason, partly }) => {
+                    let lead = if *partly { "partly done: " } else { "failed: " };
+                    (s.cross, format!("{lead}{reason}"), theme.alarm)
+                }
+            };
+            lines.push(vec![
+                part(format!(" {shape} "), style),
+                part(format!("{}  ", target.name.shown()), theme.text),
+                part(text, style),
+            ]);
+        }
+    }
+    lines.push(Vec::new());
+    let slowest = action.targets.iter().filter_map(|t| match &t.outcome {
+        Some(TargetOutcome::Proven { took }) => Some(*took),
+        _ => None,
+    });
+    let proven = slowest.max().map(|ms| format!(" in {}", words::took(ms))).unwrap_or_default();
+    let (text, style, border): (String, Style, Style) = match &action.finished {
+        None => (format!("{} {} so far; closing this does not stop it", s.running, words::took(env.now - action.began)), theme.busy, theme.busy),
+        Some(Outcome::Proven) => (format!("{} proven{proven}", s.check), theme.good, theme.good),
+        Some(Outcome::Unproven) => (format!("{} done, but not proven within its time", s.warn), theme.warning, theme.warning),
+        Some(Outcome::Partly) => (format!("{} partly done: see above, and the journal", s.warn), theme.warning, theme.warning),
+        Some(Outcome::Failed) => (format!("{} failed, nothing was changed", s.cross), theme.alarm, theme.alarm),
+        Some(Outcome::Interrupted) => (format!("{} interrupted; the journal says how far it came", s.warn), theme.warning, theme.warning),
+    };
+    lines.push(vec![part(text, style)]);
+    let mut foot = keys(app, &[("escape", "close")], theme);
+    if let Some(key) = command::find("last-action").and_then(|id| app.look.keymap.keys_of(id).first().cloned()) {
+        foot.push(part(key, theme.key));
+        foot.push(part(" shows it again", theme.dim));
+    }
+    let area = centered(paint, body, width, lines.len() + 1);
+    let inner = paint.pane(area, &[part(action.title.as_str(), theme.brand)], border);
+    let height = inner.height.saturating_sub(1) as usize;
+    // Too many lines: the end says how it is.
+    let top = lines.len().saturating_sub(height);
+    for (i, line) in lines.iter().skip(top).take(height).enumerate() {
+        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
+    }
+    if inner.height > 1 {
+        paint.line(inner.x + 1, inner.bottom() - 1, inner.width.saturating_sub(2), &foot);
+    }
+}
+
+fn current(rows: &[StairRow]) -> String {
+    rows.iter()
+        .find(|r| matches!(r.state, RowState::Running))
+        .map(|r| r.title.to_string())
+        .unwrap_or_else(|| "waiting".to_owned())
+}
+
+fn stair<'a>(row: &'a StairRow, theme: &super::Theme, room: usize) -> Line<'a> {
+    let s = theme.symbols;
+    let (shape, right, style) = match &row.state {
+        RowState::Waiting => (s.waiting, String::new(), theme.dim),
+        RowState::Running => (s.running, String::new(), theme.busy),
+        RowState::Done(ms) => (s.check, words::took(*ms), theme.good),
+        RowState::Failed(why) => (s.cross, why.to_string(), theme.alarm),
+        RowState::Skipped(why) => ("-", why.to_string(), theme.dim),
+    };
+    let title = if matches!(row.state, RowState::Waiting) { theme.dim } else { theme.text };
+    let wide = (room * 2 / 5).clamp(12, 44);
+    let shown = super::super::paint::fit(row.title.as_str(), wide, s.more).into_owned();
+    let pad = wide.saturating_sub(shown.width());
+    let mut line = vec![
+        part(format!("{shape:<2} "), style),
+        part(format!("{shown}{} ", " ".repeat(pad)), title),
+        part(format!("{right:<8}"), style),
+    ];
+    if !row.detail.is_empty() {
+        line.push(part(format!(" {}", row.detail), theme.dim));
+    }
+    line
+}

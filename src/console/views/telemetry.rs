@@ -1,0 +1,110 @@
+//! Messages as they come, newest last.
+
+use ratatui::layout::Rect;
+
+use crate::fleet::{Kept, LinkState};
+use crate::text::SafeText;
+
+use super::super::app::{App, Env, ListId};
+use super::super::paint::{Paint, part};
+use super::super::words;
+use super::{cursor_style, filtered, frame, quiet};
+
+/// Messages looked back through for those to show: AWS's own notices may come between them.
+const FAR: usize = 2_000;
+/// Bytes of a payload looked at for one line.
+const GLANCE: usize = 300;
+
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focused: bool) {
+    let theme = paint.theme;
+    let log = env.fleet.stream();
+    let rate = env.fleet.rates(env.now).messages_per_s;
+    let mut facts = vec![match env.fleet.link().state() {
+        LinkState::Up => part(format!("{}/s", words::number(rate)), theme.text),
+        LinkState::Off | LinkState::Connecting => part("connecting", theme.dim),
+        LinkState::Down { .. } => part("down", theme.alarm),
+    }];
+    if let Some(at) = app.paused_at() {
+        let missed = log.iter().next_back().map_or(0, |k| k.seq.saturating_sub(at));
+        facts.push(part(format!("PAUSED, {missed} more"), theme.warning));
+    }
+    if area.width > 70 {
+        facts.push(part(format!("{} received", words::count(log.received())), theme.dim));
+        if log.let_go() > 0 {
+            facts.push(part(format!("{} payloads let go", words::count(log.let_go())), theme.dim));
+        }
+        if log.merged() > 0 {
+            facts.push(part(format!("{} only counted", words::count(log.merged())), theme.warning));
+        }
+    }
+    facts.extend(filtered(app, ListId::Stream, theme));
+    let inner = frame(paint, area, focused, "Telemetry", facts);
+    if let LinkState::Down { reason, .. } = env.fleet.link().state()
+        && log.is_empty()
+    {
+        return quiet(paint, inner, reason.as_str());
+    }
+    if log.is_empty() {
+        let text = if env.fleet.link().is_up() { "nothing was heard yet" } else { "not listening yet" };
+        return quiet(paint, inner, text);
+    }
+    // Wide enough, a message is one line; else its payload stands below its topic.
+    let tall: usize = if inner.width >= 90 { 1 } else { 2 };
+    let height = (inner.height as usize / tall).max(1);
+    let list = app.list(ListId::Stream);
+    let following = list.cursor().is_none();
+    let plain = app.filter_of(ListId::Stream).is_none() && app.paused_at().is_none() && following;
+    let messages: Vec<&Kept> = if plain {
+        // The common case costs what is in sight, not what is kept.
+        let mut newest: Vec<_> = log.iter().rev().take(FAR).filter(|k| app.streams(k, env)).take(height).collect();
+        newest.reverse();
+        newest
+    } else {
+        let keys = app.keys(ListId::Stream, env);
+        let top = if following { keys.len().saturating_sub(height) } else { list.window(&keys, height) };
+        keys.iter().skip(top).take(height).filter_map(|seq| log.get(log.position(*seq)?)).collect()
+    };
+    for (i, message) in messages.iter().enumerate() {
+        let y = inner.y + (i * tall) as u16;
+        let here = list.cursor() == Some(message.seq);
+        line(app, env, paint, Rect { y, height: tall as u16, ..inner }, message);
+        if here && focused {
+            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, focused));
+        }
+    }
+}
+
+fn line(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, message: &Kept) {
+    let theme = paint.theme;
+    let topic = env.fleet.topic(message.topic);
+    let text = topic.map_or("?", |t| t.text().as_str());
+    let size = words::bytes(f64::from(message.len));
+    let glance = glance(message, theme);
+    let used = paint.text(area.x, area.y, area.width, &format!(" {} ", words::clock(message.at, &app.look.zone)), theme.dim);
+    let x = area.x + used;
+    let room = area.width.saturating_sub(used);
+    if area.height == 1 {
+        let column = (room / 3).clamp(16, 44);
+        paint.text(x, area.y, column, text, theme.text);
+        paint.right(x + column, area.y, 9, &size, theme.text);
+        paint.text(x + column + 11, area.y, room.saturating_sub(column + 12), &glance, theme.dim);
+    } else {
+        paint.text(x, area.y, room.saturating_sub(10), text, theme.text);
+        paint.right(area.x, area.y, area.width.saturating_sub(1), &size, theme.text);
+        if area.y + 1 < paint.area().bottom() {
+            paint.text(area.x + 3, area.y + 1, area.width.saturating_sub(4), &glance, theme.dim);
+        }
+    }
+}
+
+/// The beginning of a payload, printable.
+pub(super) fn glance(message: &Kept, theme: &super::Theme) -> String {
+    match &message.payload {
+        None => "payload let go".to_owned(),
+        Some(bytes) if bytes.is_empty() => "empty".to_owned(),
+        Some(bytes) => {
+            let text = SafeText::limited(bytes, GLANCE);
+            if theme.symbols.ascii { text.as_str().replace('…', "~") } else { text.to_string() }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Violations: what was expected, what came instead, in a sentence.
+
+use ratatui::layout::Rect;
+
+use crate::detect::model::{Behavior, ComparisonOperator, MetricValue};
+use crate::fleet::SourceId;
+use crate::fleet::model::{Violation, ViolationEvent};
+use crate::text::SafeText;
+
+use super::super::app::{App, Env, ListId, key_of};
+use super::super::paint::{Paint, part, wrap};
+use super::super::words;
+use super::{absence, cursor_style, filtered, frame, quiet};
+
+/// Draws active violations, and with `past` also those that are over.
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focused: bool, past: bool) {
+    let (active, below) = if past && area.height >= 16 {
+        super::split(area, area.height / 2)
+    } else {
+        (area, Rect { height: 0, ..area })
+    };
+    draw_active(app, env, paint, active, focused, past);
+    if below.height > 0 {
+        draw_past(app, env, paint, below);
+    }
+}
+
+fn draw_active(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focused: bool, wide: bool) {
+    let theme = paint.theme;
+    let known = env.fleet.violations();
+    let mut facts = Vec::new();
+    match (known.get(), known.trouble()) {
+        (Some(all), None) => facts.push(part(format!("{} active", all.len()), theme.text)),
+        (Some(all), Some(_)) => {
+            let age = known.age(env.now).map(words::age).unwrap_or_default();
+            facts.push(part(format!("{} active {age} ago", all.len()), theme.warning));
+        }
+        (None, _) => facts.push(part("?", theme.unknown)),
+    }
+    facts.extend(filtered(app, ListId::Violations, theme));
+    let inner = frame(paint, area, focused, "Violations", facts);
+    let Some(all) = known.get() else {
+        return absence(app, known, "violations", paint, inner);
+    };
+    if all.is_empty() {
+        return quiet(paint, inner, &nothing_active(env));
+    }
+    let keys = app.keys(ListId::Violations, env);
+    let tall = 2;
+    let height = (inner.height / tall).max(1) as usize;
+    let list = app.list(ListId::Violations);
+    let top = list.window(&keys, height);
+    let shown = keys.iter().skip(top).take(height);
+    for (i, key) in shown.enumerate() {
+        let Some(violation) = all.iter().find(|v| key_of(&v.id) == *key) else { continue };
+        let y = inner.y + i as u16 * tall;
+        entry(env, paint, Rect { y, height: tall.min(inner.bottom() - y), ..inner }, violation, wide);
+        if list.cursor() == Some(*key) && focused {
+            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, focused));
+        }
+    }
+}
+
+/// An empty list is only good news when somebody looked (contract §6.13).
+fn nothing_active(env: &Env<'_>) -> String {
+    let seen = env
+        .fleet
+        .polls()
+        .find(|(source, _)| **source == SourceId::Violations)
+        .and_then(|(_, state)| state.last_ok)
+        .map(|at| (env.now - at).max(0) / 5_000 * 5_000)
+        .map(|ms| if ms == 0 { "; just read".to_owned() } else { format!("; read {} ago", words::age(ms)) })
+        .unwrap_or_default();
+    match env.fleet.profiles().get() {
+        Some(profiles) => {
+            let targets: usize = profiles.iter().map(|p| p.targets.len()).sum();
+            let quiet = profiles.iter().flat_map(|p| &p.behaviors).filter(|b| b.suppress_alerts == Some(true)).count();
+            let hidden = if quiet > 0 { format!("; {quiet} suppressed") } else { String::new() };
+            format!(
+                "0 violations in {} attached to {}{hidden}{seen}",
+                words::plural(profiles.len(), "profile", "profiles"),
+                words::plural(targets, "target", "targets")
+            )
+        }
+        None => format!("0 violations; profiles not read yet{seen}"),
+    }
+}
+
+fn entry(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, violation: &Violation, wide: bool) {
+    let theme = paint.theme;
+    let age = words::age(env.now - violation.started);
+    let mut parts = vec![
+        part(" ALARM  ", theme.alarm),
+        part(violation.thing.shown().as_str(), theme.brand),
+        part("  ", theme.text),
+        part(SafeText::new(&violation.behavior.name).as_str().to_owned(), theme.text),
+    ];
+    if wide {
+        parts.push(part(format!("  {}", violation.profile), theme.dim));
+        if let Some(verdict) = &violation.verification {
+            parts.push(part(format!("  {verdict}"), theme.dim));
+        }
+    }
+    let room = area.width.saturating_sub(age.len() as u16 + 2);
+    paint.line(area.x, area.y, room, &parts);
+    paint.right(area.x, area.y, area.width.saturating_sub(1), &age, theme.dim);
+    if area.height > 1 {
+        let x = area.x + 8;
+        let room = area.width.saturating_sub(9);
+        let full = format!("{}; got {}", expected(&violation.behavior), got(violation.value.as_ref()));
+        let text = if full.chars().count() <= room as usize { full } else { brief(violation) };
+        paint.text(x, area.y + 1, room, &text, theme.dim);
+    }
+}
+
+/// The same in fewer words: `message size 3.0 k, expected < 1.0 k`.
+fn brief(violation: &Violation) -> String {
+    let criteria = violation.behavior.criteria.as_ref();
+    let sign = match criteria.and_then(|c| c.comparison_operator) {
+        Some(ComparisonOperator::LessThan) => "<",
+        Some(ComparisonOperator::LessThanEquals) => "<=",
+        Some(ComparisonOperator::GreaterThan) => ">",
+        Some(ComparisonOperator::GreaterThanEquals) => ">=",
+        _ => "",
+    };
+    let limit = match criteria.and_then(|c| c.value.as_ref()) {
+        Some(value) => got(Some(value)),
+        None => "its usual".to_owned(),
+    };
+    let metric = metric_words(violation.behavior.metric.as_deref().unwrap_or("?"));
+    format!("{metric} {}, expected {sign} {limit}", got(violation.value.as_ref()))
+}
+
+fn draw_past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let known = env.fleet.violation_events();
+    let count = known.get().map_or("?".to_owned(), |all| all.len().to_string());
+    let inner = frame(paint, area, false, "Past", vec![part(count, theme.text)]);
+    let Some(all) = known.get() else { return absence(app, known, "past violations", paint, inner) };
+    if all.is_empty() {
+        return quiet(paint, inner, "no events");
+    }
+    for (i, event) in all.iter().take(inner.height as usize).enumerate() {
+        past(app, env, paint, Rect { y: inner.y + i as u16, height: 1, ..inner }, event);
+    }
+}
+
+/// One past event.
+pub(super) fn past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, line: Rect, event: &ViolationEvent) {
+    let theme = paint.theme;
+    let style = if event.kind.as_str() == "in-alarm" { theme.alarm } else { theme.good };
+    let parts = [
+        part(format!(" {:<12} ", words::moment(event.at, env.now, &app.look.zone)), theme.dim),
+        part(format!("{:<18} ", event.kind), style),
+        part(format!("{:<20} ", event.thing.shown()), theme.text),
+        part(format!("{}  ", event.behavior), theme.text),
+        part(event.value.as_ref().map(|v| format!("got {}", got(Some(v)))).unwrap_or_default(), theme.dim),
+    ];
+    paint.line(line.x, line.y, line.width, &parts);
+}
+
+/// `expected: fewer than 5 messages sent in 5 min`.
+pub fn expected(behavior: &Behavior) -> String {
+    let metric = behavior.metric.as_deref().unwrap_or("?");
+    let Some(criteria) = &behavior.criteria else { return format!("expected: {} is exported only", metric_words(metric)) };
+    let counted = matches!(
+        metric,
+        "aws:num-messages-sent"
+            | "aws:num-messages-received"
+            | "aws:num-authorization-failures"
+            | "aws:num-connection-attempts"
+            | "aws:num-disconnects"
+    );
+    let window = criteria.duration_seconds.map(|s| format!(" in {}", stretch(s))).unwrap_or_default();
+    let unit = metric_words(metric);
+    if let Some(threshold) = &criteria.statistical_threshold {
+        let statistic = threshold.statistic.as_deref().unwrap_or("p?");
+        let side = match criteria.comparison_operator {
+            Some(ComparisonOperator::GreaterThan | ComparisonOperator::GreaterThanEquals) => "above",
+            _ => "below",
+        };
+        return SafeText::new(&format!("expected: {unit} {side} the fleet's {statistic}{window}")).to_string();
+    }
+    if criteria.ml_detection_config.is_some() {
+        return SafeText::new(&format!("expected: {unit} as AWS learned it")).to_string();
+    }
+    let value = got(criteria.value.as_ref());
+    let text = match (criteria.comparison_operator, counted) {
+        (Some(ComparisonOperator::LessThan), true) => format!("fewer than {value} {unit}"),
+        (Some(ComparisonOperator::LessThanEquals), true) => format!("at most {value} {unit}"),
+        (Some(ComparisonOperator::GreaterThan), true) => format!("more than {value} {unit}"),
+        (Some(ComparisonOperator::GreaterThanEquals), true) => format!("at least {value} {unit}"),
+        (Some(ComparisonOperator::LessThan), false) => format!("{unit} below {value}"),
+        (Some(ComparisonOperator::LessThanEquals), false) => format!("{unit} at most {value}"),
+        (Some(ComparisonOperator::GreaterThan), false) => format!("{unit} above {value}"),
+        (Some(ComparisonOperator::GreaterThanEquals), false) => format!("{unit} at least {value}"),
+        (Some(ComparisonOperator::InCidrSet | ComparisonOperator::InPortSet | ComparisonOperator::InSet), _) => {
+            format!("{unit} among {value}")
+        }
+        (Some(_), _) => format!("{unit} none of {value}"),
+        (None, _) => format!("{unit} {value}"),
+    };
+    SafeText::new(&format!("expected: {text}{window}")).to_string()
+}
+
+/// A measured or expected value in few words.
+pub fn got(value: Option<&MetricValue>) -> String {
+    let Some(value) = value else { return "?".to_owned() };
+    let some = |list: Vec<String>| {
+        let shown = list.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+        let more = list.len().saturating_sub(3);
+        let text = if more > 0 { format!("{shown} and {more} more") } else { shown };
+        SafeText::new(&text).to_string()
+    };
+    match value {
+        MetricValue { count: Some(n), .. } => {
+            u64::try_from(*n).map(words::count).unwrap_or_else(|_| n.to_string())
+        }
+        MetricValue { number: Some(n), .. } => words::number(*n),
+        MetricValue { cidrs: Some(list), .. } => some(list.clone()),
+        MetricValue { ports: Some(list), .. } => some(list.iter().map(ToString::to_string).collect()),
+        MetricValue { numbers: Some(list), .. } => some(list.iter().map(|n| words::number(*n)).collect()),
+        MetricValue { strings: Some(list), .. } => some(list.clone()),
+        _ => "?".to_owned(),
+    }
+}
+
+fn stretch(seconds: i64) -> String {
+    if seconds % 3600 == 0 { format!("{} h", seconds / 3600) } else { format!("{} min", seconds / 60) }
+}
+
+fn metric_words(metric: &str) -> String {
+    match metric {
+        "aws:message-byte-size" => "message size in bytes".to_owned(),
+        "aws:num-messages-sent" => "messages sent".to_owned(),
+        "aws:num-messages-received" => "messages received".to_owned(),
+        "aws:num-authorization-failures" => "authorization failures".to_owned(),
+        "aws:num-connection-attempts" => "connection attempts".to_owned(),
+        "aws:num-disconnects" => "disconnects".to_owned(),
+        "aws:source-ip-address" => "source addresses".to_owned(),
+        other => SafeText::new(other.strip_prefix("aws:").unwrap_or(other)).as_str().replace('-', " "),
+    }
+}
+
+/// The sentence of a behaviour, broken into lines.
+pub(super) fn sentence(behavior: &Behavior, width: usize) -> Vec<String> {
+    wrap(&expected(behavior), width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::model::Criteria;
+
+    #[test]
+    fn criteria_are_sentences() {
+        let behavior = |metric: &str, operator, count, seconds| Behavior {
+            name: "b".to_owned(),
+            metric: Some(metric.to_owned()),
+            metric_dimension: None,
+            criteria: Some(Criteria {
+                comparison_operator: Some(operator),
+                value: Some(MetricValue { count: Some(count), ..MetricValue::default() }),
+                duration_seconds: seconds,
+                ..Criteria::default()
+            }),
+            suppress_alerts: None,
+            export_metric: None,
+        };
+        let sent = behavior("aws:num-messages-sent", ComparisonOperator::LessThan, 5, Some(300));
+        assert_eq!(expected(&sent), "expected: fewer than 5 messages sent in 5 min");
+        let size = behavior("aws:message-byte-size", ComparisonOperator::LessThanEquals, 1000, None);
+        assert_eq!(expected(&size), "expected: message size in bytes at most 1.0 k");
+        assert_eq!(got(Some(&MetricValue { count: Some(27), ..MetricValue::default() })), "27");
+        assert_eq!(got(None), "?");
+    }
+}

@@ -1,0 +1,132 @@
+//! Numbers, sizes, ages and times in few characters, the same everywhere on the screen.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::fleet::Ms;
+
+/// At most three significant digits: `6.0`, `119`, `3.0 k`, `12 k`, `1.5 M`.
+pub fn number(value: f64) -> String {
+    let (scaled, unit) = scale(value);
+    if unit.is_empty() { digits(scaled) } else { format!("{} {unit}", digits(scaled)) }
+}
+
+/// A whole number: `7`, `119`, `3.0 k`.
+pub fn count(value: u64) -> String {
+    if value < 1000 { value.to_string() } else { number(value as f64) }
+}
+
+/// A size with its unit: `119 B`, `3.0 kB`.
+pub fn bytes(value: f64) -> String {
+    let (scaled, unit) = scale(value);
+    if unit.is_empty() { format!("{scaled:.0} B") } else { format!("{} {unit}B", digits(scaled)) }
+}
+
+fn scale(value: f64) -> (f64, &'static str) {
+    // Thresholds are where rounding would need a fourth digit.
+    let size = value.abs();
+    if size < 999.5 {
+        (value, "")
+    } else if size < 999_500.0 {
+        (value / 1e3, "k")
+    } else if size < 999_500_000.0 {
+        (value / 1e6, "M")
+    } else {
+        (value / 1e9, "G")
+    }
+}
+
+fn digits(value: f64) -> String {
+    if value.abs() < 9.95 { format!("{value:.1}") } else { format!("{value:.0}") }
+}
+
+/// How long, in one unit: `now`, `12 s`, `9 m`, `3 h`, `4 d`.
+pub fn age(ms: Ms) -> String {
+    let seconds = ms.max(0) / 1000;
+    match seconds {
+        0 => "now".to_owned(),
+        1..=99 => format!("{seconds} s"),
+        100..=5_939 => format!("{} m", (seconds + 30) / 60),
+        5_940..=172_799 => format!("{} h", (seconds + 1800) / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// How long ago: `just now`, `12 s ago`.
+pub fn ago(ms: Ms) -> String {
+    if ms < 1_000 { "just now".to_owned() } else { format!("{} ago", age(ms)) }
+}
+
+/// A duration with one decimal below ten seconds: `3.8 s`.
+pub fn took(ms: Ms) -> String {
+    if (0..10_000).contains(&ms) { format!("{:.1} s", ms as f64 / 1000.0) } else { age(ms) }
+}
+
+/// The time of day: `14:22:07`.
+pub fn clock(at: Ms, zone: &TimeZone) -> String {
+    match Timestamp::from_millisecond(at) {
+        Ok(t) => t.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string(),
+        Err(_) => "??:??:??".to_owned(),
+    }
+}
+
+/// The time of day, with the date when it was another day: `11-20 14:22:07`.
+pub fn moment(at: Ms, now: Ms, zone: &TimeZone) -> String {
+    let (Ok(t), Ok(n)) = (Timestamp::from_millisecond(at), Timestamp::from_millisecond(now)) else {
+        return "?".to_owned();
+    };
+    let (t, n) = (t.to_zoned(zone.clone()), n.to_zoned(zone.clone()));
+    if t.date() == n.date() {
+        t.strftime("%H:%M:%S").to_string()
+    } else if t.year() == n.year() {
+        t.strftime("%m-%d %H:%M").to_string()
+    } else {
+        t.strftime("%Y-%m-%d").to_string()
+    }
+}
+
+/// `1 device`, `3 devices`.
+pub fn plural(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_digits_at_most() {
+        let cases = [(0.0, "0.0"), (6.04, "6.0"), (9.96, "10"), (119.0, "119"), (999.4, "999")];
+        for (value, text) in cases {
+            assert_eq!(number(value), text);
+        }
+        assert_eq!(number(999.6), "1.0 k");
+        assert_eq!(number(3000.0), "3.0 k");
+        assert_eq!(number(128_000.0), "128 k");
+        assert_eq!(number(999_600.0), "1.0 M");
+        assert_eq!(count(7), "7");
+        assert_eq!(bytes(8_100.0), "8.1 kB");
+        assert_eq!(bytes(119.0), "119 B");
+    }
+
+    #[test]
+    fn ages_have_one_unit() {
+        assert_eq!(age(-5), "now");
+        assert_eq!(ago(300), "just now");
+        assert_eq!(ago(12_000), "12 s ago");
+        assert_eq!(age(12_000), "12 s");
+        assert_eq!(age(540_000), "9 m");
+        assert_eq!(age(3 * 3_600_000), "3 h");
+        assert_eq!(age(4 * 86_400_000), "4 d");
+        assert_eq!(took(3_812), "3.8 s");
+        assert_eq!(took(42_000), "42 s");
+    }
+
+    #[test]
+    fn another_day_shows_its_date() {
+        let utc = TimeZone::UTC;
+        assert_eq!(clock(1_574_254_500_000, &utc), "12:55:00");
+        assert_eq!(moment(1_574_254_500_000, 1_574_254_600_000, &utc), "12:55:00");
+        assert_eq!(moment(1_574_254_500_000, 1_574_354_600_000, &utc), "11-20 12:55");
+    }
+}
