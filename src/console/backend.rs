@@ -13,11 +13,11 @@ use ratatui::layout::{Position, Size};
 use super::terminal::FrameWriter;
 
 /// A backend that only writes.
-pub struct WriteOnly(CrosstermBackend<FrameWriter>);
+pub(super) struct WriteOnly(CrosstermBackend<FrameWriter>);
 
 impl WriteOnly {
     /// A backend that collects each frame and writes it at once.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(CrosstermBackend::new(FrameWriter::default()))
     }
 }
