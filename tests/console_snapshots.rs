@@ -73,7 +73,10 @@ fn violation(id: &str, thing: &str, behavior: Behavior, got: i64, started: Ms) -
 
 fn poll(fleet: &mut Fleet, source: SourceId, reading: Reading) {
     let outcome = Ok(reading);
-    fleet.apply(Event::Poll(Poll { source, generation: 1, at: NOW - 3_000, outcome, next_at: None }), NOW - 3_000);
+    fleet.apply(
+        Event::Poll(Poll { source, generation: 1, at: NOW - 3_000, outcome, next_at: None }),
+        NOW - 3_000,
+    );
 }
 
 /// Ten minutes of a small fleet in which SensorDevice02 went wrong three minutes ago.
@@ -109,8 +112,14 @@ fn incident() -> Fleet {
     fleet.apply(Event::Batch(first), begin);
     for step in 0..60 {
         let at = begin + step * 10_000;
-        let message = |topic: u32, payload: Bytes| Message { topic, len: payload.len() as u32, at, payload: Some(payload) };
-        let normal = Bytes::from(format!("{{\"temperature\":21.{},\"pad\":\"{}\"}}", step % 10, "x".repeat(80)));
+        let message = |topic: u32, payload: Bytes| Message {
+            topic,
+            len: payload.len() as u32,
+            at,
+            payload: Some(payload),
+        };
+        let normal =
+            Bytes::from(format!("{{\"temperature\":21.{},\"pad\":\"{}\"}}", step % 10, "x".repeat(80)));
         let rogue = if step >= 42 { Bytes::from(vec![b'Q'; 3000]) } else { normal.clone() };
         let mut batch = Batch { messages: vec![message(0, normal), message(1, rogue)], ..Batch::default() };
         if step == 50 {
@@ -203,7 +212,10 @@ fn snapshots(name: &str, keys: &str, sizes: &[(u16, u16)]) {
         let mut app = App::new(look(false));
         render(&mut app, &fleet, NOW, *size);
         press(&mut app, &fleet, keys);
-        insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), lines(&render(&mut app, &fleet, NOW, *size)));
+        insta::assert_snapshot!(
+            format!("{name}_{}x{}", size.0, size.1),
+            lines(&render(&mut app, &fleet, NOW, *size))
+        );
     }
 }
 
@@ -214,7 +226,14 @@ fn the_overview_at_every_size() {
 
 #[test]
 fn the_other_views() {
-    for (name, key) in [("device", "2"), ("stream", "3"), ("violations", "4"), ("shadows", "5"), ("jobs", "6"), ("help", "?")] {
+    for (name, key) in [
+        ("device", "2"),
+        ("stream", "3"),
+        ("violations", "4"),
+        ("shadows", "5"),
+        ("jobs", "6"),
+        ("help", "?"),
+    ] {
         snapshots(name, key, &SIZES[..2]);
     }
     snapshots("payload", "3k\n", &SIZES[1..2]);
@@ -237,7 +256,8 @@ fn nothing_is_known_before_the_network() {
         since: NOW,
     };
     let mut fleet = fleet;
-    let poll = Poll { source: SourceId::Violations, generation: 1, at: NOW, outcome: Err(trouble), next_at: None };
+    let poll =
+        Poll { source: SourceId::Violations, generation: 1, at: NOW, outcome: Err(trouble), next_at: None };
     fleet.apply(Event::Poll(poll), NOW);
     let screen = lines(&render(&mut app, &fleet, NOW, (160, 48)));
     assert!(screen.contains("iot:ListActiveViolations"), "{screen}");
@@ -261,7 +281,11 @@ fn every_command_on_every_size() {
                     press(&mut app, fleet, "x\t");
                     render(&mut app, fleet, NOW, *size);
                     for effect in app.take_effects() {
-                        assert!(!matches!(effect, Effect::Confirm { .. }), "{} confirmed by itself", command.id);
+                        assert!(
+                            !matches!(effect, Effect::Confirm { .. }),
+                            "{} confirmed by itself",
+                            command.id
+                        );
                     }
                     press(&mut app, fleet, "\x1b\x1b\x1b");
                 }
@@ -314,8 +338,18 @@ fn hostile_text_is_only_printable_cells() {
     payload.extend([0xff, 0xfe, 0x00]);
     payload.extend(std::iter::repeat_n(b'A', 128 << 10));
     let batch = Batch {
-        topics: vec![TopicEntry { id: 0, topic: Arc::from(hostile), thing: Some(Name::new(hostile)), telemetry: true }],
-        messages: vec![Message { topic: 0, len: payload.len() as u32, at: NOW - 1_000, payload: Some(payload.into()) }],
+        topics: vec![TopicEntry {
+            id: 0,
+            topic: Arc::from(hostile),
+            thing: Some(Name::new(hostile)),
+            telemetry: true,
+        }],
+        messages: vec![Message {
+            topic: 0,
+            len: payload.len() as u32,
+            at: NOW - 1_000,
+            payload: Some(payload.into()),
+        }],
         counted: Vec::new(),
         notices: vec![Notice::ShadowDelta {
             thing: Name::new(hostile),
@@ -338,13 +372,16 @@ fn hostile_text_is_only_printable_cells() {
         NOW,
     );
     for size in SIZES {
-        for keys in ["", "2", "3", "4", "5", "3k\n", "3k\nl", "3k\nll", ":evil", "/温\u{202e}\x07", "J\t\u{9b}"] {
+        for keys in
+            ["", "2", "3", "4", "5", "3k\n", "3k\nl", "3k\nll", ":evil", "/温\u{202e}\x07", "J\t\u{9b}"]
+        {
             let mut app = App::new(look(false));
             render(&mut app, &fleet, NOW, size);
             press(&mut app, &fleet, keys);
             for cell in render(&mut app, &fleet, NOW, size).content() {
                 for c in cell.symbol().chars() {
-                    let bidi = ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{200b}'..='\u{200f}').contains(&c);
+                    let bidi =
+                        ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{200b}'..='\u{200f}').contains(&c);
                     assert!(!c.is_control() && !bidi, "{:?} on the screen after {keys:?}", cell.symbol());
                 }
             }
@@ -355,8 +392,9 @@ fn hostile_text_is_only_printable_cells() {
 #[test]
 fn ten_thousand_devices_are_drawn_in_no_time() {
     let mut fleet = Fleet::new(Limits::default());
-    let things: Vec<_> =
-        (0..10_000).map(|i| ThingRecord { name: Name::new(&format!("Thing{i:05}")), thing_type: None }).collect();
+    let things: Vec<_> = (0..10_000)
+        .map(|i| ThingRecord { name: Name::new(&format!("Thing{i:05}")), thing_type: None })
+        .collect();
     poll(&mut fleet, SourceId::Things, Reading::Things(things));
     let mut app = App::new(look(false));
     render(&mut app, &fleet, NOW, (160, 48));

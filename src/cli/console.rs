@@ -68,7 +68,9 @@ pub(super) fn open(
         Ok(look) => look,
         Err(text) => return usage(&text),
     };
-    if !std::io::IsTerminal::is_terminal(&std::io::stdout()) || !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+    if !std::io::IsTerminal::is_terminal(&std::io::stdout())
+        || !std::io::IsTerminal::is_terminal(&std::io::stdin())
+    {
         return usage("the console needs a terminal; `quell watch` gives the same data as JSON");
     }
     let (events, incoming) = mpsc::channel(EVENTS);
@@ -103,10 +105,11 @@ pub(super) fn open(
 fn look(settings: &Settings) -> Result<Look, String> {
     let folder = config::config_dir(&Environment::of_process()).join("keymaps");
     let keymap = Keymap::load(settings.keymap.as_deref(), Some(&folder)).map_err(|e| e.to_string())?;
-    let theme = Theme::named(settings.theme.as_deref(), settings.no_color, settings.ascii).ok_or_else(|| {
-        let asked = settings.theme.as_deref().unwrap_or_default();
-        format!("there is no theme {asked:?} (known: {})", theme::NAMES.join(", "))
-    })?;
+    let theme =
+        Theme::named(settings.theme.as_deref(), settings.no_color, settings.ascii).ok_or_else(|| {
+            let asked = settings.theme.as_deref().unwrap_or_default();
+            format!("there is no theme {asked:?} (known: {})", theme::NAMES.join(", "))
+        })?;
     Ok(Look {
         theme,
         keymap,
@@ -161,7 +164,8 @@ async fn connect(
         let polls = cloud::spawn_polls(clients.clone(), &settings, events.clone());
         let responder = Responder::spawn(clients.clone(), &settings, events.clone(), answers);
         let credentials = Some(clients.credentials.clone());
-        let stream = stream::spawn(&settings, credentials, &clients.region, clients.mqtt_host.as_deref(), events);
+        let stream =
+            stream::spawn(&settings, credentials, &clients.region, clients.mqtt_host.as_deref(), events);
         Parts { responder: Some(responder), polls: Some(polls), stream }
     } else {
         let region = settings.region.clone().unwrap_or_default();
@@ -191,7 +195,11 @@ struct Wiring {
 impl Wiring {
     fn responder(&self) -> Result<&Responder, SafeText> {
         self.responder.as_ref().ok_or_else(|| {
-            SafeText::new(if self.aws { "not connected to AWS yet" } else { "there is no AWS control plane (--no-aws)" })
+            SafeText::new(if self.aws {
+                "not connected to AWS yet"
+            } else {
+                "there is no AWS control plane (--no-aws)"
+            })
         })
     }
 }
@@ -261,8 +269,11 @@ fn journal_lines(path: &std::path::Path) -> Result<Vec<JournalLine>> {
         match kind {
             "intent" | "refused" => {
                 let who = ["/who/user", "/who/arn"].iter().find_map(|p| entry.pointer(p)?.as_str());
-                let outcome =
-                    if kind == "refused" { format!("refused: {}", text("reason")) } else { "no outcome written".to_owned() };
+                let outcome = if kind == "refused" {
+                    format!("refused: {}", text("reason"))
+                } else {
+                    "no outcome written".to_owned()
+                };
                 lines.push((
                     plan,
                     JournalLine {

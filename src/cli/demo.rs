@@ -56,18 +56,27 @@ pub(super) fn run(args: &DemoArgs, common: &Common) -> Result<u8> {
     settings.mqtt = config::MqttSettings::default();
     settings.aws_speed = args.speed;
     let speed = if args.speed.fract() == 0.0 { format!("{:.0}", args.speed) } else { args.speed.to_string() };
-    settings.badge = Some(SafeText::new(&if speed == "1" { "LOCAL".to_owned() } else { format!("LOCAL ×{speed}") }));
+    settings.badge =
+        Some(SafeText::new(&if speed == "1" { "LOCAL".to_owned() } else { format!("LOCAL ×{speed}") }));
     super::log_to(&settings.log, common.verbose);
 
     let (ready, is_ready) = oneshot::channel();
     let (stop, stopped) = oneshot::channel();
-    let options =
-        Options { speed: args.speed, devices: args.devices, scenario: args.scenario.clone(), seed: args.seed, ..Options::on_free_ports() };
-    let cloud = std::thread::Builder::new().name("local cloud".to_owned()).spawn(move || cloud(options, ready, stopped))?;
+    let options = Options {
+        speed: args.speed,
+        devices: args.devices,
+        scenario: args.scenario.clone(),
+        seed: args.seed,
+        ..Options::on_free_ports()
+    };
+    let cloud = std::thread::Builder::new()
+        .name("local cloud".to_owned())
+        .spawn(move || cloud(options, ready, stopped))?;
     let waiting = {
         let settings = settings.clone();
         async move {
-            let http = is_ready.await.map_err(|_| SafeText::new("the local cloud ended before it began"))??;
+            let http =
+                is_ready.await.map_err(|_| SafeText::new("the local cloud ended before it began"))??;
             Ok(Some(pointed_at(settings, http)))
         }
     };
@@ -90,7 +99,10 @@ fn pointed_at(settings: Settings, http: std::net::SocketAddr) -> Settings {
         endpoint_url: Some(url.clone()),
         data_endpoint_url: Some(url.clone()),
         sts_endpoint_url: Some(url),
-        mqtt: config::MqttSettings { url: Some(format!("ws://{http}/mqtt")), ..config::MqttSettings::default() },
+        mqtt: config::MqttSettings {
+            url: Some(format!("ws://{http}/mqtt")),
+            ..config::MqttSettings::default()
+        },
         ..settings
     }
 }

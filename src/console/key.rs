@@ -17,8 +17,7 @@ pub struct Key {
 impl Key {
     /// A key with its modifiers, brought into the one form used for comparisons.
     pub fn new(code: KeyCode, modifiers: KeyModifiers) -> Self {
-        let mut modifiers =
-            modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SHIFT);
+        let mut modifiers = modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SHIFT);
         let code = match code {
             KeyCode::BackTab => {
                 modifiers |= KeyModifiers::SHIFT;

@@ -169,10 +169,14 @@ mod tests {
             on_topic: &|t| topic_matches(t, "dt/7/temp"),
             ..Subject::text("SensorDevice02")
         };
-        for yes in ["", "sd02", "state:al", "size>1k", "rate<10", "group:IsolatedDevices", "topic:dt/+/temp", "!foo"] {
+        for yes in
+            ["", "sd02", "state:al", "size>1k", "rate<10", "group:IsolatedDevices", "topic:dt/+/temp", "!foo"]
+        {
             assert!(accepts(yes, &subject), "{yes}");
         }
-        for no in ["xyz", "state:ok", "size<1k", "rate>10", "group:x", "topic:dt/+", "!sensor", "sd02 state:ok"] {
+        for no in
+            ["xyz", "state:ok", "size<1k", "rate>10", "group:x", "topic:dt/+", "!sensor", "sd02 state:ok"]
+        {
             assert!(!accepts(no, &subject), "{no}");
         }
     }

@@ -1,8 +1,8 @@
 //! Keys in, commands out; and the dialogs that take text.
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
-use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::Utf32Str;
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use tui_input::backend::crossterm::EventHandler as _;
 
 use super::super::command::{self, CommandId};
@@ -141,7 +141,10 @@ impl App {
             }
             Some(Overlay::Plan(dialog)) => {
                 let typing = pressed.typed().is_some()
-                    || matches!(event.code, KeyCode::Backspace | KeyCode::Left | KeyCode::Right | KeyCode::Delete)
+                    || matches!(
+                        event.code,
+                        KeyCode::Backspace | KeyCode::Left | KeyCode::Right | KeyCode::Delete
+                    )
                     || control;
                 if typing {
                     input_event(&mut dialog.typed, event);

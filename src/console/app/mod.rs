@@ -26,10 +26,12 @@ use super::key::Key as Pressed;
 use super::keymap::Keymap;
 use super::theme::Theme;
 
-pub use dialogs::{Field, JobForm, Overlay, PalettePick, PaletteState, PayloadState, PlanDialog, PlanPhase, Show};
+pub use dialogs::{
+    Field, JobForm, Overlay, PalettePick, PaletteState, PayloadState, PlanDialog, PlanPhase, Show,
+};
 pub use filter::{Filter, Subject, topic_matches};
-pub(super) use moves::delta_key;
 pub use list::{Key, ListId, ListState, key_of};
+pub(super) use moves::delta_key;
 pub use rows::{DeviceRows, Sort};
 pub use state::condition_word;
 
@@ -342,7 +344,8 @@ impl App {
             && dialog.generation == generation
         {
             let kind = crate::fleet::known::TroubleKind::Unreachable;
-            dialog.phase = PlanPhase::Failed(Trouble { kind, message: why, missing_action: None, since: now });
+            dialog.phase =
+                PlanPhase::Failed(Trouble { kind, message: why, missing_action: None, since: now });
         }
     }
 

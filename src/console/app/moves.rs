@@ -2,8 +2,8 @@
 
 use tui_input::Input;
 
-use crate::fleet::{Condition, DeltaEntry, SourceId};
 use crate::fleet::model::Name;
+use crate::fleet::{Condition, DeltaEntry, SourceId};
 use crate::text::SafeText;
 
 use super::dialogs::{Overlay, PaletteState, PayloadState, Show};
@@ -72,7 +72,10 @@ impl App {
                     .collect()
             }
             ListId::Jobs => env.fleet.jobs().get().map_or_else(Vec::new, |jobs| {
-                jobs.iter().filter(|j| passes(&|| j.id.shown().to_string())).map(|j| key_of(j.id.raw())).collect()
+                jobs.iter()
+                    .filter(|j| passes(&|| j.id.shown().to_string()))
+                    .map(|j| key_of(j.id.raw()))
+                    .collect()
             }),
             ListId::Executions => {
                 let View::Executions(job) = self.view() else { return Vec::new() };
@@ -235,7 +238,11 @@ impl App {
         loud.sort_unstable();
         if loud.is_empty() {
             let known = env.fleet.violations().get().is_some() || !self.look.aws;
-            let text = if known { "nothing is in alarm" } else { "violations could not be read yet: nothing is known to be in alarm" };
+            let text = if known {
+                "nothing is in alarm"
+            } else {
+                "violations could not be read yet: nothing is known to be in alarm"
+            };
             self.say(SafeText::new(text), Tone::Calm, env.now);
             return;
         }
@@ -490,7 +497,11 @@ impl App {
                     }
                     PlanPhase::Ready(plan) if !plan.confirmation().accepts(typed.as_deref()) => {
                         dialog.typed.reset();
-                        self.say(SafeText::new("that is not what was asked for: nothing was sent"), Tone::Warn, env.now);
+                        self.say(
+                            SafeText::new("that is not what was asked for: nothing was sent"),
+                            Tone::Warn,
+                            env.now,
+                        );
                         self.overlay = Some(Overlay::Plan(dialog));
                     }
                     PlanPhase::Ready(plan) => {
@@ -562,7 +573,8 @@ impl PayloadState {
     }
 
     fn turn(&mut self, forward: bool) {
-        let ways: &[Show] = if self.json.is_some() { &[Show::Json, Show::Text, Show::Hex] } else { &[Show::Text, Show::Hex] };
+        let ways: &[Show] =
+            if self.json.is_some() { &[Show::Json, Show::Text, Show::Hex] } else { &[Show::Text, Show::Hex] };
         let at = ways.iter().position(|s| *s == self.show).unwrap_or(0);
         let next = if forward { at + 1 } else { at + ways.len() - 1 };
         self.show = ways[next % ways.len()];

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::fleet::{Device, DeviceId, Fleet, Ms};
 
+use super::Env;
 use super::filter::{self, Filter, Subject, topic_matches};
 use super::list::Key;
 use super::state::condition_word;
-use super::Env;
 
 /// What devices are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,9 +136,7 @@ impl DeviceRows {
                     .cmp(&b.condition())
                     .then_with(|| b.violations().len().cmp(&a.violations().len())),
                 Sort::Name => Ordering::Equal,
-                Sort::Rate => {
-                    b.per_minute(now).unwrap_or(-1.0).total_cmp(&a.per_minute(now).unwrap_or(-1.0))
-                }
+                Sort::Rate => b.per_minute(now).unwrap_or(-1.0).total_cmp(&a.per_minute(now).unwrap_or(-1.0)),
                 Sort::Size => b.last_len().cmp(&a.last_len()),
                 Sort::Heard => b.last_seen().cmp(&a.last_seen()),
             };

@@ -7,9 +7,7 @@ use crate::text::SafeText;
 use super::super::command::Scope;
 use super::super::key::Key as Pressed;
 use super::super::words;
-use super::{
-    App, DeviceRows, Filter, JournalLine, ListId, ListState, Overlay, Pane, Tone, View,
-};
+use super::{App, DeviceRows, Filter, JournalLine, ListId, ListState, Overlay, Pane, Tone, View};
 use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 

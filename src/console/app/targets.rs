@@ -7,8 +7,8 @@ use crate::fleet::model::Name;
 use crate::response::{Intent, JobRequest, JobTarget, Target};
 use crate::text::SafeText;
 
-use super::dialogs::{Field, JobForm, Overlay, PlanDialog, PlanPhase};
 use super::super::words;
+use super::dialogs::{Field, JobForm, Overlay, PlanDialog, PlanPhase};
 use super::{App, Effect, Env, ListId, ListState, Pane, Tone, View, key_of};
 
 impl App {
@@ -89,12 +89,17 @@ impl App {
         let ids = self.targets(env);
         let names: Vec<Name> = ids.iter().map(|id| env.fleet.device(*id).name().clone()).collect();
         let Some(first) = names.first() else {
-            self.say(SafeText::new("no thing here: put the cursor on one, or mark some"), Tone::Warn, env.now);
+            self.say(
+                SafeText::new("no thing here: put the cursor on one, or mark some"),
+                Tone::Warn,
+                env.now,
+            );
             return;
         };
         if let Some(topic) = ids.iter().find(|id| env.fleet.device(**id).is_unattributed()) {
             let name = env.fleet.device(*topic).name().shown();
-            let text = format!("{name} is a topic of no known thing: --thing-from says whose topics are whose");
+            let text =
+                format!("{name} is a topic of no known thing: --thing-from says whose topics are whose");
             self.say(SafeText::new(&text), Tone::Warn, env.now);
             return;
         }

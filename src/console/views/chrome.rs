@@ -36,7 +36,9 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
             let trouble = env.fleet.identity().trouble().or(app.startup_trouble());
             match trouble {
                 Some(trouble) => left.push((3, vec![part(reason(trouble), theme.unknown)])),
-                None if app.look.aws => left.push((6, vec![part(format!("connecting {}", s.more), theme.dim)])),
+                None if app.look.aws => {
+                    left.push((6, vec![part(format!("connecting {}", s.more), theme.dim)]))
+                }
                 None => left.push((6, vec![part("no AWS", theme.dim)])),
             }
         }
@@ -72,7 +74,9 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
         parts.iter().map(|(_, p)| p.iter().map(|(t, _)| t.width()).sum::<usize>() + 2).sum()
     };
     while width(&left) + width(&right) > area.width as usize {
-        let Some(worst) = left.iter().chain(&right).map(|(rank, _)| *rank).max().filter(|r| *r > 0) else { break };
+        let Some(worst) = left.iter().chain(&right).map(|(rank, _)| *rank).max().filter(|r| *r > 0) else {
+            break;
+        };
         left.retain(|(rank, _)| *rank < worst);
         right.retain(|(rank, _)| *rank < worst);
     }
@@ -102,7 +106,14 @@ fn mqtt<'a>(env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
             let near = rates.messages_per_s >= 90.0;
             let mut parts = vec![
                 part(format!("{}mqtt", s.up), theme.good),
-                part(format!(" {}/s {}/s", words::number(rates.messages_per_s), words::bytes(rates.bytes_per_s)), theme.text),
+                part(
+                    format!(
+                        " {}/s {}/s",
+                        words::number(rates.messages_per_s),
+                        words::bytes(rates.bytes_per_s)
+                    ),
+                    theme.text,
+                ),
             ];
             if near {
                 // Above 100/s one connection to AWS loses messages without a word (contract §3.3).
@@ -112,7 +123,8 @@ fn mqtt<'a>(env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
         }
         LinkState::Off | LinkState::Connecting => vec![part(format!("{}mqtt connecting", s.down), theme.dim)],
         LinkState::Down { retry_at, .. } => {
-            let again = retry_at.map(|at| format!(", again in {}", words::age(at - env.now))).unwrap_or_default();
+            let again =
+                retry_at.map(|at| format!(", again in {}", words::age(at - env.now))).unwrap_or_default();
             vec![part(format!("{}mqtt down{again}", s.down), theme.alarm)]
         }
     }
@@ -123,17 +135,21 @@ fn polls<'a>(app: &App, env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
     if !app.look.aws {
         return vec![part("no polls", theme.dim)];
     }
-    let violations = env.fleet.polls().find(|(source, _)| **source == SourceId::Violations).map(|(_, state)| state);
+    let violations =
+        env.fleet.polls().find(|(source, _)| **source == SourceId::Violations).map(|(_, state)| state);
     match violations {
         None => vec![part(format!("{}poll {}", s.down, s.more), theme.dim)],
         Some(state) => {
             let age = state.last_ok.map(|at| (env.now - at).max(0));
             // In steps of five seconds: a header that counts would cost a frame a second and tell nothing more.
-            let age = age.map(|ms| if ms < 5_000 { "<5 s".to_owned() } else { words::age(ms / 5_000 * 5_000) });
+            let age =
+                age.map(|ms| if ms < 5_000 { "<5 s".to_owned() } else { words::age(ms / 5_000 * 5_000) });
             match (&state.trouble, age) {
                 (Some(_), Some(age)) => vec![part(format!("{}poll {age}", s.down), theme.warning)],
                 (Some(_), None) => vec![part(format!("{}poll failed", s.down), theme.warning)],
-                (None, Some(age)) => vec![part(format!("{}poll", s.up), theme.good), part(format!(" {age}"), theme.text)],
+                (None, Some(age)) => {
+                    vec![part(format!("{}poll", s.up), theme.good), part(format!(" {age}"), theme.text)]
+                }
                 (None, None) => vec![part(format!("{}poll {}", s.down, s.more), theme.dim)],
             }
         }
@@ -169,7 +185,8 @@ pub(super) fn footer(app: &App, paint: &mut Paint<'_>, area: Rect) {
     if let Some(Overlay::Filter(_, input)) = app.overlay() {
         let used = paint.text(area.x, area.y, area.width, " / ", theme.key);
         let text = SafeText::new(input.value());
-        let wide = paint.text(area.x + used, area.y, area.width.saturating_sub(used), text.as_str(), theme.text);
+        let wide =
+            paint.text(area.x + used, area.y, area.width.saturating_sub(used), text.as_str(), theme.text);
         paint.cell(area.x + used + wide, area.y, " ", theme.cursor);
         let hint = "state:alarm  size>1k  rate>10  group:NAME  topic:dt/+/x  !word   ";
         if area.width as usize > used as usize + wide as usize + hint.len() + 4 {
@@ -253,9 +270,19 @@ fn hints(app: &App) -> &'static [&'static str] {
         Some(Overlay::Payload(_)) => &["escape", "left", "right", "copy", "down"],
         Some(Overlay::Help(_)) => &["escape", "down", "up"],
         None => match app.focused_list() {
-            ListId::Devices => {
-                &["next-alarm", "isolate", "open", "filter", "mark", "help", "release", "revoke", "job", "sort", "palette"]
-            }
+            ListId::Devices => &[
+                "next-alarm",
+                "isolate",
+                "open",
+                "filter",
+                "mark",
+                "help",
+                "release",
+                "revoke",
+                "job",
+                "sort",
+                "palette",
+            ],
             ListId::Stream => &["open", "pause", "filter", "help", "isolate", "zoom", "last"],
             ListId::Jobs | ListId::Executions => &["open", "job", "cancel-job", "back", "help", "filter"],
             ListId::Journal => &["back", "down", "help"],

@@ -40,8 +40,13 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     if chart > 0 && inner.width > 12 {
         let scale = Scale::of(app, env, std::iter::once(device));
         spark::draw(env, paint, inner.x + 1, inner.y, inner.width - 2, device, spark::span(env), &scale);
-        let limit = scale.limit.map(|l| format!(", limit {}", words::bytes(f64::from(l)))).unwrap_or_default();
-        let text = format!("message size, {}, max {}{limit}", spark::span_words(spark::span(env)), words::bytes(f64::from(scale.most)));
+        let limit =
+            scale.limit.map(|l| format!(", limit {}", words::bytes(f64::from(l)))).unwrap_or_default();
+        let text = format!(
+            "message size, {}, max {}{limit}",
+            spark::span_words(spark::span(env)),
+            words::bytes(f64::from(scale.most))
+        );
         paint.text(inner.x + 1, inner.y + 1, inner.width - 2, &text, theme.dim);
     }
     let scroll = app.list(ListId::Text);
@@ -80,9 +85,11 @@ fn facts_of<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &super::The
     };
     lines.push(vec![label("last heard", theme), part(heard, theme.text)]);
     let size = |v: Option<u32>| v.map_or("?".to_owned(), |v| words::bytes(f64::from(v)));
-    let sizes = format!("last {}, p50 {}, max {}", size(device.last_len()), size(device.p50()), size(device.max()));
+    let sizes =
+        format!("last {}, p50 {}, max {}", size(device.last_len()), size(device.p50()), size(device.max()));
     lines.push(vec![label("size", theme), part(sizes, theme.text)]);
-    let total = format!("{} messages, {}", words::count(device.received()), words::bytes(device.bytes() as f64));
+    let total =
+        format!("{} messages, {}", words::count(device.received()), words::bytes(device.bytes() as f64));
     lines.push(vec![label("received", theme), part(total, theme.text)]);
     let connected = match (device.connected(), device.presence()) {
         (Some(true), _) => part("yes", theme.good),
@@ -99,7 +106,9 @@ fn facts_of<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &super::The
         lines.push(vec![label("", theme), part(text, theme.warning)]);
     }
     match device.certificates().get() {
-        Some(all) if all.is_empty() => lines.push(vec![label("certificate", theme), part("none", theme.warning)]),
+        Some(all) if all.is_empty() => {
+            lines.push(vec![label("certificate", theme), part("none", theme.warning)])
+        }
         Some(all) => {
             for certificate in all {
                 let short: String = certificate.id.chars().take(8).collect();
@@ -134,11 +143,17 @@ fn facts_of<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &super::The
     if let Some((at, accepted)) = device.agent_report() {
         let word = if accepted { "accepted" } else { "rejected" };
         let text = format!("report {word} {}", words::ago(env.now - at));
-        lines.push(vec![label("agent", theme), part(text, if accepted { theme.text } else { theme.warning })]);
+        lines
+            .push(vec![label("agent", theme), part(text, if accepted { theme.text } else { theme.warning })]);
     }
-    for violation in device.violations().iter().filter_map(|i| env.fleet.violations().get()?.get(*i as usize)) {
+    for violation in device.violations().iter().filter_map(|i| env.fleet.violations().get()?.get(*i as usize))
+    {
         let name = SafeText::new(&violation.behavior.name).to_string();
-        lines.push(vec![label("in alarm", theme), part(name, theme.alarm), part(format!("  for {}", words::age(env.now - violation.started)), theme.dim)]);
+        lines.push(vec![
+            label("in alarm", theme),
+            part(name, theme.alarm),
+            part(format!("  for {}", words::age(env.now - violation.started)), theme.dim),
+        ]);
         for text in super::violations::sentence(&violation.behavior, 60) {
             lines.push(vec![label("", theme), part(text, theme.text)]);
         }
@@ -198,16 +213,29 @@ fn shadow_pane(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, name
         (_, Some(Some(document))) => {
             let width = inner.width / 3;
             for (i, (title, value)) in
-                [("reported", &document.reported), ("desired", &document.desired), ("delta", &document.delta)].iter().enumerate()
+                [("reported", &document.reported), ("desired", &document.desired), ("delta", &document.delta)]
+                    .iter()
+                    .enumerate()
             {
                 let x = inner.x + 1 + width * i as u16;
                 paint.text(x, inner.y, width.saturating_sub(2), title, theme.label);
-                column(paint, Rect { x, y: inner.y + 1, width: width.saturating_sub(2), height: inner.height.saturating_sub(1) }, value);
+                column(
+                    paint,
+                    Rect {
+                        x,
+                        y: inner.y + 1,
+                        width: width.saturating_sub(2),
+                        height: inner.height.saturating_sub(1),
+                    },
+                    value,
+                );
             }
         }
         (_, Some(None)) => quiet(paint, inner, "this thing has no classic shadow"),
         (Some(known), None) => absence(app, known, "shadow", paint, inner),
-        (None, None) => quiet(paint, inner, if app.look.aws { "reading shadow" } else { "no AWS control plane" }),
+        (None, None) => {
+            quiet(paint, inner, if app.look.aws { "reading shadow" } else { "no AWS control plane" })
+        }
     }
 }
 

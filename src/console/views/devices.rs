@@ -26,7 +26,8 @@ struct Columns {
 
 impl Columns {
     fn of(width: u16, longest: u16) -> Self {
-        let none = Self { thing: 0, state: 0, rate: 0, last: 0, p50: 0, max: 0, spark: 0, cert: 0, violation: 0 };
+        let none =
+            Self { thing: 0, state: 0, rate: 0, last: 0, p50: 0, max: 0, spark: 0, cert: 0, violation: 0 };
         // Three cells for the cursor and the mark, and one between columns.
         let room = width.saturating_sub(3);
         if width < 26 {
@@ -47,14 +48,31 @@ impl Columns {
                 return Self { thing, state: 13, last: 7, spark: rest.saturating_sub(1), ..none };
             }
             let spark = (rest * 2 / 5).clamp(10, 30);
-            return Self { thing, state: 13, last: 7, spark, violation: rest.saturating_sub(spark + 2), ..none };
+            return Self {
+                thing,
+                state: 13,
+                last: 7,
+                spark,
+                violation: rest.saturating_sub(spark + 2),
+                ..none
+            };
         }
         let thing = longest.clamp(14, 28);
         let fixed = thing + 1 + 14 + 6 + 7 + 7 + 7 + 9;
         let rest = room.saturating_sub(fixed);
         let violation = (rest * 2 / 5).clamp(24, 44);
         let spark = rest.saturating_sub(violation + 2).min(60);
-        Self { thing, state: 13, rate: 5, last: 6, p50: 6, max: 6, spark, cert: 8, violation: rest.saturating_sub(spark + 1) }
+        Self {
+            thing,
+            state: 13,
+            rate: 5,
+            last: 6,
+            p50: 6,
+            max: 6,
+            spark,
+            cert: 8,
+            violation: rest.saturating_sub(spark + 1),
+        }
     }
 }
 
@@ -137,9 +155,17 @@ fn heads(app: &App, paint: &mut Paint<'_>, inner: Rect, c: &Columns, scale: &Sca
             format!("SIZE {} min", span / 60_000)
         };
         if c.spark >= 34 {
-            text.push_str(&format!(" {} max {}", paint.theme.symbols.dot, words::number(f64::from(scale.most))));
+            text.push_str(&format!(
+                " {} max {}",
+                paint.theme.symbols.dot,
+                words::number(f64::from(scale.most))
+            ));
             if let Some(limit) = scale.limit {
-                text.push_str(&format!(" {} limit {}", paint.theme.symbols.dot, words::number(f64::from(limit))));
+                text.push_str(&format!(
+                    " {} limit {}",
+                    paint.theme.symbols.dot,
+                    words::number(f64::from(limit))
+                ));
             }
         }
         if app.is_log_scale() {
@@ -182,7 +208,8 @@ fn row(
     let condition = device.condition();
     let loud = condition_style(theme, condition);
     let mut x = line.x + 3;
-    let name = if matches!(condition, Condition::Leaking | Condition::Alarm) { theme.brand } else { theme.text };
+    let name =
+        if matches!(condition, Condition::Leaking | Condition::Alarm) { theme.brand } else { theme.text };
     paint.text(x, y, c.thing, device.name().shown().as_str(), name);
     x += c.thing + 1;
     if c.state > 0 {
@@ -190,11 +217,15 @@ fn row(
         x += c.state + 1;
     }
     let size = |value: Option<u32>| value.map_or("-".to_owned(), |v| words::count(u64::from(v)));
-    let rate = device.per_minute(env.now).map_or("-".to_owned(), |v| {
-        if v < 0.05 { "0".to_owned() } else { words::number(v) }
-    });
-    let numbers =
-        [(c.rate, rate), (c.last, size(device.last_len())), (c.p50, size(device.p50())), (c.max, size(device.max()))];
+    let rate = device
+        .per_minute(env.now)
+        .map_or("-".to_owned(), |v| if v < 0.05 { "0".to_owned() } else { words::number(v) });
+    let numbers = [
+        (c.rate, rate),
+        (c.last, size(device.last_len())),
+        (c.p50, size(device.p50())),
+        (c.max, size(device.max())),
+    ];
     for (width, text) in numbers {
         if width > 0 {
             paint.right(x, y, width, &text, if text == "-" { theme.dim } else { theme.text });
@@ -220,7 +251,8 @@ fn row(
 /// The worst status among a device's certificates.
 fn certificate(app: &App, device: &Device, theme: &super::Theme) -> (String, ratatui::style::Style) {
     let Some(all) = device.certificates().get() else {
-        let text = if device.certificates().trouble().is_some() || !app.look.aws { "?" } else { theme.symbols.more };
+        let text =
+            if device.certificates().trouble().is_some() || !app.look.aws { "?" } else { theme.symbols.more };
         return (text.to_owned(), theme.dim);
     };
     let rank = |status: &str| match status {
@@ -246,7 +278,9 @@ fn about(app: &App, env: &Env<'_>, device: &Device, theme: &super::Theme) -> (St
     match (condition, device.stage()) {
         (Condition::Leaking, _) => {
             let heard = device.last_seen().map(|at| words::ago(env.now - at)).unwrap_or_default();
-            let key = super::super::command::find("revoke").map(|id| app.look.keymap.keys_of(id)).unwrap_or_default();
+            let key = super::super::command::find("revoke")
+                .map(|id| app.look.keymap.keys_of(id))
+                .unwrap_or_default();
             let key = key.first().map(|k| format!("; {k} revokes")).unwrap_or_default();
             return (format!("heard {heard}{key}"), theme.alarm);
         }
@@ -257,7 +291,8 @@ fn about(app: &App, env: &Env<'_>, device: &Device, theme: &super::Theme) -> (St
             return (format!("not proven: {missing}"), theme.warning);
         }
         (Condition::Contained | Condition::Revoked, Some(Stage::Contained { took, .. })) => {
-            let alarm = violation.map(|v| format!(" {} {}", s.dot, crate::text::SafeText::new(&v.behavior.name)));
+            let alarm =
+                violation.map(|v| format!(" {} {}", s.dot, crate::text::SafeText::new(&v.behavior.name)));
             return (format!("in {}{}", words::took(*took), alarm.unwrap_or_default()), theme.good);
         }
         _ => {}

@@ -32,12 +32,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
 pub(super) fn centered(paint: &mut Paint<'_>, body: Rect, width: u16, lines: usize) -> Rect {
     let width = width.min(body.width);
     let height = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2).min(body.height);
-    let area = Rect {
-        x: body.x + (body.width - width) / 2,
-        y: body.y + (body.height - height) / 2,
-        width,
-        height,
-    };
+    let area =
+        Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
     paint.clear(area);
     area
 }
@@ -108,13 +104,19 @@ fn palette(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, state: &
     let rows = state.found.len().clamp(1, 14);
     let width = 90.min(body.width);
     let height = (rows as u16 + 3).min(body.height);
-    let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + u16::from(body.height > 20) * 2, width, height };
+    let area = Rect {
+        x: body.x + (body.width - width) / 2,
+        y: body.y + u16::from(body.height > 20) * 2,
+        width,
+        height,
+    };
     let area = area.intersection(body);
     paint.clear(area);
     let inner = paint.pane(area, &[part("Commands, views, things", theme.brand)], theme.focus);
     let used = paint.text(inner.x, inner.y, inner.width, ": ", theme.key);
     let typed = SafeText::new(state.input.value());
-    let wide = paint.text(inner.x + used, inner.y, inner.width.saturating_sub(used), typed.as_str(), theme.text);
+    let wide =
+        paint.text(inner.x + used, inner.y, inner.width.saturating_sub(used), typed.as_str(), theme.text);
     paint.cell(inner.x + used + wide, inner.y, " ", theme.cursor);
     let height = inner.height.saturating_sub(1) as usize;
     let top = (state.chosen + 1).saturating_sub(height);
@@ -178,10 +180,12 @@ fn job(app: &App, paint: &mut Paint<'_>, body: Rect, form: &JobForm) {
             }
             Field::Document => ("document", SafeText::new(form.document.value())),
         };
-        let used = paint.text(x, y, room, &format!("{:<13}", label), if here { theme.key } else { theme.dim });
+        let used =
+            paint.text(x, y, room, &format!("{:<13}", label), if here { theme.key } else { theme.dim });
         let empty = value.is_empty() && field == Field::Target && !form.things.is_empty();
         let shown = if empty {
-            let names = form.things.iter().take(4).map(|n| n.shown().to_string()).collect::<Vec<_>>().join(", ");
+            let names =
+                form.things.iter().take(4).map(|n| n.shown().to_string()).collect::<Vec<_>>().join(", ");
             let more = form.things.len().saturating_sub(4);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             SafeText::new(&format!("(the marked things: {names}{more})"))

@@ -56,9 +56,19 @@ fn entry(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, job: &JobR
         return;
     }
     match &job.counts {
-        Some(counts) => bar(paint, Rect { x: area.x + 3, y: area.y + 1, width: area.width.saturating_sub(4), height: 1 }, counts),
+        Some(counts) => bar(
+            paint,
+            Rect { x: area.x + 3, y: area.y + 1, width: area.width.saturating_sub(4), height: 1 },
+            counts,
+        ),
         None => {
-            paint.text(area.x + 3, area.y + 1, area.width.saturating_sub(4), "progress not read yet", theme.unknown);
+            paint.text(
+                area.x + 3,
+                area.y + 1,
+                area.width.saturating_sub(4),
+                "progress not read yet",
+                theme.unknown,
+            );
         }
     }
 }
@@ -107,7 +117,10 @@ fn bar(paint: &mut Paint<'_>, area: Rect, counts: &JobCounts) {
     }
     let mut text = Vec::new();
     let done = counts.succeeded;
-    text.push(part(format!("  {done}/{total} succeeded"), if total > 0 && done == total { theme.good } else { theme.text }));
+    text.push(part(
+        format!("  {done}/{total} succeeded"),
+        if total > 0 && done == total { theme.good } else { theme.text },
+    ));
     for (n, word, style) in [
         (counts.in_progress, "in progress", theme.busy),
         (counts.queued, "queued", theme.dim),

@@ -108,13 +108,7 @@ fn pane(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, which: Pane
 }
 
 /// A pane's frame: its title, what is in it, and in the title what filters it.
-fn frame(
-    paint: &mut Paint<'_>,
-    area: Rect,
-    focused: bool,
-    title: &str,
-    facts: Vec<Part<'_>>,
-) -> Rect {
+fn frame(paint: &mut Paint<'_>, area: Rect, focused: bool, title: &str, facts: Vec<Part<'_>>) -> Rect {
     let theme = paint.theme;
     let style = if focused { theme.focus } else { theme.border };
     let name = if focused { theme.focus.add_modifier(ratatui::style::Modifier::BOLD) } else { theme.text };
@@ -171,7 +165,9 @@ fn absence<T>(app: &App, known: &Known<T>, what: &str, paint: &mut Paint<'_>, ar
     let (text, style) = match (known.trouble(), known.get(), app.startup_trouble()) {
         (Some(trouble), _, _) => (format!("{what} unknown: {}", reason(trouble)), theme.unknown),
         (None, None, Some(trouble)) => (format!("{what} unknown: {}", reason(trouble)), theme.unknown),
-        (None, None, None) if !app.look.aws => (format!("{what}: no AWS control plane (--no-aws)"), theme.dim),
+        (None, None, None) if !app.look.aws => {
+            (format!("{what}: no AWS control plane (--no-aws)"), theme.dim)
+        }
         (None, None, None) => (format!("reading {what} {}", theme.symbols.more), theme.dim),
         (None, Some(_), _) => return,
     };

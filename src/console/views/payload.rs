@@ -21,12 +21,19 @@ pub(super) fn draw(app: &App, paint: &mut Paint<'_>, body: Rect, state: &Payload
     paint.clear(area);
     let way = |show: Show, name: &'static str| {
         let chosen = state.show == show;
-        part(if chosen { format!("[{name}]") } else { format!(" {name} ") }, if chosen { theme.key } else { theme.dim })
+        part(
+            if chosen { format!("[{name}]") } else { format!(" {name} ") },
+            if chosen { theme.key } else { theme.dim },
+        )
     };
     let mut title = vec![
         part(state.topic.as_str(), theme.brand),
         part(
-            format!("  {}  {}  ", words::bytes(f64::from(state.message.len)), words::clock(state.message.at, &app.look.zone)),
+            format!(
+                "  {}  {}  ",
+                words::bytes(f64::from(state.message.len)),
+                words::clock(state.message.at, &app.look.zone)
+            ),
             theme.dim,
         ),
     ];
@@ -38,7 +45,13 @@ pub(super) fn draw(app: &App, paint: &mut Paint<'_>, body: Rect, state: &Payload
     title.push(part(" ", theme.focus));
     let inner = paint.pane(area, &title, theme.focus);
     let Some(bytes) = &state.message.payload else {
-        paint.text(inner.x + 1, inner.y, inner.width, "the payload was let go; its length is exact", theme.unknown);
+        paint.text(
+            inner.x + 1,
+            inner.y,
+            inner.width,
+            "the payload was let go; its length is exact",
+            theme.unknown,
+        );
         return;
     };
     let room = inner.width.saturating_sub(2);
@@ -98,7 +111,13 @@ fn hex(paint: &mut Paint<'_>, inner: Rect, line: u16, offset: usize, chunk: &[u8
 }
 
 /// Lays a JSON value out as a tree, without recursing deeper than a screen is wide.
-pub(super) fn tree<'a>(value: &Value, name: Option<&str>, depth: usize, theme: &super::Theme, out: &mut Vec<Vec<Part<'a>>>) {
+pub(super) fn tree<'a>(
+    value: &Value,
+    name: Option<&str>,
+    depth: usize,
+    theme: &super::Theme,
+    out: &mut Vec<Vec<Part<'a>>>,
+) {
     if out.len() >= LINES {
         return;
     }

@@ -4,7 +4,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::response::{ActionView, Check, Confirmation, Level, Outcome, Plan, Reversible, RowState, StairRow, TargetOutcome};
+use crate::response::{
+    ActionView, Check, Confirmation, Level, Outcome, Plan, Reversible, RowState, StairRow, TargetOutcome,
+};
 use crate::text::SafeText;
 
 use super::super::app::{App, Env, PlanDialog, PlanPhase};
@@ -59,7 +61,13 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, 
     }
     let below = lines.len().saturating_sub(top + height);
     if below > 0 {
-        paint.right(area.x, area.bottom() - 1, area.width.saturating_sub(2), &format!(" {below} more "), theme.warning);
+        paint.right(
+            area.x,
+            area.bottom() - 1,
+            area.width.saturating_sub(2),
+            &format!(" {below} more "),
+            theme.warning,
+        );
     }
     for (i, line) in foot.iter().enumerate() {
         let y = foot_at + i as u16;
@@ -76,7 +84,9 @@ fn label<'a>(text: &'a str, theme: &super::Theme) -> Line<'a> {
 fn steps<'a>(plan: &'a Plan, theme: &super::Theme, room: usize) -> Vec<Line<'a>> {
     let s = theme.symbols;
     let mut lines = Vec::new();
-    for (why, lead) in [(plan.refused(), "refused: "), (plan.would_change_nothing(), "this would change nothing: ")] {
+    for (why, lead) in
+        [(plan.refused(), "refused: "), (plan.would_change_nothing(), "this would change nothing: ")]
+    {
         if let Some(why) = why {
             let text = format!("{lead}{why}");
             lines.extend(wrap(&text, room).into_iter().map(|l| vec![part(l, theme.alarm)]));
@@ -187,7 +197,11 @@ fn confirmation<'a>(
     };
     match ask {
         None => {
-            lines.push(keys(app, &[("confirm", verb), ("api-calls", "what the API calls are"), ("escape", "leave")], theme));
+            lines.push(keys(
+                app,
+                &[("confirm", verb), ("api-calls", "what the API calls are"), ("escape", "leave")],
+                theme,
+            ));
         }
         Some(ask) => {
             let typed = SafeText::new(dialog.typed.value());
@@ -200,7 +214,9 @@ fn confirmation<'a>(
             ]);
             // While a name is typed, letters are letters: only these keys are commands.
             let mut line = Vec::new();
-            for (key, what) in [(theme.symbols.enter, verb), ("tab", "what the API calls are"), ("esc", "leave")] {
+            for (key, what) in
+                [(theme.symbols.enter, verb), ("tab", "what the API calls are"), ("esc", "leave")]
+            {
                 line.push(part(key, theme.key));
                 line.push(part(format!(" {what}     "), theme.dim));
             }
@@ -244,8 +260,12 @@ pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect
         for target in &action.targets {
             let (shape, text, style) = match &target.outcome {
                 None => (s.running, current(&target.rows), theme.busy),
-                Some(TargetOutcome::Proven { took }) => (s.check, format!("proven in {}", words::took(*took)), theme.good),
-                Some(TargetOutcome::Unproven { missing }) => (s.warn, format!("not proven: {missing}"), theme.warning),
+                Some(TargetOutcome::Proven { took }) => {
+                    (s.check, format!("proven in {}", words::took(*took)), theme.good)
+                }
+                Some(TargetOutcome::Unproven { missing }) => {
+                    (s.warn, format!("not proven: {missing}"), theme.warning)
+                }
                 Some(TargetOutcome::Failed { reason, partly }) => {
                     let lead = if *partly { "partly done: " } else { "failed: " };
                     (s.cross, format!("{lead}{reason}"), theme.alarm)
@@ -265,16 +285,36 @@ pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect
     });
     let proven = slowest.max().map(|ms| format!(" in {}", words::took(ms))).unwrap_or_default();
     let (text, style, border): (String, Style, Style) = match &action.finished {
-        None => (format!("{} {} so far; closing this does not stop it", s.running, words::took(env.now - action.began)), theme.busy, theme.busy),
+        None => (
+            format!(
+                "{} {} so far; closing this does not stop it",
+                s.running,
+                words::took(env.now - action.began)
+            ),
+            theme.busy,
+            theme.busy,
+        ),
         Some(Outcome::Proven) => (format!("{} proven{proven}", s.check), theme.good, theme.good),
-        Some(Outcome::Unproven) => (format!("{} done, but not proven within its time", s.warn), theme.warning, theme.warning),
-        Some(Outcome::Partly) => (format!("{} partly done: see above, and the journal", s.warn), theme.warning, theme.warning),
-        Some(Outcome::Failed) => (format!("{} failed, nothing was changed", s.cross), theme.alarm, theme.alarm),
-        Some(Outcome::Interrupted) => (format!("{} interrupted; the journal says how far it came", s.warn), theme.warning, theme.warning),
+        Some(Outcome::Unproven) => {
+            (format!("{} done, but not proven within its time", s.warn), theme.warning, theme.warning)
+        }
+        Some(Outcome::Partly) => {
+            (format!("{} partly done: see above, and the journal", s.warn), theme.warning, theme.warning)
+        }
+        Some(Outcome::Failed) => {
+            (format!("{} failed, nothing was changed", s.cross), theme.alarm, theme.alarm)
+        }
+        Some(Outcome::Interrupted) => (
+            format!("{} interrupted; the journal says how far it came", s.warn),
+            theme.warning,
+            theme.warning,
+        ),
     };
     lines.push(vec![part(text, style)]);
     let mut foot = keys(app, &[("escape", "close")], theme);
-    if let Some(key) = command::find("last-action").and_then(|id| app.look.keymap.keys_of(id).first().cloned()) {
+    if let Some(key) =
+        command::find("last-action").and_then(|id| app.look.keymap.keys_of(id).first().cloned())
+    {
         foot.push(part(key, theme.key));
         foot.push(part(" shows it again", theme.dim));
     }

@@ -61,7 +61,10 @@ fn limit(env: &Env<'_>) -> Option<u32> {
 }
 
 /// Draws a device's sizes over `span` in `width` cells.
-#[expect(clippy::too_many_arguments, reason = "a place, a time and a scale; a struct would be made and taken apart once")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a place, a time and a scale; a struct would be made and taken apart once"
+)]
 pub(super) fn draw(
     env: &Env<'_>,
     paint: &mut Paint<'_>,

@@ -56,7 +56,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     let plain = app.filter_of(ListId::Stream).is_none() && app.paused_at().is_none() && following;
     let messages: Vec<&Kept> = if plain {
         // The common case costs what is in sight, not what is kept.
-        let mut newest: Vec<_> = log.iter().rev().take(FAR).filter(|k| app.streams(k, env)).take(height).collect();
+        let mut newest: Vec<_> =
+            log.iter().rev().take(FAR).filter(|k| app.streams(k, env)).take(height).collect();
         newest.reverse();
         newest
     } else {
@@ -80,7 +81,13 @@ fn line(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, message: &K
     let text = topic.map_or("?", |t| t.text().as_str());
     let size = words::bytes(f64::from(message.len));
     let glance = glance(message, theme);
-    let used = paint.text(area.x, area.y, area.width, &format!(" {} ", words::clock(message.at, &app.look.zone)), theme.dim);
+    let used = paint.text(
+        area.x,
+        area.y,
+        area.width,
+        &format!(" {} ", words::clock(message.at, &app.look.zone)),
+        theme.dim,
+    );
     let x = area.x + used;
     let room = area.width.saturating_sub(used);
     if area.height == 1 {

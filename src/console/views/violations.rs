@@ -74,7 +74,11 @@ fn nothing_active(env: &Env<'_>) -> String {
     match env.fleet.profiles().get() {
         Some(profiles) => {
             let targets: usize = profiles.iter().map(|p| p.targets.len()).sum();
-            let quiet = profiles.iter().flat_map(|p| &p.behaviors).filter(|b| b.suppress_alerts == Some(true)).count();
+            let quiet = profiles
+                .iter()
+                .flat_map(|p| &p.behaviors)
+                .filter(|b| b.suppress_alerts == Some(true))
+                .count();
             let hidden = if quiet > 0 { format!("; {quiet} suppressed") } else { String::new() };
             format!(
                 "0 violations in {} attached to {}{hidden}{seen}",
@@ -162,7 +166,9 @@ pub(super) fn past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, line: Rect, 
 /// `expected: fewer than 5 messages sent in 5 min`.
 pub fn expected(behavior: &Behavior) -> String {
     let metric = behavior.metric.as_deref().unwrap_or("?");
-    let Some(criteria) = &behavior.criteria else { return format!("expected: {} is exported only", metric_words(metric)) };
+    let Some(criteria) = &behavior.criteria else {
+        return format!("expected: {} is exported only", metric_words(metric));
+    };
     let counted = matches!(
         metric,
         "aws:num-messages-sent"
@@ -179,7 +185,8 @@ pub fn expected(behavior: &Behavior) -> String {
             Some(ComparisonOperator::GreaterThan | ComparisonOperator::GreaterThanEquals) => "above",
             _ => "below",
         };
-        return SafeText::new(&format!("expected: {unit} {side} the fleet's {statistic}{window}")).to_string();
+        return SafeText::new(&format!("expected: {unit} {side} the fleet's {statistic}{window}"))
+            .to_string();
     }
     if criteria.ml_detection_config.is_some() {
         return SafeText::new(&format!("expected: {unit} as AWS learned it")).to_string();
@@ -194,7 +201,10 @@ pub fn expected(behavior: &Behavior) -> String {
         (Some(ComparisonOperator::LessThanEquals), false) => format!("{unit} at most {value}"),
         (Some(ComparisonOperator::GreaterThan), false) => format!("{unit} above {value}"),
         (Some(ComparisonOperator::GreaterThanEquals), false) => format!("{unit} at least {value}"),
-        (Some(ComparisonOperator::InCidrSet | ComparisonOperator::InPortSet | ComparisonOperator::InSet), _) => {
+        (
+            Some(ComparisonOperator::InCidrSet | ComparisonOperator::InPortSet | ComparisonOperator::InSet),
+            _,
+        ) => {
             format!("{unit} among {value}")
         }
         (Some(_), _) => format!("{unit} none of {value}"),
