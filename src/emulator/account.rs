@@ -52,6 +52,8 @@ pub struct Account {
     pub metrics: super::api::cloudwatch::Metrics,
     /// SNS topics and subscriptions. Under a lock of their own, never held with another.
     pub sns: super::api::sns::Sns,
+    /// Topic rules. Read without a lock.
+    pub rules: super::api::rules::Rules,
     state: RwLock<State>,
     broker: OnceLock<Arc<Broker>>,
 }
@@ -77,7 +79,9 @@ impl Account {
         let objects = super::api::s3::Objects::open(&wal);
         let metrics = super::api::cloudwatch::Metrics::open(&wal, clock.now_ms());
         let sns = super::api::sns::Sns::open(&wal);
+        let rules = super::api::rules::Rules::open(&wal);
         Arc::new(Self {
+            rules,
             sns,
             metrics,
             objects,

@@ -115,6 +115,10 @@ impl Hooks {
     /// An authorized PUBLISH, before it is routed.
     pub fn published(&self, session: &Session, topic: &str, payload: &Bytes) -> Routing {
         api::detect::on_published(&self.account, session, topic, payload.len());
+        api::rules::on_publish(&self.account, session, topic, payload);
+        if topic.starts_with("$aws/rules/") {
+            return Routing::Consumed;
+        }
         let Some(rest) = topic.strip_prefix("$aws/things/") else {
             return Routing::Subscribers;
         };
@@ -132,6 +136,11 @@ impl Hooks {
         } else {
             Routing::Subscribers
         }
+    }
+
+    /// AWS itself published: rules see shadow answers and events as well.
+    pub fn published_by_aws(&self, topic: &str, payload: &Bytes) {
+        api::rules::on_publish_by_aws(&self.account, topic, payload);
     }
 
     /// A message was handed to a subscriber.

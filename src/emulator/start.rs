@@ -201,6 +201,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         &options.access_key,
         &options.secret_key,
     );
+    account.sns.set_base(url);
+    account.sns.set_outbox(credentials.path().join("sns-outbox.jsonl"));
     let broker = Broker::new(Hooks::new(Arc::clone(&account)), clock);
     let router = api::front::router(Arc::clone(&account), Arc::clone(&broker))
         .merge(ws::router(Arc::clone(&account), Arc::clone(&broker)));

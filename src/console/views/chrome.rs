@@ -37,7 +37,7 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
             match trouble {
                 Some(trouble) => left.push((3, vec![part(reason(trouble), theme.unknown)])),
                 None if app.look.aws => {
-                    left.push((6, vec![part(format!("connecting {}", s.more), theme.dim)]))
+                    left.push((6, vec![part(format!("connecting {}", s.more), theme.dim)]));
                 }
                 None => left.push((6, vec![part("no AWS", theme.dim)])),
             }

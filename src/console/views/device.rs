@@ -107,7 +107,7 @@ fn facts_of<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &super::The
     }
     match device.certificates().get() {
         Some(all) if all.is_empty() => {
-            lines.push(vec![label("certificate", theme), part("none", theme.warning)])
+            lines.push(vec![label("certificate", theme), part("none", theme.warning)]);
         }
         Some(all) => {
             for certificate in all {
@@ -234,7 +234,7 @@ fn shadow_pane(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, name
         (_, Some(None)) => quiet(paint, inner, "this thing has no classic shadow"),
         (Some(known), None) => absence(app, known, "shadow", paint, inner),
         (None, None) => {
-            quiet(paint, inner, if app.look.aws { "reading shadow" } else { "no AWS control plane" })
+            quiet(paint, inner, if app.look.aws { "reading shadow" } else { "no AWS control plane" });
         }
     }
 }

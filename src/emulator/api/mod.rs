@@ -17,6 +17,7 @@ mod query;
 pub mod registry;
 pub mod request;
 pub mod routes;
+pub mod rules;
 pub mod s3;
 pub mod shadows;
 pub mod sns;

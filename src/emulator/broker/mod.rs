@@ -126,6 +126,7 @@ impl Broker {
     /// Publishes as AWS itself (QoS 0) to every subscriber; returns how many sessions it was queued for. Whether a session
     /// may receive it is decided when it is delivered.
     pub fn publish(&self, topic: &str, payload: Bytes) -> usize {
+        self.hooks.published_by_aws(topic, &payload);
         let delivery =
             Delivery { topic: topic.into(), payload, qos: 0, retain: false, properties: None, expires: None };
         self.published.fetch_add(1, Ordering::Relaxed);

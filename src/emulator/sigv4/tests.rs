@@ -72,7 +72,7 @@ fn headers_signed_by_the_sdk_are_accepted_and_each_change_is_refused() {
     let mut changed = Signed { query: good.query.clone(), headers: good.headers.clone() };
     changed.query.push_str("&y=2");
     assert_eq!(check("POST", "/things/a%3Ab", &changed, body, NOW), Err(SigError::Mismatch));
-    let mut changed = Signed { query: good.query.clone(), headers: good.headers.clone() };
+    let mut changed = Signed { query: good.query.clone(), headers: good.headers };
     changed.headers.insert("host", HeaderValue::from_static("other"));
     assert_eq!(check("POST", "/things/a%3Ab", &changed, body, NOW), Err(SigError::Mismatch));
 }

@@ -36,10 +36,10 @@ type Operation = fn(&Account, &Value) -> Result<Option<Out>, ApiError>;
 /// Reads the request in its protocol, runs the operation, answers in the same.
 pub(super) fn answer(req: &Req, name: &str, operation: Operation) -> Result<Resp, ApiError> {
     if req.header("smithy-protocol") == Some("rpc-v2-cbor") {
-        return cbor(operation(&req.account, &from_cbor(&req.body)?));
+        return cbor(from_cbor(&req.body).and_then(|input| operation(&req.account, &input)));
     }
     if req.header("x-amz-target").is_some() {
-        return json_answer(operation(&req.account, &req.json()?));
+        return json_answer(req.json().and_then(|input: Value| operation(&req.account, &input)));
     }
     let result = operation(&req.account, &from_form(&req.query))?;
     let mut xml = String::new();

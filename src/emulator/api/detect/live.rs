@@ -236,11 +236,9 @@ fn record(account: &Account, due: Due) {
         }
         values.push_back((datum.at_ms, datum.count));
     }
-    let mut changed = false;
-    for verdict in due.verdicts {
-        changed |= record_verdict(store, verdict);
-    }
-    if changed {
+    let told: Vec<ViolationEvent> =
+        due.verdicts.into_iter().filter_map(|verdict| record_verdict(store, verdict)).collect();
+    if !told.is_empty() {
         let oldest = format!("{:014}", (account.clock.now_ms() - EVENTS_KEPT_MS).max(0));
         let expired: Vec<String> =
             store.events.iter().map(|(k, _)| k.to_owned()).take_while(|k| *k < oldest).collect();
@@ -252,10 +250,11 @@ fn record(account: &Account, due: Due) {
     if let Err(error) = account.wal.commit() {
         tracing::error!(%error, "violations could not be kept");
     }
+    super::alerts::tell(account, &told);
 }
 
-/// True when an event was added.
-fn record_verdict(store: &mut super::DetectStore, verdict: Verdict) -> bool {
+/// The event that was added, if one was.
+fn record_verdict(store: &mut super::DetectStore, verdict: Verdict) -> Option<ViolationEvent> {
     let key = violation_key(&verdict.device, &verdict.profile, &verdict.behavior.name);
     let (kind, violation) = match verdict.outcome {
         Outcome::Updated => {
@@ -263,7 +262,7 @@ fn record_verdict(store: &mut super::DetectStore, verdict: Verdict) -> bool {
                 v.value = verdict.value;
                 v.last_ms = verdict.at_ms;
             });
-            return false;
+            return None;
         }
         Outcome::Raised => {
             let violation = Violation {
@@ -281,7 +280,7 @@ fn record_verdict(store: &mut super::DetectStore, verdict: Verdict) -> bool {
             ("in-alarm", violation)
         }
         Outcome::Cleared | Outcome::Invalidated => {
-            let Some(mut violation) = store.violations.remove(&key) else { return false };
+            let mut violation = store.violations.remove(&key)?;
             if verdict.outcome == Outcome::Cleared {
                 violation.value = verdict.value;
                 ("alarm-cleared", violation)
@@ -292,6 +291,7 @@ fn record_verdict(store: &mut super::DetectStore, verdict: Verdict) -> bool {
     };
     tracing::info!(thing = %violation.thing, behavior = %violation.behavior.name, kind, "detect");
     let key = format!("{:014}-{}-{kind}", verdict.at_ms.max(0), violation.id);
-    store.events.put(&key, ViolationEvent { violation, kind: kind.to_owned(), at_ms: verdict.at_ms });
-    true
+    let event = ViolationEvent { violation, kind: kind.to_owned(), at_ms: verdict.at_ms };
+    store.events.put(&key, event.clone());
+    Some(event)
 }

@@ -5,6 +5,7 @@
 //! * `violations.rs`: active violations, their events, metric values.
 //! * `report.rs`: what device-side agents report.
 
+mod alerts;
 pub mod definitions;
 mod live;
 pub mod profiles;

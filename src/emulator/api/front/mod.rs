@@ -2,10 +2,12 @@
 //! answers in AWS's form (contract §2.1). Operations know nothing of any of this.
 //!
 //! * `auth.rs`: SigV4, and which service the credential scope names.
+//! * `gzip.rs`: compressed bodies.
 //! * `table.rs`: the route table, compiled.
 //! * `throttle.rs`: requests a second for each operation.
 
 mod auth;
+mod gzip;
 mod table;
 mod throttle;
 
@@ -132,6 +134,13 @@ impl Front {
             Err(error) => return Outcome::error(error),
         };
         req.caller = signer.access_key;
+        // S3 keeps what it is given; everything else is read here.
+        if req.header("content-encoding") == Some("gzip") && signer.service != Service::S3 {
+            match gzip::inflate(&req.body, BODY) {
+                Some(body) => req.body = body,
+                None => return Outcome::error(ApiError::invalid("The body is not gzip, or too large")),
+            }
+        }
         // CloudWatch's Query and JSON forms are posted to `/`, its newest protocol to paths of the table.
         let form = matches!(signer.service, Service::Sts | Service::Sns)
             || (signer.service == Service::CloudWatch && parts.uri.path() == "/");

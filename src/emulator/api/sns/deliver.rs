@@ -74,7 +74,7 @@ pub(super) fn send(account: &Account, job: Job) {
         return count(account, &job, written);
     }
     let queue = account.sns.queue.get();
-    if !queue.is_some_and(|q| q.try_send(job.clone()).is_ok()) {
+    if queue.is_none_or(|q| q.try_send(job.clone()).is_err()) {
         tracing::warn!(endpoint = job.endpoint, "notification dropped: the queue is full or not running");
         count(account, &job, false);
     }
