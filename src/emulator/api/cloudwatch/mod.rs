@@ -17,10 +17,12 @@ use crate::emulator::account::Account;
 
 /// Counts `value` of a metric AWS itself publishes (namespace `AWS/…`), now. Cheap: it is made durable with its minute.
 pub fn count(account: &Account, namespace: &str, name: &str, dimensions: &[(&str, &str)], value: f64) {
-    account.metrics.count(&Series::new(namespace, name, dimensions), value, account.clock.now_ms());
+    let now = account.clock.now_ms();
+    account.metrics.collect(&Series::new(namespace, name, dimensions), value, "Count", now, now);
 }
 
-/// Puts one datapoint as PutMetricData would, at `at_ms` (epoch milliseconds). A value that is not finite is refused.
+/// Puts one datapoint for a rule, at `at_ms` (epoch milliseconds); durable with its minute. Refused are values that are not
+/// finite and units CloudWatch does not know.
 pub fn put_metric(
     account: &Account,
     series: &Series,
@@ -32,7 +34,7 @@ pub fn put_metric(
     if !value.is_finite() {
         return Err(ops::invalid("The value of a metric must be a finite number."));
     }
-    account.metrics.put(series, at_ms, unit, &[(value, 1.0)]);
+    account.metrics.collect(series, value, unit, at_ms, account.clock.now_ms());
     Ok(())
 }
 

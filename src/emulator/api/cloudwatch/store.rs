@@ -142,8 +142,10 @@ pub(super) fn percentile_of(stat: &str) -> Option<f64> {
 struct Inner {
     /// Keyed by series, U+0000, and the minute's epoch milliseconds in 15 digits.
     rows: Table<Bucket>,
-    /// What AWS itself counted in the present minute, not yet in the table.
-    counting: BTreeMap<String, Bucket>,
+    /// What AWS itself put lately, by row key, not yet in the table: a row is written once a minute or when somebody
+    /// reads, not once a message.
+    fresh: BTreeMap<String, Bucket>,
+    /// The minute of the clock when `fresh` was begun.
     minute: i64,
 }
 
@@ -162,32 +164,28 @@ impl Metrics {
         for key in old {
             rows.remove(&key);
         }
-        Self(Mutex::new(Inner { rows, counting: BTreeMap::new(), minute: 0 }))
-    }
-
-    /// Adds values, each with how often it occurred.
-    pub fn put(&self, series: &Series, at_ms: i64, unit: &str, values: &[(f64, f64)]) {
-        let mut bucket = Bucket::of(unit);
-        for (value, count) in values {
-            bucket.add(*value, *count);
-        }
-        self.put_bucket(series, at_ms, &bucket);
+        Self(Mutex::new(Inner { rows, fresh: BTreeMap::new(), minute: 0 }))
     }
 
     pub(super) fn put_bucket(&self, series: &Series, at_ms: i64, bucket: &Bucket) {
         self.0.lock().merge(&row_key(&series.key(), at_ms), bucket);
     }
 
-    /// Adds to a counter of AWS's own.
-    pub(super) fn count(&self, series: &Series, value: f64, now_ms: i64) {
+    /// Adds a value that AWS itself puts, at `at_ms`; unlike a client's it need not be durable at once.
+    pub(super) fn collect(&self, series: &Series, value: f64, unit: &str, at_ms: i64, now_ms: i64) {
         let mut inner = self.0.lock();
-        let minute = now_ms.div_euclid(MINUTE) * MINUTE;
+        let minute = now_ms.div_euclid(MINUTE);
         if minute != inner.minute {
             inner.settle();
             inner.minute = minute;
         }
-        let bucket = inner.counting.entry(series.key()).or_insert_with(|| Bucket::of("Count"));
-        bucket.add(value, 1.0);
+        let key = row_key(&series.key(), at_ms);
+        inner.fresh.entry(key).or_insert_with(|| Bucket::of(unit)).add(value, 1.0);
+    }
+
+    /// Puts what was collected where it will be kept.
+    pub fn settle(&self) {
+        self.0.lock().settle();
     }
 
     /// Periods of `period_ms` that hold data, from `start_ms` (rounded down to a period) to before `end_ms`.
@@ -246,10 +244,9 @@ impl Inner {
         }
     }
 
-    /// Moves what was counted into the table.
     fn settle(&mut self) {
-        for (key, bucket) in std::mem::take(&mut self.counting) {
-            self.merge(&row_key(&key, self.minute), &bucket);
+        for (key, bucket) in std::mem::take(&mut self.fresh) {
+            self.merge(&key, &bucket);
         }
     }
 }

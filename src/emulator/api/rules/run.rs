@@ -28,29 +28,25 @@ thread_local! {
 struct Origin<'a> {
     client_id: Option<&'a str>,
     principal: Option<&'a str>,
-    ip: Option<&'a str>,
+    ip: Option<std::net::IpAddr>,
 }
 
 /// A client published; HTTP callers have an empty client id.
 pub fn on_publish(account: &Arc<Account>, session: &Session, topic: &str, payload: &Bytes) {
-    if account.rules.index().is_empty() {
-        return;
-    }
-    let ip = session.ip.to_string();
     let principal = match &session.principal {
         Principal::Anonymous => None,
         known => Some(known.identifier()),
     };
-    let origin =
-        Origin { client_id: Some(&*session.client_id).filter(|id| !id.is_empty()), principal, ip: Some(&ip) };
+    let origin = Origin {
+        client_id: Some(&*session.client_id).filter(|id| !id.is_empty()),
+        principal,
+        ip: Some(session.ip),
+    };
     run_matching(account, origin, topic, payload);
 }
 
 /// AWS itself published: shadow answers, lifecycle and registry events.
 pub fn on_publish_by_aws(account: &Arc<Account>, topic: &str, payload: &Bytes) {
-    if account.rules.index().is_empty() {
-        return;
-    }
     run_matching(account, Origin { client_id: None, principal: None, ip: None }, topic, payload);
 }
 
@@ -59,10 +55,15 @@ fn run_matching(account: &Arc<Account>, origin: Origin<'_>, topic: &str, payload
     if let Some(rest) = topic.strip_prefix("$aws/rules/") {
         // Basic Ingest: the rule is named, and sees the topic without the prefix.
         let (name, topic) = rest.split_once('/').unwrap_or((rest, ""));
-        match index.named(name) {
-            Some(rule) => run(account, rule, origin, topic, payload),
+        let rule = index.named(name).cloned();
+        drop(index);
+        match rule {
+            Some(rule) => run(account, &rule, origin, topic, payload),
             None => count(account, "RuleNotFound", name),
         }
+        return;
+    }
+    if index.is_empty() {
         return;
     }
     let rules = index.matching(topic);
@@ -95,6 +96,7 @@ fn run(account: &Arc<Account>, rule: &Rule, origin: Origin<'_>, topic: &str, pay
 fn evaluate(account: &Arc<Account>, rule: &Rule, origin: Origin<'_>, topic: &str, payload: &Bytes) {
     count(account, "TopicMatch", &rule.name);
     let trace_id = uuid();
+    let ip = origin.ip.map(|ip| ip.to_string());
     let shadow = |thing: &str, name: Option<&str>| {
         let now = account.clock.now_ms() / 1000;
         account.read().shadows.get(thing, name).map(|s| s.document(now, None))
@@ -104,7 +106,7 @@ fn evaluate(account: &Arc<Account>, rule: &Rule, origin: Origin<'_>, topic: &str
         payload,
         client_id: origin.client_id,
         principal: origin.principal,
-        source_ip: origin.ip,
+        source_ip: ip.as_deref(),
         now_ms: account.clock.now_ms(),
         account_id: &account.id,
         trace_id: &trace_id,
