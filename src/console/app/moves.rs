@@ -3,7 +3,7 @@
 use tui_input::Input;
 
 use crate::fleet::model::Name;
-use crate::fleet::{Condition, DeltaEntry, SourceId};
+use crate::fleet::{Condition, DeltaEntry, DeviceId, SourceId};
 use crate::text::SafeText;
 
 use super::dialogs::{Overlay, PaletteState, PayloadState, Show};
@@ -311,9 +311,22 @@ impl App {
             }
             _ => {
                 if let Some(id) = self.thing_here(env) {
-                    self.go(View::Device(env.fleet.device(id).name().clone()));
+                    self.open_device(env, id);
                 }
             }
+        }
+    }
+
+    /// A thing has a view of its own; a topic of no known thing is shown as what was heard on it: AWS is never asked
+    /// about a thing that may not exist.
+    fn open_device(&mut self, env: &Env<'_>, id: DeviceId) {
+        let device = env.fleet.device(id);
+        if device.is_unattributed() {
+            let topic = device.name().raw();
+            self.filters.insert(ListId::Stream, filter::Filter::parse(&format!("topic:{topic}")));
+            self.go(View::Stream);
+        } else {
+            self.go(View::Device(Name::clone(device.name())));
         }
     }
 
@@ -419,7 +432,7 @@ impl App {
     pub fn view_device(&mut self, env: &Env<'_>) {
         let id = self.thing_here(env).or_else(|| self.device_at_cursor(env));
         if let Some(id) = id {
-            self.go(View::Device(Name::clone(env.fleet.device(id).name())));
+            self.open_device(env, id);
         }
     }
 
