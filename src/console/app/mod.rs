@@ -31,7 +31,7 @@ pub use dialogs::{
 };
 pub use filter::{Filter, Subject, topic_matches};
 pub use list::{Key, ListId, ListState, key_of};
-pub(super) use moves::delta_key;
+pub(super) use moves::{delta_key, finding_key};
 pub use rows::{DeviceRows, Sort};
 pub use state::condition_word;
 

@@ -3,7 +3,7 @@
 use tui_input::Input;
 
 use crate::fleet::model::Name;
-use crate::fleet::{Condition, DeltaEntry, DeviceId, SourceId};
+use crate::fleet::{Condition, DeltaEntry, DeviceId, Finding, SourceId};
 use crate::text::SafeText;
 
 use super::dialogs::{Overlay, PaletteState, PayloadState, Show};
@@ -13,6 +13,11 @@ use super::{App, Effect, Env, Pane, PlanPhase, Subject, Tone, View, filter};
 /// The identity of a delta.
 pub(in crate::console) fn delta_key(entry: &DeltaEntry) -> Key {
     key_of((entry.at, entry.thing.raw(), entry.version, entry.shadow.as_ref().map(SafeText::as_str)))
+}
+
+/// The identity of a finding.
+pub(in crate::console) fn finding_key(finding: &Finding) -> Key {
+    key_of(("finding", finding.thing.raw(), finding.profile.as_str(), &finding.behavior.name))
 }
 
 /// A second ctrl-c this soon ends quell.
@@ -29,12 +34,22 @@ impl App {
         };
         match list {
             ListId::Devices => self.rows.keys().to_vec(),
-            ListId::Violations => env.fleet.violations().get().map_or_else(Vec::new, |all| {
-                all.iter()
+            ListId::Violations => {
+                let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
+                let mut keys: Vec<Key> = active
+                    .iter()
                     .filter(|v| passes(&|| format!("{} {} {}", v.thing.shown(), v.behavior.name, v.profile)))
                     .map(|v| key_of(&v.id))
-                    .collect()
-            }),
+                    .collect();
+                let own = env.fleet.findings_alone();
+                keys.extend(
+                    own.filter(|f| {
+                        passes(&|| format!("{} {} {}", f.thing.shown(), f.behavior.name, f.profile))
+                    })
+                    .map(finding_key),
+                );
+                keys
+            }
             ListId::Deltas => env
                 .fleet
                 .deltas()
@@ -231,7 +246,8 @@ impl App {
             .fleet
             .devices()
             .filter(|(_, d)| {
-                matches!(d.condition(), Condition::Leaking | Condition::Alarm) || !d.violations().is_empty()
+                matches!(d.condition(), Condition::Leaking | Condition::Alarm | Condition::Finding)
+                    || !d.violations().is_empty()
             })
             .map(|(id, d)| (d.condition(), d.name().raw(), id))
             .collect();
