@@ -2,13 +2,13 @@
 
 use tui_input::Input;
 
-use crate::fleet::SourceId;
+use crate::fleet::{DeviceId, SourceId};
 use crate::fleet::model::Name;
 use crate::text::SafeText;
 
 use super::dialogs::{Overlay, PaletteState, PayloadState};
 use super::list::{ListId, ListState};
-use super::{App, Effect, Env, Tone, View};
+use super::{App, Effect, Env, Filter, Tone, View};
 
 /// A second ctrl-c this soon ends quell.
 const TWICE: i64 = 2_000;
@@ -28,9 +28,22 @@ impl App {
             }
             _ => {
                 if let Some(id) = self.thing_here(env) {
-                    self.go(View::Device(env.fleet.device(id).name().clone()));
+                    self.open_device(env, id);
                 }
             }
+        }
+    }
+
+    /// A thing has a view of its own; a topic of no known thing is shown as what was heard on it: AWS is never asked
+    /// about a thing that may not exist.
+    fn open_device(&mut self, env: &Env<'_>, id: DeviceId) {
+        let device = env.fleet.device(id);
+        if device.is_unattributed() {
+            let topic = device.name().raw();
+            self.filters.insert(ListId::Stream, Filter::parse(&format!("topic:{topic}")));
+            self.go(View::Stream);
+        } else {
+            self.go(View::Device(Name::clone(device.name())));
         }
     }
 
@@ -136,7 +149,7 @@ impl App {
     pub fn view_device(&mut self, env: &Env<'_>) {
         let id = self.thing_here(env).or_else(|| self.device_at_cursor(env));
         if let Some(id) = id {
-            self.go(View::Device(Name::clone(env.fleet.device(id).name())));
+            self.open_device(env, id);
         }
     }
 
