@@ -3,6 +3,7 @@
 //! Pure: no I/O, no async, no clock of its own, no terminal. [`Fleet::apply`] is the one way in; the same events with the
 //! same times give the same state, which is what makes record and replay, and tests, honest.
 
+pub mod account;
 mod apply;
 mod changes;
 mod condition;
@@ -69,6 +70,16 @@ pub enum SourceId {
     Shadow(model::Name, Option<crate::text::SafeText>),
     /// Security profiles.
     Profiles,
+    /// Policies in effect for a thing's certificates.
+    PoliciesOf(model::Name),
+    /// Job executions of a thing.
+    JobsOf(model::Name),
+    /// Device-side metrics of a thing.
+    MetricsOf(model::Name),
+    /// Topic rules.
+    Rules,
+    /// Audit findings.
+    Findings,
 }
 
 /// What a fleet may hold, and the durations it judges by. Durations that mirror AWS's own are divided by the speed of a
@@ -166,6 +177,7 @@ pub struct Fleet {
     wanted: Vec<SourceId>,
     swept: usize,
     settling: Vec<DeviceId>,
+    account: account::Account,
 }
 
 impl Fleet {
@@ -195,6 +207,7 @@ impl Fleet {
             wanted: Vec::new(),
             swept: 0,
             settling: Vec::new(),
+            account: account::Account::default(),
         }
     }
 

@@ -117,6 +117,7 @@ impl Fleet {
                 self.profiles.learn(list, at);
                 Changes::VIOLATIONS
             }
+            Reading::Account(reading) => self.account.learn(reading, at),
         }
     }
 
@@ -164,6 +165,11 @@ impl Fleet {
                 self.profiles.fail(trouble);
                 return Changes::VIOLATIONS;
             }
+            SourceId::PoliciesOf(_)
+            | SourceId::JobsOf(_)
+            | SourceId::MetricsOf(_)
+            | SourceId::Rules
+            | SourceId::Findings => return self.account.fail(source, trouble),
         }
         Changes::NONE
     }

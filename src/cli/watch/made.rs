@@ -251,6 +251,7 @@ fn found(reading: &Reading) -> Option<usize> {
         Reading::Jobs(list) => Some(list.len()),
         Reading::Executions(_, list) => Some(list.len()),
         Reading::Profiles(list) => Some(list.len()),
+        Reading::Account(reading) => Some(reading.len()),
     }
 }
 
@@ -268,6 +269,11 @@ fn named(source: &SourceId) -> (&'static str, Option<&str>) {
         SourceId::Executions(job) => ("executions", Some(job.raw())),
         SourceId::Shadow(thing, _) => ("shadow", Some(thing.raw())),
         SourceId::Profiles => ("profiles", None),
+        SourceId::PoliciesOf(thing) => ("policies", Some(thing.raw())),
+        SourceId::JobsOf(thing) => ("jobs_of_thing", Some(thing.raw())),
+        SourceId::MetricsOf(thing) => ("metrics", Some(thing.raw())),
+        SourceId::Rules => ("rules", None),
+        SourceId::Findings => ("audit_findings", None),
     }
 }
 
