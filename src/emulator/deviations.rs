@@ -161,7 +161,6 @@ pub static DEVIATIONS: &[Deviation] = &[
         "undocumented",
         "its violations end as alarm-invalidated",
     ),
-    row("alerts to SNS", "one for each in-alarm and cleared", "none yet: poll ListActiveViolations"),
     row("ML Detect", "14 days, then ACTIVE", "PENDING_BUILD for ever, no findings"),
     // --- rules ---
     row("SQL numbers", "34 decimal digits", "64-bit integers and doubles"),

@@ -29,7 +29,7 @@ impl Fleet {
     /// Findings that AWS has no violation for: the others are told beside it.
     pub fn findings_alone(&self) -> impl Iterator<Item = &Finding> {
         let active = self.violations().get().map_or(&[][..], Vec::as_slice);
-        self.findings().iter().filter(move |f| {
+        self.own_findings().iter().filter(move |f| {
             !active
                 .iter()
                 .any(|v| v.thing == f.thing && v.behavior.name == f.behavior.name && v.profile == f.profile)
@@ -86,7 +86,7 @@ impl Fleet {
                 && f.behavior.name == violation.behavior.name
                 && f.profile == violation.profile
         };
-        if let Some(finding) = self.findings().iter().find(same) {
+        if let Some(finding) = self.own_findings().iter().find(same) {
             let aws = self.violation_seen(&violation.id).unwrap_or(violation.started);
             return Agreement::Agree { ours: finding.found, aws };
         }

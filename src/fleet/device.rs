@@ -229,6 +229,14 @@ impl Device {
         self.rest().stage.as_ref().map(|(stage, _)| stage)
     }
 
+    /// Milliseconds from the operator's confirmation to the proof that it is silent; `None` when we did not contain it.
+    pub fn contained_after(&self) -> Option<Ms> {
+        match &self.rest().stage {
+            Some((Stage::Contained { began, .. }, proven)) => Some((proven - began).max(0)),
+            _ => None,
+        }
+    }
+
     /// The quarantine group it is a member of, whoever put it there.
     pub fn quarantined_in(&self) -> Option<&Name> {
         self.rest().quarantined.as_ref().map(|(group, _)| group)

@@ -178,7 +178,7 @@ fn not_judged(profile: &ProfileRecord) -> Vec<NotJudged> {
 
 impl Fleet {
     /// Behaviours that are not met right now, by quell's own judgement; the oldest first.
-    pub fn findings(&self) -> &[Finding] {
+    pub fn own_findings(&self) -> &[Finding] {
         &self.detection.active
     }
 

@@ -67,10 +67,10 @@ fn with_detect_refused_the_rogue_is_found_by_a_profile_of_a_file() {
         fleet.apply(heard(0, T0 + i * 10_000, 120), T0 + i * 10_000);
         fleet.apply(heard(1, T0 + i * 10_000, 120), T0 + i * 10_000);
     }
-    assert!(fleet.findings().is_empty());
+    assert!(fleet.own_findings().is_empty());
     let changes = fleet.apply(heard(1, T0 + 30_000, 3000), T0 + 30_020);
     assert!(changes.contains(Changes::ALARM | Changes::VIOLATIONS));
-    let [finding] = fleet.findings() else { panic!("one finding: {:?}", fleet.findings()) };
+    let [finding] = fleet.own_findings() else { panic!("one finding: {:?}", fleet.own_findings()) };
     assert_eq!((finding.thing.raw(), finding.value.count), ("Thing02", Some(3000)));
     assert_eq!(finding.found - finding.bad, 20, "on its first bad message");
     let Agreement::Open(why) = fleet.aws_on(finding, T0 + 31_000) else { panic!("AWS cannot say anything") };
@@ -80,7 +80,7 @@ fn with_detect_refused_the_rogue_is_found_by_a_profile_of_a_file() {
     assert_eq!((fleet.counts().finding, fleet.counts().alarm), (1, None));
     // Back to what is normal: the next message clears it, and it is remembered.
     fleet.apply(heard(1, T0 + 40_000, 120), T0 + 40_000);
-    assert!(fleet.findings().is_empty());
+    assert!(fleet.own_findings().is_empty());
     assert_eq!(fleet.past_findings().next_back().and_then(|f| f.over), Some(T0 + 40_000));
     assert_eq!(fleet.device(rogue).condition(), Condition::Ok);
 }
@@ -106,7 +106,7 @@ fn with_detect_on_the_finding_comes_first_and_both_are_told() {
     fleet.apply(read(SourceId::Profiles, 1, T0, Ok(Reading::Profiles(vec![large()]))), T0);
     fleet.apply(read(SourceId::Violations, 1, T0, Ok(Reading::Violations(Vec::new()))), T0);
     fleet.apply(heard(1, T0 + 5_000, 3000), T0 + 5_000);
-    let finding = fleet.findings()[0].clone();
+    let finding = fleet.own_findings()[0].clone();
     let early = fleet.aws_on(&finding, T0 + 6_000);
     assert!(
         matches!(&early, Agreement::Open(text) if text.as_str().contains("not judged it yet")),
@@ -151,13 +151,13 @@ fn a_window_that_was_not_heard_whole_proves_only_what_no_message_could_mend() {
     }
     let changes = fleet.tick(T0 + 301_000);
     assert!(changes.contains(Changes::VIOLATIONS));
-    let names: Vec<_> = fleet.findings().iter().map(|f| f.behavior.name.as_str()).collect();
+    let names: Vec<_> = fleet.own_findings().iter().map(|f| f.behavior.name.as_str()).collect();
     assert_eq!(names, ["few"], "ten are too many whatever was missed; they are not too few for sure");
     for i in 0..10 {
         fleet.apply(heard(0, T0 + 400_000 + i, 10), T0 + 400_000 + i);
     }
     fleet.tick(T0 + 601_000);
-    let names: Vec<_> = fleet.findings().iter().map(|f| f.behavior.name.as_str()).collect();
+    let names: Vec<_> = fleet.own_findings().iter().map(|f| f.behavior.name.as_str()).collect();
     assert_eq!(names, ["few", "many"], "the whole window counts");
 }
 
@@ -176,12 +176,12 @@ fn targets_decide_and_what_cannot_be_heard_is_named() {
     fleet.apply(read(SourceId::Profiles, 1, T0, Ok(Reading::Profiles(vec![grouped]))), T0);
     assert!(fleet.take_wanted().contains(&SourceId::Members(Name::new("Sensors"))));
     fleet.apply(heard(1, T0 + 1_000, 3000), T0 + 1_000);
-    assert!(fleet.findings().is_empty(), "the group's members are not known yet");
+    assert!(fleet.own_findings().is_empty(), "the group's members are not known yet");
     let members = Reading::Members(Name::new("Sensors"), Some(vec![Name::new("Thing02")]));
     fleet.apply(read(SourceId::Members(Name::new("Sensors")), 2, T0 + 2_000, Ok(members)), T0 + 2_000);
     fleet.apply(heard(0, T0 + 3_000, 3000), T0 + 3_000);
     fleet.apply(heard(1, T0 + 4_000, 3000), T0 + 4_000);
-    let things: Vec<_> = fleet.findings().iter().map(|f| f.thing.raw()).collect();
+    let things: Vec<_> = fleet.own_findings().iter().map(|f| f.thing.raw()).collect();
     assert_eq!(things, ["Thing02"]);
     let [unheard] = fleet.not_judged() else { panic!("{:?}", fleet.not_judged()) };
     assert_eq!(unheard.behavior.as_str(), "home");

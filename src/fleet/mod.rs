@@ -3,6 +3,7 @@
 //! Pure: no I/O, no async, no clock of its own, no terminal. [`Fleet::apply`] is the one way in; the same events with the
 //! same times give the same state, which is what makes record and replay, and tests, honest.
 
+pub mod account;
 mod agreement;
 mod apply;
 mod changes;
@@ -76,6 +77,16 @@ pub enum SourceId {
     Shadow(model::Name, Option<crate::text::SafeText>),
     /// Security profiles.
     Profiles,
+    /// Policies in effect for a thing's certificates.
+    PoliciesOf(model::Name),
+    /// Job executions of a thing.
+    JobsOf(model::Name),
+    /// Device-side metrics of a thing.
+    MetricsOf(model::Name),
+    /// Topic rules.
+    Rules,
+    /// Audit findings.
+    Findings,
 }
 
 /// What a fleet may hold, and the durations it judges by. Durations that mirror AWS's own are divided by the speed of a
@@ -182,6 +193,7 @@ pub struct Fleet {
     detection: findings::Detection,
     /// When each active violation was first read.
     seen_violations: HashMap<String, Ms>,
+    account: account::Account,
 }
 
 impl Fleet {
@@ -213,6 +225,7 @@ impl Fleet {
             wanted: Vec::new(),
             swept: 0,
             settling: Vec::new(),
+            account: account::Account::default(),
         }
     }
 

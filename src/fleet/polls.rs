@@ -126,6 +126,7 @@ impl Fleet {
                 self.profiles.learn(list, at);
                 self.profiles_changed(now) | Changes::VIOLATIONS
             }
+            Reading::Account(reading) => self.account.learn(reading, at),
         }
     }
 
@@ -173,6 +174,11 @@ impl Fleet {
                 self.profiles.fail(trouble);
                 return Changes::VIOLATIONS;
             }
+            SourceId::PoliciesOf(_)
+            | SourceId::JobsOf(_)
+            | SourceId::MetricsOf(_)
+            | SourceId::Rules
+            | SourceId::Findings => return self.account.fail(source, trouble),
         }
         Changes::NONE
     }

@@ -84,7 +84,7 @@ impl Watch {
         }
         self.warned = warned;
         let mut found = HashSet::new();
-        for finding in self.fleet.findings() {
+        for finding in self.fleet.own_findings() {
             let behavior = finding.behavior.name.clone();
             let key = (finding.device, finding.profile.to_string(), behavior, finding.bad);
             if !self.found.contains(&key) {
@@ -269,6 +269,7 @@ fn found(reading: &Reading) -> Option<usize> {
         Reading::Jobs(list) => Some(list.len()),
         Reading::Executions(_, list) => Some(list.len()),
         Reading::Profiles(list) => Some(list.len()),
+        Reading::Account(reading) => Some(reading.len()),
     }
 }
 
@@ -286,6 +287,11 @@ fn named(source: &SourceId) -> (&'static str, Option<&str>) {
         SourceId::Executions(job) => ("executions", Some(job.raw())),
         SourceId::Shadow(thing, _) => ("shadow", Some(thing.raw())),
         SourceId::Profiles => ("profiles", None),
+        SourceId::PoliciesOf(thing) => ("policies", Some(thing.raw())),
+        SourceId::JobsOf(thing) => ("jobs_of_thing", Some(thing.raw())),
+        SourceId::MetricsOf(thing) => ("metrics", Some(thing.raw())),
+        SourceId::Rules => ("rules", None),
+        SourceId::Findings => ("audit_findings", None),
     }
 }
 

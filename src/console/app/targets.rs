@@ -151,7 +151,7 @@ impl App {
                 match violation {
                     Some(thing) => env.fleet.find(thing),
                     None => {
-                        let own = env.fleet.findings();
+                        let own = env.fleet.own_findings();
                         own.iter().find(|f| super::finding_key(f) == cursor).map(|f| f.device)
                     }
                 }
@@ -159,7 +159,7 @@ impl App {
             ListId::Deltas => env
                 .fleet
                 .deltas()
-                .find(|d| super::moves::delta_key(d) == cursor)
+                .find(|d| super::lines::delta_key(d) == cursor)
                 .and_then(|d| env.fleet.find(d.thing.raw())),
             ListId::Stream => env
                 .fleet

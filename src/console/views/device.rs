@@ -160,7 +160,7 @@ fn facts_of<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &super::The
         let got = super::violations::got(violation.value.as_ref());
         lines.push(vec![label("", theme), part(format!("got {got}"), theme.alarm)]);
     }
-    for finding in env.fleet.findings().iter().filter(|f| f.thing == *device.name()) {
+    for finding in env.fleet.own_findings().iter().filter(|f| f.thing == *device.name()) {
         lines.push(vec![
             label("finding", theme),
             part(SafeText::new(&finding.behavior.name).to_string(), theme.warning),

@@ -314,7 +314,7 @@ fn about(
         return (format!("{name}{more}  {}", words::age(env.now - violation.started)), style);
     }
     if device.findings() > 0
-        && let Some(finding) = env.fleet.findings().iter().find(|f| f.device == id)
+        && let Some(finding) = env.fleet.own_findings().iter().find(|f| f.device == id)
     {
         let name = crate::text::SafeText::new(&finding.behavior.name);
         let style = if condition == Condition::Finding { theme.warning } else { theme.dim };

@@ -37,7 +37,7 @@ fn draw_active(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focu
         }
         (None, _) => facts.push(part("?", theme.unknown)),
     }
-    let found = env.fleet.findings().len();
+    let found = env.fleet.own_findings().len();
     if found > 0 {
         facts.push(part(words::plural(found, "finding", "findings"), theme.warning));
     }
@@ -46,7 +46,7 @@ fn draw_active(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focu
     let all = known.get().map_or(&[][..], Vec::as_slice);
     let mut inner = inner;
     if all.is_empty() {
-        if env.fleet.findings().is_empty() {
+        if env.fleet.own_findings().is_empty() {
             if known.get().is_none() {
                 return absence(app, known, "violations", paint, inner);
             }
@@ -69,7 +69,7 @@ fn draw_active(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focu
         let area = Rect { y, height: tall.min(inner.bottom() - y), ..inner };
         match all.iter().find(|v| key_of(&v.id) == *key) {
             Some(violation) => entry(env, paint, area, violation, wide),
-            None => match env.fleet.findings().iter().find(|f| finding_key(f) == *key) {
+            None => match env.fleet.own_findings().iter().find(|f| finding_key(f) == *key) {
                 Some(finding) => own(app, env, paint, area, finding, wide),
                 None => continue,
             },
