@@ -8,7 +8,7 @@ use crate::fleet::{Device, DeviceId};
 use crate::text::SafeText;
 
 use super::super::app::{App, Env, ListId, condition_word};
-use super::super::paint::{Paint, Part, part};
+use super::super::paint::{Paint, Part, part, wrap};
 use super::super::words;
 use super::spark::{self, Scale};
 use super::{absence, condition_style, frame, quiet};
@@ -169,8 +169,10 @@ fn facts_of<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &super::The
         let got = super::violations::got(Some(&finding.value));
         lines.push(vec![label("", theme), part(format!("got {got}"), theme.warning)]);
     }
-    if let Some(warning) = device.warning() {
-        lines.push(vec![label("warning", theme), part(warning.text.as_str().to_owned(), theme.warning)]);
+    for warning in device.warnings() {
+        for (i, line) in wrap(warning.sentence.as_str(), 60).into_iter().enumerate() {
+            lines.push(vec![label(if i == 0 { "warning" } else { "" }, theme), part(line, theme.warning)]);
+        }
     }
     lines
 }
