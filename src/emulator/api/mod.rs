@@ -5,6 +5,7 @@
 
 mod account_ops;
 pub mod arn;
+pub mod audit;
 pub mod cloudwatch;
 pub mod connections;
 pub mod detect;
@@ -12,6 +13,7 @@ pub mod error;
 pub mod front;
 pub mod identity;
 pub mod jobs;
+pub mod logging;
 pub mod policy;
 mod query;
 pub mod registry;
@@ -22,6 +24,7 @@ pub mod s3;
 pub mod shadows;
 pub mod sns;
 pub mod validate;
+pub mod when;
 
 pub use error::ApiError;
 pub use request::{Req, Resp};

@@ -5,6 +5,7 @@
 //! * `conditions.rs`: condition operators over the context of a connection.
 //! * `evaluate.rs`: documents bound to one connection's context, and the decision. Pure.
 //! * `effective.rs`: which documents govern a principal, and its context.
+//! * `judge.rs`: what an auditor would say of a document.
 //! * `cache.rs`: how long a connection lives with the documents it once loaded.
 
 mod cache;
@@ -13,6 +14,7 @@ mod document;
 mod effective;
 mod evaluate;
 mod glob;
+pub mod judge;
 
 pub use cache::PolicyCache;
 pub use document::Document;
