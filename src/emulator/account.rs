@@ -26,6 +26,8 @@ pub struct State {
     pub detect: super::api::detect::DetectStore,
     /// Audit settings, audits and findings.
     pub audit: super::api::audit::AuditStore,
+    /// Mitigation actions and the tasks that apply them.
+    pub mitigation: super::api::mitigation::MitigationStore,
     /// Logging options.
     pub logging: super::api::logging::Logging,
 }
@@ -82,6 +84,7 @@ impl Account {
             jobs: super::api::jobs::Jobs::open(&wal),
             detect: super::api::detect::DetectStore::open(&wal, clock),
             audit: super::api::audit::AuditStore::open(&wal),
+            mitigation: super::api::mitigation::MitigationStore::open(&wal),
             logging: super::api::logging::Logging::open(&wal),
         };
         let objects = super::api::s3::Objects::open(&wal);

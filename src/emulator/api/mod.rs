@@ -14,6 +14,7 @@ pub mod front;
 pub mod identity;
 pub mod jobs;
 pub mod logging;
+pub mod mitigation;
 pub mod policy;
 mod query;
 pub mod registry;
