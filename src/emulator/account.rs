@@ -28,6 +28,8 @@ pub struct State {
     pub audit: super::api::audit::AuditStore,
     /// Mitigation actions and the tasks that apply them.
     pub mitigation: super::api::mitigation::MitigationStore,
+    /// What fleet indexing indexes.
+    pub indexing: super::api::indexing::IndexStore,
     /// Logging options.
     pub logging: super::api::logging::Logging,
 }
@@ -85,6 +87,7 @@ impl Account {
             detect: super::api::detect::DetectStore::open(&wal, clock),
             audit: super::api::audit::AuditStore::open(&wal),
             mitigation: super::api::mitigation::MitigationStore::open(&wal),
+            indexing: super::api::indexing::IndexStore::open(&wal),
             logging: super::api::logging::Logging::open(&wal),
         };
         let objects = super::api::s3::Objects::open(&wal);

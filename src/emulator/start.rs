@@ -235,6 +235,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tasks.spawn(listen::serve_tls(mqtts_listener, server, broker, router));
     tasks.spawn(api::detect::run(Arc::clone(&account)));
     tasks.spawn(api::audit::run(Arc::clone(&account)));
+    tasks.spawn(api::indexing::run(Arc::clone(&account)));
     api::mitigation::resume(&account);
     tasks.spawn(api::jobs::run(Arc::clone(&account)));
     if !specs.is_empty() {

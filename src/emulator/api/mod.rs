@@ -12,6 +12,7 @@ pub mod detect;
 pub mod error;
 pub mod front;
 pub mod identity;
+pub mod indexing;
 pub mod jobs;
 pub mod logging;
 pub mod mitigation;

@@ -11,6 +11,7 @@ pub mod configuration;
 mod engine;
 pub mod findings;
 pub mod resource;
+pub mod routes;
 pub mod schedules;
 pub mod suppressions;
 pub mod tasks;

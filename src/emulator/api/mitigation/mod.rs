@@ -12,6 +12,7 @@ pub mod actions;
 pub mod audit_tasks;
 pub mod detect_tasks;
 mod engine;
+pub mod routes;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

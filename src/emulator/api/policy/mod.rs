@@ -20,6 +20,7 @@ pub use cache::PolicyCache;
 pub use document::Document;
 pub use effective::{Effective, context_of, effective_policies};
 pub use evaluate::{Bound, Context, Decision};
+pub(super) use glob::Glob;
 
 use crate::emulator::account::Account;
 use crate::emulator::hooks::{Action, Session};
