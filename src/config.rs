@@ -84,7 +84,7 @@ impl std::fmt::Debug for StaticCredentials {
 }
 
 /// Where telemetry comes from.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MqttSettings {
     /// `wss://` (SigV4), `ws://`, `mqtts://` (client certificate) or `mqtt://`; found by DescribeEndpoint when absent.
     pub url: Option<String>,
@@ -94,6 +94,16 @@ pub struct MqttSettings {
     pub key: Option<PathBuf>,
     /// Certificate authority to trust, PEM.
     pub ca: Option<PathBuf>,
+    /// How often a quiet connection is asked whether it lives; a dead one is noticed within twice this. AWS itself
+    /// hangs up after 1.5 times this or 45 s, whichever is longer.
+    pub keep_alive: Duration,
+}
+
+impl Default for MqttSettings {
+    fn default() -> Self {
+        // AWS counts anything shorter as 30 s (contract §3.3).
+        Self { url: None, cert: None, key: None, ca: None, keep_alive: Duration::from_secs(30) }
+    }
 }
 
 /// The thing groups responses use.

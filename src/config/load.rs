@@ -107,6 +107,7 @@ struct MqttFile {
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
     ca: Option<PathBuf>,
+    keep_alive_seconds: Option<toml::Spanned<u64>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -170,6 +171,12 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
     }
     from_environment(&mut settings, env);
     from_flags(&mut settings, common)?;
+    if !settings.aws && settings.mqtt.url.is_none() {
+        return Err(error(
+            "--no-aws",
+            "needs --mqtt-url URL (or mqtt.url in the configuration): which broker?",
+        ));
+    }
     Ok(settings)
 }
 
@@ -236,6 +243,13 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
     set_some(&mut settings.mqtt.cert, file.mqtt.cert);
     set_some(&mut settings.mqtt.key, file.mqtt.key);
     set_some(&mut settings.mqtt.ca, file.mqtt.ca);
+    if let Some(seconds) = file.mqtt.keep_alive_seconds {
+        // AWS refuses none, and treats longer ones as 1200.
+        if !(5..=1_200).contains(seconds.get_ref()) {
+            return Err(error(at(seconds.span().start), "mqtt.keep-alive-seconds: must be 5 to 1200"));
+        }
+        settings.mqtt.keep_alive = Duration::from_secs(*seconds.get_ref());
+    }
     set(&mut settings.groups.isolate, file.groups.isolate);
     set(&mut settings.groups.quarantine, file.groups.quarantine);
     set(&mut settings.groups.update, file.groups.update);

@@ -155,7 +155,7 @@ impl App {
             ListId::Deltas => env
                 .fleet
                 .deltas()
-                .find(|d| super::moves::delta_key(d) == cursor)
+                .find(|d| super::lines::delta_key(d) == cursor)
                 .and_then(|d| env.fleet.find(d.thing.raw())),
             ListId::Stream => env
                 .fleet

@@ -4,6 +4,7 @@
 //! [`ApiError`]; signatures, throttling, durability and error bodies are the front's business, not the handler's.
 
 mod account_ops;
+mod account_routes;
 pub mod arn;
 pub mod audit;
 pub mod cloudwatch;

@@ -10,6 +10,7 @@ pub mod definitions;
 mod live;
 pub mod profiles;
 mod report;
+pub mod routes;
 pub mod targets;
 pub mod violations;
 

@@ -14,6 +14,7 @@ pub mod http_groups;
 pub mod http_things;
 pub mod http_types;
 mod membership;
+pub mod routes;
 pub mod tags;
 mod things;
 mod types;
