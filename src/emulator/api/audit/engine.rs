@@ -144,7 +144,7 @@ fn record(account: &Account, id: &str, name: &str, task: &Task, outcome: Outcome
     {
         let mut state = account.write();
         let audit = &mut state.audit;
-        if !audit.tasks.get(id).is_some_and(|t| t.status == "IN_PROGRESS") {
+        if audit.tasks.get(id).is_none_or(|t| t.status != "IN_PROGRESS") {
             return;
         }
         match outcome {

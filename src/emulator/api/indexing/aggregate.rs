@@ -77,7 +77,7 @@ fn numbers(thing: &ThingView<'_>, field: &str, out: &mut Vec<f64>) {
 }
 
 /// GetStatistics: of numbers, and of booleans as 1 and 0; of texts the count only.
-pub fn get_statistics(req: &Req) -> Result<Resp, ApiError> {
+pub(super) fn get_statistics(req: &Req) -> Result<Resp, ApiError> {
     let body: Body = req.json()?;
     let (mut values, mut things) = (Vec::new(), 0_u64);
     let kind = each(req, &body, |thing, field| {
@@ -108,7 +108,7 @@ pub fn get_statistics(req: &Req) -> Result<Resp, ApiError> {
 }
 
 /// GetPercentiles: of numbers, by nearest rank.
-pub fn get_percentiles(req: &Req) -> Result<Resp, ApiError> {
+pub(super) fn get_percentiles(req: &Req) -> Result<Resp, ApiError> {
     let body: Body = req.json()?;
     let percents = body.percents.clone().filter(|p| !p.is_empty()).unwrap_or_else(|| PERCENTS.to_vec());
     if let Some(bad) = percents.iter().find(|p| !(0.0..=100.0).contains(*p)) {
@@ -135,7 +135,7 @@ fn key(leaf: &Leaf<'_>) -> String {
 }
 
 /// GetCardinality: exact, where AWS approximates.
-pub fn get_cardinality(req: &Req) -> Result<Resp, ApiError> {
+pub(super) fn get_cardinality(req: &Req) -> Result<Resp, ApiError> {
     let body: Body = req.json()?;
     let mut seen = BTreeSet::new();
     each(req, &body, |thing, field| {
@@ -148,7 +148,7 @@ pub fn get_cardinality(req: &Req) -> Result<Resp, ApiError> {
 }
 
 /// GetBucketsAggregation: the commonest values first.
-pub fn get_buckets(req: &Req) -> Result<Resp, ApiError> {
+pub(super) fn get_buckets(req: &Req) -> Result<Resp, ApiError> {
     let body: Body = req.json()?;
     if body.aggregation_field.is_none() {
         return Err(when::missing("aggregationField"));

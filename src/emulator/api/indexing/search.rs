@@ -24,7 +24,7 @@ struct Search {
 }
 
 /// SearchIndex, in the order of names.
-pub fn search_index(req: &Req) -> Result<Resp, ApiError> {
+pub(super) fn search_index(req: &Req) -> Result<Resp, ApiError> {
     let body: Search = req.json()?;
     let text = body.query_string.ok_or_else(|| when::missing("queryString"))?;
     check_version(body.query_version.as_deref())?;
@@ -50,7 +50,7 @@ pub fn search_index(req: &Req) -> Result<Resp, ApiError> {
 }
 
 /// DescribeIndex: an index that is off is not there.
-pub fn describe_index(req: &Req) -> Result<Resp, ApiError> {
+pub(super) fn describe_index(req: &Req) -> Result<Resp, ApiError> {
     let name = req.path("indexName");
     let state = req.account.read();
     let sources = state.indexing.sources(name).ok_or_else(|| missing_index(name))?;
@@ -66,7 +66,7 @@ pub fn describe_index(req: &Req) -> Result<Resp, ApiError> {
 }
 
 /// ListIndices: those that are on.
-pub fn list_indices(req: &Req) -> Result<Resp, ApiError> {
+pub(super) fn list_indices(req: &Req) -> Result<Resp, ApiError> {
     let page = req.page(500, 500)?;
     let state = req.account.read();
     let on = [GROUPS, THINGS].into_iter().filter(|name| state.indexing.sources(name).is_some());

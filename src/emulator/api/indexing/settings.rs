@@ -203,7 +203,7 @@ fn managed_of_groups() -> Vec<Field> {
 }
 
 /// GetIndexingConfiguration.
-pub fn get_configuration(req: &Req) -> Result<Resp, ApiError> {
+pub(super) fn get_configuration(req: &Req) -> Result<Resp, ApiError> {
     let held = req.account.read().indexing.held();
     let mut things = json!(held.things);
     let mut groups = json!(held.groups);
@@ -273,7 +273,7 @@ fn check_things(things: &ThingIndexing) -> Result<(), ApiError> {
 }
 
 /// UpdateIndexingConfiguration: each of the two indexes keeps its settings when not given. A changed index is built anew.
-pub fn update_configuration(req: &Req) -> Result<Resp, ApiError> {
+pub(super) fn update_configuration(req: &Req) -> Result<Resp, ApiError> {
     let body: Update = req.json()?;
     let ready = req.account.clock.now_ms() + req.account.clock.scaled_secs_ms(BUILD_SECS);
     let mut state = req.account.write();

@@ -115,6 +115,9 @@ impl Parser<'_> {
             self.skip(3);
             return Ok(Node::Not(Box::new(self.one(field)?)));
         }
+        if let Some(operator) = ["AND", "OR"].into_iter().find(|word| self.operator(word)) {
+            return Err(format!("{operator} has nothing before it"));
+        }
         match self.peek() {
             None => Err("The query ends where a term was expected".to_owned()),
             Some('-') => {
