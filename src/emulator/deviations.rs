@@ -170,7 +170,6 @@ pub static DEVIATIONS: &[Deviation] = &[
         "undocumented",
         "its violations end as alarm-invalidated",
     ),
-    row("alerts to SNS", "one for each in-alarm and cleared", "none yet: poll ListActiveViolations"),
     row("ML Detect", "14 days, then ACTIVE", "PENDING_BUILD for ever, no findings"),
     // --- Audit and mitigation ---
     row("audit duration", "minutes to hours, by the size of the account", "3 s for each check"),
