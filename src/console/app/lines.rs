@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::fleet::{DeltaEntry, Fleet};
+use crate::fleet::{DeltaEntry, Finding, Fleet};
 use crate::text::SafeText;
 
 use super::list::{Key, ListId, key_of};
@@ -46,6 +46,11 @@ pub fn delta_groups(fleet: &Fleet) -> Vec<DeltaGroup<'_>> {
     groups
 }
 
+/// The identity of a finding.
+pub(in crate::console) fn finding_key(finding: &Finding) -> Key {
+    key_of(("finding", finding.thing.raw(), finding.profile.as_str(), &finding.behavior.name))
+}
+
 impl App {
     /// The keys of a list's lines, in the order they are drawn.
     pub fn keys(&self, list: ListId, env: &Env<'_>) -> Vec<Key> {
@@ -57,12 +62,22 @@ impl App {
         };
         match list {
             ListId::Devices => self.rows.keys().to_vec(),
-            ListId::Violations => env.fleet.violations().get().map_or_else(Vec::new, |all| {
-                all.iter()
+            ListId::Violations => {
+                let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
+                let mut keys: Vec<Key> = active
+                    .iter()
                     .filter(|v| passes(&|| format!("{} {} {}", v.thing.shown(), v.behavior.name, v.profile)))
                     .map(|v| key_of(&v.id))
-                    .collect()
-            }),
+                    .collect();
+                let own = env.fleet.findings_alone();
+                keys.extend(
+                    own.filter(|f| {
+                        passes(&|| format!("{} {} {}", f.thing.shown(), f.behavior.name, f.profile))
+                    })
+                    .map(finding_key),
+                );
+                keys
+            }
             ListId::Deltas => delta_groups(env.fleet)
                 .iter()
                 .filter(|g| passes(&|| g.newest.thing.shown().to_string()))

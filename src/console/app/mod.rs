@@ -34,8 +34,8 @@ pub use dialogs::{
     PlanPhase, Show,
 };
 pub use filter::{Filter, Subject, topic_matches};
-pub(super) use lines::delta_key;
 pub use lines::{DeltaGroup, delta_groups};
+pub(super) use lines::{delta_key, finding_key};
 pub use list::{Key, ListId, ListState, key_of};
 pub use rows::{DeviceRows, Sort};
 pub use state::{condition_word, done_word, proven_after};

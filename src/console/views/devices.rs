@@ -210,8 +210,11 @@ fn row(
     let never = device.last_seen().is_none() && matches!(condition, Condition::Stale | Condition::Ok);
     let loud = if never { theme.dim } else { condition_style(theme, condition) };
     let mut x = line.x + 3;
-    let name =
-        if matches!(condition, Condition::Leaking | Condition::Alarm) { theme.brand } else { theme.text };
+    let name = if matches!(condition, Condition::Leaking | Condition::Alarm | Condition::Finding) {
+        theme.brand
+    } else {
+        theme.text
+    };
     paint.text(x, y, c.thing, device.name().shown().as_str(), name);
     x += c.thing + 1;
     if c.state > 0 {
@@ -247,7 +250,7 @@ fn row(
     }
     if c.violation > 0 {
         let room = line.right().saturating_sub(x).min(c.violation);
-        let (text, style) = about(app, env, device, theme);
+        let (text, style) = about(app, env, id, device, theme);
         // The age stands at the end and is never cut: how long matters more than the end of a name.
         match text.rsplit_once("  ") {
             Some((text, age)) if text.width() + age.width() + 1 > room as usize => {
@@ -293,7 +296,13 @@ fn not_heard(env: &Env<'_>) -> String {
 }
 
 /// Why the device is what it is, in the last column.
-fn about(app: &App, env: &Env<'_>, device: &Device, theme: &super::Theme) -> (String, ratatui::style::Style) {
+fn about(
+    app: &App,
+    env: &Env<'_>,
+    id: DeviceId,
+    device: &Device,
+    theme: &super::Theme,
+) -> (String, ratatui::style::Style) {
     let s = theme.symbols;
     let condition = device.condition();
     let violation = device.violations().iter().find_map(|i| env.fleet.violations().get()?.get(*i as usize));
@@ -327,6 +336,13 @@ fn about(app: &App, env: &Env<'_>, device: &Device, theme: &super::Theme) -> (St
         let name = crate::text::SafeText::new(&violation.behavior.name);
         let style = if condition == Condition::Alarm { theme.alarm } else { theme.dim };
         return (format!("{name}{more}  {}", words::age(env.now - violation.started)), style);
+    }
+    if device.findings() > 0
+        && let Some(finding) = env.fleet.own_findings().iter().find(|f| f.device == id)
+    {
+        let name = crate::text::SafeText::new(&finding.behavior.name);
+        let style = if condition == Condition::Finding { theme.warning } else { theme.dim };
+        return (format!("{name}  {}", words::age(env.now - finding.found)), style);
     }
     if let Some(warning) = device.warning() {
         let text = if s.ascii { warning.text.as_str().replace('×', "x") } else { warning.text.to_string() };
