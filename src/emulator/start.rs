@@ -243,6 +243,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     });
     tasks.spawn(listen::serve_tls(mqtts_listener, server, broker, router));
     tasks.spawn(api::detect::run(Arc::clone(&account)));
+    tasks.spawn(api::audit::run(Arc::clone(&account)));
+    tasks.spawn(api::indexing::run(Arc::clone(&account)));
+    api::mitigation::resume(&account);
     tasks.spawn(api::jobs::run(Arc::clone(&account)));
     options.faults.into_iter().for_each(|fault| account.faults.add(fault));
     if !specs.is_empty() || !steps.is_empty() {
