@@ -45,6 +45,7 @@ pub struct Device {
     name: Name,
     condition: Condition,
     unattributed: bool,
+    findings: u16,
     registered: Option<bool>,
     condition_since: Ms,
     topics: Vec<u32>,
@@ -88,6 +89,7 @@ impl Device {
             name,
             condition,
             unattributed,
+            findings: 0,
             registered: None,
             condition_since: now,
             topics: Vec::new(),
@@ -196,6 +198,15 @@ impl Device {
     /// quell's own early warning.
     pub fn warning(&self) -> Option<&Warning> {
         self.warning.as_deref()
+    }
+
+    /// How many of [`super::Fleet::findings`] are about it.
+    pub fn findings(&self) -> u16 {
+        self.findings
+    }
+
+    pub(super) fn set_findings(&mut self, findings: u16) {
+        self.findings = findings;
     }
 
     /// Positions in [`super::Fleet::violations`].
@@ -342,7 +353,11 @@ impl Device {
         }
         !matches!(
             self.condition,
-            Condition::Ok | Condition::Alarm | Condition::EarlyWarning | Condition::Unattributed
+            Condition::Ok
+                | Condition::Alarm
+                | Condition::Finding
+                | Condition::EarlyWarning
+                | Condition::Unattributed
         )
     }
 }

@@ -4,12 +4,15 @@
 //! same times give the same state, which is what makes record and replay, and tests, honest.
 
 pub mod account;
+mod agreement;
 mod apply;
 mod changes;
 mod condition;
 mod deltas;
 pub mod device;
 pub mod event;
+mod findings;
+mod held;
 pub mod known;
 mod link;
 mod log;
@@ -21,15 +24,19 @@ mod series;
 mod traffic;
 
 #[cfg(test)]
+mod findings_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+pub use agreement::Agreement;
 pub use changes::Changes;
 pub use condition::{Condition, Counts};
 pub use deltas::DeltaEntry;
 pub use device::{Device, DeviceId, Warning};
+pub use findings::{Finding, NotJudged};
 pub use link::{Link, LinkState, Rates, Watch};
 pub use log::{Kept, MessageLog};
 pub use polls::PollState;
@@ -107,6 +114,10 @@ pub struct Limits {
     pub settle: Ms,
     /// Groups whose members are quarantined.
     pub quarantine_groups: Vec<Arc<str>>,
+    /// What the durations of Device Defender are divided by: 1 but for a sped-up emulator.
+    pub detect_speed: f64,
+    /// Security profiles of a file, judged by beside the account's.
+    pub security_profiles: Vec<ProfileRecord>,
 }
 
 impl Default for Limits {
@@ -122,6 +133,8 @@ impl Default for Limits {
             in_flight: 2_000,
             settle: 5_000,
             quarantine_groups: vec!["IsolatedDevices".into(), "Quarantine".into()],
+            detect_speed: 1.0,
+            security_profiles: Vec::new(),
         }
     }
 }
@@ -177,6 +190,9 @@ pub struct Fleet {
     wanted: Vec<SourceId>,
     swept: usize,
     settling: Vec<DeviceId>,
+    detection: findings::Detection,
+    /// When each active violation was first read.
+    seen_violations: HashMap<String, Ms>,
     account: account::Account,
 }
 
@@ -186,6 +202,8 @@ impl Fleet {
         Self {
             log: MessageLog::new(limits.messages, limits.payload_bytes),
             shadows: deltas::Shadows::new(limits.shadows),
+            detection: findings::Detection::new(limits.detect_speed, limits.security_profiles.clone()),
+            seen_violations: HashMap::new(),
             limits,
             revision: 0,
             devices: Vec::new(),
@@ -228,7 +246,7 @@ impl Fleet {
 
     /// Lets time pass: silence becomes stale, a disconnect that settled becomes true. Cheap: a slice of the fleet a call.
     pub fn tick(&mut self, now: Ms) -> Changes {
-        let changes = self.age(now);
+        let changes = self.age(now) | self.judge_windows(now);
         if !changes.is_empty() {
             self.revision += 1;
         }
@@ -342,6 +360,16 @@ impl Fleet {
     /// Members of a group, if it was ever asked for; the value is `None` when the group does not exist.
     pub fn members(&self, group: &str) -> Option<&Known<Option<Vec<Name>>>> {
         self.members.get(group)
+    }
+
+    /// Groups whose members were asked for, or that a device is known to be in; by name.
+    pub fn groups_known(&self) -> Vec<Name> {
+        let asked = self.members.keys().map(|name| Name::new(name));
+        let of_devices = self.devices.iter().filter_map(|d| d.groups().get()).flatten().cloned();
+        let mut all: Vec<Name> = asked.chain(of_devices).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// The MQTT connection.

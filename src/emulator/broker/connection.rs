@@ -617,7 +617,7 @@ impl Task<'_> {
                 self.broker.route(&matched, &delivery, None);
             }
         }
-        self.broker.hooks.disconnected(&self.who);
+        self.broker.hooks.disconnected(&self.who, &end.reason);
         self.broker.tell_disconnected(&self.who, &self.session_id, version, &end.reason);
     }
 }

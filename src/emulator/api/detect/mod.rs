@@ -162,6 +162,11 @@ impl DetectStore {
     pub fn active(&self) -> impl Iterator<Item = &Violation> {
         self.violations.iter().map(|(_, v)| v)
     }
+
+    /// The steps of violations that are kept, oldest first.
+    pub fn history(&self) -> impl Iterator<Item = &ViolationEvent> {
+        self.events.iter().map(|(_, e)| e)
+    }
 }
 
 /// The key of the one violation a behaviour of a device can have.

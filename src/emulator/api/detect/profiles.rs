@@ -57,34 +57,6 @@ fn check_behaviors(store: &DetectStore, behaviors: &[Behavior]) -> Result<(), Ap
     }
 }
 
-/// Creates a profile without the HTTP side: what start-up seeds with.
-///
-/// # Errors
-/// As CreateSecurityProfile.
-pub fn create_profile(
-    account: &Account,
-    name: &str,
-    behaviors: Vec<Behavior>,
-    description: Option<String>,
-    target_arns: &[String],
-) -> Result<(), ApiError> {
-    shape::name("securityProfileName", name)?;
-    check_behaviors(&account.read().detect, &behaviors)?;
-    let now = account.clock.now_ms();
-    let profile = SecurityProfile {
-        description,
-        behaviors,
-        version: 1,
-        created_ms: now,
-        modified_ms: now,
-        targets: target_arns.iter().cloned().collect(),
-        ..SecurityProfile::default()
-    };
-    account.write().detect.profiles.put(name, profile);
-    refresh(account);
-    Ok(())
-}
-
 /// CreateSecurityProfile.
 pub fn create(req: &Req) -> Result<Resp, ApiError> {
     let name = req.path("securityProfileName");
