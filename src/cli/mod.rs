@@ -10,6 +10,7 @@ mod local;
 mod output;
 mod reads;
 mod respond_cmds;
+mod source;
 mod watch;
 
 use std::path::PathBuf;
