@@ -9,6 +9,7 @@ mod keys;
 mod own;
 mod polls;
 pub mod read;
+pub mod read_account;
 mod skew;
 pub mod trouble;
 

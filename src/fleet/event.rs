@@ -278,6 +278,8 @@ pub enum Reading {
     Profiles(Vec<ProfileRecord>),
     /// Credentials and clock.
     Standing(Standing),
+    /// What only some views need.
+    Account(super::account::AccountReading),
 }
 
 /// A device's way along a response.
