@@ -5,6 +5,7 @@ mod console;
 mod demo;
 mod job;
 mod journal;
+mod journal_lines;
 mod keys;
 mod local;
 mod output;

@@ -380,6 +380,16 @@ impl Fleet {
         self.members.get(group)
     }
 
+    /// Groups whose members were asked for, or that a device is known to be in; by name.
+    pub fn groups_known(&self) -> Vec<Name> {
+        let asked = self.members.keys().map(|name| Name::new(name));
+        let of_devices = self.devices.iter().filter_map(|d| d.groups().get()).flatten().cloned();
+        let mut all: Vec<Name> = asked.chain(of_devices).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// The MQTT connection.
     pub fn link(&self) -> &Link {
         &self.link
