@@ -6,7 +6,7 @@ use std::time::Duration;
 use color_eyre::eyre::{Result, WrapErr as _};
 use tokio::sync::mpsc;
 
-use crate::cloud::{self, Clients, PollHandle};
+use crate::cloud::PollHandle;
 use crate::config::{self, Environment, Settings};
 use crate::console::app::{App, Look};
 use crate::console::event_loop::{self, Ended, Inputs, Outside, Word};
@@ -16,9 +16,10 @@ use crate::fleet::event::Event;
 use crate::fleet::known::{Trouble, TroubleKind};
 use crate::fleet::{Fleet, SourceId};
 use crate::response::{Answer, Intent, Listener, Plan, PlanId, Responder};
-use crate::stream::{self, StreamHandle};
+use crate::stream::StreamHandle;
 use crate::text::SafeText;
 
+use super::source::Source;
 use super::{Common, exit};
 
 /// Batches under way to the console; the stream merges into its next batch when there are this many.
@@ -145,29 +146,23 @@ async fn connect(
             return;
         }
     };
-    let made = if settings.aws {
-        let clients = loop {
-            match Clients::connect(&settings).await {
-                Ok(clients) => break clients,
-                Err(trouble) => {
-                    if words.send(Word::CannotConnect(Some(trouble))).await.is_err() {
-                        return;
-                    }
-                    tokio::time::sleep(AGAIN).await;
+    let made = loop {
+        match Source::open(&settings, &events).await {
+            Ok(source) => break source,
+            Err(trouble) => {
+                if words.send(Word::CannotConnect(Some(trouble))).await.is_err() {
+                    return;
                 }
+                tokio::time::sleep(AGAIN).await;
             }
-        };
-        let _ = words.send(Word::CannotConnect(None)).await;
-        let polls = cloud::spawn_polls(clients.clone(), &settings, events.clone());
-        let responder = Responder::spawn(clients.clone(), &settings, events.clone(), answers);
-        let credentials = Some(clients.credentials.clone());
-        let stream =
-            stream::spawn(&settings, credentials, &clients.region, clients.mqtt_host.as_deref(), events);
-        Parts { responder: Some(responder), polls: Some(polls), stream }
-    } else {
-        let region = settings.region.clone().unwrap_or_default();
-        Parts { responder: None, polls: None, stream: stream::spawn(&settings, None, &region, None, events) }
+        }
     };
+    let _ = words.send(Word::CannotConnect(None)).await;
+    let responder = made
+        .clients
+        .as_ref()
+        .map(|clients| Responder::spawn(clients.clone(), &settings, events.clone(), answers));
+    let made = Parts { responder, polls: made.polls, stream: made.stream };
     if parts.send(made).await.is_ok() {
         let _ = words.send(Word::Settled).await;
     }

@@ -11,6 +11,7 @@ mod local;
 mod output;
 mod reads;
 mod respond_cmds;
+mod source;
 mod watch;
 
 use std::path::PathBuf;

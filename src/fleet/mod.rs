@@ -46,7 +46,8 @@ pub use series::{Column, Series};
 use event::Event;
 use known::Known;
 use model::{
-    ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument, Violation, ViolationEvent,
+    ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument, Standing, Violation,
+    ViolationEvent,
 };
 
 /// Milliseconds since the Unix epoch, UTC.
@@ -77,6 +78,8 @@ pub enum SourceId {
     Shadow(model::Name, Option<crate::text::SafeText>),
     /// Security profiles.
     Profiles,
+    /// When the credentials end, and how wrong the clock is.
+    Standing,
     /// Policies in effect for a thing's certificates.
     PoliciesOf(model::Name),
     /// Job executions of a thing.
@@ -178,6 +181,9 @@ pub struct Fleet {
     violation_events: Known<Vec<ViolationEvent>>,
     things: Known<usize>,
     identity: Known<Identity>,
+    standing: Known<Standing>,
+    /// Things read so far of a registry that is being read.
+    reading: Option<usize>,
     profiles: Known<Vec<ProfileRecord>>,
     jobs: Known<Vec<JobRecord>>,
     executions: HashMap<Arc<str>, Known<Vec<ExecutionRecord>>>,
@@ -214,6 +220,8 @@ impl Fleet {
             violation_events: Known::default(),
             things: Known::default(),
             identity: Known::default(),
+            standing: Known::default(),
+            reading: None,
             profiles: Known::default(),
             jobs: Known::default(),
             executions: HashMap::new(),
@@ -310,6 +318,16 @@ impl Fleet {
     /// How many things the registry has.
     pub fn registered(&self) -> &Known<usize> {
         &self.things
+    }
+
+    /// Things read so far, while the registry is being read for the first time or takes several pages.
+    pub fn reading(&self) -> Option<usize> {
+        self.reading
+    }
+
+    /// When the credentials end, and how wrong the clock is.
+    pub fn standing(&self) -> &Known<Standing> {
+        &self.standing
     }
 
     /// Shadow deltas, newest last.
