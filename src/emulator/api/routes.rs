@@ -40,6 +40,7 @@ pub(super) use routes;
 static FAMILIES: &[&[Route]] = &[
     super::registry::routes::ROUTES,
     super::identity::routes::ROUTES,
+    super::authorities::routes::ROUTES,
     super::account_routes::ROUTES,
     super::shadows::routes::ROUTES,
     super::jobs::routes::ROUTES,
