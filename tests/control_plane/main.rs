@@ -5,6 +5,7 @@
 
 mod audit;
 mod authorities;
+mod faults;
 mod identity;
 mod indexing;
 mod live;
