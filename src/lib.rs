@@ -5,6 +5,7 @@
 //! * [`text`], [`detect`]: hostile text made printable; Device Defender behaviours and how a window is judged.
 //! * [`fleet`]: what is true. Pure: events in, state out, time passed in.
 //! * [`stream`], [`cloud`]: MQTT and the AWS APIs, turned into fleet events.
+//! * [`record`]: a session's events in a file, played back, and told.
 //! * [`response`]: the only room that changes anything in an account.
 //! * [`console`]: the terminal.
 //! * [`cli`]: the commands, thin callers of the rooms above.
@@ -18,6 +19,7 @@ pub mod detect;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod fleet;
+pub mod record;
 pub mod response;
 pub mod stream;
 pub mod text;

@@ -162,6 +162,14 @@ impl serde::Serialize for SafeText {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for SafeText {
+    /// What was written is outside text again: it is made safe anew, which changes nothing about text that is.
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let raw = <String as serde::Deserialize>::deserialize(d)?;
+        Ok(Self::limited(raw.as_bytes(), 16 * DEFAULT_LIMIT))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

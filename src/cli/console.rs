@@ -14,7 +14,8 @@ use crate::console::keymap::Keymap;
 use crate::console::theme::{self, Theme};
 use crate::fleet::event::Event;
 use crate::fleet::known::{Trouble, TroubleKind};
-use crate::fleet::{Fleet, SourceId};
+use crate::fleet::{Fleet, Ms, SourceId};
+use crate::record::{Header, Recorder};
 use crate::response::{Answer, Intent, Listener, Plan, PlanId, Responder};
 use crate::stream::StreamHandle;
 use crate::text::SafeText;
@@ -86,6 +87,11 @@ pub(super) fn open(
         journal: settings.journal.clone(),
         words: words.clone(),
         aws: settings.aws,
+        recorder: None,
+        record: (
+            super::record::header(&settings, false),
+            settings.journal.parent().unwrap_or(std::path::Path::new("")).join("recordings"),
+        ),
     };
     let ended = runtime.block_on(async move {
         tokio::spawn(connect(settings, ready, events, answers, words, parts));
@@ -99,7 +105,7 @@ pub(super) fn open(
 }
 
 /// How it looks, from the settings; an error is one sentence for the operator.
-fn look(settings: &Settings) -> Result<Look, String> {
+pub(super) fn look(settings: &Settings) -> Result<Look, String> {
     let folder = config::config_dir(&Environment::of_process()).join("keymaps");
     let keymap = Keymap::load(settings.keymap.as_deref(), Some(&folder)).map_err(|e| e.to_string())?;
     let theme =
@@ -182,6 +188,9 @@ struct Wiring {
     journal: PathBuf,
     words: mpsc::Sender<Word>,
     aws: bool,
+    recorder: Option<Recorder>,
+    /// What a recording begun by key says of this session, and where it goes.
+    record: (Header, PathBuf),
 }
 
 impl Wiring {
@@ -205,6 +214,33 @@ impl Outside for Wiring {
     fn confirm(&mut self, plan: Plan, typed: Option<String>) -> Result<(), SafeText> {
         self.responder()?.confirm(plan, typed);
         Ok(())
+    }
+
+    fn recorder(&mut self) -> Option<&mut Recorder> {
+        if self.recorder.as_ref().is_some_and(Recorder::has_ended) {
+            self.recorder = None;
+        }
+        self.recorder.as_mut()
+    }
+
+    fn record(&mut self, fleet: &Fleet, now: Ms) -> Result<(bool, SafeText), SafeText> {
+        if let Some(recorder) = self.recorder.take() {
+            let path = recorder.path().display().to_string();
+            let bytes = recorder.finish().map_err(|e| SafeText::from(format!("{path}: {e}")))?;
+            return Ok((false, SafeText::from(format!("recorded {bytes} bytes in {path}"))));
+        }
+        let (header, folder) = &mut self.record;
+        header.began = now;
+        let name = jiff::Timestamp::from_millisecond(now)
+            .map_or_else(|_| now.to_string(), |t| t.strftime("%Y%m%dT%H%M%S").to_string());
+        let path = folder.join(format!("{name}-{}.quellrec", std::process::id()));
+        let mut recorder = Recorder::create(&path, header, super::record::LIMIT)
+            .map_err(|e| SafeText::from(format!("{}: {e}", path.display())))?;
+        for event in fleet.preamble() {
+            recorder.event(&event, now);
+        }
+        self.recorder = Some(recorder);
+        Ok((true, SafeText::from(format!("recording to {}, without payloads", path.display()))))
     }
 
     fn stop(&mut self, plan: &PlanId) {

@@ -10,6 +10,7 @@ mod keys;
 mod local;
 mod output;
 mod reads;
+mod record;
 mod respond_cmds;
 mod source;
 mod watch;
@@ -153,6 +154,12 @@ pub enum Command {
     Job(job::JobArgs),
     /// What was done, by whom, when, with the request ids
     Journal(journal::JournalArgs),
+    /// Write a session's events to a file
+    Record(record::RecordArgs),
+    /// The same screens from a recording: speed, pause, seek, next alarm
+    Replay(record::ReplayArgs),
+    /// What happened, from a recording and the journal: Markdown, or JSON
+    Report(record::ReportArgs),
 }
 
 /// Parses the arguments, prepares reports and logging, and runs the command.
@@ -187,6 +194,9 @@ pub fn main() -> ExitCode {
         }
         Some(Command::Job(args)) => job::run(args, &cli.common),
         Some(Command::Journal(args)) => journal::run(&args, &cli.common),
+        Some(Command::Record(args)) => record::record(&args, &cli.common),
+        Some(Command::Replay(args)) => record::replay(&args, &cli.common),
+        Some(Command::Report(args)) => record::tell(&args, &cli.common),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -33,17 +33,20 @@ pub enum Scope {
     Journal,
     /// An opened payload, and other text to scroll in.
     Payload,
+    /// A recording that is played.
+    Replay,
     /// A plan waiting for its confirmation, and the staircase after it.
     Plan,
 }
 
 impl Scope {
     /// All scopes, in the order help shows them.
-    pub const ALL: [Self; 6] =
-        [Self::Global, Self::List, Self::Jobs, Self::Journal, Self::Payload, Self::Plan];
+    pub const ALL: [Self; 7] =
+        [Self::Global, Self::List, Self::Jobs, Self::Journal, Self::Payload, Self::Replay, Self::Plan];
 
     /// Which scopes hold together, the innermost first.
-    pub const STACKS: [&'static [Self]; 6] = [
+    pub const STACKS: [&'static [Self]; 7] = [
+        &[Self::Replay, Self::List, Self::Global],
         &[Self::List, Self::Global],
         &[Self::Jobs, Self::List, Self::Global],
         &[Self::Journal, Self::List, Self::Global],
@@ -60,6 +63,7 @@ impl Scope {
             Self::Jobs => "jobs",
             Self::Journal => "journal",
             Self::Payload => "payload",
+            Self::Replay => "replay",
             Self::Plan => "plan",
         }
     }
@@ -108,7 +112,7 @@ const fn opens_plan(
 }
 
 use Danger::{Permanent, Reversible};
-use Scope::{Global, Jobs, Journal, List, Payload, Plan};
+use Scope::{Global, Jobs, Journal, List, Payload, Plan, Replay};
 
 /// The registry.
 pub static COMMANDS: &[Command] = &[
@@ -244,6 +248,19 @@ pub static COMMANDS: &[Command] = &[
         "One step out: dialog, filter, marks, then back; never quits",
     ),
     looks("back", "back", Global, App::back, "Back, and at the first screen quit"),
+    looks(
+        "record",
+        "record",
+        Global,
+        App::record,
+        "Begin or end writing this session's events to a file, without payloads",
+    ),
+    looks("replay-pause", "pause", Replay, App::replay_pause, "Hold the recording, or go on"),
+    looks("replay-next-alarm", "to next alarm", Replay, App::replay_next_alarm, "Play to the next alarm"),
+    looks("replay-faster", "faster", Replay, App::replay_faster, "Play faster"),
+    looks("replay-slower", "slower", Replay, App::replay_slower, "Play slower"),
+    looks("replay-forward", "30 s on", Replay, App::replay_forward, "Go half a minute on"),
+    looks("replay-back", "30 s back", Replay, App::replay_back, "Go half a minute back"),
     looks("suspend", "suspend", Global, App::suspend, "Put quell into the background"),
     looks("redraw", "redraw", Global, App::redraw, "Draw the whole screen again"),
     looks("interrupt", "quit", Global, App::interrupt, "Pressed twice, quit whatever is going on"),

@@ -11,8 +11,13 @@ use tokio::sync::mpsc;
 use crate::fleet::event::Event;
 use crate::fleet::known::Trouble;
 use crate::fleet::{Changes, Fleet, Ms, SourceId};
+use crate::record::Recorder;
 use crate::response::{Answer, Intent, Listener, Plan, PlanId};
 use crate::text::SafeText;
+
+mod replay;
+
+pub use replay::replay;
 
 use super::app::{App, Effect, Env, JournalLine, Tone};
 use super::terminal::Screen;
@@ -35,6 +40,10 @@ pub trait Outside {
     fn confirm(&mut self, plan: Plan, typed: Option<String>) -> Result<(), SafeText>;
     /// Stop a running response after the requests under way.
     fn stop(&mut self, plan: &PlanId);
+    /// The recording that is being written, if one is.
+    fn recorder(&mut self) -> Option<&mut Recorder>;
+    /// Begin a recording, or end it: whether one runs now, and a sentence.
+    fn record(&mut self, fleet: &Fleet, now: Ms) -> Result<(bool, SafeText), SafeText>;
     /// The open view needs these read.
     fn watch(&mut self, sources: Vec<SourceId>);
     /// Read this soon.
@@ -175,7 +184,11 @@ pub async fn run(
                     if Screen::is_gone() {
                         return Ok(Ended::Cut);
                     }
-                    let changes = fleet.tick(now());
+                    let at = now();
+                    if let Some(recorder) = outside.recorder() {
+                        recorder.tick(at);
+                    }
+                    let changes = fleet.tick(at);
                     app.note(changes, &Env { fleet: &fleet, now: now() });
                     // Ages and the clock: ratatui writes only the cells that differ.
                     dirty = true;
@@ -183,7 +196,16 @@ pub async fn run(
             }
         }
         for effect in app.take_effects() {
-            if effect_done(effect, &mut app, &mut screen, &mut outside)? {
+            if matches!(effect, Effect::Record) {
+                let (text, tone) = match outside.record(&fleet, now()) {
+                    Ok((recording, text)) => {
+                        app.set_recording(recording);
+                        (text, Tone::Calm)
+                    }
+                    Err(text) => (text, Tone::Warn),
+                };
+                app.say(text, tone, now());
+            } else if effect_done(effect, &mut app, &mut screen, &mut outside)? {
                 return Ok(Ended::Quit);
             }
             dirty = true;
@@ -235,6 +257,9 @@ fn fold(
         if let Some(listener) = outside.listener() {
             listener.observe(&event);
         }
+        if let Some(recorder) = outside.recorder() {
+            recorder.event(&event, at);
+        }
         changes |= fleet.apply(event, at);
         if began.elapsed() >= SLICE {
             break;
@@ -270,6 +295,8 @@ fn effect_done(
         Effect::Stop(plan) => outside.stop(&plan),
         Effect::Watch(sources) => outside.watch(sources),
         Effect::ReadJournal => outside.read_journal(),
+        // Recording needs the fleet and is done where it is; a live console has nothing to rewind.
+        Effect::Record | Effect::Replay(_) => {}
     }
     Ok(false)
 }

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::detect::model::MetricValue;
 use crate::text::SafeText;
 
@@ -15,7 +17,7 @@ use super::{Changes, Fleet, Ms, SourceId};
 const THINGS: usize = 256;
 
 /// A policy in effect for one certificate of a thing (GetEffectivePolicies).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EffectivePolicy {
     /// Its name.
     pub name: SafeText,
@@ -26,7 +28,7 @@ pub struct EffectivePolicy {
 }
 
 /// A topic rule.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RuleRecord {
     /// Its name.
     pub name: Name,
@@ -47,7 +49,7 @@ pub struct RuleRecord {
 }
 
 /// A finding of an audit.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FindingRecord {
     /// Its id.
     pub id: SafeText,
@@ -68,7 +70,7 @@ pub struct FindingRecord {
 }
 
 /// A metric of a thing over time (ListMetricValues).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricSeries {
     /// The metric: `aws:all-bytes-out`.
     pub metric: SafeText,
@@ -77,7 +79,7 @@ pub struct MetricSeries {
 }
 
 /// What was read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum AccountReading {
     /// GetEffectivePolicies of each of a thing's certificates.
     Policies(Name, Vec<EffectivePolicy>),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::text::SafeText;
@@ -16,7 +17,7 @@ use super::model::{
 use super::{Ms, SourceId};
 
 /// One thing that happened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// Messages from MQTT, in order.
     Batch(Batch),
@@ -29,7 +30,7 @@ pub enum Event {
 }
 
 /// A topic seen for the first time on this connection; messages refer to it by number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TopicEntry {
     /// The number messages use: dense, from 0, never reused within a run.
     pub id: u32,
@@ -42,7 +43,7 @@ pub struct TopicEntry {
 }
 
 /// One received message.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Message {
     /// Its topic's number.
     pub topic: u32,
@@ -55,7 +56,7 @@ pub struct Message {
 }
 
 /// Messages of one topic that were counted but not kept one by one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {
     /// The topic's number.
     pub topic: u32,
@@ -72,7 +73,7 @@ pub struct Counted {
 }
 
 /// What the stream hands over at once. Counts are exact: a message is either in `messages` or in `counted`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Batch {
     /// Topics first used in this batch.
     pub topics: Vec<TopicEntry>,
@@ -85,7 +86,7 @@ pub struct Batch {
 }
 
 /// The meaning of a message on a reserved topic.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Notice {
     /// `…/shadow/update/delta`.
     ShadowDelta {
@@ -187,7 +188,7 @@ pub enum Notice {
 }
 
 /// Kinds of presence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PresenceKind {
     /// Connected.
     Connected,
@@ -198,7 +199,7 @@ pub enum PresenceKind {
 }
 
 /// The MQTT connection's life.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum LinkEvent {
     /// Trying.
     Connecting {
@@ -235,7 +236,7 @@ pub enum LinkEvent {
 }
 
 /// The end of a poll.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Poll {
     /// What was read.
     pub source: SourceId,
@@ -250,7 +251,7 @@ pub struct Poll {
 }
 
 /// What a poll read. Lists are whole: all pages.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Reading {
     /// STS GetCallerIdentity.
     Identity(Identity),
@@ -283,7 +284,7 @@ pub enum Reading {
 }
 
 /// A device's way along a response.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ResponseEvent {
     /// The device.
     pub thing: Name,
@@ -294,7 +295,7 @@ pub struct ResponseEvent {
 }
 
 /// Stages of containment and release.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Stage {
     /// Requests are being sent; nothing is proven yet.
     Containing {

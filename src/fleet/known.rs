@@ -3,6 +3,8 @@
 //! "0 violations" and "the call was refused" must never look alike. So everything that is polled is a [`Known`], and a
 //! screen that wants the value has to meet the case where there is none.
 
+use serde::{Deserialize, Serialize};
+
 use crate::text::SafeText;
 
 use super::Ms;
@@ -15,7 +17,7 @@ pub struct Known<T> {
 }
 
 /// Why the latest attempt to read something failed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trouble {
     /// What kind of failure.
     pub kind: TroubleKind,
@@ -28,7 +30,7 @@ pub struct Trouble {
 }
 
 /// The kinds of failure a screen words differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TroubleKind {
     /// IAM refused the call.
     Denied,

@@ -20,6 +20,7 @@ mod log;
 pub mod model;
 mod notices;
 mod polls;
+mod preamble;
 mod presence;
 mod series;
 mod traffic;
@@ -31,6 +32,8 @@ mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 pub use agreement::Agreement;
 pub use baseline::WarningKind;
@@ -56,7 +59,7 @@ use model::{
 pub type Ms = i64;
 
 /// What is read from AWS, each with its own age and trouble.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum SourceId {
     /// Who we are.
     Identity,

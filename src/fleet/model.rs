@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::detect::model::{Behavior, MetricValue};
 use crate::text::SafeText;
 
@@ -39,8 +41,20 @@ impl Name {
     }
 }
 
+impl Serialize for Name {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.raw)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d).map(|raw| Self::new(&raw))
+    }
+}
+
 /// Who the credentials belong to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
     /// Twelve digits.
     pub account: SafeText,
@@ -51,7 +65,7 @@ pub struct Identity {
 }
 
 /// How we stand with AWS, besides who we are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// When the credentials end; `None` when they do not.
     pub expires: Option<Ms>,
@@ -60,7 +74,7 @@ pub struct Standing {
 }
 
 /// A thing of the registry.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ThingRecord {
     /// Its name.
     pub name: Name,
@@ -69,7 +83,7 @@ pub struct ThingRecord {
 }
 
 /// One certificate of a thing.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CertificateRecord {
     /// 64 hexadecimal digits.
     pub id: String,
@@ -80,7 +94,7 @@ pub struct CertificateRecord {
 }
 
 /// A Detect violation that is active (`ActiveViolation`).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Violation {
     /// 32 hexadecimal digits; the key.
     pub id: String,
@@ -101,7 +115,7 @@ pub struct Violation {
 }
 
 /// A past violation event (`ViolationEvent`).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ViolationEvent {
     /// The violation it belongs to.
     pub id: String,
@@ -120,7 +134,7 @@ pub struct ViolationEvent {
 }
 
 /// A job (`JobSummary` and, where read, its process details).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobRecord {
     /// The job id.
     pub id: Name,
@@ -141,7 +155,7 @@ pub struct JobRecord {
 }
 
 /// `jobProcessDetails`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobCounts {
     /// Waiting for their device.
     pub queued: u32,
@@ -176,7 +190,7 @@ impl JobCounts {
 }
 
 /// One thing's execution of a job.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExecutionRecord {
     /// The job.
     pub job: Name,
@@ -195,7 +209,7 @@ pub struct ExecutionRecord {
 }
 
 /// A shadow document as last read.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ShadowDocument {
     /// `state.reported`.
     pub reported: serde_json::Value,
@@ -210,7 +224,7 @@ pub struct ShadowDocument {
 }
 
 /// A security profile with its behaviours.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProfileRecord {
     /// The profile's name.
     pub name: SafeText,

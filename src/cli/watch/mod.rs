@@ -65,7 +65,7 @@ pub struct WatchArgs {
     pub count: Option<u64>,
 }
 
-fn duration(written: &str) -> Result<Duration, String> {
+pub(super) fn duration(written: &str) -> Result<Duration, String> {
     let digits = written.len() - written.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
     let (number, unit) = written.split_at(digits);
     let scale = match unit {

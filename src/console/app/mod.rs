@@ -12,6 +12,7 @@ mod list;
 mod moves;
 mod rows;
 mod state;
+mod tape;
 mod targets;
 
 use std::collections::{HashMap, HashSet};
@@ -39,6 +40,7 @@ pub(super) use lines::{delta_key, finding_key};
 pub use list::{Key, ListId, ListState, key_of};
 pub use rows::{DeviceRows, Sort};
 pub use state::{condition_word, done_word, proven_after};
+pub use tape::ReplayMove;
 
 /// What a command or a view may look at.
 #[derive(Clone, Copy)]
@@ -180,6 +182,10 @@ pub enum Effect {
     Watch(Vec<SourceId>),
     /// Read the journal.
     ReadJournal,
+    /// Begin or end a recording.
+    Record,
+    /// Move in a recording.
+    Replay(ReplayMove),
 }
 
 /// How much a status line should be noticed.
@@ -256,6 +262,8 @@ pub struct App {
     marks: HashSet<DeviceId>,
     range: Option<DeviceId>,
     log_scale: bool,
+    replay: bool,
+    recording: bool,
     paused: Option<u64>,
     overlay: Option<Overlay>,
     pending: Vec<Pressed>,
@@ -286,6 +294,8 @@ impl App {
             marks: HashSet::new(),
             range: None,
             log_scale: false,
+            replay: false,
+            recording: false,
             paused: None,
             overlay: None,
             pending: Vec::new(),

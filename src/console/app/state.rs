@@ -204,6 +204,7 @@ impl App {
             Some(Overlay::Plan(_) | Overlay::Action(_)) => &[Scope::Plan],
             Some(Overlay::Entry(_)) => &[Scope::Journal, Scope::Payload, Scope::Global],
             Some(_) => &[Scope::Payload, Scope::Global],
+            None if self.replay => &[Scope::Replay, Scope::List, Scope::Global],
             None if *self.view() == View::Jobs => &[Scope::Jobs, Scope::List, Scope::Global],
             None if *self.view() == View::Journal => &[Scope::Journal, Scope::List, Scope::Global],
             None => &[Scope::List, Scope::Global],

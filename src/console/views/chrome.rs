@@ -23,6 +23,9 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
         let text = if s.ascii { badge.as_str().replace('×', "x") } else { badge.to_string() };
         left.push((1, vec![part(format!(" {text} "), theme.badge)]));
     }
+    if app.is_recording() {
+        left.push((1, vec![part(" REC ", theme.badge)]));
+    }
     if app.look.read_only {
         // Never falls away: who looks must know that nothing here can be sent.
         left.push((0, vec![part(" READ-ONLY ", theme.badge)]));

@@ -1,0 +1,81 @@
+//! What is known, told again as events: the beginning of a recording that begins late.
+
+use super::event::{Batch, Event, LinkEvent, Message, Poll, Reading, ResponseEvent, TopicEntry};
+use super::known::Known;
+use super::model::{Name, ThingRecord};
+use super::{Fleet, SourceId};
+
+impl Fleet {
+    /// Events that bring an empty fleet to about what is known here: the connection, the topics, the messages still kept,
+    /// what was read, and how far responses came. Folded at their own times' end, they give the same devices in the same
+    /// conditions; what happened before the oldest kept message is not told.
+    pub fn preamble(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        if let (Some(at), Some(client_id)) = (self.watch().since(), self.link().client_id()) {
+            let filters = self.link().filters().to_vec();
+            events.push(Event::Link(LinkEvent::Up { at, client_id: client_id.clone(), filters }));
+        }
+        let topics = self.topics.iter().zip(0..).filter_map(|(topic, id)| {
+            let topic = topic.as_ref()?;
+            let device = topic.device.map(|id| self.device(id)).filter(|d| !d.is_unattributed());
+            Some(TopicEntry {
+                id,
+                topic: topic.text.shared(),
+                thing: device.map(|d| d.name().clone()),
+                telemetry: topic.telemetry,
+            })
+        });
+        let messages = self.log.iter().map(|kept| Message {
+            topic: kept.topic,
+            len: kept.len,
+            at: kept.at,
+            payload: kept.payload.clone(),
+        });
+        events.push(Event::Batch(Batch {
+            topics: topics.collect(),
+            messages: messages.collect(),
+            ..Batch::default()
+        }));
+        told(&mut events, SourceId::Identity, &self.identity, |v| Reading::Identity(v.clone()));
+        if let Some(at) = self.things.read_at() {
+            let registered = self.devices().filter(|(_, d)| d.registered() == Some(true));
+            let things = registered
+                .map(|(_, d)| ThingRecord { name: d.name().clone(), thing_type: d.thing_type().cloned() });
+            let mut known = Known::default();
+            known.learn(things.collect::<Vec<_>>(), at);
+            told(&mut events, SourceId::Things, &known, |v| Reading::Things(v.clone()));
+        }
+        told(&mut events, SourceId::Profiles, &self.profiles, |v| Reading::Profiles(v.clone()));
+        told(&mut events, SourceId::Violations, &self.violations, |v| Reading::Violations(v.clone()));
+        let past = &self.violation_events;
+        told(&mut events, SourceId::ViolationEvents, past, |v| Reading::ViolationEvents(v.clone()));
+        told(&mut events, SourceId::Jobs, &self.jobs, |v| Reading::Jobs(v.clone()));
+        for (group, members) in &self.members {
+            let group = Name::new(group);
+            let source = SourceId::Members(group.clone());
+            told(&mut events, source, members, |v| Reading::Members(group.clone(), v.clone()));
+        }
+        for (_, device) in self.devices() {
+            let name = device.name();
+            let source = SourceId::Certificates(name.clone());
+            let certificates = device.certificates();
+            told(&mut events, source, certificates, |v| Reading::Certificates(name.clone(), v.clone()));
+            if let Some((stage, at)) = device.stage_and_time() {
+                let thing = name.clone();
+                events.push(Event::Response(ResponseEvent { thing, stage: stage.clone(), at }));
+            }
+        }
+        events
+    }
+}
+
+fn told<T>(events: &mut Vec<Event>, source: SourceId, known: &Known<T>, reading: impl Fn(&T) -> Reading) {
+    let poll =
+        |at, outcome| Event::Poll(Poll { source: source.clone(), generation: 0, at, outcome, next_at: None });
+    if let (Some(value), Some(at)) = (known.get(), known.read_at()) {
+        events.push(poll(at, Ok(reading(value))));
+    }
+    if let Some(trouble) = known.trouble() {
+        events.push(poll(trouble.since, Err(trouble.clone())));
+    }
+}
