@@ -7,10 +7,12 @@ use std::time::Duration;
 use crate::fleet::Limits;
 use crate::text::SafeText;
 
+mod guardrails;
 mod load;
 mod thing_from;
 
 pub(crate) use load::config_dir;
+pub use guardrails::{Demand, Guard, Guardrails, Judged, Window};
 pub use load::{ConfigError, Environment, load, parse_size};
 pub use thing_from::ThingFrom;
 
@@ -41,6 +43,8 @@ pub struct Settings {
     pub groups: Groups,
     /// Refuse every change.
     pub read_only: bool,
+    /// What is forbidden, or asked for, before a change.
+    pub guardrails: Guardrails,
     /// How often AWS is asked.
     pub polls: Polls,
     /// Bytes of payload kept.
@@ -169,6 +173,7 @@ impl Default for Settings {
             thing_from: thing_from::defaults(),
             groups: Groups::default(),
             read_only: false,
+            guardrails: Guardrails::default(),
             polls: Polls::default(),
             memory_budget: 16 << 20,
             max_fps: None,

@@ -19,7 +19,7 @@ use quell::fleet::event::{Event, Stage};
 use quell::fleet::model::Name;
 use quell::response::journal::Journal;
 use quell::response::{
-    ActionView, Answer, Intent, JobRequest, JobTarget, Level, Outcome, Plan, Responder, RowState, Rules,
+    ActionView, Answer, Intent, JobOptions, JobRequest, JobTarget, Level, Outcome, Plan, Responder, RowState, Rules,
     Target,
 };
 use rumqttc::{AsyncClient, MqttOptions, QoS};
@@ -338,6 +338,7 @@ async fn read_only_sends_nothing_whatever_is_asked() {
         document: "{}".to_owned(),
         continuous: true,
         description: None,
+        options: JobOptions::default(),
     };
     let certificate = Some(certificate);
     let intents = [
@@ -437,6 +438,7 @@ async fn a_job_is_created_canceled_and_refused_for_isolated_things() {
         document: r#"{"operation":"update"}"#.to_owned(),
         continuous: true,
         description: Some("new firmware".to_owned()),
+        options: JobOptions::default(),
     };
     let plan = console.plan(Intent::LaunchJob(job.clone())).await;
     assert_eq!(plan.refused(), None, "{plan:#?}");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::cloud::Clients;
 use crate::fleet::model::Name;
-use crate::response::{Intent, JobRequest, JobTarget};
+use crate::response::{Intent, JobOptions, JobRequest, JobTarget};
 use crate::text::SafeText;
 
 use super::respond_cmds::{How, respond, runtime, settings};
@@ -102,6 +102,7 @@ pub(super) fn run(args: JobArgs, common: &Common) -> color_eyre::Result<u8> {
                 document,
                 continuous: create.continuous,
                 description: create.description,
+                options: JobOptions::default(),
             };
             respond(Intent::LaunchJob(request), &create.how, common)
         }

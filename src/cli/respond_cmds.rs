@@ -62,6 +62,9 @@ pub struct How {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    /// What would be typed to confirm: the name, the number of devices, or the account
+    #[arg(long, value_name = "TEXT")]
+    pub confirm: Option<String>,
     /// One JSON document on stdout
     #[arg(long)]
     pub json: bool,
@@ -273,11 +276,17 @@ fn code(view: &ActionView, interrupted: bool) -> u8 {
 /// What was typed to confirm; `None` when it was not confirmed.
 fn confirm(plan: &Plan, how: &How) -> io::Result<Option<String>> {
     let expected = match plan.confirmation() {
-        Confirmation::Enter => String::new(),
+        Confirmation::Nothing | Confirmation::Enter => String::new(),
         Confirmation::TypeName { name, .. } => name.as_str().to_owned(),
         Confirmation::TypeCount(n) => n.to_string(),
+        // Not even --yes knows it: it must be given.
+        Confirmation::TypeAccount(_) => how.confirm.clone().unwrap_or_default(),
     };
-    if how.yes || plan.refused().is_some() {
+    if let Some(typed) = &how.confirm {
+        return Ok(Some(typed.clone()));
+    }
+    let unasked = matches!(plan.confirmation(), Confirmation::Nothing);
+    if how.yes || unasked || plan.refused().is_some() {
         // A refused plan goes to the gate, which says no and writes it down.
         return Ok(Some(expected));
     }
@@ -286,10 +295,11 @@ fn confirm(plan: &Plan, how: &How) -> io::Result<Option<String>> {
         return Ok(None);
     }
     let question = match plan.confirmation() {
-        Confirmation::Enter => "go on? [y/N] ".to_owned(),
+        Confirmation::Nothing | Confirmation::Enter => "go on? [y/N] ".to_owned(),
         Confirmation::TypeName { name, or: Some(or) } => format!("type {name} (or {or}) to go on: "),
         Confirmation::TypeName { name, or: None } => format!("type {name} to go on: "),
         Confirmation::TypeCount(n) => format!("type the number of devices ({n}) to go on: "),
+        Confirmation::TypeAccount(_) => "type the twelve digits of the account to go on: ".to_owned(),
     };
     let mut terminal = io::stderr();
     write!(terminal, "{question}")?;

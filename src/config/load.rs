@@ -98,6 +98,7 @@ struct File {
     mqtt: MqttFile,
     groups: GroupsFile,
     polls: PollsFile,
+    guardrails: super::guardrails::GuardrailsFile,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -250,6 +251,10 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
         }
         settings.mqtt.keep_alive = Duration::from_secs(*seconds.get_ref());
     }
+    settings.guardrails = file
+        .guardrails
+        .read()
+        .map_err(|(place, message)| error(at(place), format!("guardrails: {message}")))?;
     set(&mut settings.groups.isolate, file.groups.isolate);
     set(&mut settings.groups.quarantine, file.groups.quarantine);
     set(&mut settings.groups.update, file.groups.update);

@@ -208,6 +208,7 @@ pub(in crate::response) fn who(arn: Option<&str>) -> Value {
         "host": host,
         "ssh_client": var("SSH_CLIENT").and_then(|c| c.split(' ').next().map(str::to_owned)),
         "process": std::process::id(),
+        "process_started": i32::try_from(std::process::id()).ok().and_then(super::past::started),
     })
 }
 

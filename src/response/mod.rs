@@ -12,6 +12,7 @@ mod execute;
 mod gate;
 pub mod journal;
 pub mod listen;
+pub mod past;
 pub mod plan;
 mod read;
 pub mod responder;
@@ -21,8 +22,8 @@ pub mod view;
 
 pub use listen::{Fact, Listener};
 pub use plan::{
-    ApiCall, Check, Confirmation, Intent, JobRequest, JobTarget, Level, Note, Plan, PlanId, ProofLine,
-    Reversible, Step, Target,
+    ApiCall, Check, Confirmation, Intent, JobAbort, JobOptions, JobRequest, JobTarget, Level, Mitigation, Note,
+    Plan, PlanId, ProofLine, Reversible, SetupRequest, Step, Target,
 };
 pub use responder::Responder;
 pub use rules::Rules;

@@ -208,7 +208,9 @@ impl Task {
             .collect();
         let fields = json!({
             "what": plan.intent.verb(), "title": plan.title, "targets": targets, "who": who,
-            "region": self.clients.region, "steps": steps,
+            "region": self.clients.region, "steps": steps, "work": plan.work,
+            "undoes": match &plan.intent { Intent::Undo { plan } => Some(plan), _ => None },
+            "finishes": match &plan.intent { Intent::Finish { plan } => Some(plan), _ => None },
         });
         // On disk before the first request leaves; otherwise nothing leaves.
         journal.append(began, "intent", &plan.id.0, fields).map_err(|e| {

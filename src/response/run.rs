@@ -174,7 +174,7 @@ impl Run {
                     (self.shared.clone(), Arc::clone(&self.grant), self.reports.clone());
                 let name = climb.work.name.raw().to_owned();
                 self.tasks.spawn(async move {
-                    let result = sent(&shared, &grant, &request, &name).await;
+                    let result = sent(&shared, &grant, &request, &name, None).await;
                     let _ = reports.send(Report::CutAgain(t, result.is_ok(), now()));
                 });
             }
@@ -267,7 +267,10 @@ fn target_json(target: &super::view::TargetView) -> serde_json::Value {
 fn stage(climb: &Climb, began: Ms) -> Option<Stage> {
     let containing = matches!(climb.work.proof, Proof::Isolated { .. } | Proof::Barred { .. });
     match (&climb.work.proof, climb.outcome()) {
-        (Proof::Job { .. } | Proof::Member { .. }, _) => None,
+        (
+            Proof::Job { .. } | Proof::Member { .. } | Proof::Ready { .. } | Proof::Mitigated { .. },
+            _,
+        ) => None,
         (Proof::Barred { is: CertificateStatus::Revoked, .. }, Some(TargetOutcome::Proven { .. })) => {
             Some(Stage::Revoked)
         }
@@ -320,7 +323,7 @@ async fn send_target(
             return;
         }
         let _ = reports.send(Report::Begun(t, i));
-        let result = sent(shared, grant, request, work.name.raw()).await;
+        let result = sent(shared, grant, request, work.name.raw(), Some((t, i))).await;
         let ended = result.is_err();
         let _ = reports.send(Report::Ended(t, i, result, now()));
         if ended {
@@ -331,17 +334,26 @@ async fn send_target(
 }
 
 /// Sends one request and has its outcome on disk before anything else is sent for this target.
-async fn sent(shared: &Shared, grant: &Grant, request: &Request, target: &str) -> Result<Accepted, Failed> {
+///
+/// `place` is the target's and the request's number in the plan; a cut that is repeated has none.
+async fn sent(
+    shared: &Shared,
+    grant: &Grant,
+    request: &Request,
+    target: &str,
+    place: Option<(usize, usize)>,
+) -> Result<Accepted, Failed> {
     let at = now();
     let result = Box::pin(execute::send(&shared.clients, grant, request, at)).await;
     let (ok, id, why) = match &result {
         Ok(accepted) => (true, &accepted.request_id, accepted.remark.as_ref()),
         Err(failed) => (false, &failed.request_id, Some(&failed.reason)),
     };
+    let certain = result.as_ref().map_or_else(|failed| failed.certain, |_| true);
     let call = request.call();
     let fields = json!({
         "target": target, "operation": call.operation, "resource": call.resource,
-        "accepted": ok, "request_id": id, "said": why, "ms": now() - at,
+        "of": place.map(|p| p.0), "n": place.map(|p| p.1), "accepted": ok, "certain": certain, "request_id": id, "said": why, "ms": now() - at,
     });
     if let Err(e) = shared.journal.append(now(), "request", &grant.plan().0, fields) {
         // Without a journal nothing more may be done; what was done is told.
@@ -380,6 +392,10 @@ async fn look(c: &Clients, work: &Work) -> Look {
             look.status = statuses(c, certificates, is.word(), at).await;
         }
         Proof::Activated { certificates } => look.status = statuses(c, certificates, "ACTIVE", at).await,
+        Proof::Ready { group, is } => look.status = read::denies(c, group, at).await.ok().map(|d| d == *is),
+        Proof::Mitigated { task, audit } => {
+            look.status = read::mitigated(c, task, *audit, at).await.ok();
+        }
         Proof::Job { job, canceled } => {
             look.status = match read::job_status(c, job.raw(), at).await {
                 Ok(status) => Some(status.is_some_and(|s| !canceled || s == "CANCELED")),
@@ -388,7 +404,7 @@ async fn look(c: &Clients, work: &Work) -> Look {
             return look;
         }
     }
-    if matches!(work.proof, Proof::Member { .. }) {
+    if matches!(work.proof, Proof::Member { .. } | Proof::Ready { .. } | Proof::Mitigated { .. }) {
         return look;
     }
     look.connected = read::connected(c, work.client.raw(), at).await.ok().map(|c| c.unwrap_or(false));

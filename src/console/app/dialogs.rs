@@ -63,7 +63,7 @@ impl PlanDialog {
     pub fn wants_text(&self) -> bool {
         use crate::response::Confirmation;
         matches!(&self.phase, PlanPhase::Ready(plan)
-            if plan.refused().is_none() && !matches!(plan.confirmation(), Confirmation::Enter))
+            if plan.refused().is_none() && !matches!(plan.confirmation(), Confirmation::Nothing | Confirmation::Enter))
     }
 }
 

@@ -188,7 +188,8 @@ fn confirmation<'a>(
     }
     let mut lines = Vec::new();
     let ask = match plan.confirmation() {
-        Confirmation::Enter => None,
+        Confirmation::Nothing | Confirmation::Enter => None,
+        Confirmation::TypeAccount(_) => Some("type the twelve digits of the account to confirm: ".to_owned()),
         Confirmation::TypeName { name, or } => Some(match or {
             Some(or) => format!("type {name} or {or} to confirm: "),
             None => format!("type {name} to confirm: "),

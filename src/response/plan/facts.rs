@@ -5,6 +5,8 @@ use serde_json::Value;
 use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 
+use crate::response::past::Past;
+
 use super::Target;
 
 /// Everything read for one plan.
@@ -24,6 +26,14 @@ pub struct Facts {
     pub isolated: Vec<Name>,
     /// Continuous jobs bound to the group: its standing remedies.
     pub standing: Vec<Name>,
+    /// The plan of the journal that is to be finished or undone, with what the account shows of it.
+    pub past: Option<Past>,
+    /// Mitigation actions asked for: name and type as AWS has them, or that there is none.
+    pub actions: Vec<(String, Option<String>)>,
+    /// The things the violations or findings are about.
+    pub mitigated: Vec<Name>,
+    /// The document of the policy `setup` would create, when a policy of that name is there already.
+    pub existing_policy: Option<Value>,
     /// How many things a job would reach now.
     pub reached: usize,
 }
@@ -98,7 +108,7 @@ pub struct ThingFacts {
     /// Whether a client of its client id is connected; an error when that could not be asked.
     pub connected: Result<Option<bool>, Trouble>,
     /// `desired.quarantine` of its classic shadow.
-    pub flagged: Option<bool>,
+    pub flag: Option<Value>,
     /// What TestAuthorization said with the isolation group's policies added: true when it would be denied.
     pub would_be_denied: Option<bool>,
 }

@@ -1,9 +1,13 @@
 //! Reads the account for a plan, and again for its proofs. Changes nothing.
 
+mod mitigation;
+pub(in crate::response) mod seen;
+
 use std::collections::HashMap;
 
 use aws_sdk_iot::types::{ActionType, AuthDecision, AuthInfo, TargetSelection};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use serde_json::Value;
 
 use crate::cloud::Clients;
 use crate::fleet::Ms;
@@ -55,6 +59,17 @@ pub(in crate::response) async fn read(
             facts.things = all(c, things, &facts.arn_prefix, &[], now).await?;
             roots(c, &mut facts.things, now).await?;
         }
+        Intent::Mitigate(wanted) => mitigation::read(c, wanted, &mut facts, now).await?,
+        Intent::Setup(wanted) => {
+            let name = wanted.group.as_ref().unwrap_or(&rules.isolate_group);
+            facts.group = Some(group(c, name, &facts.arn_prefix, now).await?);
+            let default = if wanted.patchable { "QuarantinePatchable" } else { "DenyAll" };
+            let policy = wanted.policy.as_ref().map_or(default, |p| p.raw());
+            facts.existing_policy = policy_document(c, policy, now).await?;
+        }
+        Intent::Undo { plan } | Intent::Finish { plan } => {
+            facts.past = seen::past(c, rules, plan, now).await?;
+        }
         Intent::LaunchJob(job) => launch(c, rules, job, &mut facts, now).await?,
         Intent::CancelJob { job, .. } => facts.job_status = job_status(c, job.raw(), now).await?,
     }
@@ -97,7 +112,7 @@ async fn thing(
         groups: Vec::new(),
         principals: Vec::new(),
         connected: Ok(None),
-        flagged: None,
+        flag: None,
         would_be_denied: None,
     };
     match c.iot.describe_thing().thing_name(name).send().await {
@@ -115,7 +130,7 @@ async fn thing(
         .collect();
     facts.principals = principals(c, name, now).await?;
     facts.connected = connected(c, target.client_id().raw(), now).await;
-    facts.flagged = flagged(c, name, now).await?;
+    facts.flag = flag(c, name, now).await?;
     if let (Some(principal), false) = (facts.principals.first(), policies.is_empty()) {
         let question = super::plan::build::question(prefix, &principal.arn, &facts);
         // Not every account lets a console ask this; the documents are read as well.
@@ -194,12 +209,13 @@ pub(in crate::response) async fn connected(
     }
 }
 
-async fn flagged(c: &Clients, thing: &str, now: Ms) -> Result<Option<bool>, Trouble> {
+/// `desired.quarantine` of the classic shadow; `None` when it is not there.
+async fn flag(c: &Clients, thing: &str, now: Ms) -> Result<Option<Value>, Trouble> {
     match c.data.get_thing_shadow().thing_name(thing).send().await {
         Ok(found) => {
             let bytes = found.payload().map(|b| b.as_ref().to_vec()).unwrap_or_default();
-            let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            Ok(document.pointer("/state/desired/quarantine").map(|v| v.as_bool().unwrap_or(true)))
+            let document: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            Ok(document.pointer("/state/desired/quarantine").cloned())
         }
         Err(e) if not_found(&e) => Ok(None),
         Err(e) => Err(trouble(&e, "iot:GetThingShadow", now)),
@@ -280,6 +296,26 @@ async fn group(c: &Clients, name: &Name, prefix: &str, now: Ms) -> Result<GroupF
     }
     Ok(facts)
 }
+
+/// The document of a policy; `None` when there is no such policy.
+async fn policy_document(c: &Clients, policy: &str, now: Ms) -> Result<Option<Value>, Trouble> {
+    match c.iot.get_policy().policy_name(policy).send().await {
+        Ok(found) => {
+            Ok(Some(serde_json::from_str(found.policy_document().unwrap_or_default()).unwrap_or_default()))
+        }
+        Err(e) if not_found(&e) => Ok(None),
+        Err(e) => Err(trouble(&e, "iot:GetPolicy", now)),
+    }
+}
+
+/// Whether a group exists and carries a policy that denies.
+pub(in crate::response) async fn denies(c: &Clients, name: &Name, now: Ms) -> Result<bool, Trouble> {
+    let prefix = arn_prefix(c, now).await?;
+    let found = group(c, name, &prefix, now).await?;
+    Ok(found.exists && found.any_deny().is_some())
+}
+
+pub(in crate::response) use mitigation::ended as mitigated;
 
 /// Fills in the hierarchies of the groups the things are in.
 async fn roots(c: &Clients, things: &mut [ThingFacts], now: Ms) -> Result<(), Trouble> {
