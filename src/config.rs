@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::detect::file::FileProfile;
 use crate::fleet::Limits;
+use crate::fleet::model::ProfileRecord;
 use crate::text::SafeText;
 
 mod guardrails;
@@ -64,6 +66,8 @@ pub struct Settings {
     pub aws_speed: f64,
     /// Shown in the header, such as `LOCAL ×10`.
     pub badge: Option<SafeText>,
+    /// Security profiles of a file, judged by beside the account's, or without an account.
+    pub security_profiles: Vec<FileProfile>,
     /// The journal of actions.
     pub journal: PathBuf,
     /// The log.
@@ -183,6 +187,7 @@ impl Default for Settings {
             no_color: false,
             aws_speed: 1.0,
             badge: None,
+            security_profiles: Vec::new(),
             journal: state.join("journal.jsonl"),
             log: state.join("quell.log"),
         }
@@ -212,8 +217,21 @@ impl Settings {
             payload_bytes: self.memory_budget,
             stale_after: scaled(defaults.stale_after).max(10_000),
             policy_delay: scaled(defaults.policy_delay),
+            detect_speed: self.aws_speed,
+            security_profiles: self.security_profiles.iter().map(record).collect(),
             quarantine_groups: self.quarantine_groups().map(Arc::from).collect(),
             ..defaults
         }
+    }
+}
+
+/// A profile of a file as the fleet judges by it: without targets it is meant for all things.
+fn record(profile: &FileProfile) -> ProfileRecord {
+    let all = || vec![SafeText::new("all/things")];
+    let targets: Vec<_> = profile.targets.iter().map(|t| SafeText::new(t.arn())).collect();
+    ProfileRecord {
+        name: SafeText::new(&profile.security_profile_name),
+        behaviors: profile.behaviors.clone(),
+        targets: if targets.is_empty() { all() } else { targets },
     }
 }

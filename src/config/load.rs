@@ -86,6 +86,7 @@ struct File {
     no_aws: Option<bool>,
     topics: Option<Vec<String>>,
     thing_from: Option<Vec<toml::Spanned<String>>>,
+    security_profiles: Option<toml::Spanned<PathBuf>>,
     read_only: Option<bool>,
     memory_budget: Option<toml::Spanned<String>>,
     max_fps: Option<toml::Spanned<u16>>,
@@ -181,6 +182,13 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
     Ok(settings)
 }
 
+fn security_profiles(path: &Path) -> Result<Vec<crate::detect::file::FileProfile>, String> {
+    let named = |e: String| format!("{}: {e}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|e| named(e.to_string()))?;
+    let toml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
+    crate::detect::file::parse(&text, toml).map_err(named)
+}
+
 fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
 }
@@ -217,6 +225,12 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
                 .map_err(|message| error(at(rule.span().start), format!("thing-from: {message}")))?;
             settings.thing_from.push(parsed);
         }
+    }
+    if let Some(profiles) = file.security_profiles {
+        // A relative path is beside the file that names it.
+        let beside = path.parent().unwrap_or(Path::new("")).join(profiles.get_ref());
+        settings.security_profiles = security_profiles(&beside)
+            .map_err(|message| error(at(profiles.span().start), format!("security-profiles: {message}")))?;
     }
     set(&mut settings.read_only, file.read_only);
     if let Some(size) = file.memory_budget {
@@ -348,6 +362,10 @@ fn from_flags(settings: &mut Settings, common: &Common) -> Result<(), ConfigErro
             let parsed = ThingFrom::parse(rule).map_err(|message| error("--thing-from", message))?;
             settings.thing_from.push(parsed);
         }
+    }
+    if let Some(path) = &common.security_profiles {
+        settings.security_profiles =
+            security_profiles(path).map_err(|message| error("--security-profiles", message))?;
     }
     settings.read_only |= common.read_only;
     set_some(&mut settings.keymap, common.keymap.clone());

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::output::{ascii_json, iso};
 use crate::cli::reads::violation_json;
+use crate::console::views::{expected, got};
 use crate::fleet::event::{Batch, Event, LinkEvent, Notice, Poll, PresenceKind, Reading};
 use crate::fleet::known::TroubleKind;
 use crate::fleet::{DeviceId, Fleet, SourceId};
@@ -22,6 +23,8 @@ pub(super) struct Watch {
     payload: bool,
     violations: HashSet<String>,
     warned: HashSet<DeviceId>,
+    /// Findings said already: device, profile, behaviour, time of the datapoint.
+    found: HashSet<(DeviceId, String, String, i64)>,
     /// How each source stood when it was last said.
     polls: HashMap<SourceId, Stand>,
 }
@@ -38,6 +41,7 @@ impl Watch {
             payload: args.payload,
             violations: HashSet::new(),
             warned: HashSet::new(),
+            found: HashSet::new(),
             polls: HashMap::new(),
         }
     }
@@ -79,6 +83,20 @@ impl Watch {
             }
         }
         self.warned = warned;
+        let mut found = HashSet::new();
+        for finding in self.fleet.own_findings() {
+            let behavior = finding.behavior.name.clone();
+            let key = (finding.device, finding.profile.to_string(), behavior, finding.bad);
+            if !self.found.contains(&key) {
+                let sentence = format!("{}; got {}", expected(&finding.behavior), got(Some(&finding.value)));
+                let rest = json!({"finding": "behavior", "sentence": sentence, "securityProfileName": finding.profile,
+                    "behavior": &*finding.behavior, "value": finding.value, "bad": iso(finding.bad),
+                    "since": iso(finding.found), "delay_ms": finding.found - finding.bad});
+                self.line(&mut out, Kind::Finding, now, Some(finding.thing.raw()), rest);
+            }
+            found.insert(key);
+        }
+        self.found = found;
         out
     }
 
@@ -251,6 +269,7 @@ fn found(reading: &Reading) -> Option<usize> {
         Reading::Jobs(list) => Some(list.len()),
         Reading::Executions(_, list) => Some(list.len()),
         Reading::Profiles(list) => Some(list.len()),
+        Reading::Account(reading) => Some(reading.len()),
     }
 }
 
@@ -268,6 +287,11 @@ fn named(source: &SourceId) -> (&'static str, Option<&str>) {
         SourceId::Executions(job) => ("executions", Some(job.raw())),
         SourceId::Shadow(thing, _) => ("shadow", Some(thing.raw())),
         SourceId::Profiles => ("profiles", None),
+        SourceId::PoliciesOf(thing) => ("policies", Some(thing.raw())),
+        SourceId::JobsOf(thing) => ("jobs_of_thing", Some(thing.raw())),
+        SourceId::MetricsOf(thing) => ("metrics", Some(thing.raw())),
+        SourceId::Rules => ("rules", None),
+        SourceId::Findings => ("audit_findings", None),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use tui_input::Input;
 
-use crate::fleet::{DeviceId, SourceId};
 use crate::fleet::model::Name;
+use crate::fleet::{DeviceId, SourceId};
 use crate::text::SafeText;
 
 use super::dialogs::{Overlay, PaletteState, PayloadState};

@@ -1,6 +1,6 @@
 //! Which lines each list has, by identity, in the order they are drawn: what cursors, filters and views agree on.
 
-use crate::fleet::DeltaEntry;
+use crate::fleet::{DeltaEntry, Finding};
 use crate::text::SafeText;
 
 use super::list::{Key, ListId, key_of};
@@ -9,6 +9,11 @@ use super::{App, Env, Subject, View, filter};
 /// The identity of a delta.
 pub(in crate::console) fn delta_key(entry: &DeltaEntry) -> Key {
     key_of((entry.at, entry.thing.raw(), entry.version, entry.shadow.as_ref().map(SafeText::as_str)))
+}
+
+/// The identity of a finding.
+pub(in crate::console) fn finding_key(finding: &Finding) -> Key {
+    key_of(("finding", finding.thing.raw(), finding.profile.as_str(), &finding.behavior.name))
 }
 
 impl App {
@@ -22,12 +27,22 @@ impl App {
         };
         match list {
             ListId::Devices => self.rows.keys().to_vec(),
-            ListId::Violations => env.fleet.violations().get().map_or_else(Vec::new, |all| {
-                all.iter()
+            ListId::Violations => {
+                let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
+                let mut keys: Vec<Key> = active
+                    .iter()
                     .filter(|v| passes(&|| format!("{} {} {}", v.thing.shown(), v.behavior.name, v.profile)))
                     .map(|v| key_of(&v.id))
-                    .collect()
-            }),
+                    .collect();
+                let own = env.fleet.findings_alone();
+                keys.extend(
+                    own.filter(|f| {
+                        passes(&|| format!("{} {} {}", f.thing.shown(), f.behavior.name, f.profile))
+                    })
+                    .map(finding_key),
+                );
+                keys
+            }
             ListId::Deltas => env
                 .fleet
                 .deltas()

@@ -33,7 +33,7 @@ pub use dialogs::{
     Field, JobForm, Overlay, PalettePick, PaletteState, PayloadState, PlanDialog, PlanPhase, Show,
 };
 pub use filter::{Filter, Subject, topic_matches};
-pub(super) use lines::delta_key;
+pub(super) use lines::{delta_key, finding_key};
 pub use list::{Key, ListId, ListState, key_of};
 pub use rows::{DeviceRows, Sort};
 pub use state::condition_word;

@@ -139,7 +139,8 @@ impl App {
             .fleet
             .devices()
             .filter(|(_, d)| {
-                matches!(d.condition(), Condition::Leaking | Condition::Alarm) || !d.violations().is_empty()
+                matches!(d.condition(), Condition::Leaking | Condition::Alarm | Condition::Finding)
+                    || !d.violations().is_empty()
             })
             .map(|(id, d)| (d.condition(), d.name().raw(), id))
             .collect();

@@ -143,13 +143,23 @@ impl Engine {
         self
     }
 
-    /// Says that nobody listened from `from_ms` to `to_ms`. In windows that touch it a sum is a lower bound: it can break
+    /// Says that nobody listens from `from_ms` on. In windows that touch such a time a sum is a lower bound: it can break
     /// "fewer than", and says nothing else.
-    pub fn hole(&mut self, from_ms: i64, to_ms: i64) {
+    pub fn deaf(&mut self, from_ms: i64) {
+        if self.holes.back().is_some_and(|(_, to)| *to == i64::MAX) {
+            return;
+        }
         if self.holes.len() == HOLES {
             self.holes.pop_front();
         }
-        self.holes.push_back((from_ms, to_ms));
+        self.holes.push_back((from_ms, i64::MAX));
+    }
+
+    /// Says that somebody listens again from `at_ms` on.
+    pub fn listening(&mut self, at_ms: i64) {
+        if let Some((_, to)) = self.holes.back_mut().filter(|(_, to)| *to == i64::MAX) {
+            *to = at_ms;
+        }
     }
 
     /// The place of a device, made if it is not there.
