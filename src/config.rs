@@ -13,8 +13,8 @@ mod guardrails;
 mod load;
 mod thing_from;
 
-pub(crate) use load::config_dir;
 pub use guardrails::{Demand, Guard, Guardrails, Judged, Window};
+pub(crate) use load::config_dir;
 pub use load::{ConfigError, Environment, load, parse_size};
 pub use thing_from::ThingFrom;
 

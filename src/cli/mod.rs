@@ -151,6 +151,14 @@ pub enum Command {
     Job(job::JobArgs),
     /// What was done, by whom, when, with the request ids
     Journal(journal::JournalArgs),
+    /// Take the last response back, to what was before it
+    Undo(journal::PastArgs),
+    /// Send what a response left unsent when it was cut short or failed
+    Finish(journal::PastArgs),
+    /// Put things into a thing group
+    Join(respond_cmds::GroupArgs),
+    /// Take things out of a thing group
+    Leave(respond_cmds::GroupArgs),
 }
 
 /// Parses the arguments, prepares reports and logging, and runs the command.
@@ -185,6 +193,10 @@ pub fn main() -> ExitCode {
         }
         Some(Command::Job(args)) => job::run(args, &cli.common),
         Some(Command::Journal(args)) => journal::run(&args, &cli.common),
+        Some(Command::Undo(args)) => journal::past(true, &args, &cli.common),
+        Some(Command::Finish(args)) => journal::past(false, &args, &cli.common),
+        Some(Command::Join(args)) => respond_cmds::group(true, &args, &cli.common),
+        Some(Command::Leave(args)) => respond_cmds::group(false, &args, &cli.common),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 /// The names rules may use: what the journal calls each changing command.
-pub const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 13] = [
     "isolate",
     "release",
     "deactivate",
@@ -304,7 +304,8 @@ fn known(command: toml::Spanned<String>) -> Result<String, (usize, String)> {
     if COMMANDS.contains(&command.get_ref().as_str()) {
         return Ok(command.into_inner());
     }
-    let text = format!("{:?} is no command that changes anything: {}", command.get_ref(), COMMANDS.join(", "));
+    let text =
+        format!("{:?} is no command that changes anything: {}", command.get_ref(), COMMANDS.join(", "));
     Err((command.span().start, text))
 }
 
@@ -366,7 +367,11 @@ mod tests {
         let denied = judge("revoke", "line-1", monday);
         assert_eq!((denied.demand, denied.reason.as_deref()), (Demand::Deny, Some("ask security")));
         let undone = rails.judge(&["undo", "revoke"], &["x"], &[], monday);
-        assert_eq!(undone.demand, Demand::Deny, "what undoes or finishes a command is bound by its rules too");
+        assert_eq!(
+            undone.demand,
+            Demand::Deny,
+            "what undoes or finishes a command is bound by its rules too"
+        );
     }
 
     #[test]

@@ -27,6 +27,13 @@ pub(in crate::response) struct Look {
     pub(in crate::response) status: Option<bool>,
 }
 
+/// What is still worth asking the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::response) struct Wants {
+    pub(in crate::response) member: bool,
+    pub(in crate::response) denied: bool,
+}
+
 /// The rows after the requests'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rung {
@@ -104,6 +111,11 @@ impl Climb {
         }
     }
 
+    /// Gives the proof more time: others are looked at first.
+    pub(in crate::response) fn wait_longer(&mut self, by: Ms) {
+        self.patience = self.patience.saturating_add(by);
+    }
+
     pub(in crate::response) fn view(&self) -> TargetView {
         TargetView { name: self.work.name.clone(), rows: self.rows.clone(), outcome: self.outcome.clone() }
     }
@@ -115,6 +127,15 @@ impl Climb {
     /// True when every request was accepted and the proof is being waited for.
     pub(in crate::response) fn proving(&self) -> bool {
         self.sent.is_some() && self.outcome.is_none()
+    }
+
+    /// What is not known yet.
+    pub(in crate::response) fn wants(&self) -> Wants {
+        let open = |rung: Rung| {
+            let row = self.at(rung).and_then(|i| self.rows.get(i));
+            row.is_some_and(|r| matches!(r.state, RowState::Waiting | RowState::Running))
+        };
+        Wants { member: open(Rung::Member), denied: open(Rung::Denied) }
     }
 
     /// The proof still waited for.

@@ -2,8 +2,9 @@
 //! request it sends.
 
 use aws_sdk_iot::types::{
-    AbortAction, AbortConfig, AbortCriteria, AuditMitigationActionsTaskTarget, DetectMitigationActionsTaskTarget,
-    JobExecutionFailureType, JobExecutionsRolloutConfig, TargetSelection, TimeoutConfig,
+    AbortAction, AbortConfig, AbortCriteria, AuditMitigationActionsTaskTarget,
+    DetectMitigationActionsTaskTarget, JobExecutionFailureType, JobExecutionsRolloutConfig, TargetSelection,
+    TimeoutConfig,
 };
 use aws_sdk_iotdataplane::primitives::Blob;
 

@@ -12,9 +12,11 @@ mod execute;
 mod gate;
 pub mod journal;
 pub mod listen;
+mod pace;
 pub mod past;
 pub mod plan;
 mod read;
+pub mod recover;
 pub mod responder;
 pub mod rules;
 mod run;
@@ -22,8 +24,8 @@ pub mod view;
 
 pub use listen::{Fact, Listener};
 pub use plan::{
-    ApiCall, Check, Confirmation, Intent, JobAbort, JobOptions, JobRequest, JobTarget, Level, Mitigation, Note,
-    Plan, PlanId, ProofLine, Reversible, SetupRequest, Step, Target,
+    ApiCall, Check, Confirmation, Intent, JobAbort, JobOptions, JobRequest, JobTarget, Level, Mitigation,
+    Note, Plan, PlanId, ProofLine, Reversible, SetupRequest, Step, Target,
 };
 pub use responder::Responder;
 pub use rules::Rules;

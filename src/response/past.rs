@@ -3,7 +3,6 @@
 
 use serde_json::Value;
 
-use crate::fleet::Ms;
 use crate::fleet::model::Name;
 use crate::text::SafeText;
 
@@ -174,12 +173,11 @@ pub(in crate::response) fn load(entries: &[Value], id: &str) -> Option<Past> {
 fn superseded(entries: &[Value], id: &str) -> Option<String> {
     entries
         .iter()
-        .filter(|e| {
-            text(e, "kind") == "intent" && (text(e, "undoes") == id || text(e, "finishes") == id)
-        })
+        .filter(|e| text(e, "kind") == "intent" && (text(e, "undoes") == id || text(e, "finishes") == id))
         .map(|e| text(e, "plan"))
         .find(|later| {
-            let mut ends = entries.iter().filter(|e| text(e, "plan") == *later && text(e, "kind") == "outcome");
+            let mut ends =
+                entries.iter().filter(|e| text(e, "plan") == *later && text(e, "kind") == "outcome");
             ends.next().is_none_or(|e| text(e, "outcome") != "failed")
         })
         .map(str::to_owned)
@@ -237,11 +235,6 @@ pub(in crate::response) fn started(pid: i32) -> Option<u64> {
         return None;
     }
     after.nth(18)?.parse().ok()
-}
-
-/// Times of the journal are RFC 3339.
-pub(in crate::response) fn moment(text: &str) -> Option<Ms> {
-    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! AWS's own mitigation actions: quell starts the task and says how it ended; AWS offers no way back (contract §6.21).
 
-use crate::response::plan::build::{Draft, listed};
 use crate::fleet::model::Name;
+use crate::response::plan::build::{Draft, listed};
 use crate::text::SafeText;
 
 use super::facts::Facts;
@@ -29,7 +29,10 @@ pub(super) fn build(draft: &mut Draft<'_>, facts: &Facts, wanted: &Mitigation) {
                 "{name} is {kind}: violations of Detect take ADD_THINGS_TO_THING_GROUP only"
             )),
             Some("UPDATE_DEVICE_CERTIFICATE") => {
-                draft.note(Level::Danger, format!("{name}: sets the certificates INACTIVE, for every thing on them"));
+                draft.note(
+                    Level::Danger,
+                    format!("{name}: sets the certificates INACTIVE, for every thing on them"),
+                );
             }
             Some(kind) => draft.note(Level::Warn, format!("{name}: {kind}")),
         }

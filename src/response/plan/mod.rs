@@ -22,9 +22,7 @@ use crate::fleet::Ms;
 use crate::fleet::model::Name;
 use crate::text::SafeText;
 
-pub use intent::{
-    Intent, JobAbort, JobOptions, JobRequest, JobTarget, Mitigation, SetupRequest, Target,
-};
+pub use intent::{Intent, JobAbort, JobOptions, JobRequest, JobTarget, Mitigation, SetupRequest, Target};
 
 /// Names a plan within this process and, through the journal, forever.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

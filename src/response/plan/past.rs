@@ -143,4 +143,3 @@ fn opposite(draft: &Draft<'_>, work: &Work, requests: &[Request]) -> Proof {
         Proof::Mitigated { .. } => work.proof.clone(),
     }
 }
-

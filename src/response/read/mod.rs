@@ -16,6 +16,7 @@ use crate::fleet::model::Name;
 use crate::text::SafeText;
 
 use super::aws::{not_found, trouble};
+use super::pace::Pace;
 use super::plan::facts::{Facts, GroupFacts, GroupOfThing, PrincipalFacts, ThingFacts};
 use super::plan::request::DenyQuestion;
 use super::plan::{Intent, JobRequest, JobTarget, Target};
@@ -23,6 +24,8 @@ use super::rules::Rules;
 
 /// So many things are read at once: AWS allows 10 to 20 calls a second for most of these (contract §2.4).
 const AT_ONCE: usize = 6;
+/// TestAuthorization is asked about so many devices of one plan.
+const ASKED: usize = 10;
 
 /// Everything a plan for `intent` needs to know.
 pub(in crate::response) async fn read(
@@ -91,15 +94,27 @@ async fn all(
     policies: &[String],
     now: Ms,
 ) -> Result<Vec<ThingFacts>, Trouble> {
+    let known = Known::default();
+    let known = &known;
     let mut reads: Vec<futures_util::future::BoxFuture<'_, Result<ThingFacts, Trouble>>> = Vec::new();
-    for target in targets {
-        reads.push(Box::pin(thing(c, target, prefix, policies, now)));
+    for (i, target) in targets.iter().enumerate() {
+        // AWS answers ten of these a second: of many devices a few are asked about, the documents are read for all.
+        let policies = if i < ASKED { policies } else { &[] };
+        reads.push(Box::pin(thing(c, known, target, prefix, policies, now)));
     }
     futures_util::stream::iter(reads).buffered(AT_ONCE).try_collect().await
 }
 
+/// What was read once and serves all: a certificate may be many things'.
+#[derive(Default)]
+struct Known {
+    pace: Pace,
+    principals: tokio::sync::Mutex<HashMap<String, PrincipalFacts>>,
+}
+
 async fn thing(
     c: &Clients,
+    known: &Known,
     target: &Target,
     prefix: &str,
     policies: &[String],
@@ -128,10 +143,11 @@ async fn thing(
         .into_iter()
         .map(|name| GroupOfThing { root: name.clone(), name, dynamic: false })
         .collect();
-    facts.principals = principals(c, name, now).await?;
+    facts.principals = principals(c, known, name, now).await?;
     facts.connected = connected(c, target.client_id().raw(), now).await;
     facts.flag = flag(c, name, now).await?;
     if let (Some(principal), false) = (facts.principals.first(), policies.is_empty()) {
+        known.pace.turn("iot:TestAuthorization").await;
         let question = super::plan::build::question(prefix, &principal.arn, &facts);
         // Not every account lets a console ask this; the documents are read as well.
         facts.would_be_denied = would_deny(c, &question, policies, now).await.ok();
@@ -150,18 +166,33 @@ pub(in crate::response) async fn groups_of(c: &Clients, thing: &str, now: Ms) ->
     Ok(groups)
 }
 
-async fn principals(c: &Clients, thing: &str, now: Ms) -> Result<Vec<PrincipalFacts>, Trouble> {
+async fn principals(
+    c: &Clients,
+    known: &Known,
+    thing: &str,
+    now: Ms,
+) -> Result<Vec<PrincipalFacts>, Trouble> {
+    known.pace.turn("iot:ListThingPrincipals").await;
     let mut pages = c.iot.list_thing_principals().thing_name(thing).into_paginator().items().send();
     let mut found = Vec::new();
     while let Some(arn) = pages.next().await {
         let arn = arn.map_err(|e| trouble(&e, "iot:ListThingPrincipals", now))?;
+        // Held while it is read: the next one who asks finds it.
+        let mut read = known.principals.lock().await;
+        if let Some(facts) = read.get(&arn) {
+            found.push(facts.clone());
+            continue;
+        }
         let certificate = arn.split_once(":cert/").map(|(_, id)| id.to_owned());
         let status = match &certificate {
             Some(id) => certificate_status(c, id, now).await?,
             None => None,
         };
         let things = things_of(c, &arn, now).await?;
-        found.push(PrincipalFacts { arn, certificate, status, things });
+        let facts = PrincipalFacts { arn: arn.clone(), certificate, status, things };
+        read.insert(arn, facts.clone());
+        drop(read);
+        found.push(facts);
     }
     Ok(found)
 }
