@@ -13,6 +13,7 @@ mod guardrails;
 mod load;
 mod thing_from;
 
+pub(crate) use guardrails::glob;
 pub use guardrails::{Demand, Guard, Guardrails, Judged, Window};
 pub(crate) use load::config_dir;
 pub use load::{ConfigError, Environment, load, parse_size};

@@ -9,6 +9,7 @@ mod keys;
 mod local;
 mod output;
 mod reads;
+mod respond;
 mod respond_cmds;
 mod watch;
 
@@ -151,6 +152,8 @@ pub enum Command {
     Job(job::JobArgs),
     /// What was done, by whom, when, with the request ids
     Journal(journal::JournalArgs),
+    /// Answer Device Defender's alerts: an SNS event on stdin, notifications over HTTP, or violations it polls
+    Respond(respond::RespondArgs),
     /// Take the last response back, to what was before it
     Undo(journal::PastArgs),
     /// Send what a response left unsent when it was cut short or failed
@@ -193,6 +196,7 @@ pub fn main() -> ExitCode {
         }
         Some(Command::Job(args)) => job::run(args, &cli.common),
         Some(Command::Journal(args)) => journal::run(&args, &cli.common),
+        Some(Command::Respond(args)) => respond::run(&args, &cli.common),
         Some(Command::Undo(args)) => journal::past(true, &args, &cli.common),
         Some(Command::Finish(args)) => journal::past(false, &args, &cli.common),
         Some(Command::Join(args)) => respond_cmds::group(true, &args, &cli.common),

@@ -6,6 +6,7 @@
 //! The console (and the headless commands) hold a [`Responder`]: a handle to a background task. Every call returns at
 //! once; answers come through a channel and carry the generation they were asked in.
 
+pub mod alert;
 mod aws;
 mod climb;
 mod execute;

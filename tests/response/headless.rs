@@ -3,13 +3,13 @@
 use clap::CommandFactory as _;
 use quell::console::command::{COMMANDS, Danger};
 
-use crate::world::{Verdict, World};
+use crate::world::{Ran, Verdict, World};
 
 const JOB: [&str; 7] =
     ["job", "create", "update-1", "--group", "NeedsUpdate", "--document-json", r#"{"operation":"update"}"#];
 
 /// Every headless command that changes something, as one types it; `None` for those that only read or show.
-fn typed(command: &str, plan: &str) -> Option<Vec<String>> {
+fn typed(command: &str, plans: [&str; 2]) -> Option<Vec<String>> {
     let line: &[&str] = match command {
         "isolate" => &["isolate", "Thing02"],
         "release" => &["release", "Thing02"],
@@ -20,8 +20,8 @@ fn typed(command: &str, plan: &str) -> Option<Vec<String>> {
         "leave" => &["leave", "IsolatedDevices", "Thing02"],
         "job create" => &JOB,
         "job cancel" => &["job", "cancel", "running"],
-        "undo" => &["undo", plan],
-        "finish" => &["finish", plan],
+        "undo" => &["undo", plans[0]],
+        "finish" => &["finish", plans[1]],
         "setup" => &["setup", "--group", "Another"],
         "mitigate" => &["mitigate", "--action", "none", "--violation", "0"],
         "respond" => &["respond"],
@@ -48,7 +48,7 @@ fn commands() -> Vec<String> {
 }
 
 /// An account in which each of them would have something to do.
-async fn busy() -> (World, String) {
+async fn busy() -> (World, [String; 2]) {
     let world = World::start().await;
     world.things(&["Thing02", "Thing03"]).await;
     let off = world.things(&["Thing04"]).await;
@@ -62,18 +62,25 @@ async fn busy() -> (World, String) {
     job.target_selection(aws_sdk_iot::types::TargetSelection::Continuous).send().await.unwrap();
     let ran = world.run(&["join", "NeedsUpdate", "Thing03", "--yes", "--json"]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let plan = ran.json()["plan"]["id"].as_str().unwrap().to_owned();
+    let id = |ran: &Ran| ran.json()["plan"]["id"].as_str().unwrap().to_owned();
+    let done = id(&ran);
+    world.door.rule(|_, _| Verdict::Refuse);
+    let ran = world.run(&["join", "NeedsUpdate", "Thing02", "--yes", "--json"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let failed = id(&ran);
+    world.door.open();
     world.door.forget();
-    (world, plan)
+    (world, [done, failed])
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_command_changes_anything_when_it_may_not() {
-    let (world, plan) = busy().await;
+    let (world, plans) = busy().await;
+    let plans = [plans[0].as_str(), plans[1].as_str()];
     let deny = "[[guardrails.rule]]\nrequire = \"deny\"\nreason = \"not today\"\n";
     let mut tried = 0;
     for command in commands() {
-        let Some(line) = typed(&command, &plan) else { continue };
+        let Some(line) = typed(&command, plans) else { continue };
         let line: Vec<&str> = line.iter().map(String::as_str).collect();
         let event = (command == "respond").then_some(include_str!("event.json"));
         let with = |more: &[&'static str]| [&line[..], more].concat();
@@ -111,7 +118,7 @@ fn the_console_s_writing_commands_are_all_headless_too() {
             "group-remove" | "leave-group" | "remove-from-group" => "leave",
             id => id,
         };
-        assert!(typed(headless, "p").is_some(), "{}", command.id);
+        assert!(typed(headless, ["p", "p"]).is_some(), "{}", command.id);
     }
 }
 

@@ -3,6 +3,7 @@
 #![cfg(feature = "emulator")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+mod alerts;
 mod bulk;
 mod crash;
 mod headless;
