@@ -58,6 +58,20 @@ impl Session {
         Ok(Self { responder, answered, fleet, _stream: stream })
     }
 
+    /// True as soon as telemetry is received, false when it is not within this time.
+    pub(in crate::cli) async fn listens(&self, within: Duration) -> bool {
+        let until = tokio::time::Instant::now() + within;
+        loop {
+            if matches!(self.fleet.lock().link().state(), LinkState::Up) {
+                return true;
+            }
+            if tokio::time::Instant::now() >= until {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Fills in what the fleet knows of the targets, after listening for a moment.
     pub(in crate::cli) async fn acquaint(&self, intent: Intent) -> Intent {
         acquaint(intent, &self.fleet).await

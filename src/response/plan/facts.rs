@@ -71,18 +71,23 @@ impl GroupFacts {
     }
 }
 
-/// True when an unconditional Deny statement names one of `actions` on `*`.
+/// True when an unconditional Deny statement names one of `actions` on `*`, or, unless everything is asked for, on all but
+/// the device's own jobs and shadow topics.
 fn denies(document: &Value, actions: &[&str]) -> bool {
     let statements = match document.get("Statement") {
         Some(Value::Array(list)) => list.iter().collect(),
         Some(one @ Value::Object(_)) => vec![one],
         _ => Vec::new(),
     };
+    let partly = actions.contains(&"iot:publish");
     statements.into_iter().any(|s| {
+        let spared = words(s.get("NotResource"));
+        let own = !spared.is_empty()
+            && spared.iter().all(|r| r.contains("/$aws/things/${iot:Connection.Thing.ThingName}/"));
         s.get("Effect").and_then(Value::as_str) == Some("Deny")
             && s.get("Condition").is_none()
             && words(s.get("Action")).iter().any(|a| actions.contains(&a.to_ascii_lowercase().as_str()))
-            && words(s.get("Resource")).iter().any(|r| r == "*")
+            && (words(s.get("Resource")).iter().any(|r| r == "*") || (partly && own))
     })
 }
 
@@ -164,6 +169,8 @@ mod tests {
             json!({"Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"*","Condition":{"Bool":{"x":"true"}}}]}),
         );
         assert_eq!(conditional.any_deny(), None);
+        let patchable = group(super::super::setup::patchable("arn:aws:iot:r:a:"));
+        assert_eq!((patchable.full_deny(), patchable.any_deny()), (None, Some("P")));
         let narrow = group(
             json!({"Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"arn:aws:iot:r:a:topic/x"}]}),
         );
