@@ -12,6 +12,7 @@ pub mod error;
 pub mod front;
 pub mod identity;
 pub mod jobs;
+mod messages;
 pub mod policy;
 mod query;
 pub mod registry;

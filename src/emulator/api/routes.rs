@@ -1,7 +1,9 @@
 //! Every operation the emulator answers, in one table.
 
 use super::jobs::{control, data, executions, templates};
-use super::{ApiError, Req, Resp, Service, account_ops, connections, detect, identity, registry, shadows};
+use super::{
+    ApiError, Req, Resp, Service, account_ops, connections, detect, identity, messages, registry, shadows,
+};
 
 /// A handler: no I/O but the account's state and its broker.
 pub type Handler = fn(&Req) -> Result<Resp, ApiError>;
@@ -452,7 +454,16 @@ pub static ROUTES: &[Route] = &[
         350,
         connections::connectivity,
     ),
-    route(Service::IotData, "Publish", "POST", "/topics/{topic+}", 0, connections::publish),
+    route(Service::IotData, "Publish", "POST", "/topics/{topic+}", 0, messages::publish),
+    route(
+        Service::IotData,
+        "GetRetainedMessage",
+        "GET",
+        "/retainedMessage/{topic+}",
+        500,
+        messages::get_retained,
+    ),
+    route(Service::IotData, "ListRetainedMessages", "GET", "/retainedMessage", 10, messages::list_retained),
     route(
         Service::IotData,
         "DeleteConnection",
