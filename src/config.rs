@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::detect::file::FileProfile;
 use crate::fleet::Limits;
+use crate::fleet::model::ProfileRecord;
 use crate::text::SafeText;
 
 mod load;
@@ -60,6 +62,8 @@ pub struct Settings {
     pub aws_speed: f64,
     /// Shown in the header, such as `LOCAL ×10`.
     pub badge: Option<SafeText>,
+    /// Security profiles of a file, judged by beside the account's, or without an account.
+    pub security_profiles: Vec<FileProfile>,
     /// The journal of actions.
     pub journal: PathBuf,
     /// The log.
@@ -84,7 +88,7 @@ impl std::fmt::Debug for StaticCredentials {
 }
 
 /// Where telemetry comes from.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MqttSettings {
     /// `wss://` (SigV4), `ws://`, `mqtts://` (client certificate) or `mqtt://`; found by DescribeEndpoint when absent.
     pub url: Option<String>,
@@ -94,6 +98,16 @@ pub struct MqttSettings {
     pub key: Option<PathBuf>,
     /// Certificate authority to trust, PEM.
     pub ca: Option<PathBuf>,
+    /// How often a quiet connection is asked whether it lives; a dead one is noticed within twice this. AWS itself
+    /// hangs up after 1.5 times this or 45 s, whichever is longer.
+    pub keep_alive: Duration,
+}
+
+impl Default for MqttSettings {
+    fn default() -> Self {
+        // AWS counts anything shorter as 30 s (contract §3.3).
+        Self { url: None, cert: None, key: None, ca: None, keep_alive: Duration::from_secs(30) }
+    }
 }
 
 /// The thing groups responses use.
@@ -168,6 +182,7 @@ impl Default for Settings {
             no_color: false,
             aws_speed: 1.0,
             badge: None,
+            security_profiles: Vec::new(),
             journal: state.join("journal.jsonl"),
             log: state.join("quell.log"),
         }
@@ -197,8 +212,21 @@ impl Settings {
             payload_bytes: self.memory_budget,
             stale_after: scaled(defaults.stale_after).max(10_000),
             policy_delay: scaled(defaults.policy_delay),
+            detect_speed: self.aws_speed,
+            security_profiles: self.security_profiles.iter().map(record).collect(),
             quarantine_groups: self.quarantine_groups().map(Arc::from).collect(),
             ..defaults
         }
+    }
+}
+
+/// A profile of a file as the fleet judges by it: without targets it is meant for all things.
+fn record(profile: &FileProfile) -> ProfileRecord {
+    let all = || vec![SafeText::new("all/things")];
+    let targets: Vec<_> = profile.targets.iter().map(|t| SafeText::new(t.arn())).collect();
+    ProfileRecord {
+        name: SafeText::new(&profile.security_profile_name),
+        behaviors: profile.behaviors.clone(),
+        targets: if targets.is_empty() { all() } else { targets },
     }
 }

@@ -6,6 +6,7 @@ pub mod clients;
 mod convert;
 mod polls;
 pub mod read;
+pub mod read_account;
 pub mod trouble;
 
 pub use clients::Clients;

@@ -9,12 +9,13 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::config::Settings;
+use crate::fleet::account::AccountReading;
 use crate::fleet::event::{Event, Poll, Reading};
 use crate::fleet::known::{Trouble, TroubleKind};
 use crate::fleet::model::Name;
 use crate::fleet::{Ms, SourceId};
 
-use super::{Clients, now_ms, read};
+use super::{Clients, now_ms, read, read_account};
 
 /// Steers the polls; dropping the last one stops them. All calls return at once.
 #[derive(Clone, Debug)]
@@ -210,7 +211,9 @@ impl Poller {
             SourceId::ViolationEvents => polls.idle * 4,
             SourceId::Members(_) | SourceId::GroupsOf(_) if alarm => polls.idle,
             SourceId::Members(_) | SourceId::Things | SourceId::Profiles => polls.registry,
-            SourceId::Jobs | SourceId::Executions(_) => polls.jobs,
+            SourceId::Jobs | SourceId::Executions(_) | SourceId::JobsOf(_) => polls.jobs,
+            SourceId::Rules | SourceId::Findings | SourceId::PoliciesOf(_) => polls.registry,
+            SourceId::MetricsOf(_) => WATCHED,
             SourceId::Certificates(_) | SourceId::GroupsOf(_) | SourceId::Shadow(..) => WATCHED * 3,
         };
         self.settings.scaled(base).max(FASTEST.min(base))
@@ -259,5 +262,27 @@ async fn ask(clients: &Clients, id: &SourceId) -> Result<Reading, Trouble> {
             Reading::Shadow(thing.clone(), shadow.clone(), found)
         }
         SourceId::Profiles => Reading::Profiles(read::profiles(clients).await?),
+        SourceId::PoliciesOf(_)
+        | SourceId::JobsOf(_)
+        | SourceId::MetricsOf(_)
+        | SourceId::Rules
+        | SourceId::Findings => Reading::Account(ask_account(clients, id).await?),
+    })
+}
+
+/// One read of what only some views need.
+async fn ask_account(clients: &Clients, id: &SourceId) -> Result<AccountReading, Trouble> {
+    Ok(match id {
+        SourceId::PoliciesOf(thing) => {
+            AccountReading::Policies(thing.clone(), read_account::policies_of(clients, thing.raw()).await?)
+        }
+        SourceId::JobsOf(thing) => {
+            AccountReading::JobsOf(thing.clone(), read_account::jobs_of(clients, thing.raw()).await?)
+        }
+        SourceId::MetricsOf(thing) => {
+            AccountReading::Metrics(thing.clone(), read_account::metrics_of(clients, thing.raw()).await?)
+        }
+        SourceId::Findings => AccountReading::Findings(read_account::findings(clients).await?),
+        _ => AccountReading::Rules(read_account::rules(clients).await?),
     })
 }

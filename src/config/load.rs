@@ -86,6 +86,7 @@ struct File {
     no_aws: Option<bool>,
     topics: Option<Vec<String>>,
     thing_from: Option<Vec<toml::Spanned<String>>>,
+    security_profiles: Option<toml::Spanned<PathBuf>>,
     read_only: Option<bool>,
     memory_budget: Option<toml::Spanned<String>>,
     max_fps: Option<toml::Spanned<u16>>,
@@ -107,6 +108,7 @@ struct MqttFile {
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
     ca: Option<PathBuf>,
+    keep_alive_seconds: Option<toml::Spanned<u64>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -170,7 +172,20 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
     }
     from_environment(&mut settings, env);
     from_flags(&mut settings, common)?;
+    if !settings.aws && settings.mqtt.url.is_none() {
+        return Err(error(
+            "--no-aws",
+            "needs --mqtt-url URL (or mqtt.url in the configuration): which broker?",
+        ));
+    }
     Ok(settings)
+}
+
+fn security_profiles(path: &Path) -> Result<Vec<crate::detect::file::FileProfile>, String> {
+    let named = |e: String| format!("{}: {e}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|e| named(e.to_string()))?;
+    let toml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
+    crate::detect::file::parse(&text, toml).map_err(named)
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -210,6 +225,12 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
             settings.thing_from.push(parsed);
         }
     }
+    if let Some(profiles) = file.security_profiles {
+        // A relative path is beside the file that names it.
+        let beside = path.parent().unwrap_or(Path::new("")).join(profiles.get_ref());
+        settings.security_profiles = security_profiles(&beside)
+            .map_err(|message| error(at(profiles.span().start), format!("security-profiles: {message}")))?;
+    }
     set(&mut settings.read_only, file.read_only);
     if let Some(size) = file.memory_budget {
         settings.memory_budget = parse_size(size.get_ref())
@@ -236,6 +257,13 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
     set_some(&mut settings.mqtt.cert, file.mqtt.cert);
     set_some(&mut settings.mqtt.key, file.mqtt.key);
     set_some(&mut settings.mqtt.ca, file.mqtt.ca);
+    if let Some(seconds) = file.mqtt.keep_alive_seconds {
+        // AWS refuses none, and treats longer ones as 1200.
+        if !(5..=1_200).contains(seconds.get_ref()) {
+            return Err(error(at(seconds.span().start), "mqtt.keep-alive-seconds: must be 5 to 1200"));
+        }
+        settings.mqtt.keep_alive = Duration::from_secs(*seconds.get_ref());
+    }
     set(&mut settings.groups.isolate, file.groups.isolate);
     set(&mut settings.groups.quarantine, file.groups.quarantine);
     set(&mut settings.groups.update, file.groups.update);
@@ -329,6 +357,10 @@ fn from_flags(settings: &mut Settings, common: &Common) -> Result<(), ConfigErro
             let parsed = ThingFrom::parse(rule).map_err(|message| error("--thing-from", message))?;
             settings.thing_from.push(parsed);
         }
+    }
+    if let Some(path) = &common.security_profiles {
+        settings.security_profiles =
+            security_profiles(path).map_err(|message| error("--security-profiles", message))?;
     }
     settings.read_only |= common.read_only;
     set_some(&mut settings.keymap, common.keymap.clone());

@@ -98,12 +98,14 @@ impl Hooks {
 
     /// A session was accepted (CONNACK 0 is about to be sent).
     pub fn connected(&self, session: &Session) {
+        api::audit::on_connected(&self.account, session);
         api::detect::on_connected(&self.account, session);
     }
 
     /// A session ended; `reason` is one of AWS's `disconnectReason` values. Forgets the session's cached policies.
     pub fn disconnected(&self, session: &Session, reason: &str) {
         api::policy::forget(&self.account, session);
+        api::audit::on_disconnected(&self.account, session, reason);
         api::detect::on_disconnected(&self.account, session, reason);
     }
 

@@ -234,6 +234,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     });
     tasks.spawn(listen::serve_tls(mqtts_listener, server, broker, router));
     tasks.spawn(api::detect::run(Arc::clone(&account)));
+    tasks.spawn(api::audit::run(Arc::clone(&account)));
+    tasks.spawn(api::indexing::run(Arc::clone(&account)));
+    api::mitigation::resume(&account);
     tasks.spawn(api::jobs::run(Arc::clone(&account)));
     if !specs.is_empty() {
         let host = if mqtts.ip().is_unspecified() { "127.0.0.1".to_owned() } else { mqtts.ip().to_string() };

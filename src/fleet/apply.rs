@@ -65,10 +65,14 @@ impl Fleet {
         last: u32,
         now: Ms,
     ) -> Changes {
+        let number = topic;
         let Some(Some(topic)) = self.topics.get(topic as usize) else { return Changes::NONE };
         let (true, Some(id)) = (topic.telemetry, topic.device) else { return Changes::NONE };
         let Some(device) = self.devices.get_mut(id.index()) else { return Changes::NONE };
-        if device.hear(at, count, bytes, largest, last) { self.judge(id, now) } else { Changes::NONE }
+        let mut changes =
+            if device.hear(at, count, bytes, largest, last) { self.judge(id, now) } else { Changes::NONE };
+        changes |= self.judge_messages(id, number, at, (count, bytes, largest), now);
+        changes
     }
 
     fn introduce(&mut self, entry: TopicEntry, now: Ms) {

@@ -12,6 +12,8 @@ pub enum Condition {
     Leaking,
     /// Detect has an active violation for it.
     Alarm,
+    /// A behaviour is not met by quell's own judgement.
+    Finding,
     /// Out of its own ordinary, before Detect says so.
     EarlyWarning,
     /// Isolation was asked for and is not proven.
@@ -29,7 +31,7 @@ pub enum Condition {
 }
 
 /// How many conditions there are.
-const CONDITIONS: usize = 9;
+const CONDITIONS: usize = 10;
 
 /// Devices by condition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct Counts {
     pub alarm: Option<usize>,
     /// Isolated, yet heard.
     pub leaking: usize,
+    /// Not meeting a behaviour by quell's own judgement, and not in alarm.
+    pub finding: usize,
     /// Out of their own ordinary.
     pub early_warning: usize,
     /// Being isolated.
@@ -91,6 +95,7 @@ impl Fleet {
             // A leaking device in alarm counts as both: nobody may read a smaller number of alarms than there are.
             alarm: self.violations.get().map(|_| in_alarm.count()),
             leaking: of(Condition::Leaking),
+            finding: of(Condition::Finding),
             early_warning: of(Condition::EarlyWarning),
             containing: of(Condition::Containing),
             contained: of(Condition::Contained),
@@ -116,7 +121,7 @@ impl Fleet {
         self.counts.add(next);
         match next {
             Condition::Leaking => Changes::DEVICES | Changes::LEAK,
-            Condition::Alarm if was != Condition::Leaking => Changes::DEVICES | Changes::ALARM,
+            Condition::Alarm | Condition::Finding if was > next => Changes::DEVICES | Changes::ALARM,
             _ => Changes::DEVICES,
         }
     }
@@ -134,6 +139,9 @@ impl Fleet {
         if contained.is_none() || (contained == Some(Condition::Containing) && !answered) {
             if !device.violations().is_empty() {
                 return Condition::Alarm;
+            }
+            if device.findings() > 0 {
+                return Condition::Finding;
             }
             if device.warning().is_some() {
                 return Condition::EarlyWarning;

@@ -45,6 +45,7 @@ pub struct Device {
     name: Name,
     condition: Condition,
     unattributed: bool,
+    findings: u16,
     registered: Option<bool>,
     condition_since: Ms,
     topics: Vec<u32>,
@@ -88,6 +89,7 @@ impl Device {
             name,
             condition,
             unattributed,
+            findings: 0,
             registered: None,
             condition_since: now,
             topics: Vec::new(),
@@ -198,6 +200,15 @@ impl Device {
         self.warning.as_deref()
     }
 
+    /// How many of [`super::Fleet::findings`] are about it.
+    pub fn findings(&self) -> u16 {
+        self.findings
+    }
+
+    pub(super) fn set_findings(&mut self, findings: u16) {
+        self.findings = findings;
+    }
+
     /// Positions in [`super::Fleet::violations`].
     pub fn violations(&self) -> &[u32] {
         &self.violations
@@ -216,6 +227,14 @@ impl Device {
     /// How far a response of ours brought it.
     pub fn stage(&self) -> Option<&Stage> {
         self.rest().stage.as_ref().map(|(stage, _)| stage)
+    }
+
+    /// Milliseconds from the operator's confirmation to the proof that it is silent; `None` when we did not contain it.
+    pub fn contained_after(&self) -> Option<Ms> {
+        match &self.rest().stage {
+            Some((Stage::Contained { began, .. }, proven)) => Some((proven - began).max(0)),
+            _ => None,
+        }
     }
 
     /// The quarantine group it is a member of, whoever put it there.
@@ -334,7 +353,11 @@ impl Device {
         }
         !matches!(
             self.condition,
-            Condition::Ok | Condition::Alarm | Condition::EarlyWarning | Condition::Unattributed
+            Condition::Ok
+                | Condition::Alarm
+                | Condition::Finding
+                | Condition::EarlyWarning
+                | Condition::Unattributed
         )
     }
 }

@@ -272,6 +272,8 @@ pub enum Reading {
     Shadow(Name, Option<SafeText>, Option<ShadowDocument>),
     /// Security profiles.
     Profiles(Vec<ProfileRecord>),
+    /// What only some views need.
+    Account(super::account::AccountReading),
 }
 
 /// A device's way along a response.

@@ -181,6 +181,7 @@ impl Fleet {
                 }
             }
             LinkEvent::Up { at, client_id, filters } => {
+                self.detection.listen(true, at);
                 let again = link.client_id.is_some();
                 link.reconnects += u64::from(again);
                 link.state = LinkState::Up;
@@ -206,6 +207,7 @@ impl Fleet {
                 }
             }
             LinkEvent::Down { at, reason, retry_at } => {
+                self.detection.listen(false, at);
                 link.watch.end(at);
                 if !matches!(link.state, LinkState::Down { .. }) {
                     link.since = Some(at);

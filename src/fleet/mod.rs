@@ -3,12 +3,16 @@
 //! Pure: no I/O, no async, no clock of its own, no terminal. [`Fleet::apply`] is the one way in; the same events with the
 //! same times give the same state, which is what makes record and replay, and tests, honest.
 
+pub mod account;
+mod agreement;
 mod apply;
 mod changes;
 mod condition;
 mod deltas;
 pub mod device;
 pub mod event;
+mod findings;
+mod held;
 pub mod known;
 mod link;
 mod log;
@@ -20,15 +24,19 @@ mod series;
 mod traffic;
 
 #[cfg(test)]
+mod findings_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+pub use agreement::Agreement;
 pub use changes::Changes;
 pub use condition::{Condition, Counts};
 pub use deltas::DeltaEntry;
 pub use device::{Device, DeviceId, Warning};
+pub use findings::{Finding, NotJudged};
 pub use link::{Link, LinkState, Rates, Watch};
 pub use log::{Kept, MessageLog};
 pub use polls::PollState;
@@ -69,6 +77,16 @@ pub enum SourceId {
     Shadow(model::Name, Option<crate::text::SafeText>),
     /// Security profiles.
     Profiles,
+    /// Policies in effect for a thing's certificates.
+    PoliciesOf(model::Name),
+    /// Job executions of a thing.
+    JobsOf(model::Name),
+    /// Device-side metrics of a thing.
+    MetricsOf(model::Name),
+    /// Topic rules.
+    Rules,
+    /// Audit findings.
+    Findings,
 }
 
 /// What a fleet may hold, and the durations it judges by. Durations that mirror AWS's own are divided by the speed of a
@@ -96,6 +114,10 @@ pub struct Limits {
     pub settle: Ms,
     /// Groups whose members are quarantined.
     pub quarantine_groups: Vec<Arc<str>>,
+    /// What the durations of Device Defender are divided by: 1 but for a sped-up emulator.
+    pub detect_speed: f64,
+    /// Security profiles of a file, judged by beside the account's.
+    pub security_profiles: Vec<ProfileRecord>,
 }
 
 impl Default for Limits {
@@ -111,6 +133,8 @@ impl Default for Limits {
             in_flight: 2_000,
             settle: 5_000,
             quarantine_groups: vec!["IsolatedDevices".into(), "Quarantine".into()],
+            detect_speed: 1.0,
+            security_profiles: Vec::new(),
         }
     }
 }
@@ -166,6 +190,10 @@ pub struct Fleet {
     wanted: Vec<SourceId>,
     swept: usize,
     settling: Vec<DeviceId>,
+    detection: findings::Detection,
+    /// When each active violation was first read.
+    seen_violations: HashMap<String, Ms>,
+    account: account::Account,
 }
 
 impl Fleet {
@@ -174,6 +202,8 @@ impl Fleet {
         Self {
             log: MessageLog::new(limits.messages, limits.payload_bytes),
             shadows: deltas::Shadows::new(limits.shadows),
+            detection: findings::Detection::new(limits.detect_speed, limits.security_profiles.clone()),
+            seen_violations: HashMap::new(),
             limits,
             revision: 0,
             devices: Vec::new(),
@@ -195,6 +225,7 @@ impl Fleet {
             wanted: Vec::new(),
             swept: 0,
             settling: Vec::new(),
+            account: account::Account::default(),
         }
     }
 
@@ -215,7 +246,7 @@ impl Fleet {
 
     /// Lets time pass: silence becomes stale, a disconnect that settled becomes true. Cheap: a slice of the fleet a call.
     pub fn tick(&mut self, now: Ms) -> Changes {
-        let changes = self.age(now);
+        let changes = self.age(now) | self.judge_windows(now);
         if !changes.is_empty() {
             self.revision += 1;
         }

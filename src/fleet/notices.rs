@@ -1,5 +1,7 @@
 //! What AWS's own topics said, taken in.
 
+use crate::detect::metric::Metric;
+
 use super::event::{Notice, PresenceKind};
 use super::model::Name;
 use super::presence::PresenceState;
@@ -35,7 +37,7 @@ impl Fleet {
             Notice::Presence { client, kind, reason, principal, version, at } => self.presence(
                 &client,
                 |presence| presence.note(kind, version, at, now, reason, principal),
-                kind,
+                (kind, at),
                 now,
             ),
             Notice::JobsChanged { .. } => {
@@ -75,7 +77,7 @@ impl Fleet {
         &mut self,
         client: &Name,
         note: impl FnOnce(&mut PresenceState) -> bool,
-        kind: PresenceKind,
+        (kind, at): (PresenceKind, Ms),
         now: Ms,
     ) -> Changes {
         let settle = self.limits.settle;
@@ -89,6 +91,14 @@ impl Fleet {
         let Some(device) = self.devices.get_mut(id.index()) else { return Changes::NONE };
         if !note(device.presence_mut(settle)) {
             return Changes::NONE;
+        }
+        let metrics: &[Metric] = match kind {
+            PresenceKind::Connected => &[Metric::ConnectionAttempts],
+            PresenceKind::ConnectFailed => &[Metric::ConnectionAttempts, Metric::AuthorizationFailures],
+            PresenceKind::Disconnected => &[Metric::Disconnects],
+        };
+        for metric in metrics {
+            self.judge_count(id, metric, at, now);
         }
         if kind == PresenceKind::Disconnected && !self.settling.contains(&id) {
             self.settling.push(id);

@@ -71,6 +71,14 @@ impl Fleet {
                 changes | Changes::DEVICES
             }
             Reading::Violations(list) => {
+                let mut seen = std::mem::take(&mut self.seen_violations);
+                self.seen_violations = list
+                    .iter()
+                    .map(|v| {
+                        let (id, at) = seen.remove_entry(&v.id).unwrap_or_else(|| (v.id.clone(), at));
+                        (id, at)
+                    })
+                    .collect();
                 self.violations.learn(list, at);
                 self.assign_violations(now) | Changes::VIOLATIONS
             }
@@ -80,6 +88,7 @@ impl Fleet {
             }
             Reading::Members(group, members) => {
                 self.members.entry(group.key()).or_default().learn(members, at);
+                self.targets_changed(group.raw());
                 self.assign_members(&group, now) | Changes::DEVICES
             }
             Reading::Certificates(thing, list) => {
@@ -115,8 +124,9 @@ impl Fleet {
             }
             Reading::Profiles(list) => {
                 self.profiles.learn(list, at);
-                Changes::VIOLATIONS
+                self.profiles_changed(now) | Changes::VIOLATIONS
             }
+            Reading::Account(reading) => self.account.learn(reading, at),
         }
     }
 
@@ -164,6 +174,11 @@ impl Fleet {
                 self.profiles.fail(trouble);
                 return Changes::VIOLATIONS;
             }
+            SourceId::PoliciesOf(_)
+            | SourceId::JobsOf(_)
+            | SourceId::MetricsOf(_)
+            | SourceId::Rules
+            | SourceId::Findings => return self.account.fail(source, trouble),
         }
         Changes::NONE
     }
@@ -202,6 +217,7 @@ impl Fleet {
     /// A group's member came or went, by notice.
     pub(super) fn membership(&mut self, group: &Name, thing: &Name, added: bool, at: Ms, now: Ms) -> Changes {
         self.want(SourceId::Members(group.clone()));
+        self.targets_changed(group.raw());
         if let Some(members) =
             self.members.get_mut(group.raw()).and_then(|m| m.get_mut()).and_then(Option::as_mut)
         {

@@ -27,8 +27,6 @@ use super::target::{Scheme, Target};
 use super::tls;
 use super::topics::Topics;
 
-/// AWS: 30 s is the shortest keep-alive, and finds a dead connection within a minute.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// AWS allows 128 KiB of payload; topic, header and a pair of 8 KB shadow states come on top.
 const PACKET: usize = 256 * 1024;
 /// First and last step of the back-off.
@@ -62,12 +60,16 @@ pub(super) struct Session {
     outbox: VecDeque<LinkEvent>,
     /// Another client took our client id.
     usurped: bool,
+    /// When the broker last said anything.
+    heard: Ms,
 }
 
 /// Why a connection ended.
 enum End {
     Stopped,
     Lost(String),
+    /// Nothing came for so long that it must have been lost when the broker was last heard.
+    Dead(String),
 }
 
 impl Session {
@@ -92,6 +94,7 @@ impl Session {
             events,
             outbox: over.into_iter().map(refused).collect(),
             usurped: false,
+            heard: 0,
         }
     }
 
@@ -100,9 +103,10 @@ impl Session {
         loop {
             self.tell(LinkEvent::Connecting { at: now_ms() });
             let began = Instant::now();
-            let reason = match self.connection(&mut stop).await {
+            let (reason, at) = match self.connection(&mut stop).await {
                 End::Stopped => return,
-                End::Lost(reason) => reason,
+                End::Lost(reason) => (reason, now_ms()),
+                End::Dead(reason) => (reason, self.heard),
             };
             if let Some(filter) = self.filters.lost() {
                 self.tell(LinkEvent::FilterRefused { at: now_ms(), filter: SafeText::new(&filter) });
@@ -119,8 +123,7 @@ impl Session {
             // Jitter of a quarter either way: consoles that lost a broker together must not come back together.
             let pause = wait.mul_f64(0.75 + 0.5 * fastrand::f64());
             wait = (wait * 2).min(BACKOFF.1);
-            let at = now_ms();
-            let retry_at = at + Ms::try_from(pause.as_millis()).unwrap_or(0);
+            let retry_at = now_ms() + Ms::try_from(pause.as_millis()).unwrap_or(0);
             self.tell(LinkEvent::Down {
                 at,
                 reason: SafeText::limited(reason.as_bytes(), 300),
@@ -200,7 +203,10 @@ impl Session {
             }
             Scheme::Mqtt => {}
         }
-        options.set_keep_alive(KEEP_ALIVE).set_max_packet_size(PACKET, PACKET).set_clean_session(true);
+        options
+            .set_keep_alive(self.settings.mqtt.keep_alive)
+            .set_max_packet_size(PACKET, PACKET)
+            .set_clean_session(true);
         Ok(options)
     }
 
@@ -226,9 +232,12 @@ impl Session {
                 _ = stop.changed() => return End::Stopped,
                 () = &mut renewal => return End::Lost("renewed before AWS's limit of 24 hours".into()),
             };
+            if matches!(packet, Ok(Packet::Incoming(_))) {
+                self.heard = now_ms();
+            }
             match packet {
                 Ok(Packet::Incoming(Incoming::Publish(publish))) => {
-                    self.batcher.push(&publish.topic, &publish.payload, now_ms());
+                    self.batcher.push(&publish.topic, &publish.payload, self.heard);
                     pace.heard();
                     self.look_for_usurper();
                     if self.batcher.is_closed() {
@@ -257,6 +266,9 @@ impl Session {
                 }
                 Ok(Packet::Incoming(Incoming::Disconnect)) => return End::Lost("the broker hung up".into()),
                 Ok(_) => {}
+                Err(error @ ConnectionError::MqttState(rumqttc::StateError::AwaitPingResp)) => {
+                    return End::Dead(words(&error));
+                }
                 Err(error) => return End::Lost(words(&error)),
             }
         }

@@ -148,3 +148,32 @@ pub struct JobForm {
     /// What is wrong with it.
     pub trouble: Option<SafeText>,
 }
+
+impl PayloadState {
+    /// A message, opened as JSON when it is JSON and small enough to be read as a tree.
+    pub fn new(message: crate::fleet::Kept, topic: SafeText) -> Self {
+        const TREE: usize = 64 << 10;
+        let json = message
+            .payload
+            .as_deref()
+            .filter(|bytes| bytes.len() <= TREE)
+            .and_then(|bytes| serde_json::from_slice(bytes).ok());
+        let text = message.payload.as_deref().is_some_and(|bytes| std::str::from_utf8(bytes).is_ok());
+        let show = match (&json, text) {
+            (Some(_), _) => Show::Json,
+            (None, true) => Show::Text,
+            (None, false) => Show::Hex,
+        };
+        Self { message, topic, show, json, scroll: ListState::default() }
+    }
+
+    /// The next way of showing, or the previous one.
+    pub(super) fn turn(&mut self, forward: bool) {
+        let ways: &[Show] =
+            if self.json.is_some() { &[Show::Json, Show::Text, Show::Hex] } else { &[Show::Text, Show::Hex] };
+        let at = ways.iter().position(|s| *s == self.show).unwrap_or(0);
+        let next = if forward { at + 1 } else { at + ways.len() - 1 };
+        self.show = ways[next % ways.len()];
+        self.scroll = ListState::default();
+    }
+}

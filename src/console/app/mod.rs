@@ -2,9 +2,12 @@
 //!
 //! Nothing here awaits or sends: what a command wants from outside is an [`Effect`] for the event loop.
 
+mod answer;
 mod dialogs;
 mod filter;
+mod go;
 mod input;
+mod lines;
 mod list;
 mod moves;
 mod rows;
@@ -30,8 +33,8 @@ pub use dialogs::{
     Field, JobForm, Overlay, PalettePick, PaletteState, PayloadState, PlanDialog, PlanPhase, Show,
 };
 pub use filter::{Filter, Subject, topic_matches};
+pub(super) use lines::{delta_key, finding_key};
 pub use list::{Key, ListId, ListState, key_of};
-pub(super) use moves::delta_key;
 pub use rows::{DeviceRows, Sort};
 pub use state::condition_word;
 

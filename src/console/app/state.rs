@@ -16,6 +16,7 @@ pub fn condition_word(condition: Condition) -> &'static str {
     match condition {
         Condition::Leaking => "LEAKING",
         Condition::Alarm => "ALARM",
+        Condition::Finding => "FINDING",
         Condition::EarlyWarning => "early warning",
         Condition::Containing => "CONTAINING",
         Condition::Contained => "CONTAINED",

@@ -145,17 +145,21 @@ impl App {
         let cursor = self.list(list).cursor()?;
         match list {
             ListId::Devices => self.device_at_cursor(env),
-            ListId::Violations => env
-                .fleet
-                .violations()
-                .get()?
-                .iter()
-                .find(|v| key_of(&v.id) == cursor)
-                .and_then(|v| env.fleet.find(v.thing.raw())),
+            ListId::Violations => {
+                let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
+                let violation = active.iter().find(|v| key_of(&v.id) == cursor).map(|v| v.thing.raw());
+                match violation {
+                    Some(thing) => env.fleet.find(thing),
+                    None => {
+                        let own = env.fleet.own_findings();
+                        own.iter().find(|f| super::finding_key(f) == cursor).map(|f| f.device)
+                    }
+                }
+            }
             ListId::Deltas => env
                 .fleet
                 .deltas()
-                .find(|d| super::moves::delta_key(d) == cursor)
+                .find(|d| super::lines::delta_key(d) == cursor)
                 .and_then(|d| env.fleet.find(d.thing.raw())),
             ListId::Stream => env
                 .fleet

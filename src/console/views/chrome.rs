@@ -63,6 +63,9 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
             None => part("? alarm", theme.unknown),
         }],
     ));
+    if counts.finding > 0 {
+        right.push((2, vec![part(words::plural(counts.finding, "finding", "findings"), theme.warning)]));
+    }
     if counts.containing > 0 {
         right.push((3, vec![part(format!("{} containing", counts.containing), theme.busy)]));
     }

@@ -160,6 +160,15 @@ fn facts_of<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &super::The
         let got = super::violations::got(violation.value.as_ref());
         lines.push(vec![label("", theme), part(format!("got {got}"), theme.alarm)]);
     }
+    for finding in env.fleet.own_findings().iter().filter(|f| f.thing == *device.name()) {
+        lines.push(vec![
+            label("finding", theme),
+            part(SafeText::new(&finding.behavior.name).to_string(), theme.warning),
+            part(format!("  by quell, for {}", words::age(env.now - finding.found)), theme.dim),
+        ]);
+        let got = super::violations::got(Some(&finding.value));
+        lines.push(vec![label("", theme), part(format!("got {got}"), theme.warning)]);
+    }
     if let Some(warning) = device.warning() {
         lines.push(vec![label("warning", theme), part(warning.text.as_str().to_owned(), theme.warning)]);
     }

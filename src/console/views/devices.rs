@@ -208,8 +208,11 @@ fn row(
     let condition = device.condition();
     let loud = condition_style(theme, condition);
     let mut x = line.x + 3;
-    let name =
-        if matches!(condition, Condition::Leaking | Condition::Alarm) { theme.brand } else { theme.text };
+    let name = if matches!(condition, Condition::Leaking | Condition::Alarm | Condition::Finding) {
+        theme.brand
+    } else {
+        theme.text
+    };
     paint.text(x, y, c.thing, device.name().shown().as_str(), name);
     x += c.thing + 1;
     if c.state > 0 {
@@ -243,7 +246,7 @@ fn row(
         x += c.cert + 1;
     }
     if c.violation > 0 {
-        let (text, style) = about(app, env, device, theme);
+        let (text, style) = about(app, env, id, device, theme);
         paint.text(x, y, line.right().saturating_sub(x).min(c.violation), &text, style);
     }
 }
@@ -271,7 +274,13 @@ fn certificate(app: &App, device: &Device, theme: &super::Theme) -> (String, rat
 }
 
 /// Why the device is what it is, in the last column.
-fn about(app: &App, env: &Env<'_>, device: &Device, theme: &super::Theme) -> (String, ratatui::style::Style) {
+fn about(
+    app: &App,
+    env: &Env<'_>,
+    id: DeviceId,
+    device: &Device,
+    theme: &super::Theme,
+) -> (String, ratatui::style::Style) {
     let s = theme.symbols;
     let condition = device.condition();
     let violation = device.violations().iter().find_map(|i| env.fleet.violations().get()?.get(*i as usize));
@@ -303,6 +312,13 @@ fn about(app: &App, env: &Env<'_>, device: &Device, theme: &super::Theme) -> (St
         let name = crate::text::SafeText::new(&violation.behavior.name);
         let style = if condition == Condition::Alarm { theme.alarm } else { theme.dim };
         return (format!("{name}{more}  {}", words::age(env.now - violation.started)), style);
+    }
+    if device.findings() > 0
+        && let Some(finding) = env.fleet.own_findings().iter().find(|f| f.device == id)
+    {
+        let name = crate::text::SafeText::new(&finding.behavior.name);
+        let style = if condition == Condition::Finding { theme.warning } else { theme.dim };
+        return (format!("{name}  {}", words::age(env.now - finding.found)), style);
     }
     if let Some(warning) = device.warning() {
         let text = if s.ascii { warning.text.as_str().replace('×', "x") } else { warning.text.to_string() };

@@ -5,8 +5,10 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+use indexmap::IndexMap;
 
 use self::device::Device;
 use self::plan::{Kind, Rule};
@@ -14,7 +16,7 @@ pub use self::plan::{Plan, Profile, Topics};
 use super::alarm::{Alarm, Change};
 use super::judge::{compare, is_normal};
 use super::metric::Metric;
-use super::model::{Behavior, MetricValue};
+use super::model::{Behavior, ComparisonOperator, MetricValue};
 use super::percentile::nearest_rank;
 use super::window;
 
@@ -74,13 +76,38 @@ pub struct Due {
 /// microsecond.
 pub struct Engine {
     plan: Plan,
-    devices: HashMap<Arc<str>, Device>,
+    devices: IndexMap<Arc<str>, Device>,
     /// Per series, the last window judged.
     judged: Vec<i64>,
     /// Verdicts of single messages and samples, waiting out the latency.
     waiting: VecDeque<Waiting>,
     latency_ms: i64,
+    /// As `latency_ms`, for windows.
+    window_latency_ms: i64,
     silence_ms: i64,
+    /// Windows in which messages may have been missed, as a stretch of time: only what no missed message could mend is
+    /// judged in them.
+    holes: VecDeque<(i64, i64)>,
+}
+
+/// Holes remembered: as many as windows are looked back at.
+const HOLES: usize = 64;
+
+/// A device's place in the engine: valid as long as the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle(usize);
+
+/// Several messages of one device and topic, judged as one: the sums are exact, single sizes are represented by the largest.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard {
+    /// How many.
+    pub count: i64,
+    /// Their payload bytes together.
+    pub bytes: i64,
+    /// The largest payload.
+    pub largest: i64,
+    /// When the last was heard.
+    pub at_ms: i64,
 }
 
 enum Waiting {
@@ -99,12 +126,54 @@ impl Engine {
     pub fn new(latency_ms: i64, silence_ms: i64) -> Self {
         Self {
             plan: Plan::default(),
-            devices: HashMap::new(),
+            devices: IndexMap::new(),
             judged: Vec::new(),
             waiting: VecDeque::new(),
             latency_ms,
+            window_latency_ms: latency_ms,
             silence_ms,
+            holes: VecDeque::new(),
         }
+    }
+
+    /// The same engine, waiting another time after a window's end than after a message: for messages still under way.
+    #[must_use]
+    pub fn with_window_latency(mut self, window_latency_ms: i64) -> Self {
+        self.window_latency_ms = window_latency_ms;
+        self
+    }
+
+    /// Says that nobody listens from `from_ms` on. In windows that touch such a time a sum is a lower bound: it can break
+    /// "fewer than", and says nothing else.
+    pub fn deaf(&mut self, from_ms: i64) {
+        if self.holes.back().is_some_and(|(_, to)| *to == i64::MAX) {
+            return;
+        }
+        if self.holes.len() == HOLES {
+            self.holes.pop_front();
+        }
+        self.holes.push_back((from_ms, i64::MAX));
+    }
+
+    /// Says that somebody listens again from `at_ms` on.
+    pub fn listening(&mut self, at_ms: i64) {
+        if let Some((_, to)) = self.holes.back_mut().filter(|(_, to)| *to == i64::MAX) {
+            *to = at_ms;
+        }
+    }
+
+    /// The place of a device, made if it is not there.
+    pub fn handle(&mut self, device: &str) -> Handle {
+        if let Some(index) = self.devices.get_index_of(device) {
+            return Handle(index);
+        }
+        let (rules, series) = (self.plan.rules.len(), self.plan.series.len());
+        Handle(self.devices.insert_full(device.into(), Device::new(rules, series)).0)
+    }
+
+    /// True when a verdict of a single message or sample may be due: cheap.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Replaces the rules. Alarms of behaviours that did not change stand, and so do the sums of windows still open; alarms of
@@ -190,33 +259,35 @@ impl Engine {
 
     /// A message from the device: `aws:num-messages-sent` and `aws:message-byte-size`. False when it is not enrolled.
     pub fn message(&mut self, device: &str, topic: &str, bytes: usize, at_ms: i64) -> bool {
-        let Some((name, state)) =
-            self.devices.get_key_value(device).map(|(k, _)| Arc::clone(k)).and_then(|name| {
-                let state = self.devices.get_mut(&*name)?;
-                (state.profiles.len() == self.plan.profiles()).then_some((name, state))
-            })
-        else {
-            return false;
-        };
+        let Some(index) = self.devices.get_index_of(device) else { return false };
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.heard(Handle(index), topic, Heard { count: 1, bytes, largest: bytes, at_ms })
+    }
+
+    /// As [`Engine::message`], without looking the name up, and for several messages at once.
+    pub fn heard(&mut self, handle: Handle, topic: &str, heard: Heard) -> bool {
+        let Some((name, state)) = self.devices.get_index_mut(handle.0) else { return false };
+        if state.profiles.len() != self.plan.profiles() {
+            return false;
+        }
         for (index, series) in self.plan.series.iter().enumerate() {
             let amount = match series.metric {
-                Metric::MessagesSent => 1,
-                Metric::MessageByteSize => bytes,
+                Metric::MessagesSent => heard.count,
+                Metric::MessageByteSize => heard.bytes,
                 _ => continue,
             };
-            if series.topics.as_ref().is_none_or(|t| t.counts(device, topic)) {
-                state.add(index, window::number(at_ms, series.length_ms), amount);
+            if series.topics.as_ref().is_none_or(|t| t.counts(name, topic)) {
+                state.add(index, window::number(heard.at_ms, series.length_ms), amount);
             }
         }
         for (index, rule) in self.plan.rules.iter().enumerate() {
             if rule.kind != Kind::PerMessage
                 || !state.applies(rule.profile)
-                || !rule.topics.as_ref().is_none_or(|t| t.counts(device, topic))
+                || !rule.topics.as_ref().is_none_or(|t| t.counts(name, topic))
             {
                 continue;
             }
-            judge_now(rule, index, state, &name, count(bytes), at_ms, &mut self.waiting);
+            judge_now(rule, index, state, name, count(heard.largest), heard.at_ms, &mut self.waiting);
         }
         true
     }
@@ -238,14 +309,13 @@ impl Engine {
 
     /// One value of a metric that has no windows: addresses, ports, a custom metric. False when the device is not enrolled.
     pub fn sample(&mut self, device: &str, metric: &Metric, value: &MetricValue, at_ms: i64) -> bool {
-        let Some(name) = self.devices.get_key_value(device).map(|(k, _)| Arc::clone(k)) else { return false };
-        let Some(state) = self.devices.get_mut(&*name).filter(|d| d.profiles.len() == self.plan.profiles())
-        else {
+        let Some((_, name, state)) = self.devices.get_full_mut(device) else { return false };
+        if state.profiles.len() != self.plan.profiles() {
             return false;
-        };
+        }
         for (index, rule) in self.plan.rules.iter().enumerate() {
             if rule.kind == Kind::Sample && rule.metric == *metric && state.applies(rule.profile) {
-                judge_now(rule, index, state, &name, value.clone(), at_ms, &mut self.waiting);
+                judge_now(rule, index, state, name, value.clone(), at_ms, &mut self.waiting);
             }
         }
         true
@@ -256,9 +326,10 @@ impl Engine {
     pub fn due(&mut self, now_ms: i64) -> Due {
         let mut due = Due::default();
         self.due_messages(now_ms, &mut due.verdicts);
+        let latency = self.window_latency_ms;
         for series in 0..self.plan.series.len() {
             let length = self.plan.series[series].length_ms;
-            let closed = window::number(now_ms - self.latency_ms, length) - 1;
+            let closed = window::number(now_ms - latency, length) - 1;
             // A task that was stopped for long (a laptop asleep) has nothing to judge in between: sums are per window.
             let first = self.judged[series].saturating_add(1).max(closed - 16);
             for number in first..=closed {
@@ -282,7 +353,8 @@ impl Engine {
         due
     }
 
-    fn due_messages(&mut self, now_ms: i64, out: &mut Vec<Verdict>) {
+    /// Verdicts of single messages and samples older than the latency, in order.
+    pub fn due_messages(&mut self, now_ms: i64, out: &mut Vec<Verdict>) {
         let mut again = Vec::new();
         while let Some(first) = self.waiting.front() {
             let at_ms = match first {
@@ -319,7 +391,9 @@ impl Engine {
     }
 
     fn judge_window(&mut self, series: usize, number: i64, due: &mut Due) {
-        let at_ms = window::end_ms(number, self.plan.series[series].length_ms);
+        let length_ms = self.plan.series[series].length_ms;
+        let at_ms = window::end_ms(number, length_ms);
+        let partial = self.holes.iter().any(|(from, to)| *from < at_ms && *to > at_ms - length_ms);
         let mut sums: Vec<(Arc<str>, i64)> = self
             .devices
             .iter_mut()
@@ -335,6 +409,7 @@ impl Engine {
                 |device: &Arc<str>| self.devices.get(device).is_some_and(|d| d.applies(rule.profile));
             let expected = match &criteria.statistical_threshold {
                 None => None,
+                Some(_) if partial => continue,
                 Some(threshold) => {
                     let mut values: Vec<f64> =
                         sums.iter().filter(|(d, _)| applies(d)).map(|(_, sum)| *sum as f64).collect();
@@ -356,6 +431,11 @@ impl Engine {
                     (None, None) => None,
                 };
                 let Some(normal) = normal else { continue };
+                let certain = !normal
+                    && matches!(operator, ComparisonOperator::LessThan | ComparisonOperator::LessThanEquals);
+                if partial && !certain {
+                    continue;
+                }
                 if let Some(change) = device.slots[index].alarm.datapoint(normal, rule.patience, at_ms) {
                     due.verdicts.push(verdict(rule, name, outcome(change), at_ms, value));
                 }

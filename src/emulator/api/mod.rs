@@ -4,14 +4,19 @@
 //! [`ApiError`]; signatures, throttling, durability and error bodies are the front's business, not the handler's.
 
 mod account_ops;
+mod account_routes;
 pub mod arn;
+pub mod audit;
 pub mod cloudwatch;
 pub mod connections;
 pub mod detect;
 pub mod error;
 pub mod front;
 pub mod identity;
+pub mod indexing;
 pub mod jobs;
+pub mod logging;
+pub mod mitigation;
 pub mod policy;
 mod query;
 pub mod registry;
@@ -22,6 +27,7 @@ pub mod s3;
 pub mod shadows;
 pub mod sns;
 pub mod validate;
+pub mod when;
 
 pub use error::ApiError;
 pub use request::{Req, Resp};

@@ -10,6 +10,7 @@ pub mod definitions;
 mod live;
 pub mod profiles;
 mod report;
+pub mod routes;
 pub mod targets;
 pub mod violations;
 
@@ -135,6 +136,11 @@ impl DetectStore {
     /// The violations that stand.
     pub fn active(&self) -> impl Iterator<Item = &Violation> {
         self.violations.iter().map(|(_, v)| v)
+    }
+
+    /// The steps of violations that are kept, oldest first.
+    pub fn history(&self) -> impl Iterator<Item = &ViolationEvent> {
+        self.events.iter().map(|(_, e)| e)
     }
 }
 

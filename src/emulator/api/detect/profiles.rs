@@ -48,34 +48,6 @@ fn check(behaviors: &[Behavior]) -> Result<(), ApiError> {
     }
 }
 
-/// Creates a profile without the HTTP side: what start-up seeds with.
-///
-/// # Errors
-/// As CreateSecurityProfile.
-pub fn create_profile(
-    account: &Account,
-    name: &str,
-    behaviors: Vec<Behavior>,
-    description: Option<String>,
-    target_arns: &[String],
-) -> Result<(), ApiError> {
-    shape::name("securityProfileName", name)?;
-    check(&behaviors)?;
-    let now = account.clock.now_ms();
-    let profile = SecurityProfile {
-        description,
-        behaviors,
-        version: 1,
-        created_ms: now,
-        modified_ms: now,
-        targets: target_arns.iter().cloned().collect(),
-        ..SecurityProfile::default()
-    };
-    account.write().detect.profiles.put(name, profile);
-    refresh(account);
-    Ok(())
-}
-
 /// CreateSecurityProfile.
 pub fn create(req: &Req) -> Result<Resp, ApiError> {
     let name = req.path("securityProfileName");

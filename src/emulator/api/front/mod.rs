@@ -41,8 +41,8 @@ pub fn router(account: Arc<Account>, broker: Arc<Broker>) -> axum::Router {
     if tokio::runtime::Handle::try_current().is_ok() {
         sns::start(&account);
     }
-    let table = Table::new(super::routes::ROUTES);
-    let throttle = Throttle::new(super::routes::ROUTES);
+    let table = Table::new(super::routes::all());
+    let throttle = Throttle::new(super::routes::all());
     axum::Router::new().fallback(answer).with_state(Arc::new(Front { account, table, throttle }))
 }
 
