@@ -10,10 +10,12 @@ use crate::fleet::model::ProfileRecord;
 use crate::text::SafeText;
 
 mod load;
+mod mqtt;
 mod thing_from;
 
 pub(crate) use load::config_dir;
 pub use load::{ConfigError, Environment, load, parse_size};
+pub use mqtt::{MqttSettings, MqttVersion, Proxies, Secret};
 pub use thing_from::ThingFrom;
 
 /// Everything quell was told.
@@ -35,6 +37,11 @@ pub struct Settings {
     pub credentials: Option<StaticCredentials>,
     /// Where telemetry comes from.
     pub mqtt: MqttSettings,
+    /// Certificate authorities to trust instead of the platform's, PEM, for the SDK and, unless `mqtt.ca` says
+    /// otherwise, for MQTT.
+    pub ca_bundle: Option<PathBuf>,
+    /// Proxies of the environment.
+    pub proxies: Proxies,
     /// Topic filters of telemetry.
     pub topics: Vec<String>,
     /// How a topic names its thing; the first that matches decides.
@@ -84,29 +91,6 @@ pub struct StaticCredentials {
 impl std::fmt::Debug for StaticCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StaticCredentials").finish_non_exhaustive()
-    }
-}
-
-/// Where telemetry comes from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MqttSettings {
-    /// `wss://` (SigV4), `ws://`, `mqtts://` (client certificate) or `mqtt://`; found by DescribeEndpoint when absent.
-    pub url: Option<String>,
-    /// Client certificate, PEM.
-    pub cert: Option<PathBuf>,
-    /// Its private key, PEM.
-    pub key: Option<PathBuf>,
-    /// Certificate authority to trust, PEM.
-    pub ca: Option<PathBuf>,
-    /// How often a quiet connection is asked whether it lives; a dead one is noticed within twice this. AWS itself
-    /// hangs up after 1.5 times this or 45 s, whichever is longer.
-    pub keep_alive: Duration,
-}
-
-impl Default for MqttSettings {
-    fn default() -> Self {
-        // AWS counts anything shorter as 30 s (contract §3.3).
-        Self { url: None, cert: None, key: None, ca: None, keep_alive: Duration::from_secs(30) }
     }
 }
 
@@ -167,6 +151,8 @@ impl Default for Settings {
             sts_endpoint_url: None,
             credentials: None,
             mqtt: MqttSettings::default(),
+            ca_bundle: None,
+            proxies: Proxies::default(),
             topics: ["temperature-device-01", "temperature-device-02", "temperature-device-03"]
                 .map(String::from)
                 .to_vec(),

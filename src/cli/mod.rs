@@ -5,11 +5,13 @@ mod console;
 mod demo;
 mod job;
 mod journal;
+mod journal_lines;
 mod keys;
 mod local;
 mod output;
 mod reads;
 mod respond_cmds;
+mod source;
 mod watch;
 
 use std::path::PathBuf;

@@ -64,6 +64,8 @@ pub struct Account {
     pub trail: super::api::audit::Trail,
     /// Topic rules. Read without a lock.
     pub rules: super::api::rules::Rules,
+    /// What goes wrong on order.
+    pub faults: super::faults::Faults,
     state: RwLock<State>,
     broker: OnceLock<Arc<Broker>>,
 }
@@ -109,6 +111,7 @@ impl Account {
             arns,
             policies: PolicyCache::default(),
             delete_pace: DeletePace::default(),
+            faults: super::faults::Faults::default(),
             state: RwLock::new(state),
             broker: OnceLock::new(),
         })

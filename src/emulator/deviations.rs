@@ -53,6 +53,11 @@ pub static DEVIATIONS: &[Deviation] = &[
         "the documented rate in real time, burst twice the rate, at least 10",
     ),
     row("unknown operation", "undocumented", "404 UnknownOperationException, and a warning in the log"),
+    row(
+        "Detect refused (--fault detect=refuse)",
+        "closed to new customers, the answer undocumented",
+        "403 AccessDeniedException from all of Detect but ListMetricValues",
+    ),
     row("IAM", "identity policies decide each call", "one access key that may do everything"),
     row(
         "DescribeEndpoint",

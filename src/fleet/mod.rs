@@ -46,7 +46,8 @@ pub use series::{Column, Series};
 use event::Event;
 use known::Known;
 use model::{
-    ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument, Violation, ViolationEvent,
+    ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument, Standing, Violation,
+    ViolationEvent,
 };
 
 /// Milliseconds since the Unix epoch, UTC.
@@ -77,6 +78,8 @@ pub enum SourceId {
     Shadow(model::Name, Option<crate::text::SafeText>),
     /// Security profiles.
     Profiles,
+    /// When the credentials end, and how wrong the clock is.
+    Standing,
     /// Policies in effect for a thing's certificates.
     PoliciesOf(model::Name),
     /// Job executions of a thing.
@@ -178,6 +181,9 @@ pub struct Fleet {
     violation_events: Known<Vec<ViolationEvent>>,
     things: Known<usize>,
     identity: Known<Identity>,
+    standing: Known<Standing>,
+    /// Things read so far of a registry that is being read.
+    reading: Option<usize>,
     profiles: Known<Vec<ProfileRecord>>,
     jobs: Known<Vec<JobRecord>>,
     executions: HashMap<Arc<str>, Known<Vec<ExecutionRecord>>>,
@@ -214,6 +220,8 @@ impl Fleet {
             violation_events: Known::default(),
             things: Known::default(),
             identity: Known::default(),
+            standing: Known::default(),
+            reading: None,
             profiles: Known::default(),
             jobs: Known::default(),
             executions: HashMap::new(),
@@ -312,6 +320,16 @@ impl Fleet {
         &self.things
     }
 
+    /// Things read so far, while the registry is being read for the first time or takes several pages.
+    pub fn reading(&self) -> Option<usize> {
+        self.reading
+    }
+
+    /// When the credentials end, and how wrong the clock is.
+    pub fn standing(&self) -> &Known<Standing> {
+        &self.standing
+    }
+
     /// Shadow deltas, newest last.
     pub fn deltas(&self) -> impl DoubleEndedIterator<Item = &DeltaEntry> + ExactSizeIterator {
         self.deltas.iter()
@@ -360,6 +378,16 @@ impl Fleet {
     /// Members of a group, if it was ever asked for; the value is `None` when the group does not exist.
     pub fn members(&self, group: &str) -> Option<&Known<Option<Vec<Name>>>> {
         self.members.get(group)
+    }
+
+    /// Groups whose members were asked for, or that a device is known to be in; by name.
+    pub fn groups_known(&self) -> Vec<Name> {
+        let asked = self.members.keys().map(|name| Name::new(name));
+        let of_devices = self.devices.iter().filter_map(|d| d.groups().get()).flatten().cloned();
+        let mut all: Vec<Name> = asked.chain(of_devices).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// The MQTT connection.

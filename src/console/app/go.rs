@@ -21,6 +21,7 @@ impl App {
         }
         match self.focused_list() {
             ListId::Stream => self.open_payload(env),
+            ListId::Journal => self.open_entry(),
             ListId::Jobs => {
                 if let Some(job) = self.job_under_cursor(env) {
                     self.go(View::Executions(job));
@@ -118,6 +119,9 @@ impl App {
                 SourceId::GroupsOf(name.clone()),
                 SourceId::ViolationEvents,
                 SourceId::Profiles,
+                SourceId::PoliciesOf(name.clone()),
+                SourceId::JobsOf(name.clone()),
+                SourceId::MetricsOf(name.clone()),
             ],
             View::Executions(job) => vec![SourceId::Jobs, SourceId::Executions(job.clone())],
             View::Jobs => vec![SourceId::Jobs],
@@ -125,7 +129,7 @@ impl App {
             _ => Vec::new(),
         };
         self.effects.push(Effect::Watch(wanted));
-        if view == View::Journal {
+        if matches!(view, View::Journal | View::Device(_)) {
             self.effects.push(Effect::ReadJournal);
         }
         if view == View::Overview {

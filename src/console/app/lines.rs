@@ -1,6 +1,8 @@
 //! Which lines each list has, by identity, in the order they are drawn: what cursors, filters and views agree on.
 
-use crate::fleet::{DeltaEntry, Finding};
+use std::collections::HashMap;
+
+use crate::fleet::{DeltaEntry, Finding, Fleet};
 use crate::text::SafeText;
 
 use super::list::{Key, ListId, key_of};
@@ -9,6 +11,39 @@ use super::{App, Env, Subject, View, filter};
 /// The identity of a delta.
 pub(in crate::console) fn delta_key(entry: &DeltaEntry) -> Key {
     key_of((entry.at, entry.thing.raw(), entry.version, entry.shadow.as_ref().map(SafeText::as_str)))
+}
+
+/// Deltas of one shadow that ask for the same, one after the other: shown once, with how often.
+#[derive(Clone, Copy, Debug)]
+pub struct DeltaGroup<'a> {
+    /// The first of them: the group's identity.
+    pub oldest: &'a DeltaEntry,
+    /// The last.
+    pub newest: &'a DeltaEntry,
+    /// How many.
+    pub count: usize,
+}
+
+/// The deltas kept, repeated ones collapsed, the newest first.
+pub fn delta_groups(fleet: &Fleet) -> Vec<DeltaGroup<'_>> {
+    let mut groups: Vec<DeltaGroup<'_>> = Vec::new();
+    let mut open: HashMap<(&str, Option<&str>), usize> = HashMap::new();
+    for entry in fleet.deltas() {
+        let shadow = (entry.thing.raw(), entry.shadow.as_ref().map(SafeText::as_str));
+        let at = open.get(&shadow).copied();
+        match at.and_then(|at| groups.get_mut(at)) {
+            Some(group) if group.newest.changes == entry.changes => {
+                group.newest = entry;
+                group.count += 1;
+            }
+            _ => {
+                open.insert(shadow, groups.len());
+                groups.push(DeltaGroup { oldest: entry, newest: entry, count: 1 });
+            }
+        }
+    }
+    groups.sort_by_key(|group| std::cmp::Reverse(group.newest.at));
+    groups
 }
 
 /// The identity of a finding.
@@ -43,12 +78,10 @@ impl App {
                 );
                 keys
             }
-            ListId::Deltas => env
-                .fleet
-                .deltas()
-                .rev()
-                .filter(|d| passes(&|| d.thing.shown().to_string()))
-                .map(delta_key)
+            ListId::Deltas => delta_groups(env.fleet)
+                .iter()
+                .filter(|g| passes(&|| g.newest.thing.shown().to_string()))
+                .map(|g| delta_key(g.oldest))
                 .collect(),
             ListId::Stream => {
                 let end = self.paused.unwrap_or(u64::MAX);

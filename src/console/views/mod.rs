@@ -5,6 +5,7 @@ mod deltas;
 mod device;
 mod devices;
 mod dialogs;
+mod forms;
 mod jobs;
 mod journal;
 mod payload;

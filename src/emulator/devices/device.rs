@@ -274,7 +274,7 @@ impl Device {
             }
             Action::Disconnect => return true,
             // The scenario does that itself, over the account.
-            Action::Desired(_) => {}
+            Action::Desired(_) | Action::Fault(_) | Action::NoFaults => {}
         }
         false
     }

@@ -86,22 +86,21 @@ async fn play(
     let start = tokio::time::Instant::now();
     for step in steps {
         tokio::time::sleep_until(start + clock.scaled(step.at)).await;
-        tracing::info!(thing = step.thing, action = ?step.action, "scenario");
+        let thing = step.thing.unwrap_or_default();
+        tracing::info!(thing, action = ?step.action, "scenario");
         match step.action {
             Action::Desired(state) => {
                 let request = serde_json::json!({"state": {"desired": state}});
-                if account.read().registry.thing(&step.thing).is_some()
-                    && let Err(error) = shadows::seed(account, &step.thing, None, &request)
+                if account.read().registry.thing(&thing).is_some()
+                    && let Err(error) = shadows::seed(account, &thing, None, &request)
                 {
-                    tracing::warn!(
-                        thing = step.thing,
-                        message = error.message,
-                        "scenario: desired state refused"
-                    );
+                    tracing::warn!(thing, message = error.message, "scenario: desired state refused");
                 }
             }
+            Action::Fault(fault) => account.faults.add(fault),
+            Action::NoFaults => account.faults.clear(),
             action => {
-                if let Some(order) = orders.get(&step.thing) {
+                if let Some(order) = orders.get(&thing) {
                     // Fails only when the device's task is gone, which ends the whole simulation.
                     let _ = order.send(action);
                 }

@@ -10,7 +10,6 @@ use super::live::feed;
 use crate::detect::metric::Metric;
 use crate::detect::model::MetricValue;
 use crate::emulator::account::Account;
-use crate::emulator::hooks::Session;
 
 /// Seconds between two reports of a thing, at least.
 const INTERVAL_SECS: u64 = 300;
@@ -30,7 +29,8 @@ struct Report {
 }
 
 /// A device published a report to `$aws/things/{thing}/defender/metrics/{rest}` (`json` or `cbor`).
-pub fn on_report(account: &Account, session: &Session, thing: &str, rest: &str, payload: &Bytes) {
+/// Whoever subscribed hears the answer: it is the proof that an agent reports (contract §3.4).
+pub fn on_report(account: &Account, thing: &str, rest: &str, payload: &Bytes) {
     let document = match rest {
         "json" => serde_json::from_slice::<Value>(payload).ok(),
         "cbor" => ciborium::from_reader::<Value, _>(payload.as_ref()).ok(),
@@ -86,7 +86,7 @@ pub fn on_report(account: &Account, session: &Session, thing: &str, rest: &str, 
         bytes = answer.to_string().into_bytes();
     }
     if let Some(broker) = account.broker() {
-        broker.reply(&session.client_id, &topic, bytes.into());
+        broker.publish(&topic, bytes.into());
     }
 }
 

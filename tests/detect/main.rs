@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod seed_004;
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_iot::Client;
@@ -31,7 +33,11 @@ async fn emulator() -> (Running, Client) {
 }
 
 async fn profile(iot: &Client, name: &str, metric: &str, criteria: BehaviorCriteria) {
-    let behavior = Behavior::builder().name("b").metric(metric).criteria(criteria).build().unwrap();
+    profile_named(iot, name, "b", metric, criteria).await;
+}
+
+async fn profile_named(iot: &Client, name: &str, behavior: &str, metric: &str, criteria: BehaviorCriteria) {
+    let behavior = Behavior::builder().name(behavior).metric(metric).criteria(criteria).build().unwrap();
     iot.create_security_profile().security_profile_name(name).behaviors(behavior).send().await.unwrap();
     iot.attach_security_profile()
         .security_profile_name(name)
