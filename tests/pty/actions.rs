@@ -44,7 +44,7 @@ fn a_continuous_job_is_launched_and_its_bar_moves_to_the_end() {
         s.contains("Launch job Update-temp-firmware") && s.contains("⏎ job create")
     });
     term.keys("\r");
-    term.wait_for("the job to exist", LIMIT, |s| s.contains("esc close") && s.contains("created"));
+    term.wait_for("the job to exist", LIMIT, |s| s.contains("esc close") && s.contains("✓  the job exists"));
     term.keys("\x1b");
     term.wait_for("the staircase to close", LIMIT, |s| !s.contains("esc close"));
     term.keys("6");
