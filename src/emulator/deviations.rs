@@ -65,6 +65,11 @@ pub static DEVIATIONS: &[Deviation] = &[
         "the host and port of the request, for every type",
     ),
     row("Publish over HTTP", "carries MQTT 5 properties", "topic, payload, QoS and retain only"),
+    row(
+        "automatic registration under a CA",
+        "certificates of unknown devices are registered when they connect",
+        "the CA's settings are kept; nobody is registered",
+    ),
     row("device keys", "RSA 2048", "ECDSA P-256, PKCS#8"),
     row(
         "RegisterCertificate",
