@@ -4,14 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::detect::file::FileProfile;
 use crate::fleet::Limits;
+use crate::fleet::model::ProfileRecord;
 use crate::text::SafeText;
 
 mod load;
+mod mqtt;
 mod thing_from;
 
 pub(crate) use load::config_dir;
 pub use load::{ConfigError, Environment, load, parse_size};
+pub use mqtt::{MqttSettings, MqttVersion, Proxies, Secret};
 pub use thing_from::ThingFrom;
 
 /// Everything quell was told.
@@ -33,6 +37,11 @@ pub struct Settings {
     pub credentials: Option<StaticCredentials>,
     /// Where telemetry comes from.
     pub mqtt: MqttSettings,
+    /// Certificate authorities to trust instead of the platform's, PEM, for the SDK and, unless `mqtt.ca` says
+    /// otherwise, for MQTT.
+    pub ca_bundle: Option<PathBuf>,
+    /// Proxies of the environment.
+    pub proxies: Proxies,
     /// Topic filters of telemetry.
     pub topics: Vec<String>,
     /// How a topic names its thing; the first that matches decides.
@@ -60,6 +69,10 @@ pub struct Settings {
     pub aws_speed: f64,
     /// Shown in the header, such as `LOCAL ×10`.
     pub badge: Option<SafeText>,
+    /// False alarms of early warning accepted a device and day.
+    pub false_alarms: f64,
+    /// Security profiles of a file, judged by beside the account's, or without an account.
+    pub security_profiles: Vec<FileProfile>,
     /// The journal of actions.
     pub journal: PathBuf,
     /// The log.
@@ -81,19 +94,6 @@ impl std::fmt::Debug for StaticCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StaticCredentials").finish_non_exhaustive()
     }
-}
-
-/// Where telemetry comes from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct MqttSettings {
-    /// `wss://` (SigV4), `ws://`, `mqtts://` (client certificate) or `mqtt://`; found by DescribeEndpoint when absent.
-    pub url: Option<String>,
-    /// Client certificate, PEM.
-    pub cert: Option<PathBuf>,
-    /// Its private key, PEM.
-    pub key: Option<PathBuf>,
-    /// Certificate authority to trust, PEM.
-    pub ca: Option<PathBuf>,
 }
 
 /// The thing groups responses use.
@@ -153,6 +153,8 @@ impl Default for Settings {
             sts_endpoint_url: None,
             credentials: None,
             mqtt: MqttSettings::default(),
+            ca_bundle: None,
+            proxies: Proxies::default(),
             topics: ["temperature-device-01", "temperature-device-02", "temperature-device-03"]
                 .map(String::from)
                 .to_vec(),
@@ -168,6 +170,8 @@ impl Default for Settings {
             no_color: false,
             aws_speed: 1.0,
             badge: None,
+            false_alarms: 0.01,
+            security_profiles: Vec::new(),
             journal: state.join("journal.jsonl"),
             log: state.join("quell.log"),
         }
@@ -197,8 +201,22 @@ impl Settings {
             payload_bytes: self.memory_budget,
             stale_after: scaled(defaults.stale_after).max(10_000),
             policy_delay: scaled(defaults.policy_delay),
+            detect_speed: self.aws_speed,
+            false_alarms: self.false_alarms,
+            security_profiles: self.security_profiles.iter().map(record).collect(),
             quarantine_groups: self.quarantine_groups().map(Arc::from).collect(),
             ..defaults
         }
+    }
+}
+
+/// A profile of a file as the fleet judges by it: without targets it is meant for all things.
+fn record(profile: &FileProfile) -> ProfileRecord {
+    let all = || vec![SafeText::new("all/things")];
+    let targets: Vec<_> = profile.targets.iter().map(|t| SafeText::new(t.arn())).collect();
+    ProfileRecord {
+        name: SafeText::new(&profile.security_profile_name),
+        behaviors: profile.behaviors.clone(),
+        targets: if targets.is_empty() { all() } else { targets },
     }
 }

@@ -38,6 +38,7 @@ fn look(ascii: bool) -> Look {
         aws: true,
         journal: None,
         speed: 10.0,
+        isolation_group: "IsolatedDevices".to_owned(),
         update_group: "NeedsUpdate".to_owned(),
     }
 }

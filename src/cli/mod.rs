@@ -5,11 +5,13 @@ mod console;
 mod demo;
 mod job;
 mod journal;
+mod journal_lines;
 mod keys;
 mod local;
 mod output;
 mod reads;
 mod respond_cmds;
+mod source;
 mod watch;
 
 use std::path::PathBuf;
@@ -83,6 +85,9 @@ pub struct Common {
     /// How a topic names its thing, e.g. 'temperature-device-(\d+)=Thing$1' or 'dt/{thing}/#' (repeatable)
     #[arg(long = "thing-from", global = true, value_name = "PATTERN")]
     pub thing_from: Vec<String>,
+    /// Security profiles to judge by, beside the account's or without one: JSON or TOML in AWS's own shape
+    #[arg(long, global = true, value_name = "FILE")]
+    pub security_profiles: Option<PathBuf>,
     /// Refuse every change
     #[arg(long, global = true)]
     pub read_only: bool,

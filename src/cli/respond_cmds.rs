@@ -139,8 +139,7 @@ async fn run(intent: Intent, how: &How, settings: &Settings) -> color_eyre::Resu
     let responder = Responder::spawn(clients.clone(), settings, events.clone(), answers);
     let stream = crate::stream::spawn(
         settings,
-        Some(clients.credentials.clone()),
-        &clients.region,
+        Some(super::source::signer(&clients)),
         clients.mqtt_host.as_deref(),
         events,
     );

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::cli::Common;
 use crate::text::SafeText;
 
-use super::{Settings, ThingFrom};
+use super::{MqttVersion, Proxies, Secret, Settings, ThingFrom};
 
 /// A configuration that cannot be used, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,9 +83,12 @@ struct File {
     endpoint_url: Option<String>,
     data_endpoint_url: Option<String>,
     sts_endpoint_url: Option<String>,
+    ca_bundle: Option<PathBuf>,
     no_aws: Option<bool>,
     topics: Option<Vec<String>>,
     thing_from: Option<Vec<toml::Spanned<String>>>,
+    false_alarms_per_device_day: Option<toml::Spanned<f64>>,
+    security_profiles: Option<toml::Spanned<PathBuf>>,
     read_only: Option<bool>,
     memory_budget: Option<toml::Spanned<String>>,
     max_fps: Option<toml::Spanned<u16>>,
@@ -107,6 +110,11 @@ struct MqttFile {
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
     ca: Option<PathBuf>,
+    keep_alive_seconds: Option<toml::Spanned<u64>>,
+    version: Option<toml::Spanned<String>>,
+    client_id: Option<toml::Spanned<String>>,
+    username: Option<String>,
+    password_file: Option<toml::Spanned<PathBuf>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -170,7 +178,23 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
     }
     from_environment(&mut settings, env);
     from_flags(&mut settings, common)?;
+    if settings.mqtt.ca.is_none() {
+        settings.mqtt.ca.clone_from(&settings.ca_bundle);
+    }
+    if !settings.aws && settings.mqtt.url.is_none() {
+        return Err(error(
+            "--no-aws",
+            "needs --mqtt-url URL (or mqtt.url in the configuration): which broker?",
+        ));
+    }
     Ok(settings)
+}
+
+fn security_profiles(path: &Path) -> Result<Vec<crate::detect::file::FileProfile>, String> {
+    let named = |e: String| format!("{}: {e}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|e| named(e.to_string()))?;
+    let toml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
+    crate::detect::file::parse(&text, toml).map_err(named)
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -200,6 +224,7 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
     set_some(&mut settings.endpoint_url, file.endpoint_url);
     set_some(&mut settings.data_endpoint_url, file.data_endpoint_url);
     set_some(&mut settings.sts_endpoint_url, file.sts_endpoint_url);
+    set_some(&mut settings.ca_bundle, file.ca_bundle);
     set(&mut settings.aws, file.no_aws.map(|no| !no));
     set(&mut settings.topics, file.topics);
     if let Some(rules) = file.thing_from {
@@ -209,6 +234,19 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
                 .map_err(|message| error(at(rule.span().start), format!("thing-from: {message}")))?;
             settings.thing_from.push(parsed);
         }
+    }
+    if let Some(budget) = file.false_alarms_per_device_day {
+        if !(1e-6..=1000.0).contains(budget.get_ref()) {
+            let place = at(budget.span().start);
+            return Err(error(place, "false-alarms-per-device-day: must be 0.000001 to 1000"));
+        }
+        settings.false_alarms = *budget.get_ref();
+    }
+    if let Some(profiles) = file.security_profiles {
+        // A relative path is beside the file that names it.
+        let beside = path.parent().unwrap_or(Path::new("")).join(profiles.get_ref());
+        settings.security_profiles = security_profiles(&beside)
+            .map_err(|message| error(at(profiles.span().start), format!("security-profiles: {message}")))?;
     }
     set(&mut settings.read_only, file.read_only);
     if let Some(size) = file.memory_budget {
@@ -232,10 +270,11 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
     }
     set(&mut settings.journal, file.journal);
     set(&mut settings.log, file.log);
-    set_some(&mut settings.mqtt.url, file.mqtt.url);
-    set_some(&mut settings.mqtt.cert, file.mqtt.cert);
-    set_some(&mut settings.mqtt.key, file.mqtt.key);
-    set_some(&mut settings.mqtt.ca, file.mqtt.ca);
+    set_some(&mut settings.mqtt.url, file.mqtt.url.clone());
+    set_some(&mut settings.mqtt.cert, file.mqtt.cert.clone());
+    set_some(&mut settings.mqtt.key, file.mqtt.key.clone());
+    set_some(&mut settings.mqtt.ca, file.mqtt.ca.clone());
+    mqtt_more(&mut settings.mqtt, &file.mqtt, |start, message| error(at(start), message))?;
     set(&mut settings.groups.isolate, file.groups.isolate);
     set(&mut settings.groups.quarantine, file.groups.quarantine);
     set(&mut settings.groups.update, file.groups.update);
@@ -250,6 +289,50 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
             return Err(error(at(value.span().start), format!("polls.{key}: must be 1 to 86400")));
         }
         *target = Duration::from_secs(*value.get_ref());
+    }
+    Ok(())
+}
+
+fn mqtt_more(
+    mqtt: &mut super::MqttSettings,
+    file: &MqttFile,
+    wrong: impl Fn(usize, String) -> ConfigError,
+) -> Result<(), ConfigError> {
+    if let Some(seconds) = &file.keep_alive_seconds {
+        // AWS refuses none, and treats longer ones as 1200.
+        if !(5..=1_200).contains(seconds.get_ref()) {
+            return Err(wrong(seconds.span().start, "mqtt.keep-alive-seconds: must be 5 to 1200".into()));
+        }
+        mqtt.keep_alive = Duration::from_secs(*seconds.get_ref());
+    }
+    if let Some(version) = &file.version {
+        mqtt.version = match version.get_ref().as_str() {
+            "auto" => MqttVersion::Auto,
+            "3.1.1" => MqttVersion::V4,
+            "5" => MqttVersion::V5,
+            _ => {
+                return Err(wrong(
+                    version.span().start,
+                    "mqtt.version: must be \"auto\", \"5\" or \"3.1.1\"".into(),
+                ));
+            }
+        };
+    }
+    if let Some(id) = &file.client_id {
+        // AWS: 128 bytes; with # or + in it there are no lifecycle events, with $ no connection APIs (contract §3.3).
+        if id.get_ref().is_empty() || id.get_ref().len() > 128 || id.get_ref().contains(['#', '+', '$', '\0'])
+        {
+            let why = "mqtt.client-id: must be 1 to 128 bytes without #, + and $".into();
+            return Err(wrong(id.span().start, why));
+        }
+        mqtt.client_id = Some(id.get_ref().clone());
+    }
+    set_some(&mut mqtt.username, file.username.clone());
+    if let Some(path) = &file.password_file {
+        let text = std::fs::read_to_string(path.get_ref()).map_err(|e| {
+            wrong(path.span().start, format!("mqtt.password-file: {}: {e}", path.get_ref().display()))
+        })?;
+        mqtt.password = Some(Secret(text.trim_end_matches(['\r', '\n']).to_owned()));
     }
     Ok(())
 }
@@ -293,11 +376,12 @@ fn from_environment(settings: &mut Settings, env: &Environment) {
     set_some(&mut settings.endpoint_url, get("AWS_ENDPOINT_URL_IOT").or_else(|| all.clone()));
     set_some(&mut settings.data_endpoint_url, get("AWS_ENDPOINT_URL_IOT_DATA_PLANE").or_else(|| all.clone()));
     set_some(&mut settings.sts_endpoint_url, get("AWS_ENDPOINT_URL_STS").or(all));
+    set_some(&mut settings.mqtt.username, get("QUELL_MQTT_USERNAME"));
+    set_some(&mut settings.mqtt.password, get("QUELL_MQTT_PASSWORD").map(Secret));
+    settings.proxies = Proxies::of(env);
     settings.no_color |= env.get("NO_COLOR").is_some();
     // The AWS CLI's name for a private authority.
-    if settings.mqtt.ca.is_none() {
-        settings.mqtt.ca = get("AWS_CA_BUNDLE").map(PathBuf::from);
-    }
+    set_some(&mut settings.ca_bundle, get("AWS_CA_BUNDLE").map(PathBuf::from));
 }
 
 fn from_flags(settings: &mut Settings, common: &Common) -> Result<(), ConfigError> {
@@ -329,6 +413,10 @@ fn from_flags(settings: &mut Settings, common: &Common) -> Result<(), ConfigErro
             let parsed = ThingFrom::parse(rule).map_err(|message| error("--thing-from", message))?;
             settings.thing_from.push(parsed);
         }
+    }
+    if let Some(path) = &common.security_profiles {
+        settings.security_profiles =
+            security_profiles(path).map_err(|message| error("--security-profiles", message))?;
     }
     settings.read_only |= common.read_only;
     set_some(&mut settings.keymap, common.keymap.clone());

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::fleet::event::Event;
 use crate::fleet::known::Trouble;
 use crate::fleet::{Changes, Fleet, Ms, SourceId};
-use crate::response::{Answer, Intent, Listener, Plan};
+use crate::response::{Answer, Intent, Listener, Plan, PlanId};
 use crate::text::SafeText;
 
 use super::app::{App, Effect, Env, JournalLine, Tone};
@@ -33,6 +33,8 @@ pub trait Outside {
     fn plan(&mut self, generation: u64, intent: Intent) -> Result<(), SafeText>;
     /// Carry a plan out.
     fn confirm(&mut self, plan: Plan, typed: Option<String>) -> Result<(), SafeText>;
+    /// Stop a running response after the requests under way.
+    fn stop(&mut self, plan: &PlanId);
     /// The open view needs these read.
     fn watch(&mut self, sources: Vec<SourceId>);
     /// Read this soon.
@@ -265,6 +267,7 @@ fn effect_done(
                 app.say(why, Tone::Warn, now());
             }
         }
+        Effect::Stop(plan) => outside.stop(&plan),
         Effect::Watch(sources) => outside.watch(sources),
         Effect::ReadJournal => outside.read_journal(),
     }

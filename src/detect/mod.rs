@@ -6,13 +6,16 @@
 //! * [`model`]: AWS's shapes. [`metric`]: which metrics there are and what a behaviour may ask of each.
 //! * [`judge`]: one value against one criterion. [`percentile`]: the fleet's value a statistical criterion compares with.
 //! * [`alarm`]: consecutive datapoints to alarm and to clear. [`engine`]: windows, devices, rules.
-//! * [`validate`]: what ValidateSecurityProfileBehaviors rejects.
+//! * [`validate`]: what ValidateSecurityProfileBehaviors rejects. [`file`]: profiles from a file in AWS's shape.
+//! * [`whatif`]: a behaviour that is not in force, judged on what was held.
 
 pub mod alarm;
 pub mod engine;
+pub mod file;
 pub mod judge;
 pub mod metric;
 pub mod model;
 pub mod percentile;
 pub mod validate;
+pub mod whatif;
 pub mod window;

@@ -24,6 +24,16 @@ pub struct State {
     pub jobs: super::api::jobs::Jobs,
     /// Security profiles, metric windows and violations.
     pub detect: super::api::detect::DetectStore,
+    /// Audit settings, audits and findings.
+    pub audit: super::api::audit::AuditStore,
+    /// Mitigation actions and the tasks that apply them.
+    pub mitigation: super::api::mitigation::MitigationStore,
+    /// What fleet indexing indexes.
+    pub indexing: super::api::indexing::IndexStore,
+    /// CA certificates.
+    pub authorities: super::api::authorities::Authorities,
+    /// Logging options.
+    pub logging: super::api::logging::Logging,
 }
 
 /// One account in one region.
@@ -52,8 +62,12 @@ pub struct Account {
     pub metrics: super::api::cloudwatch::Metrics,
     /// SNS topics and subscriptions. Under a lock of their own, never held with another.
     pub sns: super::api::sns::Sns,
+    /// Who connected with which certificate. Under a lock of its own, never held with another.
+    pub trail: super::api::audit::Trail,
     /// Topic rules. Read without a lock.
     pub rules: super::api::rules::Rules,
+    /// What goes wrong on order.
+    pub faults: super::faults::Faults,
     state: RwLock<State>,
     broker: OnceLock<Arc<Broker>>,
 }
@@ -75,12 +89,18 @@ impl Account {
             shadows: super::api::shadows::Shadows::open(&wal),
             jobs: super::api::jobs::Jobs::open(&wal),
             detect: super::api::detect::DetectStore::open(&wal, clock),
+            audit: super::api::audit::AuditStore::open(&wal),
+            mitigation: super::api::mitigation::MitigationStore::open(&wal),
+            indexing: super::api::indexing::IndexStore::open(&wal),
+            authorities: super::api::authorities::Authorities::open(&wal),
+            logging: super::api::logging::Logging::open(&wal),
         };
         let objects = super::api::s3::Objects::open(&wal);
         let metrics = super::api::cloudwatch::Metrics::open(&wal, clock.now_ms());
         let sns = super::api::sns::Sns::open(&wal);
         let rules = super::api::rules::Rules::open(&wal);
         Arc::new(Self {
+            trail: super::api::audit::Trail::default(),
             rules,
             sns,
             metrics,
@@ -94,6 +114,7 @@ impl Account {
             arns,
             policies: PolicyCache::default(),
             delete_pace: DeletePace::default(),
+            faults: super::faults::Faults::default(),
             state: RwLock::new(state),
             broker: OnceLock::new(),
         })

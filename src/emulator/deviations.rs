@@ -53,11 +53,21 @@ pub static DEVIATIONS: &[Deviation] = &[
         "the documented rate in real time, burst twice the rate, at least 10",
     ),
     row("unknown operation", "undocumented", "404 UnknownOperationException, and a warning in the log"),
+    row(
+        "Detect refused (--fault detect=refuse)",
+        "closed to new customers, the answer undocumented",
+        "403 AccessDeniedException from all of Detect but ListMetricValues",
+    ),
     row("IAM", "identity policies decide each call", "one access key that may do everything"),
     row(
         "DescribeEndpoint",
         "a host name for each endpoint type",
         "the host and port of the request, for every type",
+    ),
+    row(
+        "automatic registration under a CA",
+        "certificates of unknown devices are registered when they connect",
+        "the CA's settings are kept; nobody is registered",
     ),
     row("device keys", "RSA 2048", "ECDSA P-256, PKCS#8"),
     row(
@@ -65,7 +75,16 @@ pub static DEVIATIONS: &[Deviation] = &[
         "needs a registered CA",
         "registers any certificate; the CA's id is kept when given",
     ),
-    row("dynamic thing groups", "need fleet indexing, members by query", "the query is kept; no members"),
+    row(
+        "dynamic thing groups",
+        "members follow within seconds to minutes",
+        "looked at every 5 s, less often when that would take more than a twentieth of the time",
+    ),
+    row(
+        "dynamic thing groups after a restart",
+        "undocumented",
+        "members are worked out anew, without membership events",
+    ),
     row(
         "error wording",
         "partly undocumented",
@@ -193,8 +212,98 @@ pub static DEVIATIONS: &[Deviation] = &[
         "undocumented",
         "its violations end as alarm-invalidated",
     ),
-    row("alerts to SNS", "one for each in-alarm and cleared", "none yet: poll ListActiveViolations"),
     row("ML Detect", "14 days, then ACTIVE", "PENDING_BUILD for ever, no findings"),
+    row(
+        "aws:disconnect-duration",
+        "when it is measured is undocumented",
+        "every 300 s: whole minutes since the device was there, 0 while it is; only devices seen since the start",
+    ),
+    row(
+        "aws:source-ip-address",
+        "when it is measured is undocumented",
+        "on every connect, and once in 300 s on a message; with a dimension only on its topics",
+    ),
+    row(
+        "values of ListMetricValues",
+        "interval undocumented",
+        "sums of 300 s at the end of the window; reported values when they came; 14 days, gone with a restart",
+    ),
+    row(
+        "statistical criteria on reported metrics",
+        "accumulated over the window",
+        "likewise; negative values are not judged",
+    ),
+    row(
+        "defender reports too close together",
+        "rejected under 5 minutes",
+        "rejected as Throttled under 270 s: agents' timers and networks are not exact",
+    ),
+    row(
+        "report_id that does not increase",
+        "must be monotonic; the consequence is undocumented",
+        "rejected as InvalidPayload; ids are forgotten with a restart",
+    ),
+    row(
+        "report of a custom metric nobody created",
+        "undocumented",
+        "accepted; judged and kept only by a profile that names the metric",
+    ),
+    row("report in CBOR", "the answer's encoding is undocumented", "answered in CBOR"),
+    row(
+        "metrics export",
+        "batches at regular intervals; message sizes as minimum, maximum and total",
+        "whenever values are due, at most 200 in a message; message sizes as total only; times in milliseconds",
+    ),
+    row(
+        "behavior on a missing dimension or custom metric",
+        "undocumented",
+        "refused; deleting a dimension in use ends judging by it, a custom metric in use cannot be deleted",
+    ),
+    // --- Audit and mitigation ---
+    row("audit duration", "minutes to hours, by the size of the account", "3 s for each check"),
+    row("mitigation task duration", "minutes", "2 s for each action on each finding or violation"),
+    row(
+        "checks of revocation lists, Cognito and IAM roles",
+        "real",
+        "FAILED with INSUFFICIENT_PERMISSIONS and the reason; the audit itself is COMPLETED unless every check failed",
+    ),
+    row(
+        "shared certificate check",
+        "concurrent connections from 31 days to 2 hours before the audit",
+        "any two client ids in the 31 days until the audit; connections before a start of the emulator are forgotten",
+    ),
+    row("key quality check", "CVE-2017-15361 and CVE-2008-0166", "CVE-2017-15361 only"),
+    row(
+        "overly permissive policies",
+        "what counts as broad is partly documented",
+        "a data plane action allowed where a wildcard stands for the client, the topic's first level or the thing",
+    ),
+    row("additionalInfo of findings", "undocumented", "CONNECT_TIME, DISCONNECT_TIME, PRINCIPAL_ID"),
+    row(
+        "scheduled audits",
+        "at some time of the day",
+        "by the calendar in UTC first, then after 1, 7 or 14 days",
+    ),
+    row("message of PUBLISH_FINDING_TO_SNS", "undocumented", "the finding of DescribeAuditFinding"),
+    row("BLANK_POLICY", "a policy without permissions", r#"{"Version":"2012-10-17","Statement":[]}"#),
+    row("mitigation of a finding whose policy version is not in force any more", "undocumented", "SKIPPED"),
+    row(
+        "error codes of mitigation executions",
+        "undocumented",
+        "names of the API's errors; a task is FAILED when all its executions are",
+    ),
+    row("actions on a shared certificate's finding", "the things of the certificate", "those attached to it"),
+    // --- fleet indexing ---
+    row("building an index", "minutes to hours", "10 s, then answers are never behind"),
+    row(
+        "connectivity in the index",
+        "kept for ever",
+        "for 30 minutes after a disconnect, then connected: false alone",
+    ),
+    row("cardinality and percentiles", "approximate", "exact; percentiles by nearest rank"),
+    row("thingGroupNames", "groups above a thing's own are undocumented", "the thing's own groups"),
+    row("geo queries", "real", "InvalidQueryException or nothing found"),
+    row("index that is off", "undocumented", "ResourceNotFoundException"),
     // --- rules ---
     row("SQL numbers", "34 decimal digits", "64-bit integers and doubles"),
     row(

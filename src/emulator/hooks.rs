@@ -83,7 +83,14 @@ impl Hooks {
     /// then refused before any client id is read and no `connect_failed` is published (contract §3.5).
     pub fn authenticate(&self, principal: &Principal) -> bool {
         match principal {
-            Principal::Certificate(id) => api::identity::is_active(&self.account, id),
+            Principal::Certificate(id) => {
+                let active = api::identity::is_active(&self.account, id);
+                if !active {
+                    // All that tells of it: who it claims to be was never read (contract §1.1).
+                    api::cloudwatch::count(&self.account, "AWS/IoT", "Connection.AuthNError", &[], 1.0);
+                }
+                active
+            }
             Principal::Iam(_) | Principal::Anonymous => true,
         }
     }
@@ -98,13 +105,15 @@ impl Hooks {
 
     /// A session was accepted (CONNACK 0 is about to be sent).
     pub fn connected(&self, session: &Session) {
+        api::audit::on_connected(&self.account, session);
         api::detect::on_connected(&self.account, session);
     }
 
     /// A session ended; `reason` is one of AWS's `disconnectReason` values. Forgets the session's cached policies.
     pub fn disconnected(&self, session: &Session, reason: &str) {
         api::policy::forget(&self.account, session);
-        api::detect::on_disconnected(&self.account, session, reason);
+        api::audit::on_disconnected(&self.account, session, reason);
+        api::detect::on_disconnected(&self.account, session);
     }
 
     /// A CONNECT was refused by policy, or a publish or subscribe was denied.
@@ -131,7 +140,7 @@ impl Hooks {
             api::jobs::on_publish(&self.account, session, thing, rest, payload);
             Routing::Consumed
         } else if let Some(rest) = rest.strip_prefix("defender/metrics/") {
-            api::detect::on_report(&self.account, session, thing, rest, payload);
+            api::detect::on_report(&self.account, thing, rest, payload);
             Routing::Consumed
         } else {
             Routing::Subscribers
@@ -144,7 +153,7 @@ impl Hooks {
     }
 
     /// A message was handed to a subscriber.
-    pub fn delivered(&self, session: &Session, topic: &str, bytes: usize) {
-        api::detect::on_delivered(&self.account, session, topic, bytes);
+    pub fn delivered(&self, session: &Session, topic: &str) {
+        api::detect::on_delivered(&self.account, session, topic);
     }
 }

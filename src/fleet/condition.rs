@@ -1,9 +1,12 @@
 //! The worst true thing about a device: one word, always the same order.
 
+use crate::text::SafeText;
+
+use super::baseline::WarningKind;
 use super::device::Device;
 use super::event::{ResponseEvent, Stage};
 use super::known::Known;
-use super::{Changes, DeviceId, Fleet, Ms};
+use super::{Changes, DeviceId, Fleet, Ms, Warning};
 
 /// A device's state, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,6 +15,8 @@ pub enum Condition {
     Leaking,
     /// Detect has an active violation for it.
     Alarm,
+    /// A behaviour is not met by quell's own judgement.
+    Finding,
     /// Out of its own ordinary, before Detect says so.
     EarlyWarning,
     /// Isolation was asked for and is not proven.
@@ -29,7 +34,7 @@ pub enum Condition {
 }
 
 /// How many conditions there are.
-const CONDITIONS: usize = 9;
+const CONDITIONS: usize = 10;
 
 /// Devices by condition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +45,8 @@ pub struct Counts {
     pub alarm: Option<usize>,
     /// Isolated, yet heard.
     pub leaking: usize,
+    /// Not meeting a behaviour by quell's own judgement, and not in alarm.
+    pub finding: usize,
     /// Out of their own ordinary.
     pub early_warning: usize,
     /// Being isolated.
@@ -91,6 +98,7 @@ impl Fleet {
             // A leaking device in alarm counts as both: nobody may read a smaller number of alarms than there are.
             alarm: self.violations.get().map(|_| in_alarm.count()),
             leaking: of(Condition::Leaking),
+            finding: of(Condition::Finding),
             early_warning: of(Condition::EarlyWarning),
             containing: of(Condition::Containing),
             contained: of(Condition::Contained),
@@ -116,7 +124,7 @@ impl Fleet {
         self.counts.add(next);
         match next {
             Condition::Leaking => Changes::DEVICES | Changes::LEAK,
-            Condition::Alarm if was != Condition::Leaking => Changes::DEVICES | Changes::ALARM,
+            Condition::Alarm | Condition::Finding if was > next => Changes::DEVICES | Changes::ALARM,
             _ => Changes::DEVICES,
         }
     }
@@ -135,7 +143,12 @@ impl Fleet {
             if !device.violations().is_empty() {
                 return Condition::Alarm;
             }
-            if device.warning().is_some() {
+            if device.findings() > 0 {
+                return Condition::Finding;
+            }
+            // A device that is silent for good is stale; until then its silence is a warning.
+            let only_silent = device.warning().is_some_and(|w| w.kind == WarningKind::Silence);
+            if device.warning().is_some() && !(only_silent && self.is_stale(device, now)) {
                 return Condition::EarlyWarning;
             }
         } else if !device.violations().is_empty() {
@@ -212,10 +225,63 @@ impl Fleet {
             }
         }
         for _ in 0..self.devices.len().min(SLICE) {
+            self.early(now);
             self.swept = if self.swept + 1 >= self.devices.len() { 0 } else { self.swept + 1 };
             changes |= self.judge(DeviceId::at(self.swept), now);
         }
         changes
+    }
+
+    /// Early warning, of what time alone brings.
+    fn early(&mut self, now: Ms) {
+        let next = if self.swept + 1 >= self.devices.len() { 0 } else { self.swept + 1 };
+        let watching = self.link.watch().since();
+        let Some(device) = self.devices.get_mut(next) else { return };
+        device.expire(now);
+        if device.condition() != Condition::Ok {
+            return;
+        }
+        let Some((silent, cadence, longest)) =
+            watching.and_then(|watching| device.unusual_silence(watching, now))
+        else {
+            return;
+        };
+        let seconds = |ms: Ms| ms as f64 / 1000.0;
+        let text = format!("silent, usually every {:.0} s", seconds(cadence));
+        let sentence = format!(
+            "no message for {:.0} s; usually one every {:.0} s, never a pause longer than {:.0} s",
+            seconds(silent),
+            seconds(cadence),
+            seconds(longest)
+        );
+        device.warn(Warning {
+            kind: WarningKind::Silence,
+            since: now,
+            times: silent as f32 / cadence.max(1) as f32,
+            text: SafeText::from(text),
+            sentence: SafeText::from(sentence),
+            until: None,
+        });
+    }
+
+    /// Early warning, of what should be rare: connects (refused ones too) and shadow updates.
+    pub(super) fn pace(&mut self, id: DeviceId, kind: WarningKind, at: Ms, now: Ms) -> Changes {
+        let connects = kind == WarningKind::Reconnects;
+        let (known, new) = if connects { (4, 8) } else { (10, 30) };
+        let Some(device) = self.devices.get_mut(id.index()) else { return Changes::NONE };
+        let Some((count, peak)) = device.pace(connects).note(at, known, new) else { return Changes::NONE };
+        let what = if connects { "connects" } else { "shadow updates" };
+        device.warn(Warning {
+            kind,
+            since: at,
+            times: f32::from(count) / f32::from(peak.max(1)),
+            text: SafeText::from(format!("{count} {what} a minute")),
+            sentence: SafeText::from(format!(
+                "{count} {what} within a minute; never more than {peak} before"
+            )),
+            until: Some(now.max(at) + 120_000),
+        });
+        self.judge(id, now) | Changes::DEVICES
     }
 
     pub(super) fn response(&mut self, event: ResponseEvent, now: Ms) -> Changes {

@@ -50,6 +50,15 @@ pub struct Identity {
     pub region: SafeText,
 }
 
+/// How we stand with AWS, besides who we are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// When the credentials end; `None` when they do not.
+    pub expires: Option<Ms>,
+    /// AWS's clock minus ours, in milliseconds; 0 within a few seconds. It is made up for, and worth saying.
+    pub skew: Ms,
+}
+
 /// A thing of the registry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ThingRecord {

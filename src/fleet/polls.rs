@@ -33,6 +33,8 @@ impl Fleet {
         state.generation = generation;
         state.next_at = next_at;
         match outcome {
+            // Not the end of the read: its age and its trouble stay.
+            Ok(reading @ Reading::ThingsPage(..)) => self.read(reading, at, now) | Changes::POLLS,
             Ok(reading) => {
                 state.last_ok = Some(at);
                 state.trouble = None;
@@ -60,17 +62,27 @@ impl Fleet {
                     }
                 }
                 self.things.learn(things.len(), at);
-                for thing in things {
-                    let id = self.thing(&thing.name, now);
-                    if let Some(device) = self.devices.get_mut(id.index()) {
-                        device.set_registered(true);
-                        device.set_thing_type(thing.thing_type);
-                    }
-                    changes |= self.judge(id, now);
-                }
+                self.reading = None;
+                changes |= self.register(things, now);
                 changes | Changes::DEVICES
             }
+            Reading::ThingsPage(things, so_far) => {
+                self.reading = Some(so_far);
+                self.register(things, now) | Changes::DEVICES
+            }
+            Reading::Standing(standing) => {
+                self.standing.learn(standing, at);
+                Changes::POLLS
+            }
             Reading::Violations(list) => {
+                let mut seen = std::mem::take(&mut self.seen_violations);
+                self.seen_violations = list
+                    .iter()
+                    .map(|v| {
+                        let (id, at) = seen.remove_entry(&v.id).unwrap_or_else(|| (v.id.clone(), at));
+                        (id, at)
+                    })
+                    .collect();
                 self.violations.learn(list, at);
                 self.assign_violations(now) | Changes::VIOLATIONS
             }
@@ -80,6 +92,7 @@ impl Fleet {
             }
             Reading::Members(group, members) => {
                 self.members.entry(group.key()).or_default().learn(members, at);
+                self.targets_changed(group.raw());
                 self.assign_members(&group, now) | Changes::DEVICES
             }
             Reading::Certificates(thing, list) => {
@@ -115,16 +128,32 @@ impl Fleet {
             }
             Reading::Profiles(list) => {
                 self.profiles.learn(list, at);
-                Changes::VIOLATIONS
+                self.profiles_changed(now) | Changes::VIOLATIONS
             }
+            Reading::Account(reading) => self.account.learn(reading, at),
         }
+    }
+
+    fn register(&mut self, things: Vec<super::model::ThingRecord>, now: Ms) -> Changes {
+        let mut changes = Changes::NONE;
+        for thing in things {
+            let id = self.thing(&thing.name, now);
+            if let Some(device) = self.devices.get_mut(id.index()) {
+                device.set_registered(true);
+                device.set_thing_type(thing.thing_type);
+            }
+            changes |= self.judge(id, now);
+        }
+        changes
     }
 
     fn unread(&mut self, source: &SourceId, trouble: Trouble, now: Ms) -> Changes {
         match source {
             SourceId::Identity => self.identity.fail(trouble),
+            SourceId::Standing => self.standing.fail(trouble),
             SourceId::Things => {
                 self.things.fail(trouble);
+                self.reading = None;
                 return Changes::DEVICES;
             }
             SourceId::Violations => {
@@ -164,6 +193,11 @@ impl Fleet {
                 self.profiles.fail(trouble);
                 return Changes::VIOLATIONS;
             }
+            SourceId::PoliciesOf(_)
+            | SourceId::JobsOf(_)
+            | SourceId::MetricsOf(_)
+            | SourceId::Rules
+            | SourceId::Findings => return self.account.fail(source, trouble),
         }
         Changes::NONE
     }
@@ -202,6 +236,7 @@ impl Fleet {
     /// A group's member came or went, by notice.
     pub(super) fn membership(&mut self, group: &Name, thing: &Name, added: bool, at: Ms, now: Ms) -> Changes {
         self.want(SourceId::Members(group.clone()));
+        self.targets_changed(group.raw());
         if let Some(members) =
             self.members.get_mut(group.raw()).and_then(|m| m.get_mut()).and_then(Option::as_mut)
         {

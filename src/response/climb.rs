@@ -75,6 +75,8 @@ impl Climb {
             Proof::Barred { .. } => vec![Rung::Status, Rung::Gone, Rung::Silent],
             Proof::Released { .. } => vec![Rung::NotMember, Rung::Heard],
             Proof::Activated { .. } => vec![Rung::Status, Rung::Heard],
+            Proof::Member { is: true, .. } => vec![Rung::Member],
+            Proof::Member { is: false, .. } => vec![Rung::NotMember],
             Proof::Job { .. } => vec![Rung::Exists],
         };
         let row = |title: SafeText| StairRow { title, state: RowState::Waiting, detail: SafeText::default() };
@@ -404,8 +406,12 @@ impl Climb {
 
 fn words(rung: Rung, proof: &Proof) -> String {
     match (rung, proof) {
-        (Rung::Member, Proof::Isolated { group, .. }) => format!("member of {}", group.raw()),
-        (Rung::NotMember, Proof::Released { group }) => format!("no longer a member of {}", group.raw()),
+        (Rung::Member, Proof::Isolated { group, .. } | Proof::Member { group, .. }) => {
+            format!("member of {}", group.raw())
+        }
+        (Rung::NotMember, Proof::Released { group } | Proof::Member { group, .. }) => {
+            format!("no longer a member of {}", group.raw())
+        }
         (Rung::Denied, _) => "policy denies it".to_owned(),
         (Rung::Status, Proof::Barred { is, .. }) => format!("its certificate is {}", is.word()),
         (Rung::Status, _) => "its certificate is ACTIVE".to_owned(),

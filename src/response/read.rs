@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_iot::types::{ActionType, AuthDecision, AuthInfo};
+use aws_sdk_iot::types::{ActionType, AuthDecision, AuthInfo, TargetSelection};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use crate::cloud::Clients;
@@ -45,6 +45,15 @@ pub(in crate::response) async fn read(
         | Intent::Activate { things, .. }
         | Intent::Revoke { things, .. } => {
             facts.things = all(c, things, &facts.arn_prefix, &[], now).await?;
+        }
+        Intent::Join { things, group: name } | Intent::Leave { things, group: name } => {
+            let found = group(c, name, &facts.arn_prefix, now).await?;
+            if found.exists {
+                facts.standing = standing(c, name.raw(), now).await?;
+            }
+            facts.group = Some(found);
+            facts.things = all(c, things, &facts.arn_prefix, &[], now).await?;
+            roots(c, &mut facts.things, now).await?;
         }
         Intent::LaunchJob(job) => launch(c, rules, job, &mut facts, now).await?,
         Intent::CancelJob { job, .. } => facts.job_status = job_status(c, job.raw(), now).await?,
@@ -311,6 +320,26 @@ pub(in crate::response) async fn job_status(
         Err(e) if not_found(&e) => Ok(None),
         Err(e) => Err(trouble(&e, "iot:DescribeJob", now)),
     }
+}
+
+/// Continuous jobs bound to a group that still run: whoever joins it gets them.
+async fn standing(c: &Clients, group: &str, now: Ms) -> Result<Vec<Name>, Trouble> {
+    let mut pages = c
+        .iot
+        .list_jobs()
+        .thing_group_name(group)
+        .target_selection(TargetSelection::Continuous)
+        .into_paginator()
+        .items()
+        .send();
+    let mut jobs = Vec::new();
+    while let Some(job) = pages.next().await {
+        let job = job.map_err(|e| trouble(&e, "iot:ListJobs", now))?;
+        if job.status().is_some_and(|s| matches!(s.as_str(), "IN_PROGRESS" | "SCHEDULED")) {
+            jobs.extend(job.job_id().map(Name::new));
+        }
+    }
+    Ok(jobs)
 }
 
 /// The members of a group and of those below it; `None` when there is no such group.

@@ -267,7 +267,7 @@ fn target_json(target: &super::view::TargetView) -> serde_json::Value {
 fn stage(climb: &Climb, began: Ms) -> Option<Stage> {
     let containing = matches!(climb.work.proof, Proof::Isolated { .. } | Proof::Barred { .. });
     match (&climb.work.proof, climb.outcome()) {
-        (Proof::Job { .. }, _) => None,
+        (Proof::Job { .. } | Proof::Member { .. }, _) => None,
         (Proof::Barred { is: CertificateStatus::Revoked, .. }, Some(TargetOutcome::Proven { .. })) => {
             Some(Stage::Revoked)
         }
@@ -373,7 +373,7 @@ async fn look(c: &Clients, work: &Work) -> Look {
                 };
             }
         }
-        Proof::Released { group } => {
+        Proof::Released { group } | Proof::Member { group, .. } => {
             look.member = read::groups_of(c, work.name.raw(), at).await.ok().map(|g| g.contains(group));
         }
         Proof::Barred { certificates, is, .. } => {
@@ -387,6 +387,9 @@ async fn look(c: &Clients, work: &Work) -> Look {
             };
             return look;
         }
+    }
+    if matches!(work.proof, Proof::Member { .. }) {
+        return look;
     }
     look.connected = read::connected(c, work.client.raw(), at).await.ok().map(|c| c.unwrap_or(false));
     look

@@ -16,6 +16,9 @@ use super::topics::Topics;
 const HELD: usize = 16_384;
 /// Payload bytes held meanwhile; then payloads are let go.
 const HELD_BYTES: usize = 4 << 20;
+/// Events that may wait for the console. More would be old news when it gets to them, and each can hold
+/// [`HELD_BYTES`].
+const WAITING: usize = 4;
 /// Notices held meanwhile.
 const HELD_NOTICES: usize = 8_192;
 
@@ -118,6 +121,9 @@ impl Batcher {
     pub fn flush(&mut self) -> bool {
         if self.is_empty() {
             return true;
+        }
+        if self.events.max_capacity() - self.events.capacity() >= WAITING && !self.events.is_closed() {
+            return false;
         }
         match self.events.clone().try_reserve() {
             Ok(permit) => {

@@ -21,7 +21,7 @@ const DENY: &str =
 const LONG: Duration = Duration::from_secs(20);
 
 /// A client and what it hears; the channel closes when its connection ends.
-struct Device {
+pub(crate) struct Device {
     client: AsyncClient,
     heard: mpsc::UnboundedReceiver<Packet>,
 }
@@ -41,7 +41,7 @@ impl Device {
         .expect("an answer or an end")
     }
 
-    async fn connected(&mut self) -> bool {
+    pub(crate) async fn connected(&mut self) -> bool {
         let accepted = |p| match p {
             Packet::ConnAck(ack) => Some(ack.code == rumqttc::ConnectReturnCode::Success),
             _ => None,
@@ -77,13 +77,13 @@ impl Device {
         None
     }
 
-    async fn ended(&mut self) {
+    pub(crate) async fn ended(&mut self) {
         assert_eq!(self.wait(|_| None::<()>).await, None);
     }
 }
 
 /// Listens for connections that authenticate as `principal`; the port.
-async fn listen(world: &World, principal: Principal) -> u16 {
+pub(crate) async fn listen(world: &World, principal: Principal) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let local = listener.local_addr().unwrap();
     let broker = world.broker.clone();
@@ -96,7 +96,7 @@ async fn listen(world: &World, principal: Principal) -> u16 {
     local.port()
 }
 
-fn device(port: u16, client_id: &str) -> Device {
+pub(crate) fn device(port: u16, client_id: &str) -> Device {
     let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
     options.set_keep_alive(Duration::from_secs(30));
     let (client, mut events) = AsyncClient::new(options, 16);

@@ -3,8 +3,13 @@
 #![cfg(feature = "emulator")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod audit;
+mod authorities;
+mod faults;
 mod identity;
+mod indexing;
 mod live;
+mod mitigation;
 mod policies;
 mod registry;
 mod wire;
@@ -47,6 +52,16 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
+        Self::with(account, broker, endpoint)
+    }
+
+    /// Clients for an emulator that runs.
+    pub(crate) fn of(account: Arc<Account>, endpoint: &str) -> Self {
+        let broker = Arc::clone(account.broker().unwrap());
+        Self::with(account, broker, endpoint.to_owned())
+    }
+
+    fn with(account: Arc<Account>, broker: Arc<Broker>, endpoint: String) -> Self {
         let iot = aws_sdk_iot::Client::from_conf(
             aws_sdk_iot::Config::builder()
                 .behavior_version(BehaviorVersion::latest())

@@ -67,6 +67,7 @@ async fn policies_attach_to_certificates_and_static_groups() {
     let no_group = format!("arn:aws:iot:us-east-1:{ACCOUNT}:thinggroup/none");
     assert_eq!(refusal(attach("DenyAll", &no_group).await), is(404, "ResourceNotFoundException"));
     assert_eq!(refusal(attach("DenyAll", "nonsense").await), is(400, "InvalidRequestException"));
+    world.index(&world.things_only()).await;
     let dynamic = iot.create_dynamic_thing_group().thing_group_name("d").query_string("thingName:a*");
     let dynamic = dynamic.send().await.unwrap().thing_group_arn.unwrap();
     assert_eq!(refusal(attach("DenyAll", &dynamic).await), is(400, "InvalidRequestException"));

@@ -154,6 +154,9 @@ async fn membership_keeps_its_rules() {
     assert_eq!(refusal(nobody.send().await), is(404, "ResourceNotFoundException"));
     let nameless = iot.add_thing_to_thing_group().thing_name("Thing02").send().await;
     assert_eq!(refusal(nameless), is(400, "InvalidRequestException"));
+    let early = iot.create_dynamic_thing_group().thing_group_name("dyn").query_string("attributes.x:1");
+    assert_eq!(refusal(early.send().await), is(400, "InvalidRequestException"));
+    world.index(&world.things_only()).await;
     iot.create_dynamic_thing_group()
         .thing_group_name("dyn")
         .query_string("attributes.x:1")

@@ -31,7 +31,7 @@ async fn raw(world: &World, request: &str) -> String {
 }
 
 /// A raw request with a good signature for `service`; the whole response as text.
-async fn signed(world: &World, service: &str, method: &str, path: &str, body: &str) -> String {
+pub(crate) async fn signed(world: &World, service: &str, method: &str, path: &str, body: &str) -> String {
     use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
     let identity = credentials().into();
     let params = aws_sigv4::sign::v4::SigningParams::builder()

@@ -44,8 +44,9 @@ fn incident(cols: u16, rows: u16) {
     // a, i: the computed plan, naming the device and the group.
     term.keys("a");
     term.keys("i");
-    let plan =
-        term.wait_for("plan", LIMIT, |s| s.contains("Isolate Thing02") && s.contains("IsolatedDevices"));
+    let plan = term.wait_for("plan", LIMIT, |s| {
+        s.contains("Isolate Thing02") && s.contains("IsolatedDevices") && s.contains("⏎ isolate")
+    });
     assert!(plan.contains("quarantine"), "the plan tells the shadow request:\n{plan}");
     assert!(!journal(home.path()).contains("\"intent\""), "nothing is journalled before it is confirmed");
 
@@ -63,7 +64,7 @@ fn incident(cols: u16, rows: u16) {
     term.keys("\x1b");
     term.wait_for("the staircase to close", LIMIT, |s| !s.contains("esc close"));
     term.keys("u");
-    term.wait_for("the release plan", LIMIT, |s| s.contains("Release Thing02"));
+    term.wait_for("the release plan", LIMIT, |s| s.contains("Release Thing02") && s.contains("⏎ release"));
     term.keys("\r");
     term.wait_for("the device speaking again", LIMIT, |s| {
         line_with(s, &["Thing02"]).is_some_and(|l| !l.contains("CONTAIN") && !l.contains("LEAKING"))

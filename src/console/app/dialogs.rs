@@ -5,7 +5,7 @@ use tui_input::Input;
 use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 use crate::fleet::{Kept, Ms};
-use crate::response::{Plan, PlanId};
+use crate::response::{Intent, Plan, PlanId, Target};
 use crate::text::SafeText;
 
 use super::super::command::CommandId;
@@ -28,6 +28,10 @@ pub enum Overlay {
     Job(Box<JobForm>),
     /// A payload.
     Payload(Box<PayloadState>),
+    /// A thing group being named.
+    Group(Box<GroupForm>),
+    /// An entry of the journal.
+    Entry(Box<EntryState>),
 }
 
 /// A plan on the screen.
@@ -40,6 +44,10 @@ pub struct PlanDialog {
     pub since: Ms,
     /// How far it is.
     pub phase: PlanPhase,
+    /// What it was asked with: asked again, changed, by editing.
+    pub intent: Intent,
+    /// The changed group being typed.
+    pub editing: Option<Input>,
     /// What is typed to confirm.
     pub typed: Input,
     /// Whether the requests are shown.
@@ -62,9 +70,36 @@ impl PlanDialog {
     /// True when keys are text.
     pub fn wants_text(&self) -> bool {
         use crate::response::Confirmation;
+        if self.editing.is_some() {
+            return true;
+        }
         matches!(&self.phase, PlanPhase::Ready(plan)
             if plan.refused().is_none() && !matches!(plan.confirmation(), Confirmation::Enter))
     }
+}
+
+/// A thing group being named, to put things into or to take them out of.
+pub struct GroupForm {
+    /// True to put into it.
+    pub join: bool,
+    /// The things.
+    pub things: Vec<Target>,
+    /// The things, in words.
+    pub whom: SafeText,
+    /// What is typed.
+    pub input: Input,
+    /// Groups the fleet knows, that match what is typed.
+    pub known: Vec<Name>,
+    /// What is wrong with it.
+    pub trouble: Option<SafeText>,
+}
+
+/// An opened entry of the journal.
+pub struct EntryState {
+    /// The entry.
+    pub line: super::JournalLine,
+    /// Where its text is.
+    pub scroll: ListState,
 }
 
 /// The palette.
@@ -147,4 +182,33 @@ pub struct JobForm {
     pub field: Field,
     /// What is wrong with it.
     pub trouble: Option<SafeText>,
+}
+
+impl PayloadState {
+    /// A message, opened as JSON when it is JSON and small enough to be read as a tree.
+    pub fn new(message: crate::fleet::Kept, topic: SafeText) -> Self {
+        const TREE: usize = 64 << 10;
+        let json = message
+            .payload
+            .as_deref()
+            .filter(|bytes| bytes.len() <= TREE)
+            .and_then(|bytes| serde_json::from_slice(bytes).ok());
+        let text = message.payload.as_deref().is_some_and(|bytes| std::str::from_utf8(bytes).is_ok());
+        let show = match (&json, text) {
+            (Some(_), _) => Show::Json,
+            (None, true) => Show::Text,
+            (None, false) => Show::Hex,
+        };
+        Self { message, topic, show, json, scroll: ListState::default() }
+    }
+
+    /// The next way of showing, or the previous one.
+    pub(super) fn turn(&mut self, forward: bool) {
+        let ways: &[Show] =
+            if self.json.is_some() { &[Show::Json, Show::Text, Show::Hex] } else { &[Show::Text, Show::Hex] };
+        let at = ways.iter().position(|s| *s == self.show).unwrap_or(0);
+        let next = if forward { at + 1 } else { at + ways.len() - 1 };
+        self.show = ways[next % ways.len()];
+        self.scroll = ListState::default();
+    }
 }

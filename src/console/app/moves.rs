@@ -1,110 +1,19 @@
-//! Commands that look: moving, focusing, opening, filtering, leaving.
+//! Commands that move: cursors, panes, marks, what is frozen and how it is sorted.
 
-use tui_input::Input;
-
-use crate::fleet::model::Name;
-use crate::fleet::{Condition, DeltaEntry, SourceId};
+use crate::fleet::Condition;
 use crate::text::SafeText;
 
-use super::dialogs::{Overlay, PaletteState, PayloadState, Show};
-use super::list::{Key, ListId, ListState, key_of};
-use super::{App, Effect, Env, Pane, PlanPhase, Subject, Tone, View, filter};
-
-/// The identity of a delta.
-pub(in crate::console) fn delta_key(entry: &DeltaEntry) -> Key {
-    key_of((entry.at, entry.thing.raw(), entry.version, entry.shadow.as_ref().map(SafeText::as_str)))
-}
-
-/// A second ctrl-c this soon ends quell.
-const TWICE: i64 = 2_000;
+use super::dialogs::Overlay;
+use super::list::{Key, ListId};
+use super::{App, Env, Pane, Section, Tone, View};
 
 impl App {
-    /// The keys of a list's lines, in the order they are drawn.
-    pub fn keys(&self, list: ListId, env: &Env<'_>) -> Vec<Key> {
-        let filter = self.filter_of(list);
-        let mut matcher = filter.map(|_| filter::matcher());
-        let mut passes = |text: &dyn Fn() -> String| match (&filter, &mut matcher) {
-            (Some(filter), Some(matcher)) => filter.accepts(&Subject::text(&text()), matcher),
-            _ => true,
-        };
-        match list {
-            ListId::Devices => self.rows.keys().to_vec(),
-            ListId::Violations => env.fleet.violations().get().map_or_else(Vec::new, |all| {
-                all.iter()
-                    .filter(|v| passes(&|| format!("{} {} {}", v.thing.shown(), v.behavior.name, v.profile)))
-                    .map(|v| key_of(&v.id))
-                    .collect()
-            }),
-            ListId::Deltas => env
-                .fleet
-                .deltas()
-                .rev()
-                .filter(|d| passes(&|| d.thing.shown().to_string()))
-                .map(delta_key)
-                .collect(),
-            ListId::Stream => {
-                let end = self.paused.unwrap_or(u64::MAX);
-                let Some(filter) = filter else {
-                    let kept = env.fleet.stream().iter().filter(|k| k.seq <= end && self.streams(k, env));
-                    return kept.map(|k| k.seq).collect();
-                };
-                let mut matcher = filter::matcher();
-                env.fleet
-                    .stream()
-                    .iter()
-                    .filter(|k| k.seq <= end && self.streams(k, env))
-                    .filter(|k| {
-                        let topic = env.fleet.topic(k.topic);
-                        let text = topic.map_or("", |t| t.text().as_str());
-                        let on_topic = |wanted: &str| super::topic_matches(wanted, text);
-                        let thing = topic
-                            .and_then(|t| t.device())
-                            .map_or("", |id| env.fleet.device(id).name().shown().as_str());
-                        let both = format!("{thing} {text}");
-                        let subject = Subject {
-                            size: Some(f64::from(k.len)),
-                            on_topic: &on_topic,
-                            ..Subject::text(&both)
-                        };
-                        filter.accepts(&subject, &mut matcher)
-                    })
-                    .map(|k| k.seq)
-                    .collect()
-            }
-            ListId::Jobs => env.fleet.jobs().get().map_or_else(Vec::new, |jobs| {
-                jobs.iter()
-                    .filter(|j| passes(&|| j.id.shown().to_string()))
-                    .map(|j| key_of(j.id.raw()))
-                    .collect()
-            }),
-            ListId::Executions => {
-                let View::Executions(job) = self.view() else { return Vec::new() };
-                env.fleet.executions(job.raw()).and_then(|k| k.get()).map_or_else(Vec::new, |all| {
-                    all.iter()
-                        .filter(|e| passes(&|| format!("{} {}", e.thing.shown(), e.status)))
-                        .map(|e| key_of(e.thing.raw()))
-                        .collect()
-                })
-            }
-            ListId::Journal => match &self.journal {
-                Some(Ok(lines)) => (0..lines.len() as Key).collect(),
-                _ => Vec::new(),
-            },
-            ListId::Text => Vec::new(),
-        }
-    }
-
-    /// Whether a message belongs into the stream as it is shown: the overview keeps to telemetry, the stream view has
-    /// AWS's own notices too.
-    pub fn streams(&self, message: &crate::fleet::Kept, env: &Env<'_>) -> bool {
-        *self.view() == View::Stream || env.fleet.topic(message.topic).is_none_or(|t| t.is_telemetry())
-    }
-
     fn step(&mut self, env: &Env<'_>, by: isize) {
         match &mut self.overlay {
             Some(Overlay::Help(scroll)) => return scroll.scroll_by(by),
             Some(Overlay::Payload(payload)) => return payload.scroll.scroll_by(by),
             Some(Overlay::Plan(dialog)) => return dialog.scroll.scroll_by(by),
+            Some(Overlay::Entry(entry)) => return entry.scroll.scroll_by(by),
             Some(_) => return,
             None => {}
         }
@@ -126,6 +35,7 @@ impl App {
         match &self.overlay {
             Some(Overlay::Help(scroll)) => scroll.half_page(),
             Some(Overlay::Payload(payload)) => payload.scroll.half_page(),
+            Some(Overlay::Entry(entry)) => entry.scroll.half_page(),
             _ => self.list(self.focused_list()).half_page(),
         }
     }
@@ -183,6 +93,10 @@ impl App {
     }
 
     fn turn_focus(&mut self, by: usize) {
+        if matches!(self.view(), View::Device(_)) && self.overlay.is_none() {
+            let at = Section::ALL.iter().position(|s| *s == self.section).unwrap_or(0);
+            self.section = Section::ALL[(at + by) % Section::ALL.len()];
+        }
         if *self.view() == View::Overview && self.overlay.is_none() {
             let at = Pane::ALL.iter().position(|p| *p == self.pane).unwrap_or(0);
             self.pane = Pane::ALL[(at + by) % Pane::ALL.len()];
@@ -196,7 +110,8 @@ impl App {
 
     /// Previous pane.
     pub fn focus_previous(&mut self, _: &Env<'_>) {
-        self.turn_focus(Pane::ALL.len() - 1);
+        let parts = if matches!(self.view(), View::Device(_)) { Section::ALL.len() } else { Pane::ALL.len() };
+        self.turn_focus(parts - 1);
     }
 
     /// The focused pane alone, or all again.
@@ -231,7 +146,8 @@ impl App {
             .fleet
             .devices()
             .filter(|(_, d)| {
-                matches!(d.condition(), Condition::Leaking | Condition::Alarm) || !d.violations().is_empty()
+                matches!(d.condition(), Condition::Leaking | Condition::Alarm | Condition::Finding)
+                    || !d.violations().is_empty()
             })
             .map(|(id, d)| (d.condition(), d.name().raw(), id))
             .collect();
@@ -295,289 +211,5 @@ impl App {
         if let (Some(a), Some(b)) = (at(from), at(to)) {
             self.marks = ids.iter().skip(a.min(b)).take(a.abs_diff(b) + 1).copied().collect();
         }
-    }
-
-    /// Open what is under the cursor.
-    pub fn open(&mut self, env: &Env<'_>) {
-        if self.overlay.is_some() {
-            return;
-        }
-        match self.focused_list() {
-            ListId::Stream => self.open_payload(env),
-            ListId::Jobs => {
-                if let Some(job) = self.job_under_cursor(env) {
-                    self.go(View::Executions(job));
-                }
-            }
-            _ => {
-                if let Some(id) = self.thing_here(env) {
-                    self.go(View::Device(env.fleet.device(id).name().clone()));
-                }
-            }
-        }
-    }
-
-    fn open_payload(&mut self, env: &Env<'_>) {
-        let log = env.fleet.stream();
-        let message = match self.list(ListId::Stream).cursor() {
-            Some(seq) => log.position(seq).and_then(|at| log.get(at)),
-            None => log.iter().next_back(),
-        };
-        let Some(message) = message.cloned() else {
-            let text = "this message is no longer kept; counts stay exact";
-            return self.say(SafeText::new(text), Tone::Warn, env.now);
-        };
-        let topic = env.fleet.topic(message.topic).map(|t| t.text().clone()).unwrap_or_default();
-        self.overlay = Some(Overlay::Payload(Box::new(PayloadState::new(message, topic))));
-    }
-
-    /// Copy the name under the cursor.
-    pub fn copy(&mut self, env: &Env<'_>) {
-        let name = match &self.overlay {
-            Some(Overlay::Payload(payload)) => Some(payload.topic.clone()),
-            _ if self.focused_list() == ListId::Jobs => self.job_under_cursor(env).map(|j| j.shown().clone()),
-            _ => self.thing_here(env).map(|id| env.fleet.device(id).name().shown().clone()),
-        };
-        if let Some(name) = name {
-            self.say(SafeText::new(&format!("copied {name}")), Tone::Calm, env.now);
-            self.effects.push(Effect::Copy(name));
-        }
-    }
-
-    /// Type a filter.
-    pub fn filter(&mut self, _: &Env<'_>) {
-        let list = self.focused_list();
-        if list == ListId::Text || list == ListId::Journal {
-            return;
-        }
-        let text = self.filter_of(list).map(|f| f.text().to_owned()).unwrap_or_default();
-        self.overlay = Some(Overlay::Filter(list, Input::new(text)));
-    }
-
-    /// Search everything.
-    pub fn palette(&mut self, env: &Env<'_>) {
-        let mut state = PaletteState { input: Input::default(), found: Vec::new(), chosen: 0 };
-        super::input::search(&mut state, env);
-        self.overlay = Some(Overlay::Palette(state));
-    }
-
-    /// The keys in force.
-    pub fn help(&mut self, _: &Env<'_>) {
-        self.overlay = match self.overlay {
-            Some(Overlay::Help(_)) => None,
-            _ => Some(Overlay::Help(ListState::default())),
-        };
-    }
-
-    /// The staircase of the last response.
-    pub fn last_action(&mut self, env: &Env<'_>) {
-        match self.actions.last() {
-            Some(action) => self.overlay = Some(Overlay::Action(action.id.clone())),
-            None => self.say(SafeText::new("nothing was done in this session yet"), Tone::Calm, env.now),
-        }
-    }
-
-    pub(super) fn go(&mut self, view: View) {
-        self.overlay = None;
-        self.zoomed = false;
-        *self.list_mut(ListId::Text) = ListState::default();
-        let wanted = match &view {
-            View::Device(name) => vec![
-                SourceId::Shadow(name.clone(), None),
-                SourceId::Certificates(name.clone()),
-                SourceId::GroupsOf(name.clone()),
-                SourceId::ViolationEvents,
-                SourceId::Profiles,
-            ],
-            View::Executions(job) => vec![SourceId::Jobs, SourceId::Executions(job.clone())],
-            View::Jobs => vec![SourceId::Jobs],
-            View::Violations => vec![SourceId::ViolationEvents, SourceId::Profiles],
-            _ => Vec::new(),
-        };
-        self.effects.push(Effect::Watch(wanted));
-        if view == View::Journal {
-            self.effects.push(Effect::ReadJournal);
-        }
-        if view == View::Overview {
-            self.views.truncate(1);
-        } else if *self.view() != view {
-            // Digits jump: a stack deeper than a person remembers would make `q` a surprise.
-            self.views.retain(|v| *v != view);
-            self.views.push(view);
-            if self.views.len() > 4 {
-                self.views.remove(1);
-            }
-        }
-    }
-
-    /// The overview.
-    pub fn view_overview(&mut self, _: &Env<'_>) {
-        self.go(View::Overview);
-    }
-
-    /// The device under the cursor.
-    pub fn view_device(&mut self, env: &Env<'_>) {
-        let id = self.thing_here(env).or_else(|| self.device_at_cursor(env));
-        if let Some(id) = id {
-            self.go(View::Device(Name::clone(env.fleet.device(id).name())));
-        }
-    }
-
-    /// The stream.
-    pub fn view_stream(&mut self, _: &Env<'_>) {
-        self.go(View::Stream);
-    }
-
-    /// Violations.
-    pub fn view_violations(&mut self, _: &Env<'_>) {
-        self.go(View::Violations);
-    }
-
-    /// Shadows.
-    pub fn view_shadows(&mut self, _: &Env<'_>) {
-        self.go(View::Shadows);
-    }
-
-    /// Jobs.
-    pub fn view_jobs(&mut self, _: &Env<'_>) {
-        self.go(View::Jobs);
-    }
-
-    /// The journal.
-    pub fn view_journal(&mut self, _: &Env<'_>) {
-        self.go(View::Journal);
-    }
-
-    /// One step out; never quits.
-    pub fn escape(&mut self, _: &Env<'_>) {
-        let list = self.focused_list();
-        if self.overlay.take().is_some() {
-        } else if self.filters.remove(&list).is_some() {
-            self.rows.outdate();
-        } else if self.range.take().is_some() || !self.marks.is_empty() {
-            self.marks.clear();
-            self.rows.outdate();
-        } else if self.zoomed {
-            self.zoomed = false;
-        } else if self.views.len() > 1 {
-            self.leave();
-        }
-    }
-
-    fn leave(&mut self) {
-        self.views.pop();
-        if let Some(view) = self.views.pop() {
-            self.go(view);
-        }
-        if self.views.is_empty() {
-            self.views.push(View::Overview);
-        }
-    }
-
-    /// Back; at the root, quit.
-    pub fn back(&mut self, _: &Env<'_>) {
-        if self.overlay.take().is_some() {
-        } else if self.views.len() > 1 {
-            self.leave();
-        } else if self.zoomed {
-            self.zoomed = false;
-        } else {
-            self.effects.push(Effect::Quit);
-        }
-    }
-
-    /// Confirm the plan in front.
-    pub fn confirm(&mut self, env: &Env<'_>) {
-        match self.overlay.take() {
-            Some(Overlay::Plan(mut dialog)) => {
-                let typed = dialog.wants_text().then(|| dialog.typed.value().to_owned());
-                match &dialog.phase {
-                    PlanPhase::Ready(plan) if plan.refused().is_some() => {
-                        self.overlay = Some(Overlay::Plan(dialog));
-                    }
-                    PlanPhase::Ready(plan) if !plan.confirmation().accepts(typed.as_deref()) => {
-                        dialog.typed.reset();
-                        self.say(
-                            SafeText::new("that is not what was asked for: nothing was sent"),
-                            Tone::Warn,
-                            env.now,
-                        );
-                        self.overlay = Some(Overlay::Plan(dialog));
-                    }
-                    PlanPhase::Ready(plan) => {
-                        self.overlay = Some(Overlay::Action(plan.id().clone()));
-                        self.marks.clear();
-                        self.range = None;
-                        self.rows.outdate();
-                        self.effects.push(Effect::Confirm { plan: plan.clone(), typed });
-                    }
-                    PlanPhase::Computing => self.overlay = Some(Overlay::Plan(dialog)),
-                    PlanPhase::Failed(_) => {}
-                }
-            }
-            // Enter on the staircase puts it away; it goes on behind.
-            Some(Overlay::Action(_)) | None => {}
-            other => self.overlay = other,
-        }
-    }
-
-    /// Show or hide the plan's requests.
-    pub fn api_calls(&mut self, _: &Env<'_>) {
-        if let Some(Overlay::Plan(dialog)) = &mut self.overlay {
-            dialog.calls = !dialog.calls;
-        }
-    }
-
-    /// Into the background.
-    pub fn suspend(&mut self, _: &Env<'_>) {
-        self.effects.push(Effect::Suspend);
-    }
-
-    /// Everything again.
-    pub fn redraw(&mut self, _: &Env<'_>) {
-        self.effects.push(Effect::Redraw);
-    }
-
-    /// The first says how, the second quits.
-    pub fn interrupt(&mut self, env: &Env<'_>) {
-        if self.interrupted.is_some_and(|at| env.now - at < TWICE) {
-            self.effects.push(Effect::Quit);
-        } else {
-            self.interrupted = Some(env.now);
-            self.say(SafeText::new("ctrl-c once more quits"), Tone::Warn, env.now);
-        }
-    }
-
-    /// Quit.
-    pub fn force_quit(&mut self, _: &Env<'_>) {
-        self.effects.push(Effect::Quit);
-    }
-}
-
-impl PayloadState {
-    /// A message, opened as JSON when it is JSON and small enough to be read as a tree.
-    pub fn new(message: crate::fleet::Kept, topic: SafeText) -> Self {
-        const TREE: usize = 64 << 10;
-        let json = message
-            .payload
-            .as_deref()
-            .filter(|bytes| bytes.len() <= TREE)
-            .and_then(|bytes| serde_json::from_slice(bytes).ok());
-        let text = message.payload.as_deref().is_some_and(|bytes| std::str::from_utf8(bytes).is_ok());
-        let show = match (&json, text) {
-            (Some(_), _) => Show::Json,
-            (None, true) => Show::Text,
-            (None, false) => Show::Hex,
-        };
-        Self { message, topic, show, json, scroll: ListState::default() }
-    }
-
-    fn turn(&mut self, forward: bool) {
-        let ways: &[Show] =
-            if self.json.is_some() { &[Show::Json, Show::Text, Show::Hex] } else { &[Show::Text, Show::Hex] };
-        let at = ways.iter().position(|s| *s == self.show).unwrap_or(0);
-        let next = if forward { at + 1 } else { at + ways.len() - 1 };
-        self.show = ways[next % ways.len()];
-        self.scroll = ListState::default();
     }
 }

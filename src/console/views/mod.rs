@@ -5,6 +5,7 @@ mod deltas;
 mod device;
 mod devices;
 mod dialogs;
+mod forms;
 mod jobs;
 mod journal;
 mod payload;
@@ -135,7 +136,7 @@ fn condition_style(theme: &Theme, condition: Condition) -> Style {
     match condition {
         Condition::Leaking => theme.leaking,
         Condition::Alarm => theme.alarm,
-        Condition::EarlyWarning => theme.warning,
+        Condition::Finding | Condition::EarlyWarning => theme.warning,
         Condition::Containing => theme.busy,
         Condition::Contained => theme.good,
         Condition::Revoked | Condition::Stale | Condition::Unattributed => theme.dim,

@@ -3,11 +3,11 @@
 use ratatui::layout::Rect;
 
 use crate::detect::model::{Behavior, ComparisonOperator, MetricValue};
-use crate::fleet::SourceId;
 use crate::fleet::model::{Violation, ViolationEvent};
+use crate::fleet::{Agreement, Finding, SourceId};
 use crate::text::SafeText;
 
-use super::super::app::{App, Env, ListId, key_of};
+use super::super::app::{App, Env, ListId, finding_key, key_of};
 use super::super::paint::{Paint, part, wrap};
 use super::super::words;
 use super::{absence, cursor_style, filtered, frame, quiet};
@@ -37,24 +37,43 @@ fn draw_active(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focu
         }
         (None, _) => facts.push(part("?", theme.unknown)),
     }
+    let found = env.fleet.own_findings().len();
+    if found > 0 {
+        facts.push(part(words::plural(found, "finding", "findings"), theme.warning));
+    }
     facts.extend(filtered(app, ListId::Violations, theme));
     let inner = frame(paint, area, focused, "Violations", facts);
-    let Some(all) = known.get() else {
-        return absence(app, known, "violations", paint, inner);
-    };
+    let all = known.get().map_or(&[][..], Vec::as_slice);
+    let mut inner = inner;
     if all.is_empty() {
-        return quiet(paint, inner, &nothing_active(env));
+        if env.fleet.own_findings().is_empty() {
+            if known.get().is_none() {
+                return absence(app, known, "violations", paint, inner);
+            }
+            return quiet(paint, inner, &nothing_active(env));
+        }
+        if known.get().is_none() && inner.height > 4 {
+            // Detect's silence has a reason, and quell's findings stand below it.
+            absence(app, known, "violations", paint, Rect { height: 1, ..inner });
+            inner = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
+        }
     }
     let keys = app.keys(ListId::Violations, env);
-    let tall = 2;
+    let tall = if wide { 3 } else { 2 };
     let height = (inner.height / tall).max(1) as usize;
     let list = app.list(ListId::Violations);
     let top = list.window(&keys, height);
     let shown = keys.iter().skip(top).take(height);
     for (i, key) in shown.enumerate() {
-        let Some(violation) = all.iter().find(|v| key_of(&v.id) == *key) else { continue };
         let y = inner.y + i as u16 * tall;
-        entry(env, paint, Rect { y, height: tall.min(inner.bottom() - y), ..inner }, violation, wide);
+        let area = Rect { y, height: tall.min(inner.bottom() - y), ..inner };
+        match all.iter().find(|v| key_of(&v.id) == *key) {
+            Some(violation) => entry(env, paint, area, violation, wide),
+            None => match env.fleet.own_findings().iter().find(|f| finding_key(f) == *key) {
+                Some(finding) => own(app, env, paint, area, finding, wide),
+                None => continue,
+            },
+        }
         if list.cursor() == Some(*key) && focused {
             paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, focused));
         }
@@ -112,14 +131,75 @@ fn entry(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, violation: &Violation
         let x = area.x + 8;
         let room = area.width.saturating_sub(9);
         let full = format!("{}; got {}", expected(&violation.behavior), got(violation.value.as_ref()));
-        let text = if full.chars().count() <= room as usize { full } else { brief(violation) };
+        let text = if full.chars().count() <= room as usize {
+            full
+        } else {
+            brief(&violation.behavior, violation.value.as_ref())
+        };
         paint.text(x, area.y + 1, room, &text, theme.dim);
+    }
+    if area.height > 2 {
+        let (text, style) = said(env.fleet.ours_on(violation), "quell", theme);
+        paint.text(area.x + 8, area.y + 2, area.width.saturating_sub(9), &text, style);
+    }
+}
+
+/// One of quell's own findings that AWS has no violation for.
+fn own(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, finding: &Finding, wide: bool) {
+    let theme = paint.theme;
+    let age = words::age(env.now - finding.found);
+    let mut parts = vec![
+        part(" FINDING ", theme.warning),
+        part(finding.thing.shown().as_str(), theme.brand),
+        part("  ", theme.text),
+        part(SafeText::new(&finding.behavior.name).as_str().to_owned(), theme.text),
+    ];
+    if wide {
+        parts.push(part(format!("  {}", finding.profile), theme.dim));
+        parts.push(part("  by quell", theme.dim));
+    }
+    let room = area.width.saturating_sub(age.len() as u16 + 2);
+    paint.line(area.x, area.y, room, &parts);
+    paint.right(area.x, area.y, area.width.saturating_sub(1), &age, theme.dim);
+    let x = area.x + 8;
+    let room = area.width.saturating_sub(9);
+    if area.height > 1 {
+        let late = finding.found - finding.bad;
+        let late = if wide { format!("; found {} after it", words::took(late)) } else { String::new() };
+        let full = format!("{}; got {}{late}", expected(&finding.behavior), got(Some(&finding.value)));
+        let text = if full.chars().count() <= room as usize {
+            full
+        } else {
+            brief(&finding.behavior, Some(&finding.value))
+        };
+        paint.text(x, area.y + 1, room, &text, theme.dim);
+    }
+    if area.height > 2 {
+        let (text, style) = if app.look.aws {
+            said(env.fleet.aws_on(finding, env.now), "AWS", theme)
+        } else {
+            ("no AWS to agree or disagree (--no-aws)".to_owned(), theme.dim)
+        };
+        paint.text(x, area.y + 2, room, &text, style);
+    }
+}
+
+/// What the other side says, in a sentence.
+fn said(agreement: Agreement, whose: &str, theme: &super::Theme) -> (String, ratatui::style::Style) {
+    match agreement {
+        Agreement::Agree { ours, aws } => {
+            let (apart, word) = if ours <= aws { (aws - ours, "before") } else { (ours - aws, "after") };
+            let apart = words::took(apart);
+            (format!("agreed: quell found it {apart} {word} AWS's violation was read"), theme.good)
+        }
+        Agreement::Open(text) => (format!("{whose}: {text}"), theme.dim),
+        Agreement::Differ(text) => (format!("{whose} differs: {text}"), theme.warning),
     }
 }
 
 /// The same in fewer words: `message size 3.0 k, expected < 1.0 k`.
-fn brief(violation: &Violation) -> String {
-    let criteria = violation.behavior.criteria.as_ref();
+fn brief(behavior: &Behavior, value: Option<&MetricValue>) -> String {
+    let criteria = behavior.criteria.as_ref();
     let sign = match criteria.and_then(|c| c.comparison_operator) {
         Some(ComparisonOperator::LessThan) => "<",
         Some(ComparisonOperator::LessThanEquals) => "<=",
@@ -131,8 +211,8 @@ fn brief(violation: &Violation) -> String {
         Some(value) => got(Some(value)),
         None => "its usual".to_owned(),
     };
-    let metric = metric_words(violation.behavior.metric.as_deref().unwrap_or("?"));
-    format!("{metric} {}, expected {sign} {limit}", got(violation.value.as_ref()))
+    let metric = metric_words(behavior.metric.as_deref().unwrap_or("?"));
+    format!("{metric} {}, expected {sign} {limit}", got(value))
 }
 
 fn draw_past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -153,14 +233,18 @@ fn draw_past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
 pub(super) fn past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, line: Rect, event: &ViolationEvent) {
     let theme = paint.theme;
     let style = if event.kind.as_str() == "in-alarm" { theme.alarm } else { theme.good };
-    let parts = [
-        part(format!(" {:<12} ", words::moment(event.at, env.now, &app.look.zone)), theme.dim),
-        part(format!("{:<18} ", event.kind), style),
-        part(format!("{:<20} ", event.thing.shown()), theme.text),
-        part(format!("{}  ", event.behavior), theme.text),
-        part(event.value.as_ref().map(|v| format!("got {}", got(Some(v)))).unwrap_or_default(), theme.dim),
+    let got = event.value.as_ref().map(|v| format!("got {}", got(Some(v)))).unwrap_or_default();
+    let mut parts = vec![
+        part(format!(" {:<8} ", words::moment(event.at, env.now, &app.look.zone)), theme.dim),
+        part(format!("{:<17} ", event.kind), style),
     ];
-    paint.line(line.x, line.y, line.width, &parts);
+    // In a narrow place the thing is in the title above.
+    if line.width >= 70 {
+        parts.push(part(format!("{:<20} ", event.thing.shown()), theme.text));
+    }
+    parts.push(part(format!("{}  ", event.behavior), theme.text));
+    parts.push(part(got, theme.dim));
+    paint.line(line.x, line.y, line.width.saturating_sub(1), &parts);
 }
 
 /// `expected: fewer than 5 messages sent in 5 min`.
@@ -239,7 +323,7 @@ fn stretch(seconds: i64) -> String {
     if seconds % 3600 == 0 { format!("{} h", seconds / 3600) } else { format!("{} min", seconds / 60) }
 }
 
-fn metric_words(metric: &str) -> String {
+pub(super) fn metric_words(metric: &str) -> String {
     match metric {
         "aws:message-byte-size" => "message size in bytes".to_owned(),
         "aws:num-messages-sent" => "messages sent".to_owned(),

@@ -2,20 +2,23 @@
 
 mod device;
 mod plan;
+mod samples;
 #[cfg(test)]
 mod tests;
+mod windows;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+use indexmap::IndexMap;
 
 use self::device::Device;
 use self::plan::{Kind, Rule};
-pub use self::plan::{Plan, Profile, Topics};
+pub use self::plan::{Plan, Profile, Retained, Topics};
 use super::alarm::{Alarm, Change};
-use super::judge::{compare, is_normal};
+use super::judge::is_normal;
 use super::metric::Metric;
 use super::model::{Behavior, MetricValue};
-use super::percentile::nearest_rank;
 use super::window;
 
 /// What happened to a violation.
@@ -48,17 +51,19 @@ pub struct Verdict {
     pub value: MetricValue,
 }
 
-/// A closed window's value, for ListMetricValues.
+/// A value that is kept, for ListMetricValues: a closed window's, or a single one where the metric has no windows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Datum {
     /// The device.
     pub device: Arc<str>,
     /// The metric.
     pub metric: Metric,
-    /// End of the window, epoch milliseconds.
+    /// The topics it is limited to.
+    pub topics: Option<Arc<Topics>>,
+    /// End of the window, or when it was measured; epoch milliseconds.
     pub at_ms: i64,
-    /// The sum over the window.
-    pub count: i64,
+    /// The sum over the window, or what was measured.
+    pub value: MetricValue,
 }
 
 /// What became due.
@@ -66,7 +71,7 @@ pub struct Datum {
 pub struct Due {
     /// In the order they happened.
     pub verdicts: Vec<Verdict>,
-    /// Values of windows that ended.
+    /// Values to keep.
     pub data: Vec<Datum>,
 }
 
@@ -74,13 +79,42 @@ pub struct Due {
 /// microsecond.
 pub struct Engine {
     plan: Plan,
-    devices: HashMap<Arc<str>, Device>,
+    devices: IndexMap<Arc<str>, Device>,
     /// Per series, the last window judged.
     judged: Vec<i64>,
     /// Verdicts of single messages and samples, waiting out the latency.
     waiting: VecDeque<Waiting>,
     latency_ms: i64,
+    /// As `latency_ms`, for windows.
+    window_latency_ms: i64,
     silence_ms: i64,
+    /// Windows in which messages may have been missed, as a stretch of time: only what no missed message could mend is
+    /// judged in them.
+    holes: VecDeque<(i64, i64)>,
+    /// Single values to keep.
+    fresh: Vec<Datum>,
+    /// The last window at whose end it was looked for devices that are gone.
+    looked: i64,
+}
+
+/// Holes remembered: as many as windows are looked back at.
+const HOLES: usize = 64;
+
+/// A device's place in the engine: valid as long as the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle(usize);
+
+/// Several messages of one device and topic, judged as one: the sums are exact, single sizes are represented by the largest.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard {
+    /// How many.
+    pub count: i64,
+    /// Their payload bytes together.
+    pub bytes: i64,
+    /// The largest payload.
+    pub largest: i64,
+    /// When the last was heard.
+    pub at_ms: i64,
 }
 
 enum Waiting {
@@ -99,12 +133,56 @@ impl Engine {
     pub fn new(latency_ms: i64, silence_ms: i64) -> Self {
         Self {
             plan: Plan::default(),
-            devices: HashMap::new(),
+            devices: IndexMap::new(),
             judged: Vec::new(),
             waiting: VecDeque::new(),
             latency_ms,
+            window_latency_ms: latency_ms,
             silence_ms,
+            holes: VecDeque::new(),
+            fresh: Vec::new(),
+            looked: i64::MIN,
         }
+    }
+
+    /// The same engine, waiting another time after a window's end than after a message: for messages still under way.
+    #[must_use]
+    pub fn with_window_latency(mut self, window_latency_ms: i64) -> Self {
+        self.window_latency_ms = window_latency_ms;
+        self
+    }
+
+    /// Says that nobody listens from `from_ms` on. In windows that touch such a time a sum is a lower bound: it can break
+    /// "fewer than", and says nothing else.
+    pub fn deaf(&mut self, from_ms: i64) {
+        if self.holes.back().is_some_and(|(_, to)| *to == i64::MAX) {
+            return;
+        }
+        if self.holes.len() == HOLES {
+            self.holes.pop_front();
+        }
+        self.holes.push_back((from_ms, i64::MAX));
+    }
+
+    /// Says that somebody listens again from `at_ms` on.
+    pub fn listening(&mut self, at_ms: i64) {
+        if let Some((_, to)) = self.holes.back_mut().filter(|(_, to)| *to == i64::MAX) {
+            *to = at_ms;
+        }
+    }
+
+    /// The place of a device, made if it is not there.
+    pub fn handle(&mut self, device: &str) -> Handle {
+        if let Some(index) = self.devices.get_index_of(device) {
+            return Handle(index);
+        }
+        let (rules, series) = (self.plan.rules.len(), self.plan.series.len());
+        Handle(self.devices.insert_full(device.into(), Device::new(rules, series)).0)
+    }
+
+    /// True when a verdict of a single message or sample may be due: cheap.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Replaces the rules. Alarms of behaviours that did not change stand, and so do the sums of windows still open; alarms of
@@ -125,7 +203,7 @@ impl Engine {
             })
             .collect();
         let series: Vec<Option<usize>> =
-            self.plan.series.iter().map(|new| old.series.iter().position(|o| o == new)).collect();
+            self.plan.series.iter().map(|new| old.series.iter().position(|o| o.is(new))).collect();
         for (name, device) in &mut self.devices {
             for (index, rule) in old.rules.iter().enumerate() {
                 if !moved.contains(&Some(index)) && device.alarm(index).in_alarm() {
@@ -142,6 +220,7 @@ impl Engine {
                 None => window::number(now_ms, s.length_ms) - 1,
             })
             .collect();
+        self.looked = self.looked.max(window::number(now_ms, self.plan.look_ms) - 1);
         gone
     }
 
@@ -190,33 +269,35 @@ impl Engine {
 
     /// A message from the device: `aws:num-messages-sent` and `aws:message-byte-size`. False when it is not enrolled.
     pub fn message(&mut self, device: &str, topic: &str, bytes: usize, at_ms: i64) -> bool {
-        let Some((name, state)) =
-            self.devices.get_key_value(device).map(|(k, _)| Arc::clone(k)).and_then(|name| {
-                let state = self.devices.get_mut(&*name)?;
-                (state.profiles.len() == self.plan.profiles()).then_some((name, state))
-            })
-        else {
-            return false;
-        };
+        let Some(index) = self.devices.get_index_of(device) else { return false };
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.heard(Handle(index), topic, Heard { count: 1, bytes, largest: bytes, at_ms })
+    }
+
+    /// As [`Engine::message`], without looking the name up, and for several messages at once.
+    pub fn heard(&mut self, handle: Handle, topic: &str, heard: Heard) -> bool {
+        let Some((name, state)) = self.devices.get_index_mut(handle.0) else { return false };
+        if state.profiles.len() != self.plan.profiles() {
+            return false;
+        }
         for (index, series) in self.plan.series.iter().enumerate() {
             let amount = match series.metric {
-                Metric::MessagesSent => 1,
-                Metric::MessageByteSize => bytes,
+                Metric::MessagesSent => heard.count,
+                Metric::MessageByteSize => heard.bytes,
                 _ => continue,
             };
-            if series.topics.as_ref().is_none_or(|t| t.counts(device, topic)) {
-                state.add(index, window::number(at_ms, series.length_ms), amount);
+            if series.topics.as_ref().is_none_or(|t| t.counts(name, topic)) {
+                state.add(index, window::number(heard.at_ms, series.length_ms), amount as f64);
             }
         }
         for (index, rule) in self.plan.rules.iter().enumerate() {
             if rule.kind != Kind::PerMessage
                 || !state.applies(rule.profile)
-                || !rule.topics.as_ref().is_none_or(|t| t.counts(device, topic))
+                || !rule.topics.as_ref().is_none_or(|t| t.counts(name, topic))
             {
                 continue;
             }
-            judge_now(rule, index, state, &name, count(bytes), at_ms, &mut self.waiting);
+            judge_now(rule, index, state, name, count(heard.largest), heard.at_ms, &mut self.waiting);
         }
         true
     }
@@ -230,22 +311,7 @@ impl Engine {
         };
         for (index, series) in self.plan.series.iter().enumerate() {
             if series.metric == *metric && series.topics.as_ref().is_none_or(|t| t.counts(device, topic)) {
-                state.add(index, window::number(at_ms, series.length_ms), amount);
-            }
-        }
-        true
-    }
-
-    /// One value of a metric that has no windows: addresses, ports, a custom metric. False when the device is not enrolled.
-    pub fn sample(&mut self, device: &str, metric: &Metric, value: &MetricValue, at_ms: i64) -> bool {
-        let Some(name) = self.devices.get_key_value(device).map(|(k, _)| Arc::clone(k)) else { return false };
-        let Some(state) = self.devices.get_mut(&*name).filter(|d| d.profiles.len() == self.plan.profiles())
-        else {
-            return false;
-        };
-        for (index, rule) in self.plan.rules.iter().enumerate() {
-            if rule.kind == Kind::Sample && rule.metric == *metric && state.applies(rule.profile) {
-                judge_now(rule, index, state, &name, value.clone(), at_ms, &mut self.waiting);
+                state.add(index, window::number(at_ms, series.length_ms), amount as f64);
             }
         }
         true
@@ -254,11 +320,13 @@ impl Engine {
     /// Everything due at `now_ms`: verdicts of messages older than the latency, windows that ended longer ago than the
     /// latency, alarms of silent devices.
     pub fn due(&mut self, now_ms: i64) -> Due {
-        let mut due = Due::default();
+        let mut due = Due { verdicts: Vec::new(), data: std::mem::take(&mut self.fresh) };
         self.due_messages(now_ms, &mut due.verdicts);
+        self.look(now_ms, &mut due);
+        let latency = self.window_latency_ms;
         for series in 0..self.plan.series.len() {
             let length = self.plan.series[series].length_ms;
-            let closed = window::number(now_ms - self.latency_ms, length) - 1;
+            let closed = window::number(now_ms - latency, length) - 1;
             // A task that was stopped for long (a laptop asleep) has nothing to judge in between: sums are per window.
             let first = self.judged[series].saturating_add(1).max(closed - 16);
             for number in first..=closed {
@@ -282,7 +350,8 @@ impl Engine {
         due
     }
 
-    fn due_messages(&mut self, now_ms: i64, out: &mut Vec<Verdict>) {
+    /// Verdicts of single messages and samples older than the latency, in order.
+    pub fn due_messages(&mut self, now_ms: i64, out: &mut Vec<Verdict>) {
         let mut again = Vec::new();
         while let Some(first) = self.waiting.front() {
             let at_ms = match first {
@@ -315,60 +384,6 @@ impl Engine {
         // Back in the order of their times; there are as many as alarms that stand.
         for refresh in again {
             self.waiting.push_back(refresh);
-        }
-    }
-
-    fn judge_window(&mut self, series: usize, number: i64, due: &mut Due) {
-        let at_ms = window::end_ms(number, self.plan.series[series].length_ms);
-        let mut sums: Vec<(Arc<str>, i64)> = self
-            .devices
-            .iter_mut()
-            .filter_map(|(name, device)| Some((Arc::clone(name), device.take(series, number)?)))
-            .collect();
-        sums.sort();
-        for (index, rule) in self.plan.rules.iter().enumerate() {
-            if rule.kind != Kind::Window(series) {
-                continue;
-            }
-            let (Some(operator), Some(criteria)) = (rule.operator, &rule.behavior.criteria) else { continue };
-            let applies =
-                |device: &Arc<str>| self.devices.get(device).is_some_and(|d| d.applies(rule.profile));
-            let expected = match &criteria.statistical_threshold {
-                None => None,
-                Some(threshold) => {
-                    let mut values: Vec<f64> =
-                        sums.iter().filter(|(d, _)| applies(d)).map(|(_, sum)| *sum as f64).collect();
-                    values.sort_by(f64::total_cmp);
-                    match nearest_rank(&values, threshold.statistic.as_deref().unwrap_or("p90")) {
-                        Some(value) => Some(value),
-                        None => continue,
-                    }
-                }
-            };
-            for (name, sum) in &sums {
-                let Some(device) = self.devices.get_mut(name).filter(|d| d.applies(rule.profile)) else {
-                    continue;
-                };
-                let value = count(*sum);
-                let normal = match (expected, &criteria.value) {
-                    (Some(expected), _) => Some(compare(*sum as f64, operator, expected)),
-                    (None, Some(expected)) => is_normal(&value, operator, expected),
-                    (None, None) => None,
-                };
-                let Some(normal) = normal else { continue };
-                if let Some(change) = device.slots[index].alarm.datapoint(normal, rule.patience, at_ms) {
-                    due.verdicts.push(verdict(rule, name, outcome(change), at_ms, value));
-                }
-            }
-        }
-        if self.plan.series[series].retained {
-            let metric = &self.plan.series[series].metric;
-            due.data.extend(sums.into_iter().map(|(device, count)| Datum {
-                device,
-                metric: metric.clone(),
-                at_ms,
-                count,
-            }));
         }
     }
 }

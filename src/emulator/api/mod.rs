@@ -4,15 +4,21 @@
 //! [`ApiError`]; signatures, throttling, durability and error bodies are the front's business, not the handler's.
 
 mod account_ops;
+mod account_routes;
 pub mod arn;
+pub mod audit;
+pub mod authorities;
 pub mod cloudwatch;
 pub mod connections;
 pub mod detect;
 pub mod error;
 pub mod front;
 pub mod identity;
+pub mod indexing;
 pub mod jobs;
+pub mod logging;
 mod messages;
+pub mod mitigation;
 pub mod policy;
 mod query;
 pub mod registry;
@@ -23,6 +29,7 @@ pub mod s3;
 pub mod shadows;
 pub mod sns;
 pub mod validate;
+pub mod when;
 
 pub use error::ApiError;
 pub use request::{Req, Resp};

@@ -102,6 +102,26 @@ pub struct Page {
 }
 
 impl Page {
+    /// The page a body asks for with `maxResults` and `nextToken`; `highest` rows when it does not say.
+    ///
+    /// # Errors
+    /// `InvalidRequestException` for a size outside 1..=`highest` or a token that is none of ours.
+    pub fn of_body(size: Option<i64>, token: Option<&str>, highest: usize) -> Result<Self, ApiError> {
+        let size = match size {
+            None => highest,
+            Some(n) => usize::try_from(n).ok().filter(|n| (1..=highest).contains(n)).ok_or_else(|| {
+                ApiError::invalid(format!(
+                    "1 validation error detected: Value '{n}' at 'maxResults' failed to satisfy constraint: Member must \
+                     have value between 1 and {highest}"
+                ))
+            })?,
+        };
+        let after = token
+            .map(|token| decode_token(token).ok_or_else(|| ApiError::invalid("Invalid nextToken")))
+            .transpose()?;
+        Ok(Self { size, after })
+    }
+
     /// Takes a page of `rows`, which must be ordered by the key they carry; skips those up to [`Page::after`]. Gives the
     /// rows and the token of the next page.
     pub fn take<K: AsRef<str>, V>(&self, rows: impl Iterator<Item = (K, V)>) -> (Vec<V>, Option<String>) {

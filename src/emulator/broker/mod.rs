@@ -250,6 +250,13 @@ impl Broker {
         self.session(client_id)?.inner.lock().info.clone()
     }
 
+    /// The state of every client id that is remembered.
+    pub fn connections(&self) -> Vec<(Arc<str>, Connection)> {
+        let sessions: Vec<_> = self.sessions.lock().values().cloned().collect();
+        let state = |s: Arc<SessionState>| Some((Arc::clone(&s.client_id), s.inner.lock().info.clone()?));
+        sessions.into_iter().filter_map(state).collect()
+    }
+
     /// The client ids that are connected now.
     pub fn connected_clients(&self) -> Vec<Arc<str>> {
         self.sessions.lock().values().filter(|s| s.is_live()).map(|s| Arc::clone(&s.client_id)).collect()

@@ -7,9 +7,9 @@ use crate::text::SafeText;
 
 use super::certificates;
 use super::facts::{Facts, GroupFacts, ThingFacts};
-use super::jobs;
 use super::request::{DenyQuestion, Proof, Request, Work};
 use super::{Check, Confirmation, Intent, Level, Note, Plan, PlanId, ProofLine, Reversible, Step, Target};
+use super::{groups, jobs};
 
 /// A thing can be in so many groups (contract §2.4).
 const MOST_GROUPS: usize = 10;
@@ -135,6 +135,8 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
             certificates::activate(&mut draft, facts, certificate.as_deref());
         }
         Intent::Revoke { certificate, .. } => certificates::revoke(&mut draft, facts, certificate.as_deref()),
+        Intent::Join { group, .. } => groups::join(&mut draft, facts, group),
+        Intent::Leave { group, .. } => groups::leave(&mut draft, facts, group),
         Intent::LaunchJob(job) => jobs::launch(&mut draft, facts, job),
         Intent::CancelJob { job, force } => jobs::cancel(&mut draft, facts, job, *force),
     }
@@ -190,11 +192,21 @@ fn title(intent: &Intent, targets: &[Name]) -> SafeText {
         Intent::Activate { .. } => "Activate the certificate of",
         Intent::Revoke { .. } => "REVOKE the certificate of",
         Intent::LaunchJob(job) => return SafeText::new(&format!("Launch job {}", job.id)),
+        Intent::Join { group, .. } => {
+            return SafeText::new(&format!("Add {} to {}", whom(targets), group.raw()));
+        }
+        Intent::Leave { group, .. } => {
+            return SafeText::new(&format!("Remove {} from {}", whom(targets), group.raw()));
+        }
         Intent::CancelJob { job, .. } => return SafeText::new(&format!("Cancel job {}", job.raw())),
     };
+    SafeText::new(&format!("{verb} {}", whom(targets)))
+}
+
+fn whom(targets: &[Name]) -> String {
     match targets {
-        [one] => SafeText::new(&format!("{verb} {}", one.raw())),
-        many => SafeText::new(&format!("{verb} {} devices", many.len())),
+        [one] => one.raw().to_owned(),
+        many => format!("{} devices", many.len()),
     }
 }
 
@@ -355,7 +367,7 @@ pub(in crate::response) fn question(prefix: &str, principal: &str, thing: &Thing
 }
 
 /// What AWS would refuse about adding the thing to the group.
-fn obstacle(thing: &ThingFacts, group: &GroupFacts) -> Option<String> {
+pub(super) fn obstacle(thing: &ThingFacts, group: &GroupFacts) -> Option<String> {
     let name = thing.target.thing.raw();
     let root = group.ancestors.first().unwrap_or(&group.name);
     if let Some(other) = thing.groups.iter().find(|g| g.root == *root && g.name != group.name) {

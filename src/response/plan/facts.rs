@@ -22,6 +22,8 @@ pub struct Facts {
     pub missing: Vec<Name>,
     /// Things a job would reach that are members of the isolation group.
     pub isolated: Vec<Name>,
+    /// Continuous jobs bound to the group: its standing remedies.
+    pub standing: Vec<Name>,
     /// How many things a job would reach now.
     pub reached: usize,
 }

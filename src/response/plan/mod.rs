@@ -7,6 +7,7 @@
 pub(in crate::response) mod build;
 mod certificates;
 pub mod facts;
+mod groups;
 mod jobs;
 pub(in crate::response) mod request;
 
@@ -55,6 +56,20 @@ pub enum Intent {
         /// Only this certificate; `None` takes all of the thing's.
         certificate: Option<String>,
     },
+    /// Put devices into a static thing group of any purpose, such as the target of a continuous job.
+    Join {
+        /// The devices.
+        things: Vec<Target>,
+        /// The group.
+        group: Name,
+    },
+    /// Take devices out of a thing group.
+    Leave {
+        /// The devices.
+        things: Vec<Target>,
+        /// The group.
+        group: Name,
+    },
     /// Create a job.
     LaunchJob(JobRequest),
     /// Cancel a job.
@@ -75,6 +90,8 @@ impl Intent {
             Self::Deactivate { .. } => "deactivate",
             Self::Activate { .. } => "activate",
             Self::Revoke { .. } => "revoke",
+            Self::Join { .. } => "join",
+            Self::Leave { .. } => "leave",
             Self::LaunchJob(_) => "job create",
             Self::CancelJob { .. } => "job cancel",
         }
@@ -87,7 +104,9 @@ impl Intent {
             | Self::Release { things, .. }
             | Self::Deactivate { things, .. }
             | Self::Activate { things, .. }
-            | Self::Revoke { things, .. } => things,
+            | Self::Revoke { things, .. }
+            | Self::Join { things, .. }
+            | Self::Leave { things, .. } => things,
             Self::LaunchJob(_) | Self::CancelJob { .. } => &mut [],
         }
     }
@@ -99,7 +118,9 @@ impl Intent {
             | Self::Release { things, .. }
             | Self::Deactivate { things, .. }
             | Self::Activate { things, .. }
-            | Self::Revoke { things, .. } => things,
+            | Self::Revoke { things, .. }
+            | Self::Join { things, .. }
+            | Self::Leave { things, .. } => things,
             Self::LaunchJob(_) | Self::CancelJob { .. } => &[],
         }
     }

@@ -157,6 +157,8 @@ pub(in crate::response) enum Proof {
     Released { group: Name },
     /// The status, and heard again.
     Activated { certificates: Vec<String> },
+    /// In the group, or no longer.
+    Member { group: Name, is: bool },
     /// The job exists with its status.
     Job { job: Name, canceled: bool },
 }

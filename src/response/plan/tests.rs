@@ -240,3 +240,37 @@ fn a_job_for_an_isolated_thing_is_refused_with_advice() {
     all.job_status = Some("IN_PROGRESS".to_owned());
     assert!(build(&all, &job).refused().is_some_and(|r| r.as_str().contains("already")));
 }
+
+#[test]
+fn joining_a_group_names_its_standing_jobs_and_what_cannot_join() {
+    let needs_update = |exists, dynamic| GroupFacts {
+        name: name("NeedsUpdate"),
+        exists,
+        dynamic,
+        ancestors: Vec::new(),
+        policies: Vec::new(),
+    };
+    let mut facts = facts(vec![thing("Thing02", &["Thing02"]), thing("Thing03", &["Thing03"])]);
+    facts.group = Some(needs_update(true, false));
+    facts.standing = vec![name("Update-temp-firmware")];
+    let member = GroupOfThing { name: name("NeedsUpdate"), root: name("NeedsUpdate"), dynamic: false };
+    facts.things[1].groups.push(member);
+    let plan = |facts: &Facts, join: bool| {
+        let (things, group) = (targets(facts), name("NeedsUpdate"));
+        let intent = if join { Intent::Join { things, group } } else { Intent::Leave { things, group } };
+        Plan::build(intent, facts, &rules(), "p".to_owned(), 100_000)
+    };
+    let joining = plan(&facts, true);
+    assert_eq!(joining.work.len(), 1, "who is a member already is left alone");
+    assert_eq!(joining.steps()[0].calls[0].operation, "iot:AddThingToThingGroup");
+    assert!(says(&joining, Level::Warn, "Update-temp-firmware"));
+    let leaving = plan(&facts, false);
+    assert_eq!(leaving.work.len(), 1);
+    assert_eq!(leaving.work[0].name, name("Thing03"));
+    facts.group = Some(needs_update(true, true));
+    assert!(plan(&facts, true).would_change_nothing().is_some());
+    facts.group = Some(needs_update(false, false));
+    assert!(plan(&facts, true).refused().is_some());
+    facts.group = Some(group());
+    assert!(says(&plan(&facts, true), Level::Danger, "cut off"));
+}

@@ -4,6 +4,7 @@
 //! protocols SDKs speak to CloudWatch. Alarms, dashboards and metric math are not here.
 
 mod ops;
+pub mod routes;
 mod store;
 mod wire;
 

@@ -31,9 +31,8 @@ pub(super) enum Found {
 }
 
 impl Table {
-    pub(super) fn new(routes: &'static [Route]) -> Self {
+    pub(super) fn new(routes: impl Iterator<Item = &'static Route>) -> Self {
         let mut rows: Vec<Compiled> = routes
-            .iter()
             .enumerate()
             .map(|(index, route)| Compiled { index, route, segments: compile(route.path) })
             .collect();
@@ -141,7 +140,7 @@ mod tests {
     ];
 
     fn find(service: Service, method: &str, path: &str) -> (String, String) {
-        match Table::new(ROWS).find(service, method, path) {
+        match Table::new(ROWS.iter()).find(service, method, path) {
             Found::Route(_, route, params) => {
                 (route.op.to_owned(), params.into_iter().map(|p| p.1).collect::<Vec<_>>().join("|"))
             }

@@ -21,14 +21,14 @@ struct Bucket {
 pub(super) struct Throttle(Vec<Bucket>);
 
 impl Throttle {
-    pub(super) fn new(routes: &[Route]) -> Self {
+    pub(super) fn new(routes: impl Iterator<Item = &'static Route>) -> Self {
         let now = Instant::now();
         let bucket = |route: &Route| {
             let rate = f64::from(route.tps);
             let size = (rate * BURST).max(SMALLEST);
             Bucket { rate, size, level: Mutex::new((size, now)) }
         };
-        Self(routes.iter().map(bucket).collect())
+        Self(routes.map(bucket).collect())
     }
 
     /// May the operation of that row run now?
@@ -54,19 +54,22 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::emulator::api::{Resp, Service};
+    use crate::emulator::api::routes::routes;
+    use crate::emulator::api::{ApiError, Req, Resp};
+
+    fn nothing(_: &Req) -> Result<Resp, ApiError> {
+        Resp::empty()
+    }
 
     #[test]
     fn a_bucket_empties_at_its_burst_and_fills_at_its_rate() {
-        let row = |tps| Route {
-            op: "X",
-            service: Service::Iot,
-            method: "GET",
-            path: "/x",
-            tps,
-            handler: |_| Resp::empty(),
+        static ROWS: &[Route] = routes! {
+            Iot {
+                Limited   GET "/x" 10 nothing,
+                Unlimited GET "/y" 0  nothing,
+            }
         };
-        let throttle = Throttle::new(&[row(10), row(0)]);
+        let throttle = Throttle::new(ROWS.iter());
         let start = Instant::now();
         assert_eq!((0..100).filter(|_| throttle.admit_at(0, start)).count(), 20);
         assert_eq!((0..100).filter(|_| throttle.admit_at(1, start)).count(), 100);

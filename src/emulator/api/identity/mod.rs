@@ -11,6 +11,7 @@ pub mod http_certificates;
 pub mod http_policies;
 pub mod issue;
 mod policies;
+pub mod routes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

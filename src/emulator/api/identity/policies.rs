@@ -13,6 +13,8 @@ use crate::emulator::api::{ApiError, validate};
 const VERSIONS: usize = 5;
 /// Characters of a document, whitespace not counted.
 const CHARACTERS: usize = 2048;
+/// A document without statements.
+const BLANK: &str = r#"{"Version":"2012-10-17","Statement":[]}"#;
 
 /// One version of a policy.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
@@ -97,8 +99,19 @@ impl Identity {
         set_as_default: bool,
         now_ms: i64,
     ) -> Result<u32, ApiError> {
-        let policy = self.require_policy(name)?;
+        self.require_policy(name)?;
         check_document(document)?;
+        self.add_version(name, document, set_as_default, now_ms)
+    }
+
+    fn add_version(
+        &mut self,
+        name: &str,
+        document: &str,
+        set_as_default: bool,
+        now_ms: i64,
+    ) -> Result<u32, ApiError> {
+        let policy = self.require_policy(name)?;
         if policy.versions.len() >= VERSIONS {
             return Err(ApiError::new(
                 409,
@@ -117,6 +130,12 @@ impl Identity {
             p.modified_ms = now_ms;
         });
         Ok(number)
+    }
+
+    /// Puts a version in force that allows nothing (Device Defender's `BLANK_POLICY`); gives its number. Such a document
+    /// cannot be created by a client.
+    pub fn replace_with_blank(&mut self, name: &str, now_ms: i64) -> Result<u32, ApiError> {
+        self.add_version(name, BLANK, true, now_ms)
     }
 
     /// One version of a policy by the number a client names.

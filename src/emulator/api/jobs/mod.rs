@@ -17,6 +17,7 @@ pub mod executions;
 mod machine;
 pub mod model;
 mod mqtt;
+pub mod routes;
 pub mod templates;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 //! * `conditions.rs`: condition operators over the context of a connection.
 //! * `evaluate.rs`: documents bound to one connection's context, and the decision. Pure.
 //! * `effective.rs`: which documents govern a principal, and its context.
+//! * `judge.rs`: what an auditor would say of a document.
 //! * `cache.rs`: how long a connection lives with the documents it once loaded.
 
 mod cache;
@@ -13,11 +14,13 @@ mod document;
 mod effective;
 mod evaluate;
 mod glob;
+pub mod judge;
 
 pub use cache::PolicyCache;
 pub use document::Document;
 pub use effective::{Effective, context_of, effective_policies};
 pub use evaluate::{Bound, Context, Decision};
+pub(super) use glob::Glob;
 
 use crate::emulator::account::Account;
 use crate::emulator::hooks::{Action, Session};

@@ -189,16 +189,21 @@ impl Registry {
         };
         validate::attributes(&attributes, ATTRIBUTES)?;
         let version = group.version + 1;
+        let mut requeried = false;
         self.groups.update(name, |g| {
             if let Some(text) = change.description {
                 g.description = (!text.is_empty()).then_some(text);
             }
             if let (Some(query), Some(dynamic)) = (change.query, g.dynamic.as_mut()) {
+                requeried = dynamic.query != query;
                 dynamic.query = query;
             }
             g.attributes = attributes;
             g.version = version;
         });
+        if requeried {
+            self.dynamic_changed(name);
+        }
         Ok(version)
     }
 
@@ -221,6 +226,7 @@ impl Registry {
         {
             siblings.remove(name);
         }
+        self.dynamic_gone(Some(name), None);
         let members: Vec<String> = self.members.remove(name).into_iter().flatten().collect();
         let mut changes = Vec::with_capacity(members.len());
         for thing in members {

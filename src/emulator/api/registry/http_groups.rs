@@ -10,7 +10,7 @@ use super::http_things::AttributePayload;
 use super::tags::Tag;
 use super::{DynamicQuery, GroupSpec, ThingGroup, add_to_group, announce, remove_from_group};
 use crate::emulator::account::Account;
-use crate::emulator::api::{ApiError, Req, Resp, validate};
+use crate::emulator::api::{ApiError, Req, Resp, indexing, validate};
 
 /// The only index there is.
 const INDEX: &str = "AWS_Things";
@@ -43,7 +43,7 @@ pub fn create(req: &Req) -> Result<Resp, ApiError> {
     create_with(req, body, None)
 }
 
-/// CreateDynamicThingGroup: its query is kept; members come with fleet indexing, which is off.
+/// CreateDynamicThingGroup: fleet indexing must be on, and finds its members from then on.
 pub fn create_dynamic(req: &Req) -> Result<Resp, ApiError> {
     let body: GroupBody = req.json()?;
     let Some(query) = body.query_string.clone().filter(|q| !q.trim().is_empty()) else {
@@ -71,6 +71,10 @@ fn create_with(req: &Req, body: GroupBody, dynamic: Option<DynamicQuery>) -> Res
     };
     let arn = req.account.arn("thinggroup", name);
     let mut state = req.account.write();
+    if let Some(dynamic) = &spec.dynamic {
+        indexing::check_query(&state, &dynamic.query)?;
+        state.registry.dynamic_made(name);
+    }
     let group = state.registry.create_group(name, spec, req.account.clock.now_ms())?;
     let mut out = json!({ "thingGroupName": name, "thingGroupArn": arn, "thingGroupId": group.id });
     if let Some(query) = &group.dynamic {
@@ -109,7 +113,7 @@ pub fn describe(req: &Req) -> Result<Resp, ApiError> {
     });
     if let Some(query) = &group.dynamic {
         with_query(&mut out, query);
-        out["status"] = json!("ACTIVE");
+        out["status"] = json!(state.registry.dynamic_status(name));
     }
     Resp::json(out)
 }
@@ -155,6 +159,9 @@ fn update_with(req: &Req, dynamic: bool) -> Result<Resp, ApiError> {
     let mut state = req.account.write();
     state.registry.require_group(name)?;
     check_kind(&state.registry, name, dynamic)?;
+    if let Some(query) = change.query.as_deref().filter(|_| dynamic) {
+        indexing::check_query(&state, query)?;
+    }
     let version = state.registry.update_group(name, change)?;
     Resp::json(json!({ "version": version }))
 }
@@ -244,8 +251,9 @@ pub fn list_for_thing(req: &Req) -> Result<Resp, ApiError> {
     let (name, page) = (req.path("thingName"), req.page(250, 50)?);
     let state = req.account.read();
     state.registry.require_thing(name)?;
-    let groups: BTreeSet<&String> = state.registry.groups_of(name).iter().collect();
-    let (groups, next) = page.take(groups.into_iter().map(|g| (g.as_str(), reference(&req.account, g))));
+    let fixed = state.registry.groups_of(name).iter().map(String::as_str);
+    let groups: BTreeSet<&str> = fixed.chain(state.registry.dynamic_groups_of(name)).collect();
+    let (groups, next) = page.take(groups.into_iter().map(|g| (g, reference(&req.account, g))));
     Resp::page("thingGroups", groups, next)
 }
 

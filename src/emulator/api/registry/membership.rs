@@ -7,7 +7,7 @@ use crate::emulator::account::Account;
 use crate::emulator::api::{ApiError, jobs};
 
 /// Groups a thing may be in.
-const GROUPS_OF_A_THING: usize = 10;
+pub(super) const GROUPS_OF_A_THING: usize = 10;
 
 /// One thing that joined or left one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +28,14 @@ impl Registry {
         self.things.get(thing).map_or(&[], |t| &t.groups)
     }
 
-    /// The groups whose policies, jobs and profiles reach `thing`: those it is in and all their ancestors.
+    /// The groups whose policies, jobs and profiles reach `thing`: those it is in, dynamic ones too, and all their ancestors.
     pub fn all_groups_of(&self, thing: &str) -> BTreeSet<String> {
         let mut out = BTreeSet::new();
         for group in self.groups_of(thing) {
             out.extend(self.ancestors(group));
             out.insert(group.clone());
         }
+        out.extend(self.dynamic_groups_of(thing).map(str::to_owned));
         out
     }
 
@@ -57,8 +58,8 @@ impl Registry {
         self.members.get(group).is_some_and(|m| m.contains(thing))
     }
 
-    /// Adds a thing to a static group; `None` when it already was there. `override_dynamic` would give up the thing's
-    /// newest dynamic group in an eleventh group's favour; no thing is in a dynamic group while indexing is off.
+    /// Adds a thing to a static group; `None` when it already was there. That [`Registry::make_room`] gave up a dynamic group
+    /// in an eleventh group's favour, as `override_dynamic` asks, is the caller's to see to.
     pub fn join_group(
         &mut self,
         thing: &str,
@@ -80,7 +81,7 @@ impl Registry {
                  hierarchy"
             )));
         }
-        if held.groups.len() >= GROUPS_OF_A_THING {
+        if held.groups.len() + self.dynamic_groups_of(thing).count() >= GROUPS_OF_A_THING {
             let more =
                 if override_dynamic { ", and there is no dynamic thing group to override" } else { "" };
             return Err(ApiError::invalid(format!(
@@ -133,8 +134,13 @@ pub fn add_to_group(
     group: &str,
     override_dynamic: bool,
 ) -> Result<(), ApiError> {
-    let change = account.write().registry.join_group(thing, group, override_dynamic)?;
-    announce(account, change.as_slice());
+    let (dropped, joined) = {
+        let mut state = account.write();
+        let room = if override_dynamic { state.registry.make_room(thing, group) } else { None };
+        (room, state.registry.join_group(thing, group, override_dynamic))
+    };
+    announce(account, dropped.as_slice());
+    announce(account, joined?.as_slice());
     Ok(())
 }
 

@@ -1,17 +1,20 @@
 //! Things, thing types and thing groups (contract §2.4, §4.4).
 //!
 //! * `things.rs`, `types.rs`, `groups.rs`: the store and its rules, free of HTTP, also used by start-up seeding.
+//! * `dynamic.rs`: who is in which dynamic group.
 //! * `membership.rs`: who is in which group, and what a change of that sets off.
 //! * `events.rs`: which registry events are published, and their configuration.
 //! * `tags.rs`: tags on any resource, by ARN.
 //! * `http_*.rs`: the operations, thin.
 
+mod dynamic;
 pub mod events;
 mod groups;
 pub mod http_groups;
 pub mod http_things;
 pub mod http_types;
 mod membership;
+pub mod routes;
 pub mod tags;
 mod things;
 mod types;
@@ -106,8 +109,10 @@ pub struct Registry {
     groups: Table<ThingGroup>,
     tags: Table<BTreeMap<String, String>>,
     event_configuration: Table<events::EventConfiguration>,
-    /// Group → its direct members. Derived from the things' rows.
+    /// Group → its direct members. Derived from the things' rows, and from the queries of dynamic groups.
     members: HashMap<String, BTreeSet<String>>,
+    /// Memberships in dynamic groups. Derived from their queries.
+    dynamic: dynamic::Dynamic,
     /// Parent → its direct children. Derived from the groups' rows.
     children: HashMap<String, BTreeSet<String>>,
 }
@@ -123,6 +128,7 @@ impl Registry {
             tags: Table::open(wal, "tags"),
             event_configuration: Table::open(wal, "event-configuration"),
             members: HashMap::new(),
+            dynamic: dynamic::Dynamic::default(),
             children: HashMap::new(),
         };
         for (name, thing) in registry.things.iter() {

@@ -117,6 +117,7 @@ impl Registry {
 
     /// Removes the thing and its memberships; gives the groups it left.
     pub(super) fn remove_thing(&mut self, name: &str) -> Vec<MembershipChange> {
+        let dynamic = self.dynamic_gone(None, Some(name));
         let Some(thing) = self.things.remove(name) else { return Vec::new() };
         for group in &thing.groups {
             if let Some(members) = self.members.get_mut(group) {
@@ -126,6 +127,7 @@ impl Registry {
         thing
             .groups
             .into_iter()
+            .chain(dynamic)
             .map(|group| MembershipChange {
                 thing: name.to_owned(),
                 thing_id: thing.id.clone(),

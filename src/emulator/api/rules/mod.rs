@@ -7,6 +7,7 @@ mod actions;
 mod check;
 mod index;
 mod operations;
+pub mod routes;
 mod run;
 mod store;
 

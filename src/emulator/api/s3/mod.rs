@@ -6,6 +6,7 @@
 
 mod answer;
 mod chunked;
+pub mod routes;
 mod store;
 
 pub use store::{ObjectRow, Objects, PutError};

@@ -4,6 +4,7 @@
 //! MQTT requests are ordinary publishes, so that others may watch them; REST errors are told to nobody on MQTT.
 
 pub mod document;
+pub mod routes;
 
 use bytes::Bytes;
 use serde_json::{Value, json};

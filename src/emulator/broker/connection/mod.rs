@@ -212,7 +212,7 @@ impl Task<'_> {
                 && self.wire.encode(out, &mut self.output)
             {
                 sent += 1;
-                self.broker.hooks.delivered(&self.who, &delivery.topic, delivery.payload.len());
+                self.broker.hooks.delivered(&self.who, &delivery.topic);
             } else if let Some(id) = id {
                 self.session.acknowledged(id.get());
             }

@@ -1,161 +1,40 @@
-//! `quell watch`: the live data without a screen, one JSON object a line.
+//! Events into lines: what each says, and only when it says something new.
 
-use std::collections::HashSet;
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
-use clap::{Args, ValueEnum};
+use clap::ValueEnum as _;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
-use crate::cloud::{self, Clients};
-use crate::config::{self, Environment, Settings};
-use crate::fleet::event::{Batch, Event, LinkEvent, Notice, PresenceKind, Reading};
-use crate::fleet::{DeviceId, Fleet};
-use crate::stream;
+use crate::cli::output::{ascii_json, iso};
+use crate::cli::reads::violation_json;
+use crate::console::views::{expected, got};
+use crate::fleet::event::{Batch, Event, LinkEvent, Notice, Poll, PresenceKind, Reading};
+use crate::fleet::known::TroubleKind;
+use crate::fleet::model::Standing;
+use crate::fleet::{DeviceId, Fleet, SourceId};
 
-use super::output::{ascii_json, iso, lines};
-use super::reads::{sentence, usage, violation_json};
-use super::{Common, exit};
-
-/// Kinds of lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum Kind {
-    /// A message of a device
-    Telemetry,
-    /// A shadow delta
-    ShadowDelta,
-    /// A client connected, disconnected, or was refused
-    Presence,
-    /// An active violation that is new
-    Violation,
-    /// quell's own early warning
-    Finding,
-    /// A job or one of its executions changed
-    Job,
-    /// A response moved a device along
-    Response,
-    /// The MQTT connection changed
-    Link,
-    /// Something was not seen one by one
-    Gap,
-}
-
-/// Flags of `quell watch`.
-#[derive(Args, Debug)]
-pub struct WatchArgs {
-    /// Only these kinds of lines
-    #[arg(long, value_delimiter = ',', value_name = "TYPE")]
-    pub types: Vec<Kind>,
-    /// Only this thing (repeatable)
-    #[arg(long = "thing", value_name = "NAME")]
-    pub things: Vec<String>,
-    /// With the payload: as text, or base64 where it is none
-    #[arg(long)]
-    pub payload: bool,
-    /// End after this long: 30s, 5m, 1h
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
-    pub length: Option<Duration>,
-    /// End after this many lines
-    #[arg(long, value_name = "N")]
-    pub count: Option<u64>,
-}
-
-fn duration(written: &str) -> Result<Duration, String> {
-    let digits = written.len() - written.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
-    let (number, unit) = written.split_at(digits);
-    let scale = match unit {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err("use a number with ms, s, m or h".into()),
-    };
-    let number: f64 = number.parse().map_err(|_| "use a number with ms, s, m or h".to_owned())?;
-    Duration::try_from_secs_f64(number * scale).map_err(|e| e.to_string())
-}
-
-/// Runs until a limit, an interrupt, or the reader is gone.
-pub(super) fn run(args: &WatchArgs, common: &Common) -> color_eyre::Result<u8> {
-    let settings = match config::load(common, &Environment::of_process()) {
-        Ok(settings) => settings,
-        Err(error) => return usage(&error.to_string()),
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(Box::pin(watch(args, &settings)))
-}
-
-async fn watch(args: &WatchArgs, settings: &Settings) -> color_eyre::Result<u8> {
-    let (sender, mut events) = mpsc::channel(64);
-    let clients = if settings.aws {
-        match Clients::connect(settings).await {
-            Ok(clients) => Some(clients),
-            Err(trouble) => {
-                lines(&mut std::io::stderr().lock(), [format!("quell: {}", sentence(&trouble))])?;
-                return Ok(exit::FAILED);
-            }
-        }
-    } else {
-        None
-    };
-    let _stream = stream::spawn(
-        settings,
-        clients.as_ref().map(|c| c.credentials.clone()),
-        clients.as_ref().map_or("", |c| c.region.as_str()),
-        clients.as_ref().and_then(|c| c.mqtt_host.as_deref()),
-        sender.clone(),
-    );
-    let polls = clients.map(|clients| cloud::spawn_polls(clients, settings, sender.clone()));
-    drop(sender);
-    let mut watch = Watch::new(args, Fleet::new(settings.limits()));
-    let deadline = args.length.map(|length| tokio::time::Instant::now() + length);
-    let mut out = std::io::stdout().lock();
-    let mut tick = tokio::time::interval(Duration::from_millis(500));
-    let mut written = 0;
-    loop {
-        let never = std::future::pending::<()>();
-        let event = tokio::select! {
-            event = events.recv() => match event {
-                Some(event) => Some(event),
-                None => return Ok(exit::FAILED),
-            },
-            _ = tick.tick() => None,
-            _ = tokio::signal::ctrl_c() => return Ok(exit::INTERRUPTED),
-            () = async { match deadline { Some(at) => tokio::time::sleep_until(at).await, None => never.await } } => {
-                return Ok(exit::DONE);
-            }
-        };
-        let now = cloud::now_ms();
-        let mut found = match event {
-            Some(event) => watch.event(event, now),
-            None => watch.tick(now),
-        };
-        if let Some(polls) = &polls {
-            watch.fleet.take_wanted().into_iter().for_each(|source| polls.now(source));
-        }
-        if let Some(most) = args.count {
-            found.truncate(usize::try_from(most - written).unwrap_or(usize::MAX));
-        }
-        written += found.len() as u64;
-        if !found.is_empty() && !lines(&mut out, found)? || args.count.is_some_and(|most| written >= most) {
-            return Ok(exit::DONE);
-        }
-    }
-}
+use super::{Kind, WatchArgs};
 
 /// Turns events into lines; keeps a fleet for what only the whole picture tells.
-struct Watch {
-    fleet: Fleet,
+pub(super) struct Watch {
+    pub(super) fleet: Fleet,
     types: HashSet<Kind>,
     things: HashSet<String>,
     payload: bool,
     violations: HashSet<String>,
     warned: HashSet<DeviceId>,
+    /// Findings said already: device, profile, behaviour, time of the datapoint.
+    found: HashSet<(DeviceId, String, String, i64)>,
+    /// How each source stood when it was last said.
+    polls: HashMap<SourceId, Stand>,
 }
 
+/// How reading a source stands: what it found, or why not.
+type Stand = Result<(Option<usize>, Option<Standing>), TroubleKind>;
+
 impl Watch {
-    fn new(args: &WatchArgs, fleet: Fleet) -> Self {
+    pub(super) fn new(args: &WatchArgs, fleet: Fleet) -> Self {
         Self {
             fleet,
             types: args.types.iter().copied().collect(),
@@ -163,6 +42,8 @@ impl Watch {
             payload: args.payload,
             violations: HashSet::new(),
             warned: HashSet::new(),
+            found: HashSet::new(),
+            polls: HashMap::new(),
         }
     }
 
@@ -186,7 +67,7 @@ impl Watch {
         out.push(ascii_json(&line));
     }
 
-    fn tick(&mut self, now: i64) -> Vec<String> {
+    pub(super) fn tick(&mut self, now: i64) -> Vec<String> {
         self.fleet.tick(now);
         self.findings(now)
     }
@@ -198,15 +79,29 @@ impl Watch {
             let Some(warning) = device.warning() else { continue };
             warned.insert(id);
             if !self.warned.contains(&id) {
-                let rest = json!({"finding": "size", "sentence": warning.text, "since": iso(warning.since)});
+                let rest = json!({"finding": warning.kind.word(), "sentence": warning.sentence, "since": iso(warning.since)});
                 self.line(&mut out, Kind::Finding, now, Some(device.name().raw()), rest);
             }
         }
         self.warned = warned;
+        let mut found = HashSet::new();
+        for finding in self.fleet.own_findings() {
+            let behavior = finding.behavior.name.clone();
+            let key = (finding.device, finding.profile.to_string(), behavior, finding.bad);
+            if !self.found.contains(&key) {
+                let sentence = format!("{}; got {}", expected(&finding.behavior), got(Some(&finding.value)));
+                let rest = json!({"finding": "behavior", "sentence": sentence, "securityProfileName": finding.profile,
+                    "behavior": &*finding.behavior, "value": finding.value, "bad": iso(finding.bad),
+                    "since": iso(finding.found), "delay_ms": finding.found - finding.bad});
+                self.line(&mut out, Kind::Finding, now, Some(finding.thing.raw()), rest);
+            }
+            found.insert(key);
+        }
+        self.found = found;
         out
     }
 
-    fn event(&mut self, event: Event, now: i64) -> Vec<String> {
+    pub(super) fn event(&mut self, event: Event, now: i64) -> Vec<String> {
         let mut out = Vec::new();
         match event {
             Event::Batch(mut batch) => {
@@ -238,9 +133,7 @@ impl Watch {
                     }
                     self.violations = list.iter().map(|v| v.id.clone()).collect();
                 }
-                if let Err(trouble) = &poll.outcome {
-                    tracing::warn!(source = ?poll.source, message = %trouble.message, "poll failed");
-                }
+                self.poll(&mut out, &poll);
                 self.fleet.apply(Event::Poll(poll), now);
             }
             Event::Response(event) => {
@@ -250,6 +143,45 @@ impl Watch {
             }
         }
         out
+    }
+
+    /// A line when a source stands differently than it was said last.
+    fn poll(&mut self, out: &mut Vec<String>, poll: &Poll) {
+        if matches!(poll.outcome, Ok(Reading::ThingsPage(..))) {
+            return;
+        }
+        let stand: Stand = poll
+            .outcome
+            .as_ref()
+            .map(|reading| (found(reading), standing(reading)))
+            .map_err(|trouble| trouble.kind);
+        if self.polls.get(&poll.source) == Some(&stand) {
+            return;
+        }
+        let (source, subject) = named(&poll.source);
+        let mut rest = json!({ "source": source });
+        if let (Some(subject), Some(rest)) = (subject, rest.as_object_mut()) {
+            rest.insert("subject".to_owned(), subject.into());
+        }
+        let more = match &poll.outcome {
+            Ok(Reading::Standing(standing)) => json!({"state": "ok", "expires": standing.expires.map(iso),
+                "clock_skew_ms": standing.skew}),
+            Ok(_) => json!({"state": "ok", "count": stand.ok().and_then(|(count, _)| count)}),
+            Err(trouble) => json!({
+                "state": kind_word(trouble.kind),
+                "reason": trouble.message,
+                "missing_action": trouble.missing_action,
+                // What is still shown is as old as this; nothing was ever read without it.
+                "known_since": self.fleet.polls().find(|(id, _)| **id == poll.source)
+                    .and_then(|(_, state)| state.last_ok).map(iso),
+                "next_at": poll.next_at.map(iso),
+            }),
+        };
+        if let (Some(rest), Value::Object(more)) = (rest.as_object_mut(), more) {
+            rest.extend(more);
+        }
+        self.line(out, Kind::Poll, poll.at, None, rest);
+        self.polls.insert(poll.source.clone(), stand);
     }
 
     fn messages(&self, out: &mut Vec<String>, batch: &Batch) {
@@ -323,13 +255,74 @@ impl Watch {
                 let rest = json!({"state": "up", "client": client_id, "filters": filters});
                 self.line(out, Kind::Link, *at, None, rest);
             }
-            LinkEvent::FilterRefused { at, filter } => {
-                self.line(out, Kind::Link, *at, None, json!({"state": "filter_refused", "filter": filter}));
+            LinkEvent::FilterRefused { at, filter, why } => {
+                let rest = json!({"state": "filter_refused", "filter": filter, "reason": why});
+                self.line(out, Kind::Link, *at, None, rest);
             }
             LinkEvent::Down { at, reason, retry_at } => {
                 let rest = json!({"state": "down", "reason": reason, "retry_at": retry_at.map(iso)});
                 self.line(out, Kind::Link, *at, None, rest);
             }
         }
+    }
+}
+
+/// How many a read found, where it is a list.
+fn found(reading: &Reading) -> Option<usize> {
+    match reading {
+        Reading::Identity(_) | Reading::Shadow(..) | Reading::Standing(_) => None,
+        Reading::Things(list) => Some(list.len()),
+        Reading::ThingsPage(_, so_far) => Some(*so_far),
+        Reading::Violations(list) => Some(list.len()),
+        Reading::ViolationEvents(list) => Some(list.len()),
+        Reading::Members(_, list) => list.as_ref().map(Vec::len),
+        Reading::Certificates(_, list) => Some(list.len()),
+        Reading::GroupsOf(_, list) => Some(list.len()),
+        Reading::Jobs(list) => Some(list.len()),
+        Reading::Executions(_, list) => Some(list.len()),
+        Reading::Profiles(list) => Some(list.len()),
+        Reading::Account(reading) => Some(reading.len()),
+    }
+}
+
+/// Credentials and clock; a clock that drifts by seconds is no news.
+fn standing(reading: &Reading) -> Option<Standing> {
+    match reading {
+        Reading::Standing(standing) => Some(Standing { skew: standing.skew / 30_000, ..*standing }),
+        _ => None,
+    }
+}
+
+/// A source as the lines name it, and what it is about.
+fn named(source: &SourceId) -> (&'static str, Option<&str>) {
+    match source {
+        SourceId::Identity => ("identity", None),
+        SourceId::Things => ("things", None),
+        SourceId::Violations => ("violations", None),
+        SourceId::ViolationEvents => ("violation_events", None),
+        SourceId::Members(group) => ("members", Some(group.raw())),
+        SourceId::Certificates(thing) => ("certificates", Some(thing.raw())),
+        SourceId::GroupsOf(thing) => ("groups", Some(thing.raw())),
+        SourceId::Jobs => ("jobs", None),
+        SourceId::Executions(job) => ("executions", Some(job.raw())),
+        SourceId::Shadow(thing, _) => ("shadow", Some(thing.raw())),
+        SourceId::Profiles => ("profiles", None),
+        SourceId::Standing => ("credentials", None),
+        SourceId::PoliciesOf(thing) => ("policies", Some(thing.raw())),
+        SourceId::JobsOf(thing) => ("jobs_of_thing", Some(thing.raw())),
+        SourceId::MetricsOf(thing) => ("metrics", Some(thing.raw())),
+        SourceId::Rules => ("rules", None),
+        SourceId::Findings => ("audit_findings", None),
+    }
+}
+
+fn kind_word(kind: TroubleKind) -> &'static str {
+    match kind {
+        TroubleKind::Denied => "denied",
+        TroubleKind::Throttled => "throttled",
+        TroubleKind::Refused => "not_offered",
+        TroubleKind::Unreachable => "unreachable",
+        TroubleKind::Credentials => "credentials",
+        TroubleKind::Failed => "failed",
     }
 }

@@ -1,4 +1,7 @@
-//! The account a workshop starts with: things, certificates, groups, policies, security profiles (contract §1.6).
+//! The account a workshop starts with (contract §1.6): things, certificates and shadows here, what stands without a
+//! device in `resources.rs`.
+
+mod resources;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,9 +10,8 @@ use serde_json::json;
 
 use super::account::Account;
 use super::api::ApiError;
-use super::api::detect::profiles::create_profile;
 use super::api::identity::{CertStatus, Target, certificate_id_of, issue};
-use super::api::registry::{GroupSpec, ThingSpec};
+use super::api::registry::ThingSpec;
 use super::api::shadows;
 use super::credentials::{CredentialsDir, KeyPairPem};
 use super::devices::{DeviceSpec, Kind};
@@ -18,34 +20,17 @@ use super::devices::{DeviceSpec, Kind};
 const FIXTURE: [(&str, Kind); 6] = [
     ("Thing01", Kind::Sensor),
     ("Thing02", Kind::Sensor),
-    ("Thing03", Kind::Sensor),
+    ("Thing03", Kind::SensorWithAgent),
     ("dev-IZWB", Kind::Generic),
     ("dev-XBHY", Kind::Generic),
     ("IoTTemperatureDemoDevice", Kind::ShadowSensor),
 ];
 
+/// Those the workshop's job updates: what measures temperature and does not misbehave. Members of NeedsUpdate.
+const NEED_UPDATE: [&str; 3] = ["Thing01", "Thing03", "IoTTemperatureDemoDevice"];
+
 /// Those that share one certificate: the workshop's mistake, which the console must see.
 const SHARED: [&str; 3] = ["Thing01", "Thing02", "Thing03"];
-
-/// What the workshop's shared certificate may do: everything.
-const ALLOW_ALL: &str =
-    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
-/// What isolates: nothing is allowed.
-const DENY_ALL: &str =
-    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"*"}]}"#;
-
-/// What a device of its own certificate may do: be itself.
-fn device_policy(account: &Account) -> String {
-    let arn = |resource: &str| format!("arn:aws:iot:{}:{}:{resource}", account.region, account.id);
-    let thing = "${iot:Connection.Thing.ThingName}";
-    json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": "iot:Connect", "Resource": arn(&format!("client/{thing}"))},
-        {"Effect": "Allow", "Action": ["iot:Publish", "iot:Receive"], "Resource": [
-            arn(&format!("topic/dt/{thing}/*")), arn("topic/temperature-device-*"), arn(&format!("topic/$aws/things/{thing}/*"))]},
-        {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": arn(&format!("topicfilter/$aws/things/{thing}/*"))}
-    ]})
-    .to_string()
-}
 
 /// The simulated devices of `--devices`: all fixture things without it, none for 0.
 fn names(devices: Option<usize>) -> Vec<(String, Kind, String)> {
@@ -83,7 +68,7 @@ pub fn seed(
         return Ok(found(account, names, dir));
     }
     let failed = |e: ApiError| format!("the fixture account: {}", e.message);
-    base(account).map_err(failed)?;
+    resources::make(account).map_err(failed)?;
     let mut specs = Vec::with_capacity(names.len());
     let mut shared: Option<Arc<KeyPairPem>> = None;
     for (name, kind, topic) in names {
@@ -125,55 +110,6 @@ fn found(account: &Account, names: Vec<(String, Kind, String)>, dir: &Credential
         .collect()
 }
 
-fn base(account: &Arc<Account>) -> Result<(), ApiError> {
-    let now = account.clock.now_ms();
-    let device_policy = device_policy(account);
-    {
-        let mut state = account.write();
-        for (group, text) in [
-            ("IsolatedDevices", "Devices that may not speak: DenyAll is attached"),
-            ("Quarantine", "Devices under suspicion"),
-            ("NeedsUpdate", "Devices that need new firmware"),
-        ] {
-            let spec = GroupSpec { description: Some(text.to_owned()), ..GroupSpec::default() };
-            state.registry.create_group(group, spec, now)?;
-        }
-        state.identity.create_policy("AllowAll", ALLOW_ALL, now)?;
-        state.identity.create_policy("DenyAll", DENY_ALL, now)?;
-        state.identity.create_policy("DevicePolicy", &device_policy, now)?;
-        // Quarantine gets none: the workshop's mistake, which the console must see.
-        state.identity.attach_policy("DenyAll", &Target::Group("IsolatedDevices".to_owned()))?;
-    }
-    for (name, text, behavior) in [
-        (
-            "DetectLargeMessageSize",
-            "A message is at most 1024 bytes",
-            json!({"name": "LargeMessageSize", "metric": "aws:message-byte-size", "criteria":
-                {"comparisonOperator": "less-than-equals", "value": {"count": 1024},
-                 "consecutiveDatapointsToAlarm": 1, "consecutiveDatapointsToClear": 1}}),
-        ),
-        (
-            "MsgSentSecProfile",
-            "A device sends fewer than 50 messages in 5 minutes",
-            json!({"name": "MsgSentBehavior", "metric": "aws:num-messages-sent", "criteria":
-                {"comparisonOperator": "less-than", "value": {"count": 50}, "durationSeconds": 300,
-                 "consecutiveDatapointsToAlarm": 1, "consecutiveDatapointsToClear": 1}}),
-        ),
-        (
-            "acceptablebehavior",
-            "Few authorization failures",
-            json!({"name": "AuthorizationFailures", "metric": "aws:num-authorization-failures", "criteria":
-                {"comparisonOperator": "less-than-equals", "value": {"count": 60}, "durationSeconds": 300,
-                 "consecutiveDatapointsToAlarm": 1, "consecutiveDatapointsToClear": 1}}),
-        ),
-    ] {
-        let behavior = serde_json::from_value(behavior).map_err(|e| ApiError::internal(e.to_string()))?;
-        let target = account.arn("all", "things");
-        create_profile(account, name, vec![behavior], Some(text.to_owned()), &[target])?;
-    }
-    Ok(())
-}
-
 fn register(
     account: &Account,
     thing: &str,
@@ -184,7 +120,9 @@ fn register(
     let now = account.clock.now_ms();
     let mut state = account.write();
     let attributes = match kind {
-        Kind::Sensor => BTreeMap::from([("SensorType".to_owned(), "DHT22".to_owned())]),
+        Kind::Sensor | Kind::SensorWithAgent => {
+            BTreeMap::from([("SensorType".to_owned(), "DHT22".to_owned())])
+        }
         Kind::Generic | Kind::ShadowSensor => BTreeMap::new(),
     };
     state.registry.create_thing(thing, ThingSpec { attributes, ..ThingSpec::default() }, now)?;
@@ -197,7 +135,11 @@ fn register(
         let policy = if shared { "AllowAll" } else { "DevicePolicy" };
         state.identity.attach_policy(policy, &Target::Principal(id.clone()))?;
     }
-    state.identity.attach_thing(&id, thing, None)
+    state.identity.attach_thing(&id, thing, None)?;
+    if NEED_UPDATE.contains(&thing) {
+        state.registry.join_group(thing, resources::UPDATE_GROUP, false)?;
+    }
+    Ok(())
 }
 
 fn shadow_of_the_demo_device(account: &Account) -> Result<(), String> {

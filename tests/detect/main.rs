@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod limited;
+mod reports;
+mod seed_004;
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_iot::Client;
@@ -17,8 +21,18 @@ const ALL: &str = "arn:aws:iot:us-east-1:123456789012:all/things";
 const WINDOW: Duration = Duration::from_secs(3);
 
 async fn emulator() -> (Running, Client) {
+    emulator_at(100.0).await
+}
+
+async fn emulator_at(speed: f64) -> (Running, Client) {
+    emulator_with(|options| options.speed = speed).await
+}
+
+/// An emulator without devices, or with what `change` makes of it.
+async fn emulator_with(change: impl FnOnce(&mut Options)) -> (Running, Client) {
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
-    let options = Options { devices: Some(0), speed: 100.0, ..Options::on_free_ports() };
+    let mut options = Options { devices: Some(0), ..Options::on_free_ports() };
+    change(&mut options);
     let running = start(options).await.unwrap();
     let config = aws_sdk_iot::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -31,7 +45,11 @@ async fn emulator() -> (Running, Client) {
 }
 
 async fn profile(iot: &Client, name: &str, metric: &str, criteria: BehaviorCriteria) {
-    let behavior = Behavior::builder().name("b").metric(metric).criteria(criteria).build().unwrap();
+    profile_named(iot, name, "b", metric, criteria).await;
+}
+
+async fn profile_named(iot: &Client, name: &str, behavior: &str, metric: &str, criteria: BehaviorCriteria) {
+    let behavior = Behavior::builder().name(behavior).metric(metric).criteria(criteria).build().unwrap();
     iot.create_security_profile().security_profile_name(name).behaviors(behavior).send().await.unwrap();
     iot.attach_security_profile()
         .security_profile_name(name)

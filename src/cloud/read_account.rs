@@ -1,0 +1,303 @@
+//! Reads that only some views need: policies in effect, a thing's jobs and device-side metrics, topic rules, audit
+//! findings.
+
+use aws_sdk_iot::types as sdk;
+use serde_json::Value;
+
+use crate::fleet::Ms;
+use crate::fleet::account::{EffectivePolicy, FindingRecord, MetricSeries, RuleRecord};
+use crate::fleet::model::{ExecutionRecord, Name};
+use crate::text::SafeText;
+
+use super::read::{self, Read};
+use super::{Clients, convert, now_ms, trouble};
+
+/// Statements of a policy that are put in words.
+const STATEMENTS: usize = 12;
+/// Rules whose statement is read: an account's default limit is 1000, and each costs a call.
+const RULES: usize = 100;
+/// Findings kept: the newest.
+const FINDINGS: i32 = 250;
+/// Device-side metrics are read this far back.
+const METRICS_BACK: Ms = 3_600_000;
+
+/// The metrics a Defender agent reports (contract §2.9).
+const DEVICE_METRICS: [&str; 9] = [
+    "aws:all-bytes-out",
+    "aws:all-bytes-in",
+    "aws:all-packets-out",
+    "aws:all-packets-in",
+    "aws:num-established-tcp-connections",
+    "aws:listening-tcp-ports",
+    "aws:num-listening-tcp-ports",
+    "aws:listening-udp-ports",
+    "aws:num-listening-udp-ports",
+];
+
+fn safe(text: Option<&str>) -> SafeText {
+    SafeText::new(text.unwrap_or_default())
+}
+
+/// GetEffectivePolicies of each certificate of a thing.
+///
+/// # Errors
+/// When a call fails.
+pub async fn policies_of(clients: &Clients, thing: &str) -> Read<Vec<EffectivePolicy>> {
+    let mut out = Vec::new();
+    for principal in read::principals(clients, thing).await? {
+        let short: String = principal.rsplit('/').next().unwrap_or_default().chars().take(8).collect();
+        for policy in read::effective_policies(clients, thing, &principal).await? {
+            out.push(EffectivePolicy {
+                name: policy.name.shown().clone(),
+                certificate: SafeText::new(&short),
+                statements: policy.document.as_deref().map(statements).unwrap_or_default(),
+            });
+        }
+    }
+    Ok(out)
+}
+
+/// A policy document's statements in words.
+fn statements(document: &str) -> Vec<SafeText> {
+    let Ok(document) = serde_json::from_str::<Value>(document) else { return Vec::new() };
+    let list = match document.get("Statement") {
+        Some(Value::Array(all)) => all.clone(),
+        Some(one) => vec![one.clone()],
+        None => return Vec::new(),
+    };
+    let words = |value: Option<&Value>| match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+        _ => "?".to_owned(),
+    };
+    list.iter()
+        .take(STATEMENTS)
+        .map(|statement| {
+            let effect = statement.get("Effect").and_then(Value::as_str).unwrap_or("?");
+            let (action, resource) = (words(statement.get("Action")), words(statement.get("Resource")));
+            let when = if statement.get("Condition").is_some() { " under a condition" } else { "" };
+            SafeText::limited(format!("{effect} {action} on {resource}{when}").as_bytes(), 400)
+        })
+        .collect()
+}
+
+/// ListJobExecutionsForThing.
+///
+/// # Errors
+/// When the call fails.
+pub async fn jobs_of(clients: &Clients, thing: &str) -> Read<Vec<ExecutionRecord>> {
+    let call = clients.iot.list_job_executions_for_thing().thing_name(thing).max_results(250);
+    let list = call
+        .into_paginator()
+        .items()
+        .send()
+        .collect::<Result<Vec<_>, _>>()
+        .await
+        .map_err(|e| trouble::of(&e, "iot:ListJobExecutionsForThing"))?;
+    let mut all: Vec<_> = list
+        .iter()
+        .map(|found| {
+            let summary = found.job_execution_summary();
+            ExecutionRecord {
+                job: Name::new(found.job_id().unwrap_or_default()),
+                thing: Name::new(thing),
+                status: safe(summary.and_then(|s| s.status()).map(sdk::JobExecutionStatus::as_str)),
+                number: summary.and_then(|s| s.execution_number()).unwrap_or_default(),
+                queued: convert::ms(summary.and_then(|s| s.queued_at())),
+                started: convert::ms(summary.and_then(|s| s.started_at())),
+                updated: convert::ms(summary.and_then(|s| s.last_updated_at())),
+            }
+        })
+        .collect();
+    all.sort_by_key(|e| std::cmp::Reverse(e.updated.or(e.started).or(e.queued)));
+    Ok(all)
+}
+
+/// ListMetricValues of each device-side metric over the last hour; metrics without a value are left out.
+///
+/// # Errors
+/// When a call fails.
+pub async fn metrics_of(clients: &Clients, thing: &str) -> Read<Vec<MetricSeries>> {
+    let time = aws_smithy_types::DateTime::from_millis;
+    let now = now_ms();
+    let mut out = Vec::new();
+    for metric in DEVICE_METRICS {
+        let call = clients
+            .iot
+            .list_metric_values()
+            .thing_name(thing)
+            .metric_name(metric)
+            .start_time(time(now - METRICS_BACK))
+            .end_time(time(now))
+            .max_results(100);
+        let list = call
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await
+            .map_err(|e| trouble::of(&e, "iot:ListMetricValues"))?;
+        let mut points: Vec<_> = list
+            .iter()
+            .filter_map(|d| Some((convert::ms(d.timestamp())?, convert::value(d.value()?))))
+            .collect();
+        points.sort_by_key(|(at, _)| *at);
+        if !points.is_empty() {
+            out.push(MetricSeries { metric: SafeText::new(metric), points });
+        }
+    }
+    Ok(out)
+}
+
+/// ListTopicRules, and GetTopicRule of each.
+///
+/// # Errors
+/// When a call fails.
+pub async fn rules(clients: &Clients) -> Read<Vec<RuleRecord>> {
+    let list = clients
+        .iot
+        .list_topic_rules()
+        .max_results(1000)
+        .into_paginator()
+        .items()
+        .send()
+        .collect::<Result<Vec<_>, _>>()
+        .await
+        .map_err(|e| trouble::of(&e, "iot:ListTopicRules"))?;
+    let mut out = Vec::new();
+    for item in list.iter().take(RULES) {
+        let name = item.rule_name().unwrap_or_default();
+        let found = match clients.iot.get_topic_rule().rule_name(name).send().await {
+            Ok(found) => found,
+            Err(e) if trouble::is_not_found(&e) => continue,
+            Err(e) => return Err(trouble::of(&e, "iot:GetTopicRule")),
+        };
+        let Some(rule) = found.rule() else { continue };
+        out.push(RuleRecord {
+            name: Name::new(name),
+            disabled: rule.rule_disabled().unwrap_or(false),
+            sql: safe(rule.sql()),
+            sql_version: safe(rule.aws_iot_sql_version()),
+            description: safe(rule.description()),
+            actions: rule.actions().iter().map(action).collect(),
+            error_action: rule.error_action().map(action),
+            created: convert::ms(rule.created_at()),
+        });
+    }
+    Ok(out)
+}
+
+/// An action of a rule in a line.
+fn action(action: &sdk::Action) -> SafeText {
+    let text = if let Some(a) = action.cloudwatch_metric() {
+        format!("CloudWatch metric {} / {} = {}", a.metric_namespace(), a.metric_name(), a.metric_value())
+    } else if let Some(a) = action.sns() {
+        format!("SNS topic {}", a.target_arn())
+    } else if let Some(a) = action.s3() {
+        format!("S3 object s3://{}/{}", a.bucket_name(), a.key())
+    } else if let Some(a) = action.lambda() {
+        format!("Lambda function {}", a.function_arn())
+    } else if let Some(a) = action.republish() {
+        format!("republish to {}", a.topic())
+    } else if let Some(a) = action.sqs() {
+        format!("SQS queue {}", a.queue_url())
+    } else if let Some(a) = action.kinesis() {
+        format!("Kinesis stream {}", a.stream_name())
+    } else if let Some(a) = action.firehose() {
+        format!("Firehose stream {}", a.delivery_stream_name())
+    } else if let Some(a) = action.cloudwatch_logs() {
+        format!("CloudWatch logs {}", a.log_group_name())
+    } else if let Some(a) = action.cloudwatch_alarm() {
+        format!("CloudWatch alarm {} to {}", a.alarm_name(), a.state_value())
+    } else if let Some(a) = action.http() {
+        format!("HTTPS {}", a.url())
+    } else {
+        "an action this version of quell has no words for".to_owned()
+    };
+    SafeText::new(&text)
+}
+
+/// ListAuditFindings, the newest; suppressed ones too, marked.
+///
+/// # Errors
+/// When the call fails.
+pub async fn findings(clients: &Clients) -> Read<Vec<FindingRecord>> {
+    let found = clients
+        .iot
+        .list_audit_findings()
+        .start_time(aws_smithy_types::DateTime::from_millis(now_ms() - 90 * 86_400_000))
+        .end_time(aws_smithy_types::DateTime::from_millis(now_ms()))
+        .max_results(FINDINGS)
+        .send()
+        .await
+        .map_err(|e| trouble::of(&e, "iot:ListAuditFindings"))?;
+    let mut all: Vec<_> = found.findings().iter().map(finding).collect();
+    all.sort_by(|a, b| rank(&a.severity).cmp(&rank(&b.severity)).then(b.at.cmp(&a.at)));
+    Ok(all)
+}
+
+/// The worst first.
+fn rank(severity: &SafeText) -> u8 {
+    match severity.as_str() {
+        "CRITICAL" => 0,
+        "HIGH" => 1,
+        "MEDIUM" => 2,
+        "LOW" => 3,
+        _ => 4,
+    }
+}
+
+fn finding(from: &sdk::AuditFinding) -> FindingRecord {
+    FindingRecord {
+        id: safe(from.finding_id()),
+        check: safe(from.check_name()),
+        severity: safe(from.severity().map(sdk::AuditFindingSeverity::as_str)),
+        resource: from
+            .non_compliant_resource()
+            .map(|r| resource(r.resource_type(), r.resource_identifier()))
+            .unwrap_or_default(),
+        related: from
+            .related_resources()
+            .iter()
+            .map(|r| resource(r.resource_type(), r.resource_identifier()))
+            .collect(),
+        reason: safe(from.reason_for_non_compliance()),
+        suppressed: from.is_suppressed() == Some(true),
+        at: convert::ms(from.finding_time()).unwrap_or_default(),
+    }
+}
+
+fn resource(kind: Option<&sdk::ResourceType>, id: Option<&sdk::ResourceIdentifier>) -> SafeText {
+    let kind = kind.map_or("resource", sdk::ResourceType::as_str).to_lowercase().replace('_', " ");
+    let name = id.and_then(|id| {
+        [
+            id.client_id(),
+            id.device_certificate_id(),
+            id.ca_certificate_id(),
+            id.policy_version_identifier().and_then(|p| p.policy_name()),
+            id.iam_role_arn(),
+            id.role_alias_arn(),
+            id.cognito_identity_pool_id(),
+            id.account(),
+        ]
+        .into_iter()
+        .flatten()
+        .next()
+        .map(str::to_owned)
+    });
+    SafeText::new(&format!("{kind} {}", name.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_words() {
+        let text = r#"{"Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"*"},
+            {"Effect":"Allow","Action":["iot:Connect","iot:Publish"],"Resource":["a","b"],"Condition":{}}]}"#;
+        let words: Vec<_> = statements(text).iter().map(ToString::to_string).collect();
+        assert_eq!(words, ["Deny iot:* on *", "Allow iot:Connect, iot:Publish on a, b under a condition"]);
+        assert!(statements("not JSON").is_empty());
+    }
+}

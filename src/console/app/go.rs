@@ -1,0 +1,247 @@
+//! Where the operator is: opening, jumping, leaving, and the dialogs that only look.
+
+use tui_input::Input;
+
+use crate::fleet::model::Name;
+use crate::fleet::{DeviceId, SourceId};
+use crate::text::SafeText;
+
+use super::dialogs::{Overlay, PaletteState, PayloadState};
+use super::list::{ListId, ListState};
+use super::{App, Effect, Env, Filter, Tone, View};
+
+/// A second ctrl-c this soon ends quell.
+const TWICE: i64 = 2_000;
+
+impl App {
+    /// Open what is under the cursor.
+    pub fn open(&mut self, env: &Env<'_>) {
+        if self.overlay.is_some() {
+            return;
+        }
+        match self.focused_list() {
+            ListId::Stream => self.open_payload(env),
+            ListId::Journal => self.open_entry(),
+            ListId::Jobs => {
+                if let Some(job) = self.job_under_cursor(env) {
+                    self.go(View::Executions(job));
+                }
+            }
+            _ => {
+                if let Some(id) = self.thing_here(env) {
+                    self.open_device(env, id);
+                }
+            }
+        }
+    }
+
+    /// A thing has a view of its own; a topic of no known thing is shown as what was heard on it: AWS is never asked
+    /// about a thing that may not exist.
+    fn open_device(&mut self, env: &Env<'_>, id: DeviceId) {
+        let device = env.fleet.device(id);
+        if device.is_unattributed() {
+            let topic = device.name().raw();
+            self.filters.insert(ListId::Stream, Filter::parse(&format!("topic:{topic}")));
+            self.go(View::Stream);
+        } else {
+            self.go(View::Device(Name::clone(device.name())));
+        }
+    }
+
+    fn open_payload(&mut self, env: &Env<'_>) {
+        let log = env.fleet.stream();
+        let message = match self.list(ListId::Stream).cursor() {
+            Some(seq) => log.position(seq).and_then(|at| log.get(at)),
+            None => log.iter().next_back(),
+        };
+        let Some(message) = message.cloned() else {
+            let text = "this message is no longer kept; counts stay exact";
+            return self.say(SafeText::new(text), Tone::Warn, env.now);
+        };
+        let topic = env.fleet.topic(message.topic).map(|t| t.text().clone()).unwrap_or_default();
+        self.overlay = Some(Overlay::Payload(Box::new(PayloadState::new(message, topic))));
+    }
+
+    /// Copy the name under the cursor.
+    pub fn copy(&mut self, env: &Env<'_>) {
+        let name = match &self.overlay {
+            Some(Overlay::Payload(payload)) => Some(payload.topic.clone()),
+            _ if self.focused_list() == ListId::Jobs => self.job_under_cursor(env).map(|j| j.shown().clone()),
+            _ => self.thing_here(env).map(|id| env.fleet.device(id).name().shown().clone()),
+        };
+        if let Some(name) = name {
+            self.say(SafeText::new(&format!("copied {name}")), Tone::Calm, env.now);
+            self.effects.push(Effect::Copy(name));
+        }
+    }
+
+    /// Type a filter.
+    pub fn filter(&mut self, _: &Env<'_>) {
+        let list = self.focused_list();
+        if list == ListId::Text || list == ListId::Journal {
+            return;
+        }
+        let text = self.filter_of(list).map(|f| f.text().to_owned()).unwrap_or_default();
+        self.overlay = Some(Overlay::Filter(list, Input::new(text)));
+    }
+
+    /// Search everything.
+    pub fn palette(&mut self, env: &Env<'_>) {
+        let mut state = PaletteState { input: Input::default(), found: Vec::new(), chosen: 0 };
+        super::input::search(&mut state, env);
+        self.overlay = Some(Overlay::Palette(state));
+    }
+
+    /// The keys in force.
+    pub fn help(&mut self, _: &Env<'_>) {
+        self.overlay = match self.overlay {
+            Some(Overlay::Help(_)) => None,
+            _ => Some(Overlay::Help(ListState::default())),
+        };
+    }
+
+    /// The staircase of the last response.
+    pub fn last_action(&mut self, env: &Env<'_>) {
+        match self.actions.last() {
+            Some(action) => self.overlay = Some(Overlay::Action(action.id.clone())),
+            None => self.say(SafeText::new("nothing was done in this session yet"), Tone::Calm, env.now),
+        }
+    }
+
+    pub(super) fn go(&mut self, view: View) {
+        self.overlay = None;
+        self.zoomed = false;
+        *self.list_mut(ListId::Text) = ListState::default();
+        let wanted = match &view {
+            View::Device(name) => vec![
+                SourceId::Shadow(name.clone(), None),
+                SourceId::Certificates(name.clone()),
+                SourceId::GroupsOf(name.clone()),
+                SourceId::ViolationEvents,
+                SourceId::Profiles,
+                SourceId::PoliciesOf(name.clone()),
+                SourceId::JobsOf(name.clone()),
+                SourceId::MetricsOf(name.clone()),
+            ],
+            View::Executions(job) => vec![SourceId::Jobs, SourceId::Executions(job.clone())],
+            View::Jobs => vec![SourceId::Jobs],
+            View::Violations => vec![SourceId::ViolationEvents, SourceId::Profiles],
+            _ => Vec::new(),
+        };
+        self.effects.push(Effect::Watch(wanted));
+        if matches!(view, View::Journal | View::Device(_)) {
+            self.effects.push(Effect::ReadJournal);
+        }
+        if view == View::Overview {
+            self.views.truncate(1);
+        } else if *self.view() != view {
+            // Digits jump: a stack deeper than a person remembers would make `q` a surprise.
+            self.views.retain(|v| *v != view);
+            self.views.push(view);
+            if self.views.len() > 4 {
+                self.views.remove(1);
+            }
+        }
+    }
+
+    /// The overview.
+    pub fn view_overview(&mut self, _: &Env<'_>) {
+        self.go(View::Overview);
+    }
+
+    /// The device under the cursor.
+    pub fn view_device(&mut self, env: &Env<'_>) {
+        let id = self.thing_here(env).or_else(|| self.device_at_cursor(env));
+        if let Some(id) = id {
+            self.open_device(env, id);
+        }
+    }
+
+    /// The stream.
+    pub fn view_stream(&mut self, _: &Env<'_>) {
+        self.go(View::Stream);
+    }
+
+    /// Violations.
+    pub fn view_violations(&mut self, _: &Env<'_>) {
+        self.go(View::Violations);
+    }
+
+    /// Shadows.
+    pub fn view_shadows(&mut self, _: &Env<'_>) {
+        self.go(View::Shadows);
+    }
+
+    /// Jobs.
+    pub fn view_jobs(&mut self, _: &Env<'_>) {
+        self.go(View::Jobs);
+    }
+
+    /// The journal.
+    pub fn view_journal(&mut self, _: &Env<'_>) {
+        self.go(View::Journal);
+    }
+
+    /// One step out; never quits.
+    pub fn escape(&mut self, _: &Env<'_>) {
+        let list = self.focused_list();
+        if self.overlay.take().is_some() {
+        } else if self.filters.remove(&list).is_some() {
+            self.rows.outdate();
+        } else if self.range.take().is_some() || !self.marks.is_empty() {
+            self.marks.clear();
+            self.rows.outdate();
+        } else if self.zoomed {
+            self.zoomed = false;
+        } else if self.views.len() > 1 {
+            self.leave();
+        }
+    }
+
+    fn leave(&mut self) {
+        self.views.pop();
+        if let Some(view) = self.views.pop() {
+            self.go(view);
+        }
+        if self.views.is_empty() {
+            self.views.push(View::Overview);
+        }
+    }
+
+    /// Back; at the root, quit.
+    pub fn back(&mut self, _: &Env<'_>) {
+        if self.overlay.take().is_some() {
+        } else if self.views.len() > 1 {
+            self.leave();
+        } else if self.zoomed {
+            self.zoomed = false;
+        } else {
+            self.effects.push(Effect::Quit);
+        }
+    }
+
+    /// Into the background.
+    pub fn suspend(&mut self, _: &Env<'_>) {
+        self.effects.push(Effect::Suspend);
+    }
+
+    /// Everything again.
+    pub fn redraw(&mut self, _: &Env<'_>) {
+        self.effects.push(Effect::Redraw);
+    }
+
+    /// The first says how, the second quits.
+    pub fn interrupt(&mut self, env: &Env<'_>) {
+        if self.interrupted.is_some_and(|at| env.now - at < TWICE) {
+            self.effects.push(Effect::Quit);
+        } else {
+            self.interrupted = Some(env.now);
+            self.say(SafeText::new("ctrl-c once more quits"), Tone::Warn, env.now);
+        }
+    }
+
+    /// Quit.
+    pub fn force_quit(&mut self, _: &Env<'_>) {
+        self.effects.push(Effect::Quit);
+    }
+}

@@ -1,0 +1,143 @@
+//! Which lines each list has, by identity, in the order they are drawn: what cursors, filters and views agree on.
+
+use std::collections::HashMap;
+
+use crate::fleet::{DeltaEntry, Finding, Fleet};
+use crate::text::SafeText;
+
+use super::list::{Key, ListId, key_of};
+use super::{App, Env, Subject, View, filter};
+
+/// The identity of a delta.
+pub(in crate::console) fn delta_key(entry: &DeltaEntry) -> Key {
+    key_of((entry.at, entry.thing.raw(), entry.version, entry.shadow.as_ref().map(SafeText::as_str)))
+}
+
+/// Deltas of one shadow that ask for the same, one after the other: shown once, with how often.
+#[derive(Clone, Copy, Debug)]
+pub struct DeltaGroup<'a> {
+    /// The first of them: the group's identity.
+    pub oldest: &'a DeltaEntry,
+    /// The last.
+    pub newest: &'a DeltaEntry,
+    /// How many.
+    pub count: usize,
+}
+
+/// The deltas kept, repeated ones collapsed, the newest first.
+pub fn delta_groups(fleet: &Fleet) -> Vec<DeltaGroup<'_>> {
+    let mut groups: Vec<DeltaGroup<'_>> = Vec::new();
+    let mut open: HashMap<(&str, Option<&str>), usize> = HashMap::new();
+    for entry in fleet.deltas() {
+        let shadow = (entry.thing.raw(), entry.shadow.as_ref().map(SafeText::as_str));
+        let at = open.get(&shadow).copied();
+        match at.and_then(|at| groups.get_mut(at)) {
+            Some(group) if group.newest.changes == entry.changes => {
+                group.newest = entry;
+                group.count += 1;
+            }
+            _ => {
+                open.insert(shadow, groups.len());
+                groups.push(DeltaGroup { oldest: entry, newest: entry, count: 1 });
+            }
+        }
+    }
+    groups.sort_by_key(|group| std::cmp::Reverse(group.newest.at));
+    groups
+}
+
+/// The identity of a finding.
+pub(in crate::console) fn finding_key(finding: &Finding) -> Key {
+    key_of(("finding", finding.thing.raw(), finding.profile.as_str(), &finding.behavior.name))
+}
+
+impl App {
+    /// The keys of a list's lines, in the order they are drawn.
+    pub fn keys(&self, list: ListId, env: &Env<'_>) -> Vec<Key> {
+        let filter = self.filter_of(list);
+        let mut matcher = filter.map(|_| filter::matcher());
+        let mut passes = |text: &dyn Fn() -> String| match (&filter, &mut matcher) {
+            (Some(filter), Some(matcher)) => filter.accepts(&Subject::text(&text()), matcher),
+            _ => true,
+        };
+        match list {
+            ListId::Devices => self.rows.keys().to_vec(),
+            ListId::Violations => {
+                let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
+                let mut keys: Vec<Key> = active
+                    .iter()
+                    .filter(|v| passes(&|| format!("{} {} {}", v.thing.shown(), v.behavior.name, v.profile)))
+                    .map(|v| key_of(&v.id))
+                    .collect();
+                let own = env.fleet.findings_alone();
+                keys.extend(
+                    own.filter(|f| {
+                        passes(&|| format!("{} {} {}", f.thing.shown(), f.behavior.name, f.profile))
+                    })
+                    .map(finding_key),
+                );
+                keys
+            }
+            ListId::Deltas => delta_groups(env.fleet)
+                .iter()
+                .filter(|g| passes(&|| g.newest.thing.shown().to_string()))
+                .map(|g| delta_key(g.oldest))
+                .collect(),
+            ListId::Stream => {
+                let end = self.paused.unwrap_or(u64::MAX);
+                let Some(filter) = filter else {
+                    let kept = env.fleet.stream().iter().filter(|k| k.seq <= end && self.streams(k, env));
+                    return kept.map(|k| k.seq).collect();
+                };
+                let mut matcher = filter::matcher();
+                env.fleet
+                    .stream()
+                    .iter()
+                    .filter(|k| k.seq <= end && self.streams(k, env))
+                    .filter(|k| {
+                        let topic = env.fleet.topic(k.topic);
+                        let text = topic.map_or("", |t| t.text().as_str());
+                        let on_topic = |wanted: &str| super::topic_matches(wanted, text);
+                        let thing = topic
+                            .and_then(|t| t.device())
+                            .map_or("", |id| env.fleet.device(id).name().shown().as_str());
+                        let both = format!("{thing} {text}");
+                        let subject = Subject {
+                            size: Some(f64::from(k.len)),
+                            on_topic: &on_topic,
+                            ..Subject::text(&both)
+                        };
+                        filter.accepts(&subject, &mut matcher)
+                    })
+                    .map(|k| k.seq)
+                    .collect()
+            }
+            ListId::Jobs => env.fleet.jobs().get().map_or_else(Vec::new, |jobs| {
+                jobs.iter()
+                    .filter(|j| passes(&|| j.id.shown().to_string()))
+                    .map(|j| key_of(j.id.raw()))
+                    .collect()
+            }),
+            ListId::Executions => {
+                let View::Executions(job) = self.view() else { return Vec::new() };
+                env.fleet.executions(job.raw()).and_then(|k| k.get()).map_or_else(Vec::new, |all| {
+                    all.iter()
+                        .filter(|e| passes(&|| format!("{} {}", e.thing.shown(), e.status)))
+                        .map(|e| key_of(e.thing.raw()))
+                        .collect()
+                })
+            }
+            ListId::Journal => match &self.journal {
+                Some(Ok(lines)) => (0..lines.len() as Key).collect(),
+                _ => Vec::new(),
+            },
+            ListId::Text => Vec::new(),
+        }
+    }
+
+    /// Whether a message belongs into the stream as it is shown: the overview keeps to telemetry, the stream view has
+    /// AWS's own notices too.
+    pub fn streams(&self, message: &crate::fleet::Kept, env: &Env<'_>) -> bool {
+        *self.view() == View::Stream || env.fleet.topic(message.topic).is_none_or(|t| t.is_telemetry())
+    }
+}

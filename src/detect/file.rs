@@ -1,0 +1,140 @@
+//! Security profiles from a file, for accounts that Detect is not offered to: JSON or TOML in AWS's own shape.
+//!
+//! What `aws iot describe-security-profile` prints is such a file; several make a list, or stand below `securityProfiles`.
+
+use serde::Deserialize;
+
+use super::model::Behavior;
+use super::validate;
+
+/// One security profile, as DescribeSecurityProfile writes it, with its targets beside it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileProfile {
+    /// The name.
+    pub security_profile_name: String,
+    /// What is normal.
+    #[serde(default)]
+    pub behaviors: Vec<Behavior>,
+    /// Target ARNs; all things when there are none.
+    #[serde(default)]
+    pub targets: Vec<Target>,
+}
+
+/// A target, as ListTargetsForSecurityProfile writes it or as a bare ARN.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Target {
+    /// `"arn:aws:iot:…:all/things"`.
+    Plain(String),
+    /// `{"arn": "…"}`.
+    Listed {
+        /// The ARN.
+        arn: String,
+    },
+}
+
+impl Target {
+    /// The ARN.
+    pub fn arn(&self) -> &str {
+        match self {
+            Self::Plain(arn) | Self::Listed { arn } => arn,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Shape {
+    Many {
+        #[serde(rename = "securityProfiles")]
+        profiles: Vec<FileProfile>,
+    },
+    List(Vec<FileProfile>),
+    One(FileProfile),
+}
+
+/// Reads profiles from `text`; `toml` says which of the two it is.
+///
+/// # Errors
+/// A sentence naming what is wrong: the syntax with its line, or the first behaviour that AWS would refuse.
+pub fn parse(text: &str, toml: bool) -> Result<Vec<FileProfile>, String> {
+    let value: serde_json::Value = if toml {
+        toml::from_str(text).map_err(|e| e.to_string().trim().replace('\n', " "))?
+    } else {
+        serde_json::from_str(text).map_err(|e| e.to_string())?
+    };
+    // Tried one by one: an untagged error would only say that nothing fits.
+    let shape = if value.get("securityProfiles").is_some() || value.is_array() {
+        serde_json::from_value::<Shape>(value.clone()).map_err(|_| first_wrong(&value))?
+    } else {
+        Shape::One(serde_json::from_value(value).map_err(|e| e.to_string())?)
+    };
+    let profiles = match shape {
+        Shape::Many { profiles } | Shape::List(profiles) => profiles,
+        Shape::One(profile) => vec![profile],
+    };
+    for (at, profile) in profiles.iter().enumerate() {
+        let name = &profile.security_profile_name;
+        if !validate::valid_name(name) {
+            return Err(format!("security profile {name:?}: a name has 1 to 128 of [a-zA-Z0-9:_-]"));
+        }
+        if profiles.iter().take(at).any(|p| p.security_profile_name == *name) {
+            return Err(format!("security profile {name} twice"));
+        }
+        if let Some(wrong) = validate::behaviors(&profile.behaviors).into_iter().next() {
+            return Err(format!("security profile {name}: {wrong}"));
+        }
+    }
+    Ok(profiles)
+}
+
+fn first_wrong(value: &serde_json::Value) -> String {
+    let list = value.get("securityProfiles").unwrap_or(value);
+    let Some(list) = list.as_array() else { return "securityProfiles must be a list".to_owned() };
+    let wrong = list.iter().enumerate().find_map(|(at, one)| {
+        let error = serde_json::from_value::<FileProfile>(one.clone()).err()?;
+        Some(format!("security profile {}: {error}", at + 1))
+    });
+    wrong.unwrap_or_else(|| "no security profiles".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOML: &str = r#"
+[[securityProfiles]]
+securityProfileName = "DetectLargeMessageSize"
+targets = ["arn:aws:iot:us-east-1:123456789012:all/things"]
+
+[[securityProfiles.behaviors]]
+name = "LargeMessageSize"
+metric = "aws:message-byte-size"
+criteria = { comparisonOperator = "less-than-equals", value = { count = 1024 } }
+"#;
+
+    #[test]
+    fn toml_and_json_say_the_same() {
+        let from_toml = parse(TOML, true).unwrap();
+        let json = r#"{"securityProfileName":"DetectLargeMessageSize",
+            "securityProfileArn":"arn:…","version":1,
+            "behaviors":[{"name":"LargeMessageSize","metric":"aws:message-byte-size",
+              "criteria":{"comparisonOperator":"less-than-equals","value":{"count":1024}}}],
+            "targets":[{"arn":"arn:aws:iot:us-east-1:123456789012:all/things"}]}"#;
+        let from_json = parse(json, false).unwrap();
+        assert_eq!(from_toml.first().map(|p| &p.behaviors), from_json.first().map(|p| &p.behaviors));
+        let arns = |p: &[FileProfile]| p[0].targets[0].arn().to_owned();
+        assert_eq!(arns(&from_toml), arns(&from_json));
+        assert_eq!(parse(&format!("[{json}]"), false).unwrap(), from_json);
+    }
+
+    #[test]
+    fn what_aws_would_refuse_is_refused_here() {
+        let wrong = TOML.replace("less-than-equals", "in-port-set");
+        let error = parse(&wrong, true).unwrap_err();
+        assert!(error.contains("DetectLargeMessageSize") && error.contains("in-port-set"), "{error}");
+        assert!(parse("[{\"behaviors\":[]}]", false).unwrap_err().contains("securityProfileName"));
+        assert!(parse("{", false).is_err() && parse("= 3", true).is_err());
+    }
+}

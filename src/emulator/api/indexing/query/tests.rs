@@ -1,0 +1,156 @@
+//! What queries find, on documents that are plain JSON objects.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Fields are the keys, as they stand.
+struct Plain(Value);
+
+fn leaves(value: &Value, wanted: &mut dyn FnMut(Leaf<'_>) -> bool) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(|v| leaves(v, wanted)),
+        Value::String(s) => wanted(Leaf::Text(Cow::Borrowed(s))),
+        Value::Number(n) => wanted(Leaf::Number(n.as_f64().unwrap())),
+        Value::Bool(b) => wanted(Leaf::Bool(*b)),
+        _ => false,
+    }
+}
+
+impl Document for Plain {
+    fn field(&self, name: &str, wanted: &mut dyn FnMut(Leaf<'_>) -> bool) -> bool {
+        self.0.get(name).is_some_and(|v| leaves(v, wanted))
+    }
+
+    fn any(&self, wanted: &mut dyn FnMut(Leaf<'_>) -> bool) -> bool {
+        self.0.as_object().unwrap().values().any(|v| leaves(v, wanted))
+    }
+}
+
+fn found(query: &str) -> bool {
+    let document = Plain(json!({
+        "thingName": "Sensor-07",
+        "thingGroupNames": ["IsolatedDevices", "Quarantine"],
+        "attributes.model": "DHT22 rev B",
+        "attributes.build": "75",
+        "attributes.serial": "abcd",
+        "shadow.reported.temp": 21.5,
+        "connectivity.connected": true,
+    }));
+    Query::parse(query).unwrap_or_else(|e| panic!("{query}: {e}")).matches(&document)
+}
+
+#[test]
+fn every_documented_form_finds_what_it_should() {
+    for query in [
+        "*",
+        "sensor-07",
+        "thingName:Sensor-07",
+        "thingName:sens*",
+        "thingName:*07",
+        "thingName:*nsor*",
+        "thingName:Sensor-0?",
+        "thingGroupNames:Quarantine",
+        "attributes.model:dht22",
+        "attributes.model:\"dht22 rev\"",
+        "attributes.build:75",
+        "attributes.build:[75 TO 80]",
+        "attributes.build:{74 TO 75]",
+        "attributes.build:[* TO 80]",
+        "attributes.build>74 attributes.build<=75",
+        "attributes.serial:[\"abca\" TO \"abcf\"]",
+        "attributes.serial:a*d",
+        "shadow.reported.temp>21 AND NOT shadow.reported.temp>22",
+        "shadow.reported.temp:21.5",
+        "shadow.reported.temp:*",
+        "connectivity.connected:true",
+        "thingName:nobody OR connectivity.connected:true",
+        "thingName:(sens* AND -nobody)",
+        "(thingName:nobody OR thingName:sens*) AND NOT attributes.build:76",
+        "thingName:sensor\\-07",
+        "NOT thingName:nobody",
+        "-thingName:nobody",
+        "thingName:sens* -attributes.build:9",
+    ] {
+        assert!(found(query), "{query}");
+    }
+}
+
+#[test]
+fn and_nothing_else() {
+    for query in [
+        "nobody",
+        "thingname:Sensor-07",
+        "thingName:Sensor",
+        "thingName:Sensor-0\\?",
+        "attributes.model:\"rev dht22\"",
+        "attributes.build:{75 TO 80]",
+        "attributes.build:[70 TO 75}",
+        "attributes.build<75",
+        "attributes.none:*",
+        "NOT attributes.build:*",
+        "connectivity.connected:false",
+        "connectivity.connected>0",
+        "shadow.reported.temp:abc",
+        "thingName:sens* AND thingName:nobody",
+    ] {
+        assert!(!found(query), "{query}");
+    }
+}
+
+#[test]
+fn and_binds_closer_than_or() {
+    assert!(found("connectivity.connected:true OR thingName:a AND thingName:b"));
+    assert!(!found("(connectivity.connected:true OR thingName:a) AND thingName:b"));
+}
+
+#[test]
+fn what_is_no_query_is_refused() {
+    let many = "a ".repeat(13);
+    let long = "x".repeat(1001);
+    let leading = format!("thingName:*{}", "x".repeat(100));
+    for query in [
+        "",
+        "  ",
+        "thingName:",
+        "thingName:(a",
+        "a)",
+        "a AND",
+        "OR a",
+        "\"open",
+        "a:[1 TO 2",
+        "a:[1 2]",
+        "a:[1 TO b]",
+        "/reg.*ex/",
+        "roam~",
+        "jakarta^4",
+        "a<b",
+        "a=5",
+        "end\\",
+        "thingName:*a thingGroupNames:*b",
+        "deviceDefender.profile.behavior.inViolation:false",
+        &many,
+        &long,
+        &leading,
+    ] {
+        assert!(Query::parse(query).is_err(), "{query}");
+    }
+    assert!(Query::parse(&"(".repeat(500)).is_err());
+}
+
+#[test]
+fn a_query_knows_which_fields_it_names() {
+    let query = Query::parse("a OR NOT connectivity.connected:true").unwrap();
+    assert!(query.names_field("connectivity."));
+    assert!(!query.names_field("deviceDefender."));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "[a-z:*?()\\[\\]{}\"\\\\<>= \\-AORNDT0-9]{0,60}") {
+        if let Ok(query) = Query::parse(&text) {
+            query.matches(&Plain(json!({"a": "b"})));
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! AWS IoT's logging options, old and new: kept and answered. What they change is what the audit says of them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{ApiError, Req, Resp, audit, validate, when};
+use crate::emulator::store::{Table, Wal};
+
+const LEVELS: [&str; 5] = ["DEBUG", "INFO", "ERROR", "WARN", "DISABLED"];
+const OLD: &str = "v1";
+const NEW: &str = "v2";
+
+/// One generation of options.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Options {
+    role: Option<String>,
+    level: String,
+    #[serde(default)]
+    all_off: bool,
+}
+
+impl Options {
+    fn is_on(&self) -> bool {
+        self.role.is_some() && self.level != "DISABLED" && !self.all_off
+    }
+}
+
+/// The account's logging options.
+pub struct Logging {
+    options: Table<Options>,
+}
+
+impl Logging {
+    /// What `wal` held.
+    pub fn open(wal: &Wal) -> Self {
+        Self { options: Table::open(wal, "logging") }
+    }
+
+    /// Does AWS IoT write logs?
+    pub fn is_on(&self) -> bool {
+        self.options.iter().any(|(_, o)| o.is_on())
+    }
+
+    /// Turns the new options on, or off with the level `DISABLED`.
+    ///
+    /// # Errors
+    /// `InvalidRequestException` for an unknown level or what is no role.
+    pub fn enable(&mut self, role: &str, level: &str) -> Result<(), ApiError> {
+        validate::one_of("logLevel", level, &LEVELS)?;
+        audit::check_role("roleArn", role)?;
+        let options = Options { role: Some(role.to_owned()), level: level.to_owned(), all_off: false };
+        self.options.put(NEW, options);
+        Ok(())
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Body {
+    role_arn: Option<String>,
+    default_log_level: Option<String>,
+    disable_all_logs: bool,
+    log_level: Option<String>,
+}
+
+/// SetV2LoggingOptions: members not given stay.
+pub(super) fn set_v2(req: &Req) -> Result<Resp, ApiError> {
+    let body: Body = req.json()?;
+    let mut state = req.account.write();
+    let mut options = state.logging.options.get(NEW).cloned().unwrap_or_default();
+    if let Some(role) = body.role_arn {
+        audit::check_role("roleArn", &role)?;
+        options.role = Some(role);
+    }
+    if let Some(level) = body.default_log_level {
+        validate::one_of("defaultLogLevel", &level, &LEVELS)?;
+        options.level = level;
+    } else if options.level.is_empty() {
+        "ERROR".clone_into(&mut options.level);
+    }
+    if options.role.is_none() {
+        return Err(when::missing("roleArn"));
+    }
+    options.all_off = body.disable_all_logs;
+    state.logging.options.put(NEW, options);
+    Resp::nothing()
+}
+
+/// GetV2LoggingOptions: 404 before they were ever set.
+pub(super) fn get_v2(req: &Req) -> Result<Resp, ApiError> {
+    let state = req.account.read();
+    let Some(options) = state.logging.options.get(NEW) else {
+        return Err(ApiError::new(404, "NotConfiguredException", "The resource is not configured."));
+    };
+    Resp::json(
+        json!({"roleArn": options.role, "defaultLogLevel": options.level, "disableAllLogs": options.all_off}),
+    )
+}
+
+/// SetLoggingOptions, the older form: the body is the options themselves.
+pub(super) fn set_v1(req: &Req) -> Result<Resp, ApiError> {
+    let body: Body = req.json()?;
+    let role = body.role_arn.ok_or_else(|| when::missing("loggingOptionsPayload.roleArn"))?;
+    audit::check_role("roleArn", &role)?;
+    let level = body.log_level.unwrap_or_else(|| "DISABLED".to_owned());
+    validate::one_of("logLevel", &level, &LEVELS)?;
+    req.account.write().logging.options.put(OLD, Options { role: Some(role), level, all_off: false });
+    Resp::nothing()
+}
+
+/// GetLoggingOptions: empty before they were ever set.
+pub(super) fn get_v1(req: &Req) -> Result<Resp, ApiError> {
+    let state = req.account.read();
+    match state.logging.options.get(OLD) {
+        Some(options) => Resp::json(json!({"roleArn": options.role, "logLevel": options.level})),
+        None => Resp::json(json!({"logLevel": "DISABLED"})),
+    }
+}

@@ -1,0 +1,223 @@
+//! What a few views read of the account: policies in effect, a thing's job executions, device-side metrics, topic rules,
+//! audit findings. Each with its own age and trouble, and bounded: a shared console runs for weeks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::detect::model::MetricValue;
+use crate::text::SafeText;
+
+use super::known::{Known, Trouble};
+use super::model::{ExecutionRecord, Name};
+use super::{Changes, Fleet, Ms, SourceId};
+
+/// Things whose details are kept; they are read again when somebody looks.
+const THINGS: usize = 256;
+
+/// A policy in effect for one certificate of a thing (GetEffectivePolicies).
+#[derive(Clone, Debug, PartialEq)]
+pub struct EffectivePolicy {
+    /// Its name.
+    pub name: SafeText,
+    /// The certificate it was asked for.
+    pub certificate: SafeText,
+    /// Its statements in words: `Deny iot:* on *`; empty when the document could not be read.
+    pub statements: Vec<SafeText>,
+}
+
+/// A topic rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleRecord {
+    /// Its name.
+    pub name: Name,
+    /// True when it is switched off.
+    pub disabled: bool,
+    /// The SQL statement.
+    pub sql: SafeText,
+    /// The version of the SQL it is read with.
+    pub sql_version: SafeText,
+    /// The description.
+    pub description: SafeText,
+    /// Its actions, each in a line.
+    pub actions: Vec<SafeText>,
+    /// What is done when an action fails.
+    pub error_action: Option<SafeText>,
+    /// When it was created.
+    pub created: Option<Ms>,
+}
+
+/// A finding of an audit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FindingRecord {
+    /// Its id.
+    pub id: SafeText,
+    /// The check: `DEVICE_CERTIFICATE_SHARED_CHECK`.
+    pub check: SafeText,
+    /// `CRITICAL`, `HIGH`, `MEDIUM`, `LOW`.
+    pub severity: SafeText,
+    /// What does not comply.
+    pub resource: SafeText,
+    /// Resources beside it.
+    pub related: Vec<SafeText>,
+    /// Why, as AWS says it.
+    pub reason: SafeText,
+    /// True when a suppression hides it.
+    pub suppressed: bool,
+    /// When it was found.
+    pub at: Ms,
+}
+
+/// A metric of a thing over time (ListMetricValues).
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricSeries {
+    /// The metric: `aws:all-bytes-out`.
+    pub metric: SafeText,
+    /// What was reported, oldest first.
+    pub points: Vec<(Ms, MetricValue)>,
+}
+
+/// What was read.
+#[derive(Clone, Debug)]
+pub enum AccountReading {
+    /// GetEffectivePolicies of each of a thing's certificates.
+    Policies(Name, Vec<EffectivePolicy>),
+    /// ListJobExecutionsForThing.
+    JobsOf(Name, Vec<ExecutionRecord>),
+    /// ListMetricValues of each device-side metric.
+    Metrics(Name, Vec<MetricSeries>),
+    /// ListTopicRules and GetTopicRule of each.
+    Rules(Vec<RuleRecord>),
+    /// ListAuditFindings.
+    Findings(Vec<FindingRecord>),
+}
+
+impl AccountReading {
+    /// How many were read.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Policies(_, list) => list.len(),
+            Self::JobsOf(_, list) => list.len(),
+            Self::Metrics(_, list) => list.len(),
+            Self::Rules(list) => list.len(),
+            Self::Findings(list) => list.len(),
+        }
+    }
+
+    /// True when there was nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// By thing, bounded.
+type ByThing<T> = HashMap<Arc<str>, Known<Vec<T>>>;
+
+/// What was read, and how that went.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    policies: ByThing<EffectivePolicy>,
+    jobs_of: ByThing<ExecutionRecord>,
+    metrics: ByThing<MetricSeries>,
+    rules: Known<Vec<RuleRecord>>,
+    findings: Known<Vec<FindingRecord>>,
+}
+
+fn slot<'a, T>(map: &'a mut ByThing<T>, thing: &Name) -> &'a mut Known<Vec<T>> {
+    if map.len() >= THINGS && !map.contains_key(thing.raw()) {
+        map.clear();
+    }
+    map.entry(thing.key()).or_default()
+}
+
+impl Account {
+    pub(super) fn learn(&mut self, reading: AccountReading, at: Ms) -> Changes {
+        match reading {
+            AccountReading::Policies(thing, list) => slot(&mut self.policies, &thing).learn(list, at),
+            AccountReading::JobsOf(thing, list) => slot(&mut self.jobs_of, &thing).learn(list, at),
+            AccountReading::Metrics(thing, list) => slot(&mut self.metrics, &thing).learn(list, at),
+            AccountReading::Rules(list) => self.rules.learn(list, at),
+            AccountReading::Findings(list) => self.findings.learn(list, at),
+        }
+        Changes::POLLS
+    }
+
+    pub(super) fn fail(&mut self, source: &SourceId, trouble: Trouble) -> Changes {
+        match source {
+            SourceId::PoliciesOf(thing) => slot(&mut self.policies, thing).fail(trouble),
+            SourceId::JobsOf(thing) => slot(&mut self.jobs_of, thing).fail(trouble),
+            SourceId::MetricsOf(thing) => slot(&mut self.metrics, thing).fail(trouble),
+            SourceId::Rules => self.rules.fail(trouble),
+            SourceId::Findings => self.findings.fail(trouble),
+            _ => {}
+        }
+        Changes::POLLS
+    }
+}
+
+impl Fleet {
+    /// Policies in effect for a thing's certificates, if they were ever asked for.
+    pub fn policies_of(&self, thing: &str) -> Option<&Known<Vec<EffectivePolicy>>> {
+        self.account.policies.get(thing)
+    }
+
+    /// A thing's job executions, if they were ever asked for.
+    pub fn jobs_of(&self, thing: &str) -> Option<&Known<Vec<ExecutionRecord>>> {
+        self.account.jobs_of.get(thing)
+    }
+
+    /// A thing's device-side metrics, if they were ever asked for.
+    pub fn metrics_of(&self, thing: &str) -> Option<&Known<Vec<MetricSeries>>> {
+        self.account.metrics.get(thing)
+    }
+
+    /// Topic rules.
+    pub fn rules(&self) -> &Known<Vec<RuleRecord>> {
+        &self.account.rules
+    }
+
+    /// Audit findings.
+    pub fn findings(&self) -> &Known<Vec<FindingRecord>> {
+        &self.account.findings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::{Event, Poll, Reading};
+    use super::super::known::TroubleKind;
+    use super::super::{Fleet, Limits};
+    use super::*;
+
+    fn poll(fleet: &mut Fleet, source: SourceId, outcome: Result<Reading, Trouble>) {
+        fleet.apply(Event::Poll(Poll { source, generation: 1, at: 5, outcome, next_at: None }), 5);
+    }
+
+    #[test]
+    fn unread_refused_and_empty_are_three_things() {
+        let mut fleet = Fleet::new(Limits::default());
+        assert!(fleet.findings().get().is_none() && fleet.findings().trouble().is_none());
+        let trouble = Trouble {
+            kind: TroubleKind::Denied,
+            message: "denied".into(),
+            missing_action: Some("iot:ListAuditFindings".into()),
+            since: 5,
+        };
+        poll(&mut fleet, SourceId::Findings, Err(trouble));
+        assert!(fleet.findings().get().is_none() && fleet.findings().trouble().is_some());
+        poll(&mut fleet, SourceId::Findings, Ok(Reading::Account(AccountReading::Findings(Vec::new()))));
+        assert_eq!(fleet.findings().get(), Some(&Vec::new()));
+        assert!(fleet.findings().is_current());
+    }
+
+    #[test]
+    fn details_of_many_things_stay_bounded() {
+        let mut fleet = Fleet::new(Limits::default());
+        for i in 0..1_000 {
+            let name = Name::new(&format!("thing-{i}"));
+            let reading = AccountReading::JobsOf(name.clone(), Vec::new());
+            poll(&mut fleet, SourceId::JobsOf(name), Ok(Reading::Account(reading)));
+        }
+        assert!(fleet.account.jobs_of.len() <= THINGS);
+        assert!(fleet.jobs_of("thing-999").is_some());
+    }
+}

@@ -1,0 +1,118 @@
+//! Plans about membership in any static thing group: no containment is claimed, only membership is proven.
+
+use crate::fleet::model::Name;
+use crate::text::SafeText;
+
+use super::build::{Draft, listed, obstacle};
+use super::facts::{Facts, GroupFacts};
+use super::request::{Proof, Request, Work};
+use super::{Level, Reversible};
+
+pub(super) fn join(draft: &mut Draft<'_>, facts: &Facts, group: &Name) {
+    let Some(found) = usable(draft, facts, group) else { return };
+    if let Some(policy) = found.any_deny() {
+        draft.note(
+            Level::Danger,
+            format!(
+                "policy {policy} of {} denies: the devices will be cut off; isolate would prove it",
+                group.raw()
+            ),
+        );
+    }
+    standing(draft, facts, group, "they get it as soon as they are in the group");
+    for thing in facts.things.iter().filter(|t| t.registered) {
+        let name = &thing.target.thing;
+        if thing.groups.iter().any(|g| g.name == *group) {
+            draft.note(Level::Info, format!("{} is already in {}", name.raw(), group.raw()));
+            continue;
+        }
+        if let Some(obstacle) = obstacle(thing, found) {
+            draft.note(Level::Danger, obstacle.clone());
+            if facts.things.len() == 1 {
+                draft.refuse(obstacle);
+            }
+            continue;
+        }
+        draft.work.push(Work {
+            name: name.clone(),
+            client: thing.target.client_id().clone(),
+            requests: vec![Request::AddToGroup { thing: name.clone(), group: group.clone() }],
+            mapped: false,
+            proof: Proof::Member { group: group.clone(), is: true },
+        });
+    }
+    if draft.work.is_empty() && draft.refused.is_none() {
+        draft.nothing = Some(SafeText::new(&format!("every one of them is in {} already", group.raw())));
+    }
+    finish(draft, "ListThingGroupsForThing names it", "leaving the group takes it back");
+}
+
+pub(super) fn leave(draft: &mut Draft<'_>, facts: &Facts, group: &Name) {
+    let Some(found) = usable(draft, facts, group) else { return };
+    if let Some(policy) = found.any_deny() {
+        draft.note(
+            Level::Warn,
+            format!(
+                "policy {policy} of {} denies: the devices will speak again; release would prove it and clear the flag",
+                group.raw()
+            ),
+        );
+    }
+    standing(draft, facts, group, "what is still QUEUED for them is REMOVED");
+    for thing in facts.things.iter().filter(|t| t.registered) {
+        let name = &thing.target.thing;
+        if !thing.groups.iter().any(|g| g.name == *group) {
+            draft.note(Level::Info, format!("{} is not in {}", name.raw(), group.raw()));
+            continue;
+        }
+        draft.work.push(Work {
+            name: name.clone(),
+            client: thing.target.client_id().clone(),
+            requests: vec![Request::RemoveFromGroup { thing: name.clone(), group: group.clone() }],
+            mapped: false,
+            proof: Proof::Member { group: group.clone(), is: false },
+        });
+    }
+    if draft.work.is_empty() && draft.refused.is_none() {
+        draft.nothing = Some(SafeText::new(&format!("none of them is in {}", group.raw())));
+    }
+    finish(draft, "ListThingGroupsForThing no longer names it", "joining the group takes it back");
+}
+
+fn usable<'f>(draft: &mut Draft<'_>, facts: &'f Facts, group: &Name) -> Option<&'f GroupFacts> {
+    match &facts.group {
+        Some(found) if !found.exists => {
+            draft.refuse(format!("there is no thing group {}", group.raw()));
+            None
+        }
+        Some(found) if found.dynamic => {
+            let text = format!("{} is a dynamic group: it takes and loses no members by hand", group.raw());
+            draft.nothing = Some(SafeText::new(&text));
+            draft.refuse(text);
+            None
+        }
+        Some(found) => Some(found),
+        None => {
+            draft.refuse("the group could not be read");
+            None
+        }
+    }
+}
+
+/// A continuous job bound to the group acts on whoever joins: that is the point of such a group, and must be seen.
+fn standing(draft: &mut Draft<'_>, facts: &Facts, group: &Name, what: &str) {
+    if !facts.standing.is_empty() {
+        let names: Vec<&Name> = facts.standing.iter().collect();
+        draft.note(
+            Level::Warn,
+            format!("{} is the target of the continuous job {}: {what}", group.raw(), listed(&names)),
+        );
+    }
+}
+
+fn finish(draft: &mut Draft<'_>, proof: &str, inverse: &str) {
+    draft.prove(proof);
+    let count = draft.work.len();
+    draft.note(Level::Info, if count == 1 { "1 device".to_owned() } else { format!("{count} devices") });
+    draft.reversible = Reversible::Yes(SafeText::new(inverse));
+}

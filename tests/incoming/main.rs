@@ -1,0 +1,11 @@
+//! What comes in: `quell watch` as a program against the emulator over sockets, its JSON the witness. Messages, their
+//! things and their counts; connections that end and come back; reads that are refused, throttled or cut short.
+#![cfg(feature = "emulator")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
+mod connection;
+mod door;
+mod faults;
+mod messages;
+mod reads;
+mod world;
