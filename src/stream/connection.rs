@@ -25,9 +25,6 @@ use super::{proxy, tls, words};
 const RENEW: Duration = Duration::from_secs(23 * 3600);
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(15);
-/// While traffic is dense the socket is left to fill for this long before each read (performance.md: it is waking up
-/// for each packet that costs).
-const COALESCE: Duration = Duration::from_millis(5);
 
 impl Session {
     async fn route(&self) -> Result<Route, String> {
@@ -166,7 +163,7 @@ impl Session {
                 self.flush();
             }
             // This thread has nothing else to do: sleeping it coalesces better than a timer of the runtime.
-            std::thread::sleep(COALESCE);
+            std::thread::sleep(pace.pause());
             let ready = std::future::poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
             if let Poll::Ready(heard) = ready {
                 return heard;
