@@ -164,6 +164,10 @@ mod tests {
         assert_eq!(lines[0].who.as_str(), "ann");
         assert_eq!(lines[1].group, Some(Name::new("Quarantine")));
         assert_eq!(lines[1].outcome.as_str(), "proven after 4.8 s");
-        assert!(lines[1].details.iter().any(|d| d.as_str().contains("request id-1")), "{:?}", lines[1].details);
+        assert!(
+            lines[1].details.iter().any(|d| d.as_str().contains("request id-1")),
+            "{:?}",
+            lines[1].details
+        );
     }
 }

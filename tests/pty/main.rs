@@ -4,5 +4,7 @@
 
 mod hostile;
 mod incident;
+
+mod suspend;
 mod term;
 mod terminal;
