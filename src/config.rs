@@ -71,6 +71,8 @@ pub struct Settings {
     pub aws_speed: f64,
     /// Shown in the header, such as `LOCAL ×10`.
     pub badge: Option<SafeText>,
+    /// False alarms of early warning accepted a device and day.
+    pub false_alarms: f64,
     /// Security profiles of a file, judged by beside the account's, or without an account.
     pub security_profiles: Vec<FileProfile>,
     /// The journal of actions.
@@ -170,6 +172,7 @@ impl Default for Settings {
             no_color: false,
             aws_speed: 1.0,
             badge: None,
+            false_alarms: 0.01,
             security_profiles: Vec::new(),
             journal: state.join("journal.jsonl"),
             log: state.join("quell.log"),
@@ -201,6 +204,7 @@ impl Settings {
             stale_after: scaled(defaults.stale_after).max(10_000),
             policy_delay: scaled(defaults.policy_delay),
             detect_speed: self.aws_speed,
+            false_alarms: self.false_alarms,
             security_profiles: self.security_profiles.iter().map(record).collect(),
             quarantine_groups: self.quarantine_groups().map(Arc::from).collect(),
             ..defaults

@@ -87,6 +87,7 @@ struct File {
     no_aws: Option<bool>,
     topics: Option<Vec<String>>,
     thing_from: Option<Vec<toml::Spanned<String>>>,
+    false_alarms_per_device_day: Option<toml::Spanned<f64>>,
     security_profiles: Option<toml::Spanned<PathBuf>>,
     read_only: Option<bool>,
     memory_budget: Option<toml::Spanned<String>>,
@@ -245,6 +246,13 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
                 .map_err(|message| error(at(rule.span().start), format!("thing-from: {message}")))?;
             settings.thing_from.push(parsed);
         }
+    }
+    if let Some(budget) = file.false_alarms_per_device_day {
+        if !(1e-6..=1000.0).contains(budget.get_ref()) {
+            let place = at(budget.span().start);
+            return Err(error(place, "false-alarms-per-device-day: must be 0.000001 to 1000"));
+        }
+        settings.false_alarms = *budget.get_ref();
     }
     if let Some(profiles) = file.security_profiles {
         // A relative path is beside the file that names it.

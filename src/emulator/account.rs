@@ -30,6 +30,8 @@ pub struct State {
     pub mitigation: super::api::mitigation::MitigationStore,
     /// What fleet indexing indexes.
     pub indexing: super::api::indexing::IndexStore,
+    /// CA certificates.
+    pub authorities: super::api::authorities::Authorities,
     /// Logging options.
     pub logging: super::api::logging::Logging,
 }
@@ -90,6 +92,7 @@ impl Account {
             audit: super::api::audit::AuditStore::open(&wal),
             mitigation: super::api::mitigation::MitigationStore::open(&wal),
             indexing: super::api::indexing::IndexStore::open(&wal),
+            authorities: super::api::authorities::Authorities::open(&wal),
             logging: super::api::logging::Logging::open(&wal),
         };
         let objects = super::api::s3::Objects::open(&wal);

@@ -65,6 +65,11 @@ pub static DEVIATIONS: &[Deviation] = &[
         "the host and port of the request, for every type",
     ),
     row("Publish over HTTP", "carries MQTT 5 properties", "topic, payload, QoS and retain only"),
+    row(
+        "automatic registration under a CA",
+        "certificates of unknown devices are registered when they connect",
+        "the CA's settings are kept; nobody is registered",
+    ),
     row("device keys", "RSA 2048", "ECDSA P-256, PKCS#8"),
     row(
         "RegisterCertificate",
@@ -176,6 +181,52 @@ pub static DEVIATIONS: &[Deviation] = &[
         "its violations end as alarm-invalidated",
     ),
     row("ML Detect", "14 days, then ACTIVE", "PENDING_BUILD for ever, no findings"),
+    row(
+        "aws:disconnect-duration",
+        "when it is measured is undocumented",
+        "every 300 s: whole minutes since the device was there, 0 while it is; only devices seen since the start",
+    ),
+    row(
+        "aws:source-ip-address",
+        "when it is measured is undocumented",
+        "on every connect, and once in 300 s on a message; with a dimension only on its topics",
+    ),
+    row(
+        "values of ListMetricValues",
+        "interval undocumented",
+        "sums of 300 s at the end of the window; reported values when they came; 14 days, gone with a restart",
+    ),
+    row(
+        "statistical criteria on reported metrics",
+        "accumulated over the window",
+        "likewise; negative values are not judged",
+    ),
+    row(
+        "defender reports too close together",
+        "rejected under 5 minutes",
+        "rejected as Throttled under 270 s: agents' timers and networks are not exact",
+    ),
+    row(
+        "report_id that does not increase",
+        "must be monotonic; the consequence is undocumented",
+        "rejected as InvalidPayload; ids are forgotten with a restart",
+    ),
+    row(
+        "report of a custom metric nobody created",
+        "undocumented",
+        "accepted; judged and kept only by a profile that names the metric",
+    ),
+    row("report in CBOR", "the answer's encoding is undocumented", "answered in CBOR"),
+    row(
+        "metrics export",
+        "batches at regular intervals; message sizes as minimum, maximum and total",
+        "whenever values are due, at most 200 in a message; message sizes as total only; times in milliseconds",
+    ),
+    row(
+        "behavior on a missing dimension or custom metric",
+        "undocumented",
+        "refused; deleting a dimension in use ends judging by it, a custom metric in use cannot be deleted",
+    ),
     // --- Audit and mitigation ---
     row("audit duration", "minutes to hours, by the size of the account", "3 s for each check"),
     row("mitigation task duration", "minutes", "2 s for each action on each finding or violation"),

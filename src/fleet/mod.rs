@@ -6,6 +6,7 @@
 pub mod account;
 mod agreement;
 mod apply;
+mod baseline;
 mod changes;
 mod condition;
 mod deltas;
@@ -32,6 +33,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 pub use agreement::Agreement;
+pub use baseline::WarningKind;
 pub use changes::Changes;
 pub use condition::{Condition, Counts};
 pub use deltas::DeltaEntry;
@@ -119,6 +121,8 @@ pub struct Limits {
     pub quarantine_groups: Vec<Arc<str>>,
     /// What the durations of Device Defender are divided by: 1 but for a sped-up emulator.
     pub detect_speed: f64,
+    /// False alarms of early warning accepted a device and day.
+    pub false_alarms: f64,
     /// Security profiles of a file, judged by beside the account's.
     pub security_profiles: Vec<ProfileRecord>,
 }
@@ -137,6 +141,7 @@ impl Default for Limits {
             settle: 5_000,
             quarantine_groups: vec!["IsolatedDevices".into(), "Quarantine".into()],
             detect_speed: 1.0,
+            false_alarms: 0.01,
             security_profiles: Vec::new(),
         }
     }
@@ -196,6 +201,7 @@ pub struct Fleet {
     wanted: Vec<SourceId>,
     swept: usize,
     settling: Vec<DeviceId>,
+    budget: baseline::Budget,
     detection: findings::Detection,
     /// When each active violation was first read.
     seen_violations: HashMap<String, Ms>,
@@ -208,6 +214,7 @@ impl Fleet {
         Self {
             log: MessageLog::new(limits.messages, limits.payload_bytes),
             shadows: deltas::Shadows::new(limits.shadows),
+            budget: baseline::Budget::new(limits.false_alarms),
             detection: findings::Detection::new(limits.detect_speed, limits.security_profiles.clone()),
             seen_violations: HashMap::new(),
             limits,

@@ -120,6 +120,8 @@ pub struct ViolationEvent {
     pub kind: SafeText,
     /// The measured value.
     pub value: Option<MetricValue>,
+    /// `TRUE_POSITIVE`, … when somebody judged it.
+    pub verification: Option<SafeText>,
     /// When.
     pub at: Ms,
 }

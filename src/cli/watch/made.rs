@@ -79,7 +79,7 @@ impl Watch {
             let Some(warning) = device.warning() else { continue };
             warned.insert(id);
             if !self.warned.contains(&id) {
-                let rest = json!({"finding": "size", "sentence": warning.text, "since": iso(warning.since)});
+                let rest = json!({"finding": warning.kind.word(), "sentence": warning.sentence, "since": iso(warning.since)});
                 self.line(&mut out, Kind::Finding, now, Some(device.name().raw()), rest);
             }
         }

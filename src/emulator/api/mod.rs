@@ -7,6 +7,7 @@ mod account_ops;
 mod account_routes;
 pub mod arn;
 pub mod audit;
+pub mod authorities;
 pub mod cloudwatch;
 pub mod connections;
 pub mod detect;

@@ -41,6 +41,7 @@ pub(super) use routes;
 static FAMILIES: &[(&str, &[Route])] = &[
     ("things, groups, types", super::registry::routes::ROUTES),
     ("certificates, policies", super::identity::routes::ROUTES),
+    ("CA certificates", super::authorities::routes::ROUTES),
     ("endpoints, connections", super::account_routes::ROUTES),
     ("shadows", super::shadows::routes::ROUTES),
     ("jobs", super::jobs::routes::ROUTES),

@@ -384,7 +384,7 @@ impl Task<'_> {
             };
             self.wire.encode(Out::Publish { delivery: &delivery, id, dup: false }, &mut self.output);
             self.broker.delivered.fetch_add(1, Ordering::Relaxed);
-            self.broker.hooks.delivered(&self.who, &delivery.topic, delivery.payload.len());
+            self.broker.hooks.delivered(&self.who, &delivery.topic);
         }
         true
     }

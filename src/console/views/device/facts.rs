@@ -6,7 +6,7 @@ use crate::fleet::Device;
 use crate::text::SafeText;
 
 use super::super::super::app::{App, Env, ListId};
-use super::super::super::paint::{Paint, Part, part};
+use super::super::super::paint::{Paint, Part, part, wrap};
 use super::super::super::theme::Theme;
 use super::super::super::words;
 use super::super::frame;
@@ -153,8 +153,10 @@ pub(super) fn lines<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &Th
         let got = super::super::violations::got(Some(&finding.value));
         lines.push(vec![label("", theme), part(format!("got {got}"), theme.warning)]);
     }
-    if let Some(warning) = device.warning() {
-        lines.push(vec![label("warning", theme), part(warning.text.as_str().to_owned(), theme.warning)]);
+    for warning in device.warnings() {
+        for (i, line) in wrap(warning.sentence.as_str(), 60).into_iter().enumerate() {
+            lines.push(vec![label(if i == 0 { "warning" } else { "" }, theme), part(line, theme.warning)]);
+        }
     }
     lines
 }
