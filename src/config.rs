@@ -9,14 +9,18 @@ use crate::fleet::Limits;
 use crate::fleet::model::ProfileRecord;
 use crate::text::SafeText;
 
+mod explain;
 mod guardrails;
 mod load;
+mod mqtt;
 mod thing_from;
 
+pub use explain::{Effective, effective, schema, template};
 pub(crate) use guardrails::glob;
 pub use guardrails::{Demand, Guard, Guardrails, Judged, Window};
 pub(crate) use load::config_dir;
 pub use load::{ConfigError, Environment, load, parse_size};
+pub use mqtt::{MqttSettings, MqttVersion, Proxies, Secret};
 pub use thing_from::ThingFrom;
 
 /// Everything quell was told.
@@ -38,6 +42,11 @@ pub struct Settings {
     pub credentials: Option<StaticCredentials>,
     /// Where telemetry comes from.
     pub mqtt: MqttSettings,
+    /// Certificate authorities to trust instead of the platform's, PEM, for the SDK and, unless `mqtt.ca` says
+    /// otherwise, for MQTT.
+    pub ca_bundle: Option<PathBuf>,
+    /// Proxies of the environment.
+    pub proxies: Proxies,
     /// Topic filters of telemetry.
     pub topics: Vec<String>,
     /// How a topic names its thing; the first that matches decides.
@@ -67,6 +76,8 @@ pub struct Settings {
     pub aws_speed: f64,
     /// Shown in the header, such as `LOCAL ×10`.
     pub badge: Option<SafeText>,
+    /// False alarms of early warning accepted a device and day.
+    pub false_alarms: f64,
     /// Security profiles of a file, judged by beside the account's, or without an account.
     pub security_profiles: Vec<FileProfile>,
     /// The journal of actions.
@@ -89,29 +100,6 @@ pub struct StaticCredentials {
 impl std::fmt::Debug for StaticCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StaticCredentials").finish_non_exhaustive()
-    }
-}
-
-/// Where telemetry comes from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MqttSettings {
-    /// `wss://` (SigV4), `ws://`, `mqtts://` (client certificate) or `mqtt://`; found by DescribeEndpoint when absent.
-    pub url: Option<String>,
-    /// Client certificate, PEM.
-    pub cert: Option<PathBuf>,
-    /// Its private key, PEM.
-    pub key: Option<PathBuf>,
-    /// Certificate authority to trust, PEM.
-    pub ca: Option<PathBuf>,
-    /// How often a quiet connection is asked whether it lives; a dead one is noticed within twice this. AWS itself
-    /// hangs up after 1.5 times this or 45 s, whichever is longer.
-    pub keep_alive: Duration,
-}
-
-impl Default for MqttSettings {
-    fn default() -> Self {
-        // AWS counts anything shorter as 30 s (contract §3.3).
-        Self { url: None, cert: None, key: None, ca: None, keep_alive: Duration::from_secs(30) }
     }
 }
 
@@ -172,6 +160,8 @@ impl Default for Settings {
             sts_endpoint_url: None,
             credentials: None,
             mqtt: MqttSettings::default(),
+            ca_bundle: None,
+            proxies: Proxies::default(),
             topics: ["temperature-device-01", "temperature-device-02", "temperature-device-03"]
                 .map(String::from)
                 .to_vec(),
@@ -188,6 +178,7 @@ impl Default for Settings {
             no_color: false,
             aws_speed: 1.0,
             badge: None,
+            false_alarms: 0.01,
             security_profiles: Vec::new(),
             journal: state.join("journal.jsonl"),
             log: state.join("quell.log"),
@@ -219,6 +210,7 @@ impl Settings {
             stale_after: scaled(defaults.stale_after).max(10_000),
             policy_delay: scaled(defaults.policy_delay),
             detect_speed: self.aws_speed,
+            false_alarms: self.false_alarms,
             security_profiles: self.security_profiles.iter().map(record).collect(),
             quarantine_groups: self.quarantine_groups().map(Arc::from).collect(),
             ..defaults

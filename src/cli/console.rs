@@ -6,21 +6,20 @@ use std::time::Duration;
 use color_eyre::eyre::{Result, WrapErr as _};
 use tokio::sync::mpsc;
 
-use crate::cloud::{self, Clients, PollHandle};
+use crate::cloud::PollHandle;
 use crate::config::{self, Environment, Settings};
-use crate::console::app::{App, JournalLine, Look};
+use crate::console::app::{App, Look};
 use crate::console::event_loop::{self, Ended, Inputs, Outside, Word};
 use crate::console::keymap::Keymap;
 use crate::console::theme::{self, Theme};
-use crate::console::words;
 use crate::fleet::event::Event;
 use crate::fleet::known::{Trouble, TroubleKind};
 use crate::fleet::{Fleet, SourceId};
-use crate::response::journal::Journal;
-use crate::response::{Answer, Intent, Listener, Plan, Responder};
-use crate::stream::{self, StreamHandle};
+use crate::response::{Answer, Intent, Listener, Plan, PlanId, Responder};
+use crate::stream::StreamHandle;
 use crate::text::SafeText;
 
+use super::source::Source;
 use super::{Common, exit};
 
 /// Batches under way to the console; the stream merges into its next batch when there are this many.
@@ -29,8 +28,6 @@ const EVENTS: usize = 64;
 const AGAIN: Duration = Duration::from_secs(5);
 /// Whatever still runs when the console ends gets this long: a hung-up terminal must not keep the process.
 const LEAVE: Duration = Duration::from_millis(500);
-/// Lines of the journal the view keeps.
-const JOURNAL: usize = 2_000;
 
 /// Runs the console against AWS, or against what the flags say.
 pub(super) fn run(common: &Common) -> Result<u8> {
@@ -119,6 +116,7 @@ fn look(settings: &Settings) -> Result<Look, String> {
         aws: settings.aws,
         journal: Some(settings.journal.clone()),
         speed: settings.aws_speed,
+        isolation_group: settings.groups.isolate.clone(),
         update_group: settings.groups.update.clone(),
     })
 }
@@ -148,29 +146,23 @@ async fn connect(
             return;
         }
     };
-    let made = if settings.aws {
-        let clients = loop {
-            match Clients::connect(&settings).await {
-                Ok(clients) => break clients,
-                Err(trouble) => {
-                    if words.send(Word::CannotConnect(Some(trouble))).await.is_err() {
-                        return;
-                    }
-                    tokio::time::sleep(AGAIN).await;
+    let made = loop {
+        match Source::open(&settings, &events).await {
+            Ok(source) => break source,
+            Err(trouble) => {
+                if words.send(Word::CannotConnect(Some(trouble))).await.is_err() {
+                    return;
                 }
+                tokio::time::sleep(AGAIN).await;
             }
-        };
-        let _ = words.send(Word::CannotConnect(None)).await;
-        let polls = cloud::spawn_polls(clients.clone(), &settings, events.clone());
-        let responder = Responder::spawn(clients.clone(), &settings, events.clone(), answers);
-        let credentials = Some(clients.credentials.clone());
-        let stream =
-            stream::spawn(&settings, credentials, &clients.region, clients.mqtt_host.as_deref(), events);
-        Parts { responder: Some(responder), polls: Some(polls), stream }
-    } else {
-        let region = settings.region.clone().unwrap_or_default();
-        Parts { responder: None, polls: None, stream: stream::spawn(&settings, None, &region, None, events) }
+        }
     };
+    let _ = words.send(Word::CannotConnect(None)).await;
+    let responder = made
+        .clients
+        .as_ref()
+        .map(|clients| Responder::spawn(clients.clone(), &settings, events.clone(), answers));
+    let made = Parts { responder, polls: made.polls, stream: made.stream };
     if parts.send(made).await.is_ok() {
         let _ = words.send(Word::Settled).await;
     }
@@ -215,6 +207,12 @@ impl Outside for Wiring {
         Ok(())
     }
 
+    fn stop(&mut self, plan: &PlanId) {
+        if let Some(responder) = &self.responder {
+            responder.stop(plan);
+        }
+    }
+
     fn watch(&mut self, sources: Vec<SourceId>) {
         if let Some(polls) = &self.polls {
             polls.watch(sources.clone());
@@ -231,7 +229,7 @@ impl Outside for Wiring {
     fn read_journal(&mut self) {
         let (path, words) = (self.journal.clone(), self.words.clone());
         tokio::task::spawn_blocking(move || {
-            let lines = journal_lines(&path).map_err(|e| SafeText::new(&e.to_string()));
+            let lines = super::journal_lines::read(&path).map_err(|e| SafeText::new(&e.to_string()));
             let _ = words.blocking_send(Word::Journal(lines));
         });
     }
@@ -254,60 +252,5 @@ impl Outside for Wiring {
             self.polls = parts.polls;
             self.stream = Some(parts.stream);
         }
-    }
-}
-
-/// The journal as lines for a person, newest first: one for each plan, with how it ended.
-fn journal_lines(path: &std::path::Path) -> Result<Vec<JournalLine>> {
-    let entries = Journal::open(path)?.entries()?;
-    let mut lines: Vec<(String, JournalLine)> = Vec::new();
-    for entry in &entries {
-        let text = |name: &str| entry.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
-        let at = text("at").parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond);
-        let plan = text("plan").to_owned();
-        let kind = text("kind");
-        match kind {
-            "intent" | "refused" => {
-                let who = ["/who/user", "/who/arn"].iter().find_map(|p| entry.pointer(p)?.as_str());
-                let outcome = if kind == "refused" {
-                    format!("refused: {}", text("reason"))
-                } else {
-                    "no outcome written".to_owned()
-                };
-                lines.push((
-                    plan,
-                    JournalLine {
-                        at,
-                        who: SafeText::new(who.unwrap_or("unknown")),
-                        what: SafeText::new(text("what")),
-                        target: entry.get("targets").map(joined).unwrap_or_default(),
-                        outcome: SafeText::new(&outcome),
-                        good: false,
-                    },
-                ));
-            }
-            "outcome" => {
-                if let Some((_, line)) = lines.iter_mut().rev().find(|(p, _)| *p == plan) {
-                    let outcome = text("outcome");
-                    let took = entry.get("took_ms").and_then(serde_json::Value::as_i64);
-                    let took = took.map(|ms| format!(" after {}", words::took(ms))).unwrap_or_default();
-                    line.outcome = SafeText::new(&format!("{outcome}{took}"));
-                    line.good = outcome == "proven";
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(lines.into_iter().rev().take(JOURNAL).map(|(_, line)| line).collect())
-}
-
-fn joined(value: &serde_json::Value) -> SafeText {
-    match value {
-        serde_json::Value::Array(items) => {
-            let names: Vec<_> = items.iter().map(|i| i.as_str().unwrap_or("?")).take(8).collect();
-            SafeText::new(&names.join(", "))
-        }
-        serde_json::Value::String(text) => SafeText::new(text),
-        other => SafeText::new(&other.to_string()),
     }
 }

@@ -143,7 +143,7 @@ fn journal(settings: &Settings, report: &mut Report) {
             match rustix::fs::access(folder, rustix::fs::Access::WRITE_OK) {
                 Ok(()) => report.good("journal", format!("{} entries, whole: {shown}", verdict.lines)),
                 Err(e) => {
-                    report.bad("journal", format!("{shown}: {e}"), format!("chmod u+w {}", folder.display()))
+                    report.bad("journal", format!("{shown}: {e}"), format!("chmod u+w {}", folder.display()));
                 }
             }
         }

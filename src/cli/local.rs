@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Common, exit};
+use crate::emulator::faults::Fault;
 use crate::emulator::start::{Options, Running, start};
 
 const fn loopback(port: u16) -> SocketAddr {
@@ -38,6 +39,10 @@ pub struct LocalArgs {
     /// Who misbehaves when (TOML) [default: the workshop's incident]
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
+    /// Make requests fail: OPERATION=KIND, e.g. ListThings=throttle, Describe*=error:503@50%, *=latency:2s,
+    /// GetThingShadow=drop, detect=refuse; may be repeated
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub faults: Vec<Fault>,
     /// What the simulation's random numbers start from
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -62,6 +67,9 @@ pub struct LocalArgs {
     /// Print where the emulator is not AWS, and end
     #[arg(long)]
     pub deviations: bool,
+    /// Print the operations of AWS that are there, and end
+    #[arg(long, conflicts_with = "deviations")]
+    pub operations: bool,
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -74,7 +82,11 @@ fn speed(text: &str) -> Result<f64, String> {
 /// Runs the emulator until a signal ends it.
 pub(super) fn run(args: LocalArgs, common: &Common) -> color_eyre::Result<u8> {
     if args.deviations {
-        print_deviations()?;
+        print(&crate::emulator::deviations::table())?;
+        return Ok(exit::DONE);
+    }
+    if args.operations {
+        print(&crate::emulator::operations::table())?;
         return Ok(exit::DONE);
     }
     init_log(common)?;
@@ -95,6 +107,7 @@ async fn serve(args: LocalArgs, common: &Common) -> color_eyre::Result<u8> {
         speed,
         devices: args.devices,
         scenario: args.scenario,
+        faults: args.faults,
         seed: args.seed,
         state: args.state,
         credentials: args.credentials,
@@ -191,9 +204,9 @@ fn announce(
     Ok(())
 }
 
-fn print_deviations() -> std::io::Result<()> {
+fn print(table: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(crate::emulator::deviations::table().as_bytes())?;
+    out.write_all(table.as_bytes())?;
     out.flush()
 }
 

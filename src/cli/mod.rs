@@ -1,11 +1,13 @@
 //! The commands: clap definitions and, one file each, thin callers of the rooms.
 
+mod config;
 mod console;
 #[cfg(feature = "emulator")]
 mod demo;
 mod doctor;
 mod job;
 mod journal;
+mod journal_lines;
 mod keys;
 mod local;
 mod output;
@@ -13,6 +15,7 @@ mod reads;
 mod respond;
 mod respond_cmds;
 mod setup;
+mod source;
 mod watch;
 
 use std::path::PathBuf;
@@ -126,6 +129,8 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Print the keymap in force
     Keys(keys::KeysArgs),
+    /// The configuration in force and where each value comes from; a template; a schema
+    Config(config::ConfigArgs),
     /// The embedded local AWS IoT alone, for the AWS CLI, SDKs, devices, workshops and tests
     Local(local::LocalArgs),
     /// The live data without a screen: one JSON object a line
@@ -184,6 +189,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "emulator")]
         Some(Command::Demo(args)) => demo::run(&args, &cli.common),
         Some(Command::Keys(args)) => keys::run(&args, &cli.common),
+        Some(Command::Config(args)) => config::run(&args, &cli.common),
         Some(Command::Local(args)) => local::run(args, &cli.common),
         Some(Command::Watch(args)) => watch::run(&args, &cli.common),
         Some(Command::Things(args)) => reads::things(&args, &cli.common),

@@ -2,18 +2,24 @@
 
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::tls;
+use aws_smithy_http_client::{Connector, proxy, tls};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
 use crate::config::Settings;
 use crate::fleet::known::{Trouble, TroubleKind};
 use crate::text::SafeText;
+
+use super::budget::Budget;
+use super::keys::Keys;
+use super::skew::Skew;
 
 /// An endpoint given outright wins; without one the SDK's own rules hold (environment, profile, region).
 macro_rules! with_endpoint {
@@ -38,7 +44,11 @@ pub struct Clients {
     /// The region in force.
     pub region: String,
     /// The credentials in force: the stream signs with them too.
-    pub credentials: SharedCredentialsProvider,
+    pub credentials: Keys,
+    /// How far this clock is from AWS's.
+    pub skew: Skew,
+    /// Requests a second for each API.
+    pub(super) budget: Budget,
     /// The MQTT host, `HOST` or `HOST:PORT`, as found by DescribeEndpoint or configured.
     pub mqtt_host: Option<String>,
 }
@@ -50,21 +60,27 @@ impl Clients {
     /// # Errors
     /// No region, or no credentials.
     pub async fn connect(settings: &Settings) -> Result<Self, Trouble> {
-        let shared = shared_config(settings).await;
         let trouble = |kind, message: &str| Trouble {
             kind,
             message: SafeText::new(message),
             missing_action: None,
             since: super::now_ms(),
         };
-        let region = shared.region().map(|r| r.as_ref().to_owned()).ok_or_else(|| {
+        let http = http(settings).map_err(|message| trouble(TroubleKind::Failed, &message))?;
+        let found = chain_over(settings, http.clone()).await;
+        let region = found.region().map(|r| r.as_ref().to_owned()).ok_or_else(|| {
             trouble(TroubleKind::Failed, "no region: set AWS_REGION, --region or the profile's region")
         })?;
-        let credentials = shared.credentials_provider().ok_or_else(|| {
-            trouble(TroubleKind::Credentials, "no credentials: configure a profile or set AWS_ACCESS_KEY_ID")
-        })?;
+        let credentials = Keys::new(settings, &found);
+        let shared = found
+            .into_builder()
+            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
+            // The keys remember by themselves; a second memory would hold on to refused ones.
+            .identity_cache(IdentityCache::no_cache())
+            .build();
+        let skew = Skew::default();
         let iot = aws_sdk_iot::Client::from_conf(with_endpoint!(
-            aws_sdk_iot::config::Builder::from(&shared),
+            aws_sdk_iot::config::Builder::from(&shared).interceptor(skew.clone()),
             settings.endpoint_url
         ));
         let mut data_url = settings.data_endpoint_url.clone();
@@ -77,30 +93,62 @@ impl Clients {
                         mqtt_host = Some(host.to_owned());
                     }
                 }
+                // Without it there is nowhere to listen: worth trying again until it can be asked.
+                Err(error) if settings.mqtt.url.is_none() => {
+                    return Err(super::trouble::of(&error, "iot:DescribeEndpoint"));
+                }
                 // The SDK's default endpoint serves most accounts; the reason shows when the first read fails.
                 Err(error) => tracing::warn!(code = ?error.code(), "DescribeEndpoint failed"),
             }
         }
         let data = aws_sdk_iotdataplane::Client::from_conf(with_endpoint!(
-            aws_sdk_iotdataplane::config::Builder::from(&shared),
+            aws_sdk_iotdataplane::config::Builder::from(&shared).interceptor(skew.clone()),
             data_url
         ));
         let sts = aws_sdk_sts::Client::from_conf(with_endpoint!(
-            aws_sdk_sts::config::Builder::from(&shared),
+            aws_sdk_sts::config::Builder::from(&shared).interceptor(skew.clone()),
             settings.sts_endpoint_url
         ));
-        Ok(Self { iot, data, sts, region, credentials, mqtt_host })
+        Ok(Self { iot, data, sts, region, credentials, skew, budget: Budget::default(), mqtt_host })
     }
 }
 
-async fn shared_config(settings: &Settings) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
+/// One HTTP client for all: with the environment's proxies, and the given authorities instead of the platform's.
+fn http(settings: &Settings) -> Result<SharedHttpClient, String> {
+    let mut context = tls::TlsContext::builder();
+    if let Some(path) = &settings.ca_bundle {
+        let pem = std::fs::read(path).map_err(|e| format!("the CA bundle {}: {e}", path.display()))?;
+        context = context.with_trust_store(tls::TrustStore::empty().with_pem_certificate(pem));
+    }
+    let context = context.build().map_err(|e| format!("the CA bundle: {e}"))?;
+    let proxies = proxy::ProxyConfig::from_env();
+    Ok(aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut builder = Connector::builder()
+            .proxy_config(proxies.clone())
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .tls_context(context.clone());
+        builder.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            builder.set_sleep_impl(components.sleep_impl());
+        }
+        builder.build()
+    }))
+}
+
+/// The chain of credentials, made anew: files are read and processes run again.
+pub(super) async fn chain(settings: &Settings) -> SdkConfig {
+    match http(settings) {
+        Ok(http) => chain_over(settings, http).await,
+        // The bundle was readable at the start; without it there is nothing to ask.
+        Err(_) => SdkConfig::builder().build(),
+    }
+}
+
+async fn chain_over(settings: &Settings, http: SharedHttpClient) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
-        // Three attempts, slower when the service says so; polls have their own back-off on top.
-        .retry_config(RetryConfig::adaptive().with_max_attempts(3).with_max_backoff(Duration::from_secs(5)))
+        // What AWS throttles is slowed by the budget and the polls: here only what a network loses is asked again.
+        .retry_config(RetryConfig::standard().with_max_attempts(3).with_max_backoff(Duration::from_secs(5)))
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(5))

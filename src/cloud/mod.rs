@@ -2,15 +2,22 @@
 //!
 //! Nothing here changes anything in an account; that is the response room's.
 
+mod budget;
 pub mod clients;
 mod convert;
+mod keys;
+mod own;
 mod polls;
 pub mod read;
 pub mod read_account;
+mod skew;
 pub mod trouble;
 
 pub use clients::Clients;
+pub use keys::Keys;
+pub use own::refuse_device_certificate;
 pub use polls::{PollHandle, spawn_polls};
+pub use skew::Skew;
 
 use crate::fleet::Ms;
 

@@ -52,6 +52,10 @@ const FASTEST: Duration = Duration::from_secs(1);
 const COUNTED_JOBS: usize = 20;
 /// How long a source asked for by a view stays fresh enough not to be asked again.
 const WATCHED: Duration = Duration::from_secs(20);
+/// Refused credentials are looked for again after this long, and then ever less often.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Credentials and clock cost nothing to look at.
+const STANDING: Duration = Duration::from_secs(15);
 /// Past violation events are read this far back.
 const EVENTS_BACK: Ms = 24 * 3_600_000;
 
@@ -63,6 +67,8 @@ struct Source {
     always: bool,
     /// Asked for while it was running: run again at once.
     again: bool,
+    /// Its credentials were refused.
+    locked_out: bool,
 }
 
 /// Starts polling. The first answers come as soon as the network allows.
@@ -78,6 +84,7 @@ pub fn spawn_polls(clients: Clients, settings: &Settings, events: mpsc::Sender<E
         at_once: Arc::new(Semaphore::new(AT_ONCE)),
         active: Arc::new(AtomicUsize::new(0)),
         generation: 0,
+        locked_out: false,
     };
     tokio::spawn(poller.run(inbox, results));
     PollHandle { asks }
@@ -94,6 +101,8 @@ struct Poller {
     active: Arc<AtomicUsize>,
     /// Counts all asks: a source that was dropped and watched again must not begin anew.
     generation: u64,
+    /// Some source was refused for its credentials.
+    locked_out: bool,
 }
 
 struct Done {
@@ -105,7 +114,13 @@ struct Done {
 impl Poller {
     async fn run(mut self, mut inbox: mpsc::Receiver<Ask>, mut results: mpsc::Receiver<Done>) {
         let start = Instant::now();
-        let mut always = vec![SourceId::Identity, SourceId::Violations, SourceId::Things, SourceId::Jobs];
+        let mut always = vec![
+            SourceId::Standing,
+            SourceId::Identity,
+            SourceId::Violations,
+            SourceId::Things,
+            SourceId::Jobs,
+        ];
         always.extend(self.settings.quarantine_groups().map(|group| SourceId::Members(Name::new(group))));
         always.extend([SourceId::Profiles, SourceId::ViolationEvents]);
         for source in always {
@@ -160,10 +175,10 @@ impl Poller {
             self.generation += 1;
             let (id, generation) = (id.clone(), self.generation);
             let (clients, answers) = (self.clients.clone(), self.answers.clone());
-            let at_once = Arc::clone(&self.at_once);
+            let (at_once, events) = (Arc::clone(&self.at_once), self.events.clone());
             tokio::spawn(async move {
                 let Ok(_permit) = at_once.acquire_owned().await else { return };
-                let outcome = Box::pin(ask(&clients, &id)).await;
+                let outcome = Box::pin(ask(&clients, &id, generation, &events)).await;
                 let _ = answers.send(Done { source: id, generation, outcome }).await;
             });
         }
@@ -187,13 +202,31 @@ impl Poller {
         // What IAM or the account refuses is asked rarely: it will not change by asking.
         let refused =
             matches!(&outcome, Err(t) if matches!(t.kind, TroubleKind::Denied | TroubleKind::Refused));
-        source.slowed = if throttled { (source.slowed + 1).min(9) } else { u32::from(refused) };
-        let wait = (base * 2_u32.pow(source.slowed)).min(SLOWEST.max(base));
+        let locked_out = matches!(&outcome, Err(t) if t.kind == TroubleKind::Credentials);
+        source.slowed = if throttled || locked_out { (source.slowed + 1).min(9) } else { u32::from(refused) };
+        // Credentials are mended outside: looked for soon, and then ever less often.
+        let step = if locked_out { base.min(AGAIN) } else { base };
+        let wait = (step * 2_u32.pow(source.slowed)).min(SLOWEST.max(base));
+        let wait = if throttled { wait.max(self.clients.budget.held(action(&id))) } else { wait };
         let wait = wait.mul_f64(0.9 + 0.2 * fastrand::f64());
+        source.locked_out = locked_out;
         source.due = Instant::now() + if std::mem::take(&mut source.again) { Duration::ZERO } else { wait };
         let due_in =
             Ms::try_from(source.due.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(Ms::MAX);
         let at = now_ms();
+        if locked_out {
+            let keys = self.clients.credentials.clone();
+            tokio::spawn(async move { keys.renew().await });
+        }
+        if self.locked_out && outcome.is_ok() && id != SourceId::Standing {
+            // Others found credentials refused a moment ago: they need not wait any longer.
+            let now = Instant::now();
+            for other in self.sources.values_mut().filter(|other| !other.running && other.locked_out) {
+                (other.due, other.slowed) = (now, 0);
+            }
+            self.locked_out = false;
+        }
+        self.locked_out |= locked_out;
         if more_often {
             self.hurry(SourceId::ViolationEvents);
         }
@@ -206,6 +239,7 @@ impl Poller {
         let alarm = self.active.load(Ordering::Relaxed) > 0;
         let base = match id {
             SourceId::Identity => return Duration::from_secs(900),
+            SourceId::Standing => return STANDING,
             SourceId::Violations if alarm => polls.alarm,
             SourceId::Violations => polls.idle,
             SourceId::ViolationEvents => polls.idle * 4,
@@ -222,15 +256,31 @@ impl Poller {
 
 impl Source {
     fn new(due: Instant, always: bool) -> Self {
-        Self { due, running: false, slowed: 0, always, again: false }
+        Self { due, running: false, slowed: 0, always, again: false, locked_out: false }
     }
 }
 
 /// One read of one source.
-async fn ask(clients: &Clients, id: &SourceId) -> Result<Reading, Trouble> {
+async fn ask(
+    clients: &Clients,
+    id: &SourceId,
+    generation: u64,
+    events: &mpsc::Sender<Event>,
+) -> Result<Reading, Trouble> {
     Ok(match id {
         SourceId::Identity => Reading::Identity(read::caller_identity(clients).await?),
-        SourceId::Things => Reading::Things(read::things(clients).await?),
+        SourceId::Standing => Reading::Standing(read::standing(clients).await?),
+        SourceId::Things => {
+            let mut so_far = 0;
+            let page = |things: Vec<_>| {
+                so_far += things.len();
+                let outcome = Ok(Reading::ThingsPage(things, so_far));
+                let (source, at) = (SourceId::Things, now_ms());
+                // A console that is busy gets them with the last page.
+                let _ = events.try_send(Event::Poll(Poll { source, generation, at, outcome, next_at: None }));
+            };
+            Reading::Things(read::things_seen(clients, page).await?)
+        }
         SourceId::Violations => Reading::Violations(read::active_violations(clients, None).await?),
         SourceId::ViolationEvents => {
             let now = now_ms();
@@ -285,4 +335,26 @@ async fn ask_account(clients: &Clients, id: &SourceId) -> Result<AccountReading,
         SourceId::Findings => AccountReading::Findings(read_account::findings(clients).await?),
         _ => AccountReading::Rules(read_account::rules(clients).await?),
     })
+}
+
+/// The API whose budget a source uses most.
+fn action(id: &SourceId) -> &'static str {
+    match id {
+        SourceId::Identity | SourceId::Standing => "sts:GetCallerIdentity",
+        SourceId::Things => "iot:ListThings",
+        SourceId::Violations => "iot:ListActiveViolations",
+        SourceId::ViolationEvents => "iot:ListViolationEvents",
+        SourceId::Members(_) => "iot:ListThingsInThingGroup",
+        SourceId::Certificates(_) => "iot:ListThingPrincipals",
+        SourceId::GroupsOf(_) => "iot:ListThingGroupsForThing",
+        SourceId::Jobs => "iot:ListJobs",
+        SourceId::Executions(_) => "iot:ListJobExecutionsForJob",
+        SourceId::Shadow(..) => "iot:GetThingShadow",
+        SourceId::Profiles => "iot:ListSecurityProfiles",
+        SourceId::PoliciesOf(_) => "iot:GetEffectivePolicies",
+        SourceId::JobsOf(_) => "iot:ListJobExecutionsForThing",
+        SourceId::MetricsOf(_) => "iot:ListMetricValues",
+        SourceId::Rules => "iot:ListTopicRules",
+        SourceId::Findings => "iot:ListAuditFindings",
+    }
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use aws_sdk_iot::types as sdk;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use serde_json::Value;
 
 use crate::fleet::Ms;
 use crate::fleet::known::{Trouble, TroubleKind};
 use crate::fleet::model::{
-    CertificateRecord, ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument,
+    CertificateRecord, ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument, Standing,
     ThingRecord, Violation, ViolationEvent,
 };
 use crate::text::SafeText;
@@ -85,17 +88,66 @@ fn name(raw: impl AsRef<str>) -> Name {
     Name::new(raw.as_ref())
 }
 
-/// Collects all pages of a list; a page may be empty and still carry a token (contract §2.1).
-macro_rules! all {
-    ($call:expr, $action:literal) => {
-        $call
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await
-            .map_err(|e| trouble::of(&e, $action))
+/// Collects all pages of a list; a page may be empty and still carry a token (contract §2.1). Each page waits for its
+/// API's budget; a chain survives a throttle, credentials that end on the way, and (once, from its beginning) a page
+/// token that does.
+macro_rules! pages {
+    ($clients:expr, $call:expr, $action:literal, $items:ident) => {
+        pages!($clients, $call, $action, $items, set_next_token, next_token, &mut |_| ())
     };
+    ($clients:expr, $call:expr, $action:literal, $items:ident, $set:ident, $next:ident, $seen:expr) => {{
+        let call = $call;
+        let seen: &mut (dyn FnMut(&Vec<_>) + Send) = $seen;
+        let mut all = Vec::new();
+        let mut token: Option<String> = None;
+        let (mut tries, mut restarted) = (0, false);
+        loop {
+            $clients.budget.take($action).await;
+            match call.clone().$set(token.clone()).send().await {
+                Ok(page) => {
+                    tries = 0;
+                    $clients.budget.went_well($action);
+                    all.extend(page.$items.unwrap_or_default());
+                    match page.$next.filter(|next| !next.is_empty() && token.as_ref() != Some(next)) {
+                        Some(next) => {
+                            seen(&all);
+                            token = Some(next);
+                        }
+                        None => break Ok(all),
+                    }
+                }
+                Err(error) if tries < 3 && mend($clients, &error, $action, token.is_some()).await => {
+                    tries += 1
+                }
+                Err(error) if !restarted && token.is_some() && is_token_gone(&error) => {
+                    (all, token, restarted) = (Vec::new(), None, true);
+                }
+                Err(error) => break Err(error),
+            }
+        }
+    }};
+}
+
+/// Makes up for what can be made up for within a read: waits out a short throttle, looks for other credentials. True
+/// when the request is worth repeating.
+async fn mend<E>(clients: &Clients, error: &SdkError<E, Response>, action: &'static str, begun: bool) -> bool
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match trouble::of(error, action).kind {
+        // A read that has not begun yet comes again by itself, and the screen says why it is late.
+        TroubleKind::Throttled => clients.budget.throttled(action, trouble::retry_after(error)) && begun,
+        TroubleKind::Credentials => {
+            clients.credentials.renew().await;
+            clients.credentials.get().await.is_ok()
+        }
+        _ => false,
+    }
+}
+
+/// A page token that AWS does not know any more is an invalid request.
+fn is_token_gone<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
+    error.code().is_some_and(|code| code.contains("InvalidRequest") || code.contains("InvalidNextToken"))
 }
 
 /// Who the credentials belong to (STS GetCallerIdentity).
@@ -113,10 +165,28 @@ pub async fn caller_identity(clients: &Clients) -> Read<Identity> {
     })
 }
 
+/// When the credentials end and how wrong the clock is; asks nobody but the chain of credentials.
+pub async fn standing(clients: &Clients) -> Read<Standing> {
+    clients.credentials.get().await.map_err(|error| Trouble {
+        kind: TroubleKind::Credentials,
+        message: SafeText::new(&super::keys::words(&error)),
+        missing_action: None,
+        since: super::now_ms(),
+    })?;
+    let expires = clients.credentials.expiry().await.map(|end| {
+        let since = end.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Ms::try_from(since.as_millis()).unwrap_or(Ms::MAX)
+    });
+    Ok(Standing { expires, skew: clients.skew.ms() })
+}
+
 /// ListActiveViolations, of one thing or of all; suppressed ones are left out, as AWS does.
 pub async fn active_violations(clients: &Clients, thing: Option<&str>) -> Read<Vec<Violation>> {
     let call = clients.iot.list_active_violations().set_thing_name(thing.map(String::from)).max_results(250);
-    let list = all!(call, "iot:ListActiveViolations")?;
+    let list = failed(
+        "iot:ListActiveViolations",
+        pages!(clients, call, "iot:ListActiveViolations", active_violations),
+    )?;
     Ok(list.iter().map(convert::violation).collect())
 }
 
@@ -124,33 +194,59 @@ pub async fn active_violations(clients: &Clients, thing: Option<&str>) -> Read<V
 pub async fn violation_events(clients: &Clients, from: Ms, to: Ms) -> Read<Vec<ViolationEvent>> {
     let time = aws_smithy_types::DateTime::from_millis;
     let call = clients.iot.list_violation_events().start_time(time(from)).end_time(time(to)).max_results(250);
-    let list = all!(call, "iot:ListViolationEvents")?;
+    let list = failed(
+        "iot:ListViolationEvents",
+        pages!(clients, call, "iot:ListViolationEvents", violation_events),
+    )?;
     Ok(list.iter().map(convert::violation_event).collect())
 }
 
 /// ListThings.
 pub async fn things(clients: &Clients) -> Read<Vec<ThingRecord>> {
-    let list = all!(clients.iot.list_things().max_results(250), "iot:ListThings")?;
-    Ok(list
-        .iter()
-        .map(|thing| ThingRecord {
-            name: name(thing.thing_name().unwrap_or_default()),
-            thing_type: thing.thing_type_name().map(SafeText::new),
-        })
-        .collect())
+    things_seen(clients, |_| ()).await
+}
+
+/// ListThings; `seen` is told of each page as it comes, for a registry that takes minutes to read.
+pub async fn things_seen(
+    clients: &Clients,
+    mut seen: impl FnMut(Vec<ThingRecord>) + Send,
+) -> Read<Vec<ThingRecord>> {
+    let call = clients.iot.list_things().max_results(250);
+    let mut told = 0;
+    let list = pages!(clients, call, "iot:ListThings", things, set_next_token, next_token, &mut |all| {
+        seen(all.iter().skip(told).map(thing_record).collect());
+        told = all.len();
+    });
+    Ok(failed("iot:ListThings", list)?.iter().map(thing_record).collect())
+}
+
+fn thing_record(thing: &sdk::ThingAttribute) -> ThingRecord {
+    ThingRecord {
+        name: name(thing.thing_name().unwrap_or_default()),
+        thing_type: thing.thing_type_name().map(SafeText::new),
+    }
+}
+
+/// An SDK error as a trouble of `action`.
+fn failed<T, E>(action: &str, outcome: Result<T, SdkError<E, Response>>) -> Read<T>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    outcome.map_err(|error| trouble::of(&error, action))
 }
 
 /// ListThingGroupsForThing: direct memberships.
 pub async fn groups_of(clients: &Clients, thing: &str) -> Read<Vec<Name>> {
     let call = clients.iot.list_thing_groups_for_thing().thing_name(thing).max_results(250);
-    let list = all!(call, "iot:ListThingGroupsForThing")?;
+    let list = pages!(clients, call, "iot:ListThingGroupsForThing", thing_groups);
+    let list = failed("iot:ListThingGroupsForThing", list)?;
     Ok(list.iter().filter_map(sdk::GroupNameAndArn::group_name).map(name).collect())
 }
 
 /// ListThingsInThingGroup; `None` when there is no such group.
 pub async fn members(clients: &Clients, group: &str) -> Read<Option<Vec<Name>>> {
     let call = clients.iot.list_things_in_thing_group().thing_group_name(group).max_results(250);
-    match call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await {
+    match pages!(clients, call, "iot:ListThingsInThingGroup", things) {
         Ok(list) => Ok(Some(list.into_iter().map(name).collect())),
         Err(e) if trouble::is_not_found(&e) => Ok(None),
         Err(e) => Err(trouble::of(&e, "iot:ListThingsInThingGroup")),
@@ -181,13 +277,14 @@ pub async fn describe_thing_group(clients: &Clients, group: &str) -> Read<Option
 
 /// ListThingPrincipals: ARNs, exact.
 pub async fn principals(clients: &Clients, thing: &str) -> Read<Vec<String>> {
-    all!(clients.iot.list_thing_principals().thing_name(thing).max_results(250), "iot:ListThingPrincipals")
+    let call = clients.iot.list_thing_principals().thing_name(thing).max_results(250);
+    failed("iot:ListThingPrincipals", pages!(clients, call, "iot:ListThingPrincipals", principals))
 }
 
 /// ListPrincipalThings.
 pub async fn things_of_principal(clients: &Clients, arn: &str) -> Read<Vec<Name>> {
-    let list =
-        all!(clients.iot.list_principal_things().principal(arn).max_results(250), "iot:ListPrincipalThings")?;
+    let call = clients.iot.list_principal_things().principal(arn).max_results(250);
+    let list = failed("iot:ListPrincipalThings", pages!(clients, call, "iot:ListPrincipalThings", things))?;
     Ok(list.into_iter().map(name).collect())
 }
 
@@ -226,8 +323,10 @@ pub async fn certificates(clients: &Clients, thing: &str) -> Read<Vec<Certificat
 
 /// ListAttachedPolicies of a certificate or thing group ARN, with the documents of their default versions.
 pub async fn attached_policies(clients: &Clients, target: &str) -> Read<Vec<PolicyRecord>> {
+    let call = clients.iot.list_attached_policies().target(target).page_size(250);
     let list =
-        all!(clients.iot.list_attached_policies().target(target).page_size(250), "iot:ListAttachedPolicies")?;
+        pages!(clients, call, "iot:ListAttachedPolicies", policies, set_marker, next_marker, &mut |_| ());
+    let list = failed("iot:ListAttachedPolicies", list)?;
     let mut out = Vec::new();
     for policy in list {
         let raw = policy.policy_name().unwrap_or_default();
@@ -373,7 +472,8 @@ fn shadow_document(mut document: Value) -> ShadowDocument {
 
 /// ListJobs, newest first; without process details ([`job`] has them).
 pub async fn jobs(clients: &Clients) -> Read<Vec<JobRecord>> {
-    let list = all!(clients.iot.list_jobs().max_results(250), "iot:ListJobs")?;
+    let call = clients.iot.list_jobs().max_results(250);
+    let list = failed("iot:ListJobs", pages!(clients, call, "iot:ListJobs", jobs))?;
     let mut jobs: Vec<_> = list.iter().map(convert::job_summary).collect();
     jobs.sort_by_key(|job| std::cmp::Reverse(job.created));
     Ok(jobs)
@@ -390,10 +490,9 @@ pub async fn job(clients: &Clients, id: &str) -> Read<Option<JobRecord>> {
 
 /// ListJobExecutionsForJob.
 pub async fn executions(clients: &Clients, job: &str) -> Read<Vec<ExecutionRecord>> {
-    let list = all!(
-        clients.iot.list_job_executions_for_job().job_id(job).max_results(250),
-        "iot:ListJobExecutionsForJob"
-    )?;
+    let call = clients.iot.list_job_executions_for_job().job_id(job).max_results(250);
+    let list = pages!(clients, call, "iot:ListJobExecutionsForJob", execution_summaries);
+    let list = failed("iot:ListJobExecutionsForJob", list)?;
     let id = name(job);
     Ok(list
         .iter()
@@ -416,7 +515,9 @@ pub async fn executions(clients: &Clients, job: &str) -> Read<Vec<ExecutionRecor
 
 /// Security profiles with their behaviours and targets.
 pub async fn profiles(clients: &Clients) -> Read<Vec<ProfileRecord>> {
-    let list = all!(clients.iot.list_security_profiles().max_results(250), "iot:ListSecurityProfiles")?;
+    let call = clients.iot.list_security_profiles().max_results(250);
+    let list = pages!(clients, call, "iot:ListSecurityProfiles", security_profile_identifiers);
+    let list = failed("iot:ListSecurityProfiles", list)?;
     let mut out = Vec::new();
     for found in list {
         let raw: Arc<str> = found.name().into();
@@ -429,7 +530,8 @@ pub async fn profiles(clients: &Clients) -> Read<Vec<ProfileRecord>> {
             .map_err(|e| trouble::of(&e, "iot:DescribeSecurityProfile"))?;
         let call =
             clients.iot.list_targets_for_security_profile().security_profile_name(&*raw).max_results(250);
-        let targets = all!(call, "iot:ListTargetsForSecurityProfile")?;
+        let targets = pages!(clients, call, "iot:ListTargetsForSecurityProfile", security_profile_targets);
+        let targets = failed("iot:ListTargetsForSecurityProfile", targets)?;
         out.push(ProfileRecord {
             name: SafeText::new(&raw),
             behaviors: profile.behaviors().iter().map(convert::behavior).collect(),

@@ -97,6 +97,16 @@ fn root(error: Option<&dyn std::error::Error>) -> String {
     last.map_or_else(|| "unknown".to_owned(), ToString::to_string)
 }
 
+/// How long AWS, or a proxy before it, asks to wait.
+pub(super) fn retry_after<E>(error: &SdkError<E, Response>) -> Option<std::time::Duration> {
+    let headers = error.raw_response()?.headers();
+    let number = |name: &str| headers.get(name)?.trim().parse::<u64>().ok();
+    let millis = number("x-amz-retry-after");
+    let seconds = number("retry-after").map(|seconds| seconds.saturating_mul(1_000));
+    // An hour is as long as anybody means it.
+    millis.or(seconds).map(|ms| std::time::Duration::from_millis(ms.min(3_600_000)))
+}
+
 /// True when the thing asked for does not exist.
 pub fn is_not_found<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
     error.code() == Some("ResourceNotFoundException")

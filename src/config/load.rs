@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::cli::Common;
 use crate::text::SafeText;
 
-use super::{Settings, ThingFrom};
+use super::{MqttVersion, Proxies, Secret, Settings, ThingFrom};
 
 /// A configuration that cannot be used, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,9 +83,11 @@ struct File {
     endpoint_url: Option<String>,
     data_endpoint_url: Option<String>,
     sts_endpoint_url: Option<String>,
+    ca_bundle: Option<PathBuf>,
     no_aws: Option<bool>,
     topics: Option<Vec<String>>,
     thing_from: Option<Vec<toml::Spanned<String>>>,
+    false_alarms_per_device_day: Option<toml::Spanned<f64>>,
     security_profiles: Option<toml::Spanned<PathBuf>>,
     read_only: Option<bool>,
     memory_budget: Option<toml::Spanned<String>>,
@@ -110,6 +112,10 @@ struct MqttFile {
     key: Option<PathBuf>,
     ca: Option<PathBuf>,
     keep_alive_seconds: Option<toml::Spanned<u64>>,
+    version: Option<toml::Spanned<String>>,
+    client_id: Option<toml::Spanned<String>>,
+    username: Option<String>,
+    password_file: Option<toml::Spanned<PathBuf>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -165,7 +171,7 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
         ..Settings::default()
     };
     let asked = common.config.clone();
-    let path = asked.clone().unwrap_or_else(|| config_dir(env).join("config.toml"));
+    let path = file_path(common, env);
     match std::fs::read_to_string(&path) {
         Ok(text) => from_file(&mut settings, &path, &text)?,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && asked.is_none() => {}
@@ -173,6 +179,9 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
     }
     from_environment(&mut settings, env);
     from_flags(&mut settings, common)?;
+    if settings.mqtt.ca.is_none() {
+        settings.mqtt.ca.clone_from(&settings.ca_bundle);
+    }
     if !settings.aws && settings.mqtt.url.is_none() {
         return Err(error(
             "--no-aws",
@@ -187,6 +196,18 @@ fn security_profiles(path: &Path) -> Result<Vec<crate::detect::file::FileProfile
     let text = std::fs::read_to_string(path).map_err(|e| named(e.to_string()))?;
     let toml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
     crate::detect::file::parse(&text, toml).map_err(named)
+}
+
+/// The configuration file: the one asked for, or the usual one.
+pub(super) fn file_path(common: &Common, env: &Environment) -> PathBuf {
+    common.config.clone().unwrap_or_else(|| config_dir(env).join("config.toml"))
+}
+
+/// The keys serde says it expects where it met one it does not know.
+#[cfg(test)]
+pub(super) fn known_keys(with_unknown: &toml::Table) -> Vec<String> {
+    let error = with_unknown.clone().try_into::<File>().unwrap_err();
+    error.message().split('`').skip(1).step_by(2).skip(1).map(str::to_owned).collect()
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -216,6 +237,7 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
     set_some(&mut settings.endpoint_url, file.endpoint_url);
     set_some(&mut settings.data_endpoint_url, file.data_endpoint_url);
     set_some(&mut settings.sts_endpoint_url, file.sts_endpoint_url);
+    set_some(&mut settings.ca_bundle, file.ca_bundle);
     set(&mut settings.aws, file.no_aws.map(|no| !no));
     set(&mut settings.topics, file.topics);
     if let Some(rules) = file.thing_from {
@@ -225,6 +247,13 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
                 .map_err(|message| error(at(rule.span().start), format!("thing-from: {message}")))?;
             settings.thing_from.push(parsed);
         }
+    }
+    if let Some(budget) = file.false_alarms_per_device_day {
+        if !(1e-6..=1000.0).contains(budget.get_ref()) {
+            let place = at(budget.span().start);
+            return Err(error(place, "false-alarms-per-device-day: must be 0.000001 to 1000"));
+        }
+        settings.false_alarms = *budget.get_ref();
     }
     if let Some(profiles) = file.security_profiles {
         // A relative path is beside the file that names it.
@@ -254,17 +283,11 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
     }
     set(&mut settings.journal, file.journal);
     set(&mut settings.log, file.log);
-    set_some(&mut settings.mqtt.url, file.mqtt.url);
-    set_some(&mut settings.mqtt.cert, file.mqtt.cert);
-    set_some(&mut settings.mqtt.key, file.mqtt.key);
-    set_some(&mut settings.mqtt.ca, file.mqtt.ca);
-    if let Some(seconds) = file.mqtt.keep_alive_seconds {
-        // AWS refuses none, and treats longer ones as 1200.
-        if !(5..=1_200).contains(seconds.get_ref()) {
-            return Err(error(at(seconds.span().start), "mqtt.keep-alive-seconds: must be 5 to 1200"));
-        }
-        settings.mqtt.keep_alive = Duration::from_secs(*seconds.get_ref());
-    }
+    set_some(&mut settings.mqtt.url, file.mqtt.url.clone());
+    set_some(&mut settings.mqtt.cert, file.mqtt.cert.clone());
+    set_some(&mut settings.mqtt.key, file.mqtt.key.clone());
+    set_some(&mut settings.mqtt.ca, file.mqtt.ca.clone());
+    mqtt_more(&mut settings.mqtt, &file.mqtt, |start, message| error(at(start), message))?;
     settings.guardrails = file
         .guardrails
         .read()
@@ -283,6 +306,50 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
             return Err(error(at(value.span().start), format!("polls.{key}: must be 1 to 86400")));
         }
         *target = Duration::from_secs(*value.get_ref());
+    }
+    Ok(())
+}
+
+fn mqtt_more(
+    mqtt: &mut super::MqttSettings,
+    file: &MqttFile,
+    wrong: impl Fn(usize, String) -> ConfigError,
+) -> Result<(), ConfigError> {
+    if let Some(seconds) = &file.keep_alive_seconds {
+        // AWS refuses none, and treats longer ones as 1200.
+        if !(5..=1_200).contains(seconds.get_ref()) {
+            return Err(wrong(seconds.span().start, "mqtt.keep-alive-seconds: must be 5 to 1200".into()));
+        }
+        mqtt.keep_alive = Duration::from_secs(*seconds.get_ref());
+    }
+    if let Some(version) = &file.version {
+        mqtt.version = match version.get_ref().as_str() {
+            "auto" => MqttVersion::Auto,
+            "3.1.1" => MqttVersion::V4,
+            "5" => MqttVersion::V5,
+            _ => {
+                return Err(wrong(
+                    version.span().start,
+                    "mqtt.version: must be \"auto\", \"5\" or \"3.1.1\"".into(),
+                ));
+            }
+        };
+    }
+    if let Some(id) = &file.client_id {
+        // AWS: 128 bytes; with # or + in it there are no lifecycle events, with $ no connection APIs (contract §3.3).
+        if id.get_ref().is_empty() || id.get_ref().len() > 128 || id.get_ref().contains(['#', '+', '$', '\0'])
+        {
+            let why = "mqtt.client-id: must be 1 to 128 bytes without #, + and $".into();
+            return Err(wrong(id.span().start, why));
+        }
+        mqtt.client_id = Some(id.get_ref().clone());
+    }
+    set_some(&mut mqtt.username, file.username.clone());
+    if let Some(path) = &file.password_file {
+        let text = std::fs::read_to_string(path.get_ref()).map_err(|e| {
+            wrong(path.span().start, format!("mqtt.password-file: {}: {e}", path.get_ref().display()))
+        })?;
+        mqtt.password = Some(Secret(text.trim_end_matches(['\r', '\n']).to_owned()));
     }
     Ok(())
 }
@@ -326,11 +393,12 @@ fn from_environment(settings: &mut Settings, env: &Environment) {
     set_some(&mut settings.endpoint_url, get("AWS_ENDPOINT_URL_IOT").or_else(|| all.clone()));
     set_some(&mut settings.data_endpoint_url, get("AWS_ENDPOINT_URL_IOT_DATA_PLANE").or_else(|| all.clone()));
     set_some(&mut settings.sts_endpoint_url, get("AWS_ENDPOINT_URL_STS").or(all));
+    set_some(&mut settings.mqtt.username, get("QUELL_MQTT_USERNAME"));
+    set_some(&mut settings.mqtt.password, get("QUELL_MQTT_PASSWORD").map(Secret));
+    settings.proxies = Proxies::of(env);
     settings.no_color |= env.get("NO_COLOR").is_some();
     // The AWS CLI's name for a private authority.
-    if settings.mqtt.ca.is_none() {
-        settings.mqtt.ca = get("AWS_CA_BUNDLE").map(PathBuf::from);
-    }
+    set_some(&mut settings.ca_bundle, get("AWS_CA_BUNDLE").map(PathBuf::from));
 }
 
 fn from_flags(settings: &mut Settings, common: &Common) -> Result<(), ConfigError> {

@@ -29,6 +29,8 @@ pub enum Scope {
     List,
     /// The jobs view.
     Jobs,
+    /// The journal.
+    Journal,
     /// An opened payload, and other text to scroll in.
     Payload,
     /// A plan waiting for its confirmation, and the staircase after it.
@@ -37,13 +39,16 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes, in the order help shows them.
-    pub const ALL: [Self; 5] = [Self::Global, Self::List, Self::Jobs, Self::Payload, Self::Plan];
+    pub const ALL: [Self; 6] =
+        [Self::Global, Self::List, Self::Jobs, Self::Journal, Self::Payload, Self::Plan];
 
     /// Which scopes hold together, the innermost first.
-    pub const STACKS: [&'static [Self]; 4] = [
+    pub const STACKS: [&'static [Self]; 6] = [
         &[Self::List, Self::Global],
         &[Self::Jobs, Self::List, Self::Global],
+        &[Self::Journal, Self::List, Self::Global],
         &[Self::Payload, Self::Global],
+        &[Self::Journal, Self::Payload, Self::Global],
         &[Self::Plan],
     ];
 
@@ -53,6 +58,7 @@ impl Scope {
             Self::Global => "global",
             Self::List => "list",
             Self::Jobs => "jobs",
+            Self::Journal => "journal",
             Self::Payload => "payload",
             Self::Plan => "plan",
         }
@@ -102,7 +108,7 @@ const fn opens_plan(
 }
 
 use Danger::{Permanent, Reversible};
-use Scope::{Global, Jobs, List, Payload, Plan};
+use Scope::{Global, Jobs, Journal, List, Payload, Plan};
 
 /// The registry.
 pub static COMMANDS: &[Command] = &[
@@ -148,6 +154,30 @@ pub static COMMANDS: &[Command] = &[
     ),
     opens_plan("job", "job", Reversible, Global, App::job, "Fill in a job for the marked things or a group"),
     opens_plan(
+        "join-group",
+        "join group",
+        Reversible,
+        Global,
+        App::join_group,
+        "Plan to put the marked things into a thing group",
+    ),
+    opens_plan(
+        "leave-group",
+        "leave group",
+        Reversible,
+        Global,
+        App::leave_group,
+        "Plan to take the marked things out of a thing group",
+    ),
+    opens_plan(
+        "undo",
+        "undo",
+        Reversible,
+        Journal,
+        App::undo,
+        "Plan what takes the entry under the cursor back",
+    ),
+    opens_plan(
         "cancel-job",
         "cancel job",
         Permanent,
@@ -187,6 +217,25 @@ pub static COMMANDS: &[Command] = &[
     looks("shadows", "shadows", Global, App::view_shadows, "Shadow deltas across the fleet"),
     looks("jobs", "jobs", Global, App::view_jobs, "Jobs and how far they are"),
     looks("journal", "journal", Global, App::view_journal, "What was done, by whom, and how it ended"),
+    looks("profiles", "profiles", Global, App::view_profiles, "Security profiles, and what they call normal"),
+    looks("history", "history", Global, App::view_history, "Violations of the last day, and what was judged"),
+    looks("audit", "audit", Global, App::view_audit, "Findings of audits, the worst first"),
+    looks("rules", "rules", Global, App::view_rules, "Topic rules: their SQL and what they do"),
+    looks("grid", "all devices", Global, App::view_grid, "All devices as cells by state"),
+    looks(
+        "metrics",
+        "agent metrics",
+        Global,
+        App::view_metrics,
+        "What the Defender agent of the device under the cursor reports",
+    ),
+    looks(
+        "instructor",
+        "instructor mode",
+        Global,
+        App::instructor,
+        "For a projector: large cells, account ids and addresses masked, nothing is sent",
+    ),
     looks("last-action", "last action", Global, App::last_action, "Show how far the last response is"),
     looks("down", "down", List, App::down, "Move down"),
     looks("up", "up", List, App::up, "Move up"),
@@ -197,6 +246,8 @@ pub static COMMANDS: &[Command] = &[
     looks("half-page-down", "half page down", List, App::half_page_down, "Move half a page down"),
     looks("half-page-up", "half page up", List, App::half_page_up, "Move half a page up"),
     looks("confirm", "confirm", Plan, App::confirm, "Carry the plan out"),
+    looks("edit", "change", Plan, App::edit, "Change the thing group or the job, and plan again"),
+    looks("stop", "stop", Plan, App::stop, "Stop a running response after the requests under way"),
     looks(
         "api-calls",
         "what the API calls are",

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::fleet::event::Event;
 use crate::fleet::known::Trouble;
 use crate::fleet::{Changes, Fleet, Ms, SourceId};
-use crate::response::{Answer, Intent, Listener, Plan};
+use crate::response::{Answer, Intent, Listener, Plan, PlanId};
 use crate::text::SafeText;
 
 use super::app::{App, Effect, Env, JournalLine, Tone};
@@ -24,6 +24,11 @@ const SLICE: Duration = Duration::from_millis(4);
 const TICK: Duration = Duration::from_secs(1);
 /// Over a slow line fewer frames are fresher frames.
 const FPS_SSH: u16 = 15;
+/// Data alone is drawn no more often than this: numbers that change faster cannot be read, and each frame costs what
+/// hundreds of messages do. Keys are answered at once, and follow-ups of a key at the full rate.
+const CALM: Duration = Duration::from_millis(100);
+/// How long after a key the full rate holds.
+const LIVELY: Duration = Duration::from_secs(1);
 /// What a local terminal shows without strain.
 const FPS_LOCAL: u16 = 30;
 
@@ -33,6 +38,8 @@ pub trait Outside {
     fn plan(&mut self, generation: u64, intent: Intent) -> Result<(), SafeText>;
     /// Carry a plan out.
     fn confirm(&mut self, plan: Plan, typed: Option<String>) -> Result<(), SafeText>;
+    /// Stop a running response after the requests under way.
+    fn stop(&mut self, plan: &PlanId);
     /// The open view needs these read.
     fn watch(&mut self, sources: Vec<SourceId>);
     /// Read this soon.
@@ -128,6 +135,7 @@ pub async fn run(
     let mut next_frame = Instant::now() + interval;
     let mut next_tick = Instant::now() + TICK;
     let mut dirty = false;
+    let mut touched = Instant::now();
     loop {
         let wake = if dirty { next_frame.min(next_tick) } else { next_tick };
         let mut urgent = false;
@@ -136,6 +144,8 @@ pub async fn run(
             key = keys.next() => match key {
                 Some(Ok(event)) => {
                     urgent = press(&mut app, &fleet, event, &mut screen)?;
+                    touched = Instant::now();
+                    next_frame = next_frame.min(touched + interval);
                     dirty = true;
                 }
                 // The terminal is gone: nobody is left to look.
@@ -188,7 +198,8 @@ pub async fn run(
         }
         if dirty && (urgent || Instant::now() >= next_frame) {
             paint(&mut screen, &mut app, &fleet)?;
-            next_frame = Instant::now() + interval;
+            let calm = touched.elapsed() > LIVELY;
+            next_frame = Instant::now() + if calm { interval.max(CALM) } else { interval };
             dirty = app.rows().is_behind(&fleet);
         }
     }
@@ -265,6 +276,7 @@ fn effect_done(
                 app.say(why, Tone::Warn, now());
             }
         }
+        Effect::Stop(plan) => outside.stop(&plan),
         Effect::Watch(sources) => outside.watch(sources),
         Effect::ReadJournal => outside.read_journal(),
     }

@@ -63,6 +63,9 @@ fn criteria(metric: &Metric, criteria: &Criteria, wrong: &mut impl FnMut(String)
         if !matches!(ml.confidence_level.as_str(), "LOW" | "MEDIUM" | "HIGH") {
             wrong("confidenceLevel must be LOW, MEDIUM or HIGH".to_owned());
         }
+        if matches!(metric.shape(), Shape::Cidrs | Shape::Ports) || *metric == Metric::DisconnectDuration {
+            wrong(format!("metric {name} cannot have an mlDetectionConfig"));
+        }
     } else {
         match criteria.comparison_operator {
             None => wrong("comparisonOperator is required".to_owned()),

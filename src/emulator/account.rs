@@ -30,6 +30,8 @@ pub struct State {
     pub mitigation: super::api::mitigation::MitigationStore,
     /// What fleet indexing indexes.
     pub indexing: super::api::indexing::IndexStore,
+    /// CA certificates.
+    pub authorities: super::api::authorities::Authorities,
     /// Logging options.
     pub logging: super::api::logging::Logging,
 }
@@ -64,6 +66,8 @@ pub struct Account {
     pub trail: super::api::audit::Trail,
     /// Topic rules. Read without a lock.
     pub rules: super::api::rules::Rules,
+    /// What goes wrong on order.
+    pub faults: super::faults::Faults,
     state: RwLock<State>,
     broker: OnceLock<Arc<Broker>>,
 }
@@ -88,6 +92,7 @@ impl Account {
             audit: super::api::audit::AuditStore::open(&wal),
             mitigation: super::api::mitigation::MitigationStore::open(&wal),
             indexing: super::api::indexing::IndexStore::open(&wal),
+            authorities: super::api::authorities::Authorities::open(&wal),
             logging: super::api::logging::Logging::open(&wal),
         };
         let objects = super::api::s3::Objects::open(&wal);
@@ -109,6 +114,7 @@ impl Account {
             arns,
             policies: PolicyCache::default(),
             delete_pace: DeletePace::default(),
+            faults: super::faults::Faults::default(),
             state: RwLock::new(state),
             broker: OnceLock::new(),
         })

@@ -83,7 +83,14 @@ impl Hooks {
     /// then refused before any client id is read and no `connect_failed` is published (contract §3.5).
     pub fn authenticate(&self, principal: &Principal) -> bool {
         match principal {
-            Principal::Certificate(id) => api::identity::is_active(&self.account, id),
+            Principal::Certificate(id) => {
+                let active = api::identity::is_active(&self.account, id);
+                if !active {
+                    // All that tells of it: who it claims to be was never read (contract §1.1).
+                    api::cloudwatch::count(&self.account, "AWS/IoT", "Connection.AuthNError", &[], 1.0);
+                }
+                active
+            }
             Principal::Iam(_) | Principal::Anonymous => true,
         }
     }
@@ -106,7 +113,7 @@ impl Hooks {
     pub fn disconnected(&self, session: &Session, reason: &str) {
         api::policy::forget(&self.account, session);
         api::audit::on_disconnected(&self.account, session, reason);
-        api::detect::on_disconnected(&self.account, session, reason);
+        api::detect::on_disconnected(&self.account, session);
     }
 
     /// A CONNECT was refused by policy, or a publish or subscribe was denied.
@@ -133,7 +140,7 @@ impl Hooks {
             api::jobs::on_publish(&self.account, session, thing, rest, payload);
             Routing::Consumed
         } else if let Some(rest) = rest.strip_prefix("defender/metrics/") {
-            api::detect::on_report(&self.account, session, thing, rest, payload);
+            api::detect::on_report(&self.account, thing, rest, payload);
             Routing::Consumed
         } else {
             Routing::Subscribers
@@ -146,7 +153,7 @@ impl Hooks {
     }
 
     /// A message was handed to a subscriber.
-    pub fn delivered(&self, session: &Session, topic: &str, bytes: usize) {
-        api::detect::on_delivered(&self.account, session, topic, bytes);
+    pub fn delivered(&self, session: &Session, topic: &str) {
+        api::detect::on_delivered(&self.account, session, topic);
     }
 }

@@ -12,6 +12,7 @@
 //! * [`listen`], [`tls`], [`ws`], [`sigv4`]: the sockets and who is at their other end.
 //! * [`rules`]: AWS IoT SQL, pure.
 //! * [`start`]: start-up; [`seed`], [`scenario`], [`devices`]: the workshop's account, its incident and its devices.
+//! * [`faults`]: what goes wrong on order.
 //! * [`hooks`]: what a connection, a publish or a delivery means: policies, shadows, jobs, Detect.
 
 pub mod account;
@@ -21,8 +22,10 @@ pub mod clock;
 pub mod credentials;
 pub mod deviations;
 pub mod devices;
+pub mod faults;
 pub mod hooks;
 pub mod listen;
+pub mod operations;
 pub mod rules;
 pub mod scenario;
 pub mod seed;

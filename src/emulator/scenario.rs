@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
+use super::faults::Fault;
+
 /// The default scenario: the workshop's incident.
 pub const WORKSHOP: &str = include_str!("../../scenarios/workshop.toml");
 
@@ -24,10 +26,16 @@ pub enum Action {
     Normal,
     /// Drops the connection; the device comes back.
     Disconnect,
+    /// Something on the device listens on that TCP port: its Defender agent tells, if it has one.
+    Listen(u16),
     /// The device reports this state to its shadow.
     Report(Value),
     /// The shadow's desired state changes, as by an operator over REST.
     Desired(Value),
+    /// From now on requests fail as the fault says.
+    Fault(Fault),
+    /// No request fails on order any more.
+    NoFaults,
 }
 
 /// One step.
@@ -35,11 +43,11 @@ pub enum Action {
 pub struct Step {
     /// When, after start, before `--speed` divides it.
     pub at: Duration,
-    /// Which thing.
-    pub thing: String,
+    /// Which thing; `None` for what concerns the account.
+    pub thing: Option<String>,
     /// What it does.
     pub action: Action,
-    /// The line of the file the step's thing stands in, from 1.
+    /// The line of the file the step's thing, or else its action, stands in, from 1.
     pub line: usize,
 }
 
@@ -54,11 +62,13 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct RawStep {
     at: Spanned<String>,
-    thing: Spanned<String>,
+    thing: Option<Spanned<String>>,
     action: Spanned<String>,
     bytes: Option<Spanned<i64>>,
     factor: Option<Spanned<f64>>,
+    port: Option<Spanned<i64>>,
     state: Option<toml::Table>,
+    fault: Option<Spanned<String>>,
 }
 
 /// Reads a scenario; steps in the order of their times.
@@ -96,6 +106,21 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
     if name != "rogue-rate" {
         misplaced(raw.factor.as_ref().map(|f| f.span().start), "factor", "rogue-rate")?;
     }
+    if name != "listen" {
+        misplaced(raw.port.as_ref().map(|p| p.span().start), "port", "listen")?;
+    }
+    if name != "fault" {
+        misplaced(raw.fault.as_ref().map(|f| f.span().start), "fault", "fault")?;
+    }
+    match (&raw.thing, matches!(name, "fault" | "no-faults")) {
+        (Some(thing), true) => {
+            return Err(at_line(thing.span().start, "thing", &format!("does not go with action \"{name}\"")));
+        }
+        (None, false) => {
+            return Err(at_line(raw.action.span().start, "thing", "is required with this action"));
+        }
+        _ => {}
+    }
     let state = || -> Result<Value, String> {
         let table = raw.state.as_ref();
         let table =
@@ -120,10 +145,26 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
         "silence" => Action::Silence,
         "normal" => Action::Normal,
         "disconnect" => Action::Disconnect,
+        "listen" => match &raw.port {
+            None => Action::Listen(4444),
+            Some(port) => match u16::try_from(*port.get_ref()) {
+                Ok(number) if number > 0 => Action::Listen(number),
+                _ => return Err(at_line(port.span().start, "port", "must be 1 to 65535")),
+            },
+        },
         "report" => Action::Report(state()?),
         "desired" => Action::Desired(state()?),
+        "fault" => match &raw.fault {
+            None => return Err(at_line(raw.action.span().start, "fault", "is required with this action")),
+            Some(fault) => {
+                let parsed =
+                    fault.get_ref().parse().map_err(|e: String| at_line(fault.span().start, "fault", &e))?;
+                Action::Fault(parsed)
+            }
+        },
+        "no-faults" => Action::NoFaults,
         other => {
-            let known = "rogue-size, rogue-rate, silence, normal, disconnect, report, desired";
+            let known = "rogue-size, rogue-rate, silence, normal, disconnect, listen, report, desired, fault, no-faults";
             return Err(at_line(
                 raw.action.span().start,
                 "action",
@@ -131,12 +172,12 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
             ));
         }
     };
-    let line = line_of(text, raw.thing.span().start);
-    Ok(Step { at, thing: raw.thing.into_inner(), action, line })
+    let line = line_of(text, raw.thing.as_ref().unwrap_or(&raw.action).span().start);
+    Ok(Step { at, thing: raw.thing.map(Spanned::into_inner), action, line })
 }
 
 /// `500ms`, `20s`, `2m`, `1h`.
-fn duration(text: &str) -> Option<Duration> {
+pub(super) fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(digits);
@@ -158,7 +199,11 @@ mod tests {
     fn the_workshop_turns_thing02_rogue() {
         let steps = parse(WORKSHOP).unwrap();
         assert!(steps.is_sorted_by_key(|s| s.at));
-        assert!(steps.iter().any(|s| s.thing == "Thing02" && s.action == Action::RogueSize(3000)));
+        assert!(
+            steps
+                .iter()
+                .any(|s| s.thing.as_deref() == Some("Thing02") && s.action == Action::RogueSize(3000))
+        );
     }
 
     #[test]
@@ -179,10 +224,24 @@ mod tests {
             ),
             ("[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"desired\"\n", "line 4: state: is required"),
             (
+                "[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"listen\"\nport = 70000\n",
+                "line 5: port: must be",
+            ),
+            (
                 "\n[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"silence\"\ncolour = 1\n",
                 "line 6: unknown field",
             ),
             ("[[step]]\nat = 1\n", "line 2: "),
+            ("[[step]]\nat = \"1s\"\naction = \"silence\"\n", "line 3: thing: is required"),
+            ("[[step]]\nat = \"1s\"\naction = \"fault\"\n", "line 3: fault: is required"),
+            (
+                "[[step]]\nat = \"1s\"\naction = \"fault\"\nfault = \"ListThings\"\n",
+                "line 4: fault: must look like",
+            ),
+            (
+                "[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"no-faults\"\n",
+                "line 3: thing: does not go with",
+            ),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.starts_with(expected), "{error}");

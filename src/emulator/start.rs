@@ -12,6 +12,7 @@ use super::account::Account;
 use super::broker::Broker;
 use super::clock::Clock;
 use super::credentials::{CredentialsDir, operator_env};
+use super::faults::Fault;
 use super::hooks::Hooks;
 use super::scenario::{self, Step};
 use super::store::Wal;
@@ -32,6 +33,8 @@ pub struct Options {
     pub devices: Option<usize>,
     /// A scenario file; the workshop's without it.
     pub scenario: Option<PathBuf>,
+    /// What goes wrong from the start.
+    pub faults: Vec<Fault>,
     /// What the simulation's random numbers start from.
     pub seed: u64,
     /// Where the account is kept; in memory without it.
@@ -57,6 +60,7 @@ impl Default for Options {
             speed: 1.0,
             devices: None,
             scenario: None,
+            faults: Vec::new(),
             seed: 1,
             state: None,
             credentials: None,
@@ -163,7 +167,7 @@ fn steps(options: &Options) -> Result<Vec<Step>, StartError> {
 /// # Errors
 /// A port in use, a scenario that cannot be read, a folder that cannot be written.
 pub async fn start(options: Options) -> Result<Running, StartError> {
-    let steps = steps(&options)?;
+    let mut steps = steps(&options)?;
     let (http_listener, http) = bind("--http", options.http).await?;
     let mqtt = match options.mqtt {
         Some(address) => Some(bind("--mqtt", address).await?),
@@ -217,13 +221,18 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     .map_err(|e| other("seeding", &e))?;
     let specs = specs.map_err(StartError::Other)?;
     let things: Vec<String> = specs.iter().map(|s| s.thing.clone()).collect();
-    if let (Some(path), Some(step)) = (&options.scenario, steps.iter().find(|s| !things.contains(&s.thing))) {
-        return Err(StartError::Other(format!(
-            "--scenario {}: line {}: thing: no simulated thing is named \"{}\"",
-            path.display(),
-            step.line,
-            step.thing
-        )));
+    let stranger = steps
+        .iter()
+        .find_map(|s| s.thing.as_ref().filter(|thing| !things.contains(thing)).map(|thing| (s.line, thing)));
+    match (&options.scenario, stranger) {
+        (Some(path), Some((line, thing))) => {
+            return Err(StartError::Other(format!(
+                "--scenario {}: line {line}: thing: no simulated thing is named \"{thing}\"",
+                path.display()
+            )));
+        }
+        // The default scenario is played as far as its devices are there.
+        _ => steps.retain(|s| s.thing.as_ref().is_none_or(|thing| things.contains(thing))),
     }
 
     let mut tasks = JoinSet::new();
@@ -238,7 +247,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tasks.spawn(api::indexing::run(Arc::clone(&account)));
     api::mitigation::resume(&account);
     tasks.spawn(api::jobs::run(Arc::clone(&account)));
-    if !specs.is_empty() {
+    options.faults.into_iter().for_each(|fault| account.faults.add(fault));
+    if !specs.is_empty() || !steps.is_empty() {
         let host = if mqtts.ip().is_unspecified() { "127.0.0.1".to_owned() } else { mqtts.ip().to_string() };
         let endpoint = devices::Endpoint { host, port: mqtts.port(), ca: ca.pem().into() };
         tasks.spawn(devices::run(Arc::clone(&account), specs, endpoint, steps, options.seed));

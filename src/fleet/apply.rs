@@ -2,9 +2,18 @@
 
 use crate::text::SafeText;
 
+use super::baseline::{Shape, WarningKind};
 use super::event::{Batch, TopicEntry};
 use super::model::Name;
-use super::{Changes, Device, DeviceId, Fleet, Ms, Topic};
+use super::traffic::Heard;
+use super::{Changes, Device, DeviceId, Fleet, Ms, Topic, Warning};
+
+/// Messages heard of a device before a topic of it is new.
+const KNOWN: u64 = 30;
+/// A device with more topics than this makes new ones all the time.
+const TOPICS: usize = 4;
+/// A new topic is news for this long.
+const NEW_TOPIC: Ms = 600_000;
 
 impl Fleet {
     pub(super) fn fold(&mut self, batch: Batch, now: Ms) -> Changes {
@@ -23,7 +32,9 @@ impl Fleet {
             }
             messages += 1;
             bytes += len;
-            changes |= self.hear(message.topic, message.at, 1, len, message.len, message.len, now);
+            let shape = Shape::of(message.payload.as_deref());
+            let heard = Heard { count: 1, bytes: len, largest: message.len, last: message.len, shape };
+            changes |= self.hear(message.topic, message.at, heard, now);
             self.log.push(message.topic, message.len, message.at, message.payload);
         }
         if messages > 0 {
@@ -34,15 +45,14 @@ impl Fleet {
             self.link.note(counted.at, u64::from(counted.count), counted.bytes);
             self.log.count(u64::from(counted.count), counted.bytes);
             changes |= Changes::STREAM | Changes::DEVICES;
-            changes |= self.hear(
-                counted.topic,
-                counted.at,
-                counted.count,
-                counted.bytes,
-                counted.largest,
-                counted.last,
-                now,
-            );
+            let heard = Heard {
+                count: counted.count,
+                bytes: counted.bytes,
+                largest: counted.largest,
+                last: counted.last,
+                shape: Shape::Unknown,
+            };
+            changes |= self.hear(counted.topic, counted.at, heard, now);
         }
         for notice in batch.notices {
             changes |= self.notice(notice, now);
@@ -51,27 +61,14 @@ impl Fleet {
     }
 
     #[inline]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the hot path passes numbers, not a struct it would have to build"
-    )]
-    fn hear(
-        &mut self,
-        topic: u32,
-        at: Ms,
-        count: u32,
-        bytes: u64,
-        largest: u32,
-        last: u32,
-        now: Ms,
-    ) -> Changes {
+    fn hear(&mut self, topic: u32, at: Ms, heard: Heard, now: Ms) -> Changes {
         let number = topic;
         let Some(Some(topic)) = self.topics.get(topic as usize) else { return Changes::NONE };
         let (true, Some(id)) = (topic.telemetry, topic.device) else { return Changes::NONE };
         let Some(device) = self.devices.get_mut(id.index()) else { return Changes::NONE };
         let mut changes =
-            if device.hear(at, count, bytes, largest, last) { self.judge(id, now) } else { Changes::NONE };
-        changes |= self.judge_messages(id, number, at, (count, bytes, largest), now);
+            if device.hear(at, heard, self.budget) { self.judge(id, now) } else { Changes::NONE };
+        changes |= self.judge_messages(id, number, at, (heard.count, heard.bytes, heard.largest), now);
         changes
     }
 
@@ -84,14 +81,14 @@ impl Fleet {
         if index >= self.topics.len() {
             self.topics.resize_with(index + 1, || None);
         }
-        let text = SafeText::new(&entry.topic);
+        let text = SafeText::adopt(&entry.topic);
         let device = match (&entry.thing, entry.telemetry) {
             (Some(thing), true) => Some(self.thing(thing, now)),
             (Some(thing), false) => self.find(thing.raw()),
             (None, true) => {
                 let id = DeviceId::at(self.devices.len());
                 self.counts.add(super::Condition::Unattributed);
-                self.devices.push(Device::new(Name::new(&entry.topic), true, now));
+                self.devices.push(Device::new(Name::adopt(&entry.topic), true, now));
                 Some(id)
             }
             (None, false) => None,
@@ -99,6 +96,25 @@ impl Fleet {
         if entry.telemetry
             && let Some(device) = device.and_then(|id| self.devices.get_mut(id.index()))
         {
+            if device.received() >= KNOWN && (1..=TOPICS).contains(&device.topics().len()) {
+                let before = device.topics().len();
+                let text =
+                    SafeText::from(format!("new topic {}", SafeText::limited(entry.topic.as_bytes(), 60)));
+                let sentence = SafeText::from(format!(
+                    "speaks on a topic it never used, {}; {} messages on {before} before",
+                    SafeText::new(&entry.topic),
+                    device.received()
+                ));
+                let until = Some(now + NEW_TOPIC);
+                device.warn(Warning {
+                    kind: WarningKind::NewTopic,
+                    since: now,
+                    times: 1.0,
+                    text,
+                    sentence,
+                    until,
+                });
+            }
             device.add_topic(entry.id);
         }
         if let Some(slot) = self.topics.get_mut(index) {

@@ -1,9 +1,12 @@
 //! The worst true thing about a device: one word, always the same order.
 
+use crate::text::SafeText;
+
+use super::baseline::WarningKind;
 use super::device::Device;
 use super::event::{ResponseEvent, Stage};
 use super::known::Known;
-use super::{Changes, DeviceId, Fleet, Ms};
+use super::{Changes, DeviceId, Fleet, Ms, Warning};
 
 /// A device's state, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,7 +146,9 @@ impl Fleet {
             if device.findings() > 0 {
                 return Condition::Finding;
             }
-            if device.warning().is_some() {
+            // A device that is silent for good is stale; until then its silence is a warning.
+            let only_silent = device.warning().is_some_and(|w| w.kind == WarningKind::Silence);
+            if device.warning().is_some() && !(only_silent && self.is_stale(device, now)) {
                 return Condition::EarlyWarning;
             }
         } else if !device.violations().is_empty() {
@@ -220,10 +225,63 @@ impl Fleet {
             }
         }
         for _ in 0..self.devices.len().min(SLICE) {
+            self.early(now);
             self.swept = if self.swept + 1 >= self.devices.len() { 0 } else { self.swept + 1 };
             changes |= self.judge(DeviceId::at(self.swept), now);
         }
         changes
+    }
+
+    /// Early warning, of what time alone brings.
+    fn early(&mut self, now: Ms) {
+        let next = if self.swept + 1 >= self.devices.len() { 0 } else { self.swept + 1 };
+        let watching = self.link.watch().since();
+        let Some(device) = self.devices.get_mut(next) else { return };
+        device.expire(now);
+        if device.condition() != Condition::Ok {
+            return;
+        }
+        let Some((silent, cadence, longest)) =
+            watching.and_then(|watching| device.unusual_silence(watching, now))
+        else {
+            return;
+        };
+        let seconds = |ms: Ms| ms as f64 / 1000.0;
+        let text = format!("silent, usually every {:.0} s", seconds(cadence));
+        let sentence = format!(
+            "no message for {:.0} s; usually one every {:.0} s, never a pause longer than {:.0} s",
+            seconds(silent),
+            seconds(cadence),
+            seconds(longest)
+        );
+        device.warn(Warning {
+            kind: WarningKind::Silence,
+            since: now,
+            times: silent as f32 / cadence.max(1) as f32,
+            text: SafeText::from(text),
+            sentence: SafeText::from(sentence),
+            until: None,
+        });
+    }
+
+    /// Early warning, of what should be rare: connects (refused ones too) and shadow updates.
+    pub(super) fn pace(&mut self, id: DeviceId, kind: WarningKind, at: Ms, now: Ms) -> Changes {
+        let connects = kind == WarningKind::Reconnects;
+        let (known, new) = if connects { (4, 8) } else { (10, 30) };
+        let Some(device) = self.devices.get_mut(id.index()) else { return Changes::NONE };
+        let Some((count, peak)) = device.pace(connects).note(at, known, new) else { return Changes::NONE };
+        let what = if connects { "connects" } else { "shadow updates" };
+        device.warn(Warning {
+            kind,
+            since: at,
+            times: f32::from(count) / f32::from(peak.max(1)),
+            text: SafeText::from(format!("{count} {what} a minute")),
+            sentence: SafeText::from(format!(
+                "{count} {what} within a minute; never more than {peak} before"
+            )),
+            until: Some(now.max(at) + 120_000),
+        });
+        self.judge(id, now) | Changes::DEVICES
     }
 
     pub(super) fn response(&mut self, event: ResponseEvent, now: Ms) -> Changes {

@@ -5,13 +5,14 @@ use std::sync::OnceLock;
 use crate::text::SafeText;
 
 use super::Ms;
+use super::baseline::{Budget, Pace, Signal, WarningKind};
 use super::condition::Condition;
 use super::event::Stage;
 use super::known::Known;
 use super::model::{CertificateRecord, Name};
 use super::presence::PresenceState;
 use super::series::Series;
-use super::traffic::{Judged, Traffic};
+use super::traffic::{Heard, Traffic};
 
 /// A device's number within one run: dense, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,12 +32,18 @@ impl DeviceId {
 /// A judgement of quell's own, before AWS's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Warning {
+    /// What is out of the ordinary.
+    pub kind: WarningKind,
     /// Since when.
     pub since: Ms,
-    /// Times the ordinary size.
+    /// How many times the ordinary.
     pub times: f32,
     /// The judgement in a few words.
     pub text: SafeText,
+    /// The judgement in a sentence, with its numbers.
+    pub sentence: SafeText,
+    /// When it is over by itself, if it is.
+    pub(super) until: Option<Ms>,
 }
 
 /// One device, or one topic that belongs to none.
@@ -50,7 +57,8 @@ pub struct Device {
     condition_since: Ms,
     topics: Vec<u32>,
     traffic: Option<Box<Traffic>>,
-    warning: Option<Box<Warning>>,
+    /// The worst kind first.
+    warnings: Vec<Warning>,
     violations: Vec<u32>,
     presence: Option<Box<PresenceState>>,
     rest: Option<Box<Rest>>,
@@ -65,6 +73,8 @@ struct Rest {
     stage: Option<(Stage, Ms)>,
     quarantined: Option<(Name, Ms)>,
     report: Option<(Ms, bool)>,
+    connects: Pace,
+    shadow_updates: Pace,
 }
 
 fn nothing() -> &'static Rest {
@@ -94,7 +104,7 @@ impl Device {
             condition_since: now,
             topics: Vec::new(),
             traffic: None,
-            warning: None,
+            warnings: Vec::new(),
             violations: Vec::new(),
             presence: None,
             rest: None,
@@ -195,9 +205,54 @@ impl Device {
         }
     }
 
-    /// quell's own early warning.
+    /// quell's own early warning; the worst when there are several.
     pub fn warning(&self) -> Option<&Warning> {
-        self.warning.as_deref()
+        self.warnings.first()
+    }
+
+    /// All that is out of its ordinary, the worst kind first.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Puts up a warning; one of the same kind that stands keeps its time.
+    pub(super) fn warn(&mut self, warning: Warning) {
+        match self.warnings.iter_mut().find(|w| w.kind == warning.kind) {
+            Some(known) => *known = Warning { since: known.since, ..warning },
+            None => {
+                self.warnings.push(warning);
+                self.warnings.sort_by_key(|w| w.kind);
+            }
+        }
+    }
+
+    /// Takes warnings of a kind away; true when there was one.
+    pub(super) fn calm(&mut self, kind: WarningKind) -> bool {
+        let before = self.warnings.len();
+        self.warnings.retain(|w| w.kind != kind);
+        self.warnings.len() != before
+    }
+
+    /// Takes away what is over by itself.
+    pub(super) fn expire(&mut self, now: Ms) {
+        if !self.warnings.is_empty() {
+            self.warnings.retain(|w| w.until.is_none_or(|until| until > now));
+        }
+    }
+
+    /// How long it is silent, and how long it ever was, when that is out of its ordinary.
+    pub(super) fn unusual_silence(&self, watching: Ms, now: Ms) -> Option<(Ms, Ms, Ms)> {
+        let traffic = self.traffic.as_ref()?;
+        let cadence = traffic.cadence()?;
+        let limit = traffic.baseline.silence_limit(Some(cadence))?;
+        let silent = now - traffic.last;
+        (silent > limit && traffic.last > watching).then(|| (silent, cadence, traffic.baseline.longest()))
+    }
+
+    /// One more connect of this device, or shadow update; see [`Pace::note`].
+    pub(super) fn pace(&mut self, connects: bool) -> &mut Pace {
+        let rest = self.rest_mut();
+        if connects { &mut rest.connects } else { &mut rest.shadow_updates }
     }
 
     /// How many of [`super::Fleet::findings`] are about it.
@@ -334,22 +389,24 @@ impl Device {
     }
 
     /// The hot path. True when the device must be judged again.
-    pub(super) fn hear(&mut self, at: Ms, count: u32, bytes: u64, largest: u32, last: u32) -> bool {
+    pub(super) fn hear(&mut self, at: Ms, heard: Heard, budget: Budget) -> bool {
         let traffic = self.traffic.get_or_insert_with(|| Box::new(Traffic::new(at)));
-        let judged = traffic.note(at, count, bytes, largest, last);
-        match judged {
-            Judged::Same => {}
-            Judged::Calm if self.warning.is_none() => {}
-            Judged::Calm => {
-                self.warning = None;
-                return true;
+        // Empty vectors cost nothing; nearly every message leaves it empty.
+        let mut signals = Vec::new();
+        traffic.note(at, heard, budget, &mut signals);
+        let mut changed = !self.warnings.is_empty() && self.calm(WarningKind::Silence);
+        for signal in signals {
+            match signal {
+                Signal::Calm(kind) => changed |= self.calm(kind),
+                Signal::Raise(kind, times, text, sentence) => {
+                    let (text, sentence) = (SafeText::from(text), SafeText::from(sentence));
+                    self.warn(Warning { kind, since: at, times, text, sentence, until: None });
+                    changed = true;
+                }
             }
-            Judged::Times(times) => {
-                let since = self.warning.as_ref().map_or(at, |w| w.since);
-                let text = SafeText::from(format!("size {times:.1}× its own baseline"));
-                self.warning = Some(Box::new(Warning { since, times, text }));
-                return true;
-            }
+        }
+        if changed {
+            return true;
         }
         !matches!(
             self.condition,

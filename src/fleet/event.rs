@@ -10,7 +10,7 @@ use crate::text::SafeText;
 
 use super::known::Trouble;
 use super::model::{
-    CertificateRecord, ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument,
+    CertificateRecord, ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument, Standing,
     ThingRecord, Violation, ViolationEvent,
 };
 use super::{Ms, SourceId};
@@ -220,6 +220,8 @@ pub enum LinkEvent {
         at: Ms,
         /// The filter.
         filter: SafeText,
+        /// Why, with the missing permission where that is the reason.
+        why: SafeText,
     },
     /// Lost or not reached. What happens until the next `Up` is a gap, not silence.
     Down {
@@ -254,6 +256,8 @@ pub enum Reading {
     Identity(Identity),
     /// ListThings.
     Things(Vec<ThingRecord>),
+    /// A page of ListThings, and how many were read so far; [`Reading::Things`] follows after the last.
+    ThingsPage(Vec<ThingRecord>, usize),
     /// ListActiveViolations.
     Violations(Vec<Violation>),
     /// ListViolationEvents.
@@ -272,6 +276,8 @@ pub enum Reading {
     Shadow(Name, Option<SafeText>, Option<ShadowDocument>),
     /// Security profiles.
     Profiles(Vec<ProfileRecord>),
+    /// Credentials and clock.
+    Standing(Standing),
     /// What only some views need.
     Account(super::account::AccountReading),
 }

@@ -204,3 +204,110 @@ fn what_was_held_answers_a_profile_that_is_not_in_force() {
     assert_eq!((result.alarmed, result.judged), (1, 2));
     assert_eq!(result.steps[0].at_ms, T0 + 5);
 }
+
+fn payload(topic: u32, at: Ms, bytes: &str) -> Event {
+    let payload = Some(bytes::Bytes::copy_from_slice(bytes.as_bytes()));
+    let messages = vec![Message { topic, len: bytes.len() as u32, at, payload }];
+    Event::Batch(Batch { messages, ..Batch::default() })
+}
+
+fn kinds(fleet: &Fleet, thing: &str) -> Vec<WarningKind> {
+    fleet.device(fleet.find(thing).unwrap()).warnings().iter().map(|w| w.kind).collect()
+}
+
+/// Two devices, ten minutes of one message every ten seconds.
+fn ordinary() -> (Fleet, Ms) {
+    let mut fleet = Fleet::new(Limits::default());
+    fleet.apply(up(T0), T0);
+    fleet.apply(topics(&["Thing01", "Thing02"]), T0);
+    for i in 0..60 {
+        for topic in [0, 1] {
+            let at = T0 + i * 10_000 + Ms::from(topic) * 500;
+            fleet.apply(payload(topic, at, &format!("{{\"t\":2{}.{}}}", i % 7, i % 10)), at);
+        }
+    }
+    fleet.tick(T0 + 595_000);
+    assert_eq!((kinds(&fleet, "Thing01"), fleet.counts().early_warning), (vec![], 0));
+    (fleet, T0 + 600_000)
+}
+
+#[test]
+fn the_first_bad_message_is_told_with_its_numbers() {
+    let (mut fleet, at) = ordinary();
+    fleet.apply(payload(1, at, &"QX8Z".repeat(750)), at);
+    assert_eq!(
+        kinds(&fleet, "Thing02"),
+        [WarningKind::Size, WarningKind::NotJson],
+        "in the same millisecond"
+    );
+    let id = fleet.find("Thing02").unwrap();
+    assert_eq!(fleet.device(id).condition(), Condition::EarlyWarning);
+    let sentence = fleet.device(id).warning().unwrap().sentence.to_string();
+    assert!(sentence.contains("3000 bytes") && sentence.contains("its usual 10"), "{sentence}");
+    for i in 1..6 {
+        fleet.apply(payload(1, at + i * 10_000, "{\"t\":21.1}"), at + i * 10_000);
+    }
+    assert_eq!(kinds(&fleet, "Thing02"), []);
+}
+
+#[test]
+fn a_flood_a_silence_and_a_new_topic_are_out_of_the_ordinary() {
+    let (mut fleet, at) = ordinary();
+    for i in 0..60 {
+        fleet.apply(payload(1, at + i * 100, "{\"t\":21.1}"), at + i * 100);
+    }
+    assert_eq!(kinds(&fleet, "Thing02"), [WarningKind::Rate]);
+    let (mut fleet, at) = ordinary();
+    for second in 1..=30 {
+        fleet.tick(at + second * 1_000);
+    }
+    assert_eq!(kinds(&fleet, "Thing01"), [WarningKind::Silence]);
+    fleet.tick(at + 61_000);
+    let id = fleet.find("Thing01").unwrap();
+    assert_eq!(fleet.device(id).condition(), Condition::Stale, "silent for good is no early warning");
+    fleet.apply(payload(0, at + 70_000, "{\"t\":21.1}"), at + 70_000);
+    assert_eq!(kinds(&fleet, "Thing01"), []);
+    let entry =
+        TopicEntry { id: 2, topic: "exfil".into(), thing: Some(Name::new("Thing01")), telemetry: true };
+    fleet.apply(Event::Batch(Batch { topics: vec![entry], ..Batch::default() }), at + 80_000);
+    assert_eq!(kinds(&fleet, "Thing01"), [WarningKind::NewTopic]);
+}
+
+#[test]
+fn loops_and_churn_are_out_of_the_ordinary() {
+    let (mut fleet, at) = ordinary();
+    let presence = |version: i64, at: Ms| {
+        Event::Batch(Batch {
+            notices: vec![event::Notice::Presence {
+                client: Name::new("Thing01"),
+                kind: event::PresenceKind::Connected,
+                reason: None,
+                principal: None,
+                version,
+                at,
+            }],
+            ..Batch::default()
+        })
+    };
+    for i in 0..12 {
+        fleet.apply(presence(i, at + i * 2_000), at + i * 2_000);
+    }
+    assert_eq!(kinds(&fleet, "Thing01"), [WarningKind::Reconnects]);
+    let delta = |version: i64, at: Ms| {
+        let notice = event::Notice::ShadowDelta {
+            thing: Name::new("Thing02"),
+            shadow: None,
+            version,
+            state: json!({"n": version}),
+            at,
+        };
+        Event::Batch(Batch { notices: vec![notice], ..Batch::default() })
+    };
+    for i in 0..40 {
+        fleet.apply(delta(i, at + i * 500), at + i * 500);
+    }
+    assert_eq!(kinds(&fleet, "Thing02"), [WarningKind::ShadowChurn]);
+    // Each is over by itself.
+    fleet.tick(at + 200_000);
+    assert!(!kinds(&fleet, "Thing01").contains(&WarningKind::Reconnects));
+}

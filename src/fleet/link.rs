@@ -33,7 +33,7 @@ pub struct Link {
     since: Option<Ms>,
     client_id: Option<SafeText>,
     filters: Vec<SafeText>,
-    refused: Vec<SafeText>,
+    refused: Vec<(SafeText, SafeText)>,
     reconnects: u64,
     watch: Watch,
     seconds: [(Ms, u64, u64); 8],
@@ -120,8 +120,8 @@ impl Link {
         &self.filters
     }
 
-    /// Filters the broker refused.
-    pub fn refused(&self) -> &[SafeText] {
+    /// Filters the broker refused, each with the reason: what they would bring is not seen.
+    pub fn refused(&self) -> &[(SafeText, SafeText)] {
         &self.refused
     }
 
@@ -187,6 +187,7 @@ impl Fleet {
                 link.state = LinkState::Up;
                 link.since = Some(at);
                 link.client_id = Some(client_id);
+                link.refused.retain(|(refused, _)| !filters.contains(refused));
                 link.filters = filters;
                 link.watch.begin(at);
                 if again {
@@ -200,10 +201,11 @@ impl Fleet {
                     }
                 }
             }
-            LinkEvent::FilterRefused { filter, .. } => {
+            LinkEvent::FilterRefused { filter, why, .. } => {
                 link.filters.retain(|f| *f != filter);
-                if !link.refused.contains(&filter) && link.refused.len() < 64 {
-                    link.refused.push(filter);
+                link.refused.retain(|(f, _)| *f != filter);
+                if link.refused.len() < 64 {
+                    link.refused.push((filter, why));
                 }
             }
             LinkEvent::Down { at, reason, retry_at } => {

@@ -6,6 +6,7 @@
 pub mod account;
 mod agreement;
 mod apply;
+mod baseline;
 mod changes;
 mod condition;
 mod deltas;
@@ -32,6 +33,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 pub use agreement::Agreement;
+pub use baseline::WarningKind;
 pub use changes::Changes;
 pub use condition::{Condition, Counts};
 pub use deltas::DeltaEntry;
@@ -46,7 +48,8 @@ pub use series::{Column, Series};
 use event::Event;
 use known::Known;
 use model::{
-    ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument, Violation, ViolationEvent,
+    ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument, Standing, Violation,
+    ViolationEvent,
 };
 
 /// Milliseconds since the Unix epoch, UTC.
@@ -77,6 +80,8 @@ pub enum SourceId {
     Shadow(model::Name, Option<crate::text::SafeText>),
     /// Security profiles.
     Profiles,
+    /// When the credentials end, and how wrong the clock is.
+    Standing,
     /// Policies in effect for a thing's certificates.
     PoliciesOf(model::Name),
     /// Job executions of a thing.
@@ -116,6 +121,8 @@ pub struct Limits {
     pub quarantine_groups: Vec<Arc<str>>,
     /// What the durations of Device Defender are divided by: 1 but for a sped-up emulator.
     pub detect_speed: f64,
+    /// False alarms of early warning accepted a device and day.
+    pub false_alarms: f64,
     /// Security profiles of a file, judged by beside the account's.
     pub security_profiles: Vec<ProfileRecord>,
 }
@@ -134,6 +141,7 @@ impl Default for Limits {
             settle: 5_000,
             quarantine_groups: vec!["IsolatedDevices".into(), "Quarantine".into()],
             detect_speed: 1.0,
+            false_alarms: 0.01,
             security_profiles: Vec::new(),
         }
     }
@@ -178,6 +186,9 @@ pub struct Fleet {
     violation_events: Known<Vec<ViolationEvent>>,
     things: Known<usize>,
     identity: Known<Identity>,
+    standing: Known<Standing>,
+    /// Things read so far of a registry that is being read.
+    reading: Option<usize>,
     profiles: Known<Vec<ProfileRecord>>,
     jobs: Known<Vec<JobRecord>>,
     executions: HashMap<Arc<str>, Known<Vec<ExecutionRecord>>>,
@@ -190,6 +201,7 @@ pub struct Fleet {
     wanted: Vec<SourceId>,
     swept: usize,
     settling: Vec<DeviceId>,
+    budget: baseline::Budget,
     detection: findings::Detection,
     /// When each active violation was first read.
     seen_violations: HashMap<String, Ms>,
@@ -202,6 +214,7 @@ impl Fleet {
         Self {
             log: MessageLog::new(limits.messages, limits.payload_bytes),
             shadows: deltas::Shadows::new(limits.shadows),
+            budget: baseline::Budget::new(limits.false_alarms),
             detection: findings::Detection::new(limits.detect_speed, limits.security_profiles.clone()),
             seen_violations: HashMap::new(),
             limits,
@@ -214,6 +227,8 @@ impl Fleet {
             violation_events: Known::default(),
             things: Known::default(),
             identity: Known::default(),
+            standing: Known::default(),
+            reading: None,
             profiles: Known::default(),
             jobs: Known::default(),
             executions: HashMap::new(),
@@ -312,6 +327,16 @@ impl Fleet {
         &self.things
     }
 
+    /// Things read so far, while the registry is being read for the first time or takes several pages.
+    pub fn reading(&self) -> Option<usize> {
+        self.reading
+    }
+
+    /// When the credentials end, and how wrong the clock is.
+    pub fn standing(&self) -> &Known<Standing> {
+        &self.standing
+    }
+
     /// Shadow deltas, newest last.
     pub fn deltas(&self) -> impl DoubleEndedIterator<Item = &DeltaEntry> + ExactSizeIterator {
         self.deltas.iter()
@@ -360,6 +385,16 @@ impl Fleet {
     /// Members of a group, if it was ever asked for; the value is `None` when the group does not exist.
     pub fn members(&self, group: &str) -> Option<&Known<Option<Vec<Name>>>> {
         self.members.get(group)
+    }
+
+    /// Groups whose members were asked for, or that a device is known to be in; by name.
+    pub fn groups_known(&self) -> Vec<Name> {
+        let asked = self.members.keys().map(|name| Name::new(name));
+        let of_devices = self.devices.iter().filter_map(|d| d.groups().get()).flatten().cloned();
+        let mut all: Vec<Name> = asked.chain(of_devices).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// The MQTT connection.

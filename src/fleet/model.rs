@@ -23,6 +23,11 @@ impl Name {
         Self { raw, shown }
     }
 
+    /// A shared name as it came from outside, not copied when it is printable.
+    pub(crate) fn adopt(raw: &Arc<str>) -> Self {
+        Self { raw: Arc::clone(raw), shown: SafeText::adopt(raw) }
+    }
+
     /// The raw name, shared: a key that costs no copy.
     pub(crate) fn key(&self) -> Arc<str> {
         Arc::clone(&self.raw)
@@ -60,6 +65,15 @@ pub struct Identity {
     pub arn: SafeText,
     /// The region.
     pub region: SafeText,
+}
+
+/// How we stand with AWS, besides who we are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// When the credentials end; `None` when they do not.
+    pub expires: Option<Ms>,
+    /// AWS's clock minus ours, in milliseconds; 0 within a few seconds. It is made up for, and worth saying.
+    pub skew: Ms,
 }
 
 /// A thing of the registry.
@@ -118,6 +132,8 @@ pub struct ViolationEvent {
     pub kind: SafeText,
     /// The measured value.
     pub value: Option<MetricValue>,
+    /// `TRUE_POSITIVE`, … when somebody judged it.
+    pub verification: Option<SafeText>,
     /// When.
     pub at: Ms,
 }

@@ -2,6 +2,7 @@
 
 use crate::detect::metric::Metric;
 
+use super::baseline::WarningKind;
 use super::event::{Notice, PresenceKind};
 use super::model::Name;
 use super::presence::PresenceState;
@@ -11,6 +12,7 @@ impl Fleet {
     pub(super) fn notice(&mut self, notice: Notice, now: Ms) -> Changes {
         match notice {
             Notice::ShadowDelta { thing, shadow, version, state, at } => {
+                let churn = self.churn(&thing, at, now);
                 let (changes, more) = deltas::flatten(&state);
                 if let Some(Some(document)) = self.shadows.slot(&thing, shadow.as_ref()).get_mut()
                     && version >= document.version
@@ -22,11 +24,12 @@ impl Fleet {
                     self.deltas.pop_front();
                 }
                 self.deltas.push_back(DeltaEntry { at, thing, shadow, version, changes, more });
-                Changes::DELTAS
+                Changes::DELTAS | churn
             }
             Notice::ShadowDocument { thing, shadow, document, at } => {
+                let churn = self.churn(&thing, at, now);
                 self.shadows.learn(&thing, shadow.as_ref(), Some(document), at);
-                Changes::DELTAS
+                Changes::DELTAS | churn
             }
             Notice::ShadowDeleted { thing, shadow, at } => {
                 self.shadows.slot(&thing, shadow.as_ref()).learn(None, at);
@@ -73,6 +76,14 @@ impl Fleet {
         }
     }
 
+    /// A shadow changed: news only when it never stops.
+    fn churn(&mut self, thing: &Name, at: Ms, now: Ms) -> Changes {
+        match self.find(thing.raw()) {
+            Some(id) => self.pace(id, WarningKind::ShadowChurn, at, now),
+            None => Changes::NONE,
+        }
+    }
+
     fn presence(
         &mut self,
         client: &Name,
@@ -97,6 +108,10 @@ impl Fleet {
             PresenceKind::ConnectFailed => &[Metric::ConnectionAttempts, Metric::AuthorizationFailures],
             PresenceKind::Disconnected => &[Metric::Disconnects],
         };
+        if kind != PresenceKind::Disconnected {
+            // By the time it was heard: AWS's own may arrive in any order.
+            self.pace(id, WarningKind::Reconnects, now, now);
+        }
         for metric in metrics {
             self.judge_count(id, metric, at, now);
         }

@@ -33,6 +33,8 @@ impl Fleet {
         state.generation = generation;
         state.next_at = next_at;
         match outcome {
+            // Not the end of the read: its age and its trouble stay.
+            Ok(reading @ Reading::ThingsPage(..)) => self.read(reading, at, now) | Changes::POLLS,
             Ok(reading) => {
                 state.last_ok = Some(at);
                 state.trouble = None;
@@ -60,15 +62,17 @@ impl Fleet {
                     }
                 }
                 self.things.learn(things.len(), at);
-                for thing in things {
-                    let id = self.thing(&thing.name, now);
-                    if let Some(device) = self.devices.get_mut(id.index()) {
-                        device.set_registered(true);
-                        device.set_thing_type(thing.thing_type);
-                    }
-                    changes |= self.judge(id, now);
-                }
+                self.reading = None;
+                changes |= self.register(things, now);
                 changes | Changes::DEVICES
+            }
+            Reading::ThingsPage(things, so_far) => {
+                self.reading = Some(so_far);
+                self.register(things, now) | Changes::DEVICES
+            }
+            Reading::Standing(standing) => {
+                self.standing.learn(standing, at);
+                Changes::POLLS
             }
             Reading::Violations(list) => {
                 let mut seen = std::mem::take(&mut self.seen_violations);
@@ -130,11 +134,26 @@ impl Fleet {
         }
     }
 
+    fn register(&mut self, things: Vec<super::model::ThingRecord>, now: Ms) -> Changes {
+        let mut changes = Changes::NONE;
+        for thing in things {
+            let id = self.thing(&thing.name, now);
+            if let Some(device) = self.devices.get_mut(id.index()) {
+                device.set_registered(true);
+                device.set_thing_type(thing.thing_type);
+            }
+            changes |= self.judge(id, now);
+        }
+        changes
+    }
+
     fn unread(&mut self, source: &SourceId, trouble: Trouble, now: Ms) -> Changes {
         match source {
             SourceId::Identity => self.identity.fail(trouble),
+            SourceId::Standing => self.standing.fail(trouble),
             SourceId::Things => {
                 self.things.fail(trouble);
+                self.reading = None;
                 return Changes::DEVICES;
             }
             SourceId::Violations => {

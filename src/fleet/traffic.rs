@@ -4,6 +4,7 @@
 //! no hashing. Medians are computed when somebody looks.
 
 use super::Ms;
+use super::baseline::{Baseline, Budget, Shape, Signal};
 use super::series::{Series, pack, unpack};
 
 /// Intervals kept for the cadence.
@@ -17,15 +18,6 @@ const SLOT: Ms = 1_000;
 const BUCKET: Ms = 5_000;
 /// Buckets of the rate: a minute and the running one.
 const BUCKETS: usize = 13;
-/// Sizes heard before a device has an ordinary one.
-const LEARN: u32 = 8;
-/// How far one size moves the ordinary one, in octaves: a doubling becomes ordinary after some 300 sizes.
-const DRIFT: f32 = 0.003;
-/// Octaves above the ordinary size at which the warning begins, and at which it ends.
-const WARN: f32 = 1.0;
-/// See [`WARN`].
-const CALM: f32 = 0.58;
-
 /// A device's messages, added up.
 #[derive(Clone, Debug)]
 pub(super) struct Traffic {
@@ -34,8 +26,7 @@ pub(super) struct Traffic {
     pub(super) first: Ms,
     pub(super) last: Ms,
     pub(super) last_len: u32,
-    /// The ordinary size, log2.
-    ordinary: f32,
+    pub(super) baseline: Baseline,
     slots: u32,
     slot: Ms,
     in_slot: u32,
@@ -47,15 +38,14 @@ pub(super) struct Traffic {
     pub(super) series: Series,
 }
 
-/// What a message did to the judgement of a device's sizes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Judged {
-    /// Nothing new.
-    Same,
-    /// Ordinary again.
-    Calm,
-    /// This many times the ordinary size.
-    Times(f32),
+/// What was heard at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    pub(super) count: u32,
+    pub(super) bytes: u64,
+    pub(super) largest: u32,
+    pub(super) last: u32,
+    pub(super) shape: Shape,
 }
 
 impl Traffic {
@@ -66,7 +56,7 @@ impl Traffic {
             first: at,
             last: Ms::MIN,
             last_len: 0,
-            ordinary: 0.0,
+            baseline: Baseline::default(),
             slots: 0,
             slot: Ms::MIN,
             in_slot: 0,
@@ -79,17 +69,20 @@ impl Traffic {
         }
     }
 
-    /// One message, or `count` messages of which only the sum, the largest and the last are known.
-    pub(super) fn note(&mut self, at: Ms, count: u32, bytes: u64, largest: u32, last: u32) -> Judged {
+    /// One message, or `count` messages of which only the sum, the largest and the last are known. What is out of the
+    /// device's ordinary, or back in it, goes to `out`.
+    pub(super) fn note(&mut self, at: Ms, heard: Heard, budget: Budget, out: &mut Vec<Signal>) {
+        let Heard { count, bytes, largest, last, shape } = heard;
         self.received += u64::from(count);
         self.bytes += bytes;
-        self.count(at, count);
+        out.extend(self.count(at, count, budget));
         self.series.note(at, largest);
         if at < self.last {
-            return Judged::Same;
+            return;
         }
         if self.last != Ms::MIN {
             let interval = (at - self.last) / Ms::from(count.max(1));
+            self.baseline.pause(interval);
             let packed = pack(u32::try_from(interval).unwrap_or(u32::MAX));
             for _ in 0..count.min(INTERVALS as u32) {
                 if let Some(kept) = self.intervals.get_mut(self.interval_count as usize % INTERVALS) {
@@ -100,13 +93,24 @@ impl Traffic {
         }
         self.last = at;
         self.last_len = last;
-        self.sample(at, last)
+        out.extend(self.baseline.size(largest));
+        out.extend(self.baseline.shape(shape));
+        self.sample(at, last, budget);
     }
 
-    fn count(&mut self, at: Ms, count: u32) {
+    fn count(&mut self, at: Ms, count: u32, budget: Budget) -> Option<Signal> {
         let index = at.div_euclid(BUCKET);
         let slots = BUCKETS as Ms;
+        let mut signal = None;
         if index > self.newest {
+            let over = self.counts.get(self.newest.rem_euclid(slots) as usize).copied().unwrap_or(0);
+            // A minute is the twelve buckets up to the one that is over; the thirteenth is the oldest.
+            let oldest = self.counts.get((self.newest + 1).rem_euclid(slots) as usize).copied().unwrap_or(0);
+            let minute = self.counts.iter().map(|c| u32::from(*c)).sum::<u32>() - u32::from(oldest);
+            let empty = u32::try_from(index - self.newest - 1).unwrap_or(u32::MAX);
+            if self.received > u64::from(count) {
+                signal = self.baseline.rolled(over, minute, empty, budget);
+            }
             for i in (self.newest + 1).max(index - slots + 1)..=index {
                 if let Some(slot) = self.counts.get_mut(i.rem_euclid(slots) as usize) {
                     *slot = 0;
@@ -114,14 +118,17 @@ impl Traffic {
             }
             self.newest = index;
         } else if self.newest - index >= slots {
-            return;
+            return signal;
         }
         if let Some(slot) = self.counts.get_mut(index.rem_euclid(slots) as usize) {
             *slot = slot.saturating_add(u16::try_from(count).unwrap_or(u16::MAX));
+            let now = *slot;
+            return signal.or_else(|| self.baseline.bucket(now));
         }
+        signal
     }
 
-    fn sample(&mut self, at: Ms, len: u32) -> Judged {
+    fn sample(&mut self, at: Ms, len: u32, budget: Budget) {
         let slot = at.div_euclid(SLOT);
         if slot == self.slot {
             self.in_slot = self.in_slot.saturating_add(1);
@@ -133,7 +140,7 @@ impl Traffic {
             {
                 *kept = pack(len);
             }
-            return Judged::Same;
+            return;
         }
         self.slot = slot;
         self.in_slot = 1;
@@ -141,28 +148,10 @@ impl Traffic {
             *kept = pack(len);
         }
         self.slots = self.slots.saturating_add(1);
-        self.judge(len)
-    }
-
-    fn judge(&mut self, len: u32) -> Judged {
-        if self.slots < LEARN {
-            return Judged::Same;
-        }
-        if self.slots == LEARN {
-            self.ordinary = log2(self.p50().unwrap_or(0));
-            return Judged::Same;
-        }
-        let last = self.slots as usize;
-        let mut recent =
-            [1, 2, 3].map(|back| self.samples.get((last - back) % SAMPLES).copied().unwrap_or(0));
-        recent.sort_unstable();
-        let above = log2(unpack(recent.get(1).copied().unwrap_or(0))) - self.ordinary;
-        if above < CALM {
-            self.ordinary += (log2(len) - self.ordinary).clamp(-DRIFT, DRIFT);
-            return Judged::Calm;
-        }
-        self.ordinary += DRIFT / 4.0;
-        if above >= WARN { Judged::Times(above.exp2()) } else { Judged::Same }
+        let mut samples = self.samples.map(unpack);
+        let kept = samples.get_mut(..(self.slots as usize).min(SAMPLES)).unwrap_or_default();
+        let cadence = self.cadence();
+        self.baseline.learn(len, kept, cadence, budget);
     }
 
     /// Median of the sizes kept: the last two dozen, at most one of each second.
@@ -197,8 +186,4 @@ impl Traffic {
         let over = (now - self.first.max((index - slots + 1) * BUCKET)).clamp(BUCKET, 65_000);
         sum as f64 * 60_000.0 / over as f64
     }
-}
-
-fn log2(len: u32) -> f32 {
-    (len.max(1) as f32).log2()
 }

@@ -8,6 +8,8 @@ use std::collections::{HashSet, VecDeque};
 
 use crate::config::Settings;
 
+use super::wire::Answer;
+
 /// AWS: filters in one SUBSCRIBE.
 const TOGETHER: usize = 8;
 /// AWS: subscriptions of one connection.
@@ -32,9 +34,20 @@ const RESERVED: &[&str] = &[
     "$aws/things/+/defender/metrics/+/rejected",
 ];
 
+/// What a hang-up while subscribing teaches.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Lesson {
+    Nothing,
+    /// One of a few it is; they are asked for one by one next time.
+    Narrowed,
+    /// This one it is, and why.
+    Blamed(String, String),
+}
+
 /// The filters and how they fared.
 #[derive(Debug)]
 pub(super) struct Filters {
+    aws: bool,
     all: Vec<String>,
     refused: HashSet<String>,
     suspects: HashSet<String>,
@@ -62,6 +75,7 @@ impl Filters {
             Vec::new()
         };
         let filters = Self {
+            aws: settings.aws,
             all,
             refused: HashSet::new(),
             suspects: HashSet::new(),
@@ -92,33 +106,63 @@ impl Filters {
         Some(&self.asked)
     }
 
-    /// The broker's answer to the filters asked: accepted or not, in order. The refused ones come back.
-    pub(super) fn answered(&mut self, accepted: &[bool]) -> Vec<String> {
+    /// The broker's answer to the filters asked, in order. The refused ones come back, each with its reason.
+    pub(super) fn answered(&mut self, answers: &[Answer]) -> Vec<(String, String)> {
         let mut refused = Vec::new();
         for (i, filter) in std::mem::take(&mut self.asked).into_iter().enumerate() {
-            if accepted.get(i).copied().unwrap_or(false) {
-                self.suspects.remove(&filter);
-                self.accepted.push(filter);
-            } else {
-                self.refused.insert(filter.clone());
-                refused.push(filter);
-            }
+            let why = match answers.get(i) {
+                Some(Answer::Accepted) => {
+                    self.suspects.remove(&filter);
+                    self.accepted.push(filter);
+                    continue;
+                }
+                Some(Answer::NotAuthorized) => self.forbidden(&filter),
+                Some(Answer::Quota) => "the broker's limit of subscriptions is reached".to_owned(),
+                Some(Answer::Refused) | None if self.aws => {
+                    format!("{}, or the limit of {MOST} subscriptions is reached", self.forbidden(&filter))
+                }
+                Some(Answer::Refused) | None => "the broker refused it".to_owned(),
+            };
+            self.suspects.remove(&filter);
+            self.refused.insert(filter.clone());
+            refused.push((filter, why));
         }
         refused
     }
 
-    /// The connection was lost; the filter to blame, if it is certain.
-    pub(super) fn lost(&mut self) -> Option<String> {
+    /// The broker hung up while it was asked for filters: what that teaches.
+    pub(super) fn hung_up(&mut self) -> Lesson {
         let asked = std::mem::take(&mut self.asked);
+        if asked.is_empty() {
+            return Lesson::Nothing;
+        }
         if let [only] = asked.as_slice()
-            && self.suspects.contains(only)
+            && self.suspects.remove(only)
         {
-            self.suspects.remove(only);
             self.refused.insert(only.clone());
-            return Some(only.clone());
+            return Lesson::Blamed(only.clone(), self.forbidden(only));
         }
         self.suspects.extend(asked);
-        None
+        Lesson::Narrowed
+    }
+
+    /// The connection was lost for another reason: nobody is to blame.
+    pub(super) fn lost(&mut self) {
+        self.asked.clear();
+    }
+
+    /// Refused filters are tried once more: a policy may have been mended since.
+    pub(super) fn forgive(&mut self) {
+        self.suspects.extend(self.refused.drain());
+    }
+
+    /// Contract §5.1: a subscription needs two permissions.
+    fn forbidden(&self, filter: &str) -> String {
+        if self.aws {
+            format!("missing permission: iot:Subscribe on topicfilter/{filter}")
+        } else {
+            "the broker does not allow it".to_owned()
+        }
     }
 
     pub(super) fn accepted(&self) -> &[String] {
@@ -147,15 +191,37 @@ mod tests {
                     break;
                 }
                 let n = asked.len();
-                filters.answered(&vec![true; n]);
+                filters.answered(&vec![Answer::Accepted; n]);
             }
             if !died {
                 break;
             }
-            blamed.extend(filters.lost());
+            match filters.hung_up() {
+                Lesson::Blamed(filter, _) => blamed.push(filter),
+                lesson => assert_eq!(lesson, Lesson::Narrowed),
+            }
         }
         assert_eq!(blamed, ["t/3"]);
         assert_eq!(filters.accepted().len(), 9);
+    }
+
+    #[test]
+    fn a_network_that_breaks_blames_nobody_and_a_mended_policy_is_noticed() {
+        let settings = Settings { topics: vec!["a".into()], aws: false, ..Settings::default() };
+        let (mut filters, _) = Filters::new(&settings);
+        for _ in 0..5 {
+            filters.begin();
+            assert_eq!(filters.next().map(<[String]>::len), Some(1));
+            filters.lost();
+        }
+        filters.begin();
+        assert!(filters.next().is_some());
+        assert_eq!(filters.answered(&[Answer::NotAuthorized]).len(), 1);
+        filters.begin();
+        assert!(filters.next().is_none());
+        filters.forgive();
+        filters.begin();
+        assert!(filters.next().is_some());
     }
 
     #[test]

@@ -2,13 +2,21 @@
 //! AWS calls can make a keep-alive wait, and a burst here cannot delay a key there.
 
 mod batcher;
+mod connection;
 mod filters;
 mod meaning;
+mod pace;
+mod proxy;
 mod session;
 mod sign;
 mod target;
 mod tls;
 mod topics;
+mod wire;
+mod words;
+
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::sync::{mpsc, watch};
@@ -21,6 +29,23 @@ use crate::text::SafeText;
 pub use batcher::Batcher;
 pub use topics::Topics;
 
+/// What signs WebSockets, anew at each connect.
+#[derive(Clone)]
+pub struct Signer {
+    /// Where credentials come from; asked at each connect.
+    pub credentials: SharedCredentialsProvider,
+    /// The region signed for.
+    pub region: String,
+    /// The time as the service has it: a clock that is wrong here must not keep us out.
+    pub now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signer").field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
 /// Keeps the stream alive; dropping it ends the connection.
 #[derive(Debug)]
 pub struct StreamHandle {
@@ -28,17 +53,16 @@ pub struct StreamHandle {
 }
 
 /// Starts the stream: from `settings.mqtt.url`, or from `host` (`HOST` or `HOST:PORT` of the account's data endpoint) by
-/// WebSocket. WebSockets are signed with `credentials` for `region`, anew at each connect. Never blocks.
+/// WebSocket. On AWS, WebSockets are signed by `signer`. Never blocks.
 pub fn spawn(
     settings: &Settings,
-    credentials: Option<SharedCredentialsProvider>,
-    region: &str,
+    signer: Option<Signer>,
     host: Option<&str>,
     events: mpsc::Sender<Event>,
 ) -> StreamHandle {
     let (stop, stopped) = watch::channel(false);
     let settings = settings.clone();
-    let (region, host) = (region.to_owned(), host.map(String::from));
+    let host = host.map(String::from);
     let fallback = events.clone();
     let thread = std::thread::Builder::new().name("stream".into()).spawn(move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -49,7 +73,7 @@ pub fn spawn(
             Ok(target) => target,
             Err(message) => return down(&events, &message),
         };
-        let mut session = session::Session::new(&settings, target, credentials, region, events);
+        let mut session = session::Session::new(&settings, target, signer, events);
         runtime.block_on(session.run(stopped));
     });
     if let Err(error) = thread {

@@ -4,6 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod audit;
+mod authorities;
+mod faults;
+mod fleet_metrics;
 mod identity;
 mod indexing;
 mod live;

@@ -47,7 +47,7 @@ impl World {
     }
 
     /// Applies actions to the findings of one audit; the task's end.
-    async fn mitigate(&self, task: &str, audit: &str, check: &str, actions: &[&str]) {
+    pub(crate) async fn mitigate(&self, task: &str, audit: &str, check: &str, actions: &[&str]) {
         let target = AuditMitigationActionsTaskTarget::builder().audit_task_id(audit).build();
         let actions = actions.iter().map(|a| (*a).to_owned()).collect();
         let start = self.iot.start_audit_mitigation_actions_task().task_id(task).target(target);
@@ -91,9 +91,9 @@ async fn the_workshops_shared_certificate_is_found_isolated_and_switched_off() {
     world.action("Deactivate", deactivate()).await;
     world.mitigate("m1", &audit, SHARED, &["Isolate", "Deactivate"]).await;
     for thing in ["Thing01", "Thing02", "Thing03"] {
-        assert_eq!(world.groups_of(thing).await, ["IsolatedDevices"], "{thing}");
+        assert!(world.groups_of(thing).await.contains(&"IsolatedDevices".to_owned()), "{thing}");
     }
-    assert!(world.groups_of("dev-IZWB").await.is_empty());
+    assert!(!world.groups_of("dev-IZWB").await.contains(&"IsolatedDevices".to_owned()));
     let certificate = world.iot.describe_certificate().certificate_id(&id).send().await.unwrap();
     assert_eq!(certificate.certificate_description.unwrap().status, Some(CertificateStatus::Inactive));
     let held = world.iot.describe_audit_mitigation_actions_task().task_id("m1").send().await.unwrap();

@@ -8,6 +8,5 @@ mod bulk;
 mod crash;
 mod headless;
 mod plans;
-mod setup;
 mod undo;
 mod world;

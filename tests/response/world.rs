@@ -147,7 +147,7 @@ impl World {
         let (answers, answered) = mpsc::channel(64);
         let responder =
             Responder::with_rules(self.clients.clone(), self.rules.clone(), events.clone(), answers);
-        let stream = quell::stream::spawn(&self.settings, None, "us-east-1", None, events);
+        let stream = quell::stream::spawn(&self.settings, None, None, events);
         let (tell, stages) = mpsc::unbounded_channel();
         let (heard_tx, heard) = mpsc::unbounded_channel();
         let mut listener = responder.listener();

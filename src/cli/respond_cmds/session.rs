@@ -50,9 +50,9 @@ impl Session {
         let (events, received) = mpsc::channel::<Event>(64);
         let (answers, answered) = mpsc::channel(64);
         let responder = Responder::spawn(clients.clone(), settings, events.clone(), answers);
-        let credentials = Some(clients.credentials.clone());
+        let signer = Some(crate::cli::source::signer(&clients));
         let host = clients.mqtt_host.as_deref();
-        let stream = crate::stream::spawn(settings, credentials, &clients.region, host, events);
+        let stream = crate::stream::spawn(settings, signer, host, events);
         let fleet = Arc::new(Mutex::new(Fleet::new(settings.limits())));
         tokio::spawn(follow(received, responder.listener(), Arc::clone(&fleet)));
         Ok(Self { responder, answered, fleet, _stream: stream })

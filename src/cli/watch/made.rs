@@ -11,6 +11,7 @@ use crate::cli::reads::violation_json;
 use crate::console::views::{expected, got};
 use crate::fleet::event::{Batch, Event, LinkEvent, Notice, Poll, PresenceKind, Reading};
 use crate::fleet::known::TroubleKind;
+use crate::fleet::model::Standing;
 use crate::fleet::{DeviceId, Fleet, SourceId};
 
 use super::{Kind, WatchArgs};
@@ -30,7 +31,7 @@ pub(super) struct Watch {
 }
 
 /// How reading a source stands: what it found, or why not.
-type Stand = Result<Option<usize>, TroubleKind>;
+type Stand = Result<(Option<usize>, Option<Standing>), TroubleKind>;
 
 impl Watch {
     pub(super) fn new(args: &WatchArgs, fleet: Fleet) -> Self {
@@ -78,7 +79,7 @@ impl Watch {
             let Some(warning) = device.warning() else { continue };
             warned.insert(id);
             if !self.warned.contains(&id) {
-                let rest = json!({"finding": "size", "sentence": warning.text, "since": iso(warning.since)});
+                let rest = json!({"finding": warning.kind.word(), "sentence": warning.sentence, "since": iso(warning.since)});
                 self.line(&mut out, Kind::Finding, now, Some(device.name().raw()), rest);
             }
         }
@@ -146,7 +147,14 @@ impl Watch {
 
     /// A line when a source stands differently than it was said last.
     fn poll(&mut self, out: &mut Vec<String>, poll: &Poll) {
-        let stand: Stand = poll.outcome.as_ref().map(found).map_err(|trouble| trouble.kind);
+        if matches!(poll.outcome, Ok(Reading::ThingsPage(..))) {
+            return;
+        }
+        let stand: Stand = poll
+            .outcome
+            .as_ref()
+            .map(|reading| (found(reading), standing(reading)))
+            .map_err(|trouble| trouble.kind);
         if self.polls.get(&poll.source) == Some(&stand) {
             return;
         }
@@ -156,7 +164,9 @@ impl Watch {
             rest.insert("subject".to_owned(), subject.into());
         }
         let more = match &poll.outcome {
-            Ok(_) => json!({"state": "ok", "count": stand.ok().flatten()}),
+            Ok(Reading::Standing(standing)) => json!({"state": "ok", "expires": standing.expires.map(iso),
+                "clock_skew_ms": standing.skew}),
+            Ok(_) => json!({"state": "ok", "count": stand.ok().and_then(|(count, _)| count)}),
             Err(trouble) => json!({
                 "state": kind_word(trouble.kind),
                 "reason": trouble.message,
@@ -245,8 +255,9 @@ impl Watch {
                 let rest = json!({"state": "up", "client": client_id, "filters": filters});
                 self.line(out, Kind::Link, *at, None, rest);
             }
-            LinkEvent::FilterRefused { at, filter } => {
-                self.line(out, Kind::Link, *at, None, json!({"state": "filter_refused", "filter": filter}));
+            LinkEvent::FilterRefused { at, filter, why } => {
+                let rest = json!({"state": "filter_refused", "filter": filter, "reason": why});
+                self.line(out, Kind::Link, *at, None, rest);
             }
             LinkEvent::Down { at, reason, retry_at } => {
                 let rest = json!({"state": "down", "reason": reason, "retry_at": retry_at.map(iso)});
@@ -259,8 +270,9 @@ impl Watch {
 /// How many a read found, where it is a list.
 fn found(reading: &Reading) -> Option<usize> {
     match reading {
-        Reading::Identity(_) | Reading::Shadow(..) => None,
+        Reading::Identity(_) | Reading::Shadow(..) | Reading::Standing(_) => None,
         Reading::Things(list) => Some(list.len()),
+        Reading::ThingsPage(_, so_far) => Some(*so_far),
         Reading::Violations(list) => Some(list.len()),
         Reading::ViolationEvents(list) => Some(list.len()),
         Reading::Members(_, list) => list.as_ref().map(Vec::len),
@@ -270,6 +282,14 @@ fn found(reading: &Reading) -> Option<usize> {
         Reading::Executions(_, list) => Some(list.len()),
         Reading::Profiles(list) => Some(list.len()),
         Reading::Account(reading) => Some(reading.len()),
+    }
+}
+
+/// Credentials and clock; a clock that drifts by seconds is no news.
+fn standing(reading: &Reading) -> Option<Standing> {
+    match reading {
+        Reading::Standing(standing) => Some(Standing { skew: standing.skew / 30_000, ..*standing }),
+        _ => None,
     }
 }
 
@@ -287,6 +307,7 @@ fn named(source: &SourceId) -> (&'static str, Option<&str>) {
         SourceId::Executions(job) => ("executions", Some(job.raw())),
         SourceId::Shadow(thing, _) => ("shadow", Some(thing.raw())),
         SourceId::Profiles => ("profiles", None),
+        SourceId::Standing => ("credentials", None),
         SourceId::PoliciesOf(thing) => ("policies", Some(thing.raw())),
         SourceId::JobsOf(thing) => ("jobs_of_thing", Some(thing.raw())),
         SourceId::MetricsOf(thing) => ("metrics", Some(thing.raw())),

@@ -6,13 +6,13 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::cloud::{self, Clients};
+use crate::cloud;
 use crate::config::{self, Environment, Settings};
 use crate::fleet::Fleet;
-use crate::stream;
 
 use super::output::lines;
 use super::reads::{sentence, usage};
+use super::source::Source;
 use super::{Common, exit};
 
 mod made;
@@ -79,29 +79,17 @@ async fn watch(args: &WatchArgs, settings: &Settings) -> color_eyre::Result<u8> 
     // Before anything that takes time: a signal must find somebody listening, also between two looks.
     let mut signals = Signals::new()?;
     let (sender, mut events) = mpsc::channel(64);
-    let clients = if settings.aws {
-        let connected = tokio::select! {
-            connected = Clients::connect(settings) => connected,
-            () = signals.any() => return Ok(exit::INTERRUPTED),
-        };
-        match connected {
-            Ok(clients) => Some(clients),
-            Err(trouble) => {
-                lines(&mut std::io::stderr().lock(), [format!("quell: {}", sentence(&trouble))])?;
-                return Ok(exit::FAILED);
-            }
-        }
-    } else {
-        None
+    let opened = tokio::select! {
+        opened = Source::open(settings, &sender) => opened,
+        () = signals.any() => return Ok(exit::INTERRUPTED),
     };
-    let _stream = stream::spawn(
-        settings,
-        clients.as_ref().map(|c| c.credentials.clone()),
-        clients.as_ref().map_or("", |c| c.region.as_str()),
-        clients.as_ref().and_then(|c| c.mqtt_host.as_deref()),
-        sender.clone(),
-    );
-    let polls = clients.map(|clients| cloud::spawn_polls(clients, settings, sender.clone()));
+    let source = match opened {
+        Ok(source) => source,
+        Err(trouble) => {
+            lines(&mut std::io::stderr().lock(), [format!("quell: {}", sentence(&trouble))])?;
+            return Ok(exit::FAILED);
+        }
+    };
     drop(sender);
     let mut watch = Watch::new(args, Fleet::new(settings.limits()));
     let deadline = args.length.map(|length| tokio::time::Instant::now() + length);
@@ -126,7 +114,7 @@ async fn watch(args: &WatchArgs, settings: &Settings) -> color_eyre::Result<u8> 
             Some(event) => watch.event(event, now),
             None => watch.tick(now),
         };
-        if let Some(polls) = &polls {
+        if let Some(polls) = &source.polls {
             watch.fleet.take_wanted().into_iter().for_each(|source| polls.now(source));
         }
         if let Some(most) = args.count {

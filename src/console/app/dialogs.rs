@@ -5,7 +5,7 @@ use tui_input::Input;
 use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 use crate::fleet::{Kept, Ms};
-use crate::response::{Plan, PlanId};
+use crate::response::{Intent, Plan, PlanId, Target};
 use crate::text::SafeText;
 
 use super::super::command::CommandId;
@@ -28,6 +28,10 @@ pub enum Overlay {
     Job(Box<JobForm>),
     /// A payload.
     Payload(Box<PayloadState>),
+    /// A thing group being named.
+    Group(Box<GroupForm>),
+    /// An entry of the journal.
+    Entry(Box<EntryState>),
 }
 
 /// A plan on the screen.
@@ -40,6 +44,10 @@ pub struct PlanDialog {
     pub since: Ms,
     /// How far it is.
     pub phase: PlanPhase,
+    /// What it was asked with: asked again, changed, by editing.
+    pub intent: Intent,
+    /// The changed group being typed.
+    pub editing: Option<Input>,
     /// What is typed to confirm.
     pub typed: Input,
     /// Whether the requests are shown.
@@ -62,9 +70,36 @@ impl PlanDialog {
     /// True when keys are text.
     pub fn wants_text(&self) -> bool {
         use crate::response::Confirmation;
+        if self.editing.is_some() {
+            return true;
+        }
         matches!(&self.phase, PlanPhase::Ready(plan)
             if plan.refused().is_none() && !matches!(plan.confirmation(), Confirmation::Nothing | Confirmation::Enter))
     }
+}
+
+/// A thing group being named, to put things into or to take them out of.
+pub struct GroupForm {
+    /// True to put into it.
+    pub join: bool,
+    /// The things.
+    pub things: Vec<Target>,
+    /// The things, in words.
+    pub whom: SafeText,
+    /// What is typed.
+    pub input: Input,
+    /// Groups the fleet knows, that match what is typed.
+    pub known: Vec<Name>,
+    /// What is wrong with it.
+    pub trouble: Option<SafeText>,
+}
+
+/// An opened entry of the journal.
+pub struct EntryState {
+    /// The entry.
+    pub line: super::JournalLine,
+    /// Where its text is.
+    pub scroll: ListState,
 }
 
 /// The palette.

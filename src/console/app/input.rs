@@ -57,7 +57,7 @@ impl App {
 
     fn takes_text(&self) -> bool {
         match &self.overlay {
-            Some(Overlay::Palette(_) | Overlay::Filter(..) | Overlay::Job(_)) => true,
+            Some(Overlay::Palette(_) | Overlay::Filter(..) | Overlay::Job(_) | Overlay::Group(_)) => true,
             Some(Overlay::Plan(dialog)) => dialog.wants_text(),
             _ => false,
         }
@@ -136,6 +136,36 @@ impl App {
                             }
                         }
                     },
+                }
+                true
+            }
+            Some(Overlay::Group(form)) => {
+                form.trouble = None;
+                match event.code {
+                    KeyCode::Esc => self.overlay = None,
+                    KeyCode::Enter => self.submit_group_form(env),
+                    KeyCode::Tab | KeyCode::Down => {
+                        if let Some(first) = form.known.first() {
+                            form.input = tui_input::Input::new(first.raw().to_owned());
+                            form.complete(env);
+                        }
+                    }
+                    _ => {
+                        input_event(&mut form.input, event);
+                        form.complete(env);
+                    }
+                }
+                true
+            }
+            Some(Overlay::Plan(dialog)) if dialog.editing.is_some() => {
+                match event.code {
+                    KeyCode::Esc => dialog.editing = None,
+                    KeyCode::Enter => self.submit_group(env),
+                    _ => {
+                        if let Some(input) = &mut dialog.editing {
+                            input_event(input, event);
+                        }
+                    }
                 }
                 true
             }

@@ -1,6 +1,9 @@
 //! Which lines each list has, by identity, in the order they are drawn: what cursors, filters and views agree on.
 
-use crate::fleet::{DeltaEntry, Finding};
+use std::collections::HashMap;
+
+use crate::fleet::model::ViolationEvent;
+use crate::fleet::{DeltaEntry, Finding, Fleet};
 use crate::text::SafeText;
 
 use super::list::{Key, ListId, key_of};
@@ -11,9 +14,47 @@ pub(in crate::console) fn delta_key(entry: &DeltaEntry) -> Key {
     key_of((entry.at, entry.thing.raw(), entry.version, entry.shadow.as_ref().map(SafeText::as_str)))
 }
 
+/// Deltas of one shadow that ask for the same, one after the other: shown once, with how often.
+#[derive(Clone, Copy, Debug)]
+pub struct DeltaGroup<'a> {
+    /// The first of them: the group's identity.
+    pub oldest: &'a DeltaEntry,
+    /// The last.
+    pub newest: &'a DeltaEntry,
+    /// How many.
+    pub count: usize,
+}
+
+/// The deltas kept, repeated ones collapsed, the newest first.
+pub fn delta_groups(fleet: &Fleet) -> Vec<DeltaGroup<'_>> {
+    let mut groups: Vec<DeltaGroup<'_>> = Vec::new();
+    let mut open: HashMap<(&str, Option<&str>), usize> = HashMap::new();
+    for entry in fleet.deltas() {
+        let shadow = (entry.thing.raw(), entry.shadow.as_ref().map(SafeText::as_str));
+        let at = open.get(&shadow).copied();
+        match at.and_then(|at| groups.get_mut(at)) {
+            Some(group) if group.newest.changes == entry.changes => {
+                group.newest = entry;
+                group.count += 1;
+            }
+            _ => {
+                open.insert(shadow, groups.len());
+                groups.push(DeltaGroup { oldest: entry, newest: entry, count: 1 });
+            }
+        }
+    }
+    groups.sort_by_key(|group| std::cmp::Reverse(group.newest.at));
+    groups
+}
+
 /// The identity of a finding.
 pub(in crate::console) fn finding_key(finding: &Finding) -> Key {
     key_of(("finding", finding.thing.raw(), finding.profile.as_str(), &finding.behavior.name))
+}
+
+/// The identity of a past violation's event.
+pub(in crate::console) fn event_key(event: &ViolationEvent) -> Key {
+    key_of((event.id.as_str(), event.kind.as_str(), event.at))
 }
 
 impl App {
@@ -43,12 +84,10 @@ impl App {
                 );
                 keys
             }
-            ListId::Deltas => env
-                .fleet
-                .deltas()
-                .rev()
-                .filter(|d| passes(&|| d.thing.shown().to_string()))
-                .map(delta_key)
+            ListId::Deltas => delta_groups(env.fleet)
+                .iter()
+                .filter(|g| passes(&|| g.newest.thing.shown().to_string()))
+                .map(|g| delta_key(g.oldest))
                 .collect(),
             ListId::Stream => {
                 let end = self.paused.unwrap_or(u64::MAX);
@@ -98,6 +137,35 @@ impl App {
                 Some(Ok(lines)) => (0..lines.len() as Key).collect(),
                 _ => Vec::new(),
             },
+            ListId::Profiles => env.fleet.profiles().get().map_or_else(Vec::new, |all| {
+                let shown = all.iter().filter(|p| passes(&|| p.name.to_string()));
+                shown.map(|p| key_of(p.name.as_str())).collect()
+            }),
+            ListId::History => {
+                let Some(all) = env.fleet.violation_events().get() else { return Vec::new() };
+                let mut events: Vec<_> = all
+                    .iter()
+                    .filter(|e| match (&filter, &mut matcher) {
+                        (Some(filter), Some(matcher)) => {
+                            let text = format!("{} {} {}", e.thing.shown(), e.behavior, e.profile);
+                            let subject = Subject { state: Some(e.kind.as_str()), ..Subject::text(&text) };
+                            filter.accepts(&subject, matcher)
+                        }
+                        _ => true,
+                    })
+                    .collect();
+                events.sort_by_key(|e| std::cmp::Reverse(e.at));
+                events.into_iter().map(event_key).collect()
+            }
+            ListId::Findings => env.fleet.findings().get().map_or_else(Vec::new, |all| {
+                let shown =
+                    all.iter().filter(|f| passes(&|| format!("{} {} {}", f.severity, f.check, f.resource)));
+                shown.map(|f| key_of(f.id.as_str())).collect()
+            }),
+            ListId::Rules => env.fleet.rules().get().map_or_else(Vec::new, |all| {
+                let shown = all.iter().filter(|r| passes(&|| format!("{} {}", r.name.shown(), r.sql)));
+                shown.map(|r| key_of(r.name.raw())).collect()
+            }),
             ListId::Text => Vec::new(),
         }
     }

@@ -22,7 +22,7 @@ use jiff::tz::TimeZone;
 use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 use crate::fleet::{Changes, DeviceId, Fleet, Ms, SourceId};
-use crate::response::{ActionView, Answer, Intent, Plan};
+use crate::response::{ActionView, Answer, Intent, Plan, PlanId};
 use crate::text::SafeText;
 
 use super::key::Key as Pressed;
@@ -30,13 +30,15 @@ use super::keymap::Keymap;
 use super::theme::Theme;
 
 pub use dialogs::{
-    Field, JobForm, Overlay, PalettePick, PaletteState, PayloadState, PlanDialog, PlanPhase, Show,
+    EntryState, Field, GroupForm, JobForm, Overlay, PalettePick, PaletteState, PayloadState, PlanDialog,
+    PlanPhase, Show,
 };
 pub use filter::{Filter, Subject, topic_matches};
-pub(super) use lines::{delta_key, finding_key};
+pub use lines::{DeltaGroup, delta_groups};
+pub(super) use lines::{delta_key, event_key, finding_key};
 pub use list::{Key, ListId, ListState, key_of};
 pub use rows::{DeviceRows, Sort};
-pub use state::condition_word;
+pub use state::{condition_word, done_word, proven_after};
 
 /// What a command or a view may look at.
 #[derive(Clone, Copy)]
@@ -66,6 +68,16 @@ pub enum View {
     Executions(Name),
     /// What was done.
     Journal,
+    /// Security profiles.
+    Profiles,
+    /// Past violations.
+    History,
+    /// Findings of audits.
+    Audit,
+    /// Topic rules.
+    Rules,
+    /// All devices as cells by state.
+    Grid,
 }
 
 /// The panes of the overview.
@@ -96,6 +108,55 @@ impl Pane {
     }
 }
 
+/// The parts of the device view beside its facts, in the order `Tab` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// What was heard of it last.
+    Messages,
+    /// Reported, desired, delta.
+    Shadow,
+    /// An hour of sizes, and how often each size came.
+    Sizes,
+    /// Past violations.
+    Violations,
+    /// Policies in effect for its certificates.
+    Policies,
+    /// Its job executions.
+    Jobs,
+    /// What was done to it, and by whom.
+    Done,
+    /// What its Defender agent reports.
+    Metrics,
+}
+
+impl Section {
+    /// In the order `Tab` takes.
+    pub const ALL: [Self; 8] = [
+        Self::Messages,
+        Self::Shadow,
+        Self::Sizes,
+        Self::Violations,
+        Self::Policies,
+        Self::Jobs,
+        Self::Done,
+        Self::Metrics,
+    ];
+
+    /// Its title.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Messages => "Last messages",
+            Self::Shadow => "Shadow",
+            Self::Sizes => "Sizes",
+            Self::Violations => "Violation history",
+            Self::Policies => "Policies in effect",
+            Self::Jobs => "Job executions",
+            Self::Done => "What was done",
+            Self::Metrics => "Device-side metrics",
+        }
+    }
+}
+
 /// What a command wants from outside.
 #[derive(Debug)]
 pub enum Effect {
@@ -116,6 +177,8 @@ pub enum Effect {
         /// What is wanted.
         intent: Intent,
     },
+    /// Stop a running response after the requests under way.
+    Stop(PlanId),
     /// Carry a plan out.
     Confirm {
         /// The plan.
@@ -153,6 +216,16 @@ pub struct JournalLine {
     pub outcome: SafeText,
     /// True when it ended well.
     pub good: bool,
+    /// The verb it was asked with: `isolate`, `job create`.
+    pub verb: String,
+    /// Whom it acted on, exact.
+    pub targets: Vec<Name>,
+    /// The thing group its first request names.
+    pub group: Option<Name>,
+    /// The certificate its requests name, when it is one.
+    pub certificate: Option<String>,
+    /// Every request with its id, and how each target ended.
+    pub details: Vec<SafeText>,
 }
 
 /// How the console was set up.
@@ -174,6 +247,8 @@ pub struct Look {
     pub journal: Option<PathBuf>,
     /// What AWS's durations are divided by: 1 but for a sped-up emulator.
     pub speed: f64,
+    /// The thing group that isolation puts things into.
+    pub isolation_group: String,
     /// The thing group that updates are offered to.
     pub update_group: String,
 }
@@ -203,6 +278,9 @@ pub struct App {
     leaks: Vec<(Name, Ms)>,
     interrupted: Option<Ms>,
     watched: Vec<DeviceId>,
+    confirmed: Vec<(PlanId, &'static str)>,
+    section: Section,
+    instructing: bool,
 }
 
 impl App {
@@ -231,6 +309,9 @@ impl App {
             leaks: Vec::new(),
             interrupted: None,
             watched: Vec::new(),
+            confirmed: Vec::new(),
+            section: Section::Messages,
+            instructing: false,
         }
     }
 
@@ -315,7 +396,8 @@ impl App {
             }
             Answer::Progress(view) => self.keep_action(view),
             Answer::Done(view) => {
-                let (text, tone) = state::outcome_line(&view);
+                let verb = self.verb_of(&view.id);
+                let (text, tone) = state::outcome_line(&view, verb, env.now, &self.look);
                 self.say(text, tone, env.now);
                 self.keep_action(view);
                 self.effects.push(Effect::ReadJournal);

@@ -5,7 +5,7 @@ use crate::text::SafeText;
 
 use super::dialogs::Overlay;
 use super::list::{Key, ListId};
-use super::{App, Env, Pane, Tone, View};
+use super::{App, Env, Pane, Section, Tone, View};
 
 impl App {
     fn step(&mut self, env: &Env<'_>, by: isize) {
@@ -13,6 +13,7 @@ impl App {
             Some(Overlay::Help(scroll)) => return scroll.scroll_by(by),
             Some(Overlay::Payload(payload)) => return payload.scroll.scroll_by(by),
             Some(Overlay::Plan(dialog)) => return dialog.scroll.scroll_by(by),
+            Some(Overlay::Entry(entry)) => return entry.scroll.scroll_by(by),
             Some(_) => return,
             None => {}
         }
@@ -26,6 +27,12 @@ impl App {
             self.list_mut(list).set(keys.last().copied());
             return;
         }
+        // These show their first line opened before anybody moved: a move goes on from there.
+        if matches!(list, ListId::Profiles | ListId::Findings | ListId::Rules)
+            && self.list(list).cursor().is_none()
+        {
+            self.list_mut(list).set(keys.first().copied());
+        }
         self.list_mut(list).step(&keys, by);
         self.extend_range(env);
     }
@@ -34,6 +41,7 @@ impl App {
         match &self.overlay {
             Some(Overlay::Help(scroll)) => scroll.half_page(),
             Some(Overlay::Payload(payload)) => payload.scroll.half_page(),
+            Some(Overlay::Entry(entry)) => entry.scroll.half_page(),
             _ => self.list(self.focused_list()).half_page(),
         }
     }
@@ -91,6 +99,10 @@ impl App {
     }
 
     fn turn_focus(&mut self, by: usize) {
+        if matches!(self.view(), View::Device(_)) && self.overlay.is_none() {
+            let at = Section::ALL.iter().position(|s| *s == self.section).unwrap_or(0);
+            self.section = Section::ALL[(at + by) % Section::ALL.len()];
+        }
         if *self.view() == View::Overview && self.overlay.is_none() {
             let at = Pane::ALL.iter().position(|p| *p == self.pane).unwrap_or(0);
             self.pane = Pane::ALL[(at + by) % Pane::ALL.len()];
@@ -104,7 +116,8 @@ impl App {
 
     /// Previous pane.
     pub fn focus_previous(&mut self, _: &Env<'_>) {
-        self.turn_focus(Pane::ALL.len() - 1);
+        let parts = if matches!(self.view(), View::Device(_)) { Section::ALL.len() } else { Pane::ALL.len() };
+        self.turn_focus(parts - 1);
     }
 
     /// The focused pane alone, or all again.

@@ -1,13 +1,13 @@
 //! Reading accessors for the views, and the words for what is.
 
 use crate::fleet::{Condition, DeviceId, Ms};
-use crate::response::{ActionView, Outcome, TargetOutcome};
+use crate::response::{ActionView, Outcome, PlanId, RowState, TargetOutcome};
 use crate::text::SafeText;
 
 use super::super::command::Scope;
 use super::super::key::Key as Pressed;
 use super::super::words;
-use super::{App, DeviceRows, Filter, JournalLine, ListId, ListState, Overlay, Pane, Tone, View};
+use super::{App, DeviceRows, Filter, JournalLine, ListId, ListState, Overlay, Pane, Section, Tone, View};
 use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 
@@ -28,25 +28,78 @@ pub fn condition_word(condition: Condition) -> &'static str {
 }
 
 /// How an action ended, in one line.
-pub(super) fn outcome_line(view: &ActionView) -> (SafeText, Tone) {
-    let took = view.targets.iter().filter_map(|t| match &t.outcome {
-        Some(TargetOutcome::Proven { took }) => Some(*took),
-        _ => None,
-    });
-    let slowest = took.max();
+pub(super) fn outcome_line(
+    view: &ActionView,
+    verb: Option<&'static str>,
+    now: Ms,
+    look: &super::Look,
+) -> (SafeText, Tone) {
     let (word, tone) = match &view.finished {
-        Some(Outcome::Proven) => ("proven", Tone::Calm),
+        Some(Outcome::Proven) => {
+            let whom = match view.targets.as_slice() {
+                [only] => only.name.shown().to_string(),
+                many => words::plural(many.len(), "thing", "things"),
+            };
+            let time = proven_after(view).map(|ms| format!(" in {}", words::took(ms))).unwrap_or_default();
+            let (check, at) = (look.theme.symbols.check, words::clock(now, &look.zone));
+            let text = format!("journal {check} {at} {whom} {}{time}", done_word(verb));
+            return (SafeText::new(&text), Tone::Calm);
+        }
         Some(Outcome::Unproven) => ("done, but not proven", Tone::Warn),
         Some(Outcome::Partly) => ("partly done", Tone::Warn),
         Some(Outcome::Failed) => ("failed, nothing was changed", Tone::Warn),
         Some(Outcome::Interrupted) => ("interrupted", Tone::Warn),
         None => ("under way", Tone::Calm),
     };
-    let time = slowest.map(|ms| format!(" in {}", words::took(ms))).unwrap_or_default();
-    (SafeText::new(&format!("{}: {word}{time}", view.title)), tone)
+    (SafeText::new(&format!("{}: {word}", view.title)), tone)
+}
+
+/// What an action reached, in a word.
+pub fn done_word(verb: Option<&str>) -> &'static str {
+    match verb {
+        Some("isolate") => "contained",
+        Some("release") => "released",
+        Some("deactivate") => "certificate deactivated",
+        Some("activate") => "certificate activated",
+        Some("revoke") => "certificate revoked",
+        Some("join") => "put into the group",
+        Some("leave") => "taken out of the group",
+        Some("job create") => "launched",
+        Some("job cancel") => "cancelled",
+        _ => "proven",
+    }
+}
+
+/// Milliseconds from the confirmation to the last proof of the slowest target: the whole wait, not the first of its
+/// steps.
+pub fn proven_after(view: &ActionView) -> Option<Ms> {
+    view.targets
+        .iter()
+        .filter(|t| matches!(t.outcome, Some(TargetOutcome::Proven { .. })))
+        .flat_map(|t| &t.rows)
+        .filter_map(|row| match row.state {
+            RowState::Done(after) => Some(after),
+            _ => None,
+        })
+        .max()
 }
 
 impl App {
+    /// The verb a plan was confirmed with.
+    pub fn verb_of(&self, plan: &PlanId) -> Option<&'static str> {
+        self.confirmed.iter().find(|(id, _)| id == plan).map(|(_, verb)| *verb)
+    }
+
+    /// Whether a room is being shown the console: nothing is planned, and what is private is masked.
+    pub fn is_instructing(&self) -> bool {
+        self.instructing
+    }
+
+    /// The focused part of the device view.
+    pub fn section(&self) -> Section {
+        self.section
+    }
+
     /// The focused pane of the overview.
     pub fn pane(&self) -> Pane {
         self.pane
@@ -77,6 +130,11 @@ impl App {
             View::Jobs => ListId::Jobs,
             View::Executions(_) => ListId::Executions,
             View::Journal => ListId::Journal,
+            View::Profiles => ListId::Profiles,
+            View::History => ListId::History,
+            View::Audit => ListId::Findings,
+            View::Rules => ListId::Rules,
+            View::Grid => ListId::Text,
         }
     }
 
@@ -154,8 +212,10 @@ impl App {
     pub fn scopes(&self) -> &'static [Scope] {
         match &self.overlay {
             Some(Overlay::Plan(_) | Overlay::Action(_)) => &[Scope::Plan],
+            Some(Overlay::Entry(_)) => &[Scope::Journal, Scope::Payload, Scope::Global],
             Some(_) => &[Scope::Payload, Scope::Global],
             None if *self.view() == View::Jobs => &[Scope::Jobs, Scope::List, Scope::Global],
+            None if *self.view() == View::Journal => &[Scope::Journal, Scope::List, Scope::Global],
             None => &[Scope::List, Scope::Global],
         }
     }

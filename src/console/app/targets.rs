@@ -8,7 +8,7 @@ use crate::response::{Intent, JobRequest, JobTarget, Target};
 use crate::text::SafeText;
 
 use super::super::words;
-use super::dialogs::{Field, JobForm, Overlay, PlanDialog, PlanPhase};
+use super::dialogs::{Field, GroupForm, JobForm, Overlay, PlanDialog, PlanPhase};
 use super::{App, Effect, Env, ListId, ListState, Pane, Tone, View, key_of};
 
 impl App {
@@ -85,7 +85,67 @@ impl App {
         }
     }
 
+    /// Name a thing group to put things into.
+    pub fn join_group(&mut self, env: &Env<'_>) {
+        self.group_form(env, true);
+    }
+
+    /// Name a thing group to take things out of.
+    pub fn leave_group(&mut self, env: &Env<'_>) {
+        self.group_form(env, false);
+    }
+
+    fn group_form(&mut self, env: &Env<'_>, join: bool) {
+        let Some((whom, things)) = self.things_to_act_on(env) else { return };
+        // Out of a group: what is known of the only thing's groups is the likely answer.
+        let now = match things.as_slice() {
+            [only] if !join => env
+                .fleet
+                .find(only.thing.raw())
+                .and_then(|id| env.fleet.device(id).groups().get())
+                .and_then(|groups| groups.first())
+                .map(|g| g.raw().to_owned()),
+            _ if join => Some(self.look.update_group.clone()),
+            _ => None,
+        };
+        let mut form = GroupForm {
+            join,
+            things,
+            whom,
+            input: Input::new(now.unwrap_or_default()),
+            known: Vec::new(),
+            trouble: None,
+        };
+        form.complete(env);
+        self.overlay = Some(Overlay::Group(Box::new(form)));
+    }
+
+    /// Asks for the plan of the group form.
+    pub(super) fn submit_group_form(&mut self, env: &Env<'_>) {
+        let Some(Overlay::Group(form)) = &mut self.overlay else { return };
+        let typed = form.input.value().trim();
+        if typed.is_empty() || typed.len() > 128 {
+            form.trouble = Some(SafeText::new("name the thing group"));
+            return;
+        }
+        let (group, things) = (Name::new(typed), form.things.clone());
+        let (verb, intent) = if form.join {
+            ("Put into", Intent::Join { things, group: group.clone() })
+        } else {
+            ("Take out of", Intent::Leave { things, group: group.clone() })
+        };
+        let asked = SafeText::new(&format!("{verb} {}: {}", group.shown(), form.whom));
+        self.ask(env, asked, intent);
+    }
+
     fn plan_things(&mut self, env: &Env<'_>, verb: &str, intent: impl FnOnce(Vec<Target>) -> Intent) {
+        if let Some((whom, targets)) = self.things_to_act_on(env) {
+            self.ask(env, SafeText::new(&format!("{verb} {whom}")), intent(targets));
+        }
+    }
+
+    /// The things a write acts on, in words and as targets; says why when there are none.
+    fn things_to_act_on(&mut self, env: &Env<'_>) -> Option<(SafeText, Vec<Target>)> {
         let ids = self.targets(env);
         let names: Vec<Name> = ids.iter().map(|id| env.fleet.device(*id).name().clone()).collect();
         let Some(first) = names.first() else {
@@ -94,14 +154,14 @@ impl App {
                 Tone::Warn,
                 env.now,
             );
-            return;
+            return None;
         };
         if let Some(topic) = ids.iter().find(|id| env.fleet.device(**id).is_unattributed()) {
             let name = env.fleet.device(*topic).name().shown();
             let text =
                 format!("{name} is a topic of no known thing: --thing-from says whose topics are whose");
             self.say(SafeText::new(&text), Tone::Warn, env.now);
-            return;
+            return None;
         }
         let whom = if names.len() == 1 {
             first.shown().to_string()
@@ -109,16 +169,22 @@ impl App {
             words::plural(names.len(), "thing", "things")
         };
         let targets = ids.iter().map(|id| target(env, *id)).collect();
-        self.ask(env, SafeText::new(&format!("{verb} {whom}")), intent(targets));
+        Some((SafeText::new(&whom), targets))
     }
 
-    fn ask(&mut self, env: &Env<'_>, asked: SafeText, intent: Intent) {
+    pub(super) fn ask(&mut self, env: &Env<'_>, asked: SafeText, intent: Intent) {
+        if self.instructing {
+            let text = "instructor mode: nothing is planned or sent";
+            return self.say(SafeText::new(text), Tone::Warn, env.now);
+        }
         self.generation += 1;
         self.overlay = Some(Overlay::Plan(Box::new(PlanDialog {
             generation: self.generation,
             asked,
             since: env.now,
             phase: PlanPhase::Computing,
+            intent: intent.clone(),
+            editing: None,
             typed: Input::default(),
             calls: false,
             scroll: ListState::default(),
@@ -177,7 +243,19 @@ impl App {
                     .find(|e| key_of(e.thing.raw()) == cursor)
                     .and_then(|e| env.fleet.find(e.thing.raw()))
             }
-            ListId::Jobs | ListId::Journal | ListId::Text => None,
+            ListId::History => env
+                .fleet
+                .violation_events()
+                .get()?
+                .iter()
+                .find(|e| super::lines::event_key(e) == cursor)
+                .and_then(|e| env.fleet.find(e.thing.raw())),
+            ListId::Jobs
+            | ListId::Journal
+            | ListId::Profiles
+            | ListId::Findings
+            | ListId::Rules
+            | ListId::Text => None,
         }
     }
 
@@ -222,6 +300,21 @@ fn target(env: &Env<'_>, id: DeviceId) -> Target {
         last_heard: device.last_seen(),
         cadence: device.cadence(),
         topics: topics.collect(),
+    }
+}
+
+impl GroupForm {
+    /// Finds the groups the fleet has heard of that begin with, or contain, what is typed.
+    pub(super) fn complete(&mut self, env: &Env<'_>) {
+        let typed = self.input.value().to_lowercase();
+        let own = self.things.iter().filter_map(|t| env.fleet.find(t.thing.raw()));
+        let own: Vec<Name> =
+            own.filter_map(|id| env.fleet.device(id).groups().get()).flatten().cloned().collect();
+        let mut known: Vec<Name> = env.fleet.groups_known().into_iter().chain(own).collect();
+        known.retain(|name| name.raw().to_lowercase().contains(&typed));
+        known.sort_unstable();
+        known.dedup();
+        self.known = known;
     }
 }
 

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::fleet::{LinkState, SourceId};
 use crate::text::SafeText;
 
-use super::super::app::{App, Env, ListId, Overlay, Tone};
+use super::super::app::{App, Env, ListId, Overlay, Tone, View};
 use super::super::command;
 use super::super::keymap::Found;
 use super::super::paint::{Paint, Part, part};
@@ -24,7 +24,11 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
         left.push((1, vec![part(format!(" {text} "), theme.badge)]));
     }
     if app.look.read_only {
-        left.push((1, vec![part(" READ-ONLY ", theme.badge)]));
+        // Never falls away: who looks must know that nothing here can be sent.
+        left.push((0, vec![part(" READ-ONLY ", theme.badge)]));
+    }
+    if app.is_instructing() {
+        left.push((0, vec![part(" INSTRUCTOR ", theme.badge)]));
     }
     match env.fleet.identity().get() {
         Some(identity) => {
@@ -213,7 +217,7 @@ pub(super) fn footer(app: &App, paint: &mut Paint<'_>, area: Rect) {
         Some((text, Tone::Warn, _)) => (text.to_string(), theme.warning),
         Some((text, Tone::Calm, _)) => (text.to_string(), theme.text),
         None => match app.actions().last() {
-            Some(action) => (last_action(action, theme), theme.dim),
+            Some(action) => (last_action(app, action), theme.dim),
             None => (String::new(), theme.dim),
         },
     };
@@ -224,6 +228,10 @@ pub(super) fn footer(app: &App, paint: &mut Paint<'_>, area: Rect) {
     let mut x = area.x + 1;
     for name in hints(app) {
         let Some(id) = command::find(name) else { continue };
+        // A plan that cannot be sent is no hint; its key still shows what it would do.
+        if (app.look.read_only || app.is_instructing()) && command::get(id).danger != command::Danger::None {
+            continue;
+        }
         let Some(key) = app.look.keymap.key_for(app.scopes(), id) else { continue };
         let key = shown_key(&key, theme);
         let words = command::get(id).name;
@@ -239,12 +247,23 @@ pub(super) fn footer(app: &App, paint: &mut Paint<'_>, area: Rect) {
     }
 }
 
-fn last_action(action: &crate::response::ActionView, theme: &super::Theme) -> String {
+/// What the last response came to, for as long as nothing newer is to be said.
+fn last_action(app: &App, action: &crate::response::ActionView) -> String {
     use crate::response::Outcome;
-    let s = theme.symbols;
+    let s = app.look.theme.symbols;
     let (shape, word) = match action.finished {
         None => (s.running, "under way"),
-        Some(Outcome::Proven) => (s.check, "proven"),
+        Some(Outcome::Proven) => {
+            let after = super::super::app::proven_after(action);
+            let at = action.began + after.unwrap_or(0);
+            let whom = match action.targets.as_slice() {
+                [only] => only.name.shown().to_string(),
+                many => words::plural(many.len(), "thing", "things"),
+            };
+            let word = super::super::app::done_word(app.verb_of(&action.id));
+            let took = after.map(|ms| format!(" in {}", words::took(ms))).unwrap_or_default();
+            return format!("journal {} {} {whom} {word}{took}", s.check, words::clock(at, &app.look.zone));
+        }
         Some(Outcome::Unproven) => (s.warn, "not proven"),
         Some(Outcome::Partly) => (s.warn, "partly done"),
         Some(Outcome::Failed) => (s.cross, "failed"),
@@ -268,8 +287,15 @@ pub(super) fn shown_key(key: &str, theme: &super::Theme) -> String {
 /// The commands worth a hint here, the most wanted first.
 fn hints(app: &App) -> &'static [&'static str] {
     match app.overlay() {
-        Some(Overlay::Plan(_) | Overlay::Palette(_) | Overlay::Job(_) | Overlay::Filter(..)) => &[],
-        Some(Overlay::Action(_)) => &["escape"],
+        Some(
+            Overlay::Plan(_)
+            | Overlay::Palette(_)
+            | Overlay::Job(_)
+            | Overlay::Group(_)
+            | Overlay::Filter(..),
+        ) => &[],
+        Some(Overlay::Action(_)) => &["escape", "stop"],
+        Some(Overlay::Entry(_)) => &["escape", "undo", "down"],
         Some(Overlay::Payload(_)) => &["escape", "left", "right", "copy", "down"],
         Some(Overlay::Help(_)) => &["escape", "down", "up"],
         None => match app.focused_list() {
@@ -288,8 +314,13 @@ fn hints(app: &App) -> &'static [&'static str] {
             ],
             ListId::Stream => &["open", "pause", "filter", "help", "isolate", "zoom", "last"],
             ListId::Jobs | ListId::Executions => &["open", "job", "cancel-job", "back", "help", "filter"],
-            ListId::Journal => &["back", "down", "help"],
-            ListId::Text => &["isolate", "release", "deactivate", "revoke", "back", "help"],
+            ListId::Journal => &["open", "undo", "back", "help"],
+            ListId::Profiles | ListId::Findings | ListId::Rules => &["down", "filter", "back", "help"],
+            ListId::History => &["open", "filter", "isolate", "back", "help"],
+            ListId::Text if *app.view() == View::Grid => &["instructor", "next-alarm", "back", "help"],
+            ListId::Text => {
+                &["isolate", "release", "focus-next", "deactivate", "revoke", "join-group", "back", "help"]
+            }
             _ => &["next-alarm", "isolate", "open", "filter", "help", "zoom", "back"],
         },
     }

@@ -3,9 +3,7 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::fleet::DeltaEntry;
-
-use super::super::app::{App, Env, ListId, delta_key};
+use super::super::app::{App, DeltaGroup, Env, ListId, delta_groups, delta_key};
 use super::super::paint::{Paint, part};
 use super::super::words;
 use super::{cursor_style, filtered, frame, quiet};
@@ -28,12 +26,13 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     // Entries have different heights; the window is counted in entries, at least one line each.
     let top = list.window(&keys, (inner.height as usize / 2).max(1));
     let mut y = inner.y;
-    let mut entries = env.fleet.deltas().rev();
+    let groups = delta_groups(env.fleet);
+    let mut entries = groups.iter();
     for key in keys.iter().skip(top) {
         if y >= inner.bottom() {
             break;
         }
-        let Some(entry) = entries.find(|e| delta_key(e) == *key) else { break };
+        let Some(entry) = entries.find(|g| delta_key(g.oldest) == *key) else { break };
         let here = focused && list.cursor() == Some(*key);
         let begin = y;
         y = draw_entry(app, paint, inner, y, entry);
@@ -43,16 +42,22 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     }
 }
 
-fn draw_entry(app: &App, paint: &mut Paint<'_>, inner: Rect, y: u16, entry: &DeltaEntry) -> u16 {
+fn draw_entry(app: &App, paint: &mut Paint<'_>, inner: Rect, y: u16, group: &DeltaGroup<'_>) -> u16 {
     let theme = paint.theme;
+    let entry = group.newest;
     let shadow = entry.shadow.as_ref().map(|s| format!(" [{s}]")).unwrap_or_default();
     let parts = [
         part(format!(" {} ", words::clock(entry.at, &app.look.zone)), theme.dim),
         part(entry.thing.shown().as_str(), theme.brand),
         part(shadow, theme.text),
-        part(format!("  v{}", entry.version), theme.dim),
     ];
-    paint.line(inner.x, y, inner.width, &parts);
+    let version = match group.count {
+        1 => format!("v{} ", entry.version),
+        n => format!("{}{n} v{} ", theme.symbols.times, entry.version),
+    };
+    let wide = version.width() as u16;
+    paint.line(inner.x, y, inner.width.saturating_sub(wide + 1), &parts);
+    paint.right(inner.x, y, inner.width, &version, theme.dim);
     let mut y = y + 1;
     let longest = entry.changes.iter().map(|(path, _)| path.as_str().width()).max().unwrap_or(0).min(24);
     for (path, value) in &entry.changes {

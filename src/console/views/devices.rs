@@ -1,6 +1,7 @@
 //! The device table.
 
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::fleet::event::Stage;
 use crate::fleet::{Condition, Device, DeviceId};
@@ -206,7 +207,8 @@ fn row(
         paint.text(line.x + 1, y, 1, s.mark, theme.mark);
     }
     let condition = device.condition();
-    let loud = condition_style(theme, condition);
+    let never = device.last_seen().is_none() && matches!(condition, Condition::Stale | Condition::Ok);
+    let loud = if never { theme.dim } else { condition_style(theme, condition) };
     let mut x = line.x + 3;
     let name = if matches!(condition, Condition::Leaking | Condition::Alarm | Condition::Finding) {
         theme.brand
@@ -216,7 +218,8 @@ fn row(
     paint.text(x, y, c.thing, device.name().shown().as_str(), name);
     x += c.thing + 1;
     if c.state > 0 {
-        paint.text(x, y, c.state, condition_word(condition), loud);
+        let word = if never { "not heard" } else { condition_word(condition) };
+        paint.text(x, y, c.state, word, loud);
         x += c.state + 1;
     }
     let size = |value: Option<u32>| value.map_or("-".to_owned(), |v| words::count(u64::from(v)));
@@ -246,8 +249,19 @@ fn row(
         x += c.cert + 1;
     }
     if c.violation > 0 {
+        let room = line.right().saturating_sub(x).min(c.violation);
         let (text, style) = about(app, env, id, device, theme);
-        paint.text(x, y, line.right().saturating_sub(x).min(c.violation), &text, style);
+        // The age stands at the end and is never cut: how long matters more than the end of a name.
+        match text.rsplit_once("  ") {
+            Some((text, age)) if text.width() + age.width() + 1 > room as usize => {
+                let wide = age.width() as u16;
+                paint.text(x, y, room.saturating_sub(wide + 1), text, style);
+                paint.right(x, y, room, age, style);
+            }
+            _ => {
+                paint.text(x, y, room, &text, style);
+            }
+        }
     }
 }
 
@@ -270,6 +284,14 @@ fn certificate(app: &App, device: &Device, theme: &super::Theme) -> (String, rat
             let style = if worst.status.as_str() == "ACTIVE" { theme.text } else { theme.warning };
             (worst.status.as_str().to_lowercase(), style)
         }
+    }
+}
+
+/// A device that was never heard is nothing to worry about by itself: many speak rarely, or on other topics.
+fn not_heard(env: &Env<'_>) -> String {
+    match env.fleet.watch().since() {
+        Some(since) => format!("no telemetry in {}", words::age(env.now - since)),
+        None => "not listening yet".to_owned(),
     }
 }
 
@@ -302,7 +324,9 @@ fn about(
         (Condition::Contained | Condition::Revoked, Some(Stage::Contained { took, .. })) => {
             let alarm =
                 violation.map(|v| format!(" {} {}", s.dot, crate::text::SafeText::new(&v.behavior.name)));
-            return (format!("in {}{}", words::took(*took), alarm.unwrap_or_default()), theme.good);
+            // The whole wait until it was proven, not the moment of the first cut.
+            let took = device.contained_after().unwrap_or(*took);
+            return (format!("contained in {}{}", words::took(took), alarm.unwrap_or_default()), theme.good);
         }
         _ => {}
     }
@@ -331,9 +355,9 @@ fn about(
         },
         Condition::Stale => match device.last_seen() {
             Some(at) => (format!("last heard {}", words::ago(env.now - at)), theme.dim),
-            None => ("never heard".to_owned(), theme.dim),
+            None => (not_heard(env), theme.dim),
         },
-        Condition::Ok if device.last_seen().is_none() => ("not heard yet".to_owned(), theme.dim),
+        Condition::Ok if device.last_seen().is_none() => (not_heard(env), theme.dim),
         Condition::Unattributed => ("topic of no known thing".to_owned(), theme.dim),
         _ => (String::new(), theme.dim),
     }

@@ -5,10 +5,10 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::text::SafeText;
 
-use super::super::app::{App, Env, Field, JobForm, ListState, Overlay, PalettePick, PaletteState};
+use super::super::app::{App, Env, ListState, Overlay, PalettePick, PaletteState};
 use super::super::command::{self, Danger, Scope};
-use super::super::paint::{Paint, Part, part, wrap};
-use super::{condition_style, payload, plan};
+use super::super::paint::{Paint, Part, part};
+use super::{condition_style, forms, journal, payload, plan};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
     match app.overlay() {
@@ -23,7 +23,9 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
                 plan::begun(paint, body);
             }
         }
-        Some(Overlay::Job(form)) => job(app, paint, body, form),
+        Some(Overlay::Job(form)) => forms::job(paint, body, form),
+        Some(Overlay::Group(form)) => forms::group(paint, body, form),
+        Some(Overlay::Entry(entry)) => journal::entry(app, paint, body, entry),
         Some(Overlay::Payload(state)) => payload::draw(app, paint, body, state),
     }
 }
@@ -94,6 +96,7 @@ fn heading(scope: Scope) -> &'static str {
         Scope::Global => "Everywhere",
         Scope::List => "In lists",
         Scope::Jobs => "In jobs",
+        Scope::Journal => "In the journal",
         Scope::Payload => "In an opened payload",
         Scope::Plan => "In a plan",
     }
@@ -152,90 +155,4 @@ fn palette(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, state: &
             paint.style(Rect { y, height: 1, ..inner }, theme.cursor);
         }
     }
-}
-
-fn job(app: &App, paint: &mut Paint<'_>, body: Rect, form: &JobForm) {
-    let theme = paint.theme;
-    let s = theme.symbols;
-    let area = centered(paint, body, 86, 9);
-    let inner = paint.pane(area, &[part("Launch a job", theme.brand)], theme.focus);
-    let room = inner.width.saturating_sub(2);
-    for (i, field) in Field::ALL.into_iter().enumerate() {
-        let y = inner.y + i as u16;
-        if y >= inner.bottom() {
-            break;
-        }
-        let here = form.field == field;
-        let x = inner.x + 1;
-        let (label, value) = match field {
-            Field::Id => ("job id", SafeText::new(form.id.value())),
-            Field::Target => ("thing group", SafeText::new(form.target.value())),
-            Field::Continuous => {
-                let text = if form.continuous {
-                    "CONTINUOUS: things that join the group later get it too"
-                } else {
-                    "SNAPSHOT: the things that are in the target now"
-                };
-                ("kind", SafeText::new(text))
-            }
-            Field::Document => ("document", SafeText::new(form.document.value())),
-        };
-        let used =
-            paint.text(x, y, room, &format!("{:<13}", label), if here { theme.key } else { theme.dim });
-        let empty = value.is_empty() && field == Field::Target && !form.things.is_empty();
-        let shown = if empty {
-            let names =
-                form.things.iter().take(4).map(|n| n.shown().to_string()).collect::<Vec<_>>().join(", ");
-            let more = form.things.len().saturating_sub(4);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            SafeText::new(&format!("(the marked things: {names}{more})"))
-        } else {
-            value
-        };
-        let style = if empty { theme.dim } else { theme.text };
-        let space = room.saturating_sub(used + 1);
-        // The end of a long text is where one types.
-        let text = tail(shown.as_str(), space as usize);
-        let wide = paint.text(x + used, y, space, &text, style);
-        if here {
-            let at = if empty { x + used } else { x + used + wide };
-            if field != Field::Continuous {
-                paint.cell(at, y, " ", theme.cursor);
-            } else {
-                paint.style(Rect { x: x + used, y, width: wide, height: 1 }, theme.cursor);
-            }
-        }
-    }
-    let y = inner.y + 5;
-    if let Some(trouble) = &form.trouble
-        && y < inner.bottom()
-    {
-        paint.text(inner.x + 1, y, room, trouble.as_str(), theme.alarm);
-    }
-    let y = inner.bottom().saturating_sub(1);
-    let _ = app;
-    let keys = [
-        part(s.enter, theme.key),
-        part(" plan   ", theme.dim),
-        part("tab", theme.key),
-        part(" next field   ", theme.dim),
-        part(s.space, theme.key),
-        part(" changes the kind   ", theme.dim),
-        part("esc", theme.key),
-        part(" leave", theme.dim),
-    ];
-    if inner.height > 4 {
-        paint.line(inner.x + 1, y, room, &keys);
-    }
-}
-
-/// The last `width` cells of a text.
-fn tail(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    wrap(&text.chars().rev().collect::<String>(), width)
-        .first()
-        .map(|line| line.chars().rev().collect())
-        .unwrap_or_default()
 }

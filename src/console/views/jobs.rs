@@ -73,7 +73,7 @@ fn entry(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, job: &JobR
     }
 }
 
-fn status_style(theme: &super::Theme, status: &str) -> Style {
+pub(super) fn status_style(theme: &super::Theme, status: &str) -> Style {
     match status {
         "SUCCEEDED" | "COMPLETED" => theme.good,
         "IN_PROGRESS" | "SCHEDULED" => theme.busy,

@@ -2,9 +2,11 @@
 
 use ratatui::layout::Rect;
 
-use super::super::app::{App, Env, ListId};
-use super::super::paint::{Paint, part};
+use super::super::app::{App, EntryState, Env, JournalLine, ListId};
+use super::super::command;
+use super::super::paint::{Paint, Part, fit, part, wrap};
 use super::super::words;
+use super::dialogs::centered;
 use super::{cursor_style, frame, quiet};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -28,17 +30,78 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let top = list.window(&keys, inner.height as usize);
     for (i, line) in lines.iter().enumerate().skip(top).take(inner.height as usize) {
         let y = inner.y + (i - top) as u16;
-        let style = if line.good { theme.good } else { theme.warning };
-        let parts = [
-            part(format!(" {:<12} ", words::moment(line.at, env.now, &app.look.zone)), theme.dim),
-            part(format!("{:<14} ", line.what), theme.brand),
-            part(format!("{:<24} ", line.target), theme.text),
-            part(format!("{}  ", line.outcome), style),
-            part(line.who.to_string(), theme.dim),
-        ];
-        paint.line(inner.x, y, inner.width, &parts);
+        one(app, env, paint, Rect { y, height: 1, ..inner }, line);
         if list.cursor() == Some(i as u64) {
             paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
         }
+    }
+}
+
+/// An entry in a line: when, what, to whom, how it ended, by whom.
+pub(super) fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, line: &JournalLine) {
+    let theme = paint.theme;
+    let s = theme.symbols;
+    let (shape, style) = if line.good { (s.check, theme.good) } else { (s.warn, theme.warning) };
+    let mut parts = vec![
+        part(format!(" {:<8} ", words::moment(line.at, env.now, &app.look.zone)), theme.dim),
+        part(format!("{:<11} ", line.what), theme.brand),
+    ];
+    // In a narrow place, such as the device view's, the target is in the title above.
+    if area.width >= 58 {
+        let target = if area.width >= 110 { 24 } else { 14 };
+        let name = fit(line.target.as_str(), target, s.more).into_owned();
+        parts.push(part(format!("{name:<target$} "), theme.text));
+    }
+    parts.push(part(format!("{shape} {}  ", line.outcome), style));
+    parts.push(part(line.who.to_string(), theme.dim));
+    paint.line(area.x, area.y, area.width.saturating_sub(1), &parts);
+}
+
+/// An opened entry: its requests with their ids, and how each target ended.
+pub(super) fn entry(app: &App, paint: &mut Paint<'_>, body: Rect, entry: &EntryState) {
+    let theme = paint.theme;
+    let line = &entry.line;
+    let width = 110.min(body.width);
+    let room = width.saturating_sub(4) as usize;
+    let style = if line.good { theme.good } else { theme.warning };
+    let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
+    for (label, text, style) in [
+        ("what", line.what.to_string(), theme.brand),
+        ("to", line.target.to_string(), theme.text),
+        ("outcome", line.outcome.to_string(), style),
+        ("by", line.who.to_string(), theme.text),
+    ] {
+        for (i, l) in wrap(&text, room.saturating_sub(9)).into_iter().enumerate() {
+            let label = if i == 0 { label } else { "" };
+            lines.push(vec![part(format!("{label:<9}"), theme.dim), part(l, style)]);
+        }
+    }
+    lines.push(Vec::new());
+    for detail in &line.details {
+        lines.extend(wrap(detail.as_str(), room).into_iter().map(|l| vec![part(l, theme.text)]));
+    }
+    let area = centered(paint, body, width, lines.len() + 1);
+    let title = format!("Journal {} {}", theme.symbols.dot, words::clock(line.at, &app.look.zone));
+    let inner = paint.pane(area, &[part(title, theme.brand)], theme.focus);
+    let height = inner.height.saturating_sub(1) as usize;
+    let top = entry.scroll.scroll(lines.len(), height);
+    for (i, line) in lines.iter().skip(top).take(height).enumerate() {
+        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
+    }
+    let mut foot = Vec::new();
+    for id in ["undo", "escape"] {
+        if let Some(id) = command::find(id)
+            && let Some(key) = app.look.keymap.key_for(app.scopes(), id)
+        {
+            foot.push(part(super::chrome::shown_key(&key, theme), theme.key));
+            foot.push(part(format!(" {}     ", command::get(id).name), theme.dim));
+        }
+    }
+    let below = lines.len().saturating_sub(top + height);
+    if below > 0 {
+        foot.push(part(format!("{below} more"), theme.warning));
+    }
+    if inner.height > 1 {
+        paint.line(inner.x + 1, inner.bottom() - 1, inner.width.saturating_sub(2), &foot);
     }
 }

@@ -5,11 +5,12 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::response::{
-    ActionView, Check, Confirmation, Level, Outcome, Plan, Reversible, RowState, StairRow, TargetOutcome,
+    ActionView, Check, Confirmation, Intent, Level, Outcome, Plan, Reversible, RowState, StairRow,
+    TargetOutcome,
 };
 use crate::text::SafeText;
 
-use super::super::app::{App, Env, PlanDialog, PlanPhase};
+use super::super::app::{App, Env, PlanDialog, PlanPhase, done_word, proven_after};
 use super::super::command;
 use super::super::paint::{Paint, Part, part, wrap};
 use super::super::words;
@@ -180,29 +181,60 @@ fn confirmation<'a>(
     dialog: &PlanDialog,
     theme: &super::Theme,
 ) -> Vec<Line<'a>> {
+    if let Some(input) = &dialog.editing {
+        let typed = SafeText::new(input.value());
+        return vec![
+            vec![
+                part("thing group: ", theme.warning),
+                part(typed.to_string(), theme.brand),
+                part(" ", theme.cursor),
+            ],
+            vec![
+                part(theme.symbols.enter, theme.key),
+                part(" plan again     ", theme.dim),
+                part("esc", theme.key),
+                part(" leave it as it is", theme.dim),
+            ],
+        ];
+    }
+    let change = match plan.intent() {
+        Intent::Isolate { .. } | Intent::Release { .. } | Intent::Join { .. } | Intent::Leave { .. } => {
+            Some(("edit", "change group"))
+        }
+        Intent::LaunchJob(_) => Some(("edit", "change job")),
+        _ => None,
+    };
     let verb = plan.intent().verb();
     let verb = if plan.would_change_nothing().is_some() { "do it all the same" } else { verb };
     let _ = env;
     if plan.refused().is_some() {
-        return vec![keys(app, &[("api-calls", "what the API calls are"), ("escape", "leave")], theme)];
+        let hints: Vec<_> = change
+            .into_iter()
+            .chain([("api-calls", "what the API calls are"), ("escape", "leave")])
+            .collect();
+        return vec![keys(app, &hints, theme)];
     }
     let mut lines = Vec::new();
     let ask = match plan.confirmation() {
         Confirmation::Nothing | Confirmation::Enter => None,
         Confirmation::TypeAccount(_) => Some("type the twelve digits of the account to confirm: ".to_owned()),
         Confirmation::TypeName { name, or } => Some(match or {
-            Some(or) => format!("type {name} or {or} to confirm: "),
+            Some(or) => match certificate_ending(plan, or.as_str()) {
+                Some(short) => format!("certificate {short}: type {name} or {or} to confirm: "),
+                None => format!("type {name} or {or} to confirm: "),
+            },
             None => format!("type {name} to confirm: "),
         }),
         Confirmation::TypeCount(n) => Some(format!("it acts on {n} things; type the number to confirm: ")),
     };
     match ask {
         None => {
-            lines.push(keys(
-                app,
-                &[("confirm", verb), ("api-calls", "what the API calls are"), ("escape", "leave")],
-                theme,
-            ));
+            let hints: Vec<_> = [("confirm", verb)]
+                .into_iter()
+                .chain(change)
+                .chain([("api-calls", "what the API calls are"), ("escape", "leave")])
+                .collect();
+            lines.push(keys(app, &hints, theme));
         }
         Some(ask) => {
             let typed = SafeText::new(dialog.typed.value());
@@ -225,6 +257,17 @@ fn confirmation<'a>(
         }
     }
     lines
+}
+
+/// `d0bb69cc…6c35c6aa`: the certificate of which the last digits may be typed.
+fn certificate_ending(plan: &Plan, digits: &str) -> Option<String> {
+    let calls = plan.steps().iter().flat_map(|step| &step.calls);
+    let id = calls.filter_map(|call| {
+        let text = call.summary.as_str();
+        text.split(|c: char| !c.is_ascii_hexdigit()).find(|w| w.len() == 64 && w.ends_with(digits))
+    });
+    let id = id.map(str::to_owned).next()?;
+    Some(format!("{}…{digits}", id.get(..8)?))
 }
 
 fn keys<'a>(app: &App, commands: &[(&str, &str)], theme: &super::Theme) -> Line<'a> {
@@ -280,11 +323,19 @@ pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect
         }
     }
     lines.push(Vec::new());
+    let verb = app.verb_of(&action.id);
     let slowest = action.targets.iter().filter_map(|t| match &t.outcome {
         Some(TargetOutcome::Proven { took }) => Some(*took),
         _ => None,
     });
-    let proven = slowest.max().map(|ms| format!(" in {}", words::took(ms))).unwrap_or_default();
+    let reached = done_word(verb);
+    let mut proven = proven_after(action)
+        .map(|ms| format!("{reached} in {}", words::took(ms)))
+        .unwrap_or(reached.to_owned());
+    if let (Some("isolate" | "deactivate" | "revoke"), Some(last)) = (verb, slowest.max()) {
+        proven
+            .push_str(&format!("; the last sign of life came {} after the confirmation", words::took(last)));
+    }
     let (text, style, border): (String, Style, Style) = match &action.finished {
         None => (
             format!(
@@ -295,7 +346,7 @@ pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect
             theme.busy,
             theme.busy,
         ),
-        Some(Outcome::Proven) => (format!("{} proven{proven}", s.check), theme.good, theme.good),
+        Some(Outcome::Proven) => (format!("{} {proven}", s.check), theme.good, theme.good),
         Some(Outcome::Unproven) => {
             (format!("{} done, but not proven within its time", s.warn), theme.warning, theme.warning)
         }
@@ -312,7 +363,11 @@ pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect
         ),
     };
     lines.push(vec![part(text, style)]);
-    let mut foot = keys(app, &[("escape", "close")], theme);
+    let mut foot = if action.finished.is_none() {
+        keys(app, &[("escape", "close"), ("stop", "stop")], theme)
+    } else {
+        keys(app, &[("escape", "close")], theme)
+    };
     if let Some(key) =
         command::find("last-action").and_then(|id| app.look.keymap.keys_of(id).first().cloned())
     {

@@ -233,14 +233,18 @@ fn draw_past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
 pub(super) fn past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, line: Rect, event: &ViolationEvent) {
     let theme = paint.theme;
     let style = if event.kind.as_str() == "in-alarm" { theme.alarm } else { theme.good };
-    let parts = [
-        part(format!(" {:<12} ", words::moment(event.at, env.now, &app.look.zone)), theme.dim),
-        part(format!("{:<18} ", event.kind), style),
-        part(format!("{:<20} ", event.thing.shown()), theme.text),
-        part(format!("{}  ", event.behavior), theme.text),
-        part(event.value.as_ref().map(|v| format!("got {}", got(Some(v)))).unwrap_or_default(), theme.dim),
+    let got = event.value.as_ref().map(|v| format!("got {}", got(Some(v)))).unwrap_or_default();
+    let mut parts = vec![
+        part(format!(" {:<8} ", words::moment(event.at, env.now, &app.look.zone)), theme.dim),
+        part(format!("{:<17} ", event.kind), style),
     ];
-    paint.line(line.x, line.y, line.width, &parts);
+    // In a narrow place the thing is in the title above.
+    if line.width >= 70 {
+        parts.push(part(format!("{:<20} ", event.thing.shown()), theme.text));
+    }
+    parts.push(part(format!("{}  ", event.behavior), theme.text));
+    parts.push(part(got, theme.dim));
+    paint.line(line.x, line.y, line.width.saturating_sub(1), &parts);
 }
 
 /// `expected: fewer than 5 messages sent in 5 min`.
@@ -319,7 +323,7 @@ fn stretch(seconds: i64) -> String {
     if seconds % 3600 == 0 { format!("{} h", seconds / 3600) } else { format!("{} min", seconds / 60) }
 }
 
-fn metric_words(metric: &str) -> String {
+pub(super) fn metric_words(metric: &str) -> String {
     match metric {
         "aws:message-byte-size" => "message size in bytes".to_owned(),
         "aws:num-messages-sent" => "messages sent".to_owned(),

@@ -13,6 +13,17 @@ pub(super) struct Slot {
     /// The next further datapoint to tell, and the newest after it.
     pub(super) next: Option<(i64, MetricValue)>,
     pub(super) latest: Option<(i64, MetricValue)>,
+    /// The last window in which where it speaks from was judged.
+    pub(super) looked: Option<i64>,
+}
+
+/// Whether a device is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    /// By the connection of that number.
+    Up(u64),
+    /// Since, epoch milliseconds.
+    Down(i64),
 }
 
 /// One device.
@@ -23,12 +34,16 @@ pub(super) struct Device {
     /// One per rule.
     pub(super) slots: Vec<Slot>,
     /// One per series: window number and sum, oldest first.
-    sums: Vec<Vec<(i64, i64)>>,
+    sums: Vec<Vec<(i64, f64)>>,
+    /// One per kept metric: the window an address was last kept in.
+    pub(super) kept_in: Vec<Option<i64>>,
+    /// Its connection, once it had one.
+    pub(super) link: Option<Link>,
 }
 
 impl Device {
     pub(super) fn new(rules: usize, series: usize) -> Self {
-        Self { profiles: Vec::new(), slots: vec![Slot::default(); rules], sums: vec![Vec::new(); series] }
+        Self { slots: vec![Slot::default(); rules], sums: vec![Vec::new(); series], ..Self::default() }
     }
 
     pub(super) fn applies(&self, profile: usize) -> bool {
@@ -40,10 +55,10 @@ impl Device {
     }
 
     /// Adds to the sum of a window.
-    pub(super) fn add(&mut self, series: usize, number: i64, amount: i64) {
+    pub(super) fn add(&mut self, series: usize, number: i64, amount: f64) {
         let Some(windows) = self.sums.get_mut(series) else { return };
         match windows.iter_mut().rev().find(|(n, _)| *n == number) {
-            Some((_, sum)) => *sum = sum.saturating_add(amount),
+            Some((_, sum)) => *sum += amount,
             None => {
                 if windows.len() == KEPT_WINDOWS {
                     windows.remove(0);
@@ -54,7 +69,7 @@ impl Device {
     }
 
     /// The sum of a window, which is forgotten together with older ones; `None` without activity in it.
-    pub(super) fn take(&mut self, series: usize, number: i64) -> Option<i64> {
+    pub(super) fn take(&mut self, series: usize, number: i64) -> Option<f64> {
         let windows = self.sums.get_mut(series)?;
         let sum = windows.iter().find(|(n, _)| *n == number).map(|(_, sum)| *sum);
         windows.retain(|(n, _)| *n > number);
@@ -71,6 +86,7 @@ impl Device {
             .iter()
             .map(|old| old.and_then(|i| self.sums.get_mut(i)).map(std::mem::take).unwrap_or_default())
             .collect();
+        self.kept_in.clear();
         self.profiles.clear();
     }
 }

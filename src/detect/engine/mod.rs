@@ -2,8 +2,10 @@
 
 mod device;
 mod plan;
+mod samples;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,12 +14,11 @@ use indexmap::IndexMap;
 
 use self::device::Device;
 use self::plan::{Kind, Rule};
-pub use self::plan::{Plan, Profile, Topics};
+pub use self::plan::{Plan, Profile, Retained, Topics};
 use super::alarm::{Alarm, Change};
-use super::judge::{compare, is_normal};
+use super::judge::is_normal;
 use super::metric::Metric;
-use super::model::{Behavior, ComparisonOperator, MetricValue};
-use super::percentile::nearest_rank;
+use super::model::{Behavior, MetricValue};
 use super::window;
 
 /// What happened to a violation.
@@ -50,17 +51,19 @@ pub struct Verdict {
     pub value: MetricValue,
 }
 
-/// A closed window's value, for ListMetricValues.
+/// A value that is kept, for ListMetricValues: a closed window's, or a single one where the metric has no windows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Datum {
     /// The device.
     pub device: Arc<str>,
     /// The metric.
     pub metric: Metric,
-    /// End of the window, epoch milliseconds.
+    /// The topics it is limited to.
+    pub topics: Option<Arc<Topics>>,
+    /// End of the window, or when it was measured; epoch milliseconds.
     pub at_ms: i64,
-    /// The sum over the window.
-    pub count: i64,
+    /// The sum over the window, or what was measured.
+    pub value: MetricValue,
 }
 
 /// What became due.
@@ -68,7 +71,7 @@ pub struct Datum {
 pub struct Due {
     /// In the order they happened.
     pub verdicts: Vec<Verdict>,
-    /// Values of windows that ended.
+    /// Values to keep.
     pub data: Vec<Datum>,
 }
 
@@ -88,6 +91,10 @@ pub struct Engine {
     /// Windows in which messages may have been missed, as a stretch of time: only what no missed message could mend is
     /// judged in them.
     holes: VecDeque<(i64, i64)>,
+    /// Single values to keep.
+    fresh: Vec<Datum>,
+    /// The last window at whose end it was looked for devices that are gone.
+    looked: i64,
 }
 
 /// Holes remembered: as many as windows are looked back at.
@@ -133,6 +140,8 @@ impl Engine {
             window_latency_ms: latency_ms,
             silence_ms,
             holes: VecDeque::new(),
+            fresh: Vec::new(),
+            looked: i64::MIN,
         }
     }
 
@@ -194,7 +203,7 @@ impl Engine {
             })
             .collect();
         let series: Vec<Option<usize>> =
-            self.plan.series.iter().map(|new| old.series.iter().position(|o| o == new)).collect();
+            self.plan.series.iter().map(|new| old.series.iter().position(|o| o.is(new))).collect();
         for (name, device) in &mut self.devices {
             for (index, rule) in old.rules.iter().enumerate() {
                 if !moved.contains(&Some(index)) && device.alarm(index).in_alarm() {
@@ -211,6 +220,7 @@ impl Engine {
                 None => window::number(now_ms, s.length_ms) - 1,
             })
             .collect();
+        self.looked = self.looked.max(window::number(now_ms, self.plan.look_ms) - 1);
         gone
     }
 
@@ -277,7 +287,7 @@ impl Engine {
                 _ => continue,
             };
             if series.topics.as_ref().is_none_or(|t| t.counts(name, topic)) {
-                state.add(index, window::number(heard.at_ms, series.length_ms), amount);
+                state.add(index, window::number(heard.at_ms, series.length_ms), amount as f64);
             }
         }
         for (index, rule) in self.plan.rules.iter().enumerate() {
@@ -301,21 +311,7 @@ impl Engine {
         };
         for (index, series) in self.plan.series.iter().enumerate() {
             if series.metric == *metric && series.topics.as_ref().is_none_or(|t| t.counts(device, topic)) {
-                state.add(index, window::number(at_ms, series.length_ms), amount);
-            }
-        }
-        true
-    }
-
-    /// One value of a metric that has no windows: addresses, ports, a custom metric. False when the device is not enrolled.
-    pub fn sample(&mut self, device: &str, metric: &Metric, value: &MetricValue, at_ms: i64) -> bool {
-        let Some((_, name, state)) = self.devices.get_full_mut(device) else { return false };
-        if state.profiles.len() != self.plan.profiles() {
-            return false;
-        }
-        for (index, rule) in self.plan.rules.iter().enumerate() {
-            if rule.kind == Kind::Sample && rule.metric == *metric && state.applies(rule.profile) {
-                judge_now(rule, index, state, name, value.clone(), at_ms, &mut self.waiting);
+                state.add(index, window::number(at_ms, series.length_ms), amount as f64);
             }
         }
         true
@@ -324,8 +320,9 @@ impl Engine {
     /// Everything due at `now_ms`: verdicts of messages older than the latency, windows that ended longer ago than the
     /// latency, alarms of silent devices.
     pub fn due(&mut self, now_ms: i64) -> Due {
-        let mut due = Due::default();
+        let mut due = Due { verdicts: Vec::new(), data: std::mem::take(&mut self.fresh) };
         self.due_messages(now_ms, &mut due.verdicts);
+        self.look(now_ms, &mut due);
         let latency = self.window_latency_ms;
         for series in 0..self.plan.series.len() {
             let length = self.plan.series[series].length_ms;
@@ -387,68 +384,6 @@ impl Engine {
         // Back in the order of their times; there are as many as alarms that stand.
         for refresh in again {
             self.waiting.push_back(refresh);
-        }
-    }
-
-    fn judge_window(&mut self, series: usize, number: i64, due: &mut Due) {
-        let length_ms = self.plan.series[series].length_ms;
-        let at_ms = window::end_ms(number, length_ms);
-        let partial = self.holes.iter().any(|(from, to)| *from < at_ms && *to > at_ms - length_ms);
-        let mut sums: Vec<(Arc<str>, i64)> = self
-            .devices
-            .iter_mut()
-            .filter_map(|(name, device)| Some((Arc::clone(name), device.take(series, number)?)))
-            .collect();
-        sums.sort();
-        for (index, rule) in self.plan.rules.iter().enumerate() {
-            if rule.kind != Kind::Window(series) {
-                continue;
-            }
-            let (Some(operator), Some(criteria)) = (rule.operator, &rule.behavior.criteria) else { continue };
-            let applies =
-                |device: &Arc<str>| self.devices.get(device).is_some_and(|d| d.applies(rule.profile));
-            let expected = match &criteria.statistical_threshold {
-                None => None,
-                Some(_) if partial => continue,
-                Some(threshold) => {
-                    let mut values: Vec<f64> =
-                        sums.iter().filter(|(d, _)| applies(d)).map(|(_, sum)| *sum as f64).collect();
-                    values.sort_by(f64::total_cmp);
-                    match nearest_rank(&values, threshold.statistic.as_deref().unwrap_or("p90")) {
-                        Some(value) => Some(value),
-                        None => continue,
-                    }
-                }
-            };
-            for (name, sum) in &sums {
-                let Some(device) = self.devices.get_mut(name).filter(|d| d.applies(rule.profile)) else {
-                    continue;
-                };
-                let value = count(*sum);
-                let normal = match (expected, &criteria.value) {
-                    (Some(expected), _) => Some(compare(*sum as f64, operator, expected)),
-                    (None, Some(expected)) => is_normal(&value, operator, expected),
-                    (None, None) => None,
-                };
-                let Some(normal) = normal else { continue };
-                let certain = !normal
-                    && matches!(operator, ComparisonOperator::LessThan | ComparisonOperator::LessThanEquals);
-                if partial && !certain {
-                    continue;
-                }
-                if let Some(change) = device.slots[index].alarm.datapoint(normal, rule.patience, at_ms) {
-                    due.verdicts.push(verdict(rule, name, outcome(change), at_ms, value));
-                }
-            }
-        }
-        if self.plan.series[series].retained {
-            let metric = &self.plan.series[series].metric;
-            due.data.extend(sums.into_iter().map(|(device, count)| Datum {
-                device,
-                metric: metric.clone(),
-                at_ms,
-                count,
-            }));
         }
     }
 }

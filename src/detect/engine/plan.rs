@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::detect::alarm::Patience;
 use crate::detect::metric::Metric;
-use crate::detect::model::{Behavior, ComparisonOperator};
+use crate::detect::model::{Behavior, ComparisonOperator, MetricDimension};
 
 /// The behaviours of one security profile, as input of [`Plan::new`].
 #[derive(Clone, Debug)]
@@ -13,8 +13,17 @@ pub struct Profile {
     pub name: Arc<str>,
     /// Its behaviours.
     pub behaviors: Vec<Behavior>,
-    /// Metrics whose values are kept although no behaviour asks for them, by name.
-    pub retained: Vec<String>,
+    /// Metrics whose values are kept although no behaviour asks for them.
+    pub retained: Vec<Retained>,
+}
+
+/// A metric to keep the values of.
+#[derive(Clone, Debug)]
+pub struct Retained {
+    /// Its name.
+    pub metric: String,
+    /// The topics it is limited to.
+    pub dimension: Option<MetricDimension>,
 }
 
 /// How a rule's datapoints come about.
@@ -26,6 +35,8 @@ pub(super) enum Kind {
     Window(usize),
     /// Every sample that arrives is one.
     Sample,
+    /// How long the device is gone, looked at once in 300 s.
+    Absence,
     /// None: a learned model this engine does not build.
     Never,
 }
@@ -45,18 +56,35 @@ pub(super) struct Rule {
 }
 
 /// Something summed per device and window.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Series {
     pub(super) metric: Metric,
     pub(super) length_ms: i64,
     pub(super) topics: Option<Arc<Topics>>,
-    /// Kept for ListMetricValues.
-    pub(super) retained: bool,
+    /// The profiles, by position, that keep its values for ListMetricValues.
+    pub(super) keepers: Vec<usize>,
+}
+
+impl Series {
+    /// True when both sum the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.metric == other.metric && self.length_ms == other.length_ms && self.topics == other.topics
+    }
+}
+
+/// A metric without windows of which every value is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) metric: Metric,
+    pub(super) topics: Option<Arc<Topics>>,
+    pub(super) keepers: Vec<usize>,
 }
 
 /// A TOPIC_FILTER dimension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topics {
+    /// The dimension's name.
+    pub name: String,
     /// MQTT topic filters; `${iot:ClientId}` stands for the device.
     pub filters: Vec<String>,
     /// True for the operator `NOT_IN`.
@@ -66,8 +94,14 @@ pub struct Topics {
 impl Topics {
     /// True when a message of `device` on `topic` counts.
     pub fn counts(&self, device: &str, topic: &str) -> bool {
-        self.filters.iter().any(|f| matches_filter(&f.replace("${iot:ClientId}", device), topic))
-            != self.negated
+        let matches = |filter: &String| {
+            if filter.contains("${") {
+                matches_filter(&filter.replace("${iot:ClientId}", device), topic)
+            } else {
+                matches_filter(filter, topic)
+            }
+        };
+        self.filters.iter().any(matches) != self.negated
     }
 }
 
@@ -85,11 +119,19 @@ fn matches_filter(filter: &str, topic: &str) -> bool {
     levels.next().is_none()
 }
 
+/// Seconds between two looks at a device without a window of its own: how long it is gone, where it speaks from.
+const LOOK_SECS: i64 = 300;
+
 /// The compiled behaviours of all profiles.
 #[derive(Debug, Default)]
 pub struct Plan {
     pub(super) rules: Vec<Rule>,
     pub(super) series: Vec<Series>,
+    pub(super) kept: Vec<Kept>,
+    /// [`LOOK_SECS`] as they really pass.
+    pub(super) look_ms: i64,
+    /// A minute as it really passes.
+    pub(super) minute_ms: i64,
     profiles: usize,
 }
 
@@ -101,33 +143,40 @@ impl Plan {
         window_ms: impl Fn(i64) -> i64,
         filters: impl Fn(&str) -> Option<Vec<String>>,
     ) -> Self {
-        let mut plan = Self { profiles: profiles.len(), ..Self::default() };
+        let mut plan = Self {
+            profiles: profiles.len(),
+            look_ms: window_ms(LOOK_SECS).max(1),
+            minute_ms: window_ms(60).max(1),
+            ..Self::default()
+        };
+        let topics_of = |dimension: Option<&MetricDimension>| match dimension {
+            None => Some(None),
+            Some(dimension) => filters(&dimension.dimension_name).map(|filters| {
+                Some(Arc::new(Topics {
+                    name: dimension.dimension_name.clone(),
+                    filters,
+                    negated: dimension.operator.as_deref() == Some("NOT_IN"),
+                }))
+            }),
+        };
         for (position, profile) in profiles.iter().enumerate() {
             for behavior in &profile.behaviors {
                 let Some(criteria) = &behavior.criteria else { continue };
                 let Some(metric) = behavior.metric.as_deref().and_then(Metric::parse) else { continue };
-                let topics = match &behavior.metric_dimension {
-                    None => None,
-                    Some(dimension) => match filters(&dimension.dimension_name) {
-                        None => continue,
-                        Some(filters) => Some(Arc::new(Topics {
-                            filters,
-                            negated: dimension.operator.as_deref() == Some("NOT_IN"),
-                        })),
-                    },
-                };
+                let Some(topics) = topics_of(behavior.metric_dimension.as_ref()) else { continue };
                 let length_ms = window_ms(criteria.duration_seconds.unwrap_or(300)).max(1);
                 let kind = if criteria.ml_detection_config.is_some() {
                     Kind::Never
                 } else if criteria.statistical_threshold.is_some() || metric.needs_window() {
-                    Kind::Window(plan.series(&metric, length_ms, topics.as_ref(), true))
+                    Kind::Window(plan.series(&metric, length_ms, topics.as_ref()))
                 } else if metric == Metric::MessageByteSize {
-                    // Its values are kept per window all the same, for ListMetricValues.
-                    plan.series(&metric, window_ms(300).max(1), topics.as_ref(), true);
                     Kind::PerMessage
+                } else if metric == Metric::DisconnectDuration {
+                    Kind::Absence
                 } else {
                     Kind::Sample
                 };
+                plan.keep(&metric, topics.as_ref(), position);
                 plan.rules.push(Rule {
                     profile: position,
                     profile_name: Arc::clone(&profile.name),
@@ -139,8 +188,10 @@ impl Plan {
                     topics,
                 });
             }
-            for metric in profile.retained.iter().filter_map(|name| Metric::parse(name)) {
-                plan.series(&metric, window_ms(300).max(1), None, true);
+            for retained in &profile.retained {
+                let Some(metric) = Metric::parse(&retained.metric) else { continue };
+                let Some(topics) = topics_of(retained.dimension.as_ref()) else { continue };
+                plan.keep(&metric, topics.as_ref(), position);
             }
         }
         plan
@@ -151,20 +202,48 @@ impl Plan {
         self.profiles
     }
 
+    /// True when nothing a device does can matter.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.series.is_empty() && self.kept.is_empty()
+    }
+
+    /// True when it matters where devices speak from.
+    pub fn watches_addresses(&self) -> bool {
+        self.asks(&Metric::SourceIp)
+    }
+
+    /// True when a rule or the values kept ask for a metric that is sampled.
+    pub(super) fn asks(&self, metric: &Metric) -> bool {
+        self.kept.iter().any(|k| k.metric == *metric) || self.rules.iter().any(|r| r.metric == *metric)
+    }
+
     /// The shortest window, in milliseconds: how often looking for ended windows makes sense.
     pub fn shortest_window_ms(&self) -> Option<i64> {
         self.series.iter().map(|s| s.length_ms).min()
     }
 
-    fn series(
-        &mut self,
-        metric: &Metric,
-        length_ms: i64,
-        topics: Option<&Arc<Topics>>,
-        retained: bool,
-    ) -> usize {
-        let series = Series { metric: metric.clone(), length_ms, topics: topics.cloned(), retained };
-        if let Some(found) = self.series.iter().position(|s| *s == series) {
+    /// Keeps a metric's values: those of 300 s windows, or every one where there are no windows.
+    fn keep(&mut self, metric: &Metric, topics: Option<&Arc<Topics>>, profile: usize) {
+        let keepers = if metric.needs_window() || *metric == Metric::MessageByteSize {
+            let series = self.series(metric, self.look_ms, topics);
+            &mut self.series[series].keepers
+        } else if let Some(found) =
+            self.kept.iter().position(|k| k.metric == *metric && k.topics.as_ref() == topics)
+        {
+            &mut self.kept[found].keepers
+        } else {
+            let kept = Kept { metric: metric.clone(), topics: topics.cloned(), keepers: vec![profile] };
+            return self.kept.push(kept);
+        };
+        if keepers.last() != Some(&profile) {
+            keepers.push(profile);
+        }
+    }
+
+    fn series(&mut self, metric: &Metric, length_ms: i64, topics: Option<&Arc<Topics>>) -> usize {
+        let series =
+            Series { metric: metric.clone(), length_ms, topics: topics.cloned(), keepers: Vec::new() };
+        if let Some(found) = self.series.iter().position(|s| s.is(&series)) {
             return found;
         }
         self.series.push(series);
@@ -179,6 +258,7 @@ mod tests {
     #[test]
     fn a_dimension_selects_topics() {
         let topics = Topics {
+            name: "d".to_owned(),
             filters: vec!["dt/${iot:ClientId}/+".to_owned(), "alerts/#".to_owned()],
             negated: false,
         };

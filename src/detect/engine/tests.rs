@@ -122,14 +122,81 @@ fn addresses_are_judged_as_they_are_seen() {
     let mut engine = engine(json!([{"name": "home", "metric": "aws:source-ip-address", "criteria":
         {"comparisonOperator": "in-cidr-set", "value": {"cidrs": ["10.0.0.0/8"]}}}]));
     engine.enroll("x", vec![true], T0);
-    let from = |ip: &str| MetricValue { cidrs: Some(vec![ip.to_owned()]), ..MetricValue::default() };
-    engine.sample("x", &Metric::SourceIp, &from("10.1.1.1"), T0);
-    engine.sample("x", &Metric::SourceIp, &from("192.0.2.1"), T0 + 1);
-    engine.sample("x", &Metric::SourceIp, &from("10.1.1.1"), T0 + 2);
+    let from = |ip: &str| ip.parse().unwrap();
+    engine.address("x", None, from("10.1.1.1"), T0);
+    engine.address("x", None, from("192.0.2.1"), T0 + 1);
+    engine.address("x", None, from("10.1.1.1"), T0 + 2);
     let due = engine.due(T0 + 2 + LATENCY);
     assert_eq!(
         due.verdicts.iter().map(|v| v.outcome).collect::<Vec<_>>(),
         [Outcome::Raised, Outcome::Cleared]
+    );
+}
+
+#[test]
+fn a_message_is_looked_at_once_in_300_seconds_for_where_it_comes_from() {
+    let behavior = json!([{"name": "home", "metric": "aws:source-ip-address", "metricDimension": {"dimensionName": "d"},
+        "criteria": {"comparisonOperator": "in-cidr-set", "value": {"cidrs": ["10.0.0.0/8"]}, "consecutiveDatapointsToAlarm": 2}}]);
+    let profile = Profile {
+        name: "P".into(),
+        behaviors: serde_json::from_value(behavior).unwrap(),
+        retained: Vec::new(),
+    };
+    let mut engine = Engine::new(LATENCY, TWO_DAYS);
+    engine.set_plan(Plan::new(&[profile], |secs| secs * 1000, |_| Some(vec!["dt/#".to_owned()])), T0);
+    engine.enroll("x", vec![true], T0);
+    let away = "192.0.2.1".parse().unwrap();
+    engine.address("x", None, away, T0);
+    engine.address("x", Some("other"), away, T0 + 1);
+    for i in 0..10 {
+        engine.address("x", Some("dt/x"), away, T0 + 2 + i);
+    }
+    let due = engine.due(T0 + 100_000);
+    assert_eq!((alarms(&due), due.data.len()), (vec![], 1), "one datapoint of the two it takes");
+    engine.address("x", Some("dt/x"), away, T0 + 300_000);
+    assert_eq!(alarms(&engine.due(T0 + 300_000 + LATENCY)).len(), 1);
+}
+
+#[test]
+fn a_device_that_is_gone_violates_by_the_minute_and_clears_when_it_is_back() {
+    let mut engine = engine(json!([{"name": "gone", "metric": "aws:disconnect-duration", "criteria":
+        {"comparisonOperator": "less-than", "value": {"count": 6}}}]));
+    engine.enroll("x", vec![true], T0);
+    engine.enroll("never", vec![true], T0);
+    engine.connected("x", 1);
+    // The newer connection took over before the older one's end was told.
+    engine.connected("x", 2);
+    engine.disconnected("x", 1, T0 + 1_000);
+    assert_eq!(engine.due(T0 + 300_000).data[0].value.count, Some(0));
+    engine.disconnected("x", 2, T0 + 360_000);
+    assert_eq!(engine.due(T0 + 600_000).data[0].value.count, Some(4));
+    assert_eq!(alarms(&engine.due(T0 + 900_000)), [("x", Outcome::Raised, T0 + 900_000, Some(9))]);
+    engine.connected("x", 3);
+    assert_eq!(alarms(&engine.due(T0 + 1_200_000)), [("x", Outcome::Cleared, T0 + 1_200_000, Some(0))]);
+}
+
+#[test]
+fn reported_values_are_kept_and_ranked() {
+    let mut engine = engine(json!([
+        {"name": "load", "metric": "load", "criteria": {"comparisonOperator": "less-than-equals",
+            "statisticalThreshold": {"statistic": "p50"}, "durationSeconds": 300}},
+        {"name": "few", "metric": "aws:num-listening-tcp-ports", "criteria": {"comparisonOperator": "less-than", "value": {"count": 3}}}]));
+    let load = Metric::Custom("load".to_owned());
+    for (device, number) in [("a", 0.5), ("b", 1.5)] {
+        engine.enroll(device, vec![true], T0);
+        let value = MetricValue { number: Some(number), ..MetricValue::default() };
+        engine.sample(device, &load, &value, T0 + 1);
+    }
+    engine.sample("a", &Metric::ListeningTcpCount, &count(3), T0 + 1);
+    let due = engine.due(T0 + 300_000 + LATENCY);
+    let raised: Vec<_> = due.verdicts.iter().map(|v| (&*v.device, v.behavior.name.as_str())).collect();
+    assert_eq!(raised, [("a", "few"), ("b", "load")]);
+    assert_eq!(
+        due.data
+            .iter()
+            .map(|d| (d.at_ms, d.value.number.or(d.value.count.map(|c| c as f64))))
+            .collect::<Vec<_>>(),
+        [(T0 + 1, Some(0.5)), (T0 + 1, Some(1.5)), (T0 + 1, Some(3.0))]
     );
 }
 
@@ -145,9 +212,9 @@ proptest::proptest! {
         let mut told = 0;
         for at in &times {
             engine.message("x", "t", 1, T0 + at);
-            told += engine.due(T0 + at).data.iter().map(|d| d.count).sum::<i64>();
+            told += engine.due(T0 + at).data.iter().filter_map(|d| d.value.count).sum::<i64>();
         }
-        told += engine.due(T0 + 2_000_000).data.iter().map(|d| d.count).sum::<i64>();
+        told += engine.due(T0 + 2_000_000).data.iter().filter_map(|d| d.value.count).sum::<i64>();
         proptest::prop_assert_eq!(told, times.len() as i64);
     }
 }

@@ -29,8 +29,27 @@ static ACTIONS: &[(Service, &str, QueryHandler)] = &[
     (Service::Sns, "Unsubscribe", sns::unsubscribe),
 ];
 
-/// Runs the action a form names.
-pub(super) fn dispatch(service: Service, req: &Req) -> Result<Resp, ApiError> {
+/// Service and name of every action.
+pub(super) fn actions() -> impl Iterator<Item = (Service, &'static str)> {
+    ACTIONS.iter().map(|(service, action, _)| (*service, *action))
+}
+
+/// An action found, with the form that names it.
+pub(super) struct Form {
+    pub(super) action: &'static str,
+    handler: QueryHandler,
+    req: Req,
+}
+
+impl Form {
+    /// Runs it.
+    pub(super) fn run(&self) -> Result<Resp, ApiError> {
+        (self.handler)(&self.req)
+    }
+}
+
+/// The action a form names.
+pub(super) fn find(service: Service, req: &Req) -> Result<Form, ApiError> {
     let mut fields = req.query.clone();
     fields.extend(super::front::decode_query(&String::from_utf8_lossy(&req.body)));
     let form = Req {
@@ -45,9 +64,9 @@ pub(super) fn dispatch(service: Service, req: &Req) -> Result<Resp, ApiError> {
     let target = form.header("x-amz-target").and_then(|t| t.rsplit('.').next());
     let action = target.or_else(|| form.query("Action")).unwrap_or_default();
     match ACTIONS.iter().find(|(s, a, _)| *s == service && *a == action) {
-        Some((_, op, handler)) => {
-            tracing::debug!(op, caller = %form.caller, "operation");
-            handler(&form)
+        Some((_, action, handler)) => {
+            tracing::debug!(op = action, caller = %form.caller, "operation");
+            Ok(Form { action, handler: *handler, req: form })
         }
         None => {
             tracing::warn!(action, ?service, "operation not emulated");

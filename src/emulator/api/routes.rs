@@ -36,23 +36,48 @@ macro_rules! routes {
 }
 pub(super) use routes;
 
-/// The families. A path that could match two rows is resolved in favour of literal segments, wherever they stand.
-static FAMILIES: &[&[Route]] = &[
-    super::registry::routes::ROUTES,
-    super::identity::routes::ROUTES,
-    super::account_routes::ROUTES,
-    super::shadows::routes::ROUTES,
-    super::jobs::routes::ROUTES,
-    super::detect::routes::ROUTES,
-    super::audit::routes::ROUTES,
-    super::mitigation::routes::ROUTES,
-    super::indexing::routes::ROUTES,
-    super::rules::routes::ROUTES,
-    super::s3::routes::ROUTES,
-    super::cloudwatch::routes::ROUTES,
+/// The families, by what the README calls them. A path that could match two rows is resolved in favour of literal
+/// segments, wherever they stand.
+static FAMILIES: &[(&str, &[Route])] = &[
+    ("things, groups, types", super::registry::routes::ROUTES),
+    ("certificates, policies", super::identity::routes::ROUTES),
+    ("CA certificates", super::authorities::routes::ROUTES),
+    ("endpoints, connections", super::account_routes::ROUTES),
+    ("shadows", super::shadows::routes::ROUTES),
+    ("jobs", super::jobs::routes::ROUTES),
+    ("Detect", super::detect::routes::ROUTES),
+    ("Audit", super::audit::routes::ROUTES),
+    ("mitigation", super::mitigation::routes::ROUTES),
+    ("fleet indexing", super::indexing::routes::ROUTES),
+    ("rules", super::rules::routes::ROUTES),
+    ("objects", super::s3::routes::ROUTES),
+    ("metrics", super::cloudwatch::routes::ROUTES),
 ];
 
-/// Every operation, family by family.
+/// The operations of Detect.
+pub fn detect() -> &'static [Route] {
+    super::detect::routes::ROUTES
+}
+
+/// The names of every operation there is, in whichever protocol; some more than once.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    listed().map(|(_, _, op)| op)
+}
+
+/// Every operation there is: its service, its family, its name. One that has several protocols comes several times.
+pub fn listed() -> impl Iterator<Item = (Service, &'static str, &'static str)> {
+    let rows = FAMILIES.iter().flat_map(|(family, routes)| routes.iter().map(|r| (r.service, *family, r.op)));
+    rows.chain(super::query::actions().map(|(service, op)| {
+        let family = match service {
+            Service::Sns => "topics, subscriptions",
+            Service::CloudWatch => "metrics",
+            _ => "identity of the caller",
+        };
+        (service, family, op)
+    }))
+}
+
+/// Every operation with a path of its own, family by family.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    FAMILIES.iter().flat_map(|family| family.iter())
+    FAMILIES.iter().flat_map(|(_, routes)| routes.iter())
 }

@@ -3,8 +3,9 @@
 //! Each device is a task. It connects, sends its telemetry, answers jobs and shadow deltas, and comes back when it is cut,
 //! as firmware does. The scenario makes it misbehave. What it sends depends on the seed and its name only.
 //!
-//! * `device.rs`: the task. `payload.rs`: what it sends. `work.rs`: how it answers jobs.
+//! * `device.rs`: the task. `payload.rs`: what it sends. `work.rs`: how it answers jobs. `agent.rs`: its Defender agent.
 
+mod agent;
 mod device;
 mod payload;
 mod work;
@@ -26,6 +27,8 @@ use super::scenario::{Action, Step};
 pub enum Kind {
     /// The workshop's temperature sensor: telemetry every 10 s, jobs, shadow.
     Sensor,
+    /// A sensor on which the Defender agent runs as well.
+    SensorWithAgent,
     /// A generic device: 30 messages in 300 s, jobs; never looks at its shadow.
     Generic,
     /// Reports temperature and humidity to its shadow.
@@ -86,22 +89,21 @@ async fn play(
     let start = tokio::time::Instant::now();
     for step in steps {
         tokio::time::sleep_until(start + clock.scaled(step.at)).await;
-        tracing::info!(thing = step.thing, action = ?step.action, "scenario");
+        let thing = step.thing.unwrap_or_default();
+        tracing::info!(thing, action = ?step.action, "scenario");
         match step.action {
             Action::Desired(state) => {
                 let request = serde_json::json!({"state": {"desired": state}});
-                if account.read().registry.thing(&step.thing).is_some()
-                    && let Err(error) = shadows::seed(account, &step.thing, None, &request)
+                if account.read().registry.thing(&thing).is_some()
+                    && let Err(error) = shadows::seed(account, &thing, None, &request)
                 {
-                    tracing::warn!(
-                        thing = step.thing,
-                        message = error.message,
-                        "scenario: desired state refused"
-                    );
+                    tracing::warn!(thing, message = error.message, "scenario: desired state refused");
                 }
             }
+            Action::Fault(fault) => account.faults.add(fault),
+            Action::NoFaults => account.faults.clear(),
             action => {
-                if let Some(order) = orders.get(&step.thing) {
+                if let Some(order) = orders.get(&thing) {
                     // Fails only when the device's task is gone, which ends the whole simulation.
                     let _ = order.send(action);
                 }

@@ -237,3 +237,51 @@ fn notification(account: &Account, id: &str, task: &Task) -> Value {
         "auditDetails": details,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emulator::api::audit::{CheckSettings, Configuration};
+    use crate::emulator::clock::Clock;
+    use crate::emulator::store::Wal;
+
+    const CHECK_NAME: &str = "LOGGING_DISABLED_CHECK";
+
+    fn open(dir: &std::path::Path) -> Arc<Account> {
+        let wal = Wal::open(dir).unwrap();
+        Account::open("123456789012", "us-east-1", Clock::new(1_000.0), wal, "test", "test")
+    }
+
+    #[test]
+    fn an_audit_goes_on_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = {
+            let account = open(dir.path());
+            let enabled = CheckSettings { enabled: true, ..CheckSettings::default() };
+            let configuration = Configuration {
+                checks: [(CHECK_NAME.to_owned(), enabled)].into(),
+                ..Configuration::default()
+            };
+            account.write().audit.configuration.put(ONLY, configuration);
+            // Outside a runtime nothing runs: as if the process ended here.
+            let id = start(&account, None, &[CHECK_NAME.to_owned()]).unwrap();
+            account.wal.commit().unwrap();
+            id
+        };
+        let account = open(dir.path());
+        let status = || account.read().audit.task(&id).unwrap().status.clone();
+        assert_eq!(status(), "IN_PROGRESS");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            tokio::spawn(run(Arc::clone(&account)));
+            let ended = async {
+                while status() == "IN_PROGRESS" {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap();
+        });
+        assert_eq!(status(), "COMPLETED");
+        assert_eq!(account.read().audit.findings().count(), 1);
+    }
+}

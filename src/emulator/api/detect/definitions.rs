@@ -25,6 +25,13 @@ pub struct CustomMetric {
     modified_ms: i64,
 }
 
+impl CustomMetric {
+    /// `string-list`, `ip-address-list`, `number-list` or `number`.
+    pub(super) fn metric_type(&self) -> &str {
+        &self.metric_type
+    }
+}
+
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Body {

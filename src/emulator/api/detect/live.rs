@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde::Deserialize;
 
+use super::export::Exports;
 use super::{Violation, ViolationEvent, violation_key};
-use crate::detect::engine::{Due, Engine, Outcome, Plan, Profile, Verdict};
+use crate::detect::engine::{Due, Engine, Outcome, Plan, Profile, Retained, Verdict};
 use crate::detect::metric::Metric;
-use crate::detect::model::MetricValue;
+use crate::detect::model::MetricDimension;
 use crate::emulator::account::{Account, State};
 use crate::emulator::api::registry::uuid;
 use crate::emulator::clock::Clock;
@@ -20,7 +22,9 @@ const LATENCY_SECS: u64 = 36;
 const SILENCE_SECS: u64 = 2 * 86_400;
 /// How long violation events are kept, in milliseconds: 30 days.
 const EVENTS_KEPT_MS: i64 = 30 * 86_400_000;
-/// Metric values kept per thing and metric.
+/// How long metric values are kept: 14 days.
+const VALUES_KEPT_SECS: u64 = 14 * 86_400;
+/// Metric values kept per thing and metric: one in 300 s for 14 days.
 const VALUES_KEPT: usize = 4_032;
 
 /// The engine, fed from connection tasks. Its lock is never held together with the account's.
@@ -60,20 +64,21 @@ pub(super) fn feed(account: &Account, device: &str, datapoint: impl Fn(&mut Engi
 /// `aws:num-connection-attempts`, `aws:source-ip-address`.
 pub fn on_connected(account: &Account, session: &Session) {
     if is_device(session) {
-        let ip = MetricValue { cidrs: Some(vec![session.ip.to_string()]), ..MetricValue::default() };
         let id = &session.client_id;
         feed(account, id, |e, now| {
-            e.sample(id, &Metric::SourceIp, &ip, now) && e.count(id, &Metric::ConnectionAttempts, "", 1, now)
+            e.connected(id, session.serial)
+                && e.address(id, None, session.ip, now)
+                && e.count(id, &Metric::ConnectionAttempts, "", 1, now)
         });
     }
 }
 
-/// `aws:num-disconnects`.
-pub fn on_disconnected(account: &Account, session: &Session, reason: &str) {
-    let _ = reason;
+/// `aws:num-disconnects`; from now on `aws:disconnect-duration` grows.
+pub fn on_disconnected(account: &Account, session: &Session) {
     if is_device(session) {
-        feed(account, &session.client_id, |e, now| {
-            e.count(&session.client_id, &Metric::Disconnects, "", 1, now)
+        let id = &session.client_id;
+        feed(account, id, |e, now| {
+            e.disconnected(id, session.serial, now) && e.count(id, &Metric::Disconnects, "", 1, now)
         });
     }
 }
@@ -90,18 +95,20 @@ pub fn on_denied(account: &Account, session: &Session, action: Action, resource:
     }
 }
 
-/// `aws:num-messages-sent`, `aws:message-byte-size`.
+/// `aws:num-messages-sent`, `aws:message-byte-size`, and `aws:source-ip-address` as long as somebody asks for it.
 pub fn on_published(account: &Account, session: &Session, topic: &str, bytes: usize) {
     // An agent's report is not telemetry: it would violate every limit on message sizes.
     if is_device(session) && !(topic.starts_with("$aws/things/") && topic.contains("/defender/metrics/")) {
         let id = &session.client_id;
-        feed(account, id, |e, now| e.message(id, topic, bytes, now));
+        feed(account, id, |e, now| {
+            (!e.plan().watches_addresses() || e.address(id, Some(topic), session.ip, now))
+                && e.message(id, topic, bytes, now)
+        });
     }
 }
 
 /// `aws:num-messages-received`.
-pub fn on_delivered(account: &Account, session: &Session, topic: &str, bytes: usize) {
-    let _ = bytes;
+pub fn on_delivered(account: &Account, session: &Session, topic: &str) {
     if is_device(session) {
         let id = &session.client_id;
         feed(account, id, |e, now| e.count(id, &Metric::MessagesReceived, topic, 1, now));
@@ -110,16 +117,27 @@ pub fn on_delivered(account: &Account, session: &Session, topic: &str, bytes: us
 
 /// Which profiles watch a device, in the order of their names.
 fn profiles_of(state: &State, account: &Account, device: &str) -> Vec<bool> {
-    let registered = state.registry.thing(device).is_some();
-    let groups = if registered { state.registry.all_groups_of(device) } else { Default::default() };
-    let watches = |target: &String| match account.arns.rest_of(target) {
+    let profiles = state.detect.profiles.iter();
+    profiles.map(|(_, p)| watches(state, account, device, p.targets.iter())).collect()
+}
+
+/// True when one of the targets is the device's.
+pub(super) fn watches<'a>(
+    state: &State,
+    account: &Account,
+    device: &str,
+    mut targets: impl Iterator<Item = &'a String>,
+) -> bool {
+    let registered = || state.registry.thing(device).is_some();
+    targets.any(|target| match account.arns.rest_of(target) {
         Some("all/things") => true,
-        Some("all/registered-things") => registered,
-        Some("all/unregistered-things") => !registered,
-        Some(rest) => rest.strip_prefix("thinggroup/").is_some_and(|g| groups.contains(g)),
+        Some("all/registered-things") => registered(),
+        Some("all/unregistered-things") => !registered(),
+        Some(rest) => rest
+            .strip_prefix("thinggroup/")
+            .is_some_and(|g| registered() && state.registry.all_groups_of(device).contains(g)),
         None => false,
-    };
-    state.detect.profiles.iter().map(|(_, p)| p.targets.iter().any(watches)).collect()
+    })
 }
 
 /// Compiles the profiles anew after one of them, a target or a dimension changed. Call it without the account's lock.
@@ -137,7 +155,14 @@ pub fn refresh(account: &Account) {
                 retained: p
                     .retain
                     .iter()
-                    .filter_map(|m| Some(m.get("metric")?.as_str()?.to_owned()))
+                    .filter_map(|m| {
+                        Some(Retained {
+                            metric: m.get("metric")?.as_str()?.to_owned(),
+                            dimension: m
+                                .get("metricDimension")
+                                .and_then(|d| MetricDimension::deserialize(d).ok()),
+                        })
+                    })
                     .collect(),
             })
             .collect();
@@ -226,16 +251,24 @@ fn record(account: &Account, due: Due) {
     if due.verdicts.is_empty() && due.data.is_empty() {
         return;
     }
+    let kept_ms = account.clock.scaled_secs_ms(VALUES_KEPT_SECS);
     let mut state = account.write();
+    let mut exports = Exports::of(&state);
+    for datum in &due.data {
+        exports.add(account, &state, datum);
+    }
     let store = &mut state.detect;
     for datum in due.data {
-        let key = (datum.device.to_string(), datum.metric.name().to_owned());
-        let values = store.values.entry(key).or_default();
-        if values.len() == VALUES_KEPT {
+        let dimension = datum.topics.as_ref().map(|t| (t.name.as_str(), t.negated));
+        let key = super::values_key(datum.metric.name(), dimension);
+        let values = store.values.entry(key).or_default().entry(datum.device).or_default();
+        let oldest = datum.at_ms - kept_ms;
+        while values.len() >= VALUES_KEPT || values.front().is_some_and(|(at, _)| *at < oldest) {
             values.pop_front();
         }
-        values.push_back((datum.at_ms, datum.count));
+        values.push_back((datum.at_ms, super::Kept::of(datum.value)));
     }
+    let updated = !due.verdicts.is_empty();
     let told: Vec<ViolationEvent> =
         due.verdicts.into_iter().filter_map(|verdict| record_verdict(store, verdict)).collect();
     if !told.is_empty() {
@@ -247,6 +280,10 @@ fn record(account: &Account, due: Due) {
         }
     }
     drop(state);
+    exports.publish(account);
+    if told.is_empty() && !updated {
+        return;
+    }
     if let Err(error) = account.wal.commit() {
         tracing::error!(%error, "violations could not be kept");
     }

@@ -1,12 +1,14 @@
 //! Device Defender Detect: security profiles, metric windows, violations (contract §2.3, §4.1).
 //!
 //! * `live.rs`: what the broker tells ([`on_published`] …), judged by [`crate::detect`]; the task that judges ended windows.
-//! * `profiles.rs`, `targets.rs`: security profiles and what they watch. `definitions.rs`: dimensions, custom metrics.
+//! * `profiles.rs`, `check.rs`, `targets.rs`: security profiles, what is refused of them, what they watch. `definitions.rs`: dimensions, custom metrics.
 //! * `violations.rs`: active violations, their events, metric values.
-//! * `report.rs`: what device-side agents report.
+//! * `report.rs`: what device-side agents report. `alerts.rs`, `export.rs`: who is told.
 
 mod alerts;
+mod check;
 pub mod definitions;
+mod export;
 mod live;
 pub mod profiles;
 mod report;
@@ -95,8 +97,31 @@ pub struct ViolationEvent {
     pub at_ms: i64,
 }
 
-/// Values kept of one metric of one device: end of window (epoch milliseconds) and sum.
-type Values = VecDeque<(i64, i64)>;
+/// A value kept for ListMetricValues. Most are counts, of which there are many.
+#[derive(Clone, Debug)]
+enum Kept {
+    Count(i64),
+    Other(Box<MetricValue>),
+}
+
+impl Kept {
+    fn of(value: MetricValue) -> Self {
+        match value {
+            MetricValue { count: Some(count), .. } => Self::Count(count),
+            other => Self::Other(Box::new(other)),
+        }
+    }
+
+    fn value(&self) -> MetricValue {
+        match self {
+            Self::Count(count) => MetricValue { count: Some(*count), ..MetricValue::default() },
+            Self::Other(value) => (**value).clone(),
+        }
+    }
+}
+
+/// Values kept of one metric of one device: end of window or time of the report (epoch milliseconds) and value.
+type Values = VecDeque<(i64, Kept)>;
 
 /// Security profiles, targets, metric values, violations.
 pub struct DetectStore {
@@ -107,8 +132,8 @@ pub struct DetectStore {
     violations: Table<Violation>,
     /// By time.
     events: Table<ViolationEvent>,
-    /// By thing and metric. Not kept across restarts.
-    values: HashMap<(String, String), Values>,
+    /// By [`values_key`] and device. Not kept across restarts.
+    values: HashMap<String, HashMap<Arc<str>, Values>>,
     reports: report::Reports,
     live: Arc<Live>,
 }
@@ -147,6 +172,16 @@ impl DetectStore {
 /// The key of the one violation a behaviour of a device can have.
 fn violation_key(thing: &str, profile: &str, behavior: &str) -> String {
     format!("{thing}\u{1f}{profile}\u{1f}{behavior}")
+}
+
+/// The key of a metric's values, limited to the topics of a dimension when one is given.
+fn values_key(metric: &str, dimension: Option<(&str, bool)>) -> String {
+    match dimension {
+        None => metric.to_owned(),
+        Some((name, negated)) => {
+            format!("{metric}\u{1f}{}\u{1f}{name}", if negated { "NOT_IN" } else { "IN" })
+        }
+    }
 }
 
 /// Epoch seconds with fraction, as JSON bodies carry them.

@@ -3,9 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{SecurityProfile, refresh, seconds};
+use super::{DetectStore, SecurityProfile, check, refresh, seconds};
 use crate::detect::model::Behavior;
-use crate::detect::validate;
 use crate::emulator::account::Account;
 use crate::emulator::api::registry::tags::Tag;
 use crate::emulator::api::{ApiError, Req, Resp, validate as shape};
@@ -34,6 +33,16 @@ impl ProfileBody {
         let older = self.additional_metrics_to_retain.take();
         newer.or_else(|| Some(older?.into_iter().map(|m| json!({"metric": m})).collect()))
     }
+
+    /// Everything but the behaviors.
+    fn check_others(&self, store: &DetectStore, retain: &[Value]) -> Result<(), ApiError> {
+        if self.security_profile_description.as_ref().is_some_and(|t| t.chars().count() > 1000) {
+            return Err(ApiError::invalid("securityProfileDescription must have length at most 1000"));
+        }
+        check::retained(store, retain)?;
+        self.alert_targets.as_ref().map_or(Ok(()), check::alert_targets)?;
+        self.metrics_export_config.as_ref().map_or(Ok(()), check::export)
+    }
 }
 
 /// The refusal when `name` is no profile's.
@@ -41,8 +50,8 @@ pub(super) fn missing(name: &str) -> ApiError {
     ApiError::not_found(format!("Security profile {name} cannot be found."))
 }
 
-fn check(behaviors: &[Behavior]) -> Result<(), ApiError> {
-    match validate::behaviors(behaviors).as_slice() {
+fn check_behaviors(store: &DetectStore, behaviors: &[Behavior]) -> Result<(), ApiError> {
+    match check::behaviors(store, behaviors).as_slice() {
         [] => Ok(()),
         errors => Err(ApiError::invalid(errors.join("; "))),
     }
@@ -54,11 +63,12 @@ pub fn create(req: &Req) -> Result<Resp, ApiError> {
     shape::name("securityProfileName", name)?;
     let mut body: ProfileBody = req.json()?;
     let retain = body.retained().unwrap_or_default();
-    let behaviors = body.behaviors.unwrap_or_default();
-    check(&behaviors)?;
+    let behaviors = body.behaviors.take().unwrap_or_default();
     let arn = req.account.arn("securityprofile", name);
     {
         let mut state = req.account.write();
+        check_behaviors(&state.detect, &behaviors)?;
+        body.check_others(&state.detect, &retain)?;
         if state.detect.profiles.contains(name) {
             return Err(ApiError::already_exists(
                 format!("Security profile {name} already exists"),
@@ -116,11 +126,12 @@ pub fn update(req: &Req) -> Result<Resp, ApiError> {
             return Err(ApiError::invalid(format!("{member} cannot be given and deleted in one request")));
         }
     }
-    check(body.behaviors.as_deref().unwrap_or_default())?;
     let expected = expected_version(req)?;
     let now = req.account.clock.now_ms();
     let described = {
         let mut state = req.account.write();
+        check_behaviors(&state.detect, body.behaviors.as_deref().unwrap_or_default())?;
+        body.check_others(&state.detect, retain.as_deref().unwrap_or_default())?;
         let held = state.detect.profiles.get(name).ok_or_else(|| missing(name))?;
         check_version(name, held, expected)?;
         state.detect.profiles.update(name, |p| {
@@ -238,7 +249,7 @@ pub fn validate_behaviors(req: &Req) -> Result<Resp, ApiError> {
         behaviors: Vec<Behavior>,
     }
     let body: Body = req.json()?;
-    let errors = validate::behaviors(&body.behaviors);
+    let errors = check::behaviors(&req.account.read().detect, &body.behaviors);
     let listed: Vec<Value> = errors.iter().map(|e| json!({"errorMessage": e})).collect();
     Resp::json(json!({"valid": errors.is_empty(), "validationErrors": listed}))
 }

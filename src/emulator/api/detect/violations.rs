@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::profiles::{listing, missing};
-use super::{Violation, seconds};
+use super::{Violation, ViolationEvent, seconds, values_key};
 use crate::detect::metric::Metric;
 use crate::emulator::account::State;
 use crate::emulator::api::{ApiError, Req, Resp, validate as shape};
@@ -104,8 +104,8 @@ pub fn list_active(req: &Req) -> Result<Resp, ApiError> {
     let state = req.account.read();
     check_filter(&state, &filter)?;
     let rows = state.detect.violations.iter().filter(|(_, v)| filter.wants(v));
-    let (rows, token) = page.take(rows.map(|(key, v)| (key, active_json(v))));
-    Resp::json(listing("activeViolations", rows, token))
+    let (rows, token) = page.take(rows);
+    Resp::json(listing("activeViolations", rows.into_iter().map(active_json).collect(), token))
 }
 
 /// A query parameter that is an ISO-8601 time, in epoch milliseconds. Seconds since the epoch are taken too.
@@ -127,23 +127,25 @@ fn range(req: &Req) -> Result<std::ops::RangeInclusive<i64>, ApiError> {
     Ok(start..=end)
 }
 
+fn event_json(event: &ViolationEvent) -> Value {
+    let mut out = head(&event.violation, "metricValue");
+    out.insert("violationEventType".into(), event.kind.as_str().into());
+    verification(&event.violation, &mut out);
+    out.insert("violationEventTime".into(), seconds(event.at_ms).into());
+    Value::Object(out)
+}
+
 /// ListViolationEvents.
 pub fn list_events(req: &Req) -> Result<Resp, ApiError> {
     let filter = Filter::of(req)?;
     let range = range(req)?;
     let page = req.page(250, 250)?;
     let state = req.account.read();
-    check_filter(&state, &filter)?;
+    // A profile or thing that is gone has events all the same.
     let rows =
         state.detect.events.iter().filter(|(_, e)| range.contains(&e.at_ms) && filter.wants(&e.violation));
-    let (rows, token) = page.take(rows.map(|(key, event)| {
-        let mut out = head(&event.violation, "metricValue");
-        out.insert("violationEventType".into(), event.kind.as_str().into());
-        verification(&event.violation, &mut out);
-        out.insert("violationEventTime".into(), seconds(event.at_ms).into());
-        (key, Value::Object(out))
-    }));
-    Resp::json(listing("violationEvents", rows, token))
+    let (rows, token) = page.take(rows);
+    Resp::json(listing("violationEvents", rows.into_iter().map(event_json).collect(), token))
 }
 
 /// PutVerificationStateOnViolation.
@@ -182,31 +184,53 @@ pub fn verify(req: &Req) -> Result<Resp, ApiError> {
     Resp::empty()
 }
 
-/// ListMetricValues: windows of cloud-side counts for metrics a profile judges or retains.
+/// ListMetricValues: what a profile judges or retains. Counts are those of 300 s; what agents report comes as reported.
 pub fn metric_values(req: &Req) -> Result<Resp, ApiError> {
     let thing = req.required_query("thingName")?;
     let metric = req.required_query("metricName")?;
     let range = range(req)?;
     let page = req.page(250, 250)?;
+    let operator = req.query("dimensionValueOperator");
+    shape::one_of("dimensionValueOperator", operator.unwrap_or("IN"), &["IN", "NOT_IN"])?;
+    let dimension = req.query("dimensionName").map(|name| (name, operator == Some("NOT_IN")));
+    if dimension.is_none() && operator.is_some() {
+        return Err(ApiError::invalid("dimensionValueOperator needs dimensionName"));
+    }
     let state = req.account.read();
     if Metric::parse(metric).is_none() {
         return Err(ApiError::invalid(format!("Unknown metric {metric}")));
     }
+    let is_it = |name: Option<&str>, limited: Option<(&str, Option<&str>)>| {
+        name == Some(metric) && limited.map(|(name, op)| (name, op == Some("NOT_IN"))) == dimension
+    };
+    let text = |value: &'_ Value, member: &str| value.get(member).and_then(Value::as_str).map(str::to_owned);
     let kept = state.detect.profiles.iter().any(|(_, p)| {
-        p.behaviors.iter().any(|b| b.metric.as_deref() == Some(metric))
-            || p.retain.iter().any(|r| r.get("metric").and_then(Value::as_str) == Some(metric))
+        p.behaviors.iter().any(|b| {
+            let limited = b.metric_dimension.as_ref();
+            is_it(b.metric.as_deref(), limited.map(|d| (d.dimension_name.as_str(), d.operator.as_deref())))
+        }) || p.retain.iter().any(|r| {
+            let limited = r.get("metricDimension").map(|d| (text(d, "dimensionName"), text(d, "operator")));
+            let limited = limited.as_ref().map(|(n, o)| (n.as_deref().unwrap_or_default(), o.as_deref()));
+            is_it(r.get("metric").and_then(Value::as_str), limited)
+        })
     });
     if !kept {
         return Err(ApiError::invalid(format!("Metric {metric} is not retained by any security profile")));
     }
-    let key = (thing.to_owned(), metric.to_owned());
-    if !state.detect.values.contains_key(&key) {
+    let values = state.detect.values.get(&values_key(metric, dimension)).and_then(|m| m.get(thing));
+    if values.is_none() {
         state.registry.require_thing(thing)?;
     }
-    let rows = state.detect.values.get(&key).into_iter().flatten().filter(|(at, _)| range.contains(at));
-    let (rows, token) = page.take(
-        rows.map(|(at, n)| (format!("{at:014}"), json!({"timestamp": seconds(*at), "value": {"count": n}}))),
-    );
+    // Two addresses may be seen in one millisecond: a number tells their rows apart.
+    let rows = values.into_iter().flatten().scan((0, 0), |(last, same), (at, kept)| {
+        *same = if last == at { *same + 1 } else { 0 };
+        *last = *at;
+        Some((at, *same, kept))
+    });
+    let rows = rows.filter(|(at, ..)| range.contains(at));
+    let (rows, token) = page.take(rows.map(|(at, same, kept)| {
+        (format!("{at:014}-{same:06}"), json!({"timestamp": seconds(*at), "value": kept.value()}))
+    }));
     Resp::json(listing("metricDatumList", rows, token))
 }
 

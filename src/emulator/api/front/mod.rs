@@ -23,6 +23,7 @@ use super::registry::uuid;
 use super::{ApiError, Req, Resp, Service, query, sns};
 use crate::emulator::account::Account;
 use crate::emulator::broker::Broker;
+use crate::emulator::faults::{self, End};
 use table::{Found, Table};
 use throttle::Throttle;
 
@@ -64,14 +65,32 @@ async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
 struct Outcome {
     result: Result<Resp, ApiError>,
     xml: bool,
+    /// The connection ends without an answer.
+    cut: bool,
+}
+
+impl End {
+    fn outcome(self, xml: bool) -> Outcome {
+        match self {
+            Self::Answer(error) => Outcome { result: Err(error), xml, cut: false },
+            Self::Drop => Outcome { result: Resp::nothing(), xml, cut: true },
+        }
+    }
 }
 
 impl Outcome {
     fn error(error: ApiError) -> Self {
-        Self { result: Err(error), xml: false }
+        Self { result: Err(error), xml: false, cut: false }
     }
 
     fn into_response(self, request_id: &str) -> Response {
+        if self.cut {
+            // A body that fails before its first byte: the server gives the connection up with nothing sent.
+            let broken = futures_util::stream::once(async {
+                Err::<Bytes, _>(std::io::Error::other("cut by a fault"))
+            });
+            return Response::new(Body::from_stream(broken));
+        }
         let mut extra = Vec::new();
         let (status, content_type, body, code) = match self.result {
             Ok(resp) => {
@@ -127,7 +146,7 @@ impl Front {
             && let Some(result) = sns::unsigned(&req, parts.method.as_str(), parts.uri.path())
         {
             // A confirmation is a GET that changes something.
-            return Outcome { result: self.commit(&Method::POST, result).await, xml: true };
+            return Outcome { result: self.commit(&Method::POST, result).await, xml: true, cut: false };
         }
         let signer = match auth::authenticate(&self.account, parts, &req.body) {
             Ok(signer) => signer,
@@ -145,19 +164,27 @@ impl Front {
         let form = matches!(signer.service, Service::Sts | Service::Sns)
             || (signer.service == Service::CloudWatch && parts.uri.path() == "/");
         if form {
-            let result = query::dispatch(signer.service, &req);
-            return Outcome { result: self.commit(&parts.method, result).await, xml: true };
+            let result = match query::find(signer.service, &req) {
+                Ok(form) => match self.disturb(signer.service, form.action).await {
+                    Some(end) => return end.outcome(true),
+                    None => self.commit(&parts.method, form.run()).await,
+                },
+                Err(error) => Err(error),
+            };
+            return Outcome { result, xml: true, cut: false };
         }
         let (method, path) = (parts.method.as_str(), parts.uri.path());
         let result = match self.table.find(signer.service, method, path) {
             Found::Route(index, route, params) => {
                 tracing::debug!(op = route.op, caller = %req.caller, "operation");
+                if let Some(end) = self.disturb(signer.service, route.op).await {
+                    return end.outcome(false);
+                }
                 if self.throttle.admit(index) {
                     req.path = params;
                     self.commit(&parts.method, (route.handler)(&req)).await
                 } else {
-                    let status = if signer.service == Service::Iot { 400 } else { 429 };
-                    Err(ApiError::new(status, "ThrottlingException", "Rate exceeded"))
+                    Err(faults::throttled(signer.service))
                 }
             }
             Found::OtherMethod => Err(ApiError::new(
@@ -174,7 +201,17 @@ impl Front {
                 ))
             }
         };
-        Outcome { result, xml: false }
+        Outcome { result, xml: false, cut: false }
+    }
+
+    /// What a fault on order does to a request: it may wait here, and may end here.
+    async fn disturb(&self, service: Service, op: &'static str) -> Option<End> {
+        let verdict = self.account.faults.judge(service, op);
+        if !verdict.delay.is_zero() || verdict.end.is_some() {
+            tracing::info!(op, delay = ?verdict.delay, end = ?verdict.end, "fault");
+            tokio::time::sleep(verdict.delay).await;
+        }
+        verdict.end
     }
 
     /// A change is durable before it is acknowledged, a refused one too: it may have changed something first.

@@ -35,7 +35,11 @@ pub(super) fn on_finding(account: &Arc<Account>, params: &Params, id: &str, find
             .and_then(|id| set_certificate_status(account, id, CertStatus::Inactive))
             .into(),
         Params::CaCertificate { .. } => {
-            Outcome::Failed(ApiError::not_found("The CA certificate is not registered."))
+            let id = finding.resource.resource_identifier.ca_certificate_id.as_deref();
+            let now = account.clock.now_ms();
+            id.ok_or_else(|| ApiError::invalid("The finding is not about a CA certificate"))
+                .and_then(|id| account.write().authorities.deactivate(id, now))
+                .into()
         }
         Params::Groups { thing_group_names, override_dynamic_groups } => {
             let things = certificate(&finding.resource).and_then(|id| {

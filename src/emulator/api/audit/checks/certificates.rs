@@ -3,6 +3,7 @@
 use super::super::{Resource, ResourceIdentifier};
 use super::{Draft, Outcome, Window, keys as quality, time};
 use crate::emulator::account::Account;
+use crate::emulator::api::authorities::Authority;
 use crate::emulator::api::identity::{CertStatus, Certificate};
 
 const DAY_MS: i64 = 86_400_000;
@@ -101,17 +102,46 @@ pub(super) fn aged(account: &Account, window: Window) -> Outcome {
 
 /// DEVICE_CERTIFICATE_KEY_QUALITY_CHECK.
 pub(super) fn keys(account: &Account, _: Window) -> Outcome {
-    each(account, |c| quality::weakness(&c.pem))
+    // Many keys are read without the account's lock.
+    let active = |c: &Certificate| matches!(c.status, CertStatus::Active | CertStatus::PendingTransfer);
+    let held: Vec<(String, String)> = {
+        let state = account.read();
+        let all = state.identity.certificates().filter(|(_, c)| active(c));
+        all.map(|(id, c)| (id.to_owned(), c.pem.clone())).collect()
+    };
+    let weak = held.iter().filter_map(|(id, pem)| Some((id, quality::weakness(pem)?)));
+    let drafts = weak.map(|(id, (code, reason))| Draft {
+        resource: device(account, id),
+        related: Vec::new(),
+        reason,
+        code,
+    });
+    Outcome::Looked(held.len() as u64, drafts.collect())
 }
 
-/// CA_CERTIFICATE_EXPIRING_CHECK.
+/// Looks at the CA certificates that are ACTIVE.
+fn each_authority(
+    account: &Account,
+    judge: impl Fn(&Authority) -> Option<(&'static str, String)>,
+) -> Outcome {
+    let state = account.read();
+    let (mut total, mut drafts) = (0, Vec::new());
+    for (id, authority) in state.authorities.iter().filter(|(_, a)| a.active) {
+        total += 1;
+        if let Some((code, reason)) = judge(authority) {
+            let resource = Resource::new("CA_CERTIFICATE", ResourceIdentifier::ca_certificate(id));
+            drafts.push(Draft { resource, related: Vec::new(), reason, code });
+        }
+    }
+    Outcome::Looked(total, drafts)
+}
+
+/// CA_CERTIFICATE_EXPIRING_CHECK: within 30 days, or past its end.
 pub(super) fn ca_expiring(account: &Account, window: Window) -> Outcome {
-    let _ = (account, window);
-    Outcome::Looked(0, Vec::new())
+    each_authority(account, |a| expiry(a.not_after, window, EXPIRING_DAYS))
 }
 
 /// CA_CERTIFICATE_KEY_QUALITY_CHECK.
 pub(super) fn ca_keys(account: &Account, _: Window) -> Outcome {
-    let _ = account;
-    Outcome::Looked(0, Vec::new())
+    each_authority(account, |a| quality::weakness(&a.pem))
 }

@@ -1,0 +1,173 @@
+//! The journal as lines for a person: one for each plan, with how it ended and every request it sent.
+
+use color_eyre::eyre::Result;
+use serde_json::Value;
+
+use crate::console::app::JournalLine;
+use crate::console::words;
+use crate::fleet::model::Name;
+use crate::response::journal::Journal;
+use crate::text::SafeText;
+
+/// Lines the view keeps.
+const LINES: usize = 2_000;
+/// Details kept of one line: a bulk action has a request for each thing.
+const DETAILS: usize = 400;
+
+/// The journal at `path`, newest first.
+pub(super) fn read(path: &std::path::Path) -> Result<Vec<JournalLine>> {
+    Ok(lines(&Journal::open(path)?.entries()?))
+}
+
+fn lines<V: std::borrow::Borrow<Value>>(entries: &[V]) -> Vec<JournalLine> {
+    let mut lines: Vec<(String, JournalLine)> = Vec::new();
+    for entry in entries {
+        let entry = entry.borrow();
+        let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+        let plan = text("plan").to_owned();
+        match text("kind") {
+            kind @ ("intent" | "refused") => lines.push((plan, begun(entry, kind))),
+            "request" => {
+                if let Some((_, line)) = lines.iter_mut().rev().find(|(p, _)| *p == plan) {
+                    detail(line, &request(entry));
+                }
+            }
+            "outcome" => {
+                if let Some((_, line)) = lines.iter_mut().rev().find(|(p, _)| *p == plan) {
+                    ended(line, entry);
+                }
+            }
+            _ => {}
+        }
+    }
+    lines.into_iter().rev().take(LINES).map(|(_, line)| line).collect()
+}
+
+fn begun(entry: &Value, kind: &str) -> JournalLine {
+    let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+    let who = ["/who/user", "/who/arn"].iter().find_map(|p| entry.pointer(p)?.as_str());
+    let outcome = match kind {
+        "refused" => format!("refused: {}", text("reason")),
+        _ => "no outcome written".to_owned(),
+    };
+    let names: Vec<Name> = entry
+        .get("targets")
+        .and_then(Value::as_array)
+        .map(|all| all.iter().filter_map(Value::as_str).map(Name::new).collect())
+        .unwrap_or_default();
+    let steps = entry.get("steps").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let resources = || steps.iter().filter_map(|s| s.get("resource")?.as_str());
+    let after = |mark: &str| {
+        let mut found: Vec<&str> = resources()
+            .filter_map(|r| r.split_once(mark).map(|(_, rest)| rest.split(' ').next().unwrap_or(rest)))
+            .collect();
+        found.dedup();
+        found
+    };
+    let groups = after("thinggroup/");
+    let certificates = after("cert/");
+    let mut line = JournalLine {
+        at: text("at").parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond),
+        who: SafeText::new(who.unwrap_or("unknown")),
+        what: SafeText::new(text("what")),
+        target: SafeText::new(
+            &names.iter().take(8).map(|n| n.shown().as_str()).collect::<Vec<_>>().join(", "),
+        ),
+        outcome: SafeText::new(&outcome),
+        good: false,
+        verb: text("what").to_owned(),
+        targets: names,
+        group: groups.first().map(|g| Name::new(g)),
+        certificate: match certificates.as_slice() {
+            [only] => Some((*only).to_owned()),
+            _ => None,
+        },
+        details: Vec::new(),
+    };
+    for (label, path) in [
+        ("identity", "/who/arn"),
+        ("host", "/who/host"),
+        ("ssh client", "/who/ssh_client"),
+        ("region", "/region"),
+        ("plan", "/plan"),
+    ] {
+        if let Some(value) = entry.pointer(path).and_then(Value::as_str) {
+            detail(&mut line, &format!("{label}: {value}"));
+        }
+    }
+    line
+}
+
+fn request(entry: &Value) -> String {
+    let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+    let verdict = match entry.get("accepted").and_then(Value::as_bool) {
+        Some(true) => "accepted",
+        Some(false) => "NOT accepted",
+        None => "no answer written",
+    };
+    let said = entry.get("said").and_then(Value::as_str).map(|s| format!("; {s}")).unwrap_or_default();
+    let id = entry.get("request_id").and_then(Value::as_str).map(|i| format!(", request {i}"));
+    format!(
+        "{} {} on {}: {verdict}{}{said}",
+        text("at").get(11..19).unwrap_or_default(),
+        text("operation"),
+        text("resource"),
+        id.unwrap_or_default()
+    )
+}
+
+fn ended(line: &mut JournalLine, entry: &Value) {
+    let outcome = entry.get("outcome").and_then(Value::as_str).unwrap_or_default();
+    let took = entry.get("took_ms").and_then(Value::as_i64);
+    let took = took.map(|ms| format!(" after {}", words::took(ms))).unwrap_or_default();
+    line.outcome = SafeText::new(&format!("{outcome}{took}"));
+    line.good = outcome == "proven";
+    for target in entry.get("targets").and_then(Value::as_array).into_iter().flatten() {
+        let text = |name: &str| target.get(name).and_then(Value::as_str).unwrap_or_default();
+        let why = target.get("why").and_then(Value::as_str).map(|w| format!(": {w}")).unwrap_or_default();
+        detail(line, &format!("{} {}{why}", text("target"), text("result")));
+        for step in target.get("steps").and_then(Value::as_array).into_iter().flatten() {
+            let text = |name: &str| step.get(name).and_then(Value::as_str).unwrap_or_default();
+            let after = step.get("after_ms").and_then(Value::as_i64);
+            let after = after.map(|ms| format!(" after {}", words::took(ms))).unwrap_or_default();
+            detail(line, &format!("  {}: {}{after}  {}", text("proof"), text("state"), text("detail")));
+        }
+    }
+}
+
+fn detail(line: &mut JournalLine, text: &str) {
+    if line.details.len() < DETAILS {
+        line.details.push(SafeText::new(text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_plan_is_one_line_with_its_requests_and_what_would_undo_it() {
+        let entries = [
+            json!({"kind": "intent", "at": "2026-11-21T09:16:21.229Z", "plan": "p", "what": "isolate",
+                "targets": ["Thing02"], "who": {"arn": "arn:aws:iam::1:user/o", "user": null},
+                "steps": [{"resource": "thing/Thing02 thinggroup/Quarantine"}]}),
+            json!({"kind": "request", "at": "2026-11-21T09:16:21.300Z", "plan": "p",
+                "operation": "iot:AddThingToThingGroup", "resource": "r", "accepted": true, "request_id": "id-1"}),
+            json!({"kind": "outcome", "plan": "p", "outcome": "proven", "took_ms": 4806, "targets": []}),
+            json!({"kind": "refused", "at": "2026-11-21T09:17:21.229Z", "plan": "q", "what": "revoke",
+                "targets": ["Thing03"], "reason": "read-only", "who": {"user": "ann"}}),
+        ];
+        let lines = lines(&entries);
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0].outcome.as_str(), "refused: read-only");
+        assert_eq!(lines[0].who.as_str(), "ann");
+        assert_eq!(lines[1].group, Some(Name::new("Quarantine")));
+        assert_eq!(lines[1].outcome.as_str(), "proven after 4.8 s");
+        assert!(
+            lines[1].details.iter().any(|d| d.as_str().contains("request id-1")),
+            "{:?}",
+            lines[1].details
+        );
+    }
+}

@@ -1,0 +1,52 @@
+//! Where everything comes from: the clients, the polls and the stream of one account and region, opened together and ended
+//! by dropping them. A console that goes to another profile or region opens another source with a fleet of its own.
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use tokio::sync::mpsc;
+
+use crate::cloud::{self, Clients, PollHandle};
+use crate::config::Settings;
+use crate::fleet::event::Event;
+use crate::fleet::known::Trouble;
+use crate::stream::{self, Signer, StreamHandle};
+
+/// An open source. Dropping it ends its polls and its connection.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// The clients; none without AWS.
+    pub(super) clients: Option<Clients>,
+    /// The polls; none without AWS.
+    pub(super) polls: Option<PollHandle>,
+    /// The connection.
+    pub(super) stream: StreamHandle,
+}
+
+impl Source {
+    /// Opens what `settings` name; events come to `events` until it is dropped. Only credentials and the endpoint are
+    /// waited for.
+    ///
+    /// # Errors
+    /// Without AWS none. Otherwise why it cannot be reached, or that the certificate given is a device's.
+    pub(super) async fn open(settings: &Settings, events: &mpsc::Sender<Event>) -> Result<Self, Trouble> {
+        if !settings.aws {
+            let stream = stream::spawn(settings, None, None, events.clone());
+            return Ok(Self { clients: None, polls: None, stream });
+        }
+        let clients = Clients::connect(settings).await?;
+        cloud::refuse_device_certificate(&clients, settings).await?;
+        let polls = cloud::spawn_polls(clients.clone(), settings, events.clone());
+        let host = clients.mqtt_host.clone();
+        let stream = stream::spawn(settings, Some(signer(&clients)), host.as_deref(), events.clone());
+        Ok(Self { clients: Some(clients), polls: Some(polls), stream })
+    }
+}
+
+/// What signs the stream's WebSockets: the clients' credentials, by AWS's clock.
+pub(super) fn signer(clients: &Clients) -> Signer {
+    let skew = clients.skew.clone();
+    Signer {
+        credentials: SharedCredentialsProvider::new(clients.credentials.clone()),
+        region: clients.region.clone(),
+        now: std::sync::Arc::new(move || skew.now()),
+    }
+}

@@ -1,0 +1,170 @@
+//! A device's facts: what was heard, its certificates and groups, what it is judged to be and why.
+
+use ratatui::layout::Rect;
+
+use crate::fleet::Device;
+use crate::text::SafeText;
+
+use super::super::super::app::{App, Env, ListId};
+use super::super::super::paint::{Paint, Part, part, wrap};
+use super::super::super::theme::Theme;
+use super::super::super::words;
+use super::super::frame;
+use super::super::spark::{self, Scale};
+
+#[expect(clippy::too_many_arguments, reason = "a place, a device and what was made of it; used once")]
+pub(super) fn draw(
+    app: &App,
+    env: &Env<'_>,
+    paint: &mut Paint<'_>,
+    area: Rect,
+    device: &Device,
+    name: &str,
+    title: Vec<Part<'_>>,
+    lines: &[Vec<Part<'_>>],
+) {
+    let theme = paint.theme;
+    let inner = frame(paint, area, true, name, title);
+    let chart = if inner.height >= 8 { 2 } else { u16::from(inner.height >= 4) };
+    if chart > 0 && inner.width > 12 {
+        let scale = Scale::of(app, env, std::iter::once(device));
+        spark::draw(env, paint, inner.x + 1, inner.y, inner.width - 2, device, spark::span(env), &scale);
+        let limit =
+            scale.limit.map(|l| format!(", limit {}", words::bytes(f64::from(l)))).unwrap_or_default();
+        let text = format!(
+            "message size, {}, max {}{limit}",
+            spark::span_words(spark::span(env)),
+            words::bytes(f64::from(scale.most))
+        );
+        if chart > 1 {
+            paint.text(inner.x + 1, inner.y + 1, inner.width - 2, &text, theme.dim);
+        }
+    }
+    let scroll = app.list(ListId::Text);
+    let height = inner.height.saturating_sub(chart) as usize;
+    let first = scroll.scroll(lines.len(), height);
+    for (i, line) in lines.iter().skip(first).take(height).enumerate() {
+        paint.line(inner.x + 1, inner.y + chart + i as u16, inner.width.saturating_sub(2), line);
+    }
+    let below = lines.len().saturating_sub(first + height);
+    if below > 0 && area.height > 3 {
+        let text = format!(" {below} more ");
+        paint.right(area.x, area.bottom() - 1, area.width.saturating_sub(2), &text, theme.dim);
+    }
+}
+
+fn label<'a>(text: &str, theme: &Theme) -> Part<'a> {
+    part(format!("{text:<13}"), theme.dim)
+}
+
+pub(super) fn lines<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &Theme) -> Vec<Vec<Part<'a>>> {
+    let s = theme.symbols;
+    let mut lines = Vec::new();
+    let heard = match (device.last_seen(), device.cadence()) {
+        (Some(at), Some(every)) => {
+            format!("{}, usually every {}", words::ago(env.now - at), words::took(every))
+        }
+        (Some(at), None) => words::ago(env.now - at),
+        _ => "never".to_owned(),
+    };
+    lines.push(vec![label("last heard", theme), part(heard, theme.text)]);
+    let size = |v: Option<u32>| v.map_or("?".to_owned(), |v| words::bytes(f64::from(v)));
+    let sizes =
+        format!("last {}, p50 {}, max {}", size(device.last_len()), size(device.p50()), size(device.max()));
+    lines.push(vec![label("size", theme), part(sizes, theme.text)]);
+    let total =
+        format!("{} messages, {}", words::count(device.received()), words::bytes(device.bytes() as f64));
+    lines.push(vec![label("received", theme), part(total, theme.text)]);
+    let connected = match (device.connected(), device.presence()) {
+        (Some(true), _) => part("yes", theme.good),
+        (Some(false), Some(p)) => {
+            let why = p.reason().map(|r| format!(": {r}")).unwrap_or_default();
+            part(format!("no{why}"), theme.warning)
+        }
+        (Some(false), None) => part("no", theme.warning),
+        (None, _) => part("? (no presence event heard)", theme.unknown),
+    };
+    lines.push(vec![label("connected", theme), connected]);
+    if let Some(at) = device.presence().and_then(|p| p.refused_at()) {
+        let text = format!("tried to connect and was refused {}", words::ago(env.now - at));
+        lines.push(vec![label("", theme), part(text, theme.warning)]);
+    }
+    match device.certificates().get() {
+        Some(all) if all.is_empty() => {
+            lines.push(vec![label("certificate", theme), part("none", theme.warning)]);
+        }
+        Some(all) => {
+            for certificate in all {
+                let short: String = certificate.id.chars().take(8).collect();
+                let style = if certificate.status.as_str() == "ACTIVE" { theme.text } else { theme.warning };
+                let mut line = vec![
+                    label("certificate", theme),
+                    part(format!("{}{} ", SafeText::new(&short), s.more), theme.text),
+                    part(certificate.status.as_str().to_owned(), style),
+                ];
+                let others: Vec<_> = certificate
+                    .things
+                    .iter()
+                    .filter(|t| *t != device.name())
+                    .map(|t| t.shown().to_string())
+                    .collect();
+                if !others.is_empty() {
+                    line.push(part(format!("  serves also: {}", others.join(", ")), theme.warning));
+                }
+                lines.push(line);
+            }
+        }
+        None => lines.push(vec![label("certificate", theme), unknown(app, device.certificates(), theme)]),
+    }
+    match device.groups().get() {
+        Some(all) if all.is_empty() => lines.push(vec![label("groups", theme), part("none", theme.dim)]),
+        Some(all) => {
+            let names = all.iter().map(|g| g.shown().to_string()).collect::<Vec<_>>().join(", ");
+            lines.push(vec![label("groups", theme), part(names, theme.text)]);
+        }
+        None => lines.push(vec![label("groups", theme), unknown(app, device.groups(), theme)]),
+    }
+    if let Some((at, accepted)) = device.agent_report() {
+        let word = if accepted { "accepted" } else { "rejected" };
+        let text = format!("report {word} {}", words::ago(env.now - at));
+        lines
+            .push(vec![label("agent", theme), part(text, if accepted { theme.text } else { theme.warning })]);
+    }
+    for violation in device.violations().iter().filter_map(|i| env.fleet.violations().get()?.get(*i as usize))
+    {
+        let name = SafeText::new(&violation.behavior.name).to_string();
+        lines.push(vec![
+            label("in alarm", theme),
+            part(name, theme.alarm),
+            part(format!("  for {}", words::age(env.now - violation.started)), theme.dim),
+        ]);
+        for text in super::super::violations::sentence(&violation.behavior, 60) {
+            lines.push(vec![label("", theme), part(text, theme.text)]);
+        }
+        let got = super::super::violations::got(violation.value.as_ref());
+        lines.push(vec![label("", theme), part(format!("got {got}"), theme.alarm)]);
+    }
+    for finding in env.fleet.own_findings().iter().filter(|f| f.thing == *device.name()) {
+        lines.push(vec![
+            label("finding", theme),
+            part(SafeText::new(&finding.behavior.name).to_string(), theme.warning),
+            part(format!("  by quell, for {}", words::age(env.now - finding.found)), theme.dim),
+        ]);
+        let got = super::super::violations::got(Some(&finding.value));
+        lines.push(vec![label("", theme), part(format!("got {got}"), theme.warning)]);
+    }
+    for warning in device.warnings() {
+        for (i, line) in wrap(warning.sentence.as_str(), 60).into_iter().enumerate() {
+            lines.push(vec![label(if i == 0 { "warning" } else { "" }, theme), part(line, theme.warning)]);
+        }
+    }
+    lines
+}
+
+fn unknown<'a, T>(app: &App, known: &crate::fleet::known::Known<T>, theme: &Theme) -> Part<'a> {
+    match known.trouble() {
+        Some(trouble) => part(format!("? {}", super::super::reason(trouble)), theme.unknown),
+        None if !app.look.aws => part("? no AWS control plane", theme.dim),
+        None => part(theme.symbols.more, theme.dim),
+    }
+}

@@ -1,0 +1,201 @@
+//! One connection from its signature to its end: subscribing step by step, and listening without ever making a keep-alive
+//! wait for the console.
+
+use std::future::Future as _;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use aws_credential_types::provider::ProvideCredentials as _;
+use rumqttc::{TlsConfiguration, Transport};
+use tokio::sync::watch;
+
+use crate::fleet::event::{LinkEvent, Notice, PresenceKind};
+use crate::text::SafeText;
+
+use super::now_ms;
+use super::pace::{HAND_OVER, Pace};
+use super::session::{End, Session};
+use super::sign::signed_url;
+use super::target::Scheme;
+use super::wire::{Answer, Heard, How, Loss, Route, Version, Wire};
+use super::{proxy, tls, words};
+
+/// AWS ends a signed WebSocket after 24 hours: better at a time of our choosing.
+const RENEW: Duration = Duration::from_secs(23 * 3600);
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(15);
+/// The same while it is not known whether the broker understands: an older one's answer to MQTT 5 may look unfinished.
+const TRY: Duration = Duration::from_secs(8);
+
+impl Session {
+    async fn route(&self) -> Result<Route, String> {
+        let target = &self.target;
+        let mqtt = &self.settings.mqtt;
+        let address = if target.is_websocket() {
+            match &self.signer {
+                Some(signer) => {
+                    let credentials = signer
+                        .credentials
+                        .provide_credentials()
+                        .await
+                        .map_err(|e| format!("credentials: {}", words::chain(&e)))?;
+                    signed_url(target, &credentials, &signer.region, (signer.now)())?
+                }
+                None => target.url(),
+            }
+        } else {
+            target.host.clone()
+        };
+        let transport = match target.scheme {
+            Scheme::Ws => Transport::ws(),
+            Scheme::Wss => Transport::wss_with_config(TlsConfiguration::Rustls(tls::config(mqtt, None)?)),
+            Scheme::Mqtts => {
+                // On 443 AWS tells MQTT from HTTPS by ALPN (contract §3.1).
+                let alpn = (target.port == 443).then_some(&b"x-amzn-mqtt-ca"[..]);
+                Transport::tls_with_config(TlsConfiguration::Rustls(tls::config(mqtt, alpn)?))
+            }
+            Scheme::Mqtt => Transport::tcp(),
+        };
+        Ok(Route {
+            version: self.version,
+            client_id: self.client_id.clone(),
+            address,
+            port: target.port,
+            transport,
+            keep_alive: mqtt.keep_alive,
+            timeout: if self.version_proven || self.version == Version::V4 { CONNECT } else { TRY },
+            aws: self.settings.aws,
+            login: mqtt.username.clone().map(|user| (user, mqtt.password.clone().unwrap_or_default().0)),
+            proxy: proxy::towards(&self.settings.proxies, target)?,
+        })
+    }
+
+    pub(super) async fn connection(&mut self, stop: &mut watch::Receiver<bool>) -> End {
+        let route = tokio::select! {
+            _ = stop.changed() => return End::Stopped,
+            route = self.route() => match route {
+                Ok(route) => route,
+                Err(words) => return End::Lost(Loss { how: How::Network, words }),
+            },
+        };
+        let mut wire = Wire::new(route);
+        let mut renewal = pin!(tokio::time::sleep(RENEW));
+        let mut pace = Pace::default();
+        let mut asked_id = None;
+        loop {
+            let heard = match wire.buffered() {
+                Some(heard) => Ok(heard),
+                None => tokio::select! {
+                    biased;
+                    heard = self.next(&mut wire, &mut pace) => heard,
+                    _ = stop.changed() => return End::Stopped,
+                    // Only what AWS would end: a signed WebSocket.
+                    () = &mut renewal, if self.signer.is_some() && self.target.is_websocket() => return End::Renewed,
+                },
+            };
+            match heard {
+                Ok(Heard::Message(topic, payload)) => {
+                    self.heard = now_ms();
+                    let Some(topic) = topic.as_str() else { continue };
+                    self.batcher.push(topic, &payload, self.heard);
+                    pace.heard();
+                    self.look_for_usurper();
+                    // A stream that never pauses must not keep its batch.
+                    if pace.is_due() {
+                        self.flush();
+                    }
+                    if self.batcher.is_closed() {
+                        return End::Stopped;
+                    }
+                }
+                Ok(Heard::Welcome) => {
+                    self.heard = now_ms();
+                    self.version_proven = true;
+                    self.filters.begin();
+                    if !self.subscribe(&wire) {
+                        return no_room();
+                    }
+                }
+                Ok(Heard::Asked(id)) => asked_id = Some(id),
+                Ok(Heard::Answered(id, answers)) if Some(id) == asked_id => {
+                    self.answered(&answers);
+                    if !self.subscribe(&wire) {
+                        return no_room();
+                    }
+                }
+                Ok(Heard::Answered(..) | Heard::Life) => self.heard = now_ms(),
+                Ok(Heard::Nothing) => {}
+                Err(loss) => return End::Lost(loss),
+            }
+        }
+    }
+
+    fn answered(&mut self, answers: &[Answer]) {
+        self.heard = now_ms();
+        for (filter, why) in self.filters.answered(answers) {
+            self.refuse(filter, &why);
+        }
+    }
+
+    /// Sends the next SUBSCRIBE, or says that the link is up when there is none left.
+    fn subscribe(&mut self, wire: &Wire) -> bool {
+        match self.filters.next() {
+            Some(filters) => wire.subscribe(filters),
+            None => {
+                let filters = self.filters.accepted().iter().map(|f| SafeText::new(f)).collect();
+                let client_id = SafeText::new(&self.client_id);
+                self.tell(LinkEvent::Up { at: now_ms(), client_id, filters });
+                true
+            }
+        }
+    }
+
+    /// The next thing heard. Meanwhile batches are handed over; the wire's own future is never dropped half-way except
+    /// when the connection ends.
+    async fn next(&mut self, wire: &mut Wire, pace: &mut Pace) -> Result<Heard, Loss> {
+        let connected = self.version_proven && self.heard > 0;
+        let mut next = pin!(wire.next());
+        let ready = std::future::poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
+        if let Poll::Ready(heard) = ready {
+            return heard;
+        }
+        if connected && pace.is_dense() {
+            if pace.is_due() {
+                self.flush();
+            }
+            // This thread has nothing else to do: sleeping it coalesces better than a timer of the runtime.
+            std::thread::sleep(pace.pause());
+            let ready = std::future::poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
+            if let Poll::Ready(heard) = ready {
+                return heard;
+            }
+        }
+        loop {
+            if self.flush() {
+                pace.flushed();
+                return next.await;
+            }
+            // The console is busy: try again soon, and keep reading meanwhile.
+            if let Ok(heard) = tokio::time::timeout(HAND_OVER, next.as_mut()).await {
+                return heard;
+            }
+        }
+    }
+
+    /// MQTT 3.1.1 has no words for a take-over, but AWS announces it to whoever is back.
+    fn look_for_usurper(&mut self) {
+        if let Some(Notice::Presence {
+            client, kind: PresenceKind::Disconnected, reason: Some(reason), ..
+        }) = self.batcher.notices().last()
+            && client.raw() == self.client_id
+            && reason.as_str() == "DUPLICATE_CLIENTID"
+        {
+            self.usurped = true;
+        }
+    }
+}
+
+fn no_room() -> End {
+    End::Lost(Loss { how: How::Network, words: "no room to subscribe".into() })
+}
