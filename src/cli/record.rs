@@ -35,7 +35,7 @@ pub struct RecordArgs {
     #[arg(long)]
     pub payload: bool,
     /// End after this long: 30s, 5m, 1h
-    #[arg(long = "for", value_name = "DURATION", value_parser = super::watch::duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = super::output::duration)]
     pub length: Option<Duration>,
     /// End at this size, e.g. 64MB
     #[arg(long, value_name = "SIZE", value_parser = config::parse_size, default_value = "256MB")]

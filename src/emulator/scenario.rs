@@ -26,6 +26,8 @@ pub enum Action {
     Normal,
     /// Drops the connection; the device comes back.
     Disconnect,
+    /// Something on the device listens on that TCP port: its Defender agent tells, if it has one.
+    Listen(u16),
     /// The device reports this state to its shadow.
     Report(Value),
     /// The shadow's desired state changes, as by an operator over REST.
@@ -64,6 +66,7 @@ struct RawStep {
     action: Spanned<String>,
     bytes: Option<Spanned<i64>>,
     factor: Option<Spanned<f64>>,
+    port: Option<Spanned<i64>>,
     state: Option<toml::Table>,
     fault: Option<Spanned<String>>,
 }
@@ -103,6 +106,9 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
     if name != "rogue-rate" {
         misplaced(raw.factor.as_ref().map(|f| f.span().start), "factor", "rogue-rate")?;
     }
+    if name != "listen" {
+        misplaced(raw.port.as_ref().map(|p| p.span().start), "port", "listen")?;
+    }
     if name != "fault" {
         misplaced(raw.fault.as_ref().map(|f| f.span().start), "fault", "fault")?;
     }
@@ -139,6 +145,13 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
         "silence" => Action::Silence,
         "normal" => Action::Normal,
         "disconnect" => Action::Disconnect,
+        "listen" => match &raw.port {
+            None => Action::Listen(4444),
+            Some(port) => match u16::try_from(*port.get_ref()) {
+                Ok(number) if number > 0 => Action::Listen(number),
+                _ => return Err(at_line(port.span().start, "port", "must be 1 to 65535")),
+            },
+        },
         "report" => Action::Report(state()?),
         "desired" => Action::Desired(state()?),
         "fault" => match &raw.fault {
@@ -151,8 +164,7 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
         },
         "no-faults" => Action::NoFaults,
         other => {
-            let known =
-                "rogue-size, rogue-rate, silence, normal, disconnect, report, desired, fault, no-faults";
+            let known = "rogue-size, rogue-rate, silence, normal, disconnect, listen, report, desired, fault, no-faults";
             return Err(at_line(
                 raw.action.span().start,
                 "action",
@@ -211,6 +223,10 @@ mod tests {
                 "line 5: bytes: must be",
             ),
             ("[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"desired\"\n", "line 4: state: is required"),
+            (
+                "[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"listen\"\nport = 70000\n",
+                "line 5: port: must be",
+            ),
             (
                 "\n[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"silence\"\ncolour = 1\n",
                 "line 6: unknown field",

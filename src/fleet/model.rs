@@ -25,6 +25,11 @@ impl Name {
         Self { raw, shown }
     }
 
+    /// A shared name as it came from outside, not copied when it is printable.
+    pub(crate) fn adopt(raw: &Arc<str>) -> Self {
+        Self { raw: Arc::clone(raw), shown: SafeText::adopt(raw) }
+    }
+
     /// The raw name, shared: a key that costs no copy.
     pub(crate) fn key(&self) -> Arc<str> {
         Arc::clone(&self.raw)
@@ -41,15 +46,15 @@ impl Name {
     }
 }
 
-impl Serialize for Name {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&self.raw)
+impl serde::Serialize for Name {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.raw)
     }
 }
 
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d).map(|raw| Self::new(&raw))
+impl<'de> serde::Deserialize<'de> for Name {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <std::borrow::Cow<'de, str>>::deserialize(deserializer).map(|raw| Self::new(&raw))
     }
 }
 
@@ -129,6 +134,8 @@ pub struct ViolationEvent {
     pub kind: SafeText,
     /// The measured value.
     pub value: Option<MetricValue>,
+    /// `TRUE_POSITIVE`, … when somebody judged it.
+    pub verification: Option<SafeText>,
     /// When.
     pub at: Ms,
 }

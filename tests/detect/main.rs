@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod limited;
+mod reports;
 mod seed_004;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -19,8 +21,18 @@ const ALL: &str = "arn:aws:iot:us-east-1:123456789012:all/things";
 const WINDOW: Duration = Duration::from_secs(3);
 
 async fn emulator() -> (Running, Client) {
+    emulator_at(100.0).await
+}
+
+async fn emulator_at(speed: f64) -> (Running, Client) {
+    emulator_with(|options| options.speed = speed).await
+}
+
+/// An emulator without devices, or with what `change` makes of it.
+async fn emulator_with(change: impl FnOnce(&mut Options)) -> (Running, Client) {
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
-    let options = Options { devices: Some(0), speed: 100.0, ..Options::on_free_ports() };
+    let mut options = Options { devices: Some(0), ..Options::on_free_ports() };
+    change(&mut options);
     let running = start(options).await.unwrap();
     let config = aws_sdk_iot::Config::builder()
         .behavior_version(BehaviorVersion::latest())

@@ -36,7 +36,7 @@ pub use dialogs::{
 };
 pub use filter::{Filter, Subject, topic_matches};
 pub use lines::{DeltaGroup, delta_groups};
-pub(super) use lines::{delta_key, finding_key};
+pub(super) use lines::{delta_key, event_key, finding_key};
 pub use list::{Key, ListId, ListState, key_of};
 pub use rows::{DeviceRows, Sort};
 pub use state::{condition_word, done_word, proven_after};
@@ -70,6 +70,16 @@ pub enum View {
     Executions(Name),
     /// What was done.
     Journal,
+    /// Security profiles.
+    Profiles,
+    /// Past violations.
+    History,
+    /// Findings of audits.
+    Audit,
+    /// Topic rules.
+    Rules,
+    /// All devices as cells by state.
+    Grid,
 }
 
 /// The panes of the overview.
@@ -278,6 +288,7 @@ pub struct App {
     watched: Vec<DeviceId>,
     confirmed: Vec<(PlanId, &'static str)>,
     section: Section,
+    instructing: bool,
 }
 
 impl App {
@@ -310,6 +321,7 @@ impl App {
             watched: Vec::new(),
             confirmed: Vec::new(),
             section: Section::Messages,
+            instructing: false,
         }
     }
 
@@ -398,6 +410,24 @@ impl App {
                 let (text, tone) = state::outcome_line(&view, verb, env.now, &self.look);
                 self.say(text, tone, env.now);
                 self.keep_action(view);
+                self.effects.push(Effect::ReadJournal);
+            }
+            Answer::Recovered { plans } => {
+                if let Some(last) = plans.last() {
+                    let more = match plans.len() {
+                        1 => String::new(),
+                        n => format!(" (and {} earlier)", n - 1),
+                    };
+                    let done = last.steps.iter().filter(|s| s.happened()).count();
+                    let text = format!(
+                        "{} was cut short: {done} of {} requests done{more}; quell finish {} or quell undo {}",
+                        last.title,
+                        last.steps.len(),
+                        last.id,
+                        last.id
+                    );
+                    self.say(SafeText::new(&text), Tone::Warn, env.now);
+                }
                 self.effects.push(Effect::ReadJournal);
             }
             Answer::Refused { reason, .. } => {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::agent::Agent;
 use super::payload::Payloads;
 use super::work::Work;
 use super::{DeviceSpec, Endpoint, Kind};
@@ -18,6 +19,8 @@ use crate::emulator::scenario::Action;
 const CADENCE: Duration = Duration::from_secs(10);
 /// Between a shadow delta and the device's report that it has obeyed.
 const OBEYS_AFTER: Duration = Duration::from_secs(60);
+/// Between two reports of the Defender agent: the shortest AWS accepts.
+const REPORTS: Duration = Duration::from_secs(300);
 /// Between two reports of a job's progress.
 const JOB_STEP: Duration = Duration::from_secs(8);
 
@@ -40,6 +43,8 @@ struct Device {
     /// Desired values not yet obeyed, and when they will be.
     obey: Option<(Instant, Value)>,
     next: Instant,
+    agent: Option<Agent>,
+    report_at: Instant,
     client: AsyncClient,
 }
 
@@ -57,6 +62,8 @@ pub(super) async fn run(
     tokio::time::sleep(phase.min(Duration::from_secs(2))).await;
     let (client, mut link) = connect(&spec, &endpoint);
     let now = Instant::now();
+    let agent = (spec.kind == Kind::SensorWithAgent)
+        .then(|| Agent::new(format!("{}:{}", endpoint.host, endpoint.port)));
     let mut device = Device {
         spec,
         clock,
@@ -66,6 +73,9 @@ pub(super) async fn run(
         work_at: now,
         obey: None,
         next: now,
+        agent,
+        // The first sample is not sent: there is nothing to tell the traffic since.
+        report_at: now + clock.scaled(REPORTS),
         client,
     };
     let mut connected = false;
@@ -147,17 +157,24 @@ impl Device {
     }
 
     /// Queues a message; one that finds the queue full is lost, as QoS 0 is on a slow line.
-    fn publish(&self, topic: String, payload: impl Into<Vec<u8>>) {
+    fn publish(&mut self, topic: String, payload: impl Into<Vec<u8>>) {
+        let payload = payload.into();
+        if let Some(agent) = &mut self.agent {
+            agent.sent(payload.len());
+        }
         if let Err(error) = self.client.try_publish(topic, QoS::AtMostOnce, false, payload) {
             tracing::debug!(thing = self.spec.thing, %error, "message lost");
         }
     }
 
     /// What it does on every new connection.
-    fn greet(&self) {
+    fn greet(&mut self) {
         let mut topics = vec!["jobs/notify-next", "jobs/start-next/accepted"];
         if self.spec.kind != Kind::Generic {
             topics.extend(["shadow/update/delta", "shadow/get/accepted"]);
+        }
+        if self.agent.is_some() {
+            topics.extend(["defender/metrics/json/accepted", "defender/metrics/json/rejected"]);
         }
         for topic in topics {
             if let Err(error) = self.client.try_subscribe(self.topic(topic), QoS::AtLeastOnce) {
@@ -171,6 +188,9 @@ impl Device {
     }
 
     fn hear(&mut self, topic: &str, payload: &[u8]) {
+        if let Some(agent) = &mut self.agent {
+            agent.heard(payload.len());
+        }
         let prefix = self.topic("");
         let Some(rest) = topic.strip_prefix(&prefix) else { return };
         match rest {
@@ -197,6 +217,10 @@ impl Device {
                     self.obey = Some((at, delta.clone()));
                 }
             }
+            "defender/metrics/json/rejected" => {
+                let said = String::from_utf8_lossy(payload);
+                tracing::warn!(thing = self.spec.thing, %said, "the agent's report was rejected");
+            }
             _ => {}
         }
     }
@@ -209,7 +233,8 @@ impl Device {
     fn next_timer(&self) -> Instant {
         let work = self.work.as_ref().map(|_| self.work_at);
         let obey = self.obey.as_ref().map(|(at, _)| *at);
-        [Some(self.next), work, obey].into_iter().flatten().min().unwrap_or(self.next)
+        let report = self.agent.as_ref().map(|_| self.report_at);
+        [Some(self.next), work, obey, report].into_iter().flatten().min().unwrap_or(self.next)
     }
 
     /// Does what is due.
@@ -229,6 +254,12 @@ impl Device {
         if let Some((_, state)) = self.obey.take_if(|(at, _)| now >= *at) {
             let report = json!({"state": {"reported": state}});
             self.publish(self.topic("shadow/update"), report.to_string());
+        }
+        if now >= self.report_at {
+            self.report_at = now + self.clock.scaled(REPORTS);
+            if let Some(report) = self.agent.as_mut().map(|a| a.report(self.clock.now_ms() / 1000)) {
+                self.publish(self.topic("defender/metrics/json"), report.to_string());
+            }
         }
     }
 
@@ -267,7 +298,11 @@ impl Device {
             Action::RogueSize(bytes) => self.mode = Mode::Size(bytes),
             Action::RogueRate(factor) => self.mode = Mode::Rate(factor),
             Action::Silence => self.mode = Mode::Silent,
-            Action::Normal => self.mode = Mode::Normal,
+            Action::Normal => {
+                self.mode = Mode::Normal;
+                self.agent.iter_mut().for_each(Agent::close);
+            }
+            Action::Listen(port) => self.agent.iter_mut().for_each(|a| a.open(port)),
             Action::Report(state) => {
                 let report = json!({"state": {"reported": state}});
                 self.publish(self.topic("shadow/update"), report.to_string());

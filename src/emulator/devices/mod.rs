@@ -3,8 +3,9 @@
 //! Each device is a task. It connects, sends its telemetry, answers jobs and shadow deltas, and comes back when it is cut,
 //! as firmware does. The scenario makes it misbehave. What it sends depends on the seed and its name only.
 //!
-//! * `device.rs`: the task. `payload.rs`: what it sends. `work.rs`: how it answers jobs.
+//! * `device.rs`: the task. `payload.rs`: what it sends. `work.rs`: how it answers jobs. `agent.rs`: its Defender agent.
 
+mod agent;
 mod device;
 mod payload;
 mod work;
@@ -26,6 +27,8 @@ use super::scenario::{Action, Step};
 pub enum Kind {
     /// The workshop's temperature sensor: telemetry every 10 s, jobs, shadow.
     Sensor,
+    /// A sensor on which the Defender agent runs as well.
+    SensorWithAgent,
     /// A generic device: 30 messages in 300 s, jobs; never looks at its shadow.
     Generic,
     /// Reports temperature and humidity to its shadow.

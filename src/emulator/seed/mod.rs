@@ -20,7 +20,7 @@ use super::devices::{DeviceSpec, Kind};
 const FIXTURE: [(&str, Kind); 6] = [
     ("Thing01", Kind::Sensor),
     ("Thing02", Kind::Sensor),
-    ("Thing03", Kind::Sensor),
+    ("Thing03", Kind::SensorWithAgent),
     ("dev-IZWB", Kind::Generic),
     ("dev-XBHY", Kind::Generic),
     ("IoTTemperatureDemoDevice", Kind::ShadowSensor),
@@ -120,7 +120,9 @@ fn register(
     let now = account.clock.now_ms();
     let mut state = account.write();
     let attributes = match kind {
-        Kind::Sensor => BTreeMap::from([("SensorType".to_owned(), "DHT22".to_owned())]),
+        Kind::Sensor | Kind::SensorWithAgent => {
+            BTreeMap::from([("SensorType".to_owned(), "DHT22".to_owned())])
+        }
         Kind::Generic | Kind::ShadowSensor => BTreeMap::new(),
     };
     state.registry.create_thing(thing, ThingSpec { attributes, ..ThingSpec::default() }, now)?;

@@ -120,8 +120,21 @@ fn parse(document: &Value) -> Option<Report> {
     Some(report)
 }
 
+/// A member that is an object when it is there.
+fn block<'a>(value: &'a Value, long: &str, short: &str) -> Option<Option<&'a Value>> {
+    match get(value, long, short) {
+        Some(block) if !block.is_object() => None,
+        block => Some(block),
+    }
+}
+
+fn count(total: &Value) -> Option<MetricValue> {
+    let count = total.as_i64().filter(|n| *n >= 0)?;
+    Some(MetricValue { count: Some(count), ..MetricValue::default() })
+}
+
 fn built_in(metrics: &Value, report: &mut Report) -> Option<()> {
-    if let Some(net) = get(metrics, "network_stats", "ns") {
+    if let Some(net) = block(metrics, "network_stats", "ns")? {
         for (long, short, metric) in [
             ("bytes_in", "bi", Metric::BytesIn),
             ("bytes_out", "bo", Metric::BytesOut),
@@ -133,24 +146,22 @@ fn built_in(metrics: &Value, report: &mut Report) -> Option<()> {
             }
         }
     }
-    for (long, short, ports, count) in [
+    for (long, short, ports, how_many) in [
         ("listening_tcp_ports", "tp", Metric::ListeningTcpPorts, Metric::ListeningTcpCount),
         ("listening_udp_ports", "up", Metric::ListeningUdpPorts, Metric::ListeningUdpCount),
     ] {
-        let Some(block) = get(metrics, long, short) else { continue };
+        let Some(block) = block(metrics, long, short)? else { continue };
         if let Some(list) = get(block, "ports", "pts") {
-            let list: Option<Vec<i64>> =
-                list.as_array()?.iter().map(|p| get(p, "port", "pt").and_then(Value::as_i64)).collect();
+            let port = |p: &Value| get(p, "port", "pt")?.as_i64().filter(|n| (0..=65_535).contains(n));
+            let list: Option<Vec<i64>> = list.as_array()?.iter().map(port).collect();
             report.samples.push((ports, MetricValue { ports: Some(list?), ..MetricValue::default() }));
         }
         if let Some(total) = get(block, "total", "t") {
-            report
-                .samples
-                .push((count, MetricValue { count: Some(total.as_i64()?), ..MetricValue::default() }));
+            report.samples.push((how_many, count(total)?));
         }
     }
-    if let Some(block) = get(metrics, "tcp_connections", "tc")
-        && let Some(block) = get(block, "established_connections", "ec")
+    if let Some(connections) = block(metrics, "tcp_connections", "tc")?
+        && let Some(block) = block(connections, "established_connections", "ec")?
     {
         if let Some(list) = get(block, "connections", "cs") {
             let list: Option<Vec<String>> = list
@@ -163,20 +174,20 @@ fn built_in(metrics: &Value, report: &mut Report) -> Option<()> {
                 .push((Metric::DestinationIps, MetricValue { cidrs: Some(list?), ..MetricValue::default() }));
         }
         if let Some(total) = get(block, "total", "t") {
-            let value = MetricValue { count: Some(total.as_i64()?), ..MetricValue::default() };
-            report.samples.push((Metric::EstablishedTcpCount, value));
+            report.samples.push((Metric::EstablishedTcpCount, count(total)?));
         }
     }
     Some(())
 }
 
-/// The address of `ip:port`, `[ip]:port` or `ip`.
+/// The address of `ip:port`, `[ip]:port` or `ip`. AWS's agent writes `ip:port` for IPv6 too: what stands before the last
+/// colon is the address, if it is one.
 fn address(text: &str) -> String {
-    let host = text
-        .rsplit_once(':')
-        .filter(|(h, _)| !h.contains(':') || h.starts_with('['))
-        .map_or(text, |(h, _)| h);
-    host.trim_matches(['[', ']']).to_owned()
+    let bare = |host: &str| host.trim_matches(['[', ']']).to_owned();
+    match text.rsplit_once(':') {
+        Some((host, _)) if bare(host).parse::<std::net::IpAddr>().is_ok() => bare(host),
+        _ => bare(text),
+    }
 }
 
 fn custom_value(value: &Value) -> Option<MetricValue> {
@@ -233,5 +244,7 @@ mod tests {
         );
         assert_eq!(address("[fd00::1]:80"), "fd00::1");
         assert_eq!(address("fd00::1"), "fd00::1");
+        assert_eq!(address("2001:db8::7:8883"), "2001:db8::7");
+        assert_eq!(address("192.0.2.1"), "192.0.2.1");
     }
 }

@@ -42,7 +42,7 @@ pub enum Params {
         /// One to ten static groups.
         thing_group_names: Vec<String>,
         /// Give up a dynamic group where a thing has ten groups?
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         override_dynamic_groups: Option<bool>,
     },
     /// Makes a policy's version in force one that allows nothing.

@@ -1,0 +1,241 @@
+//! What every screen promises: sizes, names, hostile text, pausing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quell::console::app::{App, Effect, Env, Look};
+use quell::console::command;
+use quell::console::key::Key;
+use quell::console::keymap::Keymap;
+use quell::fleet::event::{Batch, Event, LinkEvent, Message, Notice, Poll, Reading, TopicEntry};
+use quell::fleet::known::{Trouble, TroubleKind};
+use quell::fleet::model::{Name, ThingRecord};
+use quell::fleet::{Fleet, Limits, SourceId};
+use quell::text::SafeText;
+
+use crate::world::*;
+
+#[test]
+fn the_overview_at_every_size() {
+    snapshots("overview", "", &SIZES);
+}
+
+#[test]
+fn the_other_views() {
+    for (name, key) in [
+        ("device", "2"),
+        ("stream", "3"),
+        ("violations", "4"),
+        ("shadows", "5"),
+        ("jobs", "6"),
+        ("help", "?"),
+    ] {
+        snapshots(name, key, &SIZES[..2]);
+    }
+    snapshots("payload", "3k\n", &SIZES[1..2]);
+    snapshots("palette", ":iso", &SIZES[1..2]);
+    snapshots("job_form", "J", &SIZES[1..2]);
+}
+
+#[test]
+fn nothing_is_known_before_the_network() {
+    let fleet = Fleet::new(Limits::default());
+    let mut app = App::new(look(false));
+    let screen = lines(&render(&mut app, &fleet, NOW, (160, 48)));
+    assert!(screen.contains("connecting"), "{screen}");
+    assert!(screen.contains("? alarm"), "unknown is not zero: {screen}");
+    assert!(!screen.contains("0 alarm") && !screen.contains("0 violations"), "{screen}");
+    let trouble = Trouble {
+        kind: TroubleKind::Denied,
+        message: SafeText::new("denied"),
+        missing_action: Some(SafeText::new("iot:ListActiveViolations")),
+        since: NOW,
+    };
+    let mut fleet = fleet;
+    let poll =
+        Poll { source: SourceId::Violations, generation: 1, at: NOW, outcome: Err(trouble), next_at: None };
+    fleet.apply(Event::Poll(poll), NOW);
+    let screen = lines(&render(&mut app, &fleet, NOW, (160, 48)));
+    assert!(screen.contains("iot:ListActiveViolations"), "{screen}");
+}
+
+/// Every command, from every view, at every size: nothing panics, and nothing leaves without a confirmation.
+#[test]
+fn every_command_on_every_size() {
+    let fleet = incident();
+    let empty = Fleet::new(Limits::default());
+    let mut sizes = SIZES.to_vec();
+    sizes.extend([(1, 1), (2, 3), (120, 26), (300, 80), (7, 40), (200, 2)]);
+    for (fleet, sizes) in [(&fleet, &sizes[..]), (&empty, &SIZES[1..])] {
+        for size in sizes {
+            let mut app = App::new(look(size.0 == 80));
+            let env = Env { fleet, now: NOW };
+            for start in ["overview", "device", "stream", "violations", "shadows", "jobs", "journal"] {
+                for (id, command) in command::all() {
+                    app.run(command::find(start).unwrap(), &env);
+                    app.run(id, &env);
+                    press(&mut app, fleet, "x\t");
+                    render(&mut app, fleet, NOW, *size);
+                    for effect in app.take_effects() {
+                        assert!(
+                            !matches!(effect, Effect::Confirm { .. }),
+                            "{} confirmed by itself",
+                            command.id
+                        );
+                    }
+                    press(&mut app, fleet, "\x1b\x1b\x1b");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn alarm_then_plan_is_two_keys_and_names_the_thing() {
+    let fleet = incident();
+    let mut app = App::new(look(false));
+    render(&mut app, &fleet, NOW, (80, 24));
+    press(&mut app, &fleet, "jjja");
+    press(&mut app, &fleet, "i");
+    let effects = app.take_effects();
+    let Some(Effect::Plan { intent, .. }) = effects.iter().find(|e| matches!(e, Effect::Plan { .. })) else {
+        panic!("no plan was asked for: {effects:?}");
+    };
+    let names: Vec<_> = intent.things().iter().map(|t| t.thing.raw()).collect();
+    assert_eq!(names, ["SensorDevice02"]);
+}
+
+#[test]
+fn escape_never_quits_and_steps_out_once() {
+    let fleet = incident();
+    let mut app = App::new(look(false));
+    render(&mut app, &fleet, NOW, (80, 24));
+    press(&mut app, &fleet, " /Sensor\n");
+    assert_eq!(app.marked(), 1);
+    press(&mut app, &fleet, "\x1b");
+    assert_eq!(app.marked(), 1, "the filter goes first");
+    press(&mut app, &fleet, "\x1b");
+    assert_eq!(app.marked(), 0);
+    press(&mut app, &fleet, "\x1b\x1b\x1b");
+    assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Quit)));
+    press(&mut app, &fleet, "q");
+    assert!(app.take_effects().iter().any(|e| matches!(e, Effect::Quit)));
+}
+
+#[test]
+fn hostile_text_is_only_printable_cells() {
+    let hostile = "\x1b[2J\x1b]52;c;QUJD\x07\r\n\u{202e}evil\u{200b}温度\u{9b}31m";
+    let mut fleet = Fleet::new(Limits::default());
+    fleet.apply(
+        Event::Link(LinkEvent::Up { at: NOW - 9_000, client_id: SafeText::new("q"), filters: Vec::new() }),
+        NOW - 9_000,
+    );
+    let mut payload = hostile.as_bytes().to_vec();
+    payload.extend([0xff, 0xfe, 0x00]);
+    payload.extend(std::iter::repeat_n(b'A', 128 << 10));
+    let batch = Batch {
+        topics: vec![TopicEntry {
+            id: 0,
+            topic: Arc::from(hostile),
+            thing: Some(Name::new(hostile)),
+            telemetry: true,
+        }],
+        messages: vec![Message {
+            topic: 0,
+            len: payload.len() as u32,
+            at: NOW - 1_000,
+            payload: Some(payload.into()),
+        }],
+        counted: Vec::new(),
+        notices: vec![Notice::ShadowDelta {
+            thing: Name::new(hostile),
+            shadow: Some(SafeText::new(hostile)),
+            version: 1,
+            state: serde_json::json!({ hostile: hostile }),
+            at: NOW,
+        }],
+    };
+    fleet.apply(Event::Batch(batch), NOW);
+    let act = violation("v", hostile, behavior(hostile, hostile, 1, None), 2, NOW);
+    fleet.apply(
+        Event::Poll(Poll {
+            source: SourceId::Violations,
+            generation: 1,
+            at: NOW,
+            outcome: Ok(Reading::Violations(vec![act])),
+            next_at: None,
+        }),
+        NOW,
+    );
+    for size in SIZES {
+        for keys in
+            ["", "2", "3", "4", "5", "3k\n", "3k\nl", "3k\nll", ":evil", "/温\u{202e}\x07", "J\t\u{9b}"]
+        {
+            let mut app = App::new(look(false));
+            render(&mut app, &fleet, NOW, size);
+            press(&mut app, &fleet, keys);
+            for cell in render(&mut app, &fleet, NOW, size).content() {
+                for c in cell.symbol().chars() {
+                    let bidi =
+                        ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{200b}'..='\u{200f}').contains(&c);
+                    assert!(!c.is_control() && !bidi, "{:?} on the screen after {keys:?}", cell.symbol());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_devices_are_drawn_in_no_time() {
+    let mut fleet = Fleet::new(Limits::default());
+    let things: Vec<_> = (0..10_000)
+        .map(|i| ThingRecord { name: Name::new(&format!("Thing{i:05}")), thing_type: None })
+        .collect();
+    poll(&mut fleet, SourceId::Things, Reading::Things(things));
+    let mut app = App::new(look(false));
+    render(&mut app, &fleet, NOW, (160, 48));
+    let began = std::time::Instant::now();
+    for _ in 0..20 {
+        render(&mut app, &fleet, NOW, (160, 48));
+    }
+    // Debug build on a shared machine; laying out 10 000 rows 20 times would take many seconds.
+    assert!(began.elapsed().as_millis() < 3_000, "{:?}", began.elapsed());
+    press(&mut app, &fleet, "G");
+    assert!(lines(&render(&mut app, &fleet, NOW, (160, 48))).contains("Thing09999"));
+}
+
+#[test]
+fn pausing_freezes_the_view_and_counting_goes_on() {
+    let mut fleet = incident();
+    let mut app = App::new(look(false));
+    press(&mut app, &fleet, "3p");
+    let before = lines(&render(&mut app, &fleet, NOW, (80, 24)));
+    let message = Message { topic: 0, len: 7, at: NOW, payload: Some(Bytes::from_static(b"brandnw")) };
+    fleet.apply(Event::Batch(Batch { messages: vec![message], ..Batch::default() }), NOW);
+    let after = lines(&render(&mut app, &fleet, NOW, (80, 24)));
+    assert!(before.contains("PAUSED, 0 more") && after.contains("PAUSED, 1 more"), "{after}");
+    assert!(!after.contains("brandnw"));
+    press(&mut app, &fleet, "p");
+    assert!(lines(&render(&mut app, &fleet, NOW, (80, 24))).contains("brandnw"));
+}
+
+#[test]
+fn a_paste_is_never_a_command() {
+    let fleet = incident();
+    let mut app = App::new(look(false));
+    render(&mut app, &fleet, NOW, (80, 24));
+    app.paste("iRDq:", &Env { fleet: &fleet, now: NOW });
+    assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Plan { .. } | Effect::Quit)));
+    assert!(app.overlay().is_none());
+}
+
+#[test]
+fn keys_are_shown_as_they_are_bound() {
+    let map = Keymap::merge(&[("mine", "[global]\n\"f5\" = \"isolate\"\n\"?\" = \"help\"\n")]).unwrap();
+    let mut app = App::new(Look { keymap: map, ..look(false) });
+    let fleet = incident();
+    press(&mut app, &fleet, "?");
+    let screen = lines(&render(&mut app, &fleet, NOW, (100, 30)));
+    assert!(screen.contains("f5") && !screen.contains("ctrl-z"), "{screen}");
+    assert!(Key::parse("f5").is_some());
+}
