@@ -130,6 +130,7 @@ pub static DEVIATIONS: &[Deviation] = &[
     row("retained messages", "each topic's last, 500,000", "up to 256 MiB; in memory, also with --state"),
     row("topic aliases to a client", "up to 8", "none are used"),
     row("SNI", "mandatory", "not asked for"),
+    row("shared subscription groups", "100 for each account", "not limited"),
     // --- shadows ---
     row("shadow of an unregistered thing", "not stated", "accepted; the registry is not consulted"),
     row("shadow nesting", "the quota table says 8 levels, the error text 6", "8 levels, with AWS's text"),

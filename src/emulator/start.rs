@@ -167,6 +167,7 @@ fn steps(options: &Options) -> Result<Vec<Step>, StartError> {
 /// # Errors
 /// A port in use, a scenario that cannot be read, a folder that cannot be written.
 pub async fn start(options: Options) -> Result<Running, StartError> {
+    listen::allow_many_connections();
     let mut steps = steps(&options)?;
     let (http_listener, http) = bind("--http", options.http).await?;
     let mqtt = match options.mqtt {
