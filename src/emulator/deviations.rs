@@ -52,7 +52,11 @@ pub static DEVIATIONS: &[Deviation] = &[
         "per operation, burst undocumented",
         "the documented rate in real time, burst twice the rate, at least 10",
     ),
-    row("unknown operation", "undocumented", "404 UnknownOperationException, and a warning in the log"),
+    row(
+        "unknown operation",
+        "undocumented",
+        "404 UnknownOperationException, and a warning in the log that names it",
+    ),
     row(
         "Detect refused (--fault detect=refuse)",
         "closed to new customers, the answer undocumented",
@@ -63,6 +67,11 @@ pub static DEVIATIONS: &[Deviation] = &[
         "DescribeEndpoint",
         "a host name for each endpoint type",
         "the host and port of the request, for every type",
+    ),
+    row(
+        "SendDirectMessage with confirmation",
+        "answers when the client has acknowledged, or 504",
+        "sent with QoS 1, answers at once; MQTT 5 properties are not carried",
     ),
     row("Publish over HTTP", "carries MQTT 5 properties", "topic, payload, QoS and retain only"),
     row(

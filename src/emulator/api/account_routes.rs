@@ -14,5 +14,8 @@ pub(super) static ROUTES: &[Route] = routes! {
         DeleteConnection  DELETE "/connections/{clientId}"               100 connections::delete,
         GetConnection     GET    "/connections/{clientId}"               100 connections::get,
         ListSubscriptions GET    "/connections/{clientId}/subscriptions" 100 connections::subscriptions,
+        SendDirectMessage POST   "/connections/{clientId}/messages"        0 connections::send_direct,
+        GetRetainedMessage   GET "/retainedMessage/{topic+}"             500 connections::retained_message,
+        ListRetainedMessages GET "/retainedMessage"                       10 connections::retained_messages,
     }
 };

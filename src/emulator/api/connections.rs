@@ -131,15 +131,73 @@ pub(super) fn subscriptions(req: &Req) -> Result<Resp, ApiError> {
     Resp::json(body)
 }
 
-/// Publish: to every subscriber, as an IAM identity; IoT policies do not concern it.
-pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
-    let topic = req.path("topic");
-    if topic.len() > 256
+fn valid_topic(topic: &str) -> Result<(), ApiError> {
+    let slashes = topic.matches('/').count();
+    if topic.is_empty()
+        || topic.len() > 256
         || topic.contains(['+', '#', '\0'])
-        || topic.matches('/').count() > reserved_slashes(topic)
+        || slashes > reserved_slashes(topic)
     {
         return Err(ApiError::invalid("The topic is not valid."));
     }
+    Ok(())
+}
+
+/// SendDirectMessage: to one connected client, subscribed or not.
+pub(super) fn send_direct(req: &Req) -> Result<Resp, ApiError> {
+    let (broker, id) = (broker(req)?, client_id(req)?);
+    let topic = req.required_query("topic")?;
+    valid_topic(topic)?;
+    if req.body.len() > 128 * 1024 {
+        let text = "The payload exceeds 131072 bytes";
+        return Err(ApiError::new(413, "RequestEntityTooLargeException", text));
+    }
+    // Who asks for a confirmation gets the delivery that is acknowledged.
+    let qos = u8::from(req.flag("confirmation"));
+    if !broker.send_direct(id, topic, req.body.clone(), qos) {
+        return Err(not_connected());
+    }
+    Resp::json(json!({ "message": "OK", "traceId": uuid() }))
+}
+
+/// GetRetainedMessage.
+pub(super) fn retained_message(req: &Req) -> Result<Resp, ApiError> {
+    use base64::Engine as _;
+    let topic = req.path("topic");
+    valid_topic(topic)?;
+    let held = broker(req)?
+        .retained_message(topic)
+        .ok_or_else(|| ApiError::not_found("No retained message is stored for the topic."))?;
+    Resp::json(json!({
+        "topic": topic,
+        "payload": base64::engine::general_purpose::STANDARD.encode(&held.payload),
+        "qos": held.qos,
+        "lastModifiedTime": held.modified_ms,
+    }))
+}
+
+/// ListRetainedMessages, by topic.
+pub(super) fn retained_messages(req: &Req) -> Result<Resp, ApiError> {
+    let broker = broker(req)?;
+    let page = req.page(200, 50)?;
+    let rows = broker.retained_topics().into_iter().filter_map(|topic| {
+        let held = broker.retained_message(&topic)?;
+        let row = json!({
+            "topic": topic,
+            "payloadSize": held.payload.len(),
+            "qos": held.qos,
+            "lastModifiedTime": held.modified_ms,
+        });
+        Some((topic, row))
+    });
+    let (rows, next) = page.take(rows);
+    Resp::page("retainedTopics", rows, next)
+}
+
+/// Publish: to every subscriber, as an IAM identity; IoT policies do not concern it.
+pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
+    let topic = req.path("topic");
+    valid_topic(topic)?;
     let qos = match req.query("qos") {
         None | Some("0") => 0,
         Some("1") => 1,

@@ -11,6 +11,8 @@ mod session;
 mod topic;
 mod wire;
 
+pub use publish::Retained;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -86,7 +88,7 @@ pub struct Broker {
     clock: Clock,
     index: Index,
     sessions: Mutex<HashMap<Arc<str>, Arc<SessionState>>>,
-    retained: Mutex<BTreeMap<String, Delivery>>,
+    retained: Mutex<BTreeMap<String, (Delivery, i64)>>,
     serial: AtomicU64,
     swept: Mutex<Instant>,
     connections: AtomicU64,
