@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
+mod actions;
 mod hostile;
 mod incident;
+
+mod suspend;
 mod term;
 mod terminal;

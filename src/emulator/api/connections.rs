@@ -1,17 +1,14 @@
-//! Live MQTT connections over HTTP, and publishing without MQTT (contract §2.7).
+//! Live MQTT connections over HTTP (contract §2.7).
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::registry::uuid;
 use super::{ApiError, Req, Resp};
 use crate::emulator::broker::{Broker, Connection};
-use crate::emulator::hooks::{Hooks, Principal, Routing, Session};
+use crate::emulator::hooks::Principal;
 
 /// DeleteConnection for one client id: at most once in this time (contract §2.7), in real time.
 const DELETE_INTERVAL: Duration = Duration::from_secs(1);
@@ -37,11 +34,11 @@ impl DeletePace {
     }
 }
 
-fn broker(req: &Req) -> Result<&Broker, ApiError> {
+pub(super) fn broker(req: &Req) -> Result<&Broker, ApiError> {
     req.account.broker().map(|b| &**b).ok_or_else(|| ApiError::internal("The broker is not running."))
 }
 
-fn client_id(req: &Req) -> Result<&str, ApiError> {
+pub(super) fn client_id(req: &Req) -> Result<&str, ApiError> {
     let id = req.path("clientId");
     if id.starts_with('$') || id.len() > 128 {
         return Err(ApiError::invalid("The client ID is not valid."));
@@ -49,7 +46,7 @@ fn client_id(req: &Req) -> Result<&str, ApiError> {
     Ok(id)
 }
 
-fn not_connected() -> ApiError {
+pub(super) fn not_connected() -> ApiError {
     ApiError::not_found("The specified client was not found.")
 }
 
@@ -129,100 +126,6 @@ pub(super) fn subscriptions(req: &Req) -> Result<Resp, ApiError> {
         body["nextToken"] = json!(token);
     }
     Resp::json(body)
-}
-
-fn valid_topic(topic: &str) -> Result<(), ApiError> {
-    let slashes = topic.matches('/').count();
-    if topic.is_empty()
-        || topic.len() > 256
-        || topic.contains(['+', '#', '\0'])
-        || slashes > reserved_slashes(topic)
-    {
-        return Err(ApiError::invalid("The topic is not valid."));
-    }
-    Ok(())
-}
-
-/// SendDirectMessage: to one connected client, subscribed or not.
-pub(super) fn send_direct(req: &Req) -> Result<Resp, ApiError> {
-    let (broker, id) = (broker(req)?, client_id(req)?);
-    let topic = req.required_query("topic")?;
-    valid_topic(topic)?;
-    if req.body.len() > 128 * 1024 {
-        let text = "The payload exceeds 131072 bytes";
-        return Err(ApiError::new(413, "RequestEntityTooLargeException", text));
-    }
-    // Who asks for a confirmation gets the delivery that is acknowledged.
-    let qos = u8::from(req.flag("confirmation"));
-    if !broker.send_direct(id, topic, req.body.clone(), qos) {
-        return Err(not_connected());
-    }
-    Resp::json(json!({ "message": "OK", "traceId": uuid() }))
-}
-
-/// GetRetainedMessage.
-pub(super) fn retained_message(req: &Req) -> Result<Resp, ApiError> {
-    use base64::Engine as _;
-    let topic = req.path("topic");
-    valid_topic(topic)?;
-    let held = broker(req)?
-        .retained_message(topic)
-        .ok_or_else(|| ApiError::not_found("No retained message is stored for the topic."))?;
-    Resp::json(json!({
-        "topic": topic,
-        "payload": base64::engine::general_purpose::STANDARD.encode(&held.payload),
-        "qos": held.qos,
-        "lastModifiedTime": held.modified_ms,
-    }))
-}
-
-/// ListRetainedMessages, by topic.
-pub(super) fn retained_messages(req: &Req) -> Result<Resp, ApiError> {
-    let broker = broker(req)?;
-    let page = req.page(200, 50)?;
-    let rows = broker.retained_topics().into_iter().filter_map(|topic| {
-        let held = broker.retained_message(&topic)?;
-        let row = json!({
-            "topic": topic,
-            "payloadSize": held.payload.len(),
-            "qos": held.qos,
-            "lastModifiedTime": held.modified_ms,
-        });
-        Some((topic, row))
-    });
-    let (rows, next) = page.take(rows);
-    Resp::page("retainedTopics", rows, next)
-}
-
-/// Publish: to every subscriber, as an IAM identity; IoT policies do not concern it.
-pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
-    let topic = req.path("topic");
-    valid_topic(topic)?;
-    let qos = match req.query("qos") {
-        None | Some("0") => 0,
-        Some("1") => 1,
-        Some(_) => return Err(ApiError::invalid("qos must be 0 or 1")),
-    };
-    if req.body.len() > 128 * 1024 {
-        return Err(ApiError::invalid("The payload exceeds 131072 bytes"));
-    }
-    let broker = broker(req)?;
-    let caller = Session {
-        client_id: "".into(),
-        principal: Principal::Iam(req.caller.clone()),
-        serial: 0,
-        ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-    };
-    // A request to a shadow or to jobs is one over HTTP too.
-    if Hooks::new(Arc::clone(&req.account)).published(&caller, topic, &req.body) == Routing::Subscribers {
-        broker.publish_as(topic, req.body.clone(), qos, req.flag("retain"));
-    }
-    Resp::json(json!({ "message": "OK", "traceId": uuid() }))
-}
-
-/// A topic may have seven slashes, and the three of `$aws/rules/NAME/` do not count (contract §3.3).
-fn reserved_slashes(topic: &str) -> usize {
-    if topic.starts_with("$aws/rules/") { 10 } else { 7 }
 }
 
 /// GetThingConnectivityData: what the index knows of the client whose id is the thing's name.

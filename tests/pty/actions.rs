@@ -1,0 +1,58 @@
+//! Certificates and jobs from the keyboard: what a shared certificate would take down, and a job's progress to its end.
+
+use std::time::Duration;
+
+use crate::term::{Term, line_with};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+#[test]
+fn revoking_a_shared_certificate_names_the_other_things_and_asks_for_more_than_a_key() {
+    let home = tempfile::tempdir().unwrap();
+    let mut term = Term::spawn(&["demo"], 160, 48, home.path(), &[]);
+    term.wait_for("alarm", LIMIT, |s| line_with(s, &["Thing02", "ALARM"]).is_some());
+    term.keys("a");
+    term.keys("R");
+    let plan = term.wait_for("the plan", LIMIT, |s| s.contains("REVOKE") && s.contains("⏎ revoke"));
+    let shared = line_with(&plan, &["also serves", "Thing01", "Thing03"]);
+    assert!(shared.is_some(), "the other things on the certificate are named:\n{plan}");
+    assert!(plan.contains("NOT reversible"), "{plan}");
+
+    // Enter alone, and the wrong text, do nothing.
+    term.keys("\r");
+    term.keys("Thing01\r");
+    term.wait_for("the typed text", LIMIT, |s| s.contains("Thing01") && s.contains("⏎ revoke"));
+    let journal = std::fs::read_to_string(home.path().join("state/quell/journal.jsonl")).unwrap_or_default();
+    assert!(!journal.contains("\"intent\""), "nothing was meant to be done yet:\n{journal}");
+    term.keys("\x1b");
+    term.wait_for("the plan to close", LIMIT, |s| !s.contains("⏎ revoke"));
+    term.keys("q");
+    assert_eq!(term.wait_exit(Duration::from_secs(10)), 0);
+}
+
+#[test]
+fn a_continuous_job_is_launched_and_its_bar_moves_to_the_end() {
+    let home = tempfile::tempdir().unwrap();
+    let mut term = Term::spawn(&["demo"], 80, 24, home.path(), &[]);
+    term.wait_for("devices", LIMIT, |s| s.contains("Thing01") && s.contains("●mqtt"));
+    term.keys("J");
+    term.wait_for("the job form", LIMIT, |s| {
+        s.contains("Update-temp-firmware") && s.contains("NeedsUpdate") && s.contains("CONTINUOUS")
+    });
+    term.keys("\r");
+    term.wait_for("the job's plan", LIMIT, |s| {
+        s.contains("Launch job Update-temp-firmware") && s.contains("⏎ job create")
+    });
+    term.keys("\r");
+    term.wait_for("the job to exist", LIMIT, |s| s.contains("esc close") && s.contains("✓  the job exists"));
+    term.keys("\x1b");
+    term.wait_for("the staircase to close", LIMIT, |s| !s.contains("esc close"));
+    term.keys("6");
+    term.wait_for("the bar of a job begun", LIMIT, |s| {
+        s.contains("0/3 succeeded") || s.contains("in progress")
+    });
+    term.wait_for("the bar of a job done", LIMIT, |s| s.contains("3/3 succeeded"));
+    term.keys("\x03");
+    term.keys("\x03");
+    assert_eq!(term.wait_exit(Duration::from_secs(10)), 0);
+}
