@@ -408,6 +408,14 @@ def indexing(a):
     buckets = iot.get_buckets_aggregation(queryString="*", aggregationField="attributes.SensorType",
                                           bucketsAggregationType={"termsAggregation": {"maxBuckets": 5}})["buckets"]
     assert buckets == [{"keyValue": "DHT22", "count": 3}], buckets
+    metric = {"metricName": "sensors", "queryString": "thingName:Thing*", "period": 60, "aggregationField": "registry.version",
+              "aggregationType": {"name": "Statistics", "values": ["count"]}}
+    iot.create_fleet_metric(**metric)
+    iot.create_fleet_metric(**dict(metric, metricName="other"))
+    iot.update_fleet_metric(metricName="sensors", indexName="AWS_Things", description="how many")
+    assert iot.describe_fleet_metric(metricName="sensors")["description"] == "how many"
+    paged(iot, "list_fleet_metrics", "fleetMetrics")
+    iot.delete_fleet_metric(metricName="other")
     iot.create_dynamic_thing_group(thingGroupName="connected", queryString="connectivity.connected:true")
     iot.update_dynamic_thing_group(thingGroupName="connected", queryString="connectivity.connected:false",
                                    thingGroupProperties={"thingGroupDescription": "silent"})
