@@ -23,6 +23,11 @@ impl Name {
         Self { raw, shown }
     }
 
+    /// A shared name as it came from outside, not copied when it is printable.
+    pub(crate) fn adopt(raw: &Arc<str>) -> Self {
+        Self { raw: Arc::clone(raw), shown: SafeText::adopt(raw) }
+    }
+
     /// The raw name, shared: a key that costs no copy.
     pub(crate) fn key(&self) -> Arc<str> {
         Arc::clone(&self.raw)
@@ -36,6 +41,18 @@ impl Name {
     /// The name as it may be shown.
     pub fn shown(&self) -> &SafeText {
         &self.shown
+    }
+}
+
+impl serde::Serialize for Name {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.raw)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Name {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <std::borrow::Cow<'de, str>>::deserialize(deserializer).map(|raw| Self::new(&raw))
     }
 }
 
