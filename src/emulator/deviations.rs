@@ -302,8 +302,17 @@ pub static DEVIATIONS: &[Deviation] = &[
     ),
     row("cardinality and percentiles", "approximate", "exact; percentiles by nearest rank"),
     row("thingGroupNames", "groups above a thing's own are undocumented", "the thing's own groups"),
+    row(
+        "fleet metrics",
+        "names of dimensions partly documented",
+        "namespace AWS/IoTFleetMetrics, dimension AggregationType: count, sum, p99, cardinality, …",
+    ),
     row("geo queries", "real", "InvalidQueryException or nothing found"),
-    row("index that is off", "undocumented", "ResourceNotFoundException"),
+    row(
+        "index that is off",
+        "undocumented",
+        "ResourceNotFoundException; InvalidRequestException for a new dynamic thing group",
+    ),
     // --- rules ---
     row("SQL numbers", "34 decimal digits", "64-bit integers and doubles"),
     row(
