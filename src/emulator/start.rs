@@ -247,6 +247,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         _ => steps.retain(|s| s.thing.as_ref().is_none_or(|thing| things.contains(thing))),
     }
 
+    // Before any request: one that starts a task drives it itself.
+    api::mitigation::resume(&account);
     let mut tasks = JoinSet::new();
     tasks.spawn(listen::serve_http(http_listener, router.clone()));
     let mqtt = mqtt.map(|(listener, address)| {
@@ -257,7 +259,6 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tasks.spawn(api::detect::run(Arc::clone(&account)));
     tasks.spawn(api::audit::run(Arc::clone(&account)));
     tasks.spawn(api::indexing::run(Arc::clone(&account)));
-    api::mitigation::resume(&account);
     tasks.spawn(api::jobs::run(Arc::clone(&account)));
     options.faults.into_iter().for_each(|fault| account.faults.add(fault));
     if !things.is_empty() || !steps.is_empty() {
