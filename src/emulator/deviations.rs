@@ -52,7 +52,11 @@ pub static DEVIATIONS: &[Deviation] = &[
         "per operation, burst undocumented",
         "the documented rate in real time, burst twice the rate, at least 10",
     ),
-    row("unknown operation", "undocumented", "404 UnknownOperationException, and a warning in the log"),
+    row(
+        "unknown operation",
+        "undocumented",
+        "404 UnknownOperationException, and a warning in the log that names it",
+    ),
     row(
         "Detect refused (--fault detect=refuse)",
         "closed to new customers, the answer undocumented",
@@ -63,6 +67,11 @@ pub static DEVIATIONS: &[Deviation] = &[
         "DescribeEndpoint",
         "a host name for each endpoint type",
         "the host and port of the request, for every type",
+    ),
+    row(
+        "SendDirectMessage with confirmation",
+        "answers when the client has acknowledged, or 504",
+        "sent with QoS 1, answers at once",
     ),
     row(
         "automatic registration under a CA",
@@ -303,8 +312,17 @@ pub static DEVIATIONS: &[Deviation] = &[
     ),
     row("cardinality and percentiles", "approximate", "exact; percentiles by nearest rank"),
     row("thingGroupNames", "groups above a thing's own are undocumented", "the thing's own groups"),
+    row(
+        "fleet metrics",
+        "names of dimensions partly documented",
+        "namespace AWS/IoTFleetMetrics, dimension AggregationType: count, sum, p99, cardinality, …",
+    ),
     row("geo queries", "real", "InvalidQueryException or nothing found"),
-    row("index that is off", "undocumented", "ResourceNotFoundException"),
+    row(
+        "index that is off",
+        "undocumented",
+        "ResourceNotFoundException; InvalidRequestException for a new dynamic thing group",
+    ),
     // --- rules ---
     row("SQL numbers", "34 decimal digits", "64-bit integers and doubles"),
     row(

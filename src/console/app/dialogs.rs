@@ -30,6 +30,8 @@ pub enum Overlay {
     Payload(Box<PayloadState>),
     /// A thing group being named.
     Group(Box<GroupForm>),
+    /// A security profile being written.
+    Profile(Box<super::ProfileForm>),
     /// An entry of the journal.
     Entry(Box<EntryState>),
 }
@@ -74,7 +76,7 @@ impl PlanDialog {
             return true;
         }
         matches!(&self.phase, PlanPhase::Ready(plan)
-            if plan.refused().is_none() && !matches!(plan.confirmation(), Confirmation::Enter))
+            if plan.refused().is_none() && !matches!(plan.confirmation(), Confirmation::Nothing | Confirmation::Enter))
     }
 }
 

@@ -1,0 +1,117 @@
+//! `quell journal`: what was done, by whom, when; and whether the journal is whole.
+
+mod plans;
+mod recover;
+
+use std::fmt::Write as _;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use crate::response::journal::Journal;
+use crate::text::SafeText;
+
+use super::respond_cmds::settings;
+use super::{Common, exit, output};
+
+pub(super) use recover::{PastArgs, past};
+
+/// Arguments of `quell journal`.
+#[derive(Args, Debug)]
+pub struct JournalArgs {
+    /// One JSON document
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do; without one, list
+    #[command(subcommand)]
+    pub command: Option<JournalCommand>,
+}
+
+/// The subcommands of `quell journal`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Check that no entry was changed, removed or cut off
+    Verify,
+    /// Plans that never ended, and what of them happened, read in the account
+    Recover {
+        /// Let this plan rest as it is
+        #[arg(long, value_name = "PLAN")]
+        close: Option<String>,
+    },
+}
+
+pub(super) fn run(args: &JournalArgs, common: &Common) -> color_eyre::Result<u8> {
+    let settings = match settings(common) {
+        Ok(settings) => settings,
+        Err(code) => return Ok(code),
+    };
+    let journal = Journal::open(&settings.journal)?;
+    let mut out = String::new();
+    let code = match &args.command {
+        Some(JournalCommand::Recover { close }) => {
+            return recover::run(close.as_deref(), args.json, &settings);
+        }
+        Some(JournalCommand::Verify) => {
+            let verdict = journal.verify()?;
+            if args.json {
+                let found = serde_json::json!({"entries": verdict.lines, "faults": verdict.faults});
+                writeln!(out, "{found:#}")?;
+            } else if verdict.faults.is_empty() {
+                writeln!(out, "{} entries, whole", verdict.lines)?;
+            } else {
+                for fault in &verdict.faults {
+                    writeln!(out, "{fault}")?;
+                }
+            }
+            if verdict.faults.is_empty() { exit::DONE } else { exit::FAILED }
+        }
+        None => {
+            let entries = journal.entries()?;
+            if args.json {
+                let all = serde_json::json!({"plans": plans::of(&entries), "entries": entries});
+                writeln!(out, "{all:#}")?;
+            } else {
+                for entry in &entries {
+                    writeln!(out, "{}", line(entry))?;
+                }
+            }
+            exit::DONE
+        }
+    };
+    output::text(&out)?;
+    Ok(code)
+}
+
+/// One entry in one line.
+fn line(entry: &Value) -> SafeText {
+    let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or("");
+    let targets: Vec<&str> =
+        entry.get("targets").and_then(Value::as_array).into_iter().flatten().filter_map(name).collect();
+    let what = match text("kind") {
+        "intent" => {
+            let who = entry.pointer("/who/arn").and_then(Value::as_str);
+            let who = who.or_else(|| entry.pointer("/who/user").and_then(Value::as_str)).unwrap_or("unknown");
+            format!("{} {} by {who}", text("what"), targets.join(" "))
+        }
+        "request" => {
+            let accepted = entry.get("accepted").and_then(Value::as_bool) == Some(true);
+            let verdict = if accepted { "accepted" } else { "FAILED" };
+            format!(
+                "{} {} {verdict} {} {}",
+                text("operation"),
+                text("resource"),
+                text("request_id"),
+                text("said")
+            )
+        }
+        "outcome" => format!("{} {}", text("outcome"), targets.join(" ")),
+        "refused" => format!("{} {} REFUSED: {}", text("what"), targets.join(" "), text("reason")),
+        other => other.to_owned(),
+    };
+    SafeText::new(&format!("{} {:<8} {}", text("at"), text("kind"), what.trim_end()))
+}
+
+/// A target is a name in an intent, and an object with one in an outcome.
+fn name(target: &Value) -> Option<&str> {
+    target.as_str().or_else(|| target.get("target")?.as_str())
+}
