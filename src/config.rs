@@ -9,10 +9,12 @@ use crate::fleet::Limits;
 use crate::fleet::model::ProfileRecord;
 use crate::text::SafeText;
 
+mod explain;
 mod load;
 mod mqtt;
 mod thing_from;
 
+pub use explain::{Effective, effective, schema, template};
 pub(crate) use load::config_dir;
 pub use load::{ConfigError, Environment, load, parse_size};
 pub use mqtt::{MqttSettings, MqttVersion, Proxies, Secret};

@@ -66,6 +66,12 @@ impl SafeText {
         &self.0
     }
 
+    /// Makes shared outside text printable; text that is already stays shared instead of being copied.
+    pub(crate) fn adopt(raw: &Arc<str>) -> Self {
+        let made = Self::new(raw);
+        if *made.0 == **raw { Self(Arc::clone(raw)) } else { made }
+    }
+
     /// The printable text, shared without a copy.
     pub(crate) fn shared(&self) -> Arc<str> {
         Arc::clone(&self.0)

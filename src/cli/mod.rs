@@ -1,5 +1,6 @@
 //! The commands: clap definitions and, one file each, thin callers of the rooms.
 
+mod config;
 mod console;
 #[cfg(feature = "emulator")]
 mod demo;
@@ -125,6 +126,8 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Print the keymap in force
     Keys(keys::KeysArgs),
+    /// The configuration in force and where each value comes from; a template; a schema
+    Config(config::ConfigArgs),
     /// The embedded local AWS IoT alone, for the AWS CLI, SDKs, devices, workshops and tests
     Local(local::LocalArgs),
     /// The live data without a screen: one JSON object a line
@@ -167,6 +170,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "emulator")]
         Some(Command::Demo(args)) => demo::run(&args, &cli.common),
         Some(Command::Keys(args)) => keys::run(&args, &cli.common),
+        Some(Command::Config(args)) => config::run(&args, &cli.common),
         Some(Command::Local(args)) => local::run(args, &cli.common),
         Some(Command::Watch(args)) => watch::run(&args, &cli.common),
         Some(Command::Things(args)) => reads::things(&args, &cli.common),

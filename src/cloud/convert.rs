@@ -95,6 +95,7 @@ pub(super) fn violation_event(from: &sdk::ViolationEvent) -> ViolationEvent {
         behavior: safe(from.behavior().map(sdk::Behavior::name)),
         kind: safe(from.violation_event_type().map(sdk::ViolationEventType::as_str)),
         value: from.metric_value().map(value),
+        verification: from.verification_state().map(|s| SafeText::new(s.as_str())),
         at: ms(from.violation_event_time()).unwrap_or_default(),
     }
 }

@@ -170,7 +170,7 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
         ..Settings::default()
     };
     let asked = common.config.clone();
-    let path = asked.clone().unwrap_or_else(|| config_dir(env).join("config.toml"));
+    let path = file_path(common, env);
     match std::fs::read_to_string(&path) {
         Ok(text) => from_file(&mut settings, &path, &text)?,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && asked.is_none() => {}
@@ -195,6 +195,18 @@ fn security_profiles(path: &Path) -> Result<Vec<crate::detect::file::FileProfile
     let text = std::fs::read_to_string(path).map_err(|e| named(e.to_string()))?;
     let toml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
     crate::detect::file::parse(&text, toml).map_err(named)
+}
+
+/// The configuration file: the one asked for, or the usual one.
+pub(super) fn file_path(common: &Common, env: &Environment) -> PathBuf {
+    common.config.clone().unwrap_or_else(|| config_dir(env).join("config.toml"))
+}
+
+/// The keys serde says it expects where it met one it does not know.
+#[cfg(test)]
+pub(super) fn known_keys(with_unknown: &toml::Table) -> Vec<String> {
+    let error = with_unknown.clone().try_into::<File>().unwrap_err();
+    error.message().split('`').skip(1).step_by(2).skip(1).map(str::to_owned).collect()
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

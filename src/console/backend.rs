@@ -13,12 +13,25 @@ use ratatui::layout::{Position, Size};
 use super::terminal::FrameWriter;
 
 /// A backend that only writes.
-pub(super) struct WriteOnly(CrosstermBackend<FrameWriter>);
+///
+/// A frame in which no cell changed writes nothing at all: not a byte over a slow line for a second that only passed.
+pub struct WriteOnly {
+    inner: CrosstermBackend<FrameWriter>,
+    /// The size of a terminal that is none: of a test, or of a bench.
+    fixed: Option<Size>,
+    /// What the terminal was last told about its cursor.
+    cursor_shown: Option<bool>,
+}
 
 impl WriteOnly {
     /// A backend that collects each frame and writes it at once.
     pub(super) fn new() -> Self {
-        Self(CrosstermBackend::new(FrameWriter::default()))
+        Self { inner: CrosstermBackend::new(FrameWriter::default()), fixed: None, cursor_shown: None }
+    }
+
+    /// The same on a terminal of a fixed size that is only a sink: what the console writes can be counted.
+    pub fn to_sink(sink: Box<dyn io::Write + Send>, size: Size) -> Self {
+        Self { inner: CrosstermBackend::new(FrameWriter::to(sink)), fixed: Some(size), cursor_shown: None }
     }
 }
 
@@ -35,15 +48,23 @@ impl Backend for WriteOnly {
     where
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
-        self.0.draw(content)
+        let mut content = content.peekable();
+        if content.peek().is_none() {
+            return Ok(());
+        }
+        self.inner.draw(content)
     }
 
     fn hide_cursor(&mut self) -> io::Result<()> {
-        self.0.hide_cursor()
+        if self.cursor_shown.replace(false) == Some(false) {
+            return Ok(());
+        }
+        self.inner.hide_cursor()
     }
 
     fn show_cursor(&mut self) -> io::Result<()> {
-        self.0.show_cursor()
+        self.cursor_shown = Some(true);
+        self.inner.show_cursor()
     }
 
     fn get_cursor_position(&mut self) -> io::Result<Position> {
@@ -51,26 +72,34 @@ impl Backend for WriteOnly {
     }
 
     fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
-        self.0.set_cursor_position(position)
+        self.inner.set_cursor_position(position)
     }
 
     fn clear(&mut self) -> io::Result<()> {
-        self.0.clear()
+        // Whoever had the terminal meanwhile may have left the cursor anyhow.
+        self.cursor_shown = None;
+        self.inner.clear()
     }
 
     fn clear_region(&mut self, clear_type: ClearType) -> io::Result<()> {
-        self.0.clear_region(clear_type)
+        self.inner.clear_region(clear_type)
     }
 
     fn size(&self) -> io::Result<Size> {
-        self.0.size()
+        match self.fixed {
+            Some(size) => Ok(size),
+            None => self.inner.size(),
+        }
     }
 
     fn window_size(&mut self) -> io::Result<WindowSize> {
-        self.0.window_size()
+        match self.fixed {
+            Some(size) => Ok(WindowSize { columns_rows: size, pixels: Size::default() }),
+            None => self.inner.window_size(),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Backend::flush(&mut self.0)
+        Backend::flush(&mut self.inner)
     }
 }

@@ -24,6 +24,11 @@ const SLICE: Duration = Duration::from_millis(4);
 const TICK: Duration = Duration::from_secs(1);
 /// Over a slow line fewer frames are fresher frames.
 const FPS_SSH: u16 = 15;
+/// Data alone is drawn no more often than this: numbers that change faster cannot be read, and each frame costs what
+/// hundreds of messages do. Keys are answered at once, and follow-ups of a key at the full rate.
+const CALM: Duration = Duration::from_millis(100);
+/// How long after a key the full rate holds.
+const LIVELY: Duration = Duration::from_secs(1);
 /// What a local terminal shows without strain.
 const FPS_LOCAL: u16 = 30;
 
@@ -130,6 +135,7 @@ pub async fn run(
     let mut next_frame = Instant::now() + interval;
     let mut next_tick = Instant::now() + TICK;
     let mut dirty = false;
+    let mut touched = Instant::now();
     loop {
         let wake = if dirty { next_frame.min(next_tick) } else { next_tick };
         let mut urgent = false;
@@ -138,6 +144,8 @@ pub async fn run(
             key = keys.next() => match key {
                 Some(Ok(event)) => {
                     urgent = press(&mut app, &fleet, event, &mut screen)?;
+                    touched = Instant::now();
+                    next_frame = next_frame.min(touched + interval);
                     dirty = true;
                 }
                 // The terminal is gone: nobody is left to look.
@@ -190,7 +198,8 @@ pub async fn run(
         }
         if dirty && (urgent || Instant::now() >= next_frame) {
             paint(&mut screen, &mut app, &fleet)?;
-            next_frame = Instant::now() + interval;
+            let calm = touched.elapsed() > LIVELY;
+            next_frame = Instant::now() + if calm { interval.max(CALM) } else { interval };
             dirty = app.rows().is_behind(&fleet);
         }
     }

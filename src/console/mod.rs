@@ -3,10 +3,10 @@
 //! * [`command`]: every command once; [`keymap`]: which keys run it; [`key`]: how keys are written.
 //! * [`app`]: what is looked at: views, cursors, marks, dialogs. Pure: commands in, effects out.
 //! * [`views`]: `&App` and `&Fleet` in, cells out; [`paint`] and [`words`] are what they draw with, [`theme`] how.
-//! * [`terminal`]: taken and given back; [`event_loop`]: keys first, then events, a frame only when something changed.
+//! * [`backend`], [`terminal`]: taken and given back; [`event_loop`]: keys first, then events, a frame only when something changed.
 
 pub mod app;
-mod backend;
+pub mod backend;
 pub mod command;
 pub mod event_loop;
 pub mod key;

@@ -15,6 +15,7 @@ pub struct Paint<'a> {
     buf: &'a mut Buffer,
     /// The look.
     pub theme: &'a Theme,
+    masked: bool,
 }
 
 /// A part of a line.
@@ -45,6 +46,44 @@ pub fn fit<'a>(text: &'a str, width: usize, more: &str) -> Cow<'a, str> {
         out.push_str(more);
     }
     Cow::Owned(out)
+}
+
+/// Replaces account ids (twelve digits) and IP addresses by as many dots: widths stay.
+pub fn mask(text: &str) -> Cow<'_, str> {
+    let private = |word: &str| -> bool {
+        let digits = word.len() == 12 && word.bytes().all(|b| b.is_ascii_digit());
+        digits || (word.len() >= 7 && word.parse::<std::net::IpAddr>().is_ok())
+    };
+    let inside = |c: char| c.is_ascii_hexdigit() || c == '.' || c == ':';
+    let mut out = String::new();
+    let mut rest = text;
+    let mut any = false;
+    while !rest.is_empty() {
+        let begin = rest.find(inside).unwrap_or(rest.len());
+        out.push_str(rest.get(..begin).unwrap_or_default());
+        rest = rest.get(begin..).unwrap_or_default();
+        let end = rest.find(|c| !inside(c)).unwrap_or(rest.len());
+        let run = rest.get(..end).unwrap_or_default();
+        rest = rest.get(end..).unwrap_or_default();
+        // An account id stands between the colons of an ARN.
+        if private(run.trim_matches(['.', ':'])) {
+            any = true;
+            out.extend(run.chars().map(|c| if c.is_ascii_hexdigit() { '*' } else { c }));
+        } else {
+            for (i, word) in run.split(':').enumerate() {
+                if i > 0 {
+                    out.push(':');
+                }
+                if private(word.trim_matches('.')) {
+                    any = true;
+                    out.extend(word.chars().map(|c| if c == '.' { c } else { '*' }));
+                } else {
+                    out.push_str(word);
+                }
+            }
+        }
+    }
+    if any { Cow::Owned(out) } else { Cow::Borrowed(text) }
 }
 
 /// Breaks `text` into lines of at most `width` cells, at spaces where there are some.
@@ -83,7 +122,12 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
 impl<'a> Paint<'a> {
     /// Draws into `buf`.
     pub fn new(buf: &'a mut Buffer, theme: &'a Theme) -> Self {
-        Self { buf, theme }
+        Self { buf, theme, masked: false }
+    }
+
+    /// From now on account ids and addresses are drawn as dots: somebody else is looking.
+    pub fn mask_private(&mut self, masked: bool) {
+        self.masked = masked;
     }
 
     /// The whole screen.
@@ -98,7 +142,8 @@ impl<'a> Paint<'a> {
             return 0;
         }
         let room = width.min(area.right() - x);
-        let text = fit(text, room as usize, self.theme.symbols.more);
+        let masked = if self.masked { mask(text) } else { Cow::Borrowed(text) };
+        let text = fit(&masked, room as usize, self.theme.symbols.more);
         let (end, _) = self.buf.set_stringn(x, y, &text, room as usize, style);
         end - x
     }
@@ -188,6 +233,20 @@ mod tests {
         // Two cells each: the third does not fit beside the ellipsis.
         assert_eq!(fit("温度計測", 6, "…"), "温度…");
         assert_eq!(fit("abc", 0, "…"), "");
+    }
+
+    #[test]
+    fn what_is_private_is_masked_and_nothing_else() {
+        for (text, shown) in [
+            ("123456789012", "************"),
+            ("arn:aws:iot:us-east-1:123456789012:thing/T", "arn:aws:iot:us-east-1:************:thing/T"),
+            ("from 203.0.113.7:8883", "from ***.*.***.*:8883"),
+            ("addr 2001:db8::1 ok", "addr ****:***::* ok"),
+            ("12:55:00 Thing02 3.0 kB 0.0.1", "12:55:00 Thing02 3.0 kB 0.0.1"),
+            ("9f3c9f3cabcd", "9f3c9f3cabcd"),
+        ] {
+            assert_eq!(mask(text), shown);
+        }
     }
 
     #[test]

@@ -19,10 +19,18 @@ const END: &[u8] = b"\x1b[?2026l";
 /// True while the terminal is ours: the panic hook restores only what was taken.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Collects a frame and writes it at once.
-#[derive(Debug, Default)]
+/// Collects a frame and writes it at once, to standard output unless told otherwise.
+#[derive(Default)]
 pub struct FrameWriter {
     frame: Vec<u8>,
+    elsewhere: Option<Box<dyn Write + Send>>,
+}
+
+impl FrameWriter {
+    /// Writes frames to `sink`.
+    pub(super) fn to(sink: Box<dyn Write + Send>) -> Self {
+        Self { frame: Vec::new(), elsewhere: Some(sink) }
+    }
 }
 
 impl Write for FrameWriter {
@@ -35,11 +43,18 @@ impl Write for FrameWriter {
         if self.frame.is_empty() {
             return Ok(());
         }
-        let mut out = io::stdout().lock();
         let mut whole = Vec::with_capacity(self.frame.len() + BEGIN.len() + END.len());
         whole.extend_from_slice(BEGIN);
         whole.append(&mut self.frame);
         whole.extend_from_slice(END);
+        let mut stdout;
+        let out: &mut dyn Write = match &mut self.elsewhere {
+            Some(sink) => sink,
+            None => {
+                stdout = io::stdout().lock();
+                &mut stdout
+            }
+        };
         out.write_all(&whole)?;
         out.flush()
     }
@@ -115,7 +130,7 @@ impl Screen {
     /// When the terminal has gone away.
     pub fn notify(&mut self, text: &crate::text::SafeText) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        write!(out, "\x07\x1b]9;{text}\x07")?;
+        out.write_all(&notification(text))?;
         out.flush()
     }
 
@@ -142,6 +157,11 @@ impl Drop for Screen {
     fn drop(&mut self) {
         restore();
     }
+}
+
+/// A bell, and OSC 9 with `text`: being [`crate::text::SafeText`] it cannot end the sequence early.
+fn notification(text: &crate::text::SafeText) -> Vec<u8> {
+    format!("\x07\x1b]9;{text}\x07").into_bytes()
 }
 
 fn enter() -> io::Result<()> {
@@ -176,4 +196,19 @@ fn install_panic_hook() {
             }
         }));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::notification;
+    use crate::text::SafeText;
+
+    #[test]
+    fn a_notification_rings_and_holds_one_sequence_whatever_its_text() {
+        let bytes =
+            notification(&SafeText::new("quell: Thing02\x07\x1b]52;c;QUJD\x07 is isolated, yet heard"));
+        assert!(bytes.starts_with(b"\x07\x1b]9;quell: Thing02"));
+        assert_eq!(bytes.iter().filter(|b| **b == 0x1b).count(), 1);
+        assert_eq!(bytes.iter().filter(|b| **b == 0x07).count(), 2);
+    }
 }

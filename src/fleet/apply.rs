@@ -81,14 +81,14 @@ impl Fleet {
         if index >= self.topics.len() {
             self.topics.resize_with(index + 1, || None);
         }
-        let text = SafeText::new(&entry.topic);
+        let text = SafeText::adopt(&entry.topic);
         let device = match (&entry.thing, entry.telemetry) {
             (Some(thing), true) => Some(self.thing(thing, now)),
             (Some(thing), false) => self.find(thing.raw()),
             (None, true) => {
                 let id = DeviceId::at(self.devices.len());
                 self.counts.add(super::Condition::Unattributed);
-                self.devices.push(Device::new(Name::new(&entry.topic), true, now));
+                self.devices.push(Device::new(Name::adopt(&entry.topic), true, now));
                 Some(id)
             }
             (None, false) => None,

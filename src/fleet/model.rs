@@ -23,6 +23,11 @@ impl Name {
         Self { raw, shown }
     }
 
+    /// A shared name as it came from outside, not copied when it is printable.
+    pub(crate) fn adopt(raw: &Arc<str>) -> Self {
+        Self { raw: Arc::clone(raw), shown: SafeText::adopt(raw) }
+    }
+
     /// The raw name, shared: a key that costs no copy.
     pub(crate) fn key(&self) -> Arc<str> {
         Arc::clone(&self.raw)
@@ -115,6 +120,8 @@ pub struct ViolationEvent {
     pub kind: SafeText,
     /// The measured value.
     pub value: Option<MetricValue>,
+    /// `TRUE_POSITIVE`, … when somebody judged it.
+    pub verification: Option<SafeText>,
     /// When.
     pub at: Ms,
 }

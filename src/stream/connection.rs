@@ -18,16 +18,15 @@ use super::pace::{HAND_OVER, Pace};
 use super::session::{End, Session};
 use super::sign::signed_url;
 use super::target::Scheme;
-use super::wire::{Answer, Heard, How, Loss, Route, Wire};
+use super::wire::{Answer, Heard, How, Loss, Route, Version, Wire};
 use super::{proxy, tls, words};
 
 /// AWS ends a signed WebSocket after 24 hours: better at a time of our choosing.
 const RENEW: Duration = Duration::from_secs(23 * 3600);
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(15);
-/// While traffic is dense the socket is left to fill for this long before each read (performance.md: it is waking up
-/// for each packet that costs).
-const COALESCE: Duration = Duration::from_millis(5);
+/// The same while it is not known whether the broker understands: an older one's answer to MQTT 5 may look unfinished.
+const TRY: Duration = Duration::from_secs(8);
 
 impl Session {
     async fn route(&self) -> Result<Route, String> {
@@ -65,7 +64,7 @@ impl Session {
             port: target.port,
             transport,
             keep_alive: mqtt.keep_alive,
-            timeout: CONNECT,
+            timeout: if self.version_proven || self.version == Version::V4 { CONNECT } else { TRY },
             aws: self.settings.aws,
             login: mqtt.username.clone().map(|user| (user, mqtt.password.clone().unwrap_or_default().0)),
             proxy: proxy::towards(&self.settings.proxies, target)?,
@@ -166,7 +165,7 @@ impl Session {
                 self.flush();
             }
             // This thread has nothing else to do: sleeping it coalesces better than a timer of the runtime.
-            std::thread::sleep(COALESCE);
+            std::thread::sleep(pace.pause());
             let ready = std::future::poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
             if let Poll::Ready(heard) = ready {
                 return heard;

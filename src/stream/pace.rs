@@ -7,7 +7,7 @@ const DENSE: u32 = 25;
 /// See [`DENSE`].
 const WINDOW: Duration = Duration::from_millis(100);
 /// A dense stream is handed over this often; a quiet one at once.
-pub(super) const HAND_OVER: Duration = Duration::from_millis(20);
+pub(super) const HAND_OVER: Duration = Duration::from_millis(40);
 
 /// The pace of one connection.
 #[derive(Debug)]
@@ -39,6 +39,16 @@ impl Pace {
             self.since = Instant::now();
         }
         self.before >= DENSE || self.heard >= DENSE
+    }
+
+    /// How long the socket may fill before the next read: it is waking up for each packet that costs (performance.md). The
+    /// denser the traffic, the shorter, so that what the system buffers for us is never full.
+    pub(super) fn pause(&self) -> Duration {
+        match self.before.max(self.heard) {
+            ..500 => Duration::from_millis(20),
+            500..2_000 => Duration::from_millis(10),
+            _ => Duration::from_millis(5),
+        }
     }
 
     pub(super) fn is_due(&mut self) -> bool {

@@ -82,6 +82,8 @@ impl Topic {
 pub(super) enum How {
     /// Not reached, or broken off by the network.
     Network,
+    /// No connection in time: not reached, or not understood.
+    TimedOut,
     /// Nothing came for too long.
     Dead,
     /// The broker ended it.

@@ -17,7 +17,7 @@ pub(super) fn loss_v4(error: &rumqttc::ConnectionError) -> Loss {
     use rumqttc::{ConnectReturnCode as Code, ConnectionError as E, StateError as S};
     match error {
         E::Websocket(error) => websocket(&error.to_string()),
-        E::NetworkTimeout => loss(How::Network, "no connection in time"),
+        E::NetworkTimeout => loss(How::TimedOut, "no connection in time"),
         E::ConnectionRefused(Code::RefusedProtocolVersion) => {
             loss(How::Version, "the broker does not speak MQTT 3.1.1")
         }
@@ -44,7 +44,7 @@ pub(super) fn loss_v5(error: &v5::ConnectionError) -> Loss {
     use v5::{ConnectionError as E, StateError as S};
     match error {
         E::Websocket(error) => websocket(&error.to_string()),
-        E::Timeout(_) => loss(How::Network, "no connection in time"),
+        E::Timeout(_) => loss(How::TimedOut, "no connection in time"),
         E::ConnectionRefused(Code::RefusedProtocolVersion | Code::UnsupportedProtocolVersion) => {
             loss(How::Version, "the broker does not speak MQTT 5")
         }

@@ -144,7 +144,11 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn spawn(args: &[String], env: &[(&str, &str)]) -> Self {
-        let mut child = quell(args, env).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::run(quell(args, env))
+    }
+
+    pub(crate) fn run(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (lines, errors, go) = (Arc::default(), Arc::default(), Arc::new(Mutex::new(())));
         let out = BufReader::new(child.stdout.take().unwrap());
         let (sink, gate) = (Arc::clone(&lines), Arc::clone(&go));

@@ -5,5 +5,7 @@
 mod actions;
 mod hostile;
 mod incident;
+
+mod suspend;
 mod term;
 mod terminal;

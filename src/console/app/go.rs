@@ -125,7 +125,10 @@ impl App {
             ],
             View::Executions(job) => vec![SourceId::Jobs, SourceId::Executions(job.clone())],
             View::Jobs => vec![SourceId::Jobs],
-            View::Violations => vec![SourceId::ViolationEvents, SourceId::Profiles],
+            View::Violations | View::History => vec![SourceId::ViolationEvents, SourceId::Profiles],
+            View::Profiles => vec![SourceId::Profiles],
+            View::Audit => vec![SourceId::Findings],
+            View::Rules => vec![SourceId::Rules],
             _ => Vec::new(),
         };
         self.effects.push(Effect::Watch(wanted));
@@ -180,6 +183,49 @@ impl App {
     /// The journal.
     pub fn view_journal(&mut self, _: &Env<'_>) {
         self.go(View::Journal);
+    }
+
+    /// Security profiles.
+    pub fn view_profiles(&mut self, _: &Env<'_>) {
+        self.go(View::Profiles);
+    }
+
+    /// Past violations.
+    pub fn view_history(&mut self, _: &Env<'_>) {
+        self.go(View::History);
+    }
+
+    /// Findings of audits.
+    pub fn view_audit(&mut self, _: &Env<'_>) {
+        self.go(View::Audit);
+    }
+
+    /// Topic rules.
+    pub fn view_rules(&mut self, _: &Env<'_>) {
+        self.go(View::Rules);
+    }
+
+    /// All devices by state.
+    pub fn view_grid(&mut self, _: &Env<'_>) {
+        self.go(View::Grid);
+    }
+
+    /// What the Defender agent of the device under the cursor reports.
+    pub fn view_metrics(&mut self, env: &Env<'_>) {
+        self.view_device(env);
+        self.section = super::Section::Metrics;
+    }
+
+    /// Begin or end showing the console to a room: nothing is planned, and what is private is masked.
+    pub fn instructor(&mut self, env: &Env<'_>) {
+        self.instructing = !self.instructing;
+        let text = if self.instructing {
+            self.go(View::Grid);
+            "instructor mode: account ids and addresses are masked, nothing is planned or sent"
+        } else {
+            "instructor mode is over"
+        };
+        self.say(SafeText::new(text), Tone::Calm, env.now);
     }
 
     /// One step out; never quits.

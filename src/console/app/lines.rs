@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::fleet::model::ViolationEvent;
 use crate::fleet::{DeltaEntry, Finding, Fleet};
 use crate::text::SafeText;
 
@@ -49,6 +50,11 @@ pub fn delta_groups(fleet: &Fleet) -> Vec<DeltaGroup<'_>> {
 /// The identity of a finding.
 pub(in crate::console) fn finding_key(finding: &Finding) -> Key {
     key_of(("finding", finding.thing.raw(), finding.profile.as_str(), &finding.behavior.name))
+}
+
+/// The identity of a past violation's event.
+pub(in crate::console) fn event_key(event: &ViolationEvent) -> Key {
+    key_of((event.id.as_str(), event.kind.as_str(), event.at))
 }
 
 impl App {
@@ -131,6 +137,35 @@ impl App {
                 Some(Ok(lines)) => (0..lines.len() as Key).collect(),
                 _ => Vec::new(),
             },
+            ListId::Profiles => env.fleet.profiles().get().map_or_else(Vec::new, |all| {
+                let shown = all.iter().filter(|p| passes(&|| p.name.to_string()));
+                shown.map(|p| key_of(p.name.as_str())).collect()
+            }),
+            ListId::History => {
+                let Some(all) = env.fleet.violation_events().get() else { return Vec::new() };
+                let mut events: Vec<_> = all
+                    .iter()
+                    .filter(|e| match (&filter, &mut matcher) {
+                        (Some(filter), Some(matcher)) => {
+                            let text = format!("{} {} {}", e.thing.shown(), e.behavior, e.profile);
+                            let subject = Subject { state: Some(e.kind.as_str()), ..Subject::text(&text) };
+                            filter.accepts(&subject, matcher)
+                        }
+                        _ => true,
+                    })
+                    .collect();
+                events.sort_by_key(|e| std::cmp::Reverse(e.at));
+                events.into_iter().map(event_key).collect()
+            }
+            ListId::Findings => env.fleet.findings().get().map_or_else(Vec::new, |all| {
+                let shown =
+                    all.iter().filter(|f| passes(&|| format!("{} {} {}", f.severity, f.check, f.resource)));
+                shown.map(|f| key_of(f.id.as_str())).collect()
+            }),
+            ListId::Rules => env.fleet.rules().get().map_or_else(Vec::new, |all| {
+                let shown = all.iter().filter(|r| passes(&|| format!("{} {}", r.name.shown(), r.sql)));
+                shown.map(|r| key_of(r.name.raw())).collect()
+            }),
             ListId::Text => Vec::new(),
         }
     }

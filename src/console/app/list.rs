@@ -30,13 +30,21 @@ pub enum ListId {
     Executions,
     /// What was done.
     Journal,
+    /// Security profiles.
+    Profiles,
+    /// Past violations.
+    History,
+    /// Findings of audits.
+    Findings,
+    /// Topic rules.
+    Rules,
     /// Text to scroll in.
     Text,
 }
 
 impl ListId {
     /// How many there are.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 12;
 }
 
 /// Where a list is.

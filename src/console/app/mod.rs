@@ -35,7 +35,7 @@ pub use dialogs::{
 };
 pub use filter::{Filter, Subject, topic_matches};
 pub use lines::{DeltaGroup, delta_groups};
-pub(super) use lines::{delta_key, finding_key};
+pub(super) use lines::{delta_key, event_key, finding_key};
 pub use list::{Key, ListId, ListState, key_of};
 pub use rows::{DeviceRows, Sort};
 pub use state::{condition_word, done_word, proven_after};
@@ -68,6 +68,16 @@ pub enum View {
     Executions(Name),
     /// What was done.
     Journal,
+    /// Security profiles.
+    Profiles,
+    /// Past violations.
+    History,
+    /// Findings of audits.
+    Audit,
+    /// Topic rules.
+    Rules,
+    /// All devices as cells by state.
+    Grid,
 }
 
 /// The panes of the overview.
@@ -270,6 +280,7 @@ pub struct App {
     watched: Vec<DeviceId>,
     confirmed: Vec<(PlanId, &'static str)>,
     section: Section,
+    instructing: bool,
 }
 
 impl App {
@@ -300,6 +311,7 @@ impl App {
             watched: Vec::new(),
             confirmed: Vec::new(),
             section: Section::Messages,
+            instructing: false,
         }
     }
 

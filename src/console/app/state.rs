@@ -90,6 +90,11 @@ impl App {
         self.confirmed.iter().find(|(id, _)| id == plan).map(|(_, verb)| *verb)
     }
 
+    /// Whether a room is being shown the console: nothing is planned, and what is private is masked.
+    pub fn is_instructing(&self) -> bool {
+        self.instructing
+    }
+
     /// The focused part of the device view.
     pub fn section(&self) -> Section {
         self.section
@@ -125,6 +130,11 @@ impl App {
             View::Jobs => ListId::Jobs,
             View::Executions(_) => ListId::Executions,
             View::Journal => ListId::Journal,
+            View::Profiles => ListId::Profiles,
+            View::History => ListId::History,
+            View::Audit => ListId::Findings,
+            View::Rules => ListId::Rules,
+            View::Grid => ListId::Text,
         }
     }
 

@@ -173,6 +173,10 @@ impl App {
     }
 
     pub(super) fn ask(&mut self, env: &Env<'_>, asked: SafeText, intent: Intent) {
+        if self.instructing {
+            let text = "instructor mode: nothing is planned or sent";
+            return self.say(SafeText::new(text), Tone::Warn, env.now);
+        }
         self.generation += 1;
         self.overlay = Some(Overlay::Plan(Box::new(PlanDialog {
             generation: self.generation,
@@ -239,7 +243,19 @@ impl App {
                     .find(|e| key_of(e.thing.raw()) == cursor)
                     .and_then(|e| env.fleet.find(e.thing.raw()))
             }
-            ListId::Jobs | ListId::Journal | ListId::Text => None,
+            ListId::History => env
+                .fleet
+                .violation_events()
+                .get()?
+                .iter()
+                .find(|e| super::lines::event_key(e) == cursor)
+                .and_then(|e| env.fleet.find(e.thing.raw())),
+            ListId::Jobs
+            | ListId::Journal
+            | ListId::Profiles
+            | ListId::Findings
+            | ListId::Rules
+            | ListId::Text => None,
         }
     }
 

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::fleet::{LinkState, SourceId};
 use crate::text::SafeText;
 
-use super::super::app::{App, Env, ListId, Overlay, Tone};
+use super::super::app::{App, Env, ListId, Overlay, Tone, View};
 use super::super::command;
 use super::super::keymap::Found;
 use super::super::paint::{Paint, Part, part};
@@ -26,6 +26,9 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
     if app.look.read_only {
         // Never falls away: who looks must know that nothing here can be sent.
         left.push((0, vec![part(" READ-ONLY ", theme.badge)]));
+    }
+    if app.is_instructing() {
+        left.push((0, vec![part(" INSTRUCTOR ", theme.badge)]));
     }
     match env.fleet.identity().get() {
         Some(identity) => {
@@ -226,7 +229,7 @@ pub(super) fn footer(app: &App, paint: &mut Paint<'_>, area: Rect) {
     for name in hints(app) {
         let Some(id) = command::find(name) else { continue };
         // A plan that cannot be sent is no hint; its key still shows what it would do.
-        if app.look.read_only && command::get(id).danger != command::Danger::None {
+        if (app.look.read_only || app.is_instructing()) && command::get(id).danger != command::Danger::None {
             continue;
         }
         let Some(key) = app.look.keymap.key_for(app.scopes(), id) else { continue };
@@ -312,6 +315,9 @@ fn hints(app: &App) -> &'static [&'static str] {
             ListId::Stream => &["open", "pause", "filter", "help", "isolate", "zoom", "last"],
             ListId::Jobs | ListId::Executions => &["open", "job", "cancel-job", "back", "help", "filter"],
             ListId::Journal => &["open", "undo", "back", "help"],
+            ListId::Profiles | ListId::Findings | ListId::Rules => &["down", "filter", "back", "help"],
+            ListId::History => &["open", "filter", "isolate", "back", "help"],
+            ListId::Text if *app.view() == View::Grid => &["instructor", "next-alarm", "back", "help"],
             ListId::Text => {
                 &["isolate", "release", "focus-next", "deactivate", "revoke", "join-group", "back", "help"]
             }

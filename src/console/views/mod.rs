@@ -1,15 +1,21 @@
 //! Views: `&App` and `&Fleet` in, cells out. A view never awaits, never locks, never calls the network.
 
+mod audit;
+mod behavior;
 mod chrome;
 mod deltas;
 mod device;
 mod devices;
 mod dialogs;
 mod forms;
+mod grid;
+mod history;
 mod jobs;
 mod journal;
 mod payload;
 mod plan;
+mod profiles;
+mod rules;
 mod spark;
 mod telemetry;
 mod violations;
@@ -36,6 +42,7 @@ const SMALL: (u16, u16) = (60, 15);
 pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
     let area = buf.area;
     let mut paint = Paint::new(buf, &app.look.theme);
+    paint.mask_private(app.is_instructing());
     paint.clear(area);
     paint.style(area, app.look.theme.text);
     let mut body = area;
@@ -62,6 +69,11 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
         View::Jobs => jobs::draw(app, env, &mut paint, body),
         View::Executions(job) => jobs::executions(app, env, &mut paint, body, job),
         View::Journal => journal::draw(app, env, &mut paint, body),
+        View::Profiles => profiles::draw(app, env, &mut paint, body),
+        View::History => history::draw(app, env, &mut paint, body),
+        View::Audit => audit::draw(app, env, &mut paint, body),
+        View::Rules => rules::draw(app, env, &mut paint, body),
+        View::Grid => grid::draw(app, env, &mut paint, body),
     }
     dialogs::draw(app, env, &mut paint, body);
 }

@@ -1,0 +1,143 @@
+//! Findings of audits, the worst first: what does not comply, what it means, and what mends it.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::fleet::account::FindingRecord;
+
+use super::super::app::{App, Env, ListId, key_of};
+use super::super::paint::{Paint, Part, part, wrap};
+use super::super::words;
+use super::{absence, cursor_style, filtered, frame, quiet};
+
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let known = env.fleet.findings();
+    let mut facts = Vec::new();
+    match known.get() {
+        None => facts.push(part("?", theme.unknown)),
+        Some(all) => {
+            for severity in ["CRITICAL", "HIGH", "MEDIUM", "LOW"] {
+                let n = all.iter().filter(|f| f.severity.as_str() == severity && !f.suppressed).count();
+                if n > 0 {
+                    facts.push(part(format!("{n} {}", severity.to_lowercase()), style(theme, severity)));
+                }
+            }
+            let hidden = all.iter().filter(|f| f.suppressed).count();
+            if hidden > 0 {
+                facts.push(part(format!("{hidden} suppressed"), theme.dim));
+            }
+        }
+    }
+    facts.extend(filtered(app, ListId::Findings, theme));
+    let (above, below) = super::split(area, area.height * 3 / 5);
+    let inner = frame(paint, above, true, "Audit findings", facts);
+    let Some(all) = known.get() else { return absence(app, known, "audit findings", paint, inner) };
+    if all.is_empty() {
+        let age = known.age(env.now).map(words::ago).unwrap_or_default();
+        let text = format!("no findings in 90 days, read {age}; without an audit there are none either");
+        return quiet(paint, inner, &text);
+    }
+    let keys = app.keys(ListId::Findings, env);
+    let list = app.list(ListId::Findings);
+    let top = list.window(&keys, inner.height as usize);
+    for (i, key) in keys.iter().skip(top).take(inner.height as usize).enumerate() {
+        let Some(finding) = all.iter().find(|f| key_of(f.id.as_str()) == *key) else { continue };
+        let y = inner.y + i as u16;
+        let severity = if finding.suppressed { "suppressed" } else { finding.severity.as_str() };
+        let parts = [
+            part(format!(" {} ", shape(theme, finding)), style(theme, severity)),
+            part(format!("{severity:<10} "), style(theme, severity)),
+            part(format!("{:<34} ", check_words(finding.check.as_str())), theme.text),
+            part(finding.resource.as_str(), theme.brand),
+            part(format!("  {}", words::moment(finding.at, env.now, &app.look.zone)), theme.dim),
+        ];
+        paint.line(inner.x, y, inner.width.saturating_sub(1), &parts);
+        if list.cursor() == Some(*key) || (list.cursor().is_none() && i + top == 0) {
+            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
+        }
+    }
+    let chosen = list.cursor().or(keys.first().copied());
+    if let Some(finding) = all.iter().find(|f| Some(key_of(f.id.as_str())) == chosen) {
+        detail(paint, below, finding);
+    }
+}
+
+fn detail(paint: &mut Paint<'_>, area: Rect, finding: &FindingRecord) {
+    let theme = paint.theme;
+    let severity = finding.severity.as_str();
+    let fact = part(severity.to_owned(), style(theme, severity));
+    let inner = frame(paint, area, false, &check_words(finding.check.as_str()), vec![fact]);
+    let room = inner.width.saturating_sub(12) as usize;
+    let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
+    let mut say = |label: &str, text: &str, style: Style| {
+        for (i, line) in wrap(text, room).into_iter().enumerate() {
+            let label = if i == 0 { label } else { "" };
+            lines.push(vec![part(format!("{label:<10}"), theme.dim), part(line, style)]);
+        }
+    };
+    say("what", finding.resource.as_str(), theme.brand);
+    say("why", finding.reason.as_str(), theme.text);
+    say("mended by", mended_by(finding.check.as_str()), theme.good);
+    for related in &finding.related {
+        say("related", related.as_str(), theme.text);
+    }
+    for (i, line) in lines.iter().take(inner.height as usize).enumerate() {
+        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
+    }
+}
+
+fn shape(theme: &super::Theme, finding: &FindingRecord) -> &'static str {
+    match (finding.suppressed, finding.severity.as_str()) {
+        (true, _) => "-",
+        (_, "CRITICAL") => theme.symbols.cross,
+        (_, "HIGH" | "MEDIUM") => theme.symbols.warn,
+        _ => theme.symbols.dot,
+    }
+}
+
+fn style(theme: &super::Theme, severity: &str) -> Style {
+    match severity {
+        "CRITICAL" => theme.alarm,
+        "HIGH" | "MEDIUM" => theme.warning,
+        _ => theme.dim,
+    }
+}
+
+/// `DEVICE_CERTIFICATE_SHARED_CHECK` → `device certificate shared`.
+fn check_words(check: &str) -> String {
+    check.strip_suffix("_CHECK").unwrap_or(check).to_lowercase().replace('_', " ")
+}
+
+/// What mends a finding of a check (the mitigations AWS's documentation names for each).
+fn mended_by(check: &str) -> &'static str {
+    match check {
+        "DEVICE_CERTIFICATE_SHARED_CHECK" => {
+            "a certificate for each device, then revoke the shared one: until then one device cannot be cut off alone"
+        }
+        "DEVICE_CERTIFICATE_EXPIRING_CHECK" | "CA_CERTIFICATE_EXPIRING_CHECK" => {
+            "a new certificate before the old one ends"
+        }
+        "DEVICE_CERTIFICATE_KEY_QUALITY_CHECK" | "CA_CERTIFICATE_KEY_QUALITY_CHECK" => {
+            "a new certificate with a key of at least 2048 bits"
+        }
+        "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK" | "REVOKED_CA_CERTIFICATE_STILL_ACTIVE_CHECK" => {
+            "revoke it here too; its authority has already"
+        }
+        "CONFLICTING_CLIENT_IDS_CHECK" => {
+            "a client id of its own for each device: two with one id cut each other off"
+        }
+        "IOT_POLICY_OVERLY_PERMISSIVE_CHECK" => {
+            "a policy that names what a device may do, with policy variables in place of *"
+        }
+        "IOT_POLICY_POTENTIAL_MISCONFIGURATION_CHECK" => {
+            "MQTT wildcards in a Deny are taken literally: write the topics out"
+        }
+        "LOGGING_DISABLED_CHECK" => "switch AWS IoT logging on (SetV2LoggingOptions)",
+        "AUTHENTICATED_COGNITO_ROLE_OVERLY_PERMISSIVE_CHECK"
+        | "UNAUTHENTICATED_COGNITO_ROLE_OVERLY_PERMISSIVE_CHECK" => "narrow the role of the Cognito pool",
+        "IOT_ROLE_ALIAS_OVERLY_PERMISSIVE_CHECK"
+        | "IOT_ROLE_ALIAS_ALLOWS_ACCESS_TO_UNUSED_SERVICES_CHECK" => "narrow the role behind the alias",
+        _ => "see what AWS says about this check",
+    }
+}

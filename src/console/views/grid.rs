@@ -1,0 +1,206 @@
+//! All devices as cells by state: a room of thirty on a projector, a fleet of ten thousand at a glance.
+//!
+//! As long as names fit, a cell is a box with the name and the state in a word. Beyond that a cell is one letter, grouped by
+//! thing type; and where even letters do not fit, one stands for several devices and shows the worst of them.
+
+use std::collections::BTreeMap;
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::fleet::{Condition, Device};
+
+use super::super::app::{App, Env, condition_word};
+use super::super::paint::{Paint, part};
+use super::super::words;
+use super::{condition_style, frame, quiet};
+
+/// A box: its smallest size.
+const BOX: (u16, u16) = (16, 4);
+
+/// One letter for a state: capitals are loud.
+fn letter(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Leaking => "L",
+        Condition::Alarm => "A",
+        Condition::Finding => "F",
+        Condition::EarlyWarning => "w",
+        Condition::Containing => "~",
+        Condition::Contained => "C",
+        Condition::Revoked => "x",
+        Condition::Stale => "-",
+        Condition::Ok => "o",
+        Condition::Unattributed => "?",
+    }
+}
+
+const ALL: [Condition; 9] = [
+    Condition::Leaking,
+    Condition::Alarm,
+    Condition::Finding,
+    Condition::EarlyWarning,
+    Condition::Containing,
+    Condition::Contained,
+    Condition::Revoked,
+    Condition::Stale,
+    Condition::Ok,
+];
+
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    // By name, not by severity: a participant's place in the room must not move.
+    let mut devices: Vec<&Device> =
+        env.fleet.devices().map(|(_, d)| d).filter(|d| !d.is_unattributed()).collect();
+    devices.sort_by(|a, b| a.name().raw().cmp(b.name().raw()));
+    let facts = vec![part(devices.len().to_string(), theme.text)];
+    let inner = frame(paint, area, true, "Devices by state", facts);
+    if devices.is_empty() {
+        return quiet(paint, inner, "no device is known yet");
+    }
+    let legend = u16::from(inner.height >= 4);
+    let body = Rect { height: inner.height - legend, ..inner };
+    if let Some(boxes) = Boxes::fit(body, devices.len()) {
+        for (i, device) in devices.iter().enumerate() {
+            one(app, env, paint, boxes.at(body, i), device);
+        }
+    } else {
+        letters(paint, body, &devices);
+    }
+    if legend > 0 {
+        draw_legend(paint, Rect { y: inner.bottom() - 1, height: 1, ..inner }, &devices);
+    }
+}
+
+/// How boxes are laid out.
+struct Boxes {
+    columns: usize,
+    width: u16,
+    height: u16,
+}
+
+impl Boxes {
+    /// The largest boxes that all fit; `None` when not even small ones do.
+    fn fit(area: Rect, count: usize) -> Option<Self> {
+        let most = (area.width / BOX.0).max(1) as usize;
+        (1..=most)
+            .filter_map(|columns| {
+                let rows = count.div_ceil(columns) as u16;
+                let (width, height) = (area.width / columns as u16, (area.height / rows.max(1)).min(7));
+                (width >= BOX.0 && height >= BOX.1).then_some(Self { columns, width: width.min(40), height })
+            })
+            // The squarest: a cell is about twice as tall as it is wide.
+            .min_by_key(|b| (i32::from(b.width) - i32::from(b.height) * 5).abs())
+    }
+
+    fn at(&self, area: Rect, i: usize) -> Rect {
+        let (column, row) = ((i % self.columns) as u16, (i / self.columns) as u16);
+        Rect {
+            x: area.x + column * self.width,
+            y: area.y + row * self.height,
+            width: self.width,
+            height: self.height,
+        }
+    }
+}
+
+fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, device: &Device) {
+    let theme = paint.theme;
+    let condition = device.condition();
+    let style = condition_style(theme, condition);
+    let loud = matches!(condition, Condition::Leaking | Condition::Alarm);
+    let inner = paint.pane(area, &[], if loud { style } else { theme.border });
+    if loud {
+        paint.style(inner, style);
+    }
+    let never = device.last_seen().is_none() && matches!(condition, Condition::Ok | Condition::Stale);
+    let word = if never { "not heard" } else { condition_word(condition) };
+    let room = inner.width.saturating_sub(1);
+    let name = device.name().shown();
+    // In the room the last row must be able to read it: double-wide letters where they fit.
+    let (name_text, word_text) = if app.is_instructing() && !theme.symbols.ascii {
+        (wide(name.as_str(), room), wide(word, room))
+    } else {
+        (name.to_string(), word.to_owned())
+    };
+    paint.text(inner.x + 1, inner.y, room, &name_text, if loud { style } else { theme.brand });
+    paint.text(inner.x + 1, inner.y + 1, room, &word_text, style);
+    if inner.height >= 3 {
+        let size = device.last_len().map_or("-".to_owned(), |n| words::bytes(f64::from(n)));
+        let heard = device.last_seen().map_or(String::new(), |at| format!("  {}", words::ago(env.now - at)));
+        paint.text(
+            inner.x + 1,
+            inner.y + 2,
+            room,
+            &format!("{size}{heard}"),
+            if loud { style } else { theme.dim },
+        );
+    }
+}
+
+/// The same in double-wide letters, when they fit into `room` cells.
+fn wide(text: &str, room: u16) -> String {
+    if text.width() * 2 > room as usize || !text.chars().all(|c| (' '..='~').contains(&c)) {
+        return text.to_owned();
+    }
+    // The fullwidth forms stand 0xFEE0 above ASCII; the space has a place of its own.
+    text.chars()
+        .map(|c| match c {
+            ' ' => '\u{3000}',
+            c => char::from_u32(c as u32 + 0xFEE0).unwrap_or(c),
+        })
+        .collect()
+}
+
+/// A letter a device, by thing type; several devices a letter when there is no room for all.
+fn letters(paint: &mut Paint<'_>, area: Rect, devices: &[&Device]) {
+    let theme = paint.theme;
+    let mut groups: BTreeMap<&str, Vec<&Device>> = BTreeMap::new();
+    for device in devices {
+        let kind = device.thing_type().map_or("no thing type", |t| t.as_str());
+        groups.entry(kind).or_default().push(device);
+    }
+    let width = area.width.saturating_sub(2).max(1) as usize;
+    let rows =
+        |each: usize| -> usize { groups.values().map(|g| 1 + g.len().div_ceil(each).div_ceil(width)).sum() };
+    let mut each = 1;
+    while rows(each) > area.height as usize && each < devices.len() {
+        each = if each < 10 { each + 1 } else { each * 2 };
+    }
+    let mut y = area.y;
+    for (kind, group) in &groups {
+        if y >= area.bottom() {
+            break;
+        }
+        let stands =
+            if each > 1 { format!("; a letter is {each}, the worst of them") } else { String::new() };
+        let title = format!("{kind}: {}{stands}", words::plural(group.len(), "device", "devices"));
+        paint.text(area.x + 1, y, area.width.saturating_sub(2), &title, theme.label);
+        y += 1;
+        let cells: Vec<Condition> =
+            group.chunks(each).filter_map(|c| c.iter().map(|d| d.condition()).min()).collect();
+        for line in cells.chunks(width) {
+            if y >= area.bottom() {
+                break;
+            }
+            for (i, condition) in line.iter().enumerate() {
+                let style: Style = condition_style(theme, *condition);
+                paint.cell(area.x + 1 + i as u16, y, letter(*condition), style);
+            }
+            y += 1;
+        }
+    }
+}
+
+fn draw_legend(paint: &mut Paint<'_>, area: Rect, devices: &[&Device]) {
+    let theme = paint.theme;
+    let mut parts = Vec::new();
+    for condition in ALL {
+        let n = devices.iter().filter(|d| d.condition() == condition).count();
+        if n > 0 {
+            let text = format!(" {} {n} {} ", letter(condition), condition_word(condition));
+            parts.push(part(text, condition_style(theme, condition)));
+        }
+    }
+    paint.line(area.x, area.y, area.width, &parts);
+}

@@ -1,0 +1,66 @@
+//! Violations of the past, newest first, with what somebody judged about them.
+
+use ratatui::layout::Rect;
+
+use super::super::app::{App, Env, ListId, event_key};
+use super::super::paint::{Paint, part};
+use super::super::words;
+use super::violations::got;
+use super::{absence, cursor_style, filtered, frame, quiet};
+
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let s = theme.symbols;
+    let known = env.fleet.violation_events();
+    let keys = app.keys(ListId::History, env);
+    let count = known.get().map_or("?".to_owned(), |all| match all.len() == keys.len() {
+        true => all.len().to_string(),
+        false => format!("{} of {}", keys.len(), all.len()),
+    });
+    let mut facts = vec![part(count, theme.text), part("last 24 h", theme.dim)];
+    facts.extend(filtered(app, ListId::History, theme));
+    let inner = frame(paint, area, true, "Violation history", facts);
+    let Some(all) = known.get() else { return absence(app, known, "past violations", paint, inner) };
+    if all.is_empty() {
+        return quiet(paint, inner, "no violation in the last 24 hours, as far as AWS tells");
+    }
+    if keys.is_empty() {
+        return quiet(paint, inner, "nothing passes the filter; esc takes it away");
+    }
+    let list = app.list(ListId::History);
+    let top = list.window(&keys, inner.height as usize);
+    for (i, key) in keys.iter().skip(top).take(inner.height as usize).enumerate() {
+        let Some(event) = all.iter().find(|e| event_key(e) == *key) else { continue };
+        let y = inner.y + i as u16;
+        let (shape, style) = match event.kind.as_str() {
+            "in-alarm" => (s.warn, theme.alarm),
+            "alarm-cleared" => (s.check, theme.good),
+            _ => ("-", theme.dim),
+        };
+        let active = env.fleet.violations().get().and_then(|all| all.iter().find(|v| v.id == event.id));
+        let verdict = event.verification.as_ref().or(active.and_then(|v| v.verification.as_ref()));
+        let wide = inner.width >= 100;
+        let mut parts = vec![
+            part(format!(" {:<8} ", words::moment(event.at, env.now, &app.look.zone)), theme.dim),
+            part(format!("{shape:<2} {:<17} ", event.kind), style),
+            part(format!("{:<18} ", event.thing.shown()), theme.brand),
+            part(format!("{}  ", event.behavior), theme.text),
+        ];
+        parts.push(match verdict.map(|v| v.as_str()) {
+            Some("TRUE_POSITIVE") => part("true positive  ", theme.alarm),
+            Some("FALSE_POSITIVE") => part("false positive  ", theme.dim),
+            Some("BENIGN_POSITIVE") => part("benign  ", theme.dim),
+            _ if wide => part("not judged  ", theme.dim),
+            _ => part("", theme.dim),
+        });
+        let value = event.value.as_ref().map(|v| format!("got {}  ", got(Some(v)))).unwrap_or_default();
+        parts.push(part(value, theme.dim));
+        if wide {
+            parts.push(part(format!("{}  ", event.profile), theme.dim));
+        }
+        paint.line(inner.x, y, inner.width.saturating_sub(1), &parts);
+        if list.cursor() == Some(*key) {
+            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
+        }
+    }
+}

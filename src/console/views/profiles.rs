@@ -1,0 +1,108 @@
+//! Security profiles: what each calls normal, whom it judges, and where it is likely to be a mistake.
+
+use ratatui::layout::Rect;
+
+use crate::fleet::model::ProfileRecord;
+
+use super::super::app::{App, Env, ListId, key_of};
+use super::super::paint::{Paint, Part, part, wrap};
+use super::super::words;
+use super::{absence, behavior, cursor_style, filtered, frame, quiet};
+
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let known = env.fleet.profiles();
+    let count = known.get().map_or("?".to_owned(), |all| all.len().to_string());
+    let mut facts = vec![part(count, theme.text)];
+    facts.extend(filtered(app, ListId::Profiles, theme));
+    let all = known.get().map(Vec::as_slice).unwrap_or_default();
+    let (above, below) = super::split(area, (all.len() as u16 + 2).clamp(4, (area.height / 3).max(4)));
+    let inner = frame(paint, above, true, "Security profiles", facts);
+    if known.get().is_none() {
+        return absence(app, known, "profiles", paint, inner);
+    }
+    if all.is_empty() {
+        return quiet(paint, inner, "the account has no security profile: Detect judges nothing");
+    }
+    let keys = app.keys(ListId::Profiles, env);
+    let list = app.list(ListId::Profiles);
+    let top = list.window(&keys, inner.height as usize);
+    for (i, key) in keys.iter().skip(top).take(inner.height as usize).enumerate() {
+        let Some(profile) = all.iter().find(|p| key_of(p.name.as_str()) == *key) else { continue };
+        let y = inner.y + i as u16;
+        let mut doubts = behavior::profile_doubts(profile).len();
+        doubts += profile.behaviors.iter().map(|b| behavior::doubts(b, env).len()).sum::<usize>();
+        let told = words::plural(profile.behaviors.len(), "behaviour", "behaviours");
+        let mut parts = vec![
+            part(format!(" {:<28} ", profile.name), theme.brand),
+            part(format!("{told}  "), theme.text),
+            part(words::plural(profile.targets.len(), "target", "targets"), theme.dim),
+        ];
+        if doubts > 0 {
+            let text = format!("  {} {}", theme.symbols.warn, words::plural(doubts, "doubt", "doubts"));
+            parts.push(part(text, theme.warning));
+        }
+        paint.line(inner.x, y, inner.width, &parts);
+        if list.cursor() == Some(*key) || (list.cursor().is_none() && i == 0) {
+            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
+        }
+    }
+    let chosen = list.cursor().or(keys.first().copied());
+    if let Some(profile) = all.iter().find(|p| Some(key_of(p.name.as_str())) == chosen) {
+        detail(env, paint, below, profile);
+    }
+}
+
+fn detail(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRecord) {
+    let theme = paint.theme;
+    let s = theme.symbols;
+    let inner = frame(paint, area, false, profile.name.as_str(), Vec::new());
+    let room = inner.width.saturating_sub(4) as usize;
+    let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
+    for doubt in behavior::profile_doubts(profile) {
+        lines.push(vec![part(format!("{} {doubt}", s.warn), theme.warning)]);
+    }
+    for behavior in &profile.behaviors {
+        let name = crate::text::SafeText::new(&behavior.name);
+        let metric = crate::text::SafeText::new(behavior.metric.as_deref().unwrap_or("?"));
+        lines.push(vec![part(name.to_string(), theme.brand), part(format!("  {metric}"), theme.dim)]);
+        for line in wrap(&behavior::normal(behavior), room) {
+            lines.push(vec![part(format!("  {line}"), theme.text)]);
+        }
+        for doubt in behavior::doubts(behavior, env) {
+            for (i, line) in wrap(&doubt, room.saturating_sub(2)).into_iter().enumerate() {
+                let lead = if i == 0 { s.warn } else { " " };
+                lines.push(vec![part(format!("  {lead} {line}"), theme.warning)]);
+            }
+        }
+    }
+    if !profile.targets.is_empty() {
+        lines.push(vec![part("judges", theme.dim)]);
+    }
+    for target in &profile.targets {
+        lines.push(vec![part(format!("  {}", whom(target.as_str())), theme.text)]);
+    }
+    let active = env
+        .fleet
+        .violations()
+        .get()
+        .map(|all| all.iter().filter(|v| v.profile.as_str() == profile.name.as_str()).count());
+    let text = active.map_or("violations unknown".to_owned(), |n| {
+        words::plural(n, "active violation", "active violations")
+    });
+    lines.push(vec![part(text, if active == Some(0) { theme.dim } else { theme.alarm })]);
+    for (i, line) in lines.iter().take(inner.height as usize).enumerate() {
+        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
+    }
+}
+
+/// A target's ARN in words.
+fn whom(arn: &str) -> String {
+    let tail = arn.rsplit(':').next().unwrap_or(arn);
+    match tail {
+        "all/things" => "all things, registered or not".to_owned(),
+        "all/registered-things" => "all registered things".to_owned(),
+        "all/unregistered-things" => "all unregistered things".to_owned(),
+        other => other.replace("thinggroup/", "thing group "),
+    }
+}

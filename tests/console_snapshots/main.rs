@@ -1,0 +1,10 @@
+//! The screens at fixed sizes from a fleet with fixed events and times: the same input must give the same cells.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may unwrap as tests do")]
+
+mod alerts;
+mod keys;
+mod quiet;
+mod screens;
+mod views;
+mod world;

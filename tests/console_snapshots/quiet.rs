@@ -1,0 +1,62 @@
+//! A frame costs what changed: nothing changed, nothing is written.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use quell::console::app::{App, Env};
+use quell::console::backend::WriteOnly;
+use quell::console::views;
+use quell::fleet::{Fleet, Ms};
+use ratatui::Terminal;
+use ratatui::layout::Size;
+
+use crate::world::*;
+
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+fn frame(terminal: &mut Terminal<WriteOnly>, app: &mut App, fleet: &Fleet, now: Ms) {
+    let env = Env { fleet, now };
+    app.refresh(&env);
+    terminal.draw(|frame| views::draw(app, &env, frame.buffer_mut())).unwrap();
+}
+
+#[test]
+fn nothing_changed_and_not_a_byte_is_written() {
+    let fleet = incident();
+    let sink = Sink::default();
+    let backend = WriteOnly::to_sink(Box::new(sink.clone()), Size::new(160, 48));
+    let mut terminal = Terminal::new(backend).unwrap();
+    let mut app = App::new(look(false));
+    frame(&mut terminal, &mut app, &fleet, NOW);
+    let first = sink.take();
+    assert!(first.len() > 4_000, "the first frame draws everything: {}", first.len());
+    assert!(
+        first.starts_with(b"\x1b[?2026h") && first.ends_with(b"\x1b[?2026l"),
+        "in one synchronized write"
+    );
+    for _ in 0..20 {
+        frame(&mut terminal, &mut app, &fleet, NOW);
+        assert_eq!(sink.take(), b"", "no cell changed");
+    }
+    // A second passes: the clock and a few ages, and only these.
+    frame(&mut terminal, &mut app, &fleet, NOW + 1_000);
+    let second = sink.take();
+    assert!(!second.is_empty() && second.len() < 400, "{}", String::from_utf8_lossy(&second));
+}

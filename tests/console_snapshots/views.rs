@@ -1,0 +1,287 @@
+//! The views of the account, each at a wide and at a narrow size, and the dialogs of the incident.
+
+use quell::console::app::{App, Effect, JournalLine, Look};
+use quell::detect::model::{ComparisonOperator, MetricValue};
+use quell::fleet::account::{AccountReading, EffectivePolicy, FindingRecord, MetricSeries, RuleRecord};
+use quell::fleet::event::Reading;
+use quell::fleet::model::{ExecutionRecord, Name, ProfileRecord, ViolationEvent};
+use quell::fleet::{Fleet, SourceId};
+use quell::response::Intent;
+use quell::text::SafeText;
+use ratatui::style::Color;
+
+use crate::world::*;
+
+const ROGUE: &str = "SensorDevice02";
+
+/// The incident, with everything the account's views read.
+fn account() -> Fleet {
+    let mut fleet = incident();
+    let mut inverted = behavior("LargeMessageSize", "aws:message-byte-size", 2000, None);
+    if let Some(criteria) = &mut inverted.criteria {
+        criteria.comparison_operator = Some(ComparisonOperator::GreaterThan);
+        criteria.consecutive_datapoints_to_alarm = Some(1);
+    }
+    let profile = |name: &str, behaviors, targets: &[&str]| ProfileRecord {
+        name: SafeText::new(name),
+        behaviors,
+        targets: targets.iter().map(|t| SafeText::new(t)).collect(),
+    };
+    let profiles = vec![
+        profile("DetectLargeMessageSize", vec![inverted], &["arn:aws:iot:us-east-1:123456789012:all/things"]),
+        profile(
+            "MsgSentSecProfile",
+            vec![behavior("MsgSentBehavior", "aws:num-messages-sent", 50, Some(300))],
+            &[],
+        ),
+    ];
+    poll(&mut fleet, SourceId::Profiles, Reading::Profiles(profiles));
+    let event = |id: &str, kind: &str, thing: &str, at, verdict: Option<&str>| ViolationEvent {
+        id: id.to_owned(),
+        thing: Name::new(thing),
+        profile: SafeText::new("LargeMessages"),
+        behavior: SafeText::new("LargeMessageSize"),
+        kind: SafeText::new(kind),
+        value: Some(MetricValue { count: Some(3000), ..MetricValue::default() }),
+        verification: verdict.map(SafeText::new),
+        at,
+    };
+    let events = vec![
+        event("a1", "in-alarm", ROGUE, NOW - 120_000, None),
+        event("old", "in-alarm", "SensorDevice03", NOW - 7_200_000, Some("FALSE_POSITIVE")),
+        event("old", "alarm-cleared", "SensorDevice03", NOW - 3_600_000, Some("FALSE_POSITIVE")),
+    ];
+    poll(&mut fleet, SourceId::ViolationEvents, Reading::ViolationEvents(events));
+    let mut learn = |source, reading| poll(&mut fleet, source, Reading::Account(reading));
+    let finding = |id: &str, check: &str, severity: &str, suppressed| FindingRecord {
+        id: SafeText::new(id),
+        check: SafeText::new(check),
+        severity: SafeText::new(severity),
+        resource: SafeText::new("device certificate 9f3c9f3c"),
+        related: vec![SafeText::new("client id SensorDevice03 at 203.0.113.7")],
+        reason: SafeText::new("Certificate shared by multiple devices."),
+        suppressed,
+        at: NOW - 600_000,
+    };
+    let findings = vec![
+        finding("f1", "DEVICE_CERTIFICATE_SHARED_CHECK", "CRITICAL", false),
+        finding("f2", "LOGGING_DISABLED_CHECK", "LOW", true),
+    ];
+    learn(SourceId::Findings, AccountReading::Findings(findings));
+    let rule = |name: &str, sql: &str, disabled| RuleRecord {
+        name: Name::new(name),
+        disabled,
+        sql: SafeText::new(sql),
+        sql_version: SafeText::new("2016-03-23"),
+        description: SafeText::new("What a sensor measures above 60 percent"),
+        actions: vec![SafeText::new("CloudWatch metric IoT / HighHumidity = 1")],
+        error_action: None,
+        created: Some(NOW - 60_000),
+    };
+    let rules = vec![
+        rule(
+            "HighHumidity",
+            "SELECT * FROM '$aws/things/+/shadow/update/accepted' WHERE Humidity > 60",
+            false,
+        ),
+        rule("Off", "SELECT * FROM 'dt/+/data'", true),
+    ];
+    learn(SourceId::Rules, AccountReading::Rules(rules));
+    let thing = Name::new(ROGUE);
+    let policy = EffectivePolicy {
+        name: SafeText::new("WorkshopPolicy"),
+        certificate: SafeText::new("9f3c9f3c"),
+        statements: vec![SafeText::new("Allow iot:* on *")],
+    };
+    learn(SourceId::PoliciesOf(thing.clone()), AccountReading::Policies(thing.clone(), vec![policy]));
+    let execution = ExecutionRecord {
+        job: Name::new("Update-temp-firmware"),
+        thing: thing.clone(),
+        status: SafeText::new("QUEUED"),
+        number: 1,
+        queued: Some(NOW - 50_000),
+        started: None,
+        updated: None,
+    };
+    learn(SourceId::JobsOf(thing.clone()), AccountReading::JobsOf(thing.clone(), vec![execution]));
+    let ports = |list: &[i64]| MetricValue { ports: Some(list.to_vec()), ..MetricValue::default() };
+    let metrics = vec![MetricSeries {
+        metric: SafeText::new("aws:listening-tcp-ports"),
+        points: vec![(NOW - 600_000, ports(&[22])), (NOW - 300_000, ports(&[22, 4444]))],
+    }];
+    learn(SourceId::MetricsOf(thing.clone()), AccountReading::Metrics(thing, metrics));
+    fleet.tick(NOW);
+    fleet
+}
+
+fn journal() -> Vec<JournalLine> {
+    let line = |verb: &str, outcome: &str, good| JournalLine {
+        at: NOW - 30_000,
+        who: SafeText::new("ann"),
+        what: SafeText::new(verb),
+        target: SafeText::new(ROGUE),
+        outcome: SafeText::new(outcome),
+        good,
+        verb: verb.to_owned(),
+        targets: vec![Name::new(ROGUE)],
+        group: Some(Name::new("IsolatedDevices")),
+        certificate: None,
+        details: vec![SafeText::new(
+            "12:54:30 iot:AddThingToThingGroup on thing/SensorDevice02: accepted, request 6065a584-f4d4",
+        )],
+    };
+    vec![line("revoke", "refused: read-only", false), line("isolate", "proven after 4.8 s", true)]
+}
+
+fn screen(app: &mut App, fleet: &Fleet, keys: &str, size: (u16, u16)) -> String {
+    render(app, fleet, NOW, size);
+    press(app, fleet, keys);
+    lines(&render(app, fleet, NOW, size))
+}
+
+#[test]
+fn the_views_of_the_account() {
+    let fleet = account();
+    for (name, keys) in [
+        ("profiles", "gp"),
+        ("history", "gh"),
+        ("audit", "ga"),
+        ("rules", "gr"),
+        ("grid", "8"),
+        ("instructor", "gi"),
+        ("metrics", "gm"),
+        ("device_sizes", "2\t\t"),
+        ("device_policies", "2\t\t\t\t"),
+    ] {
+        for size in [SIZES[0], SIZES[1]] {
+            let mut app = App::new(look(false));
+            app.journal_read(Ok(journal()));
+            let text = screen(&mut app, &fleet, keys, size);
+            insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), text);
+        }
+    }
+}
+
+#[test]
+fn nothing_read_is_never_nothing_there() {
+    let fleet = Fleet::new(quell::fleet::Limits::default());
+    for keys in ["gp", "gh", "ga", "gr"] {
+        let mut app = App::new(look(false));
+        let text = screen(&mut app, &fleet, keys, (80, 24));
+        assert!(text.contains("reading"), "{keys}: {text}");
+        assert!(!text.contains(" 0 ") && !text.contains("no topic rule"), "{keys}: {text}");
+    }
+}
+
+#[test]
+fn an_inverted_criterion_and_a_rule_that_cannot_match_are_told() {
+    let fleet = account();
+    let mut app = App::new(look(false));
+    let text = screen(&mut app, &fleet, "gp", (160, 48));
+    assert!(text.contains("looks inverted"), "{text}");
+    let text = screen(&mut app, &fleet, "gr", (160, 48));
+    assert!(text.contains("state.reported.Humidity"), "{text}");
+    // The next profile is judged by nobody.
+    let text = screen(&mut app, &fleet, "gpj", (160, 48));
+    assert!(text.contains("attached to nothing"), "{text}");
+}
+
+#[test]
+fn a_filter_narrows_the_history_by_kind_and_by_word() {
+    let fleet = account();
+    let mut app = App::new(look(false));
+    let text = screen(&mut app, &fleet, "gh/state:alarm-cleared\n", (160, 48));
+    assert!(text.contains("1 of 3") && !text.contains(ROGUE), "{text}");
+    assert!(text.contains("false positive"), "{text}");
+}
+
+#[test]
+fn a_room_sees_no_account_and_no_address_and_can_plan_nothing() {
+    let fleet = account();
+    let mut app = App::new(look(false));
+    screen(&mut app, &fleet, "gi", (160, 48));
+    for keys in ["1", "2", "ga", "gp", "8"] {
+        let text = screen(&mut app, &fleet, keys, (160, 48));
+        assert!(!text.contains("123456789012") && !text.contains("203.0.113.7"), "{text}");
+        assert!(text.contains("INSTRUCTOR"), "{text}");
+    }
+    app.take_effects();
+    press(&mut app, &fleet, "1");
+    for key in ["i", "u", "D", "R"] {
+        press(&mut app, &fleet, key);
+        assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Plan { .. })), "{key}");
+        assert!(app.overlay().is_none(), "{key}");
+    }
+}
+
+#[test]
+fn undo_plans_the_reverse_of_what_was_done_and_of_nothing_else() {
+    let fleet = account();
+    let mut app = App::new(look(false));
+    app.journal_read(Ok(journal()));
+    let text = screen(&mut app, &fleet, "7jj\n", (80, 24));
+    assert!(text.contains("6065a584-f4d4") && text.contains("u undo"), "{text}");
+    app.take_effects();
+    press(&mut app, &fleet, "u");
+    let effects = app.take_effects();
+    let planned = effects.iter().find_map(|e| match e {
+        Effect::Plan { intent, .. } => Some(intent),
+        _ => None,
+    });
+    let Some(Intent::Release { things, group }) = planned else { panic!("{effects:?}") };
+    assert_eq!(things[0].thing.raw(), ROGUE);
+    assert_eq!(group.as_ref().map(Name::raw), Some("IsolatedDevices"));
+    // What the gate refused was never sent.
+    press(&mut app, &fleet, "\x1b7ggu");
+    assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Plan { .. })));
+}
+
+#[test]
+fn a_group_is_named_before_a_plan_is_asked_for() {
+    let fleet = account();
+    let mut app = App::new(look(false));
+    render(&mut app, &fleet, NOW, (80, 24));
+    press(&mut app, &fleet, "+");
+    let text = lines(&render(&mut app, &fleet, NOW, (80, 24)));
+    assert!(text.contains("Put into a thing group") && text.contains("NeedsUpdate"), "{text}");
+    assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Plan { .. })));
+    press(&mut app, &fleet, "2\n");
+    let effects = app.take_effects();
+    let Some(Effect::Plan { intent: Intent::Join { group, things }, .. }) =
+        effects.iter().find(|e| matches!(e, Effect::Plan { .. }))
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((group.raw(), things[0].thing.raw()), ("NeedsUpdate2", ROGUE));
+}
+
+#[test]
+fn read_only_is_on_every_screen_and_no_write_is_hinted_at() {
+    let fleet = account();
+    for size in SIZES {
+        let mut app = App::new(Look { read_only: true, ..look(false) });
+        let text = screen(&mut app, &fleet, "", size);
+        if size.0 >= 40 {
+            assert!(text.contains("READ-ONLY"), "{size:?}: {text}");
+        }
+        assert!(!text.contains("isolate "), "{size:?}: {text}");
+    }
+}
+
+/// Sixteen colours are all a shared jump host has: nothing may ask for more.
+#[test]
+fn every_view_keeps_to_sixteen_colours() {
+    let fleet = account();
+    for keys in
+        ["", "2", "3", "4", "5", "6", "7", "8", "gp", "gh", "ga", "gr", "gm", "gi", "?", ":", "J", "a+"]
+    {
+        let mut app = App::new(look(false));
+        render(&mut app, &fleet, NOW, (80, 24));
+        press(&mut app, &fleet, keys);
+        for cell in render(&mut app, &fleet, NOW, (80, 24)).content() {
+            for colour in [cell.fg, cell.bg] {
+                assert!(!matches!(colour, Color::Rgb(..) | Color::Indexed(_)), "{keys}: {colour:?}");
+            }
+        }
+    }
+}

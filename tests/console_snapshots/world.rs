@@ -1,0 +1,216 @@
+//! A fleet with fixed events and times, and the screens made of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::tz::TimeZone;
+use quell::console::app::{App, Env, Look};
+use quell::console::keymap::Keymap;
+use quell::console::theme::Theme;
+use quell::console::views;
+use quell::detect::model::{Behavior, ComparisonOperator, Criteria, MetricValue};
+use quell::fleet::event::{Batch, Event, LinkEvent, Message, Notice, Poll, Reading, TopicEntry};
+use quell::fleet::model::{
+    CertificateRecord, Identity, JobCounts, JobRecord, Name, ProfileRecord, ThingRecord, Violation,
+};
+use quell::fleet::{Fleet, Limits, Ms, SourceId};
+use quell::text::SafeText;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+
+pub(crate) const NOW: Ms = 1_574_254_500_000;
+pub(crate) const SIZES: [(u16, u16); 5] = [(160, 48), (80, 24), (60, 15), (40, 10), (20, 5)];
+
+pub(crate) fn look(ascii: bool) -> Look {
+    Look {
+        theme: Theme::named(None, false, ascii).unwrap(),
+        keymap: Keymap::load(None, None).unwrap(),
+        zone: TimeZone::UTC,
+        badge: Some(SafeText::new("LOCAL ×10")),
+        read_only: false,
+        aws: true,
+        journal: None,
+        speed: 10.0,
+        isolation_group: "IsolatedDevices".to_owned(),
+        update_group: "NeedsUpdate".to_owned(),
+    }
+}
+
+pub(crate) fn behavior(name: &str, metric: &str, limit: i64, seconds: Option<i64>) -> Behavior {
+    Behavior {
+        name: name.to_owned(),
+        metric: Some(metric.to_owned()),
+        metric_dimension: None,
+        criteria: Some(Criteria {
+            comparison_operator: Some(ComparisonOperator::LessThan),
+            value: Some(MetricValue { count: Some(limit), ..MetricValue::default() }),
+            duration_seconds: seconds,
+            ..Criteria::default()
+        }),
+        suppress_alerts: None,
+        export_metric: None,
+    }
+}
+
+pub(crate) fn violation(id: &str, thing: &str, behavior: Behavior, got: i64, started: Ms) -> Violation {
+    Violation {
+        id: id.to_owned(),
+        thing: Name::new(thing),
+        profile: SafeText::new("LargeMessages"),
+        behavior,
+        value: Some(MetricValue { count: Some(got), ..MetricValue::default() }),
+        verification: None,
+        started,
+        last: started,
+    }
+}
+
+pub(crate) fn poll(fleet: &mut Fleet, source: SourceId, reading: Reading) {
+    let outcome = Ok(reading);
+    fleet.apply(
+        Event::Poll(Poll { source, generation: 1, at: NOW - 3_000, outcome, next_at: None }),
+        NOW - 3_000,
+    );
+}
+
+/// Ten minutes of a small fleet in which SensorDevice02 went wrong three minutes ago.
+pub(crate) fn incident() -> Fleet {
+    let mut fleet = Fleet::new(Limits::default());
+    let begin = NOW - 600_000;
+    let up = LinkEvent::Up {
+        at: begin - 5_000,
+        client_id: SafeText::new("quell-1"),
+        filters: vec![SafeText::new("temperature-device-01")],
+    };
+    fleet.apply(Event::Link(up), begin - 5_000);
+    let identity = Identity {
+        account: SafeText::new("123456789012"),
+        arn: SafeText::new("arn:aws:iam::123456789012:user/ops@workshop"),
+        region: SafeText::new("us-east-1"),
+    };
+    poll(&mut fleet, SourceId::Identity, Reading::Identity(identity));
+    let names = ["SensorDevice01", "SensorDevice02", "SensorDevice03", "dev-XBHY"];
+    let things = names.map(|n| ThingRecord { name: Name::new(n), thing_type: None }).to_vec();
+    poll(&mut fleet, SourceId::Things, Reading::Things(things));
+    let mut first = Batch::default();
+    for (i, name) in names[..3].iter().enumerate() {
+        let topic = TopicEntry {
+            id: i as u32,
+            topic: Arc::from(format!("temperature-device-0{}", i + 1)),
+            thing: Some(Name::new(name)),
+            telemetry: true,
+        };
+        first.topics.push(topic);
+    }
+    first.topics.push(TopicEntry { id: 3, topic: Arc::from("stray/topic"), thing: None, telemetry: true });
+    fleet.apply(Event::Batch(first), begin);
+    for step in 0..60 {
+        let at = begin + step * 10_000;
+        let message = |topic: u32, payload: Bytes| Message {
+            topic,
+            len: payload.len() as u32,
+            at,
+            payload: Some(payload),
+        };
+        let normal =
+            Bytes::from(format!("{{\"temperature\":21.{},\"pad\":\"{}\"}}", step % 10, "x".repeat(80)));
+        let rogue = if step >= 42 { Bytes::from(vec![b'Q'; 3000]) } else { normal.clone() };
+        let mut batch = Batch { messages: vec![message(0, normal), message(1, rogue)], ..Batch::default() };
+        if step == 50 {
+            batch.messages.push(message(3, Bytes::from_static(b"\x1b]52;c;QUJD\x07 \xff\xfe")));
+            batch.notices.push(Notice::ShadowDelta {
+                thing: Name::new("dev-XBHY"),
+                shadow: None,
+                version: 2,
+                state: serde_json::json!({"quarantine": true, "debug": "off"}),
+                at,
+            });
+        }
+        fleet.apply(Event::Batch(batch), at);
+    }
+    let large = behavior("LargeMessageSize", "aws:message-byte-size", 1000, None);
+    let sent = behavior("MsgSentBehavior", "aws:num-messages-sent", 5, Some(300));
+    let profile = ProfileRecord {
+        name: SafeText::new("LargeMessages"),
+        behaviors: vec![large.clone()],
+        targets: vec![SafeText::new("all/registered-things")],
+    };
+    poll(&mut fleet, SourceId::Profiles, Reading::Profiles(vec![profile]));
+    let active = vec![
+        violation("a1", "SensorDevice02", large, 3000, NOW - 120_000),
+        violation("a2", "dev-XBHY", sent, 27, NOW - 540_000),
+    ];
+    poll(&mut fleet, SourceId::Violations, Reading::Violations(active));
+    let certificate = CertificateRecord {
+        id: "9f3c".repeat(16),
+        status: SafeText::new("ACTIVE"),
+        things: vec![Name::new("SensorDevice02"), Name::new("SensorDevice03")],
+    };
+    let name = Name::new("SensorDevice02");
+    poll(&mut fleet, SourceId::Certificates(name.clone()), Reading::Certificates(name, vec![certificate]));
+    let job = JobRecord {
+        id: Name::new("Update-temp-firmware"),
+        status: SafeText::new("IN_PROGRESS"),
+        continuous: true,
+        targets: vec![SafeText::new("NeedsUpdate")],
+        counts: Some(JobCounts { queued: 1, in_progress: 1, succeeded: 3, ..JobCounts::default() }),
+        created: Some(NOW - 60_000),
+        updated: Some(NOW - 5_000),
+        description: None,
+    };
+    poll(&mut fleet, SourceId::Jobs, Reading::Jobs(vec![job]));
+    fleet.tick(NOW);
+    fleet
+}
+
+pub(crate) fn render(app: &mut App, fleet: &Fleet, now: Ms, (width, height): (u16, u16)) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    let env = Env { fleet, now };
+    app.refresh(&env);
+    terminal.draw(|frame| views::draw(app, &env, frame.buffer_mut())).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+pub(crate) fn lines(buffer: &Buffer) -> String {
+    let area = buffer.area;
+    let mut out = String::new();
+    for y in 0..area.height {
+        let mut line = String::new();
+        let mut x = 0;
+        while x < area.width {
+            let symbol = buffer.cell((x, y)).unwrap().symbol();
+            line.push_str(symbol);
+            x += (unicode_width::UnicodeWidthStr::width(symbol) as u16).max(1);
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+pub(crate) fn press(app: &mut App, fleet: &Fleet, keys: &str) {
+    for key in keys.chars() {
+        let code = match key {
+            '\n' => KeyCode::Enter,
+            '\t' => KeyCode::Tab,
+            '\x1b' => KeyCode::Esc,
+            c => KeyCode::Char(c),
+        };
+        app.key(KeyEvent::new(code, KeyModifiers::NONE), &Env { fleet, now: NOW });
+    }
+}
+
+pub(crate) fn snapshots(name: &str, keys: &str, sizes: &[(u16, u16)]) {
+    let fleet = incident();
+    for size in sizes {
+        let mut app = App::new(look(false));
+        render(&mut app, &fleet, NOW, *size);
+        press(&mut app, &fleet, keys);
+        insta::assert_snapshot!(
+            format!("{name}_{}x{}", size.0, size.1),
+            lines(&render(&mut app, &fleet, NOW, *size))
+        );
+    }
+}
