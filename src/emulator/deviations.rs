@@ -302,6 +302,11 @@ pub static DEVIATIONS: &[Deviation] = &[
     ),
     row("cardinality and percentiles", "approximate", "exact; percentiles by nearest rank"),
     row("thingGroupNames", "groups above a thing's own are undocumented", "the thing's own groups"),
+    row(
+        "fleet metrics",
+        "names of dimensions partly documented",
+        "namespace AWS/IoTFleetMetrics, dimension AggregationType: count, sum, p99, cardinality, …",
+    ),
     row("geo queries", "real", "InvalidQueryException or nothing found"),
     row("index that is off", "undocumented", "ResourceNotFoundException"),
     // --- rules ---
