@@ -5,6 +5,7 @@ mod config;
 mod console;
 #[cfg(feature = "emulator")]
 mod demo;
+mod doctor;
 mod job;
 mod journal;
 mod journal_lines;
@@ -13,7 +14,9 @@ mod local;
 mod output;
 mod pages;
 mod reads;
+mod respond;
 mod respond_cmds;
+mod setup;
 mod source;
 mod watch;
 
@@ -99,6 +102,22 @@ pub enum Command {
     Completions(pages::CompletionsArgs),
     /// Print the manual page
     Man,
+    /// Answer Device Defender's alerts: an SNS event on stdin, notifications over HTTP, or violations it polls
+    Respond(respond::RespondArgs),
+    /// Is this account ready for an incident; what mends what is not
+    Doctor(doctor::DoctorArgs),
+    /// Create the isolation group and its policy, as far as they are missing
+    Setup(setup::SetupArgs),
+    /// Let AWS run its own mitigation actions on violations or audit findings
+    Mitigate(setup::MitigateArgs),
+    /// Take the last response back, to what was before it
+    Undo(journal::PastArgs),
+    /// Send what a response left unsent when it was cut short or failed
+    Finish(journal::PastArgs),
+    /// Put things into a thing group
+    Join(respond_cmds::GroupArgs),
+    /// Take things out of a thing group
+    Leave(respond_cmds::GroupArgs),
 }
 
 /// Parses the arguments, prepares reports and logging, and runs the command.
@@ -138,6 +157,14 @@ pub fn main() -> ExitCode {
         Some(Command::Completions(args)) => pages::completions(&args),
         Some(Command::Man) => pages::man(),
         Some(Command::Journal(args)) => journal::run(&args, &cli.common),
+        Some(Command::Respond(args)) => respond::run(&args, &cli.common),
+        Some(Command::Doctor(args)) => doctor::run(&args, &cli.common),
+        Some(Command::Setup(args)) => setup::run(&args, &cli.common),
+        Some(Command::Mitigate(args)) => setup::mitigate(&args, &cli.common),
+        Some(Command::Undo(args)) => journal::past(true, &args, &cli.common),
+        Some(Command::Finish(args)) => journal::past(false, &args, &cli.common),
+        Some(Command::Join(args)) => respond_cmds::group(true, &args, &cli.common),
+        Some(Command::Leave(args)) => respond_cmds::group(false, &args, &cli.common),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -308,7 +308,11 @@ pub static DEVIATIONS: &[Deviation] = &[
         "namespace AWS/IoTFleetMetrics, dimension AggregationType: count, sum, p99, cardinality, …",
     ),
     row("geo queries", "real", "InvalidQueryException or nothing found"),
-    row("index that is off", "undocumented", "ResourceNotFoundException"),
+    row(
+        "index that is off",
+        "undocumented",
+        "ResourceNotFoundException; InvalidRequestException for a new dynamic thing group",
+    ),
     // --- rules ---
     row("SQL numbers", "34 decimal digits", "64-bit integers and doubles"),
     row(
