@@ -4,6 +4,7 @@ mod config;
 mod console;
 #[cfg(feature = "emulator")]
 mod demo;
+mod doctor;
 mod job;
 mod journal;
 mod journal_lines;
@@ -128,6 +129,8 @@ pub enum Command {
     Keys(keys::KeysArgs),
     /// The configuration in force and where each value comes from; a template; a schema
     Config(config::ConfigArgs),
+    /// Is this account ready for an incident? With --iam, the policies it takes
+    Doctor(doctor::DoctorArgs),
     /// The embedded local AWS IoT alone, for the AWS CLI, SDKs, devices, workshops and tests
     Local(local::LocalArgs),
     /// The live data without a screen: one JSON object a line
@@ -171,6 +174,7 @@ pub fn main() -> ExitCode {
         Some(Command::Demo(args)) => demo::run(&args, &cli.common),
         Some(Command::Keys(args)) => keys::run(&args, &cli.common),
         Some(Command::Config(args)) => config::run(&args, &cli.common),
+        Some(Command::Doctor(args)) => doctor::run(&args, &cli.common),
         Some(Command::Local(args)) => local::run(args, &cli.common),
         Some(Command::Watch(args)) => watch::run(&args, &cli.common),
         Some(Command::Things(args)) => reads::things(&args, &cli.common),

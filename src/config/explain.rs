@@ -248,9 +248,9 @@ pub fn schema() -> Value {
         match key.name.split_once('.') {
             None => root.insert(key.name.to_owned(), entry),
             Some((table, name)) => {
-                let table = root.entry(table).or_insert_with(|| {
-                    json!({"type": "object", "additionalProperties": false, "properties": {}})
-                });
+                let table = root.entry(table).or_insert_with(
+                    || json!({"type": "object", "additionalProperties": false, "properties": {}}),
+                );
                 table
                     .get_mut("properties")
                     .and_then(Value::as_object_mut)
@@ -315,12 +315,16 @@ mod tests {
     fn each_value_says_where_it_comes_from() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
-        std::fs::write(&path, "theme = 'x'\nprofile = 'p'\n[mqtt]\n# url = 'no'\nurl = 'mqtt://h'\n").unwrap();
-        let common = Common { config: Some(path.clone()), region: Some("eu-west-1".into()), ..Common::default() };
+        std::fs::write(&path, "theme = 'x'\nprofile = 'p'\n[mqtt]\n# url = 'no'\nurl = 'mqtt://h'\n")
+            .unwrap();
+        let common =
+            Common { config: Some(path.clone()), region: Some("eu-west-1".into()), ..Common::default() };
         let env: Environment = [("AWS_PROFILE".to_owned(), "e".to_owned())].into_iter().collect();
         let settings = load(&common, &env).unwrap();
         let all = effective(&settings, &common, &env);
-        let of = |name: &str| all.iter().find(|e| e.key == name).map(|e| (e.value.clone(), e.from.clone())).unwrap();
+        let of = |name: &str| {
+            all.iter().find(|e| e.key == name).map(|e| (e.value.clone(), e.from.clone())).unwrap()
+        };
         assert_eq!(of("region"), (json!("eu-west-1"), "--region".into()));
         assert_eq!(of("profile"), (json!("e"), "AWS_PROFILE".into()));
         assert_eq!(of("theme"), (json!("x"), format!("{}:1", path.display())));
