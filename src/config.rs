@@ -10,11 +10,14 @@ use crate::fleet::model::ProfileRecord;
 use crate::text::SafeText;
 
 mod explain;
+mod guardrails;
 mod load;
 mod mqtt;
 mod thing_from;
 
 pub use explain::{Effective, effective, schema, template};
+pub(crate) use guardrails::glob;
+pub use guardrails::{Demand, Guard, Guardrails, Judged, Window};
 pub(crate) use load::config_dir;
 pub use load::{ConfigError, Environment, load, parse_size};
 pub use mqtt::{MqttSettings, MqttVersion, Proxies, Secret};
@@ -52,6 +55,8 @@ pub struct Settings {
     pub groups: Groups,
     /// Refuse every change.
     pub read_only: bool,
+    /// What is forbidden, or asked for, before a change.
+    pub guardrails: Guardrails,
     /// How often AWS is asked.
     pub polls: Polls,
     /// Bytes of payload kept.
@@ -163,6 +168,7 @@ impl Default for Settings {
             thing_from: thing_from::defaults(),
             groups: Groups::default(),
             read_only: false,
+            guardrails: Guardrails::default(),
             polls: Polls::default(),
             memory_budget: 16 << 20,
             max_fps: None,

@@ -1,169 +1,338 @@
-//! `quell doctor`: can everything be read that an incident needs, and do the groups of the responses exist? And with
-//! `--iam`, the two policies that would allow it.
+//! `quell doctor`: is this account ready for an incident? One line for each thing an incident needs, with what mends it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cloud::{Clients, iam, read};
-use crate::config::{self, Environment, Settings};
+use crate::config::Settings;
 use crate::fleet::known::Trouble;
+use crate::fleet::model::Name;
+use crate::response::journal::Journal;
+use crate::response::plan::facts::GroupFacts;
+use crate::response::recover;
 use crate::text::SafeText;
 
-use super::output::{ascii_json, lines, table};
-use super::reads::{sentence, usage};
-use super::{Common, exit};
+use super::respond_cmds::{Session, runtime, settings};
+use super::{Common, exit, output};
 
-/// Flags of `quell doctor`.
+/// So many things are looked at: AWS answers twenty of these questions a second, and a doctor should not take minutes.
+const THINGS: usize = 40;
+/// A connection that is not up by then is not up.
+const LISTEN: Duration = Duration::from_secs(8);
+
+/// Arguments of `quell doctor`.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
     /// Print the least-privilege IAM policies of an instructor and of a responder for this account and configuration
     #[arg(long)]
     pub iam: bool,
-    /// Print one JSON document
-    #[arg(long)]
-    pub json: bool,
 }
 
-/// One thing that was looked at.
-struct Check {
-    name: &'static str,
-    outcome: Result<String, String>,
+struct Line {
+    check: &'static str,
+    ok: bool,
+    text: SafeText,
+    /// The command that mends it.
+    mend: Option<String>,
 }
 
-impl Check {
-    fn of<T>(name: &'static str, outcome: Result<T, Trouble>, say: impl FnOnce(T) -> String) -> Self {
-        Self { name, outcome: outcome.map(say).map_err(|trouble| sentence(&trouble)) }
+#[derive(Default)]
+struct Report(Vec<Line>);
+
+impl Report {
+    fn good(&mut self, check: &'static str, text: impl AsRef<str>) {
+        self.0.push(Line { check, ok: true, text: SafeText::new(text.as_ref()), mend: None });
+    }
+
+    fn bad(&mut self, check: &'static str, text: impl AsRef<str>, mend: impl Into<String>) {
+        let text = SafeText::new(text.as_ref());
+        self.0.push(Line { check, ok: false, text, mend: Some(mend.into()) });
+    }
+
+    /// A read that failed: the permission it lacks mends it.
+    fn trouble(&mut self, check: &'static str, trouble: &Trouble) {
+        let mend = trouble.missing_action.as_ref().map_or_else(
+            || "quell doctor --log FILE -v, and look at FILE".to_owned(),
+            |action| format!("allow {action} to these credentials"),
+        );
+        self.bad(check, trouble.message.as_str(), mend);
     }
 }
 
-/// Looks, and says.
 pub(super) fn run(args: &DoctorArgs, common: &Common) -> color_eyre::Result<u8> {
-    let settings = match config::load(common, &Environment::of_process()) {
+    let settings = match settings(common) {
         Ok(settings) => settings,
-        Err(error) => return usage(&error.to_string()),
+        Err(code) => return Ok(code),
     };
-    if !settings.aws {
-        return usage("the doctor looks at AWS: leave --no-aws off");
+    if args.iam {
+        return runtime()?.block_on(Box::pin(policies(&settings)));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(Box::pin(async {
-        let clients = match Clients::connect(&settings).await {
-            Ok(clients) => clients,
-            Err(trouble) => {
-                lines(&mut std::io::stderr().lock(), [format!("quell: {}", sentence(&trouble))])?;
-                return Ok(exit::FAILED);
-            }
-        };
-        if args.iam {
-            policies(&clients, &settings).await
-        } else {
-            checks(&clients, &settings, args.json).await
-        }
-    }))
+    let report = runtime()?.block_on(Box::pin(examine(&settings)));
+    let ok = report.0.iter().all(|l| l.ok);
+    let text = if args.json {
+        let checks: Vec<Value> = report
+            .0
+            .iter()
+            .map(|l| json!({"check": l.check, "ok": l.ok, "text": l.text, "mend": l.mend}))
+            .collect();
+        format!("{:#}\n", json!({"ok": ok, "checks": checks}))
+    } else {
+        people(&report, settings.ascii)
+    };
+    output::text(&text)?;
+    Ok(if ok { exit::DONE } else { exit::FAILED })
 }
 
-async fn policies(clients: &Clients, settings: &Settings) -> color_eyre::Result<u8> {
-    let account = match read::caller_identity(clients).await {
-        Ok(identity) => identity.account.to_string(),
+/// The two policies; a responder needs both.
+async fn policies(settings: &Settings) -> color_eyre::Result<u8> {
+    let found = async {
+        let clients = Clients::connect(settings).await?;
+        let account = read::caller_identity(&clients).await?.account.to_string();
+        Ok((clients.region, account))
+    };
+    let found: Result<_, Trouble> = found.await;
+    let (region, account) = match found {
+        Ok(found) => found,
         Err(trouble) => {
-            lines(&mut std::io::stderr().lock(), [format!("quell: the account: {}", sentence(&trouble))])?;
+            use std::io::Write as _;
+            writeln!(std::io::stderr(), "quell: {}", super::reads::sentence(&trouble))?;
             return Ok(exit::FAILED);
         }
     };
     let document = json!({
-        "instructor": iam::instructor(settings, &clients.region, &account, crate::stream::reserved_filters()),
-        "responder": iam::responder(settings, &clients.region, &account),
+        "instructor": iam::instructor(settings, &region, &account, crate::stream::reserved_filters()),
+        "responder": iam::responder(settings, &region, &account),
     });
-    let text = serde_json::to_string_pretty(&document)?;
-    lines(&mut std::io::stdout().lock(), text.lines().map(str::to_owned))?;
-    lines(
-        &mut std::io::stderr().lock(),
-        ["quell: a responder needs both policies; presigned jobs also need iam:PassRole for their role"
-            .to_owned()],
-    )?;
+    output::text(&format!("{document:#}\n"))?;
     Ok(exit::DONE)
 }
 
-async fn checks(clients: &Clients, settings: &Settings, as_json: bool) -> color_eyre::Result<u8> {
-    let now = crate::cloud::now_ms();
-    let number = |what: &'static str| move |n: usize| format!("{n} {what}");
-    let mut all = vec![
-        Check::of("identity", read::caller_identity(clients).await, |i| i.arn.to_string()),
-        Check::of("things", read::things(clients).await.map(|l| l.len()), number("things")),
-        Check::of(
-            "violations",
-            read::active_violations(clients, None).await.map(|l| l.len()),
-            number("active violations"),
-        ),
-        Check::of(
-            "violation events",
-            read::violation_events(clients, now - 3_600_000, now).await.map(|l| l.len()),
-            number("in the last hour"),
-        ),
-        Check::of("security profiles", read::profiles(clients).await, |list| {
-            let aimless = list.iter().filter(|profile| profile.targets.is_empty()).count();
-            format!("{} profiles, {aimless} without a target", list.len())
-        }),
-        Check::of("jobs", read::jobs(clients).await.map(|l| l.len()), number("jobs")),
-    ];
-    for group in settings.quarantine_groups().chain([settings.groups.update.as_str()]) {
-        all.push(group_check(clients, group, group == settings.groups.isolate).await);
+fn people(report: &Report, ascii: bool) -> String {
+    let (good, bad) = if ascii { ("ok ", "NO ") } else { ("✓", "✗") };
+    let mut out = String::new();
+    for line in &report.0 {
+        // Writing into a string never fails.
+        let _ = writeln!(out, "{} {:<14} {}", if line.ok { good } else { bad }, line.check, line.text);
+        if let Some(mend) = &line.mend {
+            let _ = writeln!(out, "    mend: {}", SafeText::new(mend));
+        }
     }
-    let skew = clients.skew.ms();
-    all.push(Check {
-        name: "clock",
-        outcome: if skew.abs() < 60_000 {
-            Ok("right within a minute".to_owned())
-        } else {
-            Err(format!("{} s from AWS's: made up for, but worth mending", skew / 1_000))
-        },
-    });
-    let healthy = all.iter().all(|check| check.outcome.is_ok());
-    let mut out = std::io::stdout().lock();
-    if as_json {
-        let list: Vec<Value> = all
-            .iter()
-            .map(|check| {
-                let said = check.outcome.as_ref().unwrap_or_else(|problem| problem);
-                json!({"check": check.name, "ok": check.outcome.is_ok(), "said": SafeText::new(said)})
-            })
-            .collect();
-        lines(&mut out, [ascii_json(&json!({"healthy": healthy, "checks": list}))])?;
-    } else {
-        let rows: Vec<Vec<SafeText>> = all
-            .iter()
-            .map(|check| {
-                let said = check.outcome.as_ref().unwrap_or_else(|problem| problem);
-                let word = if check.outcome.is_ok() { "ok" } else { "PROBLEM" };
-                vec![check.name.into(), word.into(), SafeText::new(said)]
-            })
-            .collect();
-        lines(&mut out, table(&["CHECK", "STATE", "DETAIL"], &rows))?;
-    }
-    Ok(if healthy { exit::DONE } else { exit::FAILED })
+    out
 }
 
-/// A group must be there; the one for isolation must be static and carry a policy (contract §6.1, §6.7).
-async fn group_check(clients: &Clients, group: &str, isolates: bool) -> Check {
-    let outcome = async {
-        let Some(found) = read::describe_thing_group(clients, group).await? else {
-            return Ok(Err(format!("the group {group} does not exist")));
-        };
-        if found.dynamic_query.is_some() {
-            return Ok(Err(format!("the group {group} is dynamic: such a group carries no policy")));
-        }
-        if !isolates {
-            return Ok(Ok(format!("{group} is there")));
-        }
-        let policies = read::attached_policies(clients, &found.arn).await?;
-        let denies = policies.iter().filter_map(|policy| policy.document.as_deref());
-        if denies.into_iter().any(|text| text.contains("\"Deny\"")) {
-            Ok(Ok(format!("{group} is there and a policy of it denies")))
-        } else {
-            Ok(Err(format!("no policy of the group {group} denies anything: adding a thing stops nothing")))
+async fn examine(settings: &Settings) -> Report {
+    let mut report = Report::default();
+    journal(settings, &mut report);
+    let clients = match Clients::connect(settings).await {
+        Ok(clients) => clients,
+        Err(trouble) => {
+            report.bad("credentials", trouble.message.as_str(), "aws sso login, or set AWS_PROFILE");
+            return report;
         }
     };
-    let outcome: Result<Result<String, String>, Trouble> = outcome.await;
-    let outcome = outcome.unwrap_or_else(|trouble| Err(format!("{group}: {}", sentence(&trouble))));
-    Check { name: if isolates { "isolation group" } else { "group" }, outcome }
+    match read::caller_identity(&clients).await {
+        Ok(who) => report.good("credentials", format!("{} in {}", who.arn, who.region)),
+        Err(trouble) => {
+            report.bad("credentials", trouble.message.as_str(), "aws sso login, or set AWS_PROFILE");
+            return report;
+        }
+    }
+    let skew = clients.skew.ms() / 1_000;
+    if skew.abs() < 60 {
+        report.good("clock", "within a minute of AWS's");
+    } else {
+        report.bad(
+            "clock",
+            format!("{skew} s from AWS's; made up for, as far as it can be"),
+            "timedatectl set-ntp true",
+        );
+    }
+    if settings.read_only {
+        report.bad("mode", "read-only: nothing can be answered", "leave --read-only out");
+    }
+    listening(settings, &mut report).await;
+    let mut groups: Vec<&str> = settings.quarantine_groups().collect();
+    groups.dedup();
+    for (i, name) in groups.iter().enumerate() {
+        Box::pin(group(&clients, name, i == 0, &mut report)).await;
+    }
+    remedy(&clients, &settings.groups.update, &mut report).await;
+    detect(&clients, &mut report).await;
+    Box::pin(devices(&clients, &mut report)).await;
+    match recover::unfinished(&clients, &settings.journal).await {
+        Ok(open) if open.is_empty() => report.good("crashes", "every response came to an end"),
+        Ok(open) => {
+            report.bad("crashes", format!("{} responses never ended", open.len()), "quell journal recover");
+        }
+        Err(error) => report.bad("crashes", error.to_string(), "quell journal verify"),
+    }
+    report
+}
+
+fn journal(settings: &Settings, report: &mut Report) {
+    let shown = settings.journal.display();
+    match Journal::open(&settings.journal).and_then(|j| j.verify()) {
+        Ok(verdict) if verdict.faults.is_empty() => {
+            let folder = settings.journal.parent().unwrap_or(&settings.journal);
+            match rustix::fs::access(folder, rustix::fs::Access::WRITE_OK) {
+                Ok(()) => report.good("journal", format!("{} entries, whole: {shown}", verdict.lines)),
+                Err(e) => {
+                    report.bad("journal", format!("{shown}: {e}"), format!("chmod u+w {}", folder.display()));
+                }
+            }
+        }
+        Ok(verdict) => {
+            let text = format!("{} faults: {shown}", verdict.faults.len());
+            report.bad("journal", text, "quell journal verify");
+        }
+        Err(error) => report.bad("journal", format!("{shown}: {error}"), format!("ls -l {shown}")),
+    }
+}
+
+async fn listening(settings: &Settings, report: &mut Report) {
+    match Session::open(settings).await {
+        Ok(session) if session.listens(LISTEN).await => {
+            report.good("telemetry", format!("subscribed to {}", settings.topics.join(", ")));
+        }
+        Ok(_) => report.bad(
+            "telemetry",
+            "the MQTT connection does not come up: silence could not be proven",
+            "allow iot:Connect, iot:Subscribe and iot:Receive to these credentials; --mqtt-url names another broker",
+        ),
+        Err(e) => report.bad("telemetry", e.to_string(), "quell watch --for 10s"),
+    }
+}
+
+async fn group(clients: &Clients, name: &str, isolates: bool, report: &mut Report) {
+    let check = if isolates { "isolation" } else { "quarantine" };
+    let setup = if isolates { "quell setup".to_owned() } else { format!("quell setup --group {name}") };
+    let found = match read::describe_thing_group(clients, name).await {
+        Ok(Some(found)) => found,
+        Ok(None) if isolates => return report.bad(check, format!("there is no thing group {name}"), setup),
+        // A group nobody made restricts nobody: nothing is wrong with that.
+        Ok(None) => return,
+        Err(trouble) => return report.trouble(check, &trouble),
+    };
+    if found.dynamic_query.is_some() {
+        let text = format!("{name} is a dynamic group: it carries no policy and takes no members by hand");
+        return report.bad(
+            check,
+            text,
+            "quell setup --group ANOTHER, and groups.isolate in the configuration",
+        );
+    }
+    let policies = match read::attached_policies(clients, &found.arn).await {
+        Ok(policies) => policies,
+        Err(trouble) => return report.trouble(check, &trouble),
+    };
+    let facts = GroupFacts {
+        name: Name::new(name),
+        exists: true,
+        dynamic: false,
+        ancestors: found.ancestors,
+        policies: policies
+            .iter()
+            .map(|p| {
+                let document = p.document.as_deref().and_then(|d| serde_json::from_str(d).ok());
+                (p.name.raw().to_owned(), document.unwrap_or_default())
+            })
+            .collect(),
+    };
+    match (facts.full_deny(), facts.any_deny()) {
+        (Some(policy), _) => {
+            report.good(
+                check,
+                format!("{name}: policy {policy} denies everything (a device cannot be patched in it)"),
+            );
+        }
+        (None, Some(policy)) => report.good(check, format!("{name}: policy {policy} denies")),
+        (None, None) => {
+            report.bad(check, format!("{name}: no policy denies: membership restricts nothing"), setup);
+        }
+    }
+}
+
+async fn remedy(clients: &Clients, name: &str, report: &mut Report) {
+    match read::describe_thing_group(clients, name).await {
+        Ok(Some(_)) => report.good("remedy", format!("thing group {name} is there for the update job")),
+        Ok(None) => report.bad(
+            "remedy",
+            format!("there is no thing group {name}"),
+            format!("aws iot create-thing-group --thing-group-name {name}"),
+        ),
+        Err(trouble) => report.trouble("remedy", &trouble),
+    }
+}
+
+async fn detect(clients: &Clients, report: &mut Report) {
+    match read::profiles(clients).await {
+        Ok(profiles) if profiles.is_empty() => report.bad(
+            "detect",
+            "no security profile: nothing raises an alarm",
+            "aws iot create-security-profile, then aws iot attach-security-profile",
+        ),
+        Ok(profiles) => {
+            let names: Vec<&str> = profiles.iter().map(|p| p.name.as_str()).collect();
+            report.good("detect", format!("security profiles: {}", names.join(", ")));
+        }
+        Err(trouble) => report.trouble("detect", &trouble),
+    }
+    match read::active_violations(clients, None).await {
+        Ok(found) => report.good("violations", format!("readable, {} active", found.len())),
+        Err(trouble) => report.trouble("violations", &trouble),
+    }
+}
+
+/// Things that a group's policy would not reach, and certificates that several things share.
+async fn devices(clients: &Clients, report: &mut Report) {
+    let things = match read::things(clients).await {
+        Ok(things) => things,
+        Err(trouble) => return report.trouble("devices", &trouble),
+    };
+    let (mut bare, mut shared) = (Vec::new(), Vec::new());
+    for thing in things.iter().take(THINGS) {
+        let name = thing.name.raw();
+        match read::certificates(clients, name).await {
+            Ok(certificates) if certificates.is_empty() => bare.push(name.to_owned()),
+            Ok(certificates) => {
+                shared.extend(certificates.iter().filter(|c| c.things.len() > 1).map(|c| {
+                    let names: Vec<&str> = c.things.iter().map(|t| t.raw()).take(5).collect();
+                    format!("{}… serves {}", c.id.get(..8).unwrap_or(&c.id), names.join(", "))
+                }));
+            }
+            Err(trouble) => return report.trouble("devices", &trouble),
+        }
+        tokio::time::sleep(Duration::from_millis(55)).await;
+    }
+    shared.sort();
+    shared.dedup();
+    let looked = things.len().min(THINGS);
+    if bare.is_empty() {
+        report.good("principals", format!("each of the {looked} things looked at has a certificate"));
+    } else {
+        let list: Vec<&str> = bare.iter().take(5).map(String::as_str).collect();
+        report.bad(
+            "principals",
+            format!("without a principal, so that no policy reaches them: {}", list.join(", ")),
+            format!(
+                "aws iot attach-thing-principal --thing-name {} --principal ARN",
+                list.first().unwrap_or(&"THING")
+            ),
+        );
+    }
+    if shared.is_empty() {
+        report.good("certificates", format!("none of the {looked} things looked at shares its certificate"));
+    } else {
+        report.bad(
+            "certificates",
+            format!("shared, so that a certificate action stops several things: {}", shared.join("; ")),
+            "aws iot create-keys-and-certificate --set-as-active for each device, and detach the shared one",
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! `quell job create | list | show | cancel`.
 
-use std::io::{self, Write as _};
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use crate::cloud::Clients;
 use crate::fleet::model::Name;
-use crate::response::{Intent, JobRequest, JobTarget};
+use crate::response::{Intent, JobAbort, JobOptions, JobRequest, JobTarget};
 use crate::text::SafeText;
 
 use super::respond_cmds::{How, respond, runtime, settings};
-use super::{Common, exit};
+use super::{Common, exit, output};
 
 /// Arguments of `quell job`.
 #[derive(Args, Debug)]
@@ -57,6 +57,7 @@ pub enum JobCommand {
 
 /// Arguments of `quell job create`.
 #[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
 pub struct CreateArgs {
     /// The job's id: 1 to 64 of a-z A-Z 0-9 _ -
     pub id: String,
@@ -67,11 +68,26 @@ pub struct CreateArgs {
     #[arg(long = "group", value_name = "GROUP")]
     pub groups: Vec<String>,
     /// The job document as a file
-    #[arg(long, value_name = "FILE", required_unless_present = "document_json")]
+    #[arg(long, value_name = "FILE", group = "what")]
     pub document: Option<PathBuf>,
     /// The job document itself
-    #[arg(long, value_name = "JSON", conflicts_with = "document")]
+    #[arg(long, value_name = "JSON", group = "what")]
     pub document_json: Option<String>,
+    /// The job document in S3: its URL
+    #[arg(long, value_name = "URL", group = "what")]
+    pub document_source: Option<String>,
+    /// A job template: its ARN
+    #[arg(long, value_name = "ARN", group = "what")]
+    pub template: Option<String>,
+    /// Notify at most so many things a minute
+    #[arg(long, value_name = "N")]
+    pub per_minute: Option<i32>,
+    /// Give the job up when so many of those who executed it end so, e.g. FAILED:20:10 for 20 % of at least 10
+    #[arg(long, value_name = "TYPE:PERCENT:COUNT", value_parser = abort)]
+    pub abort: Option<JobAbort>,
+    /// How long one thing may be at it, e.g. 30m
+    #[arg(long, value_name = "DURATION", value_parser = output::duration)]
+    pub job_timeout: Option<std::time::Duration>,
     /// Things that join the group later get it too
     #[arg(long)]
     pub continuous: bool,
@@ -83,6 +99,22 @@ pub struct CreateArgs {
     pub how: How,
 }
 
+/// `FAILED:20:10`.
+fn abort(text: &str) -> Result<JobAbort, String> {
+    let mut parts = text.split(':');
+    let (failure, percent, after) = (parts.next(), parts.next(), parts.next());
+    let parsed = (|| {
+        Some(JobAbort {
+            failure: failure?.to_ascii_uppercase(),
+            percent: percent?.trim_end_matches('%').parse().ok()?,
+            after: after?.parse().ok()?,
+        })
+    })();
+    parsed
+        .filter(|_| parts.next().is_none())
+        .ok_or_else(|| "use TYPE:PERCENT:COUNT, e.g. FAILED:20:10".to_owned())
+}
+
 pub(super) fn run(args: JobArgs, common: &Common) -> color_eyre::Result<u8> {
     match args.command {
         JobCommand::Create(create) => {
@@ -90,8 +122,17 @@ pub(super) fn run(args: JobArgs, common: &Common) -> color_eyre::Result<u8> {
                 (Some(file), _) => {
                     std::fs::read_to_string(file).map_err(|e| eyre!("{}: {e}", file.display()))?
                 }
-                (None, Some(text)) => text,
-                (None, None) => return Ok(exit::USAGE),
+                (None, text) => text.unwrap_or_default(),
+            };
+            let options = JobOptions {
+                source: create.document_source,
+                template: create.template,
+                per_minute: create.per_minute,
+                abort: create.abort,
+                // AWS counts minutes: a shorter time is one.
+                timeout_minutes: create
+                    .job_timeout
+                    .map(|t| i64::try_from(t.as_secs().div_ceil(60)).unwrap_or(i64::MAX).max(1)),
             };
             let things = create.things.iter().map(|t| JobTarget::Thing(Name::new(t)));
             let targets =
@@ -102,6 +143,7 @@ pub(super) fn run(args: JobArgs, common: &Common) -> color_eyre::Result<u8> {
                 document,
                 continuous: create.continuous,
                 description: create.description,
+                options,
             };
             respond(Intent::LaunchJob(request), &create.how, common)
         }
@@ -124,7 +166,7 @@ fn reading(common: &Common, job: Option<&str>, as_json: bool) -> color_eyre::Res
             Some(job) => vec![Box::pin(show(&clients, job)).await?],
             None => Box::pin(list(&clients)).await?,
         };
-        let mut out = io::stdout().lock();
+        let mut out = String::new();
         if as_json {
             let document = match (job, found.as_slice()) {
                 (Some(_), [one]) => one.clone(),
@@ -143,6 +185,7 @@ fn reading(common: &Common, job: Option<&str>, as_json: bool) -> color_eyre::Res
                 writeln!(out)?;
             }
         }
+        output::text(&out)?;
         Ok(exit::DONE)
     })
 }

@@ -12,7 +12,9 @@ mod keys;
 mod local;
 mod output;
 mod reads;
+mod respond;
 mod respond_cmds;
+mod setup;
 mod source;
 mod watch;
 
@@ -129,8 +131,6 @@ pub enum Command {
     Keys(keys::KeysArgs),
     /// The configuration in force and where each value comes from; a template; a schema
     Config(config::ConfigArgs),
-    /// Is this account ready for an incident? With --iam, the policies it takes
-    Doctor(doctor::DoctorArgs),
     /// The embedded local AWS IoT alone, for the AWS CLI, SDKs, devices, workshops and tests
     Local(local::LocalArgs),
     /// The live data without a screen: one JSON object a line
@@ -159,6 +159,22 @@ pub enum Command {
     Job(job::JobArgs),
     /// What was done, by whom, when, with the request ids
     Journal(journal::JournalArgs),
+    /// Answer Device Defender's alerts: an SNS event on stdin, notifications over HTTP, or violations it polls
+    Respond(respond::RespondArgs),
+    /// Is this account ready for an incident; what mends what is not
+    Doctor(doctor::DoctorArgs),
+    /// Create the isolation group and its policy, as far as they are missing
+    Setup(setup::SetupArgs),
+    /// Let AWS run its own mitigation actions on violations or audit findings
+    Mitigate(setup::MitigateArgs),
+    /// Take the last response back, to what was before it
+    Undo(journal::PastArgs),
+    /// Send what a response left unsent when it was cut short or failed
+    Finish(journal::PastArgs),
+    /// Put things into a thing group
+    Join(respond_cmds::GroupArgs),
+    /// Take things out of a thing group
+    Leave(respond_cmds::GroupArgs),
 }
 
 /// Parses the arguments, prepares reports and logging, and runs the command.
@@ -174,7 +190,6 @@ pub fn main() -> ExitCode {
         Some(Command::Demo(args)) => demo::run(&args, &cli.common),
         Some(Command::Keys(args)) => keys::run(&args, &cli.common),
         Some(Command::Config(args)) => config::run(&args, &cli.common),
-        Some(Command::Doctor(args)) => doctor::run(&args, &cli.common),
         Some(Command::Local(args)) => local::run(args, &cli.common),
         Some(Command::Watch(args)) => watch::run(&args, &cli.common),
         Some(Command::Things(args)) => reads::things(&args, &cli.common),
@@ -195,6 +210,14 @@ pub fn main() -> ExitCode {
         }
         Some(Command::Job(args)) => job::run(args, &cli.common),
         Some(Command::Journal(args)) => journal::run(&args, &cli.common),
+        Some(Command::Respond(args)) => respond::run(&args, &cli.common),
+        Some(Command::Doctor(args)) => doctor::run(&args, &cli.common),
+        Some(Command::Setup(args)) => setup::run(&args, &cli.common),
+        Some(Command::Mitigate(args)) => setup::mitigate(&args, &cli.common),
+        Some(Command::Undo(args)) => journal::past(true, &args, &cli.common),
+        Some(Command::Finish(args)) => journal::past(false, &args, &cli.common),
+        Some(Command::Join(args)) => respond_cmds::group(true, &args, &cli.common),
+        Some(Command::Leave(args)) => respond_cmds::group(false, &args, &cli.common),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -1,6 +1,7 @@
 //! Results on stdout: tables for people, JSON for programs; a closed pipe is an end, not an error.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -50,6 +51,32 @@ pub(super) fn lines(out: &mut dyn Write, lines: impl IntoIterator<Item = String>
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+pub(super) fn duration(written: &str) -> Result<Duration, String> {
+    let digits = written.len() - written.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+    let (number, unit) = written.split_at(digits);
+    let scale = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("use a number with ms, s, m or h".into()),
+    };
+    let number: f64 = number.parse().map_err(|_| "use a number with ms, s, m or h".to_owned())?;
+    Duration::try_from_secs_f64(number * scale).map_err(|e| e.to_string())
+}
+
+/// Writes a result to stdout; a reader that is gone is no failure.
+///
+/// # Errors
+/// Anything but a closed pipe.
+pub(super) fn text(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
     }
 }
 

@@ -101,6 +101,7 @@ struct File {
     mqtt: MqttFile,
     groups: GroupsFile,
     polls: PollsFile,
+    guardrails: super::guardrails::GuardrailsFile,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -287,6 +288,10 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
     set_some(&mut settings.mqtt.key, file.mqtt.key.clone());
     set_some(&mut settings.mqtt.ca, file.mqtt.ca.clone());
     mqtt_more(&mut settings.mqtt, &file.mqtt, |start, message| error(at(start), message))?;
+    settings.guardrails = file
+        .guardrails
+        .read()
+        .map_err(|(place, message)| error(at(place), format!("guardrails: {message}")))?;
     set(&mut settings.groups.isolate, file.groups.isolate);
     set(&mut settings.groups.quarantine, file.groups.quarantine);
     set(&mut settings.groups.update, file.groups.update);

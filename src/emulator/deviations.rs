@@ -64,7 +64,6 @@ pub static DEVIATIONS: &[Deviation] = &[
         "a host name for each endpoint type",
         "the host and port of the request, for every type",
     ),
-    row("Publish over HTTP", "carries MQTT 5 properties", "topic, payload, QoS and retain only"),
     row(
         "automatic registration under a CA",
         "certificates of unknown devices are registered when they connect",
@@ -98,6 +97,39 @@ pub static DEVIATIONS: &[Deviation] = &[
         "likewise; of several resources only the resolved count",
     ),
     row("Receive denied", "subscriber's fate undocumented", "not delivered, the connection stays"),
+    // --- MQTT ---
+    row(
+        "MQTT's own times",
+        "keep-alive, session and message expiry, will delay, 24 h of a WebSocket",
+        "likewise, in real time: --speed does not divide them",
+    ),
+    row("life of a connection with a certificate", "one to two weeks", "7 days"),
+    row(
+        "rates of a connection",
+        "100 publishes and 512 KB a second, 1 CONNECT a second for each client id",
+        "not limited: what is sent arrives",
+    ),
+    row(
+        "QoS 1 redelivery",
+        "again and again for 1 h (MQTT 5: 16 min)",
+        "at the next connection, marked as duplicate, given up after as long",
+    ),
+    row("messages kept for an absent client", "replayed at up to 10 a second", "replayed at once"),
+    row(
+        "slow or absent subscriber",
+        "bound undocumented",
+        "20,000 messages or 16 MiB wait for each, 512 MiB for all; beyond it new ones are dropped",
+    ),
+    row("QoS 2", "no PUBACK, no SUBACK", "a SUBSCRIBE is not answered, a PUBLISH ends with CLIENT_ERROR"),
+    row("publish to a reserved topic", "can end the connection", "ends it with FORBIDDEN_ACCESS"),
+    row(
+        "will on a reserved or impossible topic",
+        "undocumented",
+        "the CONNECT is refused; MQTT 5 is told topic name invalid",
+    ),
+    row("retained messages", "each topic's last, 500,000", "up to 256 MiB; in memory, also with --state"),
+    row("topic aliases to a client", "up to 8", "none are used"),
+    row("SNI", "mandatory", "not asked for"),
     // --- shadows ---
     row("shadow of an unregistered thing", "not stated", "accepted; the registry is not consulted"),
     row("shadow nesting", "the quota table says 8 levels, the error text 6", "8 levels, with AWS's text"),
@@ -270,8 +302,17 @@ pub static DEVIATIONS: &[Deviation] = &[
     ),
     row("cardinality and percentiles", "approximate", "exact; percentiles by nearest rank"),
     row("thingGroupNames", "groups above a thing's own are undocumented", "the thing's own groups"),
+    row(
+        "fleet metrics",
+        "names of dimensions partly documented",
+        "namespace AWS/IoTFleetMetrics, dimension AggregationType: count, sum, p99, cardinality, …",
+    ),
     row("geo queries", "real", "InvalidQueryException or nothing found"),
-    row("index that is off", "undocumented", "ResourceNotFoundException"),
+    row(
+        "index that is off",
+        "undocumented",
+        "ResourceNotFoundException; InvalidRequestException for a new dynamic thing group",
+    ),
     // --- rules ---
     row("SQL numbers", "34 decimal digits", "64-bit integers and doubles"),
     row(

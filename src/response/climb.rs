@@ -27,6 +27,13 @@ pub(in crate::response) struct Look {
     pub(in crate::response) status: Option<bool>,
 }
 
+/// What is still worth asking the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::response) struct Wants {
+    pub(in crate::response) member: bool,
+    pub(in crate::response) denied: bool,
+}
+
 /// The rows after the requests'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rung {
@@ -77,7 +84,7 @@ impl Climb {
             Proof::Activated { .. } => vec![Rung::Status, Rung::Heard],
             Proof::Member { is: true, .. } => vec![Rung::Member],
             Proof::Member { is: false, .. } => vec![Rung::NotMember],
-            Proof::Job { .. } => vec![Rung::Exists],
+            Proof::Job { .. } | Proof::Ready { .. } | Proof::Mitigated { .. } => vec![Rung::Exists],
         };
         let row = |title: SafeText| StairRow { title, state: RowState::Waiting, detail: SafeText::default() };
         let mut rows: Vec<StairRow> = work.requests.iter().map(|r| row(r.title())).collect();
@@ -104,6 +111,11 @@ impl Climb {
         }
     }
 
+    /// Gives the proof more time: others are looked at first.
+    pub(in crate::response) fn wait_longer(&mut self, by: Ms) {
+        self.patience = self.patience.saturating_add(by);
+    }
+
     pub(in crate::response) fn view(&self) -> TargetView {
         TargetView { name: self.work.name.clone(), rows: self.rows.clone(), outcome: self.outcome.clone() }
     }
@@ -115,6 +127,15 @@ impl Climb {
     /// True when every request was accepted and the proof is being waited for.
     pub(in crate::response) fn proving(&self) -> bool {
         self.sent.is_some() && self.outcome.is_none()
+    }
+
+    /// What is not known yet.
+    pub(in crate::response) fn wants(&self) -> Wants {
+        let open = |rung: Rung| {
+            let row = self.at(rung).and_then(|i| self.rows.get(i));
+            row.is_some_and(|r| matches!(r.state, RowState::Waiting | RowState::Running))
+        };
+        Wants { member: open(Rung::Member), denied: open(Rung::Denied) }
     }
 
     /// The proof still waited for.
@@ -421,6 +442,9 @@ fn words(rung: Rung, proof: &Proof) -> String {
         }
         (Rung::Heard, _) => "heard again".to_owned(),
         (Rung::Exists, Proof::Job { canceled: true, .. }) => "the job is CANCELED".to_owned(),
+        (Rung::Exists, Proof::Ready { group, is: true }) => format!("{} denies", group.raw()),
+        (Rung::Exists, Proof::Ready { group, is: false }) => format!("{} no longer denies", group.raw()),
+        (Rung::Exists, Proof::Mitigated { .. }) => "AWS's task succeeded".to_owned(),
         (Rung::Exists, _) => "the job exists".to_owned(),
         (Rung::Member | Rung::NotMember | Rung::Silent, _) => String::new(),
     }

@@ -1,7 +1,11 @@
 //! Sends requests. The only place in quell that changes an account; each function wants a [`Grant`] that covers the very
 //! request it sends.
 
-use aws_sdk_iot::types::TargetSelection;
+use aws_sdk_iot::types::{
+    AbortAction, AbortConfig, AbortCriteria, AuditMitigationActionsTaskTarget,
+    DetectMitigationActionsTaskTarget, JobExecutionFailureType, JobExecutionsRolloutConfig, TargetSelection,
+    TimeoutConfig,
+};
 use aws_sdk_iotdataplane::primitives::Blob;
 
 use crate::cloud::Clients;
@@ -11,6 +15,7 @@ use crate::text::SafeText;
 
 use super::aws::{not_found, request_id, trouble};
 use super::gate::Grant;
+use super::plan::JobAbort;
 use super::plan::request::{CertificateStatus, Request, flag_payload};
 use super::read;
 
@@ -78,11 +83,11 @@ pub(in crate::response) async fn send(
                     .send()
             )
         }
-        Request::Flag { thing, on } => {
-            let payload = Blob::new(flag_payload(*on));
+        Request::Flag { thing, to, .. } => {
+            let payload = Blob::new(flag_payload(to.as_ref()));
             done!(c.data.update_thing_shadow().thing_name(thing.raw()).payload(payload).send())
         }
-        Request::Certificate { id, arn, status, things } => {
+        Request::Certificate { id, arn, status, things, .. } => {
             // The blast radius may have grown since the plan was shown.
             let served = read::things_of(c, arn, now).await.map_err(|t| failed(t, None))?;
             if served.iter().any(|t| !things.contains(t)) {
@@ -116,16 +121,75 @@ pub(in crate::response) async fn send(
                 Err(e) => Err(failed(trouble(&e, action, now), request_id(&e))),
             }
         }
-        Request::CreateJob { id, targets, document, continuous, description } => {
+        Request::CreateJob { id, targets, document, continuous, description, options } => {
             let selection = if *continuous { TargetSelection::Continuous } else { TargetSelection::Snapshot };
+            let inline = options.source.is_none() && options.template.is_none();
+            let rollout = options
+                .per_minute
+                .map(|n| JobExecutionsRolloutConfig::builder().maximum_per_minute(n).build());
+            let timeout = options
+                .timeout_minutes
+                .map(|n| TimeoutConfig::builder().in_progress_timeout_in_minutes(n).build());
+            let abort = options.abort.as_ref().map(abort).transpose()?;
             done!(
                 c.iot
                     .create_job()
                     .job_id(id)
                     .set_targets(Some(targets.clone()))
-                    .document(document)
+                    .set_document(inline.then(|| document.clone()))
+                    .set_document_source(options.source.clone())
+                    .set_job_template_arn(options.template.clone())
                     .target_selection(selection)
                     .set_description(description.clone())
+                    .set_job_executions_rollout_config(rollout)
+                    .set_abort_config(abort)
+                    .set_timeout_config(timeout)
+                    .send()
+            )
+        }
+        Request::CreateGroup { group } => {
+            done!(c.iot.create_thing_group().thing_group_name(group.raw()).send())
+        }
+        Request::DeleteGroup { group } => {
+            done!(c.iot.delete_thing_group().thing_group_name(group.raw()).send())
+        }
+        Request::CreatePolicy { policy, document } => {
+            done!(c.iot.create_policy().policy_name(policy.raw()).policy_document(document).send())
+        }
+        Request::DeletePolicy { policy } => {
+            done!(c.iot.delete_policy().policy_name(policy.raw()).send())
+        }
+        Request::AttachPolicy { policy, target } => {
+            done!(c.iot.attach_policy().policy_name(policy.raw()).target(target).send())
+        }
+        Request::DetachPolicy { policy, target } => {
+            done!(c.iot.detach_policy().policy_name(policy.raw()).target(target).send())
+        }
+        Request::Mitigate { task, violations, actions } => {
+            let target = DetectMitigationActionsTaskTarget::builder()
+                .set_violation_ids(Some(violations.clone()))
+                .build();
+            done!(
+                c.iot
+                    .start_detect_mitigation_actions_task()
+                    .task_id(task)
+                    .target(target)
+                    .set_actions(Some(actions.clone()))
+                    // The task's own id: sent twice, it is one task.
+                    .client_request_token(task)
+                    .send()
+            )
+        }
+        Request::MitigateFindings { task, findings, check, actions } => {
+            let target =
+                AuditMitigationActionsTaskTarget::builder().set_finding_ids(Some(findings.clone())).build();
+            done!(
+                c.iot
+                    .start_audit_mitigation_actions_task()
+                    .task_id(task)
+                    .target(target)
+                    .audit_check_to_actions_mapping(check, actions.clone())
+                    .client_request_token(task)
                     .send()
             )
         }
@@ -133,4 +197,15 @@ pub(in crate::response) async fn send(
             done!(c.iot.cancel_job().job_id(job.raw()).force(*force).comment("canceled with quell").send())
         }
     }
+}
+
+fn abort(wanted: &JobAbort) -> Result<AbortConfig, Failed> {
+    let built = AbortCriteria::builder()
+        .failure_type(JobExecutionFailureType::from(wanted.failure.as_str()))
+        .action(AbortAction::Cancel)
+        .threshold_percentage(wanted.percent)
+        .min_number_of_executed_things(wanted.after)
+        .build()
+        .and_then(|criteria| AbortConfig::builder().criteria_list(criteria).build());
+    built.map_err(|e| Failed::local(&e.to_string()))
 }

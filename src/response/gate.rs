@@ -48,7 +48,15 @@ pub(in crate::response) fn decide(
     if let Some(reason) = &plan.refused {
         return Err(Refusal(reason.clone()));
     }
-    if plan.targets.len() > rules.max_bulk {
+    // Asked again: a change window may have closed since the plan was made.
+    let judged = rules.judge(&plan.commands, &plan.targets, &plan.groups, now);
+    if let Some(reason) = judged.refusal() {
+        return refuse(&reason);
+    }
+    if judged.demand > plan.confirmation.level() {
+        return refuse("the configuration asks for more than this plan did: ask for it again");
+    }
+    if plan.targets.len() > rules.guardrails.max_bulk {
         return refuse("more targets than the configuration allows in one action");
     }
     if !plan.confirmation.accepts(typed) {
@@ -69,6 +77,7 @@ pub(in crate::response) fn decide(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Demand;
     use crate::fleet::model::Name;
     use crate::response::plan::facts::Facts;
     use crate::response::plan::{Intent, JobRequest, JobTarget};
@@ -80,6 +89,7 @@ mod tests {
             document: "{}".to_owned(),
             continuous: true,
             description: None,
+            options: crate::response::JobOptions::default(),
         };
         Plan::build(Intent::LaunchJob(job), &Facts::default(), &rules(), "p".to_owned(), 1_000)
     }
@@ -107,11 +117,19 @@ mod tests {
         assert!(!refused(&|_, _| {}, None, 2_000), "the plan itself is allowed");
         assert!(refused(&|_, r| r.read_only = true, None, 2_000));
         assert!(refused(&|_, r| r.dry_run = true, None, 2_000));
-        assert!(refused(&|_, r| r.max_bulk = 0, None, 2_000));
+        assert!(refused(&|_, r| r.guardrails.max_bulk = 0, None, 2_000));
         assert!(refused(&|p, _| p.refused = Some("no".into()), None, 2_000));
         assert!(refused(&|p, _| p.work.clear(), None, 2_000));
         assert!(refused(&|_, _| {}, None, 3_600_000), "too old");
         assert!(refused(&|_, _| {}, None, 0), "from the future");
+        let demand = |demand: Demand| {
+            move |_: &mut Plan, r: &mut Rules| {
+                r.guardrails.levels.insert("job create".to_owned(), demand);
+            }
+        };
+        assert!(refused(&demand(Demand::Deny), None, 2_000), "a guardrail forbids it");
+        assert!(refused(&demand(Demand::Name), Some("G"), 2_000), "it asks for more than the plan did");
+        assert!(!refused(&demand(Demand::None), None, 2_000));
         let typed = |p: &mut Plan, _: &mut Rules| {
             p.confirmation = crate::response::Confirmation::TypeName { name: "x".into(), or: None };
         };

@@ -203,11 +203,23 @@ pub(in crate::response) fn who(arn: Option<&str>) -> Value {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     json!({
         "arn": arn,
-        "user": var("USER").or_else(|| var("LOGNAME")),
+        "user": user_of(rustix::process::getuid().as_raw()).or_else(|| var("USER")).or_else(|| var("LOGNAME")),
+        "sudo_user": var("SUDO_USER"),
         "uid": rustix::process::getuid().as_raw(),
         "host": host,
         "ssh_client": var("SSH_CLIENT").and_then(|c| c.split(' ').next().map(str::to_owned)),
         "process": std::process::id(),
+        "process_started": i32::try_from(std::process::id()).ok().and_then(super::past::started),
+    })
+}
+
+/// The name of a user id, which nobody can set as they like in their environment.
+fn user_of(uid: u32) -> Option<String> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
     })
 }
 
@@ -252,6 +264,39 @@ mod tests {
             std::fs::write(&path, damage(&text)).unwrap();
             assert!(!journal.verify().unwrap().faults.is_empty());
         }
+    }
+
+    #[test]
+    fn who_acts_is_known_without_the_environment() {
+        let who = who(Some("arn:aws:iam::1:user/ops"));
+        assert_eq!(who["uid"], rustix::process::getuid().as_raw());
+        assert_eq!(user_of(0).as_deref(), Some("root"));
+        assert!(who["host"].as_str().is_some_and(|h| !h.is_empty()), "{who}");
+        assert_eq!(who["process"], std::process::id());
+    }
+
+    #[test]
+    fn several_writers_share_one_chain() {
+        let (_folder, _, path) = filled(1);
+        let writers: Vec<_> = (0..4)
+            .map(|w| {
+                let path = path.clone();
+                std::thread::spawn(move || {
+                    // Each opens the file anew, as another console would.
+                    for i in 0..25 {
+                        let journal = Journal::open(&path).unwrap();
+                        journal.append(1_700_000_000_000, "request", "p", json!({"w": w, "i": i})).unwrap();
+                    }
+                })
+            })
+            .collect();
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        let journal = Journal::open(&path).unwrap();
+        assert_eq!(journal.verify().unwrap(), Verdict { lines: 101, faults: Vec::new() });
+        let seqs: Vec<u64> = journal.entries().unwrap().iter().map(|e| e["seq"].as_u64().unwrap()).collect();
+        assert_eq!(seqs, (0..101).collect::<Vec<u64>>());
     }
 
     #[test]

@@ -6,14 +6,18 @@
 //! The console (and the headless commands) hold a [`Responder`]: a handle to a background task. Every call returns at
 //! once; answers come through a channel and carry the generation they were asked in.
 
+pub mod alert;
 mod aws;
 mod climb;
 mod execute;
 mod gate;
 pub mod journal;
 pub mod listen;
+mod pace;
+pub mod past;
 pub mod plan;
 mod read;
+pub mod recover;
 pub mod responder;
 pub mod rules;
 mod run;
@@ -21,8 +25,8 @@ pub mod view;
 
 pub use listen::{Fact, Listener};
 pub use plan::{
-    ApiCall, Check, Confirmation, Intent, JobRequest, JobTarget, Level, Note, Plan, PlanId, ProofLine,
-    Reversible, Step, Target,
+    ApiCall, Check, Confirmation, Intent, JobAbort, JobOptions, JobRequest, JobTarget, Level, Mitigation,
+    Note, Plan, PlanId, ProofLine, Reversible, SetupRequest, Step, Target,
 };
 pub use responder::Responder;
 pub use rules::Rules;

@@ -17,6 +17,7 @@ use super::journal::{Journal, who};
 use super::listen::{Fact, Listener, Watched};
 use super::plan::{Intent, Plan, PlanId};
 use super::read;
+use super::recover;
 use super::rules::Rules;
 use super::run::{self, Shared, now};
 use super::view::Answer;
@@ -28,6 +29,8 @@ pub(in crate::response) enum Ask {
     Plan { generation: u64, intent: Intent },
     /// Run a plan.
     Confirm { plan: Box<Plan>, typed: Option<String> },
+    /// Write down that a plan was declined.
+    Decline { plan: Box<Plan>, reason: SafeText },
     /// Stop after the requests that are under way.
     Stop { plan: PlanId },
 }
@@ -86,6 +89,11 @@ impl Responder {
         self.ask(Ask::Confirm { plan: Box::new(plan), typed });
     }
 
+    /// Writes into the journal that the operator declined a plan; answered by Refused.
+    pub fn decline(&self, plan: Plan, reason: SafeText) {
+        self.ask(Ask::Decline { plan: Box::new(plan), reason });
+    }
+
     /// Stops a running plan after the requests under way; what was done stays done and is in the journal.
     pub fn stop(&self, plan: &PlanId) {
         self.ask(Ask::Stop { plan: plan.clone() });
@@ -128,6 +136,7 @@ impl Task {
         mut heard: mpsc::UnboundedReceiver<Fact>,
     ) {
         let (ended, mut ends) = mpsc::unbounded_channel::<PlanId>();
+        self.recover();
         loop {
             tokio::select! {
                 ask = asked.recv() => match ask {
@@ -143,6 +152,18 @@ impl Task {
         }
     }
 
+    /// What an earlier process left without an outcome is looked for once, beside everything else.
+    fn recover(&self) {
+        let (clients, rules, answers) = (self.clients.clone(), Arc::clone(&self.rules), self.answers.clone());
+        tokio::spawn(async move {
+            match Box::pin(recover::unfinished(&clients, &rules.journal)).await {
+                Ok(plans) if plans.is_empty() => {}
+                Ok(plans) => drop(answers.send(Answer::Recovered { plans }).await),
+                Err(error) => tracing::warn!(%error, "the journal could not be read for unfinished plans"),
+            }
+        });
+    }
+
     async fn ask(&mut self, ask: Ask, ended: &mpsc::UnboundedSender<PlanId>) {
         match ask {
             Ask::Plan { generation, intent } => self.plan(generation, intent),
@@ -151,6 +172,13 @@ impl Task {
                 if let Err(Refusal(reason)) = self.confirm(*plan, typed.as_deref(), ended).await {
                     let _ = self.answers.send(Answer::Refused { plan: id, reason }).await;
                 }
+            }
+            Ask::Decline { plan, reason } => {
+                if let Ok(journal) = Journal::open(&self.rules.journal) {
+                    self.identify().await;
+                    self.refused(&journal, &plan, &reason);
+                }
+                let _ = self.answers.send(Answer::Refused { plan: plan.id, reason }).await;
             }
             Ask::Stop { plan } => {
                 if let Some(running) = self.runs.get(&plan) {
@@ -180,10 +208,7 @@ impl Task {
         let journal = Journal::open(&self.rules.journal).map_err(|e| {
             Refusal(SafeText::new(&format!("the journal cannot be opened ({e}): nothing was sent")))
         })?;
-        if self.identity.is_none() {
-            let who = self.clients.sts.get_caller_identity().send().await;
-            self.identity = who.ok().and_then(|w| w.arn().map(str::to_owned));
-        }
+        self.identify().await;
         let who = who(self.identity.as_deref());
         let targets: Vec<&str> = plan.targets.iter().map(|t| t.raw()).collect();
         if self.runs.contains_key(&plan.id) {
@@ -192,11 +217,7 @@ impl Task {
         let grant = match gate::decide(&plan, typed, &self.rules, began) {
             Ok(grant) => grant,
             Err(refusal) => {
-                let fields =
-                    json!({"what": plan.intent.verb(), "targets": targets, "who": who, "reason": refusal.0});
-                if let Err(e) = journal.append(began, "refused", &plan.id.0, fields) {
-                    tracing::warn!(error = %e, "a refusal could not be written to the journal");
-                }
+                self.refused(&journal, &plan, &refusal.0);
                 return Err(refusal);
             }
         };
@@ -208,7 +229,9 @@ impl Task {
             .collect();
         let fields = json!({
             "what": plan.intent.verb(), "title": plan.title, "targets": targets, "who": who,
-            "region": self.clients.region, "steps": steps,
+            "region": self.clients.region, "steps": steps, "work": plan.work,
+            "undoes": match &plan.intent { Intent::Undo { plan } => Some(plan), _ => None },
+            "finishes": match &plan.intent { Intent::Finish { plan } => Some(plan), _ => None },
         });
         // On disk before the first request leaves; otherwise nothing leaves.
         journal.append(began, "intent", &plan.id.0, fields).map_err(|e| {
@@ -226,6 +249,7 @@ impl Task {
             journal: Arc::new(journal),
             events: self.events.clone(),
             answers: self.answers.clone(),
+            pace: Arc::default(),
         };
         let (link, ended) = (self.link, ended.clone());
         tokio::spawn(async move {
@@ -233,6 +257,23 @@ impl Task {
             let _ = ended.send(id);
         });
         Ok(())
+    }
+
+    /// Learns once whose credentials these are.
+    async fn identify(&mut self) {
+        if self.identity.is_none() {
+            let who = self.clients.sts.get_caller_identity().send().await;
+            self.identity = who.ok().and_then(|w| w.arn().map(str::to_owned));
+        }
+    }
+
+    fn refused(&self, journal: &Journal, plan: &Plan, reason: &SafeText) {
+        let targets: Vec<&str> = plan.targets.iter().map(|t| t.raw()).collect();
+        let who = who(self.identity.as_deref());
+        let fields = json!({"what": plan.intent.verb(), "targets": targets, "who": who, "reason": reason});
+        if let Err(e) = journal.append(now(), "refused", &plan.id.0, fields) {
+            tracing::warn!(error = %e, "a refusal could not be written to the journal");
+        }
     }
 
     fn fact(&mut self, fact: Fact) {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::config::{Guardrails, Judged};
 use crate::fleet::Ms;
 use crate::fleet::model::Name;
 
@@ -12,10 +13,8 @@ pub struct Rules {
     pub read_only: bool,
     /// The group that isolates, when an intent names none.
     pub isolate_group: Name,
-    /// Above this many devices the count must be typed.
-    pub type_count_above: usize,
-    /// More devices than this in one action are refused.
-    pub max_bulk: usize,
+    /// What the configuration forbids or asks for.
+    pub guardrails: Guardrails,
     /// AWS's durations are divided by it: 1, except against an emulator that runs faster.
     pub speed: f64,
     /// The journal file.
@@ -42,6 +41,7 @@ impl From<&crate::config::Settings> for Rules {
         Self {
             read_only: settings.read_only,
             speed: settings.aws_speed,
+            guardrails: settings.guardrails.clone(),
             ..Self::new(settings.journal.clone(), &settings.groups.isolate)
         }
     }
@@ -53,13 +53,26 @@ impl Rules {
         Self {
             read_only: false,
             isolate_group: Name::new(isolate_group),
-            type_count_above: 5,
-            max_bulk: 500,
+            guardrails: Guardrails::default(),
             speed: 1.0,
             journal,
             plan_age: 10 * 60_000,
             dry_run: false,
         }
+    }
+
+    /// What the guardrails demand of an action.
+    pub(in crate::response) fn judge(
+        &self,
+        commands: &[String],
+        things: &[Name],
+        groups: &[Name],
+        now: Ms,
+    ) -> Judged {
+        let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+        let things: Vec<&str> = things.iter().map(|n| n.raw()).collect();
+        let groups: Vec<&str> = groups.iter().map(|n| n.raw()).collect();
+        self.guardrails.judge(&commands, &things, &groups, now)
     }
 
     /// An AWS duration in milliseconds as it passes here.

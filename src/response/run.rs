@@ -14,11 +14,12 @@ use crate::fleet::Ms;
 use crate::fleet::event::{Event, ResponseEvent, Stage};
 use crate::text::SafeText;
 
-use super::climb::{Climb, Look};
+use super::climb::{Climb, Look, Wants};
 use super::execute::{self, Accepted, Failed};
 use super::gate::Grant;
 use super::journal::Journal;
 use super::listen::Fact;
+use super::pace::Pace;
 use super::plan::Plan;
 use super::plan::request::{CertificateStatus, Proof, Request, Work};
 use super::read;
@@ -31,8 +32,11 @@ const AT_ONCE: usize = 8;
 const TICK: Duration = Duration::from_millis(200);
 /// Between two looks at the account for one target, in milliseconds.
 const BETWEEN_LOOKS: Ms = 2_000;
-/// Looks begun in one tick: AWS allows 10 calls a second of some of these.
-const LOOKS_A_TICK: usize = 2;
+/// What may be looked at in one tick: a question to TestAuthorization weighs four (10 calls a second), the rest one.
+const LOOKS_A_TICK: usize = 8;
+
+/// One more target makes all of them wait this much longer, in milliseconds.
+const QUEUE_MS: Ms = 300;
 
 /// What a run shares with its task.
 #[derive(Clone, Debug)]
@@ -42,6 +46,7 @@ pub(in crate::response) struct Shared {
     pub(in crate::response) journal: Arc<Journal>,
     pub(in crate::response) events: mpsc::Sender<Event>,
     pub(in crate::response) answers: mpsc::Sender<Answer>,
+    pub(in crate::response) pace: Arc<Pace>,
 }
 
 /// What the tasks of a run report.
@@ -82,6 +87,12 @@ pub(in crate::response) async fn run(
     let (reports, mut reported) = mpsc::unbounded_channel();
     let climbs: Vec<Climb> =
         plan.work.iter().map(|w| Climb::new(w.clone(), began, link, &shared.rules)).collect();
+    let mut climbs = climbs;
+    // The account is looked at for a few devices at a time: many devices need more patience.
+    let queue = Ms::try_from(climbs.len()).unwrap_or(Ms::MAX).saturating_mul(QUEUE_MS);
+    for climb in &mut climbs {
+        climb.wait_longer(queue);
+    }
     let stages = vec![None; climbs.len()];
     let mut run = Run {
         shared,
@@ -163,7 +174,6 @@ impl Run {
 
     fn tick(&mut self) {
         let at = now();
-        let mut looks = 0;
         for t in 0..self.climbs.len() {
             let Some(climb) = self.climbs.get_mut(t) else { continue };
             climb.tick(at);
@@ -174,23 +184,42 @@ impl Run {
                     (self.shared.clone(), Arc::clone(&self.grant), self.reports.clone());
                 let name = climb.work.name.raw().to_owned();
                 self.tasks.spawn(async move {
-                    let result = sent(&shared, &grant, &request, &name).await;
+                    let result = sent(&shared, &grant, &request, &name, None).await;
                     let _ = reports.send(Report::CutAgain(t, result.is_ok(), now()));
                 });
             }
-            let Some(climb) = self.climbs.get_mut(t) else { continue };
-            if climb.proving() && climb.next_look <= at && looks < LOOKS_A_TICK {
-                looks += 1;
-                climb.next_look = at + self.shared.rules.scaled(BETWEEN_LOOKS as f64).max(500);
-                let (clients, work, reports) =
-                    (self.shared.clients.clone(), climb.work.clone(), self.reports.clone());
-                self.tasks.spawn(async move {
-                    let look = Box::pin(look(&clients, &work)).await;
-                    let _ = reports.send(Report::Looked(t, Box::new(look)));
-                });
-            }
         }
+        self.look_around(at);
         while self.tasks.try_join_next().is_some() {}
+    }
+
+    /// Looks at the account for those that have waited longest, within AWS's rates.
+    fn look_around(&mut self, at: Ms) {
+        let mut due: Vec<(Ms, usize)> = self
+            .climbs
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| c.proving() && c.next_look <= at)
+            .map(|(t, c)| (c.next_look, t))
+            .collect();
+        due.sort_unstable();
+        let mut left = LOOKS_A_TICK;
+        for (_, t) in due {
+            let Some(climb) = self.climbs.get_mut(t) else { continue };
+            let wants = climb.wants();
+            let weight = if wants.denied { 4 } else { 1 };
+            if weight > left {
+                break;
+            }
+            left -= weight;
+            climb.next_look = at + self.shared.rules.scaled(BETWEEN_LOOKS as f64).max(500);
+            let (clients, work, reports) =
+                (self.shared.clients.clone(), climb.work.clone(), self.reports.clone());
+            self.tasks.spawn(async move {
+                let look = Box::pin(look(&clients, &work, wants)).await;
+                let _ = reports.send(Report::Looked(t, Box::new(look)));
+            });
+        }
     }
 
     fn view(&self, finished: Option<Outcome>) -> ActionView {
@@ -267,7 +296,7 @@ fn target_json(target: &super::view::TargetView) -> serde_json::Value {
 fn stage(climb: &Climb, began: Ms) -> Option<Stage> {
     let containing = matches!(climb.work.proof, Proof::Isolated { .. } | Proof::Barred { .. });
     match (&climb.work.proof, climb.outcome()) {
-        (Proof::Job { .. } | Proof::Member { .. }, _) => None,
+        (Proof::Job { .. } | Proof::Member { .. } | Proof::Ready { .. } | Proof::Mitigated { .. }, _) => None,
         (Proof::Barred { is: CertificateStatus::Revoked, .. }, Some(TargetOutcome::Proven { .. })) => {
             Some(Stage::Revoked)
         }
@@ -316,11 +345,13 @@ async fn send_target(
     stop: &watch::Receiver<bool>,
 ) {
     for (i, request) in work.requests.iter().enumerate() {
-        if *stop.borrow() {
+        // What was begun is completed: a device that is half contained helps nobody.
+        if i == 0 && *stop.borrow() {
             return;
         }
         let _ = reports.send(Report::Begun(t, i));
-        let result = sent(shared, grant, request, work.name.raw()).await;
+        shared.pace.turn(request.operation()).await;
+        let result = sent(shared, grant, request, work.name.raw(), Some((t, i))).await;
         let ended = result.is_err();
         let _ = reports.send(Report::Ended(t, i, result, now()));
         if ended {
@@ -331,17 +362,26 @@ async fn send_target(
 }
 
 /// Sends one request and has its outcome on disk before anything else is sent for this target.
-async fn sent(shared: &Shared, grant: &Grant, request: &Request, target: &str) -> Result<Accepted, Failed> {
+///
+/// `place` is the target's and the request's number in the plan; a cut that is repeated has none.
+async fn sent(
+    shared: &Shared,
+    grant: &Grant,
+    request: &Request,
+    target: &str,
+    place: Option<(usize, usize)>,
+) -> Result<Accepted, Failed> {
     let at = now();
     let result = Box::pin(execute::send(&shared.clients, grant, request, at)).await;
     let (ok, id, why) = match &result {
         Ok(accepted) => (true, &accepted.request_id, accepted.remark.as_ref()),
         Err(failed) => (false, &failed.request_id, Some(&failed.reason)),
     };
+    let certain = result.as_ref().map_or_else(|failed| failed.certain, |_| true);
     let call = request.call();
     let fields = json!({
         "target": target, "operation": call.operation, "resource": call.resource,
-        "accepted": ok, "request_id": id, "said": why, "ms": now() - at,
+        "of": place.map(|p| p.0), "n": place.map(|p| p.1), "accepted": ok, "certain": certain, "request_id": id, "said": why, "ms": now() - at,
     });
     if let Err(e) = shared.journal.append(now(), "request", &grant.plan().0, fields) {
         // Without a journal nothing more may be done; what was done is told.
@@ -358,13 +398,16 @@ async fn sent(shared: &Shared, grant: &Grant, request: &Request, target: &str) -
 }
 
 /// Looks at the account for what would prove `work`.
-async fn look(c: &Clients, work: &Work) -> Look {
+async fn look(c: &Clients, work: &Work, wants: Wants) -> Look {
     let at = now();
     let mut look = Look::default();
     match &work.proof {
         Proof::Isolated { group, ask, .. } => {
-            look.member = read::groups_of(c, work.name.raw(), at).await.ok().map(|g| g.contains(group));
-            if look.member == Some(true)
+            if wants.member {
+                look.member = read::groups_of(c, work.name.raw(), at).await.ok().map(|g| g.contains(group));
+            }
+            if wants.denied
+                && look.member != Some(false)
                 && let Some(question) = ask
             {
                 look.denied = match read::would_deny(c, question, &[], at).await {
@@ -380,6 +423,10 @@ async fn look(c: &Clients, work: &Work) -> Look {
             look.status = statuses(c, certificates, is.word(), at).await;
         }
         Proof::Activated { certificates } => look.status = statuses(c, certificates, "ACTIVE", at).await,
+        Proof::Ready { group, is } => look.status = read::denies(c, group, at).await.ok().map(|d| d == *is),
+        Proof::Mitigated { task, audit } => {
+            look.status = read::mitigated(c, task, *audit, at).await.ok();
+        }
         Proof::Job { job, canceled } => {
             look.status = match read::job_status(c, job.raw(), at).await {
                 Ok(status) => Some(status.is_some_and(|s| !canceled || s == "CANCELED")),
@@ -388,7 +435,7 @@ async fn look(c: &Clients, work: &Work) -> Look {
             return look;
         }
     }
-    if matches!(work.proof, Proof::Member { .. }) {
+    if matches!(work.proof, Proof::Member { .. } | Proof::Ready { .. } | Proof::Mitigated { .. }) {
         return look;
     }
     look.connected = read::connected(c, work.client.raw(), at).await.ok().map(|c| c.unwrap_or(false));

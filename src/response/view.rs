@@ -5,6 +5,7 @@ use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 use crate::text::SafeText;
 
+use super::past::Past;
 use super::plan::{Plan, PlanId};
 
 /// What the background task answers.
@@ -21,6 +22,11 @@ pub enum Answer {
     Progress(ActionView),
     /// It ended.
     Done(ActionView),
+    /// Plans of the journal that never ended, with the truth about each of their requests: found at the start.
+    Recovered {
+        /// The plans, oldest first.
+        plans: Vec<Past>,
+    },
     /// The gate refused; nothing was sent.
     Refused {
         /// The plan.

@@ -34,7 +34,7 @@ impl World {
     }
 
     /// Everything is indexed, and the index is built.
-    async fn index_all(&self) {
+    pub(crate) async fn index_all(&self) {
         let filter = IndexingFilter::builder().named_shadow_names("status").build();
         let custom = Field::builder().name("attributes.build").r#type(FieldType::Number).build();
         let things = ThingIndexingConfiguration::builder()
@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    async fn made(&self, name: &str, build: &str, site: &str) {
+    pub(crate) async fn made(&self, name: &str, build: &str, site: &str) {
         let payload = AttributePayload::builder().attributes("build", build).attributes("site", site).build();
         self.iot.create_thing().thing_name(name).attribute_payload(payload).send().await.unwrap();
     }

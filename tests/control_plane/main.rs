@@ -6,6 +6,7 @@
 mod audit;
 mod authorities;
 mod faults;
+mod fleet_metrics;
 mod identity;
 mod indexing;
 mod live;

@@ -58,25 +58,11 @@ pub struct WatchArgs {
     #[arg(long)]
     pub payload: bool,
     /// End after this long: 30s, 5m, 1h
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = super::output::duration)]
     pub length: Option<Duration>,
     /// End after this many lines
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
-}
-
-fn duration(written: &str) -> Result<Duration, String> {
-    let digits = written.len() - written.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
-    let (number, unit) = written.split_at(digits);
-    let scale = match unit {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err("use a number with ms, s, m or h".into()),
-    };
-    let number: f64 = number.parse().map_err(|_| "use a number with ms, s, m or h".to_owned())?;
-    Duration::try_from_secs_f64(number * scale).map_err(|e| e.to_string())
 }
 
 /// Runs until a limit, an interrupt, or the reader is gone.

@@ -74,7 +74,7 @@ impl PlanDialog {
             return true;
         }
         matches!(&self.phase, PlanPhase::Ready(plan)
-            if plan.refused().is_none() && !matches!(plan.confirmation(), Confirmation::Enter))
+            if plan.refused().is_none() && !matches!(plan.confirmation(), Confirmation::Nothing | Confirmation::Enter))
     }
 }
 

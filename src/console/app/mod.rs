@@ -402,6 +402,24 @@ impl App {
                 self.keep_action(view);
                 self.effects.push(Effect::ReadJournal);
             }
+            Answer::Recovered { plans } => {
+                if let Some(last) = plans.last() {
+                    let more = match plans.len() {
+                        1 => String::new(),
+                        n => format!(" (and {} earlier)", n - 1),
+                    };
+                    let done = last.steps.iter().filter(|s| s.happened()).count();
+                    let text = format!(
+                        "{} was cut short: {done} of {} requests done{more}; quell finish {} or quell undo {}",
+                        last.title,
+                        last.steps.len(),
+                        last.id,
+                        last.id
+                    );
+                    self.say(SafeText::new(&text), Tone::Warn, env.now);
+                }
+                self.effects.push(Effect::ReadJournal);
+            }
             Answer::Refused { reason, .. } => {
                 self.say(SafeText::new(&format!("refused: {reason}")), Tone::Warn, env.now);
                 if matches!(self.overlay, Some(Overlay::Action(_))) {

@@ -343,5 +343,6 @@ fn request(form: &JobForm) -> Result<JobRequest, SafeText> {
         document: document.to_owned(),
         continuous: form.continuous,
         description: None,
+        options: crate::response::JobOptions::default(),
     })
 }

@@ -216,7 +216,8 @@ fn confirmation<'a>(
     }
     let mut lines = Vec::new();
     let ask = match plan.confirmation() {
-        Confirmation::Enter => None,
+        Confirmation::Nothing | Confirmation::Enter => None,
+        Confirmation::TypeAccount(_) => Some("type the twelve digits of the account to confirm: ".to_owned()),
         Confirmation::TypeName { name, or } => Some(match or {
             Some(or) => match certificate_ending(plan, or.as_str()) {
                 Some(short) => format!("certificate {short}: type {name} or {or} to confirm: "),

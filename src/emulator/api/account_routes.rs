@@ -1,6 +1,6 @@
 //! Operations on the account and its connections.
 
-use super::{account_ops, connections};
+use super::{account_ops, connections, messages};
 use crate::emulator::api::routes::{Route, routes};
 
 /// Operation, method, path, requests a second, handler.
@@ -10,9 +10,11 @@ pub(super) static ROUTES: &[Route] = routes! {
         GetThingConnectivityData POST "/things/{thingName}/connectivity-data" 350 connections::connectivity,
     }
     IotData {
-        Publish           POST   "/topics/{topic+}"                        0 connections::publish,
-        DeleteConnection  DELETE "/connections/{clientId}"               100 connections::delete,
-        GetConnection     GET    "/connections/{clientId}"               100 connections::get,
-        ListSubscriptions GET    "/connections/{clientId}/subscriptions" 100 connections::subscriptions,
+        Publish              POST   "/topics/{topic+}"                        0 messages::publish,
+        GetRetainedMessage   GET    "/retainedMessage/{topic+}"             500 messages::get_retained,
+        ListRetainedMessages GET    "/retainedMessage"                       10 messages::list_retained,
+        DeleteConnection     DELETE "/connections/{clientId}"               100 connections::delete,
+        GetConnection        GET    "/connections/{clientId}"               100 connections::get,
+        ListSubscriptions    GET    "/connections/{clientId}/subscriptions" 100 connections::subscriptions,
     }
 };

@@ -1,17 +1,14 @@
-//! Live MQTT connections over HTTP, and publishing without MQTT (contract §2.7).
+//! Live MQTT connections over HTTP (contract §2.7).
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::registry::uuid;
 use super::{ApiError, Req, Resp};
 use crate::emulator::broker::{Broker, Connection};
-use crate::emulator::hooks::{Hooks, Principal, Routing, Session};
+use crate::emulator::hooks::Principal;
 
 /// DeleteConnection for one client id: at most once in this time (contract §2.7), in real time.
 const DELETE_INTERVAL: Duration = Duration::from_secs(1);
@@ -37,7 +34,7 @@ impl DeletePace {
     }
 }
 
-fn broker(req: &Req) -> Result<&Broker, ApiError> {
+pub(super) fn broker(req: &Req) -> Result<&Broker, ApiError> {
     req.account.broker().map(|b| &**b).ok_or_else(|| ApiError::internal("The broker is not running."))
 }
 
@@ -129,42 +126,6 @@ pub(super) fn subscriptions(req: &Req) -> Result<Resp, ApiError> {
         body["nextToken"] = json!(token);
     }
     Resp::json(body)
-}
-
-/// Publish: to every subscriber, as an IAM identity; IoT policies do not concern it.
-pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
-    let topic = req.path("topic");
-    if topic.len() > 256
-        || topic.contains(['+', '#', '\0'])
-        || topic.matches('/').count() > reserved_slashes(topic)
-    {
-        return Err(ApiError::invalid("The topic is not valid."));
-    }
-    let qos = match req.query("qos") {
-        None | Some("0") => 0,
-        Some("1") => 1,
-        Some(_) => return Err(ApiError::invalid("qos must be 0 or 1")),
-    };
-    if req.body.len() > 128 * 1024 {
-        return Err(ApiError::invalid("The payload exceeds 131072 bytes"));
-    }
-    let broker = broker(req)?;
-    let caller = Session {
-        client_id: "".into(),
-        principal: Principal::Iam(req.caller.clone()),
-        serial: 0,
-        ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-    };
-    // A request to a shadow or to jobs is one over HTTP too.
-    if Hooks::new(Arc::clone(&req.account)).published(&caller, topic, &req.body) == Routing::Subscribers {
-        broker.publish_as(topic, req.body.clone(), qos, req.flag("retain"));
-    }
-    Resp::json(json!({ "message": "OK", "traceId": uuid() }))
-}
-
-/// A topic may have seven slashes, and the three of `$aws/rules/NAME/` do not count (contract §3.3).
-fn reserved_slashes(topic: &str) -> usize {
-    if topic.starts_with("$aws/rules/") { 10 } else { 7 }
 }
 
 /// GetThingConnectivityData: what the index knows of the client whose id is the thing's name.

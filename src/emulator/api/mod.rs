@@ -17,6 +17,7 @@ pub mod identity;
 pub mod indexing;
 pub mod jobs;
 pub mod logging;
+mod messages;
 pub mod mitigation;
 pub mod policy;
 mod query;

@@ -18,6 +18,19 @@ pub(super) struct SubOptions {
     pub(super) no_local: bool,
     /// MQTT 5: keep the retain flag.
     pub(super) retain_as_published: bool,
+    /// MQTT 5: when the retained message is sent.
+    pub(super) retain_handling: RetainHandling,
+}
+
+/// When a SUBSCRIBE is answered with the retained message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RetainHandling {
+    /// At every SUBSCRIBE; MQTT 3.1.1 always.
+    Every,
+    /// Only when the subscription is new.
+    New,
+    /// Never.
+    Never,
 }
 
 /// One session a message goes to.
@@ -195,7 +208,12 @@ impl Matched {
 mod tests {
     use super::*;
 
-    const PLAIN: SubOptions = SubOptions { qos: 0, no_local: false, retain_as_published: false };
+    const PLAIN: SubOptions = SubOptions {
+        qos: 0,
+        no_local: false,
+        retain_as_published: false,
+        retain_handling: RetainHandling::Every,
+    };
 
     fn hits(filters: &[&str], topic: &str) -> usize {
         let index = Index::default();

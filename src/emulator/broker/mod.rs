@@ -6,15 +6,17 @@
 mod connection;
 mod index;
 mod lifecycle;
+mod limits;
 mod publish;
+mod retained;
 mod session;
 mod topic;
 mod wire;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,7 +26,27 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::clock::Clock;
 use super::hooks::{Hooks, Principal};
 use index::Index;
-use session::{Cut, Delivery, SessionState};
+pub use limits::Limits;
+pub use retained::Retained;
+use retained::RetainedMessages;
+use session::{Cut, Delivery, Inner, LastWords, SessionState};
+
+/// The MQTT 5 properties an application message carries from its publisher to its subscribers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Properties {
+    /// The payload is UTF-8 text.
+    pub utf8: bool,
+    /// What the payload is.
+    pub content_type: Option<String>,
+    /// Where an answer is wanted.
+    pub response_topic: Option<String>,
+    /// What the answer is to carry.
+    pub correlation_data: Option<Bytes>,
+    /// Names and values, in order.
+    pub user_properties: Vec<(String, String)>,
+    /// Seconds after which it is no longer delivered.
+    pub expiry: Option<u32>,
+}
 
 /// How long GetConnection remembers a client that left.
 const REMEMBERED: Duration = Duration::from_secs(30 * 60);
@@ -76,7 +98,7 @@ pub struct Counters {
     pub published: u64,
     /// Messages handed to subscribers.
     pub delivered: u64,
-    /// QoS 0 messages let go because a subscriber read too slowly.
+    /// Messages let go because too many waited for a subscriber that read too slowly or was away.
     pub dropped: u64,
 }
 
@@ -86,7 +108,9 @@ pub struct Broker {
     clock: Clock,
     index: Index,
     sessions: Mutex<HashMap<Arc<str>, Arc<SessionState>>>,
-    retained: Mutex<BTreeMap<String, Delivery>>,
+    retained: RetainedMessages,
+    limits: Limits,
+    queued_bytes: Arc<AtomicUsize>,
     serial: AtomicU64,
     swept: Mutex<Instant>,
     connections: AtomicU64,
@@ -98,12 +122,19 @@ pub struct Broker {
 impl Broker {
     /// A broker that asks `hooks` about everything that is AWS.
     pub fn new(hooks: Hooks, clock: Clock) -> Arc<Self> {
+        Self::with_limits(hooks, clock, Limits::default())
+    }
+
+    /// A broker with limits of its own.
+    pub fn with_limits(hooks: Hooks, clock: Clock, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
+            limits,
+            queued_bytes: Arc::default(),
             hooks,
             clock,
             index: Index::default(),
             sessions: Mutex::default(),
-            retained: Mutex::default(),
+            retained: RetainedMessages::default(),
             serial: AtomicU64::new(1),
             swept: Mutex::new(Instant::now()),
             connections: AtomicU64::new(0),
@@ -127,27 +158,48 @@ impl Broker {
     /// may receive it is decided when it is delivered.
     pub fn publish(&self, topic: &str, payload: Bytes) -> usize {
         self.hooks.published_by_aws(topic, &payload);
-        let delivery =
-            Delivery { topic: topic.into(), payload, qos: 0, retain: false, properties: None, expires: None };
+        let delivery = Delivery::plain(topic, payload, 0);
         self.published.fetch_add(1, Ordering::Relaxed);
         self.route(&self.index.matches(topic), &delivery, None)
     }
 
     /// Publishes as AWS itself on behalf of an HTTP caller, with QoS 0 or 1, retained when asked.
     pub fn publish_as(&self, topic: &str, payload: Bytes, qos: u8, retain: bool) -> usize {
-        let delivery = Delivery {
-            topic: topic.into(),
-            payload,
-            qos: qos.min(1),
-            retain: false,
-            properties: None,
-            expires: None,
-        };
+        self.publish_with(topic, payload, qos, retain, Properties::default())
+    }
+
+    /// [`Broker::publish_as`] with MQTT 5 properties.
+    pub fn publish_with(
+        &self,
+        topic: &str,
+        payload: Bytes,
+        qos: u8,
+        retain: bool,
+        properties: Properties,
+    ) -> usize {
+        let mut delivery = Delivery { retain, ..Delivery::plain(topic, payload, qos.min(1)) };
+        delivery.expires = properties.expiry.map(|s| Instant::now() + Duration::from_secs(s.into()));
+        delivery.properties = wire::properties(properties).map(Arc::new);
         if retain {
-            self.keep(&delivery);
+            self.retained.keep(&delivery, self.clock.now_ms(), self.limits.retained_bytes);
         }
         self.published.fetch_add(1, Ordering::Relaxed);
         self.route(&self.index.matches(topic), &delivery, None)
+    }
+
+    /// The retained message of a topic.
+    pub fn retained(&self, topic: &str) -> Option<Retained> {
+        self.retained.describe(topic)
+    }
+
+    /// Up to `most` retained messages after the topic `after`, by topic.
+    pub fn list_retained(&self, after: Option<&str>, most: usize) -> Vec<Retained> {
+        self.retained.list(after, most)
+    }
+
+    /// Bytes that wait for clients now; a payload that waits for two is counted twice.
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes.load(Ordering::Relaxed)
     }
 
     /// Delivers to one client only, if it is connected and subscribed to `topic`: the direct responses of jobs requests,
@@ -158,14 +210,7 @@ impl Broker {
         let Some(target) = matched.direct.iter().find(|t| Arc::ptr_eq(&t.session, &session)) else {
             return false;
         };
-        session.push(Delivery {
-            topic: topic.into(),
-            payload,
-            qos: target.options.qos,
-            retain: false,
-            properties: None,
-            expires: None,
-        })
+        self.push(&session, Delivery::plain(topic, payload, target.options.qos))
     }
 
     /// Cuts a client's connection with an AWS `disconnectReason`; `clean_session` also drops its stored session. False when
@@ -174,7 +219,7 @@ impl Broker {
         let Some(session) = self.session(client_id) else { return false };
         // 0x98: administrative action.
         let cut = Cut { reason: reason.to_owned(), code: 0x98, clean_session, prevent_will };
-        session.order(cut) || (clean_session && self.drop_session(&session))
+        session.order(cut) || (clean_session && self.end_session(&session, |_| true))
     }
 
     /// Cuts every connection of a certificate; returns how many.
@@ -242,19 +287,28 @@ impl Broker {
         self.serial.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Forgets subscriptions and waiting messages; true when there were any.
-    fn drop_session(&self, session: &Arc<SessionState>) -> bool {
+    /// Ends a session that has no connection, when `so`: forgets subscriptions and waiting messages, publishes a will that
+    /// waited. True when there was anything.
+    fn end_session(&self, session: &Arc<SessionState>, so: impl FnOnce(&Inner) -> bool) -> bool {
         let mut inner = session.inner.lock();
-        let had = !inner.subscriptions.is_empty() || !inner.queue.is_empty() || !inner.in_flight.is_empty();
-        inner.queue.clear();
-        inner.in_flight.clear();
-        inner.expires = None;
-        let filters = std::mem::take(&mut inner.subscriptions);
-        drop(inner);
-        for filter in filters.keys() {
+        if inner.live.is_some() || !so(&inner) {
+            return false;
+        }
+        let had = !inner.subscriptions.is_empty() || !inner.is_idle();
+        let words = inner.will.take();
+        for filter in session.clear(&mut inner).keys() {
             self.index.remove(filter, session);
         }
+        drop(inner);
+        self.speak(words);
         had
+    }
+
+    /// Publishes a will that waited.
+    fn speak(&self, words: Option<LastWords>) {
+        if let Some(LastWords { who, delivery }) = words {
+            self.publish_will(&who, &delivery);
+        }
     }
 
     /// Forgets sessions that expired and clients that left long ago; at most every ten seconds.
@@ -270,22 +324,23 @@ impl Broker {
         let horizon = self.clock.now_ms() - REMEMBERED.as_millis() as i64;
         let all: Vec<_> = self.sessions.lock().values().cloned().collect();
         for session in all {
-            let (expired, forgotten) = {
-                let inner = session.inner.lock();
-                let gone = inner.live.is_none();
-                let expired = gone && inner.expires.is_some_and(|at| at <= now);
-                let left = inner.info.as_ref().and_then(|i| i.disconnected_since);
-                (expired, gone && (expired || inner.expires.is_none()) && left.is_some_and(|at| at < horizon))
-            };
-            if expired {
-                self.drop_session(&session);
+            // A connect takes the lock of all sessions as well: it either finds the session or makes a new one.
+            let mut sessions = self.sessions.lock();
+            let inner = session.inner.lock();
+            if inner.live.is_some() {
+                continue;
             }
-            if forgotten {
-                let mut sessions = self.sessions.lock();
-                // A connect may have come in between: only a session that is still without one goes.
-                if session.inner.lock().live.is_none() {
-                    sessions.remove(&session.client_id);
-                }
+            let expired = inner.expires.is_some_and(|at| at <= now);
+            let left = inner.info.as_ref().and_then(|i| i.disconnected_since);
+            let ended = expired || inner.expires.is_none();
+            drop(inner);
+            if ended && left.is_none_or(|at| at < horizon) {
+                sessions.remove(&session.client_id);
+            }
+            if expired {
+                drop(sessions);
+                // Its client may be back by now.
+                self.end_session(&session, |inner| inner.expires.is_some_and(|at| at <= now));
             }
         }
     }

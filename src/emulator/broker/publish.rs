@@ -1,10 +1,13 @@
 //! From an accepted message to the queues of those it is for.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Broker;
 use super::index::Matched;
-use super::session::Delivery;
+use super::session::{Delivery, SessionState};
+use super::topic;
+use crate::emulator::hooks::{Routing, Session};
 
 impl Broker {
     /// Queues `delivery` for everyone in `matched`; `from` is the client that published it, for MQTT 5's "no local".
@@ -17,34 +20,30 @@ impl Broker {
             let mut copy = delivery.clone();
             copy.qos = delivery.qos.min(target.options.qos);
             copy.retain = delivery.retain && target.options.retain_as_published;
-            let waits = copy.qos > 0 || target.session.is_live();
-            if target.session.push(copy) {
-                queued += 1;
-            } else if waits {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-            }
+            queued += usize::from(self.push(&target.session, copy));
         }
         queued
     }
 
-    /// Keeps (or, with an empty payload, removes) the retained message of a topic.
-    pub(super) fn keep(&self, delivery: &Delivery) {
-        let mut retained = self.retained.lock();
-        if delivery.payload.is_empty() {
-            retained.remove(&*delivery.topic);
-        } else {
-            retained.insert(delivery.topic.to_string(), Delivery { retain: true, ..delivery.clone() });
+    /// Queues a message for one session; counts it when it had to be dropped.
+    pub(super) fn push(&self, session: &Arc<SessionState>, delivery: Delivery) -> bool {
+        let waits = delivery.qos > 0 || session.is_live();
+        let queued = session.push(delivery, &self.limits);
+        if !queued && waits {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+        queued
     }
 
-    /// The retained message of a topic. AWS gives it only to a filter that equals the topic, never to a wildcard.
-    pub(super) fn retained(&self, topic: &str) -> Option<Delivery> {
-        let mut retained = self.retained.lock();
-        let held = retained.get(topic)?;
-        if held.expires.is_some_and(|at| at <= std::time::Instant::now()) {
-            retained.remove(topic);
-            return None;
+    /// Publishes a last will: it was authorized when its client connected.
+    pub(super) fn publish_will(&self, who: &Session, delivery: &Delivery) {
+        self.published.fetch_add(1, Ordering::Relaxed);
+        let routing = self.hooks.published(who, &delivery.topic, &delivery.payload);
+        if routing == Routing::Subscribers && !delivery.topic.starts_with(topic::BASIC_INGEST) {
+            if delivery.retain {
+                self.retained.keep(delivery, self.clock.now_ms(), self.limits.retained_bytes);
+            }
+            self.route(&self.index.matches(&delivery.topic), delivery, None);
         }
-        Some(held.clone())
     }
 }

@@ -5,6 +5,9 @@ pub(super) const LONGEST: usize = 256;
 /// The most slashes a topic or filter may have; the mandatory prefix of Basic Ingest and of shared subscriptions is free.
 const MOST_SLASHES: usize = 7;
 
+/// What Basic Ingest topics begin with: they go to one rule and to nobody else.
+pub(super) const BASIC_INGEST: &str = "$aws/rules/";
+
 /// True when a client may publish to a topic of this form at all (authorization comes after).
 pub(super) fn name_ok(topic: &str) -> bool {
     !topic.is_empty() && !topic.contains(['+', '#', '\0']) && size_ok(topic)
@@ -40,7 +43,7 @@ pub(super) fn filter_ok(filter: &str) -> bool {
 }
 
 fn size_ok(topic: &str) -> bool {
-    let counted = match topic.strip_prefix("$aws/rules/") {
+    let counted = match topic.strip_prefix(BASIC_INGEST) {
         Some(rest) => rest.split_once('/').map_or("", |(_, topic)| topic),
         None => topic,
     };
@@ -57,7 +60,7 @@ pub(super) fn publishable(topic: &str) -> bool {
     if !topic.starts_with('$') {
         return true;
     }
-    if topic.starts_with("$aws/rules/") {
+    if topic.starts_with(BASIC_INGEST) {
         return true;
     }
     let Some((_, rest)) = topic.strip_prefix("$aws/things/").and_then(|r| r.split_once('/')) else {

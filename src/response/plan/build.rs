@@ -1,5 +1,8 @@
 //! Intent and facts to plan. Pure, so that every warning is a unit test.
 
+use serde_json::Value;
+
+use crate::config::Demand;
 use crate::fleet::Ms;
 use crate::fleet::model::Name;
 use crate::response::Rules;
@@ -9,7 +12,7 @@ use super::certificates;
 use super::facts::{Facts, GroupFacts, ThingFacts};
 use super::request::{DenyQuestion, Proof, Request, Work};
 use super::{Check, Confirmation, Intent, Level, Note, Plan, PlanId, ProofLine, Reversible, Step, Target};
-use super::{groups, jobs};
+use super::{groups, jobs, mitigate, past, setup};
 
 /// A thing can be in so many groups (contract §2.4).
 const MOST_GROUPS: usize = 10;
@@ -115,6 +118,13 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
     let targets: Vec<Name> = match &intent {
         Intent::LaunchJob(job) => job.targets.iter().map(|t| t.name().clone()).collect(),
         Intent::CancelJob { job, .. } => vec![job.clone()],
+        Intent::Mitigate(_) => facts.mitigated.clone(),
+        Intent::Setup(wanted) => {
+            vec![wanted.group.clone().unwrap_or_else(|| rules.isolate_group.clone())]
+        }
+        Intent::Undo { .. } | Intent::Finish { .. } => {
+            facts.past.iter().flat_map(|p| p.targets().cloned()).collect()
+        }
         other => other.things().iter().map(|t| t.thing.clone()).collect(),
     };
     for thing in &facts.things {
@@ -137,18 +147,29 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         Intent::Revoke { certificate, .. } => certificates::revoke(&mut draft, facts, certificate.as_deref()),
         Intent::Join { group, .. } => groups::join(&mut draft, facts, group),
         Intent::Leave { group, .. } => groups::leave(&mut draft, facts, group),
+        Intent::Mitigate(wanted) => mitigate::build(&mut draft, facts, wanted),
+        Intent::Setup(wanted) => setup::build(&mut draft, facts, wanted),
+        Intent::Undo { plan } => past::undo(&mut draft, facts, plan),
+        Intent::Finish { plan } => past::finish(&mut draft, facts, plan),
         Intent::LaunchJob(job) => jobs::launch(&mut draft, facts, job),
         Intent::CancelJob { job, force } => jobs::cancel(&mut draft, facts, job, *force),
     }
     if targets.is_empty() {
         draft.refuse("no target");
     }
-    if targets.len() > rules.max_bulk {
+    if targets.len() > rules.guardrails.max_bulk {
         draft.refuse(format!(
             "{} targets; the configuration allows {} in one action",
             targets.len(),
-            rules.max_bulk
+            rules.guardrails.max_bulk
         ));
+    }
+    let mut commands = vec![intent.verb().to_owned()];
+    commands.extend(facts.past.iter().map(|p| p.what.clone()));
+    let groups = groups_of(&intent, &draft.work);
+    let judged = rules.judge(&commands, &targets, &groups, now);
+    if let Some(text) = judged.refusal() {
+        draft.refuse(text);
     }
     if draft.work.iter().all(|w| w.requests.is_empty()) && draft.refused.is_none() {
         draft.nothing.get_or_insert_with(|| SafeText::new("nothing is left to do"));
@@ -156,12 +177,8 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
     draft.notes.sort_by_key(|n| std::cmp::Reverse(n.level));
     let steps = steps(&draft);
     let first = steps.len() + 1;
-    let confirmation = match draft.type_name {
-        _ if targets.len() > rules.type_count_above => Confirmation::TypeCount(targets.len()),
-        Some(_) if targets.len() > 1 => Confirmation::TypeCount(targets.len()),
-        Some((name, or)) => Confirmation::TypeName { name, or },
-        None => Confirmation::Enter,
-    };
+    let account = facts.arn_prefix.split(':').nth(4).unwrap_or_default();
+    let confirmation = confirmation(&draft, &targets, judged.demand, account);
     Plan {
         id,
         title: title(&intent, &targets),
@@ -179,9 +196,60 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         confirmation,
         reversible: draft.reversible,
         made: now,
+        commands,
+        groups,
         work: draft.work,
         intent,
     }
+}
+
+/// What has to be typed: the plan's own demand or the configuration's, whichever is stricter.
+fn confirmation(draft: &Draft<'_>, targets: &[Name], demand: Demand, account: &str) -> Confirmation {
+    let many = targets.len() > draft.rules.guardrails.type_count_above;
+    let own = if many || draft.type_name.is_some() { Demand::Name } else { Demand::None };
+    match demand.max(own) {
+        Demand::None => Confirmation::Nothing,
+        Demand::Confirm => Confirmation::Enter,
+        Demand::Name => match (&draft.type_name, targets) {
+            (Some((name, or)), [_]) => Confirmation::TypeName { name: name.clone(), or: or.clone() },
+            (None, [one]) => Confirmation::TypeName { name: one.shown().clone(), or: None },
+            (_, many) => Confirmation::TypeCount(many.len()),
+        },
+        // A refused plan is not run whatever is typed.
+        Demand::Account | Demand::Deny => Confirmation::TypeAccount(SafeText::new(account)),
+    }
+}
+
+/// The groups a plan changes or aims at.
+fn groups_of(intent: &Intent, work: &[Work]) -> Vec<Name> {
+    let mut groups: Vec<Name> = Vec::new();
+    let mut add = |name: &Name| {
+        if !groups.contains(name) {
+            groups.push(name.clone());
+        }
+    };
+    if let Intent::LaunchJob(job) = intent {
+        for target in &job.targets {
+            if let super::JobTarget::Group(name) = target {
+                add(name);
+            }
+        }
+    }
+    for request in work.iter().flat_map(|w| &w.requests) {
+        match request {
+            Request::AddToGroup { group, .. }
+            | Request::RemoveFromGroup { group, .. }
+            | Request::CreateGroup { group }
+            | Request::DeleteGroup { group } => add(group),
+            Request::AttachPolicy { target, .. } | Request::DetachPolicy { target, .. } => {
+                if let Some((_, name)) = target.split_once(":thinggroup/") {
+                    add(&Name::new(name));
+                }
+            }
+            _ => {}
+        }
+    }
+    groups
 }
 
 fn title(intent: &Intent, targets: &[Name]) -> SafeText {
@@ -191,6 +259,12 @@ fn title(intent: &Intent, targets: &[Name]) -> SafeText {
         Intent::Deactivate { .. } => "Deactivate the certificate of",
         Intent::Activate { .. } => "Activate the certificate of",
         Intent::Revoke { .. } => "REVOKE the certificate of",
+        Intent::Mitigate(wanted) => {
+            return SafeText::new(&format!("Run {} on {}", wanted.actions.join(", "), whom(targets)));
+        }
+        Intent::Setup(_) => return SafeText::new(&format!("Set up {}", whom(targets))),
+        Intent::Undo { plan } => return SafeText::new(&format!("Undo {plan}: {}", whom(targets))),
+        Intent::Finish { plan } => return SafeText::new(&format!("Finish {plan}: {}", whom(targets))),
         Intent::LaunchJob(job) => return SafeText::new(&format!("Launch job {}", job.id)),
         Intent::Join { group, .. } => {
             return SafeText::new(&format!("Add {} to {}", whom(targets), group.raw()));
@@ -214,7 +288,8 @@ fn whom(targets: &[Name]) -> String {
 fn steps(draft: &Draft<'_>) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for request in draft.work.iter().flat_map(|w| &w.requests) {
-        let (title, detail) = words(request);
+        let (title, detail) = request.words();
+        let (title, detail) = (SafeText::new(title), SafeText::new(&detail));
         let call = request.call();
         match steps.iter_mut().find(|s| s.title == title && s.detail == detail) {
             Some(step) => step.calls.push(call),
@@ -226,32 +301,6 @@ fn steps(draft: &Draft<'_>) -> Vec<Step> {
         }
     }
     steps
-}
-
-fn words(request: &Request) -> (SafeText, SafeText) {
-    let (title, detail) = match request {
-        Request::AddToGroup { group, .. } => ("add to thing group", group.raw().to_owned()),
-        Request::RemoveFromGroup { group, .. } => ("remove from thing group", group.raw().to_owned()),
-        Request::Flag { on: true, .. } => ("set shadow desired", r#"{"quarantine": true}"#.to_owned()),
-        Request::Flag { on: false, .. } => ("clear shadow desired", r#"{"quarantine": null}"#.to_owned()),
-        Request::Certificate { id, status, .. } => {
-            ("set certificate", format!("{} {}", super::request::short(id), status.word()))
-        }
-        Request::Cut { .. } => {
-            ("cut the connection", "again at each reconnect until it is denied".to_owned())
-        }
-        Request::CreateJob { continuous, targets, .. } => {
-            let names: Vec<&str> =
-                targets.iter().filter_map(|t| t.rsplit_once('/').map(|(_, n)| n)).collect();
-            let kind = if *continuous { "CONTINUOUS" } else { "SNAPSHOT" };
-            ("create job", format!("{kind} on {}", names.join(", ")))
-        }
-        Request::CancelJob { force, .. } => (
-            "cancel job",
-            if *force { "IN_PROGRESS executions too" } else { "executions still QUEUED" }.to_owned(),
-        ),
-    };
-    (SafeText::new(title), SafeText::new(&detail))
 }
 
 /// Why a group cannot isolate; `None` when it can, as far as was to be seen.
@@ -316,11 +365,20 @@ fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
         }
         doubts(draft, thing);
         let mut requests = Vec::new();
+        let flagged = thing.flag == Some(Value::Bool(true));
+        if member && flagged && quiet(thing, draft) {
+            draft.note(Level::Info, format!("{} is contained already: left alone", name.raw()));
+            continue;
+        }
         if !member {
             requests.push(Request::AddToGroup { thing: name.clone(), group: group.name.clone() });
         }
-        if thing.flagged != Some(true) {
-            requests.push(Request::Flag { thing: name.clone(), on: true });
+        if !flagged {
+            requests.push(Request::Flag {
+                thing: name.clone(),
+                to: Some(Value::Bool(true)),
+                was: thing.flag.clone(),
+            });
         }
         let client = thing.target.client_id().clone();
         // A second isolation cuts again: the first may have left the socket open.
@@ -333,7 +391,7 @@ fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
         };
         draft.work.push(Work { name: name.clone(), client, requests, mapped: thing.target.mapped(), proof });
     }
-    if held > 0 && held == facts.things.len() {
+    if held > 0 && held == facts.things.len() && !draft.work.is_empty() {
         draft.note(Level::Info, "already isolated: only the connection is cut again, and silence is proven");
     }
     draft.prove(format!(
@@ -347,6 +405,13 @@ fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
         certificates::describe(draft, thing, facts.things.len() == 1);
     }
     draft.reversible = Reversible::Yes(SafeText::new("release takes it back"));
+}
+
+/// True when nothing is connected as the thing and it was not heard for as long as proves silence.
+fn quiet(thing: &ThingFacts, draft: &Draft<'_>) -> bool {
+    let window = draft.rules.silence(thing.target.cadence);
+    matches!(thing.connected, Ok(Some(false) | None))
+        && thing.target.last_heard.is_none_or(|at| draft.now - at > window)
 }
 
 /// The questions asked of TestAuthorization about a thing.
@@ -431,8 +496,8 @@ fn release(draft: &mut Draft<'_>, facts: &Facts) {
         } else {
             draft.note(Level::Info, format!("{} is not in {}", name.raw(), group.name.raw()));
         }
-        if thing.flagged.is_some() {
-            requests.push(Request::Flag { thing: name.clone(), on: false });
+        if thing.flag.is_some() {
+            requests.push(Request::Flag { thing: name.clone(), to: None, was: thing.flag.clone() });
         }
         for principal in &thing.principals {
             if let (Some(id), Some(status)) = (&principal.certificate, &principal.status)

@@ -53,6 +53,7 @@ fn bar(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>, status: Certifi
                         id: id.to_owned(),
                         arn: principal.arn.clone(),
                         status,
+                        was: was(principal),
                         things: principal.things.clone(),
                     });
                     taken.push(id.to_owned());
@@ -117,6 +118,7 @@ pub(super) fn activate(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>)
                         id: id.to_owned(),
                         arn: principal.arn.clone(),
                         status: CertificateStatus::Active,
+                        was: was(principal),
                         things: principal.things.clone(),
                     });
                     taken.push(id.to_owned());
@@ -140,6 +142,11 @@ pub(super) fn activate(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>)
     }
     draft.prove("its certificate's status, and that it is heard again");
     draft.reversible = Reversible::Yes(SafeText::new("deactivate takes it back"));
+}
+
+/// The status it would be put back to.
+fn was(principal: &PrincipalFacts) -> Option<CertificateStatus> {
+    principal.status.as_deref().and_then(CertificateStatus::parse)
 }
 
 /// The certificates of a thing the intent is about; notes when there is none.

@@ -5,6 +5,8 @@ use serde_json::Value;
 use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 
+use crate::response::past::Past;
+
 use super::Target;
 
 /// Everything read for one plan.
@@ -24,6 +26,14 @@ pub struct Facts {
     pub isolated: Vec<Name>,
     /// Continuous jobs bound to the group: its standing remedies.
     pub standing: Vec<Name>,
+    /// The plan of the journal that is to be finished or undone, with what the account shows of it.
+    pub past: Option<Past>,
+    /// Mitigation actions asked for: name and type as AWS has them, or that there is none.
+    pub actions: Vec<(String, Option<String>)>,
+    /// The things the violations or findings are about.
+    pub mitigated: Vec<Name>,
+    /// The document of the policy `setup` would create, when a policy of that name is there already.
+    pub existing_policy: Option<Value>,
     /// How many things a job would reach now.
     pub reached: usize,
 }
@@ -61,18 +71,23 @@ impl GroupFacts {
     }
 }
 
-/// True when an unconditional Deny statement names one of `actions` on `*`.
+/// True when an unconditional Deny statement names one of `actions` on `*`, or, unless everything is asked for, on all but
+/// the device's own jobs and shadow topics.
 fn denies(document: &Value, actions: &[&str]) -> bool {
     let statements = match document.get("Statement") {
         Some(Value::Array(list)) => list.iter().collect(),
         Some(one @ Value::Object(_)) => vec![one],
         _ => Vec::new(),
     };
+    let partly = actions.contains(&"iot:publish");
     statements.into_iter().any(|s| {
+        let spared = words(s.get("NotResource"));
+        let own = !spared.is_empty()
+            && spared.iter().all(|r| r.contains("/$aws/things/${iot:Connection.Thing.ThingName}/"));
         s.get("Effect").and_then(Value::as_str) == Some("Deny")
             && s.get("Condition").is_none()
             && words(s.get("Action")).iter().any(|a| actions.contains(&a.to_ascii_lowercase().as_str()))
-            && words(s.get("Resource")).iter().any(|r| r == "*")
+            && (words(s.get("Resource")).iter().any(|r| r == "*") || (partly && own))
     })
 }
 
@@ -98,7 +113,7 @@ pub struct ThingFacts {
     /// Whether a client of its client id is connected; an error when that could not be asked.
     pub connected: Result<Option<bool>, Trouble>,
     /// `desired.quarantine` of its classic shadow.
-    pub flagged: Option<bool>,
+    pub flag: Option<Value>,
     /// What TestAuthorization said with the isolation group's policies added: true when it would be denied.
     pub would_be_denied: Option<bool>,
 }
@@ -154,6 +169,8 @@ mod tests {
             json!({"Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"*","Condition":{"Bool":{"x":"true"}}}]}),
         );
         assert_eq!(conditional.any_deny(), None);
+        let patchable = group(super::super::setup::patchable("arn:aws:iot:r:a:"));
+        assert_eq!((patchable.full_deny(), patchable.any_deny()), (None, Some("P")));
         let narrow = group(
             json!({"Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"arn:aws:iot:r:a:topic/x"}]}),
         );

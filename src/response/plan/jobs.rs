@@ -6,7 +6,7 @@ use crate::text::SafeText;
 
 use super::facts::Facts;
 use super::request::{Proof, Request, Work};
-use super::{JobRequest, JobTarget, Level, Reversible};
+use super::{JobOptions, JobRequest, JobTarget, Level, Reversible};
 
 /// A job document has at most so many bytes (contract §2.6).
 const MOST_DOCUMENT: usize = 32_768;
@@ -17,7 +17,10 @@ pub(super) fn launch(draft: &mut Draft<'_>, facts: &Facts, job: &JobRequest) {
     if !id_fits {
         draft.refuse("a job id is 1 to 64 of a-z A-Z 0-9 _ -");
     }
-    if job.document.len() > MOST_DOCUMENT {
+    options(draft, &job.options);
+    if job.options.source.is_some() || job.options.template.is_some() {
+        draft.note(Level::Info, "AWS reads the document itself when the job is created");
+    } else if job.document.len() > MOST_DOCUMENT {
         draft.refuse(format!("the job document has {} bytes; AWS takes {MOST_DOCUMENT}", job.document.len()));
     } else if let Err(e) = serde_json::from_str::<serde_json::Value>(&job.document) {
         draft.refuse(format!("the job document is not JSON: {e}"));
@@ -53,6 +56,10 @@ pub(super) fn launch(draft: &mut Draft<'_>, facts: &Facts, job: &JobRequest) {
     );
     if job.continuous {
         draft.note(Level::Info, "CONTINUOUS: every thing that joins the group later gets it too");
+        draft.note(
+            Level::Info,
+            "a continuous job never completes: it stays as the group's standing remedy until it is canceled",
+        );
         if job.targets.iter().any(|t| matches!(t, JobTarget::Thing(_))) {
             draft.note(Level::Warn, "a continuous job on a single thing has nothing to wait for");
         }
@@ -75,6 +82,7 @@ pub(super) fn launch(draft: &mut Draft<'_>, facts: &Facts, job: &JobRequest) {
             document: job.document.clone(),
             continuous: job.continuous,
             description: job.description.clone(),
+            options: job.options.clone(),
         }],
         mapped: false,
         proof: Proof::Job { job: name, canceled: false },
@@ -82,6 +90,27 @@ pub(super) fn launch(draft: &mut Draft<'_>, facts: &Facts, job: &JobRequest) {
     draft.prove("the job exists; its executions are in the jobs view");
     draft.reversible =
         Reversible::No(SafeText::new("canceling stops what is QUEUED; what a device has done stays done"));
+}
+
+/// What AWS would refuse of the options (contract §2.6).
+fn options(draft: &mut Draft<'_>, options: &JobOptions) {
+    if options.source.is_some() && options.template.is_some() {
+        draft.refuse("the document comes from S3 or from a template, not from both");
+    }
+    if options.per_minute.is_some_and(|n| !(1..=1000).contains(&n)) {
+        draft.refuse("a rollout notifies 1 to 1000 things a minute");
+    }
+    if options.timeout_minutes.is_some_and(|n| !(1..=10_080).contains(&n)) {
+        draft.refuse("an execution's timeout is 1 to 10080 minutes");
+    }
+    if let Some(abort) = &options.abort {
+        if !["FAILED", "REJECTED", "TIMED_OUT", "ALL"].contains(&abort.failure.as_str()) {
+            draft.refuse("a job is given up for FAILED, REJECTED, TIMED_OUT or ALL");
+        }
+        if !(0.0..=100.0).contains(&abort.percent) || abort.percent == 0.0 || abort.after < 1 {
+            draft.refuse("a job is given up above 0 to 100 % of at least one execution");
+        }
+    }
 }
 
 pub(super) fn cancel(draft: &mut Draft<'_>, facts: &Facts, job: &Name, force: bool) {

@@ -8,213 +8,21 @@ pub(in crate::response) mod build;
 mod certificates;
 pub mod facts;
 mod groups;
+mod intent;
 mod jobs;
+mod mitigate;
+mod past;
 pub(in crate::response) mod request;
+mod setup;
 
 use std::fmt;
 
-use crate::fleet::device::Device;
+use crate::config::Demand;
+use crate::fleet::Ms;
 use crate::fleet::model::Name;
-use crate::fleet::{Fleet, Ms};
 use crate::text::SafeText;
 
-/// What an operator wants.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Intent {
-    /// Contain devices: isolation group, shadow flag, connection cut.
-    Isolate {
-        /// The devices.
-        things: Vec<Target>,
-        /// The isolation group; `None` takes the configured one.
-        group: Option<Name>,
-    },
-    /// Let isolated devices speak again.
-    Release {
-        /// The devices.
-        things: Vec<Target>,
-        /// The isolation group; `None` takes the configured one.
-        group: Option<Name>,
-    },
-    /// Set the devices' certificates INACTIVE (can be taken back).
-    Deactivate {
-        /// The devices.
-        things: Vec<Target>,
-        /// Only this certificate (64 hexadecimal digits); `None` takes all of the thing's.
-        certificate: Option<String>,
-    },
-    /// Set the devices' certificates ACTIVE.
-    Activate {
-        /// The devices.
-        things: Vec<Target>,
-        /// Only this certificate; `None` takes all of the thing's.
-        certificate: Option<String>,
-    },
-    /// Set the devices' certificates REVOKED: final.
-    Revoke {
-        /// The devices.
-        things: Vec<Target>,
-        /// Only this certificate; `None` takes all of the thing's.
-        certificate: Option<String>,
-    },
-    /// Put devices into a static thing group of any purpose, such as the target of a continuous job.
-    Join {
-        /// The devices.
-        things: Vec<Target>,
-        /// The group.
-        group: Name,
-    },
-    /// Take devices out of a thing group.
-    Leave {
-        /// The devices.
-        things: Vec<Target>,
-        /// The group.
-        group: Name,
-    },
-    /// Create a job.
-    LaunchJob(JobRequest),
-    /// Cancel a job.
-    CancelJob {
-        /// The job's id.
-        job: Name,
-        /// Also cancel executions that are IN_PROGRESS.
-        force: bool,
-    },
-}
-
-impl Intent {
-    /// The command's name, as the journal and the command line say it.
-    pub fn verb(&self) -> &'static str {
-        match self {
-            Self::Isolate { .. } => "isolate",
-            Self::Release { .. } => "release",
-            Self::Deactivate { .. } => "deactivate",
-            Self::Activate { .. } => "activate",
-            Self::Revoke { .. } => "revoke",
-            Self::Join { .. } => "join",
-            Self::Leave { .. } => "leave",
-            Self::LaunchJob(_) => "job create",
-            Self::CancelJob { .. } => "job cancel",
-        }
-    }
-
-    /// The devices it is about, to fill in what the fleet knows of them.
-    pub fn things_mut(&mut self) -> &mut [Target] {
-        match self {
-            Self::Isolate { things, .. }
-            | Self::Release { things, .. }
-            | Self::Deactivate { things, .. }
-            | Self::Activate { things, .. }
-            | Self::Revoke { things, .. }
-            | Self::Join { things, .. }
-            | Self::Leave { things, .. } => things,
-            Self::LaunchJob(_) | Self::CancelJob { .. } => &mut [],
-        }
-    }
-
-    /// The devices it is about; none for jobs.
-    pub fn things(&self) -> &[Target] {
-        match self {
-            Self::Isolate { things, .. }
-            | Self::Release { things, .. }
-            | Self::Deactivate { things, .. }
-            | Self::Activate { things, .. }
-            | Self::Revoke { things, .. }
-            | Self::Join { things, .. }
-            | Self::Leave { things, .. } => things,
-            Self::LaunchJob(_) | Self::CancelJob { .. } => &[],
-        }
-    }
-}
-
-/// A device as the fleet knows it when the plan is asked for. Frozen from here on: the plan's targets are these names.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Target {
-    /// The thing.
-    pub thing: Name,
-    /// The MQTT client id it was seen with, when presence told; `None` assumes the thing's name.
-    pub client: Option<Name>,
-    /// When it was last heard.
-    pub last_heard: Option<Ms>,
-    /// Milliseconds it usually lets pass between messages; the silence that proves containment is a multiple of it.
-    pub cadence: Option<Ms>,
-    /// Its telemetry topics, for asking whether the policy would deny a publish there.
-    pub topics: Vec<String>,
-}
-
-impl Target {
-    /// A device of which only the name is known.
-    pub fn named(thing: Name) -> Self {
-        Self { thing, client: None, last_heard: None, cadence: None, topics: Vec::new() }
-    }
-
-    /// A device as the fleet knows it now.
-    pub fn seen(fleet: &Fleet, device: &Device) -> Self {
-        // A topic with an escape in its shown form is not the topic AWS knows; the others are enough to ask about.
-        let topics = device
-            .topics()
-            .iter()
-            .filter_map(|id| fleet.topic(*id))
-            .filter(|t| t.is_telemetry())
-            .map(|t| t.text().as_str());
-        let topics = topics.filter(|t| !t.contains('\\')).map(str::to_owned);
-        Self {
-            thing: device.name().clone(),
-            client: None,
-            last_heard: device.last_seen(),
-            cadence: device.cadence(),
-            topics: topics.collect(),
-        }
-    }
-
-    /// True when its telemetry is known to be heard here.
-    pub fn mapped(&self) -> bool {
-        self.last_heard.is_some() || !self.topics.is_empty()
-    }
-
-    /// The client id to cut and to watch: the one seen, else the thing's name.
-    pub fn client_id(&self) -> &Name {
-        self.client.as_ref().unwrap_or(&self.thing)
-    }
-}
-
-impl From<Name> for Target {
-    fn from(thing: Name) -> Self {
-        Self::named(thing)
-    }
-}
-
-/// A job to be created.
-#[derive(Clone, Debug, PartialEq)]
-pub struct JobRequest {
-    /// The job's id: 1 to 64 of `[a-zA-Z0-9_-]`.
-    pub id: String,
-    /// What it runs on.
-    pub targets: Vec<JobTarget>,
-    /// The job document: JSON text of at most 32768 bytes.
-    pub document: String,
-    /// True for CONTINUOUS: things that join the group later get it too. False for SNAPSHOT.
-    pub continuous: bool,
-    /// The description.
-    pub description: Option<String>,
-}
-
-/// What a job runs on.
-#[derive(Clone, Debug, PartialEq)]
-pub enum JobTarget {
-    /// One thing.
-    Thing(Name),
-    /// The members of a thing group.
-    Group(Name),
-}
-
-impl JobTarget {
-    /// The thing's or group's name.
-    pub fn name(&self) -> &Name {
-        match self {
-            Self::Thing(name) | Self::Group(name) => name,
-        }
-    }
-}
+pub use intent::{Intent, JobAbort, JobOptions, JobRequest, JobTarget, Mitigation, SetupRequest, Target};
 
 /// Names a plan within this process and, through the journal, forever.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -241,6 +49,10 @@ pub struct Plan {
     pub(in crate::response) confirmation: Confirmation,
     pub(in crate::response) reversible: Reversible,
     pub(in crate::response) made: Ms,
+    /// What guardrails know it by: its own command, and that of the plan it undoes or finishes.
+    pub(in crate::response) commands: Vec<String>,
+    /// Groups it changes or aims at.
+    pub(in crate::response) groups: Vec<Name>,
     pub(in crate::response) work: Vec<request::Work>,
 }
 
@@ -377,6 +189,8 @@ pub struct Note {
 /// What the operator must do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Confirmation {
+    /// Nothing: the configuration lets this command run as soon as it is planned. A screen still shows the plan.
+    Nothing,
     /// One key.
     Enter,
     /// Type the name as shown; where a certificate is at stake the last eight digits of its id will do too.
@@ -388,6 +202,8 @@ pub enum Confirmation {
     },
     /// Type how many devices it acts on.
     TypeCount(usize),
+    /// Type the account's twelve digits.
+    TypeAccount(SafeText),
 }
 
 impl Confirmation {
@@ -395,11 +211,22 @@ impl Confirmation {
     pub fn accepts(&self, typed: Option<&str>) -> bool {
         let typed = typed.map(str::trim);
         match self {
-            Self::Enter => true,
+            Self::Nothing | Self::Enter => true,
             Self::TypeName { name, or } => typed.is_some_and(|t| {
                 !t.is_empty() && (t == name.as_str() || or.as_ref().is_some_and(|o| t == o.as_str()))
             }),
             Self::TypeCount(n) => typed.is_some_and(|t| t.parse() == Ok(*n)),
+            Self::TypeAccount(account) => typed.is_some_and(|t| !t.is_empty() && t == account.as_str()),
+        }
+    }
+
+    /// The demand it satisfies.
+    pub(in crate::response) fn level(&self) -> Demand {
+        match self {
+            Self::Nothing => Demand::None,
+            Self::Enter => Demand::Confirm,
+            Self::TypeName { .. } | Self::TypeCount(_) => Demand::Name,
+            Self::TypeAccount(_) => Demand::Account,
         }
     }
 }

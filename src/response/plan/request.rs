@@ -1,13 +1,18 @@
-//! The requests a plan stands for, exactly as they will be sent, and what must be seen afterwards.
+//! The requests a plan stands for, exactly as they will be sent, and what must be seen afterwards. The journal keeps them
+//! whole, so that a later run can finish or undo what an earlier one began.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::fleet::Ms;
 use crate::fleet::model::Name;
 use crate::text::SafeText;
 
-use super::ApiCall;
+use super::{ApiCall, JobOptions};
 
 /// The status a certificate is set to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub(in crate::response) enum CertificateStatus {
     Active,
     Inactive,
@@ -22,10 +27,15 @@ impl CertificateStatus {
             Self::Revoked => "REVOKED",
         }
     }
+
+    /// One of the three a certificate can be set to; others only AWS gives.
+    pub(in crate::response) fn parse(word: &str) -> Option<Self> {
+        [Self::Active, Self::Inactive, Self::Revoked].into_iter().find(|s| s.word() == word)
+    }
 }
 
-/// One changing request.
-#[derive(Clone, Debug, PartialEq)]
+/// One changing request. `was` is what it replaces, for an undo that restores that and not a default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::response) enum Request {
     AddToGroup {
         thing: Name,
@@ -35,16 +45,18 @@ pub(in crate::response) enum Request {
         thing: Name,
         group: Name,
     },
-    /// `desired.quarantine` is set, or taken out with `null`.
+    /// `desired.quarantine` of the classic shadow; `None` takes it out with `null`.
     Flag {
         thing: Name,
-        on: bool,
+        to: Option<Value>,
+        was: Option<Value>,
     },
     /// `things` are those the plan showed as served by it: if others came since, the request is not sent.
     Certificate {
         id: String,
         arn: String,
         status: CertificateStatus,
+        was: Option<CertificateStatus>,
         things: Vec<Name>,
     },
     Cut {
@@ -56,10 +68,46 @@ pub(in crate::response) enum Request {
         document: String,
         continuous: bool,
         description: Option<String>,
+        options: JobOptions,
     },
     CancelJob {
         job: Name,
         force: bool,
+    },
+    CreateGroup {
+        group: Name,
+    },
+    DeleteGroup {
+        group: Name,
+    },
+    CreatePolicy {
+        policy: Name,
+        document: String,
+    },
+    DeletePolicy {
+        policy: Name,
+    },
+    /// `target` is the ARN of a thing group or certificate.
+    AttachPolicy {
+        policy: Name,
+        target: String,
+    },
+    DetachPolicy {
+        policy: Name,
+        target: String,
+    },
+    /// AWS's own mitigation actions on violations; AWS offers no way back.
+    Mitigate {
+        task: String,
+        violations: Vec<String>,
+        actions: Vec<String>,
+    },
+    /// AWS's own mitigation actions on the findings of one audit check.
+    MitigateFindings {
+        task: String,
+        findings: Vec<String>,
+        check: String,
+        actions: Vec<String>,
     },
 }
 
@@ -74,7 +122,54 @@ impl Request {
             Self::Cut { .. } => "iot:DeleteConnection",
             Self::CreateJob { .. } => "iot:CreateJob",
             Self::CancelJob { .. } => "iot:CancelJob",
+            Self::CreateGroup { .. } => "iot:CreateThingGroup",
+            Self::DeleteGroup { .. } => "iot:DeleteThingGroup",
+            Self::CreatePolicy { .. } => "iot:CreatePolicy",
+            Self::DeletePolicy { .. } => "iot:DeletePolicy",
+            Self::AttachPolicy { .. } => "iot:AttachPolicy",
+            Self::DetachPolicy { .. } => "iot:DetachPolicy",
+            Self::Mitigate { .. } => "iot:StartDetectMitigationActionsTask",
+            Self::MitigateFindings { .. } => "iot:StartAuditMitigationActionsTask",
         }
+    }
+
+    /// The request that takes this one back to what was; `None` where AWS has none.
+    pub(in crate::response) fn inverse(&self) -> Option<Self> {
+        Some(match self {
+            Self::AddToGroup { thing, group } => {
+                Self::RemoveFromGroup { thing: thing.clone(), group: group.clone() }
+            }
+            Self::RemoveFromGroup { thing, group } => {
+                Self::AddToGroup { thing: thing.clone(), group: group.clone() }
+            }
+            Self::Flag { thing, to, was } => {
+                Self::Flag { thing: thing.clone(), to: was.clone(), was: to.clone() }
+            }
+            Self::Certificate { status: CertificateStatus::Revoked, .. } => return None,
+            Self::Certificate { id, arn, status, was: Some(was), things } => Self::Certificate {
+                id: id.clone(),
+                arn: arn.clone(),
+                status: *was,
+                was: Some(*status),
+                things: things.clone(),
+            },
+            Self::CreateJob { id, .. } => Self::CancelJob { job: Name::new(id), force: false },
+            Self::CreateGroup { group } => Self::DeleteGroup { group: group.clone() },
+            Self::CreatePolicy { policy, .. } => Self::DeletePolicy { policy: policy.clone() },
+            Self::AttachPolicy { policy, target } => {
+                Self::DetachPolicy { policy: policy.clone(), target: target.clone() }
+            }
+            Self::DetachPolicy { policy, target } => {
+                Self::AttachPolicy { policy: policy.clone(), target: target.clone() }
+            }
+            Self::Certificate { was: None, .. }
+            | Self::Cut { .. }
+            | Self::CancelJob { .. }
+            | Self::DeleteGroup { .. }
+            | Self::DeletePolicy { .. }
+            | Self::Mitigate { .. }
+            | Self::MitigateFindings { .. } => return None,
+        })
     }
 
     /// The request as shown by the plan and kept by the journal.
@@ -84,9 +179,9 @@ impl Request {
                 format!("thing/{} thinggroup/{}", thing.raw(), group.raw()),
                 format!("--thing-name {} --thing-group-name {}", thing.raw(), group.raw()),
             ),
-            Self::Flag { thing, on } => (
+            Self::Flag { thing, to, .. } => (
                 format!("thing/{}", thing.raw()),
-                format!("--thing-name {} --payload '{}'", thing.raw(), flag_payload(*on)),
+                format!("--thing-name {} --payload '{}'", thing.raw(), flag_payload(to.as_ref())),
             ),
             Self::Certificate { id, status, .. } => {
                 (format!("cert/{id}"), format!("--certificate-id {id} --new-status {}", status.word()))
@@ -95,18 +190,49 @@ impl Request {
                 format!("client/{}", client.raw()),
                 format!("--client-id {} --clean-session --prevent-will-message", client.raw()),
             ),
-            Self::CreateJob { id, targets, document, continuous, .. } => (
+            Self::CreateJob { id, targets, document, continuous, options, .. } => (
                 format!("job/{id}"),
                 format!(
-                    "--job-id {id} --targets {} --target-selection {} --document <{} bytes>",
+                    "--job-id {id} --targets {} --target-selection {} {}{}",
                     targets.join(" "),
                     if *continuous { "CONTINUOUS" } else { "SNAPSHOT" },
-                    document.len()
+                    options.document(document),
+                    options.flags()
                 ),
             ),
             Self::CancelJob { job, force } => (
                 format!("job/{}", job.raw()),
                 format!("--job-id {}{}", job.raw(), if *force { " --force" } else { "" }),
+            ),
+            Self::CreateGroup { group } | Self::DeleteGroup { group } => {
+                (format!("thinggroup/{}", group.raw()), format!("--thing-group-name {}", group.raw()))
+            }
+            Self::CreatePolicy { policy, document } => (
+                format!("policy/{}", policy.raw()),
+                format!("--policy-name {} --policy-document '{document}'", policy.raw()),
+            ),
+            Self::DeletePolicy { policy } => {
+                (format!("policy/{}", policy.raw()), format!("--policy-name {}", policy.raw()))
+            }
+            Self::AttachPolicy { policy, target } | Self::DetachPolicy { policy, target } => (
+                format!("policy/{} {target}", policy.raw()),
+                format!("--policy-name {} --target {target}", policy.raw()),
+            ),
+            Self::Mitigate { task, violations, actions } => (
+                format!("task/{task}"),
+                format!(
+                    "--task-id {task} --target violationIds={} --actions {}",
+                    violations.join(","),
+                    actions.join(" ")
+                ),
+            ),
+            Self::MitigateFindings { task, findings, check, actions } => (
+                format!("task/{task}"),
+                format!(
+                    "--task-id {task} --target findingIds={} --audit-check-to-actions-mapping {check}={}",
+                    findings.join(","),
+                    actions.join(",")
+                ),
             ),
         };
         ApiCall {
@@ -121,23 +247,81 @@ impl Request {
         SafeText::new(&match self {
             Self::AddToGroup { group, .. } => format!("added to {}", group.raw()),
             Self::RemoveFromGroup { group, .. } => format!("removed from {}", group.raw()),
-            Self::Flag { on: true, .. } => "shadow asks for quarantine".to_owned(),
-            Self::Flag { on: false, .. } => "shadow no longer asks for quarantine".to_owned(),
+            Self::Flag { to: Some(Value::Bool(true)), .. } => "shadow asks for quarantine".to_owned(),
+            Self::Flag { to: None, .. } => "shadow no longer asks for quarantine".to_owned(),
+            Self::Flag { to: Some(value), .. } => format!("shadow's quarantine is {value} again"),
             Self::Certificate { id, status, .. } => format!("certificate {} {}", short(id), status.word()),
             Self::Cut { .. } => "connection cut".to_owned(),
             Self::CreateJob { id, .. } => format!("job {id} created"),
             Self::CancelJob { job, .. } => format!("job {} canceled", job.raw()),
+            Self::CreateGroup { group } => format!("thing group {} created", group.raw()),
+            Self::DeleteGroup { group } => format!("thing group {} deleted", group.raw()),
+            Self::CreatePolicy { policy, .. } => format!("policy {} created", policy.raw()),
+            Self::DeletePolicy { policy } => format!("policy {} deleted", policy.raw()),
+            Self::AttachPolicy { policy, .. } => format!("policy {} attached", policy.raw()),
+            Self::DetachPolicy { policy, .. } => format!("policy {} detached", policy.raw()),
+            Self::Mitigate { task, .. } | Self::MitigateFindings { task, .. } => {
+                format!("task {} started", short(task))
+            }
         })
+    }
+
+    /// Its line in a plan: what, and on what.
+    pub(in crate::response) fn words(&self) -> (&'static str, String) {
+        match self {
+            Self::AddToGroup { group, .. } => ("add to thing group", group.raw().to_owned()),
+            Self::RemoveFromGroup { group, .. } => ("remove from thing group", group.raw().to_owned()),
+            Self::Flag { to: None, .. } => ("clear shadow desired", r#"{"quarantine": null}"#.to_owned()),
+            Self::Flag { to: Some(value), .. } => {
+                ("set shadow desired", format!(r#"{{"quarantine": {value}}}"#))
+            }
+            Self::Certificate { id, status, .. } => {
+                ("set certificate", format!("{} {}", short(id), status.word()))
+            }
+            Self::Cut { .. } => {
+                ("cut the connection", "again at each reconnect until it is denied".to_owned())
+            }
+            Self::CreateJob { continuous, targets, options, .. } => {
+                let names: Vec<&str> =
+                    targets.iter().filter_map(|t| t.rsplit_once('/').map(|(_, n)| n)).collect();
+                let kind = if *continuous { "CONTINUOUS" } else { "SNAPSHOT" };
+                ("create job", format!("{kind} on {}{}", names.join(", "), options.words()))
+            }
+            Self::CancelJob { force, .. } => (
+                "cancel job",
+                if *force { "IN_PROGRESS executions too" } else { "executions still QUEUED" }.to_owned(),
+            ),
+            Self::CreateGroup { group } => ("create thing group", group.raw().to_owned()),
+            Self::DeleteGroup { group } => ("delete thing group", group.raw().to_owned()),
+            Self::CreatePolicy { policy, document } => {
+                ("create policy", format!("{} {document}", policy.raw()))
+            }
+            Self::DeletePolicy { policy } => ("delete policy", policy.raw().to_owned()),
+            Self::AttachPolicy { policy, target } => {
+                ("attach policy", format!("{} to {}", policy.raw(), last(target)))
+            }
+            Self::DetachPolicy { policy, target } => {
+                ("detach policy", format!("{} from {}", policy.raw(), last(target)))
+            }
+            Self::Mitigate { violations, actions, .. } => (
+                "start AWS's mitigation",
+                format!("{} on {} violations", actions.join(", "), violations.len()),
+            ),
+            Self::MitigateFindings { findings, check, actions, .. } => (
+                "start AWS's mitigation",
+                format!("{} on {} findings of {check}", actions.join(", "), findings.len()),
+            ),
+        }
     }
 }
 
-/// The shadow document that asks for quarantine, or no longer.
-pub(in crate::response) fn flag_payload(on: bool) -> &'static str {
-    if on {
-        r#"{"state":{"desired":{"quarantine":true}}}"#
-    } else {
-        r#"{"state":{"desired":{"quarantine":null}}}"#
-    }
+fn last(arn: &str) -> &str {
+    arn.rsplit_once('/').map_or(arn, |(_, name)| name)
+}
+
+/// The shadow document that sets `desired.quarantine`, or takes it out with `null`.
+pub(in crate::response) fn flag_payload(to: Option<&Value>) -> String {
+    json!({"state": {"desired": {"quarantine": to}}}).to_string()
 }
 
 /// The first characters of a certificate id, enough to tell it from others.
@@ -147,7 +331,7 @@ pub(in crate::response) fn short(id: &str) -> String {
 }
 
 /// What must be seen before a target counts as done.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::response) enum Proof {
     /// Membership, a policy that denies, the cut, and silence.
     Isolated { group: Name, ask: Option<DenyQuestion>, silence: Ms },
@@ -161,10 +345,14 @@ pub(in crate::response) enum Proof {
     Member { group: Name, is: bool },
     /// The job exists with its status.
     Job { job: Name, canceled: bool },
+    /// The isolation group denies, or is gone again.
+    Ready { group: Name, is: bool },
+    /// AWS's task ended well.
+    Mitigated { task: String, audit: bool },
 }
 
 /// A TestAuthorization call.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::response) struct DenyQuestion {
     pub(in crate::response) principal: String,
     pub(in crate::response) client: Name,
@@ -173,7 +361,7 @@ pub(in crate::response) struct DenyQuestion {
 }
 
 /// One target's requests, in order, and its proof.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::response) struct Work {
     pub(in crate::response) name: Name,
     pub(in crate::response) client: Name,

@@ -47,7 +47,7 @@ fn thing(raw: &str, serves: &[&str]) -> ThingFacts {
             things: serves.iter().map(|n| name(n)).collect(),
         }],
         connected: Ok(Some(true)),
-        flagged: None,
+        flag: None,
         would_be_denied: None,
     }
 }
@@ -223,6 +223,7 @@ fn a_job_for_an_isolated_thing_is_refused_with_advice() {
         document: "{\"operation\":\"update\"}".to_owned(),
         continuous: true,
         description: None,
+        options: JobOptions::default(),
     };
     let build = |facts: &Facts, job: &JobRequest| {
         Plan::build(Intent::LaunchJob(job.clone()), facts, &rules(), "p".to_owned(), 100_000)

@@ -231,7 +231,14 @@ impl ThingView<'_> {
             out["connectivity"] = match connection {
                 None => json!({"connected": false}),
                 Some(held) => {
-                    let mut out = json!({"connected": held.connected, "timestamp": since(held)});
+                    let mut out = json!({
+                        "connected": held.connected,
+                        "timestamp": since(held),
+                        "clientId": self.name,
+                        "keepAliveDuration": held.keep_alive,
+                        "cleanSession": held.clean_session,
+                        "sessionExpiry": held.session_expiry,
+                    });
                     if let Some(reason) = held.disconnect_reason.as_ref().filter(|_| !held.connected) {
                         out["disconnectReason"] = json!(reason);
                     }

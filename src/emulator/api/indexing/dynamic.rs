@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::document::{View, presence};
 use super::query::Query;
-use super::{THINGS, invalid_query, ready};
+use super::{THINGS, fleet_metrics, invalid_query, ready};
 use crate::emulator::account::{Account, State};
 use crate::emulator::api::ApiError;
 use crate::emulator::api::registry::announce;
@@ -27,15 +27,18 @@ pub fn check_query(state: &State, text: &str) -> Result<(), ApiError> {
     Query::parse(text).map(drop).map_err(invalid_query)
 }
 
-/// Keeps the members of dynamic groups right, until the process ends.
+/// Keeps the members of dynamic groups right and puts fleet metrics, until the process ends.
 pub async fn run(account: Arc<Account>) {
     let step = account.clock.scaled(LOOK).clamp(Duration::from_millis(20), Duration::from_secs(1));
     loop {
         let begun = Instant::now();
         let looking = Arc::clone(&account);
-        let looked = tokio::task::spawn_blocking(move || look(&looking)).await;
-        if let Err(error) = looked {
-            tracing::error!(%error, "dynamic thing groups could not be brought up to date");
+        let looked = tokio::task::spawn_blocking(move || {
+            look(&looking);
+            fleet_metrics::put_due(&looking);
+        });
+        if let Err(error) = looked.await {
+            tracing::error!(%error, "what hangs on the index could not be brought up to date");
         }
         tokio::time::sleep(step.max(begun.elapsed() * SHARE)).await;
     }

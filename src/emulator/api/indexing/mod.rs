@@ -4,6 +4,7 @@
 //! * `document.rs`: things and thing groups as the index sees them.
 //! * `settings.rs`: the indexing configuration and its operations.
 //! * `search.rs`, `aggregate.rs`: the query operations, thin.
+//! * `fleet_metrics.rs`: aggregations that become CloudWatch metrics, again and again.
 //! * `dynamic.rs`: who is in which dynamic thing group.
 //!
 //! There is no index: a query looks at the account itself, which is in memory. So an answer is never behind.
@@ -11,6 +12,7 @@
 mod aggregate;
 mod document;
 mod dynamic;
+mod fleet_metrics;
 pub mod query;
 pub mod routes;
 mod search;

@@ -1,6 +1,6 @@
 //! Operations of fleet indexing.
 
-use super::{aggregate, search, settings};
+use super::{aggregate, fleet_metrics, search, settings};
 use crate::emulator::api::routes::{Route, routes};
 
 /// Operation, method, path, requests a second, handler.
@@ -15,5 +15,10 @@ pub static ROUTES: &[Route] = routes! {
         GetPercentiles              POST "/indices/percentiles"  15 aggregate::get_percentiles,
         GetCardinality              POST "/indices/cardinality"  15 aggregate::get_cardinality,
         GetBucketsAggregation       POST "/indices/buckets"      15 aggregate::get_buckets,
+        CreateFleetMetric           PUT    "/fleet-metric/{metricName}" 10 fleet_metrics::create,
+        DescribeFleetMetric         GET    "/fleet-metric/{metricName}" 10 fleet_metrics::describe,
+        UpdateFleetMetric           PATCH  "/fleet-metric/{metricName}" 10 fleet_metrics::update,
+        DeleteFleetMetric           DELETE "/fleet-metric/{metricName}" 10 fleet_metrics::delete,
+        ListFleetMetrics            GET    "/fleet-metrics"             10 fleet_metrics::list,
     }
 };

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::document::Sources;
+use super::fleet_metrics::FleetMetric;
 use super::{GROUPS, THINGS};
 use crate::emulator::api::{ApiError, Req, Resp, validate};
 use crate::emulator::store::{Table, Wal};
@@ -93,15 +94,19 @@ impl Default for Configuration {
     }
 }
 
-/// The indexing configuration.
+/// The indexing configuration, and the metrics made of the index.
 pub struct IndexStore {
     configuration: Table<Configuration>,
+    pub(super) fleet_metrics: Table<FleetMetric>,
 }
 
 impl IndexStore {
     /// What `wal` held.
     pub fn open(wal: &Wal) -> Self {
-        Self { configuration: Table::open(wal, "indexing-configuration") }
+        Self {
+            configuration: Table::open(wal, "indexing-configuration"),
+            fleet_metrics: Table::open(wal, "fleet-metrics"),
+        }
     }
 
     fn held(&self) -> Configuration {

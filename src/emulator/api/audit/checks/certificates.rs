@@ -102,7 +102,21 @@ pub(super) fn aged(account: &Account, window: Window) -> Outcome {
 
 /// DEVICE_CERTIFICATE_KEY_QUALITY_CHECK.
 pub(super) fn keys(account: &Account, _: Window) -> Outcome {
-    each(account, |c| quality::weakness(&c.pem))
+    // Many keys are read without the account's lock.
+    let active = |c: &Certificate| matches!(c.status, CertStatus::Active | CertStatus::PendingTransfer);
+    let held: Vec<(String, String)> = {
+        let state = account.read();
+        let all = state.identity.certificates().filter(|(_, c)| active(c));
+        all.map(|(id, c)| (id.to_owned(), c.pem.clone())).collect()
+    };
+    let weak = held.iter().filter_map(|(id, pem)| Some((id, quality::weakness(pem)?)));
+    let drafts = weak.map(|(id, (code, reason))| Draft {
+        resource: device(account, id),
+        related: Vec::new(),
+        reason,
+        code,
+    });
+    Outcome::Looked(held.len() as u64, drafts.collect())
 }
 
 /// Looks at the CA certificates that are ACTIVE.

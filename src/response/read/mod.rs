@@ -1,9 +1,13 @@
 //! Reads the account for a plan, and again for its proofs. Changes nothing.
 
+mod mitigation;
+pub(in crate::response) mod seen;
+
 use std::collections::HashMap;
 
 use aws_sdk_iot::types::{ActionType, AuthDecision, AuthInfo, TargetSelection};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use serde_json::Value;
 
 use crate::cloud::Clients;
 use crate::fleet::Ms;
@@ -12,6 +16,7 @@ use crate::fleet::model::Name;
 use crate::text::SafeText;
 
 use super::aws::{not_found, trouble};
+use super::pace::Pace;
 use super::plan::facts::{Facts, GroupFacts, GroupOfThing, PrincipalFacts, ThingFacts};
 use super::plan::request::DenyQuestion;
 use super::plan::{Intent, JobRequest, JobTarget, Target};
@@ -19,6 +24,8 @@ use super::rules::Rules;
 
 /// So many things are read at once: AWS allows 10 to 20 calls a second for most of these (contract §2.4).
 const AT_ONCE: usize = 6;
+/// TestAuthorization is asked about so many devices of one plan.
+const ASKED: usize = 10;
 
 /// Everything a plan for `intent` needs to know.
 pub(in crate::response) async fn read(
@@ -55,6 +62,17 @@ pub(in crate::response) async fn read(
             facts.things = all(c, things, &facts.arn_prefix, &[], now).await?;
             roots(c, &mut facts.things, now).await?;
         }
+        Intent::Mitigate(wanted) => mitigation::read(c, wanted, &mut facts, now).await?,
+        Intent::Setup(wanted) => {
+            let name = wanted.group.as_ref().unwrap_or(&rules.isolate_group);
+            facts.group = Some(group(c, name, &facts.arn_prefix, now).await?);
+            let default = if wanted.patchable { "QuarantinePatchable" } else { "DenyAll" };
+            let policy = wanted.policy.as_ref().map_or(default, |p| p.raw());
+            facts.existing_policy = policy_document(c, policy, now).await?;
+        }
+        Intent::Undo { plan } | Intent::Finish { plan } => {
+            facts.past = seen::past(c, rules, plan, now).await?;
+        }
         Intent::LaunchJob(job) => launch(c, rules, job, &mut facts, now).await?,
         Intent::CancelJob { job, .. } => facts.job_status = job_status(c, job.raw(), now).await?,
     }
@@ -76,15 +94,27 @@ async fn all(
     policies: &[String],
     now: Ms,
 ) -> Result<Vec<ThingFacts>, Trouble> {
+    let known = Known::default();
+    let known = &known;
     let mut reads: Vec<futures_util::future::BoxFuture<'_, Result<ThingFacts, Trouble>>> = Vec::new();
-    for target in targets {
-        reads.push(Box::pin(thing(c, target, prefix, policies, now)));
+    for (i, target) in targets.iter().enumerate() {
+        // AWS answers ten of these a second: of many devices a few are asked about, the documents are read for all.
+        let policies = if i < ASKED { policies } else { &[] };
+        reads.push(Box::pin(thing(c, known, target, prefix, policies, now)));
     }
     futures_util::stream::iter(reads).buffered(AT_ONCE).try_collect().await
 }
 
+/// What was read once and serves all: a certificate may be many things'.
+#[derive(Default)]
+struct Known {
+    pace: Pace,
+    principals: tokio::sync::Mutex<HashMap<String, PrincipalFacts>>,
+}
+
 async fn thing(
     c: &Clients,
+    known: &Known,
     target: &Target,
     prefix: &str,
     policies: &[String],
@@ -97,7 +127,7 @@ async fn thing(
         groups: Vec::new(),
         principals: Vec::new(),
         connected: Ok(None),
-        flagged: None,
+        flag: None,
         would_be_denied: None,
     };
     match c.iot.describe_thing().thing_name(name).send().await {
@@ -113,10 +143,11 @@ async fn thing(
         .into_iter()
         .map(|name| GroupOfThing { root: name.clone(), name, dynamic: false })
         .collect();
-    facts.principals = principals(c, name, now).await?;
+    facts.principals = principals(c, known, name, now).await?;
     facts.connected = connected(c, target.client_id().raw(), now).await;
-    facts.flagged = flagged(c, name, now).await?;
+    facts.flag = flag(c, name, now).await?;
     if let (Some(principal), false) = (facts.principals.first(), policies.is_empty()) {
+        known.pace.turn("iot:TestAuthorization").await;
         let question = super::plan::build::question(prefix, &principal.arn, &facts);
         // Not every account lets a console ask this; the documents are read as well.
         facts.would_be_denied = would_deny(c, &question, policies, now).await.ok();
@@ -135,18 +166,33 @@ pub(in crate::response) async fn groups_of(c: &Clients, thing: &str, now: Ms) ->
     Ok(groups)
 }
 
-async fn principals(c: &Clients, thing: &str, now: Ms) -> Result<Vec<PrincipalFacts>, Trouble> {
+async fn principals(
+    c: &Clients,
+    known: &Known,
+    thing: &str,
+    now: Ms,
+) -> Result<Vec<PrincipalFacts>, Trouble> {
+    known.pace.turn("iot:ListThingPrincipals").await;
     let mut pages = c.iot.list_thing_principals().thing_name(thing).into_paginator().items().send();
     let mut found = Vec::new();
     while let Some(arn) = pages.next().await {
         let arn = arn.map_err(|e| trouble(&e, "iot:ListThingPrincipals", now))?;
+        // Held while it is read: the next one who asks finds it.
+        let mut read = known.principals.lock().await;
+        if let Some(facts) = read.get(&arn) {
+            found.push(facts.clone());
+            continue;
+        }
         let certificate = arn.split_once(":cert/").map(|(_, id)| id.to_owned());
         let status = match &certificate {
             Some(id) => certificate_status(c, id, now).await?,
             None => None,
         };
         let things = things_of(c, &arn, now).await?;
-        found.push(PrincipalFacts { arn, certificate, status, things });
+        let facts = PrincipalFacts { arn: arn.clone(), certificate, status, things };
+        read.insert(arn, facts.clone());
+        drop(read);
+        found.push(facts);
     }
     Ok(found)
 }
@@ -194,12 +240,13 @@ pub(in crate::response) async fn connected(
     }
 }
 
-async fn flagged(c: &Clients, thing: &str, now: Ms) -> Result<Option<bool>, Trouble> {
+/// `desired.quarantine` of the classic shadow; `None` when it is not there.
+async fn flag(c: &Clients, thing: &str, now: Ms) -> Result<Option<Value>, Trouble> {
     match c.data.get_thing_shadow().thing_name(thing).send().await {
         Ok(found) => {
             let bytes = found.payload().map(|b| b.as_ref().to_vec()).unwrap_or_default();
-            let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            Ok(document.pointer("/state/desired/quarantine").map(|v| v.as_bool().unwrap_or(true)))
+            let document: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            Ok(document.pointer("/state/desired/quarantine").cloned())
         }
         Err(e) if not_found(&e) => Ok(None),
         Err(e) => Err(trouble(&e, "iot:GetThingShadow", now)),
@@ -280,6 +327,26 @@ async fn group(c: &Clients, name: &Name, prefix: &str, now: Ms) -> Result<GroupF
     }
     Ok(facts)
 }
+
+/// The document of a policy; `None` when there is no such policy.
+async fn policy_document(c: &Clients, policy: &str, now: Ms) -> Result<Option<Value>, Trouble> {
+    match c.iot.get_policy().policy_name(policy).send().await {
+        Ok(found) => {
+            Ok(Some(serde_json::from_str(found.policy_document().unwrap_or_default()).unwrap_or_default()))
+        }
+        Err(e) if not_found(&e) => Ok(None),
+        Err(e) => Err(trouble(&e, "iot:GetPolicy", now)),
+    }
+}
+
+/// Whether a group exists and carries a policy that denies.
+pub(in crate::response) async fn denies(c: &Clients, name: &Name, now: Ms) -> Result<bool, Trouble> {
+    let prefix = arn_prefix(c, now).await?;
+    let found = group(c, name, &prefix, now).await?;
+    Ok(found.exists && found.any_deny().is_some())
+}
+
+pub(in crate::response) use mitigation::ended as mitigated;
 
 /// Fills in the hierarchies of the groups the things are in.
 async fn roots(c: &Clients, things: &mut [ThingFacts], now: Ms) -> Result<(), Trouble> {

@@ -1,6 +1,9 @@
 //! `quell journal`: what was done, by whom, when; and whether the journal is whole.
 
-use std::io::{self, Write as _};
+mod plans;
+mod recover;
+
+use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -9,7 +12,9 @@ use crate::response::journal::Journal;
 use crate::text::SafeText;
 
 use super::respond_cmds::settings;
-use super::{Common, exit};
+use super::{Common, exit, output};
+
+pub(super) use recover::{PastArgs, past};
 
 /// Arguments of `quell journal`.
 #[derive(Args, Debug)]
@@ -23,10 +28,16 @@ pub struct JournalArgs {
 }
 
 /// The subcommands of `quell journal`.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum JournalCommand {
     /// Check that no entry was changed, removed or cut off
     Verify,
+    /// Plans that never ended, and what of them happened, read in the account
+    Recover {
+        /// Let this plan rest as it is
+        #[arg(long, value_name = "PLAN")]
+        close: Option<String>,
+    },
 }
 
 pub(super) fn run(args: &JournalArgs, common: &Common) -> color_eyre::Result<u8> {
@@ -35,29 +46,40 @@ pub(super) fn run(args: &JournalArgs, common: &Common) -> color_eyre::Result<u8>
         Err(code) => return Ok(code),
     };
     let journal = Journal::open(&settings.journal)?;
-    let mut out = io::stdout().lock();
-    if args.command.is_some() {
-        let verdict = journal.verify()?;
-        if args.json {
-            writeln!(out, "{:#}", serde_json::json!({"entries": verdict.lines, "faults": verdict.faults}))?;
-        } else if verdict.faults.is_empty() {
-            writeln!(out, "{} entries, whole", verdict.lines)?;
-        } else {
-            for fault in &verdict.faults {
-                writeln!(out, "{fault}")?;
-            }
+    let mut out = String::new();
+    let code = match &args.command {
+        Some(JournalCommand::Recover { close }) => {
+            return recover::run(close.as_deref(), args.json, &settings);
         }
-        return Ok(if verdict.faults.is_empty() { exit::DONE } else { exit::FAILED });
-    }
-    let entries = journal.entries()?;
-    if args.json {
-        writeln!(out, "{:#}", serde_json::json!({ "entries": entries }))?;
-        return Ok(exit::DONE);
-    }
-    for entry in &entries {
-        writeln!(out, "{}", line(entry))?;
-    }
-    Ok(exit::DONE)
+        Some(JournalCommand::Verify) => {
+            let verdict = journal.verify()?;
+            if args.json {
+                let found = serde_json::json!({"entries": verdict.lines, "faults": verdict.faults});
+                writeln!(out, "{found:#}")?;
+            } else if verdict.faults.is_empty() {
+                writeln!(out, "{} entries, whole", verdict.lines)?;
+            } else {
+                for fault in &verdict.faults {
+                    writeln!(out, "{fault}")?;
+                }
+            }
+            if verdict.faults.is_empty() { exit::DONE } else { exit::FAILED }
+        }
+        None => {
+            let entries = journal.entries()?;
+            if args.json {
+                let all = serde_json::json!({"plans": plans::of(&entries), "entries": entries});
+                writeln!(out, "{all:#}")?;
+            } else {
+                for entry in &entries {
+                    writeln!(out, "{}", line(entry))?;
+                }
+            }
+            exit::DONE
+        }
+    };
+    output::text(&out)?;
+    Ok(code)
 }
 
 /// One entry in one line.

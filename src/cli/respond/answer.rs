@@ -1,0 +1,320 @@
+//! One alert, answered: believed or not, new or not, allowed or not, and then done, with retries.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cli::exit;
+use crate::cli::respond_cmds::{Ended, Session, code, plan_json, result_json};
+use crate::cloud::{self, Clients};
+use crate::config::Settings;
+use crate::fleet::Ms;
+use crate::fleet::model::Name;
+use crate::response::alert::policy::AlertRule;
+use crate::response::alert::web::Web;
+use crate::response::alert::{Action, Alert, AlertRules, Envelope, Form, Kind, signature};
+use crate::response::journal::Journal;
+use crate::response::{Confirmation, Intent, Target};
+use crate::text::SafeText;
+
+use super::RespondArgs;
+
+/// Between two attempts; doubled each time.
+const AGAIN: Duration = Duration::from_secs(2);
+/// SNS gives up after an hour: what is older is not news.
+const STALE_MS: Ms = 3_600_000;
+
+/// What became of one alert.
+pub(super) struct Answered {
+    alert: Option<Alert>,
+    /// `isolated`, `dry run`, `ignored`, `refused`, `failed`, `confirmed`, …
+    result: &'static str,
+    why: SafeText,
+    detail: Vec<Value>,
+    /// Its exit code.
+    pub(super) code: u8,
+}
+
+impl Answered {
+    pub(super) fn ignored(alert: Option<Alert>, why: &str, code: u8) -> Self {
+        let result = if code == exit::DONE { "ignored" } else { "refused" };
+        Self { alert, result, why: SafeText::new(why), detail: Vec::new(), code }
+    }
+
+    pub(super) fn line(&self) -> String {
+        let thing = self.alert.as_ref().map_or("-", |a| a.thing.as_str());
+        format!("{}  {}  {}\n", SafeText::new(thing), self.result, self.why)
+    }
+
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "thingName": self.alert.as_ref().map(|a| &a.thing),
+            "violationId": self.alert.as_ref().map(|a| &a.violation),
+            "violationEventType": self.alert.as_ref().map(|a| &a.event),
+            "result": self.result,
+            "why": self.why,
+            "responses": self.detail,
+        })
+    }
+}
+
+/// Answers alerts, one after the other.
+pub(super) struct Answerer {
+    settings: Settings,
+    rules: AlertRules,
+    clients: Clients,
+    web: Web,
+    acts: bool,
+    checks_stdin: bool,
+    topics: Vec<String>,
+    account: String,
+    group: Option<String>,
+    timeout: Option<Duration>,
+}
+
+impl Answerer {
+    pub(super) async fn open(
+        settings: &Settings,
+        rules: AlertRules,
+        args: &RespondArgs,
+    ) -> color_eyre::Result<Self> {
+        let connect = Clients::connect(settings).await;
+        let clients = connect.map_err(|t| color_eyre::eyre::eyre!("{}", t.message))?;
+        let who = Box::pin(cloud::read::caller_identity(&clients)).await;
+        let account = who.map(|w| w.account.as_str().to_owned()).unwrap_or_default();
+        Ok(Self {
+            settings: settings.clone(),
+            rules,
+            clients,
+            web: Web::default(),
+            acts: args.yes && !args.dry_run,
+            checks_stdin: !args.no_signature_check,
+            topics: args.topics.clone(),
+            account,
+            group: args.group.clone(),
+            timeout: args.timeout,
+        })
+    }
+
+    pub(super) fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// One message of SNS. Over HTTP anybody can send one: then it must be signed, fresh, and of a topic that is ours.
+    pub(super) async fn message(&mut self, message: &Envelope, over_http: bool) -> Answered {
+        let signed = over_http || (message.form == Form::Http && self.checks_stdin);
+        if signed && let Err(why) = Box::pin(self.believe(message, over_http)).await {
+            return Answered::ignored(None, &format!("not believed: {why}"), exit::FAILED);
+        }
+        match message.kind {
+            Kind::Notification => {}
+            Kind::SubscriptionConfirmation => return Box::pin(self.subscribe(message)).await,
+            Kind::UnsubscribeConfirmation => {
+                return Answered::ignored(None, "this endpoint was unsubscribed", exit::DONE);
+            }
+        }
+        match Alert::parse(&message.message) {
+            Ok(alert) => Box::pin(self.alert(&alert, &message.message_id)).await,
+            Err(why) => Answered::ignored(None, &why, exit::FAILED),
+        }
+    }
+
+    /// Why a message is not to be believed.
+    async fn believe(&self, message: &Envelope, over_http: bool) -> Result<(), String> {
+        let endpoint = self.settings.endpoint_url.as_deref();
+        if !signature::trusted(&message.signing_cert_url, endpoint) {
+            return Err("its signing certificate is not where SNS keeps them".to_owned());
+        }
+        let certificate = self.web.get(&message.signing_cert_url).await;
+        let certificate = certificate.map_err(|e| format!("its signing certificate: {e}"))?;
+        let now = jiff::Timestamp::now();
+        signature::verify(message, &certificate, now.as_second())?;
+        let ours = if self.topics.is_empty() {
+            !self.account.is_empty() && message.topic_arn.split(':').nth(4) == Some(self.account.as_str())
+        } else {
+            self.topics.contains(&message.topic_arn)
+        };
+        if !ours {
+            return Err("SNS sent it, but for a topic that is not ours: --topic-arn names others".to_owned());
+        }
+        let sent =
+            message.timestamp.parse::<jiff::Timestamp>().map_err(|_| "its time cannot be read".to_owned())?;
+        let age = now.as_millisecond() - sent.as_millisecond();
+        if over_http && age > STALE_MS {
+            return Err("it was sent more than an hour ago".to_owned());
+        }
+        Ok(())
+    }
+
+    async fn subscribe(&self, message: &Envelope) -> Answered {
+        let url = message.subscribe_url.as_deref().unwrap_or_default();
+        if !signature::trusted(url, self.settings.endpoint_url.as_deref()) {
+            return Answered::ignored(None, "its SubscribeURL is not SNS's: not followed", exit::FAILED);
+        }
+        match self.web.get(url).await {
+            Ok(_) => Answered {
+                result: "confirmed",
+                ..Answered::ignored(None, &format!("subscribed to {}", message.topic_arn), exit::DONE)
+            },
+            Err(why) => Answered::ignored(None, &format!("the subscription: {why}"), exit::FAILED),
+        }
+    }
+
+    /// One alert, whatever it came with.
+    pub(super) async fn alert(&mut self, alert: &Alert, message_id: &str) -> Answered {
+        let ignored = |why: &str, code| Answered::ignored(Some(alert.clone()), why, code);
+        if alert.event != "in-alarm" {
+            let why = format!("{} is no alarm: nothing is to be contained", alert.event);
+            return ignored(&why, exit::DONE);
+        }
+        let Some(rule) = self.rules.rule(alert).cloned() else {
+            return ignored("no rule is about it", exit::DONE);
+        };
+        let path = self.settings.journal.clone();
+        let entries = Journal::open(&path).and_then(|j| j.entries()).unwrap_or_default();
+        if let Some(plan) = answered_before(&entries, &alert.violation) {
+            return ignored(&format!("a replay: this violation was answered already ({plan})"), exit::DONE);
+        }
+        let acts = self.acts && !rule.dry_run;
+        if acts && answered_lately(&entries) >= self.rules.max_per_hour {
+            let why = format!(
+                "more than {} responses within an hour: a flood of alarms is left to an operator",
+                self.rules.max_per_hour
+            );
+            return ignored(&why, exit::REFUSED);
+        }
+        let mut answered =
+            Answered { result: "dry run", code: exit::DONE, ..ignored("--yes acts", exit::DONE) };
+        for intent in self.intents(alert, &rule) {
+            let mut wait = AGAIN;
+            for attempt in 0..=self.rules.retries {
+                let (code, result, why, detail) = Box::pin(self.act(intent.clone(), acts)).await;
+                let last = attempt == self.rules.retries || code != exit::FAILED;
+                if last {
+                    (answered.code, answered.result) = (code.max(answered.code), result);
+                    answered.why = why;
+                    answered.detail.push(detail);
+                    break;
+                }
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+        }
+        if rule.actions.contains(&Action::Notify) && acts && !self.settings.read_only {
+            let endpoint = self.sns_endpoint();
+            let text = format!("{} | {}: {}", alert.sentence(), answered.result, answered.why);
+            let failed = self.rules.notify.send(&self.web, &self.clients, endpoint.as_deref(), &text).await;
+            answered.detail.extend(failed.iter().map(|f| json!({ "notify": f })));
+            if answered.detail.is_empty() {
+                (answered.result, answered.why) = ("notified", SafeText::default());
+            }
+        }
+        if acts {
+            let handled = !matches!(answered.code, exit::FAILED | exit::REFUSED);
+            let plan = answered.detail.iter().find_map(|d| d.pointer("/plan/id")?.as_str());
+            let fields = json!({
+                "violation_id": alert.violation, "message_id": message_id, "thing": alert.thing,
+                "result": answered.result, "why": answered.why, "handled": handled,
+            });
+            let at = jiff::Timestamp::now().as_millisecond();
+            let written =
+                Journal::open(&path).and_then(|j| j.append(at, "alert", plan.unwrap_or_default(), fields));
+            if let Err(error) = written {
+                tracing::error!(%error, "the answer to an alert could not be written down");
+            }
+        }
+        answered
+    }
+
+    fn intents(&self, alert: &Alert, rule: &AlertRule) -> Vec<Intent> {
+        let target = || vec![Target::named(Name::new(&self.rules.thing(alert)))];
+        let group = rule.group.as_ref().or(self.group.as_ref()).map(|g| Name::new(g));
+        let remedy = rule.job_group.as_ref().unwrap_or(&self.settings.groups.update);
+        let intent = |action: &Action| match action {
+            Action::Notify => None,
+            Action::Isolate => Some(Intent::Isolate { things: target(), group: group.clone() }),
+            Action::Job => Some(Intent::Join { things: target(), group: Name::new(remedy) }),
+        };
+        rule.actions.iter().filter_map(intent).collect()
+    }
+
+    fn sns_endpoint(&self) -> Option<String> {
+        let own = std::env::var("AWS_ENDPOINT_URL_SNS").ok().filter(|v| !v.is_empty());
+        let private = self.settings.endpoint_url.clone().filter(|u| !u.contains(".amazonaws.com"));
+        own.or(private)
+    }
+
+    /// Plans, and runs it when it may act: exit code, word, why, and the whole for programs.
+    async fn act(&self, intent: Intent, acts: bool) -> (u8, &'static str, SafeText, Value) {
+        let failed = |e: &color_eyre::Report| {
+            let why = SafeText::new(&e.to_string());
+            (exit::FAILED, "failed", why.clone(), json!({ "failed": why }))
+        };
+        let mut session = match Session::open(&self.settings).await {
+            Ok(session) => session,
+            Err(e) => return failed(&e),
+        };
+        let intent = session.acquaint(intent).await;
+        let verb = intent.verb();
+        let plan = match session.plan(intent).await {
+            Ok(plan) => plan,
+            Err(e) => return failed(&e),
+        };
+        let planned = plan_json(&plan);
+        if !acts {
+            let why = plan.refused().cloned().unwrap_or_else(|| plan.title().clone());
+            return (exit::DONE, "dry run", why, json!({ "plan": planned }));
+        }
+        if plan.refused().is_none() && plan.steps().is_empty() {
+            let why = SafeText::new("nothing is left to do");
+            return (exit::DONE, "done before", why, json!({ "plan": planned }));
+        }
+        // A program cannot type: where the configuration wants a name or the account typed, a person is wanted.
+        let ended = match plan.confirmation() {
+            Confirmation::Nothing | Confirmation::Enter => {
+                session.run(plan, String::new(), self.timeout).await
+            }
+            _ => session.decline(plan, "it wants to be typed by a person: left to an operator").await,
+        };
+        match ended {
+            Ok(Ended::Refused(why)) => {
+                (exit::REFUSED, "refused", why.clone(), json!({"plan": planned, "refused": why}))
+            }
+            Ok(Ended::View { view, interrupted }) => {
+                let code = code(&view, interrupted);
+                let word = view.finished.as_ref().map_or("open", crate::response::Outcome::word);
+                let why = SafeText::new(&format!("{verb}: {word}"));
+                let result = match code {
+                    exit::DONE if verb == "isolate" => "isolated",
+                    exit::DONE => "done",
+                    exit::UNPROVEN => "unproven",
+                    exit::PARTLY => "partly",
+                    _ => "failed",
+                };
+                (code, result, why, result_json(&view, &planned))
+            }
+            Err(e) => failed(&e),
+        }
+    }
+}
+
+/// The plan that answered a violation, if one did.
+fn answered_before(entries: &[Value], violation: &str) -> Option<String> {
+    entries
+        .iter()
+        .filter(|e| e.get("kind").and_then(Value::as_str) == Some("alert"))
+        .filter(|e| e.get("handled").and_then(Value::as_bool) == Some(true))
+        .find(|e| e.get("violation_id").and_then(Value::as_str) == Some(violation))
+        .map(|e| e.get("plan").and_then(Value::as_str).unwrap_or_default().to_owned())
+}
+
+/// How many alerts were answered within the last hour, by whichever process.
+fn answered_lately(entries: &[Value]) -> usize {
+    let since = jiff::Timestamp::now().as_millisecond() - STALE_MS;
+    entries
+        .iter()
+        .filter(|e| e.get("kind").and_then(Value::as_str) == Some("alert"))
+        .filter_map(|e| e.get("at")?.as_str()?.parse::<jiff::Timestamp>().ok())
+        .filter(|at| at.as_millisecond() >= since)
+        .count()
+}

@@ -1,0 +1,192 @@
+//! `quell isolate | release | deactivate | activate | revoke`: plan, confirm, execute, prove, without a screen.
+
+mod ask;
+mod session;
+mod show;
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::config::{self, Environment, Settings};
+use crate::fleet::model::Name;
+use crate::response::{Intent, Target};
+
+pub(super) use session::{Ended, Session, code};
+pub(super) use show::{plan_json, plan_text, result_json};
+
+use super::{Common, exit, output};
+
+/// Flags of the commands that act on things.
+#[derive(Args, Debug)]
+pub struct ThingsArgs {
+    /// The things
+    #[arg(required = true, value_name = "THING")]
+    pub things: Vec<String>,
+    /// The isolation group instead of the configured one
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
+    /// How to run
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// Flags of the commands that act on certificates.
+#[derive(Args, Debug)]
+pub struct CertificateArgs {
+    /// The things
+    #[arg(required = true, value_name = "THING")]
+    pub things: Vec<String>,
+    /// Only this certificate of theirs (64 hexadecimal digits)
+    #[arg(long, value_name = "ID")]
+    pub certificate: Option<String>,
+    /// How to run
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// Flags of the commands that change membership.
+#[derive(Args, Debug)]
+pub struct GroupArgs {
+    /// The thing group
+    #[arg(value_name = "GROUP")]
+    pub group: String,
+    /// The things
+    #[arg(required = true, value_name = "THING")]
+    pub things: Vec<String>,
+    /// How to run
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// How a response is run without a screen.
+#[derive(Args, Clone, Debug, Default)]
+pub struct How {
+    /// Print the plan, send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// What would be typed to confirm: the name, the number of devices, or the account
+    #[arg(long, value_name = "TEXT")]
+    pub confirm: Option<String>,
+    /// One JSON document on stdout
+    #[arg(long)]
+    pub json: bool,
+    /// Give up waiting for the proof after so long, e.g. 90s, 5m (a bare number is seconds)
+    #[arg(long, value_name = "DURATION", value_parser = super::output::duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// The five commands.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Verb {
+    Isolate,
+    Release,
+    Deactivate,
+    Activate,
+    Revoke,
+}
+
+pub(super) fn things(verb: Verb, args: &ThingsArgs, common: &Common) -> color_eyre::Result<u8> {
+    let (things, group) = (targets(&args.things), args.group.as_deref().map(Name::new));
+    let intent = match verb {
+        Verb::Release => Intent::Release { things, group },
+        _ => Intent::Isolate { things, group },
+    };
+    respond(intent, &args.how, common)
+}
+
+pub(super) fn certificates(verb: Verb, args: &CertificateArgs, common: &Common) -> color_eyre::Result<u8> {
+    let (things, certificate) = (targets(&args.things), args.certificate.clone());
+    let intent = match verb {
+        Verb::Activate => Intent::Activate { things, certificate },
+        Verb::Revoke => Intent::Revoke { things, certificate },
+        _ => Intent::Deactivate { things, certificate },
+    };
+    respond(intent, &args.how, common)
+}
+
+pub(super) fn group(join: bool, args: &GroupArgs, common: &Common) -> color_eyre::Result<u8> {
+    let (things, group) = (targets(&args.things), Name::new(&args.group));
+    let intent = if join { Intent::Join { things, group } } else { Intent::Leave { things, group } };
+    respond(intent, &args.how, common)
+}
+
+/// The things named, each once, in the order given.
+fn targets(names: &[String]) -> Vec<Target> {
+    let mut targets: Vec<Target> = Vec::new();
+    for name in names {
+        if !targets.iter().any(|t| t.thing.raw() == name) {
+            targets.push(Target::named(Name::new(name)));
+        }
+    }
+    targets
+}
+
+/// The settings, with a configuration error as the exit code scripts know.
+pub(super) fn settings(common: &Common) -> Result<Settings, u8> {
+    config::load(common, &Environment::of_process()).map_err(|e| {
+        let _ = writeln!(io::stderr(), "quell: {e}");
+        exit::USAGE
+    })
+}
+
+/// A runtime for one command.
+pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
+/// Runs one intent from plan to proof.
+pub(super) fn respond(intent: Intent, how: &How, common: &Common) -> color_eyre::Result<u8> {
+    let settings = match settings(common) {
+        Ok(settings) => settings,
+        Err(code) => return Ok(code),
+    };
+    runtime()?.block_on(Box::pin(run(intent, how, &settings)))
+}
+
+async fn run(intent: Intent, how: &How, settings: &Settings) -> color_eyre::Result<u8> {
+    let mut session = Session::open(settings).await?;
+    let intent = session.acquaint(intent).await;
+    let plan = session.plan(intent).await?;
+    let planned = plan_json(&plan);
+    if how.dry_run {
+        output::text(&if how.json { format!("{planned:#}\n") } else { plan_text(&plan) })?;
+        return Ok(if plan.refused().is_some() { exit::REFUSED } else { exit::DONE });
+    }
+    // The reader of stderr may be gone; what is done does not depend on it.
+    let _ = io::stderr().write_all(plan_text(&plan).as_bytes());
+    if plan.refused().is_none() && plan.steps().is_empty() {
+        let _ = writeln!(io::stderr(), "nothing to do");
+        if how.json {
+            output::text(&format!("{:#}\n", json!({"plan": planned, "outcome": "nothing to do"})))?;
+        }
+        return Ok(exit::DONE);
+    }
+    let ended = match ask::confirm(&plan, how)? {
+        Ok(typed) => session.run(plan, typed, how.timeout).await?,
+        Err(why) => session.decline(plan, why).await?,
+    };
+    match ended {
+        Ended::Refused(reason) => {
+            let _ = writeln!(io::stderr(), "refused: {reason}");
+            if how.json {
+                output::text(&format!("{:#}\n", json!({"plan": planned, "refused": reason})))?;
+            }
+            Ok(exit::REFUSED)
+        }
+        Ended::View { view, interrupted } => {
+            let text = if how.json {
+                format!("{:#}\n", result_json(&view, &planned))
+            } else {
+                show::result_text(&view)
+            };
+            output::text(&text)?;
+            Ok(code(&view, interrupted))
+        }
+    }
+}

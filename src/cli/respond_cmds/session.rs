@@ -1,0 +1,260 @@
+//! A response without a screen: the same stream, fleet and responder as the console's, and what to wait for.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use color_eyre::eyre::eyre;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use crate::cli::exit;
+use crate::cloud::Clients;
+use crate::config::Settings;
+use crate::fleet::event::Event;
+use crate::fleet::{Fleet, LinkState};
+use crate::response::{
+    ActionView, Answer, Intent, Listener, Outcome, Plan, Responder, RowState, Target, TargetOutcome,
+};
+use crate::stream::StreamHandle;
+use crate::text::SafeText;
+
+/// How long the commands listen before they plan.
+const LISTEN: Duration = Duration::from_secs(3);
+
+/// How a confirmed plan ended.
+pub(in crate::cli) enum Ended {
+    /// It ran.
+    View {
+        /// How far.
+        view: Box<ActionView>,
+        /// By ctrl-c.
+        interrupted: bool,
+    },
+    /// The gate, or the operator, said no; it is in the journal.
+    Refused(SafeText),
+}
+
+/// The rooms a response needs, running.
+pub(in crate::cli) struct Session {
+    responder: Responder,
+    answered: mpsc::Receiver<Answer>,
+    fleet: Arc<Mutex<Fleet>>,
+    /// Held so that the stream lives as long as the session.
+    _stream: StreamHandle,
+}
+
+impl Session {
+    pub(in crate::cli) async fn open(settings: &Settings) -> color_eyre::Result<Self> {
+        let clients = Clients::connect(settings).await.map_err(|t| eyre!("{}", t.message))?;
+        let (events, received) = mpsc::channel::<Event>(64);
+        let (answers, answered) = mpsc::channel(64);
+        let responder = Responder::spawn(clients.clone(), settings, events.clone(), answers);
+        let signer = Some(crate::cli::source::signer(&clients));
+        let host = clients.mqtt_host.as_deref();
+        let stream = crate::stream::spawn(settings, signer, host, events);
+        let fleet = Arc::new(Mutex::new(Fleet::new(settings.limits())));
+        tokio::spawn(follow(received, responder.listener(), Arc::clone(&fleet)));
+        Ok(Self { responder, answered, fleet, _stream: stream })
+    }
+
+    /// True as soon as telemetry is received, false when it is not within this time.
+    pub(in crate::cli) async fn listens(&self, within: Duration) -> bool {
+        let until = tokio::time::Instant::now() + within;
+        loop {
+            if matches!(self.fleet.lock().link().state(), LinkState::Up) {
+                return true;
+            }
+            if tokio::time::Instant::now() >= until {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Fills in what the fleet knows of the targets, after listening for a moment.
+    pub(in crate::cli) async fn acquaint(&self, intent: Intent) -> Intent {
+        acquaint(intent, &self.fleet).await
+    }
+
+    pub(in crate::cli) async fn plan(&mut self, intent: Intent) -> color_eyre::Result<Box<Plan>> {
+        self.responder.plan(1, intent);
+        loop {
+            match self.answered.recv().await {
+                Some(Answer::Plan { result, .. }) => return result.map_err(|t| eyre!("{}", t.message)),
+                Some(answer) => notice(&answer),
+                None => return Err(eyre!("the plan was not computed")),
+            }
+        }
+    }
+
+    /// Writes into the journal that the operator said no.
+    pub(in crate::cli) async fn decline(&mut self, plan: Box<Plan>, why: &str) -> color_eyre::Result<Ended> {
+        self.responder.decline(*plan, SafeText::new(why));
+        loop {
+            match self.answered.recv().await {
+                Some(Answer::Refused { reason, .. }) => return Ok(Ended::Refused(reason)),
+                Some(answer) => notice(&answer),
+                None => return Err(eyre!("the refusal was not written down")),
+            }
+        }
+    }
+
+    /// Runs a confirmed plan to its end, telling on stderr how far it is.
+    pub(in crate::cli) async fn run(
+        &mut self,
+        plan: Box<Plan>,
+        typed: String,
+        limit: Option<Duration>,
+    ) -> color_eyre::Result<Ended> {
+        let id = plan.id().clone();
+        self.responder.confirm(*plan, Some(typed));
+        let deadline = async {
+            match limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(deadline);
+        let (mut interrupted, mut late, mut said) = (false, false, Said::default());
+        loop {
+            tokio::select! {
+                answer = self.answered.recv() => match answer {
+                    Some(Answer::Done(view)) => {
+                        said.end();
+                        return Ok(Ended::View { view: Box::new(view), interrupted });
+                    }
+                    Some(Answer::Progress(view)) => said.progress(&view),
+                    Some(Answer::Refused { reason, .. }) => return Ok(Ended::Refused(reason)),
+                    Some(answer) => notice(&answer),
+                    None => {
+                        return Err(eyre!("the response ended without an outcome; the journal says how far it came"));
+                    }
+                },
+                () = &mut deadline, if !late => {
+                    late = true;
+                    self.responder.stop(&id);
+                }
+                Ok(()) = tokio::signal::ctrl_c(), if !interrupted => {
+                    interrupted = true;
+                    self.responder.stop(&id);
+                }
+            }
+        }
+    }
+}
+
+/// Says what came unasked.
+fn notice(answer: &Answer) {
+    if let Answer::Recovered { plans } = answer {
+        for plan in plans {
+            let _ = writeln!(
+                io::stderr(),
+                "{} ({}) never ended: quell journal recover says how far it came",
+                plan.title,
+                plan.id
+            );
+        }
+    }
+}
+
+/// What was told on stderr last: only what changed is told again, and many devices share a bar.
+#[derive(Default)]
+struct Said {
+    line: String,
+    at: Option<Instant>,
+    open: bool,
+}
+
+impl Said {
+    fn progress(&mut self, view: &ActionView) {
+        let line = if view.targets.len() > 1 { bar(view) } else { row(view) };
+        let soon = self.at.is_some_and(|at| at.elapsed() < Duration::from_millis(500));
+        if line == self.line || line.is_empty() || (soon && view.targets.len() > 1) {
+            return;
+        }
+        let mut out = io::stderr();
+        // A bar is drawn over itself on a terminal, and a line each elsewhere.
+        let _ = if view.targets.len() > 1 && out.is_terminal() {
+            self.open = true;
+            write!(out, "\r{line}")
+        } else {
+            writeln!(out, "{line}")
+        };
+        self.line = line;
+        self.at = Some(Instant::now());
+    }
+
+    fn end(&self) {
+        if self.open {
+            let _ = writeln!(io::stderr());
+        }
+    }
+}
+
+fn row(view: &ActionView) -> String {
+    let done = view.rows.iter().filter(|r| matches!(r.state, RowState::Done(_))).count();
+    let open = view.rows.iter().find(|r| matches!(r.state, RowState::Running | RowState::Waiting));
+    open.map(|open| format!("  {done}/{} · {}", view.rows.len(), open.title)).unwrap_or_default()
+}
+
+/// `[########------------]  81/200 · 2 failed`.
+fn bar(view: &ActionView) -> String {
+    const WIDTH: usize = 30;
+    let ended = view.targets.iter().filter(|t| t.outcome.is_some()).count();
+    let failed =
+        view.targets.iter().filter(|t| matches!(t.outcome, Some(TargetOutcome::Failed { .. }))).count();
+    let full = ended * WIDTH / view.targets.len().max(1);
+    let failed = if failed > 0 { format!(" · {failed} failed") } else { String::new() };
+    let (done, open) = ("#".repeat(full), "-".repeat(WIDTH - full));
+    format!("  [{done}{open}] {ended}/{}{failed}", view.targets.len())
+}
+
+/// Keeps the fleet true while there is no screen that shows it.
+async fn follow(mut received: mpsc::Receiver<Event>, mut listener: Listener, fleet: Arc<Mutex<Fleet>>) {
+    while let Some(event) = received.recv().await {
+        listener.observe(&event);
+        let now = jiff::Timestamp::now().as_millisecond();
+        fleet.lock().apply(event, now);
+    }
+}
+
+/// Listens for a moment, so that silence can be told from a topic nobody knows, and says when nothing is received.
+async fn acquaint(mut intent: Intent, fleet: &Mutex<Fleet>) -> Intent {
+    if intent.things().is_empty() {
+        return intent;
+    }
+    let names: Vec<String> = intent.things().iter().map(|t| t.thing.raw().to_owned()).collect();
+    let known = || {
+        let fleet = fleet.lock();
+        names.iter().all(|n| fleet.find(n).is_some_and(|id| fleet.device(id).last_seen().is_some()))
+    };
+    let until = tokio::time::Instant::now() + LISTEN;
+    while !known() && tokio::time::Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let fleet = fleet.lock();
+    if !matches!(fleet.link().state(), LinkState::Up) {
+        let _ = writeln!(io::stderr(), "telemetry is not received: GetConnection has to prove it");
+    }
+    for target in intent.things_mut() {
+        if let Some(id) = fleet.find(target.thing.raw()) {
+            *target = Target::seen(&fleet, fleet.device(id));
+        }
+    }
+    intent
+}
+
+/// The exit code of an ended response.
+pub(in crate::cli) fn code(view: &ActionView, interrupted: bool) -> u8 {
+    let failed = view.targets.iter().any(|t| matches!(t.outcome, Some(TargetOutcome::Failed { .. })));
+    match view.finished {
+        _ if interrupted => exit::INTERRUPTED,
+        Some(Outcome::Proven) => exit::DONE,
+        // Stopped by --timeout: what was sent was sent.
+        Some(Outcome::Interrupted) if failed => exit::PARTLY,
+        Some(Outcome::Interrupted | Outcome::Unproven) => exit::UNPROVEN,
+        Some(Outcome::Partly) => exit::PARTLY,
+        Some(Outcome::Failed) | None => exit::FAILED,
+    }
+}

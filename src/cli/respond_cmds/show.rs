@@ -1,0 +1,185 @@
+//! Plans and outcomes as text for people and as JSON for programs.
+
+use std::fmt::{self, Write as _};
+
+use serde_json::{Value, json};
+
+use crate::response::{
+    ActionView, Check, Confirmation, Level, Outcome, Plan, Reversible, RowState, TargetOutcome, TargetView,
+};
+
+/// A plan as text for people.
+pub(in crate::cli) fn plan_text(plan: &Plan) -> String {
+    let mut out = String::new();
+    // Writing into a string never fails.
+    let _ = write_plan(&mut out, plan);
+    out
+}
+
+fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
+    writeln!(out, "{}", plan.title())?;
+    if !plan.steps().is_empty() {
+        writeln!(out, "  will")?;
+    }
+    for step in plan.steps() {
+        let check = match &step.check {
+            Check::None => String::new(),
+            Check::Passed(text) => format!("   {text}  ok"),
+            Check::Doubtful(text) => format!("   {text}  ?"),
+            Check::Failed(text) => format!("   {text}  FAILED"),
+        };
+        writeln!(out, "    {}  {}  {}{check}", step.n, step.title, step.detail)?;
+        for call in &step.calls {
+            writeln!(out, "         {} {}", call.operation, call.summary)?;
+        }
+    }
+    if !plan.proofs().is_empty() {
+        writeln!(out, "  then prove")?;
+    }
+    for proof in plan.proofs() {
+        writeln!(out, "    {}  {}", proof.n, proof.text)?;
+    }
+    writeln!(out, "  affects")?;
+    for note in plan.affects() {
+        let mark = match note.level {
+            Level::Info => "",
+            Level::Warn => "warning: ",
+            Level::Danger => "DANGER: ",
+        };
+        writeln!(out, "    {mark}{}", note.text)?;
+    }
+    match plan.reversible() {
+        Reversible::Yes(how) => writeln!(out, "    reversible: {how}")?,
+        Reversible::No(why) => writeln!(out, "    NOT reversible: {why}")?,
+    }
+    if let Some(text) = plan.would_change_nothing() {
+        writeln!(out, "  WOULD CHANGE NOTHING: {text}")?;
+    }
+    if let Some(text) = plan.refused() {
+        writeln!(out, "  REFUSED: {text}")?;
+    }
+    Ok(())
+}
+
+/// A plan for programs.
+pub(in crate::cli) fn plan_json(plan: &Plan) -> Value {
+    let steps: Vec<Value> = plan
+        .steps()
+        .iter()
+        .map(|s| {
+            let calls: Vec<Value> = s
+                .calls
+                .iter()
+                .map(|c| json!({"operation": c.operation, "resource": c.resource, "parameters": c.summary}))
+                .collect();
+            let (verified, check) = match &s.check {
+                Check::None => (None, None),
+                Check::Passed(text) => (Some("passed"), Some(text)),
+                Check::Doubtful(text) => (Some("doubtful"), Some(text)),
+                Check::Failed(text) => (Some("failed"), Some(text)),
+            };
+            json!({"n": s.n, "title": s.title, "detail": s.detail, "verified": verified, "check": check, "calls": calls})
+        })
+        .collect();
+    let notes: Vec<Value> = plan
+        .affects()
+        .iter()
+        .map(|n| json!({"level": format!("{:?}", n.level).to_lowercase(), "text": n.text}))
+        .collect();
+    let proofs: Vec<&str> = plan.proofs().iter().map(|p| p.text.as_str()).collect();
+    let targets: Vec<&str> = plan.targets().iter().map(|t| t.raw()).collect();
+    json!({
+        "id": plan.id().to_string(),
+        "action": plan.intent().verb(),
+        "title": plan.title(),
+        "targets": targets,
+        "steps": steps,
+        "proofs": proofs,
+        "affects": notes,
+        "confirmation": confirmation(plan),
+        "reversible": matches!(plan.reversible(), Reversible::Yes(_)),
+        "reversibleHow": match plan.reversible() { Reversible::Yes(text) | Reversible::No(text) => text },
+        "wouldChangeNothing": plan.would_change_nothing(),
+        "refused": plan.refused(),
+    })
+}
+
+fn confirmation(plan: &Plan) -> &'static str {
+    match plan.confirmation() {
+        Confirmation::Nothing => "none",
+        Confirmation::Enter => "confirm",
+        Confirmation::TypeName { .. } => "name",
+        Confirmation::TypeCount(_) => "count",
+        Confirmation::TypeAccount(_) => "account",
+    }
+}
+
+/// How it ended, for programs.
+pub(in crate::cli) fn result_json(view: &ActionView, planned: &Value) -> Value {
+    let outcome = view.finished.as_ref().map_or("open", Outcome::word);
+    let targets: Vec<Value> = view.targets.iter().map(target_json).collect();
+    json!({"plan": planned, "outcome": outcome, "targets": targets})
+}
+
+/// How it ended, for people: of many devices, only those that are not proven with each of their steps.
+pub(super) fn result_text(view: &ActionView) -> String {
+    let mut out = String::new();
+    let _ = write_result(&mut out, view);
+    out
+}
+
+fn write_result(out: &mut String, view: &ActionView) -> fmt::Result {
+    let many = view.targets.len() > 5;
+    let proven = |t: &&TargetView| matches!(t.outcome, Some(TargetOutcome::Proven { .. }));
+    if many {
+        writeln!(out, "{} of {} proven", view.targets.iter().filter(proven).count(), view.targets.len())?;
+    }
+    for target in view.targets.iter().filter(|t| !many || !proven(t)) {
+        let ended = match &target.outcome {
+            Some(TargetOutcome::Proven { took }) => {
+                format!("proven, took {}.{} s", took / 1000, took % 1000 / 100)
+            }
+            Some(TargetOutcome::Unproven { missing }) => format!("NOT PROVEN: {missing}"),
+            Some(TargetOutcome::Failed { reason, partly: true }) => format!("PARTLY DONE: {reason}"),
+            Some(TargetOutcome::Failed { reason, partly: false }) => format!("FAILED: {reason}"),
+            None => "open".to_owned(),
+        };
+        writeln!(out, "{}  {ended}", target.name.shown())?;
+        for row in &target.rows {
+            let state = match &row.state {
+                RowState::Done(ms) => format!("{:>7}.{} s", ms / 1000, ms % 1000 / 100),
+                RowState::Failed(why) => format!("   FAILED  {why}"),
+                RowState::Skipped(why) => format!("        –  {why}"),
+                RowState::Waiting | RowState::Running => "     open".to_owned(),
+            };
+            writeln!(out, "  {state}  {}  {}", row.title, row.detail)?;
+        }
+    }
+    Ok(())
+}
+
+fn target_json(target: &TargetView) -> Value {
+    let rows: Vec<Value> = target
+        .rows
+        .iter()
+        .map(|r| {
+            let (state, after, why) = match &r.state {
+                RowState::Done(ms) => ("done", Some(*ms), None),
+                RowState::Failed(why) => ("failed", None, Some(why)),
+                RowState::Skipped(why) => ("skipped", None, Some(why)),
+                RowState::Running => ("running", None, None),
+                RowState::Waiting => ("waiting", None, None),
+            };
+            json!({"title": r.title, "state": state, "afterMs": after, "why": why, "detail": r.detail})
+        })
+        .collect();
+    let (result, took, why) = match &target.outcome {
+        Some(TargetOutcome::Proven { took }) => ("proven", Some(*took), None),
+        Some(TargetOutcome::Unproven { missing }) => ("unproven", None, Some(missing)),
+        Some(TargetOutcome::Failed { reason, partly }) => {
+            (if *partly { "partly" } else { "failed" }, None, Some(reason))
+        }
+        None => ("open", None, None),
+    };
+    json!({"thingName": target.name.raw(), "result": result, "tookMs": took, "why": why, "steps": rows})
+}

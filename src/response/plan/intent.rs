@@ -1,0 +1,335 @@
+//! What an operator wants, before anything was read about it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::device::Device;
+use crate::fleet::model::Name;
+use crate::fleet::{Fleet, Ms};
+
+/// What an operator wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Intent {
+    /// Contain devices: isolation group, shadow flag, connection cut.
+    Isolate {
+        /// The devices.
+        things: Vec<Target>,
+        /// The isolation group; `None` takes the configured one.
+        group: Option<Name>,
+    },
+    /// Let isolated devices speak again.
+    Release {
+        /// The devices.
+        things: Vec<Target>,
+        /// The isolation group; `None` takes the configured one.
+        group: Option<Name>,
+    },
+    /// Set the devices' certificates INACTIVE (can be taken back).
+    Deactivate {
+        /// The devices.
+        things: Vec<Target>,
+        /// Only this certificate (64 hexadecimal digits); `None` takes all of the thing's.
+        certificate: Option<String>,
+    },
+    /// Set the devices' certificates ACTIVE.
+    Activate {
+        /// The devices.
+        things: Vec<Target>,
+        /// Only this certificate; `None` takes all of the thing's.
+        certificate: Option<String>,
+    },
+    /// Set the devices' certificates REVOKED: final.
+    Revoke {
+        /// The devices.
+        things: Vec<Target>,
+        /// Only this certificate; `None` takes all of the thing's.
+        certificate: Option<String>,
+    },
+    /// Put devices into a static thing group of any purpose, such as the target of a continuous job.
+    Join {
+        /// The devices.
+        things: Vec<Target>,
+        /// The group.
+        group: Name,
+    },
+    /// Take devices out of a thing group.
+    Leave {
+        /// The devices.
+        things: Vec<Target>,
+        /// The group.
+        group: Name,
+    },
+    /// Let AWS run its own mitigation actions.
+    Mitigate(Mitigation),
+    /// Create the isolation group and its policy, as far as they are missing.
+    Setup(SetupRequest),
+    /// Take an earlier plan of the journal back, to what was before it.
+    Undo {
+        /// The plan's id.
+        plan: String,
+    },
+    /// Send what an earlier plan of the journal left unsent.
+    Finish {
+        /// The plan's id.
+        plan: String,
+    },
+    /// Create a job.
+    LaunchJob(JobRequest),
+    /// Cancel a job.
+    CancelJob {
+        /// The job's id.
+        job: Name,
+        /// Also cancel executions that are IN_PROGRESS.
+        force: bool,
+    },
+}
+
+impl Intent {
+    /// The command's name, as the journal and the command line say it.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Isolate { .. } => "isolate",
+            Self::Release { .. } => "release",
+            Self::Deactivate { .. } => "deactivate",
+            Self::Activate { .. } => "activate",
+            Self::Revoke { .. } => "revoke",
+            Self::Join { .. } => "join",
+            Self::Leave { .. } => "leave",
+            Self::Mitigate(_) => "mitigate",
+            Self::Setup(_) => "setup",
+            Self::Undo { .. } => "undo",
+            Self::Finish { .. } => "finish",
+            Self::LaunchJob(_) => "job create",
+            Self::CancelJob { .. } => "job cancel",
+        }
+    }
+
+    /// The devices it is about, to fill in what the fleet knows of them.
+    pub fn things_mut(&mut self) -> &mut [Target] {
+        match self {
+            Self::Isolate { things, .. }
+            | Self::Release { things, .. }
+            | Self::Deactivate { things, .. }
+            | Self::Activate { things, .. }
+            | Self::Revoke { things, .. }
+            | Self::Join { things, .. }
+            | Self::Leave { things, .. } => things,
+            Self::Mitigate(_)
+            | Self::Setup(_)
+            | Self::Undo { .. }
+            | Self::Finish { .. }
+            | Self::LaunchJob(_)
+            | Self::CancelJob { .. } => &mut [],
+        }
+    }
+
+    /// The devices it is about; none for jobs.
+    pub fn things(&self) -> &[Target] {
+        match self {
+            Self::Isolate { things, .. }
+            | Self::Release { things, .. }
+            | Self::Deactivate { things, .. }
+            | Self::Activate { things, .. }
+            | Self::Revoke { things, .. }
+            | Self::Join { things, .. }
+            | Self::Leave { things, .. } => things,
+            Self::Mitigate(_)
+            | Self::Setup(_)
+            | Self::Undo { .. }
+            | Self::Finish { .. }
+            | Self::LaunchJob(_)
+            | Self::CancelJob { .. } => &[],
+        }
+    }
+}
+
+/// A device as the fleet knows it when the plan is asked for. Frozen from here on: the plan's targets are these names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// The thing.
+    pub thing: Name,
+    /// The MQTT client id it was seen with, when presence told; `None` assumes the thing's name.
+    pub client: Option<Name>,
+    /// When it was last heard.
+    pub last_heard: Option<Ms>,
+    /// Milliseconds it usually lets pass between messages; the silence that proves containment is a multiple of it.
+    pub cadence: Option<Ms>,
+    /// Its telemetry topics, for asking whether the policy would deny a publish there.
+    pub topics: Vec<String>,
+}
+
+impl Target {
+    /// A device of which only the name is known.
+    pub fn named(thing: Name) -> Self {
+        Self { thing, client: None, last_heard: None, cadence: None, topics: Vec::new() }
+    }
+
+    /// A device as the fleet knows it now.
+    pub fn seen(fleet: &Fleet, device: &Device) -> Self {
+        // A topic with an escape in its shown form is not the topic AWS knows; the others are enough to ask about.
+        let topics = device
+            .topics()
+            .iter()
+            .filter_map(|id| fleet.topic(*id))
+            .filter(|t| t.is_telemetry())
+            .map(|t| t.text().as_str());
+        let topics = topics.filter(|t| !t.contains('\\')).map(str::to_owned);
+        Self {
+            thing: device.name().clone(),
+            client: None,
+            last_heard: device.last_seen(),
+            cadence: device.cadence(),
+            topics: topics.collect(),
+        }
+    }
+
+    /// True when its telemetry is known to be heard here.
+    pub fn mapped(&self) -> bool {
+        self.last_heard.is_some() || !self.topics.is_empty()
+    }
+
+    /// The client id to cut and to watch: the one seen, else the thing's name.
+    pub fn client_id(&self) -> &Name {
+        self.client.as_ref().unwrap_or(&self.thing)
+    }
+}
+
+impl From<Name> for Target {
+    fn from(thing: Name) -> Self {
+        Self::named(thing)
+    }
+}
+
+/// A job to be created.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobRequest {
+    /// The job's id: 1 to 64 of `[a-zA-Z0-9_-]`.
+    pub id: String,
+    /// What it runs on.
+    pub targets: Vec<JobTarget>,
+    /// The job document: JSON text of at most 32768 bytes.
+    pub document: String,
+    /// True for CONTINUOUS: things that join the group later get it too. False for SNAPSHOT.
+    pub continuous: bool,
+    /// The description.
+    pub description: Option<String>,
+    /// Where else the document comes from, and how it is rolled out.
+    pub options: JobOptions,
+}
+
+/// The rest of CreateJob that operators use; the default is AWS's (contract §2.6).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobOptions {
+    /// The document's S3 URL, instead of a document.
+    pub source: Option<String>,
+    /// The ARN of a job template, instead of a document.
+    pub template: Option<String>,
+    /// Things notified a minute at most: 1 to 1000.
+    pub per_minute: Option<i32>,
+    /// When the job is given up.
+    pub abort: Option<JobAbort>,
+    /// Minutes an execution may be IN_PROGRESS: 1 to 10080.
+    pub timeout_minutes: Option<i64>,
+}
+
+/// Cancel the job when too many executions end badly.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobAbort {
+    /// `FAILED`, `REJECTED`, `TIMED_OUT` or `ALL`.
+    pub failure: String,
+    /// Percent of those executed.
+    pub percent: f64,
+    /// Not before so many executed it.
+    pub after: i32,
+}
+
+impl JobOptions {
+    /// The parameter that names the document.
+    pub(in crate::response) fn document(&self, document: &str) -> String {
+        match (&self.source, &self.template) {
+            (Some(url), _) => format!("--document-source {url}"),
+            (None, Some(arn)) => format!("--job-template-arn {arn}"),
+            (None, None) => format!("--document <{} bytes>", document.len()),
+        }
+    }
+
+    /// The other parameters, each with a space before it.
+    pub(in crate::response) fn flags(&self) -> String {
+        let mut out = String::new();
+        if let Some(n) = self.per_minute {
+            out.push_str(&format!(" --job-executions-rollout-config maximumPerMinute={n}"));
+        }
+        if let Some(JobAbort { failure, percent, after }) = &self.abort {
+            out.push_str(&format!(
+                " --abort-config criteriaList=[{{failureType={failure},action=CANCEL,thresholdPercentage={percent},minNumberOfExecutedThings={after}}}]"
+            ));
+        }
+        if let Some(n) = self.timeout_minutes {
+            out.push_str(&format!(" --timeout-config inProgressTimeoutInMinutes={n}"));
+        }
+        out
+    }
+
+    /// The same for people, each with a comma before it.
+    pub(in crate::response) fn words(&self) -> String {
+        let mut out = String::new();
+        if let Some(url) = &self.source {
+            out.push_str(&format!(", document {url}"));
+        } else if let Some(arn) = &self.template {
+            out.push_str(&format!(", template {}", arn.rsplit_once('/').map_or(arn.as_str(), |(_, n)| n)));
+        }
+        if let Some(n) = self.per_minute {
+            out.push_str(&format!(", at most {n} a minute"));
+        }
+        if let Some(JobAbort { failure, percent, after }) = &self.abort {
+            out.push_str(&format!(", given up at {percent} % {failure} of at least {after}"));
+        }
+        if let Some(n) = self.timeout_minutes {
+            out.push_str(&format!(", {n} min each"));
+        }
+        out
+    }
+}
+
+/// What AWS's mitigation runs on, and which mitigation actions of the account it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mitigation {
+    /// Names of mitigation actions.
+    pub actions: Vec<String>,
+    /// Ids of Detect violations; then `findings` is empty.
+    pub violations: Vec<String>,
+    /// Ids of audit findings, all of one check.
+    pub findings: Vec<String>,
+    /// The audit check of the findings.
+    pub check: Option<String>,
+    /// The task's id, made once so that a retry is the same task.
+    pub task: String,
+}
+
+/// What `setup` makes sure of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SetupRequest {
+    /// The isolation group; `None` takes the configured one.
+    pub group: Option<Name>,
+    /// The policy's name; `None` takes `DenyAll`, or `QuarantinePatchable`.
+    pub policy: Option<Name>,
+    /// Leave the device its own jobs and shadow topics, so that it can be patched while it is isolated.
+    pub patchable: bool,
+}
+
+/// What a job runs on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum JobTarget {
+    /// One thing.
+    Thing(Name),
+    /// The members of a thing group.
+    Group(Name),
+}
+
+impl JobTarget {
+    /// The thing's or group's name.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::Thing(name) | Self::Group(name) => name,
+        }
+    }
+}

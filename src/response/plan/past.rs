@@ -1,0 +1,145 @@
+//! Plans about earlier plans: finish what a crash or a failure left, or take back what was done, to what *was*.
+
+use crate::response::past::{Past, PastStep, Seen};
+use crate::response::plan::build::Draft;
+use crate::text::SafeText;
+
+use super::facts::Facts;
+use super::request::{CertificateStatus, Proof, Request, Work};
+use super::{Level, Reversible};
+
+pub(super) fn finish(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
+    let Some(past) = usable(draft, facts, id) else { return };
+    tell(draft, past);
+    for (i, work) in past.work.iter().enumerate() {
+        let mut requests: Vec<Request> = Vec::new();
+        for step in past.steps.iter().filter(|s| s.target == i) {
+            // A cut leaves no trace: it is sent again, which harms nobody.
+            let done = step.happened() && step.seen != Seen::No;
+            if !done && !requests.contains(&step.request) {
+                requests.push(step.request.clone());
+            }
+        }
+        let contains = matches!(work.proof, Proof::Isolated { .. } | Proof::Barred { .. });
+        if requests.is_empty() && past.outcome.is_none() && contains {
+            // Everything was sent, but nobody saw it proven: cutting once more lets it be.
+            requests.extend(work.requests.iter().find(|r| matches!(r, Request::Cut { .. })).cloned());
+        }
+        if !requests.is_empty() {
+            draft.work.push(Work { requests, ..work.clone() });
+        }
+    }
+    if draft.work.is_empty() {
+        draft.nothing = Some(SafeText::new("everything it was to do is done"));
+    }
+    draft.prove("what the first plan was to prove");
+    draft.reversible = Reversible::Yes(SafeText::new("undo takes it back where AWS has an inverse"));
+}
+
+pub(super) fn undo(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
+    let Some(past) = usable(draft, facts, id) else { return };
+    if let Some(later) = &past.superseded {
+        return draft.refuse(format!("{id} was taken over by {later} already"));
+    }
+    tell(draft, past);
+    for (i, work) in past.work.iter().enumerate() {
+        let mut requests = Vec::new();
+        for step in past.steps.iter().rev().filter(|s| s.target == i && s.happened()) {
+            if let Some(request) = taken_back(draft, step) {
+                requests.push(request);
+            }
+        }
+        if requests.is_empty() {
+            continue;
+        }
+        let proof = opposite(draft, work, &requests);
+        if matches!(proof, Proof::Isolated { .. } | Proof::Barred { .. }) {
+            requests.push(Request::Cut { client: work.client.clone() });
+        }
+        draft.work.push(Work { requests, proof, ..work.clone() });
+    }
+    if draft.work.is_empty() {
+        draft.nothing = Some(SafeText::new("there is nothing that AWS can take back"));
+        draft.refuse("there is nothing that AWS can take back");
+    }
+    draft.prove("the exact inverse of what was done, from what was before");
+    draft.reversible = Reversible::Yes(SafeText::new("the first plan can be asked for again"));
+}
+
+fn usable<'f>(draft: &mut Draft<'_>, facts: &'f Facts, id: &str) -> Option<&'f Past> {
+    if facts.past.is_none() {
+        draft.refuse(format!("the journal has no plan {id} that can be read"));
+    }
+    facts.past.as_ref()
+}
+
+/// Each step of the past with its truth: the operator decides on facts.
+fn tell(draft: &mut Draft<'_>, past: &Past) {
+    const SHOWN: usize = 40;
+    draft.note(
+        Level::Info,
+        format!(
+            "{} of {} ({})",
+            past.title,
+            past.at,
+            past.outcome.as_deref().unwrap_or("never ended: its process is gone")
+        ),
+    );
+    for step in past.steps.iter().take(SHOWN) {
+        let target = past.target_of(step).map_or("", |t| t.raw());
+        draft.note(Level::Info, format!("{target}: {}: {}", step.operation(), step.truth()));
+    }
+    if past.steps.len() > SHOWN {
+        draft.note(Level::Info, format!("and {} requests more", past.steps.len() - SHOWN));
+    }
+}
+
+fn taken_back(draft: &mut Draft<'_>, step: &PastStep) -> Option<Request> {
+    let Some(inverse) = step.request.inverse() else {
+        match &step.request {
+            Request::Cut { .. } => {}
+            Request::Certificate { status: CertificateStatus::Revoked, .. } => {
+                draft.note(
+                    Level::Danger,
+                    "a REVOKED certificate stays revoked: AWS cannot undo it; the device needs a new one",
+                );
+            }
+            other => draft.note(Level::Warn, format!("{} cannot be undone", other.operation())),
+        }
+        return None;
+    };
+    if step.seen == Seen::No {
+        draft.note(
+            Level::Info,
+            format!("{} {}: changed since, left as it is", step.operation(), step.resource()),
+        );
+        return None;
+    }
+    Some(inverse)
+}
+
+/// What proves the inverse.
+fn opposite(draft: &Draft<'_>, work: &Work, requests: &[Request]) -> Proof {
+    match &work.proof {
+        Proof::Isolated { group, .. } => Proof::Released { group: group.clone() },
+        Proof::Released { group } => {
+            // Only the flag may be left to restore: then nothing has to fall silent.
+            if requests.iter().any(|r| matches!(r, Request::AddToGroup { .. })) {
+                let silence = draft.rules.silence(None);
+                Proof::Isolated { group: group.clone(), ask: None, silence }
+            } else {
+                Proof::Released { group: group.clone() }
+            }
+        }
+        Proof::Barred { certificates, .. } => Proof::Activated { certificates: certificates.clone() },
+        Proof::Activated { certificates } => Proof::Barred {
+            certificates: certificates.clone(),
+            is: CertificateStatus::Inactive,
+            silence: draft.rules.silence(None),
+        },
+        Proof::Member { group, is } => Proof::Member { group: group.clone(), is: !is },
+        Proof::Job { job, canceled } => Proof::Job { job: job.clone(), canceled: !canceled },
+        Proof::Ready { group, is } => Proof::Ready { group: group.clone(), is: !is },
+        Proof::Mitigated { .. } => work.proof.clone(),
+    }
+}

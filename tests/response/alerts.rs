@@ -1,0 +1,145 @@
+//! `quell respond`: the workshop's event is answered as its function did, and what that function got wrong is not.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+const EVENT: &str = include_str!("event.json");
+
+async fn world() -> World {
+    let world = World::start().await;
+    let certificate = world.things(&["dev-IZWB"]).await;
+    world.device("dev-IZWB", &certificate).await;
+    world.door.forget();
+    world
+}
+
+/// The event with another message in it.
+fn with_message(change: impl FnOnce(&mut Value)) -> String {
+    let mut event: Value = serde_json::from_str(EVENT).unwrap();
+    let sns = &mut event["Records"][0]["Sns"];
+    let mut message: Value = serde_json::from_str(sns["Message"].as_str().unwrap()).unwrap();
+    change(&mut message);
+    sns["Message"] = json!(message.to_string());
+    event.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_workshop_s_event_isolates_its_thing_and_sets_its_shadow_once() {
+    let world = world().await;
+    let dry = world.run_with(&["respond", "--json"], "", Some(EVENT)).await;
+    assert_eq!((dry.code, world.changed()), (Some(0), 0), "dry run is the default: {dry:?}");
+    assert_eq!(dry.json()["alerts"][0]["result"], "dry run");
+    assert!(dry.out.contains("iot:AddThingToThingGroup"), "it says what it would do");
+
+    let acted = world.run_with(&["respond", "--yes", "--json"], "", Some(EVENT)).await;
+    assert_eq!(acted.code, Some(0), "{acted:?}");
+    let alert = &acted.json()["alerts"][0];
+    assert_eq!((&alert["thingName"], &alert["result"]), (&json!("dev-IZWB"), &json!("isolated")));
+    assert!(world.member("dev-IZWB").await);
+    let shadow = world.clients.data.get_thing_shadow().thing_name("dev-IZWB").send().await.unwrap();
+    let shadow: Value = serde_json::from_slice(shadow.payload().unwrap().as_ref()).unwrap();
+    assert_eq!(shadow["state"]["desired"], json!({"quarantine": true}));
+
+    world.door.forget();
+    let replay = world.run_with(&["respond", "--yes", "--json"], "", Some(EVENT)).await;
+    assert_eq!((replay.code, world.changed()), (Some(0), 0), "{replay:?}");
+    assert!(replay.json()["alerts"][0]["why"].as_str().unwrap().contains("replay"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_alarm_or_not_to_be_believed_changes_nothing_and_says_why() {
+    let world = world().await;
+    let event: Value = serde_json::from_str(EVENT).unwrap();
+    // As SNS would post it: then the signature must be SNS's, and this one is not of this content.
+    let mut forged = event["Records"][0]["Sns"].clone();
+    forged["SigningCertURL"] = json!(format!("{}/forged.pem", world.settings.endpoint_url.as_ref().unwrap()));
+    let mut stranger = forged.clone();
+    stranger["SigningCertURL"] = json!("https://evil.example/cert.pem");
+    let cases = [
+        (with_message(|m| m["violationEventType"] = json!("alarm-cleared")), 0, "alarm-cleared"),
+        (with_message(|m| m["violationEventType"] = json!("alarm-invalidated")), 0, "alarm-invalidated"),
+        (forged.to_string(), 1, "not believed"),
+        (stranger.to_string(), 1, "not where SNS keeps them"),
+        (with_message(|m| m["thingName"] = json!("$aws/things")), 1, "thingName"),
+        (with_message(|m| m["violationId"] = json!(null)), 1, "violationId"),
+        ("\u{1b}[31mgarbage".to_owned(), 1, "no JSON"),
+        (r#"{"Records":[{"s3":{}}]}"#.to_owned(), 1, "not from SNS"),
+    ];
+    for (text, code, why) in cases {
+        let ran = world.run_with(&["respond", "--yes", "--json"], "", Some(&text)).await;
+        assert_eq!(ran.code, Some(code), "{why}: {ran:?}");
+        assert!(ran.json()["alerts"][0]["why"].as_str().unwrap().contains(why), "{why}: {ran:?}");
+        assert_eq!(world.changed(), 0, "{why}");
+    }
+    let nobody = with_message(|m| m["thingName"] = json!("nobody"));
+    let ran = world.run_with(&["respond", "--yes"], "", Some(&nobody)).await;
+    assert_eq!((ran.code, world.changed()), (Some(4), 0), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_map_names_limit_themselves_and_ask_for_people() {
+    let world = world().await;
+    let file = world.folder.path().join("rules.toml");
+    let text = "max-per-hour = 1\nretries = 0\nnames = [\"Sensor-(\\\\w+)=dev-$1\"]\n[[rule]]\nbehavior = \"Mess*\"\ndo = [\"isolate\"]\n";
+    std::fs::write(&file, text).unwrap();
+    let line = ["respond", "--yes", "--json", "--rules", file.to_str().unwrap()];
+    let other = with_message(|m| m["behavior"]["name"] = json!("Other"));
+    let ran = world.run_with(&line, "", Some(&other)).await;
+    assert_eq!((ran.code, world.changed()), (Some(0), 0), "no rule: {ran:?}");
+    let named = with_message(|m| m["thingName"] = json!("Sensor-IZWB"));
+    let typed = "[guardrails]\nlevels = { isolate = \"account\" }\n";
+    let ran = world.run_with(&line, typed, Some(&named)).await;
+    assert_eq!((ran.code, world.changed()), (Some(4), 0), "a person is wanted: {ran:?}");
+    // That attempt counts: the limit is one an hour.
+    let ran = world.run_with(&line, "", Some(&named)).await;
+    assert_eq!((ran.code, world.changed()), (Some(4), 0), "{ran:?}");
+    assert!(ran.out.contains("flood"), "{ran:?}");
+    std::fs::write(&file, text.replace("max-per-hour = 1", "max-per-hour = 9")).unwrap();
+    let ran = world.run_with(&line, "", Some(&named)).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(world.member("dev-IZWB").await, "the alert's name was mapped");
+    std::fs::write(&file, "[[rule]]\ndo = [\"explode\"]\n").unwrap();
+    assert_eq!(world.run_with(&line, "", Some(&named)).await.code, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_post_to_the_listener_is_answered_and_not_believed() {
+    let world = world().await;
+    let mut child = world.spawn(&["respond", "--yes", "--json", "--listen", "127.0.0.1:0"]);
+    let event: Value = serde_json::from_str(EVENT).unwrap();
+    let body = event["Records"][0]["Sns"].to_string();
+    let told = tokio::task::spawn_blocking(move || {
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = lines
+            .find_map(|l| l.unwrap().split_once("http://").map(|(_, a)| a.trim_end_matches('/').to_owned()));
+        let post = |body: &str| {
+            let mut stream = std::net::TcpStream::connect(address.as_ref().unwrap()).unwrap();
+            let head = format!(
+                "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all((head + body).as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        };
+        assert!(post("garbage").starts_with("HTTP/1.1 400"));
+        assert!(
+            post(&body.replace("https://sns.us-east-1.amazonaws.com", "https://evil.example"))
+                .starts_with("HTTP/1.1 200")
+        );
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        line
+    })
+    .await
+    .unwrap();
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert!(told["why"].as_str().unwrap().contains("not believed"), "{told}");
+    assert_eq!(world.changed(), 0);
+}

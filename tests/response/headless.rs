@@ -1,0 +1,237 @@
+//! The headless commands as a script uses them: `--json`, `--dry-run`, `--yes`, and exit codes (cli.md).
+
+use clap::CommandFactory as _;
+use quell::console::command::{COMMANDS, Danger};
+
+use crate::world::{Ran, Verdict, World};
+
+const JOB: [&str; 7] =
+    ["job", "create", "update-1", "--group", "NeedsUpdate", "--document-json", r#"{"operation":"update"}"#];
+
+/// Every headless command that changes something, as one types it; `None` for those that only read or show.
+fn typed(command: &str, plans: [&str; 2]) -> Option<Vec<String>> {
+    let line: &[&str] = match command {
+        "isolate" => &["isolate", "Thing02"],
+        "release" => &["release", "Thing02"],
+        "deactivate" => &["deactivate", "Thing02"],
+        "activate" => &["activate", "Thing04"],
+        "revoke" => &["revoke", "Thing02"],
+        "join" => &["join", "NeedsUpdate", "Thing02"],
+        "leave" => &["leave", "IsolatedDevices", "Thing02"],
+        "job create" => &JOB,
+        "job cancel" => &["job", "cancel", "running"],
+        "undo" => &["undo", plans[0]],
+        "finish" => &["finish", plans[1]],
+        "setup" => &["setup", "--group", "Another"],
+        "mitigate" => &["mitigate", "--action", "none", "--violation", "0"],
+        "respond" => &["respond"],
+        "console" | "demo" | "keys" | "local" | "watch" | "things" | "violations" | "shadow" | "jobs"
+        | "profiles" | "job list" | "job show" | "journal" | "journal verify" | "journal recover"
+        | "audit" | "rules" | "config" | "completions" | "man" | "record" | "replay" | "doctor"
+        | "findings" | "explain" => return None,
+        unknown => panic!("is `quell {unknown}` a command that changes something? say so here"),
+    };
+    Some(line.iter().map(|w| (*w).to_owned()).collect())
+}
+
+/// All commands of the program with something to do, `job create` and the like included.
+fn commands() -> Vec<String> {
+    let mut out = Vec::new();
+    for command in quell::cli::Cli::command().get_subcommands() {
+        let name = command.get_name();
+        if command.get_subcommands().next().is_none() || name == "journal" {
+            out.push(name.to_owned());
+        }
+        out.extend(command.get_subcommands().map(|sub| format!("{name} {}", sub.get_name())));
+    }
+    out
+}
+
+/// An account in which each of them would have something to do.
+async fn busy() -> (World, [String; 2]) {
+    let world = World::start().await;
+    world.things(&["Thing02", "Thing03"]).await;
+    let off = world.things(&["Thing04"]).await;
+    let inactive = aws_sdk_iot::types::CertificateStatus::Inactive;
+    world.clients.iot.update_certificate().certificate_id(off).new_status(inactive).send().await.unwrap();
+    world.group("NeedsUpdate").await;
+    let add = world.clients.iot.add_thing_to_thing_group();
+    add.thing_name("Thing02").thing_group_name("IsolatedDevices").send().await.unwrap();
+    let targets = "arn:aws:iot:us-east-1:123456789012:thinggroup/NeedsUpdate";
+    let job = world.clients.iot.create_job().job_id("running").targets(targets).document("{}");
+    job.target_selection(aws_sdk_iot::types::TargetSelection::Continuous).send().await.unwrap();
+    let ran = world.run(&["join", "NeedsUpdate", "Thing03", "--yes", "--json"]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let id = |ran: &Ran| ran.json()["plan"]["id"].as_str().unwrap().to_owned();
+    let done = id(&ran);
+    world.door.rule(|_, _| Verdict::Refuse);
+    let ran = world.run(&["join", "NeedsUpdate", "Thing02", "--yes", "--json"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let failed = id(&ran);
+    world.door.open();
+    world.door.forget();
+    (world, [done, failed])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_command_changes_anything_when_it_may_not() {
+    let (world, plans) = busy().await;
+    let plans = [plans[0].as_str(), plans[1].as_str()];
+    let deny = "[[guardrails.rule]]\nrequire = \"deny\"\nreason = \"not today\"\n";
+    let mut tried = 0;
+    for command in commands() {
+        let Some(line) = typed(&command, plans) else { continue };
+        let line: Vec<&str> = line.iter().map(String::as_str).collect();
+        let event = (command == "respond").then_some(include_str!("event.json"));
+        let with = |more: &[&'static str]| [&line[..], more].concat();
+        let unconfirmed = world.run_with(&line, "", event).await;
+        let read_only = world.run_with(&with(&["--yes", "--read-only"]), "", event).await;
+        let denied = world.run_with(&with(&["--yes"]), deny, event).await;
+        if command != "respond" {
+            assert_eq!(unconfirmed.code, Some(4), "{command}: {unconfirmed:?}");
+            let dry = world.run(&with(&["--dry-run"])).await;
+            assert!(matches!(dry.code, Some(0 | 4)), "{command}: {dry:?}");
+        }
+        assert_eq!(read_only.code, Some(4), "{command}: {read_only:?}");
+        assert_eq!(denied.code, Some(4), "{command}: {denied:?}");
+        assert_eq!(world.door.changes(), [] as [&str; 0], "{command}");
+        tried += 1;
+    }
+    assert!(tried >= 11, "{tried} commands were tried");
+    // What was refused is in the journal, with the reason and who asked.
+    let journal = world.run(&["journal", "--json"]).await.json();
+    let refused: Vec<&serde_json::Value> =
+        journal["entries"].as_array().unwrap().iter().filter(|e| e["kind"] == "refused").collect();
+    for reason in ["read-only", "not today", "--yes was not given"] {
+        assert!(refused.iter().any(|e| e["reason"].as_str().unwrap().contains(reason)), "{reason}");
+    }
+    assert!(refused.iter().all(|e| e["who"]["uid"].is_u64() && e["who"]["user"].is_string()));
+}
+
+#[test]
+fn the_console_s_writing_commands_are_all_headless_too() {
+    for command in COMMANDS.iter().filter(|c| c.danger != Danger::None) {
+        let headless = match command.id {
+            "job" => "job create",
+            "cancel-job" => "job cancel",
+            "group-add" | "join-group" | "add-to-group" => "join",
+            "group-remove" | "leave-group" | "remove-from-group" => "leave",
+            id => id,
+        };
+        assert!(typed(headless, ["p", "p"]).is_some(), "{}", command.id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn isolate_and_release_are_proven_and_told_in_json() {
+    let world = World::start().await;
+    let certificate = world.things(&["Thing02"]).await;
+    world.device("Thing02", &certificate).await;
+    let isolated = world.run(&["isolate", "Thing02", "--yes", "--json"]).await;
+    assert_eq!(isolated.code, Some(0), "{isolated:?}");
+    let told = isolated.json();
+    assert_eq!(told["outcome"], "proven");
+    assert_eq!(told["targets"][0]["thingName"], "Thing02");
+    assert!(told["targets"][0]["tookMs"].as_i64().unwrap() < 30_000);
+    assert!(world.member("Thing02").await);
+    let again = world.run(&["isolate", "Thing02", "--yes", "--json"]).await;
+    assert_eq!(again.code, Some(0), "{again:?}");
+    let released = world.run(&["release", "Thing02", "--yes"]).await;
+    assert_eq!(released.code, Some(0), "{released:?}");
+    assert!(released.out.contains("proven"), "{released:?}");
+    assert!(!world.member("Thing02").await);
+
+    let journal = world.run(&["journal", "--json"]).await.json();
+    let plan = &journal["plans"][0];
+    assert_eq!(plan["results"][0]["timeToContainMs"], told["targets"][0]["tookMs"]);
+    assert!(plan["who"]["arn"].as_str().unwrap().starts_with("arn:aws:"));
+    let requests = journal["entries"].as_array().unwrap().iter().filter(|e| e["kind"] == "request");
+    assert!(requests.clone().count() >= 5);
+    assert!(requests.clone().all(|e| e["request_id"].as_str().is_some_and(|id| !id.is_empty())));
+    assert_eq!(world.run(&["journal", "verify"]).await.code, Some(0));
+    let text = std::fs::read_to_string(&world.rules.journal).unwrap();
+    std::fs::write(&world.rules.journal, text.replacen("Thing02", "Thing03", 1)).unwrap();
+    let tampered = world.run(&["journal", "verify", "--json"]).await;
+    assert_eq!(tampered.code, Some(1), "{tampered:?}");
+    assert_eq!(tampered.json()["faults"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_deactivated_activated_and_revoked() {
+    let world = World::start().await;
+    let certificate = world.things(&["Thing02"]).await;
+    world.device("Thing02", &certificate).await;
+    let status = || async {
+        let found = world.clients.iot.describe_certificate().certificate_id(&certificate).send().await;
+        found.unwrap().certificate_description().unwrap().status().unwrap().as_str().to_owned()
+    };
+    let off = world.run(&["deactivate", "Thing02", "--yes", "--json"]).await;
+    assert_eq!((off.code, status().await.as_str()), (Some(0), "INACTIVE"), "{off:?}");
+    let on = world.run(&["activate", "Thing02", "--certificate", &certificate, "--yes"]).await;
+    assert_eq!((on.code, status().await.as_str()), (Some(0), "ACTIVE"), "{on:?}");
+    let wrong = world.run(&["revoke", "Thing02", "--confirm", "Thing03"]).await;
+    assert_eq!((wrong.code, status().await.as_str()), (Some(4), "ACTIVE"), "{wrong:?}");
+    let gone = world.run(&["revoke", "Thing02", "--confirm", "Thing02", "--json"]).await;
+    assert_eq!((gone.code, status().await.as_str()), (Some(0), "REVOKED"), "{gone:?}");
+    let undo = world.run(&["undo", gone.json()["plan"]["id"].as_str().unwrap(), "--yes"]).await;
+    assert_eq!(undo.code, Some(4), "{undo:?}");
+    assert!(undo.err.contains("cannot undo"), "{undo:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_created_listed_shown_and_canceled() {
+    let world = World::start().await;
+    world.things(&["Thing02"]).await;
+    world.group("NeedsUpdate").await;
+    let more = ["--continuous", "--per-minute", "50", "--abort", "FAILED:20:10", "--job-timeout", "30m"];
+    let made = world.run(&[&JOB[..], &more, &["--yes", "--json"]].concat()).await;
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let found = world.clients.iot.describe_job().job_id("update-1").send().await.unwrap();
+    let job = found.job().unwrap();
+    assert_eq!(job.timeout_config().unwrap().in_progress_timeout_in_minutes(), Some(30));
+    assert_eq!(job.job_executions_rollout_config().unwrap().maximum_per_minute(), Some(50));
+    assert_eq!(job.abort_config().unwrap().criteria_list()[0].min_number_of_executed_things(), 10);
+    let list = world.run(&["job", "list", "--json"]).await.json();
+    assert_eq!(list["jobs"][0]["jobId"], "update-1");
+    let again = world.run(&[&JOB[..], &["--yes"]].concat()).await;
+    assert_eq!(again.code, Some(4), "{again:?}");
+    assert_eq!(world.run(&["job", "cancel", "update-1", "--yes"]).await.code, Some(0));
+    let shown = world.run(&["job", "show", "update-1", "--json"]).await.json();
+    assert_eq!(shown["status"], "CANCELED");
+    let missing =
+        world.run(&["job", "create", "x", "--thing", "nobody", "--document-json", "{}", "--yes"]).await;
+    assert_eq!(missing.code, Some(4), "{missing:?}");
+    assert_eq!(world.run(&["job", "create", "x"]).await.code, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_have_their_exit_codes() {
+    let world = World::start().await;
+    world.things(&["Thing01", "Thing02"]).await;
+    assert_eq!(world.run(&["isolate"]).await.code, Some(2));
+    let config = world.run_with(&["isolate", "Thing01"], "[guardrails]\nmax-bulk = \"many\"", None).await;
+    assert_eq!(config.code, Some(2), "{config:?}");
+    world.door.rule(|_, line| if line.contains("/thing-groups/") { Verdict::Refuse } else { Verdict::Pass });
+    let failed = world.run(&["isolate", "Thing01", "--yes", "--json"]).await;
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert_eq!(failed.json()["targets"][0]["result"], "failed");
+    world.door.forget();
+    world.door.rule(|n, _| if n == 0 { Verdict::Refuse } else { Verdict::Pass });
+    let partly = world.run(&["join", "IsolatedDevices", "Thing01", "Thing02", "--yes", "--json"]).await;
+    assert_eq!(partly.code, Some(3), "{partly:?}");
+    world.door.open();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_talking_is_never_contained() {
+    let world = World::start().await;
+    world.things(&["Thing02"]).await;
+    // Another client, with a certificate of its own, publishes on Thing02's topic: no policy of Thing02 reaches it.
+    let other = world.things(&["Impostor"]).await;
+    world.device_on("Impostor", &other, "temperature/Thing02").await;
+    let ran = world.run(&["isolate", "Thing02", "--yes", "--json", "--timeout", "8s"]).await;
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    let told = ran.json();
+    assert_eq!(told["targets"][0]["result"], "unproven");
+    assert!(world.member("Thing02").await, "it is in the group, and that is not containment");
+}

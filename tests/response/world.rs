@@ -1,0 +1,443 @@
+//! An emulated account behind a door that counts what would change something, and refuses or holds what it is told to.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use quell::cloud::Clients;
+use quell::config::{Settings, StaticCredentials, ThingFrom};
+use quell::emulator::account::Account;
+use quell::emulator::api::front;
+use quell::emulator::broker::{Broker, Peer};
+use quell::emulator::clock::Clock;
+use quell::emulator::hooks::{Hooks, Principal};
+use quell::emulator::store::Wal;
+use quell::fleet::event::{Event, Stage};
+use quell::fleet::model::Name;
+use quell::response::journal::Journal;
+use quell::response::{ActionView, Answer, Intent, Plan, Responder, Rules, Target};
+use rumqttc::{AsyncClient, MqttOptions, QoS};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+pub(crate) const ALLOW: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
+pub(crate) const DENY: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"*"}]}"#;
+/// Longer than anything here takes.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+/// The policy cache holds 420 s and 20 s for new connections; at this speed 7 s and a third of one.
+pub(crate) const SPEED: f64 = 60.0;
+
+pub(crate) struct World {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) clients: Clients,
+    pub(crate) rules: Rules,
+    pub(crate) settings: Settings,
+    pub(crate) door: Arc<Door>,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::at(SPEED).await
+    }
+
+    pub(crate) async fn at(speed: f64) -> Self {
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+        let clock = Clock::new(speed);
+        let account = Account::open("123456789012", "us-east-1", clock, Wal::default(), "test", "test");
+        let broker = Broker::new(Hooks::new(Arc::clone(&account)), clock);
+        let door = Arc::new(Door::default());
+        let at_door = Arc::clone(&door);
+        let router = front::router(account, Arc::clone(&broker)).layer(axum::middleware::from_fn(
+            move |request: axum::extract::Request, next: axum::middleware::Next| {
+                let door = Arc::clone(&at_door);
+                async move { door.pass(request, next).await }
+            },
+        ));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let folder = tempfile::tempdir().unwrap();
+        let operator = listen(&broker, Principal::Anonymous).await;
+        let mut settings = Settings {
+            region: Some("us-east-1".to_owned()),
+            endpoint_url: Some(endpoint.clone()),
+            data_endpoint_url: Some(endpoint.clone()),
+            sts_endpoint_url: Some(endpoint),
+            credentials: Some(StaticCredentials {
+                access_key_id: "test".to_owned(),
+                secret_access_key: "test".to_owned(),
+                session_token: None,
+            }),
+            topics: vec!["temperature/#".to_owned()],
+            thing_from: vec![ThingFrom::parse("temperature/{thing}").unwrap()],
+            aws_speed: speed,
+            journal: folder.path().join("quell/journal.jsonl"),
+            ..Settings::default()
+        };
+        settings.mqtt.url = Some(format!("mqtt://127.0.0.1:{operator}"));
+        let clients = Clients::connect(&settings).await.unwrap();
+        let world = Self { broker, clients, rules: Rules::from(&settings), settings, door, folder };
+        world.policy("AllowAll", ALLOW).await;
+        world.policy("DenyAll", DENY).await;
+        let group = world.group("IsolatedDevices").await;
+        world.clients.iot.attach_policy().policy_name("DenyAll").target(group).send().await.unwrap();
+        world.door.forget();
+        world
+    }
+
+    pub(crate) async fn policy(&self, name: &str, document: &str) {
+        self.clients.iot.create_policy().policy_name(name).policy_document(document).send().await.unwrap();
+    }
+
+    pub(crate) async fn group(&self, name: &str) -> String {
+        let made = self.clients.iot.create_thing_group().thing_group_name(name).send().await.unwrap();
+        made.thing_group_arn.unwrap()
+    }
+
+    /// Things on one certificate; its id.
+    pub(crate) async fn things(&self, names: &[&str]) -> String {
+        let made = self.clients.iot.create_keys_and_certificate().set_as_active(true).send().await.unwrap();
+        let (id, arn) = (made.certificate_id.unwrap(), made.certificate_arn.unwrap());
+        self.clients.iot.attach_policy().policy_name("AllowAll").target(&arn).send().await.unwrap();
+        for name in names {
+            self.clients.iot.create_thing().thing_name(*name).send().await.unwrap();
+            self.clients.iot.attach_thing_principal().thing_name(*name).principal(&arn).send().await.unwrap();
+        }
+        self.door.forget();
+        id
+    }
+
+    /// A device that speaks every 200 ms and reconnects when cut, as real ones do.
+    pub(crate) async fn device(&self, name: &str, certificate: &str) -> u16 {
+        self.device_on(name, certificate, &format!("temperature/{name}")).await
+    }
+
+    /// The same on a topic of another name.
+    pub(crate) async fn device_on(&self, name: &str, certificate: &str, topic: &str) -> u16 {
+        let port = listen(&self.broker, Principal::Certificate(certificate.to_owned())).await;
+        let mut options = MqttOptions::new(name, "127.0.0.1", port);
+        options.set_keep_alive(Duration::from_secs(30));
+        let topic = topic.to_owned();
+        let (client, mut events) = AsyncClient::new(options, 4);
+        tokio::spawn(async move {
+            loop {
+                if events.poll().await.is_err() {
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+            }
+        });
+        tokio::spawn(async move {
+            loop {
+                let _ = client.try_publish(&topic, QoS::AtMostOnce, false, "21.5");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        });
+        port
+    }
+
+    pub(crate) fn console(&self) -> Console {
+        let (events, received) = mpsc::channel(64);
+        let (answers, answered) = mpsc::channel(64);
+        let responder =
+            Responder::with_rules(self.clients.clone(), self.rules.clone(), events.clone(), answers);
+        let stream = quell::stream::spawn(&self.settings, None, None, events);
+        let (tell, stages) = mpsc::unbounded_channel();
+        let (heard_tx, heard) = mpsc::unbounded_channel();
+        let mut listener = responder.listener();
+        tokio::spawn(forward(received, tell, heard_tx, move |e| listener.observe(e)));
+        Console { responder, answered, stages, heard, journal: self.rules.journal.clone(), _stream: stream }
+    }
+
+    pub(crate) async fn member(&self, thing: &str) -> bool {
+        let found = self.clients.iot.list_thing_groups_for_thing().thing_name(thing).send().await.unwrap();
+        found.thing_groups().iter().any(|g| g.group_name() == Some("IsolatedDevices"))
+    }
+
+    pub(crate) fn changed(&self) -> u64 {
+        self.door.changes().len() as u64
+    }
+}
+
+async fn forward(
+    mut events: mpsc::Receiver<Event>,
+    stages: mpsc::UnboundedSender<(String, Stage)>,
+    heard: mpsc::UnboundedSender<String>,
+    mut observe: impl FnMut(&Event),
+) {
+    let mut topics: Vec<Option<String>> = Vec::new();
+    while let Some(event) = events.recv().await {
+        observe(&event);
+        match event {
+            Event::Response(r) => drop(stages.send((r.thing.raw().to_owned(), r.stage))),
+            Event::Batch(batch) => {
+                topics.extend(batch.topics.iter().map(|t| t.thing.as_ref().map(|n| n.raw().to_owned())));
+                for message in &batch.messages {
+                    if let Some(Some(thing)) = topics.get(message.topic as usize) {
+                        drop(heard.send(thing.clone()));
+                    }
+                }
+            }
+            Event::Link(_) | Event::Poll(_) => {}
+        }
+    }
+}
+
+pub(crate) struct Console {
+    pub(crate) responder: Responder,
+    pub(crate) answered: mpsc::Receiver<Answer>,
+    pub(crate) stages: mpsc::UnboundedReceiver<(String, Stage)>,
+    pub(crate) heard: mpsc::UnboundedReceiver<String>,
+    pub(crate) journal: PathBuf,
+    _stream: quell::stream::StreamHandle,
+}
+
+impl Console {
+    pub(crate) async fn plan(&mut self, intent: Intent) -> Plan {
+        self.responder.plan(7, intent);
+        timeout(LONG, async {
+            loop {
+                if let Some(Answer::Plan { generation, result }) = self.answered.recv().await {
+                    assert_eq!(generation, 7);
+                    return *result.unwrap();
+                }
+            }
+        })
+        .await
+        .unwrap()
+    }
+
+    /// The end of a confirmed plan, or why it was refused.
+    pub(crate) async fn confirm(&mut self, plan: Plan, typed: Option<&str>) -> Result<ActionView, String> {
+        self.responder.confirm(plan, typed.map(str::to_owned));
+        timeout(LONG, async {
+            loop {
+                match self.answered.recv().await.unwrap() {
+                    Answer::Done(view) => return Ok(view),
+                    Answer::Refused { reason, .. } => return Err(reason.as_str().to_owned()),
+                    Answer::Progress(_) | Answer::Plan { .. } | Answer::Recovered { .. } => {}
+                }
+            }
+        })
+        .await
+        .unwrap()
+    }
+
+    pub(crate) async fn hears(&mut self, thing: &str) {
+        timeout(LONG, async { while self.heard.recv().await.as_deref() != Some(thing) {} }).await.unwrap();
+    }
+
+    pub(crate) fn entries(&self) -> Vec<serde_json::Value> {
+        Journal::open(&self.journal).unwrap().entries().unwrap()
+    }
+}
+
+pub(crate) async fn listen(broker: &Arc<Broker>, principal: Principal) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (local, broker) = (listener.local_addr().unwrap(), Arc::clone(broker));
+    tokio::spawn(async move {
+        while let Ok((stream, remote)) = listener.accept().await {
+            let peer = Peer { remote, local, principal: principal.clone(), websocket: false };
+            tokio::spawn(Arc::clone(&broker).serve(stream, peer));
+        }
+    });
+    local.port()
+}
+
+/// A device as the fleet would describe it.
+pub(crate) fn target(name: &str) -> Target {
+    Target {
+        cadence: Some(500),
+        last_heard: Some(1),
+        topics: vec![format!("temperature/{name}")],
+        ..Target::named(Name::new(name))
+    }
+}
+
+pub(crate) fn isolate(name: &str) -> Intent {
+    Intent::Isolate { things: vec![target(name)], group: None }
+}
+
+/// What the door does with a changing request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    Pass,
+    /// Answered with InternalFailureException before it reaches the account.
+    Refuse,
+    /// Held forever before it reaches the account.
+    Hold,
+    /// Carried out, its answer held forever.
+    Swallow,
+}
+
+type Rule = Box<dyn Fn(usize, &str) -> Verdict + Send>;
+
+/// Counts changing requests, in order.
+#[derive(Default)]
+pub(crate) struct Door {
+    changes: Mutex<Vec<String>>,
+    rule: Mutex<Option<Rule>>,
+    held: AtomicBool,
+}
+
+impl Door {
+    async fn pass(
+        &self,
+        request: axum::extract::Request,
+        next: axum::middleware::Next,
+    ) -> axum::response::Response {
+        let path = request.uri().path().to_owned();
+        let reads = request.method() == axum::http::Method::GET
+            || [
+                "/test-authorization",
+                "/attached-policies/",
+                "/effective-policies",
+                "/policy-targets/",
+                "/audit/findings",
+            ]
+            .iter()
+            .any(|p| path.starts_with(p))
+            || path == "/";
+        if reads {
+            return next.run(request).await;
+        }
+        let line = format!("{} {}", request.method(), request.uri());
+        let n = {
+            let mut changes = self.changes.lock();
+            changes.push(line.clone());
+            changes.len() - 1
+        };
+        let verdict = self.rule.lock().as_ref().map_or(Verdict::Pass, |rule| rule(n, &line));
+        match verdict {
+            Verdict::Pass => next.run(request).await,
+            Verdict::Refuse => axum::response::Response::builder()
+                .status(400)
+                .header("x-amzn-errortype", "InvalidRequestException")
+                .header("x-amzn-requestid", "injected")
+                .body(axum::body::Body::from(r#"{"message":"injected"}"#))
+                .unwrap(),
+            Verdict::Hold => {
+                self.held.store(true, Ordering::SeqCst);
+                std::future::pending().await
+            }
+            Verdict::Swallow => {
+                let _ = next.run(request).await;
+                self.held.store(true, Ordering::SeqCst);
+                std::future::pending().await
+            }
+        }
+    }
+
+    pub(crate) fn forget(&self) {
+        self.changes.lock().clear();
+        self.held.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn changes(&self) -> Vec<String> {
+        self.changes.lock().clone()
+    }
+
+    pub(crate) fn rule(&self, rule: impl Fn(usize, &str) -> Verdict + Send + 'static) {
+        *self.rule.lock() = Some(Box::new(rule));
+    }
+
+    pub(crate) fn open(&self) {
+        *self.rule.lock() = None;
+    }
+
+    /// Waits until a request is held.
+    pub(crate) async fn held(&self) {
+        let end = tokio::time::Instant::now() + LONG;
+        while !self.held.load(Ordering::SeqCst) {
+            assert!(tokio::time::Instant::now() < end, "nothing was held: {:?}", self.changes());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// How a run of the program ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Its one JSON document.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+impl World {
+    /// The real program against this account, with more lines in its configuration.
+    pub(crate) fn command(&self, args: &[&str], config: &str) -> Command {
+        let file = self.folder.path().join(format!("config-{:x}.toml", config.len()));
+        let text = format!(
+            "aws-speed = {}\njournal = {:?}\ntopics = [\"temperature/#\"]\nthing-from = [\"temperature/{{thing}}\"]\n{config}\n[mqtt]\nurl = {:?}\n",
+            self.settings.aws_speed,
+            self.rules.journal,
+            self.settings.mqtt.url.as_ref().unwrap(),
+        );
+        std::fs::write(&file, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quell"));
+        let home = self.folder.path();
+        command
+            .args(args)
+            .args(["--config", file.to_str().unwrap()])
+            .args(["--region", "us-east-1", "--endpoint-url", self.settings.endpoint_url.as_ref().unwrap()])
+            .env_clear()
+            .envs([
+                ("AWS_ACCESS_KEY_ID", "test"),
+                ("AWS_SECRET_ACCESS_KEY", "test"),
+                ("AWS_EC2_METADATA_DISABLED", "true"),
+            ])
+            .env("HOME", home)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
+        self.command(args, "").spawn().unwrap()
+    }
+
+    pub(crate) async fn run(&self, args: &[&str]) -> Ran {
+        self.run_with(args, "", None).await
+    }
+
+    /// Runs it to its end, with a configuration and something on stdin.
+    pub(crate) async fn run_with(&self, args: &[&str], config: &str, stdin: Option<&str>) -> Ran {
+        let mut command = self.command(args, config);
+        let stdin = stdin.map(str::to_owned);
+        if stdin.is_some() {
+            command.stdin(Stdio::piped());
+        }
+        let run = tokio::task::spawn_blocking(move || {
+            let mut child = command.spawn().unwrap();
+            if let Some(text) = stdin {
+                use std::io::Write as _;
+                let mut pipe = child.stdin.take().unwrap();
+                pipe.write_all(text.as_bytes()).unwrap();
+            }
+            child.wait_with_output().unwrap()
+        });
+        Ran::of(timeout(LONG * 2, run).await.unwrap().unwrap())
+    }
+}
