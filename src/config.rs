@@ -10,6 +10,7 @@ use crate::fleet::model::ProfileRecord;
 use crate::text::SafeText;
 
 mod explain;
+pub mod flags;
 mod guardrails;
 mod load;
 mod mqtt;

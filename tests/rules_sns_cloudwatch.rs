@@ -21,7 +21,9 @@ use quell::emulator::account::Account;
 use quell::emulator::api::front;
 use quell::emulator::broker::Broker;
 use quell::emulator::clock::Clock;
+use quell::emulator::credentials::CredentialsDir;
 use quell::emulator::hooks::{Hooks, Principal, Session};
+use quell::emulator::seed;
 use quell::emulator::store::Wal;
 use serde_json::{Value, json};
 
@@ -240,6 +242,27 @@ async fn the_seeds_rule_stays_silent_and_the_corrected_one_counts() {
         (missing.status, missing.headers["x-amzn-errortype"].to_str().unwrap()),
         (401, "UnauthorizedException")
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rule_of_the_seeded_account_measures_humidity() {
+    let world = World::start().await;
+    let dir = CredentialsDir::open(None).unwrap();
+    seed::seed(&world.account, Some(1), &dir).unwrap();
+    for humidity in [63, 40] {
+        let update = json!({"state": {"reported": {"Humidity": humidity}}}).to_string();
+        world.publish("$aws/things/Thing01/shadow/update", &update).await;
+    }
+    assert_eq!(world.sum("IoT", "HighHumidity", json!([])).await, 63.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_not_active_is_only_counted() {
+    let world = World::start().await;
+    let hooks = Hooks::new(Arc::clone(&world.account));
+    assert!(!hooks.authenticate(&Principal::Certificate("ab".repeat(32))));
+    assert!(hooks.authenticate(&Principal::Anonymous));
+    assert_eq!(world.sum("AWS/IoT", "Connection.AuthNError", json!([])).await, 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,7 +33,8 @@ pub struct LocalArgs {
     /// Divide every duration of AWS by N: metric windows, policy cache, device cadence, …
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
-    /// Simulated things; 0 starts an empty account [default: the workshop's six]
+    /// Simulated things; 0 starts an empty account; beyond 200 their certificates come while it runs [default: the
+    /// workshop's six]
     #[arg(long, value_name = "N")]
     pub devices: Option<usize>,
     /// Who misbehaves when (TOML) [default: the workshop's incident]

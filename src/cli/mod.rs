@@ -1,5 +1,6 @@
 //! The commands: clap definitions and, one file each, thin callers of the rooms.
 
+mod account_reads;
 mod config;
 mod console;
 #[cfg(feature = "emulator")]
@@ -11,6 +12,7 @@ mod journal_lines;
 mod keys;
 mod local;
 mod output;
+mod pages;
 mod reads;
 mod respond;
 mod respond_cmds;
@@ -18,10 +20,11 @@ mod setup;
 mod source;
 mod watch;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
+
+pub use crate::config::flags::Common;
 
 /// Exit codes scripts rely on.
 pub mod exit {
@@ -53,74 +56,6 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
-/// Flags every command takes.
-#[derive(Args, Clone, Debug, Default)]
-pub struct Common {
-    /// The named profile of the AWS configuration files
-    #[arg(long, global = true, value_name = "NAME", env = "AWS_PROFILE", hide_env_values = true)]
-    pub profile: Option<String>,
-    /// The AWS region
-    #[arg(long, global = true, value_name = "NAME")]
-    pub region: Option<String>,
-    /// Control plane endpoint
-    #[arg(long, global = true, value_name = "URL")]
-    pub endpoint_url: Option<String>,
-    /// Data plane (iot-data) endpoint
-    #[arg(long, global = true, value_name = "URL")]
-    pub data_endpoint_url: Option<String>,
-    /// Where telemetry comes from: wss:// (SigV4), mqtts:// (with --cert --key --ca), ws:// or mqtt://
-    #[arg(long, global = true, value_name = "URL")]
-    pub mqtt_url: Option<String>,
-    /// No AWS control plane at all: watch any MQTT broker
-    #[arg(long, global = true)]
-    pub no_aws: bool,
-    /// Client certificate for mqtts:// (PEM)
-    #[arg(long, global = true, value_name = "FILE")]
-    pub cert: Option<PathBuf>,
-    /// Private key of --cert (PEM)
-    #[arg(long, global = true, value_name = "FILE")]
-    pub key: Option<PathBuf>,
-    /// Certificate authority to trust for MQTT (PEM)
-    #[arg(long, global = true, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
-    /// A topic filter to watch (repeatable)
-    #[arg(long = "topic", global = true, value_name = "FILTER")]
-    pub topics: Vec<String>,
-    /// How a topic names its thing, e.g. 'temperature-device-(\d+)=Thing$1' or 'dt/{thing}/#' (repeatable)
-    #[arg(long = "thing-from", global = true, value_name = "PATTERN")]
-    pub thing_from: Vec<String>,
-    /// Security profiles to judge by, beside the account's or without one: JSON or TOML in AWS's own shape
-    #[arg(long, global = true, value_name = "FILE")]
-    pub security_profiles: Option<PathBuf>,
-    /// Refuse every change
-    #[arg(long, global = true)]
-    pub read_only: bool,
-    /// A keymap by name or file
-    #[arg(long, global = true, value_name = "NAME|FILE")]
-    pub keymap: Option<String>,
-    /// A colour theme
-    #[arg(long, global = true, value_name = "NAME")]
-    pub theme: Option<String>,
-    /// Draw with ASCII only
-    #[arg(long, global = true)]
-    pub ascii: bool,
-    /// The configuration file
-    #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Frames a second at most
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=120))]
-    pub max_fps: Option<u16>,
-    /// Memory for payloads, e.g. 16MB
-    #[arg(long, global = true, value_name = "SIZE")]
-    pub memory_budget: Option<String>,
-    /// Where to write the log
-    #[arg(long, global = true, value_name = "FILE")]
-    pub log: Option<PathBuf>,
-    /// Log more (repeatable)
-    #[arg(short = 'v', long = "verbose", global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-}
-
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -145,6 +80,10 @@ pub enum Command {
     Jobs(reads::ReadArgs),
     /// The security profiles
     Profiles(reads::ReadArgs),
+    /// The topic rules
+    Rules(reads::ReadArgs),
+    /// What Device Defender Audit found
+    Audit(reads::ReadArgs),
     /// Contain things: isolation group, shadow flag, connection cut, proof
     Isolate(respond_cmds::ThingsArgs),
     /// Let isolated things speak again, and prove it
@@ -159,6 +98,10 @@ pub enum Command {
     Job(job::JobArgs),
     /// What was done, by whom, when, with the request ids
     Journal(journal::JournalArgs),
+    /// Print completions for a shell
+    Completions(pages::CompletionsArgs),
+    /// Print the manual page
+    Man,
     /// Answer Device Defender's alerts: an SNS event on stdin, notifications over HTTP, or violations it polls
     Respond(respond::RespondArgs),
     /// Is this account ready for an incident; what mends what is not
@@ -197,6 +140,8 @@ pub fn main() -> ExitCode {
         Some(Command::Shadow(args)) => reads::shadow(&args, &cli.common),
         Some(Command::Jobs(args)) => reads::jobs(&args, &cli.common),
         Some(Command::Profiles(args)) => reads::profiles(&args, &cli.common),
+        Some(Command::Rules(args)) => account_reads::rules(&args, &cli.common),
+        Some(Command::Audit(args)) => account_reads::audit(&args, &cli.common),
         Some(Command::Isolate(args)) => respond_cmds::things(respond_cmds::Verb::Isolate, &args, &cli.common),
         Some(Command::Release(args)) => respond_cmds::things(respond_cmds::Verb::Release, &args, &cli.common),
         Some(Command::Deactivate(args)) => {
@@ -209,6 +154,8 @@ pub fn main() -> ExitCode {
             respond_cmds::certificates(respond_cmds::Verb::Revoke, &args, &cli.common)
         }
         Some(Command::Job(args)) => job::run(args, &cli.common),
+        Some(Command::Completions(args)) => pages::completions(&args),
+        Some(Command::Man) => pages::man(),
         Some(Command::Journal(args)) => journal::run(&args, &cli.common),
         Some(Command::Respond(args)) => respond::run(&args, &cli.common),
         Some(Command::Doctor(args)) => doctor::run(&args, &cli.common),

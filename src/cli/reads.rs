@@ -36,10 +36,10 @@ pub struct ShadowArgs {
 }
 
 /// A result in both forms.
-type Both = (Value, Vec<String>);
+pub(super) type Both = (Value, Vec<String>);
 
 /// Connects, reads, prints.
-fn one<F, Fut>(common: &Common, as_json: bool, ask: F) -> color_eyre::Result<u8>
+pub(super) fn one<F, Fut>(common: &Common, as_json: bool, ask: F) -> color_eyre::Result<u8>
 where
     F: FnOnce(Clients) -> Fut,
     Fut: Future<Output = Result<Option<Both>, Trouble>>,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::cli::Common;
+use super::flags::Common;
 
 use super::load::file_path;
 use super::{Environment, MqttVersion, Settings};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::cli::Common;
+use super::flags::Common;
 use crate::text::SafeText;
 
 use super::{MqttVersion, Proxies, Secret, Settings, ThingFrom};

@@ -218,6 +218,13 @@ pub static COMMANDS: &[Command] = &[
     looks("jobs", "jobs", Global, App::view_jobs, "Jobs and how far they are"),
     looks("journal", "journal", Global, App::view_journal, "What was done, by whom, and how it ended"),
     looks("profiles", "profiles", Global, App::view_profiles, "Security profiles, and what they call normal"),
+    looks(
+        "profile-form",
+        "write a profile",
+        Global,
+        App::profile_form,
+        "Write a security profile, checked as AWS would, and copy it as JSON",
+    ),
     looks("history", "history", Global, App::view_history, "Violations of the last day, and what was judged"),
     looks("audit", "audit", Global, App::view_audit, "Findings of audits, the worst first"),
     looks("rules", "rules", Global, App::view_rules, "Topic rules: their SQL and what they do"),

@@ -49,6 +49,11 @@ impl CredentialsDir {
         }
     }
 
+    /// The same folder for someone who writes to it and leaves its removal to the owner.
+    pub fn lend(&self) -> Self {
+        Self { path: self.path.clone(), temporary: false }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -52,7 +52,11 @@ pub static DEVIATIONS: &[Deviation] = &[
         "per operation, burst undocumented",
         "the documented rate in real time, burst twice the rate, at least 10",
     ),
-    row("unknown operation", "undocumented", "404 UnknownOperationException, and a warning in the log"),
+    row(
+        "unknown operation",
+        "undocumented",
+        "404 UnknownOperationException, and a warning in the log that names it",
+    ),
     row(
         "Detect refused (--fault detect=refuse)",
         "closed to new customers, the answer undocumented",
@@ -63,6 +67,11 @@ pub static DEVIATIONS: &[Deviation] = &[
         "DescribeEndpoint",
         "a host name for each endpoint type",
         "the host and port of the request, for every type",
+    ),
+    row(
+        "SendDirectMessage with confirmation",
+        "answers when the client has acknowledged, or 504",
+        "sent with QoS 1, answers at once",
     ),
     row(
         "automatic registration under a CA",
@@ -130,6 +139,7 @@ pub static DEVIATIONS: &[Deviation] = &[
     row("retained messages", "each topic's last, 500,000", "up to 256 MiB; in memory, also with --state"),
     row("topic aliases to a client", "up to 8", "none are used"),
     row("SNI", "mandatory", "not asked for"),
+    row("shared subscription groups", "100 for each account", "not limited"),
     // --- shadows ---
     row("shadow of an unregistered thing", "not stated", "accepted; the registry is not consulted"),
     row("shadow nesting", "the quota table says 8 levels, the error text 6", "8 levels, with AWS's text"),

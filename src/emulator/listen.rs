@@ -27,6 +27,18 @@ use super::tls;
 /// How long a client may take for its handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
+/// Raises the limit of open files to what the system allows: often it is 1024, and each connection takes one.
+pub fn allow_many_connections() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!(%error, "the limit of open files stays");
+        }
+    }
+}
+
 /// Plain MQTT without identity: everyone who can reach `listener` may do everything.
 pub async fn serve_tcp(listener: TcpListener, broker: Arc<Broker>) {
     loop {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::account::Account;
@@ -162,11 +163,22 @@ fn steps(options: &Options) -> Result<Vec<Step>, StartError> {
     scenario::parse(&text).map_err(named)
 }
 
+/// Each simulated device takes two descriptors: as many as the system lets this process have.
+fn more_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays");
+    }
+}
+
 /// Starts the account; it answers on every listener when this returns.
 ///
 /// # Errors
 /// A port in use, a scenario that cannot be read, a folder that cannot be written.
 pub async fn start(options: Options) -> Result<Running, StartError> {
+    listen::allow_many_connections();
     let mut steps = steps(&options)?;
     let (http_listener, http) = bind("--http", options.http).await?;
     let mqtt = match options.mqtt {
@@ -213,14 +225,15 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
 
     let seeding = Arc::clone(&account);
     let count = options.devices;
-    let (specs, credentials) = tokio::task::spawn_blocking(move || {
-        let specs = seed::seed(&seeding, count, &credentials);
-        (specs, credentials)
+    let (seeded, credentials) = tokio::task::spawn_blocking(move || {
+        let seeded = seed::seed(&seeding, count, &credentials);
+        (seeded, credentials)
     })
     .await
     .map_err(|e| other("seeding", &e))?;
-    let specs = specs.map_err(StartError::Other)?;
-    let things: Vec<String> = specs.iter().map(|s| s.thing.clone()).collect();
+    let seed::Seeded { specs, late } = seeded.map_err(StartError::Other)?;
+    let names = specs.iter().map(|s| &s.thing).chain(late.iter().map(|l| &l.thing));
+    let things: Vec<String> = names.cloned().collect();
     let stranger = steps
         .iter()
         .find_map(|s| s.thing.as_ref().filter(|thing| !things.contains(thing)).map(|thing| (s.line, thing)));
@@ -235,6 +248,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         _ => steps.retain(|s| s.thing.as_ref().is_none_or(|thing| things.contains(thing))),
     }
 
+    // Before any request: one that starts a task drives it itself.
+    api::mitigation::resume(&account);
     let mut tasks = JoinSet::new();
     tasks.spawn(listen::serve_http(http_listener, router.clone()));
     let mqtt = mqtt.map(|(listener, address)| {
@@ -245,13 +260,17 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tasks.spawn(api::detect::run(Arc::clone(&account)));
     tasks.spawn(api::audit::run(Arc::clone(&account)));
     tasks.spawn(api::indexing::run(Arc::clone(&account)));
-    api::mitigation::resume(&account);
     tasks.spawn(api::jobs::run(Arc::clone(&account)));
     options.faults.into_iter().for_each(|fault| account.faults.add(fault));
-    if !specs.is_empty() || !steps.is_empty() {
+    if !things.is_empty() || !steps.is_empty() {
+        more_descriptors();
         let host = if mqtts.ip().is_unspecified() { "127.0.0.1".to_owned() } else { mqtts.ip().to_string() };
         let endpoint = devices::Endpoint { host, port: mqtts.port(), ca: ca.pem().into() };
-        tasks.spawn(devices::run(Arc::clone(&account), specs, endpoint, steps, options.seed));
+        let (sender, equipped) = mpsc::channel(64);
+        let names = late.iter().map(|l| l.thing.clone()).collect();
+        tasks.spawn(seed::equip_all(Arc::clone(&account), late, credentials.lend(), sender));
+        let fleet = devices::Fleet { specs, names, equipped, seed: options.seed };
+        tasks.spawn(devices::run(Arc::clone(&account), fleet, endpoint, steps));
     }
     Ok(Running { account, http, mqtt, mqtts, things, credentials, tasks })
 }

@@ -267,7 +267,8 @@ impl Fleet {
     /// Early warning, of what should be rare: connects (refused ones too) and shadow updates.
     pub(super) fn pace(&mut self, id: DeviceId, kind: WarningKind, at: Ms, now: Ms) -> Changes {
         let connects = kind == WarningKind::Reconnects;
-        let (known, new) = if connects { (4, 8) } else { (10, 30) };
+        // A device nothing is known of yet may well report its shadow once a second; five a second is nobody's ordinary.
+        let (known, new) = if connects { (4, 8) } else { (10, 300) };
         let Some(device) = self.devices.get_mut(id.index()) else { return Changes::NONE };
         let Some((count, peak)) = device.pace(connects).note(at, known, new) else { return Changes::NONE };
         let what = if connects { "connects" } else { "shadow updates" };

@@ -303,8 +303,12 @@ fn loops_and_churn_are_out_of_the_ordinary() {
         };
         Event::Batch(Batch { notices: vec![notice], ..Batch::default() })
     };
-    for i in 0..40 {
-        fleet.apply(delta(i, at + i * 500), at + i * 500);
+    for i in 0..100 {
+        fleet.apply(delta(i, at + i * 1_000), at + i * 1_000);
+    }
+    assert_eq!(kinds(&fleet, "Thing02"), [], "once a second may be how a device reports");
+    for i in 0..700 {
+        fleet.apply(delta(100 + i, at + 100_000 + i * 50), at + 100_000 + i * 50);
     }
     assert_eq!(kinds(&fleet, "Thing02"), [WarningKind::ShadowChurn]);
     // Each is over by itself.

@@ -12,7 +12,10 @@ operation of the table was never called.
 
 import json
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -165,21 +168,52 @@ def identities(a):
     return arn
 
 
+def openssl(folder, *arguments):
+    made = subprocess.run(["openssl", *arguments], cwd=folder, capture_output=True, check=True)
+    return made.stdout.decode()
+
+
+NEW_KEY = ("-newkey", "rsa:2048", "-nodes", "-keyout")
+
+
 def request_for_a_certificate():
     """A CSR made by openssl; None where there is none."""
-    import shutil
-    import subprocess
-    import tempfile
-
     if not shutil.which("openssl"):
         return None
     with tempfile.TemporaryDirectory() as folder:
-        made = subprocess.run(
-            ["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", folder + "/key", "-subj", "/CN=csr"],
-            capture_output=True,
-            check=True,
-        )
-        return made.stdout.decode()
+        return openssl(folder, "req", "-new", *NEW_KEY, "key", "-subj", "/CN=csr")
+
+
+def authorities(a):
+    """A CA of one's own, registered with the proof that its key is at hand."""
+    iot = a.iot
+    code = iot.get_registration_code()["registrationCode"]
+    if not shutil.which("openssl"):
+        for operation in ("Register", "Describe", "Update", "Delete"):
+            a.excused.add(("iot", operation + "CACertificate"))
+        a.excused.add(("iot", "ListCertificatesByCA"))
+        iot.list_ca_certificates()
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            authority = openssl(folder, "req", "-x509", *NEW_KEY, "ca.key", "-days", "9", "-subj", "/CN=CA", "-out", "ca.pem")
+            with open(folder + "/ca.pem") as pem:
+                authority = pem.read()
+            openssl(folder, "req", "-new", *NEW_KEY, "key", "-subj", "/CN=" + code, "-out", "csr")
+            proof = openssl(folder, "x509", "-req", "-in", "csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial")
+            openssl(folder, "req", "-new", *NEW_KEY, "other", "-subj", "/CN=wrong", "-out", "csr")
+            wrong = openssl(folder, "x509", "-req", "-in", "csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial")
+        refused("RegistrationCodeValidationException", iot.register_ca_certificate,
+                caCertificate=authority, verificationCertificate=wrong)
+        made = iot.register_ca_certificate(caCertificate=authority, verificationCertificate=proof, setAsActive=True)
+        ident = made["certificateId"]
+        assert iot.describe_ca_certificate(certificateId=ident)["certificateDescription"]["status"] == "ACTIVE"
+        paged(iot, "list_ca_certificates", "certificates", 1)
+        iot.register_certificate(certificatePem=wrong, caCertificatePem=authority, status="INACTIVE")
+        paged(iot, "list_certificates_by_ca", "certificates", 1, caCertificateId=ident)
+        refused("CertificateStateException", iot.delete_ca_certificate, certificateId=ident)
+        iot.update_ca_certificate(certificateId=ident, newStatus="INACTIVE")
+        iot.delete_ca_certificate(certificateId=ident)
+    iot.delete_registration_code()
 
 
 def shadows(a):
@@ -334,6 +368,14 @@ def incident(a, ready, certificate):
         time.sleep(0.5)
     a.iot_data.publish(topic="orders/Thing02", qos=1, payload=b"{}")
     eventually("a message over HTTP arrives", lambda: rogue.said("orders/Thing02"))
+    if a.knows("iotdata", "SendDirectMessage"):
+        a.iot_data.send_direct_message(clientId="Thing02", topic="never/subscribed", payload=b"[1]")
+        eventually("a direct message arrives", lambda: rogue.said("never/subscribed") == [[1]])
+        refused("ResourceNotFoundException", a.iot_data.send_direct_message, clientId="nobody", topic="t", payload=b"")
+    for topic in ("kept/a", "kept/b"):
+        a.iot_data.publish(topic=topic, qos=1, retain=True, payload=b"{}")
+    assert a.iot_data.get_retained_message(topic="kept/a")["payload"] == b"{}"
+    paged(a.iot_data, "list_retained_messages", "retainedTopics")
 
     iot.add_thing_to_thing_group(thingGroupName="IsolatedDevices", thingName=alarm["thingName"])
     a.iot_data.delete_connection(clientId="Thing02")
@@ -366,6 +408,14 @@ def indexing(a):
     buckets = iot.get_buckets_aggregation(queryString="*", aggregationField="attributes.SensorType",
                                           bucketsAggregationType={"termsAggregation": {"maxBuckets": 5}})["buckets"]
     assert buckets == [{"keyValue": "DHT22", "count": 3}], buckets
+    metric = {"metricName": "sensors", "queryString": "thingName:Thing*", "period": 60, "aggregationField": "registry.version",
+              "aggregationType": {"name": "Statistics", "values": ["count"]}}
+    iot.create_fleet_metric(**metric)
+    iot.create_fleet_metric(**dict(metric, metricName="other"))
+    iot.update_fleet_metric(metricName="sensors", indexName="AWS_Things", description="how many")
+    assert iot.describe_fleet_metric(metricName="sensors")["description"] == "how many"
+    paged(iot, "list_fleet_metrics", "fleetMetrics")
+    iot.delete_fleet_metric(metricName="other")
     iot.create_dynamic_thing_group(thingGroupName="connected", queryString="connectivity.connected:true")
     iot.update_dynamic_thing_group(thingGroupName="connected", queryString="connectivity.connected:false",
                                    thingGroupProperties={"thingGroupDescription": "silent"})
@@ -601,6 +651,7 @@ def main():
     a.excused = set()
     things(a)
     certificate = identities(a)
+    authorities(a)
     shadows(a)
     topic = alerts(a, ready)
     detect(a, topic)

@@ -234,3 +234,32 @@ async fn a_flood_of_messages_does_not_starve_the_subscribers_own_requests() {
 }
 
 const MESSAGE: &[u8] = b"\x30\x0a\x00\x07flood/xy";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_thousand_connections_are_served() {
+    let world = World::start().await;
+    let mut held = Vec::new();
+    for n in 0..2000 {
+        let mut stream = TcpStream::connect(("127.0.0.1", world.plain())).await.unwrap();
+        let id = format!("{n:05}");
+        let packets = [
+            b"\x10\x11\x00\x04MQTT\x04\x02\x00\x3c\x00\x05",
+            id.as_bytes(),
+            b"\x82\x08\x00\x01\x00\x03cmd\x00",
+        ];
+        stream.write_all(&packets.concat()).await.unwrap();
+        let mut back = [0; 9];
+        timeout(LONG, stream.read_exact(&mut back)).await.expect("an answer").unwrap();
+        assert_eq!(back[..4], [0x20, 2, 0, 0]);
+        held.push(stream);
+    }
+    world.client("console").await.publish("cmd", "x").await;
+    for stream in &mut held {
+        let mut message = [0; 8];
+        timeout(LONG, stream.read_exact(&mut message)).await.expect("the message").unwrap();
+        assert_eq!(&message, b"\x30\x06\x00\x03cmdx");
+    }
+    drop(held);
+    let broker = world.running.account.broker().unwrap().clone();
+    crate::until("all are gone", async || broker.connected_clients().is_empty().then_some(())).await;
+}

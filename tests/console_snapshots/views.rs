@@ -285,3 +285,28 @@ fn every_view_keeps_to_sixteen_colours() {
         }
     }
 }
+
+#[test]
+fn a_profile_is_checked_at_every_key_and_leaves_only_when_it_is_right() {
+    let fleet = account();
+    let mut app = App::new(look(false));
+    let text = screen(&mut app, &fleet, "gn", (80, 24));
+    assert!(text.contains("normal when message size in bytes below 1.0 k"), "{text}");
+    // Normal turned round: the healthy one would alarm.
+    let text = screen(&mut app, &fleet, "\t\t\t  ", (80, 24));
+    assert!(text.contains("NORMAL"), "{text}");
+    let text = screen(&mut app, &fleet, "\tx\n", (80, 24));
+    assert!(text.contains("the limit is a whole number"), "{text}");
+    assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Copy(_))));
+    insta::assert_snapshot!("profile_form_80x24", text);
+    press(&mut app, &fleet, "\x1bgn\n");
+    let copied = app.take_effects();
+    let json = copied.iter().find_map(|e| match e {
+        Effect::Copy(text) => Some(text.to_string()),
+        _ => None,
+    });
+    assert!(
+        json.is_some_and(|t| t.contains("\"securityProfileName\":\"DetectLargeMessageSize\"")),
+        "{copied:?}"
+    );
+}

@@ -5,6 +5,7 @@
 
 mod boto3;
 mod kept;
+mod pages;
 mod workshop;
 
 use std::io::{BufRead as _, BufReader};

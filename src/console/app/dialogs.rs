@@ -30,6 +30,8 @@ pub enum Overlay {
     Payload(Box<PayloadState>),
     /// A thing group being named.
     Group(Box<GroupForm>),
+    /// A security profile being written.
+    Profile(Box<super::ProfileForm>),
     /// An entry of the journal.
     Entry(Box<EntryState>),
 }

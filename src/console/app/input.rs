@@ -57,7 +57,13 @@ impl App {
 
     fn takes_text(&self) -> bool {
         match &self.overlay {
-            Some(Overlay::Palette(_) | Overlay::Filter(..) | Overlay::Job(_) | Overlay::Group(_)) => true,
+            Some(
+                Overlay::Palette(_)
+                | Overlay::Filter(..)
+                | Overlay::Job(_)
+                | Overlay::Group(_)
+                | Overlay::Profile(_),
+            ) => true,
             Some(Overlay::Plan(dialog)) => dialog.wants_text(),
             _ => false,
         }
@@ -136,6 +142,24 @@ impl App {
                             }
                         }
                     },
+                }
+                true
+            }
+            Some(Overlay::Profile(form)) => {
+                match event.code {
+                    KeyCode::Esc => self.overlay = None,
+                    KeyCode::Enter => self.submit_profile(env),
+                    KeyCode::Down | KeyCode::Tab => form.step(1),
+                    KeyCode::Up | KeyCode::BackTab => form.step(super::ProfileField::ALL.len() - 1),
+                    // A field with choices turns; in a typed one the same keys are text.
+                    KeyCode::Char(' ') | KeyCode::Right if form.turn(1) => {}
+                    // One back for four, five and six choices alike.
+                    KeyCode::Left if form.turn(59) => {}
+                    _ => {
+                        if let Some(input) = form.input() {
+                            input_event(input, event);
+                        }
+                    }
                 }
                 true
             }

@@ -10,6 +10,7 @@ mod input;
 mod lines;
 mod list;
 mod moves;
+mod profile_form;
 mod rows;
 mod state;
 mod targets;
@@ -37,6 +38,7 @@ pub use filter::{Filter, Subject, topic_matches};
 pub use lines::{DeltaGroup, delta_groups};
 pub(super) use lines::{delta_key, event_key, finding_key};
 pub use list::{Key, ListId, ListState, key_of};
+pub use profile_form::{ProfileField, ProfileForm};
 pub use rows::{DeviceRows, Sort};
 pub use state::{condition_word, done_word, proven_after};
 
@@ -281,6 +283,8 @@ pub struct App {
     confirmed: Vec<(PlanId, &'static str)>,
     section: Section,
     instructing: bool,
+    /// The newest message shown while following, and since when.
+    shown: Option<(u64, Ms)>,
 }
 
 impl App {
@@ -312,6 +316,7 @@ impl App {
             confirmed: Vec::new(),
             section: Section::Messages,
             instructing: false,
+            shown: None,
         }
     }
 
@@ -330,6 +335,7 @@ impl App {
         {
             list.set(Some(*first));
         }
+        self.follow(env);
         if self.look.aws {
             self.watch_certificates(env);
         }
@@ -343,6 +349,19 @@ impl App {
             if env.now - at > stays {
                 self.status = None;
             }
+        }
+    }
+
+    /// A dense stream moves on four times a second: faster nobody reads, and every line of it costs bytes on a slow line.
+    fn follow(&mut self, env: &Env<'_>) {
+        const DENSE: f64 = 20.0;
+        const STEP: Ms = 250;
+        let newest = env.fleet.stream().iter().next_back().map(|k| k.seq);
+        let waits = self.shown.is_some_and(|(seq, at)| {
+            (0..STEP).contains(&(env.now - at)) && newest.is_some_and(|newest| newest >= seq)
+        });
+        if !waits || env.fleet.rates(env.now).messages_per_s < DENSE {
+            self.shown = newest.map(|seq| (seq, env.now));
         }
     }
 

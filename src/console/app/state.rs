@@ -168,6 +168,11 @@ impl App {
         self.log_scale
     }
 
+    /// The newest message to show while the stream is followed.
+    pub fn shown_up_to(&self) -> u64 {
+        self.shown.map_or(u64::MAX, |(seq, _)| seq)
+    }
+
     /// The last message shown while paused.
     pub fn paused_at(&self) -> Option<u64> {
         self.paused

@@ -97,14 +97,14 @@ fn against_heard(behavior: &Behavior, criteria: &Criteria, env: &Env<'_>) -> Opt
     let limit = criteria.value.as_ref()?.count? as f64;
     let operator = criteria.comparison_operator?;
     let seconds = criteria.duration_seconds;
-    let value: Box<dyn Fn(&Device) -> Option<f64>> = match behavior.metric.as_deref()? {
-        "aws:message-byte-size" => Box::new(|d| d.last_len().map(f64::from)),
-        "aws:num-messages-sent" => {
-            let minutes = seconds? as f64 / 60.0;
-            let now = env.now;
-            Box::new(move |d| d.per_minute(now).map(|rate| rate * minutes))
-        }
+    let (size, minutes) = match behavior.metric.as_deref()? {
+        "aws:message-byte-size" => (true, 0.0),
+        "aws:num-messages-sent" => (false, seconds? as f64 / 60.0),
         _ => return None,
+    };
+    let value = |device: &Device| match size {
+        true => device.last_len().map(f64::from),
+        false => device.per_minute(env.now).map(|rate| rate * minutes),
     };
     let mut seen = Seen { heard: 0, outside: 0, in_alarm: 0 };
     for (_, device) in env.fleet.devices().filter(|(_, d)| !d.is_unattributed()) {

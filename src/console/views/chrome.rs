@@ -292,6 +292,7 @@ fn hints(app: &App) -> &'static [&'static str] {
             | Overlay::Palette(_)
             | Overlay::Job(_)
             | Overlay::Group(_)
+            | Overlay::Profile(_)
             | Overlay::Filter(..),
         ) => &[],
         Some(Overlay::Action(_)) => &["escape", "stop"],

@@ -25,6 +25,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
         }
         Some(Overlay::Job(form)) => forms::job(paint, body, form),
         Some(Overlay::Group(form)) => forms::group(paint, body, form),
+        Some(Overlay::Profile(form)) => forms::profile(env, paint, body, form),
         Some(Overlay::Entry(entry)) => journal::entry(app, paint, body, entry),
         Some(Overlay::Payload(state)) => payload::draw(app, paint, body, state),
     }

@@ -56,8 +56,14 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     let plain = app.filter_of(ListId::Stream).is_none() && app.paused_at().is_none() && following;
     let messages: Vec<&Kept> = if plain {
         // The common case costs what is in sight, not what is kept.
-        let mut newest: Vec<_> =
-            log.iter().rev().take(FAR).filter(|k| app.streams(k, env)).take(height).collect();
+        let mut newest: Vec<_> = log
+            .iter()
+            .rev()
+            .skip_while(|k| k.seq > app.shown_up_to())
+            .take(FAR)
+            .filter(|k| app.streams(k, env))
+            .take(height)
+            .collect();
         newest.reverse();
         newest
     } else {

@@ -95,6 +95,8 @@ pub struct Engine {
     fresh: Vec<Datum>,
     /// The last window at whose end it was looked for devices that are gone.
     looked: i64,
+    /// When it was last looked for alarms of silent devices.
+    listened_ms: i64,
 }
 
 /// Holes remembered: as many as windows are looked back at.
@@ -142,6 +144,7 @@ impl Engine {
             holes: VecDeque::new(),
             fresh: Vec::new(),
             looked: i64::MIN,
+            listened_ms: i64::MIN,
         }
     }
 
@@ -334,6 +337,11 @@ impl Engine {
             }
             self.judged[series] = self.judged[series].max(closed);
         }
+        // A thousandth of two days is soon enough, and spares looking at every device on every call.
+        if now_ms.saturating_sub(self.listened_ms) < self.silence_ms / 1000 {
+            return due;
+        }
+        self.listened_ms = now_ms;
         for (name, device) in &mut self.devices {
             for (rule, slot) in self.plan.rules.iter().zip(&mut device.slots) {
                 if slot.alarm.invalidate(now_ms, self.silence_ms) {

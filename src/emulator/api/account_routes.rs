@@ -15,6 +15,7 @@ pub(super) static ROUTES: &[Route] = routes! {
         ListRetainedMessages GET    "/retainedMessage"                       10 messages::list_retained,
         DeleteConnection     DELETE "/connections/{clientId}"               100 connections::delete,
         GetConnection        GET    "/connections/{clientId}"               100 connections::get,
+        SendDirectMessage    POST   "/connections/{clientId}/messages"        0 messages::send_direct,
         ListSubscriptions    GET    "/connections/{clientId}/subscriptions" 100 connections::subscriptions,
     }
 };

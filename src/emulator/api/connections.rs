@@ -38,7 +38,7 @@ pub(super) fn broker(req: &Req) -> Result<&Broker, ApiError> {
     req.account.broker().map(|b| &**b).ok_or_else(|| ApiError::internal("The broker is not running."))
 }
 
-fn client_id(req: &Req) -> Result<&str, ApiError> {
+pub(super) fn client_id(req: &Req) -> Result<&str, ApiError> {
     let id = req.path("clientId");
     if id.starts_with('$') || id.len() > 128 {
         return Err(ApiError::invalid("The client ID is not valid."));
@@ -46,7 +46,7 @@ fn client_id(req: &Req) -> Result<&str, ApiError> {
     Ok(id)
 }
 
-fn not_connected() -> ApiError {
+pub(super) fn not_connected() -> ApiError {
     ApiError::not_found("The specified client was not found.")
 }
 

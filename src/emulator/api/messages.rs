@@ -1,4 +1,5 @@
-//! Publishing without MQTT, and retained messages (the data plane's Publish, GetRetainedMessage, ListRetainedMessages).
+//! Publishing without MQTT, and retained messages (the data plane's Publish, SendDirectMessage, GetRetainedMessage,
+//! ListRetainedMessages).
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::connections::broker;
+use super::connections::{broker, client_id, not_connected};
 use super::registry::uuid;
 use super::request::encode_token;
 use super::{ApiError, Req, Resp};
@@ -45,6 +46,25 @@ pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
     // A request to a shadow or to jobs is one over HTTP too.
     if Hooks::new(Arc::clone(&req.account)).published(&caller, topic, &req.body) == Routing::Subscribers {
         broker.publish_with(topic, req.body.clone(), qos, req.flag("retain"), properties);
+    }
+    Resp::json(json!({ "message": "OK", "traceId": uuid() }))
+}
+
+/// SendDirectMessage: to one connected client, subscribed or not.
+pub(super) fn send_direct(req: &Req) -> Result<Resp, ApiError> {
+    let (broker, id) = (broker(req)?, client_id(req)?);
+    let topic = req.required_query("topic")?;
+    if topic.is_empty() || !topic_ok(topic) {
+        return Err(ApiError::invalid("The topic is not valid."));
+    }
+    if req.body.len() > LARGEST {
+        let text = format!("The payload exceeds {LARGEST} bytes");
+        return Err(ApiError::new(413, "RequestEntityTooLargeException", text));
+    }
+    // Who asks for a confirmation gets the delivery that is acknowledged.
+    let qos = u8::from(req.flag("confirmation"));
+    if !broker.send_direct(id, topic, req.body.clone(), qos, properties(req)?) {
+        return Err(not_connected());
     }
     Resp::json(json!({ "message": "OK", "traceId": uuid() }))
 }

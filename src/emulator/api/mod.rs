@@ -3,6 +3,7 @@
 //! `routes.rs` is the one table of operations. A handler is a plain function from a [`Req`] to a [`Resp`] or an
 //! [`ApiError`]; signatures, throttling, durability and error bodies are the front's business, not the handler's.
 
+mod absent;
 mod account_ops;
 mod account_routes;
 pub mod arn;

@@ -213,6 +213,16 @@ impl Broker {
         self.push(&session, Delivery::plain(topic, payload, target.options.qos))
     }
 
+    /// Delivers to one connected client, subscribed or not, with MQTT 5 properties; whether it may receive the topic is
+    /// decided at delivery. False when it is not connected.
+    pub fn send_direct(&self, client: &str, topic: &str, payload: Bytes, qos: u8, with: Properties) -> bool {
+        let Some(session) = self.session(client).filter(|s| s.is_live()) else { return false };
+        let mut delivery = Delivery::plain(topic, payload, qos.min(1));
+        delivery.properties = wire::properties(with).map(Arc::new);
+        self.published.fetch_add(1, Ordering::Relaxed);
+        self.push(&session, delivery)
+    }
+
     /// Cuts a client's connection with an AWS `disconnectReason`; `clean_session` also drops its stored session. False when
     /// it is not connected (and had no session to drop).
     pub fn disconnect(&self, client_id: &str, reason: &str, clean_session: bool, prevent_will: bool) -> bool {

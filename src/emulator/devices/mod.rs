@@ -59,23 +59,43 @@ pub struct Endpoint {
     pub ca: Arc<str>,
 }
 
-/// Runs `specs` and plays `steps` until dropped.
-pub async fn run(
-    account: Arc<Account>,
-    specs: Vec<DeviceSpec>,
-    endpoint: Endpoint,
-    steps: Vec<Step>,
-    seed: u64,
-) {
+/// The devices to run.
+pub struct Fleet {
+    /// Those that are there.
+    pub specs: Vec<DeviceSpec>,
+    /// The names of those that come later.
+    pub names: Vec<String>,
+    /// Where they come from.
+    pub equipped: mpsc::Receiver<DeviceSpec>,
+    /// What their random numbers start from.
+    pub seed: u64,
+}
+
+/// Runs the devices of `fleet` and plays `steps` until dropped.
+pub async fn run(account: Arc<Account>, fleet: Fleet, endpoint: Endpoint, steps: Vec<Step>) {
+    let Fleet { specs, names, mut equipped, seed } = fleet;
     let clock = account.clock;
     let mut tasks = JoinSet::new();
     let mut orders: HashMap<String, mpsc::UnboundedSender<Action>> = HashMap::new();
-    for spec in specs {
+    let mut waiting: HashMap<String, mpsc::UnboundedReceiver<Action>> = HashMap::new();
+    // A step may come before its device does: the order waits for it.
+    for name in names.into_iter().chain(specs.iter().map(|s| s.thing.clone())) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        orders.insert(spec.thing.clone(), sender);
-        tasks.spawn(device::run(spec, endpoint.clone(), clock, seed, receiver));
+        orders.insert(name.clone(), sender);
+        waiting.insert(name, receiver);
     }
-    play(&account, clock, steps, &orders).await;
+    let arriving = async {
+        let mut run = |spec: DeviceSpec| {
+            if let Some(orders) = waiting.remove(&spec.thing) {
+                tasks.spawn(device::run(spec, endpoint.clone(), clock, seed, orders));
+            }
+        };
+        specs.into_iter().for_each(&mut run);
+        while let Some(spec) = equipped.recv().await {
+            run(spec);
+        }
+    };
+    tokio::join!(arriving, play(&account, clock, steps, &orders));
     // The devices go on after the last step; dropping this future ends them.
     while tasks.join_next().await.is_some() {}
 }

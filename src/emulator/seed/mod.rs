@@ -1,6 +1,7 @@
 //! The account a workshop starts with (contract §1.6): things, certificates and shadows here, what stands without a
-//! device in `resources.rs`.
+//! device in `resources.rs`, the certificates of a large fleet in `late.rs`.
 
+mod late;
 mod resources;
 
 use std::collections::BTreeMap;
@@ -10,11 +11,24 @@ use serde_json::json;
 
 use super::account::Account;
 use super::api::ApiError;
-use super::api::identity::{CertStatus, Target, certificate_id_of, issue};
+use super::api::identity::certificate_id_of;
 use super::api::registry::ThingSpec;
 use super::api::shadows;
 use super::credentials::{CredentialsDir, KeyPairPem};
 use super::devices::{DeviceSpec, Kind};
+pub use late::{Late, equip_all};
+
+/// Devices whose certificates are made before start-up is done; a key takes a millisecond or so.
+const AT_ONCE: usize = 200;
+
+/// The simulated devices.
+#[derive(Default)]
+pub struct Seeded {
+    /// Those that can connect.
+    pub specs: Vec<DeviceSpec>,
+    /// Those that are registered and get their certificates while the emulator is running.
+    pub late: Vec<Late>,
+}
 
 /// The fixture things, in the order a smaller `--devices N` takes them.
 const FIXTURE: [(&str, Kind); 6] = [
@@ -53,47 +67,42 @@ fn names(devices: Option<usize>) -> Vec<(String, Kind, String)> {
 ///
 /// # Errors
 /// A text naming what could not be made.
-pub fn seed(
-    account: &Arc<Account>,
-    devices: Option<usize>,
-    dir: &CredentialsDir,
-) -> Result<Vec<DeviceSpec>, String> {
+pub fn seed(account: &Arc<Account>, devices: Option<usize>, dir: &CredentialsDir) -> Result<Seeded, String> {
     let fresh =
         account.read().registry.thing_count() == 0 && account.read().identity.policies().next().is_none();
     let names = names(devices);
     if names.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Seeded::default());
     }
     if !fresh {
         return Ok(found(account, names, dir));
     }
     let failed = |e: ApiError| format!("the fixture account: {}", e.message);
     resources::make(account).map_err(failed)?;
-    let mut specs = Vec::with_capacity(names.len());
+    let mut seeded = Seeded::default();
     let mut shared: Option<Arc<KeyPairPem>> = None;
-    for (name, kind, topic) in names {
-        let is_shared = SHARED.contains(&name.as_str());
-        let pair = match (&shared, is_shared) {
-            (Some(pair), true) => Arc::clone(pair),
-            _ => {
-                let issued = issue::keys_and_certificate().map_err(failed)?;
-                Arc::new(KeyPairPem { certificate: issued.certificate_pem, key: issued.private_key_pem })
-            }
-        };
-        register(account, &name, kind, &pair, is_shared).map_err(failed)?;
-        if is_shared {
-            shared = Some(Arc::clone(&pair));
+    for (n, (thing, kind, topic)) in names.into_iter().enumerate() {
+        enroll(account, &thing, kind).map_err(failed)?;
+        let late = Late { thing, kind, topic };
+        if n >= AT_ONCE {
+            seeded.late.push(late);
+            continue;
         }
-        dir.write_thing(&name, &pair).map_err(|e| format!("credentials of {name}: {e}"))?;
-        specs.push(DeviceSpec { thing: name, kind, topic, pair });
+        let is_shared = SHARED.contains(&late.thing.as_str());
+        let pair = shared.clone().filter(|_| is_shared);
+        let spec = late.equip(account, dir, pair, if is_shared { "AllowAll" } else { "DevicePolicy" })?;
+        if is_shared {
+            shared = Some(Arc::clone(&spec.pair));
+        }
+        seeded.specs.push(spec);
     }
     shadow_of_the_demo_device(account)?;
     account.wal.commit().map_err(|e| format!("the state could not be kept: {e}"))?;
-    Ok(specs)
+    Ok(seeded)
 }
 
-/// The devices of a kept account whose keys are still in the credentials folder.
-fn found(account: &Account, names: Vec<(String, Kind, String)>, dir: &CredentialsDir) -> Vec<DeviceSpec> {
+/// The devices of a kept account whose keys are still in the credentials folder, and those that never got any.
+fn found(account: &Account, names: Vec<(String, Kind, String)>, dir: &CredentialsDir) -> Seeded {
     let known = |thing: &str, pair: &KeyPairPem| {
         let state = account.read();
         let der =
@@ -101,22 +110,23 @@ fn found(account: &Account, names: Vec<(String, Kind, String)>, dir: &Credential
         state.registry.thing(thing).is_some()
             && der.is_some_and(|d| state.identity.certificate(&certificate_id_of(&d)).is_some())
     };
-    names
-        .into_iter()
-        .filter_map(|(thing, kind, topic)| {
-            let pair = dir.read_thing(&thing).filter(|pair| known(&thing, pair))?;
-            Some(DeviceSpec { thing, kind, topic, pair: Arc::new(pair) })
-        })
-        .collect()
+    let unequipped = |thing: &str| {
+        let state = account.read();
+        state.registry.thing(thing).is_some() && state.identity.principals_of(thing).is_empty()
+    };
+    let mut seeded = Seeded::default();
+    for (n, (thing, kind, topic)) in names.into_iter().enumerate() {
+        if let Some(pair) = dir.read_thing(&thing).filter(|pair| known(&thing, pair)) {
+            seeded.specs.push(DeviceSpec { thing, kind, topic, pair: Arc::new(pair) });
+        } else if n >= AT_ONCE && unequipped(&thing) {
+            seeded.late.push(Late { thing, kind, topic });
+        }
+    }
+    seeded
 }
 
-fn register(
-    account: &Account,
-    thing: &str,
-    kind: Kind,
-    pair: &KeyPairPem,
-    shared: bool,
-) -> Result<(), ApiError> {
+/// Registers the thing, without a certificate yet.
+fn enroll(account: &Account, thing: &str, kind: Kind) -> Result<(), ApiError> {
     let now = account.clock.now_ms();
     let mut state = account.write();
     let attributes = match kind {
@@ -126,16 +136,6 @@ fn register(
         Kind::Generic | Kind::ShadowSensor => BTreeMap::new(),
     };
     state.registry.create_thing(thing, ThingSpec { attributes, ..ThingSpec::default() }, now)?;
-    let der = x509_parser::pem::parse_x509_pem(pair.certificate.as_bytes())
-        .map(|(_, pem)| pem.contents)
-        .map_err(|e| ApiError::internal(e.to_string()))?;
-    let id = certificate_id_of(&der);
-    if state.identity.certificate(&id).is_none() {
-        state.identity.register_certificate(&pair.certificate, CertStatus::Active, true, None, now)?;
-        let policy = if shared { "AllowAll" } else { "DevicePolicy" };
-        state.identity.attach_policy(policy, &Target::Principal(id.clone()))?;
-    }
-    state.identity.attach_thing(&id, thing, None)?;
     if NEED_UPDATE.contains(&thing) {
         state.registry.join_group(thing, resources::UPDATE_GROUP, false)?;
     }

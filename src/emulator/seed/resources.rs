@@ -142,7 +142,7 @@ fn topic_rule(account: &Arc<Account>) -> Result<(), ApiError> {
         "awsIotSqlVersion": "2016-03-23",
         "description": "What a sensor measures above 50 percent",
         "actions": [{"cloudwatchMetric": {
-            "metricNamespace": "IoT", "metricName": "HighHumidity", "metricValue": "${Humidity}",
+            "metricNamespace": "IoT", "metricName": "HighHumidity", "metricValue": "${state.reported.Humidity}",
             "metricUnit": "Percent", "roleArn": role(account, "IoTtoCloudWatchAlerting")}}],
     });
     call(account, rules::create_topic_rule, Some(("ruleName", "HighHumidity")), Vec::new(), &body)

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::profiles::listing;
 use super::{refresh, seconds};
+use crate::emulator::api::registry::tags::Tag;
 use crate::emulator::api::{ApiError, Req, Resp, validate as shape};
 
 /// A TOPIC_FILTER dimension. Its name is its key.
@@ -39,6 +40,7 @@ struct Body {
     string_values: Vec<String>,
     display_name: Option<String>,
     metric_type: String,
+    tags: Vec<Tag>,
 }
 
 fn check_values(values: &[String]) -> Result<(), ApiError> {
@@ -73,6 +75,7 @@ pub fn create_dimension(req: &Req) -> Result<Resp, ApiError> {
         None if state.detect.dimensions.len() >= 10 => return Err(ApiError::limit("At most 10 dimensions")),
         None => {
             let row = Dimension { string_values: body.string_values, created_ms: now, modified_ms: now };
+            state.registry.set_tags(&arn, &body.tags)?;
             state.detect.dimensions.put(name, row);
         }
     }
@@ -106,7 +109,12 @@ pub fn describe_dimension(req: &Req) -> Result<Resp, ApiError> {
 
 /// DeleteDimension: idempotent.
 pub fn delete_dimension(req: &Req) -> Result<Resp, ApiError> {
-    req.account.write().detect.dimensions.remove(req.path("name"));
+    let name = req.path("name");
+    {
+        let mut state = req.account.write();
+        state.detect.dimensions.remove(name);
+        state.registry.drop_tags(&req.account.arn("dimension", name));
+    }
     refresh(&req.account);
     Resp::empty()
 }
@@ -156,6 +164,7 @@ pub fn create_metric(req: &Req) -> Result<Resp, ApiError> {
                 created_ms: now,
                 modified_ms: now,
             };
+            state.registry.set_tags(&arn, &body.tags)?;
             state.detect.custom_metrics.put(name, row);
         }
     }
@@ -198,6 +207,7 @@ pub fn delete_metric(req: &Req) -> Result<Resp, ApiError> {
         return Err(ApiError::invalid(format!("Custom metric {name} is used by security profile {profile}")));
     }
     state.detect.custom_metrics.remove(name);
+    state.registry.drop_tags(&req.account.arn("custommetric", name));
     Resp::empty()
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::live::watches;
+use super::live::Standing;
 use crate::detect::engine::Datum;
 use crate::emulator::account::{Account, State};
 
@@ -69,7 +69,7 @@ impl Exports {
                     && dimension.as_ref().map(|(n, not)| (n.as_str(), *not))
                         == datum.topics.as_ref().map(|t| (t.name.as_str(), t.negated))
             });
-            if !wanted || !watches(state, account, &datum.device, profile.targets.iter()) {
+            if !wanted || !Standing::new(state, account, &datum.device).is_watched(profile.targets.iter()) {
                 continue;
             }
             let mut row = json!({"name": datum.metric.name(), "thing": &*datum.device, "value": datum.value, "version": 1,

@@ -1,5 +1,7 @@
 //! The live side: the broker's events become datapoints; verdicts become violations and events.
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,27 +119,38 @@ pub fn on_delivered(account: &Account, session: &Session, topic: &str) {
 
 /// Which profiles watch a device, in the order of their names.
 fn profiles_of(state: &State, account: &Account, device: &str) -> Vec<bool> {
-    let profiles = state.detect.profiles.iter();
-    profiles.map(|(_, p)| watches(state, account, device, p.targets.iter())).collect()
+    let device = Standing::new(state, account, device);
+    state.detect.profiles.iter().map(|(_, p)| device.is_watched(p.targets.iter())).collect()
 }
 
-/// True when one of the targets is the device's.
-pub(super) fn watches<'a>(
-    state: &State,
-    account: &Account,
-    device: &str,
-    mut targets: impl Iterator<Item = &'a String>,
-) -> bool {
-    let registered = || state.registry.thing(device).is_some();
-    targets.any(|target| match account.arns.rest_of(target) {
-        Some("all/things") => true,
-        Some("all/registered-things") => registered(),
-        Some("all/unregistered-things") => !registered(),
-        Some(rest) => rest
-            .strip_prefix("thinggroup/")
-            .is_some_and(|g| registered() && state.registry.all_groups_of(device).contains(g)),
-        None => false,
-    })
+/// A device in the registry, looked up when it first matters.
+pub(super) struct Standing<'a> {
+    state: &'a State,
+    account: &'a Account,
+    device: &'a str,
+    groups: OnceCell<BTreeSet<String>>,
+}
+
+impl<'a> Standing<'a> {
+    /// The device of that client id.
+    pub(super) fn new(state: &'a State, account: &'a Account, device: &'a str) -> Self {
+        Self { state, account, device, groups: OnceCell::new() }
+    }
+
+    /// True when one of the targets is the device's.
+    pub(super) fn is_watched(&self, mut targets: impl Iterator<Item = &'a String>) -> bool {
+        let registered = || self.state.registry.thing(self.device).is_some();
+        let groups = || self.groups.get_or_init(|| self.state.registry.all_groups_of(self.device));
+        targets.any(|target| match self.account.arns.rest_of(target) {
+            Some("all/things") => true,
+            Some("all/registered-things") => registered(),
+            Some("all/unregistered-things") => !registered(),
+            Some(rest) => {
+                rest.strip_prefix("thinggroup/").is_some_and(|g| registered() && groups().contains(g))
+            }
+            None => false,
+        })
+    }
 }
 
 /// Compiles the profiles anew after one of them, a target or a dimension changed. Call it without the account's lock.

@@ -120,6 +120,11 @@ fn parse(document: &Value) -> Option<Report> {
     Some(report)
 }
 
+/// Each element once, in the order of its first place: many connections may lead to one address.
+fn distinct<T: Clone + Eq + std::hash::Hash>(list: Vec<T>) -> Vec<T> {
+    list.into_iter().collect::<indexmap::IndexSet<T>>().into_iter().collect()
+}
+
 /// A member that is an object when it is there.
 fn block<'a>(value: &'a Value, long: &str, short: &str) -> Option<Option<&'a Value>> {
     match get(value, long, short) {
@@ -154,7 +159,9 @@ fn built_in(metrics: &Value, report: &mut Report) -> Option<()> {
         if let Some(list) = get(block, "ports", "pts") {
             let port = |p: &Value| get(p, "port", "pt")?.as_i64().filter(|n| (0..=65_535).contains(n));
             let list: Option<Vec<i64>> = list.as_array()?.iter().map(port).collect();
-            report.samples.push((ports, MetricValue { ports: Some(list?), ..MetricValue::default() }));
+            report
+                .samples
+                .push((ports, MetricValue { ports: Some(distinct(list?)), ..MetricValue::default() }));
         }
         if let Some(total) = get(block, "total", "t") {
             report.samples.push((how_many, count(total)?));
@@ -169,9 +176,10 @@ fn built_in(metrics: &Value, report: &mut Report) -> Option<()> {
                 .iter()
                 .map(|c| get(c, "remote_addr", "rad").and_then(Value::as_str).map(address))
                 .collect();
-            report
-                .samples
-                .push((Metric::DestinationIps, MetricValue { cidrs: Some(list?), ..MetricValue::default() }));
+            report.samples.push((
+                Metric::DestinationIps,
+                MetricValue { cidrs: Some(distinct(list?)), ..MetricValue::default() },
+            ));
         }
         if let Some(total) = get(block, "total", "t") {
             report.samples.push((Metric::EstablishedTcpCount, count(total)?));

@@ -33,6 +33,8 @@ const BODY: usize = 1024 * 1024;
 struct Front {
     account: Arc<Account>,
     table: Table,
+    /// What AWS has and this has not.
+    absent: Table,
     throttle: Throttle,
 }
 
@@ -43,8 +45,9 @@ pub fn router(account: Arc<Account>, broker: Arc<Broker>) -> axum::Router {
         sns::start(&account);
     }
     let table = Table::new(super::routes::all());
+    let absent = Table::new(super::absent::ROUTES.iter());
     let throttle = Throttle::new(super::routes::all());
-    axum::Router::new().fallback(answer).with_state(Arc::new(Front { account, table, throttle }))
+    axum::Router::new().fallback(answer).with_state(Arc::new(Front { account, table, absent, throttle }))
 }
 
 async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
@@ -187,21 +190,33 @@ impl Front {
                     Err(faults::throttled(signer.service))
                 }
             }
-            Found::OtherMethod => Err(ApiError::new(
-                405,
-                "MethodNotAllowedException",
-                "The specified HTTP method is not allowed for this resource.",
-            )),
-            Found::Nothing => {
-                tracing::warn!(method, path, service = ?signer.service, "operation not emulated");
-                Err(ApiError::new(
-                    404,
-                    "UnknownOperationException",
-                    "The requested operation is not recognized by the service.",
-                ))
+            other => {
+                let absent = self.absent_name(signer.service, method, path);
+                match (absent, other) {
+                    (Some(op), _) => tracing::warn!(op, "operation not emulated"),
+                    (None, Found::OtherMethod) => {
+                        return Outcome::error(ApiError::new(
+                            405,
+                            "MethodNotAllowedException",
+                            "The specified HTTP method is not allowed for this resource.",
+                        ));
+                    }
+                    (None, _) => {
+                        tracing::warn!(method, path, service = ?signer.service, "no operation of AWS");
+                    }
+                }
+                super::absent::not_here(&req)
             }
         };
         Outcome { result, xml: false, cut: false }
+    }
+
+    /// The name of an operation of AWS that is not here.
+    fn absent_name(&self, service: Service, method: &str, path: &str) -> Option<&'static str> {
+        match self.absent.find(service, method, path) {
+            Found::Route(_, route, _) => Some(route.op),
+            Found::OtherMethod | Found::Nothing => None,
+        }
     }
 
     /// What a fault on order does to a request: it may wait here, and may end here.
