@@ -59,6 +59,7 @@ const KEYS: &[Key] = keys! {
     "keymap" Text, "\"vim\"", [], Some("--keymap"), "A keymap by name or file.";
     "theme" Text, "\"dark\"", [], Some("--theme"), "A colour theme.";
     "ascii" Flag, "false", [], Some("--ascii"), "Draw with ASCII only.";
+    "false-alarms-per-device-day" Number(0.000_001, 1000.0), "0.01", [], None, "How many false early warnings a device may give a day.";
     "aws-speed" Number(0.1, 1000.0), "1.0", [], None, "What AWS's durations are divided by: 1, except against a sped-up emulator.";
     "journal" File, "\"/var/log/quell/journal.jsonl\"", [], None, "The journal of actions.";
     "log" File, "\"/var/log/quell/quell.log\"", [], Some("--log"), "The log.";
@@ -74,6 +75,8 @@ const KEYS: &[Key] = keys! {
     "groups.isolate" Text, "\"IsolatedDevices\"", [], None, "Devices are isolated by adding them here; it needs a policy that denies.";
     "groups.quarantine" List, "[\"Quarantine\"]", [], None, "Other groups whose members count as quarantined.";
     "groups.update" Text, "\"NeedsUpdate\"", [], None, "Devices that need an update: the target of the update job.";
+    "guardrails.max-bulk" Integer(1, 100_000), "500", [], None, "More devices than this in one action are refused. Rules: [[guardrails.rule]], levels: [guardrails.levels].";
+    "guardrails.type-count-above" Integer(0, 100_000), "5", [], None, "Above this many devices their number must be typed.";
     "polls.idle-seconds" Integer(1, 86_400), "30", [], None, "How often violations are read while none is active.";
     "polls.alarm-seconds" Integer(1, 86_400), "10", [], None, "The same while one is.";
     "polls.registry-seconds" Integer(1, 86_400), "120", [], None, "How often the registry, groups and profiles are read.";
@@ -183,6 +186,7 @@ fn value(settings: &Settings, name: &str) -> Value {
         "keymap" => json!(settings.keymap),
         "theme" => json!(settings.theme),
         "ascii" => json!(settings.ascii),
+        "false-alarms-per-device-day" => json!(settings.false_alarms),
         "aws-speed" => json!(settings.aws_speed),
         "journal" => json!(settings.journal),
         "log" => json!(settings.log),
@@ -202,6 +206,8 @@ fn value(settings: &Settings, name: &str) -> Value {
         "groups.isolate" => json!(groups.isolate),
         "groups.quarantine" => json!(groups.quarantine),
         "groups.update" => json!(groups.update),
+        "guardrails.max-bulk" => json!(settings.guardrails.max_bulk),
+        "guardrails.type-count-above" => json!(settings.guardrails.type_count_above),
         "polls.idle-seconds" => json!(polls.idle.as_secs()),
         "polls.alarm-seconds" => json!(polls.alarm.as_secs()),
         "polls.registry-seconds" => json!(polls.registry.as_secs()),
@@ -258,6 +264,10 @@ pub fn schema() -> Value {
             }
         };
     }
+    let guardrails = root.get_mut("guardrails").and_then(|t| t.get_mut("properties"));
+    if let Some(properties) = guardrails.and_then(Value::as_object_mut) {
+        properties.extend(super::guardrails::schema());
+    }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "quell's configuration",
@@ -298,14 +308,16 @@ mod tests {
         load_text(&used).unwrap();
         load_text(&plain).unwrap();
         // serde names the keys it knows; each must be in the table.
-        for table in ["", "mqtt", "groups", "polls"] {
+        for table in ["", "mqtt", "groups", "polls", "guardrails"] {
             let head = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
             let unknown: toml::Table = toml::from_str(&format!("{head}nonsense-key = 1")).unwrap();
             let error = load::known_keys(&unknown);
             assert!(!error.is_empty());
             for name in error {
                 let name = if table.is_empty() { name } else { format!("{table}.{name}") };
-                let is_table = ["mqtt", "groups", "polls"].contains(&name.as_str());
+                let tables =
+                    ["mqtt", "groups", "polls", "guardrails", "guardrails.levels", "guardrails.rule"];
+                let is_table = tables.contains(&name.as_str());
                 assert!(is_table || KEYS.iter().any(|key| key.name == name), "{name} is not in the table");
             }
         }

@@ -300,6 +300,37 @@ impl GuardrailsFile {
     }
 }
 
+/// The schema of what is no plain key: `levels` and `rule`.
+pub(super) fn schema() -> serde_json::Map<String, serde_json::Value> {
+    use serde_json::json;
+    let demand = json!({"enum": ["none", "confirm", "name", "account", "deny"]});
+    let names = json!({"type": "array", "items": {"type": "string"}});
+    let window = json!({"type": "string", "description": "Mon-Fri 08:00-18:00 Europe/Berlin"});
+    let rule = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["require"],
+        "properties": {
+            "command": {"type": "array", "items": {"enum": COMMANDS}},
+            "thing": names, "group": names, "within": window, "outside": window,
+            "require": demand, "reason": {"type": "string"},
+        },
+    });
+    let levels = json!({
+        "type": "object", "propertyNames": {"enum": COMMANDS}, "additionalProperties": demand,
+        "description": "The least a command demands.",
+    });
+    [
+        ("levels".to_owned(), levels),
+        (
+            "rule".to_owned(),
+            json!({"type": "array", "items": rule, "description": "The strictest rule wins."}),
+        ),
+    ]
+    .into_iter()
+    .collect()
+}
+
 fn known(command: toml::Spanned<String>) -> Result<String, (usize, String)> {
     if COMMANDS.contains(&command.get_ref().as_str()) {
         return Ok(command.into_inner());

@@ -8,5 +8,6 @@ mod bulk;
 mod crash;
 mod headless;
 mod plans;
+mod setup;
 mod undo;
 mod world;
