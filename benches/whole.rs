@@ -27,6 +27,9 @@ struct Console {
 impl Console {
     fn start(port: u16) -> Self {
         let home = tempfile::tempdir().unwrap();
+        // The feeder below speaks 3.1.1.
+        let config = home.path().join("config.toml");
+        std::fs::write(&config, "[mqtt]\nversion = '3.1.1'\n").unwrap();
         let pair = native_pty_system()
             .openpty(PtySize { rows: 48, cols: 160, pixel_width: 0, pixel_height: 0 })
             .unwrap();
@@ -35,7 +38,15 @@ impl Console {
         command.env("TERM", "xterm-256color");
         command.env("HOME", home.path());
         let url = format!("mqtt://127.0.0.1:{port}");
-        command.args(["--no-aws", "--mqtt-url", &url, "--thing-from", "dt/+/{thing}/#"]);
+        command.args([
+            "--config",
+            config.to_str().unwrap(),
+            "--no-aws",
+            "--mqtt-url",
+            &url,
+            "--thing-from",
+            "dt/+/{thing}/#",
+        ]);
         let mut reader = pair.master.try_clone_reader().unwrap();
         let writer = pair.master.take_writer().unwrap();
         let (written, tail) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Vec::new())));

@@ -208,6 +208,8 @@ impl Settings {
         };
         Limits {
             payload_bytes: self.memory_budget,
+            // Contract §3.3: 100 publishes and 512 KB a second, in and out together; not adjustable.
+            ceiling: self.aws.then_some((100.0, 512.0 * 1024.0)),
             stale_after: scaled(defaults.stale_after).max(10_000),
             policy_delay: scaled(defaults.policy_delay),
             detect_speed: self.aws_speed,

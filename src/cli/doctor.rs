@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cloud::{Clients, read};
+use crate::cloud::{Clients, iam, read};
 use crate::config::Settings;
 use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
@@ -29,6 +29,9 @@ pub struct DoctorArgs {
     /// One JSON document
     #[arg(long)]
     pub json: bool,
+    /// Print the least-privilege IAM policies of an instructor and of a responder for this account and configuration
+    #[arg(long)]
+    pub iam: bool,
 }
 
 struct Line {
@@ -67,6 +70,9 @@ pub(super) fn run(args: &DoctorArgs, common: &Common) -> color_eyre::Result<u8> 
         Ok(settings) => settings,
         Err(code) => return Ok(code),
     };
+    if args.iam {
+        return runtime()?.block_on(Box::pin(policies(&settings)));
+    }
     let report = runtime()?.block_on(Box::pin(examine(&settings)));
     let ok = report.0.iter().all(|l| l.ok);
     let text = if args.json {
@@ -81,6 +87,30 @@ pub(super) fn run(args: &DoctorArgs, common: &Common) -> color_eyre::Result<u8> 
     };
     output::text(&text)?;
     Ok(if ok { exit::DONE } else { exit::FAILED })
+}
+
+/// The two policies; a responder needs both.
+async fn policies(settings: &Settings) -> color_eyre::Result<u8> {
+    let found = async {
+        let clients = Clients::connect(settings).await?;
+        let account = read::caller_identity(&clients).await?.account.to_string();
+        Ok((clients.region, account))
+    };
+    let found: Result<_, Trouble> = found.await;
+    let (region, account) = match found {
+        Ok(found) => found,
+        Err(trouble) => {
+            use std::io::Write as _;
+            writeln!(std::io::stderr(), "quell: {}", super::reads::sentence(&trouble))?;
+            return Ok(exit::FAILED);
+        }
+    };
+    let document = json!({
+        "instructor": iam::instructor(settings, &region, &account, crate::stream::reserved_filters()),
+        "responder": iam::responder(settings, &region, &account),
+    });
+    output::text(&format!("{document:#}\n"))?;
+    Ok(exit::DONE)
 }
 
 fn people(report: &Report, ascii: bool) -> String {
@@ -112,6 +142,16 @@ async fn examine(settings: &Settings) -> Report {
             report.bad("credentials", trouble.message.as_str(), "aws sso login, or set AWS_PROFILE");
             return report;
         }
+    }
+    let skew = clients.skew.ms() / 1_000;
+    if skew.abs() < 60 {
+        report.good("clock", "within a minute of AWS's");
+    } else {
+        report.bad(
+            "clock",
+            format!("{skew} s from AWS's; made up for, as far as it can be"),
+            "timedatectl set-ntp true",
+        );
     }
     if settings.read_only {
         report.bad("mode", "read-only: nothing can be answered", "leave --read-only out");

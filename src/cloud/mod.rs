@@ -5,6 +5,7 @@
 mod budget;
 pub mod clients;
 mod convert;
+pub mod iam;
 mod keys;
 mod own;
 mod polls;

@@ -50,6 +50,9 @@ pub struct Watch {
 /// Stretches remembered: an hour of a connection that is lost once a minute.
 const STRETCHES: usize = 64;
 
+/// From this share of a connection's limit on it is worth saying.
+pub(super) const NEAR: f64 = 0.8;
+
 /// Messages and bytes a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rates {

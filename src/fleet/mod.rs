@@ -120,6 +120,9 @@ pub struct Limits {
     pub in_flight: Ms,
     /// How long a `disconnected` waits for a `connected` that overtook it (contract §3.5: about 5 s).
     pub settle: Ms,
+    /// What one connection may carry, messages and bytes a second, where the broker silently discards the excess
+    /// (AWS: contract §3.3).
+    pub ceiling: Option<(f64, f64)>,
     /// Groups whose members are quarantined.
     pub quarantine_groups: Vec<Arc<str>>,
     /// What the durations of Device Defender are divided by: 1 but for a sped-up emulator.
@@ -142,6 +145,7 @@ impl Default for Limits {
             policy_delay: 8 * 60_000,
             in_flight: 2_000,
             settle: 5_000,
+            ceiling: None,
             quarantine_groups: vec!["IsolatedDevices".into(), "Quarantine".into()],
             detect_speed: 1.0,
             false_alarms: 0.01,
@@ -418,6 +422,15 @@ impl Fleet {
     /// Messages and bytes a second, over the last five seconds.
     pub fn rates(&self, now: Ms) -> Rates {
         self.link.rates(now)
+    }
+
+    /// How near the connection is to what AWS lets it carry, when that is near: 1 is the limit. Beyond it messages are
+    /// discarded without a word, so what is seen is no longer all there is.
+    pub fn near_limit(&self, now: Ms) -> Option<f64> {
+        let (messages, bytes) = self.limits.ceiling?;
+        let rates = self.link.rates(now);
+        let share = (rates.messages_per_s / messages).max(rates.bytes_per_s / bytes);
+        (share >= link::NEAR).then_some(share)
     }
 
     /// Presence of an MQTT client that is no known thing: group policies will not apply to it (contract §6.2).

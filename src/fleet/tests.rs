@@ -280,3 +280,25 @@ proptest::proptest! {
         proptest::prop_assert!((back - f64::from(a)).abs() <= f64::from(a) * 0.001, "{} {}", a, back);
     }
 }
+
+#[test]
+fn a_connection_near_its_limit_says_so() {
+    let mut fleet = Fleet::new(Limits { ceiling: Some((100.0, 512.0 * 1024.0)), ..Limits::default() });
+    fleet.apply(up(T0), T0);
+    let feed = |fleet: &mut Fleet, from: Ms, each: Ms, len: u32| {
+        let topics = if fleet.is_empty() { vec![topic(0, "t", Some("Thing01"))] } else { Vec::new() };
+        let messages = (0..5_000 / each).map(|i| message(0, from + i * each, len)).collect();
+        fleet.apply(batch(topics, messages), from + 5_000);
+    };
+    feed(&mut fleet, T0 + 10_000, 20, 100);
+    assert_eq!(fleet.near_limit(T0 + 15_000), None, "50 a second is half of it");
+    feed(&mut fleet, T0 + 20_000, 10, 100);
+    assert_eq!(fleet.near_limit(T0 + 25_000), Some(1.0));
+    feed(&mut fleet, T0 + 30_000, 100, 50_000);
+    let share = fleet.near_limit(T0 + 35_000).unwrap();
+    assert!((0.9..1.0).contains(&share), "10 messages a second of 50 kB: {share}");
+    let mut any = Fleet::new(Limits::default());
+    any.apply(up(T0), T0);
+    feed(&mut any, T0 + 20_000, 1, 100);
+    assert_eq!(any.near_limit(T0 + 25_000), None, "other brokers have no such limit");
+}

@@ -16,7 +16,7 @@ const TOGETHER: usize = 8;
 const MOST: usize = 50;
 
 /// AWS's own topics a console listens to (contract §3.4).
-const RESERVED: &[&str] = &[
+pub(super) const RESERVED: &[&str] = &[
     "$aws/events/presence/#",
     "$aws/things/+/shadow/update/delta",
     "$aws/things/+/shadow/name/+/update/delta",

@@ -46,6 +46,11 @@ impl std::fmt::Debug for Signer {
     }
 }
 
+/// AWS's own topics a console listens to, as filters.
+pub fn reserved_filters() -> &'static [&'static str] {
+    filters::RESERVED
+}
+
 /// Keeps the stream alive; dropping it ends the connection.
 #[derive(Debug)]
 pub struct StreamHandle {

@@ -107,3 +107,18 @@ fn a_burst_nobody_reads_is_merged_and_every_message_still_counts() {
     let again: Vec<_> = lines.iter().filter(|line| line["state"] == "down").collect();
     assert!(again.is_empty(), "the keep-alive waited for the reader: {again:?}");
 }
+
+#[test]
+fn near_aws_limit_it_says_so() {
+    let cloud = Cloud::start();
+    let watch = cloud.watch(&["--topic", "t/+", "--types", "link"]);
+    watch.wait_up();
+    let publisher = cloud.publisher();
+    for _ in 0..4 {
+        publisher.burst((0..300).map(|i| (format!("t/{i}"), b"x".to_vec())));
+        std::thread::sleep(std::time::Duration::from_millis(900));
+    }
+    let near = watch.wait("the warning", |line| line["state"] == "near_limit");
+    assert!(near["share"].as_f64().unwrap() >= 0.8, "{near}");
+    watch.wait("the relief", |line| line["state"] == "below_limit");
+}

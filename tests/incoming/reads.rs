@@ -121,3 +121,15 @@ fn a_throttled_read_slows_down_keeps_what_it_knew_and_recovers() {
         (stands.last()?["state"] == "ok" && stands.len() >= 3).then_some(())
     });
 }
+
+#[test]
+fn the_doctor_prints_the_policies_of_this_account_and_configuration() {
+    let cloud = Cloud::start();
+    let args = [&["doctor".to_owned(), "--iam".to_owned()][..], &cloud.flags()].concat();
+    let output = quell(&args, &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = document["instructor"].to_string();
+    assert!(text.contains("arn:aws:iot:us-east-1:123456789012:topicfilter/temperature-device-01"), "{text}");
+    assert!(document["responder"].to_string().contains("thinggroup/IsolatedDevices"));
+}

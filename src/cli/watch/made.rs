@@ -28,6 +28,8 @@ pub(super) struct Watch {
     found: HashSet<(DeviceId, String, String, i64)>,
     /// How each source stood when it was last said.
     polls: HashMap<SourceId, Stand>,
+    /// The connection is near its limit, as it was said last.
+    near: bool,
 }
 
 /// How reading a source stands: what it found, or why not.
@@ -44,6 +46,7 @@ impl Watch {
             warned: HashSet::new(),
             found: HashSet::new(),
             polls: HashMap::new(),
+            near: false,
         }
     }
 
@@ -69,7 +72,17 @@ impl Watch {
 
     pub(super) fn tick(&mut self, now: i64) -> Vec<String> {
         self.fleet.tick(now);
-        self.findings(now)
+        let mut out = self.findings(now);
+        let near = self.fleet.near_limit(now);
+        if near.is_some() != self.near {
+            self.near = near.is_some();
+            let rates = self.fleet.rates(now);
+            let state = if self.near { "near_limit" } else { "below_limit" };
+            let rest = json!({"state": state, "share": near, "messages_per_s": rates.messages_per_s,
+                "bytes_per_s": rates.bytes_per_s});
+            self.line(&mut out, Kind::Link, now, None, rest);
+        }
+        out
     }
 
     fn findings(&mut self, now: i64) -> Vec<String> {

@@ -1,0 +1,172 @@
+//! The two least-privilege IAM policies of contract §5, filled in for an account and a configuration: what an instructor
+//! may see, and what a responder may do besides. Nothing here asks anybody.
+
+use serde_json::{Value, json};
+
+use crate::config::Settings;
+
+/// Detect, audit and registry: reads without a resource type need `*`.
+const READS: &[&str] = &[
+    "iot:ListActiveViolations",
+    "iot:ListViolationEvents",
+    "iot:ListMetricValues",
+    "iot:GetBehaviorModelTrainingSummaries",
+    "iot:ValidateSecurityProfileBehaviors",
+    "iot:ListSecurityProfiles",
+    "iot:DescribeSecurityProfile",
+    "iot:ListTargetsForSecurityProfile",
+    "iot:ListSecurityProfilesForTarget",
+    "iot:ListCustomMetrics",
+    "iot:DescribeCustomMetric",
+    "iot:ListDimensions",
+    "iot:DescribeDimension",
+    "iot:DescribeAccountAuditConfiguration",
+    "iot:ListAuditTasks",
+    "iot:DescribeAuditTask",
+    "iot:ListAuditFindings",
+    "iot:DescribeAuditFinding",
+    "iot:ListRelatedResourcesForAuditFinding",
+    "iot:ListAuditSuppressions",
+    "iot:DescribeAuditSuppression",
+    "iot:ListMitigationActions",
+    "iot:DescribeMitigationAction",
+    "iot:ListDetectMitigationActionsTasks",
+    "iot:DescribeDetectMitigationActionsTask",
+    "iot:ListDetectMitigationActionsExecutions",
+    "iot:ListAuditMitigationActionsTasks",
+    "iot:ListAuditMitigationActionsExecutions",
+    "iot:ListThings",
+    "iot:DescribeThing",
+    "iot:ListThingGroups",
+    "iot:DescribeThingGroup",
+    "iot:ListThingsInThingGroup",
+    "iot:ListThingGroupsForThing",
+    "iot:ListThingPrincipals",
+    "iot:ListThingPrincipalsV2",
+    "iot:ListPrincipalThings",
+    "iot:ListPrincipalThingsV2",
+    "iot:ListCertificates",
+    "iot:DescribeCertificate",
+    "iot:ListPolicies",
+    "iot:GetPolicy",
+    "iot:ListAttachedPolicies",
+    "iot:ListTargetsForPolicy",
+    "iot:GetEffectivePolicies",
+    "iot:TestAuthorization",
+    "iot:ListJobs",
+    "iot:DescribeJob",
+    "iot:GetJobDocument",
+    "iot:ListJobExecutionsForJob",
+    "iot:ListJobExecutionsForThing",
+    "iot:DescribeJobExecution",
+    "iot:ListTopicRules",
+    "iot:GetTopicRule",
+    "iot:DescribeEndpoint",
+    "iot:DescribeEventConfigurations",
+    "iot:GetIndexingConfiguration",
+    "iot:DescribeIndex",
+    "iot:GetThingConnectivityData",
+];
+
+/// What even a responder must not do by accident.
+const GUARDED: &[&str] = &[
+    "iot:DetachPolicy",
+    "iot:DeletePolicy",
+    "iot:CreatePolicyVersion",
+    "iot:SetDefaultPolicyVersion",
+    "iot:DeleteCertificate",
+    "iot:DeleteThing",
+    "iot:DeleteThingGroup",
+    "iot:DeleteSecurityProfile",
+    "iot:UpdateIndexingConfiguration",
+    "iot:UpdateEventConfigurations",
+];
+
+/// A `+` or `#` of a filter is a literal character in a `topicfilter` ARN; a `topic` ARN says `*` for both.
+fn topic_of(filter: &str) -> String {
+    let levels: Vec<&str> =
+        filter.split('/').map(|level| if level == "+" || level == "#" { "*" } else { level }).collect();
+    levels.join("/")
+}
+
+/// What an instructor needs: every read, every subscription of this configuration, and nothing that changes anything.
+/// `reserved` are the filters of AWS's own topics.
+pub fn instructor(settings: &Settings, region: &str, account: &str, reserved: &[&str]) -> Value {
+    let arn = |rest: &str| format!("arn:aws:iot:{region}:{account}:{rest}");
+    let filters = || settings.topics.iter().map(String::as_str).chain(reserved.iter().copied());
+    let subscribe: Vec<String> = filters().map(|filter| arn(&format!("topicfilter/{filter}"))).collect();
+    let mut receive: Vec<String> =
+        filters().map(|filter| arn(&format!("topic/{}", topic_of(filter)))).collect();
+    receive.sort_unstable();
+    receive.dedup();
+    let client = settings.mqtt.client_id.as_deref().unwrap_or("quell-*");
+    json!({"Version": "2012-10-17", "Statement": [
+        {"Sid": "Read", "Effect": "Allow", "Action": READS, "Resource": "*"},
+        {"Sid": "FleetIndexRead", "Effect": "Allow", "Action": ["iot:SearchIndex", "iot:GetStatistics",
+            "iot:GetPercentiles", "iot:GetCardinality", "iot:GetBucketsAggregation"],
+            "Resource": arn("index/AWS_Things")},
+        {"Sid": "ShadowRead", "Effect": "Allow", "Action": ["iot:GetThingShadow", "iot:ListNamedShadowsForThing"],
+            "Resource": arn("thing/*")},
+        {"Sid": "MqttConnect", "Effect": "Allow", "Action": "iot:Connect", "Resource": arn(&format!("client/{client}"))},
+        {"Sid": "MqttSubscribe", "Effect": "Allow", "Action": "iot:Subscribe", "Resource": subscribe},
+        {"Sid": "MqttReceive", "Effect": "Allow", "Action": "iot:Receive", "Resource": receive},
+    ]})
+}
+
+/// What a responder needs besides: the responses of this configuration, into its groups only, and never a colleague's
+/// connection.
+pub fn responder(settings: &Settings, region: &str, account: &str) -> Value {
+    let arn = |rest: &str| format!("arn:aws:iot:{region}:{account}:{rest}");
+    let groups = settings.quarantine_groups().chain([settings.groups.update.as_str()]);
+    let mut members = vec![arn("thing/*")];
+    members.extend(groups.map(|group| arn(&format!("thinggroup/{group}"))));
+    let jobs = ["job/quell-*", "job/Update-temp-firmware", "thing/*"].map(arn);
+    let mut jobs = jobs.to_vec();
+    jobs.push(arn(&format!("thinggroup/{}", settings.groups.update)));
+    json!({"Version": "2012-10-17", "Statement": [
+        {"Sid": "IsolateOnlyIntoKnownGroups", "Effect": "Allow",
+            "Action": ["iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"], "Resource": members},
+        {"Sid": "Certificates", "Effect": "Allow", "Action": "iot:UpdateCertificate", "Resource": arn("cert/*")},
+        {"Sid": "Shadow", "Effect": "Allow", "Action": "iot:UpdateThingShadow", "Resource": arn("thing/*")},
+        {"Sid": "CutConnection", "Effect": "Allow",
+            "Action": ["iot:DeleteConnection", "iot:GetConnection", "iot:ListSubscriptions"],
+            "Resource": arn("client/*")},
+        {"Sid": "NeverCutConsoles", "Effect": "Deny", "Action": "iot:DeleteConnection",
+            "Resource": arn("client/quell-*")},
+        {"Sid": "Triage", "Effect": "Allow", "Action": ["iot:PutVerificationStateOnViolation",
+            "iot:StartOnDemandAuditTask", "iot:CancelAuditTask", "iot:CreateAuditSuppression"], "Resource": "*"},
+        {"Sid": "Mitigate", "Effect": "Allow", "Action": ["iot:StartDetectMitigationActionsTask",
+            "iot:StartAuditMitigationActionsTask"], "Resource": "*"},
+        {"Sid": "Jobs", "Effect": "Allow", "Action": ["iot:CreateJob", "iot:CancelJob", "iot:CancelJobExecution"],
+            "Resource": jobs},
+        {"Sid": "GuardRails", "Effect": "Deny", "Action": GUARDED, "Resource": "*"},
+    ]})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_are_filled_in_and_the_instructors_changes_nothing() {
+        let mut settings = Settings { topics: vec!["dt/+/data".into()], ..Settings::default() };
+        settings.groups.isolate = "Isolated".into();
+        let text =
+            instructor(&settings, "eu-west-1", "111122223333", &["$aws/events/presence/#"]).to_string();
+        assert!(text.contains("arn:aws:iot:eu-west-1:111122223333:topicfilter/dt/+/data"));
+        assert!(text.contains("arn:aws:iot:eu-west-1:111122223333:topic/dt/*/data"));
+        assert!(
+            text.contains("topicfilter/$aws/events/presence/#")
+                && text.contains("topic/$aws/events/presence/*")
+        );
+        for change in
+            ["Create", "Update", "Delete", "Add", "Remove", "Attach", "Detach", "Put", "Publish", "Start"]
+        {
+            assert!(!text.contains(&format!("iot:{change}")), "{change}");
+        }
+        let responder = responder(&settings, "eu-west-1", "111122223333");
+        let groups = responder.pointer("/Statement/0/Resource").unwrap().to_string();
+        assert!(groups.contains("thinggroup/Isolated\"") && groups.contains("thinggroup/Quarantine"));
+        assert!(!responder.to_string().contains("iot:Publish"));
+    }
+}
