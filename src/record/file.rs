@@ -98,6 +98,7 @@ impl From<&Judged> for Limits {
             detect_speed: j.detect_speed,
             false_alarms: j.false_alarms,
             security_profiles: j.security_profiles.clone(),
+            ..Self::default()
         }
     }
 }
