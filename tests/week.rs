@@ -2,7 +2,6 @@
 //! memory at the end is the memory after the first hours, and the counts are exact.
 
 #![expect(unsafe_code, reason = "a counting allocator: the only honest way to know what is held")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};

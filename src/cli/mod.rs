@@ -10,6 +10,7 @@ mod job;
 mod journal;
 mod journal_lines;
 mod keys;
+#[cfg(feature = "emulator")]
 mod local;
 mod output;
 mod pages;
@@ -68,6 +69,7 @@ pub enum Command {
     /// The configuration in force and where each value comes from; a template; a schema
     Config(config::ConfigArgs),
     /// The embedded local AWS IoT alone, for the AWS CLI, SDKs, devices, workshops and tests
+    #[cfg(feature = "emulator")]
     Local(local::LocalArgs),
     /// The live data without a screen: one JSON object a line
     Watch(watch::WatchArgs),
@@ -140,6 +142,7 @@ pub fn main() -> ExitCode {
         Some(Command::Demo(args)) => demo::run(&args, &cli.common),
         Some(Command::Keys(args)) => keys::run(&args, &cli.common),
         Some(Command::Config(args)) => config::run(&args, &cli.common),
+        #[cfg(feature = "emulator")]
         Some(Command::Local(args)) => local::run(args, &cli.common),
         Some(Command::Watch(args)) => watch::run(&args, &cli.common),
         Some(Command::Things(args)) => reads::things(&args, &cli.common),
