@@ -27,8 +27,8 @@ fn typed(command: &str, plans: [&str; 2]) -> Option<Vec<String>> {
         "respond" => &["respond"],
         "console" | "demo" | "keys" | "local" | "watch" | "things" | "violations" | "shadow" | "jobs"
         | "profiles" | "job list" | "job show" | "journal" | "journal verify" | "journal recover"
-        | "audit" | "rules" | "config" | "completions" | "man" | "record" | "replay" | "doctor"
-        | "findings" | "explain" => return None,
+        | "audit" | "rules" | "config" | "completions" | "man" | "record" | "replay" | "report"
+        | "doctor" | "findings" | "explain" => return None,
         unknown => panic!("is `quell {unknown}` a command that changes something? say so here"),
     };
     Some(line.iter().map(|w| (*w).to_owned()).collect())
