@@ -29,10 +29,7 @@ async fn an_isolation_is_proven_in_seconds_and_a_release_is_heard() {
         view.rows.iter().all(|r| matches!(r.state, RowState::Done(_) | RowState::Skipped(_))),
         "{view:#?}"
     );
-    let mut stages = Vec::new();
-    while let Ok(stage) = console.stages.try_recv() {
-        stages.push(stage);
-    }
+    let stages = console.stages_until(|s| matches!(s, Stage::Contained { .. })).await;
     assert!(matches!(stages.first(), Some((t, Stage::Containing { .. })) if t == "Thing02"), "{stages:?}");
     assert!(
         matches!(stages.last(), Some((_, Stage::Contained { took, .. })) if *took < 30_000),
@@ -127,8 +124,7 @@ async fn a_shared_certificate_names_the_others_and_a_revocation_wants_its_name()
     assert_eq!(view.finished, Some(Outcome::Proven), "{view:#?}");
     let found = world.clients.iot.describe_certificate().certificate_id(&certificate).send().await.unwrap();
     assert_eq!(found.certificate_description().unwrap().status().unwrap().as_str(), "REVOKED");
-    let last = std::iter::from_fn(|| console.stages.try_recv().ok()).last();
-    assert!(matches!(last, Some((_, Stage::Revoked))), "{last:?}");
+    console.stages_until(|s| matches!(s, Stage::Revoked)).await;
     let again = console.plan(Intent::Activate { things: vec![target("Thing02")], certificate: None }).await;
     assert!(again.refused().is_some_and(|r| r.as_str().contains("REVOKED")));
 }

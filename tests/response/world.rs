@@ -233,6 +233,18 @@ impl Console {
         timeout(LONG, async { while self.heard.recv().await.as_deref() != Some(thing) {} }).await.unwrap();
     }
 
+    /// The stages told until one of them is what is looked for, that one last: they come beside the answers, not before.
+    pub(crate) async fn stages_until(&mut self, sought: impl Fn(&Stage) -> bool) -> Vec<(String, Stage)> {
+        let mut told = Vec::new();
+        let seen = timeout(LONG, async {
+            while !told.last().is_some_and(|(_, stage)| sought(stage)) {
+                told.push(self.stages.recv().await.unwrap());
+            }
+        });
+        seen.await.unwrap_or_else(|_| panic!("{told:?}"));
+        told
+    }
+
     pub(crate) fn entries(&self) -> Vec<serde_json::Value> {
         Journal::open(&self.journal).unwrap().entries().unwrap()
     }
