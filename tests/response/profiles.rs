@@ -154,7 +154,9 @@ async fn dimensions_and_custom_metrics_come_and_go() {
     assert!(again.err.contains("exists already"), "{again:?}");
     let mut profile: Value = serde_json::from_str(CORRECTED).unwrap();
     profile["behaviors"][0]["metricDimension"] = json!({"dimensionName": "Temperatures"});
-    profile["additionalMetricsToRetainV2"] = json!([{"metric": "battery"}]);
+    let flat = json!({"name": "Flat", "metric": "battery", "criteria":
+        {"comparisonOperator": "greater-than", "value": {"number": 20.0}}});
+    profile["behaviors"].as_array_mut().unwrap().push(flat);
     world.file("profile.json", &profile.to_string());
     run(&["profiles", "apply", "profile.json", "--yes"], 0).await;
     let used = run(&["dimension", "delete", "Temperatures", "--yes"], 4).await;
