@@ -54,6 +54,8 @@ pub(super) struct Filters {
     queue: VecDeque<Vec<String>>,
     asked: Vec<String>,
     accepted: Vec<String>,
+    /// A filter was refused on this connection: some brokers say so and hang up a moment later, over nothing else.
+    excused: bool,
 }
 
 impl Filters {
@@ -82,6 +84,7 @@ impl Filters {
             queue: VecDeque::new(),
             asked: Vec::new(),
             accepted: Vec::new(),
+            excused: false,
         };
         (filters, over)
     }
@@ -90,6 +93,7 @@ impl Filters {
     pub(super) fn begin(&mut self) {
         self.accepted.clear();
         self.asked.clear();
+        self.excused = false;
         let (suspects, sound): (Vec<_>, Vec<_>) = self
             .all
             .iter()
@@ -125,6 +129,7 @@ impl Filters {
             };
             self.suspects.remove(&filter);
             self.refused.insert(filter.clone());
+            self.excused = true;
             refused.push((filter, why));
         }
         refused
@@ -135,6 +140,9 @@ impl Filters {
         let asked = std::mem::take(&mut self.asked);
         if asked.is_empty() {
             return Lesson::Nothing;
+        }
+        if std::mem::take(&mut self.excused) {
+            return Lesson::Narrowed;
         }
         if let [only] = asked.as_slice()
             && self.suspects.remove(only)
@@ -173,6 +181,24 @@ impl Filters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hang_up_after_a_refusal_blames_nobody_else() {
+        let topics = vec!["bad".to_owned(), "good".to_owned()];
+        let (mut filters, _) = Filters::new(&Settings { topics, aws: false, ..Settings::default() });
+        filters.begin();
+        filters.next();
+        assert_eq!(filters.hung_up(), Lesson::Narrowed);
+        filters.begin();
+        assert_eq!(filters.next(), Some(&["bad".to_owned()][..]));
+        assert_eq!(filters.answered(&[Answer::Refused]).len(), 1);
+        assert_eq!(filters.next(), Some(&["good".to_owned()][..]));
+        assert_eq!(filters.hung_up(), Lesson::Narrowed);
+        filters.begin();
+        assert_eq!(filters.next(), Some(&["good".to_owned()][..]));
+        // This time it stands alone: it is to blame.
+        assert!(matches!(filters.hung_up(), Lesson::Blamed(filter, _) if filter == "good"));
+    }
 
     #[test]
     fn the_filter_that_kills_the_connection_is_found_and_left_out() {

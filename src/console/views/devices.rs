@@ -115,9 +115,14 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         let y = inner.y + head + i as u16;
         let device = env.fleet.device(*id);
         let here = cursor == rows.keys().get(top + i).copied();
-        row(app, env, paint, Rect { y, height: 1, ..inner }, &columns, *id, device, span, &scale, here);
+        let line = Rect { y, height: 1, ..inner };
+        let bars = row(app, env, paint, line, &columns, *id, device, span, &scale, here);
         if here {
-            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, focused));
+            // Reversed, a high bar would look low: the sparkline stays as it is.
+            let after = bars.right().min(line.right());
+            let style = cursor_style(theme, focused);
+            paint.style(Rect { width: bars.x.saturating_sub(line.x), ..line }, style);
+            paint.style(Rect { x: after, width: line.right() - after, ..line }, style);
         }
     }
 }
@@ -184,6 +189,7 @@ fn heads(app: &App, paint: &mut Paint<'_>, inner: Rect, c: &Columns, scale: &Sca
     }
 }
 
+/// Draws one row; where its sparkline stands.
 #[expect(clippy::too_many_arguments, reason = "one row of one table, drawn in one place")]
 fn row(
     app: &App,
@@ -196,10 +202,11 @@ fn row(
     span: i64,
     scale: &Scale,
     here: bool,
-) {
+) -> Rect {
     let theme = paint.theme;
     let s = theme.symbols;
     let y = line.y;
+    let mut bars = Rect { width: 0, ..line };
     if here {
         paint.text(line.x, y, 1, s.cursor, theme.key);
     }
@@ -241,6 +248,7 @@ fn row(
     if c.spark > 0 {
         x += 1;
         spark::draw(env, paint, x, y, c.spark, device, span, scale);
+        bars = Rect { x, width: c.spark, ..line };
         x += c.spark + 1;
     }
     if c.cert > 0 {
@@ -263,6 +271,7 @@ fn row(
             }
         }
     }
+    bars
 }
 
 /// The worst status among a device's certificates.

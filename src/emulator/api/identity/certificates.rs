@@ -112,8 +112,7 @@ impl Identity {
 
     /// The certificate of that id, or AWS's refusal.
     pub fn require_certificate(&self, id: &str) -> Result<&Certificate, ApiError> {
-        self.certificate(id)
-            .ok_or_else(|| ApiError::not_found(format!("The certificate {id} does not exist.")))
+        self.certificate(id).ok_or_else(|| ApiError::not_found(format!("CertificateId {id} does not exist")))
     }
 
     /// All certificates in the order of their ids.
@@ -194,7 +193,7 @@ impl Identity {
         let held = self.require_certificate(id)?;
         if matches!(held.status, CertStatus::Active | CertStatus::PendingTransfer) {
             return Err(state_error(format!(
-                "Certificate must be deactivated (not ACTIVE) before deletion. id={id}"
+                "Certificate must be deactivated (not ACTIVE) before deletion. Id: {id}"
             )));
         }
         if !self.things_of(id).is_empty() {

@@ -39,7 +39,7 @@ impl Registry {
 
     /// The thing of that name, or AWS's refusal.
     pub fn require_thing(&self, name: &str) -> Result<&Thing, ApiError> {
-        self.thing(name).ok_or_else(|| ApiError::not_found(format!("Thing {name} cannot be found.")))
+        self.thing(name).ok_or_else(|| ApiError::not_found(format!("Thing {name} not found.")))
     }
 
     /// All things in the order of their names.
