@@ -126,8 +126,13 @@ impl App {
             ],
             View::Executions(job) => vec![SourceId::Jobs, SourceId::Executions(job.clone())],
             View::Jobs => vec![SourceId::Jobs],
-            View::Violations | View::History => vec![SourceId::ViolationEvents, SourceId::Profiles],
-            View::Profiles | View::WhatIf => vec![SourceId::Profiles],
+            View::Violations | View::History => {
+                vec![SourceId::ViolationEvents, SourceId::Profiles, SourceId::Suppressed, SourceId::Training]
+            }
+            View::Profiles => {
+                vec![SourceId::Profiles, SourceId::Dimensions, SourceId::CustomMetrics, SourceId::Training]
+            }
+            View::WhatIf => vec![SourceId::Profiles],
             View::Audit => vec![SourceId::Findings],
             View::Rules => vec![SourceId::Rules],
             _ => Vec::new(),

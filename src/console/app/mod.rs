@@ -5,6 +5,7 @@
 mod answer;
 mod dialogs;
 mod filter;
+mod form;
 mod go;
 mod input;
 mod lines;
@@ -37,6 +38,7 @@ pub use dialogs::{
     PlanPhase, Show,
 };
 pub use filter::{Filter, Subject, topic_matches};
+pub use form::{FormKind, FormLine, SmallForm};
 pub use lines::{DeltaGroup, delta_groups};
 pub(super) use lines::{delta_key, event_key, finding_key};
 pub use list::{Key, ListId, ListState, key_of};
@@ -198,6 +200,20 @@ pub enum Effect {
     Watch(Vec<SourceId>),
     /// Read the journal.
     ReadJournal,
+    /// Read a file that holds a security profile.
+    ImportProfile {
+        /// The file.
+        path: PathBuf,
+        /// Which profile, when the file has several; else empty.
+        name: String,
+    },
+    /// Write a new file.
+    ExportProfile {
+        /// The file, which must not exist.
+        path: PathBuf,
+        /// What it is to hold.
+        text: String,
+    },
     /// Begin or end a recording.
     Record,
     /// Move in a recording.
@@ -285,6 +301,8 @@ pub struct App {
     pending: Vec<Pressed>,
     status: Option<(SafeText, Tone, Ms)>,
     effects: Vec<Effect>,
+    /// A security profile that was being written.
+    draft: Option<Box<ProfileForm>>,
     generation: u64,
     actions: Vec<ActionView>,
     journal: Option<Result<Vec<JournalLine>, SafeText>>,
@@ -321,6 +339,7 @@ impl App {
             pending: Vec::new(),
             status: None,
             effects: Vec::new(),
+            draft: None,
             generation: 0,
             actions: Vec::new(),
             journal: None,
@@ -352,6 +371,9 @@ impl App {
             list.set(Some(*first));
         }
         self.follow(env);
+        if let Some(Overlay::Profile(form)) = &mut self.overlay {
+            form.keep_judged(env);
+        }
         self.refresh_what_if(env);
         if self.look.aws {
             self.watch_certificates(env);

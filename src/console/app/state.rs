@@ -66,6 +66,11 @@ pub fn done_word(verb: Option<&str>) -> &'static str {
         Some("leave") => "taken out of the group",
         Some("job create") => "launched",
         Some("job cancel") => "cancelled",
+        Some("profiles apply" | "dimension create" | "metric create") => "written",
+        Some("profiles delete" | "dimension delete" | "metric delete") => "deleted",
+        Some("profiles attach") => "attached",
+        Some("profiles detach") => "detached",
+        Some("verify") => "marked",
         _ => "proven",
     }
 }
@@ -226,6 +231,7 @@ impl App {
             None if *self.view() == View::WhatIf => &[Scope::WhatIf, Scope::List, Scope::Global],
             None if self.replay => &[Scope::Replay, Scope::List, Scope::Global],
             None if *self.view() == View::Jobs => &[Scope::Jobs, Scope::List, Scope::Global],
+            None if *self.view() == View::Profiles => &[Scope::Profiles, Scope::List, Scope::Global],
             None if *self.view() == View::Journal => &[Scope::Journal, Scope::List, Scope::Global],
             None => &[Scope::List, Scope::Global],
         }

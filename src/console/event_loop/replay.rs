@@ -132,7 +132,11 @@ pub async fn replay(mut app: App, player: Player) -> std::io::Result<Ended> {
                     }
                 }
                 Effect::Plan { generation, .. } => app.no_plan(generation, refused.into(), tape.now()),
-                Effect::Confirm { .. } | Effect::Stop(_) | Effect::Record => {
+                Effect::Confirm { .. }
+                | Effect::Stop(_)
+                | Effect::Record
+                | Effect::ImportProfile { .. }
+                | Effect::ExportProfile { .. } => {
                     app.say(refused.into(), Tone::Warn, tape.now());
                 }
                 Effect::ReadJournal => {

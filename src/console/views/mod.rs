@@ -7,6 +7,7 @@ mod deltas;
 mod device;
 mod devices;
 mod dialogs;
+mod form;
 mod forms;
 mod grid;
 mod history;
