@@ -22,6 +22,8 @@ const fn row(knob: &'static str, aws: &'static str, emulator: &'static str) -> D
     Deviation { knob, aws, emulator }
 }
 
+static HEAD: Deviation = row("", "AWS", "here");
+
 /// The register, part by part.
 pub fn register() -> impl Iterator<Item = &'static Deviation> + Clone {
     cloud::ROWS.iter().chain(device::ROWS).chain(watch::ROWS).chain(neighbours::ROWS)
@@ -34,7 +36,7 @@ pub fn table() -> String {
         |cell: fn(&Deviation) -> &str| register().map(|d| cell(d).chars().count()).max().unwrap_or_default();
     let (knob, aws) = (width(|d| d.knob), width(|d| d.aws));
     let mut out = String::new();
-    for d in std::iter::once(&row("", "AWS", "here")).chain(register()) {
+    for d in std::iter::once(&HEAD).chain(register()) {
         let _ = writeln!(out, "{:knob$}  {:aws$}  {}", d.knob, d.aws, d.emulator);
     }
     out
