@@ -84,7 +84,9 @@ impl Climb {
             Proof::Activated { .. } => vec![Rung::Status, Rung::Heard],
             Proof::Member { is: true, .. } => vec![Rung::Member],
             Proof::Member { is: false, .. } => vec![Rung::NotMember],
-            Proof::Job { .. } | Proof::Ready { .. } | Proof::Mitigated { .. } => vec![Rung::Exists],
+            Proof::Job { .. } | Proof::Ready { .. } | Proof::Mitigated { .. } | Proof::Shown => {
+                vec![Rung::Exists]
+            }
         };
         let row = |title: SafeText| StairRow { title, state: RowState::Waiting, detail: SafeText::default() };
         let mut rows: Vec<StairRow> = work.requests.iter().map(|r| row(r.title())).collect();
@@ -444,6 +446,7 @@ fn words(rung: Rung, proof: &Proof) -> String {
         (Rung::Exists, Proof::Job { canceled: true, .. }) => "the job is CANCELED".to_owned(),
         (Rung::Exists, Proof::Ready { group, is: true }) => format!("{} denies", group.raw()),
         (Rung::Exists, Proof::Ready { group, is: false }) => format!("{} no longer denies", group.raw()),
+        (Rung::Exists, Proof::Shown) => "the account shows it".to_owned(),
         (Rung::Exists, Proof::Mitigated { .. }) => "AWS's task succeeded".to_owned(),
         (Rung::Exists, _) => "the job exists".to_owned(),
         (Rung::Member | Rung::NotMember | Rung::Silent, _) => String::new(),

@@ -20,6 +20,7 @@ use super::gate::Grant;
 use super::journal::Journal;
 use super::listen::Fact;
 use super::pace::Pace;
+use super::past::Seen;
 use super::plan::Plan;
 use super::plan::request::{CertificateStatus, Proof, Request, Work};
 use super::read;
@@ -296,7 +297,14 @@ fn target_json(target: &super::view::TargetView) -> serde_json::Value {
 fn stage(climb: &Climb, began: Ms) -> Option<Stage> {
     let containing = matches!(climb.work.proof, Proof::Isolated { .. } | Proof::Barred { .. });
     match (&climb.work.proof, climb.outcome()) {
-        (Proof::Job { .. } | Proof::Member { .. } | Proof::Ready { .. } | Proof::Mitigated { .. }, _) => None,
+        (
+            Proof::Job { .. }
+            | Proof::Member { .. }
+            | Proof::Ready { .. }
+            | Proof::Mitigated { .. }
+            | Proof::Shown,
+            _,
+        ) => None,
         (Proof::Barred { is: CertificateStatus::Revoked, .. }, Some(TargetOutcome::Proven { .. })) => {
             Some(Stage::Revoked)
         }
@@ -426,6 +434,21 @@ async fn look(c: &Clients, work: &Work, wants: Wants) -> Look {
         Proof::Ready { group, is } => look.status = read::denies(c, group, at).await.ok().map(|d| d == *is),
         Proof::Mitigated { task, audit } => {
             look.status = read::mitigated(c, task, *audit, at).await.ok();
+        }
+        Proof::Shown => {
+            let mut all = Some(true);
+            for request in &work.requests {
+                all = match read::seen::shows(c, request, at).await {
+                    Ok(Seen::Yes) => all,
+                    Ok(_) => Some(false),
+                    Err(_) => None,
+                };
+                if all != Some(true) {
+                    break;
+                }
+            }
+            look.status = all;
+            return look;
         }
         Proof::Job { job, canceled } => {
             look.status = match read::job_status(c, job.raw(), at).await {

@@ -26,6 +26,7 @@ pub(crate) fn account() -> Fleet {
         name: SafeText::new(name),
         behaviors,
         targets: targets.iter().map(|t| SafeText::new(t)).collect(),
+        ..ProfileRecord::default()
     };
     let profiles = vec![
         profile("DetectLargeMessageSize", vec![inverted], &["arn:aws:iot:us-east-1:123456789012:all/things"]),

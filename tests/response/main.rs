@@ -8,6 +8,7 @@ mod bulk;
 mod crash;
 mod headless;
 mod plans;
+mod profiles;
 mod setup;
 mod undo;
 mod world;

@@ -160,6 +160,11 @@ impl World {
         found.thing_groups().iter().any(|g| g.group_name() == Some("IsolatedDevices"))
     }
 
+    /// A file in the folder the program runs in.
+    pub(crate) fn file(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
     pub(crate) fn changed(&self) -> u64 {
         self.door.changes().len() as u64
     }
@@ -312,6 +317,7 @@ impl Door {
                 "/effective-policies",
                 "/policy-targets/",
                 "/audit/findings",
+                "/security-profile-behaviors/validate",
             ]
             .iter()
             .any(|p| path.starts_with(p))
@@ -420,6 +426,7 @@ impl World {
                 ("AWS_EC2_METADATA_DISABLED", "true"),
             ])
             .env("HOME", home)
+            .current_dir(home)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -16,6 +16,7 @@ use crate::fleet::model::Name;
 use crate::text::SafeText;
 
 use super::aws::{not_found, trouble};
+use super::detect;
 use super::pace::Pace;
 use super::plan::facts::{Facts, GroupFacts, GroupOfThing, PrincipalFacts, ThingFacts};
 use super::plan::request::DenyQuestion;
@@ -61,6 +62,9 @@ pub(in crate::response) async fn read(
             facts.group = Some(found);
             facts.things = all(c, things, &facts.arn_prefix, &[], now).await?;
             roots(c, &mut facts.things, now).await?;
+        }
+        Intent::Detect(change) => {
+            facts.detect = Some(detect::facts(c, change, &facts.arn_prefix, now).await?);
         }
         Intent::Mitigate(wanted) => mitigation::read(c, wanted, &mut facts, now).await?,
         Intent::Setup(wanted) => {
