@@ -7,10 +7,12 @@ pub mod clients;
 mod convert;
 pub mod iam;
 mod keys;
+pub mod metrics;
 mod own;
 mod polls;
 pub mod read;
 pub mod read_account;
+pub mod read_audit;
 mod skew;
 pub mod trouble;
 

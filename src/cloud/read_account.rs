@@ -1,11 +1,10 @@
-//! Reads that only some views need: policies in effect, a thing's jobs and device-side metrics, topic rules, audit
-//! findings.
+//! Reads that only some views need: policies in effect, a thing's jobs and device-side metrics, topic rules.
 
 use aws_sdk_iot::types as sdk;
 use serde_json::Value;
 
 use crate::fleet::Ms;
-use crate::fleet::account::{EffectivePolicy, FindingRecord, MetricSeries, RuleRecord};
+use crate::fleet::account::{EffectivePolicy, MetricSeries, RuleMetric, RuleRecord};
 use crate::fleet::model::{ExecutionRecord, Name};
 use crate::text::SafeText;
 
@@ -16,8 +15,6 @@ use super::{Clients, convert, now_ms, trouble};
 const STATEMENTS: usize = 12;
 /// Rules whose statement is read: an account's default limit is 1000, and each costs a call.
 const RULES: usize = 100;
-/// Findings kept: the newest.
-const FINDINGS: i32 = 250;
 /// Device-side metrics are read this far back.
 const METRICS_BACK: Ms = 3_600_000;
 
@@ -34,7 +31,7 @@ const DEVICE_METRICS: [&str; 9] = [
     "aws:num-listening-udp-ports",
 ];
 
-fn safe(text: Option<&str>) -> SafeText {
+pub(super) fn safe(text: Option<&str>) -> SafeText {
     SafeText::new(text.unwrap_or_default())
 }
 
@@ -182,9 +179,20 @@ pub async fn rules(clients: &Clients) -> Read<Vec<RuleRecord>> {
             actions: rule.actions().iter().map(action).collect(),
             error_action: rule.error_action().map(action),
             created: convert::ms(rule.created_at()),
+            metrics: rule.actions().iter().filter_map(|a| a.cloudwatch_metric()).map(metric).collect(),
         });
     }
     Ok(out)
+}
+
+fn metric(from: &sdk::CloudwatchMetricAction) -> RuleMetric {
+    RuleMetric {
+        namespace: Name::new(from.metric_namespace()),
+        name: Name::new(from.metric_name()),
+        value: Name::new(from.metric_value()),
+        unit: Name::new(from.metric_unit()),
+        role: Name::new(from.role_arn()),
+    }
 }
 
 /// An action of a rule in a line.
@@ -215,77 +223,6 @@ fn action(action: &sdk::Action) -> SafeText {
         "an action this version of quell has no words for".to_owned()
     };
     SafeText::new(&text)
-}
-
-/// ListAuditFindings, the newest; suppressed ones too, marked.
-///
-/// # Errors
-/// When the call fails.
-pub async fn findings(clients: &Clients) -> Read<Vec<FindingRecord>> {
-    let found = clients
-        .iot
-        .list_audit_findings()
-        .start_time(aws_smithy_types::DateTime::from_millis(now_ms() - 90 * 86_400_000))
-        .end_time(aws_smithy_types::DateTime::from_millis(now_ms()))
-        .max_results(FINDINGS)
-        .send()
-        .await
-        .map_err(|e| trouble::of(&e, "iot:ListAuditFindings"))?;
-    let mut all: Vec<_> = found.findings().iter().map(finding).collect();
-    all.sort_by(|a, b| rank(&a.severity).cmp(&rank(&b.severity)).then(b.at.cmp(&a.at)));
-    Ok(all)
-}
-
-/// The worst first.
-fn rank(severity: &SafeText) -> u8 {
-    match severity.as_str() {
-        "CRITICAL" => 0,
-        "HIGH" => 1,
-        "MEDIUM" => 2,
-        "LOW" => 3,
-        _ => 4,
-    }
-}
-
-fn finding(from: &sdk::AuditFinding) -> FindingRecord {
-    FindingRecord {
-        id: safe(from.finding_id()),
-        check: safe(from.check_name()),
-        severity: safe(from.severity().map(sdk::AuditFindingSeverity::as_str)),
-        resource: from
-            .non_compliant_resource()
-            .map(|r| resource(r.resource_type(), r.resource_identifier()))
-            .unwrap_or_default(),
-        related: from
-            .related_resources()
-            .iter()
-            .map(|r| resource(r.resource_type(), r.resource_identifier()))
-            .collect(),
-        reason: safe(from.reason_for_non_compliance()),
-        suppressed: from.is_suppressed() == Some(true),
-        at: convert::ms(from.finding_time()).unwrap_or_default(),
-    }
-}
-
-fn resource(kind: Option<&sdk::ResourceType>, id: Option<&sdk::ResourceIdentifier>) -> SafeText {
-    let kind = kind.map_or("resource", sdk::ResourceType::as_str).to_lowercase().replace('_', " ");
-    let name = id.and_then(|id| {
-        [
-            id.client_id(),
-            id.device_certificate_id(),
-            id.ca_certificate_id(),
-            id.policy_version_identifier().and_then(|p| p.policy_name()),
-            id.iam_role_arn(),
-            id.role_alias_arn(),
-            id.cognito_identity_pool_id(),
-            id.account(),
-        ]
-        .into_iter()
-        .flatten()
-        .next()
-        .map(str::to_owned)
-    });
-    SafeText::new(&format!("{kind} {}", name.unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -130,7 +130,12 @@ impl Fleet {
                 self.profiles.learn(list, at);
                 self.profiles_changed(now) | Changes::VIOLATIONS
             }
-            Reading::Account(reading) => self.account.learn(reading, at),
+            Reading::Account(reading) => {
+                if let Some(next) = self.account.wants(&reading) {
+                    self.want(next);
+                }
+                self.account.learn(reading, at)
+            }
         }
     }
 
@@ -197,7 +202,10 @@ impl Fleet {
             | SourceId::JobsOf(_)
             | SourceId::MetricsOf(_)
             | SourceId::Rules
-            | SourceId::Findings => return self.account.fail(source, trouble),
+            | SourceId::Findings
+            | SourceId::RuleMetrics(_)
+            | SourceId::AuditSetup
+            | SourceId::AuditTasks => return self.account.fail(source, trouble),
         }
         Changes::NONE
     }

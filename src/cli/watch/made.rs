@@ -326,6 +326,9 @@ fn named(source: &SourceId) -> (&'static str, Option<&str>) {
         SourceId::MetricsOf(thing) => ("metrics", Some(thing.raw())),
         SourceId::Rules => ("rules", None),
         SourceId::Findings => ("audit_findings", None),
+        SourceId::RuleMetrics(rule) => ("rule_metrics", Some(rule.raw())),
+        SourceId::AuditSetup => ("audit_setup", None),
+        SourceId::AuditTasks => ("audit_tasks", None),
     }
 }
 
