@@ -6,8 +6,10 @@
 mod alerts;
 mod bulk;
 mod crash;
+mod door;
 mod headless;
 mod plans;
+mod program;
 mod setup;
 mod undo;
 mod world;

@@ -113,12 +113,7 @@ impl Intent {
             | Self::Revoke { things, .. }
             | Self::Join { things, .. }
             | Self::Leave { things, .. } => things,
-            Self::Mitigate(_)
-            | Self::Setup(_)
-            | Self::Undo { .. }
-            | Self::Finish { .. }
-            | Self::LaunchJob(_)
-            | Self::CancelJob { .. } => &mut [],
+            _ => &mut [],
         }
     }
 
@@ -132,12 +127,7 @@ impl Intent {
             | Self::Revoke { things, .. }
             | Self::Join { things, .. }
             | Self::Leave { things, .. } => things,
-            Self::Mitigate(_)
-            | Self::Setup(_)
-            | Self::Undo { .. }
-            | Self::Finish { .. }
-            | Self::LaunchJob(_)
-            | Self::CancelJob { .. } => &[],
+            _ => &[],
         }
     }
 }
