@@ -43,6 +43,7 @@ impl Door {
                 "/effective-policies",
                 "/policy-targets/",
                 "/audit/findings",
+                "/security-profile-behaviors/validate",
             ]
             .iter()
             .any(|p| path.starts_with(p))

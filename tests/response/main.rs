@@ -9,6 +9,7 @@ mod crash;
 mod door;
 mod headless;
 mod plans;
+mod profiles;
 mod program;
 mod setup;
 mod undo;

@@ -53,6 +53,7 @@ impl World {
                 ("AWS_EC2_METADATA_DISABLED", "true"),
             ])
             .env("HOME", home)
+            .current_dir(home)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

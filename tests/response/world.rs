@@ -161,6 +161,11 @@ impl World {
         found.thing_groups().iter().any(|g| g.group_name() == Some("IsolatedDevices"))
     }
 
+    /// A file in the folder the program runs in.
+    pub(crate) fn file(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
     pub(crate) fn changed(&self) -> u64 {
         self.door.changes().len() as u64
     }

@@ -21,7 +21,7 @@ use serde::Deserialize;
 pub use window::Window;
 
 /// The names rules may use: what the journal calls each changing command.
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 22] = [
     "isolate",
     "release",
     "deactivate",
@@ -35,6 +35,15 @@ const COMMANDS: [&str; 13] = [
     "finish",
     "setup",
     "mitigate",
+    "profiles apply",
+    "profiles delete",
+    "profiles attach",
+    "profiles detach",
+    "dimension create",
+    "dimension delete",
+    "metric create",
+    "metric delete",
+    "verify",
 ];
 
 /// What an operator must do before a change is sent; ordered from nothing to never.

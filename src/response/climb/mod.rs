@@ -86,7 +86,9 @@ impl Climb {
             Proof::Activated { .. } => vec![Rung::Status, Rung::Heard],
             Proof::Member { is: true, .. } => vec![Rung::Member],
             Proof::Member { is: false, .. } => vec![Rung::NotMember],
-            Proof::Job { .. } | Proof::Ready { .. } | Proof::Mitigated { .. } => vec![Rung::Exists],
+            Proof::Job { .. } | Proof::Ready { .. } | Proof::Mitigated { .. } | Proof::Shown => {
+                vec![Rung::Exists]
+            }
         };
         let row = |title: SafeText| StairRow { title, state: RowState::Waiting, detail: SafeText::default() };
         let mut rows: Vec<StairRow> = work.requests.iter().map(|r| row(r.title())).collect();

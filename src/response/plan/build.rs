@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::facts::Facts;
 use super::request::{Request, Work};
 use super::{Check, Confirmation, Intent, Level, Plan, PlanId, ProofLine, Reversible, Step};
-use super::{certificates, groups, isolate, jobs, mitigate, past, setup};
+use super::{certificates, detect, groups, isolate, jobs, mitigate, past, setup};
 
 pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, now: Ms) -> Plan {
     let mut draft = Draft {
@@ -29,6 +29,7 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         Intent::LaunchJob(job) => job.targets.iter().map(|t| t.name().clone()).collect(),
         Intent::CancelJob { job, .. } => vec![job.clone()],
         Intent::Mitigate(_) => facts.mitigated.clone(),
+        Intent::Detect(change) => change.targets(),
         Intent::Setup(wanted) => {
             vec![wanted.group.clone().unwrap_or_else(|| rules.isolate_group.clone())]
         }
@@ -58,6 +59,7 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         Intent::Join { group, .. } => groups::join(&mut draft, facts, group),
         Intent::Leave { group, .. } => groups::leave(&mut draft, facts, group),
         Intent::Mitigate(wanted) => mitigate::build(&mut draft, facts, wanted),
+        Intent::Detect(change) => detect::build::build(&mut draft, facts, change),
         Intent::Setup(wanted) => setup::build(&mut draft, facts, wanted),
         Intent::Undo { plan } => past::undo(&mut draft, facts, plan),
         Intent::Finish { plan } => past::finish(&mut draft, facts, plan),
@@ -156,6 +158,11 @@ fn groups_of(intent: &Intent, work: &[Work]) -> Vec<Name> {
                     add(&Name::new(name));
                 }
             }
+            Request::Detect(detect) => {
+                if let Some((_, name)) = detect.call().0.split_once(":thinggroup/") {
+                    add(&Name::new(name));
+                }
+            }
             _ => {}
         }
     }
@@ -172,6 +179,7 @@ fn title(intent: &Intent, targets: &[Name]) -> SafeText {
         Intent::Mitigate(wanted) => {
             return SafeText::new(&format!("Run {} on {}", wanted.actions.join(", "), whom(targets)));
         }
+        Intent::Detect(change) => return SafeText::new(&change.title()),
         Intent::Setup(_) => return SafeText::new(&format!("Set up {}", whom(targets))),
         Intent::Undo { plan } => return SafeText::new(&format!("Undo {plan}: {}", whom(targets))),
         Intent::Finish { plan } => return SafeText::new(&format!("Finish {plan}: {}", whom(targets))),

@@ -6,6 +6,7 @@
 
 mod build;
 mod certificates;
+pub(in crate::response) mod detect;
 pub(in crate::response) mod draft;
 pub mod facts;
 mod groups;
@@ -24,6 +25,7 @@ use crate::fleet::Ms;
 use crate::fleet::model::Name;
 use crate::text::SafeText;
 
+pub use detect::DetectChange;
 pub use intent::{Intent, JobAbort, JobOptions, JobRequest, JobTarget, Mitigation, SetupRequest, Target};
 
 /// Names a plan within this process and, through the journal, forever.

@@ -12,6 +12,7 @@ use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 
 use super::aws::trouble;
+use super::detect;
 use super::plan::Intent;
 use super::plan::facts::Facts;
 use super::rules::Rules;
@@ -57,6 +58,9 @@ pub(in crate::response) async fn read(
             facts.group = Some(found);
             facts.things = all(c, things, &facts.arn_prefix, &[], now).await?;
             roots(c, &mut facts.things, now).await?;
+        }
+        Intent::Detect(change) => {
+            facts.detect = Some(detect::facts(c, change, &facts.arn_prefix, now).await?);
         }
         Intent::Mitigate(wanted) => mitigation::read(c, wanted, &mut facts, now).await?,
         Intent::Setup(wanted) => {

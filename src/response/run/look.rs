@@ -3,6 +3,7 @@
 use crate::cloud::Clients;
 use crate::fleet::Ms;
 use crate::response::climb::{Look, Wants};
+use crate::response::past::Seen;
 use crate::response::plan::request::{Proof, Work};
 use crate::response::read;
 
@@ -37,6 +38,21 @@ pub(super) async fn look(c: &Clients, work: &Work, wants: Wants) -> Look {
         Proof::Ready { group, is } => look.status = read::denies(c, group, at).await.ok().map(|d| d == *is),
         Proof::Mitigated { task, audit } => {
             look.status = read::mitigated(c, task, *audit, at).await.ok();
+        }
+        Proof::Shown => {
+            let mut all = Some(true);
+            for request in &work.requests {
+                all = match read::seen::shows(c, request, at).await {
+                    Ok(Seen::Yes) => all,
+                    Ok(_) => Some(false),
+                    Err(_) => None,
+                };
+                if all != Some(true) {
+                    break;
+                }
+            }
+            look.status = all;
+            return look;
         }
         Proof::Job { job, canceled } => {
             look.status = match read::job_status(c, job.raw(), at).await {

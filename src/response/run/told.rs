@@ -36,7 +36,14 @@ pub(super) fn target_json(target: &TargetView) -> serde_json::Value {
 pub(super) fn stage(climb: &Climb, began: Ms) -> Option<Stage> {
     let containing = matches!(climb.work.proof, Proof::Isolated { .. } | Proof::Barred { .. });
     match (&climb.work.proof, climb.outcome()) {
-        (Proof::Job { .. } | Proof::Member { .. } | Proof::Ready { .. } | Proof::Mitigated { .. }, _) => None,
+        (
+            Proof::Job { .. }
+            | Proof::Member { .. }
+            | Proof::Ready { .. }
+            | Proof::Mitigated { .. }
+            | Proof::Shown,
+            _,
+        ) => None,
         (Proof::Barred { is: CertificateStatus::Revoked, .. }, Some(TargetOutcome::Proven { .. })) => {
             Some(Stage::Revoked)
         }
