@@ -18,7 +18,7 @@ use crate::fleet::known::{Trouble, TroubleKind};
 use crate::text::SafeText;
 
 use super::read::Read;
-use super::{Clients, now_ms, read_account, trouble};
+use super::{Clients, now_ms, trouble};
 
 /// A chart's window: the workshop looks at 30 minutes.
 pub const WINDOW: Ms = 30 * 60_000;
@@ -47,12 +47,7 @@ impl Metrics {
 }
 
 fn failed(kind: TroubleKind, words: &str) -> Trouble {
-    Trouble {
-        kind,
-        message: SafeText::limited(words.as_bytes(), 400),
-        missing_action: None,
-        since: now_ms(),
-    }
+    Trouble { kind, message: SafeText::limited(words.as_bytes(), 400), missing_action: None, since: now_ms() }
 }
 
 /// One metric asked for.
@@ -142,12 +137,13 @@ async fn ask(clients: &Clients, body: &Value) -> Read<Value> {
     let request = signed(clients, &body.to_string()).await?;
     let sent = async {
         let answer = clients.metrics.connector.call(request).await;
-        let mut answer =
-            answer.map_err(|e| failed(TroubleKind::Unreachable, &format!("CloudWatch was not reached: {e}")))?;
+        let mut answer = answer
+            .map_err(|e| failed(TroubleKind::Unreachable, &format!("CloudWatch was not reached: {e}")))?;
         let status = answer.status().as_u16();
         let stream = ByteStream::new(std::mem::replace(answer.body_mut(), SdkBody::empty()));
         let bytes = stream.collect().await.map(aws_smithy_types::byte_stream::AggregatedBytes::into_bytes);
-        let bytes = bytes.map_err(|e| failed(TroubleKind::Unreachable, &format!("CloudWatch stopped short: {e}")))?;
+        let bytes =
+            bytes.map_err(|e| failed(TroubleKind::Unreachable, &format!("CloudWatch stopped short: {e}")))?;
         Ok((status, bytes))
     };
     let (status, bytes) = tokio::time::timeout(PATIENCE, sent)
@@ -195,7 +191,10 @@ async fn signed(clients: &Clients, body: &str) -> Read<HttpRequest> {
     request.set_method("POST").map_err(|e| wrong(e.to_string()))?;
     request.set_uri(url).map_err(|e| wrong(e.to_string()))?;
     for (name, value) in headers.into_iter().chain(instructions.headers()) {
-        request.headers_mut().try_insert(name.to_owned(), value.to_owned()).map_err(|e| wrong(e.to_string()))?;
+        request
+            .headers_mut()
+            .try_insert(name.to_owned(), value.to_owned())
+            .map_err(|e| wrong(e.to_string()))?;
     }
     Ok(request)
 }
@@ -206,11 +205,8 @@ mod tests {
 
     #[test]
     fn a_series_is_found_by_its_id_and_put_in_order() {
-        let query = |name: &str| Query {
-            namespace: "IoT".to_owned(),
-            name: name.to_owned(),
-            dimensions: Vec::new(),
-        };
+        let query =
+            |name: &str| Query { namespace: "IoT".to_owned(), name: name.to_owned(), dimensions: Vec::new() };
         let queries = [query("A"), query("B")];
         let asked = body(&queries, 90_000);
         assert_eq!((asked["EndTime"].as_i64(), asked["StartTime"].as_i64()), (Some(120), Some(120 - 1800)));

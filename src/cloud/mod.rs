@@ -10,6 +10,7 @@ mod keys;
 pub mod metrics;
 mod own;
 mod polls;
+pub mod profile;
 pub mod read;
 pub mod read_account;
 pub mod read_audit;

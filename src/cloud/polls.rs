@@ -253,10 +253,12 @@ impl Poller {
             SourceId::Members(_) | SourceId::Things | SourceId::Profiles => polls.registry,
             SourceId::Jobs | SourceId::Executions(_) | SourceId::JobsOf(_) => polls.jobs,
             SourceId::Rules | SourceId::Findings | SourceId::PoliciesOf(_) => polls.registry,
-            SourceId::MetricsOf(_) | SourceId::RuleMetrics(_) => WATCHED,
             // A task somebody watches moves on within seconds.
             SourceId::AuditTasks if self.auditing => FASTEST * 2,
             SourceId::AuditTasks | SourceId::AuditSetup => WATCHED * 3,
+            SourceId::Dimensions | SourceId::CustomMetrics | SourceId::Training => polls.registry,
+            SourceId::Suppressed => polls.idle,
+            SourceId::MetricsOf(_) | SourceId::Values(..) | SourceId::RuleMetrics(_) => WATCHED,
             SourceId::Certificates(_) | SourceId::GroupsOf(_) | SourceId::Shadow(..) => WATCHED * 3,
         };
         self.settings.scaled(base).max(FASTEST.min(base))
@@ -328,7 +330,12 @@ async fn ask(
         | SourceId::Findings
         | SourceId::RuleMetrics(_)
         | SourceId::AuditSetup
-        | SourceId::AuditTasks => Reading::Account(ask_account(clients, id).await?),
+        | SourceId::AuditTasks
+        | SourceId::Dimensions
+        | SourceId::CustomMetrics
+        | SourceId::Training
+        | SourceId::Suppressed
+        | SourceId::Values(..) => Reading::Account(ask_account(clients, id).await?),
     })
 }
 
@@ -350,6 +357,15 @@ async fn ask_account(clients: &Clients, id: &SourceId) -> Result<AccountReading,
         SourceId::RuleMetrics(rule) => {
             let series = metrics::of_rule(clients, rule.raw(), now_ms()).await?;
             AccountReading::RuleMetrics(rule.clone(), series)
+        }
+        SourceId::Dimensions => AccountReading::Dimensions(read_account::dimensions(clients).await?),
+        SourceId::CustomMetrics => {
+            AccountReading::CustomMetrics(read_account::custom_metrics(clients).await?)
+        }
+        SourceId::Training => AccountReading::Training(read_account::training(clients).await?),
+        SourceId::Suppressed => AccountReading::Suppressed(read_account::suppressed(clients).await?),
+        SourceId::Values(thing, metric) => {
+            AccountReading::Values(thing.clone(), read_account::values(clients, thing.raw(), metric).await?)
         }
         _ => AccountReading::Rules(read_account::rules(clients).await?),
     })
@@ -377,5 +393,10 @@ fn action(id: &SourceId) -> &'static str {
         SourceId::RuleMetrics(_) => "cloudwatch:GetMetricData",
         SourceId::AuditSetup => "iot:DescribeAccountAuditConfiguration",
         SourceId::AuditTasks => "iot:ListAuditTasks",
+        SourceId::Dimensions => "iot:ListDimensions",
+        SourceId::CustomMetrics => "iot:ListCustomMetrics",
+        SourceId::Training => "iot:GetBehaviorModelTrainingSummaries",
+        SourceId::Suppressed => "iot:ListActiveViolations",
+        SourceId::Values(..) => "iot:ListMetricValues",
     }
 }

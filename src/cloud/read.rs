@@ -16,7 +16,7 @@ use crate::fleet::model::{
 };
 use crate::text::SafeText;
 
-use super::{Clients, convert, trouble};
+use super::{Clients, convert, profile, trouble};
 
 /// The answer of a read.
 pub type Read<T> = Result<T, Trouble>;
@@ -521,7 +521,7 @@ pub async fn profiles(clients: &Clients) -> Read<Vec<ProfileRecord>> {
     let mut out = Vec::new();
     for found in list {
         let raw: Arc<str> = found.name().into();
-        let profile = clients
+        let described = clients
             .iot
             .describe_security_profile()
             .security_profile_name(&*raw)
@@ -534,8 +534,10 @@ pub async fn profiles(clients: &Clients) -> Read<Vec<ProfileRecord>> {
         let targets = failed("iot:ListTargetsForSecurityProfile", targets)?;
         out.push(ProfileRecord {
             name: SafeText::new(&raw),
-            behaviors: profile.behaviors().iter().map(convert::behavior).collect(),
+            behaviors: described.behaviors().iter().map(convert::behavior).collect(),
             targets: targets.iter().map(|t| SafeText::new(t.arn())).collect(),
+            whole: Some(Box::new(profile::whole(&described))),
+            version: Some(described.version()),
         });
     }
     Ok(out)

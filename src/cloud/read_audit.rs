@@ -220,7 +220,7 @@ fn does(params: Option<&sdk::MitigationActionParams>) -> SafeText {
         "sets the CA certificate INACTIVE".to_owned()
     } else if params.replace_default_policy_version_params().is_some() {
         "replaces the policy's default version with a blank one".to_owned()
-    } else if let Some(p) = params.enable_iot_logging_params() {
+    } else if let Some(p) = params.enable_io_t_logging_params() {
         format!("switches AWS IoT logging on, level {}", p.log_level())
     } else if let Some(p) = params.publish_finding_to_sns_params() {
         format!("publishes the finding to {}", p.topic_arn())

@@ -205,7 +205,12 @@ impl Fleet {
             | SourceId::Findings
             | SourceId::RuleMetrics(_)
             | SourceId::AuditSetup
-            | SourceId::AuditTasks => return self.account.fail(source, trouble),
+            | SourceId::AuditTasks
+            | SourceId::Dimensions
+            | SourceId::CustomMetrics
+            | SourceId::Training
+            | SourceId::Suppressed
+            | SourceId::Values(..) => return self.account.fail(source, trouble),
         }
         Changes::NONE
     }

@@ -329,6 +329,11 @@ fn named(source: &SourceId) -> (&'static str, Option<&str>) {
         SourceId::RuleMetrics(rule) => ("rule_metrics", Some(rule.raw())),
         SourceId::AuditSetup => ("audit_setup", None),
         SourceId::AuditTasks => ("audit_tasks", None),
+        SourceId::Dimensions => ("dimensions", None),
+        SourceId::CustomMetrics => ("custom_metrics", None),
+        SourceId::Training => ("training", None),
+        SourceId::Suppressed => ("suppressed_violations", None),
+        SourceId::Values(thing, _) => ("metric_values", Some(thing.raw())),
     }
 }
 
