@@ -2,6 +2,7 @@
 //! findings.
 
 use aws_sdk_iot::types as sdk;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use serde_json::Value;
 
 use crate::fleet::Ms;
@@ -9,7 +10,7 @@ use crate::fleet::account::{EffectivePolicy, FindingRecord, MetricSeries, RuleRe
 use crate::fleet::model::{ExecutionRecord, Name};
 use crate::text::SafeText;
 
-use super::read::{self, Read};
+use super::read::{self, Read, failed, one, pages};
 use super::{Clients, convert, now_ms, trouble};
 
 /// Statements of a policy that are put in words.
@@ -87,13 +88,8 @@ fn statements(document: &str) -> Vec<SafeText> {
 /// When the call fails.
 pub async fn jobs_of(clients: &Clients, thing: &str) -> Read<Vec<ExecutionRecord>> {
     let call = clients.iot.list_job_executions_for_thing().thing_name(thing).max_results(250);
-    let list = call
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<Vec<_>, _>>()
-        .await
-        .map_err(|e| trouble::of(&e, "iot:ListJobExecutionsForThing"))?;
+    let list = pages!(clients, call, "iot:ListJobExecutionsForThing", execution_summaries);
+    let list = failed("iot:ListJobExecutionsForThing", list)?;
     let mut all: Vec<_> = list
         .iter()
         .map(|found| {
@@ -130,13 +126,8 @@ pub async fn metrics_of(clients: &Clients, thing: &str) -> Read<Vec<MetricSeries
             .start_time(time(now - METRICS_BACK))
             .end_time(time(now))
             .max_results(100);
-        let list = call
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await
-            .map_err(|e| trouble::of(&e, "iot:ListMetricValues"))?;
+        let list = pages!(clients, call, "iot:ListMetricValues", metric_datum_list);
+        let list = failed("iot:ListMetricValues", list)?;
         let mut points: Vec<_> = list
             .iter()
             .filter_map(|d| Some((convert::ms(d.timestamp())?, convert::value(d.value()?))))
@@ -154,24 +145,18 @@ pub async fn metrics_of(clients: &Clients, thing: &str) -> Read<Vec<MetricSeries
 /// # Errors
 /// When a call fails.
 pub async fn rules(clients: &Clients) -> Read<Vec<RuleRecord>> {
-    let list = clients
-        .iot
-        .list_topic_rules()
-        .max_results(1000)
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<Vec<_>, _>>()
-        .await
-        .map_err(|e| trouble::of(&e, "iot:ListTopicRules"))?;
+    let call = clients.iot.list_topic_rules().max_results(1000);
+    let list = failed("iot:ListTopicRules", pages!(clients, call, "iot:ListTopicRules", rules))?;
     let mut out = Vec::new();
     for item in list.iter().take(RULES) {
         let name = item.rule_name().unwrap_or_default();
-        let found = match clients.iot.get_topic_rule().rule_name(name).send().await {
-            Ok(found) => found,
-            Err(e) if trouble::is_not_found(&e) => continue,
-            Err(e) => return Err(trouble::of(&e, "iot:GetTopicRule")),
-        };
+        let found =
+            match one!(clients, clients.iot.get_topic_rule().rule_name(name), "iot:GetTopicRule", true) {
+                Ok(found) => found,
+                // A rule that is gone meanwhile; AWS calls it unauthorized (contract §2).
+                Err(e) if trouble::is_not_found(&e) || e.code() == Some("UnauthorizedException") => continue,
+                Err(e) => return Err(trouble::of(&e, "iot:GetTopicRule")),
+            };
         let Some(rule) = found.rule() else { continue };
         out.push(RuleRecord {
             name: Name::new(name),
@@ -222,15 +207,13 @@ fn action(action: &sdk::Action) -> SafeText {
 /// # Errors
 /// When the call fails.
 pub async fn findings(clients: &Clients) -> Read<Vec<FindingRecord>> {
-    let found = clients
+    let call = clients
         .iot
         .list_audit_findings()
         .start_time(aws_smithy_types::DateTime::from_millis(now_ms() - 90 * 86_400_000))
         .end_time(aws_smithy_types::DateTime::from_millis(now_ms()))
-        .max_results(FINDINGS)
-        .send()
-        .await
-        .map_err(|e| trouble::of(&e, "iot:ListAuditFindings"))?;
+        .max_results(FINDINGS);
+    let found = failed("iot:ListAuditFindings", one!(clients, call, "iot:ListAuditFindings", false))?;
     let mut all: Vec<_> = found.findings().iter().map(finding).collect();
     all.sort_by(|a, b| rank(&a.severity).cmp(&rank(&b.severity)).then(b.at.cmp(&a.at)));
     Ok(all)

@@ -14,6 +14,7 @@ pub mod connections;
 pub mod detect;
 pub mod error;
 pub mod front;
+pub mod iam;
 pub mod identity;
 pub mod indexing;
 pub mod jobs;
