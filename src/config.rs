@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::detect::file::FileProfile;
+use crate::detect::profile::SecurityProfile;
 use crate::fleet::Limits;
 use crate::fleet::model::ProfileRecord;
 use crate::text::SafeText;
@@ -80,7 +80,7 @@ pub struct Settings {
     /// False alarms of early warning accepted a device and day.
     pub false_alarms: f64,
     /// Security profiles of a file, judged by beside the account's, or without an account.
-    pub security_profiles: Vec<FileProfile>,
+    pub security_profiles: Vec<SecurityProfile>,
     /// The journal of actions.
     pub journal: PathBuf,
     /// The log.
@@ -222,12 +222,14 @@ impl Settings {
 }
 
 /// A profile of a file as the fleet judges by it: without targets it is meant for all things.
-fn record(profile: &FileProfile) -> ProfileRecord {
+fn record(profile: &SecurityProfile) -> ProfileRecord {
     let all = || vec![SafeText::new("all/things")];
-    let targets: Vec<_> = profile.targets.iter().map(|t| SafeText::new(t.arn())).collect();
+    let targets: Vec<_> = profile.targets.iter().flatten().map(|t| SafeText::new(t.arn())).collect();
     ProfileRecord {
         name: SafeText::new(&profile.security_profile_name),
         behaviors: profile.behaviors.clone(),
         targets: if targets.is_empty() { all() } else { targets },
+        whole: None,
+        version: None,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The rooms, from the bottom up; a module may use those above it in this list and never those below:
 //!
-//! * [`text`], [`detect`]: hostile text made printable; Device Defender behaviours and how a window is judged.
+//! * [`text`], [`detect`], [`sql`]: hostile text made printable; Device Defender behaviours and how a window is judged;
+//!   the language of topic rules.
 //! * [`fleet`]: what is true. Pure: events in, state out, time passed in.
 //! * [`stream`], [`cloud`]: MQTT and the AWS APIs, turned into fleet events.
 //! * [`record`]: a session's events in a file, played back, and told.
@@ -21,5 +22,6 @@ pub mod emulator;
 pub mod fleet;
 pub mod record;
 pub mod response;
+pub mod sql;
 pub mod stream;
 pub mod text;

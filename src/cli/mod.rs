@@ -14,6 +14,7 @@ mod keys;
 mod local;
 mod output;
 mod pages;
+mod profiles;
 mod reads;
 mod record;
 mod respond;
@@ -81,8 +82,14 @@ pub enum Command {
     Shadow(reads::ShadowArgs),
     /// The jobs, with their executions counted
     Jobs(reads::ReadArgs),
-    /// The security profiles
-    Profiles(reads::ReadArgs),
+    /// The security profiles; export, write, attach and delete them
+    Profiles(profiles::ProfilesArgs),
+    /// Dimensions: topic filters a behaviour is limited to
+    Dimension(profiles::DimensionArgs),
+    /// Custom metrics devices report
+    Metric(profiles::MetricArgs),
+    /// Say what violations were found to be, with a note
+    Verify(profiles::VerifyArgs),
     /// The topic rules
     Rules(reads::ReadArgs),
     /// What Device Defender Audit found
@@ -149,7 +156,10 @@ pub fn main() -> ExitCode {
         Some(Command::Violations(args)) => reads::violations(&args, &cli.common),
         Some(Command::Shadow(args)) => reads::shadow(&args, &cli.common),
         Some(Command::Jobs(args)) => reads::jobs(&args, &cli.common),
-        Some(Command::Profiles(args)) => reads::profiles(&args, &cli.common),
+        Some(Command::Profiles(args)) => profiles::run(args, &cli.common),
+        Some(Command::Dimension(args)) => profiles::dimension(args, &cli.common),
+        Some(Command::Metric(args)) => profiles::metric(args, &cli.common),
+        Some(Command::Verify(args)) => profiles::verify(args, &cli.common),
         Some(Command::Rules(args)) => account_reads::rules(&args, &cli.common),
         Some(Command::Audit(args)) => account_reads::audit(&args, &cli.common),
         Some(Command::Isolate(args)) => respond_cmds::things(respond_cmds::Verb::Isolate, &args, &cli.common),

@@ -155,26 +155,6 @@ pub(super) fn shadow(args: &ShadowArgs, common: &Common) -> color_eyre::Result<u
     })
 }
 
-/// `quell profiles`.
-pub(super) fn profiles(args: &ReadArgs, common: &Common) -> color_eyre::Result<u8> {
-    one(common, args.json, |clients| async move {
-        let list = read::profiles(&clients).await?;
-        let json: Vec<_> = list
-            .iter()
-            .map(|p| json!({"securityProfileName": p.name, "behaviors": p.behaviors, "targets": p.targets}))
-            .collect();
-        let rows: Vec<_> = list
-            .iter()
-            .map(|p| {
-                let behaviors: Vec<&str> = p.behaviors.iter().map(|b| b.name.as_str()).collect();
-                let targets: Vec<&str> = p.targets.iter().map(SafeText::as_str).collect();
-                vec![p.name.clone(), SafeText::new(&behaviors.join(", ")), SafeText::new(&targets.join(", "))]
-            })
-            .collect();
-        Ok(Some((json!({ "securityProfiles": json }), table(&["PROFILE", "BEHAVIORS", "TARGETS"], &rows))))
-    })
-}
-
 /// `quell jobs`.
 pub(super) fn jobs(args: &ReadArgs, common: &Common) -> color_eyre::Result<u8> {
     one(common, args.json, |clients| async move {

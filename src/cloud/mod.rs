@@ -9,6 +9,7 @@ pub mod iam;
 mod keys;
 mod own;
 mod polls;
+pub mod profile;
 pub mod read;
 pub mod read_account;
 mod skew;

@@ -247,7 +247,9 @@ impl Poller {
             SourceId::Members(_) | SourceId::Things | SourceId::Profiles => polls.registry,
             SourceId::Jobs | SourceId::Executions(_) | SourceId::JobsOf(_) => polls.jobs,
             SourceId::Rules | SourceId::Findings | SourceId::PoliciesOf(_) => polls.registry,
-            SourceId::MetricsOf(_) => WATCHED,
+            SourceId::Dimensions | SourceId::CustomMetrics | SourceId::Training => polls.registry,
+            SourceId::Suppressed => polls.idle,
+            SourceId::MetricsOf(_) | SourceId::Values(..) => WATCHED,
             SourceId::Certificates(_) | SourceId::GroupsOf(_) | SourceId::Shadow(..) => WATCHED * 3,
         };
         self.settings.scaled(base).max(FASTEST.min(base))
@@ -316,7 +318,12 @@ async fn ask(
         | SourceId::JobsOf(_)
         | SourceId::MetricsOf(_)
         | SourceId::Rules
-        | SourceId::Findings => Reading::Account(ask_account(clients, id).await?),
+        | SourceId::Findings
+        | SourceId::Dimensions
+        | SourceId::CustomMetrics
+        | SourceId::Training
+        | SourceId::Suppressed
+        | SourceId::Values(..) => Reading::Account(ask_account(clients, id).await?),
     })
 }
 
@@ -333,6 +340,15 @@ async fn ask_account(clients: &Clients, id: &SourceId) -> Result<AccountReading,
             AccountReading::Metrics(thing.clone(), read_account::metrics_of(clients, thing.raw()).await?)
         }
         SourceId::Findings => AccountReading::Findings(read_account::findings(clients).await?),
+        SourceId::Dimensions => AccountReading::Dimensions(read_account::dimensions(clients).await?),
+        SourceId::CustomMetrics => {
+            AccountReading::CustomMetrics(read_account::custom_metrics(clients).await?)
+        }
+        SourceId::Training => AccountReading::Training(read_account::training(clients).await?),
+        SourceId::Suppressed => AccountReading::Suppressed(read_account::suppressed(clients).await?),
+        SourceId::Values(thing, metric) => {
+            AccountReading::Values(thing.clone(), read_account::values(clients, thing.raw(), metric).await?)
+        }
         _ => AccountReading::Rules(read_account::rules(clients).await?),
     })
 }
@@ -356,5 +372,10 @@ fn action(id: &SourceId) -> &'static str {
         SourceId::MetricsOf(_) => "iot:ListMetricValues",
         SourceId::Rules => "iot:ListTopicRules",
         SourceId::Findings => "iot:ListAuditFindings",
+        SourceId::Dimensions => "iot:ListDimensions",
+        SourceId::CustomMetrics => "iot:ListCustomMetrics",
+        SourceId::Training => "iot:GetBehaviorModelTrainingSummaries",
+        SourceId::Suppressed => "iot:ListActiveViolations",
+        SourceId::Values(..) => "iot:ListMetricValues",
     }
 }

@@ -16,7 +16,7 @@ use crate::fleet::model::{
 };
 use crate::text::SafeText;
 
-use super::{Clients, convert, trouble};
+use super::{Clients, convert, profile, trouble};
 
 /// The answer of a read.
 pub type Read<T> = Result<T, Trouble>;
@@ -538,16 +538,18 @@ pub async fn profiles(clients: &Clients) -> Read<Vec<ProfileRecord>> {
     for found in list {
         let raw: Arc<str> = found.name().into();
         let call = clients.iot.describe_security_profile().security_profile_name(&*raw);
-        let profile = one!(clients, call, "iot:DescribeSecurityProfile", true);
-        let profile = failed("iot:DescribeSecurityProfile", profile)?;
+        let described = one!(clients, call, "iot:DescribeSecurityProfile", true);
+        let described = failed("iot:DescribeSecurityProfile", described)?;
         let call =
             clients.iot.list_targets_for_security_profile().security_profile_name(&*raw).max_results(250);
         let targets = pages!(clients, call, "iot:ListTargetsForSecurityProfile", security_profile_targets);
         let targets = failed("iot:ListTargetsForSecurityProfile", targets)?;
         out.push(ProfileRecord {
             name: SafeText::new(&raw),
-            behaviors: profile.behaviors().iter().map(convert::behavior).collect(),
+            behaviors: described.behaviors().iter().map(convert::behavior).collect(),
             targets: targets.iter().map(|t| SafeText::new(t.arn())).collect(),
+            whole: Some(Box::new(profile::whole(&described))),
+            version: Some(described.version()),
         });
     }
     Ok(out)

@@ -5,9 +5,13 @@ use aws_sdk_iot::types as sdk;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use serde_json::Value;
 
+use crate::detect::model::MetricValue;
 use crate::fleet::Ms;
-use crate::fleet::account::{EffectivePolicy, FindingRecord, MetricSeries, RuleRecord};
-use crate::fleet::model::{ExecutionRecord, Name};
+use crate::fleet::account::{
+    CustomMetricRecord, DimensionRecord, EffectivePolicy, FindingRecord, MetricSeries, RuleRecord,
+    TrainingRecord,
+};
+use crate::fleet::model::{ExecutionRecord, Name, Violation};
 use crate::text::SafeText;
 
 use super::read::{self, Read, failed, one, pages};
@@ -21,6 +25,11 @@ const RULES: usize = 100;
 const FINDINGS: i32 = 250;
 /// Device-side metrics are read this far back.
 const METRICS_BACK: Ms = 3_600_000;
+
+/// Dimensions and custom metrics described: an account's quota is 10 and 100.
+const DESCRIBED: usize = 100;
+/// A violation's metric is read this far back.
+const VALUES_BACK: Ms = 6 * 3_600_000;
 
 /// The metrics a Defender agent reports (contract §2.9).
 const DEVICE_METRICS: [&str; 9] = [
@@ -114,34 +123,122 @@ pub async fn jobs_of(clients: &Clients, thing: &str) -> Read<Vec<ExecutionRecord
 /// # Errors
 /// When a call fails.
 pub async fn metrics_of(clients: &Clients, thing: &str) -> Read<Vec<MetricSeries>> {
-    let time = aws_smithy_types::DateTime::from_millis;
     let now = now_ms();
     let mut out = Vec::new();
     for metric in DEVICE_METRICS {
-        let call = clients
-            .iot
-            .list_metric_values()
-            .thing_name(thing)
-            .metric_name(metric)
-            .start_time(time(now - METRICS_BACK))
-            .end_time(time(now))
-            .max_results(100);
-        let list = pages!(clients, call, "iot:ListMetricValues", metric_datum_list);
-        let list = match list {
-            // Kept only where a security profile names or retains it: one that is not kept has no values to show.
-            Err(e) if e.code() == Some("InvalidRequestException") => continue,
-            list => failed("iot:ListMetricValues", list)?,
-        };
-        let mut points: Vec<_> = list
-            .iter()
-            .filter_map(|d| Some((convert::ms(d.timestamp())?, convert::value(d.value()?))))
-            .collect();
-        points.sort_by_key(|(at, _)| *at);
+        let points = points(clients, thing, metric, now - METRICS_BACK, now).await?;
         if !points.is_empty() {
             out.push(MetricSeries { metric: SafeText::new(metric), points });
         }
     }
     Ok(out)
+}
+
+/// ListDimensions, and DescribeDimension of each.
+///
+/// # Errors
+/// When a call fails.
+pub async fn dimensions(clients: &Clients) -> Read<Vec<DimensionRecord>> {
+    let call = clients.iot.list_dimensions();
+    let list = failed("iot:ListDimensions", pages!(clients, call, "iot:ListDimensions", dimension_names))?;
+    let mut out = Vec::new();
+    for name in list.iter().take(DESCRIBED) {
+        let call = clients.iot.describe_dimension().name(name);
+        match one!(clients, call, "iot:DescribeDimension", true) {
+            Ok(found) => out.push(DimensionRecord {
+                name: SafeText::new(name),
+                values: found.string_values().iter().map(|v| SafeText::new(v)).collect(),
+            }),
+            Err(e) if trouble::is_not_found(&e) => {}
+            Err(e) => return Err(trouble::of(&e, "iot:DescribeDimension")),
+        }
+    }
+    Ok(out)
+}
+
+/// ListCustomMetrics, and DescribeCustomMetric of each.
+///
+/// # Errors
+/// When a call fails.
+pub async fn custom_metrics(clients: &Clients) -> Read<Vec<CustomMetricRecord>> {
+    let call = clients.iot.list_custom_metrics();
+    let list = failed("iot:ListCustomMetrics", pages!(clients, call, "iot:ListCustomMetrics", metric_names))?;
+    let mut out = Vec::new();
+    for name in list.iter().take(DESCRIBED) {
+        let call = clients.iot.describe_custom_metric().metric_name(name);
+        match one!(clients, call, "iot:DescribeCustomMetric", true) {
+            Ok(found) => out.push(CustomMetricRecord {
+                name: SafeText::new(name),
+                kind: safe(found.metric_type().map(sdk::CustomMetricType::as_str)),
+                display: found.display_name().filter(|d| !d.is_empty()).map(SafeText::new),
+            }),
+            Err(e) if trouble::is_not_found(&e) => {}
+            Err(e) => return Err(trouble::of(&e, "iot:DescribeCustomMetric")),
+        }
+    }
+    Ok(out)
+}
+
+/// GetBehaviorModelTrainingSummaries of all profiles.
+///
+/// # Errors
+/// When the call fails.
+pub async fn training(clients: &Clients) -> Read<Vec<TrainingRecord>> {
+    let call = clients.iot.get_behavior_model_training_summaries().max_results(10);
+    let list = pages!(clients, call, "iot:GetBehaviorModelTrainingSummaries", summaries);
+    let list = failed("iot:GetBehaviorModelTrainingSummaries", list)?;
+    let record = |from: &sdk::BehaviorModelTrainingSummary| TrainingRecord {
+        profile: safe(from.security_profile_name()),
+        behavior: safe(from.behavior_name()),
+        status: safe(from.model_status().map(sdk::ModelStatus::as_str)),
+        collected: from.datapoints_collection_percentage(),
+        since: convert::ms(from.training_data_collection_start_date()),
+        refreshed: convert::ms(from.last_model_refresh_date()),
+    };
+    Ok(list.iter().map(record).collect())
+}
+
+/// Active violations whose alerts are suppressed: AWS leaves them out unless it is asked for them.
+///
+/// # Errors
+/// When the call fails.
+pub async fn suppressed(clients: &Clients) -> Read<Vec<Violation>> {
+    let call = clients.iot.list_active_violations().list_suppressed_alerts(true).max_results(250);
+    let list = pages!(clients, call, "iot:ListActiveViolations", active_violations);
+    let list = failed("iot:ListActiveViolations", list)?;
+    let quiet = |v: &&sdk::ActiveViolation| v.behavior().is_some_and(|b| b.suppress_alerts() == Some(true));
+    Ok(list.iter().filter(quiet).map(convert::violation).collect())
+}
+
+/// ListMetricValues of one metric of a thing over the last hours; no points when no profile retains it.
+///
+/// # Errors
+/// When the call fails.
+pub async fn values(clients: &Clients, thing: &str, metric: &SafeText) -> Read<MetricSeries> {
+    let now = now_ms();
+    let points = points(clients, thing, metric.as_str(), now - VALUES_BACK, now).await?;
+    Ok(MetricSeries { metric: metric.clone(), points })
+}
+
+async fn points(
+    clients: &Clients,
+    thing: &str,
+    metric: &str,
+    from: Ms,
+    to: Ms,
+) -> Read<Vec<(Ms, MetricValue)>> {
+    let time = aws_smithy_types::DateTime::from_millis;
+    let call = clients.iot.list_metric_values().thing_name(thing).metric_name(metric);
+    let call = call.start_time(time(from)).end_time(time(to)).max_results(100);
+    let list = match pages!(clients, call, "iot:ListMetricValues", metric_datum_list) {
+        // Kept only where a profile names or retains it (contract §4): one that is not has no values to show.
+        Err(e) if e.code() == Some("InvalidRequestException") => return Ok(Vec::new()),
+        list => failed("iot:ListMetricValues", list)?,
+    };
+    let mut points: Vec<_> =
+        list.iter().filter_map(|d| Some((convert::ms(d.timestamp())?, convert::value(d.value()?)))).collect();
+    points.sort_by_key(|(at, _)| *at);
+    Ok(points)
 }
 
 /// ListTopicRules, and GetTopicRule of each.

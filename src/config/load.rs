@@ -191,7 +191,7 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
     Ok(settings)
 }
 
-fn security_profiles(path: &Path) -> Result<Vec<crate::detect::file::FileProfile>, String> {
+fn security_profiles(path: &Path) -> Result<Vec<crate::detect::profile::SecurityProfile>, String> {
     let named = |e: String| format!("{}: {e}", path.display());
     let text = std::fs::read_to_string(path).map_err(|e| named(e.to_string()))?;
     let toml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));

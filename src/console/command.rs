@@ -33,6 +33,8 @@ pub enum Scope {
     Journal,
     /// An opened payload, and other text to scroll in.
     Payload,
+    /// What-if.
+    WhatIf,
     /// A recording that is played.
     Replay,
     /// A plan waiting for its confirmation, and the staircase after it.
@@ -41,11 +43,21 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes, in the order help shows them.
-    pub const ALL: [Self; 7] =
-        [Self::Global, Self::List, Self::Jobs, Self::Journal, Self::Payload, Self::Replay, Self::Plan];
+    pub const ALL: [Self; 8] = [
+        Self::Global,
+        Self::List,
+        Self::Jobs,
+        Self::Journal,
+        Self::WhatIf,
+        Self::Payload,
+        Self::Replay,
+        Self::Plan,
+    ];
 
     /// Which scopes hold together, the innermost first.
-    pub const STACKS: [&'static [Self]; 7] = [
+    pub const STACKS: [&'static [Self]; 9] = [
+        &[Self::WhatIf, Self::Replay, Self::List, Self::Global],
+        &[Self::WhatIf, Self::List, Self::Global],
         &[Self::Replay, Self::List, Self::Global],
         &[Self::List, Self::Global],
         &[Self::Jobs, Self::List, Self::Global],
@@ -62,6 +74,7 @@ impl Scope {
             Self::List => "list",
             Self::Jobs => "jobs",
             Self::Journal => "journal",
+            Self::WhatIf => "what-if",
             Self::Payload => "payload",
             Self::Replay => "replay",
             Self::Plan => "plan",
@@ -112,7 +125,7 @@ const fn opens_plan(
 }
 
 use Danger::{Permanent, Reversible};
-use Scope::{Global, Jobs, Journal, List, Payload, Plan, Replay};
+use Scope::{Global, Jobs, Journal, List, Payload, Plan, Replay, WhatIf};
 
 /// The registry.
 pub static COMMANDS: &[Command] = &[
@@ -232,6 +245,61 @@ pub static COMMANDS: &[Command] = &[
     looks("history", "history", Global, App::view_history, "Violations of the last day, and what was judged"),
     looks("audit", "audit", Global, App::view_audit, "Findings of audits, the worst first"),
     looks("rules", "rules", Global, App::view_rules, "Topic rules: their SQL and what they do"),
+    looks(
+        "what-if",
+        "what if",
+        Global,
+        App::what_if,
+        "Try other numbers on the behaviour under the cursor: who would have alarmed, and when",
+    ),
+    looks("what-if-raise", "raise", WhatIf, App::what_if_raise, "A threshold 5 % higher"),
+    looks("what-if-lower", "lower", WhatIf, App::what_if_lower, "A threshold 5 % lower"),
+    looks("what-if-double", "double", WhatIf, App::what_if_double, "Twice the threshold"),
+    looks("what-if-halve", "halve", WhatIf, App::what_if_halve, "Half the threshold"),
+    looks("what-if-operator", "operator", WhatIf, App::what_if_operator, "The next comparison operator"),
+    looks(
+        "what-if-statistic",
+        "percentile",
+        WhatIf,
+        App::what_if_statistic,
+        "The next percentile of the fleet instead of a threshold, and after the last a threshold again",
+    ),
+    looks(
+        "what-if-duration",
+        "window",
+        WhatIf,
+        App::what_if_duration,
+        "The next window: 5 minutes to an hour",
+    ),
+    looks(
+        "what-if-to-alarm",
+        "to alarm",
+        WhatIf,
+        App::what_if_to_alarm,
+        "One more consecutive datapoint to alarm; after ten, one",
+    ),
+    looks(
+        "what-if-to-clear",
+        "to clear",
+        WhatIf,
+        App::what_if_to_clear,
+        "One more consecutive datapoint to clear; after ten, one",
+    ),
+    looks("what-if-next", "next behaviour", WhatIf, App::what_if_next, "Try the next behaviour"),
+    looks(
+        "what-if-previous",
+        "previous behaviour",
+        WhatIf,
+        App::what_if_previous,
+        "Try the previous behaviour",
+    ),
+    looks(
+        "what-if-reset",
+        "as in force",
+        WhatIf,
+        App::what_if_reset,
+        "Put the numbers back to those in force",
+    ),
     looks("grid", "all devices", Global, App::view_grid, "All devices as cells by state"),
     looks(
         "metrics",

@@ -4,61 +4,24 @@
 
 use serde::Deserialize;
 
-use super::model::Behavior;
-use super::validate;
-
-/// One security profile, as DescribeSecurityProfile writes it, with its targets beside it.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FileProfile {
-    /// The name.
-    pub security_profile_name: String,
-    /// What is normal.
-    #[serde(default)]
-    pub behaviors: Vec<Behavior>,
-    /// Target ARNs; all things when there are none.
-    #[serde(default)]
-    pub targets: Vec<Target>,
-}
-
-/// A target, as ListTargetsForSecurityProfile writes it or as a bare ARN.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
-pub enum Target {
-    /// `"arn:aws:iot:…:all/things"`.
-    Plain(String),
-    /// `{"arn": "…"}`.
-    Listed {
-        /// The ARN.
-        arn: String,
-    },
-}
-
-impl Target {
-    /// The ARN.
-    pub fn arn(&self) -> &str {
-        match self {
-            Self::Plain(arn) | Self::Listed { arn } => arn,
-        }
-    }
-}
+use super::profile::SecurityProfile;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Shape {
     Many {
         #[serde(rename = "securityProfiles")]
-        profiles: Vec<FileProfile>,
+        profiles: Vec<SecurityProfile>,
     },
-    List(Vec<FileProfile>),
-    One(FileProfile),
+    List(Vec<SecurityProfile>),
+    One(SecurityProfile),
 }
 
 /// Reads profiles from `text`; `toml` says which of the two it is.
 ///
 /// # Errors
 /// A sentence naming what is wrong: the syntax with its line, or the first behaviour that AWS would refuse.
-pub fn parse(text: &str, toml: bool) -> Result<Vec<FileProfile>, String> {
+pub fn parse(text: &str, toml: bool) -> Result<Vec<SecurityProfile>, String> {
     let value: serde_json::Value = if toml {
         toml::from_str(text).map_err(|e| e.to_string().trim().replace('\n', " "))?
     } else {
@@ -76,24 +39,35 @@ pub fn parse(text: &str, toml: bool) -> Result<Vec<FileProfile>, String> {
     };
     for (at, profile) in profiles.iter().enumerate() {
         let name = &profile.security_profile_name;
-        if !validate::valid_name(name) {
-            return Err(format!("security profile {name:?}: a name has 1 to 128 of [a-zA-Z0-9:_-]"));
-        }
         if profiles.iter().take(at).any(|p| p.security_profile_name == *name) {
             return Err(format!("security profile {name} twice"));
         }
-        if let Some(wrong) = validate::behaviors(&profile.behaviors).into_iter().next() {
+        if let Some(wrong) = profile.mistakes().into_iter().next() {
             return Err(format!("security profile {name}: {wrong}"));
         }
     }
     Ok(profiles)
 }
 
+/// The one profile that is meant: the only one, or the one called `name`.
+///
+/// # Errors
+/// A sentence when there are several and none was named, or none of that name.
+pub fn only(profiles: Vec<SecurityProfile>, name: Option<&str>) -> Result<SecurityProfile, String> {
+    let names: Vec<String> = profiles.iter().map(|p| p.security_profile_name.clone()).collect();
+    let mut meant = profiles.into_iter().filter(|p| name.is_none_or(|n| n == p.security_profile_name));
+    match (meant.next(), meant.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(format!("no security profile {}", name.unwrap_or_default())),
+        (Some(_), Some(_)) => Err(format!("{} profiles: name one of {}", names.len(), names.join(", "))),
+    }
+}
+
 fn first_wrong(value: &serde_json::Value) -> String {
     let list = value.get("securityProfiles").unwrap_or(value);
     let Some(list) = list.as_array() else { return "securityProfiles must be a list".to_owned() };
     let wrong = list.iter().enumerate().find_map(|(at, one)| {
-        let error = serde_json::from_value::<FileProfile>(one.clone()).err()?;
+        let error = serde_json::from_value::<SecurityProfile>(one.clone()).err()?;
         Some(format!("security profile {}: {error}", at + 1))
     });
     wrong.unwrap_or_else(|| "no security profiles".to_owned())
@@ -124,7 +98,7 @@ criteria = { comparisonOperator = "less-than-equals", value = { count = 1024 } }
             "targets":[{"arn":"arn:aws:iot:us-east-1:123456789012:all/things"}]}"#;
         let from_json = parse(json, false).unwrap();
         assert_eq!(from_toml.first().map(|p| &p.behaviors), from_json.first().map(|p| &p.behaviors));
-        let arns = |p: &[FileProfile]| p[0].targets[0].arn().to_owned();
+        let arns = |p: &[SecurityProfile]| p[0].targets.as_ref().unwrap()[0].arn().to_owned();
         assert_eq!(arns(&from_toml), arns(&from_json));
         assert_eq!(parse(&format!("[{json}]"), false).unwrap(), from_json);
     }

@@ -7,6 +7,7 @@
 //! * [`judge`]: one value against one criterion. [`percentile`]: the fleet's value a statistical criterion compares with.
 //! * [`alarm`]: consecutive datapoints to alarm and to clear. [`engine`]: windows, devices, rules.
 //! * [`validate`]: what ValidateSecurityProfileBehaviors rejects. [`file`]: profiles from a file in AWS's shape.
+//! * [`profile`]: a security profile as a whole, as it is read, exported and written.
 //! * [`whatif`]: a behaviour that is not in force, judged on what was held.
 
 pub mod alarm;
@@ -16,6 +17,7 @@ pub mod judge;
 pub mod metric;
 pub mod model;
 pub mod percentile;
+pub mod profile;
 pub mod validate;
 pub mod whatif;
 pub mod window;

@@ -32,6 +32,14 @@ pub struct State {
     pub indexing: super::api::indexing::IndexStore,
     /// CA certificates.
     pub authorities: super::api::authorities::Authorities,
+    /// Role aliases.
+    pub role_aliases: super::store::Table<super::api::role_aliases::RoleAlias>,
+    /// Custom authorizers.
+    pub authorizers: super::api::authorizers::Authorizers,
+    /// Domain configurations; AWS IoT's own only once they were changed.
+    pub domains: super::store::Table<super::api::domains::Domain>,
+    /// Provisioning templates.
+    pub provisioning: super::store::Table<super::api::provisioning::templates::Template>,
     /// Logging options.
     pub logging: super::api::logging::Logging,
 }
@@ -95,6 +103,10 @@ impl Account {
             mitigation: super::api::mitigation::MitigationStore::open(&wal),
             indexing: super::api::indexing::IndexStore::open(&wal),
             authorities: super::api::authorities::Authorities::open(&wal),
+            role_aliases: super::store::Table::open(&wal, "role-aliases"),
+            authorizers: super::api::authorizers::Authorizers::open(&wal),
+            domains: super::store::Table::open(&wal, "domain-configurations"),
+            provisioning: super::store::Table::open(&wal, "provisioning-templates"),
             logging: super::api::logging::Logging::open(&wal),
         };
         let objects = super::api::s3::Objects::open(&wal);

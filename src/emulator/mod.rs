@@ -10,7 +10,7 @@
 //! * [`broker`]: MQTT 3.1.1 and 5. Knows sessions and topics; asks [`hooks`] about everything that is AWS.
 //! * [`account`]: what the account holds, in small stores on one write-ahead log ([`store`]).
 //! * [`listen`], [`tls`], [`ws`], [`sigv4`]: the sockets and who is at their other end.
-//! * [`rules`]: AWS IoT SQL, pure.
+//! * `crate::sql`: AWS IoT SQL, pure, shared with the console, which tests a rule before it is written.
 //! * [`start`]: start-up; [`seed`], [`scenario`], [`devices`]: the workshop's account, its incident and its devices.
 //! * [`faults`]: what goes wrong on order.
 //! * [`hooks`]: what a connection, a publish or a delivery means: policies, shadows, jobs, Detect.
@@ -26,7 +26,6 @@ pub mod faults;
 pub mod hooks;
 pub mod listen;
 pub mod operations;
-pub mod rules;
 pub mod scenario;
 pub mod seed;
 pub mod sigv4;

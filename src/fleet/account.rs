@@ -10,7 +10,7 @@ use crate::detect::model::MetricValue;
 use crate::text::SafeText;
 
 use super::known::{Known, Trouble};
-use super::model::{ExecutionRecord, Name};
+use super::model::{ExecutionRecord, Name, Violation};
 use super::{Changes, Fleet, Ms, SourceId};
 
 /// Things whose details are kept; they are read again when somebody looks.
@@ -78,9 +78,56 @@ pub struct MetricSeries {
     pub points: Vec<(Ms, MetricValue)>,
 }
 
+/// A dimension: topic filters that a behaviour's metric is limited to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DimensionRecord {
+    /// Its name.
+    pub name: SafeText,
+    /// The topic filters.
+    pub values: Vec<SafeText>,
+}
+
+/// A metric the account defined, that devices report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CustomMetricRecord {
+    /// Its name.
+    pub name: SafeText,
+    /// `number`, `number-list`, `string-list` or `ip-address-list`.
+    pub kind: SafeText,
+    /// What people call it.
+    pub display: Option<SafeText>,
+}
+
+/// How far AWS's learning of an ML behaviour is (GetBehaviorModelTrainingSummaries).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingRecord {
+    /// The security profile.
+    pub profile: SafeText,
+    /// The behaviour.
+    pub behavior: SafeText,
+    /// `PENDING_BUILD`, `ACTIVE` or `EXPIRED`.
+    pub status: SafeText,
+    /// Percent of the datapoints it needs.
+    pub collected: Option<f64>,
+    /// Since when it collects.
+    pub since: Option<Ms>,
+    /// When the model was made last.
+    pub refreshed: Option<Ms>,
+}
+
 /// What was read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum AccountReading {
+    /// ListDimensions and DescribeDimension of each.
+    Dimensions(Vec<DimensionRecord>),
+    /// ListCustomMetrics and DescribeCustomMetric of each.
+    CustomMetrics(Vec<CustomMetricRecord>),
+    /// GetBehaviorModelTrainingSummaries.
+    Training(Vec<TrainingRecord>),
+    /// Active violations whose alerts are suppressed, which AWS leaves out unless it is asked for them.
+    Suppressed(Vec<Violation>),
+    /// ListMetricValues of the metric of a violation.
+    Values(Name, MetricSeries),
     /// GetEffectivePolicies of each of a thing's certificates.
     Policies(Name, Vec<EffectivePolicy>),
     /// ListJobExecutionsForThing.
@@ -100,6 +147,11 @@ impl AccountReading {
             Self::Policies(_, list) => list.len(),
             Self::JobsOf(_, list) => list.len(),
             Self::Metrics(_, list) => list.len(),
+            Self::Dimensions(list) => list.len(),
+            Self::CustomMetrics(list) => list.len(),
+            Self::Training(list) => list.len(),
+            Self::Suppressed(list) => list.len(),
+            Self::Values(_, series) => series.points.len(),
             Self::Rules(list) => list.len(),
             Self::Findings(list) => list.len(),
         }
@@ -122,6 +174,11 @@ pub(super) struct Account {
     metrics: ByThing<MetricSeries>,
     rules: Known<Vec<RuleRecord>>,
     findings: Known<Vec<FindingRecord>>,
+    dimensions: Known<Vec<DimensionRecord>>,
+    custom_metrics: Known<Vec<CustomMetricRecord>>,
+    training: Known<Vec<TrainingRecord>>,
+    suppressed: Known<Vec<Violation>>,
+    values: HashMap<(Arc<str>, SafeText), Known<MetricSeries>>,
 }
 
 fn slot<'a, T>(map: &'a mut ByThing<T>, thing: &Name) -> &'a mut Known<Vec<T>> {
@@ -139,8 +196,23 @@ impl Account {
             AccountReading::Metrics(thing, list) => slot(&mut self.metrics, &thing).learn(list, at),
             AccountReading::Rules(list) => self.rules.learn(list, at),
             AccountReading::Findings(list) => self.findings.learn(list, at),
+            AccountReading::Dimensions(list) => self.dimensions.learn(list, at),
+            AccountReading::CustomMetrics(list) => self.custom_metrics.learn(list, at),
+            AccountReading::Training(list) => self.training.learn(list, at),
+            AccountReading::Suppressed(list) => self.suppressed.learn(list, at),
+            AccountReading::Values(thing, series) => {
+                self.series(&thing, &series.metric.clone()).learn(series, at);
+            }
         }
         Changes::POLLS
+    }
+
+    fn series(&mut self, thing: &Name, metric: &SafeText) -> &mut Known<MetricSeries> {
+        let key = (thing.key(), metric.clone());
+        if self.values.len() >= THINGS && !self.values.contains_key(&key) {
+            self.values.clear();
+        }
+        self.values.entry(key).or_default()
     }
 
     pub(super) fn fail(&mut self, source: &SourceId, trouble: Trouble) -> Changes {
@@ -150,6 +222,11 @@ impl Account {
             SourceId::MetricsOf(thing) => slot(&mut self.metrics, thing).fail(trouble),
             SourceId::Rules => self.rules.fail(trouble),
             SourceId::Findings => self.findings.fail(trouble),
+            SourceId::Dimensions => self.dimensions.fail(trouble),
+            SourceId::CustomMetrics => self.custom_metrics.fail(trouble),
+            SourceId::Training => self.training.fail(trouble),
+            SourceId::Suppressed => self.suppressed.fail(trouble),
+            SourceId::Values(thing, metric) => self.series(thing, metric).fail(trouble),
             _ => {}
         }
         Changes::POLLS
@@ -175,6 +252,31 @@ impl Fleet {
     /// Topic rules.
     pub fn rules(&self) -> &Known<Vec<RuleRecord>> {
         &self.account.rules
+    }
+
+    /// Dimensions.
+    pub fn dimensions(&self) -> &Known<Vec<DimensionRecord>> {
+        &self.account.dimensions
+    }
+
+    /// Custom metrics.
+    pub fn custom_metrics(&self) -> &Known<Vec<CustomMetricRecord>> {
+        &self.account.custom_metrics
+    }
+
+    /// How far AWS's learning is.
+    pub fn training(&self) -> &Known<Vec<TrainingRecord>> {
+        &self.account.training
+    }
+
+    /// Active violations whose alerts are suppressed.
+    pub fn suppressed(&self) -> &Known<Vec<Violation>> {
+        &self.account.suppressed
+    }
+
+    /// AWS's own values of a metric of a thing, if they were ever asked for.
+    pub fn values_of(&self, thing: &Name, metric: &SafeText) -> Option<&Known<MetricSeries>> {
+        self.account.values.get(&(thing.key(), metric.clone()))
     }
 
     /// Audit findings.

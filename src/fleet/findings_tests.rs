@@ -15,6 +15,7 @@ fn profile(behavior: serde_json::Value) -> ProfileRecord {
         name: "DetectLargeMessageSize".into(),
         behaviors: vec![serde_json::from_value(behavior).unwrap()],
         targets: vec!["arn:aws:iot:us-east-1:123456789012:all/things".into()],
+        ..ProfileRecord::default()
     }
 }
 

@@ -95,6 +95,16 @@ pub enum SourceId {
     Rules,
     /// Audit findings.
     Findings,
+    /// Dimensions.
+    Dimensions,
+    /// Custom metrics.
+    CustomMetrics,
+    /// How far AWS's learning of ML behaviours is.
+    Training,
+    /// Active violations whose alerts are suppressed.
+    Suppressed,
+    /// AWS's values of a metric of a thing.
+    Values(model::Name, crate::text::SafeText),
 }
 
 /// What a fleet may hold, and the durations it judges by. Durations that mirror AWS's own are divided by the speed of a

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::model::{Behavior, MetricValue};
+use crate::detect::profile::{SecurityProfile, Target};
 use crate::text::SafeText;
 
 use super::Ms;
@@ -231,7 +232,7 @@ pub struct ShadowDocument {
 }
 
 /// A security profile with its behaviours.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProfileRecord {
     /// The profile's name.
     pub name: SafeText,
@@ -239,4 +240,26 @@ pub struct ProfileRecord {
     pub behaviors: Vec<Behavior>,
     /// Target ARNs.
     pub targets: Vec<SafeText>,
+    /// All of it as AWS has it, exact, for editing and exporting; `None` when only the above is known.
+    #[serde(default)]
+    pub whole: Option<Box<SecurityProfile>>,
+    /// Counts up with each change.
+    #[serde(default)]
+    pub version: Option<i64>,
+}
+
+impl ProfileRecord {
+    /// The profile in AWS's shape, targets included.
+    pub fn document(&self) -> SecurityProfile {
+        let mut out = match &self.whole {
+            Some(whole) => (**whole).clone(),
+            None => SecurityProfile {
+                security_profile_name: self.name.as_str().to_owned(),
+                behaviors: self.behaviors.clone(),
+                ..SecurityProfile::default()
+            },
+        };
+        out.targets = Some(self.targets.iter().map(|t| Target::Plain(t.as_str().to_owned())).collect());
+        out
+    }
 }

@@ -197,7 +197,12 @@ impl Fleet {
             | SourceId::JobsOf(_)
             | SourceId::MetricsOf(_)
             | SourceId::Rules
-            | SourceId::Findings => return self.account.fail(source, trouble),
+            | SourceId::Findings
+            | SourceId::Dimensions
+            | SourceId::CustomMetrics
+            | SourceId::Training
+            | SourceId::Suppressed
+            | SourceId::Values(..) => return self.account.fail(source, trouble),
         }
         Changes::NONE
     }

@@ -14,6 +14,7 @@ use crate::fleet::known::Trouble;
 use crate::text::SafeText;
 
 use super::aws::{not_found, request_id, trouble};
+use super::detect;
 use super::gate::Grant;
 use super::plan::JobAbort;
 use super::plan::request::{CertificateStatus, Request, flag_payload};
@@ -38,12 +39,12 @@ pub(in crate::response) struct Failed {
 }
 
 impl Failed {
-    fn local(reason: &str) -> Self {
+    pub(in crate::response) fn local(reason: &str) -> Self {
         Self { reason: SafeText::new(reason), request_id: None, certain: true }
     }
 }
 
-fn failed(trouble: Trouble, request_id: Option<String>) -> Failed {
+pub(in crate::response) fn failed(trouble: Trouble, request_id: Option<String>) -> Failed {
     let certain = trouble.kind != crate::fleet::known::TroubleKind::Unreachable;
     Failed { reason: trouble.message, request_id, certain }
 }
@@ -165,6 +166,7 @@ pub(in crate::response) async fn send(
         Request::DetachPolicy { policy, target } => {
             done!(c.iot.detach_policy().policy_name(policy.raw()).target(target).send())
         }
+        Request::Detect(request) => Box::pin(detect::send(c, request, now)).await,
         Request::Mitigate { task, violations, actions } => {
             let target = DetectMitigationActionsTaskTarget::builder()
                 .set_violation_ids(Some(violations.clone()))

@@ -9,6 +9,7 @@
 pub mod alert;
 mod aws;
 mod climb;
+mod detect;
 mod execute;
 mod gate;
 pub mod journal;
@@ -25,8 +26,8 @@ pub mod view;
 
 pub use listen::{Fact, Listener};
 pub use plan::{
-    ApiCall, Check, Confirmation, Intent, JobAbort, JobOptions, JobRequest, JobTarget, Level, Mitigation,
-    Note, Plan, PlanId, ProofLine, Reversible, SetupRequest, Step, Target,
+    ApiCall, Check, Confirmation, DetectChange, Intent, JobAbort, JobOptions, JobRequest, JobTarget, Level,
+    Mitigation, Note, Plan, PlanId, ProofLine, Reversible, SetupRequest, Step, Target,
 };
 pub use responder::Responder;
 pub use rules::Rules;

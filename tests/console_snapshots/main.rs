@@ -7,4 +7,5 @@ mod keys;
 mod quiet;
 mod screens;
 mod views;
+mod whatif;
 mod world;

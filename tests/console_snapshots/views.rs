@@ -15,7 +15,7 @@ use crate::world::*;
 const ROGUE: &str = "SensorDevice02";
 
 /// The incident, with everything the account's views read.
-fn account() -> Fleet {
+pub(crate) fn account() -> Fleet {
     let mut fleet = incident();
     let mut inverted = behavior("LargeMessageSize", "aws:message-byte-size", 2000, None);
     if let Some(criteria) = &mut inverted.criteria {
@@ -26,6 +26,7 @@ fn account() -> Fleet {
         name: SafeText::new(name),
         behaviors,
         targets: targets.iter().map(|t| SafeText::new(t)).collect(),
+        ..ProfileRecord::default()
     };
     let profiles = vec![
         profile("DetectLargeMessageSize", vec![inverted], &["arn:aws:iot:us-east-1:123456789012:all/things"]),
@@ -133,7 +134,7 @@ fn journal() -> Vec<JournalLine> {
     vec![line("revoke", "refused: read-only", false), line("isolate", "proven after 4.8 s", true)]
 }
 
-fn screen(app: &mut App, fleet: &Fleet, keys: &str, size: (u16, u16)) -> String {
+pub(crate) fn screen(app: &mut App, fleet: &Fleet, keys: &str, size: (u16, u16)) -> String {
     render(app, fleet, NOW, size);
     press(app, fleet, keys);
     lines(&render(app, fleet, NOW, size))
@@ -273,7 +274,7 @@ fn read_only_is_on_every_screen_and_no_write_is_hinted_at() {
 fn every_view_keeps_to_sixteen_colours() {
     let fleet = account();
     for keys in
-        ["", "2", "3", "4", "5", "6", "7", "8", "gp", "gh", "ga", "gr", "gm", "gi", "?", ":", "J", "a+"]
+        ["", "2", "3", "4", "5", "6", "7", "8", "gp", "gh", "ga", "gr", "gm", "gi", "gw", "?", ":", "J", "a+"]
     {
         let mut app = App::new(look(false));
         render(&mut app, &fleet, NOW, (80, 24));

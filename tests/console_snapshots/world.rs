@@ -136,6 +136,7 @@ pub(crate) fn incident() -> Fleet {
         name: SafeText::new("LargeMessages"),
         behaviors: vec![large.clone()],
         targets: vec![SafeText::new("all/registered-things")],
+        ..ProfileRecord::default()
     };
     poll(&mut fleet, SourceId::Profiles, Reading::Profiles(vec![profile]));
     let active = vec![

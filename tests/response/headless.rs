@@ -3,7 +3,9 @@
 use clap::CommandFactory as _;
 use quell::console::command::{COMMANDS, Danger};
 
-use crate::world::{Ran, Verdict, World};
+use crate::door::Verdict;
+use crate::program::Ran;
+use crate::world::World;
 
 const JOB: [&str; 7] =
     ["job", "create", "update-1", "--group", "NeedsUpdate", "--document-json", r#"{"operation":"update"}"#];
@@ -24,11 +26,20 @@ fn typed(command: &str, plans: [&str; 2]) -> Option<Vec<String>> {
         "finish" => &["finish", plans[1]],
         "setup" => &["setup", "--group", "Another"],
         "mitigate" => &["mitigate", "--action", "none", "--violation", "0"],
+        "profiles apply" => &["profiles", "apply", "profile.json"],
+        "profiles delete" => &["profiles", "delete", "Judged"],
+        "profiles attach" => &["profiles", "attach", "Judged", "NeedsUpdate"],
+        "profiles detach" => &["profiles", "detach", "Judged", "all things"],
+        "dimension create" => &["dimension", "create", "Temperatures", "temperature/#"],
+        "dimension delete" => &["dimension", "delete", "Known"],
+        "metric create" => &["metric", "create", "battery"],
+        "metric delete" => &["metric", "delete", "known"],
+        "verify" => &["verify", "0", "--state", "FALSE_POSITIVE"],
         "respond" => &["respond"],
         "console" | "demo" | "keys" | "local" | "watch" | "things" | "violations" | "shadow" | "jobs"
-        | "profiles" | "job list" | "job show" | "journal" | "journal verify" | "journal recover"
-        | "audit" | "rules" | "config" | "completions" | "man" | "record" | "replay" | "report"
-        | "doctor" | "findings" | "explain" => return None,
+        | "profiles" | "profiles export" | "dimension list" | "metric list" | "job list" | "job show"
+        | "journal" | "journal verify" | "journal recover" | "audit" | "rules" | "config" | "completions"
+        | "man" | "record" | "replay" | "report" | "doctor" | "findings" | "explain" => return None,
         unknown => panic!("is `quell {unknown}` a command that changes something? say so here"),
     };
     Some(line.iter().map(|w| (*w).to_owned()).collect())
@@ -39,7 +50,7 @@ fn commands() -> Vec<String> {
     let mut out = Vec::new();
     for command in quell::cli::Cli::command().get_subcommands() {
         let name = command.get_name();
-        if command.get_subcommands().next().is_none() || name == "journal" {
+        if command.get_subcommands().next().is_none() || matches!(name, "journal" | "profiles") {
             out.push(name.to_owned());
         }
         out.extend(command.get_subcommands().map(|sub| format!("{name} {}", sub.get_name())));
@@ -60,6 +71,12 @@ async fn busy() -> (World, [String; 2]) {
     let targets = "arn:aws:iot:us-east-1:123456789012:thinggroup/NeedsUpdate";
     let job = world.clients.iot.create_job().job_id("running").targets(targets).document("{}");
     job.target_selection(aws_sdk_iot::types::TargetSelection::Continuous).send().await.unwrap();
+    crate::profiles::one(&world, "Judged").await;
+    let dimension = world.clients.iot.create_dimension().name("Known").string_values("a/#");
+    dimension.r#type(aws_sdk_iot::types::DimensionType::TopicFilter).send().await.unwrap();
+    let metric = world.clients.iot.create_custom_metric().metric_name("known");
+    metric.metric_type(aws_sdk_iot::types::CustomMetricType::Number).send().await.unwrap();
+    world.file("profile.json", crate::profiles::CORRECTED);
     let ran = world.run(&["join", "NeedsUpdate", "Thing03", "--yes", "--json"]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let id = |ran: &Ran| ran.json()["plan"]["id"].as_str().unwrap().to_owned();
@@ -115,6 +132,12 @@ fn the_console_s_writing_commands_are_all_headless_too() {
             "job" => "job create",
             "cancel-job" => "job cancel",
             "group-add" | "join-group" | "add-to-group" => "join",
+            "profile-form" | "profile-new" | "profile-import" => "profiles apply",
+            "profile-delete" => "profiles delete",
+            "profile-attach" => "profiles attach",
+            "profile-detach" => "profiles detach",
+            "dimension" => "dimension create",
+            "custom-metric" => "metric create",
             "group-remove" | "leave-group" | "remove-from-group" => "leave",
             id => id,
         };

@@ -326,6 +326,11 @@ fn named(source: &SourceId) -> (&'static str, Option<&str>) {
         SourceId::MetricsOf(thing) => ("metrics", Some(thing.raw())),
         SourceId::Rules => ("rules", None),
         SourceId::Findings => ("audit_findings", None),
+        SourceId::Dimensions => ("dimensions", None),
+        SourceId::CustomMetrics => ("custom_metrics", None),
+        SourceId::Training => ("training", None),
+        SourceId::Suppressed => ("suppressed_violations", None),
+        SourceId::Values(thing, _) => ("metric_values", Some(thing.raw())),
     }
 }
 

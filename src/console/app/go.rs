@@ -66,6 +66,7 @@ impl App {
     pub fn copy(&mut self, env: &Env<'_>) {
         let name = match &self.overlay {
             Some(Overlay::Payload(payload)) => Some(payload.topic.clone()),
+            None if *self.view() == View::WhatIf => return self.copy_what_if(env),
             _ if self.focused_list() == ListId::Jobs => self.job_under_cursor(env).map(|j| j.shown().clone()),
             _ => self.thing_here(env).map(|id| env.fleet.device(id).name().shown().clone()),
         };
@@ -78,7 +79,7 @@ impl App {
     /// Type a filter.
     pub fn filter(&mut self, _: &Env<'_>) {
         let list = self.focused_list();
-        if list == ListId::Text || list == ListId::Journal {
+        if matches!(list, ListId::Text | ListId::Journal | ListId::WhatIf) {
             return;
         }
         let text = self.filter_of(list).map(|f| f.text().to_owned()).unwrap_or_default();
@@ -126,7 +127,7 @@ impl App {
             View::Executions(job) => vec![SourceId::Jobs, SourceId::Executions(job.clone())],
             View::Jobs => vec![SourceId::Jobs],
             View::Violations | View::History => vec![SourceId::ViolationEvents, SourceId::Profiles],
-            View::Profiles => vec![SourceId::Profiles],
+            View::Profiles | View::WhatIf => vec![SourceId::Profiles],
             View::Audit => vec![SourceId::Findings],
             View::Rules => vec![SourceId::Rules],
             _ => Vec::new(),

@@ -166,6 +166,9 @@ impl App {
                 let shown = all.iter().filter(|r| passes(&|| format!("{} {}", r.name.shown(), r.sql)));
                 shown.map(|r| key_of(r.name.raw())).collect()
             }),
+            ListId::WhatIf => self
+                .what_if_state()
+                .map_or_else(Vec::new, |s| s.would.iter().map(|w| key_of(w.thing.raw())).collect()),
             ListId::Text => Vec::new(),
         }
     }

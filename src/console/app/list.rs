@@ -38,13 +38,15 @@ pub enum ListId {
     Findings,
     /// Topic rules.
     Rules,
+    /// Devices a behaviour would have alarmed.
+    WhatIf,
     /// Text to scroll in.
     Text,
 }
 
 impl ListId {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 }
 
 /// Where a list is.

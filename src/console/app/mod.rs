@@ -15,6 +15,7 @@ mod rows;
 mod state;
 mod tape;
 mod targets;
+mod whatif;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -43,6 +44,7 @@ pub use profile_form::{ProfileField, ProfileForm};
 pub use rows::{DeviceRows, Sort};
 pub use state::{condition_word, done_word, proven_after};
 pub use tape::ReplayMove;
+pub use whatif::{WhatIfState, Would};
 
 /// What a command or a view may look at.
 #[derive(Clone, Copy)]
@@ -82,6 +84,8 @@ pub enum View {
     Rules,
     /// All devices as cells by state.
     Grid,
+    /// A behaviour with other numbers.
+    WhatIf,
 }
 
 /// The panes of the overview.
@@ -291,6 +295,7 @@ pub struct App {
     confirmed: Vec<(PlanId, &'static str)>,
     section: Section,
     instructing: bool,
+    whatif: Option<Box<WhatIfState>>,
     /// The newest message shown while following, and since when.
     shown: Option<(u64, Ms)>,
 }
@@ -326,6 +331,7 @@ impl App {
             confirmed: Vec::new(),
             section: Section::Messages,
             instructing: false,
+            whatif: None,
             shown: None,
         }
     }
@@ -346,6 +352,7 @@ impl App {
             list.set(Some(*first));
         }
         self.follow(env);
+        self.refresh_what_if(env);
         if self.look.aws {
             self.watch_certificates(env);
         }

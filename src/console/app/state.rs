@@ -135,6 +135,7 @@ impl App {
             View::Audit => ListId::Findings,
             View::Rules => ListId::Rules,
             View::Grid => ListId::Text,
+            View::WhatIf => ListId::WhatIf,
         }
     }
 
@@ -219,6 +220,10 @@ impl App {
             Some(Overlay::Plan(_) | Overlay::Action(_)) => &[Scope::Plan],
             Some(Overlay::Entry(_)) => &[Scope::Journal, Scope::Payload, Scope::Global],
             Some(_) => &[Scope::Payload, Scope::Global],
+            None if *self.view() == View::WhatIf && self.replay => {
+                &[Scope::WhatIf, Scope::Replay, Scope::List, Scope::Global]
+            }
+            None if *self.view() == View::WhatIf => &[Scope::WhatIf, Scope::List, Scope::Global],
             None if self.replay => &[Scope::Replay, Scope::List, Scope::Global],
             None if *self.view() == View::Jobs => &[Scope::Jobs, Scope::List, Scope::Global],
             None if *self.view() == View::Journal => &[Scope::Journal, Scope::List, Scope::Global],

@@ -234,6 +234,10 @@ impl App {
                 .and_then(|at| env.fleet.stream().get(at))
                 .and_then(|kept| env.fleet.topic(kept.topic))
                 .and_then(|topic| topic.device()),
+            ListId::WhatIf => {
+                let would = self.what_if_state()?.would.iter().find(|w| key_of(w.thing.raw()) == cursor)?;
+                env.fleet.find(would.thing.raw())
+            }
             ListId::Executions => {
                 let View::Executions(job) = self.view() else { return None };
                 env.fleet

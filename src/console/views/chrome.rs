@@ -319,8 +319,22 @@ fn hints(app: &App) -> &'static [&'static str] {
             ListId::Stream => &["open", "pause", "filter", "help", "isolate", "zoom", "last"],
             ListId::Jobs | ListId::Executions => &["open", "job", "cancel-job", "back", "help", "filter"],
             ListId::Journal => &["open", "undo", "back", "help"],
-            ListId::Profiles | ListId::Findings | ListId::Rules => &["down", "filter", "back", "help"],
+            ListId::Profiles => &["what-if", "down", "filter", "back", "help"],
+            ListId::Findings | ListId::Rules => &["down", "filter", "back", "help"],
             ListId::History => &["open", "filter", "isolate", "back", "help"],
+            ListId::WhatIf => &[
+                "what-if-raise",
+                "what-if-lower",
+                "what-if-operator",
+                "what-if-statistic",
+                "what-if-duration",
+                "what-if-to-alarm",
+                "what-if-next",
+                "help",
+                "what-if-reset",
+                "what-if-to-clear",
+                "back",
+            ],
             ListId::Text if *app.view() == View::Grid => &["instructor", "next-alarm", "back", "help"],
             ListId::Text => {
                 &["isolate", "release", "focus-next", "deactivate", "revoke", "join-group", "back", "help"]

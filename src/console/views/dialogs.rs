@@ -98,6 +98,7 @@ fn heading(scope: Scope) -> &'static str {
         Scope::List => "In lists",
         Scope::Jobs => "In jobs",
         Scope::Journal => "In the journal",
+        Scope::WhatIf => "In what-if",
         Scope::Payload => "In an opened payload",
         Scope::Replay => "In a recording",
         Scope::Plan => "In a plan",

@@ -19,6 +19,7 @@ mod rules;
 mod spark;
 mod telemetry;
 mod violations;
+mod whatif;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -74,6 +75,7 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
         View::Audit => audit::draw(app, env, &mut paint, body),
         View::Rules => rules::draw(app, env, &mut paint, body),
         View::Grid => grid::draw(app, env, &mut paint, body),
+        View::WhatIf => whatif::draw(app, env, &mut paint, body),
     }
     dialogs::draw(app, env, &mut paint, body);
 }

@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::fleet::account::RuleRecord;
+use crate::sql::{Remark, Statement, Version};
 
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, Part, part, wrap};
@@ -36,8 +37,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
             part(format!(" {shape:<2} {word:<9} "), style),
             part(format!("{:<22} ", rule.name.shown()), theme.brand),
         ];
-        if never_matches(rule.sql.as_str()).is_some() {
-            parts.push(part(format!("{} may never match  ", theme.symbols.warn), theme.warning));
+        if remarks(rule).iter().any(|r| r.never) {
+            parts.push(part(format!("{} never matches  ", theme.symbols.warn), theme.warning));
         }
         parts.push(part(rule.sql.as_str(), theme.dim));
         paint.line(inner.x, y, inner.width.saturating_sub(1), &parts);
@@ -72,8 +73,8 @@ fn detail(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, rule: &Ru
         }
     };
     say("SQL", rule.sql.as_str(), theme.brand);
-    if let Some(why) = never_matches(rule.sql.as_str()) {
-        say("", &format!("{} {why}", theme.symbols.warn), theme.warning);
+    for remark in remarks(rule) {
+        say("", &format!("{} {}", theme.symbols.warn, remark.text), theme.warning);
     }
     if !rule.sql_version.is_empty() {
         say("version", rule.sql_version.as_str(), theme.text);
@@ -99,64 +100,9 @@ fn detail(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, rule: &Ru
     }
 }
 
-/// Members of the messages AWS publishes about shadows.
-const SHADOW_MEMBERS: [&str; 7] =
-    ["state", "current", "previous", "metadata", "version", "timestamp", "clientToken"];
-
-/// Why a rule on a shadow's messages can never match: its condition asks for a member at the top level, where a shadow
-/// document only has `state` and its like (contract §1.1).
-fn never_matches(sql: &str) -> Option<String> {
-    let lower = sql.to_lowercase();
-    let (from, condition) = (lower.find("from ")?, lower.find(" where ")?);
-    let topic = sql.get(from..condition)?;
-    if !topic.contains("/shadow/") {
-        return None;
-    }
-    let condition = sql.get(condition + 7..)?;
-    let mut quoted = false;
-    let mut names = Vec::new();
-    let mut name = String::new();
-    for c in condition.chars().chain([' ']) {
-        if c == '\'' {
-            quoted = !quoted;
-        }
-        if !quoted && (c.is_alphanumeric() || c == '_' || c == '.') {
-            name.push(c);
-            continue;
-        }
-        // A name before a bracket is a function.
-        if !name.is_empty() && c != '(' {
-            names.push(std::mem::take(&mut name));
-        }
-        name.clear();
-    }
-    let asks = names.iter().find(|name| {
-        let first = name.split('.').next().unwrap_or(name);
-        let number = first.chars().next().is_some_and(|c| c.is_ascii_digit());
-        let word = ["and", "or", "not", "in", "as", "like", "true", "false", "null", "undefined", "exists"]
-            .contains(&first.to_lowercase().as_str());
-        !number && !word && !SHADOW_MEMBERS.contains(&first)
-    })?;
-    Some(format!(
-        "a shadow message has no {asks} at its top level: it stands at state.reported.{asks}, or at current.state.reported.{asks} on …/documents"
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::never_matches;
-
-    #[test]
-    fn a_shadow_document_has_no_humidity_at_its_top() {
-        let wrong = "SELECT * FROM '$aws/things/+/shadow/update/accepted' WHERE Humidity > 60";
-        assert!(never_matches(wrong).unwrap().contains("state.reported.Humidity"));
-        for right in [
-            "SELECT * FROM '$aws/things/+/shadow/update/accepted' WHERE state.reported.Humidity > 60",
-            "SELECT * FROM '$aws/things/+/shadow/update/accepted' WHERE isUndefined(state.reported) = false",
-            "SELECT * FROM 'dt/+/data' WHERE Humidity > 60",
-            "SELECT * FROM '$aws/things/+/shadow/update/accepted'",
-        ] {
-            assert_eq!(never_matches(right), None, "{right}");
-        }
-    }
+/// What is known against a statement without a message: that it can never match comes first.
+fn remarks(rule: &RuleRecord) -> Vec<Remark> {
+    // An unknown or absent version is AWS's default.
+    let version = Version::parse(rule.sql_version.as_str()).unwrap_or_default();
+    Statement::parse(rule.sql.as_str(), version).map(|s| s.remarks()).unwrap_or_default()
 }

@@ -14,6 +14,11 @@ impl Arns {
         Self { prefix: format!("arn:aws:iot:{region}:{account}:").into() }
     }
 
+    /// The account's twelve digits.
+    pub fn account(&self) -> &str {
+        self.prefix.split(':').nth(4).unwrap_or_default()
+    }
+
     /// `arn:aws:iot:REGION:ACCOUNT:KIND/NAME`.
     pub fn iot(&self, kind: &str, name: &str) -> String {
         format!("{}{kind}/{name}", self.prefix)

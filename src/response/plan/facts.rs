@@ -8,6 +8,7 @@ use crate::fleet::model::Name;
 use crate::response::past::Past;
 
 use super::Target;
+use super::detect::DetectFacts;
 
 /// Everything read for one plan.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,8 @@ pub struct Facts {
     pub mitigated: Vec<Name>,
     /// The document of the policy `setup` would create, when a policy of that name is there already.
     pub existing_policy: Option<Value>,
+    /// What Detect judges by, when the intent changes that.
+    pub detect: Option<DetectFacts>,
     /// How many things a job would reach now.
     pub reached: usize,
 }

@@ -6,6 +6,8 @@ use crate::fleet::device::Device;
 use crate::fleet::model::Name;
 use crate::fleet::{Fleet, Ms};
 
+use super::detect::DetectChange;
+
 /// What an operator wants.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Intent {
@@ -60,6 +62,8 @@ pub enum Intent {
     },
     /// Let AWS run its own mitigation actions.
     Mitigate(Mitigation),
+    /// Change what Detect judges by: profiles, dimensions, custom metrics, verdicts.
+    Detect(DetectChange),
     /// Create the isolation group and its policy, as far as they are missing.
     Setup(SetupRequest),
     /// Take an earlier plan of the journal back, to what was before it.
@@ -95,6 +99,7 @@ impl Intent {
             Self::Join { .. } => "join",
             Self::Leave { .. } => "leave",
             Self::Mitigate(_) => "mitigate",
+            Self::Detect(change) => change.verb(),
             Self::Setup(_) => "setup",
             Self::Undo { .. } => "undo",
             Self::Finish { .. } => "finish",
@@ -113,12 +118,7 @@ impl Intent {
             | Self::Revoke { things, .. }
             | Self::Join { things, .. }
             | Self::Leave { things, .. } => things,
-            Self::Mitigate(_)
-            | Self::Setup(_)
-            | Self::Undo { .. }
-            | Self::Finish { .. }
-            | Self::LaunchJob(_)
-            | Self::CancelJob { .. } => &mut [],
+            _ => &mut [],
         }
     }
 
@@ -132,12 +132,7 @@ impl Intent {
             | Self::Revoke { things, .. }
             | Self::Join { things, .. }
             | Self::Leave { things, .. } => things,
-            Self::Mitigate(_)
-            | Self::Setup(_)
-            | Self::Undo { .. }
-            | Self::Finish { .. }
-            | Self::LaunchJob(_)
-            | Self::CancelJob { .. } => &[],
+            _ => &[],
         }
     }
 }

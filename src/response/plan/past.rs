@@ -1,7 +1,7 @@
 //! Plans about earlier plans: finish what a crash or a failure left, or take back what was done, to what *was*.
 
 use crate::response::past::{Past, PastStep, Seen};
-use crate::response::plan::build::Draft;
+use crate::response::plan::draft::Draft;
 use crate::text::SafeText;
 
 use super::facts::Facts;
@@ -140,6 +140,6 @@ fn opposite(draft: &Draft<'_>, work: &Work, requests: &[Request]) -> Proof {
         Proof::Member { group, is } => Proof::Member { group: group.clone(), is: !is },
         Proof::Job { job, canceled } => Proof::Job { job: job.clone(), canceled: !canceled },
         Proof::Ready { group, is } => Proof::Ready { group: group.clone(), is: !is },
-        Proof::Mitigated { .. } => work.proof.clone(),
+        Proof::Mitigated { .. } | Proof::Shown => work.proof.clone(),
     }
 }

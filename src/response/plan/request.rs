@@ -8,6 +8,7 @@ use crate::fleet::Ms;
 use crate::fleet::model::Name;
 use crate::text::SafeText;
 
+use super::detect::request::DetectRequest;
 use super::{ApiCall, JobOptions};
 
 /// The status a certificate is set to.
@@ -96,6 +97,8 @@ pub(in crate::response) enum Request {
         policy: Name,
         target: String,
     },
+    /// What Detect judges by.
+    Detect(Box<DetectRequest>),
     /// AWS's own mitigation actions on violations; AWS offers no way back.
     Mitigate {
         task: String,
@@ -128,6 +131,7 @@ impl Request {
             Self::DeletePolicy { .. } => "iot:DeletePolicy",
             Self::AttachPolicy { .. } => "iot:AttachPolicy",
             Self::DetachPolicy { .. } => "iot:DetachPolicy",
+            Self::Detect(request) => request.operation(),
             Self::Mitigate { .. } => "iot:StartDetectMitigationActionsTask",
             Self::MitigateFindings { .. } => "iot:StartAuditMitigationActionsTask",
         }
@@ -162,6 +166,7 @@ impl Request {
             Self::DetachPolicy { policy, target } => {
                 Self::AttachPolicy { policy: policy.clone(), target: target.clone() }
             }
+            Self::Detect(request) => Self::Detect(Box::new(request.inverse())),
             Self::Certificate { was: None, .. }
             | Self::Cut { .. }
             | Self::CancelJob { .. }
@@ -218,6 +223,7 @@ impl Request {
                 format!("policy/{} {target}", policy.raw()),
                 format!("--policy-name {} --target {target}", policy.raw()),
             ),
+            Self::Detect(request) => request.call(),
             Self::Mitigate { task, violations, actions } => (
                 format!("task/{task}"),
                 format!(
@@ -260,6 +266,7 @@ impl Request {
             Self::DeletePolicy { policy } => format!("policy {} deleted", policy.raw()),
             Self::AttachPolicy { policy, .. } => format!("policy {} attached", policy.raw()),
             Self::DetachPolicy { policy, .. } => format!("policy {} detached", policy.raw()),
+            Self::Detect(request) => request.title(),
             Self::Mitigate { task, .. } | Self::MitigateFindings { task, .. } => {
                 format!("task {} started", short(task))
             }
@@ -303,6 +310,7 @@ impl Request {
             Self::DetachPolicy { policy, target } => {
                 ("detach policy", format!("{} from {}", policy.raw(), last(target)))
             }
+            Self::Detect(request) => request.words(),
             Self::Mitigate { violations, actions, .. } => (
                 "start AWS's mitigation",
                 format!("{} on {} violations", actions.join(", "), violations.len()),
@@ -347,6 +355,8 @@ pub(in crate::response) enum Proof {
     Job { job: Name, canceled: bool },
     /// The isolation group denies, or is gone again.
     Ready { group: Name, is: bool },
+    /// The account shows every request as it was sent.
+    Shown,
     /// AWS's task ended well.
     Mitigated { task: String, audit: bool },
 }

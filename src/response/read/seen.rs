@@ -4,6 +4,7 @@ use crate::cloud::Clients;
 use crate::fleet::Ms;
 use crate::fleet::known::Trouble;
 use crate::response::aws::{not_found, trouble};
+use crate::response::detect;
 use crate::response::journal::Journal;
 use crate::response::past::{self, Past, Seen};
 use crate::response::plan::request::Request;
@@ -39,7 +40,8 @@ fn yes(is: bool) -> Seen {
     if is { Seen::Yes } else { Seen::No }
 }
 
-async fn shows(c: &Clients, request: &Request, now: Ms) -> Result<Seen, Trouble> {
+/// Whether the account is as the request would have it.
+pub(in crate::response) async fn shows(c: &Clients, request: &Request, now: Ms) -> Result<Seen, Trouble> {
     Ok(match request {
         Request::AddToGroup { thing, group } => {
             yes(super::groups_of(c, thing.raw(), now).await?.contains(group))
@@ -71,6 +73,7 @@ async fn shows(c: &Clients, request: &Request, now: Ms) -> Result<Seen, Trouble>
         }
         Request::AttachPolicy { policy, target } => yes(attached(c, policy.raw(), target, now).await?),
         Request::DetachPolicy { policy, target } => yes(!attached(c, policy.raw(), target, now).await?),
+        Request::Detect(request) => yes(detect::shows(c, request, now).await?),
         Request::Mitigate { task, .. } => yes(super::mitigation::exists(c, task, false, now).await?),
         Request::MitigateFindings { task, .. } => yes(super::mitigation::exists(c, task, true, now).await?),
     })

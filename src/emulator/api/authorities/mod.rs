@@ -65,8 +65,8 @@ fn bad_code(message: &str) -> ApiError {
     ApiError::new(400, "RegistrationCodeValidationException", message)
 }
 
-fn missing(id: &str) -> ApiError {
-    ApiError::not_found(format!("The CA certificate {id} does not exist."))
+fn missing() -> ApiError {
+    ApiError::not_found("Requested CA Certificate does not exist.")
 }
 
 /// The DER of a PEM text's certificate.
@@ -87,6 +87,11 @@ impl Authorities {
         Self { table: Table::open(wal, "ca-certificates"), code: Table::open(wal, "registration-code") }
     }
 
+    /// Is there a CA certificate of that id?
+    pub fn has(&self, id: &str) -> bool {
+        self.table.contains(id)
+    }
+
     /// The CA certificates in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Authority)> {
         self.table.iter()
@@ -101,7 +106,7 @@ impl Authorities {
     }
 
     fn require(&self, id: &str) -> Result<&Authority, ApiError> {
-        self.table.get(id).ok_or_else(|| missing(id))
+        self.table.get(id).ok_or_else(missing)
     }
 
     fn change(&mut self, id: &str, now_ms: i64, change: impl FnOnce(&mut Authority)) -> Result<(), ApiError> {

@@ -139,6 +139,11 @@ pub struct DetectStore {
 }
 
 impl DetectStore {
+    /// Is there a security profile of that name?
+    pub fn has_profile(&self, name: &str) -> bool {
+        self.profiles.contains(name)
+    }
+
     /// What `wal` held. Windows, latency and the silence after which an alarm is invalidated run with `clock`.
     pub fn open(wal: &Wal, clock: Clock) -> Self {
         Self {

@@ -87,6 +87,9 @@ pub struct Certificate {
     /// SHA-256 of the CA certificate's DER, when it was registered with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_id: Option<String>,
+    /// The transfer to another account it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<super::transfer::Transfer>,
 }
 
 /// The AWS certificate id of a DER certificate: its SHA-256 in hexadecimal.
@@ -112,8 +115,7 @@ impl Identity {
 
     /// The certificate of that id, or AWS's refusal.
     pub fn require_certificate(&self, id: &str) -> Result<&Certificate, ApiError> {
-        self.certificate(id)
-            .ok_or_else(|| ApiError::not_found(format!("The certificate {id} does not exist.")))
+        self.certificate(id).ok_or_else(|| ApiError::not_found(format!("CertificateId {id} does not exist")))
     }
 
     /// All certificates in the order of their ids.
@@ -152,6 +154,7 @@ impl Identity {
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             sni_only,
+            transfer: None,
             ca_id: ca_pem.map(|p| der_of(p).map(|d| certificate_id_of(&d))).transpose()?,
         };
         self.certificates.put(&id, certificate);
@@ -194,7 +197,7 @@ impl Identity {
         let held = self.require_certificate(id)?;
         if matches!(held.status, CertStatus::Active | CertStatus::PendingTransfer) {
             return Err(state_error(format!(
-                "Certificate must be deactivated (not ACTIVE) before deletion. id={id}"
+                "Certificate must be deactivated (not ACTIVE) before deletion. Id: {id}"
             )));
         }
         if !self.things_of(id).is_empty() {
@@ -222,7 +225,7 @@ impl Identity {
     }
 }
 
-fn state_error(message: String) -> ApiError {
+pub(super) fn state_error(message: String) -> ApiError {
     ApiError::new(406, "CertificateStateException", message)
 }
 

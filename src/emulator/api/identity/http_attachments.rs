@@ -37,10 +37,34 @@ fn wire(account: &Account, principal: &str) -> String {
     if principal.len() == 64 { account.arn("cert", principal) } else { principal.to_owned() }
 }
 
+fn cross_account() -> ApiError {
+    let text = "Cross account not allowed. Please check the account of the resource specified.";
+    ApiError::new(403, "AccessDeniedException", text)
+}
+
+/// What AttachPolicy and its like take: a certificate or thing group of this account and region, or a Cognito identity.
 fn target_of(account: &Account, state: &State, text: &str) -> Result<Target, ApiError> {
-    let Some(group) = account.arns.name_of("thinggroup", text) else {
-        return principal_of(account, state, text).map(Target::Principal);
+    if is_cognito(text) {
+        return Ok(Target::Principal(text.to_owned()));
+    }
+    let fields: Vec<&str> = text.splitn(6, ':').collect();
+    let &["arn", _, service, region, owner, resource] = fields.as_slice() else {
+        return Err(ApiError::invalid("Invalid Target"));
     };
+    let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
+    if service != "iot" || !matches!(kind, "cert" | "thinggroup") {
+        return Err(ApiError::invalid(format!("Invalid Target: {text}")));
+    }
+    if owner != account.id {
+        return Err(cross_account());
+    }
+    if region != account.region {
+        return Err(ApiError::invalid("Invalid Target"));
+    }
+    if kind == "cert" {
+        return certificate_target(state, name);
+    }
+    let group = name;
     state.registry.require_group(group)?;
     if state.registry.is_dynamic(group) {
         return Err(ApiError::invalid(format!(
@@ -48,6 +72,58 @@ fn target_of(account: &Account, state: &State, text: &str) -> Result<Target, Api
         )));
     }
     Ok(Target::Group(group.to_owned()))
+}
+
+fn certificate_target(state: &State, id: &str) -> Result<Target, ApiError> {
+    if state.identity.certificate(id).is_none() {
+        return Err(ApiError::not_found("The certificate given in the principal does not exist."));
+    }
+    Ok(Target::Principal(id.to_owned()))
+}
+
+/// What the older operations take: a certificate of this account, in any region, or a Cognito identity.
+fn older_target_of(account: &Account, state: &State, text: &str) -> Result<Target, ApiError> {
+    if is_cognito(text) {
+        return Ok(Target::Principal(text.to_owned()));
+    }
+    if !text.starts_with("arn:") {
+        return Err(ApiError::invalid("Invalid principal type"));
+    }
+    let fields: Vec<&str> = text.splitn(6, ':').collect();
+    let &[_, _, _, _, owner, resource] = fields.as_slice() else {
+        return Err(ApiError::invalid("ARN not in proper syntax."));
+    };
+    let Some(id) = resource.strip_prefix("cert/") else {
+        return Err(ApiError::invalid("The given ARN does not represent a cert"));
+    };
+    if owner != account.id {
+        return Err(cross_account());
+    }
+    certificate_target(state, id)
+}
+
+/// The principal of a call about things; `what` could not be done when there is none.
+fn thing_principal(
+    account: &Account,
+    state: &State,
+    text: &str,
+    what: impl FnOnce() -> String,
+) -> Result<String, ApiError> {
+    principal_of(account, state, text).map_err(|error| match error.status {
+        404 => {
+            ApiError::not_found(format!("{} because the principal does not exist in your account", what()))
+        }
+        _ => error,
+    })
+}
+
+fn require_thing(state: &State, thing: &str, what: impl FnOnce() -> String) -> Result<(), ApiError> {
+    match state.registry.thing(thing) {
+        Some(_) => Ok(()),
+        None => {
+            Err(ApiError::not_found(format!("{} because the thing does not exist in your account", what())))
+        }
+    }
 }
 
 fn wire_target(account: &Account, target: &Target) -> String {
@@ -75,9 +151,12 @@ fn kind_of(exclusive: bool) -> &'static str {
 /// AttachThingPrincipal.
 pub fn attach_thing(req: &Req) -> Result<Resp, ApiError> {
     let (thing, wanted) = (req.path("thingName"), exclusive(req)?);
+    let given = header(req, "x-amzn-principal")?;
     let mut state = req.account.write();
-    state.registry.require_thing(thing)?;
-    let principal = principal_of(&req.account, &state, header(req, "x-amzn-principal")?)?;
+    require_thing(&state, thing, || format!("Failed to attach the principal {given} to thing {thing}"))?;
+    let principal = thing_principal(&req.account, &state, given, || {
+        format!("Can't attach the principal {given} to thing {thing}")
+    })?;
     state.identity.attach_thing(&principal, thing, wanted)?;
     Resp::empty()
 }
@@ -85,9 +164,12 @@ pub fn attach_thing(req: &Req) -> Result<Resp, ApiError> {
 /// DetachThingPrincipal.
 pub fn detach_thing(req: &Req) -> Result<Resp, ApiError> {
     let thing = req.path("thingName");
+    let given = header(req, "x-amzn-principal")?;
     let mut state = req.account.write();
-    state.registry.require_thing(thing)?;
-    let principal = principal_of(&req.account, &state, header(req, "x-amzn-principal")?)?;
+    require_thing(&state, thing, || format!("Failed to detach the principal {given} from thing {thing}"))?;
+    let principal = thing_principal(&req.account, &state, given, || {
+        format!("Can't detach the principal {given} from thing {thing}")
+    })?;
     state.identity.detach_thing(&principal, thing);
     Resp::empty()
 }
@@ -96,7 +178,8 @@ fn principals(req: &Req, version_2: bool) -> Result<Resp, ApiError> {
     let (thing, page) = (req.path("thingName"), req.page(250, 50)?);
     let wanted = if version_2 { exclusive(req)? } else { None };
     let state = req.account.read();
-    state.registry.require_thing(thing)?;
+    // The missing space is AWS's.
+    require_thing(&state, thing, || format!("Failed to list principals for thing{thing}"))?;
     let identity = &state.identity;
     let rows = identity.principals_of(thing).into_iter().filter_map(|principal| {
         let held = identity.things_of(&principal).into_iter().find(|(t, _)| t == thing)?.1;
@@ -126,7 +209,10 @@ fn things(req: &Req, version_2: bool) -> Result<Resp, ApiError> {
     let page = req.page(250, 50)?;
     let wanted = if version_2 { exclusive(req)? } else { None };
     let state = req.account.read();
-    let principal = principal_of(&req.account, &state, header(req, "x-amzn-principal")?)?;
+    let given = header(req, "x-amzn-principal")?;
+    let principal = thing_principal(&req.account, &state, given, || {
+        format!("Can't list things for the principal {given}")
+    })?;
     let held = state.identity.things_of(&principal);
     let rows = held.into_iter().filter(|(_, x)| wanted.is_none_or(|w| w == *x)).map(|(thing, x)| {
         let row = if version_2 {
@@ -163,15 +249,17 @@ fn body_target(req: &Req) -> Result<String, ApiError> {
 /// AttachPolicy: an empty body.
 pub fn attach_policy(req: &Req) -> Result<Resp, ApiError> {
     let text = body_target(req)?;
-    attach(req, &text)
+    attach(req, &text, target_of)
 }
 
 /// AttachPrincipalPolicy, the older form.
 pub fn attach_principal_policy(req: &Req) -> Result<Resp, ApiError> {
-    attach(req, header(req, "x-amzn-iot-principal")?)
+    attach(req, header(req, "x-amzn-iot-principal")?, older_target_of)
 }
 
-fn attach(req: &Req, text: &str) -> Result<Resp, ApiError> {
+type TargetOf = fn(&Account, &State, &str) -> Result<Target, ApiError>;
+
+fn attach(req: &Req, text: &str, target_of: TargetOf) -> Result<Resp, ApiError> {
     let mut state = req.account.write();
     state.identity.require_policy(req.path("policyName"))?;
     let target = target_of(&req.account, &state, text)?;
@@ -179,20 +267,26 @@ fn attach(req: &Req, text: &str) -> Result<Resp, ApiError> {
     Resp::nothing()
 }
 
-/// DetachPolicy: an empty body.
+/// DetachPolicy: an empty body, also when the policy or the target is unknown.
 pub fn detach_policy(req: &Req) -> Result<Resp, ApiError> {
     let text = body_target(req)?;
-    detach(req, &text)
+    let mut state = req.account.write();
+    match target_of(&req.account, &state, &text) {
+        Ok(target) => {
+            state.identity.detach_policy(req.path("policyName"), &target);
+        }
+        Err(error) if error.status == 404 => {}
+        Err(error) => return Err(error),
+    }
+    Resp::nothing()
 }
 
 /// DetachPrincipalPolicy, the older form.
 pub fn detach_principal_policy(req: &Req) -> Result<Resp, ApiError> {
-    detach(req, header(req, "x-amzn-iot-principal")?)
-}
-
-fn detach(req: &Req, text: &str) -> Result<Resp, ApiError> {
+    let text = header(req, "x-amzn-iot-principal")?;
     let mut state = req.account.write();
-    let target = target_of(&req.account, &state, text)?;
+    state.identity.require_policy(req.path("policyName"))?;
+    let target = older_target_of(&req.account, &state, text)?;
     state.identity.detach_policy(req.path("policyName"), &target);
     Resp::nothing()
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::http_attachments::principal_of;
 use crate::emulator::api::policy::{Bound, Decision, context_of, effective_policies};
-use crate::emulator::api::registry::tags::Tag;
+use crate::emulator::api::registry::tags::{self, Tag};
 use crate::emulator::api::{ApiError, Req, Resp, validate};
 
 #[derive(Deserialize)]
@@ -27,6 +27,7 @@ impl DocumentBody {
 pub fn create(req: &Req) -> Result<Resp, ApiError> {
     let (name, body) = (req.path("policyName"), req.json::<DocumentBody>()?);
     let document = body.document()?;
+    tags::check(&body.tags)?;
     let arn = req.account.arn("policy", name);
     let mut state = req.account.write();
     state.identity.create_policy(name, document, req.account.clock.now_ms())?;
@@ -44,7 +45,9 @@ pub fn get(req: &Req) -> Result<Resp, ApiError> {
     let name = req.path("policyName");
     validate::policy_name(name)?;
     let state = req.account.read();
-    let policy = state.identity.require_policy(name)?;
+    let Some(policy) = state.identity.policy(name) else {
+        return Err(ApiError::not_found("Policy default version not found"));
+    };
     Resp::json(json!({
         "policyName": name,
         "policyArn": req.account.arn("policy", name),

@@ -39,6 +39,7 @@ fn issuer() -> Result<Issuer<'static, KeyPair>, rcgen::Error> {
 fn device_params(params: &mut CertificateParams) {
     params.not_after = rcgen::date_time_ymd(2049, 12, 31);
     params.not_before = rcgen::date_time_ymd(2024, 1, 1);
+    params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params.serial_number = Some(fastrand::u128(..).to_be_bytes().to_vec().into());
@@ -65,7 +66,7 @@ pub fn keys_and_certificate() -> Result<Issued, ApiError> {
 /// A certificate for the key of a signing request, whose own signature is checked; in PEM.
 pub(super) fn certificate_for(csr_pem: &str) -> Result<String, ApiError> {
     let mut request = CertificateSigningRequestParams::from_pem(csr_pem)
-        .map_err(|_| ApiError::invalid("The certificate signing request is invalid"))?;
+        .map_err(|_| ApiError::invalid("CSR violates constraints"))?;
     device_params(&mut request.params);
     let certificate = issuer().and_then(|issuer| request.signed_by(&issuer)).map_err(failed)?;
     Ok(certificate.pem())

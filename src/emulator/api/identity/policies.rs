@@ -57,7 +57,7 @@ impl Identity {
 
     /// The policy of that name, or AWS's refusal.
     pub fn require_policy(&self, name: &str) -> Result<&Policy, ApiError> {
-        self.policy(name).ok_or_else(|| ApiError::not_found(format!("Policy not found: {name}")))
+        self.policy(name).ok_or_else(|| ApiError::not_found("Policy not found"))
     }
 
     /// All policies in the order of their names.
@@ -153,7 +153,7 @@ impl Identity {
         })?;
         let held = policy.versions.get(&number);
         held.map(|v| (number, v)).ok_or_else(|| {
-            ApiError::not_found(format!("Policy version not found: (name={name}, version={number})"))
+            ApiError::not_found(format!("Policy version does not exist (name={name}, versionId={number})"))
         })
     }
 
@@ -179,7 +179,7 @@ impl Identity {
             return Err(ApiError::new(
                 409,
                 "DeleteConflictException",
-                "Cannot delete the default version of a policy",
+                format!("Cannot delete a default policy version (name={name}, versionId={number})"),
             ));
         }
         self.policies.update(name, |p| p.versions.remove(&number));
@@ -192,7 +192,8 @@ impl Identity {
         let policy = self.require_policy(name)?;
         if policy.versions.len() > 1 {
             return Err(conflict(format!(
-                "Cannot delete the policy because it has one or more policy versions attached to it (name={name})"
+                "The policy cannot be deleted as multiple versions of the policy exist (name={name}). Use \
+                 DeletePolicyVersion action to delete all non-default versions of the policy and retry."
             )));
         }
         if self.targets_of(name).next().is_some() {

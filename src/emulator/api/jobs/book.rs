@@ -37,6 +37,16 @@ fn rows<'a, V: serde::Serialize + serde::de::DeserializeOwned>(
 }
 
 impl Jobs {
+    /// Is there a job of that id?
+    pub fn has_job(&self, id: &str) -> bool {
+        self.jobs.contains(id)
+    }
+
+    /// Is there a job template of that id?
+    pub fn has_template(&self, id: &str) -> bool {
+        self.templates.contains(id)
+    }
+
     /// What `wal` held.
     pub fn open(wal: &Wal) -> Self {
         let mut jobs = Self {

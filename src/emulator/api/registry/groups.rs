@@ -46,7 +46,12 @@ impl Registry {
 
     /// The group of that name, or AWS's refusal.
     pub fn require_group(&self, name: &str) -> Result<&ThingGroup, ApiError> {
-        self.group(name).ok_or_else(|| ApiError::not_found(format!("Thing group {name} cannot be found.")))
+        self.group(name).ok_or_else(|| {
+            ApiError::not_found(format!(
+                "Cannot find requested thing group for accountId: {} and thing group name: {name}",
+                self.arns.account()
+            ))
+        })
     }
 
     /// All groups in the order of their names.
@@ -133,7 +138,9 @@ impl Registry {
         if let Some(parent) = &spec.parent {
             validate::name("parentGroupName", parent)?;
             if self.group(parent).is_none() {
-                return Err(ApiError::not_found(format!("Parent thing group {parent} cannot be found.")));
+                return Err(ApiError::invalid(format!(
+                    "Cannot create group using non-existing group as parent : {parent}"
+                )));
             }
             if self.is_dynamic(parent) {
                 return Err(ApiError::invalid(format!(
@@ -218,7 +225,7 @@ impl Registry {
         expect_version(expected_version, group.version, || format!("thing group {name}"))?;
         if self.children.get(name).is_some_and(|c| !c.is_empty()) {
             return Err(ApiError::invalid(format!(
-                "Cannot delete thing group {name}: it still has child groups"
+                "Cannot delete thing group : {name} when there are still child groups attached to it"
             )));
         }
         if let Some(parent) = group.parent.clone()

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::groups::GroupChange;
 use super::http_things::AttributePayload;
-use super::tags::Tag;
+use super::tags::{self, Tag};
 use super::{DynamicQuery, GroupSpec, ThingGroup, add_to_group, announce, remove_from_group};
 use crate::emulator::account::Account;
 use crate::emulator::api::{ApiError, Req, Resp, indexing, validate};
@@ -70,7 +70,9 @@ fn create_with(req: &Req, body: GroupBody, dynamic: Option<DynamicQuery>) -> Res
         dynamic,
     };
     let arn = req.account.arn("thinggroup", name);
+    tags::check(&body.tags)?;
     let mut state = req.account.write();
+    let again = state.registry.group(name).is_some();
     if let Some(dynamic) = &spec.dynamic {
         indexing::check_query(&state, &dynamic.query)?;
         state.registry.dynamic_made(name);
@@ -80,7 +82,20 @@ fn create_with(req: &Req, body: GroupBody, dynamic: Option<DynamicQuery>) -> Res
     if let Some(query) = &group.dynamic {
         with_query(&mut out, query);
     }
-    state.registry.set_tags(&arn, &body.tags)?;
+    let id = group.id.clone();
+    if again {
+        let mut wanted = body.tags;
+        wanted.sort_by(|a, b| a.key.cmp(&b.key));
+        if wanted != state.registry.tags_of(&arn) {
+            return Err(ApiError::already_exists(
+                format!("Resource {arn} already exists in current account with different properties"),
+                &id,
+                &arn,
+            ));
+        }
+    } else {
+        state.registry.set_tags(&arn, &body.tags)?;
+    }
     Resp::json(out)
 }
 
@@ -95,7 +110,9 @@ pub fn describe(req: &Req) -> Result<Resp, ApiError> {
     let name = req.path("thingGroupName");
     validate::name("thingGroupName", name)?;
     let state = req.account.read();
-    let group = state.registry.require_group(name)?;
+    let Some(group) = state.registry.group(name) else {
+        return Err(ApiError::not_found(format!("ThingGroup {}:{name} not found.", req.account.id)));
+    };
     let mut metadata = json!({ "creationDate": group.created_ms as f64 / 1000.0 });
     if let Some(parent) = &group.parent {
         metadata["parentGroupName"] = json!(parent);
@@ -157,7 +174,9 @@ fn update_with(req: &Req, dynamic: bool) -> Result<Resp, ApiError> {
         query: body.query_string,
     };
     let mut state = req.account.write();
-    state.registry.require_group(name)?;
+    if state.registry.group(name).is_none() {
+        return Err(ApiError::not_found(format!("Group {name} does not exist")));
+    }
     check_kind(&state.registry, name, dynamic)?;
     if let Some(query) = change.query.as_deref().filter(|_| dynamic) {
         indexing::check_query(&state, query)?;
@@ -250,7 +269,9 @@ pub fn list_things(req: &Req) -> Result<Resp, ApiError> {
 pub fn list_for_thing(req: &Req) -> Result<Resp, ApiError> {
     let (name, page) = (req.path("thingName"), req.page(250, 50)?);
     let state = req.account.read();
-    state.registry.require_thing(name)?;
+    if state.registry.thing(name).is_none() {
+        return Err(ApiError::not_found("thing does not exist"));
+    }
     let fixed = state.registry.groups_of(name).iter().map(String::as_str);
     let groups: BTreeSet<&str> = fixed.chain(state.registry.dynamic_groups_of(name)).collect();
     let (groups, next) = page.take(groups.into_iter().map(|g| (g, reference(&req.account, g))));
@@ -271,17 +292,57 @@ struct MembershipBody {
 impl MembershipBody {
     /// The thing and the group, each by name or ARN.
     fn resolve(&self, account: &Account) -> Result<(String, String), ApiError> {
-        let one = |kind: &str, name: &Option<String>, arn: &Option<String>| match (name, arn) {
-            (Some(name), _) => Ok(name.clone()),
-            (None, Some(arn)) => account.arns.name_of(kind, arn).map(str::to_owned).ok_or_else(|| {
-                ApiError::invalid(format!("{arn} is not the ARN of a {kind} of this account"))
-            }),
-            (None, None) => Err(ApiError::invalid(format!("A {kind} name or ARN must be provided"))),
-        };
-        Ok((
-            one("thing", &self.thing_name, &self.thing_arn)?,
-            one("thinggroup", &self.thing_group_name, &self.thing_group_arn)?,
-        ))
+        let group = named(
+            account,
+            &self.thing_group_name,
+            &self.thing_group_arn,
+            "thinggroup",
+            "ThingGroup",
+        )?
+        .ok_or_else(|| {
+            ApiError::invalid(
+                "Both thingGroupArn and thingGroupName are empty. Need to specify at least one of them",
+            )
+        })?;
+        let thing =
+            named(account, &self.thing_name, &self.thing_arn, "thing", "Thing")?.ok_or_else(|| {
+                ApiError::invalid(
+                    "Both thingArn and thingName are empty. Need to specify at least one of them",
+                )
+            })?;
+        if self.thing_group_name.as_deref().is_some_and(|name| name != group) {
+            return Err(ApiError::invalid(
+                "ThingGroupName from thingGroupArn does not match specified thingGroupName in request",
+            ));
+        }
+        if self.thing_name.as_deref().is_some_and(|name| name != thing) {
+            return Err(ApiError::invalid(
+                "ThingName in thingArn does not match specified thingName in request",
+            ));
+        }
+        Ok((thing, group))
+    }
+}
+
+/// What an ARN names, or else the name itself; the ARN's account is checked, its region is not.
+pub(super) fn named(
+    account: &Account,
+    name: &Option<String>,
+    arn: &Option<String>,
+    kind: &str,
+    shown: &str,
+) -> Result<Option<String>, ApiError> {
+    let Some(arn) = arn else { return Ok(name.clone()) };
+    let fields: Vec<&str> = arn.splitn(6, ':').collect();
+    let &["arn", _, "iot", _, owner, resource] = fields.as_slice() else {
+        return Err(ApiError::invalid("Invalid arn in request"));
+    };
+    if owner != account.id {
+        return Err(ApiError::invalid("ResourceArn doesn't belong in requester's account"));
+    }
+    match resource.split_once('/') {
+        Some((held, name)) if held == kind && !name.is_empty() => Ok(Some(name.to_owned())),
+        _ => Err(ApiError::invalid(format!("Invalid {shown}Arn"))),
     }
 }
 

@@ -49,7 +49,9 @@ pub fn describe(req: &Req) -> Result<Resp, ApiError> {
     let name = req.path("thingName");
     validate::name("thingName", name)?;
     let state = req.account.read();
-    let thing = state.registry.require_thing(name)?;
+    let Some(thing) = state.registry.thing(name) else {
+        return Err(ApiError::not_found(format!("Thing {}:{name} not found.", req.account.id)));
+    };
     let mut body = summary(name, thing, &req.account.arn("thing", name));
     body["defaultClientId"] = json!(name);
     body["thingId"] = json!(thing.id);

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::ThingType;
-use super::tags::Tag;
+use super::tags::{self, Tag};
 use crate::emulator::api::{ApiError, Req, Resp};
 
 #[derive(Deserialize)]
@@ -22,6 +22,7 @@ struct Body {
 pub fn create(req: &Req) -> Result<Resp, ApiError> {
     let (name, body) = (req.path("thingTypeName"), req.json::<Body>()?);
     let arn = req.account.arn("thingtype", name);
+    tags::check(&body.tags)?;
     let mut state = req.account.write();
     let now = req.account.clock.now_ms();
     let id = state.registry.create_thing_type(name, body.thing_type_properties, now)?.id.clone();

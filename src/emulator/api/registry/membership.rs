@@ -66,8 +66,8 @@ impl Registry {
         group: &str,
         override_dynamic: bool,
     ) -> Result<Option<MembershipChange>, ApiError> {
-        let held = self.require_thing(thing)?;
         self.require_group(group)?;
+        let held = self.require_thing(thing)?;
         if self.is_dynamic(group) {
             return Err(ApiError::invalid(format!("Cannot add thing to dynamic thing group {group}")));
         }
@@ -101,10 +101,9 @@ impl Registry {
         }))
     }
 
-    /// Removes a thing from a static group; `None` when it was not in it.
+    /// Removes a thing from a static group; `None` when it was not in it, or there is no such group.
     pub fn leave_group(&mut self, thing: &str, group: &str) -> Result<Option<MembershipChange>, ApiError> {
         self.require_thing(thing)?;
-        self.require_group(group)?;
         if self.is_dynamic(group) {
             return Err(ApiError::invalid(format!("Cannot remove thing from dynamic thing group {group}")));
         }

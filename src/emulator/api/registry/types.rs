@@ -15,7 +15,9 @@ impl Registry {
     }
 
     pub(super) fn require_type(&self, name: &str) -> Result<&ThingType, ApiError> {
-        self.types.get(name).ok_or_else(|| ApiError::not_found(format!("Thing type {name} cannot be found.")))
+        self.types.get(name).ok_or_else(|| {
+            ApiError::not_found(format!("Thing Type {}:{name} not found.", self.arns.account()))
+        })
     }
 
     pub(super) fn types_after<'a>(
@@ -35,7 +37,7 @@ impl Registry {
         validate::name("thingTypeName", name)?;
         let properties = check_properties(properties)?;
         match self.types.get(name) {
-            Some(held) if held.properties == properties => {}
+            Some(held) if comparable(&held.properties) == comparable(&properties) => {}
             Some(held) => {
                 return Err(ApiError::already_exists(
                     format!("Thing type {name} already exists in account with different properties"),
@@ -65,27 +67,49 @@ impl Registry {
         Ok(())
     }
 
-    /// DeleteThingType: five minutes after its deprecation, and only when no thing has it.
+    /// DeleteThingType: five minutes after its deprecation, and only when no thing has it; fine for a name that is not
+    /// there.
     pub(super) fn delete_type(&mut self, name: &str, clock: &Clock) -> Result<(), ApiError> {
-        let Some(deprecated) = self.require_type(name)?.deprecated_ms else {
+        validate::name("thingTypeName", name)?;
+        let Some(held) = self.types.get(name) else { return Ok(()) };
+        let Some(deprecated) = held.deprecated_ms else {
             return Err(ApiError::invalid(format!(
                 "Thing type {name} must be deprecated before it can be deleted"
             )));
         };
+        if self.things.iter().any(|(_, t)| t.type_name.as_deref() == Some(name)) {
+            return Err(ApiError::invalid(format!(
+                "Can not delete thing type {name} with things associated with it"
+            )));
+        }
         let wait = clock.scaled(Duration::from_secs(300)).as_millis() as i64;
         if clock.now_ms() - deprecated < wait {
             return Err(ApiError::invalid(format!(
                 "Please wait for 5 minutes after deprecating thing type {name} before deleting it"
             )));
         }
-        if self.things.iter().any(|(_, t)| t.type_name.as_deref() == Some(name)) {
-            return Err(ApiError::invalid(format!(
-                "Thing type {name} is still in use by one or more things"
-            )));
-        }
         self.types.remove(name);
         Ok(())
     }
+}
+
+/// Properties as a repeated creation compares them: what is empty is as good as absent, and searchable attributes have no
+/// order.
+fn comparable(properties: &Value) -> Value {
+    let mut out = properties.clone();
+    if let Some(map) = out.as_object_mut() {
+        if let Some(Value::Array(names)) = map.get_mut("searchableAttributes") {
+            names.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+        }
+        map.retain(|_, v| match v {
+            Value::Null => false,
+            Value::Array(items) => !items.is_empty(),
+            Value::Object(inner) => !inner.is_empty(),
+            Value::String(text) => !text.is_empty(),
+            _ => true,
+        });
+    }
+    out
 }
 
 /// An object with at most three searchable attributes; absent means `{}`.

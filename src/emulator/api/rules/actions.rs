@@ -10,7 +10,7 @@ use super::check::{Action, Step};
 use crate::emulator::account::Account;
 use crate::emulator::api::{cloudwatch, s3, sns};
 use crate::emulator::hooks::{Hooks, Principal, Routing, Session};
-use crate::emulator::rules::{Message, Template};
+use crate::sql::{Message, Template};
 
 /// Why an action could not be carried out.
 pub(super) struct Failure {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::store::RuleRow;
 use crate::emulator::api::ApiError;
-use crate::emulator::rules::{SqlError, Statement, Template, Version};
+use crate::sql::{SqlError, Statement, Template, Version};
 
 /// Members each action must have (service model), with those named first that name its resource.
 const ACTIONS: &[(&str, &[&str])] = &[

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::check;
 use super::store::RuleRow;
 use crate::emulator::api::{ApiError, Req, Resp};
-use crate::emulator::rules::{Version, matches};
+use crate::sql::{Version, matches};
 
 /// A `topicRulePayload`.
 #[derive(Deserialize)]

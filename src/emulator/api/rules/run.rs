@@ -13,7 +13,7 @@ use crate::emulator::account::Account;
 use crate::emulator::api::cloudwatch;
 use crate::emulator::api::registry::uuid;
 use crate::emulator::hooks::{Principal, Session};
-use crate::emulator::rules::{Message, Outcome};
+use crate::sql::{Message, Outcome};
 
 /// How often a message may be republished into the rules before they are thought to feed themselves.
 const HOPS: u8 = 8;

@@ -44,6 +44,11 @@ impl Rules {
         self.index.load()
     }
 
+    /// Is there a rule of that name?
+    pub fn has(&self, name: &str) -> bool {
+        self.table.lock().contains(name)
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<RuleRow> {
         self.table.lock().get(name).cloned()
     }

@@ -71,6 +71,8 @@ pub struct Update {
     reported: Option<Option<Map<String, Value>>>,
     version: Option<u64>,
     token: Option<String>,
+    /// The request was `"state": null`.
+    cleared: bool,
 }
 
 /// Reads the client token of a get or delete request; an empty payload is a request without one.
@@ -123,6 +125,10 @@ impl Update {
         };
         let mut state = match request.remove("state") {
             None => return Err(refuse("Missing required node: state")),
+            // Both sections go, as if each had been `null`.
+            Some(Value::Null) => {
+                return Ok(Self { desired: Some(None), reported: Some(None), version, token, cleared: true });
+            }
             Some(Value::Object(state)) => state,
             Some(_) => return Err(refuse("State node must be an object")),
         };
@@ -145,7 +151,7 @@ impl Update {
                 return Err(refuse("State contains an invalid node"));
             }
         }
-        Ok(Self { desired, reported, version, token })
+        Ok(Self { desired, reported, version, token, cleared: false })
     }
 }
 
@@ -217,6 +223,12 @@ impl Shadow {
                 }
             }
         }
+        let (state, metadata) = if request.cleared {
+            // AWS's own answer to `"state": null`.
+            (Value::Null, json!({"timestamp": now}))
+        } else {
+            (Value::Object(state), Value::Object(metadata))
+        };
         let mut accepted =
             json!({"state": state, "metadata": metadata, "version": next.version, "timestamp": now});
         set_token(&mut accepted, token);
@@ -301,7 +313,14 @@ fn apply(
             meta.clear();
             Map::new()
         }
-        Some(Some(patch)) => merge(section.get_or_insert_default(), meta, patch, now),
+        Some(Some(patch)) => {
+            let stamped = merge(section.get_or_insert_default(), meta, patch, now);
+            // A section without keys is not shown; objects inside it are, empty or not.
+            if section.as_ref().is_some_and(Map::is_empty) {
+                *section = None;
+            }
+            stamped
+        }
     }
 }
 

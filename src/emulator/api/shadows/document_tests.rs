@@ -30,6 +30,23 @@ fn a_merge_recurses_into_objects_replaces_the_rest_and_null_deletes() {
     assert_eq!(shadow.document(40, None)["state"], json!({}));
 }
 
+/// As moto's tests found AWS to answer.
+#[test]
+fn a_null_state_clears_the_document_and_empty_sections_are_not_shown() {
+    let mut shadow = Shadow::default();
+    let none = json!({"state":null});
+    let said = update(&mut shadow, &none, 5).unwrap().accepted;
+    assert_eq!(said, json!({"state":null,"metadata":{"timestamp":5},"version":1,"timestamp":5}));
+    let empty = |version: u64, now: i64| json!({"state":{},"metadata":{},"version":version,"timestamp":now});
+    assert_eq!(shadow.document(6, None), empty(1, 6));
+    update(&mut shadow, &json!({"state":{"desired":{"a":1}}}), 7).unwrap();
+    update(&mut shadow, &json!({"state":{"desired":{"a":null},"reported":{}}}), 8).unwrap();
+    assert_eq!(shadow.document(9, None), empty(3, 9));
+    update(&mut shadow, &json!({"state":{"reported":{"a":1}}}), 10).unwrap();
+    update(&mut shadow, &none, 11).unwrap();
+    assert_eq!(shadow.document(12, None), empty(5, 12));
+}
+
 #[test]
 fn the_workshops_get_answer_comes_out_as_in_the_fixture() {
     // fixtures/get-thing-shadow.json: no reported section at all, so the delta is all of desired.

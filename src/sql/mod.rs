@@ -1,10 +1,12 @@
 //! AWS IoT SQL: what a topic rule selects, from which topics, and when (contract §4.6).
 //!
 //! Pure: a statement and a message in, an outcome out. No account, no clock, no I/O, so that the same code can answer
-//! "would this rule have fired on these messages?" anywhere. `api/rules` stores rules and carries out their actions.
+//! "would this rule have fired on these messages?" anywhere: the emulator's `api/rules` runs rules with it, and the console
+//! tells with it, before a rule is written, what it would make of the messages heard.
 //!
 //! * `lex.rs`, `parse.rs`, `ast.rs`: text to tree, with the position of whatever is wrong.
 //! * `eval.rs`, `functions/`: tree and message to value. `Undefined` is [`None`].
+//! * `explain.rs`: what can never match, known without a message.
 //! * `template.rs`: `${…}` in the parameters of an action.
 //! * `filter.rs`: topic filters.
 //!
@@ -13,6 +15,7 @@
 
 mod ast;
 mod eval;
+mod explain;
 mod filter;
 mod functions;
 mod lex;
@@ -28,6 +31,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde_json::Value;
 
+pub use explain::Remark;
 pub use filter::{FilterError, matches, validate_filter};
 pub use template::Template;
 

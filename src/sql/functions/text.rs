@@ -3,7 +3,7 @@
 use regex_lite::Regex;
 use serde_json::Value;
 
-use crate::emulator::rules::value::{self, Val};
+use crate::sql::value::{self, Val};
 
 fn arg(args: &[Val], at: usize) -> Option<String> {
     value::text(args.get(at)?.as_ref()?)

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::emulator::rules::eval::arithmetic;
-use crate::emulator::rules::value::{self, Num, Val};
+use crate::sql::eval::arithmetic;
+use crate::sql::value::{self, Num, Val};
 
 fn num(args: &[Val], at: usize) -> Option<Num> {
     value::number(args[at].as_ref()?)

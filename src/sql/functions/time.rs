@@ -5,7 +5,7 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, Zoned};
 use serde_json::Value;
 
-use crate::emulator::rules::value::{self, Val};
+use crate::sql::value::{self, Val};
 
 const MONTHS: [&str; 12] = [
     "January",

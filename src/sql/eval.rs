@@ -169,7 +169,7 @@ fn place(out: &mut Map<String, Value>, path: &[String], value: Value) {
     }
 }
 
-fn binary(op: Op, a: Val, b: Val) -> Val {
+pub(super) fn binary(op: Op, a: Val, b: Val) -> Val {
     let (a, b) = (a?, b?);
     let compare = |test: fn(std::cmp::Ordering) -> bool| {
         let ordering = match (value::number(&a)?, value::number(&b)?) {

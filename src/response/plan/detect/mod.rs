@@ -1,0 +1,169 @@
+//! What Detect judges by, changed: security profiles, whom they judge, dimensions, custom metrics, and what somebody found
+//! a violation to be.
+
+pub(in crate::response) mod build;
+pub(in crate::response) mod request;
+
+use crate::detect::profile::{SecurityProfile, target_words};
+use crate::fleet::model::Name;
+use crate::text::SafeText;
+
+/// A change to what Detect judges by.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DetectChange {
+    /// Create the profile, or make the one of that name be as this.
+    Apply {
+        /// All of it. Without `targets` the targets stay as they are.
+        profile: Box<SecurityProfile>,
+        /// What a console says of it from what it heard; the plan repeats it.
+        heard: Vec<SafeText>,
+        /// How many devices were heard, when somebody listened.
+        devices: Option<usize>,
+    },
+    /// Delete a profile, its targets first.
+    Delete {
+        /// The profile.
+        profile: Name,
+    },
+    /// Let a profile judge these too.
+    Attach {
+        /// The profile.
+        profile: Name,
+        /// `all things`, `registered`, `unregistered`, thing groups, or ARNs.
+        targets: Vec<String>,
+    },
+    /// Let a profile no longer judge these.
+    Detach {
+        /// The profile.
+        profile: Name,
+        /// As for attaching.
+        targets: Vec<String>,
+    },
+    /// Create a dimension, or change its topic filters.
+    PutDimension {
+        /// The dimension.
+        name: Name,
+        /// Topic filters.
+        values: Vec<String>,
+    },
+    /// Delete a dimension.
+    DeleteDimension {
+        /// The dimension.
+        name: Name,
+    },
+    /// Create a custom metric.
+    CreateMetric {
+        /// The metric.
+        name: Name,
+        /// `string-list`, `ip-address-list`, `number-list` or `number`.
+        kind: String,
+        /// What people call it.
+        display: Option<String>,
+    },
+    /// Delete a custom metric.
+    DeleteMetric {
+        /// The metric.
+        name: Name,
+    },
+    /// Say what violations were found to be.
+    Verify {
+        /// Their ids.
+        violations: Vec<String>,
+        /// `TRUE_POSITIVE`, `FALSE_POSITIVE`, `BENIGN_POSITIVE` or `UNKNOWN`.
+        state: String,
+        /// Why, at most 1000 characters.
+        note: String,
+    },
+}
+
+impl DetectChange {
+    /// The command's name, as the journal and the command line say it.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Apply { .. } => "profiles apply",
+            Self::Delete { .. } => "profiles delete",
+            Self::Attach { .. } => "profiles attach",
+            Self::Detach { .. } => "profiles detach",
+            Self::PutDimension { .. } => "dimension create",
+            Self::DeleteDimension { .. } => "dimension delete",
+            Self::CreateMetric { .. } => "metric create",
+            Self::DeleteMetric { .. } => "metric delete",
+            Self::Verify { .. } => "verify",
+        }
+    }
+
+    /// What it acts on.
+    pub(in crate::response) fn targets(&self) -> Vec<Name> {
+        match self {
+            Self::Apply { profile, .. } => vec![Name::new(&profile.security_profile_name)],
+            Self::Delete { profile } | Self::Attach { profile, .. } | Self::Detach { profile, .. } => {
+                vec![profile.clone()]
+            }
+            Self::PutDimension { name, .. }
+            | Self::DeleteDimension { name }
+            | Self::CreateMetric { name, .. }
+            | Self::DeleteMetric { name } => vec![name.clone()],
+            Self::Verify { violations, .. } => violations.iter().map(|id| Name::new(id)).collect(),
+        }
+    }
+
+    /// The plan's title.
+    pub(in crate::response) fn title(&self) -> String {
+        let words =
+            |targets: &[String]| targets.iter().map(|t| target_words(t)).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Apply { profile, .. } => {
+                format!("Write security profile {}", profile.security_profile_name)
+            }
+            Self::Delete { profile } => format!("Delete security profile {}", profile.raw()),
+            Self::Attach { profile, targets } => format!("Attach {} to {}", profile.raw(), words(targets)),
+            Self::Detach { profile, targets } => format!("Detach {} from {}", profile.raw(), words(targets)),
+            Self::PutDimension { name, .. } => format!("Write dimension {}", name.raw()),
+            Self::DeleteDimension { name } => format!("Delete dimension {}", name.raw()),
+            Self::CreateMetric { name, .. } => format!("Create custom metric {}", name.raw()),
+            Self::DeleteMetric { name } => format!("Delete custom metric {}", name.raw()),
+            Self::Verify { violations, state, .. } => match violations.as_slice() {
+                [_] => format!("Mark the violation {state}"),
+                many => format!("Mark {} violations {state}", many.len()),
+            },
+        }
+    }
+}
+
+/// What was read for such a change.
+#[derive(Clone, Debug, Default)]
+pub struct DetectFacts {
+    /// The profile as it is, targets included; `None` when there is none of that name.
+    pub profile: Option<SecurityProfile>,
+    /// Its version.
+    pub version: Option<i64>,
+    /// What ValidateSecurityProfileBehaviors said against the behaviours.
+    pub invalid: Vec<String>,
+    /// Of each new target: how many profiles judge it already, `None` when there is no such thing group.
+    pub targets: Vec<(String, Option<usize>)>,
+    /// Dimensions and custom metrics that are named and do not exist.
+    pub unknown: Vec<String>,
+    /// The dimension's filters as they are.
+    pub dimension: Option<Vec<String>>,
+    /// The custom metric's type and what people call it, as they are.
+    pub metric: Option<(String, Option<String>)>,
+    /// Profiles that use the dimension or the metric.
+    pub used_by: Vec<String>,
+    /// The violations, as far as they were found.
+    pub violations: Vec<ViolationFacts>,
+    /// Active violations of the profile.
+    pub active: usize,
+}
+
+/// A violation that is to be judged by somebody.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ViolationFacts {
+    /// Its id.
+    pub id: String,
+    /// The thing.
+    pub thing: Name,
+    /// The behaviour.
+    pub behavior: String,
+    /// What it was found to be, and why, so far.
+    pub was: Option<(String, String)>,
+}
