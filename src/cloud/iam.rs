@@ -34,6 +34,7 @@ const READS: &[&str] = &[
     "iot:DescribeDetectMitigationActionsTask",
     "iot:ListDetectMitigationActionsExecutions",
     "iot:ListAuditMitigationActionsTasks",
+    "iot:DescribeAuditMitigationActionsTask",
     "iot:ListAuditMitigationActionsExecutions",
     "iot:ListThings",
     "iot:DescribeThing",

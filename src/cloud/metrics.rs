@@ -92,6 +92,7 @@ pub async fn of_rule(clients: &Clients, rule: &str, now: Ms) -> Read<Vec<RuleSer
         queries.push(counted("Success", Some("CloudwatchMetric")));
         queries.push(counted("Failure", Some("CloudwatchMetric")));
     }
+    clients.budget.take(ACTION).await;
     let answer = ask(clients, &body(&queries, now)).await?;
     Ok(series(&queries, &answer))
 }

@@ -12,7 +12,7 @@ use crate::fleet::audit::{
 use crate::fleet::model::Name;
 use crate::text::SafeText;
 
-use super::read::Read;
+use super::read::{Read, failed, one, pages};
 use super::read_account::safe;
 use super::{Clients, convert, now_ms, trouble};
 
@@ -38,15 +38,8 @@ fn until() -> aws_smithy_types::DateTime {
 /// # Errors
 /// When the call fails.
 pub async fn findings(clients: &Clients) -> Read<Vec<FindingRecord>> {
-    let found = clients
-        .iot
-        .list_audit_findings()
-        .start_time(since())
-        .end_time(until())
-        .max_results(FINDINGS)
-        .send()
-        .await
-        .map_err(|e| trouble::of(&e, "iot:ListAuditFindings"))?;
+    let call = clients.iot.list_audit_findings().start_time(since()).end_time(until()).max_results(FINDINGS);
+    let found = failed("iot:ListAuditFindings", one!(clients, call, "iot:ListAuditFindings", false))?;
     let mut all: Vec<_> = found.findings().iter().map(finding).collect();
     all.sort_by(|a, b| rank(&a.severity).cmp(&rank(&b.severity)).then(b.at.cmp(&a.at)));
     Ok(all)
@@ -173,30 +166,31 @@ pub fn sdk_identifier(from: &Resource) -> sdk::ResourceIdentifier {
 /// When a call fails.
 pub async fn setup(clients: &Clients) -> Read<AuditSetup> {
     let iot = &clients.iot;
-    let held = iot.describe_account_audit_configuration().send().await;
-    let held = held.map_err(|e| trouble::of(&e, "iot:DescribeAccountAuditConfiguration"))?;
+    let call = iot.describe_account_audit_configuration();
+    let held = one!(clients, call, "iot:DescribeAccountAuditConfiguration", false);
+    let held = failed("iot:DescribeAccountAuditConfiguration", held)?;
     let mut checks: Vec<(Name, bool)> = held
         .audit_check_configurations()
         .map(|all| all.iter().map(|(name, check)| (Name::new(name), check.enabled())).collect())
         .unwrap_or_default();
     checks.sort_by(|a, b| a.0.raw().cmp(b.0.raw()));
-    let mut pages = iot.list_audit_suppressions().into_paginator().items().send();
-    let mut suppressions = Vec::new();
-    while let Some(found) = pages.next().await {
-        let found = found.map_err(|e| trouble::of(&e, "iot:ListAuditSuppressions"))?;
-        suppressions.push(Suppression {
+    let list = pages!(clients, iot.list_audit_suppressions(), "iot:ListAuditSuppressions", suppressions);
+    let suppressions = failed("iot:ListAuditSuppressions", list)?
+        .iter()
+        .map(|found| Suppression {
             check: Name::new(found.check_name()),
             resource: found.resource_identifier().map(identifier).unwrap_or_default(),
             until: convert::ms(found.expiration_date()),
             description: safe(found.description()),
-        });
-    }
-    let mut pages = iot.list_mitigation_actions().into_paginator().items().send();
+        })
+        .collect();
+    let list =
+        pages!(clients, iot.list_mitigation_actions(), "iot:ListMitigationActions", action_identifiers);
+    let list = failed("iot:ListMitigationActions", list)?;
     let mut actions = Vec::new();
-    while let Some(found) = pages.next().await {
-        let found = found.map_err(|e| trouble::of(&e, "iot:ListMitigationActions"))?;
-        let Some(name) = found.action_name().filter(|_| actions.len() < ACTIONS) else { continue };
-        match iot.describe_mitigation_action().action_name(name).send().await {
+    for name in list.iter().filter_map(|a| a.action_name()).take(ACTIONS) {
+        let call = iot.describe_mitigation_action().action_name(name);
+        match one!(clients, call, "iot:DescribeMitigationAction", true) {
             Ok(found) => actions.push(MitigationAction {
                 name: Name::new(name),
                 kind: safe(found.action_type().map(sdk::MitigationActionType::as_str)),
@@ -235,15 +229,11 @@ fn does(params: Option<&sdk::MitigationActionParams>) -> SafeText {
 /// # Errors
 /// When a call fails.
 pub async fn tasks(clients: &Clients) -> Read<AuditTasks> {
-    let iot = &clients.iot;
-    let call = iot.list_audit_tasks().start_time(since()).end_time(until());
-    let mut pages = call.into_paginator().items().send();
-    let mut ids = Vec::new();
-    while let Some(found) = pages.next().await {
-        let found = found.map_err(|e| trouble::of(&e, "iot:ListAuditTasks"))?;
-        let running = found.task_status() == Some(&sdk::AuditTaskStatus::InProgress);
-        ids.extend(found.task_id().map(|id| (running, id.to_owned())));
-    }
+    let call = clients.iot.list_audit_tasks().start_time(since()).end_time(until());
+    let list = failed("iot:ListAuditTasks", pages!(clients, call, "iot:ListAuditTasks", tasks))?;
+    let running = |t: &sdk::AuditTaskMetadata| t.task_status() == Some(&sdk::AuditTaskStatus::InProgress);
+    let mut ids: Vec<(bool, String)> =
+        list.iter().filter_map(|t| Some((running(t), t.task_id()?.to_owned()))).collect();
     let mut out = AuditTasks::default();
     // AWS does not say in which order they come: those that run are looked at first, and ids tell nothing.
     ids.sort_by_key(|(running, _)| !running);
@@ -251,13 +241,11 @@ pub async fn tasks(clients: &Clients) -> Read<AuditTasks> {
         out.audits.extend(task(clients, id).await?);
     }
     out.audits.sort_by_key(|t| std::cmp::Reverse(t.started));
-    let call = iot.list_audit_mitigation_actions_tasks().start_time(since()).end_time(until());
-    let mut pages = call.into_paginator().items().send();
-    let mut found = Vec::new();
-    while let Some(task) = pages.next().await {
-        let task = task.map_err(|e| trouble::of(&e, "iot:ListAuditMitigationActionsTasks"))?;
-        found.extend(task.task_id().map(|id| (convert::ms(task.start_time()), id.to_owned())));
-    }
+    let call = clients.iot.list_audit_mitigation_actions_tasks().start_time(since()).end_time(until());
+    let list = pages!(clients, call, "iot:ListAuditMitigationActionsTasks", tasks);
+    let list = failed("iot:ListAuditMitigationActionsTasks", list)?;
+    let mut found: Vec<(Option<Ms>, String)> =
+        list.iter().filter_map(|t| Some((convert::ms(t.start_time()), t.task_id()?.to_owned()))).collect();
     found.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     for (_, id) in found.iter().take(TASKS) {
         out.mitigations.extend(mitigation(clients, id).await?);
@@ -270,7 +258,8 @@ pub async fn tasks(clients: &Clients) -> Read<AuditTasks> {
 /// # Errors
 /// When the call fails.
 pub async fn task(clients: &Clients, id: &str) -> Read<Option<AuditTask>> {
-    let found = match clients.iot.describe_audit_task().task_id(id).send().await {
+    let call = clients.iot.describe_audit_task().task_id(id);
+    let found = match one!(clients, call, "iot:DescribeAuditTask", true) {
         Ok(found) => found,
         Err(e) if trouble::is_not_found(&e) => return Ok(None),
         Err(e) => return Err(trouble::of(&e, "iot:DescribeAuditTask")),
@@ -299,7 +288,8 @@ pub async fn task(clients: &Clients, id: &str) -> Read<Option<AuditTask>> {
 /// # Errors
 /// When the call fails.
 pub async fn mitigation(clients: &Clients, id: &str) -> Read<Option<MitigationTask>> {
-    let found = match clients.iot.describe_audit_mitigation_actions_task().task_id(id).send().await {
+    let call = clients.iot.describe_audit_mitigation_actions_task().task_id(id);
+    let found = match one!(clients, call, "iot:DescribeAuditMitigationActionsTask", true) {
         Ok(found) => found,
         Err(e) if trouble::is_not_found(&e) => return Ok(None),
         Err(e) => return Err(trouble::of(&e, "iot:DescribeAuditMitigationActionsTask")),
