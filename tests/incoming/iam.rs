@@ -286,14 +286,18 @@ fn an_instructor_reads_everything_and_changes_nothing() {
     // What the screens of a device ask for besides.
     let settings = settings(&guarded, INSTRUCTOR);
     guarded.cloud.block(async {
-        use quell::cloud::{Clients, read, read_account};
+        use quell::cloud::{Clients, metrics, read, read_account, read_audit};
         let clients = Clients::connect(&settings).await.unwrap();
         assert!(!read::certificates(&clients, "Thing02").await.unwrap().is_empty());
         read::groups_of(&clients, "Thing02").await.unwrap();
         assert!(!read_account::policies_of(&clients, "Thing02").await.unwrap().is_empty());
         read_account::jobs_of(&clients, "Thing02").await.unwrap();
         read_account::metrics_of(&clients, "Thing02").await.unwrap();
-        read_account::findings(&clients).await.unwrap();
+        read_audit::findings(&clients).await.unwrap();
+        read_audit::setup(&clients).await.unwrap();
+        read_audit::tasks(&clients).await.unwrap();
+        let now = jiff::Timestamp::now().as_millisecond();
+        assert!(!metrics::of_rule(&clients, "HighHumidity", now).await.unwrap().is_empty());
         read::shadow(&clients, "Thing02", None).await.unwrap();
         let refused = read::connection(&clients, "Thing02").await.unwrap_err();
         assert_eq!(refused.missing_action.unwrap().as_str(), "iot:GetConnection");
@@ -323,6 +327,7 @@ fn settings(guarded: &Guarded, key: &str) -> quell::config::Settings {
         endpoint_url: Some(http.clone()),
         data_endpoint_url: Some(http.clone()),
         sts_endpoint_url: Some(http.clone()),
+        cloudwatch_endpoint_url: Some(http.clone()),
         credentials: Some(quell::config::StaticCredentials {
             access_key_id: key.to_owned(),
             secret_access_key: key.to_lowercase(),
