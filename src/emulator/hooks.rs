@@ -100,11 +100,13 @@ impl Hooks {
         }
     }
 
-    /// Policy decision for a certificate session; IAM and anonymous sessions may do everything an IoT policy could forbid.
+    /// Policy decision for a session: IoT policies for a certificate, identity policies for an IAM identity. Anonymous
+    /// sessions and the account's own key may do everything.
     pub fn authorize(&self, session: &Session, action: Action, resource: &str) -> bool {
         match &session.principal {
             Principal::Certificate(_) => api::policy::authorize(&self.account, session, action, resource),
-            Principal::Iam(_) | Principal::Anonymous => true,
+            Principal::Iam(key) => self.account.iam.allows_mqtt(&self.account, key, action, resource),
+            Principal::Anonymous => true,
         }
     }
 

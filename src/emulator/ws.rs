@@ -15,6 +15,7 @@ use futures_util::{Sink as _, Stream as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::account::Account;
+use super::api::iam;
 use super::broker::{Broker, Peer};
 use super::hooks::Principal;
 use super::listen::Addrs;
@@ -48,7 +49,7 @@ async fn upgrade(
         headers: &headers,
         body: &[],
     };
-    let secret = |key: &str| (key == door.account.access_key).then_some(door.account.secret_key.as_str());
+    let secret = |key: &str| iam::secret_of(&door.account, key);
     let verified = sigv4::verify(&request, secret, door.account.clock.now_ms() / 1000);
     let signer = match verified {
         Ok(v) if ["iotdevicegateway", "iotdata"].contains(&v.service.as_str()) => v,
@@ -57,6 +58,9 @@ async fn upgrade(
         }
         Err(error) => return refuse(error.code(), &error.to_string()),
     };
+    if let Err((code, message)) = iam::admit(&door.account, &signer.access_key, signer.token.as_deref()) {
+        return refuse(code, message);
+    }
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
