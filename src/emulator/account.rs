@@ -32,6 +32,14 @@ pub struct State {
     pub indexing: super::api::indexing::IndexStore,
     /// CA certificates.
     pub authorities: super::api::authorities::Authorities,
+    /// Role aliases.
+    pub role_aliases: super::store::Table<super::api::role_aliases::RoleAlias>,
+    /// Custom authorizers.
+    pub authorizers: super::api::authorizers::Authorizers,
+    /// Domain configurations; AWS IoT's own only once they were changed.
+    pub domains: super::store::Table<super::api::domains::Domain>,
+    /// Provisioning templates.
+    pub provisioning: super::store::Table<super::api::provisioning::templates::Template>,
     /// Logging options.
     pub logging: super::api::logging::Logging,
 }
@@ -46,7 +54,7 @@ pub struct Account {
     pub clock: Clock,
     /// The log behind every table.
     pub wal: Wal,
-    /// The access key id requests must be signed with.
+    /// The access key id that may do everything.
     pub access_key: String,
     /// The secret of `access_key`.
     pub secret_key: String,
@@ -66,6 +74,8 @@ pub struct Account {
     pub trail: super::api::audit::Trail,
     /// Topic rules. Read without a lock.
     pub rules: super::api::rules::Rules,
+    /// Identities beside the account's own key.
+    pub iam: super::api::iam::Iam,
     /// What goes wrong on order.
     pub faults: super::faults::Faults,
     state: RwLock<State>,
@@ -93,6 +103,10 @@ impl Account {
             mitigation: super::api::mitigation::MitigationStore::open(&wal),
             indexing: super::api::indexing::IndexStore::open(&wal),
             authorities: super::api::authorities::Authorities::open(&wal),
+            role_aliases: super::store::Table::open(&wal, "role-aliases"),
+            authorizers: super::api::authorizers::Authorizers::open(&wal),
+            domains: super::store::Table::open(&wal, "domain-configurations"),
+            provisioning: super::store::Table::open(&wal, "provisioning-templates"),
             logging: super::api::logging::Logging::open(&wal),
         };
         let objects = super::api::s3::Objects::open(&wal);
@@ -114,6 +128,7 @@ impl Account {
             arns,
             policies: PolicyCache::default(),
             delete_pace: DeletePace::default(),
+            iam: super::api::iam::Iam::default(),
             faults: super::faults::Faults::default(),
             state: RwLock::new(state),
             broker: OnceLock::new(),

@@ -93,6 +93,7 @@ pub(crate) fn account() -> Fleet {
     let rogue = Name::new(ROGUE);
     learn(SourceId::Values(rogue.clone(), metric), AccountReading::Values(rogue, series));
     let finding = |id: &str, check: &str, severity: &str, suppressed| FindingRecord {
+        resource_id: Default::default(),
         id: SafeText::new(id),
         check: SafeText::new(check),
         severity: SafeText::new(severity),
@@ -108,6 +109,7 @@ pub(crate) fn account() -> Fleet {
     ];
     learn(SourceId::Findings, AccountReading::Findings(findings));
     let rule = |name: &str, sql: &str, disabled| RuleRecord {
+        metrics: Vec::new(),
         name: Name::new(name),
         disabled,
         sql: SafeText::new(sql),

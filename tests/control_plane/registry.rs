@@ -116,7 +116,7 @@ async fn groups_form_a_hierarchy() {
     assert_eq!(metadata.root_to_parent_thing_groups()[0].group_name(), Some("Fleet"));
     assert_eq!(refusal(child().send().await), is(409, "ResourceAlreadyExistsException"));
     let orphan = iot.create_thing_group().thing_group_name("x").parent_group_name("none").send().await;
-    assert_eq!(refusal(orphan), is(404, "ResourceNotFoundException"));
+    assert_eq!(refusal(orphan), is(400, "InvalidRequestException"));
 
     let children = iot.list_thing_groups().parent_group("Fleet").send().await.unwrap();
     assert_eq!(children.thing_groups()[0].group_name(), Some("IsolatedDevices"));

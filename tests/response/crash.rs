@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::world::{Verdict, World};
+use crate::door::Verdict;
+use crate::world::World;
 
 /// What the account shows of the isolation of Thing02.
 #[derive(Debug, PartialEq)]

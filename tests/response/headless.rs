@@ -3,7 +3,9 @@
 use clap::CommandFactory as _;
 use quell::console::command::{COMMANDS, Danger};
 
-use crate::world::{Ran, Verdict, World};
+use crate::door::Verdict;
+use crate::program::Ran;
+use crate::world::World;
 
 const JOB: [&str; 7] =
     ["job", "create", "update-1", "--group", "NeedsUpdate", "--document-json", r#"{"operation":"update"}"#];

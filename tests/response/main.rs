@@ -6,9 +6,11 @@
 mod alerts;
 mod bulk;
 mod crash;
+mod door;
 mod headless;
 mod plans;
 mod profiles;
+mod program;
 mod setup;
 mod undo;
 mod world;

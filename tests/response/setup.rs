@@ -9,7 +9,7 @@ async fn what_the_doctor_misses_setup_makes_and_undo_removes() {
     let groups = "[groups]\nisolate = \"Ward\"\nupdate = \"IsolatedDevices\"\n";
     let sick = world.run_with(&["doctor", "--json"], groups, None).await;
     assert_eq!(sick.code, Some(1), "{sick:?}");
-    let line = |ran: &crate::world::Ran, check: &str| {
+    let line = |ran: &crate::program::Ran, check: &str| {
         let told = ran.json();
         told["checks"].as_array().unwrap().iter().find(|c| c["check"] == check).unwrap().clone()
     };

@@ -1,12 +1,11 @@
 //! An emulated account behind a door that counts what would change something, and refuses or holds what it is told to.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use quell::cloud::Clients;
 use quell::config::{Settings, StaticCredentials, ThingFrom};
 use quell::emulator::account::Account;
@@ -23,6 +22,8 @@ use rumqttc::{AsyncClient, MqttOptions, QoS};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+
+use crate::door::Door;
 
 pub(crate) const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
@@ -69,7 +70,8 @@ impl World {
             region: Some("us-east-1".to_owned()),
             endpoint_url: Some(endpoint.clone()),
             data_endpoint_url: Some(endpoint.clone()),
-            sts_endpoint_url: Some(endpoint),
+            sts_endpoint_url: Some(endpoint.clone()),
+            cloudwatch_endpoint_url: Some(endpoint),
             credentials: Some(StaticCredentials {
                 access_key_id: "test".to_owned(),
                 secret_access_key: "test".to_owned(),
@@ -279,184 +281,4 @@ pub(crate) fn target(name: &str) -> Target {
 
 pub(crate) fn isolate(name: &str) -> Intent {
     Intent::Isolate { things: vec![target(name)], group: None }
-}
-
-/// What the door does with a changing request.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Verdict {
-    Pass,
-    /// Answered with InternalFailureException before it reaches the account.
-    Refuse,
-    /// Held forever before it reaches the account.
-    Hold,
-    /// Carried out, its answer held forever.
-    Swallow,
-}
-
-type Rule = Box<dyn Fn(usize, &str) -> Verdict + Send>;
-
-/// Counts changing requests, in order.
-#[derive(Default)]
-pub(crate) struct Door {
-    changes: Mutex<Vec<String>>,
-    rule: Mutex<Option<Rule>>,
-    held: AtomicBool,
-}
-
-impl Door {
-    async fn pass(
-        &self,
-        request: axum::extract::Request,
-        next: axum::middleware::Next,
-    ) -> axum::response::Response {
-        let path = request.uri().path().to_owned();
-        let reads = request.method() == axum::http::Method::GET
-            || [
-                "/test-authorization",
-                "/attached-policies/",
-                "/effective-policies",
-                "/policy-targets/",
-                "/audit/findings",
-                "/security-profile-behaviors/validate",
-            ]
-            .iter()
-            .any(|p| path.starts_with(p))
-            || path == "/";
-        if reads {
-            return next.run(request).await;
-        }
-        let line = format!("{} {}", request.method(), request.uri());
-        let n = {
-            let mut changes = self.changes.lock();
-            changes.push(line.clone());
-            changes.len() - 1
-        };
-        let verdict = self.rule.lock().as_ref().map_or(Verdict::Pass, |rule| rule(n, &line));
-        match verdict {
-            Verdict::Pass => next.run(request).await,
-            Verdict::Refuse => axum::response::Response::builder()
-                .status(400)
-                .header("x-amzn-errortype", "InvalidRequestException")
-                .header("x-amzn-requestid", "injected")
-                .body(axum::body::Body::from(r#"{"message":"injected"}"#))
-                .unwrap(),
-            Verdict::Hold => {
-                self.held.store(true, Ordering::SeqCst);
-                std::future::pending().await
-            }
-            Verdict::Swallow => {
-                let _ = next.run(request).await;
-                self.held.store(true, Ordering::SeqCst);
-                std::future::pending().await
-            }
-        }
-    }
-
-    pub(crate) fn forget(&self) {
-        self.changes.lock().clear();
-        self.held.store(false, Ordering::SeqCst);
-    }
-
-    pub(crate) fn changes(&self) -> Vec<String> {
-        self.changes.lock().clone()
-    }
-
-    pub(crate) fn rule(&self, rule: impl Fn(usize, &str) -> Verdict + Send + 'static) {
-        *self.rule.lock() = Some(Box::new(rule));
-    }
-
-    pub(crate) fn open(&self) {
-        *self.rule.lock() = None;
-    }
-
-    /// Waits until a request is held.
-    pub(crate) async fn held(&self) {
-        let end = tokio::time::Instant::now() + LONG;
-        while !self.held.load(Ordering::SeqCst) {
-            assert!(tokio::time::Instant::now() < end, "nothing was held: {:?}", self.changes());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
-
-/// How a run of the program ended.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) code: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl Ran {
-    fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// Its one JSON document.
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"))
-    }
-}
-
-impl World {
-    /// The real program against this account, with more lines in its configuration.
-    pub(crate) fn command(&self, args: &[&str], config: &str) -> Command {
-        let file = self.folder.path().join(format!("config-{:x}.toml", config.len()));
-        let text = format!(
-            "aws-speed = {}\njournal = {:?}\ntopics = [\"temperature/#\"]\nthing-from = [\"temperature/{{thing}}\"]\n{config}\n[mqtt]\nurl = {:?}\n",
-            self.settings.aws_speed,
-            self.rules.journal,
-            self.settings.mqtt.url.as_ref().unwrap(),
-        );
-        std::fs::write(&file, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_quell"));
-        let home = self.folder.path();
-        command
-            .args(args)
-            .args(["--config", file.to_str().unwrap()])
-            .args(["--region", "us-east-1", "--endpoint-url", self.settings.endpoint_url.as_ref().unwrap()])
-            .env_clear()
-            .envs([
-                ("AWS_ACCESS_KEY_ID", "test"),
-                ("AWS_SECRET_ACCESS_KEY", "test"),
-                ("AWS_EC2_METADATA_DISABLED", "true"),
-            ])
-            .env("HOME", home)
-            .current_dir(home)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
-    }
-
-    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
-        self.command(args, "").spawn().unwrap()
-    }
-
-    pub(crate) async fn run(&self, args: &[&str]) -> Ran {
-        self.run_with(args, "", None).await
-    }
-
-    /// Runs it to its end, with a configuration and something on stdin.
-    pub(crate) async fn run_with(&self, args: &[&str], config: &str, stdin: Option<&str>) -> Ran {
-        let mut command = self.command(args, config);
-        let stdin = stdin.map(str::to_owned);
-        if stdin.is_some() {
-            command.stdin(Stdio::piped());
-        }
-        let run = tokio::task::spawn_blocking(move || {
-            let mut child = command.spawn().unwrap();
-            if let Some(text) = stdin {
-                use std::io::Write as _;
-                let mut pipe = child.stdin.take().unwrap();
-                pipe.write_all(text.as_bytes()).unwrap();
-            }
-            child.wait_with_output().unwrap()
-        });
-        Ran::of(timeout(LONG * 2, run).await.unwrap().unwrap())
-    }
 }

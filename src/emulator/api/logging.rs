@@ -28,12 +28,14 @@ impl Options {
 /// The account's logging options.
 pub struct Logging {
     options: Table<Options>,
+    /// Levels of their own, under `TYPE/name`.
+    levels: Table<String>,
 }
 
 impl Logging {
     /// What `wal` held.
     pub fn open(wal: &Wal) -> Self {
-        Self { options: Table::open(wal, "logging") }
+        Self { options: Table::open(wal, "logging"), levels: Table::open(wal, "logging-levels") }
     }
 
     /// Does AWS IoT write logs?
@@ -115,4 +117,80 @@ pub(super) fn get_v1(req: &Req) -> Result<Resp, ApiError> {
         Some(options) => Resp::json(json!({"roleArn": options.role, "logLevel": options.level})),
         None => Resp::json(json!({"logLevel": "DISABLED"})),
     }
+}
+
+const TARGETS: [&str; 5] = ["DEFAULT", "THING_GROUP", "CLIENT_ID", "SOURCE_IP", "PRINCIPAL_ID"];
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct LevelBody {
+    log_target: Option<Target>,
+    log_level: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Target {
+    target_type: String,
+    target_name: Option<String>,
+}
+
+fn not_configured() -> ApiError {
+    ApiError::new(404, "NotConfiguredException", "The resource is not configured.")
+}
+
+/// SetV2LoggingLevel: needs the options to be set first.
+pub(super) fn set_level(req: &Req) -> Result<Resp, ApiError> {
+    let body: LevelBody = req.json()?;
+    let target = body.log_target.ok_or_else(|| when::missing("logTarget"))?;
+    let level = body.log_level.ok_or_else(|| when::missing("logLevel"))?;
+    validate::one_of("logTarget.targetType", &target.target_type, &TARGETS)?;
+    validate::one_of("logLevel", &level, &LEVELS)?;
+    let name = target.target_name.unwrap_or_default();
+    if name.is_empty() != (target.target_type == TARGETS[0]) {
+        return Err(ApiError::invalid("targetName is required for every target type but DEFAULT"));
+    }
+    let mut state = req.account.write();
+    if target.target_type == TARGETS[0] {
+        let set = state.logging.options.update(NEW, |options| options.level = level);
+        return set.map_or_else(|| Err(not_configured()), |()| Resp::nothing());
+    }
+    if !state.logging.options.contains(NEW) {
+        return Err(not_configured());
+    }
+    if target.target_type == "THING_GROUP" {
+        state.registry.require_group(&name)?;
+    }
+    state.logging.levels.put(&format!("{}/{name}", target.target_type), level);
+    Resp::nothing()
+}
+
+/// ListV2LoggingLevels, in the order of target types and names.
+pub(super) fn list_levels(req: &Req) -> Result<Resp, ApiError> {
+    let page = req.page(250, 250)?;
+    let wanted = req.query("targetType");
+    if let Some(kind) = wanted {
+        validate::one_of("targetType", kind, &TARGETS)?;
+    }
+    let state = req.account.read();
+    let default = state.logging.options.get(NEW).ok_or_else(not_configured)?;
+    let first = (TARGETS[0], json!({"logTarget": {"targetType": TARGETS[0]}, "logLevel": default.level}));
+    let named = state.logging.levels.iter().filter_map(|(key, level)| {
+        let (kind, name) = key.split_once('/')?;
+        let target = json!({"targetType": kind, "targetName": name});
+        Some((key, json!({"logTarget": target, "logLevel": level})))
+    });
+    let mut rows: Vec<_> = std::iter::once(first).chain(named).collect();
+    rows.retain(|(key, _)| wanted.is_none_or(|kind| key.split('/').next() == Some(kind)));
+    rows.sort_by(|a, b| a.0.cmp(b.0));
+    let (rows, next) = page.take(rows.into_iter());
+    Resp::page("logTargetConfigurations", rows, next)
+}
+
+/// DeleteV2LoggingLevel: fine when there is none.
+pub(super) fn delete_level(req: &Req) -> Result<Resp, ApiError> {
+    let (kind, name) = (req.required_query("targetType")?, req.required_query("targetName")?);
+    validate::one_of("targetType", kind, &TARGETS)?;
+    req.account.write().logging.levels.remove(&format!("{kind}/{name}"));
+    Resp::nothing()
 }

@@ -48,6 +48,11 @@ impl Req {
         self.query(name).is_some_and(|v| v.eq_ignore_ascii_case("true"))
     }
 
+    /// Does a list of certificates' and policies' kind go backwards? Ascending unless said otherwise.
+    pub fn descending(&self) -> bool {
+        self.query("isAscendingOrder").or_else(|| self.query("ascendingOrder")) == Some("false")
+    }
+
     /// A whole-number query parameter.
     pub fn long(&self, name: &str) -> Result<Option<i64>, ApiError> {
         self.query(name)

@@ -41,6 +41,10 @@ pub(super) use routes;
 static FAMILIES: &[(&str, &[Route])] = &[
     ("things, groups, types", super::registry::routes::ROUTES),
     ("certificates, policies", super::identity::routes::ROUTES),
+    ("role aliases", super::role_aliases::ROUTES),
+    ("authorizers", super::authorizers::ROUTES),
+    ("domain configurations", super::domains::ROUTES),
+    ("provisioning templates", super::provisioning::ROUTES),
     ("CA certificates", super::authorities::routes::ROUTES),
     ("endpoints, connections", super::account_routes::ROUTES),
     ("shadows", super::shadows::routes::ROUTES),

@@ -47,6 +47,16 @@ pub fn policy_name(value: &str) -> Result<(), ApiError> {
     pattern("policyName", value, 128, "[\\w+=,.@-]+", |c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c))
 }
 
+/// Names of role aliases and authorizers: `[\w=,@-]{1,128}`.
+pub fn loose_name(field: &str, value: &str) -> Result<(), ApiError> {
+    pattern(field, value, 128, "[\\w=,@-]+", |c| c.is_ascii_alphanumeric() || "_=,@-".contains(c))
+}
+
+/// Names of provisioning templates: `[0-9A-Za-z_-]{1,36}`.
+pub fn template_name(value: &str) -> Result<(), ApiError> {
+    pattern("templateName", value, 36, "^[0-9A-Za-z_-]+$", |c| c.is_ascii_alphanumeric() || "_-".contains(c))
+}
+
 /// Certificate ids: 64 hexadecimal digits.
 pub fn certificate_id(value: &str) -> Result<(), ApiError> {
     if value.len() < 64 {

@@ -1,6 +1,6 @@
 //! Plans about certificates. One certificate may serve many things, so the others are named before anything else.
 
-use crate::response::plan::build::{Draft, listed};
+use crate::response::plan::draft::{Draft, listed};
 use crate::text::SafeText;
 
 use super::facts::{Facts, PrincipalFacts, ThingFacts};

@@ -3,8 +3,9 @@
 use crate::fleet::model::Name;
 use crate::text::SafeText;
 
-use super::build::{Draft, listed, obstacle};
+use super::draft::{Draft, listed};
 use super::facts::{Facts, GroupFacts};
+use super::isolate::obstacle;
 use super::request::{Proof, Request, Work};
 use super::{Level, Reversible};
 

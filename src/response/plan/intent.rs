@@ -118,13 +118,7 @@ impl Intent {
             | Self::Revoke { things, .. }
             | Self::Join { things, .. }
             | Self::Leave { things, .. } => things,
-            Self::Mitigate(_)
-            | Self::Detect(_)
-            | Self::Setup(_)
-            | Self::Undo { .. }
-            | Self::Finish { .. }
-            | Self::LaunchJob(_)
-            | Self::CancelJob { .. } => &mut [],
+            _ => &mut [],
         }
     }
 
@@ -138,13 +132,7 @@ impl Intent {
             | Self::Revoke { things, .. }
             | Self::Join { things, .. }
             | Self::Leave { things, .. } => things,
-            Self::Mitigate(_)
-            | Self::Detect(_)
-            | Self::Setup(_)
-            | Self::Undo { .. }
-            | Self::Finish { .. }
-            | Self::LaunchJob(_)
-            | Self::CancelJob { .. } => &[],
+            _ => &[],
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Plans about jobs.
 
 use crate::fleet::model::Name;
-use crate::response::plan::build::{Draft, listed};
+use crate::response::plan::draft::{Draft, listed};
 use crate::text::SafeText;
 
 use super::facts::Facts;

@@ -1,7 +1,7 @@
 //! AWS's own mitigation actions: quell starts the task and says how it ended; AWS offers no way back (contract §6.21).
 
 use crate::fleet::model::Name;
-use crate::response::plan::build::{Draft, listed};
+use crate::response::plan::draft::{Draft, listed};
 use crate::text::SafeText;
 
 use super::facts::Facts;

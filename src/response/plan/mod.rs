@@ -4,12 +4,14 @@
 //! A [`Plan`] can only be made here, from facts read in the account. Its requests are private: what the operator confirmed
 //! is what is sent, and nobody can edit it in between.
 
-pub(in crate::response) mod build;
+mod build;
 mod certificates;
 pub(in crate::response) mod detect;
+pub(in crate::response) mod draft;
 pub mod facts;
 mod groups;
 mod intent;
+pub(in crate::response) mod isolate;
 mod jobs;
 mod mitigate;
 mod past;

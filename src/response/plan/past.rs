@@ -1,7 +1,7 @@
 //! Plans about earlier plans: finish what a crash or a failure left, or take back what was done, to what *was*.
 
 use crate::response::past::{Past, PastStep, Seen};
-use crate::response::plan::build::Draft;
+use crate::response::plan::draft::Draft;
 use crate::text::SafeText;
 
 use super::facts::Facts;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fleet::model::Name;
-use crate::response::plan::build::Draft;
+use crate::response::plan::draft::Draft;
 use crate::text::SafeText;
 
 use super::facts::Facts;

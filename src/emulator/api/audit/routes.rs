@@ -29,6 +29,9 @@ pub static ROUTES: &[Route] = routes! {
         ListScheduledAudits                 GET    "/audit/scheduledaudits"                      5 schedules::list,
         SetV2LoggingOptions                 POST   "/v2LoggingOptions"                           2 logging::set_v2,
         GetV2LoggingOptions                 GET    "/v2LoggingOptions"                           2 logging::get_v2,
+        SetV2LoggingLevel                   POST   "/v2LoggingLevel"                             2 logging::set_level,
+        ListV2LoggingLevels                 GET    "/v2LoggingLevel"                             2 logging::list_levels,
+        DeleteV2LoggingLevel                DELETE "/v2LoggingLevel"                             2 logging::delete_level,
         SetLoggingOptions                   POST   "/loggingOptions"                             2 logging::set_v1,
         GetLoggingOptions                   GET    "/loggingOptions"                             2 logging::get_v1,
     }

@@ -87,6 +87,9 @@ pub struct Certificate {
     /// SHA-256 of the CA certificate's DER, when it was registered with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_id: Option<String>,
+    /// The transfer to another account it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<super::transfer::Transfer>,
 }
 
 /// The AWS certificate id of a DER certificate: its SHA-256 in hexadecimal.
@@ -151,6 +154,7 @@ impl Identity {
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             sni_only,
+            transfer: None,
             ca_id: ca_pem.map(|p| der_of(p).map(|d| certificate_id_of(&d))).transpose()?,
         };
         self.certificates.put(&id, certificate);
@@ -221,7 +225,7 @@ impl Identity {
     }
 }
 
-fn state_error(message: String) -> ApiError {
+pub(super) fn state_error(message: String) -> ApiError {
     ApiError::new(406, "CertificateStateException", message)
 }
 

@@ -106,6 +106,9 @@ pub fn describe(req: &Req) -> Result<Resp, ApiError> {
         "validity": { "notBefore": held.not_before as f64, "notAfter": held.not_after as f64 },
         "certificateMode": mode(held),
     });
+    if let Some(transfer) = &held.transfer {
+        description["transferData"] = transfer.data();
+    }
     if let Some(ca) = &held.ca_id {
         description["caCertificateId"] = json!(ca);
     }

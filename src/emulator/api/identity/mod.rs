@@ -12,6 +12,7 @@ pub mod http_policies;
 pub mod issue;
 mod policies;
 pub mod routes;
+pub mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,6 +1,6 @@
 //! Operations on certificates, policies and what they are attached to.
 
-use super::{http_attachments, http_certificates, http_policies};
+use super::{http_attachments, http_certificates, http_policies, transfer};
 use crate::emulator::api::routes::{Route, routes};
 
 /// Operation, method, path, requests a second, handler.
@@ -37,6 +37,9 @@ pub static ROUTES: &[Route] = routes! {
         DetachPrincipalPolicy        DELETE "/principal-policies/{policyName}"                  15 http_attachments::detach_principal_policy,
         ListPrincipalPolicies        GET    "/principal-policies"                               15 http_attachments::list_principal_policies,
         ListPolicyPrincipals         GET    "/policy-principals"                                10 http_attachments::list_policy_principals,
+        TransferCertificate          PATCH  "/transfer-certificate/{certificateId}"             10 transfer::begin,
+        CancelCertificateTransfer    PATCH  "/cancel-certificate-transfer/{certificateId}"      10 transfer::cancel,
+        ListOutgoingCertificates     GET    "/certificates-out-going"                           10 transfer::list,
         GetEffectivePolicies         POST   "/effective-policies"                                5 http_policies::effective,
         TestAuthorization            POST   "/test-authorization"                               10 http_policies::test_authorization,
     }

@@ -198,9 +198,7 @@ impl ThingView<'_> {
             out["thingTypeName"] = json!(kind);
         }
         let groups: Vec<&str> = self.groups().collect();
-        if !groups.is_empty() {
-            out["thingGroupNames"] = json!(groups);
-        }
+        out["thingGroupNames"] = json!(groups);
         if !self.thing.attributes.is_empty() {
             out["attributes"] = json!(self.thing.attributes);
         }

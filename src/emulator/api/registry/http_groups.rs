@@ -325,7 +325,7 @@ impl MembershipBody {
 }
 
 /// What an ARN names, or else the name itself; the ARN's account is checked, its region is not.
-fn named(
+pub(super) fn named(
     account: &Account,
     name: &Option<String>,
     arn: &Option<String>,

@@ -4,9 +4,11 @@
 //! * `dynamic.rs`: who is in which dynamic group.
 //! * `membership.rs`: who is in which group, and what a change of that sets off.
 //! * `events.rs`: which registry events are published, and their configuration.
+//! * `billing.rs`: billing groups.
 //! * `tags.rs`: tags on any resource, by ARN.
 //! * `http_*.rs`: the operations, thin.
 
+pub mod billing;
 mod dynamic;
 pub mod events;
 mod groups;
@@ -107,6 +109,7 @@ pub struct Registry {
     things: Table<Thing>,
     types: Table<ThingType>,
     groups: Table<ThingGroup>,
+    billing: Table<billing::BillingGroup>,
     tags: Table<BTreeMap<String, String>>,
     event_configuration: Table<events::EventConfiguration>,
     /// Group → its direct members. Derived from the things' rows, and from the queries of dynamic groups.
@@ -125,6 +128,7 @@ impl Registry {
             things: Table::open(wal, "things"),
             types: Table::open(wal, "thing-types"),
             groups: Table::open(wal, "thing-groups"),
+            billing: Table::open(wal, "billing-groups"),
             tags: Table::open(wal, "tags"),
             event_configuration: Table::open(wal, "event-configuration"),
             members: HashMap::new(),

@@ -1,6 +1,6 @@
 //! Operations of the registry: things, types, groups, tags, event configurations.
 
-use super::{events, http_groups, http_things, http_types, tags};
+use super::{billing, events, http_groups, http_things, http_types, tags};
 use crate::emulator::api::routes::{Route, routes};
 
 /// Operation, method, path, requests a second, handler.
@@ -30,6 +30,14 @@ pub static ROUTES: &[Route] = routes! {
         UpdateThingGroupsForThing   PUT    "/thing-groups/updateThingGroupsForThing"  10 http_groups::update_for_thing,
         ListThingsInThingGroup      GET    "/thing-groups/{thingGroupName}/things"    25 http_groups::list_things,
         ListThingGroupsForThing     GET    "/things/{thingName}/thing-groups"        100 http_groups::list_for_thing,
+        CreateBillingGroup          POST   "/billing-groups/{billingGroupName}"          25 billing::create,
+        DescribeBillingGroup        GET    "/billing-groups/{billingGroupName}"         100 billing::describe,
+        UpdateBillingGroup          PATCH  "/billing-groups/{billingGroupName}"          15 billing::update,
+        DeleteBillingGroup          DELETE "/billing-groups/{billingGroupName}"          15 billing::delete,
+        ListBillingGroups           GET    "/billing-groups"                             10 billing::list,
+        AddThingToBillingGroup      PUT    "/billing-groups/addThingToBillingGroup"      60 billing::add,
+        RemoveThingFromBillingGroup PUT    "/billing-groups/removeThingFromBillingGroup" 15 billing::remove,
+        ListThingsInBillingGroup    GET    "/billing-groups/{billingGroupName}/things"   25 billing::list_things,
         TagResource                 POST   "/tags"                                    10 tags::tag,
         UntagResource               POST   "/untag"                                   10 tags::untag,
         ListTagsForResource         GET    "/tags"                                    10 tags::list,

@@ -147,6 +147,19 @@ fn require(account: &Account, state: &State, arn: &str) -> Result<(), ApiError> 
             (state.registry.thing_type(name).is_some(), format!("Thing Type {name} does not exist."))
         }
         "policy" => (state.identity.policy(name).is_some(), "This resource is not found".to_owned()),
+        "billinggroup" => {
+            (state.registry.has_billing_group(name), format!("Billing group {name} does not exist."))
+        }
+        "rolealias" => (state.role_aliases.contains(name), format!("Role alias {name} does not exist.")),
+        "authorizer" => (state.authorizers.has(name), format!("Authorizer {name} not found")),
+        // The suffix after a domain configuration's name is part of its ARN.
+        "domainconfiguration" => (
+            state.domains.iter().any(|(held, domain)| name == format!("{held}/{}", domain.suffix())),
+            format!("Domain configuration {name} does not exist."),
+        ),
+        "provisioningtemplate" => {
+            (state.provisioning.contains(name), "Unable to get template id, template not found".to_owned())
+        }
         "job" => (state.jobs.has_job(name), format!("Job {name} cannot be found.")),
         "jobtemplate" => (state.jobs.has_template(name), format!("Job Template {name} cannot be found.")),
         "cacert" => (state.authorities.has(name), format!("CA Certificate {name} not found")),

@@ -61,6 +61,9 @@ impl Registry {
     pub fn create_thing(&mut self, name: &str, spec: ThingSpec, now_ms: i64) -> Result<&Thing, ApiError> {
         validate::name("thingName", name)?;
         self.check_type(spec.type_name.as_deref())?;
+        if let Some(group) = &spec.billing_group {
+            self.require_billing_group(group)?;
+        }
         let mut attributes = spec.attributes;
         attributes.retain(|_, v| !v.is_empty());
         check_attributes(spec.type_name.is_some(), &attributes)?;

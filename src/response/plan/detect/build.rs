@@ -6,7 +6,7 @@ use crate::detect::profile::{SecurityProfile, target_arn, target_words};
 use crate::detect::validate;
 use crate::detect::whatif::cautions;
 use crate::fleet::model::Name;
-use crate::response::plan::build::Draft;
+use crate::response::plan::draft::Draft;
 use crate::response::plan::facts::Facts;
 use crate::response::plan::request::{Proof, Request, Work};
 use crate::response::plan::{Check, Level, Note, Reversible};

@@ -4,13 +4,15 @@
 //! A device is not contained because AWS accepted a request (contract §6.1): it is contained when the policy denies it and
 //! it kept silent for three of its usual intervals while somebody listened.
 
+mod rows;
+
 use crate::fleet::Ms;
 use crate::fleet::event::PresenceKind;
 use crate::text::SafeText;
 
 use super::execute::{Accepted, Failed};
 use super::listen::Fact;
-use super::plan::build::seconds;
+use super::plan::draft::seconds;
 use super::plan::request::{Proof, Request, Work};
 use super::rules::{CACHE_MS, Rules};
 use super::view::{RowState, StairRow, TargetOutcome, TargetView};
@@ -90,7 +92,7 @@ impl Climb {
         };
         let row = |title: SafeText| StairRow { title, state: RowState::Waiting, detail: SafeText::default() };
         let mut rows: Vec<StairRow> = work.requests.iter().map(|r| row(r.title())).collect();
-        rows.extend(rungs.iter().map(|r| row(SafeText::new(&words(*r, &work.proof)))));
+        rows.extend(rungs.iter().map(|r| row(SafeText::new(&rows::words(*r, &work.proof)))));
         let listens = work.mapped;
         Self {
             work,
@@ -382,74 +384,6 @@ impl Climb {
             _ => None,
         });
         times.max().unwrap_or_default()
-    }
-
-    fn at(&self, rung: Rung) -> Option<usize> {
-        self.rungs.iter().position(|r| *r == rung).map(|i| i + self.work.requests.len())
-    }
-
-    fn set(&mut self, i: usize, state: RowState) {
-        if let Some(row) = self.rows.get_mut(i) {
-            row.state = state;
-        }
-    }
-
-    fn detail(&mut self, i: usize, text: &str) {
-        if let Some(row) = self.rows.get_mut(i) {
-            row.detail = SafeText::new(text);
-        }
-    }
-
-    fn mark(&mut self, rung: Rung, state: RowState) {
-        if let Some(i) = self.at(rung)
-            && !matches!(self.rows.get(i).map(|r| &r.state), Some(RowState::Done(_)))
-        {
-            self.set(i, state);
-        }
-    }
-
-    fn done(&mut self, rung: Rung, now: Ms) {
-        if self.sent.is_some() || rung == Rung::Gone {
-            self.mark(rung, RowState::Done((now - self.began).max(0)));
-        }
-    }
-
-    fn reopen(&mut self, rung: Rung) {
-        if let (Some(i), true) = (self.at(rung), self.outcome.is_none()) {
-            self.set(i, if self.sent.is_some() { RowState::Running } else { RowState::Waiting });
-        }
-    }
-
-    fn say(&mut self, rung: Rung, text: &str) {
-        if let Some(i) = self.at(rung) {
-            self.detail(i, text);
-        }
-    }
-}
-
-fn words(rung: Rung, proof: &Proof) -> String {
-    match (rung, proof) {
-        (Rung::Member, Proof::Isolated { group, .. } | Proof::Member { group, .. }) => {
-            format!("member of {}", group.raw())
-        }
-        (Rung::NotMember, Proof::Released { group } | Proof::Member { group, .. }) => {
-            format!("no longer a member of {}", group.raw())
-        }
-        (Rung::Denied, _) => "policy denies it".to_owned(),
-        (Rung::Status, Proof::Barred { is, .. }) => format!("its certificate is {}", is.word()),
-        (Rung::Status, _) => "its certificate is ACTIVE".to_owned(),
-        (Rung::Gone, _) => "disconnected".to_owned(),
-        (Rung::Silent, Proof::Isolated { silence, .. } | Proof::Barred { silence, .. }) => {
-            format!("silent for {}", seconds(*silence))
-        }
-        (Rung::Heard, _) => "heard again".to_owned(),
-        (Rung::Exists, Proof::Job { canceled: true, .. }) => "the job is CANCELED".to_owned(),
-        (Rung::Exists, Proof::Ready { group, is: true }) => format!("{} denies", group.raw()),
-        (Rung::Exists, Proof::Ready { group, is: false }) => format!("{} no longer denies", group.raw()),
-        (Rung::Exists, Proof::Shown) => "the account shows it".to_owned(),
-        (Rung::Exists, Proof::Mitigated { .. }) => "AWS's task succeeded".to_owned(),
-        (Rung::Exists, _) => "the job exists".to_owned(),
-        (Rung::Member | Rung::NotMember | Rung::Silent, _) => String::new(),
     }
 }
 

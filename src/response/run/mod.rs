@@ -1,6 +1,10 @@
 //! Runs one confirmed plan: journal the intent, send what was granted target by target, journal each outcome, and wait for
 //! the proofs.
 
+mod look;
+mod send;
+mod told;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +16,20 @@ use tokio::task::JoinSet;
 use crate::cloud::Clients;
 use crate::fleet::Ms;
 use crate::fleet::event::{Event, ResponseEvent, Stage};
-use crate::text::SafeText;
 
-use super::climb::{Climb, Look, Wants};
-use super::execute::{self, Accepted, Failed};
+use super::climb::{Climb, Look};
+use super::execute::{Accepted, Failed};
 use super::gate::Grant;
 use super::journal::Journal;
 use super::listen::Fact;
 use super::pace::Pace;
-use super::past::Seen;
 use super::plan::Plan;
-use super::plan::request::{CertificateStatus, Proof, Request, Work};
-use super::read;
+use super::plan::request::Request;
 use super::rules::Rules;
-use super::view::{ActionView, Answer, Outcome, TargetOutcome, summary};
+use super::view::{ActionView, Answer, Outcome, summary};
+use look::look;
+use send::{send_target, sent};
+use told::{outcome, stage, target_json};
 
 /// So many targets are worked on at once.
 const AT_ONCE: usize = 8;
@@ -267,211 +271,6 @@ impl Run {
         }
         let _ = self.shared.answers.send(Answer::Done(view)).await;
     }
-}
-
-fn target_json(target: &super::view::TargetView) -> serde_json::Value {
-    let rows: Vec<_> = target
-        .rows
-        .iter()
-        .map(|r| {
-            let (state, ms) = match &r.state {
-                super::view::RowState::Done(ms) => ("done", Some(*ms)),
-                super::view::RowState::Failed(_) => ("failed", None),
-                super::view::RowState::Skipped(_) => ("skipped", None),
-                super::view::RowState::Waiting | super::view::RowState::Running => ("open", None),
-            };
-            json!({"proof": r.title, "state": state, "after_ms": ms, "detail": r.detail})
-        })
-        .collect();
-    let (result, took, why) = match &target.outcome {
-        Some(TargetOutcome::Proven { took }) => ("proven", Some(*took), None),
-        Some(TargetOutcome::Unproven { missing }) => ("unproven", None, Some(missing)),
-        Some(TargetOutcome::Failed { reason, partly }) => {
-            (if *partly { "partly" } else { "failed" }, None, Some(reason))
-        }
-        None => ("open", None, None),
-    };
-    json!({"target": target.name.raw(), "result": result, "took_ms": took, "why": why, "steps": rows})
-}
-
-fn stage(climb: &Climb, began: Ms) -> Option<Stage> {
-    let containing = matches!(climb.work.proof, Proof::Isolated { .. } | Proof::Barred { .. });
-    match (&climb.work.proof, climb.outcome()) {
-        (
-            Proof::Job { .. }
-            | Proof::Member { .. }
-            | Proof::Ready { .. }
-            | Proof::Mitigated { .. }
-            | Proof::Shown,
-            _,
-        ) => None,
-        (Proof::Barred { is: CertificateStatus::Revoked, .. }, Some(TargetOutcome::Proven { .. })) => {
-            Some(Stage::Revoked)
-        }
-        (_, Some(TargetOutcome::Proven { took })) if containing => {
-            Some(Stage::Contained { began, took: *took })
-        }
-        (_, Some(TargetOutcome::Unproven { missing })) if containing => {
-            Some(Stage::Unproven { began, missing: missing.clone() })
-        }
-        (_, Some(TargetOutcome::Failed { reason, .. })) if containing => {
-            Some(Stage::Unproven { began, missing: reason.clone() })
-        }
-        (_, None) if containing => Some(Stage::Containing { began, waiting_for: climb.waiting_for() }),
-        // From the moment it may speak on purpose, hearing it is no leak.
-        (_, _)
-            if !containing
-                && (climb.proving() || matches!(climb.outcome(), Some(TargetOutcome::Proven { .. }))) =>
-        {
-            Some(Stage::Released)
-        }
-        _ => None,
-    }
-}
-
-fn outcome(climbs: &[Climb], interrupted: bool) -> Outcome {
-    let count = |f: fn(&TargetOutcome) -> bool| climbs.iter().filter(|c| c.outcome().is_some_and(f)).count();
-    let failed = count(|o| matches!(o, TargetOutcome::Failed { .. }));
-    let partly = count(|o| matches!(o, TargetOutcome::Failed { partly: true, .. }));
-    let unproven = count(|o| matches!(o, TargetOutcome::Unproven { .. }));
-    match () {
-        () if interrupted => Outcome::Interrupted,
-        () if failed == climbs.len() && partly == 0 => Outcome::Failed,
-        () if failed > 0 => Outcome::Partly,
-        () if unproven > 0 => Outcome::Unproven,
-        () => Outcome::Proven,
-    }
-}
-
-/// One target's requests, one after the other; the first failure ends them.
-async fn send_target(
-    shared: &Shared,
-    grant: &Grant,
-    work: &Work,
-    t: usize,
-    reports: &mpsc::UnboundedSender<Report>,
-    stop: &watch::Receiver<bool>,
-) {
-    for (i, request) in work.requests.iter().enumerate() {
-        // What was begun is completed: a device that is half contained helps nobody.
-        if i == 0 && *stop.borrow() {
-            return;
-        }
-        let _ = reports.send(Report::Begun(t, i));
-        shared.pace.turn(request.operation()).await;
-        let result = sent(shared, grant, request, work.name.raw(), Some((t, i))).await;
-        let ended = result.is_err();
-        let _ = reports.send(Report::Ended(t, i, result, now()));
-        if ended {
-            return;
-        }
-    }
-    let _ = reports.send(Report::AllSent(t, now()));
-}
-
-/// Sends one request and has its outcome on disk before anything else is sent for this target.
-///
-/// `place` is the target's and the request's number in the plan; a cut that is repeated has none.
-async fn sent(
-    shared: &Shared,
-    grant: &Grant,
-    request: &Request,
-    target: &str,
-    place: Option<(usize, usize)>,
-) -> Result<Accepted, Failed> {
-    let at = now();
-    let result = Box::pin(execute::send(&shared.clients, grant, request, at)).await;
-    let (ok, id, why) = match &result {
-        Ok(accepted) => (true, &accepted.request_id, accepted.remark.as_ref()),
-        Err(failed) => (false, &failed.request_id, Some(&failed.reason)),
-    };
-    let certain = result.as_ref().map_or_else(|failed| failed.certain, |_| true);
-    let call = request.call();
-    let fields = json!({
-        "target": target, "operation": call.operation, "resource": call.resource,
-        "of": place.map(|p| p.0), "n": place.map(|p| p.1), "accepted": ok, "certain": certain, "request_id": id, "said": why, "ms": now() - at,
-    });
-    if let Err(e) = shared.journal.append(now(), "request", &grant.plan().0, fields) {
-        // Without a journal nothing more may be done; what was done is told.
-        return Err(Failed {
-            reason: SafeText::new(&format!(
-                "stopped: the journal cannot be written ({e}); {} was sent",
-                call.operation
-            )),
-            request_id: id.clone(),
-            certain: false,
-        });
-    }
-    result
-}
-
-/// Looks at the account for what would prove `work`.
-async fn look(c: &Clients, work: &Work, wants: Wants) -> Look {
-    let at = now();
-    let mut look = Look::default();
-    match &work.proof {
-        Proof::Isolated { group, ask, .. } => {
-            if wants.member {
-                look.member = read::groups_of(c, work.name.raw(), at).await.ok().map(|g| g.contains(group));
-            }
-            if wants.denied
-                && look.member != Some(false)
-                && let Some(question) = ask
-            {
-                look.denied = match read::would_deny(c, question, &[], at).await {
-                    Ok(denied) => Some(Ok(denied)),
-                    Err(t) => Some(Err(t.message)),
-                };
-            }
-        }
-        Proof::Released { group } | Proof::Member { group, .. } => {
-            look.member = read::groups_of(c, work.name.raw(), at).await.ok().map(|g| g.contains(group));
-        }
-        Proof::Barred { certificates, is, .. } => {
-            look.status = statuses(c, certificates, is.word(), at).await;
-        }
-        Proof::Activated { certificates } => look.status = statuses(c, certificates, "ACTIVE", at).await,
-        Proof::Ready { group, is } => look.status = read::denies(c, group, at).await.ok().map(|d| d == *is),
-        Proof::Mitigated { task, audit } => {
-            look.status = read::mitigated(c, task, *audit, at).await.ok();
-        }
-        Proof::Shown => {
-            let mut all = Some(true);
-            for request in &work.requests {
-                all = match read::seen::shows(c, request, at).await {
-                    Ok(Seen::Yes) => all,
-                    Ok(_) => Some(false),
-                    Err(_) => None,
-                };
-                if all != Some(true) {
-                    break;
-                }
-            }
-            look.status = all;
-            return look;
-        }
-        Proof::Job { job, canceled } => {
-            look.status = match read::job_status(c, job.raw(), at).await {
-                Ok(status) => Some(status.is_some_and(|s| !canceled || s == "CANCELED")),
-                Err(_) => None,
-            };
-            return look;
-        }
-    }
-    if matches!(work.proof, Proof::Member { .. } | Proof::Ready { .. } | Proof::Mitigated { .. }) {
-        return look;
-    }
-    look.connected = read::connected(c, work.client.raw(), at).await.ok().map(|c| c.unwrap_or(false));
-    look
-}
-
-async fn statuses(c: &Clients, certificates: &[String], wanted: &str, at: Ms) -> Option<bool> {
-    for id in certificates {
-        if read::certificate_status(c, id, at).await.ok()?.as_deref() != Some(wanted) {
-            return Some(false);
-        }
-    }
-    Some(true)
 }
 
 /// Names a run listens for.

@@ -1,0 +1,95 @@
+//! A plan while it is computed: what each kind of plan writes into, and the words they share.
+
+use crate::fleet::Ms;
+use crate::fleet::model::Name;
+use crate::response::Rules;
+use crate::text::SafeText;
+
+use super::facts::ThingFacts;
+use super::request::Work;
+use super::{Check, Level, Note, Reversible, Target};
+
+/// Collects a plan while it is computed.
+pub(super) struct Draft<'a> {
+    pub(super) rules: &'a Rules,
+    pub(super) now: Ms,
+    pub(super) work: Vec<Work>,
+    pub(super) notes: Vec<Note>,
+    pub(super) proofs: Vec<SafeText>,
+    pub(super) checks: Vec<(&'static str, Check)>,
+    pub(super) nothing: Option<SafeText>,
+    pub(super) refused: Option<SafeText>,
+    pub(super) type_name: Option<(SafeText, Option<SafeText>)>,
+    pub(super) reversible: Reversible,
+}
+
+impl Draft<'_> {
+    pub(super) fn note(&mut self, level: Level, text: impl AsRef<str>) {
+        let note = Note { level, text: SafeText::new(text.as_ref()) };
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// A reason not to run at all; the first one stays.
+    pub(super) fn refuse(&mut self, text: impl AsRef<str>) {
+        self.refused.get_or_insert_with(|| SafeText::new(text.as_ref()));
+    }
+
+    pub(super) fn prove(&mut self, text: impl AsRef<str>) {
+        self.proofs.push(SafeText::new(text.as_ref()));
+    }
+
+    /// The silence a device has to keep, in the words of the plan.
+    pub(super) fn prove_silence(&mut self, things: &[ThingFacts]) {
+        let text = match things {
+            [one] => {
+                let window = self.rules.silence(one.target.cadence);
+                format!(
+                    "no message from this device for {}{}",
+                    seconds(window),
+                    self.habits(&one.target).map(|h| format!(" ({h})")).unwrap_or_default()
+                )
+            }
+            many => {
+                let longest =
+                    many.iter().map(|t| self.rules.silence(t.target.cadence)).max().unwrap_or_default();
+                format!(
+                    "from each device no message for three times its usual interval (at most {})",
+                    seconds(longest)
+                )
+            }
+        };
+        self.prove(text);
+    }
+
+    fn habits(&self, target: &Target) -> Option<String> {
+        let mut said = Vec::new();
+        if let Some(at) = target.last_heard {
+            said.push(format!("last heard {} ago", seconds((self.now - at).max(0))));
+        }
+        if let Some(cadence) = target.cadence {
+            said.push(format!("usually every {}", seconds(cadence)));
+        }
+        if said.is_empty() { None } else { Some(said.join(", ")) }
+    }
+}
+
+/// `10 s`, `1.5 s`, `4 min`.
+pub(in crate::response) fn seconds(ms: Ms) -> String {
+    match ms {
+        ms if ms >= 120_000 => format!("{} min", ms / 60_000),
+        ms if ms >= 10_000 || ms % 1000 == 0 => format!("{} s", ms / 1000),
+        ms => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+    }
+}
+
+/// Names in a sentence: all of a few, the first of many.
+pub(super) fn listed(names: &[&Name]) -> String {
+    const SHOWN: usize = 5;
+    let head: Vec<&str> = names.iter().take(SHOWN).map(|n| n.raw()).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => head.join(", "),
+        more => format!("{} and {more} more", head.join(", ")),
+    }
+}

@@ -1,0 +1,237 @@
+//! Isolating devices through a thing group whose policy denies, and letting them speak again.
+
+use serde_json::Value;
+
+use crate::response::rules::CACHE_MS;
+use crate::text::SafeText;
+
+use super::certificates;
+use super::draft::{Draft, seconds};
+use super::facts::{Facts, GroupFacts, ThingFacts};
+use super::request::{DenyQuestion, Proof, Request, Work};
+use super::{Check, Level, Reversible};
+
+/// A thing can be in so many groups (contract §2.4).
+const MOST_GROUPS: usize = 10;
+
+/// Why a group cannot isolate; `None` when it can, as far as was to be seen.
+fn useless(group: &GroupFacts) -> Option<String> {
+    let name = group.name.raw();
+    if !group.exists {
+        return Some(format!("there is no thing group {name}: create it and attach a policy that denies"));
+    }
+    if group.dynamic {
+        return Some(format!("{name} is a dynamic group: it carries no policy and takes no members by hand"));
+    }
+    if group.policies.is_empty() {
+        return Some(format!("isolating would change nothing: {name} has no policy"));
+    }
+    if group.any_deny().is_none() {
+        return Some(format!("isolating would change nothing: no policy of {name} denies"));
+    }
+    None
+}
+
+pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
+    let Some(group) = &facts.group else { return draft.refuse("the isolation group could not be read") };
+    // What AWS itself answers for the devices outweighs our own reading of the documents.
+    let answers: Vec<bool> = facts.things.iter().filter_map(|t| t.would_be_denied).collect();
+    let reason = match useless(group) {
+        Some(_) if group.exists && !group.dynamic && !answers.is_empty() && answers.iter().all(|d| *d) => {
+            None
+        }
+        None if !answers.is_empty() && answers.iter().all(|d| !d) => Some(format!(
+            "isolating would change nothing: with the policies of {} it could still publish",
+            group.name.raw()
+        )),
+        other => other,
+    };
+    if let Some(reason) = reason {
+        draft.checks.push(("iot:AddThingToThingGroup", Check::Failed(SafeText::new(&reason))));
+        draft.nothing = Some(SafeText::new(&reason));
+        draft.refuse(&reason);
+    } else {
+        let check = match (group.full_deny(), group.any_deny()) {
+            (Some(policy), _) => Check::Passed(SafeText::new(&format!("policy {policy} denies iot:* on *"))),
+            (None, Some(policy)) => {
+                Check::Passed(SafeText::new(&format!("policy {policy} denies publishing")))
+            }
+            (None, None) => Check::Passed(SafeText::new("AWS says it would be denied")),
+        };
+        draft.checks.push(("iot:AddThingToThingGroup", check));
+    }
+    let mut held = 0;
+    for thing in facts.things.iter().filter(|t| t.registered) {
+        let name = &thing.target.thing;
+        let member = thing.groups.iter().any(|g| g.name == group.name);
+        if member {
+            held += 1;
+            draft.note(Level::Info, format!("{} is already in {}", name.raw(), group.name.raw()));
+        } else if let Some(obstacle) = obstacle(thing, group) {
+            draft.note(Level::Danger, obstacle.clone());
+            if facts.things.len() == 1 {
+                draft.refuse(obstacle);
+            }
+            continue;
+        }
+        doubts(draft, thing);
+        let mut requests = Vec::new();
+        let flagged = thing.flag == Some(Value::Bool(true));
+        if member && flagged && quiet(thing, draft) {
+            draft.note(Level::Info, format!("{} is contained already: left alone", name.raw()));
+            continue;
+        }
+        if !member {
+            requests.push(Request::AddToGroup { thing: name.clone(), group: group.name.clone() });
+        }
+        if !flagged {
+            requests.push(Request::Flag {
+                thing: name.clone(),
+                to: Some(Value::Bool(true)),
+                was: thing.flag.clone(),
+            });
+        }
+        let client = thing.target.client_id().clone();
+        // A second isolation cuts again: the first may have left the socket open.
+        requests.push(Request::Cut { client: client.clone() });
+        let ask = thing.principals.first().map(|p| question(&facts.arn_prefix, &p.arn, thing));
+        let proof = Proof::Isolated {
+            group: group.name.clone(),
+            ask,
+            silence: draft.rules.silence(thing.target.cadence),
+        };
+        draft.work.push(Work { name: name.clone(), client, requests, mapped: thing.target.mapped(), proof });
+    }
+    if held > 0 && held == facts.things.len() && !draft.work.is_empty() {
+        draft.note(Level::Info, "already isolated: only the connection is cut again, and silence is proven");
+    }
+    draft.prove(format!("the policy denies; takes up to {} to apply", seconds(draft.rules.scaled(CACHE_MS))));
+    draft.prove_silence(&facts.things);
+    let count = draft.work.len();
+    draft.note(Level::Info, if count == 1 { "1 device".to_owned() } else { format!("{count} devices") });
+    for thing in &facts.things {
+        certificates::describe(draft, thing, facts.things.len() == 1);
+    }
+    draft.reversible = Reversible::Yes(SafeText::new("release takes it back"));
+}
+
+/// True when nothing is connected as the thing and it was not heard for as long as proves silence.
+fn quiet(thing: &ThingFacts, draft: &Draft<'_>) -> bool {
+    let window = draft.rules.silence(thing.target.cadence);
+    matches!(thing.connected, Ok(Some(false) | None))
+        && thing.target.last_heard.is_none_or(|at| draft.now - at > window)
+}
+
+/// The questions asked of TestAuthorization about a thing.
+pub(in crate::response) fn question(prefix: &str, principal: &str, thing: &ThingFacts) -> DenyQuestion {
+    let client = thing.target.client_id().clone();
+    let topics = if thing.target.topics.is_empty() {
+        vec![format!("dt/{}/telemetry", client.raw())]
+    } else {
+        thing.target.topics.clone()
+    };
+    DenyQuestion {
+        principal: principal.to_owned(),
+        connect: format!("{prefix}client/{}", client.raw()),
+        // One call takes ten resources at most.
+        publish: topics.iter().take(9).map(|t| format!("{prefix}topic/{t}")).collect(),
+        client,
+    }
+}
+
+/// What AWS would refuse about adding the thing to the group.
+pub(super) fn obstacle(thing: &ThingFacts, group: &GroupFacts) -> Option<String> {
+    let name = thing.target.thing.raw();
+    let root = group.ancestors.first().unwrap_or(&group.name);
+    if let Some(other) = thing.groups.iter().find(|g| g.root == *root && g.name != group.name) {
+        return Some(format!(
+            "{name} is in {}, of the same hierarchy as {}: AWS refuses a second group of one hierarchy",
+            other.name.raw(),
+            group.name.raw()
+        ));
+    }
+    if thing.groups.len() >= MOST_GROUPS {
+        let dynamic = thing.groups.iter().find(|g| g.dynamic);
+        return Some(match dynamic {
+            Some(lost) => format!(
+                "{name} is in 10 groups, the most AWS allows; leave one first ({} is dynamic)",
+                lost.name.raw()
+            ),
+            None => format!("{name} is in 10 groups, the most AWS allows; leave one first"),
+        });
+    }
+    None
+}
+
+/// Why a group's policy may not reach this device (contract §4.3).
+fn doubts(draft: &mut Draft<'_>, thing: &ThingFacts) {
+    let name = thing.target.thing.raw();
+    if let Some(client) = thing.target.client.as_ref().filter(|c| **c != thing.target.thing) {
+        draft.note(
+            Level::Danger,
+            format!(
+                "{name} connects as {}: a group's policy applies only when the client id is the thing's name; deactivate its certificate instead",
+                client.raw()
+            ),
+        );
+        draft.nothing.get_or_insert_with(|| {
+            SafeText::new(&format!("the group's policy would not apply: {name} connects as {}", client.raw()))
+        });
+    } else if matches!(thing.connected, Ok(Some(false) | None)) && thing.target.last_heard.is_some() {
+        draft.note(
+            Level::Warn,
+            format!("no client is connected as {name}: the messages may come from another client id"),
+        );
+    }
+    if thing.principals.is_empty() {
+        draft.note(
+            Level::Danger,
+            format!("{name} has no principal: the group's policy reaches it only through a certificate attached to it"),
+        );
+        draft.nothing.get_or_insert_with(|| {
+            SafeText::new(&format!("the group's policy would not apply: {name} has no principal"))
+        });
+    }
+}
+
+pub(super) fn release(draft: &mut Draft<'_>, facts: &Facts) {
+    let Some(group) = &facts.group else { return draft.refuse("the isolation group could not be read") };
+    for thing in facts.things.iter().filter(|t| t.registered) {
+        let name = &thing.target.thing;
+        let mut requests = Vec::new();
+        if thing.groups.iter().any(|g| g.name == group.name) {
+            requests.push(Request::RemoveFromGroup { thing: name.clone(), group: group.name.clone() });
+        } else {
+            draft.note(Level::Info, format!("{} is not in {}", name.raw(), group.name.raw()));
+        }
+        if thing.flag.is_some() {
+            requests.push(Request::Flag { thing: name.clone(), to: None, was: thing.flag.clone() });
+        }
+        for principal in &thing.principals {
+            if let (Some(id), Some(status)) = (&principal.certificate, &principal.status)
+                && status != "ACTIVE"
+            {
+                draft.note(
+                    Level::Warn,
+                    format!(
+                        "its certificate {} is {status}: it stays silent until that is ACTIVE",
+                        super::request::short(id)
+                    ),
+                );
+            }
+        }
+        draft.work.push(Work {
+            name: name.clone(),
+            client: thing.target.client_id().clone(),
+            requests,
+            mapped: thing.target.mapped(),
+            proof: Proof::Released { group: group.name.clone() },
+        });
+    }
+    draft
+        .prove(format!("heard again; the deny may hold for up to {}", seconds(draft.rules.scaled(CACHE_MS))));
+    let count = draft.work.len();
+    draft.note(Level::Info, if count == 1 { "1 device".to_owned() } else { format!("{count} devices") });
+    draft.note(Level::Info, "it will alarm again if its behaviour has not changed");
+    draft.reversible = Reversible::Yes(SafeText::new("isolate does it again"));
+}

@@ -1,0 +1,79 @@
+//! Looks at the account for what would prove one target's work. Changes nothing.
+
+use crate::cloud::Clients;
+use crate::fleet::Ms;
+use crate::response::climb::{Look, Wants};
+use crate::response::past::Seen;
+use crate::response::plan::request::{Proof, Work};
+use crate::response::read;
+
+use super::now;
+
+/// Looks at the account for what would prove `work`.
+pub(super) async fn look(c: &Clients, work: &Work, wants: Wants) -> Look {
+    let at = now();
+    let mut look = Look::default();
+    match &work.proof {
+        Proof::Isolated { group, ask, .. } => {
+            if wants.member {
+                look.member = read::groups_of(c, work.name.raw(), at).await.ok().map(|g| g.contains(group));
+            }
+            if wants.denied
+                && look.member != Some(false)
+                && let Some(question) = ask
+            {
+                look.denied = match read::would_deny(c, question, &[], at).await {
+                    Ok(denied) => Some(Ok(denied)),
+                    Err(t) => Some(Err(t.message)),
+                };
+            }
+        }
+        Proof::Released { group } | Proof::Member { group, .. } => {
+            look.member = read::groups_of(c, work.name.raw(), at).await.ok().map(|g| g.contains(group));
+        }
+        Proof::Barred { certificates, is, .. } => {
+            look.status = statuses(c, certificates, is.word(), at).await;
+        }
+        Proof::Activated { certificates } => look.status = statuses(c, certificates, "ACTIVE", at).await,
+        Proof::Ready { group, is } => look.status = read::denies(c, group, at).await.ok().map(|d| d == *is),
+        Proof::Mitigated { task, audit } => {
+            look.status = read::mitigated(c, task, *audit, at).await.ok();
+        }
+        Proof::Shown => {
+            let mut all = Some(true);
+            for request in &work.requests {
+                all = match read::seen::shows(c, request, at).await {
+                    Ok(Seen::Yes) => all,
+                    Ok(_) => Some(false),
+                    Err(_) => None,
+                };
+                if all != Some(true) {
+                    break;
+                }
+            }
+            look.status = all;
+            return look;
+        }
+        Proof::Job { job, canceled } => {
+            look.status = match read::job_status(c, job.raw(), at).await {
+                Ok(status) => Some(status.is_some_and(|s| !canceled || s == "CANCELED")),
+                Err(_) => None,
+            };
+            return look;
+        }
+    }
+    if matches!(work.proof, Proof::Member { .. } | Proof::Ready { .. } | Proof::Mitigated { .. }) {
+        return look;
+    }
+    look.connected = read::connected(c, work.client.raw(), at).await.ok().map(|c| c.unwrap_or(false));
+    look
+}
+
+async fn statuses(c: &Clients, certificates: &[String], wanted: &str, at: Ms) -> Option<bool> {
+    for id in certificates {
+        if read::certificate_status(c, id, at).await.ok()?.as_deref() != Some(wanted) {
+            return Some(false);
+        }
+    }
+    Some(true)
+}

@@ -1,0 +1,73 @@
+//! Sends the granted requests of one target, each answer on disk before the next request leaves.
+
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+
+use crate::response::execute::{self, Accepted, Failed};
+use crate::response::gate::Grant;
+use crate::response::plan::request::{Request, Work};
+use crate::text::SafeText;
+
+use super::{Report, Shared, now};
+
+/// One target's requests, one after the other; the first failure ends them.
+pub(super) async fn send_target(
+    shared: &Shared,
+    grant: &Grant,
+    work: &Work,
+    t: usize,
+    reports: &mpsc::UnboundedSender<Report>,
+    stop: &watch::Receiver<bool>,
+) {
+    for (i, request) in work.requests.iter().enumerate() {
+        // What was begun is completed: a device that is half contained helps nobody.
+        if i == 0 && *stop.borrow() {
+            return;
+        }
+        let _ = reports.send(Report::Begun(t, i));
+        shared.pace.turn(request.operation()).await;
+        let result = sent(shared, grant, request, work.name.raw(), Some((t, i))).await;
+        let ended = result.is_err();
+        let _ = reports.send(Report::Ended(t, i, result, now()));
+        if ended {
+            return;
+        }
+    }
+    let _ = reports.send(Report::AllSent(t, now()));
+}
+
+/// Sends one request and has its outcome on disk before anything else is sent for this target.
+///
+/// `place` is the target's and the request's number in the plan; a cut that is repeated has none.
+pub(super) async fn sent(
+    shared: &Shared,
+    grant: &Grant,
+    request: &Request,
+    target: &str,
+    place: Option<(usize, usize)>,
+) -> Result<Accepted, Failed> {
+    let at = now();
+    let result = Box::pin(execute::send(&shared.clients, grant, request, at)).await;
+    let (ok, id, why) = match &result {
+        Ok(accepted) => (true, &accepted.request_id, accepted.remark.as_ref()),
+        Err(failed) => (false, &failed.request_id, Some(&failed.reason)),
+    };
+    let certain = result.as_ref().map_or_else(|failed| failed.certain, |_| true);
+    let call = request.call();
+    let fields = json!({
+        "target": target, "operation": call.operation, "resource": call.resource,
+        "of": place.map(|p| p.0), "n": place.map(|p| p.1), "accepted": ok, "certain": certain, "request_id": id, "said": why, "ms": now() - at,
+    });
+    if let Err(e) = shared.journal.append(now(), "request", &grant.plan().0, fields) {
+        // Without a journal nothing more may be done; what was done is told.
+        return Err(Failed {
+            reason: SafeText::new(&format!(
+                "stopped: the journal cannot be written ({e}); {} was sent",
+                call.operation
+            )),
+            request_id: id.clone(),
+            certain: false,
+        });
+    }
+    result
+}

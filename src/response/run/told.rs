@@ -1,0 +1,83 @@
+//! What a run tells of its targets: the journal's line, the stage the fleet shows, and the outcome as a whole.
+
+use serde_json::json;
+
+use crate::fleet::Ms;
+use crate::fleet::event::Stage;
+use crate::response::climb::Climb;
+use crate::response::plan::request::{CertificateStatus, Proof};
+use crate::response::view::{Outcome, RowState, TargetOutcome, TargetView};
+
+pub(super) fn target_json(target: &TargetView) -> serde_json::Value {
+    let rows: Vec<_> = target
+        .rows
+        .iter()
+        .map(|r| {
+            let (state, ms) = match &r.state {
+                RowState::Done(ms) => ("done", Some(*ms)),
+                RowState::Failed(_) => ("failed", None),
+                RowState::Skipped(_) => ("skipped", None),
+                RowState::Waiting | RowState::Running => ("open", None),
+            };
+            json!({"proof": r.title, "state": state, "after_ms": ms, "detail": r.detail})
+        })
+        .collect();
+    let (result, took, why) = match &target.outcome {
+        Some(TargetOutcome::Proven { took }) => ("proven", Some(*took), None),
+        Some(TargetOutcome::Unproven { missing }) => ("unproven", None, Some(missing)),
+        Some(TargetOutcome::Failed { reason, partly }) => {
+            (if *partly { "partly" } else { "failed" }, None, Some(reason))
+        }
+        None => ("open", None, None),
+    };
+    json!({"target": target.name.raw(), "result": result, "took_ms": took, "why": why, "steps": rows})
+}
+
+pub(super) fn stage(climb: &Climb, began: Ms) -> Option<Stage> {
+    let containing = matches!(climb.work.proof, Proof::Isolated { .. } | Proof::Barred { .. });
+    match (&climb.work.proof, climb.outcome()) {
+        (
+            Proof::Job { .. }
+            | Proof::Member { .. }
+            | Proof::Ready { .. }
+            | Proof::Mitigated { .. }
+            | Proof::Shown,
+            _,
+        ) => None,
+        (Proof::Barred { is: CertificateStatus::Revoked, .. }, Some(TargetOutcome::Proven { .. })) => {
+            Some(Stage::Revoked)
+        }
+        (_, Some(TargetOutcome::Proven { took })) if containing => {
+            Some(Stage::Contained { began, took: *took })
+        }
+        (_, Some(TargetOutcome::Unproven { missing })) if containing => {
+            Some(Stage::Unproven { began, missing: missing.clone() })
+        }
+        (_, Some(TargetOutcome::Failed { reason, .. })) if containing => {
+            Some(Stage::Unproven { began, missing: reason.clone() })
+        }
+        (_, None) if containing => Some(Stage::Containing { began, waiting_for: climb.waiting_for() }),
+        // From the moment it may speak on purpose, hearing it is no leak.
+        (_, _)
+            if !containing
+                && (climb.proving() || matches!(climb.outcome(), Some(TargetOutcome::Proven { .. }))) =>
+        {
+            Some(Stage::Released)
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn outcome(climbs: &[Climb], interrupted: bool) -> Outcome {
+    let count = |f: fn(&TargetOutcome) -> bool| climbs.iter().filter(|c| c.outcome().is_some_and(f)).count();
+    let failed = count(|o| matches!(o, TargetOutcome::Failed { .. }));
+    let partly = count(|o| matches!(o, TargetOutcome::Failed { partly: true, .. }));
+    let unproven = count(|o| matches!(o, TargetOutcome::Unproven { .. }));
+    match () {
+        () if interrupted => Outcome::Interrupted,
+        () if failed == climbs.len() && partly == 0 => Outcome::Failed,
+        () if failed > 0 => Outcome::Partly,
+        () if unproven > 0 => Outcome::Unproven,
+        () => Outcome::Proven,
+    }
+}

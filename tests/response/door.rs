@@ -1,0 +1,106 @@
+//! The door in front of the account: counts changing requests, and holds, refuses or swallows those a test picks.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::world::LONG;
+
+/// What the door does with a changing request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    Pass,
+    /// Answered with InternalFailureException before it reaches the account.
+    Refuse,
+    /// Held forever before it reaches the account.
+    Hold,
+    /// Carried out, its answer held forever.
+    Swallow,
+}
+
+type Rule = Box<dyn Fn(usize, &str) -> Verdict + Send>;
+
+/// Counts changing requests, in order.
+#[derive(Default)]
+pub(crate) struct Door {
+    changes: Mutex<Vec<String>>,
+    rule: Mutex<Option<Rule>>,
+    held: AtomicBool,
+}
+
+impl Door {
+    pub(crate) async fn pass(
+        &self,
+        request: axum::extract::Request,
+        next: axum::middleware::Next,
+    ) -> axum::response::Response {
+        let path = request.uri().path().to_owned();
+        let reads = request.method() == axum::http::Method::GET
+            || [
+                "/test-authorization",
+                "/attached-policies/",
+                "/effective-policies",
+                "/policy-targets/",
+                "/audit/findings",
+                "/security-profile-behaviors/validate",
+            ]
+            .iter()
+            .any(|p| path.starts_with(p))
+            || path == "/";
+        if reads {
+            return next.run(request).await;
+        }
+        let line = format!("{} {}", request.method(), request.uri());
+        let n = {
+            let mut changes = self.changes.lock();
+            changes.push(line.clone());
+            changes.len() - 1
+        };
+        let verdict = self.rule.lock().as_ref().map_or(Verdict::Pass, |rule| rule(n, &line));
+        match verdict {
+            Verdict::Pass => next.run(request).await,
+            Verdict::Refuse => axum::response::Response::builder()
+                .status(400)
+                .header("x-amzn-errortype", "InvalidRequestException")
+                .header("x-amzn-requestid", "injected")
+                .body(axum::body::Body::from(r#"{"message":"injected"}"#))
+                .unwrap(),
+            Verdict::Hold => {
+                self.held.store(true, Ordering::SeqCst);
+                std::future::pending().await
+            }
+            Verdict::Swallow => {
+                let _ = next.run(request).await;
+                self.held.store(true, Ordering::SeqCst);
+                std::future::pending().await
+            }
+        }
+    }
+
+    pub(crate) fn forget(&self) {
+        self.changes.lock().clear();
+        self.held.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn changes(&self) -> Vec<String> {
+        self.changes.lock().clone()
+    }
+
+    pub(crate) fn rule(&self, rule: impl Fn(usize, &str) -> Verdict + Send + 'static) {
+        *self.rule.lock() = Some(Box::new(rule));
+    }
+
+    pub(crate) fn open(&self) {
+        *self.rule.lock() = None;
+    }
+
+    /// Waits until a request is held.
+    pub(crate) async fn held(&self) {
+        let end = tokio::time::Instant::now() + LONG;
+        while !self.held.load(Ordering::SeqCst) {
+            assert!(tokio::time::Instant::now() < end, "nothing was held: {:?}", self.changes());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
