@@ -310,6 +310,11 @@ fn effect_done(
         }
         Effect::Stop(plan) => outside.stop(&plan),
         Effect::Watch(sources) => outside.watch(sources),
+        Effect::ReadSoon(sources) => {
+            for source in sources {
+                outside.read_soon(source);
+            }
+        }
         Effect::ReadJournal => outside.read_journal(),
         // Recording needs the fleet and is done where it is; a live console has nothing to rewind.
         Effect::Record | Effect::Replay(_) | Effect::ImportProfile { .. } | Effect::ExportProfile { .. } => {}

@@ -5,6 +5,7 @@
 mod actions;
 mod hostile;
 mod incident;
+mod profiles;
 
 mod suspend;
 mod term;

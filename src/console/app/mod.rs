@@ -198,6 +198,8 @@ pub enum Effect {
     },
     /// The open view needs these.
     Watch(Vec<SourceId>),
+    /// These have just been changed: read them as soon as possible.
+    ReadSoon(Vec<SourceId>),
     /// Read the journal.
     ReadJournal,
     /// Read a file that holds a security profile.
@@ -459,6 +461,10 @@ impl App {
                 self.say(text, tone, env.now);
                 self.keep_action(view);
                 self.effects.push(Effect::ReadJournal);
+                let changed = state::changed_by(verb);
+                if !changed.is_empty() {
+                    self.effects.push(Effect::ReadSoon(changed));
+                }
             }
             Answer::Recovered { plans } => {
                 if let Some(last) = plans.last() {

@@ -1,6 +1,6 @@
 //! Reading accessors for the views, and the words for what is.
 
-use crate::fleet::{Condition, DeviceId, Ms};
+use crate::fleet::{Condition, DeviceId, Ms, SourceId};
 use crate::response::{ActionView, Outcome, PlanId, RowState, TargetOutcome};
 use crate::text::SafeText;
 
@@ -52,6 +52,23 @@ pub(super) fn outcome_line(
         None => ("under way", Tone::Calm),
     };
     (SafeText::new(&format!("{}: {word}", view.title)), tone)
+}
+
+/// What a command of that verb changes, beside devices.
+pub(super) fn changed_by(verb: Option<&str>) -> Vec<SourceId> {
+    match verb {
+        Some("profiles apply" | "profiles delete" | "profiles attach" | "profiles detach") => {
+            vec![SourceId::Profiles, SourceId::Violations, SourceId::Suppressed]
+        }
+        Some("dimension create" | "dimension delete") => vec![SourceId::Dimensions],
+        Some("metric create" | "metric delete") => vec![SourceId::CustomMetrics],
+        Some("verify") => vec![SourceId::Violations, SourceId::ViolationEvents],
+        // An undo or a finish may have been about any of them.
+        Some("undo" | "finish") => {
+            vec![SourceId::Profiles, SourceId::Dimensions, SourceId::CustomMetrics, SourceId::ViolationEvents]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// What an action reached, in a word.
