@@ -36,7 +36,7 @@ fn delete(term: &mut Term, profile: &str, down: usize) {
     term.keys("X");
     carry_out(term, &format!("Delete security profile {profile}"));
     term.wait_for("the profile to be gone", LIMIT, |s| {
-        s.contains("Security profiles ── 2") && !s.contains(profile)
+        s.contains("Security profiles ── 2") && !s.contains(&format!("│ {profile}"))
     });
 }
 
@@ -167,7 +167,7 @@ fn the_agent_of_sensor_device_03_reports_and_a_new_port_stands_out() {
     term.keys("1");
     term.keys("/Thing03\r");
     term.wait_for("the thing", LIMIT, |s| line_with(s, &["Thing03"]).is_some() && !s.contains("Thing01 "));
-    term.keys("gm");
+    term.keys("gggm");
     let healthy = term.wait_for("the agent's metrics", LIMIT, |s| {
         s.contains("Device-side metrics") && s.contains("report accepted") && s.contains("bytes out")
     });

@@ -303,6 +303,8 @@ pub struct App {
     pending: Vec<Pressed>,
     status: Option<(SafeText, Tone, Ms)>,
     effects: Vec<Effect>,
+    /// The thing and the metric whose history the open view shows.
+    valued: Option<(Name, SafeText)>,
     /// A security profile that was being written.
     draft: Option<Box<ProfileForm>>,
     generation: u64,
@@ -341,6 +343,7 @@ impl App {
             pending: Vec::new(),
             status: None,
             effects: Vec::new(),
+            valued: None,
             draft: None,
             generation: 0,
             actions: Vec::new(),
@@ -379,6 +382,7 @@ impl App {
         self.refresh_what_if(env);
         if self.look.aws {
             self.watch_certificates(env);
+            self.watch_values(env);
         }
         self.leaks.retain(|(name, _)| {
             env.fleet
@@ -425,6 +429,40 @@ impl App {
             self.effects.push(Effect::Watch(names.map(SourceId::Certificates).collect()));
             self.watched = wanted;
         }
+    }
+
+    /// In the violations' views, AWS's own values of what the cursor is on are read.
+    fn watch_values(&mut self, env: &Env<'_>) {
+        if !matches!(self.view(), View::Violations | View::History) {
+            self.valued = None;
+            return;
+        }
+        let wanted = self.metric_here(env);
+        if wanted != self.valued {
+            let mut sources = go::VIOLATIONS.to_vec();
+            sources.extend(wanted.clone().map(|(thing, metric)| SourceId::Values(thing, metric)));
+            self.effects.push(Effect::Watch(sources));
+            self.valued = wanted;
+        }
+    }
+
+    /// The thing and the metric of the violation under the cursor.
+    fn metric_here(&self, env: &Env<'_>) -> Option<(Name, SafeText)> {
+        let list = self.focused_list();
+        let cursor = self.list(list).cursor().or_else(|| self.keys(list, env).first().copied())?;
+        if list == ListId::History {
+            let event = env.fleet.violation_events().get()?.iter().find(|e| event_key(e) == cursor)?;
+            let mut profiles = env.fleet.profiles().get()?.iter();
+            let profile = profiles.find(|p| p.name == event.profile)?;
+            let behavior = profile.behaviors.iter().find(|b| b.name == event.behavior.as_str())?;
+            return Some((event.thing.clone(), SafeText::new(behavior.metric.as_deref()?)));
+        }
+        let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
+        if let Some(violation) = active.iter().find(|v| key_of(&v.id) == cursor) {
+            return Some((violation.thing.clone(), SafeText::new(violation.behavior.metric.as_deref()?)));
+        }
+        let finding = env.fleet.own_findings().iter().find(|f| finding_key(f) == cursor)?;
+        Some((finding.thing.clone(), SafeText::new(finding.behavior.metric.as_deref()?)))
     }
 
     /// Takes note of what the fleet says has changed.

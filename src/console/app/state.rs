@@ -231,6 +231,11 @@ impl App {
         self.startup.as_ref()
     }
 
+    /// The thing and the metric whose history the open view shows.
+    pub fn valued(&self) -> Option<&(Name, SafeText)> {
+        self.valued.as_ref()
+    }
+
     /// Devices that are isolated, yet heard.
     pub fn leaks(&self) -> &[(Name, Ms)] {
         &self.leaks

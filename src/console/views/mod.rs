@@ -19,6 +19,7 @@ mod profiles;
 mod rules;
 mod spark;
 mod telemetry;
+mod values;
 mod violations;
 mod whatif;
 

@@ -28,6 +28,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     }
     let keys = app.keys(ListId::Profiles, env);
     let list = app.list(ListId::Profiles);
+    let chosen = list.cursor().filter(|key| keys.contains(key)).or(keys.first().copied());
     let top = list.window(&keys, inner.height as usize);
     for (i, key) in keys.iter().skip(top).take(inner.height as usize).enumerate() {
         let Some(profile) = all.iter().find(|p| key_of(p.name.as_str()) == *key) else { continue };
@@ -45,11 +46,10 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
             parts.push(part(text, theme.warning));
         }
         paint.line(inner.x, y, inner.width, &parts);
-        if list.cursor() == Some(*key) || (list.cursor().is_none() && i == 0) {
+        if Some(*key) == chosen {
             paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
         }
     }
-    let chosen = list.cursor().or(keys.first().copied());
     if let Some(profile) = all.iter().find(|p| Some(key_of(p.name.as_str())) == chosen) {
         detail(env, paint, below, profile);
     }

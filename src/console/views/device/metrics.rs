@@ -2,7 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use crate::detect::model::MetricValue;
+use crate::detect::judge::is_normal;
+use crate::detect::model::{Behavior, MetricValue};
 use crate::fleet::account::MetricSeries;
 use crate::fleet::model::Name;
 
@@ -79,10 +80,23 @@ fn lines<'a>(
             profile.behaviors.iter().filter(|b| b.metric.as_deref() == Some(series.metric.as_str()))
         {
             let text = format!("  {} ({})", expected(behavior), profile.name);
-            lines.push(vec![part(text, theme.dim)]);
+            lines.push(match fits(behavior, last) {
+                Some(false) => vec![
+                    part(format!("  {} not expected ", s.warn), theme.alarm),
+                    part(text.trim_start().to_owned(), theme.dim),
+                ],
+                Some(true) => vec![part(format!("  {}{text}", s.check), theme.good)],
+                None => vec![part(text, theme.dim)],
+            });
         }
     }
     lines
+}
+
+/// Whether a value is what a behaviour calls normal; `None` for a percentile or a learned model.
+fn fits(behavior: &Behavior, value: &MetricValue) -> Option<bool> {
+    let criteria = behavior.criteria.as_ref()?;
+    is_normal(value, criteria.comparison_operator?, criteria.value.as_ref()?)
 }
 
 fn number(value: &MetricValue) -> Option<f64> {
