@@ -79,14 +79,17 @@ fn lines<'a>(
         for behavior in
             profile.behaviors.iter().filter(|b| b.metric.as_deref() == Some(series.metric.as_str()))
         {
-            let text = format!("  {} ({})", expected(behavior), profile.name);
+            let text = expected(behavior);
+            let text = text.strip_prefix("expected: ").unwrap_or(&text).to_owned();
             lines.push(match fits(behavior, last) {
-                Some(false) => vec![
-                    part(format!("  {} not expected ", s.warn), theme.alarm),
-                    part(text.trim_start().to_owned(), theme.dim),
-                ],
-                Some(true) => vec![part(format!("  {}{text}", s.check), theme.good)],
-                None => vec![part(text, theme.dim)],
+                Some(false) => {
+                    let lead = format!("  {} NOT as {} expects: ", s.warn, profile.name);
+                    vec![part(lead, theme.alarm), part(text, theme.dim)]
+                }
+                Some(true) => {
+                    vec![part(format!("  {} as {} expects: {text}", s.check, profile.name), theme.good)]
+                }
+                None => vec![part(format!("  {} expects: {text}", profile.name), theme.dim)],
             });
         }
     }
