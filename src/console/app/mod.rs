@@ -452,10 +452,14 @@ impl App {
         let cursor = self.list(list).cursor().or_else(|| self.keys(list, env).first().copied())?;
         if list == ListId::History {
             let event = env.fleet.violation_events().get()?.iter().find(|e| event_key(e) == cursor)?;
-            let mut profiles = env.fleet.profiles().get()?.iter();
-            let profile = profiles.find(|p| p.name == event.profile)?;
-            let behavior = profile.behaviors.iter().find(|b| b.name == event.behavior.as_str())?;
-            return Some((event.thing.clone(), SafeText::new(behavior.metric.as_deref()?)));
+            // The event only names its behaviour: an active violation has it whole, else the profile does.
+            let active = env.fleet.violations().get().into_iter().flatten().find(|v| v.id == event.id);
+            let of_profile = env.fleet.profiles().get().into_iter().flatten();
+            let of_profile = of_profile.filter(|p| p.name == event.profile).flat_map(|p| &p.behaviors);
+            let behavior = active
+                .map(|v| &v.behavior)
+                .or_else(|| of_profile.into_iter().find(|b| b.name == event.behavior.as_str()));
+            return Some((event.thing.clone(), SafeText::new(behavior?.metric.as_deref()?)));
         }
         let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
         if let Some(violation) = active.iter().find(|v| key_of(&v.id) == cursor) {
