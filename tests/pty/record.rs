@@ -56,7 +56,7 @@ fn alarm_screens(file: &str, home: &Path, env: &[(&str, &str)]) -> Vec<String> {
         screens.push(last);
         // The message goes, so that the next one is a new one.
         term.keys("?");
-        term.wait_for("the help", LIMIT, |s| s.contains("In a recording"));
+        term.wait_for("the help", LIMIT, |s| s.contains("Keys in force"));
         term.keys("\x1b");
     }
     // Half a minute on, and back again: the same.
