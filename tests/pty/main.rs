@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 mod actions;
+mod findings;
 mod hostile;
 mod incident;
 mod profiles;
-
+mod record;
+mod room;
 mod suspend;
 mod term;
 mod terminal;
