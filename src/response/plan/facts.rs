@@ -74,6 +74,13 @@ impl GroupFacts {
     }
 }
 
+impl GroupFacts {
+    /// True when a policy keeps the device from connecting at all.
+    pub fn denies_connect(&self) -> bool {
+        self.policies.iter().any(|(_, document)| denies(document, &["*", "iot:*", "iot:connect"]))
+    }
+}
+
 /// True when an unconditional Deny statement names one of `actions` on `*`, or, unless everything is asked for, on all but
 /// the device's own jobs and shadow topics.
 fn denies(document: &Value, actions: &[&str]) -> bool {

@@ -99,6 +99,8 @@ pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
             group: group.name.clone(),
             ask,
             silence: draft.rules.silence(thing.target.cadence),
+            connects: !group.denies_connect(),
+            lively: draft.lively(&thing.target),
         };
         draft.work.push(Work { name: name.clone(), client, requests, mapped: thing.target.mapped(), proof });
     }
