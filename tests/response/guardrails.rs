@@ -7,6 +7,7 @@ async fn windows_patterns_bulk_and_levels_hold_and_the_strictest_wins() {
     let world = World::start().await;
     world.things(&["line-1", "lab-1", "lab-2", "lab-3"]).await;
     world.group("NeedsUpdate").await;
+    world.door.forget();
     let join = |things: &[&'static str], more: &[&'static str]| -> Vec<&'static str> {
         [&["join", "NeedsUpdate"], things, &["--yes", "--json"], more].concat()
     };

@@ -131,6 +131,7 @@ fn the_console_s_writing_commands_are_all_headless_too() {
         let headless = match command.id {
             "job" => "job create",
             "cancel-job" => "job cancel",
+            "setup-patchable" => "setup",
             "group-add" | "join-group" | "add-to-group" => "join",
             "profile-form" | "profile-new" | "profile-import" => "profiles apply",
             "profile-delete" => "profiles delete",

@@ -34,6 +34,8 @@ pub enum Overlay {
     Profile(Box<super::ProfileForm>),
     /// An entry of the journal.
     Entry(Box<EntryState>),
+    /// What the start found cut short.
+    Recovered(Box<RecoveredState>),
 }
 
 /// A plan on the screen.
@@ -102,6 +104,25 @@ pub struct EntryState {
     pub line: super::JournalLine,
     /// Where its text is.
     pub scroll: ListState,
+}
+
+/// Plans that an earlier process began and never ended.
+pub struct RecoveredState {
+    /// The plans, oldest first.
+    pub plans: Vec<crate::response::past::Past>,
+    /// Which of them is shown.
+    pub chosen: usize,
+    /// Where its text is.
+    pub scroll: ListState,
+}
+
+impl RecoveredState {
+    /// The one before, or the one after.
+    pub(super) fn turn(&mut self, forward: bool) {
+        let step = if forward { 1 } else { self.plans.len() - 1 };
+        self.chosen = (self.chosen + step) % self.plans.len().max(1);
+        self.scroll = ListState::default();
+    }
 }
 
 /// The palette.

@@ -21,7 +21,7 @@ pub struct Facts {
     pub things: Vec<ThingFacts>,
     /// The job, when one is to be canceled; its status.
     pub job_status: Option<String>,
-    /// Targets of a job that do not exist.
+    /// Targets of a job that do not exist; violations to be mitigated that are not active.
     pub missing: Vec<Name>,
     /// Things a job would reach that are members of the isolation group.
     pub isolated: Vec<Name>,
