@@ -39,6 +39,8 @@ pub struct Settings {
     pub data_endpoint_url: Option<String>,
     /// STS endpoint.
     pub sts_endpoint_url: Option<String>,
+    /// CloudWatch, when it is not AWS's.
+    pub cloudwatch_endpoint_url: Option<String>,
     /// Key pair given outright; used by `quell demo`. Never logged.
     pub credentials: Option<StaticCredentials>,
     /// Where telemetry comes from.
@@ -159,6 +161,7 @@ impl Default for Settings {
             endpoint_url: None,
             data_endpoint_url: None,
             sts_endpoint_url: None,
+            cloudwatch_endpoint_url: None,
             credentials: None,
             mqtt: MqttSettings::default(),
             ca_bundle: None,

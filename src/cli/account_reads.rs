@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cloud::read_account;
+use crate::cloud::{read_account, read_audit};
 use crate::text::SafeText;
 
 use super::Common;
@@ -47,7 +47,7 @@ pub(super) fn rules(args: &ReadArgs, common: &Common) -> color_eyre::Result<u8> 
 /// `quell audit`: the findings, the worst first.
 pub(super) fn audit(args: &ReadArgs, common: &Common) -> color_eyre::Result<u8> {
     one(common, args.json, |clients| async move {
-        let mut list = read_account::findings(&clients).await?;
+        let mut list = read_audit::findings(&clients).await?;
         list.sort_by_key(|finding| (rank(finding.severity.as_str()), std::cmp::Reverse(finding.at)));
         let json: Vec<_> = list
             .iter()

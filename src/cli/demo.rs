@@ -106,7 +106,8 @@ fn pointed_at(settings: Settings, http: std::net::SocketAddr) -> Settings {
     Settings {
         endpoint_url: Some(url.clone()),
         data_endpoint_url: Some(url.clone()),
-        sts_endpoint_url: Some(url),
+        sts_endpoint_url: Some(url.clone()),
+        cloudwatch_endpoint_url: Some(url),
         mqtt: config::MqttSettings {
             url: Some(format!("ws://{http}/mqtt")),
             ..config::MqttSettings::default()

@@ -83,6 +83,7 @@ struct File {
     endpoint_url: Option<String>,
     data_endpoint_url: Option<String>,
     sts_endpoint_url: Option<String>,
+    cloudwatch_endpoint_url: Option<String>,
     ca_bundle: Option<PathBuf>,
     no_aws: Option<bool>,
     topics: Option<Vec<String>>,
@@ -237,6 +238,7 @@ fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), Con
     set_some(&mut settings.endpoint_url, file.endpoint_url);
     set_some(&mut settings.data_endpoint_url, file.data_endpoint_url);
     set_some(&mut settings.sts_endpoint_url, file.sts_endpoint_url);
+    set_some(&mut settings.cloudwatch_endpoint_url, file.cloudwatch_endpoint_url);
     set_some(&mut settings.ca_bundle, file.ca_bundle);
     set(&mut settings.aws, file.no_aws.map(|no| !no));
     set(&mut settings.topics, file.topics);
@@ -392,7 +394,8 @@ fn from_environment(settings: &mut Settings, env: &Environment) {
     let all = get("AWS_ENDPOINT_URL");
     set_some(&mut settings.endpoint_url, get("AWS_ENDPOINT_URL_IOT").or_else(|| all.clone()));
     set_some(&mut settings.data_endpoint_url, get("AWS_ENDPOINT_URL_IOT_DATA_PLANE").or_else(|| all.clone()));
-    set_some(&mut settings.sts_endpoint_url, get("AWS_ENDPOINT_URL_STS").or(all));
+    set_some(&mut settings.sts_endpoint_url, get("AWS_ENDPOINT_URL_STS").or_else(|| all.clone()));
+    set_some(&mut settings.cloudwatch_endpoint_url, get("AWS_ENDPOINT_URL_CLOUDWATCH").or(all));
     set_some(&mut settings.mqtt.username, get("QUELL_MQTT_USERNAME"));
     set_some(&mut settings.mqtt.password, get("QUELL_MQTT_PASSWORD").map(Secret));
     settings.proxies = Proxies::of(env);
@@ -409,6 +412,7 @@ fn from_flags(settings: &mut Settings, common: &Common) -> Result<(), ConfigErro
         // A private control plane is never AWS's: identity comes from there, not from the real STS.
         if !url.contains(".amazonaws.com") {
             settings.sts_endpoint_url.get_or_insert_with(|| url.clone());
+            settings.cloudwatch_endpoint_url.get_or_insert_with(|| url.clone());
             settings.data_endpoint_url.get_or_insert_with(|| url.clone());
         }
     }

@@ -6,6 +6,7 @@
 pub mod account;
 mod agreement;
 mod apply;
+pub mod audit;
 mod baseline;
 mod changes;
 mod condition;
@@ -95,6 +96,12 @@ pub enum SourceId {
     Rules,
     /// Audit findings.
     Findings,
+    /// What CloudWatch has of a rule.
+    RuleMetrics(model::Name),
+    /// Audit settings, suppressions, mitigation actions.
+    AuditSetup,
+    /// Audits and mitigation tasks.
+    AuditTasks,
     /// Dimensions.
     Dimensions,
     /// Custom metrics.

@@ -42,6 +42,11 @@ pub(super) struct Form {
 }
 
 impl Form {
+    /// The form's fields.
+    pub(super) fn req(&self) -> &Req {
+        &self.req
+    }
+
     /// Runs it.
     pub(super) fn run(&self) -> Result<Resp, ApiError> {
         (self.handler)(&self.req)
