@@ -192,6 +192,14 @@ pub static COMMANDS: &[Command] = &[
         "Plan to take the marked things out of a thing group",
     ),
     opens_plan(
+        "mitigate",
+        "mitigate",
+        Permanent,
+        Global,
+        App::mitigate,
+        "Name a mitigation action of AWS for the violation under the cursor, or those of the marked things",
+    ),
+    opens_plan(
         "undo",
         "undo",
         Reversible,

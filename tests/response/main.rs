@@ -13,7 +13,15 @@ mod plans;
 mod profiles;
 mod program;
 mod remedy;
+mod screen;
 mod setup;
 mod sns;
+#[expect(
+    dead_code,
+    clippy::expect_used,
+    reason = "the terminal of the console's own tests, which use all of it"
+)]
+#[path = "../pty/term.rs"]
+mod term;
 mod undo;
 mod world;

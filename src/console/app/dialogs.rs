@@ -82,17 +82,28 @@ impl PlanDialog {
     }
 }
 
-/// A thing group being named, to put things into or to take them out of.
+/// What is being named, and for what.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Naming {
+    /// A thing group to put things into.
+    Join,
+    /// A thing group to take things out of.
+    Leave,
+    /// A mitigation action of AWS for these violations.
+    Mitigate(Vec<String>),
+}
+
+/// A thing group, or a mitigation action, being named.
 pub struct GroupForm {
-    /// True to put into it.
-    pub join: bool,
+    /// For what.
+    pub naming: Naming,
     /// The things.
     pub things: Vec<Target>,
     /// The things, in words.
     pub whom: SafeText,
     /// What is typed.
     pub input: Input,
-    /// Groups the fleet knows, that match what is typed.
+    /// Groups, or mitigation actions, the fleet knows, that match what is typed.
     pub known: Vec<Name>,
     /// What is wrong with it.
     pub trouble: Option<SafeText>,

@@ -35,8 +35,8 @@ use super::keymap::Keymap;
 use super::theme::Theme;
 
 pub use dialogs::{
-    EntryState, Field, GroupForm, JobForm, Overlay, PalettePick, PaletteState, PayloadState, PlanDialog,
-    PlanPhase, RecoveredState, Show,
+    EntryState, Field, GroupForm, JobForm, Naming, Overlay, PalettePick, PaletteState, PayloadState,
+    PlanDialog, PlanPhase, RecoveredState, Show,
 };
 pub use doctor::{Diagnosis, DoctorLine};
 pub use filter::{Filter, Subject, topic_matches};
@@ -359,6 +359,10 @@ impl App {
             list.set(Some(*first));
         }
         self.follow(env);
+        // The account's mitigation actions may come while one is being named.
+        if let Some(Overlay::Group(form)) = &mut self.overlay {
+            form.complete(env);
+        }
         self.refresh_what_if(env);
         if self.look.aws {
             self.watch_certificates(env);

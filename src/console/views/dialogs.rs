@@ -8,7 +8,7 @@ use crate::text::SafeText;
 use super::super::app::{App, Env, ListState, Overlay, PalettePick, PaletteState};
 use super::super::command::{self, Danger, Scope};
 use super::super::paint::{Paint, Part, part};
-use super::{condition_style, forms, journal, payload, plan, recovered};
+use super::{condition_style, forms, journal, payload, plan, recovered, staircase};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
     match app.overlay() {
@@ -18,9 +18,9 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
         Some(Overlay::Plan(dialog)) => plan::draw(app, env, paint, body, dialog),
         Some(Overlay::Action(id)) => {
             if let Some(action) = app.actions().iter().find(|a| a.id == *id) {
-                plan::action(app, env, paint, body, action);
+                staircase::action(app, env, paint, body, action);
             } else {
-                plan::begun(paint, body);
+                staircase::begun(paint, body);
             }
         }
         Some(Overlay::Job(form)) => forms::job(paint, body, form),

@@ -19,6 +19,7 @@ mod profiles;
 mod recovered;
 mod rules;
 mod spark;
+mod staircase;
 mod telemetry;
 mod violations;
 mod whatif;

@@ -74,6 +74,17 @@ impl GroupFacts {
     }
 }
 
+impl ThingFacts {
+    /// The policy in effect that denies although it is none of `without`, if there is one.
+    pub fn denied_by(&self, without: &GroupFacts) -> Option<&str> {
+        let other = |name: &str| without.policies.iter().all(|(n, _)| n != name);
+        let mut found = self.effective.iter().flatten().filter(|(name, _)| other(name));
+        found
+            .find(|(_, document)| denies(document, &["*", "iot:*", "iot:publish", "iot:connect"]))
+            .map(|(name, _)| name.as_str())
+    }
+}
+
 impl GroupFacts {
     /// True when a policy keeps the device from connecting at all.
     pub fn denies_connect(&self) -> bool {
@@ -126,6 +137,9 @@ pub struct ThingFacts {
     pub flag: Option<Value>,
     /// What TestAuthorization said with the isolation group's policies added: true when it would be denied.
     pub would_be_denied: Option<bool>,
+    /// The policies in effect for its first principal as this thing, by GetEffectivePolicies: name and document. `None` when
+    /// it was not asked, or not answered.
+    pub effective: Option<Vec<(String, Value)>>,
 }
 
 /// A group a thing is in.
