@@ -19,7 +19,7 @@ fn refused() -> Result<Accepted, Failed> {
 }
 
 fn nobody() -> Result<Accepted, Failed> {
-    Ok(Accepted { request_id: None, remark: Some("was not connected".into()) })
+    Ok(Accepted { remark: Some("was not connected".into()), ..Accepted::default() })
 }
 
 #[test]
