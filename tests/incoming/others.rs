@@ -78,11 +78,11 @@ fn mosquitto_is_watched_killed_and_back() {
     screen.term.keys("3");
     screen.wait("the stream", |s| s.contains("dt/thing-1/data"));
     screen.term.keys("p");
-    screen.wait("the pause", |s| s.contains("paused"));
+    screen.wait("the pause", |s| s.contains("PAUSED"));
     screen.term.keys("\r");
     screen.wait("the payload", |s| s.contains("\"t\": 21.5") || s.contains("{\"t\":21.5}"));
     screen.term.keys("\x1bp");
-    screen.wait("the stream to go on", |s| !s.contains("paused"));
+    screen.wait("the stream to go on", |s| !s.contains("PAUSED"));
     screen.term.keys("w");
     screen.wait("the recording", |s| s.contains("REC"));
     screen.term.keys("w");
