@@ -58,6 +58,8 @@ pub struct Settings {
     pub groups: Groups,
     /// Refuse every change.
     pub read_only: bool,
+    /// For a room: large type, what is private masked, every change refused.
+    pub instructor: bool,
     /// What is forbidden, or asked for, before a change.
     pub guardrails: Guardrails,
     /// How often AWS is asked.
@@ -172,6 +174,7 @@ impl Default for Settings {
             thing_from: thing_from::defaults(),
             groups: Groups::default(),
             read_only: false,
+            instructor: false,
             guardrails: Guardrails::default(),
             polls: Polls::default(),
             memory_budget: 16 << 20,

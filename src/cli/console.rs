@@ -71,6 +71,10 @@ pub(super) fn open(
     {
         return usage("the console needs a terminal; `quell watch` gives the same data as JSON");
     }
+    let mut app = App::new(look);
+    if settings.instructor {
+        app.instruct();
+    }
     let (events, incoming) = mpsc::channel(EVENTS);
     let (answers, answered) = mpsc::channel(EVENTS);
     let (words, said) = mpsc::channel(16);
@@ -85,6 +89,7 @@ pub(super) fn open(
         stream: None,
         watched: Vec::new(),
         journal: settings.journal.clone(),
+        settings: None,
         words: words.clone(),
         aws: settings.aws,
         recorder: None,
@@ -96,7 +101,7 @@ pub(super) fn open(
     let ended = runtime.block_on(async move {
         tokio::spawn(connect(settings, ready, events, answers, words, parts));
         let inputs = Inputs { events: incoming, answers: answered, words: said };
-        Box::pin(event_loop::run(App::new(look), fleet, inputs, outside, max_fps)).await
+        Box::pin(event_loop::run(app, fleet, inputs, outside, max_fps)).await
     });
     match ended.wrap_err("the terminal")? {
         Ended::Quit => Ok(exit::DONE),
@@ -132,6 +137,7 @@ struct Parts {
     responder: Option<Responder>,
     polls: Option<PollHandle>,
     stream: StreamHandle,
+    settings: Settings,
 }
 
 /// Connects behind the first frame: clients first, then polls, the stream and the responder. Tries again until it can.
@@ -168,7 +174,7 @@ async fn connect(
         .clients
         .as_ref()
         .map(|clients| Responder::spawn(clients.clone(), &settings, events.clone(), answers));
-    let made = Parts { responder, polls: made.polls, stream: made.stream };
+    let made = Parts { responder, polls: made.polls, stream: made.stream, settings };
     if parts.send(made).await.is_ok() {
         let _ = words.send(Word::Settled).await;
     }
@@ -186,6 +192,8 @@ struct Wiring {
     stream: Option<StreamHandle>,
     watched: Vec<SourceId>,
     journal: PathBuf,
+    /// What the connections were made with.
+    settings: Option<Settings>,
     words: mpsc::Sender<Word>,
     aws: bool,
     recorder: Option<Recorder>,
@@ -270,6 +278,17 @@ impl Outside for Wiring {
         });
     }
 
+    fn examine(&mut self) -> Result<(), SafeText> {
+        self.responder()?;
+        let Some(settings) = self.settings.clone() else { return Ok(()) };
+        let words = self.words.clone();
+        tokio::spawn(async move {
+            let found = Box::pin(super::doctor::lines(&settings)).await;
+            let _ = words.send(Word::Examined(Ok(found))).await;
+        });
+        Ok(())
+    }
+
     fn listener(&mut self) -> Option<&mut Listener> {
         // The channel is filled before the stream's first event can be folded, so no topic is missed.
         if self.stream.is_none() {
@@ -287,6 +306,7 @@ impl Outside for Wiring {
             }
             self.polls = parts.polls;
             self.stream = Some(parts.stream);
+            self.settings = Some(parts.settings);
         }
     }
 }

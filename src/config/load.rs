@@ -439,9 +439,13 @@ fn from_flags(settings: &mut Settings, common: &Common) -> Result<(), ConfigErro
         settings.security_profiles =
             security_profiles(path).map_err(|message| error("--security-profiles", message))?;
     }
-    settings.read_only |= common.read_only;
+    settings.instructor = common.instructor;
+    settings.read_only |= common.read_only || common.instructor;
     set_some(&mut settings.keymap, common.keymap.clone());
     set_some(&mut settings.theme, common.theme.clone());
+    if common.instructor && settings.theme.is_none() {
+        settings.theme = Some("projector".to_owned());
+    }
     settings.ascii |= common.ascii;
     set_some(&mut settings.max_fps, common.max_fps);
     if let Some(size) = &common.memory_budget {

@@ -79,6 +79,11 @@ impl Hooks {
         Self { account }
     }
 
+    /// The log behind the account.
+    pub fn wal(&self) -> &crate::emulator::store::Wal {
+        &self.account.wal
+    }
+
     /// May a connection of this certificate be authenticated at all? False for every status but ACTIVE: the connection is
     /// then refused before any client id is read and no `connect_failed` is published (contract §3.5).
     pub fn authenticate(&self, principal: &Principal) -> bool {

@@ -225,7 +225,7 @@ pub struct Fleet {
     wanted: Vec<SourceId>,
     swept: usize,
     settling: Vec<DeviceId>,
-    budget: baseline::Budget,
+    ledger: baseline::Ledger,
     detection: findings::Detection,
     /// When each active violation was first read.
     seen_violations: HashMap<String, Ms>,
@@ -238,7 +238,7 @@ impl Fleet {
         Self {
             log: MessageLog::new(limits.messages, limits.payload_bytes),
             shadows: deltas::Shadows::new(limits.shadows),
-            budget: baseline::Budget::new(limits.false_alarms),
+            ledger: baseline::Ledger::new(limits.false_alarms),
             detection: findings::Detection::new(limits.detect_speed, limits.security_profiles.clone()),
             seen_violations: HashMap::new(),
             limits,
@@ -285,6 +285,7 @@ impl Fleet {
 
     /// Lets time pass: silence becomes stale, a disconnect that settled becomes true. Cheap: a slice of the fleet a call.
     pub fn tick(&mut self, now: Ms) -> Changes {
+        self.ledger.listened(self.speaking(), now);
         let changes = self.age(now) | self.judge_windows(now);
         if !changes.is_empty() {
             self.revision += 1;

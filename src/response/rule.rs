@@ -14,7 +14,11 @@ use super::plan::rule::request::RuleRequest;
 use super::plan::{RuleBody, RuleFacts};
 
 /// The rule as it is; `None` when there is none of that name.
-pub(in crate::response) async fn read(c: &Clients, rule: &str, now: Ms) -> Result<Option<RuleFacts>, Trouble> {
+pub(in crate::response) async fn read(
+    c: &Clients,
+    rule: &str,
+    now: Ms,
+) -> Result<Option<RuleFacts>, Trouble> {
     Ok(whole(c, rule, now).await?.as_ref().map(facts))
 }
 
@@ -90,7 +94,9 @@ pub(in crate::response) async fn send(
             let there = whole(c, rule.raw(), now).await.map_err(|t| failed(t, None))?;
             let there = there.filter(|r| facts(r).body == *was);
             let Some(there) = there else {
-                return Err(Failed::local("the rule is no longer as the plan showed it: not sent, plan again"));
+                return Err(Failed::local(
+                    "the rule is no longer as the plan showed it: not sent, plan again",
+                ));
             };
             let payload = payload(to, Some(&there))?;
             done!(c.iot.replace_topic_rule().rule_name(rule.raw()).topic_rule_payload(payload).send())
@@ -111,7 +117,8 @@ fn payload(body: &RuleBody, there: Option<&TopicRule>) -> Result<TopicRulePayloa
             .metric_unit(m.unit.raw())
             .build()
     });
-    let mut metric = metric.transpose().map_err(wrong)?.map(|m| Action::builder().cloudwatch_metric(m).build());
+    let mut metric =
+        metric.transpose().map_err(wrong)?.map(|m| Action::builder().cloudwatch_metric(m).build());
     let mut actions = Vec::new();
     let mut replaced = false;
     for action in there.map(TopicRule::actions).unwrap_or_default() {

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 mod actions;
+mod findings;
 mod hostile;
 mod incident;
-
+mod record;
+mod room;
 mod suspend;
 mod term;
 mod terminal;

@@ -8,7 +8,9 @@ use crate::fleet::model::Name;
 use crate::response::past::Past;
 
 use super::Target;
+use super::audit::AuditFacts;
 use super::detect::DetectFacts;
+use super::rule::RuleFacts;
 
 /// Everything read for one plan.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +23,7 @@ pub struct Facts {
     pub things: Vec<ThingFacts>,
     /// The job, when one is to be canceled; its status.
     pub job_status: Option<String>,
-    /// Targets of a job that do not exist.
+    /// Targets of a job that do not exist; violations to be mitigated that are not active.
     pub missing: Vec<Name>,
     /// Things a job would reach that are members of the isolation group.
     pub isolated: Vec<Name>,
@@ -37,6 +39,10 @@ pub struct Facts {
     pub existing_policy: Option<Value>,
     /// What Detect judges by, when the intent changes that.
     pub detect: Option<DetectFacts>,
+    /// The topic rule as it is, when the intent changes one.
+    pub rule: Option<RuleFacts>,
+    /// The audit settings as they are, when the intent changes audits.
+    pub audit: Option<AuditFacts>,
     /// How many things a job would reach now.
     pub reached: usize,
 }
@@ -71,6 +77,24 @@ impl GroupFacts {
             .iter()
             .find(|(_, document)| denies(document, &["*", "iot:*", "iot:publish", "iot:connect"]))
             .map(|(name, _)| name.as_str())
+    }
+}
+
+impl ThingFacts {
+    /// The policy in effect that denies although it is none of `without`, if there is one.
+    pub fn denied_by(&self, without: &GroupFacts) -> Option<&str> {
+        let other = |name: &str| without.policies.iter().all(|(n, _)| n != name);
+        let mut found = self.effective.iter().flatten().filter(|(name, _)| other(name));
+        found
+            .find(|(_, document)| denies(document, &["*", "iot:*", "iot:publish", "iot:connect"]))
+            .map(|(name, _)| name.as_str())
+    }
+}
+
+impl GroupFacts {
+    /// True when a policy keeps the device from connecting at all.
+    pub fn denies_connect(&self) -> bool {
+        self.policies.iter().any(|(_, document)| denies(document, &["*", "iot:*", "iot:connect"]))
     }
 }
 
@@ -119,6 +143,9 @@ pub struct ThingFacts {
     pub flag: Option<Value>,
     /// What TestAuthorization said with the isolation group's policies added: true when it would be denied.
     pub would_be_denied: Option<bool>,
+    /// The policies in effect for its first principal as this thing, by GetEffectivePolicies: name and document. `None` when
+    /// it was not asked, or not answered.
+    pub effective: Option<Vec<(String, Value)>>,
 }
 
 /// A group a thing is in.

@@ -12,13 +12,13 @@ use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 
 use super::aws::trouble;
-use super::detect;
 use super::plan::Intent;
 use super::plan::facts::Facts;
 use super::rules::Rules;
+use super::{audit, detect, rule};
 use groups::{group, policy_document, roots};
 use jobs::{launch, standing};
-use things::{all, flag};
+use things::{all, effective, flag};
 
 pub(in crate::response) use jobs::job_status;
 pub(in crate::response) use mitigation::ended as mitigated;
@@ -41,6 +41,7 @@ pub(in crate::response) async fn read(
                 if isolating { found.policies.iter().map(|(n, _)| n.clone()).collect() } else { Vec::new() };
             facts.group = Some(found);
             facts.things = all(c, things, &facts.arn_prefix, &policies, now).await?;
+            effective(c, &mut facts.things).await;
             if isolating {
                 roots(c, &mut facts.things, now).await?;
             }
@@ -59,6 +60,8 @@ pub(in crate::response) async fn read(
             facts.things = all(c, things, &facts.arn_prefix, &[], now).await?;
             roots(c, &mut facts.things, now).await?;
         }
+        Intent::Rule(change) => facts.rule = rule::read(c, change.rule.raw(), now).await?,
+        Intent::Audit(change) => facts.audit = Some(audit::facts(c, change, now).await?),
         Intent::Detect(change) => {
             facts.detect = Some(detect::facts(c, change, &facts.arn_prefix, now).await?);
         }

@@ -33,9 +33,12 @@ pub fn doubts(name: &str, body: &RuleBody) -> (Vec<String>, Vec<String>) {
         }
     }
     let Some(metric) = &body.metric else { return (wrong, doubtful) };
-    for (what, text) in
-        [("namespace", &metric.namespace), ("name", &metric.name), ("value", &metric.value), ("unit", &metric.unit)]
-    {
+    for (what, text) in [
+        ("namespace", &metric.namespace),
+        ("name", &metric.name),
+        ("value", &metric.value),
+        ("unit", &metric.unit),
+    ] {
         if text.raw().is_empty() {
             wrong.push(format!("the metric needs a {what}"));
         } else if let Err(error) = Template::parse(text.raw(), version) {
@@ -43,7 +46,8 @@ pub fn doubts(name: &str, body: &RuleBody) -> (Vec<String>, Vec<String>) {
         }
     }
     if !metric.role.raw().starts_with("arn:") || !metric.role.raw().contains(":role/") {
-        wrong.push("the rules engine needs a role to write the metric with: arn:aws:iam::…:role/…".to_owned());
+        wrong
+            .push("the rules engine needs a role to write the metric with: arn:aws:iam::…:role/…".to_owned());
     }
     if metric.namespace.raw().starts_with("AWS/") {
         wrong.push("namespaces that begin with AWS/ are AWS's own".to_owned());
@@ -171,14 +175,18 @@ mod tests {
 
     #[test]
     fn the_seeds_rule_is_doubted_and_the_corrected_one_is_not() {
-        let seed = "SELECT Humidity FROM '$aws/things/IoT-Temperature-Device/shadow/update' WHERE Humidity > 50";
+        let seed =
+            "SELECT Humidity FROM '$aws/things/IoT-Temperature-Device/shadow/update' WHERE Humidity > 50";
         let (wrong, doubtful) = doubts("HighHumidity", &body(seed, "1"));
         assert_eq!(wrong, Vec::<String>::new(), "AWS takes it");
         assert!(doubtful.iter().any(|d| d.contains("never match")), "{doubtful:?}");
         assert!(doubtful.iter().any(|d| d.contains("counts messages")), "{doubtful:?}");
         let right = "SELECT state.reported.Humidity AS Humidity FROM '$aws/things/+/shadow/update/accepted' \
                      WHERE state.reported.Humidity > 50";
-        assert_eq!(doubts("HighHumidity", &body(right, "${state.reported.Humidity}")), (Vec::new(), Vec::new()));
+        assert_eq!(
+            doubts("HighHumidity", &body(right, "${state.reported.Humidity}")),
+            (Vec::new(), Vec::new())
+        );
     }
 
     #[test]
