@@ -20,7 +20,7 @@ mod replay;
 
 pub use replay::replay;
 
-use super::app::{App, Effect, Env, JournalLine, Tone};
+use super::app::{App, DoctorLine, Effect, Env, JournalLine, Tone};
 use super::terminal::Screen;
 use super::views;
 
@@ -56,6 +56,8 @@ pub trait Outside {
     fn read_soon(&mut self, source: SourceId);
     /// Read the journal; it comes back as a [`Word::Journal`].
     fn read_journal(&mut self);
+    /// Look whether the account is ready for an incident; it comes back as a [`Word::Examined`].
+    fn examine(&mut self) -> Result<(), SafeText>;
     /// The responder's ear, as soon as there is one; asked before every event.
     fn listener(&mut self) -> Option<&mut Listener>;
     /// Something that was being set up may be there now.
@@ -69,6 +71,8 @@ pub enum Word {
     CannotConnect(Option<Trouble>),
     /// The journal was read.
     Journal(Result<Vec<JournalLine>, SafeText>),
+    /// The account was looked at.
+    Examined(Result<Vec<DoctorLine>, SafeText>),
     /// The clients and the responder are there: [`Outside::settle`] picks them up.
     Settled,
 }
@@ -83,8 +87,27 @@ pub struct Inputs {
     pub words: mpsc::Receiver<Word>,
 }
 
+/// The signals that end it.
+pub(super) struct Ends([Signal; 3]);
+
+impl Ends {
+    pub(super) fn new() -> std::io::Result<Self> {
+        Ok(Self([
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+            signal(SignalKind::interrupt())?,
+        ]))
+    }
+
+    /// Waits for one of them.
+    pub(super) async fn any(&mut self) -> &'static str {
+        let [term, hup, int] = &mut self.0;
+        tokio::select! { _ = term.recv() => "SIGTERM", _ = hup.recv() => "SIGHUP", _ = int.recv() => "SIGINT" }
+    }
+}
+
 struct Signals {
-    end: [Signal; 3],
+    end: Ends,
     stop: Signal,
     resume: Signal,
 }
@@ -93,19 +116,10 @@ impl Signals {
     fn new() -> std::io::Result<Self> {
         use rustix::process::Signal as Raw;
         Ok(Self {
-            end: [
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::hangup())?,
-                signal(SignalKind::interrupt())?,
-            ],
+            end: Ends::new()?,
             stop: signal(SignalKind::from_raw(Raw::TSTP.as_raw()))?,
             resume: signal(SignalKind::from_raw(Raw::CONT.as_raw()))?,
         })
-    }
-
-    async fn ended(end: &mut [Signal; 3]) -> &'static str {
-        let [term, hup, int] = end;
-        tokio::select! { _ = term.recv() => "SIGTERM", _ = hup.recv() => "SIGHUP", _ = int.recv() => "SIGINT" }
     }
 }
 
@@ -135,9 +149,9 @@ pub async fn run(
     mut outside: impl Outside,
     max_fps: Option<u16>,
 ) -> std::io::Result<Ended> {
+    let mut signals = Signals::new()?;
     let mut screen = Screen::take()?;
     paint(&mut screen, &mut app, &fleet)?;
-    let mut signals = Signals::new()?;
     let mut keys = EventStream::new();
     let ssh = std::env::var_os("SSH_CONNECTION").is_some();
     let fps = max_fps.unwrap_or(if ssh { FPS_SSH } else { FPS_LOCAL }).max(1);
@@ -161,7 +175,7 @@ pub async fn run(
                 // The terminal is gone: nobody is left to look.
                 Some(Err(_)) | None => return Ok(Ended::Cut),
             },
-            name = Signals::ended(&mut signals.end) => {
+            name = signals.end.any() => {
                 tracing::info!(signal = name, "ending");
                 return Ok(Ended::Cut);
             }
@@ -171,6 +185,7 @@ pub async fn run(
                 match word {
                     Word::CannotConnect(trouble) => app.cannot_connect(trouble),
                     Word::Journal(lines) => app.journal_read(lines),
+                    Word::Examined(found) => app.examined(found),
                     Word::Settled => outside.settle(),
                 }
                 dirty = true;
@@ -316,6 +331,11 @@ fn effect_done(
             }
         }
         Effect::ReadJournal => outside.read_journal(),
+        Effect::Examine => {
+            if let Err(why) = outside.examine() {
+                app.examined(Err(why));
+            }
+        }
         // Recording needs the fleet and is done where it is; a live console has nothing to rewind.
         Effect::Record | Effect::Replay(_) | Effect::ImportProfile { .. } | Effect::ExportProfile { .. } => {}
     }

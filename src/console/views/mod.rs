@@ -7,6 +7,7 @@ mod deltas;
 mod device;
 mod devices;
 mod dialogs;
+mod doctor;
 mod form;
 mod forms;
 mod grid;
@@ -16,8 +17,10 @@ mod journal;
 mod payload;
 mod plan;
 mod profiles;
+mod recovered;
 mod rules;
 mod spark;
+mod staircase;
 mod telemetry;
 mod values;
 mod violations;
@@ -75,6 +78,7 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
         View::Profiles => profiles::draw(app, env, &mut paint, body),
         View::History => history::draw(app, env, &mut paint, body),
         View::Audit => audit::draw(app, env, &mut paint, body),
+        View::Doctor => doctor::draw(app, &mut paint, body),
         View::Rules => rules::draw(app, env, &mut paint, body),
         View::Grid => grid::draw(app, env, &mut paint, body),
         View::WhatIf => whatif::draw(app, env, &mut paint, body),
