@@ -4,6 +4,7 @@
 
 mod answer;
 mod dialogs;
+mod elsewhere;
 mod filter;
 mod go;
 mod input;
@@ -82,6 +83,8 @@ pub enum View {
     Audit,
     /// Topic rules.
     Rules,
+    /// The connection: what it carries, loses and is refused.
+    Link,
     /// All devices as cells by state.
     Grid,
     /// A behaviour with other numbers.
@@ -198,10 +201,23 @@ pub enum Effect {
     Watch(Vec<SourceId>),
     /// Read the journal.
     ReadJournal,
+    /// Read the names of the profiles.
+    ReadProfiles,
+    /// Go to another profile or region.
+    Switch(Elsewhere),
     /// Begin or end a recording.
     Record,
     /// Move in a recording.
     Replay(ReplayMove),
+}
+
+/// Another profile or region to go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// A profile of the AWS configuration files.
+    Profile(Name),
+    /// A region.
+    Region(Name),
 }
 
 /// How much a status line should be noticed.
@@ -293,6 +309,10 @@ pub struct App {
     interrupted: Option<Ms>,
     watched: Vec<DeviceId>,
     confirmed: Vec<(PlanId, &'static str)>,
+    /// Plans confirmed of which nothing was heard yet.
+    unanswered: Vec<PlanId>,
+    /// The profiles of the AWS configuration files.
+    profiles: Vec<Name>,
     section: Section,
     instructing: bool,
     whatif: Option<Box<WhatIfState>>,
@@ -329,6 +349,8 @@ impl App {
             interrupted: None,
             watched: Vec::new(),
             confirmed: Vec::new(),
+            unanswered: Vec::new(),
+            profiles: Vec::new(),
             section: Section::Messages,
             instructing: false,
             whatif: None,
@@ -456,7 +478,8 @@ impl App {
                 }
                 self.effects.push(Effect::ReadJournal);
             }
-            Answer::Refused { reason, .. } => {
+            Answer::Refused { plan, reason } => {
+                self.unanswered.retain(|id| *id != plan);
                 self.say(SafeText::new(&format!("refused: {reason}")), Tone::Warn, env.now);
                 if matches!(self.overlay, Some(Overlay::Action(_))) {
                     self.overlay = None;
@@ -466,6 +489,7 @@ impl App {
     }
 
     fn keep_action(&mut self, view: ActionView) {
+        self.unanswered.retain(|id| *id != view.id);
         match self.actions.iter_mut().find(|a| a.id == view.id) {
             Some(known) => *known = view,
             None => {

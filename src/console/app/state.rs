@@ -134,7 +134,7 @@ impl App {
             View::History => ListId::History,
             View::Audit => ListId::Findings,
             View::Rules => ListId::Rules,
-            View::Grid => ListId::Text,
+            View::Grid | View::Link => ListId::Text,
             View::WhatIf => ListId::WhatIf,
         }
     }
