@@ -47,6 +47,8 @@ pub struct Settings {
     pub data_endpoint_url: Option<String>,
     /// STS endpoint.
     pub sts_endpoint_url: Option<String>,
+    /// CloudWatch, when it is not AWS's.
+    pub cloudwatch_endpoint_url: Option<String>,
     /// Key pair given outright; used by `quell demo`. Never logged.
     pub credentials: Option<StaticCredentials>,
     /// Where telemetry comes from.
@@ -64,6 +66,8 @@ pub struct Settings {
     pub groups: Groups,
     /// Refuse every change.
     pub read_only: bool,
+    /// For a room: large type, what is private masked, every change refused.
+    pub instructor: bool,
     /// What is forbidden, or asked for, before a change.
     pub guardrails: Guardrails,
     /// How often AWS is asked.
@@ -168,6 +172,7 @@ impl Default for Settings {
             endpoint_url: None,
             data_endpoint_url: None,
             sts_endpoint_url: None,
+            cloudwatch_endpoint_url: None,
             credentials: None,
             mqtt: MqttSettings::default(),
             ca_bundle: None,
@@ -178,6 +183,7 @@ impl Default for Settings {
             thing_from: thing_from::defaults(),
             groups: Groups::default(),
             read_only: false,
+            instructor: false,
             guardrails: Guardrails::default(),
             polls: Polls::default(),
             memory_budget: 16 << 20,

@@ -75,6 +75,10 @@ pub(super) fn open(
     {
         return usage("the console needs a terminal; `quell watch` gives the same data as JSON");
     }
+    let mut app = App::new(look);
+    if settings.instructor {
+        app.instruct();
+    }
     let (events, incoming) = mpsc::channel(EVENTS);
     let (answers, answered) = mpsc::channel(EVENTS);
     let (words, said) = mpsc::channel(16);
@@ -108,7 +112,7 @@ pub(super) fn open(
             tokio::spawn(super::reload::watch(flags, outside.words.clone()));
         }
         let inputs = Inputs { events: incoming, answers: answered, words: said };
-        Box::pin(event_loop::run(App::new(look), fleet, inputs, outside, max_fps)).await
+        Box::pin(event_loop::run(app, fleet, inputs, outside, max_fps)).await
     });
     match ended.wrap_err("the terminal")? {
         Ended::Quit => Ok(exit::DONE),

@@ -9,6 +9,7 @@ use color_eyre::eyre::Result;
 use tokio::sync::oneshot;
 
 use crate::config::{self, Environment, Settings, StaticCredentials};
+use crate::emulator::faults::Fault;
 use crate::emulator::start::{Options, start};
 use crate::text::SafeText;
 
@@ -26,6 +27,9 @@ pub struct DemoArgs {
     /// Who misbehaves, how and when (the workshop's incident without it)
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
+    /// Make requests fail: OPERATION=KIND, e.g. ListThings=throttle, detect=refuse; may be repeated
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub faults: Vec<Fault>,
     /// What the simulation's random numbers start from
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -75,6 +79,7 @@ pub(super) fn run(args: &DemoArgs, common: &Common) -> Result<u8> {
         devices: args.devices,
         scenario: args.scenario.clone(),
         seed: args.seed,
+        faults: args.faults.clone(),
         ..Options::on_free_ports()
     };
     let cloud = std::thread::Builder::new()
@@ -106,7 +111,8 @@ fn pointed_at(settings: Settings, http: std::net::SocketAddr) -> Settings {
     Settings {
         endpoint_url: Some(url.clone()),
         data_endpoint_url: Some(url.clone()),
-        sts_endpoint_url: Some(url),
+        sts_endpoint_url: Some(url.clone()),
+        cloudwatch_endpoint_url: Some(url),
         mqtt: config::MqttSettings {
             url: Some(format!("ws://{http}/mqtt")),
             ..config::MqttSettings::default()

@@ -44,6 +44,9 @@ pub struct LocalArgs {
     /// GetThingShadow=drop, detect=refuse; may be repeated
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<Fault>,
+    /// IAM users with keys and policies of their own (JSON): see the README; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub iam: Option<PathBuf>,
     /// What the simulation's random numbers start from
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -108,6 +111,7 @@ async fn serve(args: LocalArgs, common: &Common) -> color_eyre::Result<u8> {
         speed,
         devices: args.devices,
         scenario: args.scenario,
+        iam: args.iam,
         faults: args.faults,
         seed: args.seed,
         state: args.state,

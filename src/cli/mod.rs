@@ -1,6 +1,6 @@
 //! The commands: clap definitions and, one file each, thin callers of the rooms.
 
-mod account_reads;
+mod audit;
 mod config;
 mod console;
 #[cfg(feature = "emulator")]
@@ -20,6 +20,7 @@ mod record;
 mod reload;
 mod respond;
 mod respond_cmds;
+mod rules;
 mod setup;
 mod source;
 mod watch;
@@ -91,10 +92,12 @@ pub enum Command {
     Metric(profiles::MetricArgs),
     /// Say what violations were found to be, with a note
     Verify(profiles::VerifyArgs),
-    /// The topic rules
-    Rules(reads::ReadArgs),
-    /// What Device Defender Audit found
-    Audit(reads::ReadArgs),
+    /// The topic rules; switch, write, delete, check them
+    Rules(rules::RulesArgs),
+    /// What Device Defender Audit found; audit, suppress
+    Audit(audit::AuditArgs),
+    /// Mitigation actions: list, create, delete
+    Action(audit::ActionArgs),
     /// Contain things: isolation group, shadow flag, connection cut, proof
     Isolate(respond_cmds::ThingsArgs),
     /// Let isolated things speak again, and prove it
@@ -161,8 +164,9 @@ pub fn main() -> ExitCode {
         Some(Command::Dimension(args)) => profiles::dimension(args, &cli.common),
         Some(Command::Metric(args)) => profiles::metric(args, &cli.common),
         Some(Command::Verify(args)) => profiles::verify(args, &cli.common),
-        Some(Command::Rules(args)) => account_reads::rules(&args, &cli.common),
-        Some(Command::Audit(args)) => account_reads::audit(&args, &cli.common),
+        Some(Command::Rules(args)) => rules::run(args, &cli.common),
+        Some(Command::Audit(args)) => audit::run(args, &cli.common),
+        Some(Command::Action(args)) => audit::action(args, &cli.common),
         Some(Command::Isolate(args)) => respond_cmds::things(respond_cmds::Verb::Isolate, &args, &cli.common),
         Some(Command::Release(args)) => respond_cmds::things(respond_cmds::Verb::Release, &args, &cli.common),
         Some(Command::Deactivate(args)) => {

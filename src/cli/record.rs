@@ -195,8 +195,12 @@ pub(super) fn replay(args: &ReplayArgs, common: &Common) -> color_eyre::Result<u
     {
         return usage("a replay needs a terminal; `quell report` tells what a recording holds");
     }
+    let mut app = App::new(look);
+    if settings.instructor {
+        app.instruct();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(Box::pin(event_loop::replay(App::new(look), player)))?;
+    let ended = runtime.block_on(Box::pin(event_loop::replay(app, player)))?;
     Ok(if ended == Ended::Quit { exit::DONE } else { exit::INTERRUPTED })
 }
 

@@ -11,7 +11,7 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::{Connector, proxy, tls};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
 
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
@@ -21,6 +21,7 @@ use crate::text::SafeText;
 
 use super::budget::Budget;
 use super::keys::Keys;
+use super::metrics::Metrics;
 use super::skew::Skew;
 
 /// An endpoint given outright wins; without one the SDK's own rules hold (environment, profile, region).
@@ -43,6 +44,8 @@ pub struct Clients {
     pub data: aws_sdk_iotdataplane::Client,
     /// Who we are.
     pub sts: aws_sdk_sts::Client,
+    /// CloudWatch.
+    pub(super) metrics: Metrics,
     /// The region in force.
     pub region: String,
     /// The credentials in force: the stream signs with them too.
@@ -116,18 +119,20 @@ impl Clients {
             aws_sdk_sts::config::Builder::from(&shared).interceptor(skew.clone()),
             settings.sts_endpoint_url
         ));
-        Ok(Self { iot, data, sts, region, credentials, skew, budget: Budget::default(), mqtt_host })
+        let connector = Connector::builder()
+            .proxy_config(proxy::ProxyConfig::from_env())
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .tls_context(context(settings).map_err(|message| trouble(TroubleKind::Failed, &message))?)
+            .build();
+        let connector = SharedHttpConnector::new(connector);
+        let metrics = Metrics::new(connector, settings.cloudwatch_endpoint_url.as_deref(), &region);
+        Ok(Self { iot, data, sts, metrics, region, credentials, skew, budget: Budget::default(), mqtt_host })
     }
 }
 
 /// One HTTP client for all: with the environment's proxies, and the given authorities instead of the platform's.
 fn http(settings: &Settings) -> Result<SharedHttpClient, String> {
-    let mut context = tls::TlsContext::builder();
-    if let Some(path) = &settings.ca_bundle {
-        let pem = std::fs::read(path).map_err(|e| format!("the CA bundle {}: {e}", path.display()))?;
-        context = context.with_trust_store(tls::TrustStore::empty().with_pem_certificate(pem));
-    }
-    let context = context.build().map_err(|e| format!("the CA bundle: {e}"))?;
+    let context = context(settings)?;
     let proxies = proxy::ProxyConfig::from_env();
     Ok(aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
         let mut builder = Connector::builder()
@@ -140,6 +145,16 @@ fn http(settings: &Settings) -> Result<SharedHttpClient, String> {
         }
         builder.build()
     }))
+}
+
+/// Whom to trust: the platform's authorities, or the given ones.
+fn context(settings: &Settings) -> Result<tls::TlsContext, String> {
+    let mut context = tls::TlsContext::builder();
+    if let Some(path) = &settings.ca_bundle {
+        let pem = std::fs::read(path).map_err(|e| format!("the CA bundle {}: {e}", path.display()))?;
+        context = context.with_trust_store(tls::TrustStore::empty().with_pem_certificate(pem));
+    }
+    context.build().map_err(|e| format!("the CA bundle: {e}"))
 }
 
 /// The chain of credentials, made anew: files are read and processes run again.

@@ -7,11 +7,13 @@ pub mod clients;
 mod convert;
 pub mod iam;
 mod keys;
+pub mod metrics;
 mod own;
 mod polls;
 pub mod profile;
 pub mod read;
 pub mod read_account;
+pub mod read_audit;
 mod skew;
 pub mod trouble;
 

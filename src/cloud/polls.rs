@@ -15,7 +15,7 @@ use crate::fleet::known::{Trouble, TroubleKind};
 use crate::fleet::model::Name;
 use crate::fleet::{Ms, SourceId};
 
-use super::{Clients, now_ms, read, read_account};
+use super::{Clients, metrics, now_ms, read, read_account, read_audit};
 
 /// Steers the polls; dropping the last one stops them. All calls return at once.
 #[derive(Clone, Debug)]
@@ -91,6 +91,7 @@ pub fn spawn_polls(clients: Clients, settings: &Settings, events: mpsc::Sender<E
         active: Arc::new(AtomicUsize::new(0)),
         generation: 0,
         locked_out: false,
+        auditing: false,
     };
     tokio::spawn(poller.run(inbox, results));
     PollHandle { asks }
@@ -109,6 +110,8 @@ struct Poller {
     generation: u64,
     /// Some source was refused for its credentials.
     locked_out: bool,
+    /// An audit or a mitigation task is under way.
+    auditing: bool,
 }
 
 struct Done {
@@ -214,6 +217,9 @@ impl Poller {
             // The first alarm's events are wanted at once.
             more_often = list.len() != before;
         }
+        if let Ok(Reading::Account(AccountReading::AuditTasks(tasks))) = &outcome {
+            self.auditing = tasks.busy();
+        }
         let base = self.interval(&id);
         let Some(source) = self.sources.get_mut(&id) else {
             return true;
@@ -268,9 +274,12 @@ impl Poller {
             SourceId::Members(_) | SourceId::Things | SourceId::Profiles => polls.registry,
             SourceId::Jobs | SourceId::Executions(_) | SourceId::JobsOf(_) => polls.jobs,
             SourceId::Rules | SourceId::Findings | SourceId::PoliciesOf(_) => polls.registry,
+            // A task somebody watches moves on within seconds.
+            SourceId::AuditTasks if self.auditing => FASTEST * 2,
+            SourceId::AuditTasks | SourceId::AuditSetup => WATCHED * 3,
             SourceId::Dimensions | SourceId::CustomMetrics | SourceId::Training => polls.registry,
             SourceId::Suppressed => polls.idle,
-            SourceId::MetricsOf(_) | SourceId::Values(..) => WATCHED,
+            SourceId::MetricsOf(_) | SourceId::Values(..) | SourceId::RuleMetrics(_) => WATCHED,
             SourceId::Certificates(_) | SourceId::GroupsOf(_) | SourceId::Shadow(..) => WATCHED * 3,
         };
         self.settings.scaled(base).max(FASTEST.min(base))
@@ -340,6 +349,9 @@ async fn ask(
         | SourceId::MetricsOf(_)
         | SourceId::Rules
         | SourceId::Findings
+        | SourceId::RuleMetrics(_)
+        | SourceId::AuditSetup
+        | SourceId::AuditTasks
         | SourceId::Dimensions
         | SourceId::CustomMetrics
         | SourceId::Training
@@ -360,7 +372,13 @@ async fn ask_account(clients: &Clients, id: &SourceId) -> Result<AccountReading,
         SourceId::MetricsOf(thing) => {
             AccountReading::Metrics(thing.clone(), read_account::metrics_of(clients, thing.raw()).await?)
         }
-        SourceId::Findings => AccountReading::Findings(read_account::findings(clients).await?),
+        SourceId::Findings => AccountReading::Findings(read_audit::findings(clients).await?),
+        SourceId::AuditSetup => AccountReading::AuditSetup(read_audit::setup(clients).await?),
+        SourceId::AuditTasks => AccountReading::AuditTasks(read_audit::tasks(clients).await?),
+        SourceId::RuleMetrics(rule) => {
+            let series = metrics::of_rule(clients, rule.raw(), now_ms()).await?;
+            AccountReading::RuleMetrics(rule.clone(), series)
+        }
         SourceId::Dimensions => AccountReading::Dimensions(read_account::dimensions(clients).await?),
         SourceId::CustomMetrics => {
             AccountReading::CustomMetrics(read_account::custom_metrics(clients).await?)
@@ -393,6 +411,9 @@ fn action(id: &SourceId) -> &'static str {
         SourceId::MetricsOf(_) => "iot:ListMetricValues",
         SourceId::Rules => "iot:ListTopicRules",
         SourceId::Findings => "iot:ListAuditFindings",
+        SourceId::RuleMetrics(_) => "cloudwatch:GetMetricData",
+        SourceId::AuditSetup => "iot:DescribeAccountAuditConfiguration",
+        SourceId::AuditTasks => "iot:ListAuditTasks",
         SourceId::Dimensions => "iot:ListDimensions",
         SourceId::CustomMetrics => "iot:ListCustomMetrics",
         SourceId::Training => "iot:GetBehaviorModelTrainingSummaries",

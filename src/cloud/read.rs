@@ -116,10 +116,13 @@ macro_rules! pages {
                         None => break Ok(all),
                     }
                 }
-                Err(error) if tries < 3 && mend($clients, &error, $action, token.is_some()).await => {
+                Err(error)
+                    if tries < 3
+                        && $crate::cloud::read::mend($clients, &error, $action, token.is_some()).await =>
+                {
                     tries += 1
                 }
-                Err(error) if !restarted && token.is_some() && is_token_gone(&error) => {
+                Err(error) if !restarted && token.is_some() && $crate::cloud::read::is_token_gone(&error) => {
                     (all, token, restarted) = (Vec::new(), None, true);
                 }
                 Err(error) => break Err(error),
@@ -128,9 +131,41 @@ macro_rules! pages {
     }};
 }
 
+pub(super) use pages;
+
+/// One call that waits for its API's budget. `begun` says that it belongs to a read that is under way: such a read waits
+/// out a short throttle, a lone call comes back and says so.
+macro_rules! one {
+    ($clients:expr, $call:expr, $action:literal, $begun:expr) => {{
+        let call = $call;
+        let mut tries = 0;
+        loop {
+            $clients.budget.take($action).await;
+            match call.clone().send().await {
+                Ok(found) => {
+                    $clients.budget.went_well($action);
+                    break Ok(found);
+                }
+                Err(error)
+                    if tries < 3 && $crate::cloud::read::mend($clients, &error, $action, $begun).await =>
+                {
+                    tries += 1;
+                }
+                Err(error) => break Err(error),
+            }
+        }
+    }};
+}
+pub(super) use one;
+
 /// Makes up for what can be made up for within a read: waits out a short throttle, looks for other credentials. True
 /// when the request is worth repeating.
-async fn mend<E>(clients: &Clients, error: &SdkError<E, Response>, action: &'static str, begun: bool) -> bool
+pub(super) async fn mend<E>(
+    clients: &Clients,
+    error: &SdkError<E, Response>,
+    action: &'static str,
+    begun: bool,
+) -> bool
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
@@ -146,18 +181,14 @@ where
 }
 
 /// A page token that AWS does not know any more is an invalid request.
-fn is_token_gone<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
+pub(super) fn is_token_gone<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> bool {
     error.code().is_some_and(|code| code.contains("InvalidRequest") || code.contains("InvalidNextToken"))
 }
 
 /// Who the credentials belong to (STS GetCallerIdentity).
 pub async fn caller_identity(clients: &Clients) -> Read<Identity> {
-    let found = clients
-        .sts
-        .get_caller_identity()
-        .send()
-        .await
-        .map_err(|e| trouble::of(&e, "sts:GetCallerIdentity"))?;
+    let call = clients.sts.get_caller_identity();
+    let found = failed("sts:GetCallerIdentity", one!(clients, call, "sts:GetCallerIdentity", false))?;
     Ok(Identity {
         account: SafeText::new(found.account().unwrap_or_default()),
         arn: SafeText::new(found.arn().unwrap_or_default()),
@@ -228,7 +259,7 @@ fn thing_record(thing: &sdk::ThingAttribute) -> ThingRecord {
 }
 
 /// An SDK error as a trouble of `action`.
-fn failed<T, E>(action: &str, outcome: Result<T, SdkError<E, Response>>) -> Read<T>
+pub(super) fn failed<T, E>(action: &str, outcome: Result<T, SdkError<E, Response>>) -> Read<T>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
@@ -255,7 +286,8 @@ pub async fn members(clients: &Clients, group: &str) -> Read<Option<Vec<Name>>> 
 
 /// DescribeThingGroup; `None` when there is no such group.
 pub async fn describe_thing_group(clients: &Clients, group: &str) -> Read<Option<GroupRecord>> {
-    match clients.iot.describe_thing_group().thing_group_name(group).send().await {
+    let call = clients.iot.describe_thing_group().thing_group_name(group);
+    match one!(clients, call, "iot:DescribeThingGroup", false) {
         Ok(found) => {
             let ancestors = found
                 .thing_group_metadata()
@@ -290,13 +322,8 @@ pub async fn things_of_principal(clients: &Clients, arn: &str) -> Read<Vec<Name>
 
 /// DescribeCertificate.
 pub async fn certificate(clients: &Clients, id: &str) -> Read<CertificateDetail> {
-    let found = clients
-        .iot
-        .describe_certificate()
-        .certificate_id(id)
-        .send()
-        .await
-        .map_err(|e| trouble::of(&e, "iot:DescribeCertificate"))?;
+    let call = clients.iot.describe_certificate().certificate_id(id);
+    let found = failed("iot:DescribeCertificate", one!(clients, call, "iot:DescribeCertificate", true))?;
     let description = found.certificate_description();
     let text = |get: fn(&sdk::CertificateDescription) -> Option<&str>| {
         description.and_then(get).unwrap_or_default().to_owned()
@@ -330,13 +357,8 @@ pub async fn attached_policies(clients: &Clients, target: &str) -> Read<Vec<Poli
     let mut out = Vec::new();
     for policy in list {
         let raw = policy.policy_name().unwrap_or_default();
-        let found = clients
-            .iot
-            .get_policy()
-            .policy_name(raw)
-            .send()
-            .await
-            .map_err(|e| trouble::of(&e, "iot:GetPolicy"))?;
+        let call = clients.iot.get_policy().policy_name(raw);
+        let found = failed("iot:GetPolicy", one!(clients, call, "iot:GetPolicy", true))?;
         out.push(PolicyRecord {
             name: name(raw),
             arn: policy.policy_arn().unwrap_or_default().to_owned(),
@@ -348,14 +370,8 @@ pub async fn attached_policies(clients: &Clients, target: &str) -> Read<Vec<Poli
 
 /// GetEffectivePolicies of a principal as a thing.
 pub async fn effective_policies(clients: &Clients, thing: &str, principal: &str) -> Read<Vec<PolicyRecord>> {
-    let found = clients
-        .iot
-        .get_effective_policies()
-        .principal(principal)
-        .thing_name(thing)
-        .send()
-        .await
-        .map_err(|e| trouble::of(&e, "iot:GetEffectivePolicies"))?;
+    let call = clients.iot.get_effective_policies().principal(principal).thing_name(thing);
+    let found = failed("iot:GetEffectivePolicies", one!(clients, call, "iot:GetEffectivePolicies", true))?;
     Ok(found
         .effective_policies()
         .iter()
@@ -376,7 +392,7 @@ pub async fn test_authorization(
     add: &[String],
     skip: &[String],
 ) -> Read<Vec<AuthorizationResult>> {
-    let failed = |message: String| Trouble {
+    let refusal = |message: String| Trouble {
         kind: TroubleKind::Failed,
         message: SafeText::new(&message),
         missing_action: None,
@@ -388,7 +404,7 @@ pub async fn test_authorization(
             .action_type(action.clone())
             .set_resources(Some(resources.clone()))
             .build()
-            .map_err(|e| failed(e.to_string()))?;
+            .map_err(|e| refusal(e.to_string()))?;
         call = call.auth_infos(info);
     }
     for policy in add {
@@ -397,7 +413,7 @@ pub async fn test_authorization(
     for policy in skip {
         call = call.policy_names_to_skip(policy);
     }
-    let found = call.send().await.map_err(|e| trouble::of(&e, "iot:TestAuthorization"))?;
+    let found = failed("iot:TestAuthorization", one!(clients, call, "iot:TestAuthorization", true))?;
     Ok(found
         .auth_results()
         .iter()
@@ -422,7 +438,7 @@ pub async fn test_authorization(
 
 /// GetConnection; `None` when the client is unknown (never connected, or gone for more than half an hour).
 pub async fn connection(clients: &Clients, client_id: &str) -> Read<Option<ConnectionRecord>> {
-    match clients.data.get_connection().client_id(client_id).send().await {
+    match one!(clients, clients.data.get_connection().client_id(client_id), "iot:GetConnection", false) {
         Ok(found) => {
             let time = |ms: i64| (ms > 0).then_some(ms);
             Ok(Some(ConnectionRecord {
@@ -441,7 +457,7 @@ pub async fn connection(clients: &Clients, client_id: &str) -> Read<Option<Conne
 /// GetThingShadow (classic without a name); `None` when there is none.
 pub async fn shadow(clients: &Clients, thing: &str, shadow: Option<&str>) -> Read<Option<ShadowDocument>> {
     let call = clients.data.get_thing_shadow().thing_name(thing).set_shadow_name(shadow.map(String::from));
-    match call.send().await {
+    match one!(clients, call, "iot:GetThingShadow", false) {
         Ok(found) => {
             let bytes = found.payload().map(aws_smithy_types::Blob::as_ref).unwrap_or_default();
             let document: Value = serde_json::from_slice(bytes).map_err(|e| Trouble {
@@ -481,7 +497,7 @@ pub async fn jobs(clients: &Clients) -> Read<Vec<JobRecord>> {
 
 /// DescribeJob; `None` when there is no such job.
 pub async fn job(clients: &Clients, id: &str) -> Read<Option<JobRecord>> {
-    match clients.iot.describe_job().job_id(id).send().await {
+    match one!(clients, clients.iot.describe_job().job_id(id), "iot:DescribeJob", true) {
         Ok(found) => Ok(found.job().map(convert::job)),
         Err(e) if trouble::is_not_found(&e) => Ok(None),
         Err(e) => Err(trouble::of(&e, "iot:DescribeJob")),
@@ -521,13 +537,9 @@ pub async fn profiles(clients: &Clients) -> Read<Vec<ProfileRecord>> {
     let mut out = Vec::new();
     for found in list {
         let raw: Arc<str> = found.name().into();
-        let described = clients
-            .iot
-            .describe_security_profile()
-            .security_profile_name(&*raw)
-            .send()
-            .await
-            .map_err(|e| trouble::of(&e, "iot:DescribeSecurityProfile"))?;
+        let call = clients.iot.describe_security_profile().security_profile_name(&*raw);
+        let described = one!(clients, call, "iot:DescribeSecurityProfile", true);
+        let described = failed("iot:DescribeSecurityProfile", described)?;
         let call =
             clients.iot.list_targets_for_security_profile().security_profile_name(&*raw).max_results(250);
         let targets = pages!(clients, call, "iot:ListTargetsForSecurityProfile", security_profile_targets);

@@ -1,27 +1,25 @@
-//! Reads that only some views need: policies in effect, a thing's jobs and device-side metrics, topic rules, audit
-//! findings.
+//! Reads that only some views need: policies in effect, a thing's jobs and device-side metrics, topic rules.
 
 use aws_sdk_iot::types as sdk;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use serde_json::Value;
 
 use crate::detect::model::MetricValue;
 use crate::fleet::Ms;
 use crate::fleet::account::{
-    CustomMetricRecord, DimensionRecord, EffectivePolicy, FindingRecord, MetricSeries, RuleRecord,
+    CustomMetricRecord, DimensionRecord, EffectivePolicy, MetricSeries, RuleMetric, RuleRecord,
     TrainingRecord,
 };
 use crate::fleet::model::{ExecutionRecord, Name, Violation};
 use crate::text::SafeText;
 
-use super::read::{self, Read};
+use super::read::{self, Read, failed, one, pages};
 use super::{Clients, convert, now_ms, trouble};
 
 /// Statements of a policy that are put in words.
 const STATEMENTS: usize = 12;
 /// Rules whose statement is read: an account's default limit is 1000, and each costs a call.
 const RULES: usize = 100;
-/// Findings kept: the newest.
-const FINDINGS: i32 = 250;
 /// Device-side metrics are read this far back.
 const METRICS_BACK: Ms = 3_600_000;
 
@@ -43,7 +41,7 @@ const DEVICE_METRICS: [&str; 9] = [
     "aws:num-listening-udp-ports",
 ];
 
-fn safe(text: Option<&str>) -> SafeText {
+pub(super) fn safe(text: Option<&str>) -> SafeText {
     SafeText::new(text.unwrap_or_default())
 }
 
@@ -96,13 +94,8 @@ fn statements(document: &str) -> Vec<SafeText> {
 /// When the call fails.
 pub async fn jobs_of(clients: &Clients, thing: &str) -> Read<Vec<ExecutionRecord>> {
     let call = clients.iot.list_job_executions_for_thing().thing_name(thing).max_results(250);
-    let list = call
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<Vec<_>, _>>()
-        .await
-        .map_err(|e| trouble::of(&e, "iot:ListJobExecutionsForThing"))?;
+    let list = pages!(clients, call, "iot:ListJobExecutionsForThing", execution_summaries);
+    let list = failed("iot:ListJobExecutionsForThing", list)?;
     let mut all: Vec<_> = list
         .iter()
         .map(|found| {
@@ -143,11 +136,12 @@ pub async fn metrics_of(clients: &Clients, thing: &str) -> Read<Vec<MetricSeries
 /// # Errors
 /// When a call fails.
 pub async fn dimensions(clients: &Clients) -> Read<Vec<DimensionRecord>> {
-    let list = clients.iot.list_dimensions().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
-    let list = list.await.map_err(|e| trouble::of(&e, "iot:ListDimensions"))?;
+    let call = clients.iot.list_dimensions();
+    let list = failed("iot:ListDimensions", pages!(clients, call, "iot:ListDimensions", dimension_names))?;
     let mut out = Vec::new();
     for name in list.iter().take(DESCRIBED) {
-        match clients.iot.describe_dimension().name(name).send().await {
+        let call = clients.iot.describe_dimension().name(name);
+        match one!(clients, call, "iot:DescribeDimension", true) {
             Ok(found) => out.push(DimensionRecord {
                 name: SafeText::new(name),
                 values: found.string_values().iter().map(|v| SafeText::new(v)).collect(),
@@ -164,12 +158,12 @@ pub async fn dimensions(clients: &Clients) -> Read<Vec<DimensionRecord>> {
 /// # Errors
 /// When a call fails.
 pub async fn custom_metrics(clients: &Clients) -> Read<Vec<CustomMetricRecord>> {
-    let list =
-        clients.iot.list_custom_metrics().into_paginator().items().send().collect::<Result<Vec<_>, _>>();
-    let list = list.await.map_err(|e| trouble::of(&e, "iot:ListCustomMetrics"))?;
+    let call = clients.iot.list_custom_metrics();
+    let list = failed("iot:ListCustomMetrics", pages!(clients, call, "iot:ListCustomMetrics", metric_names))?;
     let mut out = Vec::new();
     for name in list.iter().take(DESCRIBED) {
-        match clients.iot.describe_custom_metric().metric_name(name).send().await {
+        let call = clients.iot.describe_custom_metric().metric_name(name);
+        match one!(clients, call, "iot:DescribeCustomMetric", true) {
             Ok(found) => out.push(CustomMetricRecord {
                 name: SafeText::new(name),
                 kind: safe(found.metric_type().map(sdk::CustomMetricType::as_str)),
@@ -188,14 +182,9 @@ pub async fn custom_metrics(clients: &Clients) -> Read<Vec<CustomMetricRecord>> 
 /// When the call fails.
 pub async fn training(clients: &Clients) -> Read<Vec<TrainingRecord>> {
     let call = clients.iot.get_behavior_model_training_summaries().max_results(10);
-    let list = call
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<Vec<_>, _>>()
-        .await
-        .map_err(|e| trouble::of(&e, "iot:GetBehaviorModelTrainingSummaries"))?;
-    let one = |from: &sdk::BehaviorModelTrainingSummary| TrainingRecord {
+    let list = pages!(clients, call, "iot:GetBehaviorModelTrainingSummaries", summaries);
+    let list = failed("iot:GetBehaviorModelTrainingSummaries", list)?;
+    let record = |from: &sdk::BehaviorModelTrainingSummary| TrainingRecord {
         profile: safe(from.security_profile_name()),
         behavior: safe(from.behavior_name()),
         status: safe(from.model_status().map(sdk::ModelStatus::as_str)),
@@ -203,7 +192,7 @@ pub async fn training(clients: &Clients) -> Read<Vec<TrainingRecord>> {
         since: convert::ms(from.training_data_collection_start_date()),
         refreshed: convert::ms(from.last_model_refresh_date()),
     };
-    Ok(list.iter().map(one).collect())
+    Ok(list.iter().map(record).collect())
 }
 
 /// Active violations whose alerts are suppressed: AWS leaves them out unless it is asked for them.
@@ -212,13 +201,8 @@ pub async fn training(clients: &Clients) -> Read<Vec<TrainingRecord>> {
 /// When the call fails.
 pub async fn suppressed(clients: &Clients) -> Read<Vec<Violation>> {
     let call = clients.iot.list_active_violations().list_suppressed_alerts(true).max_results(250);
-    let list = call
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<Vec<_>, _>>()
-        .await
-        .map_err(|e| trouble::of(&e, "iot:ListActiveViolations"))?;
+    let list = pages!(clients, call, "iot:ListActiveViolations", active_violations);
+    let list = failed("iot:ListActiveViolations", list)?;
     let quiet = |v: &&sdk::ActiveViolation| v.behavior().is_some_and(|b| b.suppress_alerts() == Some(true));
     Ok(list.iter().filter(quiet).map(convert::violation).collect())
 }
@@ -243,13 +227,11 @@ async fn points(
     let time = aws_smithy_types::DateTime::from_millis;
     let call = clients.iot.list_metric_values().thing_name(thing).metric_name(metric);
     let call = call.start_time(time(from)).end_time(time(to)).max_results(100);
-    let list = call
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<Vec<_>, _>>()
-        .await
-        .map_err(|e| trouble::of(&e, "iot:ListMetricValues"))?;
+    let list = match pages!(clients, call, "iot:ListMetricValues", metric_datum_list) {
+        // Kept only where a profile names or retains it (contract §4): one that is not has no values to show.
+        Err(e) if e.code() == Some("InvalidRequestException") => return Ok(Vec::new()),
+        list => failed("iot:ListMetricValues", list)?,
+    };
     let mut points: Vec<_> =
         list.iter().filter_map(|d| Some((convert::ms(d.timestamp())?, convert::value(d.value()?)))).collect();
     points.sort_by_key(|(at, _)| *at);
@@ -261,24 +243,18 @@ async fn points(
 /// # Errors
 /// When a call fails.
 pub async fn rules(clients: &Clients) -> Read<Vec<RuleRecord>> {
-    let list = clients
-        .iot
-        .list_topic_rules()
-        .max_results(1000)
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<Vec<_>, _>>()
-        .await
-        .map_err(|e| trouble::of(&e, "iot:ListTopicRules"))?;
+    let call = clients.iot.list_topic_rules().max_results(1000);
+    let list = failed("iot:ListTopicRules", pages!(clients, call, "iot:ListTopicRules", rules))?;
     let mut out = Vec::new();
     for item in list.iter().take(RULES) {
         let name = item.rule_name().unwrap_or_default();
-        let found = match clients.iot.get_topic_rule().rule_name(name).send().await {
-            Ok(found) => found,
-            Err(e) if trouble::is_not_found(&e) => continue,
-            Err(e) => return Err(trouble::of(&e, "iot:GetTopicRule")),
-        };
+        let found =
+            match one!(clients, clients.iot.get_topic_rule().rule_name(name), "iot:GetTopicRule", true) {
+                Ok(found) => found,
+                // A rule that is gone meanwhile; AWS calls it unauthorized (contract §2).
+                Err(e) if trouble::is_not_found(&e) || e.code() == Some("UnauthorizedException") => continue,
+                Err(e) => return Err(trouble::of(&e, "iot:GetTopicRule")),
+            };
         let Some(rule) = found.rule() else { continue };
         out.push(RuleRecord {
             name: Name::new(name),
@@ -289,9 +265,20 @@ pub async fn rules(clients: &Clients) -> Read<Vec<RuleRecord>> {
             actions: rule.actions().iter().map(action).collect(),
             error_action: rule.error_action().map(action),
             created: convert::ms(rule.created_at()),
+            metrics: rule.actions().iter().filter_map(|a| a.cloudwatch_metric()).map(metric).collect(),
         });
     }
     Ok(out)
+}
+
+fn metric(from: &sdk::CloudwatchMetricAction) -> RuleMetric {
+    RuleMetric {
+        namespace: Name::new(from.metric_namespace()),
+        name: Name::new(from.metric_name()),
+        value: Name::new(from.metric_value()),
+        unit: Name::new(from.metric_unit()),
+        role: Name::new(from.role_arn()),
+    }
 }
 
 /// An action of a rule in a line.
@@ -322,77 +309,6 @@ fn action(action: &sdk::Action) -> SafeText {
         "an action this version of quell has no words for".to_owned()
     };
     SafeText::new(&text)
-}
-
-/// ListAuditFindings, the newest; suppressed ones too, marked.
-///
-/// # Errors
-/// When the call fails.
-pub async fn findings(clients: &Clients) -> Read<Vec<FindingRecord>> {
-    let found = clients
-        .iot
-        .list_audit_findings()
-        .start_time(aws_smithy_types::DateTime::from_millis(now_ms() - 90 * 86_400_000))
-        .end_time(aws_smithy_types::DateTime::from_millis(now_ms()))
-        .max_results(FINDINGS)
-        .send()
-        .await
-        .map_err(|e| trouble::of(&e, "iot:ListAuditFindings"))?;
-    let mut all: Vec<_> = found.findings().iter().map(finding).collect();
-    all.sort_by(|a, b| rank(&a.severity).cmp(&rank(&b.severity)).then(b.at.cmp(&a.at)));
-    Ok(all)
-}
-
-/// The worst first.
-fn rank(severity: &SafeText) -> u8 {
-    match severity.as_str() {
-        "CRITICAL" => 0,
-        "HIGH" => 1,
-        "MEDIUM" => 2,
-        "LOW" => 3,
-        _ => 4,
-    }
-}
-
-fn finding(from: &sdk::AuditFinding) -> FindingRecord {
-    FindingRecord {
-        id: safe(from.finding_id()),
-        check: safe(from.check_name()),
-        severity: safe(from.severity().map(sdk::AuditFindingSeverity::as_str)),
-        resource: from
-            .non_compliant_resource()
-            .map(|r| resource(r.resource_type(), r.resource_identifier()))
-            .unwrap_or_default(),
-        related: from
-            .related_resources()
-            .iter()
-            .map(|r| resource(r.resource_type(), r.resource_identifier()))
-            .collect(),
-        reason: safe(from.reason_for_non_compliance()),
-        suppressed: from.is_suppressed() == Some(true),
-        at: convert::ms(from.finding_time()).unwrap_or_default(),
-    }
-}
-
-fn resource(kind: Option<&sdk::ResourceType>, id: Option<&sdk::ResourceIdentifier>) -> SafeText {
-    let kind = kind.map_or("resource", sdk::ResourceType::as_str).to_lowercase().replace('_', " ");
-    let name = id.and_then(|id| {
-        [
-            id.client_id(),
-            id.device_certificate_id(),
-            id.ca_certificate_id(),
-            id.policy_version_identifier().and_then(|p| p.policy_name()),
-            id.iam_role_arn(),
-            id.role_alias_arn(),
-            id.cognito_identity_pool_id(),
-            id.account(),
-        ]
-        .into_iter()
-        .flatten()
-        .next()
-        .map(str::to_owned)
-    });
-    SafeText::new(&format!("{kind} {}", name.unwrap_or_default()))
 }
 
 #[cfg(test)]

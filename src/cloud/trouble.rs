@@ -43,6 +43,17 @@ pub fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(
     }
 }
 
+/// A failure of a service that is asked without an SDK client.
+pub(super) fn answered(code: &str, message: &str, status: u16, action: &str) -> Trouble {
+    let (kind, words) = service(code, message, Some(status));
+    Trouble {
+        kind,
+        message: SafeText::limited(words.as_bytes(), 400),
+        missing_action: (kind == TroubleKind::Denied).then(|| SafeText::new(&missing(message, action))),
+        since: super::now_ms(),
+    }
+}
+
 fn service(code: &str, message: &str, status: Option<u16>) -> (TroubleKind, String) {
     let said = |lead: &str| if message.is_empty() { lead.to_owned() } else { format!("{lead}: {message}") };
     match code {

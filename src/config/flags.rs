@@ -47,6 +47,9 @@ pub struct Common {
     /// Refuse every change
     #[arg(long, global = true)]
     pub read_only: bool,
+    /// For a room: large type, account ids and addresses masked, every change refused
+    #[arg(long, global = true)]
+    pub instructor: bool,
     /// A keymap by name or file
     #[arg(long, global = true, value_name = "NAME|FILE")]
     pub keymap: Option<String>,

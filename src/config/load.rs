@@ -162,7 +162,8 @@ fn from_environment(settings: &mut Settings, env: &Environment) {
     let all = get("AWS_ENDPOINT_URL");
     set_some(&mut settings.endpoint_url, get("AWS_ENDPOINT_URL_IOT").or_else(|| all.clone()));
     set_some(&mut settings.data_endpoint_url, get("AWS_ENDPOINT_URL_IOT_DATA_PLANE").or_else(|| all.clone()));
-    set_some(&mut settings.sts_endpoint_url, get("AWS_ENDPOINT_URL_STS").or(all));
+    set_some(&mut settings.sts_endpoint_url, get("AWS_ENDPOINT_URL_STS").or_else(|| all.clone()));
+    set_some(&mut settings.cloudwatch_endpoint_url, get("AWS_ENDPOINT_URL_CLOUDWATCH").or(all));
     set_some(&mut settings.mqtt.username, get("QUELL_MQTT_USERNAME"));
     set_some(&mut settings.mqtt.password, get("QUELL_MQTT_PASSWORD").map(Secret));
     settings.proxies = Proxies::of(env);
@@ -182,6 +183,7 @@ fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Re
         // A private control plane is never AWS's: identity comes from there, not from the real STS.
         if !url.contains(".amazonaws.com") {
             settings.sts_endpoint_url.get_or_insert_with(|| url.clone());
+            settings.cloudwatch_endpoint_url.get_or_insert_with(|| url.clone());
             settings.data_endpoint_url.get_or_insert_with(|| url.clone());
         }
     }
@@ -208,9 +210,13 @@ fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Re
         settings.security_profiles =
             security_profiles(path).map_err(|message| error("--security-profiles", message))?;
     }
-    settings.read_only |= common.read_only;
+    settings.instructor = common.instructor;
+    settings.read_only |= common.read_only || common.instructor;
     set_some(&mut settings.keymap, common.keymap.clone());
     set_some(&mut settings.theme, common.theme.clone());
+    if common.instructor && settings.theme.is_none() {
+        settings.theme = Some("projector".to_owned());
+    }
     settings.ascii |= common.ascii;
     set_some(&mut settings.max_fps, common.max_fps);
     if let Some(size) = &common.memory_budget {

@@ -54,7 +54,7 @@ pub struct Account {
     pub clock: Clock,
     /// The log behind every table.
     pub wal: Wal,
-    /// The access key id requests must be signed with.
+    /// The access key id that may do everything.
     pub access_key: String,
     /// The secret of `access_key`.
     pub secret_key: String,
@@ -74,6 +74,8 @@ pub struct Account {
     pub trail: super::api::audit::Trail,
     /// Topic rules. Read without a lock.
     pub rules: super::api::rules::Rules,
+    /// Identities beside the account's own key.
+    pub iam: super::api::iam::Iam,
     /// What goes wrong on order.
     pub faults: super::faults::Faults,
     state: RwLock<State>,
@@ -126,6 +128,7 @@ impl Account {
             arns,
             policies: PolicyCache::default(),
             delete_pace: DeletePace::default(),
+            iam: super::api::iam::Iam::default(),
             faults: super::faults::Faults::default(),
             state: RwLock::new(state),
             broker: OnceLock::new(),

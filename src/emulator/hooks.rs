@@ -79,6 +79,11 @@ impl Hooks {
         Self { account }
     }
 
+    /// The log behind the account.
+    pub fn wal(&self) -> &crate::emulator::store::Wal {
+        &self.account.wal
+    }
+
     /// May a connection of this certificate be authenticated at all? False for every status but ACTIVE: the connection is
     /// then refused before any client id is read and no `connect_failed` is published (contract §3.5).
     pub fn authenticate(&self, principal: &Principal) -> bool {
@@ -95,11 +100,13 @@ impl Hooks {
         }
     }
 
-    /// Policy decision for a certificate session; IAM and anonymous sessions may do everything an IoT policy could forbid.
+    /// Policy decision for a session: IoT policies for a certificate, identity policies for an IAM identity. Anonymous
+    /// sessions and the account's own key may do everything.
     pub fn authorize(&self, session: &Session, action: Action, resource: &str) -> bool {
         match &session.principal {
             Principal::Certificate(_) => api::policy::authorize(&self.account, session, action, resource),
-            Principal::Iam(_) | Principal::Anonymous => true,
+            Principal::Iam(key) => self.account.iam.allows_mqtt(&self.account, key, action, resource),
+            Principal::Anonymous => true,
         }
     }
 

@@ -43,6 +43,8 @@ pub struct Verified {
     pub region: String,
     /// The service of the credential scope.
     pub service: String,
+    /// The session token that came along.
+    pub token: Option<String>,
 }
 
 /// Why a request is refused, in AWS's terms.
@@ -102,9 +104,9 @@ struct Claim<'a> {
 }
 
 /// Verifies a request; `secret_of` knows the secret of an access key id, `now` is seconds since the epoch.
-pub fn verify<'k>(
+pub fn verify<S: AsRef<str>>(
     request: &Request<'_>,
-    secret_of: impl Fn(&str) -> Option<&'k str>,
+    secret_of: impl Fn(&str) -> Option<S>,
     now: i64,
 ) -> Result<Verified, SigError> {
     let pairs = pairs(request.query);
@@ -120,6 +122,7 @@ pub fn verify<'k>(
         return Err(SigError::Incomplete("Credential must name a scope ending in aws4_request".into()));
     };
     let secret = secret_of(access_key).ok_or(SigError::UnknownKey)?;
+    let secret = secret.as_ref();
     check_time(&claim, day, now)?;
     let signature = hex::decode(claim.signature.as_bytes()).map_err(|_| SigError::Mismatch)?;
 
@@ -153,11 +156,18 @@ pub fn verify<'k>(
                     access_key: access_key.to_owned(),
                     region: region.to_owned(),
                     service: service.to_owned(),
+                    token: token(request.headers, &pairs),
                 });
             }
         }
     }
     Err(SigError::Mismatch)
+}
+
+fn token(headers: &HeaderMap, pairs: &[(String, String)]) -> Option<String> {
+    let of_query = || pairs.iter().find(|(n, _)| n == "X-Amz-Security-Token").map(|(_, v)| v.clone());
+    let of_header = headers.get("x-amz-security-token").and_then(|v| v.to_str().ok()).map(str::to_owned);
+    of_header.or_else(of_query)
 }
 
 fn mac(key: &[u8], data: &[u8]) -> Result<Vec<u8>, SigError> {

@@ -34,6 +34,8 @@ pub struct Options {
     pub devices: Option<usize>,
     /// A scenario file; the workshop's without it.
     pub scenario: Option<PathBuf>,
+    /// Identities beside the account's own key: see [`api::iam`].
+    pub iam: Option<PathBuf>,
     /// What goes wrong from the start.
     pub faults: Vec<Fault>,
     /// What the simulation's random numbers start from.
@@ -61,6 +63,7 @@ impl Default for Options {
             speed: 1.0,
             devices: None,
             scenario: None,
+            iam: None,
             faults: Vec::new(),
             seed: 1,
             state: None,
@@ -217,6 +220,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         &options.access_key,
         &options.secret_key,
     );
+    if let Some(path) = &options.iam {
+        let named = |what: String| StartError::Other(format!("--iam {}: {what}", path.display()));
+        api::iam::load(&account, path).map_err(named)?;
+    }
     account.sns.set_base(url);
     account.sns.set_outbox(credentials.path().join("sns-outbox.jsonl"));
     let broker = Broker::new(Hooks::new(Arc::clone(&account)), clock);
@@ -259,6 +266,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tasks.spawn(listen::serve_tls(mqtts_listener, server, broker, router));
     tasks.spawn(api::detect::run(Arc::clone(&account)));
     tasks.spawn(api::audit::run(Arc::clone(&account)));
+    if let Some(path) = options.iam {
+        tasks.spawn(api::iam::follow(Arc::clone(&account), path));
+    }
     tasks.spawn(api::indexing::run(Arc::clone(&account)));
     tasks.spawn(api::jobs::run(Arc::clone(&account)));
     options.faults.into_iter().for_each(|fault| account.faults.add(fault));

@@ -193,6 +193,35 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
     }
 }
 
+/// A named map that is kept elsewhere in memory and only written here.
+pub struct Journal {
+    name: &'static str,
+    wal: Wal,
+}
+
+impl Journal {
+    /// The journal `name` of `wal`, and the rows the log held, in key order. A row of another version's shape is left out.
+    pub fn open<V: Serialize + DeserializeOwned>(
+        wal: &Wal,
+        name: &'static str,
+    ) -> (Self, BTreeMap<String, V>) {
+        let rows = Table::open(wal, name).rows;
+        (Self { name, wal: wal.clone() }, rows)
+    }
+
+    /// The row under `key` is now what `row` makes; it is not called where nothing is kept.
+    pub fn put<V: Serialize>(&self, key: &str, row: impl FnOnce() -> V) {
+        if self.wal.0.is_some() {
+            self.wal.append(self.name, key, serde_json::to_value(row()).ok().as_ref());
+        }
+    }
+
+    /// There is no row under `key` any more.
+    pub fn remove(&self, key: &str) {
+        self.wal.append(self.name, key, None);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,7 @@ use futures_util::{Sink as _, Stream as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::account::Account;
+use super::api::iam;
 use super::broker::{Broker, Peer};
 use super::hooks::Principal;
 use super::listen::Addrs;
@@ -48,7 +49,7 @@ async fn upgrade(
         headers: &headers,
         body: &[],
     };
-    let secret = |key: &str| (key == door.account.access_key).then_some(door.account.secret_key.as_str());
+    let secret = |key: &str| iam::secret_of(&door.account, key);
     let verified = sigv4::verify(&request, secret, door.account.clock.now_ms() / 1000);
     let signer = match verified {
         Ok(v) if ["iotdevicegateway", "iotdata"].contains(&v.service.as_str()) => v,
@@ -57,6 +58,9 @@ async fn upgrade(
         }
         Err(error) => return refuse(error.code(), &error.to_string()),
     };
+    if let Err((code, message)) = iam::admit(&door.account, &signer.access_key, signer.token.as_deref()) {
+        return refuse(code, message);
+    }
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
@@ -70,7 +74,7 @@ async fn upgrade(
                 principal: Principal::Iam(signer.access_key),
                 websocket: true,
             };
-            broker.serve(WsIo { socket, unread: Bytes::new() }, peer).await;
+            broker.serve(WsIo { socket, unread: Bytes::new(), owed: 0 }, peer).await;
         },
     )
 }
@@ -85,6 +89,20 @@ fn refuse(code: &'static str, message: &str) -> Response {
 struct WsIo {
     socket: WebSocket,
     unread: Bytes,
+    /// Bytes of the packet being sent that did not come with its beginning.
+    owed: usize,
+}
+
+/// How long the packet is that `data` begins with; all of it when that cannot be said yet.
+fn packet(data: &[u8]) -> usize {
+    let mut length = 0;
+    for (n, byte) in data.iter().skip(1).take(4).enumerate() {
+        length |= usize::from(byte & 0x7f) << (7 * n);
+        if byte & 0x80 == 0 {
+            return length + n + 2;
+        }
+    }
+    data.len()
 }
 
 impl AsyncRead for WsIo {
@@ -115,9 +133,13 @@ impl AsyncRead for WsIo {
 impl AsyncWrite for WsIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         ready!(Pin::new(&mut self.socket).poll_ready(cx)).map_err(io::Error::other)?;
-        let message = Message::Binary(Bytes::copy_from_slice(data));
+        // A frame for each packet, as AWS sends them: there are clients that read only the first of a frame.
+        let whole = if self.owed > 0 { self.owed } else { packet(data) };
+        let now = whole.min(data.len());
+        let message = Message::Binary(Bytes::copy_from_slice(&data[..now]));
         Pin::new(&mut self.socket).start_send(message).map_err(io::Error::other)?;
-        Poll::Ready(Ok(data.len()))
+        self.owed = whole - now;
+        Poll::Ready(Ok(now))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -126,5 +148,20 @@ impl AsyncWrite for WsIo {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_close(cx).map_err(io::Error::other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::packet;
+
+    #[test]
+    fn a_packet_is_as_long_as_its_header_says() {
+        assert_eq!(packet(&[0xd0, 0, 0x30]), 2);
+        assert_eq!(packet(&[0x30, 3, 1, 2, 3, 0xd0, 0]), 5);
+        let mut large = vec![0x30, 0xc8, 0x01];
+        large.resize(500, 0);
+        assert_eq!(packet(&large), 203);
+        assert_eq!((packet(&[0x30]), packet(&[0x30, 0x80])), (1, 2), "the length is not there yet");
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::detect::model::MetricValue;
 use crate::text::SafeText;
 
+use super::audit::{AuditSetup, AuditTasks, Resource};
 use super::known::{Known, Trouble};
 use super::model::{ExecutionRecord, Name, Violation};
 use super::{Changes, Fleet, Ms, SourceId};
@@ -46,6 +47,35 @@ pub struct RuleRecord {
     pub error_action: Option<SafeText>,
     /// When it was created.
     pub created: Option<Ms>,
+    /// The CloudWatch metrics its actions write.
+    #[serde(default)]
+    pub metrics: Vec<RuleMetric>,
+}
+
+/// A CloudWatch metric an action of a rule writes, each part as it stands in the rule: `${…}` is filled for each message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RuleMetric {
+    /// The namespace; a custom one has no dimensions.
+    pub namespace: Name,
+    /// The metric's name.
+    pub name: Name,
+    /// The value, a text.
+    pub value: Name,
+    /// The unit.
+    pub unit: Name,
+    /// The role the rules engine writes with.
+    pub role: Name,
+}
+
+/// A metric of CloudWatch that tells about a rule: sums of a minute each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RuleSeries {
+    /// `IoT` for what the rule writes, `AWS/IoT` for what AWS counts of it.
+    pub namespace: SafeText,
+    /// `HighHumidity`, `TopicMatch`.
+    pub name: SafeText,
+    /// The beginning of each minute with data and its sum, oldest first. A minute without data is not a zero.
+    pub points: Vec<(Ms, f64)>,
 }
 
 /// A finding of an audit.
@@ -59,6 +89,9 @@ pub struct FindingRecord {
     pub severity: SafeText,
     /// What does not comply.
     pub resource: SafeText,
+    /// The same, exact, as a suppression names it.
+    #[serde(default)]
+    pub resource_id: Resource,
     /// Resources beside it.
     pub related: Vec<SafeText>,
     /// Why, as AWS says it.
@@ -138,6 +171,12 @@ pub enum AccountReading {
     Rules(Vec<RuleRecord>),
     /// ListAuditFindings.
     Findings(Vec<FindingRecord>),
+    /// GetMetricData of a rule's metrics.
+    RuleMetrics(Name, Vec<RuleSeries>),
+    /// Audit settings, suppressions, mitigation actions.
+    AuditSetup(AuditSetup),
+    /// Audits and mitigation tasks.
+    AuditTasks(AuditTasks),
 }
 
 impl AccountReading {
@@ -154,6 +193,9 @@ impl AccountReading {
             Self::Values(_, series) => series.points.len(),
             Self::Rules(list) => list.len(),
             Self::Findings(list) => list.len(),
+            Self::RuleMetrics(_, list) => list.len(),
+            Self::AuditSetup(setup) => setup.checks.len(),
+            Self::AuditTasks(tasks) => tasks.audits.len(),
         }
     }
 
@@ -174,6 +216,9 @@ pub(super) struct Account {
     metrics: ByThing<MetricSeries>,
     rules: Known<Vec<RuleRecord>>,
     findings: Known<Vec<FindingRecord>>,
+    rule_metrics: ByThing<RuleSeries>,
+    audit_setup: Known<AuditSetup>,
+    audit_tasks: Known<AuditTasks>,
     dimensions: Known<Vec<DimensionRecord>>,
     custom_metrics: Known<Vec<CustomMetricRecord>>,
     training: Known<Vec<TrainingRecord>>,
@@ -189,6 +234,14 @@ fn slot<'a, T>(map: &'a mut ByThing<T>, thing: &Name) -> &'a mut Known<Vec<T>> {
 }
 
 impl Account {
+    /// What to read next because of it: an audit that ended has findings now.
+    pub(super) fn wants(&self, reading: &AccountReading) -> Option<SourceId> {
+        let AccountReading::AuditTasks(tasks) = reading else { return None };
+        let running = |t: &AuditTasks| t.audits.iter().filter(|a| a.status.as_str() == "IN_PROGRESS").count();
+        let before = self.audit_tasks.get().map_or(0, running);
+        (running(tasks) < before).then_some(SourceId::Findings)
+    }
+
     pub(super) fn learn(&mut self, reading: AccountReading, at: Ms) -> Changes {
         match reading {
             AccountReading::Policies(thing, list) => slot(&mut self.policies, &thing).learn(list, at),
@@ -196,6 +249,9 @@ impl Account {
             AccountReading::Metrics(thing, list) => slot(&mut self.metrics, &thing).learn(list, at),
             AccountReading::Rules(list) => self.rules.learn(list, at),
             AccountReading::Findings(list) => self.findings.learn(list, at),
+            AccountReading::RuleMetrics(rule, list) => slot(&mut self.rule_metrics, &rule).learn(list, at),
+            AccountReading::AuditSetup(setup) => self.audit_setup.learn(setup, at),
+            AccountReading::AuditTasks(tasks) => self.audit_tasks.learn(tasks, at),
             AccountReading::Dimensions(list) => self.dimensions.learn(list, at),
             AccountReading::CustomMetrics(list) => self.custom_metrics.learn(list, at),
             AccountReading::Training(list) => self.training.learn(list, at),
@@ -222,6 +278,9 @@ impl Account {
             SourceId::MetricsOf(thing) => slot(&mut self.metrics, thing).fail(trouble),
             SourceId::Rules => self.rules.fail(trouble),
             SourceId::Findings => self.findings.fail(trouble),
+            SourceId::RuleMetrics(rule) => slot(&mut self.rule_metrics, rule).fail(trouble),
+            SourceId::AuditSetup => self.audit_setup.fail(trouble),
+            SourceId::AuditTasks => self.audit_tasks.fail(trouble),
             SourceId::Dimensions => self.dimensions.fail(trouble),
             SourceId::CustomMetrics => self.custom_metrics.fail(trouble),
             SourceId::Training => self.training.fail(trouble),
@@ -252,6 +311,21 @@ impl Fleet {
     /// Topic rules.
     pub fn rules(&self) -> &Known<Vec<RuleRecord>> {
         &self.account.rules
+    }
+
+    /// What CloudWatch has of a rule, if it was ever asked for.
+    pub fn rule_metrics(&self, rule: &str) -> Option<&Known<Vec<RuleSeries>>> {
+        self.account.rule_metrics.get(rule)
+    }
+
+    /// Audit settings, suppressions and mitigation actions.
+    pub fn audit_setup(&self) -> &Known<AuditSetup> {
+        &self.account.audit_setup
+    }
+
+    /// Audits and mitigation tasks.
+    pub fn audit_tasks(&self) -> &Known<AuditTasks> {
+        &self.account.audit_tasks
     }
 
     /// Dimensions.

@@ -73,7 +73,7 @@ impl Fleet {
         let (true, Some(id)) = (topic.telemetry, topic.device) else { return Changes::NONE };
         let Some(device) = self.devices.get_mut(id.index()) else { return Changes::NONE };
         let mut changes =
-            if device.hear(at, heard, self.budget) { self.judge(id, now) } else { Changes::NONE };
+            if device.hear(at, heard, &mut self.ledger) { self.judge(id, now) } else { Changes::NONE };
         changes |= self.judge_messages(id, number, at, (heard.count, heard.bytes, heard.largest), now);
         changes
     }

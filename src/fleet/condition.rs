@@ -109,6 +109,13 @@ impl Fleet {
         }
     }
 
+    /// How many devices are listened to that may speak.
+    pub(super) fn speaking(&self) -> usize {
+        let quiet = [Condition::Contained, Condition::Revoked, Condition::Stale, Condition::Unattributed];
+        let quiet: usize = quiet.into_iter().map(|c| self.counts.of(c)).sum();
+        if self.link.is_up() { self.devices.len().saturating_sub(quiet) } else { 0 }
+    }
+
     /// Judges one device again after something about it changed.
     pub(super) fn judge(&mut self, id: DeviceId, now: Ms) -> Changes {
         let Some(device) = self.devices.get(id.index()) else { return Changes::NONE };
@@ -242,7 +249,7 @@ impl Fleet {
             return;
         }
         let Some((silent, cadence, longest)) =
-            watching.and_then(|watching| device.unusual_silence(watching, now))
+            watching.and_then(|watching| device.unusual_silence(watching, now, &self.ledger))
         else {
             return;
         };
@@ -288,6 +295,10 @@ impl Fleet {
     pub(super) fn response(&mut self, event: ResponseEvent, now: Ms) -> Changes {
         let id = self.thing(&event.thing, now);
         if let Some(device) = self.devices.get_mut(id.index()) {
+            device.prove(&mut self.ledger);
+            if event.stage == Stage::Released {
+                device.resume(event.at);
+            }
             device.set_stage(event.stage, event.at);
         }
         self.judge(id, now) | Changes::DEVICES

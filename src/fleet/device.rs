@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use crate::text::SafeText;
 
 use super::Ms;
-use super::baseline::{Budget, Pace, Signal, WarningKind};
+use super::baseline::{Ledger, Pace, Signal, WarningKind};
 use super::condition::Condition;
 use super::event::Stage;
 use super::known::Known;
@@ -241,12 +241,35 @@ impl Device {
     }
 
     /// How long it is silent, and how long it ever was, when that is out of its ordinary.
-    pub(super) fn unusual_silence(&self, watching: Ms, now: Ms) -> Option<(Ms, Ms, Ms)> {
+    pub(super) fn unusual_silence(&self, watching: Ms, now: Ms, ledger: &Ledger) -> Option<(Ms, Ms, Ms)> {
         let traffic = self.traffic.as_ref()?;
         let cadence = traffic.cadence()?;
-        let limit = traffic.baseline.silence_limit(Some(cadence))?;
+        let limit = traffic.baseline.silence_limit(Some(cadence), ledger)?;
         let silent = now - traffic.last;
-        (silent > limit && traffic.last > watching).then(|| (silent, cadence, traffic.baseline.longest()))
+        // One that was held back is silent because of that until it speaks again.
+        (silent > limit && traffic.last > watching && traffic.last >= traffic.resumed)
+            .then(|| (silent, cadence, traffic.baseline.longest()))
+    }
+
+    /// Somebody acted on what was told of it.
+    pub(super) fn prove(&mut self, ledger: &mut Ledger) {
+        if let Some(traffic) = &mut self.traffic {
+            traffic.baseline.prove(ledger);
+        }
+    }
+
+    /// A response let it go at `at`: what stood against it before is over, and what its isolation did to its pauses and
+    /// connects is not its own doing.
+    pub(super) fn resume(&mut self, at: Ms) {
+        self.warnings.clear();
+        if let Some(traffic) = &mut self.traffic {
+            traffic.resumed = at;
+            traffic.baseline.resume();
+        }
+        if let Some(rest) = &mut self.rest {
+            rest.connects.resume();
+            rest.shadow_updates.resume();
+        }
     }
 
     /// One more connect of this device, or shadow update; see [`Pace::note`].
@@ -370,6 +393,9 @@ impl Device {
             (None, None) => false,
             (Some(group), Some((known, _))) if *known == group => false,
             (group, _) => {
+                if group.is_none() {
+                    self.resume(at);
+                }
                 self.rest_mut().quarantined = group.map(|group| (group, at));
                 true
             }
@@ -389,11 +415,11 @@ impl Device {
     }
 
     /// The hot path. True when the device must be judged again.
-    pub(super) fn hear(&mut self, at: Ms, heard: Heard, budget: Budget) -> bool {
+    pub(super) fn hear(&mut self, at: Ms, heard: Heard, ledger: &mut Ledger) -> bool {
         let traffic = self.traffic.get_or_insert_with(|| Box::new(Traffic::new(at)));
         // Empty vectors cost nothing; nearly every message leaves it empty.
         let mut signals = Vec::new();
-        traffic.note(at, heard, budget, &mut signals);
+        traffic.note(at, heard, ledger, &mut signals);
         let mut changed = !self.warnings.is_empty() && self.calm(WarningKind::Silence);
         for signal in signals {
             match signal {

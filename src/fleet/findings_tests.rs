@@ -316,3 +316,98 @@ fn loops_and_churn_are_out_of_the_ordinary() {
     fleet.tick(at + 200_000);
     assert!(!kinds(&fleet, "Thing01").contains(&WarningKind::Reconnects));
 }
+
+#[test]
+fn a_released_device_that_speaks_again_is_not_flagged_for_its_own_silence() {
+    let (mut fleet, at) = ordinary();
+    let stage = |stage, at| Event::Response(event::ResponseEvent { thing: Name::new("Thing02"), stage, at });
+    // It goes wrong, is isolated, tries to connect again and again, and is let go.
+    fleet.apply(payload(1, at, &"QX8Z".repeat(750)), at);
+    fleet.apply(stage(event::Stage::Containing { began: at, waiting_for: "silence".into() }, at), at);
+    fleet.apply(stage(event::Stage::Contained { began: at, took: 0 }, at + 34_000), at + 34_000);
+    for i in 0..20 {
+        let notice = event::Notice::Presence {
+            client: Name::new("Thing02"),
+            kind: event::PresenceKind::ConnectFailed,
+            reason: None,
+            principal: None,
+            version: i,
+            at: at + 60_000 + i * 1_000,
+        };
+        let batch = Batch { notices: vec![notice], ..Batch::default() };
+        fleet.apply(Event::Batch(batch), at + 60_000 + i * 1_000);
+    }
+    let free = at + 80_000;
+    fleet.apply(stage(event::Stage::Released, free), free);
+    let id = fleet.find("Thing02").unwrap();
+    for second in 0..5 {
+        fleet.tick(free + second * 1_000);
+        assert_eq!((kinds(&fleet, "Thing02"), fleet.counts().early_warning), (vec![], 0), "{second}");
+    }
+    // A backlog at once, then as ever.
+    for i in 0..12 {
+        fleet.apply(payload(1, free + 5_000 + i, "{\"t\":21.1}"), free + 5_000 + i);
+        assert_eq!(kinds(&fleet, "Thing02"), [], "message {i} of the backlog");
+    }
+    for i in 1..6 {
+        let at = free + 5_000 + i * 10_000;
+        fleet.apply(payload(1, at, "{\"t\":21.1}"), at);
+        fleet.tick(at + 500);
+        assert_eq!((kinds(&fleet, "Thing02"), fleet.device(id).condition()), (vec![], Condition::Ok), "{i}");
+    }
+    // What is bad again is told again, on its first message; and so is a silence of its own.
+    let bad = free + 65_000;
+    fleet.apply(payload(1, bad, &"QX8Z".repeat(750)), bad);
+    assert_eq!(kinds(&fleet, "Thing02"), [WarningKind::Size, WarningKind::NotJson]);
+    for i in 1..6 {
+        fleet.apply(payload(1, bad + i * 10_000, "{\"t\":21.1}"), bad + i * 10_000);
+    }
+    for second in 51..90 {
+        fleet.tick(bad + second * 1_000);
+    }
+    assert_eq!(kinds(&fleet, "Thing02"), [WarningKind::Silence]);
+}
+
+#[test]
+fn a_kind_of_message_that_meant_nothing_once_must_come_twice() {
+    let mut fleet = Fleet::new(Limits::default());
+    fleet.apply(up(T0), T0);
+    fleet.apply(topics(&["Thing01", "Thing02", "Thing03"]), T0);
+    let mut at = T0;
+    let mut round = |fleet: &mut Fleet, special: Option<(u32, u32)>| {
+        at += 10_000;
+        for topic in 0..3 {
+            let len =
+                special.filter(|(t, _)| *t == topic).map_or(100 + at as u32 / 10_000 % 7, |(_, len)| len);
+            fleet.apply(heard(topic, at + Ms::from(topic), len), at + Ms::from(topic));
+        }
+    };
+    for _ in 0..30 {
+        round(&mut fleet, None);
+    }
+    // The first report of the first device is told at once: nobody knows yet that it means nothing.
+    round(&mut fleet, Some((0, 2_000)));
+    assert_eq!(kinds(&fleet, "Thing01"), [WarningKind::Size]);
+    for _ in 0..3 {
+        round(&mut fleet, None);
+    }
+    assert_eq!(kinds(&fleet, "Thing01"), []);
+    // The others' first report, and the first one's second, tell nothing.
+    round(&mut fleet, Some((1, 2_030)));
+    round(&mut fleet, Some((2, 1_980)));
+    round(&mut fleet, Some((0, 2_010)));
+    assert_eq!(fleet.counts().early_warning, 0);
+    // Between the usual and the report is still nobody's ordinary.
+    round(&mut fleet, Some((0, 900)));
+    assert_eq!(kinds(&fleet, "Thing01"), [WarningKind::Size]);
+    // And what comes on and on is no report: told on its second message.
+    round(&mut fleet, Some((1, 5_000)));
+    assert_eq!(kinds(&fleet, "Thing02"), [WarningKind::Size], "a size nobody sent is told at once");
+    for _ in 0..4 {
+        round(&mut fleet, None);
+    }
+    for n in 0..6 {
+        round(&mut fleet, Some((2, 2_000)));
+        assert_eq!(kinds(&fleet, "Thing03").is_empty(), n < 3, "{n}");
+    }
+}

@@ -6,6 +6,7 @@
 pub mod account;
 mod agreement;
 mod apply;
+pub mod audit;
 mod baseline;
 mod changes;
 mod condition;
@@ -97,6 +98,12 @@ pub enum SourceId {
     Rules,
     /// Audit findings.
     Findings,
+    /// What CloudWatch has of a rule.
+    RuleMetrics(model::Name),
+    /// Audit settings, suppressions, mitigation actions.
+    AuditSetup,
+    /// Audits and mitigation tasks.
+    AuditTasks,
     /// Dimensions.
     Dimensions,
     /// Custom metrics.
@@ -224,7 +231,7 @@ pub struct Fleet {
     wanted: Vec<SourceId>,
     swept: usize,
     settling: Vec<DeviceId>,
-    budget: baseline::Budget,
+    ledger: baseline::Ledger,
     detection: findings::Detection,
     /// When each active violation was first read.
     seen_violations: HashMap<String, Ms>,
@@ -237,7 +244,7 @@ impl Fleet {
         Self {
             log: MessageLog::new(limits.messages, limits.payload_bytes),
             shadows: deltas::Shadows::new(limits.shadows),
-            budget: baseline::Budget::new(limits.false_alarms),
+            ledger: baseline::Ledger::new(limits.false_alarms),
             detection: findings::Detection::new(limits.detect_speed, limits.security_profiles.clone()),
             seen_violations: HashMap::new(),
             link: Link::with(limits.connections),
@@ -272,7 +279,7 @@ impl Fleet {
     /// profiles of a file. Everything known stays known.
     pub fn relimit(&mut self, limits: &Limits, now: Ms) -> Changes {
         self.log.set_budget(limits.payload_bytes);
-        self.budget = baseline::Budget::new(limits.false_alarms);
+        self.ledger.set_budget(limits.false_alarms);
         self.detection.set_local(limits.security_profiles.clone());
         self.limits = Limits {
             payload_bytes: limits.payload_bytes,
@@ -302,6 +309,7 @@ impl Fleet {
 
     /// Lets time pass: silence becomes stale, a disconnect that settled becomes true. Cheap: a slice of the fleet a call.
     pub fn tick(&mut self, now: Ms) -> Changes {
+        self.ledger.listened(self.speaking(), now);
         let mut changes = self.age(now) | self.judge_windows(now);
         if self.losses.load(self.near_limit(now), now) {
             changes |= Changes::LINK;

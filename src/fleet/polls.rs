@@ -134,7 +134,12 @@ impl Fleet {
                 self.profiles.learn(list, at);
                 self.profiles_changed(now) | Changes::VIOLATIONS
             }
-            Reading::Account(reading) => self.account.learn(reading, at),
+            Reading::Account(reading) => {
+                if let Some(next) = self.account.wants(&reading) {
+                    self.want(next);
+                }
+                self.account.learn(reading, at)
+            }
         }
     }
 
@@ -202,6 +207,9 @@ impl Fleet {
             | SourceId::MetricsOf(_)
             | SourceId::Rules
             | SourceId::Findings
+            | SourceId::RuleMetrics(_)
+            | SourceId::AuditSetup
+            | SourceId::AuditTasks
             | SourceId::Dimensions
             | SourceId::CustomMetrics
             | SourceId::Training

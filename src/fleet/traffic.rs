@@ -4,7 +4,7 @@
 //! no hashing. Medians are computed when somebody looks.
 
 use super::Ms;
-use super::baseline::{Baseline, Budget, Shape, Signal};
+use super::baseline::{Baseline, Ledger, Shape, Signal};
 use super::series::{Series, pack, unpack};
 
 /// Intervals kept for the cadence.
@@ -26,6 +26,8 @@ pub(super) struct Traffic {
     pub(super) first: Ms,
     pub(super) last: Ms,
     pub(super) last_len: u32,
+    /// When it was last let go by a response: the pause before is not its own.
+    pub(super) resumed: Ms,
     pub(super) baseline: Baseline,
     slots: u32,
     slot: Ms,
@@ -56,6 +58,7 @@ impl Traffic {
             first: at,
             last: Ms::MIN,
             last_len: 0,
+            resumed: Ms::MIN,
             baseline: Baseline::default(),
             slots: 0,
             slot: Ms::MIN,
@@ -71,16 +74,16 @@ impl Traffic {
 
     /// One message, or `count` messages of which only the sum, the largest and the last are known. What is out of the
     /// device's ordinary, or back in it, goes to `out`.
-    pub(super) fn note(&mut self, at: Ms, heard: Heard, budget: Budget, out: &mut Vec<Signal>) {
+    pub(super) fn note(&mut self, at: Ms, heard: Heard, ledger: &mut Ledger, out: &mut Vec<Signal>) {
         let Heard { count, bytes, largest, last, shape } = heard;
         self.received += u64::from(count);
         self.bytes += bytes;
-        out.extend(self.count(at, count, budget));
+        out.extend(self.count(at, count, ledger));
         self.series.note(at, largest);
         if at < self.last {
             return;
         }
-        if self.last != Ms::MIN {
+        if self.last != Ms::MIN && self.last >= self.resumed {
             let interval = (at - self.last) / Ms::from(count.max(1));
             self.baseline.pause(interval);
             let packed = pack(u32::try_from(interval).unwrap_or(u32::MAX));
@@ -93,12 +96,12 @@ impl Traffic {
         }
         self.last = at;
         self.last_len = last;
-        out.extend(self.baseline.size(largest));
+        out.extend(self.baseline.size(largest, ledger));
         out.extend(self.baseline.shape(shape));
-        self.sample(at, last, budget);
+        self.sample(at, last, ledger);
     }
 
-    fn count(&mut self, at: Ms, count: u32, budget: Budget) -> Option<Signal> {
+    fn count(&mut self, at: Ms, count: u32, ledger: &Ledger) -> Option<Signal> {
         let index = at.div_euclid(BUCKET);
         let slots = BUCKETS as Ms;
         let mut signal = None;
@@ -109,7 +112,7 @@ impl Traffic {
             let minute = self.counts.iter().map(|c| u32::from(*c)).sum::<u32>() - u32::from(oldest);
             let empty = u32::try_from(index - self.newest - 1).unwrap_or(u32::MAX);
             if self.received > u64::from(count) {
-                signal = self.baseline.rolled(over, minute, empty, budget);
+                signal = self.baseline.rolled(over, minute, empty, ledger);
             }
             for i in (self.newest + 1).max(index - slots + 1)..=index {
                 if let Some(slot) = self.counts.get_mut(i.rem_euclid(slots) as usize) {
@@ -128,7 +131,7 @@ impl Traffic {
         signal
     }
 
-    fn sample(&mut self, at: Ms, len: u32, budget: Budget) {
+    fn sample(&mut self, at: Ms, len: u32, ledger: &Ledger) {
         let slot = at.div_euclid(SLOT);
         if slot == self.slot {
             self.in_slot = self.in_slot.saturating_add(1);
@@ -151,7 +154,7 @@ impl Traffic {
         let mut samples = self.samples.map(unpack);
         let kept = samples.get_mut(..(self.slots as usize).min(SAMPLES)).unwrap_or_default();
         let cadence = self.cadence();
-        self.baseline.learn(len, kept, cadence, budget);
+        self.baseline.learn(len, kept, cadence, ledger);
     }
 
     /// Median of the sizes kept: the last two dozen, at most one of each second.

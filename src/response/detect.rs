@@ -273,7 +273,7 @@ pub(in crate::response) async fn send(
     macro_rules! done {
         ($sent:expr) => {
             match $sent.await {
-                Ok(answer) => Ok(Accepted { request_id: request_id(&answer), remark: None }),
+                Ok(answer) => Ok(Accepted { request_id: request_id(&answer), ..Accepted::default() }),
                 Err(e) => Err(failed(trouble(&e, action, now), request_id(&e))),
             }
         };

@@ -14,11 +14,11 @@ use crate::fleet::known::Trouble;
 use crate::text::SafeText;
 
 use super::aws::{not_found, request_id, trouble};
-use super::detect;
 use super::gate::Grant;
 use super::plan::JobAbort;
 use super::plan::request::{CertificateStatus, Request, flag_payload};
 use super::read;
+use super::{audit, detect, rule};
 
 /// A request that AWS accepted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +27,8 @@ pub(in crate::response) struct Accepted {
     pub(in crate::response) request_id: Option<String>,
     /// Something the operator should know about it.
     pub(in crate::response) remark: Option<SafeText>,
+    /// The id AWS gave to what was made, where the proof needs it.
+    pub(in crate::response) made: Option<String>,
 }
 
 /// Why a request was not accepted.
@@ -64,7 +66,7 @@ pub(in crate::response) async fn send(
     macro_rules! done {
         ($sent:expr) => {
             match $sent.await {
-                Ok(answer) => Ok(Accepted { request_id: request_id(&answer), remark: None }),
+                Ok(answer) => Ok(Accepted { request_id: request_id(&answer), ..Accepted::default() }),
                 Err(e) => Err(failed(trouble(&e, action, now), request_id(&e))),
             }
         };
@@ -113,11 +115,12 @@ pub(in crate::response) async fn send(
                 .send()
                 .await;
             match sent {
-                Ok(answer) => Ok(Accepted { request_id: request_id(&answer), remark: None }),
+                Ok(answer) => Ok(Accepted { request_id: request_id(&answer), ..Accepted::default() }),
                 // What is to be cut is not there: that is what was wanted.
                 Err(e) if not_found(&e) => Ok(Accepted {
                     request_id: request_id(&e),
                     remark: Some(SafeText::new("was not connected")),
+                    made: None,
                 }),
                 Err(e) => Err(failed(trouble(&e, action, now), request_id(&e))),
             }
@@ -166,6 +169,8 @@ pub(in crate::response) async fn send(
         Request::DetachPolicy { policy, target } => {
             done!(c.iot.detach_policy().policy_name(policy.raw()).target(target).send())
         }
+        Request::Rule(request) => Box::pin(rule::send(c, request, now)).await,
+        Request::Audit(request) => Box::pin(audit::send(c, request, now)).await,
         Request::Detect(request) => Box::pin(detect::send(c, request, now)).await,
         Request::Mitigate { task, violations, actions } => {
             let target = DetectMitigationActionsTaskTarget::builder()

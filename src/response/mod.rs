@@ -7,6 +7,7 @@
 //! once; answers come through a channel and carry the generation they were asked in.
 
 pub mod alert;
+mod audit;
 mod aws;
 mod climb;
 mod detect;
@@ -20,14 +21,16 @@ pub mod plan;
 mod read;
 pub mod recover;
 pub mod responder;
+mod rule;
 pub mod rules;
 mod run;
 pub mod view;
 
 pub use listen::{Fact, Listener};
 pub use plan::{
-    ApiCall, Check, Confirmation, DetectChange, Intent, JobAbort, JobOptions, JobRequest, JobTarget, Level,
-    Mitigation, Note, Plan, PlanId, ProofLine, Reversible, SetupRequest, Step, Target,
+    ActionSpec, ApiCall, AuditChange, Check, Confirmation, DetectChange, Intent, JobAbort, JobOptions,
+    JobRequest, JobTarget, Level, Mitigation, Note, Plan, PlanId, ProofLine, Reversible, RuleBody,
+    RuleChange, RuleEdit, SetupRequest, Step, Target, rule_doubts,
 };
 pub use responder::Responder;
 pub use rules::Rules;

@@ -55,6 +55,7 @@ pub(crate) fn account() -> Fleet {
     poll(&mut fleet, SourceId::ViolationEvents, Reading::ViolationEvents(events));
     let mut learn = |source, reading| poll(&mut fleet, source, Reading::Account(reading));
     let finding = |id: &str, check: &str, severity: &str, suppressed| FindingRecord {
+        resource_id: Default::default(),
         id: SafeText::new(id),
         check: SafeText::new(check),
         severity: SafeText::new(severity),
@@ -70,6 +71,7 @@ pub(crate) fn account() -> Fleet {
     ];
     learn(SourceId::Findings, AccountReading::Findings(findings));
     let rule = |name: &str, sql: &str, disabled| RuleRecord {
+        metrics: Vec::new(),
         name: Name::new(name),
         disabled,
         sql: SafeText::new(sql),

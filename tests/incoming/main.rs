@@ -6,6 +6,7 @@
 mod connection;
 mod door;
 mod faults;
+mod iam;
 mod identity;
 mod messages;
 mod reads;

@@ -4,9 +4,11 @@
 
 mod actions;
 mod elsewhere;
+mod findings;
 mod hostile;
 mod incident;
-
+mod record;
+mod room;
 mod suspend;
 mod term;
 mod terminal;

@@ -43,6 +43,7 @@ impl Door {
                 "/effective-policies",
                 "/policy-targets/",
                 "/audit/findings",
+                "/audit/suppressions/list",
                 "/security-profile-behaviors/validate",
             ]
             .iter()

@@ -10,6 +10,20 @@ use crate::world::World;
 const JOB: [&str; 7] =
     ["job", "create", "update-1", "--group", "NeedsUpdate", "--document-json", r#"{"operation":"update"}"#];
 
+const ROLE: &str = "arn:aws:iam::123456789012:role/R";
+
+const RULE: [&str; 9] = [
+    "rules",
+    "write",
+    "Hot",
+    "--sql",
+    "SELECT * FROM 'dt/#' WHERE t > 50",
+    "--value",
+    "${t}",
+    "--role",
+    ROLE,
+];
+
 /// Every headless command that changes something, as one types it; `None` for those that only read or show.
 fn typed(command: &str, plans: [&str; 2]) -> Option<Vec<String>> {
     let line: &[&str] = match command {
@@ -35,11 +49,22 @@ fn typed(command: &str, plans: [&str; 2]) -> Option<Vec<String>> {
         "metric create" => &["metric", "create", "battery"],
         "metric delete" => &["metric", "delete", "known"],
         "verify" => &["verify", "0", "--state", "FALSE_POSITIVE"],
+        "rules enable" => &["rules", "enable", "Sleeping"],
+        "rules disable" => &["rules", "disable", "Awake"],
+        "rules write" => &RULE,
+        "rules delete" => &["rules", "delete", "Awake"],
+        "audit start" => &["audit", "start", "LOGGING_DISABLED_CHECK", "--role", ROLE],
+        "audit cancel" => &["audit", "cancel", "none"],
+        "audit suppress" => &["audit", "suppress", "CONFLICTING_CLIENT_IDS_CHECK", "clientId=Thing02"],
+        "audit unsuppress" => &["audit", "unsuppress", "LOGGING_DISABLED_CHECK", "account=123456789012"],
+        "action create" => &["action", "create", "Contain", "--group", "IsolatedDevices", "--role", ROLE],
+        "action delete" => &["action", "delete", "Known"],
         "respond" => &["respond"],
         "console" | "demo" | "keys" | "local" | "watch" | "things" | "violations" | "shadow" | "jobs"
         | "profiles" | "profiles export" | "dimension list" | "metric list" | "job list" | "job show"
-        | "journal" | "journal verify" | "journal recover" | "audit" | "rules" | "config" | "completions"
-        | "man" | "record" | "replay" | "report" | "doctor" | "findings" | "explain" => return None,
+        | "rules check" | "audit status" | "action list" | "journal" | "journal verify"
+        | "journal recover" | "audit" | "rules" | "config" | "completions" | "man" | "record" | "replay"
+        | "report" | "doctor" | "findings" | "explain" => return None,
         unknown => panic!("is `quell {unknown}` a command that changes something? say so here"),
     };
     Some(line.iter().map(|w| (*w).to_owned()).collect())
@@ -50,7 +75,9 @@ fn commands() -> Vec<String> {
     let mut out = Vec::new();
     for command in quell::cli::Cli::command().get_subcommands() {
         let name = command.get_name();
-        if command.get_subcommands().next().is_none() || matches!(name, "journal" | "profiles") {
+        if command.get_subcommands().next().is_none()
+            || matches!(name, "journal" | "profiles" | "rules" | "audit")
+        {
             out.push(name.to_owned());
         }
         out.extend(command.get_subcommands().map(|sub| format!("{name} {}", sub.get_name())));
@@ -68,6 +95,7 @@ async fn busy() -> (World, [String; 2]) {
     world.group("NeedsUpdate").await;
     let add = world.clients.iot.add_thing_to_thing_group();
     add.thing_name("Thing02").thing_group_name("IsolatedDevices").send().await.unwrap();
+    rules_and_actions(&world).await;
     let targets = "arn:aws:iot:us-east-1:123456789012:thinggroup/NeedsUpdate";
     let job = world.clients.iot.create_job().job_id("running").targets(targets).document("{}");
     job.target_selection(aws_sdk_iot::types::TargetSelection::Continuous).send().await.unwrap();
@@ -88,6 +116,30 @@ async fn busy() -> (World, [String; 2]) {
     world.door.open();
     world.door.forget();
     (world, [done, failed])
+}
+
+/// Two topic rules, one of them asleep; a suppression, and a mitigation action.
+async fn rules_and_actions(world: &World) {
+    use aws_sdk_iot::types as sdk;
+    let iot = &world.clients.iot;
+    for (name, off) in [("Sleeping", true), ("Awake", false)] {
+        let metric = sdk::CloudwatchMetricAction::builder().role_arn(ROLE).metric_namespace("IoT");
+        let metric = metric.metric_name(name).metric_value("1").metric_unit("Count").build().unwrap();
+        let action = sdk::Action::builder().cloudwatch_metric(metric).build();
+        let rule =
+            sdk::TopicRulePayload::builder().sql("SELECT * FROM 'a'").rule_disabled(off).actions(action);
+        let rule = rule.build().unwrap();
+        iot.create_topic_rule().rule_name(name).topic_rule_payload(rule).send().await.unwrap();
+    }
+    let account = sdk::ResourceIdentifier::builder().account("123456789012").build();
+    let suppression = iot.create_audit_suppression().check_name("LOGGING_DISABLED_CHECK");
+    let suppression = suppression.resource_identifier(account).suppress_indefinitely(true);
+    suppression.client_request_token("token").send().await.unwrap();
+    let groups =
+        sdk::AddThingsToThingGroupParams::builder().thing_group_names("NeedsUpdate").build().unwrap();
+    let params = sdk::MitigationActionParams::builder().add_things_to_thing_group_params(groups).build();
+    let action = iot.create_mitigation_action().action_name("Known").role_arn(ROLE).action_params(params);
+    action.send().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,6 +182,15 @@ fn the_console_s_writing_commands_are_all_headless_too() {
     for command in COMMANDS.iter().filter(|c| c.danger != Danger::None) {
         let headless = match command.id {
             "job" => "job create",
+            "rule-switch" => "rules disable",
+            "rule-delete" => "rules delete",
+            "rule-form" => "rules write",
+            "audit-start" => "audit start",
+            "audit-cancel" => "audit cancel",
+            "suppress" => "audit suppress",
+            "unsuppress" => "audit unsuppress",
+            "action-form" => "action create",
+            "action-delete" => "action delete",
             "cancel-job" => "job cancel",
             "group-add" | "join-group" | "add-to-group" => "join",
             "profile-form" | "profile-new" | "profile-import" => "profiles apply",

@@ -70,7 +70,8 @@ impl World {
             region: Some("us-east-1".to_owned()),
             endpoint_url: Some(endpoint.clone()),
             data_endpoint_url: Some(endpoint.clone()),
-            sts_endpoint_url: Some(endpoint),
+            sts_endpoint_url: Some(endpoint.clone()),
+            cloudwatch_endpoint_url: Some(endpoint),
             credentials: Some(StaticCredentials {
                 access_key_id: "test".to_owned(),
                 secret_access_key: "test".to_owned(),

@@ -21,7 +21,7 @@ use serde::Deserialize;
 pub use window::Window;
 
 /// The names rules may use: what the journal calls each changing command.
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 32] = [
     "isolate",
     "release",
     "deactivate",
@@ -44,6 +44,16 @@ const COMMANDS: [&str; 22] = [
     "metric create",
     "metric delete",
     "verify",
+    "rules enable",
+    "rules disable",
+    "rules write",
+    "rules delete",
+    "audit start",
+    "audit cancel",
+    "audit suppress",
+    "audit unsuppress",
+    "action create",
+    "action delete",
 ];
 
 /// What an operator must do before a change is sent; ordered from nothing to never.

@@ -223,6 +223,12 @@ impl App {
         self.section = super::Section::Metrics;
     }
 
+    /// Begins in front of a room.
+    pub fn instruct(&mut self) {
+        self.instructing = true;
+        self.go(View::Grid);
+    }
+
     /// Begin or end showing the console to a room: nothing is planned, and what is private is masked.
     pub fn instructor(&mut self, env: &Env<'_>) {
         self.instructing = !self.instructing;

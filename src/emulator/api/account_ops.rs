@@ -18,15 +18,17 @@ pub(super) fn describe_endpoint(req: &Req) -> Result<Resp, ApiError> {
     }
 }
 
-/// STS GetCallerIdentity: whoever holds the key is `user/operator`.
+/// STS GetCallerIdentity: whoever holds the account's own key is `user/operator`.
 pub(super) fn get_caller_identity(req: &Req) -> Result<Resp, ApiError> {
     let account = &req.account.id;
+    let known = req.account.iam.arn(&req.caller);
+    let arn = known.unwrap_or_else(|| format!("arn:aws:iam::{account}:user/operator"));
     query::answer(
         "GetCallerIdentity",
         "https://sts.amazonaws.com/doc/2011-06-15/",
         &format!(
-            "<Arn>arn:aws:iam::{account}:user/operator</Arn><UserId>AIDAQUELLOPERATOR000</UserId>\
-             <Account>{account}</Account>"
+            "<Arn>{}</Arn><UserId>AIDAQUELLOPERATOR000</UserId><Account>{account}</Account>",
+            query::escape(&arn)
         ),
     )
 }

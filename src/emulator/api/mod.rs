@@ -16,6 +16,7 @@ pub mod detect;
 pub mod domains;
 pub mod error;
 pub mod front;
+pub mod iam;
 pub mod identity;
 pub mod indexing;
 pub mod jobs;

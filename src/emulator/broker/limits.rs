@@ -33,6 +33,10 @@ pub struct Limits {
     pub websocket_life: Duration,
     /// AWS ends a connection with a certificate after one to two weeks.
     pub certificate_life: Duration,
+    /// Messages a connection may send and receive a second, together; more with a faster clock.
+    pub messages_per_second: u32,
+    /// Bytes of topics and payloads, likewise.
+    pub bytes_per_second: u32,
     /// How long an unacknowledged message is held for an MQTT 3.1.1 client.
     pub redelivery_v3: Duration,
     /// How long an unacknowledged message is held for an MQTT 5 client.
@@ -55,6 +59,8 @@ impl Default for Limits {
             keep_alive: 30..=1200,
             websocket_life: Duration::from_secs(24 * 3600),
             certificate_life: Duration::from_secs(7 * 24 * 3600),
+            messages_per_second: 100,
+            bytes_per_second: 512 * 1024,
             redelivery_v3: Duration::from_secs(3600),
             redelivery_v5: Duration::from_secs(16 * 60),
             session_messages: 20_000,

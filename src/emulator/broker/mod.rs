@@ -7,6 +7,7 @@ mod connection;
 mod index;
 mod lifecycle;
 mod limits;
+mod pace;
 mod publish;
 mod retained;
 mod session;
@@ -32,7 +33,7 @@ use retained::RetainedMessages;
 use session::{Cut, Delivery, Inner, LastWords, SessionState};
 
 /// The MQTT 5 properties an application message carries from its publisher to its subscribers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Properties {
     /// The payload is UTF-8 text.
     pub utf8: bool,
@@ -98,7 +99,7 @@ pub struct Counters {
     pub published: u64,
     /// Messages handed to subscribers.
     pub delivered: u64,
-    /// Messages let go because too many waited for a subscriber that read too slowly or was away.
+    /// Messages let go: beyond a connection's rate, or too many waited for a subscriber that read too slowly or was away.
     pub dropped: u64,
 }
 
@@ -127,6 +128,7 @@ impl Broker {
 
     /// A broker with limits of its own.
     pub fn with_limits(hooks: Hooks, clock: Clock, limits: Limits) -> Arc<Self> {
+        let retained = RetainedMessages::open(hooks.wal(), clock.now_ms());
         Arc::new(Self {
             limits,
             queued_bytes: Arc::default(),
@@ -134,7 +136,7 @@ impl Broker {
             clock,
             index: Index::default(),
             sessions: Mutex::default(),
-            retained: RetainedMessages::default(),
+            retained,
             serial: AtomicU64::new(1),
             swept: Mutex::new(Instant::now()),
             connections: AtomicU64::new(0),

@@ -47,7 +47,21 @@ pub(super) static ROWS: &[Deviation] = &[
         "closed to new customers, the answer undocumented",
         "403 AccessDeniedException from all of Detect but ListMetricValues",
     ),
-    row("IAM", "identity policies decide each call", "one access key that may do everything"),
+    row(
+        "IAM",
+        "identity policies decide each call",
+        "likewise for users of --iam; the account's own key may do everything; no conditions, variables or PassRole",
+    ),
+    row(
+        "IAM: a key that ends or changes",
+        "an open WebSocket's fate is undocumented",
+        "stays; its policies hold at once, and a key nobody has any more may do nothing",
+    ),
+    row(
+        "data plane refused by IAM",
+        "ForbiddenException, text not stated",
+        "403 ForbiddenException: Forbidden",
+    ),
     row(
         "DescribeEndpoint",
         "a host name for each endpoint type",

@@ -96,6 +96,6 @@ fn a_presigned_mqtt_url_is_accepted_with_the_token_appended_after_signing() {
 fn an_unsigned_request_is_told_so() {
     let request = Request { method: "GET", path: "/mqtt", query: "", headers: &HeaderMap::new(), body: b"" };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
-    let error = verify(&request, |_| None, now).unwrap_err();
+    let error = verify(&request, |_| None::<&str>, now).unwrap_err();
     assert_eq!((error.code(), error.status()), ("MissingAuthenticationTokenException", 403));
 }

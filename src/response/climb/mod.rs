@@ -27,6 +27,8 @@ pub(in crate::response) struct Look {
     pub(in crate::response) denied: Option<Result<bool, SafeText>>,
     pub(in crate::response) connected: Option<bool>,
     pub(in crate::response) status: Option<bool>,
+    /// Of a task of AWS's: whether it ended well or badly, and how far it is.
+    pub(in crate::response) task: Option<(Option<bool>, SafeText)>,
 }
 
 /// What is still worth asking the account.
@@ -86,7 +88,11 @@ impl Climb {
             Proof::Activated { .. } => vec![Rung::Status, Rung::Heard],
             Proof::Member { is: true, .. } => vec![Rung::Member],
             Proof::Member { is: false, .. } => vec![Rung::NotMember],
-            Proof::Job { .. } | Proof::Ready { .. } | Proof::Mitigated { .. } | Proof::Shown => {
+            Proof::Job { .. }
+            | Proof::Ready { .. }
+            | Proof::Mitigated { .. }
+            | Proof::Audited { .. }
+            | Proof::Shown => {
                 vec![Rung::Exists]
             }
         };
@@ -159,6 +165,9 @@ impl Climb {
                 let id = accepted.request_id.as_ref().map(|id| format!("request {id}"));
                 let said = accepted.remark.as_ref().map(|r| r.as_str().to_owned()).or(id);
                 self.detail(i, &said.unwrap_or_default());
+                if let (Proof::Audited { task }, Some(made)) = (&mut self.work.proof, &accepted.made) {
+                    *task = Some(made.clone());
+                }
                 if matches!(self.work.requests.get(i), Some(Request::Cut { .. })) {
                     self.cut = Some(now);
                     self.tried_cut = Some(now);
@@ -260,6 +269,18 @@ impl Climb {
         if look.status == Some(true) {
             self.done(Rung::Status, now);
             self.done(Rung::Exists, now);
+        }
+        if let Some((ended, words)) = &look.task {
+            self.say(Rung::Exists, words.as_str());
+            match ended {
+                Some(true) => self.done(Rung::Exists, now),
+                Some(false) => {
+                    self.mark(Rung::Exists, RowState::Failed(words.clone()));
+                    // AWS began it, and some of it may have happened.
+                    self.outcome = Some(TargetOutcome::Failed { reason: words.clone(), partly: true });
+                }
+                None => {}
+            }
         }
         match look.connected {
             Some(true) => {

@@ -73,6 +73,7 @@ pub(super) fn words(rung: Rung, proof: &Proof) -> String {
         (Rung::Exists, Proof::Ready { group, is: false }) => format!("{} no longer denies", group.raw()),
         (Rung::Exists, Proof::Shown) => "the account shows it".to_owned(),
         (Rung::Exists, Proof::Mitigated { .. }) => "AWS's task succeeded".to_owned(),
+        (Rung::Exists, Proof::Audited { .. }) => "the audit ended".to_owned(),
         (Rung::Exists, _) => "the job exists".to_owned(),
         (Rung::Member | Rung::NotMember | Rung::Silent, _) => String::new(),
     }

@@ -50,7 +50,7 @@ fn sent(work: Work, link: Option<Ms>) -> Climb {
 }
 
 fn denied() -> Look {
-    Look { member: Some(true), denied: Some(Ok(true)), connected: None, status: None }
+    Look { member: Some(true), denied: Some(Ok(true)), connected: None, status: None, task: None }
 }
 
 fn heard(at: Ms) -> Fact {

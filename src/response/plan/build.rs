@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::facts::Facts;
 use super::request::{Request, Work};
 use super::{Check, Confirmation, Intent, Level, Plan, PlanId, ProofLine, Reversible, Step};
-use super::{certificates, detect, groups, isolate, jobs, mitigate, past, setup};
+use super::{audit, certificates, detect, groups, isolate, jobs, mitigate, past, rule, setup};
 
 pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, now: Ms) -> Plan {
     let mut draft = Draft {
@@ -30,6 +30,8 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         Intent::CancelJob { job, .. } => vec![job.clone()],
         Intent::Mitigate(_) => facts.mitigated.clone(),
         Intent::Detect(change) => change.targets(),
+        Intent::Rule(change) => vec![change.rule.clone()],
+        Intent::Audit(change) => vec![change.target()],
         Intent::Setup(wanted) => {
             vec![wanted.group.clone().unwrap_or_else(|| rules.isolate_group.clone())]
         }
@@ -60,6 +62,8 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         Intent::Leave { group, .. } => groups::leave(&mut draft, facts, group),
         Intent::Mitigate(wanted) => mitigate::build(&mut draft, facts, wanted),
         Intent::Detect(change) => detect::build::build(&mut draft, facts, change),
+        Intent::Rule(change) => rule::build::build(&mut draft, facts, change),
+        Intent::Audit(change) => audit::build::build(&mut draft, facts, change),
         Intent::Setup(wanted) => setup::build(&mut draft, facts, wanted),
         Intent::Undo { plan } => past::undo(&mut draft, facts, plan),
         Intent::Finish { plan } => past::finish(&mut draft, facts, plan),
@@ -180,6 +184,8 @@ fn title(intent: &Intent, targets: &[Name]) -> SafeText {
             return SafeText::new(&format!("Run {} on {}", wanted.actions.join(", "), whom(targets)));
         }
         Intent::Detect(change) => return SafeText::new(&change.title()),
+        Intent::Rule(change) => return SafeText::new(&change.title()),
+        Intent::Audit(change) => return SafeText::new(&change.title()),
         Intent::Setup(_) => return SafeText::new(&format!("Set up {}", whom(targets))),
         Intent::Undo { plan } => return SafeText::new(&format!("Undo {plan}: {}", whom(targets))),
         Intent::Finish { plan } => return SafeText::new(&format!("Finish {plan}: {}", whom(targets))),

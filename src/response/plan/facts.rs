@@ -8,7 +8,9 @@ use crate::fleet::model::Name;
 use crate::response::past::Past;
 
 use super::Target;
+use super::audit::AuditFacts;
 use super::detect::DetectFacts;
+use super::rule::RuleFacts;
 
 /// Everything read for one plan.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +39,10 @@ pub struct Facts {
     pub existing_policy: Option<Value>,
     /// What Detect judges by, when the intent changes that.
     pub detect: Option<DetectFacts>,
+    /// The topic rule as it is, when the intent changes one.
+    pub rule: Option<RuleFacts>,
+    /// The audit settings as they are, when the intent changes audits.
+    pub audit: Option<AuditFacts>,
     /// How many things a job would reach now.
     pub reached: usize,
 }

@@ -6,7 +6,9 @@ use crate::fleet::device::Device;
 use crate::fleet::model::Name;
 use crate::fleet::{Fleet, Ms};
 
+use super::audit::AuditChange;
 use super::detect::DetectChange;
+use super::rule::RuleChange;
 
 /// What an operator wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +66,10 @@ pub enum Intent {
     Mitigate(Mitigation),
     /// Change what Detect judges by: profiles, dimensions, custom metrics, verdicts.
     Detect(DetectChange),
+    /// Change a topic rule.
+    Rule(RuleChange),
+    /// Change audits, suppressions or mitigation actions.
+    Audit(AuditChange),
     /// Create the isolation group and its policy, as far as they are missing.
     Setup(SetupRequest),
     /// Take an earlier plan of the journal back, to what was before it.
@@ -100,6 +106,8 @@ impl Intent {
             Self::Leave { .. } => "leave",
             Self::Mitigate(_) => "mitigate",
             Self::Detect(change) => change.verb(),
+            Self::Rule(change) => change.verb(),
+            Self::Audit(change) => change.verb(),
             Self::Setup(_) => "setup",
             Self::Undo { .. } => "undo",
             Self::Finish { .. } => "finish",

@@ -4,6 +4,7 @@
 //! A [`Plan`] can only be made here, from facts read in the account. Its requests are private: what the operator confirmed
 //! is what is sent, and nobody can edit it in between.
 
+pub(in crate::response) mod audit;
 mod build;
 mod certificates;
 pub(in crate::response) mod detect;
@@ -16,6 +17,7 @@ mod jobs;
 mod mitigate;
 mod past;
 pub(in crate::response) mod request;
+pub(in crate::response) mod rule;
 mod setup;
 
 use std::fmt;
@@ -25,8 +27,11 @@ use crate::fleet::Ms;
 use crate::fleet::model::Name;
 use crate::text::SafeText;
 
+pub use audit::{ActionSpec, AuditChange, AuditFacts};
 pub use detect::DetectChange;
 pub use intent::{Intent, JobAbort, JobOptions, JobRequest, JobTarget, Mitigation, SetupRequest, Target};
+pub use rule::build::doubts as rule_doubts;
+pub use rule::{RuleBody, RuleChange, RuleEdit, RuleFacts};
 
 /// Names a plan within this process and, through the journal, forever.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -141,5 +141,7 @@ fn opposite(draft: &Draft<'_>, work: &Work, requests: &[Request]) -> Proof {
         Proof::Job { job, canceled } => Proof::Job { job: job.clone(), canceled: !canceled },
         Proof::Ready { group, is } => Proof::Ready { group: group.clone(), is: !is },
         Proof::Mitigated { .. } | Proof::Shown => work.proof.clone(),
+        // What was enabled for it is disabled again; the audit itself was only a look.
+        Proof::Audited { .. } => Proof::Shown,
     }
 }

@@ -8,7 +8,9 @@ use crate::fleet::Ms;
 use crate::fleet::model::Name;
 use crate::text::SafeText;
 
+use super::audit::request::AuditRequest;
 use super::detect::request::DetectRequest;
+use super::rule::request::RuleRequest;
 use super::{ApiCall, JobOptions};
 
 /// The status a certificate is set to.
@@ -99,6 +101,10 @@ pub(in crate::response) enum Request {
     },
     /// What Detect judges by.
     Detect(Box<DetectRequest>),
+    /// A topic rule.
+    Rule(Box<RuleRequest>),
+    /// Audits, suppressions, mitigation actions.
+    Audit(Box<AuditRequest>),
     /// AWS's own mitigation actions on violations; AWS offers no way back.
     Mitigate {
         task: String,
@@ -132,6 +138,8 @@ impl Request {
             Self::AttachPolicy { .. } => "iot:AttachPolicy",
             Self::DetachPolicy { .. } => "iot:DetachPolicy",
             Self::Detect(request) => request.operation(),
+            Self::Rule(request) => request.operation(),
+            Self::Audit(request) => request.operation(),
             Self::Mitigate { .. } => "iot:StartDetectMitigationActionsTask",
             Self::MitigateFindings { .. } => "iot:StartAuditMitigationActionsTask",
         }
@@ -167,6 +175,8 @@ impl Request {
                 Self::AttachPolicy { policy: policy.clone(), target: target.clone() }
             }
             Self::Detect(request) => Self::Detect(Box::new(request.inverse())),
+            Self::Rule(request) => Self::Rule(Box::new(request.inverse()?)),
+            Self::Audit(request) => Self::Audit(Box::new(request.inverse()?)),
             Self::Certificate { was: None, .. }
             | Self::Cut { .. }
             | Self::CancelJob { .. }
@@ -224,6 +234,8 @@ impl Request {
                 format!("--policy-name {} --target {target}", policy.raw()),
             ),
             Self::Detect(request) => request.call(),
+            Self::Rule(request) => return request.call(),
+            Self::Audit(request) => return request.call(),
             Self::Mitigate { task, violations, actions } => (
                 format!("task/{task}"),
                 format!(
@@ -267,6 +279,8 @@ impl Request {
             Self::AttachPolicy { policy, .. } => format!("policy {} attached", policy.raw()),
             Self::DetachPolicy { policy, .. } => format!("policy {} detached", policy.raw()),
             Self::Detect(request) => request.title(),
+            Self::Rule(request) => request.title(),
+            Self::Audit(request) => request.title(),
             Self::Mitigate { task, .. } | Self::MitigateFindings { task, .. } => {
                 format!("task {} started", short(task))
             }
@@ -311,6 +325,8 @@ impl Request {
                 ("detach policy", format!("{} from {}", policy.raw(), last(target)))
             }
             Self::Detect(request) => request.words(),
+            Self::Rule(request) => request.words(),
+            Self::Audit(request) => request.words(),
             Self::Mitigate { violations, actions, .. } => (
                 "start AWS's mitigation",
                 format!("{} on {} violations", actions.join(", "), violations.len()),
@@ -357,6 +373,8 @@ pub(in crate::response) enum Proof {
     Ready { group: Name, is: bool },
     /// The account shows every request as it was sent.
     Shown,
+    /// The audit ended; its id is known when it was started.
+    Audited { task: Option<String> },
     /// AWS's task ended well.
     Mitigated { task: String, audit: bool },
 }

@@ -12,10 +12,10 @@ use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 
 use super::aws::trouble;
-use super::detect;
 use super::plan::Intent;
 use super::plan::facts::Facts;
 use super::rules::Rules;
+use super::{audit, detect, rule};
 use groups::{group, policy_document, roots};
 use jobs::{launch, standing};
 use things::{all, flag};
@@ -59,6 +59,8 @@ pub(in crate::response) async fn read(
             facts.things = all(c, things, &facts.arn_prefix, &[], now).await?;
             roots(c, &mut facts.things, now).await?;
         }
+        Intent::Rule(change) => facts.rule = rule::read(c, change.rule.raw(), now).await?,
+        Intent::Audit(change) => facts.audit = Some(audit::facts(c, change, now).await?),
         Intent::Detect(change) => {
             facts.detect = Some(detect::facts(c, change, &facts.arn_prefix, now).await?);
         }

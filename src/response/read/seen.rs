@@ -4,11 +4,11 @@ use crate::cloud::Clients;
 use crate::fleet::Ms;
 use crate::fleet::known::Trouble;
 use crate::response::aws::{not_found, trouble};
-use crate::response::detect;
 use crate::response::journal::Journal;
 use crate::response::past::{self, Past, Seen};
 use crate::response::plan::request::Request;
 use crate::response::rules::Rules;
+use crate::response::{audit, detect, rule};
 use crate::text::SafeText;
 
 /// The plan `id` of the journal, each of its requests held against the account.
@@ -73,6 +73,13 @@ pub(in crate::response) async fn shows(c: &Clients, request: &Request, now: Ms) 
         }
         Request::AttachPolicy { policy, target } => yes(attached(c, policy.raw(), target, now).await?),
         Request::DetachPolicy { policy, target } => yes(!attached(c, policy.raw(), target, now).await?),
+        Request::Rule(request) => {
+            yes(request.shown_by(rule::read(c, request.rule().raw(), now).await?.as_ref()))
+        }
+        Request::Audit(request) => match audit::shows(c, request, now).await? {
+            Some(shown) => yes(shown),
+            None => Seen::Unknown(SafeText::new("an audit's id is only in its answer; see the audits")),
+        },
         Request::Detect(request) => yes(detect::shows(c, request, now).await?),
         Request::Mitigate { task, .. } => yes(super::mitigation::exists(c, task, false, now).await?),
         Request::MitigateFindings { task, .. } => yes(super::mitigation::exists(c, task, true, now).await?),

@@ -2,6 +2,7 @@
 
 use crate::cloud::Clients;
 use crate::fleet::Ms;
+use crate::response::audit;
 use crate::response::climb::{Look, Wants};
 use crate::response::past::Seen;
 use crate::response::plan::request::{Proof, Work};
@@ -36,8 +37,18 @@ pub(super) async fn look(c: &Clients, work: &Work, wants: Wants) -> Look {
         }
         Proof::Activated { certificates } => look.status = statuses(c, certificates, "ACTIVE", at).await,
         Proof::Ready { group, is } => look.status = read::denies(c, group, at).await.ok().map(|d| d == *is),
-        Proof::Mitigated { task, audit } => {
-            look.status = read::mitigated(c, task, *audit, at).await.ok();
+        Proof::Mitigated { task, audit: true } => {
+            look.task = audit::mitigated(c, task).await.ok();
+            return look;
+        }
+        Proof::Mitigated { task, audit: false } => {
+            look.status = read::mitigated(c, task, false, at).await.ok();
+        }
+        Proof::Audited { task } => {
+            if let Some(task) = task {
+                look.task = audit::progress(c, task).await.ok();
+            }
+            return look;
         }
         Proof::Shown => {
             let mut all = Some(true);

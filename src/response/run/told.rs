@@ -41,6 +41,7 @@ pub(super) fn stage(climb: &Climb, began: Ms) -> Option<Stage> {
             | Proof::Member { .. }
             | Proof::Ready { .. }
             | Proof::Mitigated { .. }
+            | Proof::Audited { .. }
             | Proof::Shown,
             _,
         ) => None,

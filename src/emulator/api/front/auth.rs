@@ -4,7 +4,7 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 
 use crate::emulator::account::Account;
-use crate::emulator::api::{ApiError, Service};
+use crate::emulator::api::{ApiError, Service, iam};
 use crate::emulator::sigv4;
 
 /// The signer of a request whose signature is good.
@@ -22,9 +22,10 @@ pub(super) fn authenticate(account: &Account, parts: &Parts, body: &Bytes) -> Re
         headers: &parts.headers,
         body,
     };
-    let secret = |key: &str| (key == account.access_key).then_some(account.secret_key.as_str());
-    let verified = sigv4::verify(&request, secret, account.clock.now_ms() / 1000)
+    let verified = sigv4::verify(&request, |key| iam::secret_of(account, key), account.clock.now_ms() / 1000)
         .map_err(|error| ApiError::new(error.status(), error.code(), error.to_string()))?;
+    iam::admit(account, &verified.access_key, verified.token.as_deref())
+        .map_err(|(code, message)| ApiError::new(403, code, message))?;
     let service = match verified.service.as_str() {
         "iot" | "execute-api" => Service::Iot,
         "iotdata" | "iotdevicegateway" => Service::IotData,

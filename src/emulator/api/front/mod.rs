@@ -168,6 +168,11 @@ impl Front {
             || (signer.service == Service::CloudWatch && parts.uri.path() == "/");
         if form {
             let result = match query::find(signer.service, &req) {
+                Ok(form)
+                    if let Err(error) = self.account.iam.check(signer.service, form.action, form.req()) =>
+                {
+                    Err(error)
+                }
                 Ok(form) => match self.disturb(signer.service, form.action).await {
                     Some(end) => return end.outcome(true),
                     None => self.commit(&parts.method, form.run()).await,
@@ -180,11 +185,14 @@ impl Front {
         let result = match self.table.find(signer.service, method, path) {
             Found::Route(index, route, params) => {
                 tracing::debug!(op = route.op, caller = %req.caller, "operation");
+                req.path = params;
+                if let Err(error) = self.account.iam.check(signer.service, route.op, &req) {
+                    return Outcome::error(error);
+                }
                 if let Some(end) = self.disturb(signer.service, route.op).await {
                     return end.outcome(false);
                 }
                 if self.throttle.admit(index) {
-                    req.path = params;
                     self.commit(&parts.method, (route.handler)(&req)).await
                 } else {
                     Err(faults::throttled(signer.service))

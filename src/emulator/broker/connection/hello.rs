@@ -14,6 +14,7 @@ use super::inbound::detached;
 use super::{SMALL_READ, Task, farewell, window};
 use crate::emulator::broker::lifecycle::uuid;
 use crate::emulator::broker::limits::{SESSION_DEFAULT, SESSION_LONGEST};
+use crate::emulator::broker::pace::Pace;
 use crate::emulator::broker::session::{Cut, Live, SessionState};
 use crate::emulator::broker::wire::{Hello, In, Malformed, Out, Will, Wire};
 use crate::emulator::broker::{Broker, Connection, Peer, topic};
@@ -93,6 +94,7 @@ pub(super) async fn welcome<'a, S: AsyncRead + AsyncWrite + Unpin>(
         cache: HashMap::new(),
         cache_generation: 0,
         window: window(hello.receive_max),
+        pace: Pace::new(&peer.principal, &broker.limits, broker.clock.speed()),
         round: Vec::new(),
         input,
         room: SMALL_READ,

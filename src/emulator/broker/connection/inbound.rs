@@ -48,6 +48,12 @@ impl Task<'_> {
                 return Err(End::denied());
             }
         }
+        if !self.pace.admits(name.len() + publish.payload.len()) {
+            // Silently: at QoS 1 the acknowledgement does not come.
+            self.pace.discarded(true);
+            self.count_discarded();
+            return Ok(());
+        }
         // Memory of its own: the payload otherwise keeps the whole read buffer alive while it waits in queues.
         let payload = Bytes::copy_from_slice(&publish.payload);
         self.broker.published.fetch_add(1, Ordering::Relaxed);
@@ -69,6 +75,11 @@ impl Task<'_> {
             if publish.retain {
                 let broker = self.broker;
                 broker.retained.keep(&delivery, broker.clock.now_ms(), broker.limits.retained_bytes);
+                // Durable before it is acknowledged.
+                if let Err(error) = broker.hooks.wal().commit_in_place() {
+                    tracing::error!(%error, "a retained message could not be kept");
+                    return Err(End::new("SERVER_ERROR", 0x83));
+                }
             }
             self.broker.route(&matched, &delivery, Some(&self.who.client_id));
         }

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use self::end::End;
 use super::index::Matched;
 use super::limits::MOST_IN_FLIGHT;
+use super::pace::Pace;
 use super::session::{Live, Outgoing, SessionState};
 use super::wire::{In, Out, Will, Wire};
 use super::{Broker, Peer};
@@ -35,6 +36,8 @@ const SMALL_READ: usize = 1024;
 const LARGE_READ: usize = 64 * 1024;
 /// A write buffer that is empty is given back beyond this size.
 const KEPT_OUTPUT: usize = 4 * 1024;
+/// How often a message that waits for its connection's rate is looked at again.
+const HELD: Duration = Duration::from_millis(20);
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -85,6 +88,7 @@ struct Task<'a> {
     cache: HashMap<ByteString, Arc<Matched>>,
     cache_generation: u64,
     window: usize,
+    pace: Pace,
     round: Vec<Outgoing>,
     input: BytesMut,
     room: usize,
@@ -145,6 +149,7 @@ impl Task<'_> {
                 () = patience => return self.too_late(),
                 () = self.live.wake.notified() => {}
                 () = std::future::ready(()), if more => {}
+                () = tokio::time::sleep(HELD), if self.pace.is_held() => {}
             }
         }
     }
@@ -203,8 +208,16 @@ impl Task<'_> {
     /// Writes waiting messages into the output, as far as the window of unacknowledged ones allows; true when more may wait.
     fn deliver(&mut self) -> bool {
         let mut round = std::mem::take(&mut self.round);
-        let more =
-            self.session.take(self.window, self.redelivery, DELIVERY_ROUND, DELIVERY_BYTES, &mut round);
+        self.pace.hold(false);
+        let more = self.session.take(
+            self.window,
+            self.redelivery,
+            DELIVERY_ROUND,
+            DELIVERY_BYTES,
+            &mut self.pace,
+            &mut round,
+        );
+        self.count_discarded();
         let mut sent = 0;
         for Outgoing { delivery, id, dup } in round.drain(..) {
             let out = Out::Publish { delivery: &delivery, id, dup };
@@ -220,6 +233,15 @@ impl Task<'_> {
         self.round = round;
         self.broker.delivered.fetch_add(sent, Ordering::Relaxed);
         more
+    }
+
+    /// Tells of messages that went beyond the connection's rate; its client is not told, as in AWS.
+    fn count_discarded(&mut self) {
+        let discarded = self.pace.take_discarded();
+        if discarded > 0 {
+            tracing::debug!(client = &*self.who.client_id, discarded, "beyond the rate of a connection");
+            self.broker.dropped.fetch_add(discarded, Ordering::Relaxed);
+        }
     }
 
     async fn handle_input(&mut self) -> Result<(), End> {

@@ -2,10 +2,16 @@
 //!
 //! No model and no black box: a median, a spread and the extremes of what was heard, of sizes, of messages in five seconds
 //! and in a minute, and of pauses. How far out is too far follows from the false alarms the operator accepts a device and
-//! day, by a tail heavier than most fleets have. The hot path is a few integer comparisons; what they compare with is
+//! day; [`ledger`] keeps the account. The hot path is a few integer comparisons; what they compare with is
 //! computed at most once a second.
 
+mod ledger;
+mod pace;
+
 use super::Ms;
+
+pub(super) use ledger::Ledger;
+pub(super) use pace::Pace;
 
 /// Sizes heard before a device has an ordinary one.
 const LEARN: u32 = 8;
@@ -17,12 +23,19 @@ const FORGET: f32 = 0.0005;
 const FAR: f32 = 1.0;
 /// And this far outside of everything seen, in octaves.
 const OUTSIDE: f32 = 0.32;
+/// Further out than this is not the tail of a device's sizes but a kind of its own, in octaves.
+const KIND: f32 = 1.0;
+/// A rare kind is known until so many sizes were learned without it: more than two days of a message every ten seconds.
+const KEPT: u32 = 20_000;
 /// Ordinary sizes in a row that end a warning.
 const CALM: u8 = 3;
+/// Unusual sizes that are no accident any more.
+const PROVEN: u8 = 2;
 /// Five-second buckets heard before a device has an ordinary rate: two minutes.
 const BUCKETS: u16 = 24;
 /// JSON payloads in a row before one that is none is worth a word.
 const JSON: u8 = 8;
+const DAY_MS: f64 = 86_400_000.0;
 
 /// What a payload looks like, by its first and last byte: enough to see a device change its tongue, and cheap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,31 +108,7 @@ pub(super) enum Signal {
     Calm(WarningKind),
 }
 
-/// How far out is too far, from the false alarms accepted.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Budget(f64);
-
-impl Budget {
-    /// `per_device_day` false alarms are accepted of all kinds together.
-    pub(super) fn new(per_device_day: f64) -> Self {
-        let sane = if per_device_day.is_finite() { per_device_day.clamp(1e-6, 1_000.0) } else { 0.01 };
-        // Sizes, bursts and minutes are the kinds that chance alone can raise.
-        Self(sane / 3.0)
-    }
-
-    /// How many median absolute deviations one of `a_day` sizes may be off. A normal tail: what scatters further than
-    /// that is held off by the extremes already seen.
-    fn spreads(self, a_day: f64) -> f32 {
-        self.deviations(a_day) * 1.48
-    }
-
-    /// The same in standard deviations.
-    fn deviations(self, a_day: f64) -> f32 {
-        (2.0 * (a_day.max(1.0) / self.0).ln()).sqrt().max(3.0) as f32
-    }
-}
-
-/// One device's ordinary. About 70 bytes.
+/// One device's ordinary. About 100 bytes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Baseline {
     /// Median, median absolute deviation and extremes of sizes, log2.
@@ -131,10 +120,19 @@ pub(super) struct Baseline {
     /// What the hot path compares with: sizes within are ordinary.
     at_most: u32,
     at_least: u32,
+    /// The next size is looked at even when it is ordinary.
+    attend: bool,
     size_out: bool,
-    /// The size that was told, log2.
+    /// Unusual sizes since it was last ordinary, the furthest of them (log2), and whether one of them was told unproven.
+    out: u8,
     told: f32,
+    spent: bool,
     calm: u8,
+    /// Sizes that come now and then, log2; when one last came, in sizes learned; how many in a row, and the most ever.
+    rare: (f32, f32),
+    rare_seen: Option<u32>,
+    rare_run: u8,
+    rare_most: u8,
     json: u8,
     not_json: u8,
     /// Messages in five seconds and in a minute: mean, variance of the minute's, and the most seen.
@@ -147,58 +145,120 @@ pub(super) struct Baseline {
     burst: u16,
     minute_limit: f32,
     rate_out: bool,
-    /// The longest pause, ms.
+    /// The longest pause, the mean of all, and how far from it they are on average; ms.
     longest: u32,
+    pause_mean: f32,
+    pause_off: f32,
+    pauses: u8,
 }
 
 impl Baseline {
     /// The hot path: one payload.
     #[inline]
-    pub(super) fn size(&mut self, len: u32) -> Option<Signal> {
-        if self.learned < LEARN || (len <= self.at_most && len >= self.at_least && !self.size_out) {
+    pub(super) fn size(&mut self, len: u32, ledger: &mut Ledger) -> Option<Signal> {
+        if self.learned < LEARN || (len <= self.at_most && len >= self.at_least && !self.attend) {
             return None;
         }
-        self.unusual(len)
+        self.unusual(len, ledger)
     }
 
     #[cold]
-    fn unusual(&mut self, len: u32) -> Option<Signal> {
+    fn unusual(&mut self, len: u32, ledger: &mut Ledger) -> Option<Signal> {
+        let size = log2(len);
         if len <= self.at_most && len >= self.at_least {
+            self.rare_most = self.rare_most.max(std::mem::take(&mut self.rare_run));
             self.calm = self.calm.saturating_add(1);
-            if self.calm < CALM {
+            if self.out > 0 && self.calm < CALM {
                 return None;
             }
-            self.size_out = false;
-            // Told once: what was only passing is known to happen, until it is forgotten.
-            if self.told > self.high {
-                self.high = self.told;
-            } else if self.told < self.low {
-                self.low = self.told;
+            self.attend = false;
+            if std::mem::take(&mut self.out) > 0 {
+                self.remember();
             }
-            return Some(Signal::Calm(WarningKind::Size));
+            return std::mem::take(&mut self.size_out).then_some(Signal::Calm(WarningKind::Size));
+        }
+        self.attend = true;
+        if !self.size_out && self.is_rare(size) {
+            self.rare_seen = Some(self.learned);
+            self.rare_run = self.rare_run.saturating_add(1);
+            // What comes now and then is known; what comes on and on is news.
+            if self.rare_run <= self.rare_most.saturating_mul(2).saturating_add(1) {
+                return None;
+            }
+            self.out = PROVEN - 1;
         }
         self.calm = 0;
-        if std::mem::replace(&mut self.size_out, true) {
-            // Told already: a flood of bad messages costs no more than good ones.
-            let seen = log2(len);
-            if (seen - self.ordinary).abs() > (self.told - self.ordinary).abs() {
-                self.told = seen;
-            }
+        self.out = self.out.saturating_add(1);
+        if self.out == 1 || (size - self.ordinary).abs() > (self.told - self.ordinary).abs() {
+            self.told = size;
+        }
+        if self.out >= PROVEN {
+            self.prove(ledger);
+        }
+        // Told already: a flood of bad messages costs no more than good ones.
+        if self.size_out || (self.out < PROVEN && !ledger.is_prompt(size)) {
             return None;
         }
+        if self.out < PROVEN {
+            ledger.told(size);
+            self.spent = true;
+        }
+        self.size_out = true;
         let usual = self.ordinary.exp2();
         let times = len.max(1) as f32 / usual;
         let text = format!("size {times:.1}× its own baseline");
         let (least, most) = (self.low.exp2(), self.high.exp2());
+        let which = match (self.rare_run, self.out) {
+            (run @ 1.., _) => format!("the {run}th message in a row"),
+            (_, PROVEN..) => "a second message".to_owned(),
+            _ => "a message".to_owned(),
+        };
         let sentence = format!(
-            "a message of {len} bytes, {times:.1} times its usual {usual:.0}; it sent {least:.0} to {most:.0} before"
+            "{which} of {len} bytes, {times:.1} times its usual {usual:.0}; it sent {least:.0} to {most:.0} before"
         );
-        self.told = log2(len);
         Some(Signal::Raise(WarningKind::Size, times, text, sentence))
     }
 
+    fn is_rare(&self, size: f32) -> bool {
+        self.rare_seen.is_some_and(|seen| self.learned - seen < KEPT)
+            && size >= self.rare.0 - OUTSIDE
+            && size <= self.rare.1 + OUTSIDE
+    }
+
+    /// What was only passing is known to happen, until it is forgotten: as a longer tail of the sizes, or as a kind of
+    /// its own that comes now and then.
+    fn remember(&mut self) {
+        self.spent = false;
+        let told = self.told;
+        if told > self.high + KIND || told < self.low - KIND {
+            let fresh = self.rare_seen.is_none_or(|seen| self.learned - seen >= KEPT);
+            let (low, high) = if fresh { (told, told) } else { self.rare };
+            self.rare = (low.min(told), high.max(told));
+            self.rare_seen = Some(self.learned);
+            self.rare_most = if fresh { 1 } else { self.rare_most.max(1) };
+        } else {
+            self.high = self.high.max(told);
+            self.low = self.low.min(told);
+        }
+    }
+
+    /// What was told was no false alarm: it goes on, or somebody acted on it.
+    pub(super) fn prove(&mut self, ledger: &mut Ledger) {
+        if std::mem::take(&mut self.spent) {
+            ledger.proven(self.told);
+        }
+    }
+
+    /// It was held back by a response and is let go: what stood against it is over, a backlog is no flood, and how
+    /// often it speaks is learned anew.
+    pub(super) fn resume(&mut self) {
+        (self.attend, self.size_out, self.spent) = (false, false, false);
+        (self.out, self.calm, self.rare_run, self.not_json) = (0, 0, 0, 0);
+        (self.buckets, self.rate_out) = (0, false);
+    }
+
     /// Learns one size, at most one a second. `samples` are the last ones, for the first median.
-    pub(super) fn learn(&mut self, len: u32, samples: &[u32], cadence: Option<Ms>, budget: Budget) {
+    pub(super) fn learn(&mut self, len: u32, samples: &[u32], cadence: Option<Ms>, ledger: &Ledger) {
         self.learned = self.learned.saturating_add(1);
         if self.learned < LEARN {
             return;
@@ -216,17 +276,17 @@ impl Baseline {
         } else if self.size_out {
             // What stays becomes ordinary in the end, slowly.
             self.ordinary += (size - self.ordinary).clamp(-DRIFT, DRIFT) / 4.0;
-        } else {
+        } else if len <= self.at_most && len >= self.at_least {
             let off = size - self.ordinary;
             self.ordinary += off.clamp(-DRIFT, DRIFT);
             self.spread = (self.spread + (off.abs() - self.spread).clamp(-DRIFT, DRIFT)).max(0.0);
             self.high = (self.high - FORGET).max(size).max(self.ordinary);
             self.low = (self.low + FORGET).min(size).min(self.ordinary);
         }
-        let a_day = 86_400_000.0 / cadence.unwrap_or(1_000).max(1_000) as f64;
+        let a_day = DAY_MS / cadence.unwrap_or(1_000).max(1_000) as f64;
         // The spread of few samples is itself uncertain.
         let doubt = 1.0 + 16.0 / self.learned as f32;
-        let far = (self.spread * doubt * budget.spreads(a_day)).max(FAR);
+        let far = (self.spread * doubt * ledger.budget.spreads(a_day)).max(FAR);
         let above = (self.ordinary + far).max(self.high + OUTSIDE);
         let below = (self.ordinary - far).min(self.low - OUTSIDE);
         self.at_most = above.exp2() as u32;
@@ -283,7 +343,7 @@ impl Baseline {
     }
 
     /// A bucket is over: it had `count`, the minute up to its end `minute`; `empty` buckets without a message followed.
-    pub(super) fn rolled(&mut self, count: u16, minute: u32, empty: u32, budget: Budget) -> Option<Signal> {
+    pub(super) fn rolled(&mut self, count: u16, minute: u32, empty: u32, ledger: &Ledger) -> Option<Signal> {
         self.buckets = self.buckets.saturating_add(1);
         let (count, minute) = (f32::from(count), minute as f32);
         let mut signal = None;
@@ -316,7 +376,7 @@ impl Baseline {
             self.bucket_peak = (self.bucket_peak * 0.9995).max(count);
             self.minute_peak = (self.minute_peak * 0.9995).max(minute);
         }
-        let z = budget.deviations(17_280.0);
+        let z = ledger.budget.deviations(17_280.0);
         // Poisson, with the correction of its longer tail; and at least twice what was ever seen.
         let chance = self.bucket_mean + z * self.bucket_mean.sqrt() + z * z / 3.0;
         self.burst = chance.max(2.0 * self.bucket_peak + 2.0).min(60_000.0) as u16;
@@ -328,16 +388,30 @@ impl Baseline {
     /// A pause ended.
     #[inline]
     pub(super) fn pause(&mut self, interval: Ms) {
-        self.longest = self.longest.max(u32::try_from(interval).unwrap_or(u32::MAX));
+        let interval = u32::try_from(interval).unwrap_or(u32::MAX);
+        self.longest = self.longest.max(interval);
+        // Within a burst there is no pause.
+        if self.pauses > 8 && (interval as f32) < self.pause_mean / 8.0 {
+            return;
+        }
+        self.pauses = self.pauses.saturating_add(1);
+        let weight = (1.0 / f32::from(self.pauses)).max(0.02);
+        let off = interval as f32 - self.pause_mean;
+        self.pause_mean += weight * off;
+        self.pause_off += weight * (off.abs() - self.pause_off);
     }
 
     /// Silence longer than this is out of the ordinary; `None` while that is not known.
-    pub(super) fn silence_limit(&self, cadence: Option<Ms>) -> Option<Ms> {
+    pub(super) fn silence_limit(&self, cadence: Option<Ms>, ledger: &Ledger) -> Option<Ms> {
         if self.learned < LEARN {
             return None;
         }
         let longest = Ms::from(self.longest);
-        Some((cadence? * 5 / 2).max(longest + longest / 2).max(3_000))
+        // Of pauses that scatter as chance does the mean deviation is 2/e of the mean; a clock's is nothing.
+        let scale = f64::from(self.pause_off) * 1.36 * (1.0 + 8.0 / f64::from(self.pauses.max(1)));
+        let a_day = DAY_MS / f64::from(self.pause_mean.max(1_000.0));
+        let chance = f64::from(self.pause_mean) + scale * ledger.budget.logarithm(a_day);
+        Some((cadence? * 5 / 2).max(longest + longest / 2).max(3_000).max(chance as Ms))
     }
 
     /// The longest pause heard.
@@ -348,33 +422,6 @@ impl Baseline {
 
 fn log2(len: u32) -> f32 {
     (len.max(1) as f32).log2()
-}
-
-/// How often something rare happens to a device, by the minute.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Pace {
-    minute: i64,
-    count: u16,
-    peak: u16,
-    minutes: u16,
-}
-
-impl Pace {
-    /// Takes one in; the count of this minute and the most before, when that is out of the ordinary: more than twice the
-    /// most ever seen and `known` or more, or `new` or more while less than three minutes were seen.
-    pub(super) fn note(&mut self, at: Ms, known: u16, new: u16) -> Option<(u16, u16)> {
-        let minute = at.div_euclid(60_000);
-        if minute > self.minute {
-            self.peak = self.peak.max(self.count);
-            self.minutes = self.minutes.saturating_add(u16::from(self.minute != 0));
-            (self.minute, self.count) = (minute, 0);
-        } else if minute < self.minute {
-            return None;
-        }
-        self.count = self.count.saturating_add(1);
-        let limit = if self.minutes < 3 { new } else { known.max(self.peak.saturating_mul(2) + 1) };
-        (self.count >= limit).then_some((self.count, self.peak))
-    }
 }
 
 #[cfg(test)]
@@ -394,20 +441,9 @@ mod tests {
 
     #[test]
     fn a_smaller_budget_is_more_patient() {
+        use super::ledger::Budget;
         let (strict, loose) = (Budget::new(0.001), Budget::new(1.0));
         assert!(strict.spreads(8_640.0) > loose.spreads(8_640.0));
         assert!(strict.deviations(8_640.0) > loose.deviations(8_640.0));
-    }
-
-    #[test]
-    fn a_loop_is_measured_against_its_own_ordinary() {
-        let mut steady = Pace::default();
-        let mut told = 0;
-        for i in 0..120 {
-            told += usize::from(steady.note(1_000_000 + i * 10_000, 4, 8).is_some());
-        }
-        assert_eq!(told, 0, "six connects a minute are how this device works");
-        let at = 1_000_000 + 120 * 10_000;
-        assert!((0..20).any(|i| steady.note(at + i * 1_000, 4, 8).is_some()));
     }
 }

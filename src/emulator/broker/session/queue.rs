@@ -1,190 +1,18 @@
-//! What the broker remembers of a client id: subscriptions, waiting messages, the live connection if there is one.
+//! How messages wait for a client, go out to it, and are acknowledged.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU16;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use bytestring::ByteString;
-use parking_lot::Mutex;
-use rmqtt_codec::v5::PublishProperties;
-use tokio::sync::{Notify, watch};
-
-use super::index::SubOptions;
-use super::{Connection, Limits};
-use crate::emulator::hooks::Session;
-
-/// What a waiting message takes beside its topic and payload, about.
-const OVERHEAD: usize = 128;
-
-/// A message on its way to one session.
-#[derive(Clone)]
-pub(super) struct Delivery {
-    pub(super) topic: ByteString,
-    pub(super) payload: Bytes,
-    /// 0 or 1.
-    pub(super) qos: u8,
-    pub(super) retain: bool,
-    pub(super) properties: Option<Arc<PublishProperties>>,
-    pub(super) expires: Option<Instant>,
-}
-
-impl Delivery {
-    /// A message without properties that does not expire.
-    pub(super) fn plain(topic: impl Into<ByteString>, payload: Bytes, qos: u8) -> Self {
-        Self { topic: topic.into(), payload, qos, retain: false, properties: None, expires: None }
-    }
-
-    /// True when it must not be delivered any more.
-    pub(super) fn expired(&self, now: Instant) -> bool {
-        self.expires.is_some_and(|at| at <= now)
-    }
-
-    fn cost(&self) -> usize {
-        OVERHEAD + self.topic.len() + self.payload.len()
-    }
-}
-
-/// A message as it is written to a connection.
-pub(super) struct Outgoing {
-    pub(super) delivery: Delivery,
-    /// At QoS 1.
-    pub(super) id: Option<NonZeroU16>,
-    /// It was sent before.
-    pub(super) dup: bool,
-}
-
-/// Why a connection is cut from outside.
-#[derive(Clone, Debug)]
-pub(super) struct Cut {
-    /// AWS's `disconnectReason`.
-    pub(super) reason: String,
-    /// The MQTT 5 DISCONNECT reason code.
-    pub(super) code: u8,
-    pub(super) clean_session: bool,
-    pub(super) prevent_will: bool,
-}
-
-/// The connection that serves a session now.
-pub(super) struct Live {
-    pub(super) who: Session,
-    /// Wakes the connection task: something to send, or an order to end.
-    pub(super) wake: Notify,
-    cut: Mutex<Option<Cut>>,
-    over: watch::Sender<bool>,
-}
-
-impl Live {
-    pub(super) fn new(who: Session) -> Arc<Self> {
-        let over = watch::Sender::new(false);
-        Arc::new(Self { who, wake: Notify::new(), cut: Mutex::new(None), over })
-    }
-
-    /// Orders the connection to end. The first order stands.
-    pub(super) fn order(&self, cut: Cut) {
-        self.cut.lock().get_or_insert(cut);
-        self.wake.notify_one();
-    }
-
-    /// The order to end, if one was given.
-    pub(super) fn cut(&self) -> Option<Cut> {
-        self.cut.lock().clone()
-    }
-
-    /// The connection has ended and everybody was told.
-    pub(super) fn set_over(&self) {
-        self.over.send_replace(true);
-    }
-
-    /// Waits for [`Live::set_over`].
-    pub(super) async fn over(&self) {
-        // The sender lives as long as `self`.
-        let _ = self.over.subscribe().wait_for(|over| *over).await;
-    }
-}
-
-/// One client id.
-pub(super) struct SessionState {
-    pub(super) client_id: Arc<str>,
-    live: AtomicBool,
-    /// Bytes that wait for all sessions of the broker.
-    all_bytes: Arc<AtomicUsize>,
-    pub(super) inner: Mutex<Inner>,
-}
-
-/// A will that waits for its delay.
-pub(super) struct LastWords {
-    pub(super) who: Session,
-    pub(super) delivery: Delivery,
-}
-
-/// The changing part of a session.
-#[derive(Default)]
-pub(super) struct Inner {
-    pub(super) subscriptions: BTreeMap<String, SubOptions>,
-    pub(super) live: Option<Arc<Live>>,
-    pub(super) info: Option<Connection>,
-    /// The `versionNumber` of lifecycle events.
-    pub(super) version: u64,
-    /// When a session without a connection is forgotten.
-    pub(super) expires: Option<Instant>,
-    /// The delayed will of the last connection.
-    pub(super) will: Option<LastWords>,
-    waiting: VecDeque<Delivery>,
-    /// Sent on an earlier connection and not acknowledged.
-    again: VecDeque<Sent>,
-    in_flight: VecDeque<Sent>,
-    bytes: usize,
-    next_id: u16,
-}
-
-struct Sent {
-    id: NonZeroU16,
-    delivery: Delivery,
-    first: Instant,
-}
+use super::{Delivery, Inner, Outgoing, Sent, SessionState};
+use crate::emulator::broker::index::SubOptions;
+use crate::emulator::broker::limits::Limits;
+use crate::emulator::broker::pace::Pace;
 
 impl SessionState {
-    pub(super) fn new(client_id: &str, all_bytes: &Arc<AtomicUsize>) -> Arc<Self> {
-        Arc::new(Self {
-            client_id: client_id.into(),
-            live: AtomicBool::new(false),
-            all_bytes: Arc::clone(all_bytes),
-            inner: Mutex::default(),
-        })
-    }
-
-    #[cfg(test)]
-    pub(super) fn detached(client_id: &str) -> Arc<Self> {
-        Self::new(client_id, &Arc::default())
-    }
-
-    pub(super) fn is_live(&self) -> bool {
-        self.live.load(Ordering::Relaxed)
-    }
-
-    /// The connection that serves the session from now on.
-    pub(super) fn set_live(&self, inner: &mut Inner, live: Arc<Live>) {
-        self.live.store(true, Ordering::Relaxed);
-        inner.live = Some(live);
-    }
-
-    /// The connection is ending: nothing more is for it. It keeps its place until everybody was told, so that its successor
-    /// comes after it.
-    pub(super) fn retire(&self) {
-        self.live.store(false, Ordering::Relaxed);
-    }
-
-    /// Orders the live connection to end; false when there is none.
-    pub(super) fn order(&self, cut: Cut) -> bool {
-        let live = self.inner.lock().live.clone();
-        live.inspect(|live| live.order(cut)).is_some()
-    }
-
     /// Queues a message. QoS 1 waits for an absent client; QoS 0 does not. False when it was not queued.
-    pub(super) fn push(&self, delivery: Delivery, limits: &Limits) -> bool {
+    pub(in crate::emulator::broker) fn push(&self, delivery: Delivery, limits: &Limits) -> bool {
         let cost = delivery.cost();
         let mut inner = self.inner.lock();
         let wanted = self.is_live() || delivery.qos > 0;
@@ -205,13 +33,15 @@ impl SessionState {
     }
 
     /// Takes messages to send, `most` of them or `most_bytes`, as far as `window` unacknowledged ones allow; true when more
-    /// may follow at once. Messages that nobody acknowledged for `patience` no longer count.
-    pub(super) fn take(
+    /// may follow at once. Messages that nobody acknowledged for `patience` no longer count. What goes beyond `pace` is
+    /// discarded at QoS 0, and waits at QoS 1.
+    pub(in crate::emulator::broker) fn take(
         &self,
         window: usize,
         patience: Duration,
         most: usize,
         most_bytes: usize,
+        pace: &mut Pace,
         out: &mut Vec<Outgoing>,
     ) -> bool {
         let mut inner = self.inner.lock();
@@ -232,7 +62,8 @@ impl SessionState {
                     freed += inner.again.pop_front().map_or(0, |s| s.delivery.cost());
                     continue;
                 }
-                if full {
+                if full || !pace.admits(sent.delivery.size()) {
+                    pace.hold(!full);
                     more = false;
                     break;
                 }
@@ -250,9 +81,17 @@ impl SessionState {
                 more = false;
                 break;
             }
+            let expired = next.expired(now);
+            let admitted = expired || pace.admits(next.size());
+            if next.qos > 0 && !admitted {
+                pace.hold(true);
+                more = false;
+                break;
+            }
             let Some(delivery) = inner.waiting.pop_front() else { break };
             let cost = delivery.cost();
-            if delivery.expired(now) {
+            if expired || !admitted {
+                pace.discarded(!expired);
                 freed += cost;
                 continue;
             }
@@ -272,7 +111,7 @@ impl SessionState {
     }
 
     /// A message was acknowledged, or will never be sent.
-    pub(super) fn acknowledged(&self, id: u16) {
+    pub(in crate::emulator::broker) fn acknowledged(&self, id: u16) {
         let mut inner = self.inner.lock();
         let Some(at) = inner.in_flight.iter().position(|s| s.id.get() == id) else { return };
         let cost = inner.in_flight.remove(at).map_or(0, |s| s.delivery.cost());
@@ -280,7 +119,7 @@ impl SessionState {
     }
 
     /// The connection is gone and the session stays: what was not acknowledged comes again, QoS 0 does not.
-    pub(super) fn park(&self, inner: &mut Inner) {
+    pub(in crate::emulator::broker) fn park(&self, inner: &mut Inner) {
         let mut freed = 0;
         inner.waiting.retain(|d| {
             let keep = d.qos > 0;
@@ -294,7 +133,7 @@ impl SessionState {
     }
 
     /// The session ends: forgets waiting messages and gives the filters that were subscribed to.
-    pub(super) fn clear(&self, inner: &mut Inner) -> BTreeMap<String, SubOptions> {
+    pub(in crate::emulator::broker) fn clear(&self, inner: &mut Inner) -> BTreeMap<String, SubOptions> {
         inner.waiting = VecDeque::new();
         inner.again = VecDeque::new();
         inner.in_flight = VecDeque::new();
@@ -312,7 +151,7 @@ impl SessionState {
 
 impl Inner {
     /// True when nothing waits for the client.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(in crate::emulator::broker) fn is_idle(&self) -> bool {
         self.bytes == 0
     }
 
@@ -330,7 +169,11 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::emulator::broker::session::{Live, OVERHEAD};
+    use crate::emulator::hooks::Session;
 
     const FOREVER: Duration = Duration::from_secs(3600);
 
@@ -345,8 +188,17 @@ mod tests {
     }
 
     fn take(session: &SessionState, window: usize, patience: Duration) -> Vec<(u16, bool, Bytes)> {
+        take_within(session, window, patience, &mut Pace::unlimited())
+    }
+
+    fn take_within(
+        session: &SessionState,
+        window: usize,
+        patience: Duration,
+        pace: &mut Pace,
+    ) -> Vec<(u16, bool, Bytes)> {
         let mut out = Vec::new();
-        session.take(window, patience, 1000, usize::MAX, &mut out);
+        session.take(window, patience, 1000, usize::MAX, pace, &mut out);
         out.into_iter().map(|o| (o.id.map_or(0, NonZeroU16::get), o.dup, o.delivery.payload)).collect()
     }
 
@@ -373,6 +225,24 @@ mod tests {
         session.acknowledged(4);
         assert!(session.inner.lock().is_idle());
         assert_eq!(session.all_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn beyond_its_pace_a_client_loses_qos_0_and_waits_for_qos_1() {
+        let session = SessionState::detached("c");
+        live(&session);
+        for (payload, qos) in [("1", 0), ("2", 0), ("3", 0), ("4", 1)] {
+            push(&session, payload, qos);
+        }
+        let mut pace = Pace::of(2.0, 1e6);
+        assert_eq!(
+            take_within(&session, 9, FOREVER, &mut pace),
+            [(0, false, "1".into()), (0, false, "2".into())]
+        );
+        assert_eq!((pace.take_discarded(), pace.is_held()), (1, true));
+        assert_eq!(take(&session, 9, FOREVER), [(1, false, "4".into())]);
+        session.acknowledged(1);
+        assert!(session.inner.lock().is_idle());
     }
 
     #[test]

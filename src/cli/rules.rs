@@ -1,0 +1,181 @@
+//! `quell rules`: what an account's topic rules do, what a statement would never match, and — through plan and gate —
+//! switching, writing and deleting them.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::cloud::read_account;
+use crate::fleet::account::RuleMetric;
+use crate::fleet::model::Name;
+use crate::response::{Intent, RuleBody, RuleChange, RuleEdit, rule_doubts};
+use crate::text::SafeText;
+
+use super::output::{self, seconds, table};
+use super::reads::one;
+use super::respond_cmds::{How, respond};
+use super::{Common, exit};
+
+/// Arguments of `quell rules`.
+#[derive(Args, Debug)]
+pub struct RulesArgs {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// What to do; without one, list
+    #[command(subcommand)]
+    pub command: Option<RulesCommand>,
+}
+
+/// The subcommands of `quell rules`.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Switch a rule on
+    Enable(NameArgs),
+    /// Switch a rule off
+    Disable(NameArgs),
+    /// Create a rule that writes a CloudWatch metric, or make the one of that name be so; its other actions stay
+    Write(Box<WriteArgs>),
+    /// Delete a rule
+    Delete(NameArgs),
+    /// Say what a statement could never match; asks nobody
+    Check {
+        /// The SQL
+        sql: String,
+        /// The dialect
+        #[arg(long, value_name = "VERSION", default_value = "2016-03-23")]
+        sql_version: String,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A rule's name.
+#[derive(Args, Debug)]
+pub struct NameArgs {
+    /// The rule
+    #[arg(value_name = "RULE")]
+    pub name: String,
+    /// How to run
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// Arguments of `quell rules write`.
+#[derive(Args, Debug)]
+pub struct WriteArgs {
+    /// The rule
+    #[arg(value_name = "RULE")]
+    pub name: String,
+    /// The SQL
+    #[arg(long)]
+    pub sql: String,
+    /// The dialect
+    #[arg(long, value_name = "VERSION", default_value = "2016-03-23")]
+    pub sql_version: String,
+    /// The description
+    #[arg(long, default_value = "")]
+    pub description: String,
+    /// Leave it switched off
+    #[arg(long)]
+    pub disabled: bool,
+    /// The CloudWatch metric's namespace
+    #[arg(long, default_value = "IoT")]
+    pub namespace: String,
+    /// The CloudWatch metric's name; the rule's own without it
+    #[arg(long)]
+    pub metric: Option<String>,
+    /// Its value, filled in for each message: ${state.reported.Humidity}
+    #[arg(long)]
+    pub value: String,
+    /// Its unit
+    #[arg(long, default_value = "None")]
+    pub unit: String,
+    /// The role the rules engine writes it with
+    #[arg(long, value_name = "ARN")]
+    pub role: String,
+    /// How to run
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// `quell rules …`.
+pub(super) fn run(args: RulesArgs, common: &Common) -> color_eyre::Result<u8> {
+    let change = |args: NameArgs, change: RuleEdit| {
+        let rule = Name::new(&args.name);
+        respond(Intent::Rule(RuleChange { rule, change }), &args.how, common)
+    };
+    match args.command {
+        None => list(args.json, common),
+        Some(RulesCommand::Enable(args)) => change(args, RuleEdit::Enable),
+        Some(RulesCommand::Disable(args)) => change(args, RuleEdit::Disable),
+        Some(RulesCommand::Delete(args)) => change(args, RuleEdit::Delete),
+        Some(RulesCommand::Write(args)) => {
+            let metric = RuleMetric {
+                namespace: Name::new(&args.namespace),
+                name: Name::new(args.metric.as_ref().unwrap_or(&args.name)),
+                value: Name::new(&args.value),
+                unit: Name::new(&args.unit),
+                role: Name::new(&args.role),
+            };
+            let body = RuleBody {
+                sql: args.sql,
+                version: args.sql_version,
+                description: args.description,
+                disabled: args.disabled,
+                metric: Some(metric),
+            };
+            let rule = RuleChange { rule: Name::new(&args.name), change: RuleEdit::Write(Box::new(body)) };
+            respond(Intent::Rule(rule), &args.how, common)
+        }
+        Some(RulesCommand::Check { sql, sql_version, json }) => {
+            let body = RuleBody { sql, version: sql_version, ..RuleBody::default() };
+            let (wrong, doubtful) = rule_doubts("statement", &body);
+            let safe = |all: &[String]| all.iter().map(|t| SafeText::new(t)).collect::<Vec<_>>();
+            let (wrong, doubtful) = (safe(&wrong), safe(&doubtful));
+            let text = if json {
+                format!("{:#}\n", json!({"errors": wrong, "remarks": doubtful}))
+            } else if wrong.is_empty() && doubtful.is_empty() {
+                "nothing is known against it\n".to_owned()
+            } else {
+                wrong.iter().chain(&doubtful).map(|line| format!("{line}\n")).collect()
+            };
+            output::text(&text)?;
+            Ok(if wrong.is_empty() { exit::DONE } else { exit::FAILED })
+        }
+    }
+}
+
+fn list(json: bool, common: &Common) -> color_eyre::Result<u8> {
+    one(common, json, |clients| async move {
+        let list = read_account::rules(&clients).await?;
+        let json: Vec<_> = list
+            .iter()
+            .map(|rule| {
+                json!({
+                    "ruleName": rule.name.raw(),
+                    "ruleDisabled": rule.disabled,
+                    "sql": rule.sql,
+                    "awsIotSqlVersion": rule.sql_version,
+                    "description": rule.description,
+                    "actions": rule.actions,
+                    "errorAction": rule.error_action,
+                    "createdAt": rule.created.map(seconds),
+                })
+            })
+            .collect();
+        let rows: Vec<_> = list
+            .iter()
+            .map(|rule| {
+                let actions: Vec<&str> = rule.actions.iter().map(SafeText::as_str).collect();
+                vec![
+                    rule.name.shown().clone(),
+                    SafeText::new(if rule.disabled { "disabled" } else { "enabled" }),
+                    rule.sql.clone(),
+                    SafeText::new(&actions.join(", ")),
+                ]
+            })
+            .collect();
+        Ok(Some((json!({ "rules": json }), table(&["RULE", "STATE", "SQL", "ACTIONS"], &rows))))
+    })
+}

@@ -1,0 +1,220 @@
+//! CloudWatch's GetMetricData, signed here: one read of one service does not pay for a whole SDK client in build time and
+//! size. It is the service's AWS JSON 1.0 protocol, over the same connector (proxies, authorities) and with the same
+//! credentials as every other call.
+
+use std::time::Duration;
+
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use serde_json::{Value, json};
+
+use crate::fleet::Ms;
+use crate::fleet::account::RuleSeries;
+use crate::fleet::known::{Trouble, TroubleKind};
+use crate::text::SafeText;
+
+use super::read::Read;
+use super::{Clients, now_ms, trouble};
+
+/// A chart's window: the workshop looks at 30 minutes.
+pub const WINDOW: Ms = 30 * 60_000;
+/// A datapoint's length in seconds.
+const PERIOD: i64 = 60;
+/// An answer that takes longer is not waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// An answer larger than this is not read.
+const MOST: usize = 4 << 20;
+const ACTION: &str = "cloudwatch:GetMetricData";
+
+/// Where CloudWatch is, and how it is reached.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    connector: SharedHttpConnector,
+    url: String,
+}
+
+impl Metrics {
+    /// CloudWatch of a region, or of a private endpoint.
+    pub(super) fn new(connector: SharedHttpConnector, endpoint: Option<&str>, region: &str) -> Self {
+        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let url = endpoint.map_or_else(|| format!("https://monitoring.{region}.{domain}"), str::to_owned);
+        Self { connector, url: format!("{}/", url.trim_end_matches('/')) }
+    }
+}
+
+fn failed(kind: TroubleKind, words: &str) -> Trouble {
+    Trouble { kind, message: SafeText::limited(words.as_bytes(), 400), missing_action: None, since: now_ms() }
+}
+
+/// One metric asked for.
+struct Query {
+    namespace: String,
+    name: String,
+    dimensions: Vec<(&'static str, String)>,
+}
+
+/// What CloudWatch has of a rule in the half hour before `now`: the metrics its actions write, and what AWS counts of it.
+///
+/// # Errors
+/// When a call fails. A rule that is gone has no metrics.
+pub async fn of_rule(clients: &Clients, rule: &str, now: Ms) -> Read<Vec<RuleSeries>> {
+    let found = match clients.iot.get_topic_rule().rule_name(rule).send().await {
+        Ok(found) => found,
+        Err(e) if trouble::is_not_found(&e) => return Ok(Vec::new()),
+        Err(e) => return Err(trouble::of(&e, "iot:GetTopicRule")),
+    };
+    let mut queries: Vec<Query> = found
+        .rule()
+        .map(|r| r.actions())
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|a| a.cloudwatch_metric())
+        // A name that is filled in for each message names no one metric.
+        .filter(|m| !m.metric_namespace().contains("${") && !m.metric_name().contains("${"))
+        .map(|m| Query {
+            namespace: m.metric_namespace().to_owned(),
+            name: m.metric_name().to_owned(),
+            dimensions: Vec::new(),
+        })
+        .collect();
+    let counted = |name: &str, kind: Option<&str>| {
+        let mut dimensions = vec![("RuleName", rule.to_owned())];
+        dimensions.extend(kind.map(|kind| ("ActionType", kind.to_owned())));
+        Query { namespace: "AWS/IoT".to_owned(), name: name.to_owned(), dimensions }
+    };
+    queries.push(counted("TopicMatch", None));
+    queries.push(counted("ParseError", None));
+    if queries.iter().any(|q| q.dimensions.is_empty()) {
+        queries.push(counted("Success", Some("CloudwatchMetric")));
+        queries.push(counted("Failure", Some("CloudwatchMetric")));
+    }
+    clients.budget.take(ACTION).await;
+    let answer = ask(clients, &body(&queries, now)).await?;
+    Ok(series(&queries, &answer))
+}
+
+fn body(queries: &[Query], now: Ms) -> Value {
+    let end = (now / 1000 / PERIOD + 1) * PERIOD;
+    let queries: Vec<Value> = queries
+        .iter()
+        .enumerate()
+        .map(|(i, q)| {
+            let dimensions: Vec<Value> =
+                q.dimensions.iter().map(|(name, value)| json!({"Name": name, "Value": value})).collect();
+            let metric = json!({"Namespace": q.namespace, "MetricName": q.name, "Dimensions": dimensions});
+            json!({"Id": format!("m{i}"), "MetricStat": {"Metric": metric, "Period": PERIOD, "Stat": "Sum"}})
+        })
+        .collect();
+    json!({"StartTime": end - WINDOW / 1000, "EndTime": end, "MetricDataQueries": queries})
+}
+
+/// The answer's series, each under its query; oldest first.
+fn series(queries: &[Query], answer: &Value) -> Vec<RuleSeries> {
+    let results = answer.get("MetricDataResults").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let of = |id: String| results.iter().find(|r| r.get("Id").and_then(Value::as_str) == Some(&id));
+    queries
+        .iter()
+        .enumerate()
+        .map(|(i, q)| {
+            let numbers = |name: &str| -> Vec<f64> {
+                let list = of(format!("m{i}")).and_then(|r| r.get(name)).and_then(Value::as_array);
+                list.map(|all| all.iter().filter_map(Value::as_f64).collect()).unwrap_or_default()
+            };
+            let times = numbers("Timestamps");
+            let mut points: Vec<(Ms, f64)> =
+                times.iter().map(|at| (at * 1000.0) as Ms).zip(numbers("Values")).collect();
+            points.sort_by_key(|(at, _)| *at);
+            RuleSeries { namespace: SafeText::new(&q.namespace), name: SafeText::new(&q.name), points }
+        })
+        .collect()
+}
+
+/// Sends the request and reads the answer.
+async fn ask(clients: &Clients, body: &Value) -> Read<Value> {
+    let request = signed(clients, &body.to_string()).await?;
+    let sent = async {
+        let answer = clients.metrics.connector.call(request).await;
+        let mut answer = answer
+            .map_err(|e| failed(TroubleKind::Unreachable, &format!("CloudWatch was not reached: {e}")))?;
+        let status = answer.status().as_u16();
+        let stream = ByteStream::new(std::mem::replace(answer.body_mut(), SdkBody::empty()));
+        let bytes = stream.collect().await.map(aws_smithy_types::byte_stream::AggregatedBytes::into_bytes);
+        let bytes =
+            bytes.map_err(|e| failed(TroubleKind::Unreachable, &format!("CloudWatch stopped short: {e}")))?;
+        Ok((status, bytes))
+    };
+    let (status, bytes) = tokio::time::timeout(PATIENCE, sent)
+        .await
+        .map_err(|_| failed(TroubleKind::Unreachable, "CloudWatch: no answer in time"))??;
+    if bytes.len() > MOST {
+        return Err(failed(TroubleKind::Failed, "CloudWatch's answer is too large"));
+    }
+    let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    if (200..300).contains(&status) && answer.is_object() {
+        return Ok(answer);
+    }
+    let text = |names: &[&str]| {
+        names.iter().find_map(|n| answer.get(*n)).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let code = text(&["__type", "code"]);
+    let code = code.rsplit('#').next().unwrap_or_default();
+    Err(trouble::answered(code, &text(&["message", "Message"]), status, ACTION))
+}
+
+async fn signed(clients: &Clients, body: &str) -> Read<HttpRequest> {
+    let wrong = |e: String| failed(TroubleKind::Failed, &e);
+    let keys = clients.credentials.get().await;
+    let identity = keys.map_err(|e| failed(TroubleKind::Credentials, &super::keys::words(&e)))?.into();
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(&clients.region)
+        .name("monitoring")
+        .time(clients.skew.now())
+        .settings(SigningSettings::default())
+        .build()
+        .map_err(|e| wrong(e.to_string()))?;
+    let url = clients.metrics.url.as_str();
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let headers = [
+        ("host", authority),
+        ("content-type", "application/x-amz-json-1.0"),
+        ("x-amz-target", "GraniteServiceVersion20100801.GetMetricData"),
+    ];
+    let signable =
+        SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(body.as_bytes()))
+            .map_err(|e| wrong(e.to_string()))?;
+    let (instructions, _) = sign(signable, &params.into()).map_err(|e| wrong(e.to_string()))?.into_parts();
+    let mut request = HttpRequest::new(SdkBody::from(body));
+    request.set_method("POST").map_err(|e| wrong(e.to_string()))?;
+    request.set_uri(url).map_err(|e| wrong(e.to_string()))?;
+    for (name, value) in headers.into_iter().chain(instructions.headers()) {
+        request
+            .headers_mut()
+            .try_insert(name.to_owned(), value.to_owned())
+            .map_err(|e| wrong(e.to_string()))?;
+    }
+    Ok(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_is_found_by_its_id_and_put_in_order() {
+        let query =
+            |name: &str| Query { namespace: "IoT".to_owned(), name: name.to_owned(), dimensions: Vec::new() };
+        let queries = [query("A"), query("B")];
+        let asked = body(&queries, 90_000);
+        assert_eq!((asked["EndTime"].as_i64(), asked["StartTime"].as_i64()), (Some(120), Some(120 - 1800)));
+        let answer = json!({"MetricDataResults": [
+            {"Id": "m1", "Timestamps": [120, 60], "Values": [2.0, 1.0]}, {"Id": "m0", "Timestamps": [], "Values": []}]});
+        let found = series(&queries, &answer);
+        assert_eq!(found[0].points, []);
+        assert_eq!(found[1].points, [(60_000, 1.0), (120_000, 2.0)]);
+    }
+}

@@ -1,0 +1,312 @@
+//! Reads of Device Defender Audit: findings, settings, suppressions, mitigation actions, audits and how far they are.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_iot::types as sdk;
+
+use crate::fleet::Ms;
+use crate::fleet::account::FindingRecord;
+use crate::fleet::audit::{
+    AuditSetup, AuditTask, AuditTasks, MitigationAction, MitigationTask, Resource, Suppression,
+};
+use crate::fleet::model::Name;
+use crate::text::SafeText;
+
+use super::read::{Read, failed, one, pages};
+use super::read_account::safe;
+use super::{Clients, convert, now_ms, trouble};
+
+/// Findings kept: the newest.
+const FINDINGS: i32 = 250;
+/// Audits and mitigation tasks that are described: each costs a call.
+const TASKS: usize = 6;
+/// Mitigation actions that are described: AWS allows 100.
+const ACTIONS: usize = 30;
+/// Findings, and with them the audits they came from, are kept by AWS for so long.
+const BACK: Ms = 90 * 86_400_000;
+
+fn since() -> aws_smithy_types::DateTime {
+    aws_smithy_types::DateTime::from_millis(now_ms() - BACK)
+}
+
+fn until() -> aws_smithy_types::DateTime {
+    aws_smithy_types::DateTime::from_millis(now_ms())
+}
+
+/// ListAuditFindings, the newest; suppressed ones too, marked.
+///
+/// # Errors
+/// When the call fails.
+pub async fn findings(clients: &Clients) -> Read<Vec<FindingRecord>> {
+    let call = clients.iot.list_audit_findings().start_time(since()).end_time(until()).max_results(FINDINGS);
+    let found = failed("iot:ListAuditFindings", one!(clients, call, "iot:ListAuditFindings", false))?;
+    let mut all: Vec<_> = found.findings().iter().map(finding).collect();
+    all.sort_by(|a, b| rank(&a.severity).cmp(&rank(&b.severity)).then(b.at.cmp(&a.at)));
+    Ok(all)
+}
+
+/// The worst first.
+fn rank(severity: &SafeText) -> u8 {
+    match severity.as_str() {
+        "CRITICAL" => 0,
+        "HIGH" => 1,
+        "MEDIUM" => 2,
+        "LOW" => 3,
+        _ => 4,
+    }
+}
+
+fn finding(from: &sdk::AuditFinding) -> FindingRecord {
+    FindingRecord {
+        id: safe(from.finding_id()),
+        check: safe(from.check_name()),
+        severity: safe(from.severity().map(sdk::AuditFindingSeverity::as_str)),
+        resource: from
+            .non_compliant_resource()
+            .map(|r| resource(r.resource_type(), r.resource_identifier()))
+            .unwrap_or_default(),
+        resource_id: from
+            .non_compliant_resource()
+            .and_then(|r| r.resource_identifier())
+            .map(identifier)
+            .unwrap_or_default(),
+        related: from
+            .related_resources()
+            .iter()
+            .map(|r| resource(r.resource_type(), r.resource_identifier()))
+            .collect(),
+        reason: safe(from.reason_for_non_compliance()),
+        suppressed: from.is_suppressed() == Some(true),
+        at: convert::ms(from.finding_time()).unwrap_or_default(),
+    }
+}
+
+fn resource(kind: Option<&sdk::ResourceType>, id: Option<&sdk::ResourceIdentifier>) -> SafeText {
+    let kind = kind.map_or("resource", sdk::ResourceType::as_str).to_lowercase().replace('_', " ");
+    let name = id.and_then(|id| {
+        [
+            id.client_id(),
+            id.device_certificate_id(),
+            id.ca_certificate_id(),
+            id.policy_version_identifier().and_then(|p| p.policy_name()),
+            id.iam_role_arn(),
+            id.role_alias_arn(),
+            id.cognito_identity_pool_id(),
+            id.account(),
+        ]
+        .into_iter()
+        .flatten()
+        .next()
+        .map(str::to_owned)
+    });
+    SafeText::new(&format!("{kind} {}", name.unwrap_or_default()))
+}
+
+/// A resource as suppressions name it.
+pub fn identifier(from: &sdk::ResourceIdentifier) -> Resource {
+    let mut members = BTreeMap::new();
+    let mut put = |key: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            members.insert(key.to_owned(), Name::new(value));
+        }
+    };
+    put("deviceCertificateId", from.device_certificate_id());
+    put("deviceCertificateArn", from.device_certificate_arn());
+    put("caCertificateId", from.ca_certificate_id());
+    put("cognitoIdentityPoolId", from.cognito_identity_pool_id());
+    put("clientId", from.client_id());
+    put("account", from.account());
+    put("iamRoleArn", from.iam_role_arn());
+    put("roleAliasArn", from.role_alias_arn());
+    if let Some(policy) = from.policy_version_identifier() {
+        put("policyName", policy.policy_name());
+        put("policyVersionId", policy.policy_version_id());
+    }
+    if let Some(issuer) = from.issuer_certificate_identifier() {
+        put("issuerCertificateSubject", issuer.issuer_certificate_subject());
+        put("issuerId", issuer.issuer_id());
+        put("issuerCertificateSerialNumber", issuer.issuer_certificate_serial_number());
+    }
+    Resource(members)
+}
+
+/// The same back, for a request.
+pub fn sdk_identifier(from: &Resource) -> sdk::ResourceIdentifier {
+    let get = |key: &str| from.0.get(key).map(|name| name.raw().to_owned());
+    let policy = get("policyName").map(|name| {
+        sdk::PolicyVersionIdentifier::builder()
+            .policy_name(name)
+            .set_policy_version_id(get("policyVersionId"))
+            .build()
+    });
+    let issuer = get("issuerId").map(|id| {
+        sdk::IssuerCertificateIdentifier::builder()
+            .issuer_id(id)
+            .set_issuer_certificate_subject(get("issuerCertificateSubject"))
+            .set_issuer_certificate_serial_number(get("issuerCertificateSerialNumber"))
+            .build()
+    });
+    sdk::ResourceIdentifier::builder()
+        .set_device_certificate_id(get("deviceCertificateId"))
+        .set_device_certificate_arn(get("deviceCertificateArn"))
+        .set_ca_certificate_id(get("caCertificateId"))
+        .set_cognito_identity_pool_id(get("cognitoIdentityPoolId"))
+        .set_client_id(get("clientId"))
+        .set_account(get("account"))
+        .set_iam_role_arn(get("iamRoleArn"))
+        .set_role_alias_arn(get("roleAliasArn"))
+        .set_policy_version_identifier(policy)
+        .set_issuer_certificate_identifier(issuer)
+        .build()
+}
+
+/// DescribeAccountAuditConfiguration, ListAuditSuppressions, ListMitigationActions and each action.
+///
+/// # Errors
+/// When a call fails.
+pub async fn setup(clients: &Clients) -> Read<AuditSetup> {
+    let iot = &clients.iot;
+    let call = iot.describe_account_audit_configuration();
+    let held = one!(clients, call, "iot:DescribeAccountAuditConfiguration", false);
+    let held = failed("iot:DescribeAccountAuditConfiguration", held)?;
+    let mut checks: Vec<(Name, bool)> = held
+        .audit_check_configurations()
+        .map(|all| all.iter().map(|(name, check)| (Name::new(name), check.enabled())).collect())
+        .unwrap_or_default();
+    checks.sort_by(|a, b| a.0.raw().cmp(b.0.raw()));
+    let list = pages!(clients, iot.list_audit_suppressions(), "iot:ListAuditSuppressions", suppressions);
+    let suppressions = failed("iot:ListAuditSuppressions", list)?
+        .iter()
+        .map(|found| Suppression {
+            check: Name::new(found.check_name()),
+            resource: found.resource_identifier().map(identifier).unwrap_or_default(),
+            until: convert::ms(found.expiration_date()),
+            description: safe(found.description()),
+        })
+        .collect();
+    let list =
+        pages!(clients, iot.list_mitigation_actions(), "iot:ListMitigationActions", action_identifiers);
+    let list = failed("iot:ListMitigationActions", list)?;
+    let mut actions = Vec::new();
+    for name in list.iter().filter_map(|a| a.action_name()).take(ACTIONS) {
+        let call = iot.describe_mitigation_action().action_name(name);
+        match one!(clients, call, "iot:DescribeMitigationAction", true) {
+            Ok(found) => actions.push(MitigationAction {
+                name: Name::new(name),
+                kind: safe(found.action_type().map(sdk::MitigationActionType::as_str)),
+                does: does(found.action_params()),
+            }),
+            Err(e) if trouble::is_not_found(&e) => {}
+            Err(e) => return Err(trouble::of(&e, "iot:DescribeMitigationAction")),
+        }
+    }
+    Ok(AuditSetup { role: held.role_arn().map(SafeText::new), checks, suppressions, actions })
+}
+
+/// What a mitigation action does, in words.
+fn does(params: Option<&sdk::MitigationActionParams>) -> SafeText {
+    let Some(params) = params else { return SafeText::default() };
+    let text = if let Some(p) = params.add_things_to_thing_group_params() {
+        format!("adds the things to {}", p.thing_group_names().join(", "))
+    } else if params.update_device_certificate_params().is_some() {
+        "sets the device certificate INACTIVE".to_owned()
+    } else if params.update_ca_certificate_params().is_some() {
+        "sets the CA certificate INACTIVE".to_owned()
+    } else if params.replace_default_policy_version_params().is_some() {
+        "replaces the policy's default version with a blank one".to_owned()
+    } else if let Some(p) = params.enable_io_t_logging_params() {
+        format!("switches AWS IoT logging on, level {}", p.log_level())
+    } else if let Some(p) = params.publish_finding_to_sns_params() {
+        format!("publishes the finding to {}", p.topic_arn())
+    } else {
+        String::new()
+    };
+    SafeText::new(&text)
+}
+
+/// ListAuditTasks and ListAuditMitigationActionsTasks, the newest, and each of them.
+///
+/// # Errors
+/// When a call fails.
+pub async fn tasks(clients: &Clients) -> Read<AuditTasks> {
+    let call = clients.iot.list_audit_tasks().start_time(since()).end_time(until());
+    let list = failed("iot:ListAuditTasks", pages!(clients, call, "iot:ListAuditTasks", tasks))?;
+    let running = |t: &sdk::AuditTaskMetadata| t.task_status() == Some(&sdk::AuditTaskStatus::InProgress);
+    let mut ids: Vec<(bool, String)> =
+        list.iter().filter_map(|t| Some((running(t), t.task_id()?.to_owned()))).collect();
+    let mut out = AuditTasks::default();
+    // AWS does not say in which order they come: those that run are looked at first, and ids tell nothing.
+    ids.sort_by_key(|(running, _)| !running);
+    for (_, id) in ids.iter().take(TASKS) {
+        out.audits.extend(task(clients, id).await?);
+    }
+    out.audits.sort_by_key(|t| std::cmp::Reverse(t.started));
+    let call = clients.iot.list_audit_mitigation_actions_tasks().start_time(since()).end_time(until());
+    let list = pages!(clients, call, "iot:ListAuditMitigationActionsTasks", tasks);
+    let list = failed("iot:ListAuditMitigationActionsTasks", list)?;
+    let mut found: Vec<(Option<Ms>, String)> =
+        list.iter().filter_map(|t| Some((convert::ms(t.start_time()), t.task_id()?.to_owned()))).collect();
+    found.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    for (_, id) in found.iter().take(TASKS) {
+        out.mitigations.extend(mitigation(clients, id).await?);
+    }
+    Ok(out)
+}
+
+/// DescribeAuditTask; `None` when there is no such audit.
+///
+/// # Errors
+/// When the call fails.
+pub async fn task(clients: &Clients, id: &str) -> Read<Option<AuditTask>> {
+    let call = clients.iot.describe_audit_task().task_id(id);
+    let found = match one!(clients, call, "iot:DescribeAuditTask", true) {
+        Ok(found) => found,
+        Err(e) if trouble::is_not_found(&e) => return Ok(None),
+        Err(e) => return Err(trouble::of(&e, "iot:DescribeAuditTask")),
+    };
+    let counts = found.task_statistics();
+    let count = |f: fn(&sdk::TaskStatistics) -> Option<i32>| {
+        counts.and_then(f).and_then(|n| u32::try_from(n).ok()).unwrap_or_default()
+    };
+    let open = count(sdk::TaskStatistics::in_progress_checks)
+        + count(sdk::TaskStatistics::waiting_for_data_collection_checks);
+    let total = count(sdk::TaskStatistics::total_checks);
+    Ok(Some(AuditTask {
+        id: Name::new(id),
+        status: safe(found.task_status().map(sdk::AuditTaskStatus::as_str)),
+        schedule: found.scheduled_audit_name().map(SafeText::new),
+        started: convert::ms(found.task_start_time()),
+        total,
+        ended: total.saturating_sub(open),
+        non_compliant: count(sdk::TaskStatistics::non_compliant_checks),
+        failed: count(sdk::TaskStatistics::failed_checks),
+    }))
+}
+
+/// DescribeAuditMitigationActionsTask; `None` when there is no such task.
+///
+/// # Errors
+/// When the call fails.
+pub async fn mitigation(clients: &Clients, id: &str) -> Read<Option<MitigationTask>> {
+    let call = clients.iot.describe_audit_mitigation_actions_task().task_id(id);
+    let found = match one!(clients, call, "iot:DescribeAuditMitigationActionsTask", true) {
+        Ok(found) => found,
+        Err(e) if trouble::is_not_found(&e) => return Ok(None),
+        Err(e) => return Err(trouble::of(&e, "iot:DescribeAuditMitigationActionsTask")),
+    };
+    let sum = |f: fn(&sdk::TaskStatisticsForAuditCheck) -> Option<i64>| {
+        let all = found.task_statistics().into_iter().flatten();
+        let total: i64 = all.filter_map(|(_, counts)| f(counts)).sum();
+        u32::try_from(total).unwrap_or(u32::MAX)
+    };
+    Ok(Some(MitigationTask {
+        id: Name::new(id),
+        status: safe(found.task_status().map(sdk::AuditMitigationActionsTaskStatus::as_str)),
+        started: convert::ms(found.start_time()),
+        actions: found.actions_definition().iter().map(|a| safe(a.name())).collect(),
+        total: sum(sdk::TaskStatisticsForAuditCheck::total_findings_count),
+        succeeded: sum(sdk::TaskStatisticsForAuditCheck::succeeded_findings_count),
+        failed: sum(sdk::TaskStatisticsForAuditCheck::failed_findings_count),
+        skipped: sum(sdk::TaskStatisticsForAuditCheck::skipped_findings_count),
+    }))
+}

@@ -1,0 +1,143 @@
+//! Topic rules in the account: what is read before a change and for its proof, and the changing requests.
+
+use aws_sdk_iot::types::{Action, CloudwatchMetricAction, TopicRule, TopicRulePayload};
+
+use crate::cloud::Clients;
+use crate::fleet::Ms;
+use crate::fleet::account::RuleMetric;
+use crate::fleet::known::Trouble;
+use crate::fleet::model::Name;
+
+use super::aws::{not_found, request_id, trouble};
+use super::execute::{Accepted, Failed, failed};
+use super::plan::rule::request::RuleRequest;
+use super::plan::{RuleBody, RuleFacts};
+
+/// The rule as it is; `None` when there is none of that name.
+pub(in crate::response) async fn read(
+    c: &Clients,
+    rule: &str,
+    now: Ms,
+) -> Result<Option<RuleFacts>, Trouble> {
+    Ok(whole(c, rule, now).await?.as_ref().map(facts))
+}
+
+async fn whole(c: &Clients, rule: &str, now: Ms) -> Result<Option<TopicRule>, Trouble> {
+    // The model has no NotFound: AWS says "unauthorized" of a rule that does not exist (contract §2.7), so the list decides.
+    match c.iot.get_topic_rule().rule_name(rule).send().await {
+        Ok(found) => Ok(found.rule),
+        Err(e) if not_found(&e) => Ok(None),
+        Err(e) => {
+            let error = trouble(&e, "iot:GetTopicRule", now);
+            let mut pages = c.iot.list_topic_rules().into_paginator().items().send();
+            while let Some(found) = pages.next().await {
+                match found {
+                    Ok(found) if found.rule_name() == Some(rule) => return Err(error),
+                    Ok(_) => {}
+                    Err(e) => return Err(trouble(&e, "iot:ListTopicRules", now)),
+                }
+            }
+            Ok(None)
+        }
+    }
+}
+
+fn facts(rule: &TopicRule) -> RuleFacts {
+    let text = |t: Option<&str>| t.unwrap_or_default().to_owned();
+    let metric = rule.actions().iter().find_map(|a| a.cloudwatch_metric()).map(|m| RuleMetric {
+        namespace: Name::new(m.metric_namespace()),
+        name: Name::new(m.metric_name()),
+        value: Name::new(m.metric_value()),
+        unit: Name::new(m.metric_unit()),
+        role: Name::new(m.role_arn()),
+    });
+    RuleFacts {
+        others: rule.actions().len() - usize::from(metric.is_some()),
+        error_action: rule.error_action().is_some(),
+        body: RuleBody {
+            sql: text(rule.sql()),
+            version: rule.aws_iot_sql_version().unwrap_or("2015-10-08").to_owned(),
+            description: text(rule.description()),
+            disabled: rule.rule_disabled().unwrap_or(false),
+            metric,
+        },
+    }
+}
+
+/// Sends one request of a granted plan.
+pub(in crate::response) async fn send(
+    c: &Clients,
+    request: &RuleRequest,
+    now: Ms,
+) -> Result<Accepted, Failed> {
+    let action = request.operation();
+    macro_rules! done {
+        ($sent:expr) => {
+            match $sent.await {
+                Ok(answer) => Ok(Accepted { request_id: request_id(&answer), ..Accepted::default() }),
+                Err(e) => Err(failed(trouble(&e, action, now), request_id(&e))),
+            }
+        };
+    }
+    match request {
+        RuleRequest::Switch { rule, on: true } => {
+            done!(c.iot.enable_topic_rule().rule_name(rule.raw()).send())
+        }
+        RuleRequest::Switch { rule, on: false } => {
+            done!(c.iot.disable_topic_rule().rule_name(rule.raw()).send())
+        }
+        RuleRequest::Create { rule, body } => {
+            let payload = payload(body, None)?;
+            done!(c.iot.create_topic_rule().rule_name(rule.raw()).topic_rule_payload(payload).send())
+        }
+        RuleRequest::Replace { rule, to, was } => {
+            let there = whole(c, rule.raw(), now).await.map_err(|t| failed(t, None))?;
+            let there = there.filter(|r| facts(r).body == *was);
+            let Some(there) = there else {
+                return Err(Failed::local(
+                    "the rule is no longer as the plan showed it: not sent, plan again",
+                ));
+            };
+            let payload = payload(to, Some(&there))?;
+            done!(c.iot.replace_topic_rule().rule_name(rule.raw()).topic_rule_payload(payload).send())
+        }
+        RuleRequest::Delete { rule, .. } => done!(c.iot.delete_topic_rule().rule_name(rule.raw()).send()),
+    }
+}
+
+/// The rule to send: what quell writes of it, and whatever else it has already.
+fn payload(body: &RuleBody, there: Option<&TopicRule>) -> Result<TopicRulePayload, Failed> {
+    let wrong = |e: aws_smithy_types::error::operation::BuildError| Failed::local(&e.to_string());
+    let metric = body.metric.as_ref().map(|m| {
+        CloudwatchMetricAction::builder()
+            .role_arn(m.role.raw())
+            .metric_namespace(m.namespace.raw())
+            .metric_name(m.name.raw())
+            .metric_value(m.value.raw())
+            .metric_unit(m.unit.raw())
+            .build()
+    });
+    let mut metric =
+        metric.transpose().map_err(wrong)?.map(|m| Action::builder().cloudwatch_metric(m).build());
+    let mut actions = Vec::new();
+    let mut replaced = false;
+    for action in there.map(TopicRule::actions).unwrap_or_default() {
+        // The first metric is the one the plan showed; its place among the actions stays.
+        if action.cloudwatch_metric().is_some() && !replaced {
+            replaced = true;
+            actions.extend(metric.take());
+        } else {
+            actions.push(action.clone());
+        }
+    }
+    actions.extend(metric);
+    TopicRulePayload::builder()
+        .sql(&body.sql)
+        .description(&body.description)
+        .aws_iot_sql_version(&body.version)
+        .rule_disabled(body.disabled)
+        .set_actions(Some(actions))
+        .set_error_action(there.and_then(|r| r.error_action().cloned()))
+        .build()
+        .map_err(wrong)
+}
