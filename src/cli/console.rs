@@ -149,6 +149,7 @@ struct Parts {
     polls: Option<PollHandle>,
     stream: StreamHandle,
     region: Option<String>,
+    settings: Settings,
 }
 
 impl Parts {
@@ -163,7 +164,8 @@ impl Parts {
             .as_ref()
             .map(|clients| Responder::spawn(clients.clone(), settings, events.clone(), answers));
         let region = source.clients.map(|clients| clients.region);
-        Self { responder, polls: source.polls, stream: source.stream, region }
+        let settings = settings.clone();
+        Self { responder, polls: source.polls, stream: source.stream, region, settings }
     }
 }
 
@@ -266,6 +268,26 @@ impl Wiring {
         self.polls = parts.polls;
         self.stream = Some(parts.stream);
         self.region = parts.region;
+        if self.settings.credentials.is_some() {
+            // Only the demo learns late where its cloud is.
+            self.settings = parts.settings;
+        } else {
+            // The configuration may have been read again while it was connecting.
+            self.hand_on();
+        }
+    }
+
+    /// Hands the settings to whatever runs.
+    fn hand_on(&self) {
+        if let Some(responder) = &self.responder {
+            responder.take(&self.settings);
+        }
+        if let Some(polls) = &self.polls {
+            polls.take(&self.settings);
+        }
+        if let Some(stream) = &self.stream {
+            stream.take(&self.settings);
+        }
     }
 }
 
@@ -334,6 +356,17 @@ impl Outside for Wiring {
         });
     }
 
+    fn examine(&mut self) -> Result<(), SafeText> {
+        self.responder()?;
+        let settings = self.settings.clone();
+        let words = self.words.clone();
+        tokio::spawn(async move {
+            let found = Box::pin(super::doctor::lines(&settings)).await;
+            let _ = words.send(Word::Examined(Ok(found))).await;
+        });
+        Ok(())
+    }
+
     fn listener(&mut self) -> Option<&mut Listener> {
         // The channel is filled before the stream's first event can be folded, so no topic is missed.
         if self.stream.is_none() {
@@ -381,15 +414,7 @@ impl Outside for Wiring {
         })?;
         self.loaded = new;
         self.settings = settings;
-        if let Some(responder) = &self.responder {
-            responder.take(&self.settings);
-        }
-        if let Some(polls) = &self.polls {
-            polls.take(&self.settings);
-        }
-        if let Some(stream) = &self.stream {
-            stream.take(&self.settings);
-        }
+        self.hand_on();
         let mut text = "configuration read again".to_owned();
         if !told.now.is_empty() {
             text.push_str(&format!(": {}", told.now.join(", ")));

@@ -156,7 +156,11 @@ impl Poller {
     }
 
     fn take(&mut self, settings: Settings) {
+        let same = self.settings.polls == settings.polls && self.settings.groups == settings.groups;
         self.settings = settings;
+        if same {
+            return;
+        }
         let now = Instant::now();
         let groups: Vec<_> =
             self.settings.quarantine_groups().map(|group| SourceId::Members(Name::new(group))).collect();

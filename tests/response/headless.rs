@@ -192,6 +192,7 @@ fn the_console_s_writing_commands_are_all_headless_too() {
             "action-form" => "action create",
             "action-delete" => "action delete",
             "cancel-job" => "job cancel",
+            "setup-patchable" => "setup",
             "group-add" | "join-group" | "add-to-group" => "join",
             "profile-form" | "profile-new" | "profile-import" => "profiles apply",
             "profile-delete" => "profiles delete",

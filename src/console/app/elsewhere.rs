@@ -87,6 +87,7 @@ impl App {
         self.watched.clear();
         self.section = Section::Messages;
         self.whatif = None;
+        self.diagnosis = super::Diagnosis::Unknown;
         self.shown = None;
         self.effects.push(Effect::Watch(Vec::new()));
     }

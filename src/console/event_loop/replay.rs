@@ -142,6 +142,7 @@ pub async fn replay(mut app: App, player: Player) -> std::io::Result<Ended> {
                 Effect::Switch(_) => {
                     app.say("a recording is of one account and region".into(), Tone::Warn, tape.now());
                 }
+                Effect::Examine => app.examined(Err(refused.into())),
                 Effect::Watch(_) | Effect::ReadProfiles => {}
             }
         }
