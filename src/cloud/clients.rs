@@ -18,6 +18,7 @@ use crate::fleet::known::{Trouble, TroubleKind};
 use crate::text::SafeText;
 
 use super::budget::Budget;
+use super::hollow::Hollow;
 use super::keys::Keys;
 use super::metrics::Metrics;
 use super::skew::Skew;
@@ -83,7 +84,7 @@ impl Clients {
             .build();
         let skew = Skew::default();
         let iot = aws_sdk_iot::Client::from_conf(with_endpoint!(
-            aws_sdk_iot::config::Builder::from(&shared).interceptor(skew.clone()),
+            aws_sdk_iot::config::Builder::from(&shared).interceptor(skew.clone()).interceptor(Hollow),
             settings.endpoint_url
         ));
         let mut data_url = settings.data_endpoint_url.clone();

@@ -86,8 +86,27 @@ pub struct Inputs {
     pub words: mpsc::Receiver<Word>,
 }
 
+/// The signals that end it.
+pub(super) struct Ends([Signal; 3]);
+
+impl Ends {
+    pub(super) fn new() -> std::io::Result<Self> {
+        Ok(Self([
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+            signal(SignalKind::interrupt())?,
+        ]))
+    }
+
+    /// Waits for one of them.
+    pub(super) async fn any(&mut self) -> &'static str {
+        let [term, hup, int] = &mut self.0;
+        tokio::select! { _ = term.recv() => "SIGTERM", _ = hup.recv() => "SIGHUP", _ = int.recv() => "SIGINT" }
+    }
+}
+
 struct Signals {
-    end: [Signal; 3],
+    end: Ends,
     stop: Signal,
     resume: Signal,
 }
@@ -96,19 +115,10 @@ impl Signals {
     fn new() -> std::io::Result<Self> {
         use rustix::process::Signal as Raw;
         Ok(Self {
-            end: [
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::hangup())?,
-                signal(SignalKind::interrupt())?,
-            ],
+            end: Ends::new()?,
             stop: signal(SignalKind::from_raw(Raw::TSTP.as_raw()))?,
             resume: signal(SignalKind::from_raw(Raw::CONT.as_raw()))?,
         })
-    }
-
-    async fn ended(end: &mut [Signal; 3]) -> &'static str {
-        let [term, hup, int] = end;
-        tokio::select! { _ = term.recv() => "SIGTERM", _ = hup.recv() => "SIGHUP", _ = int.recv() => "SIGINT" }
     }
 }
 
@@ -138,9 +148,9 @@ pub async fn run(
     mut outside: impl Outside,
     max_fps: Option<u16>,
 ) -> std::io::Result<Ended> {
+    let mut signals = Signals::new()?;
     let mut screen = Screen::take()?;
     paint(&mut screen, &mut app, &fleet)?;
-    let mut signals = Signals::new()?;
     let mut keys = EventStream::new();
     let ssh = std::env::var_os("SSH_CONNECTION").is_some();
     let fps = max_fps.unwrap_or(if ssh { FPS_SSH } else { FPS_LOCAL }).max(1);
@@ -164,7 +174,7 @@ pub async fn run(
                 // The terminal is gone: nobody is left to look.
                 Some(Err(_)) | None => return Ok(Ended::Cut),
             },
-            name = Signals::ended(&mut signals.end) => {
+            name = signals.end.any() => {
                 tracing::info!(signal = name, "ending");
                 return Ok(Ended::Cut);
             }

@@ -70,6 +70,11 @@ impl Watch {
             || self.stretches.iter().any(|(since, until)| inside(*since, *until))
     }
 
+    /// True when `from..to` lies in a gap as a whole.
+    pub(super) fn misses(&self, from: Ms, to: Ms) -> bool {
+        self.gaps().any(|(lost, back)| lost <= from && back.is_none_or(|back| to <= back))
+    }
+
     /// Since when it is listened without interruption.
     pub fn since(&self) -> Option<Ms> {
         self.open

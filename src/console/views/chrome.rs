@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::fleet::known::TroubleKind;
 use crate::fleet::{LinkState, SourceId};
 use crate::text::SafeText;
 
@@ -155,14 +156,30 @@ fn polls<'a>(app: &App, env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
             let age =
                 age.map(|ms| if ms < 5_000 { "<5 s".to_owned() } else { words::age(ms / 5_000 * 5_000) });
             match (&state.trouble, age) {
-                (Some(_), Some(age)) => vec![part(format!("{}poll {age}", s.down), theme.warning)],
-                (Some(_), None) => vec![part(format!("{}poll failed", s.down), theme.warning)],
+                (Some(trouble), Some(age)) => {
+                    vec![part(format!("{}poll {age}, {}", s.down, short(trouble.kind)), theme.warning)]
+                }
+                (Some(trouble), None) => {
+                    vec![part(format!("{}poll {}", s.down, short(trouble.kind)), theme.warning)]
+                }
                 (None, Some(age)) => {
                     vec![part(format!("{}poll", s.up), theme.good), part(format!(" {age}"), theme.text)]
                 }
                 (None, None) => vec![part(format!("{}poll {}", s.down, s.more), theme.dim)],
             }
         }
+    }
+}
+
+/// Why the polls say nothing, in a word or two.
+fn short(kind: TroubleKind) -> &'static str {
+    match kind {
+        TroubleKind::Denied => "not allowed",
+        TroubleKind::Throttled => "throttled",
+        TroubleKind::Refused => "not offered",
+        TroubleKind::Unreachable => "unreachable",
+        TroubleKind::Credentials => "no valid credentials",
+        TroubleKind::Failed => "failed",
     }
 }
 
