@@ -43,6 +43,7 @@ impl App {
                         if matches!(plan.intent(), Intent::Detect(DetectChange::Apply { .. })) {
                             self.draft = None;
                         }
+                        self.unanswered.push(plan.id().clone());
                         self.effects.push(Effect::Confirm { plan: plan.clone(), typed });
                     }
                     PlanPhase::Computing => self.overlay = Some(Overlay::Plan(dialog)),
