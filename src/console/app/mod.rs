@@ -5,6 +5,7 @@
 mod answer;
 mod dialogs;
 mod doctor;
+mod elsewhere;
 mod filter;
 mod go;
 mod input;
@@ -85,6 +86,8 @@ pub enum View {
     Audit,
     /// Topic rules.
     Rules,
+    /// The connection: what it carries, loses and is refused.
+    Link,
     /// All devices as cells by state.
     Grid,
     /// Whether the account is ready for an incident.
@@ -203,12 +206,25 @@ pub enum Effect {
     Watch(Vec<SourceId>),
     /// Read the journal.
     ReadJournal,
+    /// Read the names of the profiles.
+    ReadProfiles,
+    /// Go to another profile or region.
+    Switch(Elsewhere),
     /// Look whether the account is ready for an incident.
     Examine,
     /// Begin or end a recording.
     Record,
     /// Move in a recording.
     Replay(ReplayMove),
+}
+
+/// Another profile or region to go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// A profile of the AWS configuration files.
+    Profile(Name),
+    /// A region.
+    Region(Name),
 }
 
 /// How much a status line should be noticed.
@@ -299,6 +315,10 @@ pub struct App {
     interrupted: Option<Ms>,
     watched: Vec<DeviceId>,
     confirmed: Vec<(PlanId, &'static str)>,
+    /// Plans confirmed of which nothing was heard yet.
+    unanswered: Vec<PlanId>,
+    /// The profiles of the AWS configuration files.
+    profiles: Vec<Name>,
     section: Section,
     instructing: bool,
     whatif: Option<Box<WhatIfState>>,
@@ -336,6 +356,8 @@ impl App {
             interrupted: None,
             watched: Vec::new(),
             confirmed: Vec::new(),
+            unanswered: Vec::new(),
+            profiles: Vec::new(),
             section: Section::Messages,
             instructing: false,
             whatif: None,
@@ -453,7 +475,8 @@ impl App {
                 }
             }
             Answer::Recovered { plans } => self.recovered(plans, env),
-            Answer::Refused { reason, .. } => {
+            Answer::Refused { plan, reason } => {
+                self.unanswered.retain(|id| *id != plan);
                 self.say(SafeText::new(&format!("refused: {reason}")), Tone::Warn, env.now);
                 if matches!(self.overlay, Some(Overlay::Action(_))) {
                     self.overlay = None;
@@ -463,6 +486,7 @@ impl App {
     }
 
     fn keep_action(&mut self, view: ActionView) {
+        self.unanswered.retain(|id| *id != view.id);
         match self.actions.iter_mut().find(|a| a.id == view.id) {
             Some(known) => *known = view,
             None => {

@@ -139,8 +139,11 @@ pub async fn replay(mut app: App, player: Player) -> std::io::Result<Ended> {
                     let text = "a recording has no journal; `quell report` reads both together";
                     app.journal_read(Err(text.into()));
                 }
+                Effect::Switch(_) => {
+                    app.say("a recording is of one account and region".into(), Tone::Warn, tape.now());
+                }
                 Effect::Examine => app.examined(Err(refused.into())),
-                Effect::Watch(_) => {}
+                Effect::Watch(_) | Effect::ReadProfiles => {}
             }
         }
     }
