@@ -32,6 +32,8 @@ pub enum Overlay {
     Group(Box<GroupForm>),
     /// A security profile being written.
     Profile(Box<super::ProfileForm>),
+    /// A form of a few fields.
+    Small(Box<super::SmallForm>),
     /// An entry of the journal.
     Entry(Box<EntryState>),
     /// What the start found cut short.

@@ -7,6 +7,7 @@ mod dialogs;
 mod doctor;
 mod elsewhere;
 mod filter;
+mod form;
 mod go;
 mod input;
 mod lines;
@@ -41,6 +42,7 @@ pub use dialogs::{
 };
 pub use doctor::{Diagnosis, DoctorLine};
 pub use filter::{Filter, Subject, topic_matches};
+pub use form::{FormKind, FormLine, SmallForm};
 pub use lines::{DeltaGroup, delta_groups};
 pub(super) use lines::{delta_key, event_key, finding_key};
 pub use list::{Key, ListId, ListState, key_of};
@@ -204,8 +206,24 @@ pub enum Effect {
     },
     /// The open view needs these.
     Watch(Vec<SourceId>),
+    /// These have just been changed: read them as soon as possible.
+    ReadSoon(Vec<SourceId>),
     /// Read the journal.
     ReadJournal,
+    /// Read a file that holds a security profile.
+    ImportProfile {
+        /// The file.
+        path: PathBuf,
+        /// Which profile, when the file has several; else empty.
+        name: String,
+    },
+    /// Write a new file.
+    ExportProfile {
+        /// The file, which must not exist.
+        path: PathBuf,
+        /// What it is to hold.
+        text: String,
+    },
     /// Read the names of the profiles.
     ReadProfiles,
     /// Go to another profile or region.
@@ -306,6 +324,10 @@ pub struct App {
     pending: Vec<Pressed>,
     status: Option<(SafeText, Tone, Ms)>,
     effects: Vec<Effect>,
+    /// The thing and the metric whose history the open view shows.
+    valued: Option<(Name, SafeText)>,
+    /// A security profile that was being written.
+    draft: Option<Box<ProfileForm>>,
     generation: u64,
     actions: Vec<ActionView>,
     journal: Option<Result<Vec<JournalLine>, SafeText>>,
@@ -347,6 +369,8 @@ impl App {
             pending: Vec::new(),
             status: None,
             effects: Vec::new(),
+            valued: None,
+            draft: None,
             generation: 0,
             actions: Vec::new(),
             journal: None,
@@ -381,6 +405,9 @@ impl App {
             list.set(Some(*first));
         }
         self.follow(env);
+        if let Some(Overlay::Profile(form)) = &mut self.overlay {
+            form.keep_judged(env);
+        }
         // The account's mitigation actions may come while one is being named.
         if let Some(Overlay::Group(form)) = &mut self.overlay {
             form.complete(env);
@@ -388,6 +415,7 @@ impl App {
         self.refresh_what_if(env);
         if self.look.aws {
             self.watch_certificates(env);
+            self.watch_values(env);
         }
         self.leaks.retain(|(name, _)| {
             env.fleet
@@ -436,6 +464,44 @@ impl App {
         }
     }
 
+    /// In the violations' views, AWS's own values of what the cursor is on are read.
+    fn watch_values(&mut self, env: &Env<'_>) {
+        if !matches!(self.view(), View::Violations | View::History) {
+            self.valued = None;
+            return;
+        }
+        let wanted = self.metric_here(env);
+        if wanted != self.valued {
+            let mut sources = go::VIOLATIONS.to_vec();
+            sources.extend(wanted.clone().map(|(thing, metric)| SourceId::Values(thing, metric)));
+            self.effects.push(Effect::Watch(sources));
+            self.valued = wanted;
+        }
+    }
+
+    /// The thing and the metric of the violation under the cursor.
+    fn metric_here(&self, env: &Env<'_>) -> Option<(Name, SafeText)> {
+        let list = self.focused_list();
+        let cursor = self.list(list).cursor().or_else(|| self.keys(list, env).first().copied())?;
+        if list == ListId::History {
+            let event = env.fleet.violation_events().get()?.iter().find(|e| event_key(e) == cursor)?;
+            // The event only names its behaviour: an active violation has it whole, else the profile does.
+            let active = env.fleet.violations().get().into_iter().flatten().find(|v| v.id == event.id);
+            let of_profile = env.fleet.profiles().get().into_iter().flatten();
+            let of_profile = of_profile.filter(|p| p.name == event.profile).flat_map(|p| &p.behaviors);
+            let behavior = active
+                .map(|v| &v.behavior)
+                .or_else(|| of_profile.into_iter().find(|b| b.name == event.behavior.as_str()));
+            return Some((event.thing.clone(), SafeText::new(behavior?.metric.as_deref()?)));
+        }
+        let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
+        if let Some(violation) = active.iter().find(|v| key_of(&v.id) == cursor) {
+            return Some((violation.thing.clone(), SafeText::new(violation.behavior.metric.as_deref()?)));
+        }
+        let finding = env.fleet.own_findings().iter().find(|f| finding_key(f) == cursor)?;
+        Some((finding.thing.clone(), SafeText::new(finding.behavior.metric.as_deref()?)))
+    }
+
     /// Takes note of what the fleet says has changed.
     pub fn note(&mut self, changes: Changes, env: &Env<'_>) {
         if changes.contains(Changes::LEAK) {
@@ -470,6 +536,10 @@ impl App {
                 self.say(text, tone, env.now);
                 self.keep_action(view);
                 self.effects.push(Effect::ReadJournal);
+                let changed = state::changed_by(verb);
+                if !changed.is_empty() {
+                    self.effects.push(Effect::ReadSoon(changed));
+                }
                 if matches!(verb, Some("setup" | "undo" | "finish")) {
                     self.outdate_diagnosis(env);
                 }
