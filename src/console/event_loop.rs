@@ -303,6 +303,7 @@ fn effect_done(
         }
         Effect::Stop(plan) => outside.stop(&plan),
         Effect::Watch(sources) => outside.watch(sources),
+        Effect::Read(sources) => sources.into_iter().for_each(|source| outside.read_soon(source)),
         Effect::ReadJournal => outside.read_journal(),
         // Recording needs the fleet and is done where it is; a live console has nothing to rewind.
         Effect::Record | Effect::Replay(_) => {}

@@ -8,6 +8,7 @@ mod hostile;
 mod incident;
 mod record;
 mod room;
+mod rules_audit;
 mod suspend;
 mod term;
 mod terminal;

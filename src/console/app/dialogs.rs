@@ -32,6 +32,8 @@ pub enum Overlay {
     Group(Box<GroupForm>),
     /// A security profile being written.
     Profile(Box<super::ProfileForm>),
+    /// Fields to fill in.
+    Form(Box<super::Form>),
     /// An entry of the journal.
     Entry(Box<EntryState>),
 }

@@ -128,7 +128,7 @@ impl App {
             View::Jobs => vec![SourceId::Jobs],
             View::Violations | View::History => vec![SourceId::ViolationEvents, SourceId::Profiles],
             View::Profiles | View::WhatIf => vec![SourceId::Profiles],
-            View::Audit => vec![SourceId::Findings],
+            View::Audit => vec![SourceId::Findings, SourceId::AuditSetup, SourceId::AuditTasks],
             View::Rules => vec![SourceId::Rules],
             _ => Vec::new(),
         };

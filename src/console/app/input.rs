@@ -62,7 +62,8 @@ impl App {
                 | Overlay::Filter(..)
                 | Overlay::Job(_)
                 | Overlay::Group(_)
-                | Overlay::Profile(_),
+                | Overlay::Profile(_)
+                | Overlay::Form(_),
             ) => true,
             Some(Overlay::Plan(dialog)) => dialog.wants_text(),
             _ => false,
@@ -142,6 +143,23 @@ impl App {
                             }
                         }
                     },
+                }
+                true
+            }
+            Some(Overlay::Form(form)) => {
+                form.trouble = None;
+                match event.code {
+                    KeyCode::Esc => self.overlay = None,
+                    KeyCode::Enter => self.submit_form(env),
+                    KeyCode::Down | KeyCode::Tab => form.step(true),
+                    KeyCode::Up | KeyCode::BackTab => form.step(false),
+                    KeyCode::Char(' ') | KeyCode::Right if form.turn(true) => {}
+                    KeyCode::Left if form.turn(false) => {}
+                    _ => {
+                        if let Some(input) = form.input() {
+                            input_event(input, event);
+                        }
+                    }
                 }
                 true
             }

@@ -3,8 +3,10 @@
 //! Nothing here awaits or sends: what a command wants from outside is an [`Effect`] for the event loop.
 
 mod answer;
+mod audit_form;
 mod dialogs;
 mod filter;
+mod form;
 mod go;
 mod input;
 mod lines;
@@ -12,6 +14,7 @@ mod list;
 mod moves;
 mod profile_form;
 mod rows;
+mod rule_form;
 mod state;
 mod tape;
 mod targets;
@@ -37,6 +40,7 @@ pub use dialogs::{
     PlanPhase, Show,
 };
 pub use filter::{Filter, Subject, topic_matches};
+pub use form::{Form, FormField, FormKind, Said, Value};
 pub use lines::{DeltaGroup, delta_groups};
 pub(super) use lines::{delta_key, event_key, finding_key};
 pub use list::{Key, ListId, ListState, key_of};
@@ -196,6 +200,8 @@ pub enum Effect {
     },
     /// The open view needs these.
     Watch(Vec<SourceId>),
+    /// Read these soon.
+    Read(Vec<SourceId>),
     /// Read the journal.
     ReadJournal,
     /// Begin or end a recording.
@@ -292,6 +298,12 @@ pub struct App {
     leaks: Vec<(Name, Ms)>,
     interrupted: Option<Ms>,
     watched: Vec<DeviceId>,
+    /// The rule whose metrics are read.
+    watched_rule: Option<Name>,
+    /// Audits and suppressions are shown in place of a finding's details.
+    audits: bool,
+    /// When audits were last asked for out of turn.
+    asked_tasks: Ms,
     confirmed: Vec<(PlanId, &'static str)>,
     section: Section,
     instructing: bool,
@@ -328,6 +340,9 @@ impl App {
             leaks: Vec::new(),
             interrupted: None,
             watched: Vec::new(),
+            watched_rule: None,
+            audits: false,
+            asked_tasks: 0,
             confirmed: Vec::new(),
             section: Section::Messages,
             instructing: false,
@@ -355,6 +370,7 @@ impl App {
         self.refresh_what_if(env);
         if self.look.aws {
             self.watch_certificates(env);
+            self.watch_rule(env);
         }
         self.leaks.retain(|(name, _)| {
             env.fleet
@@ -403,6 +419,17 @@ impl App {
         }
     }
 
+    /// CloudWatch is read for the rule under the cursor only: each metric asked for is paid for.
+    fn watch_rule(&mut self, env: &Env<'_>) {
+        let rule = self.rule_here(env).map(|r| r.name.clone());
+        if rule != self.watched_rule {
+            if let Some(rule) = &rule {
+                self.effects.push(Effect::Watch(vec![SourceId::Rules, SourceId::RuleMetrics(rule.clone())]));
+            }
+            self.watched_rule = rule;
+        }
+    }
+
     /// Takes note of what the fleet says has changed.
     pub fn note(&mut self, changes: Changes, env: &Env<'_>) {
         if changes.contains(Changes::LEAK) {
@@ -430,12 +457,16 @@ impl App {
                     };
                 }
             }
-            Answer::Progress(view) => self.keep_action(view),
+            Answer::Progress(view) => {
+                self.keep_action(view);
+                self.look_at_tasks(env);
+            }
             Answer::Done(view) => {
                 let verb = self.verb_of(&view.id);
                 let (text, tone) = state::outcome_line(&view, verb, env.now, &self.look);
                 self.say(text, tone, env.now);
                 self.keep_action(view);
+                self.reread();
                 self.effects.push(Effect::ReadJournal);
             }
             Answer::Recovered { plans } => {
@@ -462,6 +493,29 @@ impl App {
                     self.overlay = None;
                 }
             }
+        }
+    }
+
+    /// What a view shows was just changed: it is read again, not waited for.
+    fn reread(&mut self) {
+        let sources = match self.view() {
+            View::Rules => {
+                let metrics = self.watched_rule.clone().map(SourceId::RuleMetrics);
+                std::iter::once(SourceId::Rules).chain(metrics).collect()
+            }
+            View::Audit => vec![SourceId::Findings, SourceId::AuditSetup, SourceId::AuditTasks],
+            _ => return,
+        };
+        self.effects.push(Effect::Read(sources));
+    }
+
+    /// A task of AWS's was begun here: the view finds it without waiting for its next poll.
+    fn look_at_tasks(&mut self, env: &Env<'_>) {
+        const BETWEEN: Ms = 1_500;
+        let busy = env.fleet.audit_tasks().get().is_some_and(crate::fleet::audit::AuditTasks::busy);
+        if *self.view() == View::Audit && !busy && env.now - self.asked_tasks > BETWEEN {
+            self.asked_tasks = env.now;
+            self.effects.push(Effect::Read(vec![SourceId::AuditTasks]));
         }
     }
 

@@ -296,6 +296,7 @@ fn hints(app: &App) -> &'static [&'static str] {
             | Overlay::Job(_)
             | Overlay::Group(_)
             | Overlay::Profile(_)
+            | Overlay::Form(_)
             | Overlay::Filter(..),
         ) => &[],
         Some(Overlay::Action(_)) => &["escape", "stop"],
@@ -320,7 +321,19 @@ fn hints(app: &App) -> &'static [&'static str] {
             ListId::Jobs | ListId::Executions => &["open", "job", "cancel-job", "back", "help", "filter"],
             ListId::Journal => &["open", "undo", "back", "help"],
             ListId::Profiles => &["what-if", "down", "filter", "back", "help"],
-            ListId::Findings | ListId::Rules => &["down", "filter", "back", "help"],
+            ListId::Findings => &[
+                "audit-start",
+                "mitigate",
+                "audit-more",
+                "suppress",
+                "action-form",
+                "help",
+                "filter",
+                "back",
+            ],
+            ListId::Rules => {
+                &["rule-form", "rule-switch", "rule-new", "help", "rule-delete", "filter", "back"]
+            }
             ListId::History => &["open", "filter", "isolate", "back", "help"],
             ListId::WhatIf => &[
                 "what-if-raise",

@@ -26,6 +26,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
         Some(Overlay::Job(form)) => forms::job(paint, body, form),
         Some(Overlay::Group(form)) => forms::group(paint, body, form),
         Some(Overlay::Profile(form)) => forms::profile(env, paint, body, form),
+        Some(Overlay::Form(form)) => forms::fields(env, paint, body, form),
         Some(Overlay::Entry(entry)) => journal::entry(app, paint, body, entry),
         Some(Overlay::Payload(state)) => payload::draw(app, paint, body, state),
     }
@@ -99,6 +100,8 @@ fn heading(scope: Scope) -> &'static str {
         Scope::Jobs => "In jobs",
         Scope::Journal => "In the journal",
         Scope::WhatIf => "In what-if",
+        Scope::Rules => "In topic rules",
+        Scope::Audit => "In the audit",
         Scope::Payload => "In an opened payload",
         Scope::Replay => "In a recording",
         Scope::Plan => "In a plan",
