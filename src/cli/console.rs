@@ -89,6 +89,7 @@ pub(super) fn open(
         stream: None,
         watched: Vec::new(),
         journal: settings.journal.clone(),
+        settings: None,
         words: words.clone(),
         aws: settings.aws,
         recorder: None,
@@ -136,6 +137,7 @@ struct Parts {
     responder: Option<Responder>,
     polls: Option<PollHandle>,
     stream: StreamHandle,
+    settings: Settings,
 }
 
 /// Connects behind the first frame: clients first, then polls, the stream and the responder. Tries again until it can.
@@ -172,7 +174,7 @@ async fn connect(
         .clients
         .as_ref()
         .map(|clients| Responder::spawn(clients.clone(), &settings, events.clone(), answers));
-    let made = Parts { responder, polls: made.polls, stream: made.stream };
+    let made = Parts { responder, polls: made.polls, stream: made.stream, settings };
     if parts.send(made).await.is_ok() {
         let _ = words.send(Word::Settled).await;
     }
@@ -190,6 +192,8 @@ struct Wiring {
     stream: Option<StreamHandle>,
     watched: Vec<SourceId>,
     journal: PathBuf,
+    /// What the connections were made with.
+    settings: Option<Settings>,
     words: mpsc::Sender<Word>,
     aws: bool,
     recorder: Option<Recorder>,
@@ -274,6 +278,17 @@ impl Outside for Wiring {
         });
     }
 
+    fn examine(&mut self) -> Result<(), SafeText> {
+        self.responder()?;
+        let Some(settings) = self.settings.clone() else { return Ok(()) };
+        let words = self.words.clone();
+        tokio::spawn(async move {
+            let found = Box::pin(super::doctor::lines(&settings)).await;
+            let _ = words.send(Word::Examined(Ok(found))).await;
+        });
+        Ok(())
+    }
+
     fn listener(&mut self) -> Option<&mut Listener> {
         // The channel is filled before the stream's first event can be folded, so no topic is missed.
         if self.stream.is_none() {
@@ -291,6 +306,7 @@ impl Outside for Wiring {
             }
             self.polls = parts.polls;
             self.stream = Some(parts.stream);
+            self.settings = Some(parts.settings);
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cloud::{Clients, iam, read};
 use crate::config::Settings;
+use crate::console::app::DoctorLine;
 use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 use crate::response::journal::Journal;
@@ -40,6 +41,18 @@ struct Line {
     text: SafeText,
     /// The command that mends it.
     mend: Option<String>,
+}
+
+/// The same for the console's view.
+pub(super) async fn lines(settings: &Settings) -> Vec<DoctorLine> {
+    let report = Box::pin(examine(settings)).await;
+    let line = |l: Line| DoctorLine {
+        check: l.check,
+        ok: l.ok,
+        text: l.text,
+        mend: l.mend.map(|m| SafeText::new(&m)),
+    };
+    report.0.into_iter().map(line).collect()
 }
 
 #[derive(Default)]

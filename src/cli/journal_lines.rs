@@ -55,17 +55,6 @@ fn begun(entry: &Value, kind: &str) -> JournalLine {
         .and_then(Value::as_array)
         .map(|all| all.iter().filter_map(Value::as_str).map(Name::new).collect())
         .unwrap_or_default();
-    let steps = entry.get("steps").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let resources = || steps.iter().filter_map(|s| s.get("resource")?.as_str());
-    let after = |mark: &str| {
-        let mut found: Vec<&str> = resources()
-            .filter_map(|r| r.split_once(mark).map(|(_, rest)| rest.split(' ').next().unwrap_or(rest)))
-            .collect();
-        found.dedup();
-        found
-    };
-    let groups = after("thinggroup/");
-    let certificates = after("cert/");
     let mut line = JournalLine {
         at: text("at").parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond),
         who: SafeText::new(who.unwrap_or("unknown")),
@@ -77,11 +66,7 @@ fn begun(entry: &Value, kind: &str) -> JournalLine {
         good: false,
         verb: text("what").to_owned(),
         targets: names,
-        group: groups.first().map(|g| Name::new(g)),
-        certificate: match certificates.as_slice() {
-            [only] => Some((*only).to_owned()),
-            _ => None,
-        },
+        plan: text("plan").to_owned(),
         details: Vec::new(),
     };
     for (label, path) in [
@@ -90,6 +75,8 @@ fn begun(entry: &Value, kind: &str) -> JournalLine {
         ("ssh client", "/who/ssh_client"),
         ("region", "/region"),
         ("plan", "/plan"),
+        ("undoes", "/undoes"),
+        ("finishes", "/finishes"),
     ] {
         if let Some(value) = entry.pointer(path).and_then(Value::as_str) {
             detail(&mut line, &format!("{label}: {value}"));
@@ -162,7 +149,7 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0].outcome.as_str(), "refused: read-only");
         assert_eq!(lines[0].who.as_str(), "ann");
-        assert_eq!(lines[1].group, Some(Name::new("Quarantine")));
+        assert_eq!(lines[1].plan, "p");
         assert_eq!(lines[1].outcome.as_str(), "proven after 4.8 s");
         assert!(
             lines[1].details.iter().any(|d| d.as_str().contains("request id-1")),

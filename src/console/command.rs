@@ -35,6 +35,8 @@ pub enum Scope {
     Audit,
     /// The journal.
     Journal,
+    /// The doctor.
+    Doctor,
     /// An opened payload, and other text to scroll in.
     Payload,
     /// What-if.
@@ -47,13 +49,14 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes, in the order help shows them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Global,
         Self::List,
         Self::Jobs,
         Self::Rules,
         Self::Audit,
         Self::Journal,
+        Self::Doctor,
         Self::WhatIf,
         Self::Payload,
         Self::Replay,
@@ -61,7 +64,7 @@ impl Scope {
     ];
 
     /// Which scopes hold together, the innermost first.
-    pub const STACKS: [&'static [Self]; 11] = [
+    pub const STACKS: [&'static [Self]; 12] = [
         &[Self::WhatIf, Self::Replay, Self::List, Self::Global],
         &[Self::WhatIf, Self::List, Self::Global],
         &[Self::Replay, Self::List, Self::Global],
@@ -70,6 +73,7 @@ impl Scope {
         &[Self::Rules, Self::List, Self::Global],
         &[Self::Audit, Self::List, Self::Global],
         &[Self::Journal, Self::List, Self::Global],
+        &[Self::Doctor, Self::List, Self::Global],
         &[Self::Payload, Self::Global],
         &[Self::Journal, Self::Payload, Self::Global],
         &[Self::Plan],
@@ -84,6 +88,7 @@ impl Scope {
             Self::Rules => "rules",
             Self::Audit => "audit",
             Self::Journal => "journal",
+            Self::Doctor => "doctor",
             Self::WhatIf => "what-if",
             Self::Payload => "payload",
             Self::Replay => "replay",
@@ -135,7 +140,7 @@ const fn opens_plan(
 }
 
 use Danger::{Permanent, Reversible};
-use Scope::{Audit, Global, Jobs, Journal, List, Payload, Plan, Replay, Rules, WhatIf};
+use Scope::{Audit, Doctor, Global, Jobs, Journal, List, Payload, Plan, Replay, Rules, WhatIf};
 
 /// The registry.
 pub static COMMANDS: &[Command] = &[
@@ -197,13 +202,46 @@ pub static COMMANDS: &[Command] = &[
         "Plan to take the marked things out of a thing group",
     ),
     opens_plan(
+        "mitigate",
+        "mitigate",
+        Permanent,
+        Global,
+        App::mitigate,
+        "Name a mitigation action of AWS for the violation under the cursor, or those of the marked things",
+    ),
+    opens_plan(
         "undo",
         "undo",
         Reversible,
         Journal,
         App::undo,
-        "Plan what takes the entry under the cursor back",
+        "Plan what takes the entry under the cursor back, to what was before it",
     ),
+    opens_plan(
+        "finish",
+        "finish",
+        Reversible,
+        Journal,
+        App::finish,
+        "Plan what sends the rest of an entry that was cut short or failed",
+    ),
+    opens_plan(
+        "setup",
+        "set up",
+        Reversible,
+        Doctor,
+        App::setup,
+        "Plan the isolation group and a policy on it that denies everything",
+    ),
+    opens_plan(
+        "setup-patchable",
+        "set up, patchable",
+        Reversible,
+        Doctor,
+        App::setup_patchable,
+        "Plan an isolation policy that leaves a device its own jobs and shadow, so that it can be patched",
+    ),
+    looks("examine", "look again", Doctor, App::examine, "Look again whether the account is ready"),
     opens_plan(
         "cancel-job",
         "cancel job",
@@ -247,11 +285,11 @@ pub static COMMANDS: &[Command] = &[
         "Plan to stop the audit that runs",
     ),
     opens_plan(
-        "mitigate",
+        "mitigate-finding",
         "mitigate",
         Permanent,
         Audit,
-        App::mitigate,
+        App::mitigate_finding,
         "Pick a mitigation action to run on the finding under the cursor",
     ),
     opens_plan(
@@ -384,6 +422,7 @@ pub static COMMANDS: &[Command] = &[
         App::what_if_reset,
         "Put the numbers back to those in force",
     ),
+    looks("doctor", "doctor", Global, App::view_doctor, "Is this account ready for an incident?"),
     looks("grid", "all devices", Global, App::view_grid, "All devices as cells by state"),
     looks(
         "metrics",

@@ -19,7 +19,7 @@ mod replay;
 
 pub use replay::replay;
 
-use super::app::{App, Effect, Env, JournalLine, Tone};
+use super::app::{App, DoctorLine, Effect, Env, JournalLine, Tone};
 use super::terminal::Screen;
 use super::views;
 
@@ -55,6 +55,8 @@ pub trait Outside {
     fn read_soon(&mut self, source: SourceId);
     /// Read the journal; it comes back as a [`Word::Journal`].
     fn read_journal(&mut self);
+    /// Look whether the account is ready for an incident; it comes back as a [`Word::Examined`].
+    fn examine(&mut self) -> Result<(), SafeText>;
     /// The responder's ear, as soon as there is one; asked before every event.
     fn listener(&mut self) -> Option<&mut Listener>;
     /// Something that was being set up may be there now.
@@ -68,6 +70,8 @@ pub enum Word {
     CannotConnect(Option<Trouble>),
     /// The journal was read.
     Journal(Result<Vec<JournalLine>, SafeText>),
+    /// The account was looked at.
+    Examined(Result<Vec<DoctorLine>, SafeText>),
     /// The clients and the responder are there: [`Outside::settle`] picks them up.
     Settled,
 }
@@ -170,6 +174,7 @@ pub async fn run(
                 match word {
                     Word::CannotConnect(trouble) => app.cannot_connect(trouble),
                     Word::Journal(lines) => app.journal_read(lines),
+                    Word::Examined(found) => app.examined(found),
                     Word::Settled => outside.settle(),
                 }
                 dirty = true;
@@ -305,6 +310,11 @@ fn effect_done(
         Effect::Watch(sources) => outside.watch(sources),
         Effect::Read(sources) => sources.into_iter().for_each(|source| outside.read_soon(source)),
         Effect::ReadJournal => outside.read_journal(),
+        Effect::Examine => {
+            if let Err(why) = outside.examine() {
+                app.examined(Err(why));
+            }
+        }
         // Recording needs the fleet and is done where it is; a live console has nothing to rewind.
         Effect::Record | Effect::Replay(_) => {}
     }

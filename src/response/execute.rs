@@ -41,6 +41,11 @@ pub(in crate::response) struct Failed {
 }
 
 impl Failed {
+    /// True when AWS would not cut the connection: the policy and the certificate do their work without it, only later.
+    pub(in crate::response) fn only_uncut(&self, request: &Request) -> bool {
+        self.certain && matches!(request, Request::Cut { .. })
+    }
+
     pub(in crate::response) fn local(reason: &str) -> Self {
         Self { reason: SafeText::new(reason), request_id: None, certain: true }
     }

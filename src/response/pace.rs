@@ -16,6 +16,8 @@ impl Pace {
             | "iot:RemoveThingFromThingGroup"
             | "iot:UpdateThingShadow"
             | "iot:DeleteConnection" => Duration::from_millis(20),
+            // Five a second.
+            "iot:GetEffectivePolicies" => Duration::from_millis(220),
             "iot:ListThingPrincipals" => Duration::from_millis(55),
             _ => Duration::from_millis(110),
         };

@@ -33,6 +33,12 @@ def alerts(a, ready):
     sns.set_subscription_attributes(SubscriptionArn=queue, AttributeName="RawMessageDelivery", AttributeValue="false")
     assert sns.get_subscription_attributes(SubscriptionArn=queue)["Attributes"]["TopicArn"] == topic
     assert len(sns.list_topics()["Topics"]) == 2
+    sns.tag_resource(ResourceArn=topic, Tags=[{"Key": "team", "Value": "security"}, {"Key": "gone", "Value": "soon"}])
+    sns.untag_resource(ResourceArn=topic, TagKeys=["gone"])
+    assert sns.list_tags_for_resource(ResourceArn=topic)["Tags"] == [{"Key": "team", "Value": "security"}]
+    batch = sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=[
+        {"Id": "one", "Message": "1"}, {"Id": "two", "Message": "2", "Subject": "not\nallowed"}])
+    assert [e["Id"] for e in batch["Successful"]] == ["one"] and [e["Id"] for e in batch["Failed"]] == ["two"], batch
     assert len(sns.list_subscriptions()["Subscriptions"]) == 2
     assert len(sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]) == 2
     assert sns.publish(TopicArn=topic, Message="hello")["MessageId"]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may unwrap as tests do")]
 
 mod alerts;
+mod grid;
 mod keys;
 mod quiet;
 mod screens;

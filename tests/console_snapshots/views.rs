@@ -186,8 +186,7 @@ fn journal() -> Vec<JournalLine> {
         good,
         verb: verb.to_owned(),
         targets: vec![Name::new(ROGUE)],
-        group: Some(Name::new("IsolatedDevices")),
-        certificate: None,
+        plan: format!("plan-{verb}"),
         details: vec![SafeText::new(
             "12:54:30 iot:AddThingToThingGroup on thing/SensorDevice02: accepted, request 6065a584-f4d4",
         )],
@@ -280,7 +279,7 @@ fn a_room_sees_no_account_and_no_address_and_can_plan_nothing() {
 }
 
 #[test]
-fn undo_plans_the_reverse_of_what_was_done_and_of_nothing_else() {
+fn undo_and_finish_name_the_plan_of_the_journal() {
     let fleet = account();
     let mut app = App::new(look(false));
     app.journal_read(Ok(journal()));
@@ -293,9 +292,11 @@ fn undo_plans_the_reverse_of_what_was_done_and_of_nothing_else() {
         Effect::Plan { intent, .. } => Some(intent),
         _ => None,
     });
-    let Some(Intent::Release { things, group }) = planned else { panic!("{effects:?}") };
-    assert_eq!(things[0].thing.raw(), ROGUE);
-    assert_eq!(group.as_ref().map(Name::raw), Some("IsolatedDevices"));
+    let Some(Intent::Undo { plan }) = planned else { panic!("{effects:?}") };
+    assert_eq!(plan, "plan-isolate");
+    // It came to its end: nothing is left to send.
+    press(&mut app, &fleet, "\x1b\x1b7jjF");
+    assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Plan { .. })));
     // What the gate refused was never sent.
     press(&mut app, &fleet, "\x1b7ggu");
     assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Plan { .. })));

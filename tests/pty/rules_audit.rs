@@ -96,7 +96,7 @@ fn an_audit_is_followed_from_its_start_to_a_mitigation_that_acts() {
     // To the shared certificate, and an action that isolates what is on it.
     term.keys("/shared\r");
     term.wait_for("the filter", LIMIT, |s| s.contains("/shared"));
-    term.keys("M");
+    term.keys("N");
     term.wait_for("the action's form", LIMIT, |s| s.contains("Create mitigation action"));
     term.keys("\r");
     term.wait_for("its plan", LIMIT, |s| {

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-const EVENT: &str = include_str!("event.json");
+pub(crate) const EVENT: &str = include_str!("event.json");
 
-async fn world() -> World {
+pub(crate) async fn world() -> World {
     let world = World::start().await;
     let certificate = world.things(&["dev-IZWB"]).await;
     world.device("dev-IZWB", &certificate).await;
@@ -17,7 +17,7 @@ async fn world() -> World {
 }
 
 /// The event with another message in it.
-fn with_message(change: impl FnOnce(&mut Value)) -> String {
+pub(crate) fn with_message(change: impl FnOnce(&mut Value)) -> String {
     let mut event: Value = serde_json::from_str(EVENT).unwrap();
     let sns = &mut event["Records"][0]["Sns"];
     let mut message: Value = serde_json::from_str(sns["Message"].as_str().unwrap()).unwrap();

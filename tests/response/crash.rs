@@ -25,7 +25,7 @@ async fn state(world: &World) -> State {
 }
 
 /// Begins an isolation and kills it at its `n`th request, before the account sees it or before its answer arrives.
-async fn killed(world: &World, n: usize, verdict: Verdict) {
+pub(crate) async fn killed(world: &World, n: usize, verdict: Verdict) {
     world.door.rule(move |i, _| if i == n { verdict } else { Verdict::Pass });
     let mut child = world.spawn(&["isolate", "Thing02", "--yes"]);
     world.door.held().await;

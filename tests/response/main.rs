@@ -7,10 +7,21 @@ mod alerts;
 mod bulk;
 mod crash;
 mod door;
+mod guardrails;
 mod headless;
 mod plans;
 mod profiles;
 mod program;
+mod remedy;
+mod screen;
 mod setup;
+mod sns;
+#[expect(
+    dead_code,
+    clippy::expect_used,
+    reason = "the terminal of the console's own tests, which use all of it"
+)]
+#[path = "../pty/term.rs"]
+mod term;
 mod undo;
 mod world;

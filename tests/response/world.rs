@@ -1,9 +1,7 @@
 //! An emulated account behind a door that counts what would change something, and refuses or holds what it is told to.
 
 use std::path::PathBuf;
-
 use std::sync::Arc;
-
 use std::time::Duration;
 
 use quell::cloud::Clients;
@@ -35,6 +33,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 pub(crate) const SPEED: f64 = 60.0;
 
 pub(crate) struct World {
+    pub(crate) account: Arc<Account>,
     pub(crate) broker: Arc<Broker>,
     pub(crate) clients: Clients,
     pub(crate) rules: Rules,
@@ -55,12 +54,13 @@ impl World {
         let broker = Broker::new(Hooks::new(Arc::clone(&account)), clock);
         let door = Arc::new(Door::default());
         let at_door = Arc::clone(&door);
-        let router = front::router(account, Arc::clone(&broker)).layer(axum::middleware::from_fn(
-            move |request: axum::extract::Request, next: axum::middleware::Next| {
-                let door = Arc::clone(&at_door);
-                async move { door.pass(request, next).await }
-            },
-        ));
+        let router =
+            front::router(Arc::clone(&account), Arc::clone(&broker)).layer(axum::middleware::from_fn(
+                move |request: axum::extract::Request, next: axum::middleware::Next| {
+                    let door = Arc::clone(&at_door);
+                    async move { door.pass(request, next).await }
+                },
+            ));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -85,7 +85,7 @@ impl World {
         };
         settings.mqtt.url = Some(format!("mqtt://127.0.0.1:{operator}"));
         let clients = Clients::connect(&settings).await.unwrap();
-        let world = Self { broker, clients, rules: Rules::from(&settings), settings, door, folder };
+        let world = Self { account, broker, clients, rules: Rules::from(&settings), settings, door, folder };
         world.policy("AllowAll", ALLOW).await;
         world.policy("DenyAll", DENY).await;
         let group = world.group("IsolatedDevices").await;
@@ -160,6 +160,28 @@ impl World {
     pub(crate) async fn member(&self, thing: &str) -> bool {
         let found = self.clients.iot.list_thing_groups_for_thing().thing_name(thing).send().await.unwrap();
         found.thing_groups().iter().any(|g| g.group_name() == Some("IsolatedDevices"))
+    }
+
+    /// Begins to judge what devices send, as Detect does.
+    pub(crate) fn detects(&self) {
+        tokio::spawn(quell::emulator::api::detect::run(Arc::clone(&self.account)));
+    }
+
+    /// A profile that every message of a device violates.
+    pub(crate) async fn strict_profile(&self) {
+        use aws_sdk_iot::types::{Behavior, BehaviorCriteria, ComparisonOperator, MetricValue};
+        let criteria = BehaviorCriteria::builder()
+            .comparison_operator(ComparisonOperator::LessThan)
+            .value(MetricValue::builder().count(2).build())
+            .build();
+        let behavior = Behavior::builder().name("Tiny").metric("aws:message-byte-size").criteria(criteria);
+        let iot = &self.clients.iot;
+        let create = iot.create_security_profile().security_profile_name("Strict");
+        create.behaviors(behavior.build().unwrap()).send().await.unwrap();
+        let target = "arn:aws:iot:us-east-1:123456789012:all/things";
+        let attach = iot.attach_security_profile().security_profile_name("Strict");
+        attach.security_profile_target_arn(target).send().await.unwrap();
+        self.door.forget();
     }
 
     /// A file in the folder the program runs in.

@@ -283,7 +283,10 @@ impl Answerer {
             Ok(Ended::View { view, interrupted }) => {
                 let code = code(&view, interrupted);
                 let word = view.finished.as_ref().map_or("open", crate::response::Outcome::word);
-                let why = SafeText::new(&format!("{verb}: {word}"));
+                let why = match word {
+                    "proven" => SafeText::new(&format!("{verb}, proven")),
+                    word => SafeText::new(&format!("{verb}: {word}")),
+                };
                 let result = match code {
                     exit::DONE if verb == "isolate" => "isolated",
                     exit::DONE => "done",

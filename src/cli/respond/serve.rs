@@ -1,5 +1,6 @@
 //! SNS's notifications over HTTP: answered quickly, believed only with their signature, worked on one after the other.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 
 use axum::extract::DefaultBodyLimit;
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::cli::exit;
 use crate::response::alert::Envelope;
 use crate::response::alert::envelope::parse;
+use crate::text::SafeText;
 
 use super::answer::{Answered, Answerer};
 use super::{RespondArgs, tell};
@@ -30,15 +32,19 @@ pub(super) async fn run(
         let queue = queue.clone();
         async move {
             match parse(&body) {
-                Err(_) => StatusCode::BAD_REQUEST,
+                Err(why) => {
+                    let why = SafeText::new(&why);
+                    let _ = writeln!(std::io::stderr(), "not taken: {why}");
+                    (StatusCode::BAD_REQUEST, format!("{why}\n"))
+                }
                 // Whether it is believed is found out in its turn; SNS does not wait for that.
                 Ok(messages) => {
                     for message in messages {
                         if queue.try_send(message).is_err() {
-                            return StatusCode::SERVICE_UNAVAILABLE;
+                            return (StatusCode::SERVICE_UNAVAILABLE, "later\n".to_owned());
                         }
                     }
-                    StatusCode::OK
+                    (StatusCode::OK, String::new())
                 }
             }
         }
@@ -47,10 +53,7 @@ pub(super) async fn run(
     let listener =
         tokio::net::TcpListener::bind(address).await.wrap_err_with(|| format!("--listen {address}"))?;
     let bound = listener.local_addr()?;
-    {
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "listening on http://{bound}/");
-    }
+    let _ = writeln!(std::io::stderr(), "listening on http://{bound}/");
     tokio::spawn(async move { axum::serve(listener, app).await });
     loop {
         let message = tokio::select! {

@@ -128,6 +128,11 @@ pub(super) fn result_text(view: &ActionView) -> String {
     out
 }
 
+/// `3.3 s`.
+fn tenths(ms: i64) -> String {
+    format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+}
+
 fn write_result(out: &mut String, view: &ActionView) -> fmt::Result {
     let many = view.targets.len() > 5;
     let proven = |t: &&TargetView| matches!(t.outcome, Some(TargetOutcome::Proven { .. }));
@@ -137,7 +142,17 @@ fn write_result(out: &mut String, view: &ActionView) -> fmt::Result {
     for target in view.targets.iter().filter(|t| !many || !proven(t)) {
         let ended = match &target.outcome {
             Some(TargetOutcome::Proven { took }) => {
-                format!("proven, took {}.{} s", took / 1000, took % 1000 / 100)
+                let after = target.rows.iter().filter_map(|r| match r.state {
+                    RowState::Done(after) => Some(after),
+                    _ => None,
+                });
+                let after = after.max().unwrap_or(*took);
+                let last = if *took < after {
+                    format!("; the last sign of life came {} after the confirmation", tenths(*took))
+                } else {
+                    String::new()
+                };
+                format!("proven in {}{last}", tenths(after))
             }
             Some(TargetOutcome::Unproven { missing }) => format!("NOT PROVEN: {missing}"),
             Some(TargetOutcome::Failed { reason, partly: true }) => format!("PARTLY DONE: {reason}"),

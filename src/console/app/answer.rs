@@ -3,12 +3,11 @@
 use tui_input::Input;
 
 use crate::fleet::model::Name;
-use crate::response::{Intent, Target};
+use crate::response::Intent;
 use crate::text::SafeText;
 
-use super::dialogs::{EntryState, Field, JobForm, Overlay};
-use super::list::{ListId, ListState};
-use super::{App, Effect, Env, JournalLine, PlanPhase, Tone};
+use super::dialogs::{Field, JobForm, Overlay};
+use super::{App, Effect, Env, PlanPhase, Tone};
 
 /// Confirmed plans whose verb is remembered.
 const CONFIRMED: usize = 64;
@@ -124,75 +123,5 @@ impl App {
         } else {
             self.say(SafeText::new("it has ended"), Tone::Calm, env.now);
         }
-    }
-
-    /// The journal's entry under the cursor.
-    fn entry_here(&self) -> Option<&JournalLine> {
-        if let Some(Overlay::Entry(entry)) = &self.overlay {
-            return Some(&entry.line);
-        }
-        let Some(Ok(lines)) = &self.journal else { return None };
-        let at = self.list(ListId::Journal).cursor().unwrap_or(0);
-        lines.get(usize::try_from(at).ok()?)
-    }
-
-    /// Open the journal's entry under the cursor.
-    pub(super) fn open_entry(&mut self) {
-        if let Some(line) = self.entry_here().cloned() {
-            self.overlay = Some(Overlay::Entry(Box::new(EntryState { line, scroll: ListState::default() })));
-        }
-    }
-
-    /// Plan what takes the entry under the cursor back. The plan reads the account as it is now, not as it was then.
-    pub fn undo(&mut self, env: &Env<'_>) {
-        let Some(line) = self.entry_here().cloned() else {
-            return self.say(SafeText::new("no entry under the cursor"), Tone::Warn, env.now);
-        };
-        if !line.was_sent() {
-            let text = "nothing was sent then: there is nothing to take back";
-            return self.say(SafeText::new(text), Tone::Calm, env.now);
-        }
-        match reverse(&line, env) {
-            Ok((verb, intent)) => {
-                let asked = SafeText::new(&format!("{verb} {}", line.target));
-                self.ask(env, asked, intent);
-            }
-            Err(why) => self.say(SafeText::new(why), Tone::Warn, env.now),
-        }
-    }
-}
-
-impl JournalLine {
-    /// False when the gate refused it or it failed before anything was accepted.
-    fn was_sent(&self) -> bool {
-        !["refused", "failed"].iter().any(|word| self.outcome.as_str().starts_with(word))
-    }
-}
-
-/// What takes an entry back, as a verb and an intent.
-fn reverse(line: &JournalLine, env: &Env<'_>) -> Result<(&'static str, Intent), &'static str> {
-    let things: Vec<Target> = line
-        .targets
-        .iter()
-        .map(|name| match env.fleet.find(name.raw()) {
-            Some(id) => Target::seen(env.fleet, env.fleet.device(id)),
-            None => Target::named(name.clone()),
-        })
-        .collect();
-    let (group, certificate) = (line.group.clone(), line.certificate.clone());
-    match (line.verb.as_str(), group) {
-        ("isolate", group) => Ok(("Release", Intent::Release { things, group })),
-        ("release", group) => Ok(("Isolate", Intent::Isolate { things, group })),
-        ("deactivate", _) => Ok(("Activate the certificate of", Intent::Activate { things, certificate })),
-        ("activate", _) => Ok(("Deactivate the certificate of", Intent::Deactivate { things, certificate })),
-        ("join", Some(group)) => Ok(("Take out of the group", Intent::Leave { things, group })),
-        ("leave", Some(group)) => Ok(("Put into the group", Intent::Join { things, group })),
-        ("revoke", _) => Err("REVOKED is final: the device needs a new certificate"),
-        ("job create", _) => match line.targets.first() {
-            Some(job) => Ok(("Cancel job", Intent::CancelJob { job: job.clone(), force: false })),
-            None => Err("the journal does not name the job"),
-        },
-        ("job cancel", _) => Err("a cancelled job stays cancelled; launch it again under another id"),
-        _ => Err("this cannot be taken back from here"),
     }
 }

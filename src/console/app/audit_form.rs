@@ -108,11 +108,11 @@ impl App {
     }
 
     /// Pick a mitigation action for the finding under the cursor.
-    pub fn mitigate(&mut self, env: &Env<'_>) {
+    pub fn mitigate_finding(&mut self, env: &Env<'_>) {
         let Some(finding) = self.finding_here(env) else { return self.no_finding(env) };
         let actions = actions(env);
         if actions.is_empty() {
-            let text = "the account has no mitigation action yet: M makes one";
+            let text = "the account has no mitigation action yet: N makes one";
             return self.say(SafeText::new(text), Tone::Warn, env.now);
         }
         let findings = env.fleet.findings().get().map(Vec::as_slice).unwrap_or_default();

@@ -36,6 +36,8 @@ pub enum Overlay {
     Form(Box<super::Form>),
     /// An entry of the journal.
     Entry(Box<EntryState>),
+    /// What the start found cut short.
+    Recovered(Box<RecoveredState>),
 }
 
 /// A plan on the screen.
@@ -82,17 +84,28 @@ impl PlanDialog {
     }
 }
 
-/// A thing group being named, to put things into or to take them out of.
+/// What is being named, and for what.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Naming {
+    /// A thing group to put things into.
+    Join,
+    /// A thing group to take things out of.
+    Leave,
+    /// A mitigation action of AWS for these violations.
+    Mitigate(Vec<String>),
+}
+
+/// A thing group, or a mitigation action, being named.
 pub struct GroupForm {
-    /// True to put into it.
-    pub join: bool,
+    /// For what.
+    pub naming: Naming,
     /// The things.
     pub things: Vec<Target>,
     /// The things, in words.
     pub whom: SafeText,
     /// What is typed.
     pub input: Input,
-    /// Groups the fleet knows, that match what is typed.
+    /// Groups, or mitigation actions, the fleet knows, that match what is typed.
     pub known: Vec<Name>,
     /// What is wrong with it.
     pub trouble: Option<SafeText>,
@@ -104,6 +117,25 @@ pub struct EntryState {
     pub line: super::JournalLine,
     /// Where its text is.
     pub scroll: ListState,
+}
+
+/// Plans that an earlier process began and never ended.
+pub struct RecoveredState {
+    /// The plans, oldest first.
+    pub plans: Vec<crate::response::past::Past>,
+    /// Which of them is shown.
+    pub chosen: usize,
+    /// Where its text is.
+    pub scroll: ListState,
+}
+
+impl RecoveredState {
+    /// The one before, or the one after.
+    pub(super) fn turn(&mut self, forward: bool) {
+        let step = if forward { 1 } else { self.plans.len() - 1 };
+        self.chosen = (self.chosen + step) % self.plans.len().max(1);
+        self.scroll = ListState::default();
+    }
 }
 
 /// The palette.

@@ -5,6 +5,7 @@
 mod answer;
 mod audit_form;
 mod dialogs;
+mod doctor;
 mod filter;
 mod form;
 mod go;
@@ -12,6 +13,7 @@ mod input;
 mod lines;
 mod list;
 mod moves;
+mod past;
 mod profile_form;
 mod rows;
 mod rule_form;
@@ -36,9 +38,10 @@ use super::keymap::Keymap;
 use super::theme::Theme;
 
 pub use dialogs::{
-    EntryState, Field, GroupForm, JobForm, Overlay, PalettePick, PaletteState, PayloadState, PlanDialog,
-    PlanPhase, Show,
+    EntryState, Field, GroupForm, JobForm, Naming, Overlay, PalettePick, PaletteState, PayloadState,
+    PlanDialog, PlanPhase, RecoveredState, Show,
 };
+pub use doctor::{Diagnosis, DoctorLine};
 pub use filter::{Filter, Subject, topic_matches};
 pub use form::{Form, FormField, FormKind, Said, Value};
 pub use lines::{DeltaGroup, delta_groups};
@@ -88,6 +91,8 @@ pub enum View {
     Rules,
     /// All devices as cells by state.
     Grid,
+    /// Whether the account is ready for an incident.
+    Doctor,
     /// A behaviour with other numbers.
     WhatIf,
 }
@@ -204,6 +209,8 @@ pub enum Effect {
     Read(Vec<SourceId>),
     /// Read the journal.
     ReadJournal,
+    /// Look whether the account is ready for an incident.
+    Examine,
     /// Begin or end a recording.
     Record,
     /// Move in a recording.
@@ -238,10 +245,8 @@ pub struct JournalLine {
     pub verb: String,
     /// Whom it acted on, exact.
     pub targets: Vec<Name>,
-    /// The thing group its first request names.
-    pub group: Option<Name>,
-    /// The certificate its requests name, when it is one.
-    pub certificate: Option<String>,
+    /// The plan, as undo and finish name it.
+    pub plan: String,
     /// Every request with its id, and how each target ended.
     pub details: Vec<SafeText>,
 }
@@ -295,6 +300,7 @@ pub struct App {
     actions: Vec<ActionView>,
     journal: Option<Result<Vec<JournalLine>, SafeText>>,
     startup: Option<Trouble>,
+    diagnosis: Diagnosis,
     leaks: Vec<(Name, Ms)>,
     interrupted: Option<Ms>,
     watched: Vec<DeviceId>,
@@ -337,6 +343,7 @@ impl App {
             actions: Vec::new(),
             journal: None,
             startup: None,
+            diagnosis: Diagnosis::Unknown,
             leaks: Vec::new(),
             interrupted: None,
             watched: Vec::new(),
@@ -367,6 +374,10 @@ impl App {
             list.set(Some(*first));
         }
         self.follow(env);
+        // The account's mitigation actions may come while one is being named.
+        if let Some(Overlay::Group(form)) = &mut self.overlay {
+            form.complete(env);
+        }
         self.refresh_what_if(env);
         if self.look.aws {
             self.watch_certificates(env);
@@ -468,25 +479,11 @@ impl App {
                 self.keep_action(view);
                 self.reread();
                 self.effects.push(Effect::ReadJournal);
-            }
-            Answer::Recovered { plans } => {
-                if let Some(last) = plans.last() {
-                    let more = match plans.len() {
-                        1 => String::new(),
-                        n => format!(" (and {} earlier)", n - 1),
-                    };
-                    let done = last.steps.iter().filter(|s| s.happened()).count();
-                    let text = format!(
-                        "{} was cut short: {done} of {} requests done{more}; quell finish {} or quell undo {}",
-                        last.title,
-                        last.steps.len(),
-                        last.id,
-                        last.id
-                    );
-                    self.say(SafeText::new(&text), Tone::Warn, env.now);
+                if matches!(verb, Some("setup" | "undo" | "finish")) {
+                    self.outdate_diagnosis(env);
                 }
-                self.effects.push(Effect::ReadJournal);
             }
+            Answer::Recovered { plans } => self.recovered(plans, env),
             Answer::Refused { reason, .. } => {
                 self.say(SafeText::new(&format!("refused: {reason}")), Tone::Warn, env.now);
                 if matches!(self.overlay, Some(Overlay::Action(_))) {

@@ -14,6 +14,7 @@ impl App {
             Some(Overlay::Payload(payload)) => return payload.scroll.scroll_by(by),
             Some(Overlay::Plan(dialog)) => return dialog.scroll.scroll_by(by),
             Some(Overlay::Entry(entry)) => return entry.scroll.scroll_by(by),
+            Some(Overlay::Recovered(state)) => return state.scroll.scroll_by(by),
             Some(_) => return,
             None => {}
         }
@@ -42,6 +43,7 @@ impl App {
             Some(Overlay::Help(scroll)) => scroll.half_page(),
             Some(Overlay::Payload(payload)) => payload.scroll.half_page(),
             Some(Overlay::Entry(entry)) => entry.scroll.half_page(),
+            Some(Overlay::Recovered(state)) => state.scroll.half_page(),
             _ => self.list(self.focused_list()).half_page(),
         }
     }
@@ -84,6 +86,7 @@ impl App {
     pub fn left(&mut self, env: &Env<'_>) {
         match &mut self.overlay {
             Some(Overlay::Payload(payload)) => payload.turn(false),
+            Some(Overlay::Recovered(state)) => state.turn(false),
             None => self.focus_previous(env),
             Some(_) => {}
         }
@@ -93,6 +96,7 @@ impl App {
     pub fn right(&mut self, env: &Env<'_>) {
         match &mut self.overlay {
             Some(Overlay::Payload(payload)) => payload.turn(true),
+            Some(Overlay::Recovered(state)) => state.turn(true),
             None => self.focus_next(env),
             Some(_) => {}
         }

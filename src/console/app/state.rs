@@ -66,6 +66,10 @@ pub fn done_word(verb: Option<&str>) -> &'static str {
         Some("leave") => "taken out of the group",
         Some("job create") => "launched",
         Some("job cancel") => "cancelled",
+        Some("setup") => "set up",
+        Some("mitigate") => "mitigated by AWS",
+        Some("undo") => "undone",
+        Some("finish") => "finished",
         _ => "proven",
     }
 }
@@ -139,7 +143,7 @@ impl App {
             View::History => ListId::History,
             View::Audit => ListId::Findings,
             View::Rules => ListId::Rules,
-            View::Grid => ListId::Text,
+            View::Grid | View::Doctor => ListId::Text,
             View::WhatIf => ListId::WhatIf,
         }
     }
@@ -223,7 +227,9 @@ impl App {
     pub fn scopes(&self) -> &'static [Scope] {
         match &self.overlay {
             Some(Overlay::Plan(_) | Overlay::Action(_)) => &[Scope::Plan],
-            Some(Overlay::Entry(_)) => &[Scope::Journal, Scope::Payload, Scope::Global],
+            Some(Overlay::Entry(_) | Overlay::Recovered(_)) => {
+                &[Scope::Journal, Scope::Payload, Scope::Global]
+            }
             Some(_) => &[Scope::Payload, Scope::Global],
             None if *self.view() == View::WhatIf && self.replay => {
                 &[Scope::WhatIf, Scope::Replay, Scope::List, Scope::Global]
@@ -238,6 +244,7 @@ impl App {
             None if self.replay => &[Scope::Replay, Scope::List, Scope::Global],
             None if *self.view() == View::Jobs => &[Scope::Jobs, Scope::List, Scope::Global],
             None if *self.view() == View::Journal => &[Scope::Journal, Scope::List, Scope::Global],
+            None if *self.view() == View::Doctor => &[Scope::Doctor, Scope::List, Scope::Global],
             None => &[Scope::List, Scope::Global],
         }
     }

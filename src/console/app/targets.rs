@@ -2,13 +2,13 @@
 
 use tui_input::Input;
 
-use crate::fleet::DeviceId;
 use crate::fleet::model::Name;
-use crate::response::{Intent, JobRequest, JobTarget, Target};
+use crate::fleet::{DeviceId, SourceId};
+use crate::response::{Intent, JobRequest, JobTarget, Mitigation, Target};
 use crate::text::SafeText;
 
 use super::super::words;
-use super::dialogs::{Field, GroupForm, JobForm, Overlay, PlanDialog, PlanPhase};
+use super::dialogs::{Field, GroupForm, JobForm, Naming, Overlay, PlanDialog, PlanPhase};
 use super::{App, Effect, Env, ListId, ListState, Pane, Tone, View, key_of};
 
 impl App {
@@ -87,18 +87,43 @@ impl App {
 
     /// Name a thing group to put things into.
     pub fn join_group(&mut self, env: &Env<'_>) {
-        self.group_form(env, true);
+        self.group_form(env, Naming::Join);
     }
 
     /// Name a thing group to take things out of.
     pub fn leave_group(&mut self, env: &Env<'_>) {
-        self.group_form(env, false);
+        self.group_form(env, Naming::Leave);
     }
 
-    fn group_form(&mut self, env: &Env<'_>, join: bool) {
+    /// Name a mitigation action of AWS for the violations of the marked things, or for the one under the cursor.
+    pub fn mitigate(&mut self, env: &Env<'_>) {
+        let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
+        let here = self.list(ListId::Violations).cursor().filter(|_| self.marks.is_empty());
+        let violations: Vec<String> = match here {
+            Some(cursor) if self.focused_list() == ListId::Violations => {
+                active.iter().filter(|v| key_of(&v.id) == cursor).map(|v| v.id.clone()).collect()
+            }
+            _ => {
+                let ids = self.targets(env);
+                let concerns = |thing: &Name| ids.iter().any(|id| env.fleet.device(*id).name() == thing);
+                active.iter().filter(|v| concerns(&v.thing)).map(|v| v.id.clone()).collect()
+            }
+        };
+        if violations.is_empty() {
+            let text = "Detect has no active violation of what is under the cursor";
+            return self.say(SafeText::new(text), Tone::Warn, env.now);
+        }
+        let wanted = vec![SourceId::ViolationEvents, SourceId::Profiles, SourceId::AuditSetup];
+        self.effects.push(Effect::Watch(wanted));
+        self.group_form(env, Naming::Mitigate(violations));
+    }
+
+    fn group_form(&mut self, env: &Env<'_>, naming: Naming) {
         let Some((whom, things)) = self.things_to_act_on(env) else { return };
+        let join = naming != Naming::Leave;
         // Out of a group: what is known of the only thing's groups is the likely answer.
         let now = match things.as_slice() {
+            _ if matches!(naming, Naming::Mitigate(_)) => None,
             [only] if !join => env
                 .fleet
                 .find(only.thing.raw())
@@ -109,7 +134,7 @@ impl App {
             _ => None,
         };
         let mut form = GroupForm {
-            join,
+            naming,
             things,
             whom,
             input: Input::new(now.unwrap_or_default()),
@@ -125,11 +150,26 @@ impl App {
         let Some(Overlay::Group(form)) = &mut self.overlay else { return };
         let typed = form.input.value().trim();
         if typed.is_empty() || typed.len() > 128 {
-            form.trouble = Some(SafeText::new("name the thing group"));
+            form.trouble = Some(SafeText::new(match form.naming {
+                Naming::Mitigate(_) => "name the mitigation action",
+                Naming::Join | Naming::Leave => "name the thing group",
+            }));
             return;
         }
+        if let Naming::Mitigate(violations) = &form.naming {
+            let wanted = Mitigation {
+                actions: vec![typed.to_owned()],
+                violations: violations.clone(),
+                findings: Vec::new(),
+                check: None,
+                // Made once: the plan that is confirmed twice is one task.
+                task: format!("quell-{:016x}", fastrand::u64(..)),
+            };
+            let asked = SafeText::new(&format!("Run {typed} on {}", form.whom));
+            return self.ask(env, asked, Intent::Mitigate(wanted));
+        }
         let (group, things) = (Name::new(typed), form.things.clone());
-        let (verb, intent) = if form.join {
+        let (verb, intent) = if form.naming == Naming::Join {
             ("Put into", Intent::Join { things, group: group.clone() })
         } else {
             ("Take out of", Intent::Leave { things, group: group.clone() })
@@ -311,6 +351,15 @@ impl GroupForm {
     /// Finds the groups the fleet has heard of that begin with, or contain, what is typed.
     pub(super) fn complete(&mut self, env: &Env<'_>) {
         let typed = self.input.value().to_lowercase();
+        if matches!(self.naming, Naming::Mitigate(_)) {
+            let setup = env.fleet.audit_setup().get();
+            let actions = setup.map(|s| s.actions.as_slice()).unwrap_or_default();
+            // The only kind that Detect's violations take.
+            let fits = actions.iter().filter(|a| a.kind.as_str() == "ADD_THINGS_TO_THING_GROUP");
+            self.known = fits.map(|a| a.name.clone()).collect();
+            self.known.retain(|name| name.raw().to_lowercase().contains(&typed));
+            return;
+        }
         let own = self.things.iter().filter_map(|t| env.fleet.find(t.thing.raw()));
         let own: Vec<Name> =
             own.filter_map(|id| env.fleet.device(id).groups().get()).flatten().cloned().collect();

@@ -139,6 +139,7 @@ pub async fn replay(mut app: App, player: Player) -> std::io::Result<Ended> {
                     let text = "a recording has no journal; `quell report` reads both together";
                     app.journal_read(Err(text.into()));
                 }
+                Effect::Examine => app.examined(Err(refused.into())),
                 Effect::Read(_) | Effect::Watch(_) => {}
             }
         }

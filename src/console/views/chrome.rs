@@ -300,7 +300,8 @@ fn hints(app: &App) -> &'static [&'static str] {
             | Overlay::Filter(..),
         ) => &[],
         Some(Overlay::Action(_)) => &["escape", "stop"],
-        Some(Overlay::Entry(_)) => &["escape", "undo", "down"],
+        Some(Overlay::Entry(_)) => &["escape", "undo", "finish", "down"],
+        Some(Overlay::Recovered(_)) => &["finish", "undo", "escape", "down"],
         Some(Overlay::Payload(_)) => &["escape", "left", "right", "copy", "down"],
         Some(Overlay::Help(_)) => &["escape", "down", "up"],
         None => match app.focused_list() {
@@ -323,7 +324,7 @@ fn hints(app: &App) -> &'static [&'static str] {
             ListId::Profiles => &["what-if", "down", "filter", "back", "help"],
             ListId::Findings => &[
                 "audit-start",
-                "mitigate",
+                "mitigate-finding",
                 "audit-more",
                 "suppress",
                 "action-form",
@@ -348,6 +349,9 @@ fn hints(app: &App) -> &'static [&'static str] {
                 "what-if-to-clear",
                 "back",
             ],
+            ListId::Text if *app.view() == View::Doctor => {
+                &["setup", "setup-patchable", "examine", "back", "help"]
+            }
             ListId::Text if *app.view() == View::Grid => &["instructor", "next-alarm", "back", "help"],
             ListId::Text => {
                 &["isolate", "release", "focus-next", "deactivate", "revoke", "join-group", "back", "help"]

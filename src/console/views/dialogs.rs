@@ -8,7 +8,7 @@ use crate::text::SafeText;
 use super::super::app::{App, Env, ListState, Overlay, PalettePick, PaletteState};
 use super::super::command::{self, Danger, Scope};
 use super::super::paint::{Paint, Part, part};
-use super::{condition_style, forms, journal, payload, plan};
+use super::{condition_style, forms, journal, payload, plan, recovered, staircase};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
     match app.overlay() {
@@ -18,9 +18,9 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
         Some(Overlay::Plan(dialog)) => plan::draw(app, env, paint, body, dialog),
         Some(Overlay::Action(id)) => {
             if let Some(action) = app.actions().iter().find(|a| a.id == *id) {
-                plan::action(app, env, paint, body, action);
+                staircase::action(app, env, paint, body, action);
             } else {
-                plan::begun(paint, body);
+                staircase::begun(paint, body);
             }
         }
         Some(Overlay::Job(form)) => forms::job(paint, body, form),
@@ -28,6 +28,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
         Some(Overlay::Profile(form)) => forms::profile(env, paint, body, form),
         Some(Overlay::Form(form)) => forms::fields(env, paint, body, form),
         Some(Overlay::Entry(entry)) => journal::entry(app, paint, body, entry),
+        Some(Overlay::Recovered(state)) => recovered::draw(app, paint, body, state),
         Some(Overlay::Payload(state)) => payload::draw(app, paint, body, state),
     }
 }
@@ -99,6 +100,7 @@ fn heading(scope: Scope) -> &'static str {
         Scope::List => "In lists",
         Scope::Jobs => "In jobs",
         Scope::Journal => "In the journal",
+        Scope::Doctor => "In the doctor",
         Scope::WhatIf => "In what-if",
         Scope::Rules => "In topic rules",
         Scope::Audit => "In the audit",

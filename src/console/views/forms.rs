@@ -5,7 +5,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::text::SafeText;
 
-use super::super::app::{Env, Field, Form, GroupForm, JobForm, ProfileField, ProfileForm, Said, Value};
+use super::super::app::{
+    Env, Field, Form, GroupForm, JobForm, Naming, ProfileField, ProfileForm, Said, Value,
+};
 use super::super::paint::{Paint, part, wrap};
 use super::behavior;
 use super::dialogs::centered;
@@ -90,13 +92,17 @@ pub(super) fn group(paint: &mut Paint<'_>, body: Rect, form: &GroupForm) {
     let theme = paint.theme;
     let known: Vec<_> = form.known.iter().take(6).collect();
     let area = centered(paint, body, 72, 4 + known.len() + usize::from(form.trouble.is_some()));
-    let title = if form.join { "Put into a thing group" } else { "Take out of a thing group" };
+    let (title, what) = match &form.naming {
+        Naming::Join => ("Put into a thing group", "thing group  "),
+        Naming::Leave => ("Take out of a thing group", "thing group  "),
+        Naming::Mitigate(_) => ("Run a mitigation action of AWS", "action       "),
+    };
     let inner = paint.pane(area, &[part(title, theme.brand)], theme.focus);
     let (x, room) = (inner.x + 1, inner.width.saturating_sub(2));
     let mut y = inner.y;
     paint.line(x, y, room, &[part("things       ", theme.dim), part(form.whom.as_str(), theme.text)]);
     y += 1;
-    let used = paint.text(x, y, room, "thing group  ", theme.key);
+    let used = paint.text(x, y, room, what, theme.key);
     let typed = SafeText::new(form.input.value());
     let space = room.saturating_sub(used + 1);
     let wide = paint.text(x + used, y, space, &tail(typed.as_str(), space as usize), theme.text);

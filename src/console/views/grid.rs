@@ -1,9 +1,10 @@
 //! All devices as cells by state: a room of thirty on a projector, a fleet of ten thousand at a glance.
 //!
-//! As long as names fit, a cell is a box with the name and the state in a word. Beyond that a cell is one letter, grouped by
-//! thing type; and where even letters do not fit, one stands for several devices and shows the worst of them.
+//! As long as names fit, a cell is a box with the name and the state in a word, or at least a letter and the name. Beyond
+//! that a cell is one letter, by thing group as far as members are known and else by thing type, with the loud ones named
+//! below; and where even letters do not fit, one stands for several devices and shows the worst of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -12,12 +13,15 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::fleet::{Condition, Device};
 
 use super::super::app::{App, Env, condition_word};
-use super::super::paint::{Paint, part};
+use super::super::paint::{Paint, fit, part};
 use super::super::words;
 use super::{condition_style, frame, quiet};
 
 /// A box: its smallest size.
 const BOX: (u16, u16) = (16, 4);
+
+/// A letter and a name: the widest they get.
+const NAME: u16 = 28;
 
 /// One letter for a state: capitals are loud.
 fn letter(condition: Condition) -> &'static str {
@@ -64,8 +68,11 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         for (i, device) in devices.iter().enumerate() {
             one(app, env, paint, boxes.at(body, i), device);
         }
+    } else if let Some(width) = names_fit(body, &devices) {
+        names(paint, body, &devices, width);
     } else {
-        letters(paint, body, &devices);
+        let loud = loud(paint, body, &devices);
+        letters(env, paint, Rect { height: body.height - loud, ..body }, &devices);
     }
     if legend > 0 {
         draw_legend(paint, Rect { y: inner.bottom() - 1, height: 1, ..inner }, &devices);
@@ -152,12 +159,93 @@ fn wide(text: &str, room: u16) -> String {
         .collect()
 }
 
-/// A letter a device, by thing type; several devices a letter when there is no room for all.
-fn letters(paint: &mut Paint<'_>, area: Rect, devices: &[&Device]) {
+/// How wide a letter with a name is, when all of them fit.
+fn names_fit(area: Rect, devices: &[&Device]) -> Option<u16> {
+    let longest = devices.iter().map(|d| d.name().shown().as_str().width()).max().unwrap_or(0);
+    let width = u16::try_from(longest + 4).unwrap_or(u16::MAX).min(NAME);
+    // A name that is cut still tells whose it is, as long as most of it is there.
+    let most = [width, width * 3 / 4, 12].into_iter().find(|width| {
+        let columns = usize::from(area.width / (*width).max(1)).max(1);
+        devices.len().div_ceil(columns) <= usize::from(area.height)
+    });
+    most.filter(|width| *width >= 12 || *width == longest as u16 + 4)
+}
+
+/// A letter and the name a device, column by column.
+fn names(paint: &mut Paint<'_>, area: Rect, devices: &[&Device], width: u16) {
     let theme = paint.theme;
+    let columns = usize::from(area.width / width.max(1)).max(1);
+    let rows = devices.len().div_ceil(columns).max(1);
+    // Spread over the room there is: from the last row of a classroom a line between helps.
+    let gap = if rows * 2 <= usize::from(area.height) { 2 } else { 1 };
+    for (i, device) in devices.iter().enumerate() {
+        let (x, y) = (area.x + (i / rows) as u16 * width, area.y + (i % rows) as u16 * gap);
+        let condition = device.condition();
+        let style = condition_style(theme, condition);
+        let room = usize::from(width.saturating_sub(4));
+        let name = fit(device.name().shown().as_str(), room, theme.symbols.more);
+        let loud = condition <= Condition::EarlyWarning;
+        let parts = [
+            part(format!(" {} ", letter(condition)), style),
+            part(name, if loud { style } else { theme.brand }),
+        ];
+        paint.line(x, y, width, &parts);
+    }
+}
+
+/// The loud ones by name, at the bottom: how many lines that took.
+fn loud(paint: &mut Paint<'_>, area: Rect, devices: &[&Device]) -> u16 {
+    let theme = paint.theme;
+    let mut loud: Vec<&&Device> = devices.iter().filter(|d| d.condition() <= Condition::Finding).collect();
+    if loud.is_empty() || area.height < 8 {
+        return 0;
+    }
+    loud.sort_by_key(|d| d.condition());
+    let (y, room) = (area.bottom() - 1, usize::from(area.width.saturating_sub(2)));
+    let (mut parts, mut used) = (Vec::new(), 0);
+    for (i, device) in loud.iter().enumerate() {
+        let name = fit(device.name().shown().as_str(), NAME.into(), theme.symbols.more);
+        let text = format!(" {} {name} ", condition_word(device.condition()));
+        let rest = format!(" and {} more", loud.len() - i);
+        used += text.width() + 1;
+        if used + rest.width() > room && i > 0 {
+            parts.push(part(rest, theme.text));
+            break;
+        }
+        parts.push(part(text, condition_style(theme, device.condition())));
+        parts.push(part(" ", theme.text));
+    }
+    paint.line(area.x + 1, y, room as u16, &parts);
+    1
+}
+
+/// By name: the first thing group it is a known member of, quarantines aside.
+fn groups<'a>(env: &Env<'a>) -> HashMap<&'a str, String> {
+    let mut of: HashMap<&str, String> = HashMap::new();
+    for group in env.fleet.groups_known() {
+        let members = env.fleet.members(group.raw()).and_then(|known| known.get()).and_then(Option::as_ref);
+        for member in members.into_iter().flatten() {
+            of.entry(member.raw()).or_insert_with(|| format!("thing group {}", group.shown()));
+        }
+    }
+    // Where somebody is put is a state, and the letter says it.
+    for (_, device) in env.fleet.devices() {
+        let quarantine = device.quarantined_in().map(|g| format!("thing group {}", g.shown()));
+        if quarantine.is_some() && of.get(device.name().raw()) == quarantine.as_ref() {
+            of.remove(device.name().raw());
+        }
+    }
+    of
+}
+
+/// A letter a device, by group or thing type; several devices a letter when there is no room for all.
+fn letters(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, devices: &[&Device]) {
+    let theme = paint.theme;
+    let known = groups(env);
     let mut groups: BTreeMap<&str, Vec<&Device>> = BTreeMap::new();
     for device in devices {
         let kind = device.thing_type().map_or("no thing type", |t| t.as_str());
+        let kind = known.get(device.name().raw()).map_or(kind, String::as_str);
         groups.entry(kind).or_default().push(device);
     }
     let width = area.width.saturating_sub(2).max(1) as usize;

@@ -89,7 +89,7 @@ pub(super) fn entry(app: &App, paint: &mut Paint<'_>, body: Rect, entry: &EntryS
         paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
     }
     let mut foot = Vec::new();
-    for id in ["undo", "escape"] {
+    for id in ["undo", "finish", "escape"] {
         if let Some(id) = command::find(id)
             && let Some(key) = app.look.keymap.key_for(app.scopes(), id)
         {

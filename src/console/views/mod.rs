@@ -7,6 +7,7 @@ mod deltas;
 mod device;
 mod devices;
 mod dialogs;
+mod doctor;
 mod forms;
 mod grid;
 mod history;
@@ -15,8 +16,10 @@ mod journal;
 mod payload;
 mod plan;
 mod profiles;
+mod recovered;
 mod rules;
 mod spark;
+mod staircase;
 mod telemetry;
 mod violations;
 mod whatif;
@@ -73,6 +76,7 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
         View::Profiles => profiles::draw(app, env, &mut paint, body),
         View::History => history::draw(app, env, &mut paint, body),
         View::Audit => audit::draw(app, env, &mut paint, body),
+        View::Doctor => doctor::draw(app, &mut paint, body),
         View::Rules => rules::draw(app, env, &mut paint, body),
         View::Grid => grid::draw(app, env, &mut paint, body),
         View::WhatIf => whatif::draw(app, env, &mut paint, body),

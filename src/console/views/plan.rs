@@ -1,24 +1,19 @@
-//! A plan before it is confirmed, and the staircase after: what will be done, whom it touches, what proves it.
+//! A plan before it is confirmed: what will be done, whom it touches, what proves it.
 
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::response::{
-    ActionView, Check, Confirmation, Intent, Level, Outcome, Plan, Reversible, RowState, StairRow,
-    TargetOutcome,
-};
+use crate::response::{Check, Confirmation, Intent, Level, Plan, Reversible};
 use crate::text::SafeText;
 
-use super::super::app::{App, Env, PlanDialog, PlanPhase, done_word, proven_after};
+use super::super::app::{App, Env, PlanDialog, PlanPhase};
 use super::super::command;
 use super::super::paint::{Paint, Part, part, wrap};
-use super::super::words;
 use super::dialogs::centered;
 use super::reason;
 
 /// Widest a plan gets: longer lines are not read.
-const WIDTH: u16 = 100;
+pub(super) const WIDTH: u16 = 100;
 
 type Line<'a> = Vec<Part<'a>>;
 
@@ -270,150 +265,13 @@ fn certificate_ending(plan: &Plan, digits: &str) -> Option<String> {
     Some(format!("{}…{digits}", id.get(..8)?))
 }
 
-fn keys<'a>(app: &App, commands: &[(&str, &str)], theme: &super::Theme) -> Line<'a> {
+pub(super) fn keys<'a>(app: &App, commands: &[(&str, &str)], theme: &super::Theme) -> Line<'a> {
     let mut line = Vec::new();
     for (id, what) in commands {
         let Some(id) = command::find(id) else { continue };
         let Some(key) = app.look.keymap.key_for(app.scopes(), id) else { continue };
         line.push(part(super::chrome::shown_key(&key, theme), theme.key));
         line.push(part(format!(" {what}     "), theme.dim));
-    }
-    line
-}
-
-/// Between the confirmation and the first word of the responder.
-pub(super) fn begun(paint: &mut Paint<'_>, body: Rect) {
-    let theme = paint.theme;
-    let area = centered(paint, body, 60.min(body.width), 1);
-    let inner = paint.pane(area, &[part("Confirmed", theme.brand)], theme.busy);
-    let text = format!("writing the intent to the journal {}", theme.symbols.more);
-    paint.text(inner.x + 1, inner.y, inner.width.saturating_sub(2), &text, theme.dim);
-}
-
-/// The staircase.
-pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, action: &ActionView) {
-    let theme = paint.theme;
-    let s = theme.symbols;
-    let width = WIDTH.min(body.width);
-    let mut lines: Vec<Line<'_>> = Vec::new();
-    for row in &action.rows {
-        lines.push(stair(row, theme, width.saturating_sub(4) as usize));
-    }
-    if action.targets.len() > 1 {
-        lines.push(Vec::new());
-        for target in &action.targets {
-            let (shape, text, style) = match &target.outcome {
-                None => (s.running, current(&target.rows), theme.busy),
-                Some(TargetOutcome::Proven { took }) => {
-                    (s.check, format!("proven in {}", words::took(*took)), theme.good)
-                }
-                Some(TargetOutcome::Unproven { missing }) => {
-                    (s.warn, format!("not proven: {missing}"), theme.warning)
-                }
-                Some(TargetOutcome::Failed { reason, partly }) => {
-                    let lead = if *partly { "partly done: " } else { "failed: " };
-                    (s.cross, format!("{lead}{reason}"), theme.alarm)
-                }
-            };
-            lines.push(vec![
-                part(format!(" {shape} "), style),
-                part(format!("{}  ", target.name.shown()), theme.text),
-                part(text, style),
-            ]);
-        }
-    }
-    lines.push(Vec::new());
-    let verb = app.verb_of(&action.id);
-    let slowest = action.targets.iter().filter_map(|t| match &t.outcome {
-        Some(TargetOutcome::Proven { took }) => Some(*took),
-        _ => None,
-    });
-    let reached = done_word(verb);
-    let mut proven = proven_after(action)
-        .map(|ms| format!("{reached} in {}", words::took(ms)))
-        .unwrap_or(reached.to_owned());
-    if let (Some("isolate" | "deactivate" | "revoke"), Some(last)) = (verb, slowest.max()) {
-        proven
-            .push_str(&format!("; the last sign of life came {} after the confirmation", words::took(last)));
-    }
-    let (text, style, border): (String, Style, Style) = match &action.finished {
-        None => (
-            format!(
-                "{} {} so far; closing this does not stop it",
-                s.running,
-                words::took(env.now - action.began)
-            ),
-            theme.busy,
-            theme.busy,
-        ),
-        Some(Outcome::Proven) => (format!("{} {proven}", s.check), theme.good, theme.good),
-        Some(Outcome::Unproven) => {
-            (format!("{} done, but not proven within its time", s.warn), theme.warning, theme.warning)
-        }
-        Some(Outcome::Partly) => {
-            (format!("{} partly done: see above, and the journal", s.warn), theme.warning, theme.warning)
-        }
-        Some(Outcome::Failed) => {
-            (format!("{} failed, nothing was changed", s.cross), theme.alarm, theme.alarm)
-        }
-        Some(Outcome::Interrupted) => (
-            format!("{} interrupted; the journal says how far it came", s.warn),
-            theme.warning,
-            theme.warning,
-        ),
-    };
-    lines.push(vec![part(text, style)]);
-    let mut foot = if action.finished.is_none() {
-        keys(app, &[("escape", "close"), ("stop", "stop")], theme)
-    } else {
-        keys(app, &[("escape", "close")], theme)
-    };
-    if let Some(key) =
-        command::find("last-action").and_then(|id| app.look.keymap.keys_of(id).first().cloned())
-    {
-        foot.push(part(key, theme.key));
-        foot.push(part(" shows it again", theme.dim));
-    }
-    let area = centered(paint, body, width, lines.len() + 1);
-    let inner = paint.pane(area, &[part(action.title.as_str(), theme.brand)], border);
-    let height = inner.height.saturating_sub(1) as usize;
-    // Too many lines: the end says how it is.
-    let top = lines.len().saturating_sub(height);
-    for (i, line) in lines.iter().skip(top).take(height).enumerate() {
-        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
-    }
-    if inner.height > 1 {
-        paint.line(inner.x + 1, inner.bottom() - 1, inner.width.saturating_sub(2), &foot);
-    }
-}
-
-fn current(rows: &[StairRow]) -> String {
-    rows.iter()
-        .find(|r| matches!(r.state, RowState::Running))
-        .map(|r| r.title.to_string())
-        .unwrap_or_else(|| "waiting".to_owned())
-}
-
-fn stair<'a>(row: &'a StairRow, theme: &super::Theme, room: usize) -> Line<'a> {
-    let s = theme.symbols;
-    let (shape, right, style) = match &row.state {
-        RowState::Waiting => (s.waiting, String::new(), theme.dim),
-        RowState::Running => (s.running, String::new(), theme.busy),
-        RowState::Done(ms) => (s.check, words::took(*ms), theme.good),
-        RowState::Failed(why) => (s.cross, why.to_string(), theme.alarm),
-        RowState::Skipped(why) => ("-", why.to_string(), theme.dim),
-    };
-    let title = if matches!(row.state, RowState::Waiting) { theme.dim } else { theme.text };
-    let wide = (room * 2 / 5).clamp(12, 44);
-    let shown = super::super::paint::fit(row.title.as_str(), wide, s.more).into_owned();
-    let pad = wide.saturating_sub(shown.width());
-    let mut line = vec![
-        part(format!("{shape:<2} "), style),
-        part(format!("{shown}{} ", " ".repeat(pad)), title),
-        part(format!("{right:<8}"), style),
-    ];
-    if !row.detail.is_empty() {
-        line.push(part(format!(" {}", row.detail), theme.dim));
     }
     line
 }

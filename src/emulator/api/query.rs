@@ -1,4 +1,4 @@
-//! The AWS Query protocol: `Action=…` in a form, XML back. STS speaks it; SNS and CloudWatch will.
+//! The AWS Query protocol: `Action=…` in a form, XML back. STS, SNS and CloudWatch speak it.
 
 use bytes::Bytes;
 
@@ -22,11 +22,15 @@ static ACTIONS: &[(Service, &str, QueryHandler)] = &[
     (Service::Sns, "ListSubscriptions", sns::list_subscriptions),
     (Service::Sns, "ListSubscriptionsByTopic", sns::list_subscriptions_by_topic),
     (Service::Sns, "ListTopics", sns::list_topics),
+    (Service::Sns, "ListTagsForResource", sns::list_tags),
     (Service::Sns, "Publish", sns::publish_operation),
+    (Service::Sns, "PublishBatch", sns::publish_batch),
     (Service::Sns, "SetSubscriptionAttributes", sns::set_subscription_attributes),
     (Service::Sns, "SetTopicAttributes", sns::set_topic_attributes),
     (Service::Sns, "Subscribe", sns::subscribe),
+    (Service::Sns, "TagResource", sns::tag_resource),
     (Service::Sns, "Unsubscribe", sns::unsubscribe),
+    (Service::Sns, "UntagResource", sns::untag_resource),
 ];
 
 /// Service and name of every action.

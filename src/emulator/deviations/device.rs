@@ -79,7 +79,7 @@ pub(super) static ROWS: &[Deviation] = &[
     row(
         "abort threshold",
         "share of executed things, not defined further",
-        "of the things that succeeded, failed, were rejected or timed out",
+        "of all executions that are over, as measured by others; the last one completes the job instead",
     ),
     row(
         "retry of an execution",

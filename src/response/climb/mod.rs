@@ -5,6 +5,7 @@
 //! it kept silent for three of its usual intervals while somebody listened.
 
 mod rows;
+mod silence;
 
 use crate::fleet::Ms;
 use crate::fleet::event::PresenceKind;
@@ -26,6 +27,8 @@ pub(in crate::response) struct Look {
     pub(in crate::response) member: Option<bool>,
     pub(in crate::response) denied: Option<Result<bool, SafeText>>,
     pub(in crate::response) connected: Option<bool>,
+    /// AWS has never heard of the client id: what is connected, is connected under another.
+    pub(in crate::response) unknown: bool,
     pub(in crate::response) status: Option<bool>,
     /// Of a task of AWS's: whether it ended well or badly, and how far it is.
     pub(in crate::response) task: Option<(Option<bool>, SafeText)>,
@@ -64,6 +67,8 @@ pub(in crate::response) struct Climb {
     tried_cut: Option<Ms>,
     heard: Option<Ms>,
     connected: Option<Ms>,
+    /// The connection that was there is known to be over: only a new one could speak, and that one meets the policy.
+    ended: bool,
     /// Since when AWS has said that the client is not connected.
     gone: Option<Ms>,
     link: Option<Ms>,
@@ -71,6 +76,8 @@ pub(in crate::response) struct Climb {
     wants_cut: bool,
     patience: Ms,
     cache: Ms,
+    /// When time was last looked at.
+    now: Ms,
     pub(in crate::response) next_look: Ms,
     outcome: Option<TargetOutcome>,
 }
@@ -110,12 +117,14 @@ impl Climb {
             tried_cut: None,
             heard: None,
             connected: None,
+            ended: false,
             gone: None,
             link,
             listens,
             wants_cut: false,
             patience: rules.patience(),
             cache: rules.scaled(CACHE_MS),
+            now: began,
             next_look: 0,
             outcome: None,
         }
@@ -151,7 +160,14 @@ impl Climb {
     /// The proof still waited for.
     pub(in crate::response) fn waiting_for(&self) -> SafeText {
         let open = self.rows.iter().find(|r| matches!(r.state, RowState::Waiting | RowState::Running));
-        open.map_or_else(SafeText::default, |r| r.title.clone())
+        match (open, self.stands_until().map(|until| until - self.now)) {
+            // Nothing but time is left to wait for.
+            (Some(_), Some(left)) if left > 0 => {
+                SafeText::new(&format!("AWS applies it within {}", seconds(left / 10_000 * 10_000)))
+            }
+            (Some(open), _) => open.title.clone(),
+            (None, _) => SafeText::default(),
+        }
     }
 
     pub(in crate::response) fn requesting(&mut self, i: usize) {
@@ -172,7 +188,12 @@ impl Climb {
                     self.cut = Some(now);
                     self.tried_cut = Some(now);
                     self.wants_cut = false;
+                    self.ended |= accepted.remark.is_none();
                 }
+            }
+            Err(failed) if self.work.requests.get(i).is_some_and(|r| failed.only_uncut(r)) => {
+                self.set(i, RowState::Skipped(failed.reason.clone()));
+                self.detail(i, "the connection stands until AWS applies the change");
             }
             Err(failed) => {
                 let partly =
@@ -201,6 +222,7 @@ impl Climb {
         if accepted {
             self.cut = Some(now);
             self.wants_cut = false;
+            self.ended = true;
         }
     }
 
@@ -228,21 +250,15 @@ impl Climb {
             }
             Fact::Presence { client, kind, at } if *client == self.work.client => match kind {
                 PresenceKind::Connected if *at > self.began => {
-                    self.connected = self.connected.max(Some(*at));
                     self.gone = None;
-                    self.wants_cut |= self.cut.is_some();
-                    self.reopen(Rung::Gone);
                     self.done(Rung::Heard, *at);
+                    self.reconnected(*at);
                 }
                 PresenceKind::Disconnected if *at > self.began => {
-                    self.gone.get_or_insert(*at);
-                    self.wants_cut = false;
-                    self.done(Rung::Gone, *at);
+                    self.over(*at);
                 }
                 PresenceKind::ConnectFailed if *at > self.began => {
-                    self.gone.get_or_insert(*at);
-                    self.wants_cut = false;
-                    self.done(Rung::Gone, *at);
+                    self.over(*at);
                     self.say(Rung::Gone, "tried to connect and was refused");
                 }
                 _ => {}
@@ -285,10 +301,11 @@ impl Climb {
         match look.connected {
             Some(true) => {
                 if self.gone.take().is_some() || self.connected.is_none() {
-                    self.connected = Some(now);
+                    self.reconnected(now);
+                } else if !self.may_connect() {
+                    self.wants_cut |= self.cut.is_some();
+                    self.reopen(Rung::Gone);
                 }
-                self.wants_cut |= self.cut.is_some();
-                self.reopen(Rung::Gone);
                 if self.link.is_none() || !self.listens {
                     self.done(Rung::Heard, now);
                     self.say(
@@ -297,6 +314,7 @@ impl Climb {
                     );
                 }
             }
+            Some(false) if !look.unknown => self.over(now),
             Some(false) => {
                 self.gone.get_or_insert(now);
                 self.wants_cut = false;
@@ -308,6 +326,7 @@ impl Climb {
 
     /// Time passed.
     pub(in crate::response) fn tick(&mut self, now: Ms) {
+        self.now = now;
         if !self.proving() {
             return;
         }
@@ -341,49 +360,6 @@ impl Climb {
         }
     }
 
-    fn silence(&mut self, window: Ms, now: Ms) {
-        let quiet_since = match self.link {
-            // Somebody listens to a topic known to be this device's.
-            Some(link) if self.listens => {
-                [Some(self.began), Some(link), self.cut, self.heard, self.connected]
-                    .into_iter()
-                    .flatten()
-                    .max()
-            }
-            // Nobody does: then only AWS's word that it is not connected counts.
-            _ => self.gone.map(|gone| gone.max(self.cut.unwrap_or(gone))),
-        };
-        let Some(since) = quiet_since else {
-            return self.say(
-                Rung::Silent,
-                "telemetry is not received here; waiting for GetConnection to say it is gone",
-            );
-        };
-        let quiet = (now - since).max(0);
-        if quiet >= window {
-            // Silence is the proof; an open row about presence only means that no event came.
-            if let Some(i) = self.at(Rung::Gone)
-                && !matches!(self.rows.get(i).map(|r| &r.state), Some(RowState::Done(_)))
-            {
-                self.set(i, RowState::Skipped(SafeText::new("no presence event; silence proves it")));
-            }
-            if self.link.is_none() || !self.listens {
-                self.say(Rung::Silent, "by GetConnection: its telemetry is not received here");
-            } else {
-                self.say(Rung::Silent, &format!("silent for {}", seconds(quiet)));
-            }
-            self.done(Rung::Silent, now);
-        } else {
-            let left = (self.began + self.cache - now).max(0);
-            let text = if self.cut.is_some_and(|cut| self.heard.is_some_and(|h| h > cut)) && left > 0 {
-                format!("spoke after the cut; the deny applies within about {}", seconds(left))
-            } else {
-                format!("silent for {} of {}", seconds(quiet / 1000 * 1000), seconds(window))
-            };
-            self.say(Rung::Silent, &text);
-        }
-    }
-
     fn window(&self) -> Ms {
         match self.work.proof {
             Proof::Isolated { silence, .. } | Proof::Barred { silence, .. } => silence,
@@ -410,3 +386,6 @@ impl Climb {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod uncut_tests;

@@ -4,9 +4,9 @@ use super::*;
 use crate::fleet::model::Name;
 use crate::response::plan::request::DenyQuestion;
 
-const BEGAN: Ms = 1_000_000;
+pub(super) const BEGAN: Ms = 1_000_000;
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     Rules::new("/nonexistent".into(), "IsolatedDevices")
 }
 
@@ -14,7 +14,7 @@ fn thing() -> Name {
     Name::new("Thing02")
 }
 
-fn isolation(mapped: bool) -> Work {
+pub(super) fn isolation(mapped: bool) -> Work {
     let group = Name::new("IsolatedDevices");
     Work {
         name: thing(),
@@ -33,12 +33,14 @@ fn isolation(mapped: bool) -> Work {
                 publish: vec!["arn:aws:iot:r:1:topic/t".to_owned()],
             }),
             silence: 30_000,
+            connects: false,
+            lively: true,
         },
     }
 }
 
 /// An isolation whose requests were accepted within 100 ms.
-fn sent(work: Work, link: Option<Ms>) -> Climb {
+pub(super) fn sent(work: Work, link: Option<Ms>) -> Climb {
     let requests = work.requests.len();
     let mut climb = Climb::new(work, BEGAN, link, &rules());
     for i in 0..requests {
@@ -49,15 +51,15 @@ fn sent(work: Work, link: Option<Ms>) -> Climb {
     climb
 }
 
-fn denied() -> Look {
-    Look { member: Some(true), denied: Some(Ok(true)), connected: None, status: None, task: None }
+pub(super) fn denied() -> Look {
+    Look { member: Some(true), denied: Some(Ok(true)), ..Look::default() }
 }
 
-fn heard(at: Ms) -> Fact {
+pub(super) fn heard(at: Ms) -> Fact {
     Fact::Heard { thing: thing(), at }
 }
 
-fn presence(kind: PresenceKind, at: Ms) -> Fact {
+pub(super) fn presence(kind: PresenceKind, at: Ms) -> Fact {
     Fact::Presence { client: thing(), kind, at }
 }
 
@@ -164,7 +166,8 @@ fn a_failed_request_leaves_the_rest_and_says_what_was_done() {
     let mut climb = Climb::new(isolation(true), BEGAN, Some(0), &rules());
     climb.requested(0, &Ok(Accepted::default()), BEGAN + 10);
     let failed = Failed { reason: "no".into(), request_id: None, certain: true };
-    climb.requested(1, &Err(failed.clone()), BEGAN + 20);
+    let lost = Failed { certain: false, ..failed.clone() };
+    climb.requested(1, &Err(lost), BEGAN + 20);
     assert_eq!(climb.outcome(), Some(&TargetOutcome::Failed { reason: "no".into(), partly: true }));
     let mut first = Climb::new(isolation(true), BEGAN, Some(0), &rules());
     first.requested(0, &Err(failed), BEGAN + 10);

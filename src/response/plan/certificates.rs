@@ -75,7 +75,12 @@ fn bar(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>, status: Certifi
             client,
             requests,
             mapped: thing.target.mapped(),
-            proof: Proof::Barred { certificates: ids, is: status, silence },
+            proof: Proof::Barred {
+                certificates: ids,
+                is: status,
+                silence,
+                lively: draft.lively(&thing.target),
+            },
         });
     }
     if draft.work.iter().all(|w| w.requests.is_empty()) {

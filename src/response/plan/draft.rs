@@ -63,6 +63,11 @@ impl Draft<'_> {
         self.prove(text);
     }
 
+    /// True when it was heard so lately that it must have a connection.
+    pub(super) fn lively(&self, target: &Target) -> bool {
+        target.last_heard.is_some_and(|at| self.now - at <= self.rules.silence(target.cadence))
+    }
+
     fn habits(&self, target: &Target) -> Option<String> {
         let mut said = Vec::new();
         if let Some(at) = target.last_heard {

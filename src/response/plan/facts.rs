@@ -23,7 +23,7 @@ pub struct Facts {
     pub things: Vec<ThingFacts>,
     /// The job, when one is to be canceled; its status.
     pub job_status: Option<String>,
-    /// Targets of a job that do not exist.
+    /// Targets of a job that do not exist; violations to be mitigated that are not active.
     pub missing: Vec<Name>,
     /// Things a job would reach that are members of the isolation group.
     pub isolated: Vec<Name>,
@@ -80,6 +80,24 @@ impl GroupFacts {
     }
 }
 
+impl ThingFacts {
+    /// The policy in effect that denies although it is none of `without`, if there is one.
+    pub fn denied_by(&self, without: &GroupFacts) -> Option<&str> {
+        let other = |name: &str| without.policies.iter().all(|(n, _)| n != name);
+        let mut found = self.effective.iter().flatten().filter(|(name, _)| other(name));
+        found
+            .find(|(_, document)| denies(document, &["*", "iot:*", "iot:publish", "iot:connect"]))
+            .map(|(name, _)| name.as_str())
+    }
+}
+
+impl GroupFacts {
+    /// True when a policy keeps the device from connecting at all.
+    pub fn denies_connect(&self) -> bool {
+        self.policies.iter().any(|(_, document)| denies(document, &["*", "iot:*", "iot:connect"]))
+    }
+}
+
 /// True when an unconditional Deny statement names one of `actions` on `*`, or, unless everything is asked for, on all but
 /// the device's own jobs and shadow topics.
 fn denies(document: &Value, actions: &[&str]) -> bool {
@@ -125,6 +143,9 @@ pub struct ThingFacts {
     pub flag: Option<Value>,
     /// What TestAuthorization said with the isolation group's policies added: true when it would be denied.
     pub would_be_denied: Option<bool>,
+    /// The policies in effect for its first principal as this thing, by GetEffectivePolicies: name and document. `None` when
+    /// it was not asked, or not answered.
+    pub effective: Option<Vec<(String, Value)>>,
 }
 
 /// A group a thing is in.

@@ -75,6 +75,7 @@ pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
             continue;
         }
         doubts(draft, thing);
+        in_effect(draft, thing, facts.things.len() == 1);
         let mut requests = Vec::new();
         let flagged = thing.flag == Some(Value::Bool(true));
         if member && flagged && quiet(thing, draft) {
@@ -99,6 +100,8 @@ pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
             group: group.name.clone(),
             ask,
             silence: draft.rules.silence(thing.target.cadence),
+            connects: !group.denies_connect(),
+            lively: draft.lively(&thing.target),
         };
         draft.work.push(Work { name: name.clone(), client, requests, mapped: thing.target.mapped(), proof });
     }
@@ -113,6 +116,15 @@ pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
         certificates::describe(draft, thing, facts.things.len() == 1);
     }
     draft.reversible = Reversible::Yes(SafeText::new("release takes it back"));
+}
+
+/// What GetEffectivePolicies says of a device that stands alone in a plan.
+fn in_effect(draft: &mut Draft<'_>, thing: &ThingFacts, alone: bool) {
+    if let (Some(policies), true) = (&thing.effective, alone) {
+        let names: Vec<&str> = policies.iter().map(|(name, _)| name.as_str()).collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        draft.note(Level::Info, format!("policies in effect for it now: {names}"));
+    }
 }
 
 /// True when nothing is connected as the thing and it was not heard for as long as proves silence.
@@ -206,6 +218,18 @@ pub(super) fn release(draft: &mut Draft<'_>, facts: &Facts) {
         }
         if thing.flag.is_some() {
             requests.push(Request::Flag { thing: name.clone(), to: None, was: thing.flag.clone() });
+        }
+        in_effect(draft, thing, facts.things.len() == 1);
+        if let Some(policy) = thing.denied_by(group) {
+            let text = format!(
+                "{} stays denied: policy {policy} is in effect, and not from {}",
+                name.raw(),
+                group.name.raw()
+            );
+            draft.note(Level::Danger, &text);
+            if facts.things.len() == 1 {
+                draft.nothing = Some(SafeText::new(&text));
+            }
         }
         for principal in &thing.principals {
             if let (Some(id), Some(status)) = (&principal.certificate, &principal.status)

@@ -37,6 +37,9 @@ pub(super) fn build(draft: &mut Draft<'_>, facts: &Facts, wanted: &Mitigation) {
             Some(kind) => draft.note(Level::Warn, format!("{name}: {kind}")),
         }
     }
+    for id in &facts.missing {
+        draft.note(Level::Danger, format!("there is no active violation {}: AWS may not know it", id.raw()));
+    }
     let things: Vec<&Name> = facts.mitigated.iter().collect();
     if !things.is_empty() {
         draft.note(Level::Info, format!("things concerned: {}", listed(&things)));

@@ -126,7 +126,7 @@ fn opposite(draft: &Draft<'_>, work: &Work, requests: &[Request]) -> Proof {
             // Only the flag may be left to restore: then nothing has to fall silent.
             if requests.iter().any(|r| matches!(r, Request::AddToGroup { .. })) {
                 let silence = draft.rules.silence(None);
-                Proof::Isolated { group: group.clone(), ask: None, silence }
+                Proof::Isolated { group: group.clone(), ask: None, silence, connects: false, lively: true }
             } else {
                 Proof::Released { group: group.clone() }
             }
@@ -136,6 +136,7 @@ fn opposite(draft: &Draft<'_>, work: &Work, requests: &[Request]) -> Proof {
             certificates: certificates.clone(),
             is: CertificateStatus::Inactive,
             silence: draft.rules.silence(None),
+            lively: true,
         },
         Proof::Member { group, is } => Proof::Member { group: group.clone(), is: !is },
         Proof::Job { job, canceled } => Proof::Job { job: job.clone(), canceled: !canceled },

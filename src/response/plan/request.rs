@@ -357,10 +357,25 @@ pub(in crate::response) fn short(id: &str) -> String {
 /// What must be seen before a target counts as done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::response) enum Proof {
-    /// Membership, a policy that denies, the cut, and silence.
-    Isolated { group: Name, ask: Option<DenyQuestion>, silence: Ms },
+    /// Membership, a policy that denies, the cut, and silence. `connects`: the policy lets it connect, so that it can be
+    /// patched. `lively`: it was heard of late, so that it has a connection, whether or not its client id is known.
+    Isolated {
+        group: Name,
+        ask: Option<DenyQuestion>,
+        silence: Ms,
+        #[serde(default)]
+        connects: bool,
+        #[serde(default)]
+        lively: bool,
+    },
     /// The certificate's status, the cut, and silence. `is` is INACTIVE or REVOKED.
-    Barred { certificates: Vec<String>, is: CertificateStatus, silence: Ms },
+    Barred {
+        certificates: Vec<String>,
+        is: CertificateStatus,
+        silence: Ms,
+        #[serde(default)]
+        lively: bool,
+    },
     /// Out of the group, and heard again.
     Released { group: Name },
     /// The status, and heard again.

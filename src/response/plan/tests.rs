@@ -49,6 +49,7 @@ fn thing(raw: &str, serves: &[&str]) -> ThingFacts {
         connected: Ok(Some(true)),
         flag: None,
         would_be_denied: None,
+        effective: None,
     }
 }
 
@@ -274,4 +275,28 @@ fn joining_a_group_names_its_standing_jobs_and_what_cannot_join() {
     assert!(plan(&facts, true).refused().is_some());
     facts.group = Some(group());
     assert!(says(&plan(&facts, true), Level::Danger, "cut off"));
+}
+
+#[test]
+fn a_release_that_another_policy_defeats_is_said_before() {
+    let mut released = thing("Thing02", &["Thing02"]);
+    let isolated =
+        GroupOfThing { name: name("IsolatedDevices"), root: name("IsolatedDevices"), dynamic: false };
+    released.groups = vec![isolated];
+    let deny = json!({"Statement":[{"Effect":"Deny","Action":"iot:*","Resource":"*"}]});
+    let allow = json!({"Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]});
+    released.effective = Some(vec![("AllowAll".to_owned(), allow), ("DenyAll".to_owned(), deny.clone())]);
+    let plan = |released: &ThingFacts| {
+        let facts = facts(vec![released.clone()]);
+        let intent = Intent::Release { things: targets(&facts), group: None };
+        Plan::build(intent, &facts, &rules(), "p".to_owned(), 100_000)
+    };
+    let good = plan(&released);
+    assert_eq!(good.would_change_nothing(), None);
+    assert!(
+        good.affects().iter().any(|n| n.text.as_str() == "policies in effect for it now: AllowAll, DenyAll")
+    );
+    released.effective.as_mut().unwrap().push(("Ward".to_owned(), deny));
+    let bad = plan(&released);
+    assert!(bad.would_change_nothing().unwrap().as_str().contains("policy Ward is in effect"), "{bad:?}");
 }

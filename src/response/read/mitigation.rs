@@ -23,13 +23,16 @@ pub(super) async fn read(
         };
         facts.actions.push((name.clone(), kind));
     }
+    let mut missing: Vec<&String> = wanted.violations.iter().collect();
     let mut pages = c.iot.list_active_violations().into_paginator().items().send();
     while let (Some(found), false) = (pages.next().await, wanted.violations.is_empty()) {
         let found = found.map_err(|e| trouble(&e, "iot:ListActiveViolations", now))?;
         if found.violation_id().is_some_and(|id| wanted.violations.iter().any(|v| v == id)) {
             facts.mitigated.extend(found.thing_name().map(Name::new));
+            missing.retain(|id| found.violation_id() != Some(id.as_str()));
         }
     }
+    facts.missing = missing.into_iter().map(|id| Name::new(id)).collect();
     // A finding is about a certificate or a policy: the findings themselves are the targets then.
     if !wanted.findings.is_empty() {
         facts.mitigated = wanted.findings.iter().map(|f| Name::new(f)).collect();

@@ -18,7 +18,7 @@ use super::rules::Rules;
 use super::{audit, detect, rule};
 use groups::{group, policy_document, roots};
 use jobs::{launch, standing};
-use things::{all, flag};
+use things::{all, effective, flag};
 
 pub(in crate::response) use jobs::job_status;
 pub(in crate::response) use mitigation::ended as mitigated;
@@ -41,6 +41,7 @@ pub(in crate::response) async fn read(
                 if isolating { found.policies.iter().map(|(n, _)| n.clone()).collect() } else { Vec::new() };
             facts.group = Some(found);
             facts.things = all(c, things, &facts.arn_prefix, &policies, now).await?;
+            effective(c, &mut facts.things).await;
             if isolating {
                 roots(c, &mut facts.things, now).await?;
             }

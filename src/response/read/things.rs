@@ -21,6 +21,8 @@ use crate::text::SafeText;
 const AT_ONCE: usize = 6;
 /// TestAuthorization is asked about so many devices of one plan.
 const ASKED: usize = 10;
+/// GetEffectivePolicies is asked about so many: AWS answers five a second.
+const EFFECTIVE: usize = 3;
 
 pub(super) async fn all(
     c: &Clients,
@@ -64,6 +66,7 @@ async fn thing(
         connected: Ok(None),
         flag: None,
         would_be_denied: None,
+        effective: None,
     };
     match c.iot.describe_thing().thing_name(name).send().await {
         Ok(_) => {}
@@ -88,6 +91,22 @@ async fn thing(
         facts.would_be_denied = would_deny(c, &question, policies, now).await.ok();
     }
     Ok(facts)
+}
+
+/// GetEffectivePolicies of a few devices of a plan. Not every account lets a console ask this: then nothing is said of it.
+pub(super) async fn effective(c: &Clients, things: &mut [ThingFacts]) {
+    let pace = Pace::default();
+    for thing in things.iter_mut().take(EFFECTIVE) {
+        let Some(principal) = thing.principals.first() else { continue };
+        pace.turn("iot:GetEffectivePolicies").await;
+        let asked = c.iot.get_effective_policies().thing_name(thing.target.thing.raw());
+        let Ok(found) = asked.principal(&principal.arn).send().await else { continue };
+        let policies = found.effective_policies().iter().map(|p| {
+            let document = p.policy_document().and_then(|d| serde_json::from_str(d).ok());
+            (p.policy_name().unwrap_or_default().to_owned(), document.unwrap_or_default())
+        });
+        thing.effective = Some(policies.collect());
+    }
 }
 
 /// The groups a thing is in directly.

@@ -76,7 +76,9 @@ pub(super) async fn look(c: &Clients, work: &Work, wants: Wants) -> Look {
     if matches!(work.proof, Proof::Member { .. } | Proof::Ready { .. } | Proof::Mitigated { .. }) {
         return look;
     }
-    look.connected = read::connected(c, work.client.raw(), at).await.ok().map(|c| c.unwrap_or(false));
+    if let Ok(connected) = read::connected(c, work.client.raw(), at).await {
+        (look.connected, look.unknown) = (Some(connected.unwrap_or(false)), connected.is_none());
+    }
     look
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn send_target(
         let _ = reports.send(Report::Begun(t, i));
         shared.pace.turn(request.operation()).await;
         let result = sent(shared, grant, request, work.name.raw(), Some((t, i))).await;
-        let ended = result.is_err();
+        let ended = result.as_ref().is_err_and(|failed| !failed.only_uncut(request));
         let _ = reports.send(Report::Ended(t, i, result, now()));
         if ended {
             return;

@@ -47,7 +47,16 @@ pub fn create(req: &Req) -> Result<Resp, ApiError> {
         _ => check::document(account, body.document.as_deref(), body.document_source.as_deref())?,
     };
     if let Some(template) = template {
+        if template.echoed.contains_key(templates::WINDOWS) {
+            return Err(ApiError::invalid(match body.target_selection.as_deref() {
+                Some("CONTINUOUS") => "maintenanceWindows are not available in this emulator",
+                _ => "TargetSelection is invalid. MaintenanceWindow cannot be used with SNAPSHOT job.",
+            }));
+        }
+        // The description is the template's own.
+        let own = body.settings.description.take();
         body.settings = std::mem::take(&mut body.settings).over(template.settings);
+        body.settings.description = own;
     }
     let times = body.check(now_ms, account.clock.scaled_secs_ms(60))?;
     let taken = || ApiError::already_exists(format!("Job {id} already exists."), id, &arn);
@@ -129,8 +138,8 @@ pub fn describe(req: &Req) -> Result<Resp, ApiError> {
     body["lastUpdatedAt"] = seconds(job.updated_ms);
     body["isConcurrent"] = json!(state.jobs.is_waiting(&job.id));
     body["jobProcessDetails"] = state.jobs.process_details(job);
-    if job.force_canceled {
-        body["forceCanceled"] = json!(true);
+    if job.force_canceled || job.status == JobStatus::Canceled {
+        body["forceCanceled"] = json!(job.force_canceled);
     }
     for (name, value) in [("reasonCode", &job.reason_code), ("comment", &job.comment)] {
         if let Some(value) = value {

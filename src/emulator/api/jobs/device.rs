@@ -168,15 +168,30 @@ pub(super) fn view(
 
 fn document(jobs: &Jobs, job: &str, as_text: bool) -> Value {
     let text = jobs.job(job).map_or("{}", |job| job.document.as_str());
-    if as_text { text.into() } else { serde_json::from_str(text).unwrap_or_else(|_| text.into()) }
+    let Ok(mut document) = serde_json::from_str(text) else { return text.into() };
+    without_nulls(&mut document);
+    if as_text { document.to_string().into() } else { document }
+}
+
+/// Devices get a document without the members that are null, and written compactly.
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(without_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_nulls),
+        _ => {}
+    }
 }
 
 fn state_of(execution: &Execution) -> Value {
-    json!({
-        "status": execution.status.as_str(),
-        "statusDetails": execution.details,
-        "versionNumber": execution.version,
-    })
+    let mut body = json!({ "status": execution.status.as_str() });
+    if !execution.details.is_empty() {
+        body["statusDetails"] = json!(execution.details);
+    }
+    body["versionNumber"] = execution.version.into();
+    body
 }
 
 /// GetPendingJobExecutions.
@@ -205,6 +220,12 @@ pub(super) fn describe(
     } else {
         jobs.numbered(job, thing, request.execution_number).ok_or_else(|| Refusal::missing(job, thing))?
     };
+    if execution.status.is_terminal() {
+        return Err(Refusal::new(
+            "TerminalStateReached",
+            "Job Execution has reached terminal state. It is neither IN_PROGRESS nor QUEUED",
+        ));
+    }
     Ok(json!({"execution": view(jobs, execution, env, with_document, as_text)}))
 }
 

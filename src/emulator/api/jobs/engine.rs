@@ -118,10 +118,15 @@ impl Jobs {
             }
         }
         self.roll_out(env, changes, id);
-        if self.should_abort(id) {
-            return self.cancel(env, changes, id, false);
-        }
+        // The report that ends a job's last open execution completes it, whatever the criteria say.
         self.complete(env, changes, id);
+        if let Some(comment) = self.should_abort(id) {
+            self.jobs.update(id, |job| {
+                job.reason_code = Some("ABORT_CANCEL".to_owned());
+                job.comment = Some(comment);
+            });
+            self.cancel(env, changes, id, false);
+        }
     }
 
     fn roll_out(&mut self, env: &Env<'_>, changes: &mut Changes, id: &str) {
@@ -163,9 +168,11 @@ impl Jobs {
         true
     }
 
-    fn should_abort(&self, id: &str) -> bool {
-        let config = self.job(id).and_then(|job| job.settings.abort_config.as_ref());
-        config.is_some_and(|c| c.criteria_list.iter().any(|c| machine::aborts(c, |s| self.count(id, s))))
+    /// What the first abort criterion that is met says; only of a job that runs.
+    fn should_abort(&self, id: &str) -> Option<String> {
+        let job = self.job(id).filter(|job| job.status == JobStatus::InProgress)?;
+        let criteria = &job.settings.abort_config.as_ref()?.criteria_list;
+        criteria.iter().find_map(|c| machine::aborts(c, |s| self.count(id, s)))
     }
 
     fn complete(&mut self, env: &Env<'_>, changes: &mut Changes, id: &str) {

@@ -51,8 +51,12 @@ pub(super) fn update(
         Status::Queued if execution.status == Status::Queued && ask.status.is_none() => {}
         _ => return Err(Refused::Transition),
     }
-    if status == Status::InProgress && execution.status == Status::Queued {
+    if execution.status == Status::Queued
+        && matches!(status, Status::InProgress | Status::Succeeded | Status::Failed)
+    {
         execution.started_ms = Some(now_ms);
+    }
+    if status == Status::InProgress && execution.status == Status::Queued {
         execution.job_deadline_ms = timeout_minutes.map(|m| now_ms + m as i64 * minute_ms);
     }
     match ask.step_minutes {
@@ -72,7 +76,9 @@ pub(super) fn update(
 pub(super) fn end(execution: &mut Execution, status: Status, now_ms: i64) {
     execution.force_canceled = status == Status::Canceled && execution.status == Status::InProgress;
     execution.status = status;
-    touch(execution, now_ms);
+    // AWS keeps the version of an execution whose thing left the target.
+    execution.version += u64::from(status != Status::Removed);
+    execution.updated_ms = now_ms;
 }
 
 fn touch(execution: &mut Execution, now_ms: i64) {
@@ -120,17 +126,23 @@ pub(super) fn rate(rollout: Option<&Rollout>, notified: u64, succeeded: u64) -> 
     Some(if grown >= f64::from(most) { most } else { (grown as u32).max(1) })
 }
 
-/// True when an abort criterion is met by the counts of things by status.
-pub(super) fn aborts(criterion: &AbortCriterion, count: impl Fn(Status) -> u64) -> bool {
+/// What AWS says of the abort criterion that the counts of things by status meet; `None` when they do not.
+pub(super) fn aborts(criterion: &AbortCriterion, count: impl Fn(Status) -> u64) -> Option<String> {
     let bad: u64 = match Status::parse(&criterion.failure_type) {
         Some(status) => count(status),
         None => count(Status::Failed) + count(Status::Rejected) + count(Status::TimedOut),
     };
-    let finished =
-        count(Status::Succeeded) + count(Status::Failed) + count(Status::Rejected) + count(Status::TimedOut);
-    finished > 0
+    let finished: u64 = Status::ALL.into_iter().filter(|status| status.is_terminal()).map(&count).sum();
+    let met = finished > 0
         && finished >= criterion.min_number_of_executed_things
-        && bad as f64 * 100.0 / finished as f64 >= criterion.threshold_percentage
+        && bad as f64 * 100.0 / finished as f64 >= criterion.threshold_percentage;
+    let (kind, threshold) = (&criterion.failure_type, criterion.threshold_percentage);
+    met.then(|| {
+        format!(
+            "Abort criteria for failure type {kind} with threshold {threshold:.2}% met. Total completed executions: \
+             {finished}, total {kind} executions: {bad}"
+        )
+    })
 }
 
 #[cfg(test)]
@@ -249,10 +261,14 @@ mod tests {
                 _ => 0,
             }
         };
-        assert!(!aborts(&criterion, counts(0, 3, 0)));
-        assert!(!aborts(&criterion, counts(3, 1, 0)));
-        assert!(aborts(&criterion, counts(2, 1, 1)));
+        assert_eq!(aborts(&criterion, counts(0, 3, 0)), None);
+        assert_eq!(aborts(&criterion, counts(3, 1, 0)), None);
+        let said = aborts(&criterion, counts(2, 1, 1)).unwrap();
+        assert!(
+            said.contains("ALL with threshold 50.00% met")
+                && said.contains("executions: 4, total ALL executions: 2")
+        );
         let failed = AbortCriterion { failure_type: "FAILED".into(), ..criterion };
-        assert!(!aborts(&failed, counts(2, 1, 1)));
+        assert_eq!(aborts(&failed, counts(2, 1, 1)), None);
     }
 }

@@ -7,10 +7,13 @@ use super::model::{Settings, Template};
 use super::validate as check;
 use crate::emulator::account::Account;
 use crate::emulator::api::registry::tags::Tag;
+use crate::emulator::api::when::missing as missing_member;
 use crate::emulator::api::{ApiError, Req, Resp};
 
 /// The kind in a template's ARN.
 const KIND: &str = "jobtemplate";
+/// What jobs here cannot have: kept in a template, refused when a job is made from it.
+pub(super) const WINDOWS: &str = "maintenanceWindows";
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -26,16 +29,21 @@ struct Create {
 }
 
 fn missing(id: &str) -> ApiError {
-    ApiError::not_found(format!("Job template {id} cannot be found."))
+    ApiError::not_found(format!("Job Template {id} cannot be found."))
 }
 
 /// The template a job names, if it names one.
 pub(super) fn of(account: &Account, arn: Option<&str>) -> Result<Option<Template>, ApiError> {
     let Some(arn) = arn else { return Ok(None) };
-    let id = account
-        .arns
-        .name_of(KIND, arn)
-        .ok_or_else(|| ApiError::invalid(format!("Invalid job template ARN: {arn}")))?;
+    let Some(id) = account.arns.name_of(KIND, arn) else {
+        let kind = account.arns.rest_of(arn).and_then(|rest| rest.split_once('/')).map(|(kind, _)| kind);
+        return Err(ApiError::invalid(match kind {
+            Some(kind) => {
+                format!("Resource type should be {KIND} but found invalid resource type {kind}")
+            }
+            None => format!("Invalid job template ARN: {arn}"),
+        }));
+    };
     account.read().jobs.templates.get(id).cloned().map(Some).ok_or_else(|| missing(id))
 }
 
@@ -48,10 +56,7 @@ pub fn create(req: &Req) -> Result<Resp, ApiError> {
     check::job_id("jobTemplateId", id)?;
     let body: Create = req.json()?;
     if body.settings.description.as_deref().is_none_or(str::is_empty) {
-        return Err(ApiError::invalid("Missing required parameter: description"));
-    }
-    if body.maintenance_windows.is_some_and(|windows| !windows.is_empty()) {
-        return Err(ApiError::invalid("maintenanceWindows are not available in this emulator"));
+        return Err(missing_member("description"));
     }
     check::settings(&body.settings)?;
     let account = &req.account;
@@ -63,9 +68,19 @@ pub fn create(req: &Req) -> Result<Resp, ApiError> {
             let job = state
                 .jobs
                 .job(name)
-                .ok_or_else(|| ApiError::not_found(format!("Job {job_arn} cannot be found.")))?;
+                .ok_or_else(|| ApiError::not_found(format!("Job {name} cannot be found.")))?;
             let settings = body.settings.over(job.settings.clone());
-            (job.document.clone(), job.document_source.clone(), settings)
+            let own = body.document.is_some() || body.document_source.is_some();
+            let (own, held) = (own.then_some((body.document, body.document_source)), job.clone());
+            drop(state);
+            match own {
+                // The request's document replaces the job's.
+                Some((document, source)) => {
+                    let document = check::document(account, document.as_deref(), source.as_deref())?;
+                    (document, source, settings)
+                }
+                None => (held.document, held.document_source, settings),
+            }
         }
         None => {
             let document =
@@ -75,16 +90,21 @@ pub fn create(req: &Req) -> Result<Resp, ApiError> {
     };
     let versions =
         body.destination_package_versions.map(|v| ("destinationPackageVersions".to_owned(), json!(v)));
+    let windows = body.maintenance_windows.filter(|w| !w.is_empty());
+    let windows = windows.map(|w| (WINDOWS.to_owned(), json!(w)));
     let template = Template {
         document,
         document_source,
         settings,
-        echoed: versions.into_iter().collect(),
+        echoed: versions.into_iter().chain(windows).collect(),
         created_ms: account.clock.now_ms(),
     };
     let mut state = account.write();
     if state.jobs.templates.contains(id) {
-        return Err(ApiError::already_exists(format!("Job template {id} already exists."), id, &arn));
+        let mut conflict =
+            ApiError::new(409, "ConflictException", format!("Job Template {id} already exists."));
+        conflict.extra.insert("resourceId".into(), id.into());
+        return Err(conflict);
     }
     if !body.tags.is_empty() {
         state.registry.set_tags(&arn, &body.tags)?;
@@ -115,21 +135,28 @@ pub fn describe(req: &Req) -> Result<Resp, ApiError> {
     Resp::json(body)
 }
 
-/// ListJobTemplates, in the order of ids.
+/// ListJobTemplates, newest first.
 ///
 /// # Errors
 /// 400 for a page out of bounds.
 pub fn list(req: &Req) -> Result<Resp, ApiError> {
     let page = req.page(250, 250)?;
     let state = req.account.read();
-    let (rows, token) = page.take(state.jobs.templates.iter().map(|(id, template)| {
+    let mut templates: Vec<_> = state
+        .jobs
+        .templates
+        .iter()
+        .map(|(id, template)| (format!("{:016}{id}", template.created_ms), id, template))
+        .collect();
+    templates.sort_by(|a, b| b.0.cmp(&a.0));
+    let (rows, token) = page.take_descending(templates.into_iter().map(|(key, id, template)| {
         let row = json!({
             "jobTemplateArn": req.account.arn(KIND, id),
             "jobTemplateId": id,
             "description": template.settings.description,
             "createdAt": template.created_ms as f64 / 1000.0,
         });
-        (id, row)
+        (key, row)
     }));
     let mut body = json!({ "jobTemplates": rows });
     if let Some(token) = token {
@@ -147,5 +174,5 @@ pub fn delete(req: &Req) -> Result<Resp, ApiError> {
     let mut state = req.account.write();
     state.jobs.templates.remove(id).ok_or_else(|| missing(id))?;
     state.registry.drop_tags(&req.account.arn(KIND, id));
-    Resp::empty()
+    Resp::nothing()
 }

@@ -119,28 +119,63 @@ pub(super) fn document(
     source: Option<&str>,
 ) -> Result<String, ApiError> {
     length("documentSource", source, 1350)?;
-    let document = match (given, source) {
-        (Some(document), None) => document.to_owned(),
-        (None, Some(source)) => {
-            let unreadable =
-                || ApiError::invalid(format!("Unable to access the S3 object at documentSource {source}"));
-            let (bucket, key) = s3::parse_url(source).ok_or_else(unreadable)?;
-            let object = s3::get_object(account, &bucket, &key).ok_or_else(unreadable)?;
-            String::from_utf8(object.to_vec())
-                .map_err(|_| ApiError::invalid("The job document is not encoded in UTF-8"))?
+    let (document, place) = match (given, source) {
+        (Some(document), None) => (document.to_owned(), "request input"),
+        (None, Some(source)) => (fetched(account, source)?, source),
+        (None, None) => {
+            return Err(ApiError::invalid("Neither job document nor job document source is specified."));
         }
-        (None, None) => return Err(ApiError::invalid("Either document or documentSource must be specified")),
         (Some(_), Some(_)) => {
-            return Err(ApiError::invalid("Only one of document and documentSource can be specified"));
+            return Err(ApiError::invalid(
+                "Job document and job document source cannot be specified at the same time.",
+            ));
         }
     };
     if document.len() > LONGEST_DOCUMENT {
-        return Err(ApiError::invalid(format!("The job document is longer than {LONGEST_DOCUMENT} bytes")));
+        return Err(match source {
+            Some(source) => ApiError::limit(format!(
+                "Job document from {source} exceeds size limit {LONGEST_DOCUMENT} bytes."
+            )),
+            None => ApiError::invalid(format!("The job document is longer than {LONGEST_DOCUMENT} bytes")),
+        });
     }
     if serde_json::from_str::<Value>(&document).is_err() {
-        return Err(ApiError::invalid("The job document is not valid JSON"));
+        return Err(not_json(place));
     }
     Ok(document)
+}
+
+/// The emulator's own address serves S3 too.
+fn is_here(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn not_json(place: &str) -> ApiError {
+    ApiError::invalid(format!("Job document located at {place} is an invalid JSON document."))
+}
+
+/// The S3 object a source names. The texts are AWS's.
+fn fetched(account: &Account, source: &str) -> Result<String, ApiError> {
+    let s3_host = source
+        .strip_prefix("https://")
+        .or_else(|| source.strip_prefix("http://"))
+        .and_then(|rest| rest.split(['/', ':']).next())
+        .is_some_and(|host| {
+            host.starts_with("s3.") || host.starts_with("s3-") || host.contains(".s3") || is_here(host)
+        });
+    if !s3_host && !source.starts_with("s3://") {
+        return Err(ApiError::invalid(format!("Job document source {source} is invalid.")));
+    }
+    let (bucket, key) = s3::parse_url(source).ok_or_else(|| {
+        ApiError::invalid(format!("Provided S3 url is not valid: {source}. Error: Key cannot be null"))
+    })?;
+    if !s3::has_bucket(account, &bucket) {
+        return Err(ApiError::invalid(format!("Bucket specified by url: {source} is not found.")));
+    }
+    let object = s3::get_object(account, &bucket, &key);
+    let object =
+        object.ok_or_else(|| ApiError::invalid(format!("Job document located at {source} is not found.")))?;
+    String::from_utf8(object.to_vec()).map_err(|_| not_json(source))
 }
 
 /// `schedulingConfig` in epoch milliseconds.

@@ -21,6 +21,11 @@ pub fn get_object(account: &Account, bucket: &str, key: &str) -> Option<Bytes> {
     account.objects.get(bucket, key).map(|o| o.body)
 }
 
+/// Is there a bucket of that name?
+pub fn has_bucket(account: &Account, bucket: &str) -> bool {
+    account.objects.has_bucket(bucket)
+}
+
 /// The bucket and key an S3 address names, in any form AWS IoT accepts as `documentSource`: `https://BUCKET.s3.REGION.HOST/KEY`,
 /// `https://s3.REGION.HOST/BUCKET/KEY`, `https://s3.HOST/BUCKET/KEY`, and `s3://BUCKET/KEY`.
 pub fn parse_url(url: &str) -> Option<(String, String)> {

@@ -9,17 +9,19 @@ mod message;
 mod publishing;
 mod store;
 mod subscriptions;
+mod tags;
 mod topics;
 
 #[cfg(test)]
 mod tests;
 
-pub use publishing::{publish, publish_operation};
+pub use publishing::{publish, publish_batch, publish_operation};
 pub use store::Sns;
 pub use subscriptions::{
     confirm_subscription, get_subscription_attributes, list_subscriptions, list_subscriptions_by_topic,
     set_subscription_attributes, subscribe, unsubscribe,
 };
+pub use tags::{list_tags, tag_resource, untag_resource};
 pub use topics::{create_topic, delete_topic, get_topic_attributes, list_topics, set_topic_attributes};
 
 use std::sync::Arc;

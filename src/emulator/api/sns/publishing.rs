@@ -6,6 +6,7 @@ use super::deliver::{self, Job};
 use super::message::{self, Notification};
 use super::{answer, invalid, not_found, required};
 use crate::emulator::account::Account;
+use crate::emulator::api::query::escape;
 use crate::emulator::api::registry::uuid;
 use crate::emulator::api::{ApiError, Req, Resp, cloudwatch};
 
@@ -27,14 +28,21 @@ pub fn publish_operation(req: &Req) -> Result<Resp, ApiError> {
     let Some(topic) = req.query("TopicArn").or_else(|| req.query("TargetArn")) else {
         return Err(invalid("TopicArn or TargetArn Reason: no value for required parameter"));
     };
-    let message = required(req, "Message")?;
-    let subject = req.query("Subject");
+    let id = publish_form(req, topic, "")?;
+    answer("Publish", &format!("<MessageId>{id}</MessageId>"))
+}
+
+/// Publishes the message whose fields' names begin with `prefix`.
+fn publish_form(req: &Req, topic: &str, prefix: &str) -> Result<String, ApiError> {
+    let field = |name: &str| req.query(&format!("{prefix}{name}"));
+    let message = field("Message").filter(|m| !m.is_empty()).ok_or_else(|| invalid("Message"))?;
+    let subject = field("Subject");
     if subject.is_some_and(|s| s.is_empty() || s.chars().count() > 100 || s.contains(['\n', '\r'])) {
         return Err(invalid("Subject"));
     }
     // A structured message has a text for each protocol; everybody here gets the default one.
     let structured;
-    let message = if req.query("MessageStructure") == Some("json") {
+    let message = if field("MessageStructure") == Some("json") {
         let forms: Value = serde_json::from_str(message)
             .map_err(|_| invalid("Message Structure - JSON message body failed to parse"))?;
         structured = forms.get("default").and_then(Value::as_str).map(str::to_owned);
@@ -44,20 +52,71 @@ pub fn publish_operation(req: &Req) -> Result<Resp, ApiError> {
     } else {
         message
     };
-    let id = send(&req.account, topic, subject, message, attributes(req)?)?;
-    answer("Publish", &format!("<MessageId>{id}</MessageId>"))
+    send(&req.account, topic, subject, message, attributes(req, prefix)?)
+}
+
+/// Messages of one batch.
+const BATCH: usize = 10;
+
+/// `PublishBatch`: up to ten messages, each with an answer of its own.
+pub fn publish_batch(req: &Req) -> Result<Resp, ApiError> {
+    let topic = required(req, "TopicArn")?;
+    if !req.account.sns.has_topic(topic) {
+        return Err(not_found("Topic"));
+    }
+    let refuse = |code: &'static str, text: &str| Err(ApiError::new(400, code, text));
+    let entries: Vec<(String, &str)> = (1..)
+        .map(|n| format!("PublishBatchRequestEntries.member.{n}."))
+        .map_while(|prefix| req.query(&format!("{prefix}Id")).map(|id| (prefix, id)))
+        .collect();
+    if entries.is_empty() {
+        return refuse("EmptyBatchRequest", "The batch request doesn't contain any entries.");
+    }
+    if entries.len() > BATCH {
+        let text = "The batch request contains more entries than permissible.";
+        return refuse("TooManyEntriesInBatchRequest", text);
+    }
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if entries.iter().any(|(_, id)| !(1..=80).contains(&id.len()) || !id.chars().all(word)) {
+        let text = "The Id of a batch entry in a batch request doesn't abide by the specification.";
+        return refuse("InvalidBatchEntryId", text);
+    }
+    let ids: std::collections::HashSet<&str> = entries.iter().map(|(_, id)| *id).collect();
+    if ids.len() != entries.len() {
+        let text = "Two or more batch entries in the request have the same Id.";
+        return refuse("BatchEntryIdsNotDistinct", text);
+    }
+    let bytes: usize =
+        entries.iter().filter_map(|(prefix, _)| req.query(&format!("{prefix}Message"))).map(str::len).sum();
+    if bytes > LARGEST {
+        let text = "The length of all the batch messages put together is more than the limit.";
+        return refuse("BatchRequestTooLong", text);
+    }
+    let (mut successful, mut failed) = (String::new(), String::new());
+    for (prefix, id) in entries {
+        match publish_form(req, topic, &prefix) {
+            Ok(message) => {
+                successful.push_str(&format!("<member><Id>{id}</Id><MessageId>{message}</MessageId></member>"));
+            }
+            Err(error) => failed.push_str(&format!(
+                "<member><Id>{id}</Id><Code>{}</Code><Message>{}</Message><SenderFault>true</SenderFault></member>",
+                error.code,
+                escape(&error.message)
+            )),
+        }
+    }
+    answer("PublishBatch", &format!("<Successful>{successful}</Successful><Failed>{failed}</Failed>"))
 }
 
 /// `MessageAttributes.entry.N.{Name, Value.DataType, Value.StringValue, Value.BinaryValue}`.
-fn attributes(req: &Req) -> Result<Map<String, Value>, ApiError> {
+fn attributes(req: &Req, prefix: &str) -> Result<Map<String, Value>, ApiError> {
     let mut out = Map::new();
+    let entry = format!("{prefix}MessageAttributes.entry.");
     for (field, name) in &req.query {
-        let Some(prefix) =
-            field.strip_prefix("MessageAttributes.entry.").and_then(|f| f.strip_suffix(".Name"))
-        else {
+        let Some(number) = field.strip_prefix(&entry).and_then(|f| f.strip_suffix(".Name")) else {
             continue;
         };
-        let of = |part: &str| req.query(&format!("MessageAttributes.entry.{prefix}.Value.{part}"));
+        let of = |part: &str| req.query(&format!("{entry}{number}.Value.{part}"));
         let kind =
             of("DataType").ok_or_else(|| invalid(format_args!("MessageAttributes.{name}.DataType")))?;
         let value = of("StringValue").or_else(|| of("BinaryValue"));

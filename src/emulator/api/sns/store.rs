@@ -19,6 +19,8 @@ pub(super) struct Topic {
     pub(super) attributes: BTreeMap<String, String>,
     /// Subscriptions that were removed, for GetTopicAttributes.
     pub(super) deleted: u64,
+    #[serde(default)]
+    pub(super) tags: BTreeMap<String, String>,
 }
 
 /// A subscription, keyed by its ARN.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::store::Topic;
+use super::tags;
 use super::{answer, entries, invalid, not_found, required};
 use crate::emulator::account::Account;
 use crate::emulator::api::request::{decode_token, encode_token};
@@ -52,6 +53,7 @@ pub fn create_topic(req: &Req) -> Result<Resp, ApiError> {
     }
     let attributes = entries(req, "Attributes");
     attributes.iter().try_for_each(|(n, _)| check_attribute(n))?;
+    let tags = tags::given(req)?;
     let arn = arn(&req.account, name);
     let mut inner = req.account.sns.inner.lock();
     if inner.topics.contains(&arn) {
@@ -59,11 +61,14 @@ pub fn create_topic(req: &Req) -> Result<Resp, ApiError> {
             .topics
             .get(&arn)
             .is_some_and(|t| attributes.iter().any(|(n, v)| t.attributes.get(n) != Some(v)));
+        if !tags.is_empty() && inner.topics.get(&arn).is_some_and(|t| t.tags != tags) {
+            return Err(invalid("Tags Reason: Topic already exists with different tags"));
+        }
         if differs {
             return Err(invalid("Attributes Reason: Topic already exists with different attributes"));
         }
     } else {
-        let topic = Topic { attributes: attributes.into_iter().collect(), deleted: 0 };
+        let topic = Topic { attributes: attributes.into_iter().collect(), deleted: 0, tags };
         inner.topics.put(&arn, topic);
     }
     answer("CreateTopic", &format!("<TopicArn>{arn}</TopicArn>"))

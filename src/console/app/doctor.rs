@@ -1,0 +1,89 @@
+//! The doctor on the screen: what an incident needs, looked at when the view is opened, and the plans that create what is
+//! missing.
+
+use crate::response::{Intent, SetupRequest};
+use crate::text::SafeText;
+
+use super::{App, Effect, Env, View};
+
+/// One thing an incident needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DoctorLine {
+    /// `isolation`.
+    pub check: &'static str,
+    /// Whether it is there.
+    pub ok: bool,
+    /// What was found.
+    pub text: SafeText,
+    /// The command that mends it, when something is wrong.
+    pub mend: Option<SafeText>,
+}
+
+/// What is known of the account's readiness.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Diagnosis {
+    /// Nobody asked yet.
+    #[default]
+    Unknown,
+    /// It is being looked at.
+    Looking,
+    /// It could not be looked at, and why.
+    Failed(SafeText),
+    /// What was found.
+    Found(Vec<DoctorLine>),
+}
+
+impl App {
+    /// Whether the account is ready for an incident.
+    pub fn view_doctor(&mut self, env: &Env<'_>) {
+        self.go(View::Doctor);
+        if !matches!(self.diagnosis, Diagnosis::Found(_)) {
+            self.examine(env);
+        }
+    }
+
+    /// Look again.
+    pub fn examine(&mut self, _: &Env<'_>) {
+        if self.diagnosis != Diagnosis::Looking {
+            self.diagnosis = Diagnosis::Looking;
+            self.effects.push(Effect::Examine);
+        }
+    }
+
+    /// It was looked at, or could not be.
+    pub fn examined(&mut self, found: Result<Vec<DoctorLine>, SafeText>) {
+        self.diagnosis = match found {
+            Ok(lines) => Diagnosis::Found(lines),
+            Err(why) => Diagnosis::Failed(why),
+        };
+    }
+
+    /// What is known of the account's readiness.
+    pub fn diagnosis(&self) -> &Diagnosis {
+        &self.diagnosis
+    }
+
+    /// What was set up or taken back changes what the doctor finds.
+    pub(super) fn outdate_diagnosis(&mut self, env: &Env<'_>) {
+        if *self.view() == View::Doctor {
+            self.examine(env);
+        } else {
+            self.diagnosis = Diagnosis::Unknown;
+        }
+    }
+
+    /// Plan the isolation group with a policy that denies everything.
+    pub fn setup(&mut self, env: &Env<'_>) {
+        self.plan_setup(env, false);
+    }
+
+    /// Plan an isolation group in which a device can still be patched.
+    pub fn setup_patchable(&mut self, env: &Env<'_>) {
+        self.plan_setup(env, true);
+    }
+
+    fn plan_setup(&mut self, env: &Env<'_>, patchable: bool) {
+        let asked = SafeText::new("Set up what an incident needs");
+        self.ask(env, asked, Intent::Setup(SetupRequest { group: None, policy: None, patchable }));
+    }
+}

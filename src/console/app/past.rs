@@ -1,0 +1,95 @@
+//! Taking up what was begun earlier: undo and finish, from the journal or from what the start found cut short. Both name the
+//! plan of the journal; what is to be sent is computed from what was, and shown before it is.
+
+use crate::response::Intent;
+use crate::response::past::Past;
+use crate::text::SafeText;
+
+use super::dialogs::{EntryState, Overlay, RecoveredState};
+use super::list::{ListId, ListState};
+use super::{App, Effect, Env, JournalLine, Tone};
+
+impl App {
+    /// The journal's entry under the cursor.
+    fn entry_here(&self) -> Option<&JournalLine> {
+        if let Some(Overlay::Entry(entry)) = &self.overlay {
+            return Some(&entry.line);
+        }
+        let Some(Ok(lines)) = &self.journal else { return None };
+        let at = self.list(ListId::Journal).cursor().unwrap_or(0);
+        lines.get(usize::try_from(at).ok()?)
+    }
+
+    /// Open the journal's entry under the cursor.
+    pub(super) fn open_entry(&mut self) {
+        if let Some(line) = self.entry_here().cloned() {
+            self.overlay = Some(Overlay::Entry(Box::new(EntryState { line, scroll: ListState::default() })));
+        }
+    }
+
+    /// Plan what takes the plan under the cursor back, to what was before it.
+    pub fn undo(&mut self, env: &Env<'_>) {
+        if let Some(plan) = self.recovered_here() {
+            let asked = SafeText::new(&format!("Undo: {}", plan.title));
+            return self.ask(env, asked, Intent::Undo { plan: plan.id });
+        }
+        let Some(line) = self.entry_here().cloned() else {
+            return self.say(SafeText::new("no entry under the cursor"), Tone::Warn, env.now);
+        };
+        if line.ended_as(&["refused", "failed"]) {
+            let text = "nothing was sent then: there is nothing to take back";
+            return self.say(SafeText::new(text), Tone::Calm, env.now);
+        }
+        let asked = SafeText::new(&format!("Undo: {} {}", line.what, line.target));
+        self.ask(env, asked, Intent::Undo { plan: line.plan });
+    }
+
+    /// Plan what sends the rest of the plan under the cursor.
+    pub fn finish(&mut self, env: &Env<'_>) {
+        if let Some(plan) = self.recovered_here() {
+            let asked = SafeText::new(&format!("Finish: {}", plan.title));
+            return self.ask(env, asked, Intent::Finish { plan: plan.id });
+        }
+        let Some(line) = self.entry_here().cloned() else {
+            return self.say(SafeText::new("no entry under the cursor"), Tone::Warn, env.now);
+        };
+        if line.ended_as(&["refused", "proven"]) {
+            let text = "it was refused, or came to its end: nothing of it is left to send";
+            return self.say(SafeText::new(text), Tone::Calm, env.now);
+        }
+        let asked = SafeText::new(&format!("Finish: {} {}", line.what, line.target));
+        self.ask(env, asked, Intent::Finish { plan: line.plan });
+    }
+
+    fn recovered_here(&self) -> Option<Past> {
+        let Some(Overlay::Recovered(state)) = &self.overlay else { return None };
+        state.plans.get(state.chosen).cloned()
+    }
+
+    /// What the start found: plans that never ended. Shown at once, unless the operator is in the middle of something.
+    pub(super) fn recovered(&mut self, plans: Vec<Past>, env: &Env<'_>) {
+        self.effects.push(Effect::ReadJournal);
+        let Some(last) = plans.last() else { return };
+        let done = last.steps.iter().filter(|s| s.happened()).count();
+        let more =
+            if plans.len() > 1 { format!(" (and {} earlier)", plans.len() - 1) } else { String::new() };
+        let text = format!(
+            "{} was cut short: {done} of {} requests done{more}; the journal offers finish and undo",
+            last.title,
+            last.steps.len(),
+        );
+        self.say(SafeText::new(&text), Tone::Warn, env.now);
+        if self.overlay.is_none() {
+            let chosen = plans.len() - 1;
+            let scroll = ListState::default();
+            self.overlay = Some(Overlay::Recovered(Box::new(RecoveredState { plans, chosen, scroll })));
+        }
+    }
+}
+
+impl JournalLine {
+    /// True when its outcome begins with one of these words.
+    fn ended_as(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.outcome.as_str().starts_with(word))
+    }
+}

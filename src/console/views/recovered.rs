@@ -1,0 +1,68 @@
+//! What the start found: responses that an earlier process began and never ended, each request with the truth about it.
+
+use ratatui::layout::Rect;
+
+use super::super::app::{App, RecoveredState};
+use super::super::command;
+use super::super::paint::{Paint, Part, part, wrap};
+use super::dialogs::centered;
+
+pub(super) fn draw(app: &App, paint: &mut Paint<'_>, body: Rect, state: &RecoveredState) {
+    let theme = paint.theme;
+    let s = theme.symbols;
+    let Some(plan) = state.plans.get(state.chosen) else { return };
+    let width = 110.min(body.width);
+    let room = width.saturating_sub(4) as usize;
+    let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
+    let done = plan.steps.iter().filter(|step| step.happened()).count();
+    let lead = format!(
+        "Its process is gone and wrote no outcome. Of its {} requests {done} happened, as the account shows now:",
+        plan.steps.len()
+    );
+    lines.extend(wrap(&lead, room).into_iter().map(|l| vec![part(l, theme.warning)]));
+    for step in &plan.steps {
+        let (shape, style) = if step.happened() { (s.check, theme.good) } else { (s.warn, theme.warning) };
+        let target = plan.target_of(step).map_or_else(String::new, |name| format!("{} ", name.shown()));
+        let text = format!("{target}{} {}: {}", step.operation(), step.resource(), step.truth());
+        for (i, l) in wrap(&text, room.saturating_sub(4)).into_iter().enumerate() {
+            let lead = if i == 0 { format!(" {shape}  ") } else { "    ".to_owned() };
+            lines.push(vec![part(lead, style), part(l, theme.text)]);
+        }
+    }
+    let area = centered(paint, body, width, lines.len() + 1);
+    let mut title = vec![
+        part("Cut short ", theme.warning),
+        part(plan.title.to_string(), theme.brand),
+        part(format!(" {} {}", s.dot, plan.at), theme.dim),
+    ];
+    if state.plans.len() > 1 {
+        title.push(part(format!(" {} {} of {}", s.dot, state.chosen + 1, state.plans.len()), theme.dim));
+    }
+    let inner = paint.pane(area, &title, theme.warning);
+    let height = inner.height.saturating_sub(1) as usize;
+    let top = state.scroll.scroll(lines.len(), height);
+    for (i, line) in lines.iter().skip(top).take(height).enumerate() {
+        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
+    }
+    let mut foot = Vec::new();
+    let mut hints = vec![("finish", "finish it"), ("undo", "undo it")];
+    if state.plans.len() > 1 {
+        hints.push(("left", "other plan"));
+    }
+    hints.push(("escape", "later"));
+    for (id, what) in hints {
+        if let Some(id) = command::find(id)
+            && let Some(key) = app.look.keymap.key_for(app.scopes(), id)
+        {
+            foot.push(part(super::chrome::shown_key(&key, theme), theme.key));
+            foot.push(part(format!(" {what}     "), theme.dim));
+        }
+    }
+    let below = lines.len().saturating_sub(top + height);
+    if below > 0 {
+        foot.push(part(format!("{below} more"), theme.warning));
+    }
+    if inner.height > 1 {
+        paint.line(inner.x + 1, inner.bottom() - 1, inner.width.saturating_sub(2), &foot);
+    }
+}
