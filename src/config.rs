@@ -9,19 +9,25 @@ use crate::fleet::Limits;
 use crate::fleet::model::ProfileRecord;
 use crate::text::SafeText;
 
+mod aws_files;
 mod explain;
+mod file;
 pub mod flags;
 mod guardrails;
 mod load;
 mod mqtt;
+mod reload;
+mod shares;
 mod thing_from;
 
+pub use aws_files::{AwsProfiles, REGIONS};
 pub use explain::{Effective, effective, schema, template};
 pub(crate) use guardrails::glob;
 pub use guardrails::{Demand, Guard, Guardrails, Judged, Window};
-pub(crate) use load::config_dir;
 pub use load::{ConfigError, Environment, load, parse_size};
+pub(crate) use load::{config_dir, file_path};
 pub use mqtt::{MqttSettings, MqttVersion, Proxies, Secret};
+pub use reload::Reloaded;
 pub use thing_from::ThingFrom;
 
 /// Everything quell was told.
@@ -31,6 +37,8 @@ pub struct Settings {
     pub aws: bool,
     /// The named profile of the AWS configuration files.
     pub profile: Option<String>,
+    /// The profile was asked for by flag or key: then keys of the environment do not come before it, as with the AWS CLI.
+    pub profile_outright: bool,
     /// The region; the AWS chain decides when absent.
     pub region: Option<String>,
     /// Control plane endpoint.
@@ -159,6 +167,7 @@ impl Default for Settings {
         Self {
             aws: true,
             profile: None,
+            profile_outright: false,
             region: None,
             endpoint_url: None,
             data_endpoint_url: None,
@@ -214,6 +223,7 @@ impl Settings {
         };
         Limits {
             payload_bytes: self.memory_budget,
+            connections: u32::try_from(self.connections()).unwrap_or(1),
             // Contract §3.3: 100 publishes and 512 KB a second, in and out together; not adjustable.
             ceiling: self.aws.then_some((100.0, 512.0 * 1024.0)),
             stale_after: scaled(defaults.stale_after).max(10_000),

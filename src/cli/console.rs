@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use color_eyre::eyre::{Result, WrapErr as _};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use crate::cloud::PollHandle;
-use crate::config::{self, Environment, Settings};
-use crate::console::app::{App, Look};
-use crate::console::event_loop::{self, Ended, Inputs, Outside, Word};
+use crate::config::{self, AwsProfiles, Environment, Settings};
+use crate::console::app::{App, Elsewhere, Look};
+use crate::console::event_loop::{self, Arrival, Ended, Inputs, Outside, Reconfigured, Word};
 use crate::console::keymap::Keymap;
 use crate::console::theme::{self, Theme};
 use crate::fleet::event::Event;
 use crate::fleet::known::{Trouble, TroubleKind};
+use crate::fleet::model::Name;
 use crate::fleet::{Fleet, Ms, SourceId};
 use crate::record::{Header, Recorder};
 use crate::response::{Answer, Intent, Listener, Plan, PlanId, Responder};
@@ -38,7 +40,7 @@ pub(super) fn run(common: &Common) -> Result<u8> {
     };
     super::log_to(&settings.log, common.verbose);
     let runtime = runtime()?;
-    let result = open(&runtime, settings, std::future::ready(Ok(None)));
+    let result = open(&runtime, settings, Some(common.clone()), std::future::ready(Ok(None)));
     runtime.shutdown_timeout(LEAVE);
     result
 }
@@ -56,10 +58,12 @@ pub(super) fn usage(text: &str) -> Result<u8> {
 }
 
 /// Takes the terminal and runs until it is quit. `ready` is waited for behind the first frame; it may hand over settings
-/// that were not known before, such as the ports of an emulator that was just started.
+/// that were not known before, such as the ports of an emulator that was just started. With `flags`, the configuration
+/// file is read again whenever it changes.
 pub(super) fn open(
     runtime: &tokio::runtime::Runtime,
     settings: Settings,
+    flags: Option<Common>,
     ready: impl Future<Output = Result<Option<Settings>, SafeText>> + Send + 'static,
 ) -> Result<u8> {
     let look = match look(&settings) {
@@ -88,18 +92,25 @@ pub(super) fn open(
         polls: None,
         stream: None,
         watched: Vec::new(),
-        journal: settings.journal.clone(),
-        settings: None,
         words: words.clone(),
-        aws: settings.aws,
         recorder: None,
         record: (
             super::record::header(&settings, false),
             settings.journal.parent().unwrap_or(std::path::Path::new("")).join("recordings"),
         ),
+        loaded: settings.clone(),
+        settings: settings.clone(),
+        region: None,
+        task: None,
+        moving: None,
     };
     let ended = runtime.block_on(async move {
-        tokio::spawn(connect(settings, ready, events, answers, words, parts));
+        let mut outside = outside;
+        let task = tokio::spawn(connect(settings, ready, events, answers, words, parts));
+        outside.task = Some(task.abort_handle());
+        if let Some(flags) = flags {
+            tokio::spawn(super::reload::watch(flags, outside.words.clone()));
+        }
         let inputs = Inputs { events: incoming, answers: answered, words: said };
         Box::pin(event_loop::run(app, fleet, inputs, outside, max_fps)).await
     });
@@ -137,7 +148,25 @@ struct Parts {
     responder: Option<Responder>,
     polls: Option<PollHandle>,
     stream: StreamHandle,
+    region: Option<String>,
     settings: Settings,
+}
+
+impl Parts {
+    fn of(
+        source: Source,
+        settings: &Settings,
+        events: &mpsc::Sender<Event>,
+        answers: mpsc::Sender<Answer>,
+    ) -> Self {
+        let responder = source
+            .clients
+            .as_ref()
+            .map(|clients| Responder::spawn(clients.clone(), settings, events.clone(), answers));
+        let region = source.clients.map(|clients| clients.region);
+        let settings = settings.clone();
+        Self { responder, polls: source.polls, stream: source.stream, region, settings }
+    }
 }
 
 /// Connects behind the first frame: clients first, then polls, the stream and the responder. Tries again until it can.
@@ -170,11 +199,7 @@ async fn connect(
         }
     };
     let _ = words.send(Word::CannotConnect(None)).await;
-    let responder = made
-        .clients
-        .as_ref()
-        .map(|clients| Responder::spawn(clients.clone(), &settings, events.clone(), answers));
-    let made = Parts { responder, polls: made.polls, stream: made.stream, settings };
+    let made = Parts::of(made, &settings, &events, answers);
     if parts.send(made).await.is_ok() {
         let _ = words.send(Word::Settled).await;
     }
@@ -191,25 +216,78 @@ struct Wiring {
     /// Held so that the stream lives as long as the console.
     stream: Option<StreamHandle>,
     watched: Vec<SourceId>,
-    journal: PathBuf,
-    /// What the connections were made with.
-    settings: Option<Settings>,
     words: mpsc::Sender<Word>,
-    aws: bool,
     recorder: Option<Recorder>,
     /// What a recording begun by key says of this session, and where it goes.
     record: (Header, PathBuf),
+    /// The region in force, once it is known.
+    region: Option<String>,
+    /// The configuration as it was loaded last.
+    loaded: Settings,
+    /// The settings of the source in force.
+    settings: Settings,
+    /// What connects the source in force, and keeps its channels open.
+    task: Option<AbortHandle>,
+    /// The source that is being opened besides.
+    moving: Option<Moving>,
+}
+
+/// Another source on its way.
+struct Moving {
+    task: AbortHandle,
+    arrived: mpsc::Receiver<Moved>,
+}
+
+/// Another source, open.
+struct Moved {
+    settings: Settings,
+    parts: Parts,
+    events: mpsc::Receiver<Event>,
+    answers: mpsc::Receiver<Answer>,
 }
 
 impl Wiring {
     fn responder(&self) -> Result<&Responder, SafeText> {
         self.responder.as_ref().ok_or_else(|| {
-            SafeText::new(if self.aws {
+            SafeText::new(if self.settings.aws {
                 "not connected to AWS yet"
             } else {
                 "there is no AWS control plane (--no-aws)"
             })
         })
+    }
+}
+
+impl Wiring {
+    fn take(&mut self, parts: Parts) {
+        self.listener = parts.responder.as_ref().map(Responder::listener);
+        self.responder = parts.responder;
+        if let Some(polls) = &parts.polls {
+            polls.watch(self.watched.clone());
+        }
+        self.polls = parts.polls;
+        self.stream = Some(parts.stream);
+        self.region = parts.region;
+        if self.settings.credentials.is_some() {
+            // Only the demo learns late where its cloud is.
+            self.settings = parts.settings;
+        } else {
+            // The configuration may have been read again while it was connecting.
+            self.hand_on();
+        }
+    }
+
+    /// Hands the settings to whatever runs.
+    fn hand_on(&self) {
+        if let Some(responder) = &self.responder {
+            responder.take(&self.settings);
+        }
+        if let Some(polls) = &self.polls {
+            polls.take(&self.settings);
+        }
+        if let Some(stream) = &self.stream {
+            stream.take(&self.settings);
+        }
     }
 }
 
@@ -271,7 +349,7 @@ impl Outside for Wiring {
     }
 
     fn read_journal(&mut self) {
-        let (path, words) = (self.journal.clone(), self.words.clone());
+        let (path, words) = (self.settings.journal.clone(), self.words.clone());
         tokio::task::spawn_blocking(move || {
             let lines = super::journal_lines::read(&path).map_err(|e| SafeText::new(&e.to_string()));
             let _ = words.blocking_send(Word::Journal(lines));
@@ -280,7 +358,7 @@ impl Outside for Wiring {
 
     fn examine(&mut self) -> Result<(), SafeText> {
         self.responder()?;
-        let Some(settings) = self.settings.clone() else { return Ok(()) };
+        let settings = self.settings.clone();
         let words = self.words.clone();
         tokio::spawn(async move {
             let found = Box::pin(super::doctor::lines(&settings)).await;
@@ -299,14 +377,131 @@ impl Outside for Wiring {
 
     fn settle(&mut self) {
         if let Ok(parts) = self.parts.try_recv() {
-            self.listener = parts.responder.as_ref().map(Responder::listener);
-            self.responder = parts.responder;
-            if let Some(polls) = &parts.polls {
-                polls.watch(self.watched.clone());
-            }
-            self.polls = parts.polls;
-            self.stream = Some(parts.stream);
-            self.settings = Some(parts.settings);
+            self.take(parts);
         }
     }
+
+    fn read_profiles(&mut self) {
+        let words = self.words.clone();
+        tokio::task::spawn_blocking(move || {
+            let profiles = AwsProfiles::read(&Environment::of_process());
+            let names = profiles.names().map(Name::new).collect();
+            let _ = words.blocking_send(Word::Profiles(names));
+        });
+    }
+
+    fn switch(&mut self, to: &Elsewhere) -> Result<(), SafeText> {
+        self.stay();
+        let profiles = AwsProfiles::read(&Environment::of_process());
+        let settings = elsewhere(&self.settings, to, self.region.as_deref(), &profiles)?;
+        let (there, arrived) = mpsc::channel(1);
+        let task = tokio::spawn(go(settings, to.clone(), there, self.words.clone()));
+        self.moving = Some(Moving { task: task.abort_handle(), arrived });
+        Ok(())
+    }
+
+    fn stay(&mut self) {
+        if let Some(moving) = self.moving.take() {
+            moving.task.abort();
+        }
+    }
+
+    fn reconfigure(&mut self, new: Settings) -> Result<Reconfigured, SafeText> {
+        let mut settings = self.settings.clone();
+        let told = settings.take_live(&self.loaded, &new);
+        let look = look(&settings).map_err(|why| {
+            SafeText::new(&format!("the configuration changed, the old one stays in force: {why}"))
+        })?;
+        self.loaded = new;
+        self.settings = settings;
+        self.hand_on();
+        let mut text = "configuration read again".to_owned();
+        if !told.now.is_empty() {
+            text.push_str(&format!(": {}", told.now.join(", ")));
+        }
+        if !told.later.is_empty() {
+            text.push_str(&format!("; from the next start on: {}", told.later.join(", ")));
+        }
+        Ok(Reconfigured { look, limits: self.settings.limits(), text: SafeText::new(&text) })
+    }
+
+    fn arrive(&mut self) -> Option<Arrival> {
+        let mut moving = self.moving.take()?;
+        let moved = moving.arrived.try_recv().ok()?;
+        // Nothing of the old source may speak any more: its connection, its polls, its attempts to connect.
+        if let Some(task) = self.task.replace(moving.task) {
+            task.abort();
+        }
+        if let Some(recorder) = self.recorder.take() {
+            // A recording is of one account; what could not be written is already said by its header's sizes.
+            if let Err(error) = recorder.finish() {
+                tracing::warn!(%error, "the recording could not be ended");
+            }
+        }
+        let Moved { settings, parts, events, answers } = moved;
+        self.record.0 = super::record::header(&settings, false);
+        let fleet = Fleet::new(settings.limits());
+        self.settings = settings;
+        self.watched.clear();
+        self.take(parts);
+        Some(Arrival { fleet, events, answers })
+    }
+}
+
+/// The settings for another profile or region. Endpoints that were given outright stay; the broker of the old account
+/// does not.
+fn elsewhere(
+    settings: &Settings,
+    to: &Elsewhere,
+    region: Option<&str>,
+    profiles: &AwsProfiles,
+) -> Result<Settings, SafeText> {
+    if !settings.aws {
+        return Err(SafeText::new("there is no AWS control plane (--no-aws)"));
+    }
+    if settings.credentials.is_some() {
+        return Err(SafeText::new("the demo is one account in one region: begin `quell` for another"));
+    }
+    let mut settings = settings.clone();
+    match to {
+        Elsewhere::Region(name) => settings.region = Some(name.raw().to_owned()),
+        Elsewhere::Profile(name) => {
+            settings.profile = Some(name.raw().to_owned());
+            settings.profile_outright = true;
+            // The profile's own region, or else the one where we are.
+            let own = profiles.get(name.raw(), "region").or(region);
+            settings.region = own.map(str::to_owned).or(settings.region);
+        }
+    }
+    if settings.endpoint_url.is_none() {
+        settings.mqtt.url = None;
+        settings.data_endpoint_url = None;
+    }
+    Ok(settings)
+}
+
+/// Opens another source, and keeps its channels open once it is taken up.
+async fn go(settings: Settings, to: Elsewhere, there: mpsc::Sender<Moved>, words: mpsc::Sender<Word>) {
+    let (sender, events) = mpsc::channel(EVENTS);
+    let (answering, answers) = mpsc::channel(EVENTS);
+    let failed = |why: &SafeText| {
+        let text = format!("stayed here: {} {}: {why}", to.word(), to.name().shown());
+        Word::Moved(Err(SafeText::new(&text)))
+    };
+    let (source, identity) = match Source::open_proven(&settings, &sender).await {
+        Ok(open) => open,
+        Err(trouble) => {
+            let _ = words.send(failed(&trouble.message)).await;
+            return;
+        }
+    };
+    let region = source.clients.as_ref().map(|clients| clients.region.clone()).unwrap_or_default();
+    let text = format!("{} {}: {} {region}", to.word(), to.name().shown(), identity.account);
+    let parts = Parts::of(source, &settings, &sender, answering);
+    if there.send(Moved { settings, parts, events, answers }).await.is_ok() {
+        let _ = words.send(Word::Moved(Ok(SafeText::new(&text)))).await;
+    }
+    // Until the console ends or goes on to yet another place.
+    words.closed().await;
+    drop(sender);
 }

@@ -94,7 +94,7 @@ pub(super) fn run(args: &DemoArgs, common: &Common) -> Result<u8> {
         }
     };
     let runtime = console::runtime()?;
-    let result = console::open(&runtime, settings, waiting);
+    let result = console::open(&runtime, settings, None, waiting);
     runtime.shutdown_timeout(std::time::Duration::from_millis(300));
     let _ = stop.send(());
     // The thread removes its credentials folder; one that hangs does not keep the terminal waiting.

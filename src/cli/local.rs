@@ -33,6 +33,9 @@ pub struct LocalArgs {
     /// Divide every duration of AWS by N: metric windows, policy cache, device cadence, …
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
+    /// The account's clock is ahead of this machine's by so much, e.g. 10m: what a wrong clock does to signatures
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = ahead)]
+    pub clock_ahead: std::time::Duration,
     /// Simulated things; 0 starts an empty account; beyond 200 their certificates come while it runs [default: the
     /// workshop's six]
     #[arg(long, value_name = "N")]
@@ -83,6 +86,10 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
+fn ahead(text: &str) -> Result<std::time::Duration, String> {
+    crate::emulator::scenario::duration(text).ok_or_else(|| "must be a time: 90s, 10m".to_owned())
+}
+
 /// Runs the emulator until a signal ends it.
 pub(super) fn run(args: LocalArgs, common: &Common) -> color_eyre::Result<u8> {
     if args.deviations {
@@ -109,6 +116,7 @@ async fn serve(args: LocalArgs, common: &Common) -> color_eyre::Result<u8> {
         mqtt: (!args.no_plain).then_some(args.mqtt),
         mqtts: args.mqtts,
         speed,
+        clock_ahead: args.clock_ahead,
         devices: args.devices,
         scenario: args.scenario,
         iam: args.iam,

@@ -17,6 +17,7 @@ mod pages;
 mod profiles;
 mod reads;
 mod record;
+mod reload;
 mod respond;
 mod respond_cmds;
 mod rules;

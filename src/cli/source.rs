@@ -8,6 +8,7 @@ use crate::cloud::{self, Clients, PollHandle};
 use crate::config::Settings;
 use crate::fleet::event::Event;
 use crate::fleet::known::Trouble;
+use crate::fleet::model::Identity;
 use crate::stream::{self, Signer, StreamHandle};
 
 /// An open source. Dropping it ends its polls and its connection.
@@ -33,6 +34,28 @@ impl Source {
             return Ok(Self { clients: None, polls: None, stream });
         }
         let clients = Clients::connect(settings).await?;
+        Self::over(clients, settings, events).await
+    }
+
+    /// Opens another source beside one that runs: only when AWS says who we are there, so that going to an account that
+    /// cannot be reached leaves one where one is. Says also who that is.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or what AWS answered instead of an identity.
+    pub(super) async fn open_proven(
+        settings: &Settings,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<(Self, Identity), Trouble> {
+        let clients = Clients::connect(settings).await?;
+        let identity = cloud::read::caller_identity(&clients).await?;
+        Ok((Self::over(clients, settings, events).await?, identity))
+    }
+
+    async fn over(
+        clients: Clients,
+        settings: &Settings,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<Self, Trouble> {
         cloud::refuse_device_certificate(&clients, settings).await?;
         let polls = cloud::spawn_polls(clients.clone(), settings, events.clone());
         let host = clients.mqtt_host.clone();

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
@@ -18,6 +20,7 @@ use crate::fleet::known::{Trouble, TroubleKind};
 use crate::text::SafeText;
 
 use super::budget::Budget;
+use super::hollow::Hollow;
 use super::keys::Keys;
 use super::metrics::Metrics;
 use super::skew::Skew;
@@ -52,7 +55,7 @@ pub struct Clients {
     pub skew: Skew,
     /// Requests a second for each API.
     pub(super) budget: Budget,
-    /// The MQTT host, `HOST` or `HOST:PORT`, as found by DescribeEndpoint or configured.
+    /// Where MQTT is, `wss://HOST` or `ws://HOST:PORT`, as found by DescribeEndpoint.
     pub mqtt_host: Option<String>,
 }
 
@@ -83,7 +86,7 @@ impl Clients {
             .build();
         let skew = Skew::default();
         let iot = aws_sdk_iot::Client::from_conf(with_endpoint!(
-            aws_sdk_iot::config::Builder::from(&shared).interceptor(skew.clone()),
+            aws_sdk_iot::config::Builder::from(&shared).interceptor(skew.clone()).interceptor(Hollow),
             settings.endpoint_url
         ));
         let mut data_url = settings.data_endpoint_url.clone();
@@ -92,8 +95,13 @@ impl Clients {
             match iot.describe_endpoint().endpoint_type("iot:Data-ATS").send().await {
                 Ok(found) => {
                     if let Some(host) = found.endpoint_address() {
-                        data_url.get_or_insert_with(|| format!("https://{host}"));
-                        mqtt_host = Some(host.to_owned());
+                        // A control plane without TLS that names itself has no other: a local one.
+                        let asked = settings.endpoint_url.as_deref().or(shared.endpoint_url());
+                        let plain = asked.and_then(|url| url.strip_prefix("http://"));
+                        let plain = plain.is_some_and(|rest| rest.split('/').next() == Some(host));
+                        let (http, ws) = if plain { ("http", "ws") } else { ("https", "wss") };
+                        data_url.get_or_insert_with(|| format!("{http}://{host}"));
+                        mqtt_host = Some(format!("{ws}://{host}"));
                     }
                 }
                 // Without it there is nowhere to listen: worth trying again until it can be asked.
@@ -161,7 +169,7 @@ pub(super) async fn chain(settings: &Settings) -> SdkConfig {
 
 async fn chain_over(settings: &Settings, http: SharedHttpClient) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(http.clone())
         // What AWS throttles is slowed by the budget and the polls: here only what a network loses is asked again.
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_max_backoff(Duration::from_secs(5)))
         .timeout_config(
@@ -176,6 +184,13 @@ async fn chain_over(settings: &Settings, http: SharedHttpClient) -> SdkConfig {
     }
     if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
+        if settings.profile_outright {
+            let given = ProviderConfig::default()
+                .with_http_client(http)
+                .with_region(settings.region.clone().map(Region::new));
+            let provider = ProfileFileCredentialsProvider::builder().configure(&given).profile_name(profile);
+            loader = loader.credentials_provider(provider.build());
+        }
     }
     if let Some(region) = &settings.region {
         loader = loader.region(Region::new(region.clone()));

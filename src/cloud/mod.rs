@@ -5,6 +5,7 @@
 mod budget;
 pub mod clients;
 mod convert;
+mod hollow;
 pub mod iam;
 mod keys;
 pub mod metrics;

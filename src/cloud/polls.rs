@@ -25,6 +25,7 @@ pub struct PollHandle {
 
 #[derive(Debug)]
 enum Ask {
+    Settings(Box<Settings>),
     Now(SourceId),
     Watch(Vec<SourceId>),
 }
@@ -33,6 +34,11 @@ impl PollHandle {
     /// Asks for one source as soon as possible. While the queue is full the ask is dropped: the poll comes anyway.
     pub fn now(&self, source: SourceId) {
         let _ = self.asks.try_send(Ask::Now(source));
+    }
+
+    /// Other intervals and quarantine groups from now on.
+    pub fn take(&self, settings: &Settings) {
+        let _ = self.asks.try_send(Ask::Settings(Box::new(settings.clone())));
     }
 
     /// What the open view needs besides the sources that are always polled: certificates, groups and shadows of the
@@ -134,6 +140,7 @@ impl Poller {
             let wait = next.unwrap_or_else(|| Instant::now() + SLOWEST);
             tokio::select! {
                 ask = inbox.recv() => match ask {
+                    Some(Ask::Settings(settings)) => self.take(*settings),
                     Some(Ask::Now(source)) => self.hurry(source),
                     Some(Ask::Watch(list)) => self.watch(list),
                     None => return,
@@ -145,6 +152,24 @@ impl Poller {
                 }
                 () = tokio::time::sleep_until(wait) => self.start_due(),
             }
+        }
+    }
+
+    fn take(&mut self, settings: Settings) {
+        let same = self.settings.polls == settings.polls && self.settings.groups == settings.groups;
+        self.settings = settings;
+        if same {
+            return;
+        }
+        let now = Instant::now();
+        let groups: Vec<_> =
+            self.settings.quarantine_groups().map(|group| SourceId::Members(Name::new(group))).collect();
+        for source in groups {
+            self.sources.entry(source).or_insert_with(|| Source::new(now, true)).always = true;
+        }
+        // A shorter interval holds from the next read of each, and that is now.
+        for source in self.sources.values_mut().filter(|s| s.always && !s.running && s.slowed == 0) {
+            source.due = source.due.min(now + Duration::from_secs(1));
         }
     }
 

@@ -70,6 +70,7 @@ const KEYS: &[Key] = keys! {
     "mqtt.ca" File, "\"root-CA.pem\"", ["AWS_CA_BUNDLE"], Some("--ca"), "Certificate authority to trust for MQTT (PEM).";
     "mqtt.keep-alive-seconds" Integer(5, 1200), "30", [], None, "How often a quiet connection is asked whether it lives; AWS counts less than 30 as 30.";
     "mqtt.version" OneOf(&["auto", "5", "3.1.1"]), "\"auto\"", [], None, "The version to speak: 5, and 3.1.1 with a broker that does not.";
+    "mqtt.connections" Integer(1, 16), "1", [], None, "Connections that share the telemetry filters; filters that overlap stay on one.";
     "mqtt.client-id" Text, "\"quell-desk\"", [], None, "A fixed client id; a new one for each run, beginning with quell-, without it.";
     "mqtt.username" Text, "\"ops\"", ["QUELL_MQTT_USERNAME"], None, "User name, for brokers that ask for one.";
     "mqtt.password-file" File, "\"/run/secrets/mqtt\"", ["QUELL_MQTT_PASSWORD"], None, "A file with its password (the variable holds the password itself).";
@@ -106,6 +107,11 @@ pub fn effective(settings: &Settings, common: &Common, env: &Environment) -> Vec
             from: from(key, common, env, &path, &text),
         })
         .collect()
+}
+
+/// The keys whose values differ.
+pub(super) fn changed(one: &Settings, other: &Settings) -> Vec<&'static str> {
+    KEYS.iter().map(|key| key.name).filter(|name| value(one, name) != value(other, name)).collect()
 }
 
 fn from(key: &Key, common: &Common, env: &Environment, path: &Path, text: &str) -> String {
@@ -181,6 +187,7 @@ fn value(settings: &Settings, name: &str) -> Value {
         "no-aws" => json!(!settings.aws),
         "topics" => json!(settings.topics),
         "thing-from" => settings.thing_from.iter().map(|rule| json!(rule.written())).collect(),
+        // The profiles are not shown, only that there are some.
         "security-profiles" => json!(settings.security_profiles.len()),
         "read-only" => json!(settings.read_only),
         "memory-budget" => json!(settings.memory_budget),
@@ -202,6 +209,7 @@ fn value(settings: &Settings, name: &str) -> Value {
             MqttVersion::V4 => "3.1.1",
             MqttVersion::V5 => "5",
         }),
+        "mqtt.connections" => json!(mqtt.connections),
         "mqtt.client-id" => json!(mqtt.client_id),
         "mqtt.username" => json!(mqtt.username),
         "mqtt.password-file" => mqtt.password.as_ref().map_or(Value::Null, |_| json!("(set)")),
@@ -313,7 +321,7 @@ mod tests {
         for table in ["", "mqtt", "groups", "polls", "guardrails"] {
             let head = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
             let unknown: toml::Table = toml::from_str(&format!("{head}nonsense-key = 1")).unwrap();
-            let error = load::known_keys(&unknown);
+            let error = super::super::file::known_keys(&unknown);
             assert!(!error.is_empty());
             for name in error {
                 let name = if table.is_empty() { name } else { format!("{table}.{name}") };

@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use serde::Deserialize;
 
 use super::flags::Common;
 use crate::text::SafeText;
 
-use super::{MqttVersion, Proxies, Secret, Settings, ThingFrom};
+use super::{Proxies, Secret, Settings, ThingFrom, file};
 
 /// A configuration that cannot be used, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +24,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-fn error(place: impl Into<String>, message: impl Into<String>) -> ConfigError {
+pub(super) fn error(place: impl Into<String>, message: impl Into<String>) -> ConfigError {
     ConfigError { place: place.into(), message: message.into() }
 }
 
@@ -57,11 +54,15 @@ impl FromIterator<(String, String)> for Environment {
 
 fn home_dir(env: &Environment, variable: &str, below_home: &str) -> PathBuf {
     // The XDG specification: a relative path in these variables is to be ignored.
-    env.get(variable).map(PathBuf::from).filter(|p| p.is_absolute()).unwrap_or_else(|| {
-        let home =
-            env.get("HOME").map(PathBuf::from).or_else(|| etcetera::home_dir().ok()).unwrap_or_default();
-        home.join(below_home)
-    })
+    env.get(variable)
+        .map(PathBuf::from)
+        .filter(|p| p.is_absolute())
+        .unwrap_or_else(|| home(env).join(below_home))
+}
+
+/// The home folder.
+pub(super) fn home(env: &Environment) -> PathBuf {
+    env.get("HOME").map(PathBuf::from).or_else(|| etcetera::home_dir().ok()).unwrap_or_default()
 }
 
 /// Where the configuration lives.
@@ -72,68 +73,6 @@ pub(crate) fn config_dir(env: &Environment) -> PathBuf {
 /// Where the journal and the log live.
 pub(crate) fn state_dir(env: &Environment) -> PathBuf {
     home_dir(env, "XDG_STATE_HOME", ".local/state").join("quell")
-}
-
-/// The file, as written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
-    profile: Option<String>,
-    region: Option<String>,
-    endpoint_url: Option<String>,
-    data_endpoint_url: Option<String>,
-    sts_endpoint_url: Option<String>,
-    cloudwatch_endpoint_url: Option<String>,
-    ca_bundle: Option<PathBuf>,
-    no_aws: Option<bool>,
-    topics: Option<Vec<String>>,
-    thing_from: Option<Vec<toml::Spanned<String>>>,
-    false_alarms_per_device_day: Option<toml::Spanned<f64>>,
-    security_profiles: Option<toml::Spanned<PathBuf>>,
-    read_only: Option<bool>,
-    memory_budget: Option<toml::Spanned<String>>,
-    max_fps: Option<toml::Spanned<u16>>,
-    keymap: Option<String>,
-    theme: Option<String>,
-    ascii: Option<bool>,
-    aws_speed: Option<toml::Spanned<f64>>,
-    journal: Option<PathBuf>,
-    log: Option<PathBuf>,
-    mqtt: MqttFile,
-    groups: GroupsFile,
-    polls: PollsFile,
-    guardrails: super::guardrails::GuardrailsFile,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct MqttFile {
-    url: Option<String>,
-    cert: Option<PathBuf>,
-    key: Option<PathBuf>,
-    ca: Option<PathBuf>,
-    keep_alive_seconds: Option<toml::Spanned<u64>>,
-    version: Option<toml::Spanned<String>>,
-    client_id: Option<toml::Spanned<String>>,
-    username: Option<String>,
-    password_file: Option<toml::Spanned<PathBuf>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct GroupsFile {
-    isolate: Option<String>,
-    quarantine: Option<Vec<String>>,
-    update: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct PollsFile {
-    idle_seconds: Option<toml::Spanned<u64>>,
-    alarm_seconds: Option<toml::Spanned<u64>>,
-    registry_seconds: Option<toml::Spanned<u64>>,
-    jobs_seconds: Option<toml::Spanned<u64>>,
 }
 
 /// Bytes from `16MB`, `16 MiB`, `512k`, `1048576`: decimal and binary units mean the same, powers of 1024.
@@ -174,12 +113,12 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
     let asked = common.config.clone();
     let path = file_path(common, env);
     match std::fs::read_to_string(&path) {
-        Ok(text) => from_file(&mut settings, &path, &text)?,
+        Ok(text) => file::read(&mut settings, &path, &text)?,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && asked.is_none() => {}
         Err(e) => return Err(error(path.display().to_string(), e.to_string())),
     }
     from_environment(&mut settings, env);
-    from_flags(&mut settings, common)?;
+    from_flags(&mut settings, common, env)?;
     if settings.mqtt.ca.is_none() {
         settings.mqtt.ca.clone_from(&settings.ca_bundle);
     }
@@ -192,7 +131,7 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
     Ok(settings)
 }
 
-fn security_profiles(path: &Path) -> Result<Vec<crate::detect::profile::SecurityProfile>, String> {
+pub(super) fn security_profiles(path: &Path) -> Result<Vec<crate::detect::profile::SecurityProfile>, String> {
     let named = |e: String| format!("{}: {e}", path.display());
     let text = std::fs::read_to_string(path).map_err(|e| named(e.to_string()))?;
     let toml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
@@ -200,191 +139,20 @@ fn security_profiles(path: &Path) -> Result<Vec<crate::detect::profile::Security
 }
 
 /// The configuration file: the one asked for, or the usual one.
-pub(super) fn file_path(common: &Common, env: &Environment) -> PathBuf {
+pub(crate) fn file_path(common: &Common, env: &Environment) -> PathBuf {
     common.config.clone().unwrap_or_else(|| config_dir(env).join("config.toml"))
 }
 
-/// The keys serde says it expects where it met one it does not know.
-#[cfg(test)]
-pub(super) fn known_keys(with_unknown: &toml::Table) -> Vec<String> {
-    let error = with_unknown.clone().try_into::<File>().unwrap_err();
-    error.message().split('`').skip(1).step_by(2).skip(1).map(str::to_owned).collect()
-}
-
-fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
-}
-
-fn set<T>(target: &mut T, value: Option<T>) {
+pub(super) fn set<T>(target: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *target = value;
     }
 }
 
-fn set_some<T>(target: &mut Option<T>, value: Option<T>) {
+pub(super) fn set_some<T>(target: &mut Option<T>, value: Option<T>) {
     if value.is_some() {
         *target = value;
     }
-}
-
-fn from_file(settings: &mut Settings, path: &Path, text: &str) -> Result<(), ConfigError> {
-    let at = |offset: usize| format!("{}:{}", path.display(), line_of(text, offset));
-    let file: File = toml::from_str(text).map_err(|e| {
-        let place = e.span().map_or_else(|| path.display().to_string(), |span| at(span.start));
-        error(place, with_hint(e.message()))
-    })?;
-    set_some(&mut settings.profile, file.profile);
-    set_some(&mut settings.region, file.region);
-    set_some(&mut settings.endpoint_url, file.endpoint_url);
-    set_some(&mut settings.data_endpoint_url, file.data_endpoint_url);
-    set_some(&mut settings.sts_endpoint_url, file.sts_endpoint_url);
-    set_some(&mut settings.cloudwatch_endpoint_url, file.cloudwatch_endpoint_url);
-    set_some(&mut settings.ca_bundle, file.ca_bundle);
-    set(&mut settings.aws, file.no_aws.map(|no| !no));
-    set(&mut settings.topics, file.topics);
-    if let Some(rules) = file.thing_from {
-        settings.thing_from.clear();
-        for rule in rules {
-            let parsed = ThingFrom::parse(rule.get_ref())
-                .map_err(|message| error(at(rule.span().start), format!("thing-from: {message}")))?;
-            settings.thing_from.push(parsed);
-        }
-    }
-    if let Some(budget) = file.false_alarms_per_device_day {
-        if !(1e-6..=1000.0).contains(budget.get_ref()) {
-            let place = at(budget.span().start);
-            return Err(error(place, "false-alarms-per-device-day: must be 0.000001 to 1000"));
-        }
-        settings.false_alarms = *budget.get_ref();
-    }
-    if let Some(profiles) = file.security_profiles {
-        // A relative path is beside the file that names it.
-        let beside = path.parent().unwrap_or(Path::new("")).join(profiles.get_ref());
-        settings.security_profiles = security_profiles(&beside)
-            .map_err(|message| error(at(profiles.span().start), format!("security-profiles: {message}")))?;
-    }
-    set(&mut settings.read_only, file.read_only);
-    if let Some(size) = file.memory_budget {
-        settings.memory_budget = parse_size(size.get_ref())
-            .map_err(|message| error(at(size.span().start), format!("memory-budget: {message}")))?;
-    }
-    if let Some(fps) = file.max_fps {
-        if !(1..=120).contains(fps.get_ref()) {
-            return Err(error(at(fps.span().start), "max-fps: must be 1 to 120"));
-        }
-        settings.max_fps = Some(*fps.get_ref());
-    }
-    set_some(&mut settings.keymap, file.keymap);
-    set_some(&mut settings.theme, file.theme);
-    set(&mut settings.ascii, file.ascii);
-    if let Some(speed) = file.aws_speed {
-        if !(0.1..=1000.0).contains(speed.get_ref()) {
-            return Err(error(at(speed.span().start), "aws-speed: must be 0.1 to 1000"));
-        }
-        settings.aws_speed = *speed.get_ref();
-    }
-    set(&mut settings.journal, file.journal);
-    set(&mut settings.log, file.log);
-    set_some(&mut settings.mqtt.url, file.mqtt.url.clone());
-    set_some(&mut settings.mqtt.cert, file.mqtt.cert.clone());
-    set_some(&mut settings.mqtt.key, file.mqtt.key.clone());
-    set_some(&mut settings.mqtt.ca, file.mqtt.ca.clone());
-    mqtt_more(&mut settings.mqtt, &file.mqtt, |start, message| error(at(start), message))?;
-    settings.guardrails = file
-        .guardrails
-        .read()
-        .map_err(|(place, message)| error(at(place), format!("guardrails: {message}")))?;
-    set(&mut settings.groups.isolate, file.groups.isolate);
-    set(&mut settings.groups.quarantine, file.groups.quarantine);
-    set(&mut settings.groups.update, file.groups.update);
-    for (key, value, target) in [
-        ("idle-seconds", file.polls.idle_seconds, &mut settings.polls.idle),
-        ("alarm-seconds", file.polls.alarm_seconds, &mut settings.polls.alarm),
-        ("registry-seconds", file.polls.registry_seconds, &mut settings.polls.registry),
-        ("jobs-seconds", file.polls.jobs_seconds, &mut settings.polls.jobs),
-    ] {
-        let Some(value) = value else { continue };
-        if !(1..=86_400).contains(value.get_ref()) {
-            return Err(error(at(value.span().start), format!("polls.{key}: must be 1 to 86400")));
-        }
-        *target = Duration::from_secs(*value.get_ref());
-    }
-    Ok(())
-}
-
-fn mqtt_more(
-    mqtt: &mut super::MqttSettings,
-    file: &MqttFile,
-    wrong: impl Fn(usize, String) -> ConfigError,
-) -> Result<(), ConfigError> {
-    if let Some(seconds) = &file.keep_alive_seconds {
-        // AWS refuses none, and treats longer ones as 1200.
-        if !(5..=1_200).contains(seconds.get_ref()) {
-            return Err(wrong(seconds.span().start, "mqtt.keep-alive-seconds: must be 5 to 1200".into()));
-        }
-        mqtt.keep_alive = Duration::from_secs(*seconds.get_ref());
-    }
-    if let Some(version) = &file.version {
-        mqtt.version = match version.get_ref().as_str() {
-            "auto" => MqttVersion::Auto,
-            "3.1.1" => MqttVersion::V4,
-            "5" => MqttVersion::V5,
-            _ => {
-                return Err(wrong(
-                    version.span().start,
-                    "mqtt.version: must be \"auto\", \"5\" or \"3.1.1\"".into(),
-                ));
-            }
-        };
-    }
-    if let Some(id) = &file.client_id {
-        // AWS: 128 bytes; with # or + in it there are no lifecycle events, with $ no connection APIs (contract §3.3).
-        if id.get_ref().is_empty() || id.get_ref().len() > 128 || id.get_ref().contains(['#', '+', '$', '\0'])
-        {
-            let why = "mqtt.client-id: must be 1 to 128 bytes without #, + and $".into();
-            return Err(wrong(id.span().start, why));
-        }
-        mqtt.client_id = Some(id.get_ref().clone());
-    }
-    set_some(&mut mqtt.username, file.username.clone());
-    if let Some(path) = &file.password_file {
-        let text = std::fs::read_to_string(path.get_ref()).map_err(|e| {
-            wrong(path.span().start, format!("mqtt.password-file: {}: {e}", path.get_ref().display()))
-        })?;
-        mqtt.password = Some(Secret(text.trim_end_matches(['\r', '\n']).to_owned()));
-    }
-    Ok(())
-}
-
-/// Adds the nearest valid key to serde's "unknown field `x`, expected one of `a`, `b`".
-fn with_hint(message: &str) -> String {
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let (true, Some(unknown)) = (message.starts_with("unknown field"), quoted.next()) else {
-        return message.to_owned();
-    };
-    let nearest = quoted.min_by_key(|known| distance(unknown, known));
-    nearest.map_or_else(
-        || message.to_owned(),
-        |known| format!("unknown key {:?}: did you mean {known:?}?", SafeText::new(unknown)),
-    )
-}
-
-/// Edit distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut corner = i;
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for (above, cb) in row.iter().skip(1).zip(&b) {
-            left = (corner + usize::from(ca != *cb)).min(above + 1).min(left + 1);
-            corner = *above;
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 fn from_environment(settings: &mut Settings, env: &Environment) {
@@ -404,7 +172,10 @@ fn from_environment(settings: &mut Settings, env: &Environment) {
     set_some(&mut settings.ca_bundle, get("AWS_CA_BUNDLE").map(PathBuf::from));
 }
 
-fn from_flags(settings: &mut Settings, common: &Common) -> Result<(), ConfigError> {
+fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Result<(), ConfigError> {
+    // clap takes the profile from its variable by itself.
+    let outright = common.profile.as_deref().is_some_and(|profile| env.get("AWS_PROFILE") != Some(profile));
+    settings.profile_outright = outright;
     set_some(&mut settings.profile, common.profile.clone());
     set_some(&mut settings.region, common.region.clone());
     if let Some(url) = &common.endpoint_url {

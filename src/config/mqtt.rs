@@ -43,6 +43,8 @@ pub struct MqttSettings {
     pub keep_alive: Duration,
     /// Which version to speak.
     pub version: MqttVersion,
+    /// How many connections may share the telemetry filters.
+    pub connections: u32,
     /// The client id; a new one for each run, beginning with `quell-`, when absent.
     pub client_id: Option<String>,
     /// User name, for brokers that ask for one.
@@ -61,6 +63,7 @@ impl Default for MqttSettings {
             // AWS counts anything shorter as 30 s (contract §3.3).
             keep_alive: Duration::from_secs(30),
             version: MqttVersion::Auto,
+            connections: 1,
             client_id: None,
             username: None,
             password: None,

@@ -10,6 +10,13 @@ pub struct ThingFrom {
     name: String,
 }
 
+/// What is written the same says the same.
+impl PartialEq for ThingFrom {
+    fn eq(&self, other: &Self) -> bool {
+        self.written() == other.written()
+    }
+}
+
 impl ThingFrom {
     /// Parses `REGEX=NAME` (with `$1` for a capture; the whole topic must match), `topic=NAME` as its simplest case, or
     /// a topic filter with `{thing}` for the level that names the thing (`dt/{thing}/#`).

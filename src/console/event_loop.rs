@@ -8,9 +8,11 @@ use futures_util::StreamExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::config::Settings;
 use crate::fleet::event::Event;
 use crate::fleet::known::Trouble;
-use crate::fleet::{Changes, Fleet, Ms, SourceId};
+use crate::fleet::model::Name;
+use crate::fleet::{Changes, Fleet, Limits, Ms, SourceId};
 use crate::record::Recorder;
 use crate::response::{Answer, Intent, Listener, Plan, PlanId};
 use crate::text::SafeText;
@@ -19,7 +21,7 @@ mod replay;
 
 pub use replay::replay;
 
-use super::app::{App, DoctorLine, Effect, Env, JournalLine, Tone};
+use super::app::{App, DoctorLine, Effect, Elsewhere, Env, JournalLine, Look, Tone};
 use super::terminal::Screen;
 use super::views;
 
@@ -61,6 +63,49 @@ pub trait Outside {
     fn listener(&mut self) -> Option<&mut Listener>;
     /// Something that was being set up may be there now.
     fn settle(&mut self);
+    /// Read the names of the profiles; they come back as [`Word::Profiles`].
+    fn read_profiles(&mut self) {}
+    /// Go to another profile or region; [`Word::Moved`] tells how that went.
+    ///
+    /// # Errors
+    /// Why that cannot be.
+    fn switch(&mut self, to: &Elsewhere) -> Result<(), SafeText> {
+        Err(SafeText::new(&format!("there is no other {} here", to.word())))
+    }
+    /// Leaves the old source and takes up the one that was opened; `None` when there is none any more.
+    fn arrive(&mut self) -> Option<Arrival> {
+        None
+    }
+    /// Drops the source that was opened.
+    fn stay(&mut self) {}
+    /// Another configuration: hands it to whatever runs.
+    ///
+    /// # Errors
+    /// What of it cannot be used: all of the old one stays in force.
+    fn reconfigure(&mut self, settings: Settings) -> Result<Reconfigured, SafeText> {
+        let _ = settings;
+        Err(SafeText::new("nothing can be configured here"))
+    }
+}
+
+/// What another configuration means for the screen.
+pub struct Reconfigured {
+    /// How it looks now.
+    pub look: Look,
+    /// What the fleet holds now.
+    pub limits: Limits,
+    /// What holds now, and what only later, in a sentence.
+    pub text: SafeText,
+}
+
+/// Another account or region, from its beginning.
+pub struct Arrival {
+    /// Nothing is known there yet.
+    pub fleet: Fleet,
+    /// Its events.
+    pub events: mpsc::Receiver<Event>,
+    /// Its responder's answers.
+    pub answers: mpsc::Receiver<Answer>,
 }
 
 /// What the wiring tells the console, besides fleet events and answers.
@@ -74,6 +119,12 @@ pub enum Word {
     Examined(Result<Vec<DoctorLine>, SafeText>),
     /// The clients and the responder are there: [`Outside::settle`] picks them up.
     Settled,
+    /// The names of the profiles.
+    Profiles(Vec<Name>),
+    /// Another profile or region is open, or why not.
+    Moved(Result<SafeText, SafeText>),
+    /// The configuration was read again, or what is wrong with it.
+    Config(Result<Box<Settings>, SafeText>),
 }
 
 /// What comes into the loop.
@@ -86,8 +137,27 @@ pub struct Inputs {
     pub words: mpsc::Receiver<Word>,
 }
 
+/// The signals that end it.
+pub(super) struct Ends([Signal; 3]);
+
+impl Ends {
+    pub(super) fn new() -> std::io::Result<Self> {
+        Ok(Self([
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+            signal(SignalKind::interrupt())?,
+        ]))
+    }
+
+    /// Waits for one of them.
+    pub(super) async fn any(&mut self) -> &'static str {
+        let [term, hup, int] = &mut self.0;
+        tokio::select! { _ = term.recv() => "SIGTERM", _ = hup.recv() => "SIGHUP", _ = int.recv() => "SIGINT" }
+    }
+}
+
 struct Signals {
-    end: [Signal; 3],
+    end: Ends,
     stop: Signal,
     resume: Signal,
 }
@@ -96,19 +166,10 @@ impl Signals {
     fn new() -> std::io::Result<Self> {
         use rustix::process::Signal as Raw;
         Ok(Self {
-            end: [
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::hangup())?,
-                signal(SignalKind::interrupt())?,
-            ],
+            end: Ends::new()?,
             stop: signal(SignalKind::from_raw(Raw::TSTP.as_raw()))?,
             resume: signal(SignalKind::from_raw(Raw::CONT.as_raw()))?,
         })
-    }
-
-    async fn ended(end: &mut [Signal; 3]) -> &'static str {
-        let [term, hup, int] = end;
-        tokio::select! { _ = term.recv() => "SIGTERM", _ = hup.recv() => "SIGHUP", _ = int.recv() => "SIGINT" }
     }
 }
 
@@ -138,9 +199,9 @@ pub async fn run(
     mut outside: impl Outside,
     max_fps: Option<u16>,
 ) -> std::io::Result<Ended> {
+    let mut signals = Signals::new()?;
     let mut screen = Screen::take()?;
     paint(&mut screen, &mut app, &fleet)?;
-    let mut signals = Signals::new()?;
     let mut keys = EventStream::new();
     let ssh = std::env::var_os("SSH_CONNECTION").is_some();
     let fps = max_fps.unwrap_or(if ssh { FPS_SSH } else { FPS_LOCAL }).max(1);
@@ -164,7 +225,7 @@ pub async fn run(
                 // The terminal is gone: nobody is left to look.
                 Some(Err(_)) | None => return Ok(Ended::Cut),
             },
-            name = Signals::ended(&mut signals.end) => {
+            name = signals.end.any() => {
                 tracing::info!(signal = name, "ending");
                 return Ok(Ended::Cut);
             }
@@ -176,6 +237,19 @@ pub async fn run(
                     Word::Journal(lines) => app.journal_read(lines),
                     Word::Examined(found) => app.examined(found),
                     Word::Settled => outside.settle(),
+                    Word::Profiles(list) => app.set_profiles(list, &Env { fleet: &fleet, now: now() }),
+                    Word::Moved(Ok(where_to)) => moved(&where_to, &mut app, &mut fleet, &mut inputs, &mut outside),
+                    Word::Config(Ok(settings)) => match outside.reconfigure(*settings) {
+                        Ok(new) => {
+                            app.look = new.look;
+                            let changes = fleet.relimit(&new.limits, now());
+                            app.note(changes, &Env { fleet: &fleet, now: now() });
+                            app.say(new.text, Tone::Calm, now());
+                        }
+                        Err(why) => app.say(why, Tone::Warn, now()),
+                    },
+                    Word::Config(Err(why)) => app.say(why, Tone::Warn, now()),
+                    Word::Moved(Err(why)) => app.say(why, Tone::Warn, now()),
                 }
                 dirty = true;
             }
@@ -230,6 +304,28 @@ pub async fn run(
             dirty = app.rows().is_behind(&fleet);
         }
     }
+}
+
+/// Another source is open. Only now, and only if no response began meanwhile, the old one is left.
+fn moved(
+    where_to: &SafeText,
+    app: &mut App,
+    fleet: &mut Fleet,
+    inputs: &mut Inputs,
+    outside: &mut impl Outside,
+) {
+    if app.is_responding() {
+        outside.stay();
+        let text = "stayed here: a response is running, and it would be cut off; A shows it";
+        return app.say(SafeText::new(text), Tone::Warn, now());
+    }
+    let Some(arrival) = outside.arrive() else { return };
+    *fleet = arrival.fleet;
+    inputs.events = arrival.events;
+    inputs.answers = arrival.answers;
+    app.begin_anew();
+    app.set_recording(false);
+    app.say(where_to.clone(), Tone::Calm, now());
 }
 
 fn paint(screen: &mut Screen, app: &mut App, fleet: &Fleet) -> std::io::Result<()> {
@@ -302,7 +398,9 @@ fn effect_done(
             }
         }
         Effect::Confirm { plan, typed } => {
+            let id = plan.id().clone();
             if let Err(why) = outside.confirm(*plan, typed) {
+                app.not_sent(&id);
                 app.say(why, Tone::Warn, now());
             }
         }
@@ -310,6 +408,21 @@ fn effect_done(
         Effect::Watch(sources) => outside.watch(sources),
         Effect::Read(sources) => sources.into_iter().for_each(|source| outside.read_soon(source)),
         Effect::ReadJournal => outside.read_journal(),
+        Effect::ReadProfiles => outside.read_profiles(),
+        Effect::Switch(to) if app.is_responding() => {
+            let text = format!(
+                "no other {} now: a response is running, and it would be cut off; A shows it",
+                to.word()
+            );
+            app.say(SafeText::new(&text), Tone::Warn, now());
+        }
+        Effect::Switch(to) => match outside.switch(&to) {
+            Ok(()) => {
+                let text = format!("going to {} {} …", to.word(), to.name().shown());
+                app.say(SafeText::new(&text), Tone::Calm, now());
+            }
+            Err(why) => app.say(why, Tone::Warn, now()),
+        },
         Effect::Examine => {
             if let Err(why) = outside.examine() {
                 app.examined(Err(why));

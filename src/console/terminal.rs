@@ -19,6 +19,9 @@ const END: &[u8] = b"\x1b[?2026l";
 /// True while the terminal is ours: the panic hook restores only what was taken.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// True once a signal has told us to end.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
 /// Collects a frame and writes it at once, to standard output unless told otherwise.
 #[derive(Default)]
 pub struct FrameWriter {
@@ -75,6 +78,7 @@ impl Screen {
         // The theme decides about colour; see there.
         crossterm::style::force_color_output(true);
         install_panic_hook();
+        super::ending::guard();
         enter()?;
         let mut terminal = Terminal::new(WriteOnly::new())?;
         terminal.clear()?;
@@ -170,9 +174,35 @@ fn enter() -> io::Result<()> {
     execute!(io::stdout(), EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide)
 }
 
+/// From now on nobody is waited for who does not read.
+pub(super) fn ending() {
+    ENDING.store(true, Ordering::SeqCst);
+}
+
+/// True while the terminal is not given back.
+pub(super) fn is_taken() -> bool {
+    TAKEN.load(Ordering::SeqCst)
+}
+
+/// Lets go of output that nobody reads, and of ctrl-s: there is room again for a write that waits for it.
+pub(super) fn free() {
+    use rustix::termios::{Action, QueueSelector, tcflow, tcflush};
+    let _ = tcflow(io::stdout(), Action::OOn);
+    let _ = tcflush(io::stdout(), QueueSelector::OFlush);
+}
+
+/// Lines and echo as before, without writing anything.
+pub(super) fn cook() {
+    let _ = terminal::disable_raw_mode();
+}
+
 /// Gives the terminal back, once; errors are of no use to anyone by then.
 pub fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
+        if ENDING.load(Ordering::SeqCst) {
+            // What was written before would stand in the way.
+            free();
+        }
         let mut out = io::stdout();
         let _ = out.write_all(END);
         let _ = execute!(out, event::DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);

@@ -10,12 +10,23 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     speed: f64,
+    ahead_ms: i64,
 }
 
 impl Clock {
     /// A clock whose durations are divided by `speed`, which is clamped to 0.01..=10,000.
     pub fn new(speed: f64) -> Self {
-        Self { speed: if speed.is_finite() { speed.clamp(0.01, 10_000.0) } else { 1.0 } }
+        Self { speed: if speed.is_finite() { speed.clamp(0.01, 10_000.0) } else { 1.0 }, ahead_ms: 0 }
+    }
+
+    /// The same clock, ahead of this machine's: what a client meets whose own clock is slow.
+    pub fn ahead(self, by: Duration) -> Self {
+        Self { ahead_ms: i64::try_from(by.as_millis()).unwrap_or(0), ..self }
+    }
+
+    /// True when it shows another time than this machine.
+    pub fn is_ahead(&self) -> bool {
+        self.ahead_ms != 0
     }
 
     /// The factor durations are divided by.
@@ -25,7 +36,7 @@ impl Clock {
 
     /// Milliseconds since the Unix epoch.
     pub fn now_ms(&self) -> i64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64) + self.ahead_ms
     }
 
     /// Seconds since the Unix epoch, with fraction, as the control plane's JSON bodies carry them.

@@ -177,7 +177,7 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
 }
 
 /// `500ms`, `20s`, `2m`, `1h`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(digits);

@@ -30,6 +30,8 @@ pub struct Options {
     pub mqtts: SocketAddr,
     /// What durations are divided by.
     pub speed: f64,
+    /// How far the account's clock is ahead of this machine's.
+    pub clock_ahead: std::time::Duration,
     /// Simulated things: the fixture set without it, an empty account for 0.
     pub devices: Option<usize>,
     /// A scenario file; the workshop's without it.
@@ -61,6 +63,7 @@ impl Default for Options {
             mqtt: Some(SocketAddr::from(([127, 0, 0, 1], 1883))),
             mqtts: SocketAddr::from(([127, 0, 0, 1], 8883)),
             speed: 1.0,
+            clock_ahead: std::time::Duration::ZERO,
             devices: None,
             scenario: None,
             iam: None,
@@ -211,7 +214,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     write("root-CA.pem", ca.pem())?;
     write("operator.env", &operator_env(&url, &options.region, &options.access_key, &options.secret_key))?;
 
-    let clock = Clock::new(options.speed);
+    let clock = Clock::new(options.speed).ahead(options.clock_ahead);
     let account = Account::open(
         &options.account,
         &options.region,

@@ -22,13 +22,18 @@ impl Fleet {
             self.introduce(entry, now);
             changes |= Changes::DEVICES;
         }
-        // Messages of one batch mostly share a second: the rate is noted once a second, not once a message.
-        let (mut second, mut messages, mut bytes) = (Ms::MIN, 0_u64, 0_u64);
+        // Messages of one batch mostly share a second and a connection: the rate is noted once for a run of them, not
+        // once a message.
+        let connections = self.link.connections() as u32;
+        let (mut second, mut connection) = (Ms::MIN, 0_u32);
+        let (mut messages, mut bytes) = (0_u64, 0_u64);
         for message in batch.messages {
             let len = u64::from(message.len);
-            if message.at.div_euclid(1000) != second {
-                self.link.note(second.saturating_mul(1000), messages, bytes);
-                (second, messages, bytes) = (message.at.div_euclid(1000), 0, 0);
+            let own = if connections > 1 { message.topic % connections } else { 0 };
+            if message.at.div_euclid(1000) != second || own != connection {
+                self.link.note(connection, second.saturating_mul(1000), messages, bytes);
+                (second, connection) = (message.at.div_euclid(1000), own);
+                (messages, bytes) = (0, 0);
             }
             messages += 1;
             bytes += len;
@@ -38,11 +43,12 @@ impl Fleet {
             self.log.push(message.topic, message.len, message.at, message.payload);
         }
         if messages > 0 {
-            self.link.note(second.saturating_mul(1000), messages, bytes);
+            self.link.note(connection, second.saturating_mul(1000), messages, bytes);
             changes |= Changes::STREAM | Changes::DEVICES;
         }
         for counted in batch.counted {
-            self.link.note(counted.at, u64::from(counted.count), counted.bytes);
+            self.losses.merged(u64::from(counted.count), counted.at);
+            self.link.note(counted.topic, counted.at, u64::from(counted.count), counted.bytes);
             self.log.count(u64::from(counted.count), counted.bytes);
             changes |= Changes::STREAM | Changes::DEVICES;
             let heard = Heard {

@@ -79,6 +79,11 @@ impl std::fmt::Debug for Detection {
 }
 
 impl Detection {
+    /// Other profiles of a file; [`Fleet::profiles_changed`] makes them hold.
+    pub(super) fn set_local(&mut self, local: Vec<ProfileRecord>) {
+        self.local = local;
+    }
+
     pub(super) fn new(speed: f64, local: Vec<ProfileRecord>) -> Self {
         let speed = if speed.is_finite() { speed.max(0.001) } else { 1.0 };
         // AWS forgets an alarm without data after two days (contract §4.1.4).

@@ -1,6 +1,6 @@
 //! What was heard, held for a question nobody has asked yet: sums by device and window, and single messages.
 //!
-//! Sums of two hours cost at most 300 bytes a device; single messages are a ring of a few megabytes for the whole fleet,
+//! Sums of two hours cost at most 400 bytes a device; single messages are a ring of a few megabytes for the whole fleet,
 //! at most an hour. How far back an answer reaches is said with it.
 
 use std::collections::VecDeque;

@@ -36,7 +36,8 @@ pub struct Link {
     refused: Vec<(SafeText, SafeText)>,
     reconnects: u64,
     watch: Watch,
-    seconds: [(Ms, u64, u64); 8],
+    /// For each connection, by second: messages and bytes.
+    seconds: Vec<[(Ms, u64, u64); 8]>,
 }
 
 /// When the stream was listened to.
@@ -68,6 +69,11 @@ impl Watch {
         let inside = |since: Ms, until: Ms| since <= from && to <= until;
         self.open.is_some_and(|since| inside(since, Ms::MAX))
             || self.stretches.iter().any(|(since, until)| inside(*since, *until))
+    }
+
+    /// True when `from..to` lies in a gap as a whole.
+    pub(super) fn misses(&self, from: Ms, to: Ms) -> bool {
+        self.gaps().any(|(lost, back)| lost <= from && back.is_none_or(|back| to <= back))
     }
 
     /// Since when it is listened without interruption.
@@ -143,10 +149,25 @@ impl Link {
         &self.watch
     }
 
-    pub(super) fn note(&mut self, at: Ms, messages: u64, bytes: u64) {
+    pub(super) fn with(connections: u32) -> Self {
+        Self { seconds: vec![Default::default(); connections.clamp(1, 64) as usize], ..Self::default() }
+    }
+
+    /// How many connections share the load.
+    pub fn connections(&self) -> usize {
+        self.seconds.len()
+    }
+
+    /// Counts what was heard on a topic: its number tells the connection.
+    pub(super) fn note(&mut self, topic: u32, at: Ms, messages: u64, bytes: u64) {
         let second = at.div_euclid(1000);
-        let slot = second.rem_euclid(self.seconds.len() as Ms) as usize;
-        if let Some(kept) = self.seconds.get_mut(slot) {
+        let connection = topic as usize % self.seconds.len().max(1);
+        let slots = self.seconds.get_mut(connection);
+        let slot = slots.and_then(|slots| {
+            let slot = second.rem_euclid(slots.len() as Ms) as usize;
+            slots.get_mut(slot)
+        });
+        if let Some(kept) = slot {
             if kept.0 == second {
                 kept.1 += messages;
                 kept.2 += bytes;
@@ -156,19 +177,28 @@ impl Link {
         }
     }
 
-    pub(super) fn rates(&self, now: Ms) -> Rates {
+    /// The rates of each connection.
+    pub(super) fn each(&self, now: Ms) -> impl Iterator<Item = Rates> + '_ {
         /// Whole seconds looked at; the running one is not whole yet.
         const OVER: Ms = 5;
         let this = now.div_euclid(1000);
-        let (messages, bytes) = self
-            .seconds
-            .iter()
-            .filter(|(second, ..)| (this - OVER..this).contains(second))
-            .fold((0, 0), |sum, (_, m, b)| (sum.0 + m, sum.1 + b));
         // While listening for less than five seconds, divide by what was listened.
         let over =
             self.watch.open.map_or(OVER, |since| (this - since.div_euclid(1000)).clamp(1, OVER)) as f64;
-        Rates { messages_per_s: messages as f64 / over, bytes_per_s: bytes as f64 / over }
+        self.seconds.iter().map(move |seconds| {
+            let (messages, bytes) = seconds
+                .iter()
+                .filter(|(second, ..)| (this - OVER..this).contains(second))
+                .fold((0, 0), |sum, (_, m, b)| (sum.0 + m, sum.1 + b));
+            Rates { messages_per_s: messages as f64 / over, bytes_per_s: bytes as f64 / over }
+        })
+    }
+
+    pub(super) fn rates(&self, now: Ms) -> Rates {
+        self.each(now).fold(Rates::default(), |sum, one| Rates {
+            messages_per_s: sum.messages_per_s + one.messages_per_s,
+            bytes_per_s: sum.bytes_per_s + one.bytes_per_s,
+        })
     }
 }
 
@@ -193,6 +223,7 @@ impl Fleet {
                 link.refused.retain(|(refused, _)| !filters.contains(refused));
                 link.filters = filters;
                 link.watch.begin(at);
+                self.losses.connected(at);
                 if again {
                     // What changed while nobody listened was never announced (contract §6.20).
                     for source in [SourceId::Violations, SourceId::Jobs] {
@@ -216,6 +247,10 @@ impl Fleet {
                 link.watch.end(at);
                 if !matches!(link.state, LinkState::Down { .. }) {
                     link.since = Some(at);
+                }
+                // Not having been connected yet is no loss.
+                if link.client_id.is_some() {
+                    self.losses.disconnected(at, &reason);
                 }
                 link.state = LinkState::Down { reason, retry_at };
             }

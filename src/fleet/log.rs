@@ -42,6 +42,11 @@ pub struct MessageLog {
 const OVERHEAD: u64 = 32;
 
 impl MessageLog {
+    /// Another budget; what is over it is let go with the next message.
+    pub(super) fn set_budget(&mut self, budget: u64) {
+        self.budget = budget;
+    }
+
     pub(super) fn new(length: usize, budget: u64) -> Self {
         Self { length: length.max(1), budget, ..Self::default() }
     }

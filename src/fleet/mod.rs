@@ -18,6 +18,7 @@ mod held;
 pub mod known;
 mod link;
 mod log;
+mod losses;
 pub mod model;
 mod notices;
 mod polls;
@@ -45,6 +46,7 @@ pub use device::{Device, DeviceId, Warning};
 pub use findings::{Finding, NotJudged};
 pub use link::{Link, LinkState, Rates, Watch};
 pub use log::{Kept, MessageLog};
+pub use losses::{Loss, LossKind, LossTotals, Losses};
 pub use polls::PollState;
 pub use presence::PresenceState;
 pub use series::{Column, Series};
@@ -137,6 +139,8 @@ pub struct Limits {
     pub in_flight: Ms,
     /// How long a `disconnected` waits for a `connected` that overtook it (contract §3.5: about 5 s).
     pub settle: Ms,
+    /// MQTT connections that share the load: topic numbers go round over them.
+    pub connections: u32,
     /// What one connection may carry, messages and bytes a second, where the broker silently discards the excess
     /// (AWS: contract §3.3).
     pub ceiling: Option<(f64, f64)>,
@@ -162,6 +166,7 @@ impl Default for Limits {
             policy_delay: 8 * 60_000,
             in_flight: 2_000,
             settle: 5_000,
+            connections: 1,
             ceiling: None,
             quarantine_groups: vec!["IsolatedDevices".into(), "Quarantine".into()],
             detect_speed: 1.0,
@@ -220,6 +225,7 @@ pub struct Fleet {
     members: HashMap<Arc<str>, Known<Option<Vec<Name>>>>,
     strangers: HashMap<Arc<str>, PresenceState>,
     link: Link,
+    losses: Losses,
     polls: std::collections::BTreeMap<SourceId, PollState>,
     counts: condition::Tally,
     wanted: Vec<SourceId>,
@@ -241,6 +247,7 @@ impl Fleet {
             ledger: baseline::Ledger::new(limits.false_alarms),
             detection: findings::Detection::new(limits.detect_speed, limits.security_profiles.clone()),
             seen_violations: HashMap::new(),
+            link: Link::with(limits.connections),
             limits,
             revision: 0,
             devices: Vec::new(),
@@ -258,7 +265,7 @@ impl Fleet {
             executions: HashMap::new(),
             members: HashMap::new(),
             strangers: HashMap::new(),
-            link: Link::default(),
+            losses: Losses::default(),
             polls: std::collections::BTreeMap::new(),
             counts: condition::Tally::default(),
             wanted: Vec::new(),
@@ -266,6 +273,23 @@ impl Fleet {
             settling: Vec::new(),
             account: account::Account::default(),
         }
+    }
+
+    /// Other thresholds while it runs: the payload budget, how patient early warning is, the quarantine groups, and the
+    /// profiles of a file. Everything known stays known.
+    pub fn relimit(&mut self, limits: &Limits, now: Ms) -> Changes {
+        self.log.set_budget(limits.payload_bytes);
+        self.ledger.set_budget(limits.false_alarms);
+        self.detection.set_local(limits.security_profiles.clone());
+        self.limits = Limits {
+            payload_bytes: limits.payload_bytes,
+            false_alarms: limits.false_alarms,
+            quarantine_groups: limits.quarantine_groups.clone(),
+            security_profiles: limits.security_profiles.clone(),
+            ..self.limits.clone()
+        };
+        self.revision += 1;
+        self.profiles_changed(now) | Changes::DEVICES | Changes::VIOLATIONS
     }
 
     /// Folds one event in; the answer says which parts of a screen it touched. `now` is the time of folding: it ages
@@ -286,7 +310,10 @@ impl Fleet {
     /// Lets time pass: silence becomes stale, a disconnect that settled becomes true. Cheap: a slice of the fleet a call.
     pub fn tick(&mut self, now: Ms) -> Changes {
         self.ledger.listened(self.speaking(), now);
-        let changes = self.age(now) | self.judge_windows(now);
+        let mut changes = self.age(now) | self.judge_windows(now);
+        if self.losses.load(self.near_limit(now), now) {
+            changes |= Changes::LINK;
+        }
         if !changes.is_empty() {
             self.revision += 1;
         }
@@ -442,12 +469,25 @@ impl Fleet {
         self.link.rates(now)
     }
 
-    /// How near the connection is to what AWS lets it carry, when that is near: 1 is the limit. Beyond it messages are
+    /// What was not seen, and when.
+    pub fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
+    /// What one connection may carry, messages and bytes a second, where there is such a limit.
+    pub fn ceiling(&self) -> Option<(f64, f64)> {
+        self.limits.ceiling
+    }
+
+    /// How near the busiest connection is to what AWS lets it carry, when that is near: 1 is the limit. Beyond it messages are
     /// discarded without a word, so what is seen is no longer all there is.
     pub fn near_limit(&self, now: Ms) -> Option<f64> {
         let (messages, bytes) = self.limits.ceiling?;
-        let rates = self.link.rates(now);
-        let share = (rates.messages_per_s / messages).max(rates.bytes_per_s / bytes);
+        let share = self
+            .link
+            .each(now)
+            .map(|rates| (rates.messages_per_s / messages).max(rates.bytes_per_s / bytes))
+            .fold(0.0, f64::max);
         (share >= link::NEAR).then_some(share)
     }
 

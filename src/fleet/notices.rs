@@ -8,6 +8,9 @@ use super::model::Name;
 use super::presence::PresenceState;
 use super::{Changes, DeltaEntry, Fleet, Ms, SourceId, deltas};
 
+/// A device that is refused again and again is not asked about more often.
+const REFUSED_AGAIN: Ms = 60_000;
+
 impl Fleet {
     pub(super) fn notice(&mut self, notice: Notice, now: Ms) -> Changes {
         match notice {
@@ -100,8 +103,15 @@ impl Fleet {
             return Changes::NONE;
         };
         let Some(device) = self.devices.get_mut(id.index()) else { return Changes::NONE };
-        if !note(device.presence_mut(settle)) {
+        let presence = device.presence_mut(settle);
+        let before = presence.refused_at();
+        if !note(presence) {
             return Changes::NONE;
+        }
+        if kind == PresenceKind::ConnectFailed && before.is_none_or(|before| at - before >= REFUSED_AGAIN) {
+            // Why it was refused: a group's policy, or its certificate.
+            self.want(SourceId::GroupsOf(client.clone()));
+            self.want(SourceId::Certificates(client.clone()));
         }
         let metrics: &[Metric] = match kind {
             PresenceKind::Connected => &[Metric::ConnectionAttempts],

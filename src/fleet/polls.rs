@@ -31,6 +31,10 @@ impl Fleet {
             return Changes::NONE;
         }
         state.generation = generation;
+        if !matches!(outcome, Ok(Reading::ThingsPage(..))) {
+            let throttled = matches!(&outcome, Err(t) if t.kind == super::known::TroubleKind::Throttled);
+            self.losses.throttled(&source, throttled, at);
+        }
         state.next_at = next_at;
         match outcome {
             // Not the end of the read: its age and its trouble stay.

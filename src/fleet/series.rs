@@ -123,7 +123,8 @@ impl Series {
             let first = from.div_euclid(width);
             let last = (to - 1).div_euclid(width);
             let largest = (first..=last).filter_map(|i| Self::at(ring, newest, i)).max();
-            out.push(match largest {
+            // A bucket is wider than a column: what was heard before and after a gap must not cover it.
+            out.push(match largest.filter(|_| !watch.misses(from, to)) {
                 Some(len) => Column::Largest(len),
                 None if watch.covers(from, to.min(now)) => Column::Silent,
                 None => Column::NotWatching,

@@ -33,6 +33,8 @@ pub(in crate::response) enum Ask {
     Decline { plan: Box<Plan>, reason: SafeText },
     /// Stop after the requests that are under way.
     Stop { plan: PlanId },
+    /// Other rules from now on.
+    Rules(Box<Rules>),
 }
 
 /// A cheap handle to the task; every call returns at once.
@@ -97,6 +99,11 @@ impl Responder {
     /// Stops a running plan after the requests under way; what was done stays done and is in the journal.
     pub fn stop(&self, plan: &PlanId) {
         self.ask(Ask::Stop { plan: plan.clone() });
+    }
+
+    /// Other guardrails, groups and read-only mode from now on; what runs goes on under those it was confirmed under.
+    pub fn take(&self, settings: &Settings) {
+        self.ask(Ask::Rules(Box::new(Rules::from(settings))));
     }
 
     /// The ear of this responder: whoever receives the fleet's events shows it each of them first.
@@ -185,6 +192,7 @@ impl Task {
                     let _ = running.stop.send(true);
                 }
             }
+            Ask::Rules(rules) => self.rules = Arc::new(*rules),
         }
     }
 

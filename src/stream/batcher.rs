@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::config::ThingFrom;
 use crate::fleet::Ms;
 use crate::fleet::event::{Batch, Counted, Event, Message, Notice};
 
@@ -48,6 +49,11 @@ impl Batcher {
             events,
             closed: false,
         }
+    }
+
+    /// Other rules for whose a topic is.
+    pub(super) fn set_rules(&mut self, rules: Vec<ThingFrom>) {
+        self.topics.set_rules(rules);
     }
 
     /// Takes one message in, and gives what it says if it is one of AWS's.

@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials as _;
 use rumqttc::{TlsConfiguration, Transport};
-use tokio::sync::watch;
 
 use crate::fleet::event::{LinkEvent, Notice, PresenceKind};
 use crate::text::SafeText;
 
 use super::now_ms;
 use super::pace::{HAND_OVER, Pace};
-use super::session::{End, Session};
+use super::session::{Control, End, Session};
 use super::sign::signed_url;
 use super::target::Scheme;
 use super::wire::{Answer, Heard, How, Loss, Route, Version, Wire};
@@ -71,9 +70,9 @@ impl Session {
         })
     }
 
-    pub(super) async fn connection(&mut self, stop: &mut watch::Receiver<bool>) -> End {
+    pub(super) async fn connection(&mut self, control: &mut Control) -> End {
         let route = tokio::select! {
-            _ = stop.changed() => return End::Stopped,
+            end = control.called() => return if end { End::Stopped } else { End::Changed },
             route = self.route() => match route {
                 Ok(route) => route,
                 Err(words) => return End::Lost(Loss { how: How::Network, words }),
@@ -89,7 +88,7 @@ impl Session {
                 None => tokio::select! {
                     biased;
                     heard = self.next(&mut wire, &mut pace) => heard,
-                    _ = stop.changed() => return End::Stopped,
+                    end = control.called() => return if end { End::Stopped } else { End::Changed },
                     // Only what AWS would end: a signed WebSocket.
                     () = &mut renewal, if self.signer.is_some() && self.target.is_websocket() => return End::Renewed,
                 },

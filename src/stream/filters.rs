@@ -60,18 +60,25 @@ pub(super) struct Filters {
 
 impl Filters {
     /// The filters of the settings; those over the limit come back to be said.
+    #[cfg(test)]
     pub(super) fn new(settings: &Settings) -> (Self, Vec<String>) {
-        let reserved = if settings.aws { RESERVED } else { &[] };
+        Self::share(settings, 0, 1)
+    }
+
+    /// The same for one of `of` connections; AWS's own topics are on the first.
+    pub(super) fn share(settings: &Settings, index: usize, of: usize) -> (Self, Vec<String>) {
+        let reserved = if settings.aws && index == 0 { RESERVED } else { &[] };
+        let topics = settings.shares(of).into_iter().nth(index).unwrap_or_default();
         let mut all: Vec<String> = Vec::new();
-        for filter in settings.topics.iter().map(String::as_str).chain(reserved.iter().copied()) {
+        for filter in topics.iter().map(String::as_str).chain(reserved.iter().copied()) {
             if !all.iter().any(|known| known == filter) {
                 all.push(filter.to_owned());
             }
         }
         let over = if settings.aws && all.len() > MOST {
             // Our own topics are few and carry the proofs: the last of the telemetry filters go.
-            let telemetry = MOST - RESERVED.len();
-            let cut = settings.topics.len().min(all.len());
+            let telemetry = MOST - reserved.len();
+            let cut = topics.len().min(all.len());
             all.drain(telemetry.min(cut)..cut).collect()
         } else {
             Vec::new()

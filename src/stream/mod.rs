@@ -8,6 +8,7 @@ mod meaning;
 mod pace;
 mod proxy;
 mod session;
+mod share;
 mod sign;
 mod target;
 mod tls;
@@ -51,14 +52,29 @@ pub fn reserved_filters() -> &'static [&'static str] {
     filters::RESERVED
 }
 
-/// Keeps the stream alive; dropping it ends the connection.
+/// Keeps the stream alive; dropping it ends its connections.
 #[derive(Debug)]
 pub struct StreamHandle {
     _stop: watch::Sender<bool>,
+    settings: watch::Sender<Arc<Settings>>,
 }
 
-/// Starts the stream: from `settings.mqtt.url`, or from `host` (`HOST` or `HOST:PORT` of the account's data endpoint) by
-/// WebSocket. On AWS, WebSockets are signed by `signer`. Never blocks.
+impl StreamHandle {
+    /// Other topics, or other rules for whose they are: the connections are made anew for them.
+    pub fn take(&self, settings: &Settings) {
+        self.settings.send_if_modified(|known| {
+            let other = known.topics != settings.topics || known.thing_from != settings.thing_from;
+            if other {
+                *known = Arc::new(settings.clone());
+            }
+            other
+        });
+    }
+}
+
+/// Starts the stream: from `settings.mqtt.url`, or from `host` (`HOST`, `wss://HOST` or `ws://HOST:PORT` of the account's
+/// data endpoint) by WebSocket. On AWS, WebSockets are signed by `signer`. Several connections share the topics where the
+/// settings say so. Never blocks.
 pub fn spawn(
     settings: &Settings,
     signer: Option<Signer>,
@@ -66,25 +82,29 @@ pub fn spawn(
     events: mpsc::Sender<Event>,
 ) -> StreamHandle {
     let (stop, stopped) = watch::channel(false);
-    let settings = settings.clone();
-    let host = host.map(String::from);
-    let fallback = events.clone();
-    let thread = std::thread::Builder::new().name("stream".into()).spawn(move || {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return down(&events, &format!("no runtime: {error}")),
-        };
-        let target = match target::Target::of(&settings, host.as_deref()) {
-            Ok(target) => target,
-            Err(message) => return down(&events, &message),
-        };
-        let mut session = session::Session::new(&settings, target, signer, events);
-        runtime.block_on(session.run(stopped));
-    });
-    if let Err(error) = thread {
-        down(&fallback, &format!("no thread: {error}"));
+    let (changes, changed) = watch::channel(Arc::new(settings.clone()));
+    for share in share::Share::all(settings.connections()) {
+        let control = session::Control { stop: stopped.clone(), settings: changed.clone() };
+        let settings = settings.clone();
+        let (host, signer) = (host.map(String::from), signer.clone());
+        let (events, fallback) = (events.clone(), events.clone());
+        let thread = std::thread::Builder::new().name("stream".into()).spawn(move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return down(&events, &format!("no runtime: {error}")),
+            };
+            let target = match target::Target::of(&settings, host.as_deref()) {
+                Ok(target) => target,
+                Err(message) => return down(&events, &message),
+            };
+            let mut session = session::Session::new(&settings, target, signer, events, share);
+            runtime.block_on(session.run(control));
+        });
+        if let Err(error) = thread {
+            down(&fallback, &format!("no thread: {error}"));
+        }
     }
-    StreamHandle { _stop: stop }
+    StreamHandle { _stop: stop, settings: changes }
 }
 
 fn down(events: &mpsc::Sender<Event>, message: &str) {

@@ -2,6 +2,7 @@
 //! never old, and nothing of a lost session is sent again.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -13,6 +14,7 @@ use crate::text::SafeText;
 
 use super::batcher::Batcher;
 use super::filters::{Filters, Lesson};
+use super::share::Share;
 use super::target::Target;
 use super::topics::Topics;
 use super::wire::{How, Loss, Version};
@@ -41,6 +43,25 @@ pub(super) struct Session {
     /// Link events the console had no room for yet; they wait for the messages before them.
     outbox: VecDeque<LinkEvent>,
     takeovers: u32,
+    share: Share,
+}
+
+/// What comes from outside while it runs.
+pub(super) struct Control {
+    /// To end.
+    pub(super) stop: watch::Receiver<bool>,
+    /// Other topics.
+    pub(super) settings: watch::Receiver<Arc<Settings>>,
+}
+
+impl Control {
+    /// Waits for an end (true) or other topics.
+    pub(super) async fn called(&mut self) -> bool {
+        tokio::select! {
+            _ = self.stop.changed() => true,
+            changed = self.settings.changed() => changed.is_err(),
+        }
+    }
 }
 
 /// Why a connection ended.
@@ -48,6 +69,8 @@ pub(super) enum End {
     Stopped,
     /// On purpose: to be signed anew before AWS's limit.
     Renewed,
+    /// On purpose: there are other topics.
+    Changed,
     Lost(Loss),
 }
 
@@ -65,37 +88,46 @@ impl Session {
         target: Target,
         signer: Option<Signer>,
         events: mpsc::Sender<Event>,
+        share: Share,
     ) -> Self {
-        let (filters, over) = Filters::new(settings);
-        let refused = |filter: String| LinkEvent::FilterRefused {
-            at: now_ms(),
-            filter: SafeText::new(&filter),
-            why: "over AWS's limit of 50 subscriptions a connection".into(),
-        };
+        let (filters, over) = Filters::share(settings, share.index, share.of);
+        let number = |n: usize| u32::try_from(n).unwrap_or(0);
+        let topics =
+            Topics::of_connection(settings.thing_from.clone(), number(share.index), number(share.of));
         Self {
             settings: settings.clone(),
             target,
             signer: if settings.aws { signer } else { None },
-            client_id: settings.mqtt.client_id.clone().unwrap_or_else(client_id),
+            client_id: match &settings.mqtt.client_id {
+                Some(id) if share.index > 0 => format!("{id}-{}", share.index + 1),
+                Some(id) => id.clone(),
+                None => client_id(),
+            },
             filters,
-            batcher: Batcher::new(Topics::new(settings.thing_from.clone()), events.clone()),
+            batcher: Batcher::new(topics, events.clone()),
             version: if settings.mqtt.version == MqttVersion::V4 { Version::V4 } else { Version::V5 },
             version_proven: settings.mqtt.version != MqttVersion::Auto,
             usurped: false,
             heard: 0,
             events,
-            outbox: over.into_iter().map(refused).collect(),
+            outbox: over.into_iter().map(over_limit).collect(),
             takeovers: 0,
+            share,
         }
     }
 
-    pub(super) async fn run(&mut self, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn run(&mut self, mut control: Control) {
         let mut wait = BACKOFF.0;
         loop {
             self.tell(LinkEvent::Connecting { at: now_ms() });
             let began = Instant::now();
-            let loss = match self.connection(&mut stop).await {
+            let loss = match self.connection(&mut control).await {
                 End::Stopped => return,
+                End::Changed => {
+                    self.take(&control.settings.borrow_and_update().clone());
+                    let words = "the topics in the configuration changed".to_owned();
+                    Loss { how: How::Network, words }
+                }
                 End::Renewed => {
                     // Refused filters get another chance once a day.
                     self.filters.forgive();
@@ -115,10 +147,22 @@ impl Session {
             };
             let retry_at = pause.map(|pause| now_ms() + Ms::try_from(pause.as_millis()).unwrap_or(0));
             self.tell(LinkEvent::Down { at, reason: SafeText::limited(reason.as_bytes(), 300), retry_at });
-            if self.rest(pause, &mut stop).await {
+            if self.rest(pause, &mut control).await {
                 return;
             }
         }
+    }
+
+    /// Other topics from the next connection on.
+    fn take(&mut self, settings: &Settings) {
+        self.settings.topics.clone_from(&settings.topics);
+        if self.settings.thing_from != settings.thing_from {
+            self.settings.thing_from.clone_from(&settings.thing_from);
+            self.batcher.set_rules(settings.thing_from.clone());
+        }
+        let (filters, over) = Filters::share(&self.settings, self.share.index, self.share.of);
+        self.filters = filters;
+        over.into_iter().map(over_limit).for_each(|event| self.tell(event));
     }
 
     /// What a loss means, and when to try again.
@@ -177,14 +221,20 @@ impl Session {
     }
 
     /// Waits; what could not be handed over yet is tried again meanwhile. True when it is time to end.
-    async fn rest(&mut self, pause: Option<Duration>, stop: &mut watch::Receiver<bool>) -> bool {
+    async fn rest(&mut self, pause: Option<Duration>, control: &mut Control) -> bool {
         let until = pause.map(|pause| Instant::now() + pause);
         while until.is_none_or(|until| Instant::now() < until) {
             let flushed = self.flush();
             let most = if flushed && until.is_none() { 60_000 } else { 200 };
             let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
             tokio::select! {
-                _ = stop.changed() => return true,
+                end = control.called() => {
+                    if end {
+                        return true;
+                    }
+                    let settings = control.settings.borrow_and_update().clone();
+                    self.take(&settings);
+                }
                 () = tokio::time::sleep(left.min(Duration::from_millis(most))) => {}
             }
         }
@@ -197,6 +247,7 @@ impl Session {
     }
 
     pub(super) fn tell(&mut self, event: LinkEvent) {
+        let Some(event) = self.share.together(event) else { return };
         // A link that flaps while nobody takes events: the latest are what counts.
         if self.outbox.len() >= 256 {
             self.outbox.pop_front();
@@ -219,6 +270,14 @@ impl Session {
             }
         }
         true
+    }
+}
+
+fn over_limit(filter: String) -> LinkEvent {
+    LinkEvent::FilterRefused {
+        at: now_ms(),
+        filter: SafeText::new(&filter),
+        why: "over AWS's limit of 50 subscriptions a connection".into(),
     }
 }
 

@@ -26,8 +26,9 @@ impl Target {
         match (&settings.mqtt.url, host) {
             (Some(url), _) => Self::parse(url),
             (None, Some(host)) => {
+                let plain = host.starts_with("ws://");
                 let host = host.rsplit_once("://").map_or(host, |(_, host)| host).trim_end_matches('/');
-                Self::parse(&format!("wss://{host}/mqtt"))
+                Self::parse(&format!("{}://{host}/mqtt", if plain { "ws" } else { "wss" }))
             }
             (None, None) => {
                 Err("no MQTT endpoint: give --mqtt-url, or allow iot:DescribeEndpoint".to_owned())

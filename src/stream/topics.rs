@@ -27,13 +27,27 @@ pub struct Topics {
     /// Topics not handed over yet.
     fresh: Vec<TopicEntry>,
     next: u32,
+    /// Numbers grow by this: each of several connections has its own.
+    step: u32,
     overflow: Option<u32>,
 }
 
 impl Topics {
     /// No topic yet; `rules` say whose one is.
     pub fn new(rules: Vec<ThingFrom>) -> Self {
-        Self { known: HashMap::new(), rules, fresh: Vec::new(), next: 0, overflow: None }
+        Self::of_connection(rules, 0, 1)
+    }
+
+    /// The same for one of `of` connections: the numbers of each leave the same remainder.
+    pub fn of_connection(rules: Vec<ThingFrom>, index: u32, of: u32) -> Self {
+        Self { known: HashMap::new(), rules, fresh: Vec::new(), next: index, step: of.max(1), overflow: None }
+    }
+
+    /// Other rules: every topic is looked at again, under a number of its own.
+    pub(super) fn set_rules(&mut self, rules: Vec<ThingFrom>) {
+        self.rules = rules;
+        self.known.clear();
+        self.overflow = None;
     }
 
     /// The number of a topic, new or not.
@@ -66,7 +80,7 @@ impl Topics {
 
     fn introduce(&mut self, topic: Arc<str>, thing: Option<Name>, telemetry: bool) -> u32 {
         let id = self.next;
-        self.next += 1;
+        self.next += self.step;
         self.fresh.push(TopicEntry { id, topic, thing, telemetry });
         id
     }

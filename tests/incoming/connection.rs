@@ -36,8 +36,7 @@ fn each_connect_is_signed_anew_and_a_loss_is_a_gap() {
 #[test]
 fn a_killed_broker_comes_back_by_itself() {
     let home = tempfile::tempdir().unwrap();
-    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (http, mqtt) = (free(), free());
+    let (http, mqtt) = (crate::world::free_port(), crate::world::free_port());
     let start = || {
         let args = [
             "local",

@@ -5,9 +5,16 @@
 
 mod connection;
 mod door;
+mod endings;
 mod faults;
+mod faults_screen;
 mod iam;
 mod identity;
 mod messages;
+mod others;
 mod reads;
+mod screen;
+#[expect(dead_code, reason = "shared with the tests of the terminal, which need more of it")]
+#[path = "../pty/term.rs"]
+mod term;
 mod world;

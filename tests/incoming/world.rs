@@ -43,12 +43,16 @@ impl Cloud {
     }
 
     pub(crate) fn iot(&self) -> aws_sdk_iot::Client {
+        self.iot_at(&format!("http://{}", self.running().http))
+    }
+
+    pub(crate) fn iot_at(&self, url: &str) -> aws_sdk_iot::Client {
         let credentials = aws_sdk_iot::config::Credentials::new("test", "test", None, None, "tests");
         aws_sdk_iot::Client::from_conf(
             aws_sdk_iot::Config::builder()
                 .behavior_version(aws_sdk_iot::config::BehaviorVersion::latest())
                 .region(aws_sdk_iot::config::Region::new("us-east-1"))
-                .endpoint_url(format!("http://{}", self.running().http))
+                .endpoint_url(url)
                 .credentials_provider(credentials)
                 .http_client(aws_smithy_http_client::Builder::new().build_http())
                 .build(),
@@ -261,4 +265,9 @@ pub(crate) fn quell(args: &[String], env: &[(&str, &str)]) -> Command {
     ];
     command.envs(given).envs(env.iter().copied());
     command
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

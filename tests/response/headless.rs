@@ -144,7 +144,7 @@ async fn rules_and_actions(world: &World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_command_changes_anything_when_it_may_not() {
-    let (world, plans) = busy().await;
+    let (world, plans) = Box::pin(busy()).await;
     let plans = [plans[0].as_str(), plans[1].as_str()];
     let deny = "[[guardrails.rule]]\nrequire = \"deny\"\nreason = \"not today\"\n";
     let mut tried = 0;

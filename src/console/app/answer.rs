@@ -40,6 +40,7 @@ impl App {
                             self.confirmed.remove(0);
                         }
                         self.confirmed.push((plan.id().clone(), plan.intent().verb()));
+                        self.unanswered.push(plan.id().clone());
                         self.effects.push(Effect::Confirm { plan: plan.clone(), typed });
                     }
                     PlanPhase::Computing => self.overlay = Some(Overlay::Plan(dialog)),

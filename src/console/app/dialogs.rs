@@ -157,6 +157,8 @@ pub enum PalettePick {
     Thing(Name),
     /// A view.
     View(View),
+    /// Another profile or region.
+    Elsewhere(super::Elsewhere),
 }
 
 /// How a payload is shown.

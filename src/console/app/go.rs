@@ -89,7 +89,8 @@ impl App {
     /// Search everything.
     pub fn palette(&mut self, env: &Env<'_>) {
         let mut state = PaletteState { input: Input::default(), found: Vec::new(), chosen: 0 };
-        super::input::search(&mut state, env);
+        super::input::search(&mut state, env, &self.profiles);
+        self.effects.push(Effect::ReadProfiles);
         self.overlay = Some(Overlay::Palette(state));
     }
 
@@ -204,6 +205,11 @@ impl App {
     /// Topic rules.
     pub fn view_rules(&mut self, _: &Env<'_>) {
         self.go(View::Rules);
+    }
+
+    /// The connection.
+    pub fn view_link(&mut self, _: &Env<'_>) {
+        self.go(View::Link);
     }
 
     /// All devices by state.

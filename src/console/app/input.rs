@@ -5,6 +5,8 @@ use nucleo_matcher::Utf32Str;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use tui_input::backend::crossterm::EventHandler as _;
 
+use crate::fleet::model::Name;
+
 use super::super::command::{self, CommandId};
 use super::super::key::Key as Pressed;
 use super::super::keymap::Found;
@@ -118,7 +120,7 @@ impl App {
                     KeyCode::Char('p') if control => state.chosen = state.chosen.saturating_sub(1),
                     _ => {
                         input_event(&mut state.input, event);
-                        search(state, env);
+                        search(state, env, &self.profiles);
                     }
                 }
                 true
@@ -237,6 +239,7 @@ impl App {
                 self.go(View::Device(name));
             }
             Some(PalettePick::View(view)) => self.go(view),
+            Some(PalettePick::Elsewhere(to)) => self.effects.push(Effect::Switch(to)),
             None => {}
         }
     }
@@ -249,7 +252,12 @@ fn input_event(input: &mut tui_input::Input, event: KeyEvent) {
 }
 
 /// Fills in what matches the typed text: commands and views first, then things.
-pub(super) fn search(state: &mut PaletteState, env: &Env<'_>) {
+pub(super) fn search(state: &mut PaletteState, env: &Env<'_>, profiles: &[Name]) {
+    state.chosen = 0;
+    if let Some(offers) = super::elsewhere::offers(state.input.value(), profiles) {
+        state.found = offers;
+        return;
+    }
     let pattern = Pattern::parse(state.input.value(), CaseMatching::Smart, Normalization::Smart);
     let mut matcher = filter::matcher();
     let mut chars = Vec::new();
@@ -273,7 +281,6 @@ pub(super) fn search(state: &mut PaletteState, env: &Env<'_>) {
     found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     found.truncate(FOUND);
     state.found = found.into_iter().map(|(_, pick)| pick).collect();
-    state.chosen = 0;
 }
 
 impl App {

@@ -6,6 +6,7 @@ mod answer;
 mod audit_form;
 mod dialogs;
 mod doctor;
+mod elsewhere;
 mod filter;
 mod form;
 mod go;
@@ -89,6 +90,8 @@ pub enum View {
     Audit,
     /// Topic rules.
     Rules,
+    /// The connection: what it carries, loses and is refused.
+    Link,
     /// All devices as cells by state.
     Grid,
     /// Whether the account is ready for an incident.
@@ -209,12 +212,25 @@ pub enum Effect {
     Read(Vec<SourceId>),
     /// Read the journal.
     ReadJournal,
+    /// Read the names of the profiles.
+    ReadProfiles,
+    /// Go to another profile or region.
+    Switch(Elsewhere),
     /// Look whether the account is ready for an incident.
     Examine,
     /// Begin or end a recording.
     Record,
     /// Move in a recording.
     Replay(ReplayMove),
+}
+
+/// Another profile or region to go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// A profile of the AWS configuration files.
+    Profile(Name),
+    /// A region.
+    Region(Name),
 }
 
 /// How much a status line should be noticed.
@@ -311,6 +327,10 @@ pub struct App {
     /// When audits were last asked for out of turn.
     asked_tasks: Ms,
     confirmed: Vec<(PlanId, &'static str)>,
+    /// Plans confirmed of which nothing was heard yet.
+    unanswered: Vec<PlanId>,
+    /// The profiles of the AWS configuration files.
+    profiles: Vec<Name>,
     section: Section,
     instructing: bool,
     whatif: Option<Box<WhatIfState>>,
@@ -351,6 +371,8 @@ impl App {
             audits: false,
             asked_tasks: 0,
             confirmed: Vec::new(),
+            unanswered: Vec::new(),
+            profiles: Vec::new(),
             section: Section::Messages,
             instructing: false,
             whatif: None,
@@ -484,7 +506,8 @@ impl App {
                 }
             }
             Answer::Recovered { plans } => self.recovered(plans, env),
-            Answer::Refused { reason, .. } => {
+            Answer::Refused { plan, reason } => {
+                self.unanswered.retain(|id| *id != plan);
                 self.say(SafeText::new(&format!("refused: {reason}")), Tone::Warn, env.now);
                 if matches!(self.overlay, Some(Overlay::Action(_))) {
                     self.overlay = None;
@@ -517,6 +540,7 @@ impl App {
     }
 
     fn keep_action(&mut self, view: ActionView) {
+        self.unanswered.retain(|id| *id != view.id);
         match self.actions.iter_mut().find(|a| a.id == view.id) {
             Some(known) => *known = view,
             None => {

@@ -143,7 +143,7 @@ impl App {
             View::History => ListId::History,
             View::Audit => ListId::Findings,
             View::Rules => ListId::Rules,
-            View::Grid | View::Doctor => ListId::Text,
+            View::Grid | View::Doctor | View::Link => ListId::Text,
             View::WhatIf => ListId::WhatIf,
         }
     }

@@ -113,7 +113,7 @@ pub async fn replay(mut app: App, player: Player) -> std::io::Result<Ended> {
                 Some(Ok(event)) => press(&mut app, &tape, event, &mut screen)?,
                 Some(Err(_)) | None => return Ok(Ended::Cut),
             },
-            _ = Signals::ended(&mut signals.end) => return Ok(Ended::Cut),
+            _ = signals.end.any() => return Ok(Ended::Cut),
             _ = signals.stop.recv() => screen.suspend()?,
             _ = signals.resume.recv() => screen.retake()?,
             () = tokio::time::sleep(wait) => if Screen::is_gone() { return Ok(Ended::Cut) },
@@ -139,8 +139,11 @@ pub async fn replay(mut app: App, player: Player) -> std::io::Result<Ended> {
                     let text = "a recording has no journal; `quell report` reads both together";
                     app.journal_read(Err(text.into()));
                 }
+                Effect::Switch(_) => {
+                    app.say("a recording is of one account and region".into(), Tone::Warn, tape.now());
+                }
                 Effect::Examine => app.examined(Err(refused.into())),
-                Effect::Read(_) | Effect::Watch(_) => {}
+                Effect::Read(_) | Effect::Watch(_) | Effect::ReadProfiles => {}
             }
         }
     }

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::fleet::known::TroubleKind;
 use crate::fleet::{LinkState, SourceId};
 use crate::text::SafeText;
 
@@ -51,8 +52,13 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
         }
     }
     let mut right: Vec<(u8, Vec<Part<'_>>)> = vec![(2, mqtt(env, theme)), (5, polls(app, env, theme))];
+    if let Some(text) = standing(env) {
+        right.push((1, vec![part(format!("{}{text}", s.warn), theme.warning)]));
+    }
     let counts = env.fleet.counts();
-    let things = if env.fleet.registered().get().is_some() || counts.devices > 0 {
+    let things = if let Some(so_far) = env.fleet.reading() {
+        format!("reading {so_far} things {}", s.more)
+    } else if env.fleet.registered().get().is_some() || counts.devices > 0 {
         words::plural(counts.devices, "thing", "things")
     } else {
         "? things".to_owned()
@@ -108,12 +114,38 @@ fn tail(arn: &str) -> String {
     path.to_owned()
 }
 
+/// What is about to go wrong between AWS and us: credentials that end soon, a clock that is off.
+fn standing(env: &Env<'_>) -> Option<String> {
+    /// Credentials that renew themselves do so five minutes ahead; what is left when this is said does not.
+    const SOON: i64 = 15 * 60_000;
+    const NOW: i64 = 4 * 60_000;
+    let known = env.fleet.standing();
+    if let Some(trouble) = known.trouble() {
+        return Some(format!("credentials: {}", trouble.message));
+    }
+    let standing = known.get()?;
+    if let Some(left) = standing.expires.map(|end| end - env.now) {
+        if left <= 0 {
+            return Some(
+                "credentials have ended: sign in again elsewhere, quell goes on by itself".to_owned(),
+            );
+        }
+        if left < NOW {
+            return Some(format!("credentials end in {}: sign in again elsewhere", words::age(left)));
+        }
+        if left < SOON {
+            return Some(format!("credentials end in {}", words::age(left / 60_000 * 60_000)));
+        }
+    }
+    let seconds = standing.skew / 1_000;
+    (seconds.abs() >= 60).then(|| format!("this clock is {} off AWS's", words::age(standing.skew.abs())))
+}
+
 fn mqtt<'a>(env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
     let s = theme.symbols;
     match env.fleet.link().state() {
         LinkState::Up => {
             let rates = env.fleet.rates(env.now);
-            let near = rates.messages_per_s >= 90.0;
             let mut parts = vec![
                 part(format!("{}mqtt", s.up), theme.good),
                 part(
@@ -125,9 +157,15 @@ fn mqtt<'a>(env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
                     theme.text,
                 ),
             ];
-            if near {
-                // Above 100/s one connection to AWS loses messages without a word (contract §3.3).
-                parts.push(part(format!(" {}100/s limit", s.warn), theme.warning));
+            if let Some(share) = env.fleet.near_limit(env.now) {
+                // Beyond it one connection to AWS loses messages without a word (contract §3.3).
+                let text = format!(" {}{:.0} % of limit", s.warn, share * 100.0);
+                parts.push(part(text, if share >= 0.97 { theme.alarm } else { theme.warning }));
+            }
+            let refused = env.fleet.link().refused().len();
+            if refused > 0 {
+                let text = words::plural(refused, "filter", "filters");
+                parts.push(part(format!(" {}{text} refused", s.warn), theme.warning));
             }
             parts
         }
@@ -155,14 +193,30 @@ fn polls<'a>(app: &App, env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
             let age =
                 age.map(|ms| if ms < 5_000 { "<5 s".to_owned() } else { words::age(ms / 5_000 * 5_000) });
             match (&state.trouble, age) {
-                (Some(_), Some(age)) => vec![part(format!("{}poll {age}", s.down), theme.warning)],
-                (Some(_), None) => vec![part(format!("{}poll failed", s.down), theme.warning)],
+                (Some(trouble), Some(age)) => {
+                    vec![part(format!("{}poll {age}, {}", s.down, short(trouble.kind)), theme.warning)]
+                }
+                (Some(trouble), None) => {
+                    vec![part(format!("{}poll {}", s.down, short(trouble.kind)), theme.warning)]
+                }
                 (None, Some(age)) => {
                     vec![part(format!("{}poll", s.up), theme.good), part(format!(" {age}"), theme.text)]
                 }
                 (None, None) => vec![part(format!("{}poll {}", s.down, s.more), theme.dim)],
             }
         }
+    }
+}
+
+/// Why the polls say nothing, in a word or two.
+fn short(kind: TroubleKind) -> &'static str {
+    match kind {
+        TroubleKind::Denied => "not allowed",
+        TroubleKind::Throttled => "throttled",
+        TroubleKind::Refused => "not offered",
+        TroubleKind::Unreachable => "unreachable",
+        TroubleKind::Credentials => "no valid credentials",
+        TroubleKind::Failed => "failed",
     }
 }
 
@@ -349,6 +403,7 @@ fn hints(app: &App) -> &'static [&'static str] {
                 "what-if-to-clear",
                 "back",
             ],
+            ListId::Text if *app.view() == View::Link => &["down", "up", "back", "help", "profile", "region"],
             ListId::Text if *app.view() == View::Doctor => {
                 &["setup", "setup-patchable", "examine", "back", "help"]
             }

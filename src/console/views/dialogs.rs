@@ -157,6 +157,10 @@ fn palette(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, state: &
                 ]
             }
             PalettePick::View(_) => Vec::new(),
+            PalettePick::Elsewhere(to) => vec![
+                part(format!("{:>9}  ", to.word()), theme.dim),
+                part(to.name().shown().to_string(), theme.text),
+            ],
         };
         paint.line(inner.x, y, inner.width, &line);
         if i == state.chosen {

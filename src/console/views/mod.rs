@@ -13,6 +13,7 @@ mod grid;
 mod history;
 mod jobs;
 mod journal;
+mod link;
 mod payload;
 mod plan;
 mod profiles;
@@ -78,6 +79,7 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
         View::Audit => audit::draw(app, env, &mut paint, body),
         View::Doctor => doctor::draw(app, &mut paint, body),
         View::Rules => rules::draw(app, env, &mut paint, body),
+        View::Link => link::draw(app, env, &mut paint, body),
         View::Grid => grid::draw(app, env, &mut paint, body),
         View::WhatIf => whatif::draw(app, env, &mut paint, body),
     }

@@ -67,6 +67,11 @@ impl Ledger {
         Self { budget, device_days: 0.0, counted: None, unproven: 0, kinds: VecDeque::new() }
     }
 
+    /// Another number of false alarms is accepted from now on.
+    pub(in crate::fleet) fn set_budget(&mut self, per_device_day: f64) {
+        self.budget = Budget::new(per_device_day);
+    }
+
     /// So many devices are listened to; called as time passes.
     pub(in crate::fleet) fn listened(&mut self, devices: usize, now: Ms) {
         let since = self.counted.replace(now).unwrap_or(now);

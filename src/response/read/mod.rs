@@ -61,7 +61,7 @@ pub(in crate::response) async fn read(
             roots(c, &mut facts.things, now).await?;
         }
         Intent::Rule(change) => facts.rule = rule::read(c, change.rule.raw(), now).await?,
-        Intent::Audit(change) => facts.audit = Some(audit::facts(c, change, now).await?),
+        Intent::Audit(change) => facts.audit = Some(Box::pin(audit::facts(c, change, now)).await?),
         Intent::Detect(change) => {
             facts.detect = Some(detect::facts(c, change, &facts.arn_prefix, now).await?);
         }

@@ -61,7 +61,15 @@ async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
             format!("The request is larger than {BODY} bytes"),
         )),
     };
-    outcome.into_response(&request_id)
+    let mut response = outcome.into_response(&request_id);
+    let clock = front.account.clock;
+    if clock.is_ahead()
+        && let Ok(date) = jiff::Timestamp::from_millisecond(clock.now_ms())
+        && let Ok(date) = HeaderValue::from_str(&date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+    {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
 }
 
 /// What a request came to, and how errors of its protocol look.

@@ -12,6 +12,41 @@ type Row = (&'static [&'static str], &'static str, &'static str);
 static IOT: &[Row] = &[
     (
         &[
+            "CreateBillingGroup",
+            "DeleteBillingGroup",
+            "DescribeBillingGroup",
+            "ListThingsInBillingGroup",
+            "UpdateBillingGroup",
+        ],
+        "billinggroup",
+        "billingGroupName",
+    ),
+    (
+        &["CreateRoleAlias", "DeleteRoleAlias", "DescribeRoleAlias", "UpdateRoleAlias"],
+        "rolealias",
+        "roleAlias",
+    ),
+    (
+        &["CreateAuthorizer", "DeleteAuthorizer", "DescribeAuthorizer", "UpdateAuthorizer"],
+        "authorizer",
+        "authorizerName",
+    ),
+    (
+        &[
+            "CreateProvisioningTemplateVersion",
+            "DeleteProvisioningTemplate",
+            "DeleteProvisioningTemplateVersion",
+            "DescribeProvisioningTemplate",
+            "DescribeProvisioningTemplateVersion",
+            "ListProvisioningTemplateVersions",
+            "UpdateProvisioningTemplate",
+        ],
+        "provisioningtemplate",
+        "templateName",
+    ),
+    (&["CancelCertificateTransfer", "TransferCertificate"], "cert", "certificateId"),
+    (
+        &[
             "AddThingToThingGroup",
             "CancelJobExecution",
             "CreateThing",

@@ -146,10 +146,10 @@ impl Identity {
     ) -> Result<(u32, &PolicyVersion), ApiError> {
         let policy = self.require_policy(name)?;
         let number: u32 = version.parse().map_err(|_| {
-            ApiError::invalid(format!(
-                "1 validation error detected: Value '{version}' at 'policyVersionId' failed to satisfy constraint: Member \
-                 must satisfy regular expression pattern: [0-9]+"
-            ))
+            ApiError::invalid(
+                "1 validation error detected: Value at 'policyVersionId' failed to satisfy constraint: Member must satisfy \
+                 regular expression pattern: [0-9]+",
+            )
         })?;
         let held = policy.versions.get(&number);
         held.map(|v| (number, v)).ok_or_else(|| {

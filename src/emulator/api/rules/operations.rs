@@ -42,8 +42,8 @@ fn row(req: &Req, created_ms: i64) -> Result<RuleRow, ApiError> {
 /// What AWS answers for a rule that is not there: its model knows no ResourceNotFoundException for rules, so the missing
 /// rule looks like a forbidden one.
 fn missing(req: &Req) -> ApiError {
-    let arn = req.account.arn("rule", req.path("ruleName"));
-    ApiError::new(401, "UnauthorizedException", format!("Access to TopicRule '{arn}' was denied"))
+    let name = req.path("ruleName");
+    ApiError::new(401, "UnauthorizedException", format!("Access to topic rule '{name}' was denied"))
 }
 
 /// `CreateTopicRule`.
@@ -88,14 +88,13 @@ pub fn replace_topic_rule(req: &Req) -> Result<Resp, ApiError> {
     Resp::empty()
 }
 
-/// `DeleteTopicRule`. Deleting what is not there succeeds.
+/// `DeleteTopicRule`.
 pub fn delete_topic_rule(req: &Req) -> Result<Resp, ApiError> {
     let name = req.path("ruleName");
     check::name(name)?;
-    if req.account.rules.change(|table| table.remove(name)).is_some() {
-        let arn = req.account.arn("rule", name);
-        req.account.write().registry.drop_tags(&arn);
-    }
+    req.account.rules.change(|table| table.remove(name)).ok_or_else(|| missing(req))?;
+    let arn = req.account.arn("rule", name);
+    req.account.write().registry.drop_tags(&arn);
     Resp::empty()
 }
 

@@ -1,0 +1,130 @@
+//! The profiles of the AWS configuration files: their names for the palette, and the few keys the SDK does not act on by
+//! itself. Credentials themselves are found by the SDK; none is kept here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::Environment;
+
+/// Regions with AWS IoT Device Defender or at least AWS IoT, for the palette. Another may be typed.
+pub const REGIONS: &[&str] = &[
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+    "ca-central-1",
+    "sa-east-1",
+    "eu-central-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eu-north-1",
+    "eu-south-1",
+    "ap-east-1",
+    "ap-south-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "me-central-1",
+    "me-south-1",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+];
+
+/// The profiles, each with its keys but without the secret ones.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AwsProfiles(BTreeMap<String, BTreeMap<String, String>>);
+
+impl AwsProfiles {
+    /// Reads the files the AWS CLI reads; one that is not there has no profiles.
+    pub fn read(env: &Environment) -> Self {
+        let home = || super::load::home(env).join(".aws");
+        let path =
+            |variable: &str, name: &str| env.get(variable).map_or_else(|| home().join(name), PathBuf::from);
+        let text = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+        let mut found = Self::default();
+        found.take(&text(path("AWS_CONFIG_FILE", "config")), true);
+        found.take(&text(path("AWS_SHARED_CREDENTIALS_FILE", "credentials")), false);
+        found
+    }
+
+    /// In the configuration file a profile's section is called `profile NAME`, in the credentials file `NAME`.
+    fn take(&mut self, text: &str, prefixed: bool) {
+        let mut inside: Option<String> = None;
+        for line in text.lines() {
+            if line.starts_with(char::is_whitespace) {
+                // A nested key (`s3 =` and below): nothing we look at.
+                continue;
+            }
+            let line = line.trim();
+            if line.starts_with(['#', ';']) {
+                continue;
+            }
+            if let Some(rest) = line.strip_prefix('[') {
+                let section = rest.split(']').next().unwrap_or_default().trim();
+                let name = match section.split_once(char::is_whitespace) {
+                    Some(("profile", name)) if prefixed => Some(name.trim().trim_matches(['"', '\''])),
+                    None if !prefixed || section == "default" => Some(section),
+                    _ => None,
+                };
+                inside = name.filter(|name| !name.is_empty()).map(str::to_owned);
+                if let Some(name) = &inside {
+                    self.0.entry(name.clone()).or_default();
+                }
+            } else if let (Some(name), Some((key, value))) = (&inside, line.split_once('=')) {
+                let key = key.trim().to_ascii_lowercase();
+                if !matches!(
+                    key.as_str(),
+                    "aws_access_key_id" | "aws_secret_access_key" | "aws_session_token"
+                ) && let Some(keys) = self.0.get_mut(name)
+                {
+                    keys.insert(key, value.trim().to_owned());
+                }
+            }
+        }
+    }
+
+    /// All names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// A key of a profile, unless it is empty.
+    pub fn get(&self, profile: &str, key: &str) -> Option<&str> {
+        self.0.get(profile)?.get(key).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_are_read_as_the_cli_does_and_secrets_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (config, credentials) = (dir.path().join("c"), dir.path().join("k"));
+        std::fs::write(
+            &config,
+            "[default]\nregion = us-east-1\n# [profile no]\n[profile \"two words\"]\nregion=eu-west-1\ns3 =\n  region = x\n\
+             [sso-session corp]\nregion = us-west-2\n[profile mfa]\nrole_arn = arn:x\nmfa_serial = arn:m\n",
+        )
+        .unwrap();
+        std::fs::write(&credentials, "[keys]\naws_secret_access_key = hunter2\nregion = sa-east-1\n")
+            .unwrap();
+        let env: Environment = [("AWS_CONFIG_FILE", &config), ("AWS_SHARED_CREDENTIALS_FILE", &credentials)]
+            .map(|(name, path)| (name.to_owned(), path.display().to_string()))
+            .into_iter()
+            .collect();
+        let profiles = AwsProfiles::read(&env);
+        assert_eq!(profiles.names().collect::<Vec<_>>(), ["default", "keys", "mfa", "two words"]);
+        assert_eq!(profiles.get("two words", "region"), Some("eu-west-1"));
+        assert_eq!(profiles.get("keys", "region"), Some("sa-east-1"));
+        assert_eq!(profiles.get("mfa", "mfa_serial"), Some("arn:m"));
+        assert!(!format!("{profiles:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,149 @@
+//! Going to another profile or region without leaving: what is offered, what forbids it, and beginning anew there.
+
+use crate::config::REGIONS;
+use crate::fleet::model::Name;
+use crate::response::PlanId;
+
+use super::dialogs::{Overlay, PalettePick};
+use super::{App, Effect, Elsewhere, Env, ListState, Pane, Section, View};
+
+/// The words that begin a switch in the palette.
+const WORDS: [&str; 2] = ["profile", "region"];
+
+impl Elsewhere {
+    /// `profile` or `region`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Profile(_) => WORDS[0],
+            Self::Region(_) => WORDS[1],
+        }
+    }
+
+    /// Which.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::Profile(name) | Self::Region(name) => name,
+        }
+    }
+}
+
+impl App {
+    /// Offer the profiles.
+    pub fn profile(&mut self, env: &Env<'_>) {
+        self.palette_with(WORDS[0], env);
+    }
+
+    /// Offer the regions.
+    pub fn region(&mut self, env: &Env<'_>) {
+        self.palette_with(WORDS[1], env);
+    }
+
+    fn palette_with(&mut self, word: &str, env: &Env<'_>) {
+        self.palette(env);
+        if let Some(Overlay::Palette(state)) = &mut self.overlay {
+            state.input = tui_input::Input::new(format!("{word} "));
+            super::input::search(state, env, &self.profiles);
+        }
+    }
+
+    /// The profiles' names were read.
+    pub fn set_profiles(&mut self, profiles: Vec<Name>, env: &Env<'_>) {
+        self.profiles = profiles;
+        if let Some(Overlay::Palette(state)) = &mut self.overlay {
+            super::input::search(state, env, &self.profiles);
+        }
+    }
+
+    /// True while something that was confirmed has not ended: its proof would be cut off by going elsewhere.
+    pub fn is_responding(&self) -> bool {
+        !self.unanswered.is_empty() || self.actions.iter().any(|action| action.finished.is_none())
+    }
+
+    /// A confirmed plan could not even be handed over.
+    pub fn not_sent(&mut self, plan: &PlanId) {
+        self.unanswered.retain(|id| id != plan);
+    }
+
+    /// Another account or region: nothing of the old one may stay in sight or under the cursor.
+    pub fn begin_anew(&mut self) {
+        self.views = vec![View::Overview];
+        self.pane = Pane::Devices;
+        self.zoomed = false;
+        for list in &mut self.lists {
+            *list = ListState::default();
+        }
+        self.rows = super::DeviceRows::default();
+        self.marks.clear();
+        self.range = None;
+        self.paused = None;
+        self.overlay = None;
+        self.pending.clear();
+        // What was planned there must not be answered here.
+        self.generation += 1;
+        self.actions.clear();
+        self.confirmed.clear();
+        self.startup = None;
+        self.leaks.clear();
+        self.watched.clear();
+        self.section = Section::Messages;
+        self.whatif = None;
+        self.diagnosis = super::Diagnosis::Unknown;
+        self.shown = None;
+        self.effects.push(Effect::Watch(Vec::new()));
+    }
+}
+
+/// What `text` offers when it begins with `profile` or `region`; `None` when it does not.
+pub(super) fn offers(text: &str, profiles: &[Name]) -> Option<Vec<PalettePick>> {
+    let (word, rest) = text.trim_start().split_once(' ')?;
+    let rest = rest.trim();
+    let known: Vec<Name> = match word {
+        "profile" => profiles.to_vec(),
+        "region" => REGIONS.iter().map(|region| Name::new(region)).collect(),
+        _ => return None,
+    };
+    let make = |name: Name| {
+        PalettePick::Elsewhere(if word == WORDS[0] {
+            Elsewhere::Profile(name)
+        } else {
+            Elsewhere::Region(name)
+        })
+    };
+    let mut found: Vec<Name> = known.iter().filter(|name| name.raw() == rest).cloned().collect();
+    let begins = |name: &&Name| name.raw().starts_with(rest) && name.raw() != rest;
+    found.extend(known.iter().filter(begins).cloned());
+    let holds = |name: &&Name| name.raw().contains(rest) && !name.raw().starts_with(rest);
+    found.extend(known.iter().filter(holds).cloned());
+    // One that is not known may be there all the same: AWS has the last word.
+    if found.is_empty() && !rest.is_empty() {
+        found.push(Name::new(rest));
+    }
+    Some(found.into_iter().map(make).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exact_name_comes_first_and_an_unknown_one_is_offered_as_typed() {
+        let profiles = ["pre-prod", "prod", "prod-eu", "test"].map(Name::new);
+        let names = |text: &str| {
+            offers(text, &profiles).map(|picks| {
+                picks
+                    .iter()
+                    .map(|pick| match pick {
+                        PalettePick::Elsewhere(to) => format!("{} {}", to.word(), to.name().raw()),
+                        other => panic!("{other:?}"),
+                    })
+                    .collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(names("profile prod").unwrap(), ["profile prod", "profile prod-eu", "profile pre-prod"]);
+        assert_eq!(names("profile other").unwrap(), ["profile other"]);
+        assert_eq!(names("profile ").unwrap().len(), 4);
+        assert_eq!(names("region eu-w").unwrap()[0], "region eu-west-1");
+        assert_eq!(names("profiles"), None);
+        assert_eq!(names("isolate it"), None);
+    }
+}

@@ -1,0 +1,215 @@
+//! The connection: where it leads, what it carries, what it lost and what was refused; and how reading AWS goes.
+
+use ratatui::layout::Rect;
+
+use crate::fleet::known::TroubleKind;
+use crate::fleet::{LinkState, Loss, LossKind, SourceId};
+
+use super::super::app::{App, Env, ListId};
+use super::super::paint::{Paint, Part, part, wrap};
+use super::super::words;
+use super::{Theme, frame, reason};
+
+type Line<'a> = Vec<Part<'a>>;
+
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let totals = env.fleet.losses().totals();
+    let fact = part(words::plural(env.fleet.losses().iter().len(), "loss", "losses"), theme.text);
+    let inner = frame(paint, area, true, "Connection", vec![fact]);
+    let width = inner.width.saturating_sub(2) as usize;
+    let mut lines = connection(app, env, theme, width);
+    lines.extend(standing(app, env, theme));
+    heading(&mut lines, "Lost", theme);
+    let text = format!(
+        "  {}, {} without one; {} at the limit; {} messages counted but not kept; {} throttled",
+        words::plural(
+            usize::try_from(totals.disconnects).unwrap_or(usize::MAX),
+            "lost connection",
+            "lost connections"
+        ),
+        words::age(totals.disconnected),
+        words::plural(usize::try_from(totals.at_limit).unwrap_or(usize::MAX), "time", "times"),
+        words::count(totals.merged),
+        words::plural(usize::try_from(totals.throttled).unwrap_or(usize::MAX), "read", "reads"),
+    );
+    lines.push(vec![part(text, theme.text)]);
+    for loss in env.fleet.losses().iter().rev() {
+        lines.push(lost(app, env, theme, loss));
+    }
+    heading(&mut lines, "Read from AWS", theme);
+    for (source, state) in env.fleet.polls() {
+        let age = state.last_ok.map_or("never".to_owned(), |at| words::ago((env.now - at).max(0)));
+        let mut line = vec![part(format!("  {:<44} {age:<12} ", source_words(source)), theme.text)];
+        if let Some(trouble) = &state.trouble {
+            let style = if trouble.kind == TroubleKind::Throttled { theme.warning } else { theme.unknown };
+            line.push(part(reason(trouble), style));
+        }
+        lines.push(line);
+    }
+    let top = app.list(ListId::Text).scroll(lines.len(), inner.height as usize);
+    for (i, line) in lines.iter().skip(top).take(inner.height as usize).enumerate() {
+        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
+    }
+    let below = lines.len().saturating_sub(top + inner.height as usize);
+    if below > 0 {
+        paint.right(
+            area.x,
+            area.bottom() - 1,
+            area.width.saturating_sub(2),
+            &format!(" {below} more "),
+            theme.dim,
+        );
+    }
+}
+
+fn heading(lines: &mut Vec<Line<'_>>, text: &'static str, theme: &Theme) {
+    lines.push(Vec::new());
+    lines.push(vec![part(text, theme.brand)]);
+}
+
+fn connection<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<Line<'a>> {
+    let link = env.fleet.link();
+    let since = link
+        .since()
+        .map(|at| format!(" since {}", words::moment(at, env.now, &app.look.zone)))
+        .unwrap_or_default();
+    let mut lines: Vec<Line<'a>> = Vec::new();
+    match link.state() {
+        LinkState::Up => lines.push(vec![part(format!("MQTT is up{since}"), theme.good)]),
+        LinkState::Off | LinkState::Connecting => {
+            lines.push(vec![part(format!("MQTT is connecting{since}"), theme.dim)])
+        }
+        LinkState::Down { reason, retry_at } => {
+            let again = match retry_at {
+                Some(at) => format!("; again in {}", words::age((at - env.now).max(0))),
+                None => "; stopped".to_owned(),
+            };
+            for line in wrap(&format!("MQTT is down{since}: {reason}{again}"), width) {
+                lines.push(vec![part(line, theme.alarm)]);
+            }
+        }
+    }
+    if let Some(id) = link.client_id() {
+        let many = match link.connections() {
+            1 => String::new(),
+            n => format!(", {n} connections that share the filters"),
+        };
+        lines.push(vec![part(
+            format!("  as {id}, reconnected {} times{many}", link.reconnects()),
+            theme.text,
+        )]);
+    }
+    let rates = env.fleet.rates(env.now);
+    let carries =
+        format!("  {}/s, {}/s", words::number(rates.messages_per_s), words::bytes(rates.bytes_per_s));
+    let mut line = vec![part(carries, theme.text)];
+    if let Some((messages, bytes)) = env.fleet.ceiling() {
+        let text = format!(
+            "   AWS carries {messages:.0}/s and {}/s on one connection and discards the rest without a word",
+            words::bytes(bytes)
+        );
+        let near = env.fleet.near_limit(env.now);
+        line.push(part(text, if near.is_some() { theme.warning } else { theme.dim }));
+        lines.push(line);
+        if let Some(share) = near {
+            let text = format!(
+                "  {} {:.0} % of the limit: what is shown may not be all; several filters and mqtt.connections share the load",
+                theme.symbols.warn,
+                share * 100.0
+            );
+            lines.extend(wrap(&text, width).into_iter().map(|line| vec![part(line, theme.warning)]));
+        }
+    } else {
+        lines.push(line);
+    }
+    for (filter, why) in link.refused() {
+        let text = format!("  {} {filter} is refused: {why}", theme.symbols.cross);
+        lines.extend(wrap(&text, width).into_iter().map(|line| vec![part(line, theme.warning)]));
+    }
+    for filter in link.filters() {
+        lines.push(vec![part(format!("  {} {filter}", theme.symbols.check), theme.dim)]);
+    }
+    lines
+}
+
+fn standing<'a>(app: &App, env: &Env<'_>, theme: &Theme) -> Vec<Line<'a>> {
+    let mut lines = Vec::new();
+    if !app.look.aws {
+        return lines;
+    }
+    heading(&mut lines, "AWS", theme);
+    if let Some(identity) = env.fleet.identity().get() {
+        let text = format!("  {} in {} ({})", identity.arn, identity.region, identity.account);
+        lines.push(vec![part(text, theme.text)]);
+    }
+    let known = env.fleet.standing();
+    if let Some(trouble) = known.trouble() {
+        lines.push(vec![part(format!("  credentials: {}", trouble.message), theme.warning)]);
+    } else if let Some(standing) = known.get() {
+        let ends = match standing.expires {
+            Some(end) if end <= env.now => "have ended".to_owned(),
+            Some(end) => format!("end in {}", words::age(end - env.now)),
+            None => "do not end".to_owned(),
+        };
+        let skew = match standing.skew {
+            0 => "agrees with AWS's".to_owned(),
+            ms => format!("is {} off AWS's, which is made up for", words::age(ms.abs())),
+        };
+        lines.push(vec![part(format!("  credentials {ends}; this clock {skew}"), theme.text)]);
+    }
+    if let Some(so_far) = env.fleet.reading() {
+        lines.push(vec![part(format!("  reading the registry: {so_far} things so far"), theme.text)]);
+    }
+    lines
+}
+
+fn lost<'a>(app: &App, env: &Env<'_>, theme: &Theme, loss: &Loss) -> Line<'a> {
+    let from = words::moment(loss.from, env.now, &app.look.zone);
+    let lasted = match loss.to {
+        Some(to) => words::age(to - loss.from),
+        None => format!("{} and still", words::age(env.now - loss.from)),
+    };
+    let text = match &loss.kind {
+        LossKind::NotConnected(why) => format!("not connected: {why}"),
+        LossKind::AtLimit => "at the limit: AWS discards the excess without a word".to_owned(),
+        LossKind::Merged(count) => {
+            format!("{} messages counted but not kept one by one", words::count(*count))
+        }
+        LossKind::Throttled(source) => format!("throttled by AWS: {}", source_words(source)),
+    };
+    let style = if loss.to.is_none() { theme.warning } else { theme.text };
+    vec![part(format!("  {from:<9} {lasted:<14} "), theme.dim), part(text, style)]
+}
+
+/// A source in words.
+fn source_words(source: &SourceId) -> String {
+    match source {
+        SourceId::Identity => "who we are".to_owned(),
+        SourceId::Standing => "credentials and clock".to_owned(),
+        SourceId::Things => "things".to_owned(),
+        SourceId::Violations => "active violations".to_owned(),
+        SourceId::ViolationEvents => "past violations".to_owned(),
+        SourceId::Members(group) => format!("members of {}", group.shown()),
+        SourceId::Certificates(thing) => format!("certificates of {}", thing.shown()),
+        SourceId::GroupsOf(thing) => format!("groups of {}", thing.shown()),
+        SourceId::Jobs => "jobs".to_owned(),
+        SourceId::Executions(job) => format!("executions of {}", job.shown()),
+        SourceId::Shadow(thing, None) => format!("shadow of {}", thing.shown()),
+        SourceId::Shadow(thing, Some(name)) => format!("shadow {name} of {}", thing.shown()),
+        SourceId::Profiles => "security profiles".to_owned(),
+        SourceId::PoliciesOf(thing) => format!("policies of {}", thing.shown()),
+        SourceId::JobsOf(thing) => format!("jobs of {}", thing.shown()),
+        SourceId::MetricsOf(thing) => format!("agent metrics of {}", thing.shown()),
+        SourceId::Rules => "topic rules".to_owned(),
+        SourceId::Findings => "audit findings".to_owned(),
+        SourceId::RuleMetrics(rule) => format!("metrics of rule {}", rule.shown()),
+        SourceId::AuditSetup => "audit configuration".to_owned(),
+        SourceId::AuditTasks => "audit tasks".to_owned(),
+        SourceId::Dimensions => "dimensions".to_owned(),
+        SourceId::CustomMetrics => "custom metrics".to_owned(),
+        SourceId::Training => "training of ML behaviours".to_owned(),
+        SourceId::Suppressed => "suppressed violations".to_owned(),
+        SourceId::Values(thing, metric) => format!("{metric} of {}", thing.shown()),
+    }
+}

@@ -1,0 +1,159 @@
+//! The console on a real terminal while things go wrong: what it shows is looked at all the time, what it costs is
+//! measured, and no key is pressed.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::term::Term;
+use crate::world::{Cloud, Publisher};
+
+/// Longer than anything here takes, also on a machine that does other things.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+/// Of one core, over a stretch: a loop that does not wait takes all of one.
+const CPU: f64 = 0.5;
+
+/// The console, its home, and what may never be seen on it.
+pub(crate) struct Screen {
+    pub(crate) term: Term,
+    home: tempfile::TempDir,
+    never: Vec<String>,
+    stretch: Cell<(Instant, f64)>,
+}
+
+/// Polls every second, and a connection that says nothing is dead after ten.
+pub(crate) const QUICK: &str = "[polls]\nidle-seconds = 1\nalarm-seconds = 1\nregistry-seconds = 1\njobs-seconds = 1\n\
+                                [mqtt]\nkeep-alive-seconds = 5\nversion = '3.1.1'\n";
+
+impl Screen {
+    /// The console through the cloud's door.
+    pub(crate) fn of(cloud: &Cloud, more: &[&str]) -> Self {
+        let mut args = cloud.flags();
+        args.extend(more.iter().map(|arg| (*arg).to_owned()));
+        Self::start(&args, &[("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
+    }
+
+    pub(crate) fn start(args: &[String], env: &[(&str, &str)]) -> Self {
+        Self::with(args, env, QUICK)
+    }
+
+    pub(crate) fn with(args: &[String], env: &[(&str, &str)], config: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("config.toml");
+        std::fs::write(&path, config).unwrap();
+        let mut all: Vec<&str> = args.iter().map(String::as_str).collect();
+        all.extend(["--config", path.to_str().unwrap()]);
+        let term = Term::spawn(&all, 170, 50, home.path(), env);
+        Self { term, home, never: Vec::new(), stretch: Cell::new((Instant::now(), 0.0)) }
+    }
+
+    /// From now on none of these may ever be shown: what is known not to be so.
+    pub(crate) fn never(&mut self, texts: &[&str]) {
+        self.never = texts.iter().map(|text| (*text).to_owned()).collect();
+    }
+
+    /// Waits until the screen is as wanted; every screen on the way is checked.
+    #[track_caller]
+    pub(crate) fn wait(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        self.term.wait_for(what, LONG, |screen| {
+            self.check(screen);
+            wanted(screen)
+        })
+    }
+
+    /// Looks on for a while.
+    #[track_caller]
+    pub(crate) fn look_on(&self, time: Duration) {
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            self.check(&self.term.screen());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    #[track_caller]
+    fn check(&self, screen: &str) {
+        for text in &self.never {
+            // `10 alarm` is not `0 alarm`.
+            let shown = screen.match_indices(text.as_str()).any(|(at, _)| {
+                !screen[..at].chars().next_back().is_some_and(|before| before.is_ascii_digit())
+            });
+            assert!(!shown, "{text:?} is wrong, and shown:\n{screen}");
+        }
+        assert!(!screen.contains("panicked"), "{screen}");
+    }
+
+    /// A stretch whose cost is measured begins.
+    pub(crate) fn begin(&self) {
+        self.stretch.set((Instant::now(), self.cpu()));
+    }
+
+    /// It ends: the process is there, and has not been busy with nothing.
+    #[track_caller]
+    pub(crate) fn end(&self) {
+        let (began, before) = self.stretch.get();
+        let (wall, used) = (began.elapsed().as_secs_f64(), self.cpu() - before);
+        assert!(used < CPU * wall.max(2.0), "{used:.1} CPU seconds in {wall:.1} s");
+    }
+
+    fn cpu(&self) -> f64 {
+        cpu_seconds(self.term.pid())
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+}
+
+/// Seconds of processor time a process has used.
+pub(crate) fn cpu_seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+}
+
+/// Devices that speak four times a second, straight to the broker.
+pub(crate) struct Devices(Arc<AtomicBool>);
+
+impl Devices {
+    pub(crate) fn speak(publisher: Publisher) -> Self {
+        let go = Arc::new(AtomicBool::new(true));
+        let on = Arc::clone(&go);
+        std::thread::spawn(move || {
+            while on.load(Ordering::Relaxed) {
+                for thing in 0..3 {
+                    publisher.publish(&format!("dt/thing-{thing}/data"), br#"{"t":21.5}"#);
+                }
+                std::thread::sleep(Duration::from_millis(250));
+            }
+        });
+        Self(go)
+    }
+}
+
+impl Drop for Devices {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// One column of a sparkline.
+pub(crate) fn bar(c: char) -> bool {
+    ('▁'..='█').contains(&c)
+}
+
+/// The sparkline of a device's row.
+pub(crate) fn sparkline<'a>(screen: &'a str, thing: &str) -> Option<&'a str> {
+    screen.lines().find(|line| line.contains(thing) && line.contains(bar))
+}
+
+/// True when the row shows messages, then a stretch in which nobody listened, then messages again.
+pub(crate) fn shows_gap(screen: &str, thing: &str) -> bool {
+    let Some(line) = sparkline(screen, thing) else { return false };
+    let drawn: Vec<char> = line.chars().skip_while(|c| !bar(*c)).collect();
+    let last = drawn.iter().rposition(|c| bar(*c)).unwrap_or(0);
+    // A stretch of silence would be dots.
+    drawn[..last].contains(&' ')
+}
