@@ -71,6 +71,7 @@ pub(super) fn violation(from: &sdk::ActiveViolation) -> Violation {
         behavior: from.behavior().map_or_else(nameless, behavior),
         value: from.last_violation_value().map(value),
         verification: from.verification_state().map(|s| SafeText::new(s.as_str())),
+        note: from.verification_state_description().map(SafeText::new),
         started: ms(from.violation_start_time()).unwrap_or_default(),
         last: ms(from.last_violation_time()).unwrap_or_default(),
     }
@@ -96,6 +97,7 @@ pub(super) fn violation_event(from: &sdk::ViolationEvent) -> ViolationEvent {
         kind: safe(from.violation_event_type().map(sdk::ViolationEventType::as_str)),
         value: from.metric_value().map(value),
         verification: from.verification_state().map(|s| SafeText::new(s.as_str())),
+        note: from.verification_state_description().map(SafeText::new),
         at: ms(from.violation_event_time()).unwrap_or_default(),
     }
 }

@@ -29,12 +29,13 @@ const DESCRIBED: usize = 100;
 const VALUES_BACK: Ms = 6 * 3_600_000;
 
 /// The metrics a Defender agent reports (contract §2.9).
-const DEVICE_METRICS: [&str; 9] = [
+const DEVICE_METRICS: [&str; 10] = [
     "aws:all-bytes-out",
     "aws:all-bytes-in",
     "aws:all-packets-out",
     "aws:all-packets-in",
     "aws:num-established-tcp-connections",
+    "aws:destination-ip-addresses",
     "aws:listening-tcp-ports",
     "aws:num-listening-tcp-ports",
     "aws:listening-udp-ports",

@@ -39,6 +39,8 @@ pub enum Scope {
     Doctor,
     /// An opened payload, and other text to scroll in.
     Payload,
+    /// Security profiles.
+    Profiles,
     /// What-if.
     WhatIf,
     /// A recording that is played.
@@ -49,13 +51,14 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes, in the order help shows them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Global,
         Self::List,
         Self::Jobs,
         Self::Rules,
         Self::Audit,
         Self::Journal,
+        Self::Profiles,
         Self::Doctor,
         Self::WhatIf,
         Self::Payload,
@@ -64,7 +67,7 @@ impl Scope {
     ];
 
     /// Which scopes hold together, the innermost first.
-    pub const STACKS: [&'static [Self]; 12] = [
+    pub const STACKS: [&'static [Self]; 13] = [
         &[Self::WhatIf, Self::Replay, Self::List, Self::Global],
         &[Self::WhatIf, Self::List, Self::Global],
         &[Self::Replay, Self::List, Self::Global],
@@ -73,6 +76,7 @@ impl Scope {
         &[Self::Rules, Self::List, Self::Global],
         &[Self::Audit, Self::List, Self::Global],
         &[Self::Journal, Self::List, Self::Global],
+        &[Self::Profiles, Self::List, Self::Global],
         &[Self::Doctor, Self::List, Self::Global],
         &[Self::Payload, Self::Global],
         &[Self::Journal, Self::Payload, Self::Global],
@@ -88,6 +92,7 @@ impl Scope {
             Self::Rules => "rules",
             Self::Audit => "audit",
             Self::Journal => "journal",
+            Self::Profiles => "profiles",
             Self::Doctor => "doctor",
             Self::WhatIf => "what-if",
             Self::Payload => "payload",
@@ -140,7 +145,7 @@ const fn opens_plan(
 }
 
 use Danger::{Permanent, Reversible};
-use Scope::{Audit, Doctor, Global, Jobs, Journal, List, Payload, Plan, Replay, Rules, WhatIf};
+use Scope::{Audit, Doctor, Global, Jobs, Journal, List, Payload, Plan, Profiles, Replay, Rules, WhatIf};
 
 /// The registry.
 pub static COMMANDS: &[Command] = &[
@@ -357,12 +362,84 @@ pub static COMMANDS: &[Command] = &[
     looks("jobs", "jobs", Global, App::view_jobs, "Jobs and how far they are"),
     looks("journal", "journal", Global, App::view_journal, "What was done, by whom, and how it ended"),
     looks("profiles", "profiles", Global, App::view_profiles, "Security profiles, and what they call normal"),
-    looks(
+    opens_plan(
         "profile-form",
         "write a profile",
+        Reversible,
         Global,
         App::profile_form,
-        "Write a security profile, checked as AWS would, and copy it as JSON",
+        "Write the security profile under the cursor: checked at every key, judged on what was heard, then planned",
+    ),
+    opens_plan(
+        "profile-new",
+        "new profile",
+        Reversible,
+        Profiles,
+        App::profile_new,
+        "Write a security profile that does not exist yet",
+    ),
+    opens_plan(
+        "profile-delete",
+        "delete",
+        Reversible,
+        Profiles,
+        App::profile_delete,
+        "Plan the deletion of the security profile under the cursor",
+    ),
+    opens_plan(
+        "profile-attach",
+        "attach",
+        Reversible,
+        Profiles,
+        App::profile_attach,
+        "Plan to let the security profile judge a thing group or all things too",
+    ),
+    opens_plan(
+        "profile-detach",
+        "detach",
+        Reversible,
+        Profiles,
+        App::profile_detach,
+        "Plan to let the security profile no longer judge a target",
+    ),
+    opens_plan(
+        "profile-import",
+        "from a file",
+        Reversible,
+        Profiles,
+        App::profile_import,
+        "Take a security profile from a JSON or TOML file into the form",
+    ),
+    looks(
+        "profile-export",
+        "to a file",
+        Profiles,
+        App::profile_export,
+        "Write the security profile under the cursor into a JSON file",
+    ),
+    opens_plan(
+        "dimension",
+        "dimension",
+        Reversible,
+        Profiles,
+        App::dimension,
+        "Plan to write or delete a dimension: topics a behaviour is limited to",
+    ),
+    opens_plan(
+        "custom-metric",
+        "custom metric",
+        Reversible,
+        Profiles,
+        App::custom_metric,
+        "Plan to create or delete a metric of the account's own",
+    ),
+    opens_plan(
+        "verify",
+        "verdict",
+        Reversible,
+        Global,
+        App::verify,
+        "Say what the violation under the cursor was found to be, with a note",
     ),
     looks("history", "history", Global, App::view_history, "Violations of the last day, and what was judged"),
     looks("audit", "audit", Global, App::view_audit, "Findings of audits, the worst first"),

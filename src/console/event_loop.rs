@@ -17,6 +17,7 @@ use crate::record::Recorder;
 use crate::response::{Answer, Intent, Listener, Plan, PlanId};
 use crate::text::SafeText;
 
+mod files;
 mod replay;
 
 pub use replay::replay;
@@ -292,6 +293,12 @@ pub async fn run(
                     Err(text) => (text, Tone::Warn),
                 };
                 app.say(text, tone, now());
+            } else if let Effect::ImportProfile { path, name } = effect {
+                let read = files::read(&path);
+                app.imported(&path, &name, read, &Env { fleet: &fleet, now: now() });
+            } else if let Effect::ExportProfile { path, text } = effect {
+                let written = files::write_new(&path, &text);
+                app.exported(&path, written, &Env { fleet: &fleet, now: now() });
             } else if effect_done(effect, &mut app, &mut screen, &mut outside)? {
                 return Ok(Ended::Quit);
             }
@@ -406,7 +413,11 @@ fn effect_done(
         }
         Effect::Stop(plan) => outside.stop(&plan),
         Effect::Watch(sources) => outside.watch(sources),
-        Effect::Read(sources) => sources.into_iter().for_each(|source| outside.read_soon(source)),
+        Effect::ReadSoon(sources) => {
+            for source in sources {
+                outside.read_soon(source);
+            }
+        }
         Effect::ReadJournal => outside.read_journal(),
         Effect::ReadProfiles => outside.read_profiles(),
         Effect::Switch(to) if app.is_responding() => {
@@ -429,7 +440,7 @@ fn effect_done(
             }
         }
         // Recording needs the fleet and is done where it is; a live console has nothing to rewind.
-        Effect::Record | Effect::Replay(_) => {}
+        Effect::Record | Effect::Replay(_) | Effect::ImportProfile { .. } | Effect::ExportProfile { .. } => {}
     }
     Ok(false)
 }

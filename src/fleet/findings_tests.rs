@@ -94,6 +94,7 @@ fn violation(profile: &ProfileRecord, thing: &str, at: Ms) -> Violation {
         behavior: profile.behaviors[0].clone(),
         value: None,
         verification: None,
+        note: None,
         started: at,
         last: at,
     }

@@ -114,6 +114,9 @@ pub struct Violation {
     pub value: Option<MetricValue>,
     /// `TRUE_POSITIVE`, … when somebody judged it.
     pub verification: Option<SafeText>,
+    /// Why, in their words.
+    #[serde(default)]
+    pub note: Option<SafeText>,
     /// When it began.
     pub started: Ms,
     /// When it last violated.
@@ -137,6 +140,9 @@ pub struct ViolationEvent {
     pub value: Option<MetricValue>,
     /// `TRUE_POSITIVE`, … when somebody judged it.
     pub verification: Option<SafeText>,
+    /// Why, in their words.
+    #[serde(default)]
+    pub note: Option<SafeText>,
     /// When.
     pub at: Ms,
 }

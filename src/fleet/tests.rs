@@ -61,6 +61,7 @@ fn violation(thing: &str) -> Violation {
         behavior,
         value: None,
         verification: None,
+        note: None,
         started: T0,
         last: T0,
     }

@@ -8,12 +8,15 @@ use parking_lot::Mutex;
 use crate::fleet::event::LinkEvent;
 use crate::text::SafeText;
 
+/// The client id and the filters of a connection that is up.
+type Up = (SafeText, Vec<SafeText>);
+
 /// One connection's place among those that share the load.
 #[derive(Clone, Debug)]
 pub(super) struct Share {
     pub(super) index: usize,
     pub(super) of: usize,
-    up: Arc<Mutex<Vec<Option<(SafeText, Vec<SafeText>)>>>>,
+    up: Arc<Mutex<Vec<Option<Up>>>>,
 }
 
 impl Share {

@@ -3,13 +3,14 @@
 use quell::console::app::{App, Effect, JournalLine, Look};
 use quell::detect::model::{ComparisonOperator, MetricValue};
 use quell::fleet::account::{
-    AccountReading, EffectivePolicy, FindingRecord, MetricSeries, RuleRecord, RuleSeries,
+    AccountReading, CustomMetricRecord, DimensionRecord, EffectivePolicy, FindingRecord, MetricSeries,
+    RuleRecord, RuleSeries, TrainingRecord,
 };
 use quell::fleet::audit::{AuditSetup, AuditTask, AuditTasks, MitigationAction, Resource, Suppression};
 use quell::fleet::event::Reading;
 use quell::fleet::model::{ExecutionRecord, Name, ProfileRecord, ViolationEvent};
 use quell::fleet::{Fleet, SourceId};
-use quell::response::Intent;
+use quell::response::{DetectChange, Intent};
 use quell::text::SafeText;
 use ratatui::style::Color;
 
@@ -48,6 +49,7 @@ pub(crate) fn account() -> Fleet {
         kind: SafeText::new(kind),
         value: Some(MetricValue { count: Some(3000), ..MetricValue::default() }),
         verification: verdict.map(SafeText::new),
+        note: verdict.map(|_| SafeText::new("a test of the sensor")),
         at,
     };
     let events = vec![
@@ -57,6 +59,40 @@ pub(crate) fn account() -> Fleet {
     ];
     poll(&mut fleet, SourceId::ViolationEvents, Reading::ViolationEvents(events));
     let mut learn = |source, reading| poll(&mut fleet, source, Reading::Account(reading));
+    let values = vec![SafeText::new("temperature/#")];
+    let dimension = DimensionRecord { name: SafeText::new("Temperatures"), values };
+    learn(SourceId::Dimensions, AccountReading::Dimensions(vec![dimension]));
+    let metric = CustomMetricRecord {
+        name: SafeText::new("battery"),
+        kind: SafeText::new("number"),
+        display: Some(SafeText::new("Battery")),
+    };
+    learn(SourceId::CustomMetrics, AccountReading::CustomMetrics(vec![metric]));
+    let model = TrainingRecord {
+        profile: SafeText::new("Learned"),
+        behavior: SafeText::new("Sent"),
+        status: SafeText::new("PENDING_BUILD"),
+        collected: Some(12.5),
+        since: Some(NOW - 86_400_000),
+        refreshed: None,
+    };
+    learn(SourceId::Training, AccountReading::Training(vec![model]));
+    let mut quiet = behavior("Quiet", "aws:num-disconnects", 5, Some(300));
+    quiet.suppress_alerts = Some(true);
+    let quiet = violation("s1", "SensorDevice03", quiet, 9, NOW - 60_000);
+    learn(SourceId::Suppressed, AccountReading::Suppressed(vec![quiet]));
+    let points = (1..=12).map(|i| {
+        (
+            NOW - i * 300_000,
+            MetricValue { count: Some(if i < 3 { 3000 } else { 110 }), ..MetricValue::default() },
+        )
+    });
+    let mut points: Vec<_> = points.collect();
+    points.reverse();
+    let metric = SafeText::new("aws:message-byte-size");
+    let series = MetricSeries { metric: metric.clone(), points };
+    let rogue = Name::new(ROGUE);
+    learn(SourceId::Values(rogue.clone(), metric), AccountReading::Values(rogue, series));
     let finding = |id: &str, check: &str, severity: &str, suppressed| FindingRecord {
         resource_id: Default::default(),
         id: SafeText::new(id),
@@ -353,26 +389,68 @@ fn every_view_keeps_to_sixteen_colours() {
 }
 
 #[test]
-fn a_profile_is_checked_at_every_key_and_leaves_only_when_it_is_right() {
+fn a_profile_is_checked_at_every_key_and_planned_only_when_it_is_right() {
     let fleet = account();
     let mut app = App::new(look(false));
     let text = screen(&mut app, &fleet, "gn", (80, 24));
     assert!(text.contains("normal when message size in bytes below 1.0 k"), "{text}");
-    // Normal turned round: the healthy one would alarm.
-    let text = screen(&mut app, &fleet, "\t\t\t  ", (80, 24));
-    assert!(text.contains("NORMAL"), "{text}");
-    let text = screen(&mut app, &fleet, "\tx\n", (80, 24));
-    assert!(text.contains("the limit is a whole number"), "{text}");
-    assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Copy(_))));
     insta::assert_snapshot!("profile_form_80x24", text);
-    press(&mut app, &fleet, "\x1bgn\n");
-    let copied = app.take_effects();
-    let json = copied.iter().find_map(|e| match e {
-        Effect::Copy(text) => Some(text.to_string()),
-        _ => None,
-    });
-    assert!(
-        json.is_some_and(|t| t.contains("\"securityProfileName\":\"DetectLargeMessageSize\"")),
-        "{copied:?}"
+    // Normal turned round: the healthy ones would alarm, the rogue would not.
+    let text = screen(&mut app, &fleet, "\t\t\t\t\t\t\t  ", (160, 48));
+    assert!(text.contains("the WRONG device would alarm: SensorDevice02"), "{text}");
+    insta::assert_snapshot!("profile_form_inverted_160x48", text);
+    let planned = |app: &mut App| {
+        let effects = app.take_effects();
+        effects.into_iter().find_map(|e| match e {
+            Effect::Plan { intent: Intent::Detect(change), .. } => Some(change),
+            _ => None,
+        })
+    };
+    let text = screen(&mut app, &fleet, "\tx\n", (80, 24));
+    assert!(text.contains("the limit is a whole number") && text.contains("1000x"), "{text}");
+    insta::assert_snapshot!("profile_form_wrong_80x24", text);
+    assert!(planned(&mut app).is_none());
+    // Left and opened again: nothing is lost.
+    let text = screen(&mut app, &fleet, "\x1bgn", (60, 15));
+    assert!(text.contains("1000x"), "{text}");
+    insta::assert_snapshot!("profile_form_60x15", text);
+    press(&mut app, &fleet, "\x1bgpn\n");
+    let Some(DetectChange::Apply { profile, heard, .. }) = planned(&mut app) else { panic!("no plan") };
+    assert_eq!(profile.security_profile_name, "DetectLargeMessageSize");
+    assert!(heard.iter().any(|n| n.text.as_str().contains("SensorDevice02")), "{heard:?}");
+}
+
+#[test]
+fn small_forms_say_what_is_wrong_beside_the_field() {
+    let fleet = account();
+    let planned = |keys: &str| {
+        let mut app = App::new(look(false));
+        let text = screen(&mut app, &fleet, keys, (80, 24));
+        let effects = app.take_effects();
+        let change = effects.into_iter().find_map(|e| match e {
+            Effect::Plan { intent: Intent::Detect(change), .. } => Some(change),
+            _ => None,
+        });
+        (text, change)
+    };
+    let (text, none) = planned("gp+\n");
+    assert!(text.contains("whom?") && text.contains("judges now: all things") && none.is_none(), "{text}");
+    insta::assert_snapshot!("profile_attach_80x24", text);
+    let (_, change) = planned("gp+NeedsUpdate\n");
+    let Some(DetectChange::Attach { profile, targets }) = change else { panic!("{change:?}") };
+    assert_eq!((profile.raw(), targets[0].as_str()), ("DetectLargeMessageSize", "NeedsUpdate"));
+    let (_, change) = planned("gp-\n");
+    assert!(matches!(change, Some(DetectChange::Detach { .. })), "{change:?}");
+    let (text, none) = planned("gpd\tTemperatures\n");
+    assert!(text.contains("at least one topic filter") && none.is_none(), "{text}");
+    let (_, change) = planned("gpm\tbattery\n");
+    assert!(matches!(change, Some(DetectChange::CreateMetric { .. })), "{change:?}");
+    let (text, change) = planned("ghv \tno sensor\n");
+    let Some(DetectChange::Verify { violations, state, note }) = change else { panic!("{text}") };
+    assert_eq!(
+        (violations[0].as_str(), state.as_str(), note.as_str()),
+        ("a1", "FALSE_POSITIVE", "no sensor")
     );
+    let (_, change) = planned("gpX");
+    assert!(matches!(change, Some(DetectChange::Delete { .. })), "{change:?}");
 }

@@ -62,6 +62,7 @@ pub(crate) fn violation(id: &str, thing: &str, behavior: Behavior, got: i64, sta
         behavior,
         value: Some(MetricValue { count: Some(got), ..MetricValue::default() }),
         verification: None,
+        note: None,
         started,
         last: started,
     }

@@ -33,7 +33,8 @@ impl Drop for Beside {
 }
 
 fn skipped(why: &str) {
-    writeln!(std::io::stderr(), "SKIPPED: {why}").unwrap();
+    let mut said = std::io::stderr();
+    writeln!(said, "SKIPPED: {why}").unwrap();
 }
 
 fn mosquitto(folder: &Path, port: u16) -> Option<Beside> {

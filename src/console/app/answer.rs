@@ -3,7 +3,7 @@
 use tui_input::Input;
 
 use crate::fleet::model::Name;
-use crate::response::Intent;
+use crate::response::{DetectChange, Intent};
 use crate::text::SafeText;
 
 use super::dialogs::{Field, JobForm, Overlay};
@@ -40,6 +40,9 @@ impl App {
                             self.confirmed.remove(0);
                         }
                         self.confirmed.push((plan.id().clone(), plan.intent().verb()));
+                        if matches!(plan.intent(), Intent::Detect(DetectChange::Apply { .. })) {
+                            self.draft = None;
+                        }
                         self.unanswered.push(plan.id().clone());
                         self.effects.push(Effect::Confirm { plan: plan.clone(), typed });
                     }
@@ -63,6 +66,9 @@ impl App {
     /// Change what the plan in front acts with: its thing group, or its job. Nothing else of it can be changed.
     pub fn edit(&mut self, env: &Env<'_>) {
         let Some(Overlay::Plan(dialog)) = &mut self.overlay else { return };
+        if matches!(&dialog.intent, Intent::Detect(DetectChange::Apply { .. })) {
+            return self.back_to_form(env);
+        }
         match &dialog.intent {
             Intent::Isolate { group, .. } | Intent::Release { group, .. } => {
                 let now = group.as_ref().map_or(self.look.isolation_group.as_str(), |g| g.raw());

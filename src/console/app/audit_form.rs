@@ -7,7 +7,7 @@ use crate::response::{ActionSpec, AuditChange, Intent, Mitigation};
 use crate::text::SafeText;
 
 use super::dialogs::Overlay;
-use super::form::{Form, FormField, FormKind, Said};
+use super::fields::{FieldsForm, FieldsKind, FormField, Said};
 use super::list::{ListId, key_of};
 use super::{App, Env, Tone, View};
 
@@ -39,8 +39,8 @@ impl App {
         self.say(SafeText::new("no finding under the cursor: n audits now"), Tone::Warn, env.now);
     }
 
-    fn open_form(&mut self, form: Form) {
-        self.overlay = Some(Overlay::Form(Box::new(form)));
+    fn open_fields(&mut self, form: FieldsForm) {
+        self.overlay = Some(Overlay::Fields(Box::new(form)));
     }
 
     /// Fill in what to audit.
@@ -63,7 +63,7 @@ impl App {
             let role = format!("arn:aws:iam::{account}:role/service-role/AWSIoTDeviceDefenderAudit");
             fields.push(FormField::text("role", role));
         }
-        self.open_form(Form::new(FormKind::AuditStart, "Audit the account now", fields));
+        self.open_fields(FieldsForm::new(FieldsKind::AuditStart, "Audit the account now", fields));
     }
 
     /// Plan to stop the audit that runs.
@@ -86,7 +86,7 @@ impl App {
             [("30", "30 days"), ("7", "7 days"), ("90", "90 days"), ("365", "a year"), ("", "never ends")];
         let fields = vec![FormField::choice("for", &until, "30"), FormField::text("reason", "")];
         let title = format!("Suppress findings about {}", finding.resource);
-        self.open_form(Form::new(FormKind::Suppress { check, resource }, &title, fields));
+        self.open_fields(FieldsForm::new(FieldsKind::Suppress { check, resource }, &title, fields));
     }
 
     /// Pick a suppression to end.
@@ -102,9 +102,10 @@ impl App {
                 (i.to_string(), SafeText::new(&format!("{} {}", s.check.shown(), s.resource.shown())))
             })
             .collect();
-        let kind = FormKind::Unsuppress(all.iter().map(|s| (s.check.clone(), s.resource.clone())).collect());
+        let kind =
+            FieldsKind::Unsuppress(all.iter().map(|s| (s.check.clone(), s.resource.clone())).collect());
         let fields = vec![FormField::of("suppression", options, "0")];
-        self.open_form(Form::new(kind, "Tell suppressed findings again", fields));
+        self.open_fields(FieldsForm::new(kind, "Tell suppressed findings again", fields));
     }
 
     /// Pick a mitigation action for the finding under the cursor.
@@ -122,13 +123,13 @@ impl App {
         let scope: Vec<(&str, &str)> = scope.iter().map(|(v, s)| (*v, s.as_str())).collect();
         let fields =
             vec![FormField::of("action", choices(actions), ""), FormField::choice("findings", &scope, "one")];
-        let kind = FormKind::Mitigate {
+        let kind = FieldsKind::Mitigate {
             check: finding.check.as_str().to_owned(),
             finding: finding.id.as_str().to_owned(),
             all,
         };
         let title = format!("Run a mitigation action on {}", finding.resource);
-        self.open_form(Form::new(kind, &title, fields));
+        self.open_fields(FieldsForm::new(kind, &title, fields));
     }
 
     /// Fill in a mitigation action.
@@ -141,7 +142,7 @@ impl App {
             FormField::text("group or topic", self.look.isolation_group.clone()),
             FormField::text("role", role),
         ];
-        self.open_form(Form::new(FormKind::Action, "Create mitigation action", fields));
+        self.open_fields(FieldsForm::new(FieldsKind::Action, "Create mitigation action", fields));
     }
 
     /// Pick a mitigation action to delete.
@@ -151,7 +152,7 @@ impl App {
             return self.say(SafeText::new("the account has no mitigation action"), Tone::Calm, env.now);
         }
         let fields = vec![FormField::of("action", choices(actions), "")];
-        self.open_form(Form::new(FormKind::ActionDelete, "Delete mitigation action", fields));
+        self.open_fields(FieldsForm::new(FieldsKind::ActionDelete, "Delete mitigation action", fields));
     }
 
     /// Show the audits and what is suppressed in place of the finding's details, or those again.
@@ -169,32 +170,32 @@ fn choices(actions: &[MitigationAction]) -> Vec<(String, SafeText)> {
     actions.iter().map(|a| (a.name.raw().to_owned(), shown(a))).collect()
 }
 
-impl Form {
+impl FieldsForm {
     pub(super) fn audit_said(&self, env: &Env<'_>) -> Vec<(Said, String)> {
         let plain = |text: &str| vec![(Said::Plain, text.to_owned())];
         match &self.kind {
-            FormKind::AuditStart => {
+            FieldsKind::AuditStart => {
                 plain("an audit only looks; it is watched to its end, and its findings stay 90 days")
             }
-            FormKind::Suppress { check, .. } => {
+            FieldsKind::Suppress { check, .. } => {
                 vec![(
                     Said::Plain,
                     format!("findings of {} about it are found, marked and not told", check.shown()),
                 )]
             }
-            FormKind::Mitigate { .. } => {
+            FieldsKind::Mitigate { .. } => {
                 let chosen = actions(env).iter().find(|a| a.name.raw() == self.get("action"));
                 let does = chosen.map(|a| format!("AWS {}; there is no rollback", a.does));
                 does.map(|text| (Said::Doubtful, text)).into_iter().collect()
             }
-            FormKind::Action => plain("nothing happens until it is run on a finding"),
-            FormKind::Unsuppress(_) | FormKind::ActionDelete | FormKind::Rule => Vec::new(),
+            FieldsKind::Action => plain("nothing happens until it is run on a finding"),
+            FieldsKind::Unsuppress(_) | FieldsKind::ActionDelete | FieldsKind::Rule => Vec::new(),
         }
     }
 
     pub(super) fn audit_intent(&self, env: &Env<'_>) -> Result<Intent, String> {
         let change = match &self.kind {
-            FormKind::AuditStart => {
+            FieldsKind::AuditStart => {
                 let known = env.fleet.audit_setup().get();
                 let known = known.ok_or("the audit checks have not been read yet: try again in a moment")?;
                 let checks = match self.get("checks") {
@@ -207,18 +208,18 @@ impl Form {
                     role: Some(self.get("role").to_owned()).filter(|r| !r.is_empty()),
                 }
             }
-            FormKind::Suppress { check, resource } => AuditChange::Suppress {
+            FieldsKind::Suppress { check, resource } => AuditChange::Suppress {
                 check: check.clone(),
                 resource: resource.clone(),
                 until: self.get("for").parse::<i64>().ok().map(|days| env.now + days * DAY),
                 description: self.get("reason").to_owned(),
             },
-            FormKind::Unsuppress(all) => {
+            FieldsKind::Unsuppress(all) => {
                 let at: usize = self.get("suppression").parse().unwrap_or_default();
                 let (check, resource) = all.get(at).cloned().ok_or("pick a suppression")?;
                 AuditChange::Unsuppress { check, resource }
             }
-            FormKind::Mitigate { check, finding, all } => {
+            FieldsKind::Mitigate { check, finding, all } => {
                 let findings =
                     if self.get("findings") == "all" { all.clone() } else { vec![finding.clone()] };
                 return Ok(Intent::Mitigate(Mitigation {
@@ -229,7 +230,7 @@ impl Form {
                     task: format!("quell-{:016x}", fastrand::u64(..)),
                 }));
             }
-            FormKind::Action => {
+            FieldsKind::Action => {
                 let what = self.get("group or topic").to_owned();
                 let does = match self.get("does") {
                     "certificate" => ActionSpec::Certificate,
@@ -240,8 +241,8 @@ impl Form {
                 let role = self.get("role").to_owned();
                 AuditChange::CreateAction { name: Name::new(self.get("name")), does, role }
             }
-            FormKind::ActionDelete => AuditChange::DeleteAction { name: Name::new(self.get("action")) },
-            FormKind::Rule => return Ok(self.rule_intent()),
+            FieldsKind::ActionDelete => AuditChange::DeleteAction { name: Name::new(self.get("action")) },
+            FieldsKind::Rule => return Ok(self.rule_intent()),
         };
         Ok(Intent::Audit(change))
     }

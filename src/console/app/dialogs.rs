@@ -33,7 +33,9 @@ pub enum Overlay {
     /// A security profile being written.
     Profile(Box<super::ProfileForm>),
     /// Fields to fill in.
-    Form(Box<super::Form>),
+    Fields(Box<super::FieldsForm>),
+    /// A form of a few fields.
+    Small(Box<super::SmallForm>),
     /// An entry of the journal.
     Entry(Box<EntryState>),
     /// What the start found cut short.

@@ -1,191 +1,191 @@
-//! A form: labelled fields, each typed or turned through choices, with what is to be said of them below. What it asks for
-//! is an intent; nothing is sent before its plan is confirmed.
+//! What every form is made of: labelled fields of which one is focused, each with its own error beside it, and small forms
+//! of a few fields.
 
 use tui_input::Input;
 
-use crate::fleet::audit::Resource;
 use crate::fleet::model::Name;
-use crate::response::Intent;
 use crate::text::SafeText;
 
-use super::dialogs::Overlay;
-use super::{App, Env};
-
-/// What a form is about.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FormKind {
-    /// A topic rule.
-    Rule,
-    /// An audit on demand.
-    AuditStart,
-    /// Findings about a resource told no more.
-    Suppress {
-        /// Of this check.
-        check: Name,
-        /// The resource.
-        resource: Resource,
-    },
-    /// Suppressions, one of which is to end.
-    Unsuppress(Vec<(Name, Resource)>),
-    /// A mitigation action run on findings of one check.
-    Mitigate {
-        /// The check.
-        check: String,
-        /// The finding under the cursor.
-        finding: String,
-        /// All findings of that check that are not suppressed.
-        all: Vec<String>,
-    },
-    /// A mitigation action being made.
-    Action,
-    /// A mitigation action to delete.
-    ActionDelete,
-}
-
-/// A field's value.
-#[derive(Clone, Debug)]
-pub enum Value {
-    /// Typed.
-    Text(Input),
-    /// One of these.
-    Choice {
-        /// What it stands for, and what is shown.
-        options: Vec<(String, SafeText)>,
-        /// Which.
-        at: usize,
-    },
-}
-
-/// A field.
-#[derive(Clone, Debug)]
-pub struct FormField {
-    /// What it is called.
+/// A field as it is drawn.
+pub struct FormLine {
+    /// Its label.
     pub label: &'static str,
     /// What it holds.
-    pub value: Value,
+    pub shown: SafeText,
+    /// True when it is turned rather than typed.
+    pub choice: bool,
+    /// Characters before the cursor, in a typed field.
+    pub cursor: usize,
+    /// What is wrong with it.
+    pub trouble: Option<String>,
+    /// What it takes, while it is focused.
+    pub hint: Option<String>,
 }
 
-/// How a line below the fields should be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// It would be refused.
-    Wrong,
-    /// It would be taken, and is not what is meant.
-    Doubtful,
-    /// Good to know.
-    Plain,
-    /// It works as meant.
-    Good,
+impl FormLine {
+    /// A field that is typed.
+    pub(super) fn typed(label: &'static str, input: &Input) -> Self {
+        let before: String = input.value().chars().take(input.cursor()).collect();
+        Self {
+            label,
+            shown: SafeText::new(input.value()),
+            choice: false,
+            cursor: SafeText::new(&before).as_str().chars().count(),
+            trouble: None,
+            hint: None,
+        }
+    }
+
+    /// A field that is turned.
+    pub(super) fn turned(label: &'static str, shown: &str) -> Self {
+        Self { label, shown: SafeText::new(shown), choice: true, cursor: 0, trouble: None, hint: None }
+    }
+
+    pub(super) fn wrong(mut self, trouble: Option<String>) -> Self {
+        self.trouble = trouble;
+        self
+    }
+
+    pub(super) fn hint(mut self, hint: &str) -> Self {
+        self.hint = Some(hint.to_owned());
+        self
+    }
 }
 
-/// A form being filled in.
-pub struct Form {
-    /// What it is about.
+/// What a small form is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FormKind {
+    /// Let a profile judge more, or less.
+    Target {
+        /// The profile.
+        profile: Name,
+        /// True to attach.
+        attach: bool,
+    },
+    /// Write or delete a dimension.
+    Dimension,
+    /// Create or delete a custom metric.
+    Metric,
+    /// Say what a violation was found to be.
+    Verify {
+        /// The violations' ids.
+        violations: Vec<String>,
+    },
+    /// Take a profile from a file into the form.
+    Import,
+    /// Write a profile into a file.
+    Export {
+        /// The JSON.
+        text: String,
+    },
+}
+
+/// What a field of a small form is.
+enum Entry {
+    /// Typed.
+    Text(Input),
+    /// Turned.
+    Choice(&'static [&'static str], usize),
+}
+
+/// A field of a small form.
+struct SmallField {
+    label: &'static str,
+    hint: &'static str,
+    entry: Entry,
+    /// What is wrong with it.
+    trouble: Option<String>,
+}
+
+/// A form of a few fields.
+pub struct SmallForm {
+    /// What it is for.
     pub kind: FormKind,
     /// Its title.
     pub title: SafeText,
-    /// Its fields, in order.
-    pub fields: Vec<FormField>,
-    /// Which is being filled in.
+    /// Its fields.
+    fields: Vec<SmallField>,
+    /// The focused one.
     pub at: usize,
-    /// Why it could not be planned.
-    pub trouble: Option<SafeText>,
+    /// What is said below them.
+    pub told: Vec<SafeText>,
 }
 
-impl FormField {
-    /// A field to type in.
-    pub(super) fn text(label: &'static str, value: impl Into<String>) -> Self {
-        Self { label, value: Value::Text(Input::new(value.into())) }
+impl SmallForm {
+    pub(super) fn new(kind: FormKind, title: &str) -> Self {
+        Self { kind, title: SafeText::new(title), fields: Vec::new(), at: 0, told: Vec::new() }
     }
 
-    /// A field that turns through choices; the one that stands for `is` is chosen.
-    pub(super) fn choice(label: &'static str, options: &[(&str, &str)], is: &str) -> Self {
-        let options: Vec<_> = options.iter().map(|(v, s)| ((*v).to_owned(), SafeText::new(s))).collect();
-        Self::of(label, options, is)
+    pub(super) fn text(mut self, label: &'static str, value: &str, hint: &'static str) -> Self {
+        let entry = Entry::Text(Input::new(value.to_owned()));
+        self.fields.push(SmallField { label, hint, entry, trouble: None });
+        self
     }
 
-    pub(super) fn of(label: &'static str, options: Vec<(String, SafeText)>, is: &str) -> Self {
-        let at = options.iter().position(|(value, _)| value == is).unwrap_or(0);
-        Self { label, value: Value::Choice { options, at } }
+    pub(super) fn choice(mut self, label: &'static str, of: &'static [&'static str]) -> Self {
+        self.fields.push(SmallField { label, hint: "", entry: Entry::Choice(of, 0), trouble: None });
+        self
     }
 
-    /// What it stands for.
-    pub fn get(&self) -> &str {
-        match &self.value {
-            Value::Text(input) => input.value(),
-            Value::Choice { options, at } => options.get(*at).map_or("", |(value, _)| value),
+    pub(super) fn tell(mut self, text: &str) -> Self {
+        self.told.push(SafeText::new(text));
+        self
+    }
+
+    /// What a field holds, without spaces around it.
+    pub(super) fn value(&self, at: usize) -> String {
+        match self.fields.get(at).map(|f| &f.entry) {
+            Some(Entry::Text(input)) => input.value().trim().to_owned(),
+            Some(Entry::Choice(of, at)) => of.get(*at).copied().unwrap_or_default().to_owned(),
+            None => String::new(),
         }
     }
-}
 
-impl Form {
-    pub(super) fn new(kind: FormKind, title: &str, fields: Vec<FormField>) -> Self {
-        Self { kind, title: SafeText::new(title), fields, at: 0, trouble: None }
+    /// Says what is wrong with a field, and goes there.
+    pub(super) fn refuse(&mut self, at: usize, why: &str) {
+        if let Some(field) = self.fields.get_mut(at) {
+            field.trouble = Some(why.to_owned());
+            self.at = at;
+        }
     }
 
-    /// What the field called `label` stands for, without the spaces around it.
-    pub fn get(&self, label: &str) -> &str {
-        self.fields.iter().find(|f| f.label == label).map_or("", |f| f.get().trim())
-    }
-
-    /// The field being filled in.
-    pub fn field(&self) -> Option<&FormField> {
-        self.fields.get(self.at)
-    }
-
+    /// The next field, or the previous one.
     pub(super) fn step(&mut self, forward: bool) {
-        let n = self.fields.len().max(1);
-        self.at = if forward { (self.at + 1) % n } else { (self.at + n - 1) % n };
+        let len = self.fields.len().max(1);
+        self.at = (self.at + if forward { 1 } else { len - 1 }) % len;
     }
 
-    /// Turns a field that has choices; false for one that is typed.
+    /// Turns the focused field; false for one that is typed.
     pub(super) fn turn(&mut self, forward: bool) -> bool {
-        let Some(FormField { value: Value::Choice { options, at }, .. }) = self.fields.get_mut(self.at)
-        else {
+        let Some(SmallField { entry: Entry::Choice(of, at), .. }) = self.fields.get_mut(self.at) else {
             return false;
         };
-        let n = options.len().max(1);
-        *at = if forward { (*at + 1) % n } else { (*at + n - 1) % n };
+        *at = (*at + if forward { 1 } else { of.len() - 1 }) % of.len().max(1);
         true
     }
 
+    /// The input of the focused field, when it is typed; what was wrong with it may be mended by the next key.
     pub(super) fn input(&mut self) -> Option<&mut Input> {
-        match self.fields.get_mut(self.at) {
-            Some(FormField { value: Value::Text(input), .. }) => Some(input),
-            _ => None,
+        let field = self.fields.get_mut(self.at)?;
+        field.trouble = None;
+        match &mut field.entry {
+            Entry::Text(input) => Some(input),
+            Entry::Choice(..) => None,
         }
     }
 
-    /// What is to be said of it as it stands.
-    pub fn said(&self, env: &Env<'_>) -> Vec<(Said, String)> {
-        match &self.kind {
-            FormKind::Rule => self.rule_said(env),
-            _ => self.audit_said(env),
-        }
-    }
-
-    fn intent(&self, env: &Env<'_>) -> Result<Intent, String> {
-        match &self.kind {
-            FormKind::Rule => Ok(self.rule_intent()),
-            _ => self.audit_intent(env),
-        }
-    }
-}
-
-impl App {
-    /// Asks for the plan of what was filled in; a form with a mistake stays and says it.
-    pub(super) fn submit_form(&mut self, env: &Env<'_>) {
-        let Some(Overlay::Form(form)) = &mut self.overlay else { return };
-        if let Some((_, wrong)) = form.said(env).iter().find(|(said, _)| *said == Said::Wrong) {
-            form.trouble = Some(SafeText::new(wrong));
-            return;
-        }
-        match form.intent(env) {
-            Ok(intent) => {
-                let asked = form.title.clone();
-                self.ask(env, asked, intent);
-            }
-            Err(wrong) => form.trouble = Some(SafeText::new(&wrong)),
-        }
+    /// Its fields as they are drawn.
+    pub fn lines(&self) -> Vec<FormLine> {
+        let line = |field: &SmallField| {
+            let line = match &field.entry {
+                Entry::Text(input) => FormLine::typed(field.label, input),
+                Entry::Choice(of, at) => {
+                    FormLine::turned(field.label, of.get(*at).copied().unwrap_or_default())
+                }
+            };
+            let line = if field.hint.is_empty() { line } else { line.hint(field.hint) };
+            line.wrong(field.trouble.clone())
+        };
+        self.fields.iter().map(line).collect()
     }
 }

@@ -13,6 +13,10 @@ use super::{App, Effect, Env, Filter, Tone, View};
 /// A second ctrl-c this soon ends quell.
 const TWICE: i64 = 2_000;
 
+/// What the violations' views need.
+pub(super) const VIOLATIONS: [SourceId; 4] =
+    [SourceId::ViolationEvents, SourceId::Profiles, SourceId::Suppressed, SourceId::Training];
+
 impl App {
     /// Open what is under the cursor.
     pub fn open(&mut self, env: &Env<'_>) {
@@ -127,13 +131,17 @@ impl App {
             ],
             View::Executions(job) => vec![SourceId::Jobs, SourceId::Executions(job.clone())],
             View::Jobs => vec![SourceId::Jobs],
-            View::Violations | View::History => vec![SourceId::ViolationEvents, SourceId::Profiles],
-            View::Profiles | View::WhatIf => vec![SourceId::Profiles],
+            View::Violations | View::History => VIOLATIONS.to_vec(),
+            View::Profiles => {
+                vec![SourceId::Profiles, SourceId::Dimensions, SourceId::CustomMetrics, SourceId::Training]
+            }
+            View::WhatIf => vec![SourceId::Profiles],
             View::Audit => vec![SourceId::Findings, SourceId::AuditSetup, SourceId::AuditTasks],
             View::Rules => vec![SourceId::Rules],
             _ => Vec::new(),
         };
         self.effects.push(Effect::Watch(wanted));
+        self.valued = None;
         if matches!(view, View::Journal | View::Device(_)) {
             self.effects.push(Effect::ReadJournal);
         }

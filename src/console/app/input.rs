@@ -65,7 +65,8 @@ impl App {
                 | Overlay::Job(_)
                 | Overlay::Group(_)
                 | Overlay::Profile(_)
-                | Overlay::Form(_),
+                | Overlay::Fields(_)
+                | Overlay::Small(_),
             ) => true,
             Some(Overlay::Plan(dialog)) => dialog.wants_text(),
             _ => false,
@@ -148,11 +149,11 @@ impl App {
                 }
                 true
             }
-            Some(Overlay::Form(form)) => {
+            Some(Overlay::Fields(form)) => {
                 form.trouble = None;
                 match event.code {
                     KeyCode::Esc => self.overlay = None,
-                    KeyCode::Enter => self.submit_form(env),
+                    KeyCode::Enter => self.submit_fields(env),
                     KeyCode::Down | KeyCode::Tab => form.step(true),
                     KeyCode::Up | KeyCode::BackTab => form.step(false),
                     KeyCode::Char(' ') | KeyCode::Right if form.turn(true) => {}
@@ -165,16 +166,15 @@ impl App {
                 }
                 true
             }
-            Some(Overlay::Profile(form)) => {
+            Some(Overlay::Profile(_)) => self.profile_key(event, control, env),
+            Some(Overlay::Small(form)) => {
                 match event.code {
                     KeyCode::Esc => self.overlay = None,
-                    KeyCode::Enter => self.submit_profile(env),
-                    KeyCode::Down | KeyCode::Tab => form.step(1),
-                    KeyCode::Up | KeyCode::BackTab => form.step(super::ProfileField::ALL.len() - 1),
-                    // A field with choices turns; in a typed one the same keys are text.
-                    KeyCode::Char(' ') | KeyCode::Right if form.turn(1) => {}
-                    // One back for four, five and six choices alike.
-                    KeyCode::Left if form.turn(59) => {}
+                    KeyCode::Enter => self.submit_small(env),
+                    KeyCode::Down | KeyCode::Tab => form.step(true),
+                    KeyCode::Up | KeyCode::BackTab => form.step(false),
+                    KeyCode::Char(' ') | KeyCode::Right if form.turn(true) => {}
+                    KeyCode::Left if form.turn(false) => {}
                     _ => {
                         if let Some(input) = form.input() {
                             input_event(input, event);
@@ -227,6 +227,48 @@ impl App {
             }
             _ => false,
         }
+    }
+
+    /// A key in the form of a security profile; every change is judged at once.
+    fn profile_key(&mut self, event: KeyEvent, control: bool, env: &Env<'_>) -> bool {
+        let Some(Overlay::Profile(form)) = &mut self.overlay else { return false };
+        form.refused.clear();
+        match event.code {
+            KeyCode::Esc => {
+                self.leave_profile(env);
+                return true;
+            }
+            KeyCode::Enter => {
+                self.submit_profile(env);
+                return true;
+            }
+            KeyCode::Char('y') if control => {
+                self.copy_form(env);
+                return true;
+            }
+            KeyCode::Down | KeyCode::Tab => {
+                form.step(true);
+                return true;
+            }
+            KeyCode::Up | KeyCode::BackTab => {
+                form.step(false);
+                return true;
+            }
+            KeyCode::Char('n') if control => form.add_behavior(),
+            KeyCode::Char('x') if control => form.drop_behavior(),
+            KeyCode::PageDown => form.turn_behavior(true),
+            KeyCode::PageUp => form.turn_behavior(false),
+            // A field with choices turns; in a typed one the same keys are text.
+            KeyCode::Char(' ') | KeyCode::Right if form.turn(true) => {}
+            KeyCode::Left if form.turn(false) => {}
+            _ => {
+                if let Some(input) = form.input() {
+                    input_event(input, event);
+                }
+            }
+        }
+        form.judge(env);
+        true
     }
 
     fn take_pick(&mut self, pick: Option<PalettePick>, env: &Env<'_>) {

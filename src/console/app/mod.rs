@@ -7,6 +7,7 @@ mod audit_form;
 mod dialogs;
 mod doctor;
 mod elsewhere;
+mod fields;
 mod filter;
 mod form;
 mod go;
@@ -43,8 +44,9 @@ pub use dialogs::{
     PlanDialog, PlanPhase, RecoveredState, Show,
 };
 pub use doctor::{Diagnosis, DoctorLine};
+pub use fields::{FieldsForm, FieldsKind, FormField, Said, Value};
 pub use filter::{Filter, Subject, topic_matches};
-pub use form::{Form, FormField, FormKind, Said, Value};
+pub use form::{FormKind, FormLine, SmallForm};
 pub use lines::{DeltaGroup, delta_groups};
 pub(super) use lines::{delta_key, event_key, finding_key};
 pub use list::{Key, ListId, ListState, key_of};
@@ -208,10 +210,24 @@ pub enum Effect {
     },
     /// The open view needs these.
     Watch(Vec<SourceId>),
-    /// Read these soon.
-    Read(Vec<SourceId>),
+    /// These have just been changed: read them as soon as possible.
+    ReadSoon(Vec<SourceId>),
     /// Read the journal.
     ReadJournal,
+    /// Read a file that holds a security profile.
+    ImportProfile {
+        /// The file.
+        path: PathBuf,
+        /// Which profile, when the file has several; else empty.
+        name: String,
+    },
+    /// Write a new file.
+    ExportProfile {
+        /// The file, which must not exist.
+        path: PathBuf,
+        /// What it is to hold.
+        text: String,
+    },
     /// Read the names of the profiles.
     ReadProfiles,
     /// Go to another profile or region.
@@ -312,6 +328,10 @@ pub struct App {
     pending: Vec<Pressed>,
     status: Option<(SafeText, Tone, Ms)>,
     effects: Vec<Effect>,
+    /// The thing and the metric whose history the open view shows.
+    valued: Option<(Name, SafeText)>,
+    /// A security profile that was being written.
+    draft: Option<Box<ProfileForm>>,
     generation: u64,
     actions: Vec<ActionView>,
     journal: Option<Result<Vec<JournalLine>, SafeText>>,
@@ -359,6 +379,8 @@ impl App {
             pending: Vec::new(),
             status: None,
             effects: Vec::new(),
+            valued: None,
+            draft: None,
             generation: 0,
             actions: Vec::new(),
             journal: None,
@@ -396,6 +418,9 @@ impl App {
             list.set(Some(*first));
         }
         self.follow(env);
+        if let Some(Overlay::Profile(form)) = &mut self.overlay {
+            form.keep_judged(env);
+        }
         // The account's mitigation actions may come while one is being named.
         if let Some(Overlay::Group(form)) = &mut self.overlay {
             form.complete(env);
@@ -404,6 +429,7 @@ impl App {
         if self.look.aws {
             self.watch_certificates(env);
             self.watch_rule(env);
+            self.watch_values(env);
         }
         self.leaks.retain(|(name, _)| {
             env.fleet
@@ -463,6 +489,44 @@ impl App {
         }
     }
 
+    /// In the violations' views, AWS's own values of what the cursor is on are read.
+    fn watch_values(&mut self, env: &Env<'_>) {
+        if !matches!(self.view(), View::Violations | View::History) {
+            self.valued = None;
+            return;
+        }
+        let wanted = self.metric_here(env);
+        if wanted != self.valued {
+            let mut sources = go::VIOLATIONS.to_vec();
+            sources.extend(wanted.clone().map(|(thing, metric)| SourceId::Values(thing, metric)));
+            self.effects.push(Effect::Watch(sources));
+            self.valued = wanted;
+        }
+    }
+
+    /// The thing and the metric of the violation under the cursor.
+    fn metric_here(&self, env: &Env<'_>) -> Option<(Name, SafeText)> {
+        let list = self.focused_list();
+        let cursor = self.list(list).cursor().or_else(|| self.keys(list, env).first().copied())?;
+        if list == ListId::History {
+            let event = env.fleet.violation_events().get()?.iter().find(|e| event_key(e) == cursor)?;
+            // The event only names its behaviour: an active violation has it whole, else the profile does.
+            let active = env.fleet.violations().get().into_iter().flatten().find(|v| v.id == event.id);
+            let of_profile = env.fleet.profiles().get().into_iter().flatten();
+            let of_profile = of_profile.filter(|p| p.name == event.profile).flat_map(|p| &p.behaviors);
+            let behavior = active
+                .map(|v| &v.behavior)
+                .or_else(|| of_profile.into_iter().find(|b| b.name == event.behavior.as_str()));
+            return Some((event.thing.clone(), SafeText::new(behavior?.metric.as_deref()?)));
+        }
+        let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
+        if let Some(violation) = active.iter().find(|v| key_of(&v.id) == cursor) {
+            return Some((violation.thing.clone(), SafeText::new(violation.behavior.metric.as_deref()?)));
+        }
+        let finding = env.fleet.own_findings().iter().find(|f| finding_key(f) == cursor)?;
+        Some((finding.thing.clone(), SafeText::new(finding.behavior.metric.as_deref()?)))
+    }
+
     /// Takes note of what the fleet says has changed.
     pub fn note(&mut self, changes: Changes, env: &Env<'_>) {
         if changes.contains(Changes::LEAK) {
@@ -501,6 +565,10 @@ impl App {
                 self.keep_action(view);
                 self.reread();
                 self.effects.push(Effect::ReadJournal);
+                let changed = state::changed_by(verb);
+                if !changed.is_empty() {
+                    self.effects.push(Effect::ReadSoon(changed));
+                }
                 if matches!(verb, Some("setup" | "undo" | "finish")) {
                     self.outdate_diagnosis(env);
                 }
@@ -526,7 +594,7 @@ impl App {
             View::Audit => vec![SourceId::Findings, SourceId::AuditSetup, SourceId::AuditTasks],
             _ => return,
         };
-        self.effects.push(Effect::Read(sources));
+        self.effects.push(Effect::ReadSoon(sources));
     }
 
     /// A task of AWS's was begun here: the view finds it without waiting for its next poll.
@@ -535,7 +603,7 @@ impl App {
         let busy = env.fleet.audit_tasks().get().is_some_and(crate::fleet::audit::AuditTasks::busy);
         if *self.view() == View::Audit && !busy && env.now - self.asked_tasks > BETWEEN {
             self.asked_tasks = env.now;
-            self.effects.push(Effect::Read(vec![SourceId::AuditTasks]));
+            self.effects.push(Effect::ReadSoon(vec![SourceId::AuditTasks]));
         }
     }
 

@@ -9,7 +9,7 @@ use crate::sql::{Message, Outcome, Statement, Version, matches};
 use crate::text::SafeText;
 
 use super::dialogs::Overlay;
-use super::form::{Form, FormField, FormKind, Said};
+use super::fields::{FieldsForm, FieldsKind, FormField, Said};
 use super::list::{ListId, key_of};
 use super::{App, Env, Tone, View};
 
@@ -65,7 +65,7 @@ impl App {
     /// Write the rule under the cursor anew.
     pub fn rule_form(&mut self, env: &Env<'_>) {
         match self.rule_here(env) {
-            Some(rule) => self.overlay = Some(Overlay::Form(Box::new(of_rule(rule)))),
+            Some(rule) => self.overlay = Some(Overlay::Fields(Box::new(of_rule(rule)))),
             None => self.rule_new(env),
         }
     }
@@ -90,11 +90,11 @@ impl App {
                 role: Name::new(&format!("arn:aws:iam::{account}:role/IoTtoCloudWatchAlerting")),
             }],
         };
-        self.overlay = Some(Overlay::Form(Box::new(of_rule(&blank))));
+        self.overlay = Some(Overlay::Fields(Box::new(of_rule(&blank))));
     }
 }
 
-fn of_rule(rule: &RuleRecord) -> Form {
+fn of_rule(rule: &RuleRecord) -> FieldsForm {
     let metric = rule.metrics.first();
     let part = |get: fn(&RuleMetric) -> &Name| metric.map_or("", |m| get(m).raw());
     let state = if rule.disabled { "disabled" } else { "enabled" };
@@ -104,8 +104,8 @@ fn of_rule(rule: &RuleRecord) -> Form {
     if !unit.is_empty() && !units.iter().any(|(known, _)| *known == unit) {
         units.push((unit, unit));
     }
-    Form::new(
-        FormKind::Rule,
+    FieldsForm::new(
+        FieldsKind::Rule,
         "Write topic rule",
         vec![
             FormField::text("rule", rule.name.raw()),
@@ -126,7 +126,7 @@ fn of_rule(rule: &RuleRecord) -> Form {
     )
 }
 
-impl Form {
+impl FieldsForm {
     /// The rule as it stands; without a namespace and a name no metric is written.
     fn rule_body(&self) -> RuleBody {
         let name = |label: &str| Name::new(self.get(label));

@@ -1,6 +1,6 @@
 //! Reading accessors for the views, and the words for what is.
 
-use crate::fleet::{Condition, DeviceId, Ms};
+use crate::fleet::{Condition, DeviceId, Ms, SourceId};
 use crate::response::{ActionView, Outcome, PlanId, RowState, TargetOutcome};
 use crate::text::SafeText;
 
@@ -54,6 +54,23 @@ pub(super) fn outcome_line(
     (SafeText::new(&format!("{}: {word}", view.title)), tone)
 }
 
+/// What a command of that verb changes, beside devices.
+pub(super) fn changed_by(verb: Option<&str>) -> Vec<SourceId> {
+    match verb {
+        Some("profiles apply" | "profiles delete" | "profiles attach" | "profiles detach") => {
+            vec![SourceId::Profiles, SourceId::Violations, SourceId::Suppressed]
+        }
+        Some("dimension create" | "dimension delete") => vec![SourceId::Dimensions],
+        Some("metric create" | "metric delete") => vec![SourceId::CustomMetrics],
+        Some("verify") => vec![SourceId::Violations, SourceId::ViolationEvents],
+        // An undo or a finish may have been about any of them.
+        Some("undo" | "finish") => {
+            vec![SourceId::Profiles, SourceId::Dimensions, SourceId::CustomMetrics, SourceId::ViolationEvents]
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// What an action reached, in a word.
 pub fn done_word(verb: Option<&str>) -> &'static str {
     match verb {
@@ -66,6 +83,11 @@ pub fn done_word(verb: Option<&str>) -> &'static str {
         Some("leave") => "taken out of the group",
         Some("job create") => "launched",
         Some("job cancel") => "cancelled",
+        Some("profiles apply" | "dimension create" | "metric create") => "written",
+        Some("profiles delete" | "dimension delete" | "metric delete") => "deleted",
+        Some("profiles attach") => "attached",
+        Some("profiles detach") => "detached",
+        Some("verify") => "marked",
         Some("setup") => "set up",
         Some("mitigate") => "mitigated by AWS",
         Some("undo") => "undone",
@@ -218,6 +240,11 @@ impl App {
         self.startup.as_ref()
     }
 
+    /// The thing and the metric whose history the open view shows.
+    pub fn valued(&self) -> Option<&(Name, SafeText)> {
+        self.valued.as_ref()
+    }
+
     /// Devices that are isolated, yet heard.
     pub fn leaks(&self) -> &[(Name, Ms)] {
         &self.leaks
@@ -243,6 +270,7 @@ impl App {
             }
             None if self.replay => &[Scope::Replay, Scope::List, Scope::Global],
             None if *self.view() == View::Jobs => &[Scope::Jobs, Scope::List, Scope::Global],
+            None if *self.view() == View::Profiles => &[Scope::Profiles, Scope::List, Scope::Global],
             None if *self.view() == View::Journal => &[Scope::Journal, Scope::List, Scope::Global],
             None if *self.view() == View::Doctor => &[Scope::Doctor, Scope::List, Scope::Global],
             None => &[Scope::List, Scope::Global],

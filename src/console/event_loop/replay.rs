@@ -132,7 +132,11 @@ pub async fn replay(mut app: App, player: Player) -> std::io::Result<Ended> {
                     }
                 }
                 Effect::Plan { generation, .. } => app.no_plan(generation, refused.into(), tape.now()),
-                Effect::Confirm { .. } | Effect::Stop(_) | Effect::Record => {
+                Effect::Confirm { .. }
+                | Effect::Stop(_)
+                | Effect::Record
+                | Effect::ImportProfile { .. }
+                | Effect::ExportProfile { .. } => {
                     app.say(refused.into(), Tone::Warn, tape.now());
                 }
                 Effect::ReadJournal => {
@@ -143,7 +147,7 @@ pub async fn replay(mut app: App, player: Player) -> std::io::Result<Ended> {
                     app.say("a recording is of one account and region".into(), Tone::Warn, tape.now());
                 }
                 Effect::Examine => app.examined(Err(refused.into())),
-                Effect::Read(_) | Effect::Watch(_) | Effect::ReadProfiles => {}
+                Effect::Watch(_) | Effect::ReadSoon(_) | Effect::ReadProfiles => {}
             }
         }
     }

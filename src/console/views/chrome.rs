@@ -350,7 +350,8 @@ fn hints(app: &App) -> &'static [&'static str] {
             | Overlay::Job(_)
             | Overlay::Group(_)
             | Overlay::Profile(_)
-            | Overlay::Form(_)
+            | Overlay::Fields(_)
+            | Overlay::Small(_)
             | Overlay::Filter(..),
         ) => &[],
         Some(Overlay::Action(_)) => &["escape", "stop"],
@@ -375,7 +376,20 @@ fn hints(app: &App) -> &'static [&'static str] {
             ListId::Stream => &["open", "pause", "filter", "help", "isolate", "zoom", "last"],
             ListId::Jobs | ListId::Executions => &["open", "job", "cancel-job", "back", "help", "filter"],
             ListId::Journal => &["open", "undo", "back", "help"],
-            ListId::Profiles => &["what-if", "down", "filter", "back", "help"],
+            ListId::Profiles => &[
+                "profile-form",
+                "profile-new",
+                "what-if",
+                "profile-attach",
+                "profile-detach",
+                "profile-delete",
+                "help",
+                "dimension",
+                "custom-metric",
+                "profile-export",
+                "profile-import",
+                "back",
+            ],
             ListId::Findings => &[
                 "audit-start",
                 "mitigate-finding",
@@ -389,7 +403,7 @@ fn hints(app: &App) -> &'static [&'static str] {
             ListId::Rules => {
                 &["rule-form", "rule-switch", "rule-new", "help", "rule-delete", "filter", "back"]
             }
-            ListId::History => &["open", "filter", "isolate", "back", "help"],
+            ListId::History => &["open", "verify", "filter", "isolate", "back", "help"],
             ListId::WhatIf => &[
                 "what-if-raise",
                 "what-if-lower",

@@ -8,7 +8,7 @@ use crate::text::SafeText;
 use super::super::app::{App, Env, ListState, Overlay, PalettePick, PaletteState};
 use super::super::command::{self, Danger, Scope};
 use super::super::paint::{Paint, Part, part};
-use super::{condition_style, forms, journal, payload, plan, recovered, staircase};
+use super::{condition_style, form, forms, journal, payload, plan, recovered, staircase};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
     match app.overlay() {
@@ -25,8 +25,9 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
         }
         Some(Overlay::Job(form)) => forms::job(paint, body, form),
         Some(Overlay::Group(form)) => forms::group(paint, body, form),
-        Some(Overlay::Profile(form)) => forms::profile(env, paint, body, form),
-        Some(Overlay::Form(form)) => forms::fields(env, paint, body, form),
+        Some(Overlay::Profile(form)) => form::profile(env, paint, body, form),
+        Some(Overlay::Small(form)) => form::small(paint, body, form),
+        Some(Overlay::Fields(form)) => forms::fields(env, paint, body, form),
         Some(Overlay::Entry(entry)) => journal::entry(app, paint, body, entry),
         Some(Overlay::Recovered(state)) => recovered::draw(app, paint, body, state),
         Some(Overlay::Payload(state)) => payload::draw(app, paint, body, state),
@@ -100,6 +101,7 @@ fn heading(scope: Scope) -> &'static str {
         Scope::List => "In lists",
         Scope::Jobs => "In jobs",
         Scope::Journal => "In the journal",
+        Scope::Profiles => "In security profiles",
         Scope::Doctor => "In the doctor",
         Scope::WhatIf => "In what-if",
         Scope::Rules => "In topic rules",

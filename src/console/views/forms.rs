@@ -5,87 +5,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::text::SafeText;
 
-use super::super::app::{
-    Env, Field, Form, GroupForm, JobForm, Naming, ProfileField, ProfileForm, Said, Value,
-};
+use super::super::app::{Env, Field, FieldsForm, GroupForm, JobForm, Naming, Said, Value};
 use super::super::paint::{Paint, part, wrap};
-use super::behavior;
 use super::dialogs::centered;
-
-/// A security profile being written: what it means, what is wrong with it, and whom it would alarm now.
-pub(super) fn profile(env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, form: &ProfileForm) {
-    let theme = paint.theme;
-    let s = theme.symbols;
-    let width = 90.min(body.width);
-    let room = width.saturating_sub(4);
-    let behavior = form.behavior();
-    let mistakes = form.mistakes();
-    let mut told: Vec<(String, ratatui::style::Style)> = Vec::new();
-    if mistakes.is_empty() {
-        told.push((behavior::normal(&behavior), theme.text));
-        let doubts = behavior::doubts(&behavior, env);
-        told.extend(doubts.into_iter().map(|d| (format!("{} {d}", s.warn), theme.warning)));
-    }
-    told.extend(mistakes.iter().map(|m| (format!("{} {}", s.cross, SafeText::new(m)), theme.alarm)));
-    let told: Vec<_> = told
-        .into_iter()
-        .flat_map(|(text, style)| wrap(&text, room as usize).into_iter().map(move |line| (line, style)))
-        .collect();
-    let area = centered(paint, body, width, ProfileField::ALL.len() + told.len() + 3);
-    let inner = paint.pane(area, &[part("Security profile", theme.brand)], theme.focus);
-    let x = inner.x + 1;
-    let mut y = inner.y;
-    for field in ProfileField::ALL {
-        let label = match field {
-            ProfileField::Name => "profile",
-            ProfileField::Behavior => "behaviour",
-            ProfileField::Metric => "metric",
-            ProfileField::Operator => "what is normal",
-            ProfileField::Value => "limit",
-            ProfileField::Duration => "over",
-            ProfileField::Datapoints => "in a row",
-        };
-        if y >= inner.bottom() {
-            return;
-        }
-        let here = form.field == field;
-        let style = if here { theme.key } else { theme.dim };
-        let used = paint.text(x, y, room, &format!("{label:<16}"), style);
-        let shown = form.shown(field);
-        let space = room.saturating_sub(used + 1);
-        let wide = paint.text(x + used, y, space, &tail(shown.as_str(), space as usize), theme.text);
-        if here {
-            let turns =
-                matches!(field, ProfileField::Metric | ProfileField::Operator | ProfileField::Duration);
-            if turns {
-                paint.style(Rect { x: x + used, y, width: wide, height: 1 }, theme.cursor);
-            } else {
-                paint.cell(x + used + wide, y, " ", theme.cursor);
-            }
-        }
-        y += 1;
-    }
-    y += 1;
-    for (line, style) in &told {
-        if y + 1 < inner.bottom() {
-            paint.text(x, y, room, line, *style);
-            y += 1;
-        }
-    }
-    let keys = [
-        part(s.enter, theme.key),
-        part(" copy as JSON   ", theme.dim),
-        part("tab", theme.key),
-        part(" next field   ", theme.dim),
-        part(s.space, theme.key),
-        part(" turns a choice   ", theme.dim),
-        part("esc", theme.key),
-        part(" leave", theme.dim),
-    ];
-    if inner.height > 2 {
-        paint.line(x, inner.bottom() - 1, room, &keys);
-    }
-}
 
 /// A thing group being named.
 pub(super) fn group(paint: &mut Paint<'_>, body: Rect, form: &GroupForm) {
@@ -219,7 +141,7 @@ pub(super) fn tail(text: &str, width: usize) -> String {
 }
 
 /// A form of labelled fields, and below them what is to be said of what stands in them.
-pub(super) fn fields(env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, form: &Form) {
+pub(super) fn fields(env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, form: &FieldsForm) {
     let theme = paint.theme;
     let s = theme.symbols;
     let width = 110.min(body.width);

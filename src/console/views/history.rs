@@ -19,6 +19,18 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     });
     let mut facts = vec![part(count, theme.text), part("last 24 h", theme.dim)];
     facts.extend(filtered(app, ListId::History, theme));
+    let suppressed = env.fleet.suppressed().get().map_or(0, Vec::len);
+    if suppressed > 0 {
+        facts.push(part(format!("{suppressed} suppressed now"), theme.dim));
+    }
+    let (area, metric) = if area.height >= 3 * super::values::ROWS {
+        super::split(area, area.height - super::values::ROWS)
+    } else {
+        (area, Rect { height: 0, ..area })
+    };
+    if metric.height > 0 {
+        super::values::draw(app, env, paint, metric);
+    }
     let inner = frame(paint, area, true, "Violation history", facts);
     let Some(all) = known.get() else { return absence(app, known, "past violations", paint, inner) };
     if all.is_empty() {
@@ -39,6 +51,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         };
         let active = env.fleet.violations().get().and_then(|all| all.iter().find(|v| v.id == event.id));
         let verdict = event.verification.as_ref().or(active.and_then(|v| v.verification.as_ref()));
+        let note = event.note.as_ref().or(active.and_then(|v| v.note.as_ref()));
         let wide = inner.width >= 100;
         let mut parts = vec![
             part(format!(" {:<8} ", words::moment(event.at, env.now, &app.look.zone)), theme.dim),
@@ -57,6 +70,9 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         parts.push(part(value, theme.dim));
         if wide {
             parts.push(part(format!("{}  ", event.profile), theme.dim));
+            if let Some(note) = note.filter(|n| !n.is_empty()) {
+                parts.push(part(format!("because {note}"), theme.dim));
+            }
         }
         paint.line(inner.x, y, inner.width.saturating_sub(1), &parts);
         if list.cursor() == Some(*key) {

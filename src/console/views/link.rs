@@ -78,7 +78,7 @@ fn connection<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<
     match link.state() {
         LinkState::Up => lines.push(vec![part(format!("MQTT is up{since}"), theme.good)]),
         LinkState::Off | LinkState::Connecting => {
-            lines.push(vec![part(format!("MQTT is connecting{since}"), theme.dim)])
+            lines.push(vec![part(format!("MQTT is connecting{since}"), theme.dim)]);
         }
         LinkState::Down { reason, retry_at } => {
             let again = match retry_at {

@@ -8,6 +8,7 @@ mod device;
 mod devices;
 mod dialogs;
 mod doctor;
+mod form;
 mod forms;
 mod grid;
 mod history;
@@ -22,6 +23,7 @@ mod rules;
 mod spark;
 mod staircase;
 mod telemetry;
+mod values;
 mod violations;
 mod whatif;
 

@@ -2,7 +2,9 @@
 
 use ratatui::layout::Rect;
 
+use crate::detect::profile::{SecurityProfile, target_words};
 use crate::fleet::model::ProfileRecord;
+use crate::text::SafeText;
 
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, Part, part, wrap};
@@ -26,6 +28,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     }
     let keys = app.keys(ListId::Profiles, env);
     let list = app.list(ListId::Profiles);
+    let chosen = list.cursor().filter(|key| keys.contains(key)).or(keys.first().copied());
     let top = list.window(&keys, inner.height as usize);
     for (i, key) in keys.iter().skip(top).take(inner.height as usize).enumerate() {
         let Some(profile) = all.iter().find(|p| key_of(p.name.as_str()) == *key) else { continue };
@@ -43,11 +46,10 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
             parts.push(part(text, theme.warning));
         }
         paint.line(inner.x, y, inner.width, &parts);
-        if list.cursor() == Some(*key) || (list.cursor().is_none() && i == 0) {
+        if Some(*key) == chosen {
             paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
         }
     }
-    let chosen = list.cursor().or(keys.first().copied());
     if let Some(profile) = all.iter().find(|p| Some(key_of(p.name.as_str())) == chosen) {
         detail(env, paint, below, profile);
     }
@@ -63,8 +65,8 @@ fn detail(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRec
         lines.push(vec![part(format!("{} {doubt}", s.warn), theme.warning)]);
     }
     for behavior in &profile.behaviors {
-        let name = crate::text::SafeText::new(&behavior.name);
-        let metric = crate::text::SafeText::new(behavior.metric.as_deref().unwrap_or("?"));
+        let name = SafeText::new(&behavior.name);
+        let metric = SafeText::new(behavior.metric.as_deref().unwrap_or("?"));
         lines.push(vec![part(name.to_string(), theme.brand), part(format!("  {metric}"), theme.dim)]);
         for line in wrap(&behavior::normal(behavior), room) {
             lines.push(vec![part(format!("  {line}"), theme.text)]);
@@ -76,11 +78,14 @@ fn detail(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRec
             }
         }
     }
+    if let Some(whole) = &profile.whole {
+        lines.extend(besides(whole, profile.version, theme));
+    }
     if !profile.targets.is_empty() {
         lines.push(vec![part("judges", theme.dim)]);
     }
     for target in &profile.targets {
-        lines.push(vec![part(format!("  {}", whom(target.as_str())), theme.text)]);
+        lines.push(vec![part(format!("  {}", target_words(target.as_str())), theme.text)]);
     }
     let active = env
         .fleet
@@ -91,18 +96,66 @@ fn detail(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRec
         words::plural(n, "active violation", "active violations")
     });
     lines.push(vec![part(text, if active == Some(0) { theme.dim } else { theme.alarm })]);
+    lines.extend(vocabulary(env, theme));
     for (i, line) in lines.iter().take(inner.height as usize).enumerate() {
         paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
     }
 }
 
-/// A target's ARN in words.
-fn whom(arn: &str) -> String {
-    let tail = arn.rsplit(':').next().unwrap_or(arn);
-    match tail {
-        "all/things" => "all things, registered or not".to_owned(),
-        "all/registered-things" => "all registered things".to_owned(),
-        "all/unregistered-things" => "all unregistered things".to_owned(),
-        other => other.replace("thinggroup/", "thing group "),
+/// Who is told, what is kept besides, and what the profile says of itself.
+fn besides<'a>(whole: &SecurityProfile, version: Option<i64>, theme: &super::Theme) -> Vec<Vec<Part<'a>>> {
+    let mut out = Vec::new();
+    let safe = |text: &str| SafeText::new(text).to_string();
+    if let Some(text) = whole.security_profile_description.as_deref().filter(|t| !t.is_empty()) {
+        out.push(vec![part(safe(text), theme.dim)]);
     }
+    let kept: Vec<&str> = whole.retained.iter().map(|k| k.metric.as_str()).collect();
+    if !kept.is_empty() {
+        out.push(vec![part("also retains  ", theme.dim), part(safe(&kept.join(", ")), theme.text)]);
+    }
+    out.push(match whole.alert() {
+        Some(target) => vec![
+            part("tells  ", theme.dim),
+            part(safe(&target.alert_target_arn), theme.text),
+            part(format!("  as {}", safe(&target.role_arn)), theme.dim),
+        ],
+        None => vec![part("tells nobody: no alert target", theme.dim)],
+    });
+    if let Some(export) = &whole.metrics_export_config {
+        out.push(vec![part("exports to  ", theme.dim), part(safe(&export.mqtt_topic), theme.text)]);
+    }
+    if let Some(version) = version {
+        out.push(vec![part(format!("version {version}"), theme.dim)]);
+    }
+    out
+}
+
+/// Dimensions, custom metrics, and how far AWS's learning is.
+fn vocabulary<'a>(env: &Env<'_>, theme: &super::Theme) -> Vec<Vec<Part<'a>>> {
+    let mut out: Vec<Vec<Part<'a>>> = Vec::new();
+    for dimension in env.fleet.dimensions().get().into_iter().flatten() {
+        let values: Vec<&str> = dimension.values.iter().map(SafeText::as_str).collect();
+        out.push(vec![
+            part(format!("dimension  {}  ", dimension.name), theme.text),
+            part(values.join(", "), theme.dim),
+        ]);
+    }
+    for metric in env.fleet.custom_metrics().get().into_iter().flatten() {
+        let display = metric.display.as_ref().map(|d| format!(", {d}")).unwrap_or_default();
+        out.push(vec![
+            part(format!("custom metric  {}  ", metric.name), theme.text),
+            part(format!("{}{display}", metric.kind), theme.dim),
+        ]);
+    }
+    for model in env.fleet.training().get().into_iter().flatten() {
+        let percent = model.collected.map(|p| format!(", {} % of its datapoints", words::number(p)));
+        out.push(vec![
+            part(format!("ML model  {} / {}  ", model.profile, model.behavior), theme.text),
+            part(format!("{}{}", model.status, percent.unwrap_or_default()), theme.dim),
+        ]);
+    }
+    if !out.is_empty() {
+        out.insert(0, vec![part("", theme.dim)]);
+    }
+    out
 }

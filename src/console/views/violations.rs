@@ -10,7 +10,7 @@ use crate::text::SafeText;
 use super::super::app::{App, Env, ListId, finding_key, key_of};
 use super::super::paint::{Paint, part, wrap};
 use super::super::words;
-use super::{absence, cursor_style, filtered, frame, quiet};
+use super::{absence, cursor_style, filtered, frame, quiet, values};
 
 /// Draws active violations, and with `past` also those that are over.
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focused: bool, past: bool) {
@@ -20,6 +20,13 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         (area, Rect { height: 0, ..area })
     };
     draw_active(app, env, paint, active, focused, past);
+    let below = if below.height >= values::ROWS + 4 {
+        let (metric, below) = super::split(below, values::ROWS);
+        values::draw(app, env, paint, metric);
+        below
+    } else {
+        below
+    };
     if below.height > 0 {
         draw_past(app, env, paint, below);
     }
@@ -36,6 +43,10 @@ fn draw_active(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focu
             facts.push(part(format!("{} active {age} ago", all.len()), theme.warning));
         }
         (None, _) => facts.push(part("?", theme.unknown)),
+    }
+    let suppressed = env.fleet.suppressed().get().map_or(0, Vec::len);
+    if suppressed > 0 {
+        facts.push(part(format!("{suppressed} suppressed"), theme.dim));
     }
     let found = env.fleet.own_findings().len();
     if found > 0 {
@@ -122,6 +133,9 @@ fn entry(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, violation: &Violation
         parts.push(part(format!("  {}", violation.profile), theme.dim));
         if let Some(verdict) = &violation.verification {
             parts.push(part(format!("  {verdict}"), theme.dim));
+            if let Some(note) = violation.note.as_ref().filter(|n| !n.is_empty()) {
+                parts.push(part(format!(": {note}"), theme.dim));
+            }
         }
     }
     let room = area.width.saturating_sub(age.len() as u16 + 2);

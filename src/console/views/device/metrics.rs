@@ -2,7 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use crate::detect::model::MetricValue;
+use crate::detect::judge::is_normal;
+use crate::detect::model::{Behavior, MetricValue};
 use crate::fleet::account::MetricSeries;
 use crate::fleet::model::Name;
 
@@ -78,11 +79,27 @@ fn lines<'a>(
         for behavior in
             profile.behaviors.iter().filter(|b| b.metric.as_deref() == Some(series.metric.as_str()))
         {
-            let text = format!("  {} ({})", expected(behavior), profile.name);
-            lines.push(vec![part(text, theme.dim)]);
+            let text = expected(behavior);
+            let text = text.strip_prefix("expected: ").unwrap_or(&text).to_owned();
+            lines.push(match fits(behavior, last) {
+                Some(false) => {
+                    let lead = format!("  {} NOT as {} expects: ", s.warn, profile.name);
+                    vec![part(lead, theme.alarm), part(text, theme.dim)]
+                }
+                Some(true) => {
+                    vec![part(format!("  {} as {} expects: {text}", s.check, profile.name), theme.good)]
+                }
+                None => vec![part(format!("  {} expects: {text}", profile.name), theme.dim)],
+            });
         }
     }
     lines
+}
+
+/// Whether a value is what a behaviour calls normal; `None` for a percentile or a learned model.
+fn fits(behavior: &Behavior, value: &MetricValue) -> Option<bool> {
+    let criteria = behavior.criteria.as_ref()?;
+    is_normal(value, criteria.comparison_operator?, criteria.value.as_ref()?)
 }
 
 fn number(value: &MetricValue) -> Option<f64> {

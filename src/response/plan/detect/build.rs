@@ -9,7 +9,7 @@ use crate::fleet::model::Name;
 use crate::response::plan::draft::Draft;
 use crate::response::plan::facts::Facts;
 use crate::response::plan::request::{Proof, Request, Work};
-use crate::response::plan::{Check, Level, Reversible};
+use crate::response::plan::{Check, Level, Note, Reversible};
 use crate::text::SafeText;
 
 use super::request::DetectRequest;
@@ -87,7 +87,7 @@ fn apply(
     facts: &Facts,
     read: &DetectFacts,
     profile: &SecurityProfile,
-    heard: &[SafeText],
+    heard: &[Note],
     devices: Option<usize>,
 ) {
     for wrong in profile.mistakes() {
@@ -107,8 +107,8 @@ fn apply(
         let check = Check::Passed(SafeText::new("ValidateSecurityProfileBehaviors accepts the behaviours"));
         draft.checks.push((operation, check));
     }
-    for text in heard {
-        draft.note(Level::Danger, text.as_str());
+    for note in heard {
+        draft.note(note.level, note.text.as_str());
     }
     warn(draft, profile, devices);
     let name = profile.security_profile_name.clone();

@@ -6,7 +6,7 @@ pub(in crate::response) mod request;
 
 use crate::detect::profile::{SecurityProfile, target_words};
 use crate::fleet::model::Name;
-use crate::text::SafeText;
+use crate::response::plan::Note;
 
 /// A change to what Detect judges by.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +16,7 @@ pub enum DetectChange {
         /// All of it. Without `targets` the targets stay as they are.
         profile: Box<SecurityProfile>,
         /// What a console says of it from what it heard; the plan repeats it.
-        heard: Vec<SafeText>,
+        heard: Vec<Note>,
         /// How many devices were heard, when somebody listened.
         devices: Option<usize>,
     },
@@ -108,7 +108,7 @@ impl DetectChange {
     }
 
     /// The plan's title.
-    pub(in crate::response) fn title(&self) -> String {
+    pub fn title(&self) -> String {
         let words =
             |targets: &[String]| targets.iter().map(|t| target_words(t)).collect::<Vec<_>>().join(", ");
         match self {

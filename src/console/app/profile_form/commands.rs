@@ -1,0 +1,348 @@
+//! The commands about security profiles, dimensions, custom metrics and verdicts. Each opens a form; a form without mistakes
+//! asks for a plan; nothing is sent before that is confirmed.
+
+use std::path::PathBuf;
+
+use crate::detect::file;
+use crate::fleet::model::Name;
+use crate::response::{DetectChange, Intent, Level, Note};
+use crate::text::SafeText;
+
+use super::super::dialogs::{Overlay, PlanPhase};
+use super::super::form::{FormKind, SmallForm};
+use super::super::{App, Effect, Env, ListId, Tone, View, event_key, key_of};
+use super::{ProfileForm, heard, listed, under_cursor};
+
+/// What a verdict may be, as it is chosen and as AWS has it.
+const VERDICTS: [&str; 4] = ["TRUE_POSITIVE", "FALSE_POSITIVE", "BENIGN_POSITIVE", "UNKNOWN"];
+const TYPES: [&str; 4] = ["number", "number-list", "string-list", "ip-address-list"];
+
+impl App {
+    /// Opens the form: as the profile under the cursor, else as the workshop's. A draft of it is found as it was left.
+    pub fn profile_form(&mut self, env: &Env<'_>) {
+        let record = if *self.view() == View::Profiles { under_cursor(self, env) } else { None };
+        let name = record.map(|r| r.name.as_str());
+        if let Some(draft) = self.draft.take_if(|draft| draft.base_name() == name) {
+            return self.open_form(*draft, env);
+        }
+        let form = record.map_or_else(|| ProfileForm::new(env), |r| ProfileForm::of_record(r, env));
+        self.open_form(form, env);
+    }
+
+    /// Opens the form for a profile that does not exist yet.
+    pub fn profile_new(&mut self, env: &Env<'_>) {
+        self.open_form(ProfileForm::new(env), env);
+    }
+
+    fn open_form(&mut self, mut form: ProfileForm, env: &Env<'_>) {
+        form.judge(env);
+        self.overlay = Some(Overlay::Profile(Box::new(form)));
+    }
+
+    /// Leaves the form; what was typed is found again when it is opened again.
+    pub(in crate::console::app) fn leave_profile(&mut self, env: &Env<'_>) {
+        if let Some(Overlay::Profile(form)) = self.overlay.take() {
+            self.draft = Some(form);
+            let text = "nothing was sent; the draft is kept until quell ends";
+            self.say(SafeText::new(text), Tone::Calm, env.now);
+        }
+    }
+
+    /// A form without mistakes asks for its plan; one with mistakes goes to the first of them.
+    pub(in crate::console::app) fn submit_profile(&mut self, env: &Env<'_>) {
+        let Some(Overlay::Profile(form)) = &mut self.overlay else { return };
+        if let Some(wrong) = form.first_wrong() {
+            form.field = wrong;
+            return;
+        }
+        if !form.mistakes().is_empty() {
+            return;
+        }
+        let profile = Box::new(form.document());
+        let (held, heard) = heard::held(env);
+        let notes = |b| heard::judged(b, &held, env).into_iter();
+        let named = profile.behaviors.iter().flat_map(|b| {
+            notes(b).map(|n| Note { text: SafeText::new(&format!("{}: {}", b.name, n.text)), ..n })
+        });
+        let heard_notes: Vec<Note> = named.collect();
+        if let Some(Overlay::Profile(form)) = self.overlay.take() {
+            self.draft = Some(form);
+        }
+        let asked = SafeText::new(&format!("Write security profile {}", profile.security_profile_name));
+        let change = DetectChange::Apply { profile, heard: heard_notes, devices: Some(heard) };
+        self.ask(env, asked, Intent::Detect(change));
+    }
+
+    /// From the plan back to the form, with what AWS said against it.
+    pub(in crate::console::app) fn back_to_form(&mut self, env: &Env<'_>) {
+        let Some(mut form) = self.draft.take() else { return };
+        if let Some(Overlay::Plan(dialog)) = &self.overlay
+            && let PlanPhase::Ready(plan) = &dialog.phase
+        {
+            let said = plan.affects().iter().filter(|n| n.level == Level::Danger);
+            form.refused =
+                said.filter(|n| n.text.as_str().starts_with("AWS: ")).map(|n| n.text.clone()).collect();
+        }
+        self.open_form(*form, env);
+    }
+
+    /// Copies the form as JSON.
+    pub(in crate::console::app) fn copy_form(&mut self, env: &Env<'_>) {
+        let Some(Overlay::Profile(form)) = &self.overlay else { return };
+        let json = serde_json::to_string(&form.document()).unwrap_or_default();
+        self.effects.push(Effect::Copy(SafeText::new(&json)));
+        self.say(SafeText::new("copied as JSON"), Tone::Calm, env.now);
+    }
+
+    /// Plan the deletion of the profile under the cursor.
+    pub fn profile_delete(&mut self, env: &Env<'_>) {
+        let Some(profile) = self.profile_here(env) else { return };
+        let asked = SafeText::new(&format!("Delete security profile {}", profile.shown()));
+        self.ask(env, asked, Intent::Detect(DetectChange::Delete { profile }));
+    }
+
+    fn profile_here(&mut self, env: &Env<'_>) -> Option<Name> {
+        let found = under_cursor(self, env).map(|p| Name::new(p.name.as_str()));
+        if found.is_none() {
+            self.say(SafeText::new("no security profile here"), Tone::Warn, env.now);
+        }
+        found
+    }
+
+    /// Name what a profile is to judge besides.
+    pub fn profile_attach(&mut self, env: &Env<'_>) {
+        self.target_form(env, true);
+    }
+
+    /// Name what a profile is no longer to judge.
+    pub fn profile_detach(&mut self, env: &Env<'_>) {
+        self.target_form(env, false);
+    }
+
+    fn target_form(&mut self, env: &Env<'_>, attach: bool) {
+        let Some(profile) = self.profile_here(env) else { return };
+        let now = under_cursor(self, env).map(|p| p.targets.clone()).unwrap_or_default();
+        let words: Vec<String> =
+            now.iter().map(|t| crate::detect::profile::target_words(t.as_str())).collect();
+        let judges = if words.is_empty() { "nobody".to_owned() } else { words.join(", ") };
+        let first = now.first().map(|t| t.as_str().rsplit(':').next().unwrap_or_default().to_owned());
+        let (title, value) = if attach {
+            (format!("Attach {}", profile.shown()), String::new())
+        } else {
+            (format!("Detach {}", profile.shown()), first.unwrap_or_default().replace("thinggroup/", ""))
+        };
+        let hint = "all things, registered, unregistered, or thing groups; with commas";
+        let form = SmallForm::new(FormKind::Target { profile, attach }, &title)
+            .text(if attach { "judge too" } else { "no longer judge" }, &value, hint)
+            .tell(&format!("judges now: {judges}"));
+        self.overlay = Some(Overlay::Small(Box::new(form)));
+    }
+
+    /// Write or delete a dimension.
+    pub fn dimension(&mut self, env: &Env<'_>) {
+        let mut form = SmallForm::new(FormKind::Dimension, "Dimension")
+            .choice("do", &["write", "delete"])
+            .text("name", "", "1 to 128 letters, digits, :, _ or -")
+            .text("topic filters", "", "with commas: temperature/#, dt/${iot:ClientId}/+");
+        for known in env.fleet.dimensions().get().into_iter().flatten().take(6) {
+            let values: Vec<&str> = known.values.iter().map(SafeText::as_str).collect();
+            form = form.tell(&format!("{}: {}", known.name, values.join(", ")));
+        }
+        self.overlay = Some(Overlay::Small(Box::new(form)));
+    }
+
+    /// Create or delete a custom metric.
+    pub fn custom_metric(&mut self, env: &Env<'_>) {
+        let mut form = SmallForm::new(FormKind::Metric, "Custom metric")
+            .choice("do", &["create", "delete"])
+            .text("name", "", "as devices report it")
+            .choice("type", &TYPES)
+            .text("display name", "", "what people call it; may be empty");
+        for known in env.fleet.custom_metrics().get().into_iter().flatten().take(6) {
+            form = form.tell(&format!("{}, a {}", known.name, known.kind));
+        }
+        self.overlay = Some(Overlay::Small(Box::new(form)));
+    }
+
+    /// Take a profile from a file into the form.
+    pub fn profile_import(&mut self, _: &Env<'_>) {
+        let form = SmallForm::new(FormKind::Import, "Take a profile from a file")
+            .text("file", "", "JSON or TOML in AWS's shape")
+            .text("profile", "", "which, if the file has several");
+        self.overlay = Some(Overlay::Small(Box::new(form)));
+    }
+
+    /// Write the profile under the cursor into a file.
+    pub fn profile_export(&mut self, env: &Env<'_>) {
+        let Some(record) = under_cursor(self, env) else {
+            return self.say(SafeText::new("no security profile here"), Tone::Warn, env.now);
+        };
+        let text = serde_json::to_string_pretty(&record.document()).unwrap_or_default();
+        let title = format!("Write {} into a file", record.name);
+        let name = format!("{}.json", record.name.as_str().replace(':', "_"));
+        let form = SmallForm::new(FormKind::Export { text }, &title)
+            .text("file", &name, "a file that does not exist yet")
+            .tell("as the AWS CLI and `quell profiles apply` take it");
+        self.overlay = Some(Overlay::Small(Box::new(form)));
+    }
+
+    /// Say what the violation under the cursor was found to be.
+    pub fn verify(&mut self, env: &Env<'_>) {
+        let Some((id, words, was)) = self.violation_here(env) else {
+            return self.say(SafeText::new("no violation of AWS's under the cursor"), Tone::Warn, env.now);
+        };
+        let form = SmallForm::new(FormKind::Verify { violations: vec![id] }, "What was this violation?")
+            .choice("it was", &VERDICTS)
+            .text("because", "", "a note of at most 1000 characters")
+            .tell(&words)
+            .tell(&was);
+        self.overlay = Some(Overlay::Small(Box::new(form)));
+    }
+
+    fn violation_here(&self, env: &Env<'_>) -> Option<(String, String, String)> {
+        let said = |verdict: Option<&SafeText>, note: Option<&SafeText>| match (verdict, note) {
+            (Some(verdict), Some(note)) if !note.is_empty() => format!("so far {verdict}: {note}"),
+            (Some(verdict), _) => format!("so far {verdict}"),
+            (None, _) => "nobody has said anything yet".to_owned(),
+        };
+        let list = self.focused_list();
+        let cursor = self.list(list).cursor().or_else(|| self.keys(list, env).first().copied());
+        if list == ListId::History {
+            let all = env.fleet.violation_events().get()?;
+            let event = all.iter().find(|e| Some(event_key(e)) == cursor)?;
+            let words = format!("{}: {}", event.thing.shown(), event.behavior);
+            return Some((event.id.clone(), words, said(event.verification.as_ref(), event.note.as_ref())));
+        }
+        let all = env.fleet.violations().get()?;
+        let found = match list {
+            ListId::Violations => all.iter().find(|v| Some(key_of(&v.id)) == cursor)?,
+            // Elsewhere the violation of the device under the cursor.
+            _ => {
+                let device = self.thing_here(env)?;
+                all.iter().find(|v| v.thing == *env.fleet.device(device).name())?
+            }
+        };
+        let words = format!("{}: {}", found.thing.shown(), SafeText::new(&found.behavior.name));
+        Some((found.id.clone(), words, said(found.verification.as_ref(), found.note.as_ref())))
+    }
+
+    /// A small form without mistakes asks for what it is for.
+    pub(in crate::console::app) fn submit_small(&mut self, env: &Env<'_>) {
+        let Some(Overlay::Small(form)) = &mut self.overlay else { return };
+        let change = match small(form) {
+            Ok(change) => change,
+            Err((at, why)) => return form.refuse(at, &why),
+        };
+        match (change, form.kind.clone()) {
+            (Some(change), _) => {
+                let asked = SafeText::new(&change.title());
+                self.ask(env, asked, Intent::Detect(change));
+            }
+            (None, FormKind::Import) => {
+                let (path, name) = (PathBuf::from(form.value(0)), form.value(1));
+                self.effects.push(Effect::ImportProfile { path, name });
+            }
+            (None, FormKind::Export { text }) => {
+                let path = PathBuf::from(form.value(0));
+                self.effects.push(Effect::ExportProfile { path, text });
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// A file was read: its profile goes into the form, or the small form says why not.
+    pub fn imported(
+        &mut self,
+        path: &std::path::Path,
+        name: &str,
+        read: Result<String, String>,
+        env: &Env<'_>,
+    ) {
+        let toml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
+        let name = (!name.is_empty()).then_some(name);
+        match read.and_then(|text| file::parse(&text, toml)).and_then(|all| file::only(all, name)) {
+            Ok(profile) => self.open_form(ProfileForm::of(profile, env), env),
+            Err(why) => {
+                if let Some(Overlay::Small(form)) = &mut self.overlay {
+                    form.refuse(0, SafeText::new(&why).as_str());
+                }
+            }
+        }
+    }
+
+    /// A file was written, or could not be.
+    pub fn exported(&mut self, path: &std::path::Path, written: Result<(), String>, env: &Env<'_>) {
+        match written {
+            Ok(()) => {
+                self.overlay = None;
+                self.say(SafeText::new(&format!("written to {}", path.display())), Tone::Calm, env.now);
+            }
+            Err(why) => {
+                if let Some(Overlay::Small(form)) = &mut self.overlay {
+                    form.refuse(0, SafeText::new(&why).as_str());
+                }
+            }
+        }
+    }
+}
+
+/// What a small form asks for; `None` for one that is about a file. The field that is wrong, and why, when one is.
+fn small(form: &SmallForm) -> Result<Option<DetectChange>, (usize, String)> {
+    let named = |at: usize| {
+        let name = form.value(at);
+        if crate::detect::validate::valid_name(&name) {
+            Ok(Name::new(&name))
+        } else {
+            Err((at, "1 to 128 letters, digits, :, _ or -".to_owned()))
+        }
+    };
+    Ok(Some(match &form.kind {
+        FormKind::Target { profile, attach } => {
+            let typed = form.value(0);
+            let targets: Vec<String> = listed(&typed).map(str::to_owned).collect();
+            if targets.is_empty() {
+                return Err((0, "whom? all things, or a thing group".to_owned()));
+            }
+            for text in &targets {
+                crate::detect::profile::target_arn(text, "arn:aws:iot:r:a:").map_err(|why| (0, why))?;
+            }
+            let profile = profile.clone();
+            if *attach {
+                DetectChange::Attach { profile, targets }
+            } else {
+                DetectChange::Detach { profile, targets }
+            }
+        }
+        FormKind::Dimension => {
+            let name = named(1)?;
+            if form.value(0) == "delete" {
+                return Ok(Some(DetectChange::DeleteDimension { name }));
+            }
+            let values: Vec<String> = listed(&form.value(2)).map(str::to_owned).collect();
+            if values.is_empty() {
+                return Err((2, "at least one topic filter".to_owned()));
+            }
+            DetectChange::PutDimension { name, values }
+        }
+        FormKind::Metric => {
+            let name = named(1)?;
+            if form.value(0) == "delete" {
+                return Ok(Some(DetectChange::DeleteMetric { name }));
+            }
+            let display = form.value(3);
+            let display = (!display.is_empty()).then_some(display);
+            DetectChange::CreateMetric { name, kind: form.value(2), display }
+        }
+        FormKind::Verify { violations } => {
+            let note = form.value(1);
+            if note.chars().count() > 1000 {
+                return Err((1, "at most 1000 characters".to_owned()));
+            }
+            DetectChange::Verify { violations: violations.clone(), state: form.value(0), note }
+        }
+        FormKind::Import | FormKind::Export { .. } if form.value(0).is_empty() => {
+            return Err((0, "which file?".to_owned()));
+        }
+        FormKind::Import | FormKind::Export { .. } => return Ok(None),
+    }))
+}

@@ -1,0 +1,490 @@
+//! A security profile being written: all of it, checked at every key as AWS would check it, and judged on what was heard.
+//!
+//! What the form has no field for (an export topic, a retained metric's dimension) is kept as it was.
+
+mod behavior;
+mod commands;
+mod heard;
+
+use tui_input::Input;
+
+use crate::detect::metric::Metric;
+use crate::detect::model::Behavior;
+use crate::detect::profile::{
+    AlertTarget, MetricToRetain, SecurityProfile, Target, alert_mistake, target_arn,
+};
+use crate::detect::validate;
+use crate::fleet::Ms;
+use crate::fleet::model::ProfileRecord;
+use crate::response::Note;
+use crate::text::SafeText;
+
+use super::form::FormLine;
+use super::{Env, ListId, key_of};
+
+use behavior::{BehaviorForm, Vocabulary, Way};
+
+/// Fields of the form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileField {
+    /// The profile's name.
+    Name,
+    /// The description.
+    Description,
+    /// Which of the behaviours the next fields are.
+    Which,
+    /// The behaviour's name.
+    Behavior,
+    /// What is measured.
+    Metric,
+    /// On which topics.
+    Dimension,
+    /// What it is compared with.
+    Way,
+    /// How normal compares.
+    Operator,
+    /// With what.
+    Value,
+    /// Over how long.
+    Duration,
+    /// How many in a row alarm.
+    Alarm,
+    /// How many in a row clear.
+    Clear,
+    /// Whether anybody is told.
+    Alerts,
+    /// Metrics kept besides.
+    Retained,
+    /// The SNS topic that is told.
+    Topic,
+    /// The role that may tell it.
+    Role,
+    /// Whom the profile judges.
+    Targets,
+}
+
+impl ProfileField {
+    /// In the order of the form.
+    pub const ALL: [Self; 17] = [
+        Self::Name,
+        Self::Description,
+        Self::Which,
+        Self::Behavior,
+        Self::Metric,
+        Self::Dimension,
+        Self::Way,
+        Self::Operator,
+        Self::Value,
+        Self::Duration,
+        Self::Alarm,
+        Self::Clear,
+        Self::Alerts,
+        Self::Retained,
+        Self::Topic,
+        Self::Role,
+        Self::Targets,
+    ];
+
+    /// Its label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Name => "profile",
+            Self::Description => "description",
+            Self::Which => "behaviour",
+            Self::Behavior => "  name",
+            Self::Metric => "  metric",
+            Self::Dimension => "  topics",
+            Self::Way => "  compared with",
+            Self::Operator => "  what is normal",
+            Self::Value => "  limit",
+            Self::Duration => "  over",
+            Self::Alarm => "  alarms after",
+            Self::Clear => "  clears after",
+            Self::Alerts => "  alerts",
+            Self::Retained => "also retain",
+            Self::Topic => "tells SNS topic",
+            Self::Role => "  with role",
+            Self::Targets => "judges",
+        }
+    }
+}
+
+/// The form.
+pub struct ProfileForm {
+    /// What it began as; a draft is found again by it.
+    base: Option<Box<SecurityProfile>>,
+    name: Input,
+    description: Input,
+    behaviors: Vec<BehaviorForm>,
+    at: usize,
+    retained: Input,
+    topic: Input,
+    role: Input,
+    targets: Input,
+    /// Which field is being filled in.
+    pub field: ProfileField,
+    words: Vocabulary,
+    /// `arn:aws:iot:REGION:ACCOUNT:` of the account that is looked at.
+    prefix: String,
+    /// What the behaviour shown would have done on what was heard.
+    pub judged: Vec<Note>,
+    /// What AWS said against it.
+    pub refused: Vec<SafeText>,
+    devices: Option<usize>,
+    judged_at: Ms,
+}
+
+/// `aws:` may be left out.
+fn metric_name(text: &str, words: &Vocabulary) -> String {
+    let known = |name: &str| crate::detect::metric::BUILT_IN.iter().any(|(n, _)| *n == name);
+    let full = format!("aws:{text}");
+    if !words.metrics.iter().any(|(n, _)| n == text) && known(&full) { full } else { text.to_owned() }
+}
+
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|t| !t.is_empty())
+}
+
+impl ProfileForm {
+    /// As the workshop's corrected profile has it.
+    pub fn new(env: &Env<'_>) -> Self {
+        let known = env.fleet.identity().get();
+        let prefix = known.map_or_else(
+            || "arn:aws:iot:us-east-1:000000000000:".to_owned(),
+            |who| {
+                let partition = who.arn.as_str().split(':').nth(1).unwrap_or("aws").to_owned();
+                format!("arn:{partition}:iot:{}:{}:", who.region, who.account)
+            },
+        );
+        let metrics = env.fleet.custom_metrics().get().into_iter().flatten();
+        let dimensions = env.fleet.dimensions().get().into_iter().flatten();
+        Self {
+            base: None,
+            name: Input::new("DetectLargeMessageSize".to_owned()),
+            description: Input::default(),
+            behaviors: vec![BehaviorForm::new()],
+            at: 0,
+            retained: Input::default(),
+            topic: Input::default(),
+            role: Input::default(),
+            targets: Input::new("all things".to_owned()),
+            field: ProfileField::Name,
+            words: Vocabulary {
+                metrics: metrics.map(|m| (m.name.to_string(), m.kind.to_string())).collect(),
+                dimensions: dimensions.map(|d| d.name.to_string()).collect(),
+            },
+            prefix,
+            judged: Vec::new(),
+            refused: Vec::new(),
+            devices: None,
+            judged_at: 0,
+        }
+    }
+
+    /// As a profile is.
+    pub fn of(profile: SecurityProfile, env: &Env<'_>) -> Self {
+        let mut form = Self::new(env);
+        form.name = Input::new(profile.security_profile_name.clone());
+        form.description = Input::new(profile.security_profile_description.clone().unwrap_or_default());
+        form.behaviors = profile.behaviors.iter().map(BehaviorForm::of).collect();
+        let kept: Vec<String> = profile.canonical().retained.into_iter().map(|k| k.metric).collect();
+        form.retained = Input::new(kept.join(", "));
+        let alert = profile.alert().cloned().unwrap_or_default();
+        form.topic = Input::new(alert.alert_target_arn);
+        form.role = Input::new(alert.role_arn);
+        let targets: Vec<String> = profile
+            .targets
+            .iter()
+            .flatten()
+            .map(|t| match t.arn().rsplit(':').next().unwrap_or_default() {
+                "all/things" => "all things".to_owned(),
+                "all/registered-things" => "registered".to_owned(),
+                "all/unregistered-things" => "unregistered".to_owned(),
+                other => other.strip_prefix("thinggroup/").unwrap_or(other).to_owned(),
+            })
+            .collect();
+        form.targets = Input::new(targets.join(", "));
+        form.base = Some(Box::new(profile));
+        form
+    }
+
+    /// As a profile of the account is.
+    fn of_record(record: &ProfileRecord, env: &Env<'_>) -> Self {
+        Self::of(record.document(), env)
+    }
+
+    /// The name of the profile it began as.
+    fn base_name(&self) -> Option<&str> {
+        self.base.as_ref().map(|b| b.security_profile_name.as_str())
+    }
+
+    fn here(&self) -> Option<&BehaviorForm> {
+        self.behaviors.get(self.at)
+    }
+
+    /// The behaviour shown, as it stands.
+    pub fn behavior(&self) -> Option<Behavior> {
+        self.here().map(|b| b.behavior(&self.words))
+    }
+
+    /// True when the behaviour shown could be judged.
+    pub fn is_sound(&self) -> bool {
+        self.here().is_some_and(|b| b.mistake(&self.words).is_none())
+    }
+
+    /// How many devices were heard.
+    pub fn devices(&self) -> Option<usize> {
+        self.devices
+    }
+
+    /// Judges the behaviour shown on what was heard.
+    pub(super) fn judge(&mut self, env: &Env<'_>) {
+        let (held, heard) = heard::held(env);
+        self.devices = Some(heard);
+        self.judged_at = env.now;
+        self.judged = match self.behavior().filter(|_| self.is_sound()) {
+            Some(behavior) => heard::judged(&behavior, &held, env),
+            None => Vec::new(),
+        };
+    }
+
+    /// Judges again when windows may have ended since.
+    pub(super) fn keep_judged(&mut self, env: &Env<'_>) {
+        const AGAIN: Ms = 2_000;
+        if !(0..AGAIN).contains(&(env.now - self.judged_at)) {
+            self.judge(env);
+        }
+    }
+
+    /// The next field, or the previous one.
+    pub(super) fn step(&mut self, forward: bool) {
+        let all = ProfileField::ALL;
+        let at = all.iter().position(|f| *f == self.field).unwrap_or(0);
+        let next = (at + if forward { 1 } else { all.len() - 1 }) % all.len();
+        if let Some(field) = all.get(next) {
+            self.field = *field;
+        }
+        // Without a behaviour there is nothing to fill in about it.
+        if self.behaviors.is_empty() && (3..=12).contains(&next) {
+            self.field = if forward { ProfileField::Retained } else { ProfileField::Which };
+        }
+    }
+
+    /// Turns the focused field; false for one that is typed.
+    pub(super) fn turn(&mut self, forward: bool) -> bool {
+        let words = self.words.clone();
+        if self.field == ProfileField::Which {
+            self.turn_behavior(forward);
+            return true;
+        }
+        let field = self.field;
+        let Some(here) = self.behaviors.get_mut(self.at) else { return false };
+        match field {
+            ProfileField::Metric => here.turn_metric(&words, forward),
+            ProfileField::Dimension => here.turn_dimension(&words, forward),
+            ProfileField::Way => here.turn_way(&words, forward),
+            ProfileField::Operator => here.turn_operator(&words, forward),
+            ProfileField::Value if here.way != Way::Value => here.turn_limit(forward),
+            ProfileField::Duration => here.turn_duration(forward),
+            ProfileField::Alerts => here.suppressed = !here.suppressed,
+            _ => return false,
+        }
+        true
+    }
+
+    /// Shows the next behaviour, or the previous one.
+    pub(super) fn turn_behavior(&mut self, forward: bool) {
+        let len = self.behaviors.len().max(1);
+        self.at = (self.at + if forward { 1 } else { len - 1 }) % len;
+    }
+
+    /// One behaviour more, and it is shown.
+    pub(super) fn add_behavior(&mut self) {
+        if self.behaviors.len() < validate::MAX_BEHAVIORS {
+            self.behaviors.push(BehaviorForm::blank());
+            self.at = self.behaviors.len() - 1;
+            self.field = ProfileField::Behavior;
+        }
+    }
+
+    /// The behaviour shown is taken out.
+    pub(super) fn drop_behavior(&mut self) {
+        if self.at < self.behaviors.len() {
+            self.behaviors.remove(self.at);
+            self.at = self.at.min(self.behaviors.len().saturating_sub(1));
+            self.field = ProfileField::Which;
+        }
+    }
+
+    /// The input of the focused field, when it is typed.
+    pub(super) fn input(&mut self) -> Option<&mut Input> {
+        let here = self.behaviors.get_mut(self.at);
+        match self.field {
+            ProfileField::Name => Some(&mut self.name),
+            ProfileField::Description => Some(&mut self.description),
+            ProfileField::Behavior => here.map(|b| &mut b.name),
+            ProfileField::Value => here.filter(|b| b.way == Way::Value).map(|b| &mut b.value),
+            ProfileField::Alarm => here.map(|b| &mut b.alarm),
+            ProfileField::Clear => here.map(|b| &mut b.clear),
+            ProfileField::Retained => Some(&mut self.retained),
+            ProfileField::Topic => Some(&mut self.topic),
+            ProfileField::Role => Some(&mut self.role),
+            ProfileField::Targets => Some(&mut self.targets),
+            _ => None,
+        }
+    }
+
+    /// The SNS topic and role: a bare name is one of this account.
+    fn alert(&self) -> Option<AlertTarget> {
+        let (topic, role) = (self.topic.value().trim(), self.role.value().trim());
+        if topic.is_empty() && role.is_empty() {
+            return None;
+        }
+        let parts: Vec<&str> = self.prefix.split(':').collect();
+        let (partition, region, account) = match parts.as_slice() {
+            [_, partition, _, region, account, ..] => (*partition, *region, *account),
+            _ => ("aws", "", ""),
+        };
+        let full = |text: &str, head: String| {
+            if text.is_empty() || text.starts_with("arn:") {
+                text.to_owned()
+            } else {
+                format!("{head}{text}")
+            }
+        };
+        Some(AlertTarget {
+            alert_target_arn: full(topic, format!("arn:{partition}:sns:{region}:{account}:")),
+            role_arn: full(role, format!("arn:{partition}:iam::{account}:role/")),
+        })
+    }
+
+    /// The profile as it stands.
+    pub fn document(&self) -> SecurityProfile {
+        let mut out = self.base.as_deref().cloned().unwrap_or_default();
+        out.security_profile_name = self.name.value().trim().to_owned();
+        let description = self.description.value().trim();
+        out.security_profile_description = (!description.is_empty()).then(|| description.to_owned());
+        out.behaviors = self.behaviors.iter().map(|b| b.behavior(&self.words)).collect();
+        let before = out.canonical().retained;
+        out.older.clear();
+        out.retained = listed(self.retained.value())
+            .map(|text| {
+                let metric = metric_name(text, &self.words);
+                let kept = before.iter().find(|k| k.metric == metric).cloned();
+                kept.unwrap_or(MetricToRetain { metric, metric_dimension: None, export_metric: None })
+            })
+            .collect();
+        out.set_alert(self.alert());
+        let arn = |text: &str| target_arn(text, &self.prefix).unwrap_or_else(|_| text.to_owned());
+        out.targets = Some(listed(self.targets.value()).map(|t| Target::Plain(arn(t))).collect());
+        out
+    }
+
+    /// What is wrong with a field.
+    fn trouble(&self, field: ProfileField) -> Option<String> {
+        let here = self.here();
+        match field {
+            ProfileField::Name => (!validate::valid_name(self.name.value().trim()))
+                .then(|| "1 to 128 letters, digits, :, _ or -".to_owned()),
+            ProfileField::Description => (self.description.value().chars().count() > 1000)
+                .then(|| "at most 1000 characters".to_owned()),
+            ProfileField::Which => {
+                let other = self.behaviors.iter().enumerate().filter(|(i, _)| *i != self.at);
+                let wrong = other.filter_map(|(i, b)| Some((i, b.mistake(&self.words)?))).next();
+                wrong.map(|(i, why)| format!("{}: {why}", i + 1))
+            }
+            ProfileField::Behavior => here.and_then(|b| {
+                let name = b.name.value().trim();
+                let same = self.behaviors.iter().filter(|o| o.name.value().trim() == name).count();
+                let twice = (same > 1).then(|| "another behaviour has this name".to_owned());
+                b.name_mistake().or(twice)
+            }),
+            ProfileField::Value => {
+                here.filter(|b| b.way == Way::Value).and_then(|b| b.expected(&self.words).err())
+            }
+            ProfileField::Alarm => here.and_then(|b| BehaviorForm::datapoints(&b.alarm).err()),
+            ProfileField::Clear => here.and_then(|b| BehaviorForm::datapoints(&b.clear).err()),
+            ProfileField::Retained => listed(self.retained.value())
+                .map(|text| metric_name(text, &self.words))
+                .find(|name| Metric::parse(name).is_none())
+                .map(|name| format!("{name} is no metric")),
+            ProfileField::Topic => self.alert().and_then(|a| alert_mistake(&a)).filter(|t| t.contains("SNS")),
+            ProfileField::Role => self.alert().and_then(|a| alert_mistake(&a)).filter(|t| !t.contains("SNS")),
+            ProfileField::Targets => {
+                listed(self.targets.value()).find_map(|text| target_arn(text, &self.prefix).err())
+            }
+            _ => None,
+        }
+    }
+
+    /// What AWS would refuse, apart from what stands beside a field.
+    pub fn mistakes(&self) -> Vec<String> {
+        if self.first_wrong().is_some() { Vec::new() } else { self.document().mistakes() }
+    }
+
+    /// The first field that is wrong.
+    pub(super) fn first_wrong(&self) -> Option<ProfileField> {
+        ProfileField::ALL.into_iter().find(|field| self.trouble(*field).is_some())
+    }
+
+    /// Its fields as they are drawn.
+    pub fn lines(&self) -> Vec<FormLine> {
+        ProfileField::ALL.into_iter().filter_map(|f| self.line(f)).collect()
+    }
+
+    fn line(&self, field: ProfileField) -> Option<FormLine> {
+        let label = field.label();
+        let typed = |input: &Input| FormLine::typed(label, input);
+        let turned = |text: &str| FormLine::turned(label, text);
+        let here = self.here();
+        let line = match field {
+            ProfileField::Name => typed(&self.name),
+            ProfileField::Description => typed(&self.description),
+            ProfileField::Which => {
+                let names = here.map_or("none: the profile only retains metrics".to_owned(), |b| {
+                    format!("{} of {}: {}", self.at + 1, self.behaviors.len(), b.name.value())
+                });
+                turned(&names).hint("ctrl-n one more, ctrl-x takes it out, space shows the next")
+            }
+            ProfileField::Behavior => typed(&here?.name),
+            ProfileField::Metric => turned(&here?.metric),
+            ProfileField::Dimension if here?.takes_dimension() => turned(&here?.dimension_words()),
+            ProfileField::Dimension => turned("all (this metric knows no topics)"),
+            ProfileField::Way => turned(here?.way.words()),
+            ProfileField::Operator if here?.way == Way::Learned => turned("what AWS learned"),
+            ProfileField::Operator => turned(here?.operator_words()),
+            ProfileField::Value if here?.way == Way::Value => typed(&here?.value),
+            ProfileField::Value => turned(here?.limit_words()),
+            ProfileField::Duration => turned(&here?.duration_words()),
+            ProfileField::Alarm => typed(&here?.alarm).hint("datapoints in a row"),
+            ProfileField::Clear => typed(&here?.clear).hint("datapoints in a row"),
+            ProfileField::Alerts if here?.suppressed => turned("suppressed: recorded, nobody is told"),
+            ProfileField::Alerts => turned("sent"),
+            ProfileField::Retained => {
+                typed(&self.retained).hint("metrics with commas: message-byte-size, num-messages-received")
+            }
+            ProfileField::Topic => typed(&self.topic).hint("a topic's name or ARN; empty tells nobody"),
+            ProfileField::Role => typed(&self.role).hint("a role's name or ARN"),
+            ProfileField::Targets => typed(&self.targets)
+                .hint("all things, registered, unregistered, or thing groups; with commas"),
+        };
+        Some(line.wrong(self.trouble(field)))
+    }
+
+    /// The place of the focused field among [`Self::lines`].
+    pub fn focus(&self) -> usize {
+        let shown = |field: &&ProfileField| self.line(**field).is_some();
+        ProfileField::ALL.iter().filter(shown).position(|f| *f == self.field).unwrap_or(0)
+    }
+}
+
+/// The profile of the account under the cursor.
+fn under_cursor<'f>(app: &super::App, env: &Env<'f>) -> Option<&'f ProfileRecord> {
+    let all = env.fleet.profiles().get()?;
+    let here = app.list(ListId::Profiles).cursor();
+    let chosen = all.iter().find(|p| Some(key_of(p.name.as_str())) == here);
+    chosen.or_else(|| all.first())
+}
+
+#[cfg(test)]
+mod tests;
