@@ -106,6 +106,30 @@ fn alarm_then_plan_is_two_keys_and_names_the_thing() {
 }
 
 #[test]
+fn a_filter_takes_the_cursor_along_and_nothing_hidden_is_acted_on() {
+    let fleet = incident();
+    let planned = |app: &mut App| {
+        app.take_effects().into_iter().find_map(|effect| match effect {
+            Effect::Plan { intent, .. } => {
+                Some(intent.things().iter().map(|t| t.thing.raw().to_owned()).collect::<Vec<_>>())
+            }
+            _ => None,
+        })
+    };
+    let mut app = App::new(look(false));
+    render(&mut app, &fleet, NOW, (80, 24));
+    press(&mut app, &fleet, "a/dev-XBHY\n");
+    render(&mut app, &fleet, NOW, (80, 24));
+    press(&mut app, &fleet, "i");
+    assert_eq!(planned(&mut app), Some(vec!["dev-XBHY".to_owned()]));
+    press(&mut app, &fleet, "\x1b");
+    press(&mut app, &fleet, "/nothing is called so\n");
+    render(&mut app, &fleet, NOW, (80, 24));
+    press(&mut app, &fleet, "i");
+    assert_eq!(planned(&mut app), None);
+}
+
+#[test]
 fn escape_never_quits_and_steps_out_once() {
     let fleet = incident();
     let mut app = App::new(look(false));

@@ -164,7 +164,7 @@ impl App {
 
     /// The device under the cursor.
     pub fn view_device(&mut self, env: &Env<'_>) {
-        let id = self.thing_here(env).or_else(|| self.device_at_cursor(env));
+        let id = self.thing_here(env).or_else(|| self.device_at_cursor());
         if let Some(id) = id {
             self.open_device(env, id);
         }

@@ -410,9 +410,12 @@ impl App {
     /// Something changed: keeps the caches and the leak banner true. Call before drawing.
     pub fn refresh(&mut self, env: &Env<'_>) {
         let filter = self.filters.get(&ListId::Devices);
+        // A filter just typed takes the cursor along: what it hides must not be acted on.
+        let refiltered = self.rows.is_outdated();
         self.rows.refresh(env, filter, &self.marks);
         let list = &mut self.lists[ListId::Devices as usize];
-        if list.cursor().is_none()
+        let lost = |key: Option<Key>| key.is_none_or(|key| refiltered && !self.rows.keys().contains(&key));
+        if lost(list.cursor())
             && let Some(first) = self.rows.keys().first()
         {
             list.set(Some(*first));
@@ -465,7 +468,7 @@ impl App {
             self.watched.clear();
             return;
         }
-        let here = self.device_at_cursor(env);
+        let here = self.device_at_cursor();
         let worst = self.rows.ids().iter().copied().take(FEW);
         let mut wanted: Vec<DeviceId> =
             here.into_iter().chain(worst).filter(|id| !env.fleet.device(*id).is_unattributed()).collect();

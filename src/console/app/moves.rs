@@ -35,7 +35,7 @@ impl App {
             self.list_mut(list).set(keys.first().copied());
         }
         self.list_mut(list).step(&keys, by);
-        self.extend_range(env);
+        self.extend_range();
     }
 
     fn half(&self) -> isize {
@@ -172,7 +172,7 @@ impl App {
             self.say(SafeText::new(text), Tone::Calm, env.now);
             return;
         }
-        let here = self.device_at_cursor(env).filter(|_| self.on_devices());
+        let here = self.device_at_cursor().filter(|_| self.on_devices());
         let at = loud.iter().position(|(_, _, id)| Some(*id) == here).map_or(0, |at| (at + 1) % loud.len());
         if let Some((_, _, id)) = loud.get(at) {
             let id = *id;
@@ -189,14 +189,14 @@ impl App {
     }
 
     /// Mark or unmark.
-    pub fn mark(&mut self, env: &Env<'_>) {
+    pub fn mark(&mut self, _: &Env<'_>) {
         if self.range.take().is_some() {
             return;
         }
         if !self.on_devices() {
             return;
         }
-        if let Some(id) = self.device_at_cursor(env) {
+        if let Some(id) = self.device_at_cursor() {
             if !self.marks.remove(&id) {
                 self.marks.insert(id);
             }
@@ -207,15 +207,15 @@ impl App {
     }
 
     /// Begin or end a range.
-    pub fn range(&mut self, env: &Env<'_>) {
+    pub fn range(&mut self, _: &Env<'_>) {
         if self.range.take().is_none() && self.on_devices() {
-            self.range = self.device_at_cursor(env);
-            self.extend_range(env);
+            self.range = self.device_at_cursor();
+            self.extend_range();
         }
     }
 
-    fn extend_range(&mut self, env: &Env<'_>) {
-        let (Some(from), Some(to)) = (self.range, self.device_at_cursor(env)) else { return };
+    fn extend_range(&mut self) {
+        let (Some(from), Some(to)) = (self.range, self.device_at_cursor()) else { return };
         let ids = self.rows.ids();
         let at = |id| ids.iter().position(|i| *i == id);
         if let (Some(a), Some(b)) = (at(from), at(to)) {

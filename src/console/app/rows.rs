@@ -95,6 +95,11 @@ impl DeviceRows {
         self.revision = None;
     }
 
+    /// True when what is listed was changed by hand, and not yet made anew.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.revision.is_none()
+    }
+
     /// True when the rows are older than the fleet: a frame is due when they may be sorted again.
     pub fn is_behind(&self, fleet: &Fleet) -> bool {
         self.revision != Some(fleet.revision())

@@ -250,7 +250,7 @@ impl App {
         let list = self.focused_list();
         let cursor = self.list(list).cursor()?;
         match list {
-            ListId::Devices => self.device_at_cursor(env),
+            ListId::Devices => self.device_at_cursor(),
             ListId::Violations => {
                 let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
                 let violation = active.iter().find(|v| key_of(&v.id) == cursor).map(|v| v.thing.raw());
@@ -304,9 +304,9 @@ impl App {
     }
 
     /// The device under the devices' cursor, even while a filter hides it.
-    pub(super) fn device_at_cursor(&self, env: &Env<'_>) -> Option<DeviceId> {
-        let key = self.list(ListId::Devices).cursor()?;
-        env.fleet.devices().nth(usize::try_from(key).ok()?).map(|(id, _)| id)
+    /// The device under the cursor; none when the filter hides it, for nobody acts on what is not seen.
+    pub(super) fn device_at_cursor(&self) -> Option<DeviceId> {
+        self.rows.device_of(self.list(ListId::Devices).cursor()?)
     }
 
     pub(super) fn job_under_cursor(&self, env: &Env<'_>) -> Option<Name> {
