@@ -13,15 +13,13 @@ use aws_smithy_types::byte_stream::ByteStream;
 use serde_json::{Value, json};
 
 use crate::fleet::Ms;
-use crate::fleet::account::RuleSeries;
+use crate::fleet::account::{RULE_WINDOW, RuleSeries};
 use crate::fleet::known::{Trouble, TroubleKind};
 use crate::text::SafeText;
 
 use super::read::Read;
 use super::{Clients, now_ms, trouble};
 
-/// A chart's window: the workshop looks at 30 minutes.
-pub const WINDOW: Ms = 30 * 60_000;
 /// A datapoint's length in seconds.
 const PERIOD: i64 = 60;
 /// An answer that takes longer is not waited for.
@@ -109,7 +107,7 @@ fn body(queries: &[Query], now: Ms) -> Value {
             json!({"Id": format!("m{i}"), "MetricStat": {"Metric": metric, "Period": PERIOD, "Stat": "Sum"}})
         })
         .collect();
-    json!({"StartTime": end - WINDOW / 1000, "EndTime": end, "MetricDataQueries": queries})
+    json!({"StartTime": end - RULE_WINDOW / 1000, "EndTime": end, "MetricDataQueries": queries})
 }
 
 /// The answer's series, each under its query; oldest first.

@@ -29,6 +29,10 @@ pub enum Scope {
     List,
     /// The jobs view.
     Jobs,
+    /// The topic rules.
+    Rules,
+    /// The audit.
+    Audit,
     /// The journal.
     Journal,
     /// The doctor.
@@ -47,10 +51,12 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes, in the order help shows them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Global,
         Self::List,
         Self::Jobs,
+        Self::Rules,
+        Self::Audit,
         Self::Journal,
         Self::Profiles,
         Self::Doctor,
@@ -61,12 +67,14 @@ impl Scope {
     ];
 
     /// Which scopes hold together, the innermost first.
-    pub const STACKS: [&'static [Self]; 11] = [
+    pub const STACKS: [&'static [Self]; 13] = [
         &[Self::WhatIf, Self::Replay, Self::List, Self::Global],
         &[Self::WhatIf, Self::List, Self::Global],
         &[Self::Replay, Self::List, Self::Global],
         &[Self::List, Self::Global],
         &[Self::Jobs, Self::List, Self::Global],
+        &[Self::Rules, Self::List, Self::Global],
+        &[Self::Audit, Self::List, Self::Global],
         &[Self::Journal, Self::List, Self::Global],
         &[Self::Profiles, Self::List, Self::Global],
         &[Self::Doctor, Self::List, Self::Global],
@@ -81,6 +89,8 @@ impl Scope {
             Self::Global => "global",
             Self::List => "list",
             Self::Jobs => "jobs",
+            Self::Rules => "rules",
+            Self::Audit => "audit",
             Self::Journal => "journal",
             Self::Profiles => "profiles",
             Self::Doctor => "doctor",
@@ -135,7 +145,7 @@ const fn opens_plan(
 }
 
 use Danger::{Permanent, Reversible};
-use Scope::{Doctor, Global, Jobs, Journal, List, Payload, Plan, Profiles, Replay, WhatIf};
+use Scope::{Audit, Doctor, Global, Jobs, Journal, List, Payload, Plan, Profiles, Replay, Rules, WhatIf};
 
 /// The registry.
 pub static COMMANDS: &[Command] = &[
@@ -244,6 +254,80 @@ pub static COMMANDS: &[Command] = &[
         Jobs,
         App::cancel_job,
         "Plan the cancellation of the job under the cursor",
+    ),
+    opens_plan(
+        "rule-switch",
+        "enable or disable",
+        Reversible,
+        Rules,
+        App::rule_switch,
+        "Plan to switch the rule under the cursor on, or off",
+    ),
+    opens_plan(
+        "rule-form",
+        "edit",
+        Reversible,
+        Rules,
+        App::rule_form,
+        "Write the rule under the cursor anew: what it can never match, and what it makes of what was heard",
+    ),
+    looks("rule-new", "new rule", Rules, App::rule_new, "Fill in a new topic rule"),
+    opens_plan(
+        "rule-delete",
+        "delete",
+        Permanent,
+        Rules,
+        App::rule_delete,
+        "Plan the deletion of the rule under the cursor",
+    ),
+    opens_plan("audit-start", "audit now", Reversible, Audit, App::audit_start, "Fill in an audit on demand"),
+    opens_plan(
+        "audit-cancel",
+        "cancel audit",
+        Reversible,
+        Audit,
+        App::audit_cancel,
+        "Plan to stop the audit that runs",
+    ),
+    opens_plan(
+        "mitigate-finding",
+        "mitigate",
+        Permanent,
+        Audit,
+        App::mitigate_finding,
+        "Pick a mitigation action to run on the finding under the cursor",
+    ),
+    opens_plan(
+        "action-form",
+        "new action",
+        Reversible,
+        Audit,
+        App::action_form,
+        "Fill in a mitigation action",
+    ),
+    opens_plan(
+        "action-delete",
+        "delete action",
+        Reversible,
+        Audit,
+        App::action_delete,
+        "Pick a mitigation action to delete",
+    ),
+    opens_plan(
+        "suppress",
+        "suppress",
+        Reversible,
+        Audit,
+        App::suppress,
+        "Fill in until when findings about the resource under the cursor are not told",
+    ),
+    opens_plan("unsuppress", "tell again", Reversible, Audit, App::unsuppress, "Pick a suppression to end"),
+    looks(
+        "audit-more",
+        "audits",
+        Audit,
+        App::audit_more,
+        "Show audits, settings and suppressions in place of the finding's details, or those again",
     ),
     looks("mark", "mark", List, App::mark, "Mark or unmark the thing under the cursor"),
     looks("range", "mark range", List, App::range, "Begin or end marking a range"),

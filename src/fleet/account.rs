@@ -67,6 +67,9 @@ pub struct RuleMetric {
     pub role: Name,
 }
 
+/// How far back a rule's metrics are read, in milliseconds: the workshop looks at 30 minutes.
+pub const RULE_WINDOW: Ms = 30 * 60_000;
+
 /// A metric of CloudWatch that tells about a rule: sums of a minute each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RuleSeries {

@@ -226,8 +226,9 @@ impl Statement {
             if known.judge(filter).never_true() {
                 let text = match known.missing.first() {
                     Some(name) => format!(
-                        "this rule can never match: no message on this topic has {name} at its top level, so {name} is \
+                        "this rule can never match: no message on this topic has {name}{}, so {name} is \
                          Undefined and the condition is never true{}",
+                        if name.contains('.') { "" } else { " at its top level" },
                         place(name, shape, readings)
                     ),
                     None => "this rule can never match: its condition is never true".to_owned(),

@@ -4,8 +4,9 @@ use quell::console::app::{App, Effect, JournalLine, Look};
 use quell::detect::model::{ComparisonOperator, MetricValue};
 use quell::fleet::account::{
     AccountReading, CustomMetricRecord, DimensionRecord, EffectivePolicy, FindingRecord, MetricSeries,
-    RuleRecord, TrainingRecord,
+    RuleRecord, RuleSeries, TrainingRecord,
 };
+use quell::fleet::audit::{AuditSetup, AuditTask, AuditTasks, MitigationAction, Resource, Suppression};
 use quell::fleet::event::Reading;
 use quell::fleet::model::{ExecutionRecord, Name, ProfileRecord, ViolationEvent};
 use quell::fleet::{Fleet, SourceId};
@@ -128,6 +129,7 @@ pub(crate) fn account() -> Fleet {
         rule("Off", "SELECT * FROM 'dt/+/data'", true),
     ];
     learn(SourceId::Rules, AccountReading::Rules(rules));
+    audits_and_metrics(&mut learn);
     let thing = Name::new(ROGUE);
     let policy = EffectivePolicy {
         name: SafeText::new("WorkshopPolicy"),
@@ -153,6 +155,61 @@ pub(crate) fn account() -> Fleet {
     learn(SourceId::MetricsOf(thing.clone()), AccountReading::Metrics(thing, metrics));
     fleet.tick(NOW);
     fleet
+}
+
+/// An audit under way, what is suppressed, an action, and what CloudWatch has of a rule.
+fn audits_and_metrics(learn: &mut impl FnMut(SourceId, AccountReading)) {
+    let audit = |id: &str, status: &str, ended, started| AuditTask {
+        id: Name::new(id),
+        status: SafeText::new(status),
+        schedule: None,
+        started: Some(started),
+        total: 17,
+        ended,
+        non_compliant: 2,
+        failed: 0,
+    };
+    let tasks = AuditTasks {
+        audits: vec![
+            audit("a2", "IN_PROGRESS", 9, NOW - 20_000),
+            audit("a1", "COMPLETED", 17, NOW - 600_000),
+        ],
+        mitigations: Vec::new(),
+    };
+    learn(SourceId::AuditTasks, AccountReading::AuditTasks(tasks));
+    let setup = AuditSetup {
+        role: Some(SafeText::new("arn:aws:iam::123456789012:role/service-role/AWSIoTDeviceDefenderAudit")),
+        checks: vec![
+            (Name::new("LOGGING_DISABLED_CHECK"), true),
+            (Name::new("DEVICE_CERTIFICATE_AGE_CHECK"), false),
+        ],
+        suppressions: vec![Suppression {
+            check: Name::new("LOGGING_DISABLED_CHECK"),
+            resource: Resource([("account".to_owned(), Name::new("123456789012"))].into()),
+            until: Some(NOW + 3 * 86_400_000),
+            description: SafeText::new("known"),
+        }],
+        actions: vec![MitigationAction {
+            name: Name::new("AddToIsolatedDevices"),
+            kind: SafeText::new("ADD_THINGS_TO_THING_GROUP"),
+            does: SafeText::new("adds the things to IsolatedDevices"),
+        }],
+    };
+    learn(SourceId::AuditSetup, AccountReading::AuditSetup(setup));
+    let minute = NOW / 60_000 * 60_000;
+    let series = |namespace: &str, name: &str, points| RuleSeries {
+        namespace: SafeText::new(namespace),
+        name: SafeText::new(name),
+        points,
+    };
+    let readings = (0..9).map(|i| (minute - (20 - i) * 60_000, (i * 7 % 5) as f64)).collect();
+    let all = vec![
+        series("IoT", "HighHumidity", readings),
+        series("AWS/IoT", "TopicMatch", vec![(minute - 60_000, 42.0)]),
+        series("AWS/IoT", "Failure", Vec::new()),
+    ];
+    let rule = Name::new("HighHumidity");
+    learn(SourceId::RuleMetrics(rule.clone()), AccountReading::RuleMetrics(rule, all));
 }
 
 fn journal() -> Vec<JournalLine> {
@@ -187,6 +244,9 @@ fn the_views_of_the_account() {
         ("history", "gh"),
         ("audit", "ga"),
         ("rules", "gr"),
+        ("rule_form", "gre"),
+        ("audit_form", "gan"),
+        ("suppress_form", "gas"),
         ("grid", "8"),
         ("instructor", "gi"),
         ("metrics", "gm"),

@@ -10,6 +10,7 @@ mod incident;
 mod profiles;
 mod record;
 mod room;
+mod rules_audit;
 mod suspend;
 mod term;
 mod terminal;

@@ -187,6 +187,7 @@ fn the_console_s_writing_commands_are_all_headless_too() {
             "rule-form" => "rules write",
             "audit-start" => "audit start",
             "audit-cancel" => "audit cancel",
+            "mitigate-finding" => "mitigate",
             "suppress" => "audit suppress",
             "unsuppress" => "audit unsuppress",
             "action-form" => "action create",

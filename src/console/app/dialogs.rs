@@ -32,6 +32,8 @@ pub enum Overlay {
     Group(Box<GroupForm>),
     /// A security profile being written.
     Profile(Box<super::ProfileForm>),
+    /// Fields to fill in.
+    Fields(Box<super::FieldsForm>),
     /// A form of a few fields.
     Small(Box<super::SmallForm>),
     /// An entry of the journal.

@@ -136,7 +136,7 @@ impl App {
                 vec![SourceId::Profiles, SourceId::Dimensions, SourceId::CustomMetrics, SourceId::Training]
             }
             View::WhatIf => vec![SourceId::Profiles],
-            View::Audit => vec![SourceId::Findings],
+            View::Audit => vec![SourceId::Findings, SourceId::AuditSetup, SourceId::AuditTasks],
             View::Rules => vec![SourceId::Rules],
             _ => Vec::new(),
         };

@@ -65,6 +65,7 @@ impl App {
                 | Overlay::Job(_)
                 | Overlay::Group(_)
                 | Overlay::Profile(_)
+                | Overlay::Fields(_)
                 | Overlay::Small(_),
             ) => true,
             Some(Overlay::Plan(dialog)) => dialog.wants_text(),
@@ -145,6 +146,23 @@ impl App {
                             }
                         }
                     },
+                }
+                true
+            }
+            Some(Overlay::Fields(form)) => {
+                form.trouble = None;
+                match event.code {
+                    KeyCode::Esc => self.overlay = None,
+                    KeyCode::Enter => self.submit_fields(env),
+                    KeyCode::Down | KeyCode::Tab => form.step(true),
+                    KeyCode::Up | KeyCode::BackTab => form.step(false),
+                    KeyCode::Char(' ') | KeyCode::Right if form.turn(true) => {}
+                    KeyCode::Left if form.turn(false) => {}
+                    _ => {
+                        if let Some(input) = form.input() {
+                            input_event(input, event);
+                        }
+                    }
                 }
                 true
             }

@@ -3,9 +3,11 @@
 //! Nothing here awaits or sends: what a command wants from outside is an [`Effect`] for the event loop.
 
 mod answer;
+mod audit_form;
 mod dialogs;
 mod doctor;
 mod elsewhere;
+mod fields;
 mod filter;
 mod form;
 mod go;
@@ -16,6 +18,7 @@ mod moves;
 mod past;
 mod profile_form;
 mod rows;
+mod rule_form;
 mod state;
 mod tape;
 mod targets;
@@ -41,6 +44,7 @@ pub use dialogs::{
     PlanDialog, PlanPhase, RecoveredState, Show,
 };
 pub use doctor::{Diagnosis, DoctorLine};
+pub use fields::{FieldsForm, FieldsKind, FormField, Said, Value};
 pub use filter::{Filter, Subject, topic_matches};
 pub use form::{FormKind, FormLine, SmallForm};
 pub use lines::{DeltaGroup, delta_groups};
@@ -336,6 +340,12 @@ pub struct App {
     leaks: Vec<(Name, Ms)>,
     interrupted: Option<Ms>,
     watched: Vec<DeviceId>,
+    /// The rule whose metrics are read.
+    watched_rule: Option<Name>,
+    /// Audits and suppressions are shown in place of a finding's details.
+    audits: bool,
+    /// When audits were last asked for out of turn.
+    asked_tasks: Ms,
     confirmed: Vec<(PlanId, &'static str)>,
     /// Plans confirmed of which nothing was heard yet.
     unanswered: Vec<PlanId>,
@@ -379,6 +389,9 @@ impl App {
             leaks: Vec::new(),
             interrupted: None,
             watched: Vec::new(),
+            watched_rule: None,
+            audits: false,
+            asked_tasks: 0,
             confirmed: Vec::new(),
             unanswered: Vec::new(),
             profiles: Vec::new(),
@@ -418,6 +431,7 @@ impl App {
         self.refresh_what_if(env);
         if self.look.aws {
             self.watch_certificates(env);
+            self.watch_rule(env);
             self.watch_values(env);
         }
         self.leaks.retain(|(name, _)| {
@@ -464,6 +478,17 @@ impl App {
             let names = wanted.iter().map(|id| env.fleet.device(*id).name().clone());
             self.effects.push(Effect::Watch(names.map(SourceId::Certificates).collect()));
             self.watched = wanted;
+        }
+    }
+
+    /// CloudWatch is read for the rule under the cursor only: each metric asked for is paid for.
+    fn watch_rule(&mut self, env: &Env<'_>) {
+        let rule = self.rule_here(env).map(|r| r.name.clone());
+        if rule != self.watched_rule {
+            if let Some(rule) = &rule {
+                self.effects.push(Effect::Watch(vec![SourceId::Rules, SourceId::RuleMetrics(rule.clone())]));
+            }
+            self.watched_rule = rule;
         }
     }
 
@@ -532,12 +557,16 @@ impl App {
                     };
                 }
             }
-            Answer::Progress(view) => self.keep_action(view),
+            Answer::Progress(view) => {
+                self.keep_action(view);
+                self.look_at_tasks(env);
+            }
             Answer::Done(view) => {
                 let verb = self.verb_of(&view.id);
                 let (text, tone) = state::outcome_line(&view, verb, env.now, &self.look);
                 self.say(text, tone, env.now);
                 self.keep_action(view);
+                self.reread();
                 self.effects.push(Effect::ReadJournal);
                 let changed = state::changed_by(verb);
                 if !changed.is_empty() {
@@ -555,6 +584,29 @@ impl App {
                     self.overlay = None;
                 }
             }
+        }
+    }
+
+    /// What a view shows was just changed: it is read again, not waited for.
+    fn reread(&mut self) {
+        let sources = match self.view() {
+            View::Rules => {
+                let metrics = self.watched_rule.clone().map(SourceId::RuleMetrics);
+                std::iter::once(SourceId::Rules).chain(metrics).collect()
+            }
+            View::Audit => vec![SourceId::Findings, SourceId::AuditSetup, SourceId::AuditTasks],
+            _ => return,
+        };
+        self.effects.push(Effect::ReadSoon(sources));
+    }
+
+    /// A task of AWS's was begun here: the view finds it without waiting for its next poll.
+    fn look_at_tasks(&mut self, env: &Env<'_>) {
+        const BETWEEN: Ms = 1_500;
+        let busy = env.fleet.audit_tasks().get().is_some_and(crate::fleet::audit::AuditTasks::busy);
+        if *self.view() == View::Audit && !busy && env.now - self.asked_tasks > BETWEEN {
+            self.asked_tasks = env.now;
+            self.effects.push(Effect::ReadSoon(vec![SourceId::AuditTasks]));
         }
     }
 

@@ -126,6 +126,11 @@ impl App {
         self.section
     }
 
+    /// Whether audits and suppressions are shown in place of a finding's details.
+    pub fn shows_audits(&self) -> bool {
+        self.audits
+    }
+
     /// The focused pane of the overview.
     pub fn pane(&self) -> Pane {
         self.pane
@@ -257,6 +262,12 @@ impl App {
                 &[Scope::WhatIf, Scope::Replay, Scope::List, Scope::Global]
             }
             None if *self.view() == View::WhatIf => &[Scope::WhatIf, Scope::List, Scope::Global],
+            None if *self.view() == View::Rules && !self.replay => {
+                &[Scope::Rules, Scope::List, Scope::Global]
+            }
+            None if *self.view() == View::Audit && !self.replay => {
+                &[Scope::Audit, Scope::List, Scope::Global]
+            }
             None if self.replay => &[Scope::Replay, Scope::List, Scope::Global],
             None if *self.view() == View::Jobs => &[Scope::Jobs, Scope::List, Scope::Global],
             None if *self.view() == View::Profiles => &[Scope::Profiles, Scope::List, Scope::Global],

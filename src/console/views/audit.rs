@@ -4,6 +4,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::fleet::account::FindingRecord;
+use crate::fleet::audit::{AuditTask, AuditTasks};
+use crate::text::SafeText;
 
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, Part, part, wrap};
@@ -30,12 +32,32 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         }
     }
     facts.extend(filtered(app, ListId::Findings, theme));
-    let (above, below) = super::split(area, area.height * 3 / 5);
+    let wide = area.width >= 120;
+    // On a small screen the lower half is for one of two: what a finding means, or the audits.
+    let busy = env.fleet.audit_tasks().get().is_some_and(AuditTasks::busy);
+    let (above, below) = super::split(area, if wide { area.height * 3 / 5 } else { area.height / 2 });
+    let none = known.get().is_none_or(Vec::is_empty);
+    let (left, right) = if wide && !none {
+        let width = below.width * 3 / 5;
+        (
+            Some(Rect { width, ..below }),
+            Some(Rect { x: below.x + width, width: below.width - width, ..below }),
+        )
+    } else if app.shows_audits() || busy || none {
+        (None, Some(below))
+    } else {
+        (Some(below), None)
+    };
+    if let Some(right) = right {
+        audits(app, env, paint, right);
+    }
     let inner = frame(paint, above, true, "Audit findings", facts);
     let Some(all) = known.get() else { return absence(app, known, "audit findings", paint, inner) };
     if all.is_empty() {
         let age = known.age(env.now).map(words::ago).unwrap_or_default();
-        let text = format!("no findings in 90 days, read {age}; without an audit there are none either");
+        let text = format!(
+            "no findings in 90 days, read {age}; without an audit there are none either: n audits now"
+        );
         return quiet(paint, inner, &text);
     }
     let keys = app.keys(ListId::Findings, env);
@@ -59,8 +81,107 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     }
     let chosen = list.cursor().or(keys.first().copied());
     if let Some(finding) = all.iter().find(|f| Some(key_of(f.id.as_str())) == chosen) {
-        detail(paint, below, finding);
+        if let Some(left) = left {
+            detail(paint, left, finding);
+        }
     }
+}
+
+/// Audits and how far they are, mitigation tasks, what is enabled, what is suppressed until when, and the actions there are.
+fn audits(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let (tasks, setup) = (env.fleet.audit_tasks(), env.fleet.audit_setup());
+    let inner = frame(paint, area, false, "Audits", Vec::new());
+    let room = inner.width.saturating_sub(2);
+    let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
+    match tasks.get() {
+        None => return absence(app, tasks, "audits", paint, inner),
+        Some(tasks) => {
+            for audit in tasks.audits.iter().take(3) {
+                lines.push(audit_line(app, env, theme, audit, if room < 70 { 8 } else { 16 }));
+            }
+            if tasks.audits.is_empty() {
+                lines.push(vec![part("no audit in 90 days", theme.dim)]);
+            }
+            for task in tasks.mitigations.iter().take(2) {
+                let names: Vec<&str> = task.actions.iter().map(SafeText::as_str).collect();
+                let counts = format!("{} of {} done, {} failed", task.succeeded, task.total, task.failed);
+                let style = if task.failed > 0 { theme.alarm } else { theme.text };
+                lines.push(vec![
+                    part(format!("mitigation {:<11} ", status(task.status.as_str())), theme.text),
+                    part(format!("{counts}  "), style),
+                    part(names.join(", "), theme.brand),
+                ]);
+            }
+        }
+    }
+    match setup.get() {
+        None => lines.push(vec![part("settings not read yet", theme.dim)]),
+        Some(setup) => {
+            let on = setup.checks.iter().filter(|(_, on)| *on).count();
+            let style = if on == 0 { theme.warning } else { theme.text };
+            lines.push(vec![
+                part(format!("{on} of {} checks enabled", setup.checks.len()), style),
+                part(setup.role.as_ref().map(|r| format!("  {r}")).unwrap_or_default(), theme.dim),
+            ]);
+            for held in &setup.suppressions {
+                let until = held.until.map_or("for ever".to_owned(), |at| {
+                    format!("for another {}", words::ago(at - env.now).trim_end_matches(" ago"))
+                });
+                let what = format!("{} {}", check_words(held.check.raw()), held.resource.shown());
+                lines.push(vec![
+                    part("suppressed ", theme.dim),
+                    part(format!("{what}  "), theme.text),
+                    part(until, theme.dim),
+                ]);
+            }
+            for action in &setup.actions {
+                lines.push(vec![
+                    part("action ", theme.dim),
+                    part(format!("{}  ", action.name.shown()), theme.brand),
+                    part(action.does.as_str(), theme.text),
+                ]);
+            }
+        }
+    }
+    for (i, line) in lines.iter().take(inner.height as usize).enumerate() {
+        paint.line(inner.x + 1, inner.y + i as u16, room, line);
+    }
+}
+
+/// An audit with a bar of `width` cells.
+fn audit_line<'a>(
+    app: &App,
+    env: &Env<'_>,
+    theme: &super::Theme,
+    audit: &AuditTask,
+    width: u32,
+) -> Vec<Part<'a>> {
+    let s = theme.symbols;
+    let full = (audit.ended * width).checked_div(audit.total).unwrap_or(0).min(width) as usize;
+    let running = audit.status.as_str() == "IN_PROGRESS";
+    let block = s.blocks.last().copied().unwrap_or("#");
+    let at = audit.started.map(|at| words::moment(at, env.now, &app.look.zone)).unwrap_or_default();
+    let found = match (audit.non_compliant, audit.failed) {
+        (found, 0) => format!("{found} found something"),
+        (found, failed) => format!("{found} found something, {failed} not done"),
+    };
+    vec![
+        part(
+            format!("audit {:<11} ", status(audit.status.as_str())),
+            if running { theme.busy } else { theme.text },
+        ),
+        part(block.repeat(full), theme.spark),
+        part(s.gap.repeat(width as usize - full), theme.dim),
+        part(format!(" {}/{} checks  ", audit.ended, audit.total), theme.text),
+        part(format!("{found}  "), if audit.non_compliant > 0 { theme.warning } else { theme.good }),
+        part(at, theme.dim),
+    ]
+}
+
+/// `IN_PROGRESS` → `in progress`.
+fn status(word: &str) -> String {
+    word.to_lowercase().replace('_', " ")
 }
 
 fn detail(paint: &mut Paint<'_>, area: Rect, finding: &FindingRecord) {

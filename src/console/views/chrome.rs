@@ -350,6 +350,7 @@ fn hints(app: &App) -> &'static [&'static str] {
             | Overlay::Job(_)
             | Overlay::Group(_)
             | Overlay::Profile(_)
+            | Overlay::Fields(_)
             | Overlay::Small(_)
             | Overlay::Filter(..),
         ) => &[],
@@ -389,7 +390,19 @@ fn hints(app: &App) -> &'static [&'static str] {
                 "profile-import",
                 "back",
             ],
-            ListId::Findings | ListId::Rules => &["down", "filter", "back", "help"],
+            ListId::Findings => &[
+                "audit-start",
+                "mitigate-finding",
+                "audit-more",
+                "suppress",
+                "action-form",
+                "help",
+                "filter",
+                "back",
+            ],
+            ListId::Rules => {
+                &["rule-form", "rule-switch", "rule-new", "help", "rule-delete", "filter", "back"]
+            }
             ListId::History => &["open", "verify", "filter", "isolate", "back", "help"],
             ListId::WhatIf => &[
                 "what-if-raise",

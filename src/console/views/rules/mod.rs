@@ -1,5 +1,7 @@
 //! Topic rules: the SQL, what it does with what matches, and where it can never match.
 
+mod chart;
+
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
@@ -18,7 +20,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let mut facts = vec![part(count, theme.text)];
     facts.extend(filtered(app, ListId::Rules, theme));
     let all = known.get().map(Vec::as_slice).unwrap_or_default();
-    let (above, below) = super::split(area, (all.len() as u16 + 2).clamp(4, (area.height / 2).max(4)));
+    let (above, below) = super::split(area, (all.len() as u16 + 2).clamp(4, (area.height / 3).max(4)));
     let inner = frame(paint, above, true, "Topic rules", facts);
     if known.get().is_none() {
         return absence(app, known, "rules", paint, inner);
@@ -95,9 +97,12 @@ fn detail(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, rule: &Ru
     if let Some(at) = rule.created {
         say("created", &words::moment(at, env.now, &app.look.zone), theme.text);
     }
-    for (i, line) in lines.iter().take(inner.height as usize).enumerate() {
+    let tall = (lines.len() as u16).min(inner.height.saturating_sub(chart::ROOM).max(inner.height / 2));
+    for (i, line) in lines.iter().take(tall as usize).enumerate() {
         paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
     }
+    let (_, rest) = super::split(inner, tall);
+    chart::draw(app, env, paint, rest, rule);
 }
 
 /// What is known against a statement without a message: that it can never match comes first.

