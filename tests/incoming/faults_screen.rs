@@ -281,7 +281,7 @@ fn a_control_plane_that_answers_garbage() {
     cloud.door.relent();
     let turn = AtomicUsize::new(0);
     cloud.door.refuse(move |line| {
-        // Of the last the SDK would make an empty list.
+        // Of the last, and of the third where it lists other things, the SDK would make an empty list.
         let bodies =
             ["<html>welcome</html>", "{\"things\":[{", "{\"things\": 7}", "\u{0}\u{1b}]0;x\u{7}", ""];
         let body = bodies[turn.fetch_add(1, Ordering::Relaxed) % bodies.len()].to_owned();
