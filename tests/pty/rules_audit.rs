@@ -74,3 +74,61 @@ fn the_humidity_rule_is_told_why_it_stays_silent_and_the_corrected_one_counts_in
     term.keys("\x03\x03");
     assert_eq!(term.wait_exit(Duration::from_secs(10)), 0);
 }
+
+#[test]
+fn an_audit_is_followed_from_its_start_to_a_mitigation_that_acts() {
+    let home = tempfile::tempdir().unwrap();
+    let mut term = Term::spawn(&["demo", "--speed", "10"], 120, 40, home.path(), &[]);
+    term.wait_for("the account", LIMIT, |s| s.contains("Thing03") && s.contains("●mqtt"));
+    term.keys("ga");
+    term.wait_for("nothing audited yet", LIMIT, |s| s.contains("0 of 17 checks enabled"));
+    term.keys("n");
+    let form = term.wait_for("the form", LIMIT, |s| s.contains("Audit the account now"));
+    assert!(form.contains("all 17 of them") && form.contains("AWSIoTDeviceDefenderAudit"), "{form}");
+    term.keys("\r");
+    term.wait_for("the plan", LIMIT, |s| s.contains("enable audit checks") && s.contains("⏎ audit start"));
+    term.keys("\r");
+    term.wait_for("the bar", LIMIT, |s| s.contains("of 17 checks") && s.contains('#'));
+    term.wait_for("the end of the audit", LIMIT, |s| {
+        s.contains("COMPLETED") && s.contains("found something") && s.contains("esc close")
+    });
+    close(&mut term);
+    let findings = term.wait_for("the findings", LIMIT, |s| {
+        line_with(s, &["CRITICAL", "device certificate shared"]).is_some() && s.contains("17/17 checks")
+    });
+    assert!(findings.contains("mended by"), "what mends it:\n{findings}");
+
+    // To the shared certificate, and an action that isolates what is on it.
+    term.keys("/shared\r");
+    term.wait_for("the filter", LIMIT, |s| s.contains("/shared"));
+    term.keys("N");
+    term.wait_for("the action's form", LIMIT, |s| s.contains("Create mitigation action"));
+    term.keys("\r");
+    term.wait_for("its plan", LIMIT, |s| {
+        s.contains("adds the things to IsolatedDevices") && s.contains("⏎ action create")
+    });
+    term.keys("\r");
+    term.wait_for("its proof", LIMIT, |s| s.contains("the account shows it") && s.contains("esc close"));
+    close(&mut term);
+    term.wait_for("the action", LIMIT, |s| line_with(s, &["action AddToIsolatedDevices"]).is_some());
+    term.keys("m");
+    term.wait_for("what to run", LIMIT, |s| {
+        s.contains("Run a mitigation action on") && s.contains("there is no rollback")
+    });
+    term.keys("\r");
+    term.wait_for("the plan to run it", LIMIT, |s| {
+        s.contains("start AWS's mitigation") && s.contains("⏎ mitigate")
+    });
+    term.keys("\r");
+    term.wait_for("its end", LIMIT, |s| s.contains("of 1 findings 1 dealt with") && s.contains("esc close"));
+    close(&mut term);
+
+    // The real effect: the things of that certificate are in the group.
+    term.keys("q");
+    term.keys("/group:IsolatedDevices\r");
+    term.wait_for("the members", LIMIT, |s| {
+        ["Thing01", "Thing02", "Thing03"].iter().all(|t| s.contains(t)) && !s.contains("dev-XBHY ")
+    });
+    term.keys("\x03\x03");
+    assert_eq!(term.wait_exit(Duration::from_secs(10)), 0);
+}

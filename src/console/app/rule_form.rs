@@ -188,7 +188,7 @@ fn tried(statement: &Statement, env: &Env<'_>) -> Vec<(Said, String)> {
     }
     let heard = results.len();
     for (thing, shadow) in shadows(env) {
-        for (topic, message) in made(&thing, &shadow) {
+        for (topic, message) in made(&thing, shadow) {
             if matches(filter, &topic) {
                 results.push((topic.clone(), judge(statement, &topic, message.to_string().as_bytes(), env)));
             }

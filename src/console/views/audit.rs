@@ -80,10 +80,10 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         }
     }
     let chosen = list.cursor().or(keys.first().copied());
-    if let Some(finding) = all.iter().find(|f| Some(key_of(f.id.as_str())) == chosen) {
-        if let Some(left) = left {
-            detail(paint, left, finding);
-        }
+    if let Some(finding) = all.iter().find(|f| Some(key_of(f.id.as_str())) == chosen)
+        && let Some(left) = left
+    {
+        detail(paint, left, finding);
     }
 }
 
