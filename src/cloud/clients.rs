@@ -23,6 +23,7 @@ use super::budget::Budget;
 use super::hollow::Hollow;
 use super::keys::Keys;
 use super::metrics::Metrics;
+use super::patience::Patience;
 use super::skew::Skew;
 
 /// An endpoint given outright wins; without one the SDK's own rules hold (environment, profile, region).
@@ -129,6 +130,17 @@ impl Clients {
         let metrics = Metrics::new(connector, settings.cloudwatch_endpoint_url.as_deref(), &region);
         Ok(Self { iot, data, sts, metrics, region, credentials, skew, budget: Budget::default(), mqtt_host })
     }
+
+    /// The same for reads that come again by themselves: a throttled request is left to the budget and the polls.
+    pub(super) fn patient(mut self) -> Self {
+        let iot = self.iot.config().to_builder().retry_classifier(Patience);
+        let data = self.data.config().to_builder().retry_classifier(Patience);
+        let sts = self.sts.config().to_builder().retry_classifier(Patience);
+        self.iot = aws_sdk_iot::Client::from_conf(iot.build());
+        self.data = aws_sdk_iotdataplane::Client::from_conf(data.build());
+        self.sts = aws_sdk_sts::Client::from_conf(sts.build());
+        self
+    }
 }
 
 /// One HTTP client for all: with the environment's proxies, and the given authorities instead of the platform's.
@@ -170,7 +182,6 @@ pub(super) async fn chain(settings: &Settings) -> SdkConfig {
 async fn chain_over(settings: &Settings, http: SharedHttpClient) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
-        // What AWS throttles is slowed by the budget and the polls: here only what a network loses is asked again.
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_max_backoff(Duration::from_secs(5)))
         .timeout_config(
             TimeoutConfig::builder()

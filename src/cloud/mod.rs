@@ -2,6 +2,7 @@
 //!
 //! Nothing here changes anything in an account; that is the response room's.
 
+mod asks;
 mod budget;
 pub mod clients;
 mod convert;
@@ -10,6 +11,7 @@ pub mod iam;
 mod keys;
 pub mod metrics;
 mod own;
+mod patience;
 mod polls;
 pub mod profile;
 pub mod read;

@@ -15,7 +15,8 @@ use crate::fleet::known::{Trouble, TroubleKind};
 use crate::fleet::model::Name;
 use crate::fleet::{Ms, SourceId};
 
-use super::{Clients, metrics, now_ms, read, read_account, read_audit};
+use super::asks::{action, ask};
+use super::{Clients, now_ms};
 
 /// Steers the polls; dropping the last one stops them. All calls return at once.
 #[derive(Clone, Debug)]
@@ -54,22 +55,23 @@ const AT_ONCE: usize = 4;
 const SLOWEST: Duration = Duration::from_secs(300);
 /// Faster is never asked, whatever the speed of an emulator.
 const FASTEST: Duration = Duration::from_secs(1);
-/// Jobs whose counts are read each time; finished ones keep theirs.
-const COUNTED_JOBS: usize = 20;
 /// How long a source asked for by a view stays fresh enough not to be asked again.
 const WATCHED: Duration = Duration::from_secs(20);
-/// Refused credentials are looked for again after this long, and then ever less often.
-const AGAIN: Duration = Duration::from_secs(2);
+/// What failed is asked again after this long, however rarely it is asked otherwise, and then ever less often.
+const AGAIN: Duration = Duration::from_secs(10);
+/// Refused credentials are looked for sooner: somebody is renewing them.
+const RENEWED: Duration = Duration::from_secs(2);
 /// Credentials and clock cost nothing to look at.
 const STANDING: Duration = Duration::from_secs(15);
-/// Past violation events are read this far back.
-const EVENTS_BACK: Ms = 24 * 3_600_000;
 
 #[derive(Debug)]
 struct Source {
     due: Instant,
     running: bool,
+    /// Not to be hurried: throttled, refused or locked out, so many times in a row.
     slowed: u32,
+    /// Asks in a row that failed, for whatever reason.
+    failures: u32,
     always: bool,
     /// Asked for while it was running: run again at once.
     again: bool,
@@ -82,7 +84,7 @@ pub fn spawn_polls(clients: Clients, settings: &Settings, events: mpsc::Sender<E
     let (asks, inbox) = mpsc::channel(256);
     let (answers, results) = mpsc::channel(64);
     let poller = Poller {
-        clients,
+        clients: clients.patient(),
         settings: settings.clone(),
         events,
         sources: HashMap::new(),
@@ -229,16 +231,13 @@ impl Poller {
             return true;
         };
         source.running = false;
-        let throttled = matches!(&outcome, Err(t) if t.kind == TroubleKind::Throttled);
-        // What IAM or the account refuses is asked rarely: it will not change by asking.
-        let refused =
-            matches!(&outcome, Err(t) if matches!(t.kind, TroubleKind::Denied | TroubleKind::Refused));
-        let locked_out = matches!(&outcome, Err(t) if t.kind == TroubleKind::Credentials);
-        source.slowed = if throttled || locked_out { (source.slowed + 1).min(9) } else { u32::from(refused) };
-        // Credentials are mended outside: looked for soon, and then ever less often.
-        let step = if locked_out { base.min(AGAIN) } else { base };
-        let wait = (step * 2_u32.pow(source.slowed)).min(SLOWEST.max(base));
-        let wait = if throttled { wait.max(self.clients.budget.held(action(&id))) } else { wait };
+        let trouble = outcome.as_ref().err().map(|t| t.kind);
+        let locked_out = trouble == Some(TroubleKind::Credentials);
+        let wait = source.next_after(trouble, base);
+        let wait = match trouble {
+            Some(TroubleKind::Throttled) => wait.max(self.clients.budget.held(action(&id))),
+            _ => wait,
+        };
         let wait = wait.mul_f64(0.9 + 0.2 * fastrand::f64());
         source.locked_out = locked_out;
         source.due = Instant::now() + if std::mem::take(&mut source.again) { Duration::ZERO } else { wait };
@@ -292,136 +291,51 @@ impl Poller {
 
 impl Source {
     fn new(due: Instant, always: bool) -> Self {
-        Self { due, running: false, slowed: 0, always, again: false, locked_out: false }
+        Self { due, running: false, slowed: 0, always, again: false, locked_out: false, failures: 0 }
+    }
+
+    /// How long until the next ask, after one that ended so.
+    fn next_after(&mut self, trouble: Option<TroubleKind>, base: Duration) -> Duration {
+        self.failures = if trouble.is_some() { (self.failures + 1).min(9) } else { 0 };
+        self.slowed = match trouble {
+            Some(
+                TroubleKind::Throttled
+                | TroubleKind::Credentials
+                | TroubleKind::Denied
+                | TroubleKind::Refused,
+            ) => self.failures,
+            _ => 0,
+        };
+        let ever_later = |step: Duration| base.min(step) * 2_u32.pow(self.failures);
+        match trouble {
+            None => base,
+            // What IAM or the account refuses is asked rarely: it will not change by asking.
+            Some(TroubleKind::Denied | TroubleKind::Refused) => (base * 2).min(SLOWEST.max(base)),
+            Some(TroubleKind::Throttled) => ever_later(AGAIN).min(SLOWEST.max(base)),
+            Some(TroubleKind::Credentials) => ever_later(RENEWED).min(SLOWEST.max(base)),
+            // Who we are must not stay unknown for a quarter of an hour because one call was lost.
+            Some(_) => ever_later(AGAIN / 2).min(base),
+        }
     }
 }
 
-/// One read of one source.
-async fn ask(
-    clients: &Clients,
-    id: &SourceId,
-    generation: u64,
-    events: &mpsc::Sender<Event>,
-) -> Result<Reading, Trouble> {
-    Ok(match id {
-        SourceId::Identity => Reading::Identity(read::caller_identity(clients).await?),
-        SourceId::Standing => Reading::Standing(read::standing(clients).await?),
-        SourceId::Things => {
-            let mut so_far = 0;
-            let page = |things: Vec<_>| {
-                so_far += things.len();
-                let outcome = Ok(Reading::ThingsPage(things, so_far));
-                let (source, at) = (SourceId::Things, now_ms());
-                // A console that is busy gets them with the last page.
-                let _ = events.try_send(Event::Poll(Poll { source, generation, at, outcome, next_at: None }));
-            };
-            Reading::Things(read::things_seen(clients, page).await?)
-        }
-        SourceId::Violations => Reading::Violations(read::active_violations(clients, None).await?),
-        SourceId::ViolationEvents => {
-            let now = now_ms();
-            Reading::ViolationEvents(read::violation_events(clients, now - EVENTS_BACK, now).await?)
-        }
-        SourceId::Members(group) => {
-            Reading::Members(group.clone(), read::members(clients, group.raw()).await?)
-        }
-        SourceId::Certificates(thing) => {
-            Reading::Certificates(thing.clone(), read::certificates(clients, thing.raw()).await?)
-        }
-        SourceId::GroupsOf(thing) => {
-            Reading::GroupsOf(thing.clone(), read::groups_of(clients, thing.raw()).await?)
-        }
-        SourceId::Jobs => {
-            let mut jobs = read::jobs(clients).await?;
-            for job in jobs.iter_mut().take(COUNTED_JOBS) {
-                if let Some(detail) = read::job(clients, job.id.raw()).await? {
-                    *job = detail;
-                }
-            }
-            Reading::Jobs(jobs)
-        }
-        SourceId::Executions(job) => {
-            Reading::Executions(job.clone(), read::executions(clients, job.raw()).await?)
-        }
-        SourceId::Shadow(thing, shadow) => {
-            let found = read::shadow(clients, thing.raw(), shadow.as_ref().map(AsRef::as_ref)).await?;
-            Reading::Shadow(thing.clone(), shadow.clone(), found)
-        }
-        SourceId::Profiles => Reading::Profiles(read::profiles(clients).await?),
-        SourceId::PoliciesOf(_)
-        | SourceId::JobsOf(_)
-        | SourceId::MetricsOf(_)
-        | SourceId::Rules
-        | SourceId::Findings
-        | SourceId::RuleMetrics(_)
-        | SourceId::AuditSetup
-        | SourceId::AuditTasks
-        | SourceId::Dimensions
-        | SourceId::CustomMetrics
-        | SourceId::Training
-        | SourceId::Suppressed
-        | SourceId::Values(..) => Reading::Account(ask_account(clients, id).await?),
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// One read of what only some views need.
-async fn ask_account(clients: &Clients, id: &SourceId) -> Result<AccountReading, Trouble> {
-    Ok(match id {
-        SourceId::PoliciesOf(thing) => {
-            AccountReading::Policies(thing.clone(), read_account::policies_of(clients, thing.raw()).await?)
-        }
-        SourceId::JobsOf(thing) => {
-            AccountReading::JobsOf(thing.clone(), read_account::jobs_of(clients, thing.raw()).await?)
-        }
-        SourceId::MetricsOf(thing) => {
-            AccountReading::Metrics(thing.clone(), read_account::metrics_of(clients, thing.raw()).await?)
-        }
-        SourceId::Findings => AccountReading::Findings(read_audit::findings(clients).await?),
-        SourceId::AuditSetup => AccountReading::AuditSetup(read_audit::setup(clients).await?),
-        SourceId::AuditTasks => AccountReading::AuditTasks(read_audit::tasks(clients).await?),
-        SourceId::RuleMetrics(rule) => {
-            let series = metrics::of_rule(clients, rule.raw(), now_ms()).await?;
-            AccountReading::RuleMetrics(rule.clone(), series)
-        }
-        SourceId::Dimensions => AccountReading::Dimensions(read_account::dimensions(clients).await?),
-        SourceId::CustomMetrics => {
-            AccountReading::CustomMetrics(read_account::custom_metrics(clients).await?)
-        }
-        SourceId::Training => AccountReading::Training(read_account::training(clients).await?),
-        SourceId::Suppressed => AccountReading::Suppressed(read_account::suppressed(clients).await?),
-        SourceId::Values(thing, metric) => {
-            AccountReading::Values(thing.clone(), read_account::values(clients, thing.raw(), metric).await?)
-        }
-        _ => AccountReading::Rules(read_account::rules(clients).await?),
-    })
-}
-
-/// The API whose budget a source uses most.
-fn action(id: &SourceId) -> &'static str {
-    match id {
-        SourceId::Identity | SourceId::Standing => "sts:GetCallerIdentity",
-        SourceId::Things => "iot:ListThings",
-        SourceId::Violations => "iot:ListActiveViolations",
-        SourceId::ViolationEvents => "iot:ListViolationEvents",
-        SourceId::Members(_) => "iot:ListThingsInThingGroup",
-        SourceId::Certificates(_) => "iot:ListThingPrincipals",
-        SourceId::GroupsOf(_) => "iot:ListThingGroupsForThing",
-        SourceId::Jobs => "iot:ListJobs",
-        SourceId::Executions(_) => "iot:ListJobExecutionsForJob",
-        SourceId::Shadow(..) => "iot:GetThingShadow",
-        SourceId::Profiles => "iot:ListSecurityProfiles",
-        SourceId::PoliciesOf(_) => "iot:GetEffectivePolicies",
-        SourceId::JobsOf(_) => "iot:ListJobExecutionsForThing",
-        SourceId::MetricsOf(_) => "iot:ListMetricValues",
-        SourceId::Rules => "iot:ListTopicRules",
-        SourceId::Findings => "iot:ListAuditFindings",
-        SourceId::RuleMetrics(_) => "cloudwatch:GetMetricData",
-        SourceId::AuditSetup => "iot:DescribeAccountAuditConfiguration",
-        SourceId::AuditTasks => "iot:ListAuditTasks",
-        SourceId::Dimensions => "iot:ListDimensions",
-        SourceId::CustomMetrics => "iot:ListCustomMetrics",
-        SourceId::Training => "iot:GetBehaviorModelTrainingSummaries",
-        SourceId::Suppressed => "iot:ListActiveViolations",
-        SourceId::Values(..) => "iot:ListMetricValues",
+    #[test]
+    fn a_lost_call_is_made_up_for_soon_and_a_throttle_is_heeded() {
+        let now = Instant::now();
+        let quarter = Duration::from_secs(900);
+        let waits = |base, kinds: &[Option<TroubleKind>]| -> Vec<u64> {
+            let mut source = Source::new(now, true);
+            kinds.iter().map(|kind| source.next_after(*kind, base).as_secs()).collect()
+        };
+        let (lost, throttled) = (Some(TroubleKind::Unreachable), Some(TroubleKind::Throttled));
+        assert_eq!(waits(quarter, &[lost, lost, None, lost]), [10, 20, 900, 10]);
+        assert_eq!(waits(quarter, &[throttled; 9]), [20, 40, 80, 160, 320, 640, 900, 900, 900]);
+        assert_eq!(waits(Duration::from_secs(5), &[lost; 3]), [5, 5, 5], "an outage's end is found at once");
+        assert_eq!(waits(Duration::from_secs(5), &[throttled; 7]), [10, 20, 40, 80, 160, 300, 300]);
+        assert_eq!(waits(Duration::from_secs(30), &[Some(TroubleKind::Denied); 3]), [60, 60, 60]);
     }
 }

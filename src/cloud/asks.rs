@@ -1,0 +1,145 @@
+//! What a poll of each source reads, and which API's budget it uses.
+
+use tokio::sync::mpsc;
+
+use crate::fleet::account::AccountReading;
+use crate::fleet::event::{Event, Poll, Reading};
+use crate::fleet::known::Trouble;
+use crate::fleet::{Ms, SourceId};
+
+use super::{Clients, metrics, now_ms, read, read_account, read_audit};
+
+/// Jobs whose counts are read each time; finished ones keep theirs.
+const COUNTED_JOBS: usize = 20;
+/// Past violation events are read this far back.
+const EVENTS_BACK: Ms = 24 * 3_600_000;
+
+/// One read of one source.
+pub(super) async fn ask(
+    clients: &Clients,
+    id: &SourceId,
+    generation: u64,
+    events: &mpsc::Sender<Event>,
+) -> Result<Reading, Trouble> {
+    Ok(match id {
+        SourceId::Identity => Reading::Identity(read::caller_identity(clients).await?),
+        SourceId::Standing => Reading::Standing(read::standing(clients).await?),
+        SourceId::Things => {
+            let mut so_far = 0;
+            let page = |things: Vec<_>| {
+                so_far += things.len();
+                let outcome = Ok(Reading::ThingsPage(things, so_far));
+                let (source, at) = (SourceId::Things, now_ms());
+                // A console that is busy gets them with the last page.
+                let _ = events.try_send(Event::Poll(Poll { source, generation, at, outcome, next_at: None }));
+            };
+            Reading::Things(read::things_seen(clients, page).await?)
+        }
+        SourceId::Violations => Reading::Violations(read::active_violations(clients, None).await?),
+        SourceId::ViolationEvents => {
+            let now = now_ms();
+            Reading::ViolationEvents(read::violation_events(clients, now - EVENTS_BACK, now).await?)
+        }
+        SourceId::Members(group) => {
+            Reading::Members(group.clone(), read::members(clients, group.raw()).await?)
+        }
+        SourceId::Certificates(thing) => {
+            Reading::Certificates(thing.clone(), read::certificates(clients, thing.raw()).await?)
+        }
+        SourceId::GroupsOf(thing) => {
+            Reading::GroupsOf(thing.clone(), read::groups_of(clients, thing.raw()).await?)
+        }
+        SourceId::Jobs => {
+            let mut jobs = read::jobs(clients).await?;
+            for job in jobs.iter_mut().take(COUNTED_JOBS) {
+                if let Some(detail) = read::job(clients, job.id.raw()).await? {
+                    *job = detail;
+                }
+            }
+            Reading::Jobs(jobs)
+        }
+        SourceId::Executions(job) => {
+            Reading::Executions(job.clone(), read::executions(clients, job.raw()).await?)
+        }
+        SourceId::Shadow(thing, shadow) => {
+            let found = read::shadow(clients, thing.raw(), shadow.as_ref().map(AsRef::as_ref)).await?;
+            Reading::Shadow(thing.clone(), shadow.clone(), found)
+        }
+        SourceId::Profiles => Reading::Profiles(read::profiles(clients).await?),
+        SourceId::PoliciesOf(_)
+        | SourceId::JobsOf(_)
+        | SourceId::MetricsOf(_)
+        | SourceId::Rules
+        | SourceId::Findings
+        | SourceId::RuleMetrics(_)
+        | SourceId::AuditSetup
+        | SourceId::AuditTasks
+        | SourceId::Dimensions
+        | SourceId::CustomMetrics
+        | SourceId::Training
+        | SourceId::Suppressed
+        | SourceId::Values(..) => Reading::Account(ask_account(clients, id).await?),
+    })
+}
+
+/// One read of what only some views need.
+async fn ask_account(clients: &Clients, id: &SourceId) -> Result<AccountReading, Trouble> {
+    Ok(match id {
+        SourceId::PoliciesOf(thing) => {
+            AccountReading::Policies(thing.clone(), read_account::policies_of(clients, thing.raw()).await?)
+        }
+        SourceId::JobsOf(thing) => {
+            AccountReading::JobsOf(thing.clone(), read_account::jobs_of(clients, thing.raw()).await?)
+        }
+        SourceId::MetricsOf(thing) => {
+            AccountReading::Metrics(thing.clone(), read_account::metrics_of(clients, thing.raw()).await?)
+        }
+        SourceId::Findings => AccountReading::Findings(read_audit::findings(clients).await?),
+        SourceId::AuditSetup => AccountReading::AuditSetup(read_audit::setup(clients).await?),
+        SourceId::AuditTasks => AccountReading::AuditTasks(read_audit::tasks(clients).await?),
+        SourceId::RuleMetrics(rule) => {
+            let series = metrics::of_rule(clients, rule.raw(), now_ms()).await?;
+            AccountReading::RuleMetrics(rule.clone(), series)
+        }
+        SourceId::Dimensions => AccountReading::Dimensions(read_account::dimensions(clients).await?),
+        SourceId::CustomMetrics => {
+            AccountReading::CustomMetrics(read_account::custom_metrics(clients).await?)
+        }
+        SourceId::Training => AccountReading::Training(read_account::training(clients).await?),
+        SourceId::Suppressed => AccountReading::Suppressed(read_account::suppressed(clients).await?),
+        SourceId::Values(thing, metric) => {
+            AccountReading::Values(thing.clone(), read_account::values(clients, thing.raw(), metric).await?)
+        }
+        _ => AccountReading::Rules(read_account::rules(clients).await?),
+    })
+}
+
+/// The API whose budget a source uses most.
+pub(super) fn action(id: &SourceId) -> &'static str {
+    match id {
+        SourceId::Identity | SourceId::Standing => "sts:GetCallerIdentity",
+        SourceId::Things => "iot:ListThings",
+        SourceId::Violations => "iot:ListActiveViolations",
+        SourceId::ViolationEvents => "iot:ListViolationEvents",
+        SourceId::Members(_) => "iot:ListThingsInThingGroup",
+        SourceId::Certificates(_) => "iot:ListThingPrincipals",
+        SourceId::GroupsOf(_) => "iot:ListThingGroupsForThing",
+        SourceId::Jobs => "iot:ListJobs",
+        SourceId::Executions(_) => "iot:ListJobExecutionsForJob",
+        SourceId::Shadow(..) => "iot:GetThingShadow",
+        SourceId::Profiles => "iot:ListSecurityProfiles",
+        SourceId::PoliciesOf(_) => "iot:GetEffectivePolicies",
+        SourceId::JobsOf(_) => "iot:ListJobExecutionsForThing",
+        SourceId::MetricsOf(_) => "iot:ListMetricValues",
+        SourceId::Rules => "iot:ListTopicRules",
+        SourceId::Findings => "iot:ListAuditFindings",
+        SourceId::RuleMetrics(_) => "cloudwatch:GetMetricData",
+        SourceId::AuditSetup => "iot:DescribeAccountAuditConfiguration",
+        SourceId::AuditTasks => "iot:ListAuditTasks",
+        SourceId::Dimensions => "iot:ListDimensions",
+        SourceId::CustomMetrics => "iot:ListCustomMetrics",
+        SourceId::Training => "iot:GetBehaviorModelTrainingSummaries",
+        SourceId::Suppressed => "iot:ListActiveViolations",
+        SourceId::Values(..) => "iot:ListMetricValues",
+    }
+}
