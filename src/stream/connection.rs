@@ -160,14 +160,19 @@ impl Session {
             return heard;
         }
         if connected && pace.is_dense() {
-            if pace.is_due() {
-                self.flush();
-            }
             // This thread has nothing else to do: sleeping it coalesces better than a timer of the runtime.
             std::thread::sleep(pace.pause());
-            let ready = std::future::poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
-            if let Poll::Ready(heard) = ready {
-                return heard;
+            // The socket is only looked at again by waiting for it. What was gathered is handed over when it is due, and
+            // not at each look: each hand-over wakes the console.
+            loop {
+                match tokio::time::timeout(pace.until_due(), next.as_mut()).await {
+                    Ok(heard) => return heard,
+                    Err(_) if self.flush() => {
+                        pace.flushed();
+                        return next.await;
+                    }
+                    Err(_) => pace.flushed(),
+                }
             }
         }
         loop {
