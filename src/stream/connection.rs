@@ -82,20 +82,26 @@ impl Session {
         let mut renewal = pin!(tokio::time::sleep(RENEW));
         let mut pace = Pace::default();
         let mut asked_id = None;
+        let mut now = now_ms();
         loop {
             let heard = match wire.buffered() {
+                // It was read together with the one before it.
                 Some(heard) => Ok(heard),
-                None => tokio::select! {
-                    biased;
-                    heard = self.next(&mut wire, &mut pace) => heard,
-                    end = control.called() => return if end { End::Stopped } else { End::Changed },
-                    // Only what AWS would end: a signed WebSocket.
-                    () = &mut renewal, if self.signer.is_some() && self.target.is_websocket() => return End::Renewed,
-                },
+                None => {
+                    let heard = tokio::select! {
+                        biased;
+                        heard = self.next(&mut wire, &mut pace) => heard,
+                        end = control.called() => return if end { End::Stopped } else { End::Changed },
+                        // Only what AWS would end: a signed WebSocket.
+                        () = &mut renewal, if self.signer.is_some() && self.target.is_websocket() => return End::Renewed,
+                    };
+                    now = now_ms();
+                    heard
+                }
             };
             match heard {
                 Ok(Heard::Message(topic, payload)) => {
-                    self.heard = now_ms();
+                    self.heard = now;
                     let Some(topic) = topic.as_str() else { continue };
                     self.batcher.push(topic, &payload, self.heard);
                     pace.heard();

@@ -46,8 +46,8 @@ impl Pace {
     /// denser the traffic, the shorter, so that what the system buffers for us is never full.
     pub(super) fn pause(&self) -> Duration {
         match self.before.max(self.heard) {
-            ..500 => Duration::from_millis(40),
-            500..2_000 => Duration::from_millis(20),
+            ..1_500 => Duration::from_millis(40),
+            1_500..4_000 => Duration::from_millis(15),
             _ => Duration::from_millis(5),
         }
     }
