@@ -205,7 +205,7 @@ pub(super) fn action(args: ActionArgs, common: &Common) -> color_eyre::Result<u8
                 .iter()
                 .map(|a| vec![a.name.shown().clone(), a.kind.clone(), a.does.clone()])
                 .collect();
-            Ok(Some((json!({ "actions": json }), table(&["ACTION", "TYPE", "DOES"], &rows))))
+            Ok((json!({ "actions": json }), table(&["ACTION", "TYPE", "DOES"], &rows)))
         }),
         ActionCommand::Create(args) => {
             let does = match args.does {
@@ -264,7 +264,7 @@ fn status(json: bool, common: &Common) -> color_eyre::Result<u8> {
         }
         let json =
             json!({"roleArn": setup.role, "checks": checks, "suppressions": suppressions, "tasks": audits});
-        Ok(Some((json, table(&["WHAT", "NAME", "STATE"], &rows))))
+        Ok((json, table(&["WHAT", "NAME", "STATE"], &rows)))
     })
 }
 
@@ -301,7 +301,7 @@ fn findings(json: bool, common: &Common) -> color_eyre::Result<u8> {
             })
             .collect();
         let head = ["SEVERITY", "CHECK", "RESOURCE", "REASON", "FOUND"];
-        Ok(Some((json!({ "findings": json }), table(&head, &rows))))
+        Ok((json!({ "findings": json }), table(&head, &rows)))
     })
 }
 

@@ -212,7 +212,7 @@ pub static COMMANDS: &[Command] = &[
         Permanent,
         Global,
         App::mitigate,
-        "Name a mitigation action of AWS for the violation under the cursor, or those of the marked things",
+        "Name a mitigation action of AWS for the violation or finding under the cursor, or those of the marked things",
     ),
     opens_plan(
         "undo",

@@ -319,7 +319,7 @@ fn undo_and_finish_name_the_plan_of_the_journal() {
     let fleet = account();
     let mut app = App::new(look(false));
     app.journal_read(Ok(journal()));
-    let text = screen(&mut app, &fleet, "7jj\n", (80, 24));
+    let text = screen(&mut app, &fleet, "7j\n", (80, 24));
     assert!(text.contains("6065a584-f4d4") && text.contains("u undo"), "{text}");
     app.take_effects();
     press(&mut app, &fleet, "u");
@@ -331,7 +331,7 @@ fn undo_and_finish_name_the_plan_of_the_journal() {
     let Some(Intent::Undo { plan }) = planned else { panic!("{effects:?}") };
     assert_eq!(plan, "plan-isolate");
     // It came to its end: nothing is left to send.
-    press(&mut app, &fleet, "\x1b\x1b7jjF");
+    press(&mut app, &fleet, "\x1b\x1b7F");
     assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Plan { .. })));
     // What the gate refused was never sent.
     press(&mut app, &fleet, "\x1b7ggu");

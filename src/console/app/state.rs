@@ -269,7 +269,9 @@ impl App {
                 &[Scope::Audit, Scope::List, Scope::Global]
             }
             None if self.replay => &[Scope::Replay, Scope::List, Scope::Global],
-            None if *self.view() == View::Jobs => &[Scope::Jobs, Scope::List, Scope::Global],
+            None if matches!(self.view(), View::Jobs | View::Executions(_)) => {
+                &[Scope::Jobs, Scope::List, Scope::Global]
+            }
             None if *self.view() == View::Profiles => &[Scope::Profiles, Scope::List, Scope::Global],
             None if *self.view() == View::Journal => &[Scope::Journal, Scope::List, Scope::Global],
             None if *self.view() == View::Doctor => &[Scope::Doctor, Scope::List, Scope::Global],
