@@ -290,6 +290,22 @@ pub static COMMANDS: &[Command] = &[
         "Plan to stop the audit that runs",
     ),
     opens_plan(
+        "audit-schedule",
+        "schedule",
+        Reversible,
+        Audit,
+        App::audit_schedule,
+        "Fill in when an audit is to run by itself",
+    ),
+    opens_plan(
+        "audit-unschedule",
+        "end schedule",
+        Reversible,
+        Audit,
+        App::audit_unschedule,
+        "Pick a scheduled audit to end",
+    ),
+    opens_plan(
         "mitigate-finding",
         "mitigate",
         Permanent,

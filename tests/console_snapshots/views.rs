@@ -6,7 +6,9 @@ use quell::fleet::account::{
     AccountReading, CustomMetricRecord, DimensionRecord, EffectivePolicy, FindingRecord, MetricSeries,
     RuleRecord, RuleSeries, TrainingRecord,
 };
-use quell::fleet::audit::{AuditSetup, AuditTask, AuditTasks, MitigationAction, Resource, Suppression};
+use quell::fleet::audit::{
+    AuditSetup, AuditTask, AuditTasks, MitigationAction, Resource, Schedule, Suppression,
+};
 use quell::fleet::event::Reading;
 use quell::fleet::model::{ExecutionRecord, Name, ProfileRecord, ViolationEvent};
 use quell::fleet::{Fleet, SourceId};
@@ -194,6 +196,12 @@ fn audits_and_metrics(learn: &mut impl FnMut(SourceId, AccountReading)) {
             kind: SafeText::new("ADD_THINGS_TO_THING_GROUP"),
             does: SafeText::new("adds the things to IsolatedDevices"),
         }],
+        schedules: Some(vec![Schedule {
+            name: Name::new("nightly"),
+            frequency: "WEEKLY".to_owned(),
+            day: Some("MON".to_owned()),
+            checks: vec!["LOGGING_DISABLED_CHECK".to_owned()],
+        }]),
     };
     learn(SourceId::AuditSetup, AccountReading::AuditSetup(setup));
     let minute = NOW / 60_000 * 60_000;

@@ -88,6 +88,8 @@ pub fn done_word(verb: Option<&str>) -> &'static str {
         Some("profiles attach") => "attached",
         Some("profiles detach") => "detached",
         Some("verify") => "marked",
+        Some("audit schedule") => "scheduled",
+        Some("audit unschedule") => "ended",
         Some("setup") => "set up",
         Some("mitigate") => "mitigated by AWS",
         Some("undo") => "undone",

@@ -404,6 +404,7 @@ fn hints(app: &App) -> &'static [&'static str] {
                 "audit-start",
                 "mitigate-finding",
                 "audit-more",
+                "audit-schedule",
                 "suppress",
                 "action-form",
                 "help",
