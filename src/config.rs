@@ -62,6 +62,8 @@ pub struct Settings {
     pub topics: Vec<String>,
     /// How a topic names its thing; the first that matches decides.
     pub thing_from: Vec<ThingFrom>,
+    /// Above this many things the fleet index is asked instead of listing them; 0 for never.
+    pub index_above: u64,
     /// The groups responses use.
     pub groups: Groups,
     /// Refuse every change.
@@ -181,6 +183,7 @@ impl Default for Settings {
                 .map(String::from)
                 .to_vec(),
             thing_from: thing_from::defaults(),
+            index_above: 10_000,
             groups: Groups::default(),
             read_only: false,
             instructor: false,

@@ -7,7 +7,7 @@ use crate::fleet::event::{Event, Poll, Reading};
 use crate::fleet::known::Trouble;
 use crate::fleet::{Ms, SourceId};
 
-use super::{Clients, metrics, now_ms, read, read_account, read_audit};
+use super::{Clients, index, metrics, now_ms, read, read_account, read_audit};
 
 /// Jobs whose counts are read each time; finished ones keep theirs.
 const COUNTED_JOBS: usize = 20;
@@ -17,6 +17,7 @@ const EVENTS_BACK: Ms = 24 * 3_600_000;
 /// One read of one source.
 pub(super) async fn ask(
     clients: &Clients,
+    wish: &index::Wish,
     id: &SourceId,
     generation: u64,
     events: &mpsc::Sender<Event>,
@@ -25,13 +26,25 @@ pub(super) async fn ask(
         SourceId::Identity => Reading::Identity(read::caller_identity(clients).await?),
         SourceId::Standing => Reading::Standing(read::standing(clients).await?),
         SourceId::Things => {
+            let tell = |reading| {
+                let (source, at, outcome) = (SourceId::Things, now_ms(), Ok(reading));
+                // A console that is busy gets them with the last page.
+                let _ = events.try_send(Event::Poll(Poll { source, generation, at, outcome, next_at: None }));
+            };
+            let mut why_not = match index::things(clients, wish).await {
+                index::Found::Many(reading) => return Ok(Reading::Indexed(reading)),
+                index::Found::Few => None,
+                index::Found::Unusable(why) => Some(why),
+            };
             let mut so_far = 0;
             let page = |things: Vec<_>| {
                 so_far += things.len();
-                let outcome = Ok(Reading::ThingsPage(things, so_far));
-                let (source, at) = (SourceId::Things, now_ms());
-                // A console that is busy gets them with the last page.
-                let _ = events.try_send(Event::Poll(Poll { source, generation, at, outcome, next_at: None }));
+                tell(Reading::ThingsPage(things, so_far));
+                if wish.is_many(so_far)
+                    && let Some(why) = why_not.take()
+                {
+                    tell(Reading::NotIndexed(why));
+                }
             };
             Reading::Things(read::things_seen(clients, page).await?)
         }

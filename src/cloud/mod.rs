@@ -8,6 +8,7 @@ pub mod clients;
 mod convert;
 mod hollow;
 pub mod iam;
+mod index;
 mod keys;
 pub mod metrics;
 mod own;

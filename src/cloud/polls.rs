@@ -16,7 +16,7 @@ use crate::fleet::model::Name;
 use crate::fleet::{Ms, SourceId};
 
 use super::asks::{action, ask};
-use super::{Clients, now_ms};
+use super::{Clients, index, now_ms};
 
 /// Steers the polls; dropping the last one stops them. All calls return at once.
 #[derive(Clone, Debug)]
@@ -158,7 +158,9 @@ impl Poller {
     }
 
     fn take(&mut self, settings: Settings) {
-        let same = self.settings.polls == settings.polls && self.settings.groups == settings.groups;
+        let same = self.settings.polls == settings.polls
+            && self.settings.groups == settings.groups
+            && self.settings.index_above == settings.index_above;
         self.settings = settings;
         if same {
             return;
@@ -206,9 +208,10 @@ impl Poller {
             let (id, generation) = (id.clone(), self.generation);
             let (clients, answers) = (self.clients.clone(), self.answers.clone());
             let (at_once, events) = (Arc::clone(&self.at_once), self.events.clone());
+            let wish = index::Wish::of(&self.settings);
             tokio::spawn(async move {
                 let Ok(_permit) = at_once.acquire_owned().await else { return };
-                let outcome = Box::pin(ask(&clients, &id, generation, &events)).await;
+                let outcome = Box::pin(ask(&clients, &wish, &id, generation, &events)).await;
                 let _ = answers.send(Done { source: id, generation, outcome }).await;
             });
         }

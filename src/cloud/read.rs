@@ -136,7 +136,7 @@ pub(super) use pages;
 /// One call that waits for its API's budget. `begun` says that it belongs to a read that is under way: such a read waits
 /// out a short throttle, a lone call comes back and says so.
 macro_rules! one {
-    ($clients:expr, $call:expr, $action:literal, $begun:expr) => {{
+    ($clients:expr, $call:expr, $action:expr, $begun:expr) => {{
         let call = $call;
         let mut tries = 0;
         loop {

@@ -79,6 +79,7 @@ const KEYS: &[Key] = keys! {
     "groups.update" Text, "\"NeedsUpdate\"", [], None, "Devices that need an update: the target of the update job.";
     "guardrails.max-bulk" Integer(1, 100_000), "500", [], None, "More devices than this in one action are refused. Rules: [[guardrails.rule]], levels: [guardrails.levels].";
     "guardrails.type-count-above" Integer(0, 100_000), "5", [], None, "Above this many devices their number must be typed.";
+    "fleet.index-above" Integer(0, 100_000_000), "10000", [], None, "Above this many things fleet indexing is asked, where it is on, instead of listing them all; 0 for never.";
     "polls.idle-seconds" Integer(1, 86_400), "30", [], None, "How often violations are read while none is active.";
     "polls.alarm-seconds" Integer(1, 86_400), "10", [], None, "The same while one is.";
     "polls.registry-seconds" Integer(1, 86_400), "120", [], None, "How often the registry, groups and profiles are read.";
@@ -218,6 +219,7 @@ fn value(settings: &Settings, name: &str) -> Value {
         "groups.update" => json!(groups.update),
         "guardrails.max-bulk" => json!(settings.guardrails.max_bulk),
         "guardrails.type-count-above" => json!(settings.guardrails.type_count_above),
+        "fleet.index-above" => json!(settings.index_above),
         "polls.idle-seconds" => json!(polls.idle.as_secs()),
         "polls.alarm-seconds" => json!(polls.alarm.as_secs()),
         "polls.registry-seconds" => json!(polls.registry.as_secs()),
@@ -318,15 +320,22 @@ mod tests {
         load_text(&used).unwrap();
         load_text(&plain).unwrap();
         // serde names the keys it knows; each must be in the table.
-        for table in ["", "mqtt", "groups", "polls", "guardrails"] {
+        for table in ["", "mqtt", "groups", "fleet", "polls", "guardrails"] {
             let head = if table.is_empty() { String::new() } else { format!("[{table}]\n") };
             let unknown: toml::Table = toml::from_str(&format!("{head}nonsense-key = 1")).unwrap();
             let error = super::super::file::known_keys(&unknown);
             assert!(!error.is_empty());
             for name in error {
                 let name = if table.is_empty() { name } else { format!("{table}.{name}") };
-                let tables =
-                    ["mqtt", "groups", "polls", "guardrails", "guardrails.levels", "guardrails.rule"];
+                let tables = [
+                    "mqtt",
+                    "groups",
+                    "fleet",
+                    "polls",
+                    "guardrails",
+                    "guardrails.levels",
+                    "guardrails.rule",
+                ];
                 let is_table = tables.contains(&name.as_str());
                 assert!(is_table || KEYS.iter().any(|key| key.name == name), "{name} is not in the table");
             }

@@ -38,6 +38,7 @@ struct File {
     mqtt: MqttFile,
     groups: GroupsFile,
     polls: PollsFile,
+    fleet: FleetFile,
     guardrails: super::guardrails::GuardrailsFile,
 }
 
@@ -71,6 +72,12 @@ struct PollsFile {
     alarm_seconds: Option<toml::Spanned<u64>>,
     registry_seconds: Option<toml::Spanned<u64>>,
     jobs_seconds: Option<toml::Spanned<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct FleetFile {
+    index_above: Option<toml::Spanned<u64>>,
 }
 
 /// The keys serde says it expects where it met one it does not know.
@@ -158,6 +165,12 @@ pub(super) fn read(settings: &mut Settings, path: &Path, text: &str) -> Result<(
     set(&mut settings.groups.isolate, file.groups.isolate);
     set(&mut settings.groups.quarantine, file.groups.quarantine);
     set(&mut settings.groups.update, file.groups.update);
+    if let Some(above) = file.fleet.index_above {
+        if *above.get_ref() > 100_000_000 {
+            return Err(error(at(above.span().start), "fleet.index-above: must be 0 to 100000000"));
+        }
+        settings.index_above = *above.get_ref();
+    }
     for (key, value, target) in [
         ("idle-seconds", file.polls.idle_seconds, &mut settings.polls.idle),
         ("alarm-seconds", file.polls.alarm_seconds, &mut settings.polls.alarm),

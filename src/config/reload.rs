@@ -19,6 +19,7 @@ const LIVE: &[&str] = &[
     "groups.update",
     "guardrails.max-bulk",
     "guardrails.type-count-above",
+    "fleet.index-above",
     "polls.idle-seconds",
     "polls.alarm-seconds",
     "polls.registry-seconds",
@@ -54,6 +55,7 @@ impl Settings {
         self.security_profiles.clone_from(&new.security_profiles);
         self.groups = new.groups.clone();
         self.guardrails = new.guardrails.clone();
+        self.index_above = new.index_above;
         self.polls = new.polls;
         Reloaded { now, later }
     }

@@ -135,7 +135,8 @@ impl Fleet {
         }
         let id = DeviceId::at(self.devices.len());
         let mut device = Device::new(name.clone(), false, now);
-        if self.things.get().is_some() {
+        // Only a list of all says that something is not registered.
+        if self.things.get().is_some() && self.indexing.used().is_none() {
             device.set_registered(false);
         }
         if let Some(presence) = self.strangers.remove(name.raw()) {

@@ -352,6 +352,11 @@ impl Device {
         changed
     }
 
+    /// Whether it is registered is not known any more.
+    pub(super) fn forget_registered(&mut self) {
+        self.registered = None;
+    }
+
     pub(super) fn set_thing_type(&mut self, thing_type: Option<SafeText>) {
         if thing_type.is_some() || self.rest.is_some() {
             self.rest_mut().thing_type = thing_type;

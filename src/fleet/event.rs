@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::text::SafeText;
 
+use super::index::IndexReading;
 use super::known::Trouble;
 use super::model::{
     CertificateRecord, ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument, Standing,
@@ -259,6 +260,10 @@ pub enum Reading {
     Things(Vec<ThingRecord>),
     /// A page of ListThings, and how many were read so far; [`Reading::Things`] follows after the last.
     ThingsPage(Vec<ThingRecord>, usize),
+    /// What the fleet index says of the things, where there are too many to list.
+    Indexed(Box<IndexReading>),
+    /// There are many, and they are listed all the same, for this reason; pages and [`Reading::Things`] follow.
+    NotIndexed(SafeText),
     /// ListActiveViolations.
     Violations(Vec<Violation>),
     /// ListViolationEvents.

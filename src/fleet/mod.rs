@@ -15,6 +15,7 @@ pub mod device;
 pub mod event;
 mod findings;
 mod held;
+pub mod index;
 pub mod known;
 mod link;
 mod log;
@@ -44,6 +45,7 @@ pub use condition::{Condition, Counts};
 pub use deltas::DeltaEntry;
 pub use device::{Device, DeviceId, Warning};
 pub use findings::{Finding, NotJudged};
+pub use index::Indexing;
 pub use link::{Link, LinkState, Rates, Watch};
 pub use log::{Kept, MessageLog};
 pub use losses::{Loss, LossKind, LossTotals, Losses};
@@ -218,6 +220,7 @@ pub struct Fleet {
     standing: Known<Standing>,
     /// Things read so far of a registry that is being read.
     reading: Option<usize>,
+    indexing: Indexing,
     profiles: Known<Vec<ProfileRecord>>,
     jobs: Known<Vec<JobRecord>>,
     executions: HashMap<Arc<str>, Known<Vec<ExecutionRecord>>>,
@@ -260,6 +263,7 @@ impl Fleet {
             identity: Known::default(),
             standing: Known::default(),
             reading: None,
+            indexing: Indexing::Unused,
             profiles: Known::default(),
             jobs: Known::default(),
             executions: HashMap::new(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::event::{Poll, Reading};
 use super::known::Trouble;
 use super::model::Name;
-use super::{Changes, Fleet, Ms, SourceId};
+use super::{Changes, Fleet, Indexing, Ms, SourceId};
 
 /// How reading one source goes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,14 +31,15 @@ impl Fleet {
             return Changes::NONE;
         }
         state.generation = generation;
-        if !matches!(outcome, Ok(Reading::ThingsPage(..))) {
+        let under_way = matches!(outcome, Ok(Reading::ThingsPage(..) | Reading::NotIndexed(_)));
+        if !under_way {
             let throttled = matches!(&outcome, Err(t) if t.kind == super::known::TroubleKind::Throttled);
             self.losses.throttled(&source, throttled, at);
         }
         state.next_at = next_at;
         match outcome {
             // Not the end of the read: its age and its trouble stay.
-            Ok(reading @ Reading::ThingsPage(..)) => self.read(reading, at, now) | Changes::POLLS,
+            Ok(reading) if under_way => self.read(reading, at, now) | Changes::POLLS,
             Ok(reading) => {
                 state.last_ok = Some(at);
                 state.trouble = None;
@@ -67,12 +68,20 @@ impl Fleet {
                 }
                 self.things.learn(things.len(), at);
                 self.reading = None;
+                if self.indexing.used().is_some() {
+                    self.indexing = Indexing::Unused;
+                }
                 changes |= self.register(things, now);
                 changes | Changes::DEVICES
             }
             Reading::ThingsPage(things, so_far) => {
                 self.reading = Some(so_far);
                 self.register(things, now) | Changes::DEVICES
+            }
+            Reading::Indexed(reading) => self.indexed(*reading, at, now),
+            Reading::NotIndexed(why) => {
+                self.indexing = Indexing::Instead(why);
+                Changes::DEVICES
             }
             Reading::Standing(standing) => {
                 self.standing.learn(standing, at);

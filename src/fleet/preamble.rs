@@ -1,6 +1,7 @@
 //! What is known, told again as events: the beginning of a recording that begins late.
 
 use super::event::{Batch, Event, LinkEvent, Message, Poll, Reading, ResponseEvent, TopicEntry};
+use super::index::{IndexReading, IndexedThing};
 use super::known::Known;
 use super::model::{Name, ThingRecord};
 use super::{Fleet, SourceId};
@@ -43,7 +44,23 @@ impl Fleet {
                 .map(|(_, d)| ThingRecord { name: d.name().clone(), thing_type: d.thing_type().cloned() });
             let mut known = Known::default();
             known.learn(things.collect::<Vec<_>>(), at);
-            told(&mut events, SourceId::Things, &known, |v| Reading::Things(v.clone()));
+            match self.indexing.used() {
+                None => told(&mut events, SourceId::Things, &known, |v| Reading::Things(v.clone())),
+                Some(index) => {
+                    let thing = |record: &ThingRecord| IndexedThing {
+                        record: record.clone(),
+                        groups: Vec::new(),
+                        connection: None,
+                        violations: Vec::new(),
+                    };
+                    told(&mut events, SourceId::Things, &known, |v| {
+                        let things = v.iter().map(thing).collect();
+                        // Their violations are told below; here they would be told as none.
+                        let in_alarm = None;
+                        Reading::Indexed(Box::new(IndexReading { things, in_alarm, ..index.clone() }))
+                    });
+                }
+            }
         }
         told(&mut events, SourceId::Profiles, &self.profiles, |v| Reading::Profiles(v.clone()));
         told(&mut events, SourceId::Violations, &self.violations, |v| Reading::Violations(v.clone()));

@@ -76,6 +76,22 @@ impl PresenceState {
         }
     }
 
+    /// Takes in what the fleet index knows of the connection; false when something newer or nearer is known.
+    pub(super) fn index(
+        &mut self,
+        kind: PresenceKind,
+        version: i64,
+        at: Ms,
+        heard: Ms,
+        reason: Option<SafeText>,
+    ) -> bool {
+        if self.version > version || self.version == version && at <= self.since {
+            return false;
+        }
+        self.version = i64::MIN;
+        self.note(kind, version, at, heard, reason, None)
+    }
+
     /// Takes one event in; false when it was old or known already.
     pub(super) fn note(
         &mut self,

@@ -10,6 +10,7 @@ mod faults;
 mod faults_screen;
 mod iam;
 mod identity;
+mod large;
 mod messages;
 mod others;
 mod reads;

@@ -10,9 +10,11 @@ use crate::cli::output::{ascii_json, iso};
 use crate::cli::reads::violation_json;
 use crate::console::views::{expected, got};
 use crate::fleet::event::{Batch, Event, LinkEvent, Notice, Poll, PresenceKind, Reading};
+use crate::fleet::index::IndexReading;
 use crate::fleet::known::TroubleKind;
 use crate::fleet::model::Standing;
 use crate::fleet::{DeviceId, Fleet, SourceId};
+use crate::text::SafeText;
 
 use super::{Kind, WatchArgs};
 
@@ -28,6 +30,8 @@ pub(super) struct Watch {
     found: HashSet<(DeviceId, String, String, i64)>,
     /// How each source stood when it was last said.
     polls: HashMap<SourceId, Stand>,
+    /// Why a large account is listed, as it was said last.
+    not_indexed: Option<SafeText>,
     /// The connection is near its limit, as it was said last.
     near: bool,
 }
@@ -46,6 +50,7 @@ impl Watch {
             warned: HashSet::new(),
             found: HashSet::new(),
             polls: HashMap::new(),
+            not_indexed: None,
             near: false,
         }
     }
@@ -146,6 +151,11 @@ impl Watch {
                     }
                     self.violations = list.iter().map(|v| v.id.clone()).collect();
                 }
+                if let Ok(Reading::Indexed(index)) = &poll.outcome
+                    && !self.fleet.violations().is_current()
+                {
+                    self.indexed_violations(&mut out, index);
+                }
                 self.poll(&mut out, &poll);
                 self.fleet.apply(Event::Poll(poll), now);
             }
@@ -158,10 +168,35 @@ impl Watch {
         out
     }
 
+    /// Violations as the fleet index has them, while Detect's own list cannot be read: without AWS's id.
+    fn indexed_violations(&mut self, out: &mut Vec<String>, index: &IndexReading) {
+        let known = std::mem::take(&mut self.violations);
+        for violation in index.things.iter().flat_map(|thing| &thing.violations) {
+            if !known.contains(&violation.id) {
+                let mut rest = violation_json(violation);
+                if let Some(id) = rest.get_mut("violationId") {
+                    *id = Value::Null;
+                }
+                let thing = Some(violation.thing.raw());
+                self.line(out, Kind::Violation, violation.started, thing, rest);
+            }
+            self.violations.insert(violation.id.clone());
+        }
+    }
+
     /// A line when a source stands differently than it was said last.
     fn poll(&mut self, out: &mut Vec<String>, poll: &Poll) {
-        if matches!(poll.outcome, Ok(Reading::ThingsPage(..))) {
-            return;
+        match &poll.outcome {
+            Ok(Reading::ThingsPage(..)) => return,
+            Ok(Reading::NotIndexed(why)) => {
+                if self.not_indexed.as_ref() != Some(why) {
+                    let rest = json!({"source": "things", "state": "listing", "reason": why});
+                    self.line(out, Kind::Poll, poll.at, None, rest);
+                    self.not_indexed = Some(why.clone());
+                }
+                return;
+            }
+            _ => {}
         }
         let stand: Stand = poll
             .outcome
@@ -179,6 +214,9 @@ impl Watch {
         let more = match &poll.outcome {
             Ok(Reading::Standing(standing)) => json!({"state": "ok", "expires": standing.expires.map(iso),
                 "clock_skew_ms": standing.skew}),
+            Ok(Reading::Indexed(index)) => json!({"state": "ok", "count": index.total, "indexed": {
+                "shown": index.things.len(), "more": index.cut, "in_alarm": index.in_alarm,
+                "connected": index.connected, "disconnected": index.disconnected}}),
             Ok(_) => json!({"state": "ok", "count": stand.ok().and_then(|(count, _)| count)}),
             Err(trouble) => json!({
                 "state": kind_word(trouble.kind),
@@ -286,6 +324,9 @@ fn found(reading: &Reading) -> Option<usize> {
         Reading::Identity(_) | Reading::Shadow(..) | Reading::Standing(_) => None,
         Reading::Things(list) => Some(list.len()),
         Reading::ThingsPage(_, so_far) => Some(*so_far),
+        // Told anew when what is in alarm changes, too.
+        Reading::Indexed(index) => usize::try_from(index.total).ok().map(|n| n + index.things.len()),
+        Reading::NotIndexed(_) => None,
         Reading::Violations(list) => Some(list.len()),
         Reading::ViolationEvents(list) => Some(list.len()),
         Reading::Members(_, list) => list.as_ref().map(Vec::len),

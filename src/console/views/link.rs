@@ -161,6 +161,7 @@ fn standing<'a>(app: &App, env: &Env<'_>, theme: &Theme) -> Vec<Line<'a>> {
     if let Some(so_far) = env.fleet.reading() {
         lines.push(vec![part(format!("  reading the registry: {so_far} things so far"), theme.text)]);
     }
+    lines.extend(super::indexed::lines(env, theme));
     lines
 }
 

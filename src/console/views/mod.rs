@@ -12,6 +12,7 @@ mod form;
 mod forms;
 mod grid;
 mod history;
+mod indexed;
 mod jobs;
 mod journal;
 mod link;

@@ -23,6 +23,7 @@ pub mod jobs;
 pub mod logging;
 mod messages;
 pub mod mitigation;
+mod model;
 pub mod policy;
 pub mod provisioning;
 mod query;

@@ -20,7 +20,7 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use super::registry::uuid;
-use super::{ApiError, Req, Resp, Service, query, sns};
+use super::{ApiError, Req, Resp, Service, model, query, sns};
 use crate::emulator::account::Account;
 use crate::emulator::broker::Broker;
 use crate::emulator::faults::{self, End};
@@ -200,10 +200,12 @@ impl Front {
                 if let Some(end) = self.disturb(signer.service, route.op).await {
                     return end.outcome(false);
                 }
-                if self.throttle.admit(index) {
-                    self.commit(&parts.method, (route.handler)(&req)).await
-                } else {
+                if !self.throttle.admit(index) {
                     Err(faults::throttled(signer.service))
+                } else if let Err(error) = model::check(signer.service, route.op, &req) {
+                    Err(error)
+                } else {
+                    self.commit(&parts.method, (route.handler)(&req)).await
                 }
             }
             other => {
