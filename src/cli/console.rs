@@ -138,7 +138,7 @@ pub(super) fn look(settings: &Settings) -> Result<Look, String> {
     Ok(Look {
         theme,
         keymap,
-        zone: jiff::tz::TimeZone::system(),
+        zone: super::zone::local(),
         badge: settings.badge.clone(),
         read_only: settings.read_only,
         aws: settings.aws,

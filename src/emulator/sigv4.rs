@@ -3,6 +3,8 @@
 //! The client says which headers it signed and the check uses exactly those: the CRT signs `connection;host`, rumqttc only
 //! `host`. A session token in a presigned URL may be part of the signature or appended after it (contract §3.2).
 
+mod presign;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -10,6 +12,8 @@ use axum::http::HeaderMap;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
+
+pub use presign::Presign;
 
 const STRICT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 const PATH: &AsciiSet = &STRICT.remove(b'/');

@@ -81,11 +81,7 @@ pub(super) static ROWS: &[Deviation] = &[
         "share of executed things, not defined further",
         "of all executions that are over, as measured by others; the last one completes the job instead",
     ),
-    row(
-        "retry of an execution",
-        "retryAttempt grows",
-        "also a new executionNumber; lists show the newest of each thing",
-    ),
+    row("retry of an execution", "retryAttempt grows", "also a new executionNumber"),
     row("return to a group of a continuous job", "runs again", "a new executionNumber, also after SUCCEEDED"),
     row("thing leaves a continuous job's group", "QUEUED becomes REMOVED", "likewise; IN_PROGRESS goes on"),
     row("QUEUED straight to SUCCEEDED or FAILED", "undocumented", "allowed to the device"),
@@ -101,8 +97,17 @@ pub(super) static ROWS: &[Deviation] = &[
     ),
     row("DeleteJob", "takes time, DELETION_IN_PROGRESS", "done before it answers; both events are published"),
     row("maintenance windows", "recurring windows", "refused with InvalidRequestException"),
-    row("presigned URLs in job documents", "minted at delivery", "the placeholder is delivered as it stands"),
-    row("order of ListJobs", "undocumented", "by id"),
+    row(
+        "presigned URLs in job documents",
+        "signed with the session of presignedUrlConfig.roleArn",
+        "minted at delivery too, for this emulator's objects, with the account's own key",
+    ),
+    row("order of ListJobs, ListJobExecutionsForJob", "undocumented", "by id, by thing"),
+    row(
+        "update of a finished execution",
+        "TerminalStateReached over MQTT; no such error in UpdateJobExecution's model",
+        "TerminalStateReached over MQTT, InvalidStateTransitionException over REST",
+    ),
     row(
         "schedule of a job",
         "at least 30 minutes ahead",

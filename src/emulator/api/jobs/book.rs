@@ -92,6 +92,13 @@ impl Jobs {
         }
     }
 
+    /// An execution that is the newest of its job and thing, and those before it.
+    pub(super) fn with_earlier<'a>(&'a self, newest: &'a Execution) -> impl Iterator<Item = &'a Execution> {
+        let key = key(&newest.job, &newest.thing);
+        let before = (1..newest.number).rev();
+        std::iter::once(newest).chain(before.filter_map(move |n| self.history.get(&format!("{key}/{n}"))))
+    }
+
     /// The newest executions of a job, with the things' names, in their order.
     pub(super) fn executions_of(&self, job: &str) -> impl Iterator<Item = (&str, &Execution)> {
         rows(&self.executions, &key(job, "")).map(|(_, e)| (e.thing.as_str(), e))

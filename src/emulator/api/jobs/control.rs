@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::model::{Job, JobStatus, Settings};
 use super::validate::{self as check, CreateJob};
-use super::{change, publish, templates};
+use super::{change, presign, publish, settings, templates};
 use crate::emulator::api::{ApiError, Req, Resp, validate};
 
 /// Jobs that are not over, in one account.
@@ -59,6 +59,7 @@ pub fn create(req: &Req) -> Result<Resp, ApiError> {
         body.settings.description = own;
     }
     let times = body.check(now_ms, account.clock.scaled_secs_ms(60))?;
+    presign::check(&document, &body.settings, id)?;
     let taken = || ApiError::already_exists(format!("Job {id} already exists."), id, &arn);
     if !body.tags.is_empty() {
         let mut state = account.write();
@@ -305,15 +306,17 @@ pub fn delete(req: &Req) -> Result<Resp, ApiError> {
 pub fn update(req: &Req) -> Result<Resp, ApiError> {
     let id = req.path("jobId");
     let new: Settings = req.json()?;
-    check::settings(&new)?;
+    settings::check(&new)?;
+    settings::check_update(id, &new, None)?;
     let ((), messages) = change(&req.account, |jobs, env, changes| {
         let job = jobs.job(id).ok_or_else(|| missing(id))?;
         if !matches!(job.status, JobStatus::InProgress | JobStatus::Scheduled) {
             return Err(ApiError::invalid(format!(
-                "Job {id} is {} and cannot be updated.",
+                "Job {id} in status {} cannot be updated.",
                 job.status.as_str()
             )));
         }
+        settings::check_update(id, &new, Some(&job.settings))?;
         jobs.jobs.update(id, |job| {
             job.settings = new.over(std::mem::take(&mut job.settings));
             job.updated_ms = env.now_ms;

@@ -2,6 +2,7 @@
 //! plane; the credential scope tells them apart.
 
 use super::device::{self, Refusal, Request};
+use super::presign::Presigner;
 use super::{Env, change, publish};
 use crate::emulator::api::{ApiError, Req, Resp};
 
@@ -35,12 +36,14 @@ pub fn describe(req: &Req) -> Result<Resp, ApiError> {
         ..Request::default()
     };
     let account = &req.account;
+    let presigner = Presigner::of(account);
     let state = account.read();
     let env = Env {
         now_ms: account.clock.now_ms(),
         minute_ms: account.clock.scaled_secs_ms(60),
         arns: &account.arns,
         registry: &state.registry,
+        presigner,
     };
     Resp::json(device::describe(&state.jobs, &env, thing, req.path("jobId"), &request, true)?)
 }
@@ -63,14 +66,20 @@ pub fn start_next(req: &Req) -> Result<Resp, ApiError> {
 /// UpdateJobExecution.
 ///
 /// # Errors
-/// 404, 409 for a step the state machine lacks, 410 after a terminal state.
+/// 404, 409 for a step the state machine lacks, of which any after a terminal state is one.
 pub fn update(req: &Req) -> Result<Resp, ApiError> {
     let thing = thing_of(req)?;
     let request: Request = req.json()?;
     let (answer, messages) = change(&req.account, |jobs, env, changes| {
         device::update(jobs, env, changes, thing, req.path("jobId"), &request, true)
     })
-    .map_err(|refusal: Refusal| ApiError::from(refusal))?;
+    .map_err(|mut refusal: Refusal| {
+        // TerminalStateException is DescribeJobExecution's alone: the model of an update has no such error.
+        if refusal.code == "TerminalStateReached" {
+            refusal.code = "InvalidStateTransition";
+        }
+        ApiError::from(refusal)
+    })?;
     publish(&req.account, messages);
     Resp::json(answer)
 }

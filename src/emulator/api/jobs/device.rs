@@ -36,7 +36,7 @@ impl Refusal {
     }
 
     fn missing(job: &str, thing: &str) -> Self {
-        Self::new("ResourceNotFound", format!("Job execution not found for job {job} and thing {thing}"))
+        Self::new("ResourceNotFound", format!("Job {job} not found for {thing}"))
     }
 }
 
@@ -148,8 +148,8 @@ pub(super) fn view(
         "status": execution.status.as_str(),
         "queuedAt": execution.queued_ms / 1000,
     });
-    if !execution.details.is_empty() {
-        body["statusDetails"] = json!(execution.details);
+    if let Some(details) = &execution.details {
+        body["statusDetails"] = json!(details);
     }
     if let Some(started) = execution.started_ms {
         body["startedAt"] = (started / 1000).into();
@@ -161,15 +161,16 @@ pub(super) fn view(
         body["approximateSecondsBeforeTimedOut"] = ((at - env.now_ms).max(0) / 1000).into();
     }
     if with_document {
-        body["jobDocument"] = document(jobs, &execution.job, as_text);
+        body["jobDocument"] = document(jobs, env, &execution.job, as_text);
     }
     body
 }
 
-fn document(jobs: &Jobs, job: &str, as_text: bool) -> Value {
-    let text = jobs.job(job).map_or("{}", |job| job.document.as_str());
-    let Ok(mut document) = serde_json::from_str(text) else { return text.into() };
+fn document(jobs: &Jobs, env: &Env<'_>, job: &str, as_text: bool) -> Value {
+    let Some(job) = jobs.job(job) else { return json!({}) };
+    let Ok(mut document) = serde_json::from_str(&job.document) else { return job.document.as_str().into() };
     without_nulls(&mut document);
+    env.presigner.fill(&mut document, &job.settings);
     if as_text { document.to_string().into() } else { document }
 }
 
@@ -187,8 +188,8 @@ fn without_nulls(value: &mut Value) {
 
 fn state_of(execution: &Execution) -> Value {
     let mut body = json!({ "status": execution.status.as_str() });
-    if !execution.details.is_empty() {
-        body["statusDetails"] = json!(execution.details);
+    if let Some(details) = &execution.details {
+        body["statusDetails"] = json!(details);
     }
     body["versionNumber"] = execution.version.into();
     body
@@ -274,7 +275,7 @@ pub(super) fn update(
         answer["executionState"] = state_of(&execution);
     }
     if request.include_job_document.unwrap_or(false) {
-        answer["jobDocument"] = document(jobs, job, as_text);
+        answer["jobDocument"] = document(jobs, env, job, as_text);
     }
     if execution.status.is_terminal() {
         jobs.ended(env, changes, execution);
@@ -295,16 +296,23 @@ fn step(jobs: &Jobs, env: &Env<'_>, execution: &mut Execution, ask: Ask) -> Resu
     machine::update(execution, ask, timeout, env.now_ms, env.minute_ms).map_err(|refused| {
         let now = execution.status.as_str();
         let (code, message) = match refused {
-            Refused::Terminal => {
-                ("TerminalStateReached", format!("Job execution is in terminal state {now}."))
-            }
+            Refused::Terminal => (
+                "TerminalStateReached",
+                format!(
+                    "Job {} for {} has already finished with status {now}",
+                    execution.job, execution.thing
+                ),
+            ),
             Refused::Version => (
                 "VersionMismatch",
                 format!("Expected version {} but found version {}", expected.unwrap_or(0), execution.version),
             ),
             Refused::Transition => (
                 "InvalidStateTransition",
-                format!("A device cannot set {} when status is {now}", asked.map_or("it", Status::as_str)),
+                format!(
+                    "The status of job execution cannot be changed to be {}",
+                    asked.map_or(now, Status::as_str)
+                ),
             ),
         };
         Refusal { code, message, state: Some(state_of(execution)) }

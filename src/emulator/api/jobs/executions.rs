@@ -6,19 +6,31 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::model::{Execution, Status};
-use super::{change, device, machine, publish};
+use super::{Jobs, change, device, machine, publish};
 use crate::emulator::api::{ApiError, Req, Resp, validate};
 
-fn missing(job: &str, thing: &str) -> ApiError {
-    ApiError::not_found(format!("Job execution for job {job} and thing {thing} cannot be found."))
+fn missing(jobs: &Jobs, job: &str, thing: &str) -> ApiError {
+    ApiError::not_found(match jobs.job(job) {
+        Some(_) => format!("Job execution for thing {thing} cannot be found within job {job}."),
+        None => format!("Job execution cannot be found as the Job {job} does not exist."),
+    })
 }
 
-fn wrong_state(execution: &Execution, wanted: &str) -> ApiError {
+fn wrong_state(execution: &Execution, refused: &str) -> ApiError {
+    let (thing, job) = (&execution.thing, &execution.job);
     ApiError::new(
         409,
         "InvalidStateTransitionException",
-        format!("Job execution is {} and cannot be {wanted}.", execution.status.as_str()),
+        format!("Job execution for thing {thing} within job {job} {refused}."),
     )
+}
+
+/// An execution number: a whole number from 1.
+fn number(text: &str) -> Result<u64, ApiError> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err(ApiError::invalid("Execution number is invalid.")),
+        Ok(number) => Ok(number),
+    }
 }
 
 fn status_filter(req: &Req) -> Result<Option<Status>, ApiError> {
@@ -47,6 +59,12 @@ fn summary(execution: &Execution) -> Value {
     body
 }
 
+/// Where an execution stands in a list of names, those of one name from the newest on. A space comes before every
+/// character of a name.
+fn place(name: &str, execution: &Execution) -> String {
+    format!("{name} {:020}", u64::MAX - execution.number)
+}
+
 fn page(rows: Vec<Value>, token: Option<String>) -> Result<Resp, ApiError> {
     let mut body = json!({ "executionSummaries": rows });
     if let Some(token) = token {
@@ -55,7 +73,7 @@ fn page(rows: Vec<Value>, token: Option<String>) -> Result<Resp, ApiError> {
     Resp::json(body)
 }
 
-/// ListJobExecutionsForJob: the newest execution of each thing, in the order of names.
+/// ListJobExecutionsForJob: every execution, in the order of the things' names, the newest of a thing first.
 ///
 /// # Errors
 /// 404 for an unknown job, 400 for a status AWS does not know.
@@ -66,14 +84,14 @@ pub fn for_job(req: &Req) -> Result<Resp, ApiError> {
     if state.jobs.job(id).is_none() {
         return Err(ApiError::not_found(format!("Job {id} cannot be found.")));
     }
-    let rows = state.jobs.executions_of(id).filter(|(_, e)| status.is_none_or(|s| e.status == s));
-    let (rows, token) = wanted.take(rows.map(|(thing, e)| {
-        (thing, json!({"thingArn": req.account.arn("thing", thing), "jobExecutionSummary": summary(e)}))
-    }));
-    page(rows, token)
+    let rows = state.jobs.executions_of(id).flat_map(|(_, e)| state.jobs.with_earlier(e));
+    let rows = rows.filter(|e| status.is_none_or(|s| e.status == s));
+    let (rows, token) = wanted.take(rows.map(|e| (place(&e.thing, e), e)));
+    let row = |e: &Execution| json!({"thingArn": req.account.arn("thing", &e.thing), "jobExecutionSummary": summary(e)});
+    page(rows.into_iter().map(row).collect(), token)
 }
 
-/// ListJobExecutionsForThing: the newest execution of each job, in the order of ids.
+/// ListJobExecutionsForThing: every execution, in the order of job ids, the newest of a job first.
 ///
 /// # Errors
 /// 404 for an unknown thing, 400 for a status AWS does not know.
@@ -88,12 +106,12 @@ pub fn for_thing(req: &Req) -> Result<Resp, ApiError> {
             state.jobs.job(id).and_then(|job| job.echoed.get("namespaceId")).is_some_and(|v| v == n)
         })
     };
-    let rows = state.jobs.jobs_of(thing).filter(|(id, e)| {
-        status.is_none_or(|s| e.status == s) && job.is_none_or(|j| j == *id) && in_namespace(id)
-    });
-    let (rows, token) =
-        wanted.take(rows.map(|(id, e)| (id, json!({"jobId": id, "jobExecutionSummary": summary(e)}))));
-    page(rows, token)
+    let jobs = state.jobs.jobs_of(thing).filter(|(id, _)| job.is_none_or(|j| j == *id) && in_namespace(id));
+    let rows = jobs.flat_map(|(_, e)| state.jobs.with_earlier(e));
+    let rows = rows.filter(|e| status.is_none_or(|s| e.status == s));
+    let (rows, token) = wanted.take(rows.map(|e| (place(&e.job, e), e)));
+    let row = |e: &Execution| json!({"jobId": e.job, "jobExecutionSummary": summary(e)});
+    page(rows.into_iter().map(row).collect(), token)
 }
 
 /// DescribeJobExecution of the control plane.
@@ -102,16 +120,16 @@ pub fn for_thing(req: &Req) -> Result<Resp, ApiError> {
 /// 404 when there is no such execution.
 pub fn describe(req: &Req) -> Result<Resp, ApiError> {
     let (job, thing) = (req.path("jobId"), req.path("thingName"));
-    let number = req.query("executionNumber").map(str::parse::<u64>).transpose();
-    let number = number.map_err(|_| ApiError::invalid("Invalid executionNumber"))?;
+    let number = req.query("executionNumber").map(number).transpose()?;
     let state = req.account.read();
-    let execution = state.jobs.numbered(job, thing, number).ok_or_else(|| missing(job, thing))?;
+    let execution =
+        state.jobs.numbered(job, thing, number).ok_or_else(|| missing(&state.jobs, job, thing))?;
     let mut body = times(execution);
     body["jobId"] = json!(execution.job);
     body["thingArn"] = json!(req.account.arn("thing", thing));
     body["versionNumber"] = json!(execution.version);
     body["forceCanceled"] = json!(execution.force_canceled);
-    body["statusDetails"] = json!({"detailsMap": execution.details});
+    body["statusDetails"] = execution.details.as_ref().map_or(json!({}), |map| json!({ "detailsMap": map }));
     if let Some(at) = execution.deadline_ms() {
         body["approximateSecondsBeforeTimedOut"] = json!((at - req.account.clock.now_ms()).max(0) / 1000);
     }
@@ -135,19 +153,20 @@ pub fn cancel(req: &Req) -> Result<Resp, ApiError> {
     device::check_details(body.status_details.as_ref()).map_err(ApiError::invalid)?;
     let force = req.flag("force");
     let ((), messages) = change(&req.account, |jobs, env, changes| {
-        let mut execution = jobs.execution(job, thing).cloned().ok_or_else(|| missing(job, thing))?;
+        let mut execution = jobs.execution(job, thing).cloned().ok_or_else(|| missing(jobs, job, thing))?;
         if execution.status.is_terminal() || (execution.status == Status::InProgress && !force) {
-            return Err(wrong_state(&execution, "canceled"));
+            return Err(wrong_state(&execution, "cannot be canceled"));
         }
         if body.expected_version.is_some_and(|v| v != execution.version) {
             return Err(ApiError::version_conflict(format!(
-                "The version of the job execution is {}, not the expected one.",
+                "Expected version {} but found version {}",
+                body.expected_version.unwrap_or_default(),
                 execution.version
             )));
         }
         machine::end(&mut execution, Status::Canceled, env.now_ms);
-        if let Some(details) = body.status_details {
-            execution.details = details;
+        if body.status_details.is_some() {
+            execution.details = body.status_details;
         }
         jobs.ended(env, changes, execution);
         jobs.advance(env, changes, job);
@@ -163,14 +182,16 @@ pub fn cancel(req: &Req) -> Result<Resp, ApiError> {
 /// 404 when there is no such execution, 409 when it is not over and `force` is not given.
 pub fn delete(req: &Req) -> Result<Resp, ApiError> {
     let (job, thing) = (req.path("jobId"), req.path("thingName"));
-    let number: u64 =
-        req.path("executionNumber").parse().map_err(|_| ApiError::invalid("Invalid executionNumber"))?;
+    let number = number(req.path("executionNumber"))?;
     let force = req.flag("force");
     let ((), messages) = change(&req.account, |jobs, env, changes| {
         let execution =
-            jobs.numbered(job, thing, Some(number)).cloned().ok_or_else(|| missing(job, thing))?;
+            jobs.numbered(job, thing, Some(number)).cloned().ok_or_else(|| missing(jobs, job, thing))?;
         if !execution.status.is_terminal() && !force {
-            return Err(wrong_state(&execution, "deleted without force"));
+            return Err(wrong_state(
+                &execution,
+                &format!("in status {} cannot be deleted without force flag", execution.status.as_str()),
+            ));
         }
         changes.execution(env, &execution, "deleted");
         jobs.forget(job, thing, number, changes);

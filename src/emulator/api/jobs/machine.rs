@@ -39,6 +39,13 @@ pub(super) fn update(
     now_ms: i64,
     minute_ms: i64,
 ) -> Result<(), Refused> {
+    // A status no device can set is refused whatever the execution's own.
+    if !matches!(
+        ask.status,
+        None | Some(Status::InProgress | Status::Succeeded | Status::Failed | Status::Rejected)
+    ) {
+        return Err(Refused::Transition);
+    }
     if execution.status.is_terminal() {
         return Err(Refused::Terminal);
     }
@@ -46,11 +53,6 @@ pub(super) fn update(
         return Err(Refused::Version);
     }
     let status = ask.status.unwrap_or(execution.status);
-    match status {
-        Status::InProgress | Status::Succeeded | Status::Failed | Status::Rejected => {}
-        Status::Queued if execution.status == Status::Queued && ask.status.is_none() => {}
-        _ => return Err(Refused::Transition),
-    }
     if execution.status == Status::Queued
         && matches!(status, Status::InProgress | Status::Succeeded | Status::Failed)
     {
@@ -64,8 +66,8 @@ pub(super) fn update(
         Some(minutes) => execution.step_deadline_ms = Some(now_ms + minutes * minute_ms),
         None => {}
     }
-    if let Some(details) = ask.details {
-        execution.details = details;
+    if ask.details.is_some() {
+        execution.details = ask.details;
     }
     execution.status = status;
     touch(execution, now_ms);
@@ -177,10 +179,15 @@ mod tests {
         assert_eq!(update(&mut execution, stale, None, 4000, MINUTE), Err(Refused::Version));
         update(&mut execution, ask(Status::Succeeded), None, 4000, MINUTE).unwrap();
         assert_eq!((execution.version, execution.deadline_ms()), (5, None));
-        assert_eq!(execution.details["progress"], "50%");
-        for status in Status::ALL {
+        assert_eq!(execution.details.as_ref().unwrap()["progress"], "50%");
+        for status in [Status::InProgress, Status::Succeeded, Status::Failed, Status::Rejected] {
             assert_eq!(update(&mut execution, ask(status), None, 5000, MINUTE), Err(Refused::Terminal));
         }
+        assert_eq!(
+            update(&mut execution, ask(Status::Canceled), None, 5000, MINUTE),
+            Err(Refused::Transition),
+            "what no device may set is refused first"
+        );
     }
 
     #[test]

@@ -17,7 +17,9 @@ pub mod executions;
 mod machine;
 pub mod model;
 mod mqtt;
+mod presign;
 pub mod routes;
+mod settings;
 pub mod templates;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ use bytes::Bytes;
 pub use self::book::Jobs;
 use self::changes::Changes;
 pub use self::mqtt::on_publish;
+use self::presign::Presigner;
 use super::ApiError;
 use crate::emulator::account::Account;
 use crate::emulator::api::arn::Arns;
@@ -43,6 +46,7 @@ struct Env<'a> {
     minute_ms: i64,
     arns: &'a Arns,
     registry: &'a Registry,
+    presigner: Presigner<'a>,
 }
 
 /// Messages to publish once a change is durable.
@@ -54,6 +58,7 @@ fn change<R, E: From<ApiError>>(
     account: &Account,
     act: impl FnOnce(&mut Jobs, &Env<'_>, &mut Changes) -> Result<R, E>,
 ) -> Result<(R, Messages), E> {
+    let presigner = Presigner::of(account);
     let done = {
         let mut state = account.write();
         let state = &mut *state;
@@ -62,6 +67,7 @@ fn change<R, E: From<ApiError>>(
             minute_ms: account.clock.scaled_secs_ms(60),
             arns: &account.arns,
             registry: &state.registry,
+            presigner,
         };
         let mut changes = Changes::default();
         let result = act(&mut state.jobs, &env, &mut changes)?;

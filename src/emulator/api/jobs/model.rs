@@ -297,8 +297,8 @@ pub struct Execution {
     pub version: u64,
     /// Where it stands.
     pub status: Status,
-    /// `statusDetails`, at most ten pairs.
-    pub details: BTreeMap<String, String>,
+    /// `statusDetails`, at most ten pairs; none until a device reports some.
+    pub details: Option<BTreeMap<String, String>>,
     /// Cancelled while it was in progress.
     pub force_canceled: bool,
     /// Epoch milliseconds.
@@ -324,7 +324,7 @@ impl Execution {
             number,
             version: 1,
             status: Status::Queued,
-            details: BTreeMap::new(),
+            details: None,
             force_canceled: false,
             queued_ms: now_ms,
             started_ms: None,

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::device::{self, Refusal, Request};
+use super::presign::Presigner;
 use super::{Env, Messages, change, publish};
 use crate::emulator::account::Account;
 use crate::emulator::hooks::Session;
@@ -90,12 +91,14 @@ fn answer(
     match asked {
         Asked::Pending => Ok((device::pending(&account.read().jobs, thing), Messages::new())),
         Asked::Describe(job) => {
+            let presigner = Presigner::of(account);
             let state = account.read();
             let env = Env {
                 now_ms: account.clock.now_ms(),
                 minute_ms: account.clock.scaled_secs_ms(60),
                 arns: &account.arns,
                 registry: &state.registry,
+                presigner,
             };
             Ok((device::describe(&state.jobs, &env, thing, job, request, false)?, Messages::new()))
         }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::model::{Settings, Template};
 use super::validate as check;
+use super::{presign, settings as limits};
 use crate::emulator::account::Account;
 use crate::emulator::api::registry::tags::Tag;
 use crate::emulator::api::when::missing as missing_member;
@@ -58,7 +59,7 @@ pub fn create(req: &Req) -> Result<Resp, ApiError> {
     if body.settings.description.as_deref().is_none_or(str::is_empty) {
         return Err(missing_member("description"));
     }
-    check::settings(&body.settings)?;
+    limits::check(&body.settings)?;
     let account = &req.account;
     let arn = account.arn(KIND, id);
     let (document, document_source, settings) = match &body.job_arn {
@@ -88,6 +89,7 @@ pub fn create(req: &Req) -> Result<Resp, ApiError> {
             (document, body.document_source, body.settings)
         }
     };
+    presign::check(&document, &settings, id)?;
     let versions =
         body.destination_package_versions.map(|v| ("destinationPackageVersions".to_owned(), json!(v)));
     let windows = body.maintenance_windows.filter(|w| !w.is_empty());

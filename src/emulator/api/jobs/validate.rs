@@ -1,11 +1,12 @@
 //! What CreateJob and UpdateJob are given, checked member by member (contract §2.6).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::model::{Scheduling, Settings};
+use super::settings;
 use crate::emulator::account::Account;
 use crate::emulator::api::arn::Arns;
 use crate::emulator::api::registry::Registry;
@@ -49,16 +50,6 @@ pub(super) fn job_id(field: &str, id: &str) -> Result<(), ApiError> {
     )))
 }
 
-fn range(field: &str, value: f64, low: f64, high: f64) -> Result<(), ApiError> {
-    if value >= low && value <= high {
-        return Ok(());
-    }
-    Err(ApiError::invalid(format!(
-        "1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: Member must have value \
-         between {low} and {high}"
-    )))
-}
-
 fn length(field: &str, value: Option<&str>, highest: usize) -> Result<(), ApiError> {
     match value {
         Some(text) if text.chars().count() > highest => Err(ApiError::invalid(format!(
@@ -98,7 +89,7 @@ pub(super) fn targets(targets: &[String], arns: &Arns, registry: &Registry) -> R
 impl CreateJob {
     /// Checks all but the targets and the document's source; gives the times of the schedule.
     pub(super) fn check(&self, now_ms: i64, minute_ms: i64) -> Result<Times, ApiError> {
-        settings(&self.settings)?;
+        settings::check(&self.settings)?;
         if let Some(selection) = &self.target_selection {
             validate::one_of("targetSelection", selection, &["SNAPSHOT", "CONTINUOUS"])?;
         }
@@ -150,20 +141,25 @@ fn is_here(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// Does an address name S3, AWS's or the emulator's own?
+pub(super) fn is_s3(url: &str) -> bool {
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"))
+        .and_then(|rest| rest.split(['/', ':']).next());
+    url.starts_with("s3://")
+        || host.is_some_and(|host| {
+            host.starts_with("s3.") || host.starts_with("s3-") || host.contains(".s3") || is_here(host)
+        })
+}
+
 fn not_json(place: &str) -> ApiError {
     ApiError::invalid(format!("Job document located at {place} is an invalid JSON document."))
 }
 
 /// The S3 object a source names. The texts are AWS's.
 fn fetched(account: &Account, source: &str) -> Result<String, ApiError> {
-    let s3_host = source
-        .strip_prefix("https://")
-        .or_else(|| source.strip_prefix("http://"))
-        .and_then(|rest| rest.split(['/', ':']).next())
-        .is_some_and(|host| {
-            host.starts_with("s3.") || host.starts_with("s3-") || host.contains(".s3") || is_here(host)
-        });
-    if !s3_host && !source.starts_with("s3://") {
+    if !is_s3(source) {
         return Err(ApiError::invalid(format!("Job document source {source} is invalid.")));
     }
     let (bucket, key) = s3::parse_url(source).ok_or_else(|| {
@@ -216,74 +212,4 @@ fn moment(field: &str, text: &str) -> Result<i64, ApiError> {
         Ok::<_, jiff::Error>(civil.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp())
     });
     moment.map(|m| m.as_millisecond()).map_err(|_| ApiError::invalid(format!("Invalid {field}: {text}")))
-}
-
-/// Checks what CreateJob and UpdateJob share.
-pub(super) fn settings(settings: &Settings) -> Result<(), ApiError> {
-    length("description", settings.description.as_deref(), 2028)?;
-    if let Some(seconds) = settings.presigned_url_config.as_ref().and_then(|c| c.get("expiresInSec")) {
-        range("presignedUrlConfig.expiresInSec", seconds.as_f64().unwrap_or(f64::NAN), 60.0, 3600.0)?;
-    }
-    if let Some(rollout) = &settings.job_executions_rollout_config {
-        if let Some(rate) = rollout.maximum_per_minute {
-            range("maximumPerMinute", f64::from(rate), 1.0, 1000.0)?;
-        }
-        if let Some(exponential) = &rollout.exponential_rate {
-            range("baseRatePerMinute", f64::from(exponential.base_rate_per_minute), 1.0, 1000.0)?;
-            range("incrementFactor", exponential.increment_factor, 1.1, 5.0)?;
-            let criteria = &exponential.rate_increase_criteria;
-            match (criteria.number_of_notified_things, criteria.number_of_succeeded_things) {
-                (Some(1..), None) | (None, Some(1..)) => {}
-                _ => {
-                    return Err(ApiError::invalid(
-                        "rateIncreaseCriteria must have exactly one of numberOfNotifiedThings and \
-                         numberOfSucceededThings, at least 1",
-                    ));
-                }
-            }
-        }
-    }
-    if let Some(abort) = &settings.abort_config {
-        some_of("abortConfig.criteriaList", abort.criteria_list.len())?;
-        for criterion in &abort.criteria_list {
-            validate::one_of(
-                "failureType",
-                &criterion.failure_type,
-                &["FAILED", "REJECTED", "TIMED_OUT", "ALL"],
-            )?;
-            validate::one_of("action", &criterion.action, &["CANCEL"])?;
-            range("thresholdPercentage", criterion.threshold_percentage, f64::MIN_POSITIVE, 100.0)?;
-            range(
-                "minNumberOfExecutedThings",
-                criterion.min_number_of_executed_things as f64,
-                1.0,
-                f64::MAX,
-            )?;
-        }
-    }
-    if let Some(minutes) = settings.timeout_config.as_ref().and_then(|c| c.in_progress_timeout_in_minutes) {
-        range("inProgressTimeoutInMinutes", minutes as f64, 1.0, 10_080.0)?;
-    }
-    if let Some(retry) = &settings.job_executions_retry_config {
-        some_of("jobExecutionsRetryConfig.criteriaList", retry.criteria_list.len())?;
-        let mut seen = BTreeSet::new();
-        let mut total = 0;
-        for criterion in &retry.criteria_list {
-            validate::one_of("failureType", &criterion.failure_type, &["FAILED", "TIMED_OUT", "ALL"])?;
-            range("numberOfRetries", f64::from(criterion.number_of_retries), 0.0, 10.0)?;
-            total += criterion.number_of_retries;
-            if !seen.insert(criterion.failure_type.as_str()) || (seen.contains("ALL") && seen.len() > 1) {
-                return Err(ApiError::invalid("Only one retry criterion is allowed for each failure type"));
-            }
-        }
-        range("numberOfRetries", f64::from(total), 0.0, 10.0)?;
-    }
-    Ok(())
-}
-
-fn some_of(field: &str, count: usize) -> Result<(), ApiError> {
-    if count > 0 {
-        return Ok(());
-    }
-    Err(ApiError::invalid(format!("{field} must have at least one item")))
 }

@@ -66,7 +66,7 @@ impl Faults {
                     );
                 }
             }
-            Some((text, Some(Shape::Number(_)))) => {
+            Some((text, Some(Shape::Number(..)))) => {
                 if let Ok(number) = text.parse::<i64>() {
                     self.field(field, Some(&number.into()), field.name);
                 }
@@ -89,10 +89,12 @@ impl Faults {
     fn value(&mut self, shape: usize, value: &Value, path: &str) {
         let Some(shape) = self.model.shapes.get(shape) else { return };
         for constraint in broken(shape, value) {
-            self.found.push(format!(
-                "Value '{}' at '{path}' failed to satisfy constraint: {constraint}",
-                shown(value)
-            ));
+            let shown = match (shape, value.as_f64()) {
+                (Shape::Number(_, true), Some(number)) => format!("{number:?}"),
+                _ => shown(value),
+            };
+            self.found
+                .push(format!("Value '{shown}' at '{path}' failed to satisfy constraint: {constraint}"));
         }
         match (shape, value) {
             (Shape::List(_, Some(item)), Value::Array(items)) => {
@@ -156,7 +158,7 @@ fn broken(shape: &Shape, value: &Value) -> Vec<String> {
         (Shape::Enum(allowed), Value::String(text)) if !allowed.contains(&text.as_str()) => {
             vec![among(allowed)]
         }
-        (Shape::Number(bounds), Value::Number(number)) => {
+        (Shape::Number(bounds, _), Value::Number(number)) => {
             beyond(*bounds, number.as_f64().unwrap_or_default(), "value")
         }
         (Shape::List(bounds, _), Value::Array(items)) => beyond(*bounds, items.len() as f64, "length"),
@@ -173,21 +175,21 @@ fn constraints(shape: &Shape) -> Vec<String> {
             high.into_iter().chain(low).chain(pattern.iter().map(|(written, _)| matching(written))).collect()
         }
         Shape::Enum(allowed) => vec![among(allowed)],
-        Shape::Number(_) | Shape::List(..) | Shape::Map(..) | Shape::Struct(_) => Vec::new(),
+        Shape::Number(..) | Shape::List(..) | Shape::Map(..) | Shape::Struct(_) => Vec::new(),
     }
 }
 
 fn beyond(bounds: Bounds, actual: f64, what: &str) -> Vec<String> {
-    let high = bounds.high.filter(|n| actual > *n as f64).map(|n| at_most(what, n));
-    let low = bounds.low.filter(|n| actual < *n as f64).map(|n| at_least(what, n));
+    let high = bounds.high.filter(|n| actual > *n).map(|n| at_most(what, n));
+    let low = bounds.low.filter(|n| actual < *n).map(|n| at_least(what, n));
     high.into_iter().chain(low).collect()
 }
 
-fn at_most(what: &str, bound: i64) -> String {
+fn at_most(what: &str, bound: f64) -> String {
     format!("Member must have {what} less than or equal to {bound}")
 }
 
-fn at_least(what: &str, bound: i64) -> String {
+fn at_least(what: &str, bound: f64) -> String {
     format!("Member must have {what} greater than or equal to {bound}")
 }
 

@@ -8,6 +8,7 @@
 //! string ThingName 1..128 [a-zA-Z0-9:_-]+
 //! enum LogLevel DEBUG|INFO
 //! number MaxResults 1..250
+//! double IncrementFactor 1.1..5
 //! list Names 1..10 ThingName
 //! map Attributes ..  AttributeName AttributeValue
 //! struct Tag Key!:TagKey Value:TagValue
@@ -26,8 +27,8 @@ use crate::emulator::api::Service;
 /// Bounds of a length or a value, both ends included.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Bounds {
-    pub(super) low: Option<i64>,
-    pub(super) high: Option<i64>,
+    pub(super) low: Option<f64>,
+    pub(super) high: Option<f64>,
 }
 
 /// What a value must be like.
@@ -36,8 +37,8 @@ pub(super) enum Shape {
     Text(Bounds, Option<(&'static str, Regex)>),
     /// One of these.
     Enum(Vec<&'static str>),
-    /// A number.
-    Number(Bounds),
+    /// A number, and whether AWS reads it as one with a fraction.
+    Number(Bounds, bool),
     /// So many, each of a shape.
     List(Bounds, Option<usize>),
     /// Keys and values.
@@ -166,7 +167,8 @@ fn shape(
             Shape::Text(bounds(limits)?, pattern)
         }
         "enum" => Shape::Enum(rest.split('|').collect()),
-        "number" => Shape::Number(bounds(rest)?),
+        "number" => Shape::Number(bounds(rest)?, false),
+        "double" => Shape::Number(bounds(rest)?, true),
         "list" => {
             let (limits, item) = rest.split_once(' ')?;
             Shape::List(bounds(limits)?, reference(item, names)?)

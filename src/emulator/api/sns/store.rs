@@ -75,6 +75,11 @@ impl Sns {
         self.inner.lock().base = Some(base.into());
     }
 
+    /// The beginning of links to the emulator itself.
+    pub fn base(&self, region: &str) -> String {
+        self.inner.lock().base(region)
+    }
+
     /// Is there such a topic?
     pub fn has_topic(&self, arn: &str) -> bool {
         self.inner.lock().topics.contains(arn)
