@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cloud::read_audit;
-use crate::fleet::audit::Resource;
+use crate::fleet::audit::{Resource, Schedule};
 use crate::fleet::model::Name;
 use crate::response::{ActionSpec, AuditChange, Intent};
 use crate::text::SafeText;
@@ -71,6 +71,35 @@ pub enum AuditCommand {
         /// The resource
         #[command(flatten)]
         what: ResourceArgs,
+        /// How to run
+        #[command(flatten)]
+        how: How,
+    },
+    /// Let an audit run by itself, or one of that name at other times; checks that are not enabled yet are enabled
+    Schedule {
+        /// Its name
+        name: String,
+        /// How often: daily, weekly, biweekly, monthly
+        #[arg(long, value_name = "FREQUENCY", ignore_case = true,
+            value_parser = clap::builder::PossibleValuesParser::new(Schedule::FREQUENCIES))]
+        every: String,
+        /// The day of the week (MON to SUN), or of the month (1 to 31, LAST); none for a daily one
+        #[arg(long, value_name = "DAY")]
+        on: Option<String>,
+        /// A check it runs (repeatable); without one all that are enabled
+        #[arg(long = "check", value_name = "CHECK")]
+        checks: Vec<String>,
+        /// The role audits look with, where none was configured
+        #[arg(long, value_name = "ARN")]
+        role: Option<String>,
+        /// How to run
+        #[command(flatten)]
+        how: How,
+    },
+    /// End an audit that runs by itself
+    Unschedule {
+        /// Its name
+        name: String,
         /// How to run
         #[command(flatten)]
         how: How,
@@ -183,6 +212,18 @@ pub(super) fn run(args: AuditArgs, common: &Common) -> color_eyre::Result<u8> {
             };
             act(change, &how)
         }
+        Some(AuditCommand::Schedule { name, every, on, checks, role, how }) => {
+            let wanted = Schedule {
+                name: Name::new(&name),
+                frequency: every.to_ascii_uppercase(),
+                day: on.map(|day| day.to_ascii_uppercase()),
+                checks,
+            };
+            act(AuditChange::Schedule { wanted, role }, &how)
+        }
+        Some(AuditCommand::Unschedule { name, how }) => {
+            act(AuditChange::Unschedule { name: Name::new(&name) }, &how)
+        }
         Some(AuditCommand::Unsuppress { what, how }) => {
             let (check, resource) = (Name::new(&what.check), what.resource());
             act(AuditChange::Unsuppress { check, resource }, &how)
@@ -205,7 +246,7 @@ pub(super) fn action(args: ActionArgs, common: &Common) -> color_eyre::Result<u8
                 .iter()
                 .map(|a| vec![a.name.shown().clone(), a.kind.clone(), a.does.clone()])
                 .collect();
-            Ok(Some((json!({ "actions": json }), table(&["ACTION", "TYPE", "DOES"], &rows))))
+            Ok((json!({ "actions": json }), table(&["ACTION", "TYPE", "DOES"], &rows)))
         }),
         ActionCommand::Create(args) => {
             let does = match args.does {
@@ -258,14 +299,30 @@ fn status(json: bool, common: &Common) -> color_eyre::Result<u8> {
             let what = format!("{} {}", s.check.shown(), s.resource.shown());
             rows.push(vec![SafeText::new("suppressed"), SafeText::new(&what), SafeText::new(&until)]);
         }
+        for s in setup.schedules.iter().flatten() {
+            let words = format!("{}, {} checks", s.when(), s.checks.len());
+            rows.push(vec![SafeText::new("scheduled"), s.name.shown().clone(), SafeText::new(&words)]);
+        }
         for t in &tasks.audits {
             let words = format!("{} {}/{} checks", t.status, t.ended, t.total);
             rows.push(vec![SafeText::new("audit"), t.id.shown().clone(), SafeText::new(&words)]);
         }
-        let json =
-            json!({"roleArn": setup.role, "checks": checks, "suppressions": suppressions, "tasks": audits});
-        Ok(Some((json, table(&["WHAT", "NAME", "STATE"], &rows))))
+        let schedules = setup.schedules.as_ref().map(|all| all.iter().map(schedule_json).collect::<Vec<_>>());
+        let json = json!({"roleArn": setup.role, "checks": checks, "suppressions": suppressions,
+            "tasks": audits, "scheduledAudits": schedules});
+        Ok((json, table(&["WHAT", "NAME", "STATE"], &rows)))
     })
+}
+
+/// A scheduled audit with AWS's member names.
+fn schedule_json(s: &Schedule) -> serde_json::Value {
+    let day = if s.frequency == "MONTHLY" { "dayOfMonth" } else { "dayOfWeek" };
+    let mut out = json!({"scheduledAuditName": s.name.raw(), "frequency": s.frequency,
+        "targetCheckNames": s.checks});
+    if let (Some(value), Some(members)) = (&s.day, out.as_object_mut()) {
+        members.insert(day.to_owned(), json!(value));
+    }
+    out
 }
 
 /// The findings, the worst first.
@@ -301,7 +358,7 @@ fn findings(json: bool, common: &Common) -> color_eyre::Result<u8> {
             })
             .collect();
         let head = ["SEVERITY", "CHECK", "RESOURCE", "REASON", "FOUND"];
-        Ok(Some((json!({ "findings": json }), table(&head, &rows))))
+        Ok((json!({ "findings": json }), table(&head, &rows)))
     })
 }
 

@@ -30,7 +30,8 @@ pub struct DoctorArgs {
     /// One JSON document
     #[arg(long)]
     pub json: bool,
-    /// Print the least-privilege IAM policies of an instructor and of a responder for this account and configuration
+    /// Print the least-privilege IAM policies of an instructor, of a responder and of an administrator of detection for
+    /// this account and configuration
     #[arg(long)]
     pub iam: bool,
 }
@@ -41,6 +42,8 @@ struct Line {
     text: SafeText,
     /// The command that mends it.
     mend: Option<String>,
+    /// The thing group that setting up would mend.
+    group: Option<Name>,
 }
 
 /// The same for the console's view.
@@ -51,6 +54,7 @@ pub(super) async fn lines(settings: &Settings) -> Vec<DoctorLine> {
         ok: l.ok,
         text: l.text,
         mend: l.mend.map(|m| SafeText::new(&m)),
+        group: l.group,
     };
     report.0.into_iter().map(line).collect()
 }
@@ -60,12 +64,12 @@ struct Report(Vec<Line>);
 
 impl Report {
     fn good(&mut self, check: &'static str, text: impl AsRef<str>) {
-        self.0.push(Line { check, ok: true, text: SafeText::new(text.as_ref()), mend: None });
+        self.0.push(Line { check, ok: true, text: SafeText::new(text.as_ref()), mend: None, group: None });
     }
 
     fn bad(&mut self, check: &'static str, text: impl AsRef<str>, mend: impl Into<String>) {
         let text = SafeText::new(text.as_ref());
-        self.0.push(Line { check, ok: false, text, mend: Some(mend.into()) });
+        self.0.push(Line { check, ok: false, text, mend: Some(mend.into()), group: None });
     }
 
     /// A read that failed: the permission it lacks mends it.
@@ -102,7 +106,7 @@ pub(super) fn run(args: &DoctorArgs, common: &Common) -> color_eyre::Result<u8> 
     Ok(if ok { exit::DONE } else { exit::FAILED })
 }
 
-/// The two policies; a responder needs both.
+/// The policies: a responder needs the instructor's and its own; who looks after detection the instructor's and the third.
 async fn policies(settings: &Settings) -> color_eyre::Result<u8> {
     let found = async {
         let clients = Clients::connect(settings).await?;
@@ -121,6 +125,7 @@ async fn policies(settings: &Settings) -> color_eyre::Result<u8> {
     let document = json!({
         "instructor": iam::instructor(settings, &region, &account, crate::stream::reserved_filters()),
         "responder": iam::responder(settings, &region, &account),
+        "administrator": iam::administrator(settings, &region, &account),
     });
     output::text(&format!("{document:#}\n"))?;
     Ok(exit::DONE)
@@ -267,6 +272,9 @@ async fn group(clients: &Clients, name: &str, isolates: bool, report: &mut Repor
         (None, Some(policy)) => report.good(check, format!("{name}: policy {policy} denies")),
         (None, None) => {
             report.bad(check, format!("{name}: no policy denies: membership restricts nothing"), setup);
+            if let Some(line) = report.0.last_mut() {
+                line.group = Some(Name::new(name));
+            }
         }
     }
 }

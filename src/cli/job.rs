@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use aws_sdk_iot::error::SdkError;
+use aws_smithy_runtime_api::http::Response;
 use clap::{Args, Subcommand};
 use color_eyre::eyre::eyre;
 use serde_json::{Value, json};
@@ -190,11 +192,19 @@ fn reading(common: &Common, job: Option<&str>, as_json: bool) -> color_eyre::Res
     })
 }
 
+/// A failed call in the words every command uses.
+fn failed<E>(error: &SdkError<E, Response>, action: &str) -> color_eyre::Report
+where
+    E: aws_sdk_iot::error::ProvideErrorMetadata + std::error::Error + 'static,
+{
+    eyre!("{}", super::reads::sentence(&crate::cloud::trouble::of(error, action)))
+}
+
 async fn list(clients: &Clients) -> color_eyre::Result<Vec<Value>> {
     let mut pages = clients.iot.list_jobs().into_paginator().items().send();
     let mut jobs = Vec::new();
     while let Some(job) = pages.next().await {
-        let job = job.map_err(|e| eyre!("iot:ListJobs: {}", aws_sdk_iot::error::DisplayErrorContext(&e)))?;
+        let job = job.map_err(|e| failed(&e, "iot:ListJobs"))?;
         jobs.push(json!({
             "jobId": job.job_id(),
             "jobArn": job.job_arn(),
@@ -209,8 +219,7 @@ async fn list(clients: &Clients) -> color_eyre::Result<Vec<Value>> {
 
 async fn show(clients: &Clients, job: &str) -> color_eyre::Result<Value> {
     let found = clients.iot.describe_job().job_id(job).send().await;
-    let found =
-        found.map_err(|e| eyre!("iot:DescribeJob: {}", aws_sdk_iot::error::DisplayErrorContext(&e)))?;
+    let found = found.map_err(|e| failed(&e, "iot:DescribeJob"))?;
     let job = found.job().ok_or_else(|| eyre!("AWS answered without a job"))?;
     let counts = job.job_process_details().map(|d| {
         json!({

@@ -223,7 +223,7 @@ pub(super) fn dimension(args: DimensionArgs, common: &Common) -> color_eyre::Res
                 .collect();
             let json: Vec<_> =
                 list.iter().map(|d| json!({"name": d.name, "stringValues": d.values})).collect();
-            Ok(Some((json!({ "dimensions": json }), table(&["DIMENSION", "TOPIC FILTERS"], &rows))))
+            Ok((json!({ "dimensions": json }), table(&["DIMENSION", "TOPIC FILTERS"], &rows)))
         }),
         DimensionCommand::Create { name, filters, how } => {
             change(DetectChange::PutDimension { name: Name::new(&name), values: filters }, &how)
@@ -249,7 +249,7 @@ pub(super) fn metric(args: MetricArgs, common: &Common) -> color_eyre::Result<u8
                 .iter()
                 .map(|m| json!({"metricName": m.name, "metricType": m.kind, "displayName": m.display}))
                 .collect();
-            Ok(Some((json!({ "customMetrics": json }), table(&["METRIC", "TYPE", "DISPLAY NAME"], &rows))))
+            Ok((json!({ "customMetrics": json }), table(&["METRIC", "TYPE", "DISPLAY NAME"], &rows)))
         }),
         MetricCommand::Create { name, kind, display_name, how } => {
             change(DetectChange::CreateMetric { name: Name::new(&name), kind, display: display_name }, &how)
@@ -292,7 +292,7 @@ fn list(as_json: bool, common: &Common) -> color_eyre::Result<u8> {
                 vec![p.name.clone(), SafeText::new(&behaviors.join(", ")), SafeText::new(&targets.join(", "))]
             })
             .collect();
-        Ok(Some((json!({ "securityProfiles": json }), table(&["PROFILE", "BEHAVIORS", "TARGETS"], &rows))))
+        Ok((json!({ "securityProfiles": json }), table(&["PROFILE", "BEHAVIORS", "TARGETS"], &rows)))
     })
 }
 
@@ -315,7 +315,7 @@ fn export(names: Vec<String>, common: &Common) -> color_eyre::Result<u8> {
         let chosen: Vec<&ProfileRecord> =
             if names.is_empty() { all.iter().collect() } else { names.iter().filter_map(find).collect() };
         if !absent.lock().is_empty() {
-            return Ok(Some((Value::Null, Vec::new())));
+            return Ok((Value::Null, Vec::new()));
         }
         let text = match chosen.as_slice() {
             [only] => serde_json::to_string_pretty(&only.document()),
@@ -324,7 +324,7 @@ fn export(names: Vec<String>, common: &Common) -> color_eyre::Result<u8> {
                 serde_json::to_string_pretty(&json!({ "securityProfiles": many }))
             }
         };
-        Ok(Some((Value::Null, vec![ascii(&text.unwrap_or_default())])))
+        Ok((Value::Null, vec![ascii(&text.unwrap_or_default())]))
     })?;
     let missing = missing.lock();
     if code == exit::DONE && !missing.is_empty() {

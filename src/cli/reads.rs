@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cloud::{Clients, read};
 use crate::config::{self, Environment};
-use crate::fleet::known::Trouble;
+use crate::fleet::known::{Trouble, TroubleKind};
 use crate::fleet::model::{JobRecord, Violation};
 use crate::text::SafeText;
 
@@ -42,7 +42,7 @@ pub(super) type Both = (Value, Vec<String>);
 pub(super) fn one<F, Fut>(common: &Common, as_json: bool, ask: F) -> color_eyre::Result<u8>
 where
     F: FnOnce(Clients) -> Fut,
-    Fut: Future<Output = Result<Option<Both>, Trouble>>,
+    Fut: Future<Output = Result<Both, Trouble>>,
 {
     let settings = match config::load(common, &Environment::of_process()) {
         Ok(settings) => settings,
@@ -54,14 +54,19 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(Box::pin(async { ask(Clients::connect(&settings).await?).await }));
     match outcome {
-        Ok(Some((json, people))) => {
+        Ok((json, people)) => {
             let mut out = std::io::stdout().lock();
             lines(&mut out, if as_json { vec![ascii_json(&json)] } else { people })?;
             Ok(exit::DONE)
         }
-        Ok(None) => complain("there is none"),
         Err(trouble) => complain(&sentence(&trouble)),
     }
+}
+
+/// What was asked for is not there.
+fn none(message: &str) -> Trouble {
+    let since = jiff::Timestamp::now().as_millisecond();
+    Trouble { kind: TroubleKind::Failed, message: SafeText::new(message), missing_action: None, since }
 }
 
 /// A failure in one line, with the permission that would mend it.
@@ -76,7 +81,7 @@ pub(super) fn usage(message: &str) -> color_eyre::Result<u8> {
     complain(message).map(|_| exit::USAGE)
 }
 
-fn complain(message: &str) -> color_eyre::Result<u8> {
+pub(super) fn complain(message: &str) -> color_eyre::Result<u8> {
     lines(&mut std::io::stderr().lock(), [format!("quell: {message}")])?;
     Ok(exit::FAILED)
 }
@@ -95,7 +100,7 @@ pub(super) fn things(args: &ReadArgs, common: &Common) -> color_eyre::Result<u8>
             .collect::<Vec<_>>();
         let rows: Vec<_> =
             list.iter().map(|t| vec![t.name.shown().clone(), or_dash(t.thing_type.clone())]).collect();
-        Ok(Some((json!({ "things": json }), table(&["THING", "TYPE"], &rows))))
+        Ok((json!({ "things": json }), table(&["THING", "TYPE"], &rows)))
     })
 }
 
@@ -118,7 +123,7 @@ pub(super) fn violations(args: &ReadArgs, common: &Common) -> color_eyre::Result
             })
             .collect();
         let people = table(&["THING", "PROFILE", "BEHAVIOR", "LAST VALUE", "SINCE"], &rows);
-        Ok(Some((json!({ "activeViolations": json }), people)))
+        Ok((json!({ "activeViolations": json }), people))
     })
 }
 
@@ -140,7 +145,10 @@ pub(super) fn violation_json(v: &Violation) -> Value {
 pub(super) fn shadow(args: &ShadowArgs, common: &Common) -> color_eyre::Result<u8> {
     let (thing, name) = (args.thing.clone(), args.name.clone());
     one(common, args.json, |clients| async move {
-        let Some(found) = read::shadow(&clients, &thing, name.as_deref()).await? else { return Ok(None) };
+        let Some(found) = read::shadow(&clients, &thing, name.as_deref()).await? else {
+            let which = name.as_ref().map_or("shadow".to_owned(), |name| format!("shadow called {name}"));
+            return Err(none(&format!("{thing} has no {which}, or there is no such thing")));
+        };
         let mut state = serde_json::Map::new();
         for (key, value) in [("desired", found.desired), ("reported", found.reported), ("delta", found.delta)]
         {
@@ -151,7 +159,7 @@ pub(super) fn shadow(args: &ShadowArgs, common: &Common) -> color_eyre::Result<u
         let json = json!({"state": state, "metadata": found.metadata, "version": found.version});
         let pretty = serde_json::to_string_pretty(&json!({"state": state, "version": found.version}));
         let people = pretty.unwrap_or_default().lines().map(|l| SafeText::new(l).to_string()).collect();
-        Ok(Some((json, people)))
+        Ok((json, people))
     })
 }
 
@@ -167,7 +175,7 @@ pub(super) fn jobs(args: &ReadArgs, common: &Common) -> color_eyre::Result<u8> {
         let json: Vec<_> = list.iter().map(job_json).collect();
         let rows: Vec<_> = list.iter().map(job_row).collect();
         let people = table(&["JOB", "STATUS", "TARGETS", "DONE", "FAILED", "OPEN", "CREATED"], &rows);
-        Ok(Some((json!({ "jobs": json }), people)))
+        Ok((json!({ "jobs": json }), people))
     })
 }
 

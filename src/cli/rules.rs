@@ -176,6 +176,6 @@ fn list(json: bool, common: &Common) -> color_eyre::Result<u8> {
                 ]
             })
             .collect();
-        Ok(Some((json!({ "rules": json }), table(&["RULE", "STATE", "SQL", "ACTIONS"], &rows))))
+        Ok((json!({ "rules": json }), table(&["RULE", "STATE", "SQL", "ACTIONS"], &rows)))
     })
 }

@@ -1,5 +1,6 @@
 //! The two least-privilege IAM policies of contract §5, filled in for an account and a configuration: what an instructor
-//! may see, and what a responder may do besides. Nothing here asks anybody.
+//! may see, and what a responder may do besides. And a third, apart from both, for who looks after detection itself:
+//! profiles, audits, rules, the isolation group. Nothing here asks anybody.
 
 use serde_json::{Value, json};
 
@@ -108,6 +109,7 @@ pub fn instructor(settings: &Settings, region: &str, account: &str, reserved: &[
             "Resource": arn("index/AWS_Things")},
         {"Sid": "ShadowRead", "Effect": "Allow", "Action": ["iot:GetThingShadow", "iot:ListNamedShadowsForThing"],
             "Resource": arn("thing/*")},
+        {"Sid": "AccountName", "Effect": "Allow", "Action": "iam:ListAccountAliases", "Resource": "*"},
         {"Sid": "MetricsRead", "Effect": "Allow", "Action": "cloudwatch:GetMetricData", "Resource": "*"},
         {"Sid": "MqttConnect", "Effect": "Allow", "Action": "iot:Connect", "Resource": arn(&format!("client/{client}"))},
         {"Sid": "MqttSubscribe", "Effect": "Allow", "Action": "iot:Subscribe", "Resource": subscribe},
@@ -142,6 +144,40 @@ pub fn responder(settings: &Settings, region: &str, account: &str) -> Value {
         {"Sid": "Jobs", "Effect": "Allow", "Action": ["iot:CreateJob", "iot:CancelJob", "iot:CancelJobExecution"],
             "Resource": jobs},
         {"Sid": "GuardRails", "Effect": "Deny", "Action": GUARDED, "Resource": "*"},
+    ]})
+}
+
+/// What an administrator of detection needs besides an instructor's reads: what the console writes that is no response.
+/// A responder at three in the morning needs none of it, and who may rewrite what raises an alarm could silence it:
+/// that is why it is no part of the responder's policy.
+pub fn administrator(settings: &Settings, region: &str, account: &str) -> Value {
+    let arn = |rest: &str| format!("arn:aws:iot:{region}:{account}:{rest}");
+    let mut isolation: Vec<String> =
+        settings.quarantine_groups().map(|group| arn(&format!("thinggroup/{group}"))).collect();
+    isolation.extend(["policy/DenyAll", "policy/QuarantinePatchable"].map(arn));
+    json!({"Version": "2012-10-17", "Statement": [
+        {"Sid": "Profiles", "Effect": "Allow", "Action": ["iot:CreateSecurityProfile", "iot:UpdateSecurityProfile",
+            "iot:DeleteSecurityProfile", "iot:AttachSecurityProfile", "iot:DetachSecurityProfile"],
+            "Resource": [arn("securityprofile/*"), arn("thinggroup/*"), arn("all/*"), arn("dimension/*"), arn("custommetric/*")]},
+        {"Sid": "Measures", "Effect": "Allow", "Action": ["iot:CreateDimension", "iot:UpdateDimension",
+            "iot:DeleteDimension", "iot:CreateCustomMetric", "iot:UpdateCustomMetric", "iot:DeleteCustomMetric"],
+            "Resource": [arn("dimension/*"), arn("custommetric/*")]},
+        {"Sid": "Verdicts", "Effect": "Allow", "Action": "iot:PutVerificationStateOnViolation", "Resource": "*"},
+        {"Sid": "Audits", "Effect": "Allow", "Action": ["iot:UpdateAccountAuditConfiguration",
+            "iot:StartOnDemandAuditTask", "iot:CancelAuditTask", "iot:CreateAuditSuppression",
+            "iot:UpdateAuditSuppression", "iot:DeleteAuditSuppression", "iot:ListScheduledAudits"],
+            "Resource": "*"},
+        {"Sid": "Schedules", "Effect": "Allow", "Action": ["iot:CreateScheduledAudit", "iot:UpdateScheduledAudit",
+            "iot:DeleteScheduledAudit", "iot:DescribeScheduledAudit"], "Resource": arn("scheduledaudit/*")},
+        {"Sid": "MitigationActions", "Effect": "Allow", "Action": ["iot:CreateMitigationAction",
+            "iot:UpdateMitigationAction", "iot:DeleteMitigationAction"], "Resource": arn("mitigationaction/*")},
+        {"Sid": "Rules", "Effect": "Allow", "Action": ["iot:CreateTopicRule", "iot:ReplaceTopicRule",
+            "iot:EnableTopicRule", "iot:DisableTopicRule", "iot:DeleteTopicRule"], "Resource": arn("rule/*")},
+        {"Sid": "SetUpIsolation", "Effect": "Allow", "Action": ["iot:CreateThingGroup", "iot:CreatePolicy",
+            "iot:AttachPolicy"], "Resource": isolation},
+        {"Sid": "RolesForAwsIoT", "Effect": "Allow", "Action": "iam:PassRole",
+            "Resource": format!("arn:aws:iam::{account}:role/*"),
+            "Condition": {"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}}},
     ]})
 }
 

@@ -7,8 +7,9 @@ use aws_sdk_iot::types as sdk;
 use crate::fleet::Ms;
 use crate::fleet::account::FindingRecord;
 use crate::fleet::audit::{
-    AuditSetup, AuditTask, AuditTasks, MitigationAction, MitigationTask, Resource, Suppression,
+    AuditSetup, AuditTask, AuditTasks, MitigationAction, MitigationTask, Resource, Schedule, Suppression,
 };
+use crate::fleet::known::TroubleKind;
 use crate::fleet::model::Name;
 use crate::text::SafeText;
 
@@ -200,7 +201,50 @@ pub async fn setup(clients: &Clients) -> Read<AuditSetup> {
             Err(e) => return Err(trouble::of(&e, "iot:DescribeMitigationAction")),
         }
     }
-    Ok(AuditSetup { role: held.role_arn().map(SafeText::new), checks, suppressions, actions })
+    // An instructor's policy does not have these reads: then nothing is said of them.
+    let schedules = match schedules(clients).await {
+        Ok(all) => Some(all),
+        Err(trouble) if trouble.kind == TroubleKind::Denied => None,
+        Err(trouble) => return Err(trouble),
+    };
+    Ok(AuditSetup { role: held.role_arn().map(SafeText::new), checks, suppressions, actions, schedules })
+}
+
+/// ListScheduledAudits and each of them: AWS keeps five of an account.
+///
+/// # Errors
+/// When a call fails.
+pub async fn schedules(clients: &Clients) -> Read<Vec<Schedule>> {
+    let iot = &clients.iot;
+    let list = pages!(clients, iot.list_scheduled_audits(), "iot:ListScheduledAudits", scheduled_audits);
+    let mut all = Vec::new();
+    for name in failed("iot:ListScheduledAudits", list)?.iter().filter_map(|s| s.scheduled_audit_name()) {
+        all.extend(schedule(clients, name).await?);
+    }
+    Ok(all)
+}
+
+/// DescribeScheduledAudit; `None` when there is none of that name.
+///
+/// # Errors
+/// When the call fails.
+pub async fn schedule(clients: &Clients, name: &str) -> Read<Option<Schedule>> {
+    let call = clients.iot.describe_scheduled_audit().scheduled_audit_name(name);
+    let found = match one!(clients, call, "iot:DescribeScheduledAudit", true) {
+        Ok(found) => found,
+        Err(e) if trouble::is_not_found(&e) => return Ok(None),
+        Err(e) => return Err(trouble::of(&e, "iot:DescribeScheduledAudit")),
+    };
+    let frequency = found.frequency().map_or("", sdk::AuditFrequency::as_str).to_owned();
+    // A day that the frequency does not look at may have stayed from before.
+    let day = match frequency.as_str() {
+        "WEEKLY" | "BIWEEKLY" => found.day_of_week().map(|day| day.as_str().to_owned()),
+        "MONTHLY" => found.day_of_month().map(str::to_owned),
+        _ => None,
+    };
+    let mut checks = found.target_check_names().to_vec();
+    checks.sort_unstable();
+    Ok(Some(Schedule { name: Name::new(name), frequency, day, checks }))
 }
 
 /// What a mitigation action does, in words.

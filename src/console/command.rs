@@ -212,7 +212,7 @@ pub static COMMANDS: &[Command] = &[
         Permanent,
         Global,
         App::mitigate,
-        "Name a mitigation action of AWS for the violation under the cursor, or those of the marked things",
+        "Name a mitigation action of AWS for the violation or finding under the cursor, or those of the marked things",
     ),
     opens_plan(
         "undo",
@@ -288,6 +288,22 @@ pub static COMMANDS: &[Command] = &[
         Audit,
         App::audit_cancel,
         "Plan to stop the audit that runs",
+    ),
+    opens_plan(
+        "audit-schedule",
+        "schedule",
+        Reversible,
+        Audit,
+        App::audit_schedule,
+        "Fill in when an audit is to run by itself",
+    ),
+    opens_plan(
+        "audit-unschedule",
+        "end schedule",
+        Reversible,
+        Audit,
+        App::audit_unschedule,
+        "Pick a scheduled audit to end",
     ),
     opens_plan(
         "mitigate-finding",

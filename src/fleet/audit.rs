@@ -44,6 +44,55 @@ pub struct AuditSetup {
     pub suppressions: Vec<Suppression>,
     /// Mitigation actions of the account.
     pub actions: Vec<MitigationAction>,
+    /// Audits that run by themselves; `None` where these credentials may not read them.
+    #[serde(default)]
+    pub schedules: Option<Vec<Schedule>>,
+}
+
+/// An audit that runs by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Its name: 1 to 128 of `[a-zA-Z0-9_-]`.
+    pub name: Name,
+    /// `DAILY`, `WEEKLY`, `BIWEEKLY`, `MONTHLY`.
+    pub frequency: String,
+    /// The day of the week (`MON` … `SUN`), or of the month (`1` … `31`, `LAST`); none for a daily one.
+    pub day: Option<String>,
+    /// The checks it runs.
+    pub checks: Vec<String>,
+}
+
+impl Schedule {
+    /// How often AWS lets an audit run.
+    pub const FREQUENCIES: [&'static str; 4] = ["DAILY", "WEEKLY", "BIWEEKLY", "MONTHLY"];
+    /// Days of a week as AWS names them.
+    pub const DAYS: [&'static str; 7] = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
+
+    /// Why AWS would refuse its times; `None` when it would not.
+    pub fn wrong(&self) -> Option<String> {
+        let day = self.day.as_deref();
+        let of_month = |day: &str| day == "LAST" || day.parse::<u8>().is_ok_and(|d| (1..=31).contains(&d));
+        match (self.frequency.as_str(), day) {
+            ("DAILY", None) => None,
+            ("DAILY", Some(_)) => Some("a daily audit has no day".to_owned()),
+            ("WEEKLY" | "BIWEEKLY", Some(day)) if Self::DAYS.contains(&day) => None,
+            ("WEEKLY" | "BIWEEKLY", _) => Some(format!("on which day: one of {}", Self::DAYS.join(", "))),
+            ("MONTHLY", Some(day)) if of_month(day) => None,
+            ("MONTHLY", _) => Some("on which day: 1 to 31, or LAST".to_owned()),
+            (other, _) => Some(format!("AWS audits {}, not {other}", Self::FREQUENCIES.join(", "))),
+        }
+    }
+
+    /// When it runs, in words: `weekly on MON`.
+    pub fn when(&self) -> String {
+        let often = self.frequency.to_lowercase();
+        match (&self.day, self.frequency.as_str()) {
+            (None, _) | (_, "DAILY") => often,
+            (Some(day), "MONTHLY") if day == "LAST" => "monthly on the last day".to_owned(),
+            (Some(day), "MONTHLY") => format!("monthly on day {day}"),
+            (Some(day), _) => format!("{often} on {day}"),
+        }
+    }
 }
 
 /// Findings that are not to be told again.

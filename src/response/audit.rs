@@ -1,8 +1,8 @@
 //! Device Defender Audit in the account: what is read before a change and for its proof, and the changing requests.
 
 use aws_sdk_iot::types::{
-    AddThingsToThingGroupParams, AuditCheckConfiguration, CaCertificateUpdateAction,
-    DeviceCertificateUpdateAction, EnableIoTLoggingParams, LogLevel, MitigationActionParams,
+    AddThingsToThingGroupParams, AuditCheckConfiguration, AuditFrequency, CaCertificateUpdateAction,
+    DayOfWeek, DeviceCertificateUpdateAction, EnableIoTLoggingParams, LogLevel, MitigationActionParams,
     PolicyTemplateName, PublishFindingToSnsParams, ReplaceDefaultPolicyVersionParams,
     UpdateCaCertificateParams, UpdateDeviceCertificateParams,
 };
@@ -10,6 +10,7 @@ use aws_smithy_types::DateTime;
 
 use crate::cloud::{Clients, read_audit};
 use crate::fleet::Ms;
+use crate::fleet::audit::Schedule;
 use crate::fleet::known::Trouble;
 use crate::text::SafeText;
 
@@ -94,6 +95,10 @@ pub(in crate::response) async fn shows(
             let setup = read_audit::setup(c).await?;
             Some(!setup.suppressions.iter().any(|s| s.check == *check && s.resource == *resource))
         }
+        AuditRequest::CreateSchedule(to) | AuditRequest::UpdateSchedule { to, .. } => {
+            Some(read_audit::schedule(c, to.name.raw()).await?.as_ref() == Some(to))
+        }
+        AuditRequest::DeleteSchedule(was) => Some(read_audit::schedule(c, was.name.raw()).await?.is_none()),
         AuditRequest::CreateAction { name, .. } => Some(action(c, name.raw(), now).await?.is_some()),
         AuditRequest::DeleteAction { name, .. } => Some(action(c, name.raw(), now).await?.is_none()),
     })
@@ -220,6 +225,29 @@ pub(in crate::response) async fn send(
                 .resource_identifier(read_audit::sdk_identifier(resource))
                 .send()
         ),
+        AuditRequest::CreateSchedule(to) => done!(
+            c.iot
+                .create_scheduled_audit()
+                .scheduled_audit_name(to.name.raw())
+                .frequency(AuditFrequency::from(to.frequency.as_str()))
+                .set_day_of_week(day_of_week(to))
+                .set_day_of_month(day_of_month(to))
+                .set_target_check_names(Some(to.checks.clone()))
+                .send()
+        ),
+        AuditRequest::UpdateSchedule { to, .. } => done!(
+            c.iot
+                .update_scheduled_audit()
+                .scheduled_audit_name(to.name.raw())
+                .frequency(AuditFrequency::from(to.frequency.as_str()))
+                .set_day_of_week(day_of_week(to))
+                .set_day_of_month(day_of_month(to))
+                .set_target_check_names(Some(to.checks.clone()))
+                .send()
+        ),
+        AuditRequest::DeleteSchedule(was) => {
+            done!(c.iot.delete_scheduled_audit().scheduled_audit_name(was.name.raw()).send())
+        }
         AuditRequest::CreateAction { name, does, role } => {
             let params = params(does)?;
             done!(
@@ -235,6 +263,15 @@ pub(in crate::response) async fn send(
             done!(c.iot.delete_mitigation_action().action_name(name.raw()).send())
         }
     }
+}
+
+fn day_of_week(schedule: &Schedule) -> Option<DayOfWeek> {
+    let weekly = matches!(schedule.frequency.as_str(), "WEEKLY" | "BIWEEKLY");
+    schedule.day.as_deref().filter(|_| weekly).map(DayOfWeek::from)
+}
+
+fn day_of_month(schedule: &Schedule) -> Option<String> {
+    schedule.day.clone().filter(|_| schedule.frequency == "MONTHLY")
 }
 
 fn params(does: &ActionSpec) -> Result<MitigationActionParams, Failed> {

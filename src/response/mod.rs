@@ -32,6 +32,7 @@ pub use plan::{
     JobRequest, JobTarget, Level, Mitigation, Note, Plan, PlanId, ProofLine, Reversible, RuleBody,
     RuleChange, RuleEdit, SetupRequest, Step, Target, rule_doubts,
 };
+pub use read::things_served;
 pub use responder::Responder;
 pub use rules::Rules;
 pub use view::{ActionView, Answer, Outcome, RowState, StairRow, TargetOutcome, TargetView};

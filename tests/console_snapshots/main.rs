@@ -4,6 +4,7 @@
 
 mod alerts;
 mod grid;
+mod hints;
 mod keys;
 mod quiet;
 mod screens;

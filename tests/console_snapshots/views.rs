@@ -6,7 +6,9 @@ use quell::fleet::account::{
     AccountReading, CustomMetricRecord, DimensionRecord, EffectivePolicy, FindingRecord, MetricSeries,
     RuleRecord, RuleSeries, TrainingRecord,
 };
-use quell::fleet::audit::{AuditSetup, AuditTask, AuditTasks, MitigationAction, Resource, Suppression};
+use quell::fleet::audit::{
+    AuditSetup, AuditTask, AuditTasks, MitigationAction, Resource, Schedule, Suppression,
+};
 use quell::fleet::event::Reading;
 use quell::fleet::model::{ExecutionRecord, Name, ProfileRecord, ViolationEvent};
 use quell::fleet::{Fleet, SourceId};
@@ -194,6 +196,12 @@ fn audits_and_metrics(learn: &mut impl FnMut(SourceId, AccountReading)) {
             kind: SafeText::new("ADD_THINGS_TO_THING_GROUP"),
             does: SafeText::new("adds the things to IsolatedDevices"),
         }],
+        schedules: Some(vec![Schedule {
+            name: Name::new("nightly"),
+            frequency: "WEEKLY".to_owned(),
+            day: Some("MON".to_owned()),
+            checks: vec!["LOGGING_DISABLED_CHECK".to_owned()],
+        }]),
     };
     learn(SourceId::AuditSetup, AccountReading::AuditSetup(setup));
     let minute = NOW / 60_000 * 60_000;
@@ -319,7 +327,7 @@ fn undo_and_finish_name_the_plan_of_the_journal() {
     let fleet = account();
     let mut app = App::new(look(false));
     app.journal_read(Ok(journal()));
-    let text = screen(&mut app, &fleet, "7jj\n", (80, 24));
+    let text = screen(&mut app, &fleet, "7j\n", (80, 24));
     assert!(text.contains("6065a584-f4d4") && text.contains("u undo"), "{text}");
     app.take_effects();
     press(&mut app, &fleet, "u");
@@ -331,7 +339,7 @@ fn undo_and_finish_name_the_plan_of_the_journal() {
     let Some(Intent::Undo { plan }) = planned else { panic!("{effects:?}") };
     assert_eq!(plan, "plan-isolate");
     // It came to its end: nothing is left to send.
-    press(&mut app, &fleet, "\x1b\x1b7jjF");
+    press(&mut app, &fleet, "\x1b\x1b7F");
     assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Plan { .. })));
     // What the gate refused was never sent.
     press(&mut app, &fleet, "\x1b7ggu");

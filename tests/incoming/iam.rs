@@ -1,5 +1,5 @@
-//! The two least-privilege policies of `quell doctor --iam`, in force: under exactly these every read works for an
-//! instructor, every response for a responder, and nothing else does for either.
+//! The least-privilege policies of `quell doctor --iam`, in force: under exactly these every read works for an instructor,
+//! every response for a responder, every change to detection for its administrator, and nothing else does for any.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -18,6 +18,7 @@ use crate::world::{Cloud, Watch, quell};
 
 const INSTRUCTOR: &str = "AKIAINSTRUCTOR";
 const RESPONDER: &str = "AKIARESPONDER";
+const ADMINISTRATOR: &str = "AKIAADMINISTRATOR";
 const ARN: &str = "arn:aws:iot:us-east-1:123456789012";
 
 /// The account with the policies its doctor prints in force, and a configuration at its speed.
@@ -38,9 +39,16 @@ impl Guarded {
         let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
         let user = |name: &str, key: &str, policies: Vec<&Value>| json!({"UserName": name, "AccessKeyId": key, "SecretAccessKey": key.to_lowercase(), "Policies": policies});
         let (reads, responses) = (&printed["instructor"], &printed["responder"]);
+        // Roles are passed to AWS IoT alone; that is IAM's to judge, and the emulator evaluates no conditions.
+        let mut changes = printed["administrator"].clone();
+        let statements = changes["Statement"].as_array_mut().unwrap();
+        let passed = statements.iter().position(|s| s["Action"] == "iam:PassRole").unwrap();
+        let passed = statements.remove(passed);
+        assert_eq!(passed["Condition"]["StringEquals"]["iam:PassedToService"], "iot.amazonaws.com");
         let users = json!({"Users": [
             user("ana", INSTRUCTOR, vec![reads]),
             user("rob", RESPONDER, vec![reads, responses]),
+            user("ada", ADMINISTRATOR, vec![reads, &changes]),
         ]});
         let account = &guarded.cloud.running().account;
         account.iam.set(account, &users.to_string()).unwrap();
@@ -201,6 +209,44 @@ const RESPONSES: &[&str] = &[
     "UpdateThingShadow",
 ];
 
+/// What an administrator of detection may ask for besides the reads; the isolation group and its policy by their names.
+const CHANGES: &[&str] = &[
+    "AttachPolicy",
+    "AttachSecurityProfile",
+    "CancelAuditTask",
+    "CreateAuditSuppression",
+    "CreateCustomMetric",
+    "CreateDimension",
+    "CreateMitigationAction",
+    "CreatePolicy",
+    "CreateScheduledAudit",
+    "CreateSecurityProfile",
+    "CreateThingGroup",
+    "CreateTopicRule",
+    "DeleteAuditSuppression",
+    "DeleteCustomMetric",
+    "DeleteDimension",
+    "DeleteMitigationAction",
+    "DeleteScheduledAudit",
+    "DeleteSecurityProfile",
+    "DeleteTopicRule",
+    "DescribeScheduledAudit",
+    "DetachSecurityProfile",
+    "DisableTopicRule",
+    "EnableTopicRule",
+    "ListScheduledAudits",
+    "PutVerificationStateOnViolation",
+    "ReplaceTopicRule",
+    "StartOnDemandAuditTask",
+    "UpdateAccountAuditConfiguration",
+    "UpdateAuditSuppression",
+    "UpdateCustomMetric",
+    "UpdateDimension",
+    "UpdateMitigationAction",
+    "UpdateScheduledAudit",
+    "UpdateSecurityProfile",
+];
+
 /// The operations IAM lets a key do, asked one by one with names of nothing that exists.
 fn allowed(guarded: &Guarded, key: &str) -> BTreeSet<&'static str> {
     let mut allowed = BTreeSet::new();
@@ -215,6 +261,8 @@ fn allowed(guarded: &Guarded, key: &str) -> BTreeSet<&'static str> {
             .path
             .split('/')
             .map(|segment| match segment {
+                "{policyName}" if route.op == "CreatePolicy" || route.op == "AttachPolicy" => "DenyAll",
+                "{thingGroupName}" if route.op == "CreateThingGroup" => "IsolatedDevices",
                 "{jobId}" => "quell-nothing",
                 "{indexName}" => "AWS_Things",
                 named if named.starts_with('{') => "nothing",
@@ -225,6 +273,7 @@ fn allowed(guarded: &Guarded, key: &str) -> BTreeSet<&'static str> {
             "AddThingToThingGroup" | "RemoveThingFromThingGroup" => {
                 json!({"thingName": "nothing", "thingGroupName": "IsolatedDevices"})
             }
+            "AttachPolicy" => json!({"target": format!("{ARN}:thinggroup/IsolatedDevices")}),
             "CreateJob" => json!({"targets": [format!("{ARN}:thing/nothing")]}),
             _ => json!({}),
         };
@@ -251,6 +300,19 @@ fn nothing_but_reads_and_responses_is_allowed() {
     assert_eq!(allowed(&guarded, INSTRUCTOR), reads);
     let both: BTreeSet<&str> = reads.iter().chain(RESPONSES).copied().collect();
     assert_eq!(allowed(&guarded, RESPONDER), both);
+    let changes: BTreeSet<&str> = reads.iter().chain(CHANGES).copied().collect();
+    assert_eq!(allowed(&guarded, ADMINISTRATOR), changes);
+    // What an administrator of detection must not reach: other policies and groups, and any device.
+    let attach = json!({"target": format!("{ARN}:cert/00")});
+    for (method, uri, body) in [
+        ("POST", "/policies/AllowAll", &json!({})),
+        ("PUT", "/target-policies/DenyAll", &attach),
+        ("POST", "/thing-groups/Administrators", &json!({})),
+        ("PUT", "/certificates/00?newStatus=REVOKED", &Value::Null),
+    ] {
+        let (status, name) = guarded.ask(ADMINISTRATOR, "iot", method, uri, body);
+        assert_eq!((status, name.as_str()), (403, "AccessDeniedException"), "{method} {uri}");
+    }
 
     // The same operations on what is not theirs.
     let group = json!({"thingName": "nothing", "thingGroupName": "Administrators"});

@@ -56,6 +56,8 @@ fn incident(cols: u16, rows: u16) {
     let proven = term.wait_for("a measured time", LIMIT, |s| {
         s.lines().any(|l| (l.contains("contained in") || l.contains("proven in")) && l.contains(" s"))
     });
+    let foot = proven.lines().last().unwrap_or_default();
+    assert!(!foot.contains("s stop"), "what has ended is not offered to be stopped:\n{proven}");
     let written = journal(home.path());
     let (intent, outcome) = (written.find("\"intent\""), written.find("\"outcome\""));
     assert!(intent.is_some() && intent < outcome, "intent, then outcome:\n{written}\n{proven}");

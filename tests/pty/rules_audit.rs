@@ -98,6 +98,22 @@ fn an_audit_is_followed_from_its_start_to_a_mitigation_that_acts() {
     });
     assert!(findings.contains("mended by"), "what mends it:\n{findings}");
 
+    // The same every month, by itself; the form says what a month wants.
+    term.keys("S");
+    term.wait_for("the schedule's form", LIMIT, |s| s.contains("Schedule an audit") && s.contains("DAILY"));
+    term.keys("\t   ");
+    term.wait_for("what is missing", LIMIT, |s| s.contains("MONTHLY") && s.contains("1 to 31, or LAST"));
+    term.keys("\t\x1b[D");
+    term.wait_for("the last day", LIMIT, |s| s.contains("LAST") && !s.contains("1 to 31, or LAST"));
+    term.keys("\r");
+    term.wait_for("its plan", LIMIT, |s| {
+        s.contains("monthly on the last day") && s.contains("⏎ audit schedule")
+    });
+    term.keys("\r");
+    term.wait_for("its proof", LIMIT, |s| s.contains("the account shows it") && s.contains("esc close"));
+    close(&mut term);
+    term.wait_for("the schedule", LIMIT, |s| line_with(s, &["scheduled quell-daily", "monthly"]).is_some());
+
     // To the shared certificate, and an action that isolates what is on it.
     term.keys("/shared\r");
     term.wait_for("the filter", LIMIT, |s| s.contains("/shared"));

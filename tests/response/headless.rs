@@ -54,6 +54,18 @@ fn typed(command: &str, plans: [&str; 2]) -> Option<Vec<String>> {
         "rules write" => &RULE,
         "rules delete" => &["rules", "delete", "Awake"],
         "audit start" => &["audit", "start", "LOGGING_DISABLED_CHECK", "--role", ROLE],
+        "audit schedule" => &[
+            "audit",
+            "schedule",
+            "nightly",
+            "--every",
+            "daily",
+            "--check",
+            "LOGGING_DISABLED_CHECK",
+            "--role",
+            ROLE,
+        ],
+        "audit unschedule" => &["audit", "unschedule", "Weekly"],
         "audit cancel" => &["audit", "cancel", "none"],
         "audit suppress" => &["audit", "suppress", "CONFLICTING_CLIENT_IDS_CHECK", "clientId=Thing02"],
         "audit unsuppress" => &["audit", "unsuppress", "LOGGING_DISABLED_CHECK", "account=123456789012"],
@@ -187,6 +199,8 @@ fn the_console_s_writing_commands_are_all_headless_too() {
             "rule-form" => "rules write",
             "audit-start" => "audit start",
             "audit-cancel" => "audit cancel",
+            "audit-schedule" => "audit schedule",
+            "audit-unschedule" => "audit unschedule",
             "mitigate-finding" => "mitigate",
             "suppress" => "audit suppress",
             "unsuppress" => "audit unsuppress",
@@ -262,6 +276,61 @@ async fn a_certificate_is_deactivated_activated_and_revoked() {
     let undo = world.run(&["undo", gone.json()["plan"]["id"].as_str().unwrap(), "--yes"]).await;
     assert_eq!(undo.code, Some(4), "{undo:?}");
     assert!(undo.err.contains("cannot undo"), "{undo:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_named_directly_acts_on_all_it_serves_or_on_itself() {
+    let world = World::start().await;
+    let shared = world.things(&["Thing02", "Thing03"]).await;
+    let alone = world.things(&[]).await;
+    let status = |id: String| {
+        let describe = world.clients.iot.describe_certificate().certificate_id(id);
+        async {
+            let found = describe.send().await.unwrap();
+            found.certificate_description().unwrap().status().unwrap().as_str().to_owned()
+        }
+    };
+    let off =
+        world.run(&["deactivate", "--certificate", &shared, "--yes", "--json", "--timeout", "20s"]).await;
+    assert_eq!((off.code, status(shared.clone()).await.as_str()), (Some(0), "INACTIVE"), "{off:?}");
+    let names: Vec<_> =
+        off.json()["targets"].as_array().unwrap().iter().map(|t| t["thingName"].clone()).collect();
+    assert_eq!(names, ["Thing02", "Thing03"]);
+    let arn = format!("arn:aws:iot:us-east-1:123456789012:cert/{alone}");
+    let off = world.run(&["deactivate", "--certificate", &arn, "--yes"]).await;
+    assert_eq!((off.code, status(alone.clone()).await.as_str()), (Some(0), "INACTIVE"), "{off:?}");
+    assert!(off.err.contains("attached to no thing"), "{off:?}");
+    let wrong = world.run(&["revoke", "--certificate", &alone, "--confirm", &shared[56..]]).await;
+    assert_eq!((wrong.code, status(alone.clone()).await.as_str()), (Some(4), "INACTIVE"), "{wrong:?}");
+    let gone = world.run(&["revoke", "--certificate", &alone, "--confirm", &alone[56..]]).await;
+    assert_eq!((gone.code, status(alone.clone()).await.as_str()), (Some(0), "REVOKED"), "{gone:?}");
+    let back = world.run(&["activate", "--certificate", &alone, "--yes"]).await;
+    assert_eq!(back.code, Some(4), "{back:?}");
+    let nobody = world.run(&["revoke", "--certificate", &"0".repeat(64), "--yes"]).await;
+    assert_eq!(nobody.code, Some(4), "{nobody:?}");
+    for usage in [&["revoke"][..], &["revoke", "--certificate", "abc", "--yes"]] {
+        assert_eq!(world.run(usage).await.code, Some(2), "{usage:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_that_cuts_others_off_says_so_and_wants_to_be_typed() {
+    let world = World::start().await;
+    let shared = world.things(&["Thing02", "Thing03"]).await;
+    let off = world.run(&["deactivate", "Thing02", "--confirm", "Thing02", "--json"]).await;
+    assert_eq!(off.code, Some(0), "{off:?}");
+    let on = world.run(&["activate", "Thing02", "--yes", "--json", "--timeout", "1s"]).await;
+    let plan = on.json()["plan"]["id"].as_str().unwrap().to_owned();
+    let shown = world.run(&["undo", &plan, "--dry-run", "--json"]).await.json();
+    assert_eq!(shown["confirmation"], "name", "{shown}");
+    assert_eq!(shown["title"], "Undo: Activate the certificate of Thing02", "{shown}");
+    let danger = shown["affects"].as_array().unwrap().iter().find(|n| n["level"] == "danger").unwrap();
+    assert!(danger["text"].as_str().unwrap().contains("also serves Thing03"), "{danger}");
+    assert!(shown["proofs"][0].as_str().unwrap().contains("does not connect again"), "{shown}");
+    let undone = world.run(&["undo", &plan, "--confirm", "Thing02"]).await;
+    assert_eq!(undone.code, Some(0), "{undone:?}");
+    let found = world.clients.iot.describe_certificate().certificate_id(&shared).send().await.unwrap();
+    assert_eq!(found.certificate_description().unwrap().status().unwrap().as_str(), "INACTIVE");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,11 +36,11 @@ pub struct ThingsArgs {
 /// Flags of the commands that act on certificates.
 #[derive(Args, Debug)]
 pub struct CertificateArgs {
-    /// The things
-    #[arg(required = true, value_name = "THING")]
+    /// The things; without any, those the certificate of --certificate serves
+    #[arg(required_unless_present = "certificate", value_name = "THING")]
     pub things: Vec<String>,
-    /// Only this certificate of theirs (64 hexadecimal digits)
-    #[arg(long, value_name = "ID")]
+    /// This certificate: only it of the things' named, or it and all that it serves (its id, or its ARN)
+    #[arg(long, value_name = "ID", value_parser = certificate_id)]
     pub certificate: Option<String>,
     /// How to run
     #[command(flatten)]
@@ -79,6 +79,17 @@ pub struct How {
     /// Give up waiting for the proof after so long, e.g. 90s, 5m (a bare number is seconds)
     #[arg(long, value_name = "DURATION", value_parser = super::output::duration)]
     pub timeout: Option<Duration>,
+}
+
+/// The id of a certificate: 64 hexadecimal digits, alone or at the end of an ARN.
+fn certificate_id(text: &str) -> Result<String, String> {
+    let id = text.rsplit_once(":cert/").map_or(text, |(_, id)| id);
+    let whole = id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    if whole {
+        Ok(id.to_ascii_lowercase())
+    } else {
+        Err("a certificate's id has 64 hexadecimal digits".to_owned())
+    }
 }
 
 /// The five commands.
@@ -151,6 +162,7 @@ pub(super) fn respond(intent: Intent, how: &How, common: &Common) -> color_eyre:
 
 async fn run(intent: Intent, how: &How, settings: &Settings) -> color_eyre::Result<u8> {
     let mut session = Session::open(settings).await?;
+    let intent = session.served(intent).await;
     let intent = session.acquaint(intent).await;
     let plan = session.plan(intent).await?;
     let planned = plan_json(&plan);

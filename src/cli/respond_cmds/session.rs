@@ -40,6 +40,7 @@ pub(in crate::cli) struct Session {
     responder: Responder,
     answered: mpsc::Receiver<Answer>,
     fleet: Arc<Mutex<Fleet>>,
+    clients: Clients,
     /// Held so that the stream lives as long as the session.
     _stream: StreamHandle,
 }
@@ -55,7 +56,7 @@ impl Session {
         let stream = crate::stream::spawn(settings, signer, host, events);
         let fleet = Arc::new(Mutex::new(Fleet::new(settings.limits())));
         tokio::spawn(follow(received, responder.listener(), Arc::clone(&fleet)));
-        Ok(Self { responder, answered, fleet, _stream: stream })
+        Ok(Self { responder, answered, fleet, clients, _stream: stream })
     }
 
     /// True as soon as telemetry is received, false when it is not within this time.
@@ -70,6 +71,22 @@ impl Session {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Fills in the things a certificate serves that was named without any; what cannot be read the plan says.
+    pub(in crate::cli) async fn served(&self, mut intent: Intent) -> Intent {
+        let (Intent::Deactivate { things, certificate: Some(id) }
+        | Intent::Activate { things, certificate: Some(id) }
+        | Intent::Revoke { things, certificate: Some(id) }) = &mut intent
+        else {
+            return intent;
+        };
+        if things.is_empty()
+            && let Ok(served) = crate::response::things_served(&self.clients, id).await
+        {
+            things.extend(served.into_iter().map(Target::named));
+        }
+        intent
     }
 
     /// Fills in what the fleet knows of the targets, after listening for a moment.

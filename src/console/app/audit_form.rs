@@ -1,7 +1,7 @@
 //! Audits from the keyboard: started and stopped, findings suppressed, mitigation actions made and run.
 
 use crate::fleet::account::FindingRecord;
-use crate::fleet::audit::MitigationAction;
+use crate::fleet::audit::{MitigationAction, Schedule};
 use crate::fleet::model::Name;
 use crate::response::{ActionSpec, AuditChange, Intent, Mitigation};
 use crate::text::SafeText;
@@ -45,25 +45,37 @@ impl App {
 
     /// Fill in what to audit.
     pub fn audit_start(&mut self, env: &Env<'_>) {
-        let setup = env.fleet.audit_setup().get();
-        let checks = setup.map(|s| s.checks.as_slice()).unwrap_or_default();
-        let on = checks.iter().filter(|(_, on)| *on).count();
-        let mut options = Vec::new();
-        if on > 0 {
-            options.push(("enabled".to_owned(), SafeText::new(&format!("the {on} that are enabled"))));
-        }
-        options.push(("all".to_owned(), SafeText::new(&format!("all {} of them", checks.len()))));
-        options.extend(checks.iter().map(|(name, on)| {
-            let shown = format!("{}{}", name.shown(), if *on { "" } else { " (is enabled for it)" });
-            (name.raw().to_owned(), SafeText::new(&shown))
-        }));
-        let mut fields = vec![FormField::of("checks", options, "enabled")];
-        if setup.is_some_and(|s| s.role.is_none()) {
-            let account = env.fleet.identity().get().map(|who| who.account.to_string()).unwrap_or_default();
-            let role = format!("arn:aws:iam::{account}:role/service-role/AWSIoTDeviceDefenderAudit");
-            fields.push(FormField::text("role", role));
-        }
+        let fields = check_fields(env);
         self.open_fields(FieldsForm::new(FieldsKind::AuditStart, "Audit the account now", fields));
+    }
+
+    /// Fill in when an audit is to run by itself.
+    pub fn audit_schedule(&mut self, env: &Env<'_>) {
+        let of = |name: &'static str| (name, name);
+        let often = Schedule::FREQUENCIES.map(of);
+        let mut days = vec![("", "no day: for a daily one")];
+        days.extend(Schedule::DAYS.map(of));
+        days.extend(DATES.map(of));
+        let mut fields = vec![
+            FormField::text("name", "quell-daily"),
+            FormField::choice("how often", &often, "DAILY"),
+            FormField::choice("on", &days, ""),
+        ];
+        fields.extend(check_fields(env));
+        self.open_fields(FieldsForm::new(FieldsKind::Schedule, "Schedule an audit", fields));
+    }
+
+    /// Pick a scheduled audit to end.
+    pub fn audit_unschedule(&mut self, env: &Env<'_>) {
+        let all = schedules(env);
+        if all.is_empty() {
+            let text = "no audit is scheduled, or these credentials may not read them";
+            return self.say(SafeText::new(text), Tone::Calm, env.now);
+        }
+        let shown = |s: &Schedule| SafeText::new(&format!("{}: {}", s.name.shown(), s.when()));
+        let options = all.iter().map(|s| (s.name.raw().to_owned(), shown(s))).collect();
+        let fields = vec![FormField::of("audit", options, "")];
+        self.open_fields(FieldsForm::new(FieldsKind::Unschedule, "End a scheduled audit", fields));
     }
 
     /// Plan to stop the audit that runs.
@@ -161,6 +173,40 @@ impl App {
     }
 }
 
+/// The days of a month as AWS names them.
+const DATES: [&str; 32] = [
+    "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19",
+    "20", "21", "22", "23", "24", "25", "26", "27", "28", "29", "30", "31", "LAST",
+];
+
+fn schedules<'a>(env: &Env<'a>) -> &'a [Schedule] {
+    let setup = env.fleet.audit_setup().get();
+    setup.and_then(|s| s.schedules.as_deref()).unwrap_or_default()
+}
+
+/// Which checks, and the role where the account has none.
+fn check_fields(env: &Env<'_>) -> Vec<FormField> {
+    let setup = env.fleet.audit_setup().get();
+    let checks = setup.map(|s| s.checks.as_slice()).unwrap_or_default();
+    let on = checks.iter().filter(|(_, on)| *on).count();
+    let mut options = Vec::new();
+    if on > 0 {
+        options.push(("enabled".to_owned(), SafeText::new(&format!("the {on} that are enabled"))));
+    }
+    options.push(("all".to_owned(), SafeText::new(&format!("all {} of them", checks.len()))));
+    options.extend(checks.iter().map(|(name, on)| {
+        let shown = format!("{}{}", name.shown(), if *on { "" } else { " (is enabled for it)" });
+        (name.raw().to_owned(), SafeText::new(&shown))
+    }));
+    let mut fields = vec![FormField::of("checks", options, "enabled")];
+    if setup.is_some_and(|s| s.role.is_none()) {
+        let account = env.fleet.identity().get().map(|who| who.account.to_string()).unwrap_or_default();
+        let role = format!("arn:aws:iam::{account}:role/service-role/AWSIoTDeviceDefenderAudit");
+        fields.push(FormField::text("role", role));
+    }
+    fields
+}
+
 fn actions<'a>(env: &Env<'a>) -> &'a [MitigationAction] {
     env.fleet.audit_setup().get().map(|s| s.actions.as_slice()).unwrap_or_default()
 }
@@ -188,26 +234,60 @@ impl FieldsForm {
                 let does = chosen.map(|a| format!("AWS {}; there is no rollback", a.does));
                 does.map(|text| (Said::Doubtful, text)).into_iter().collect()
             }
+            FieldsKind::Schedule => self.schedule_said(env),
             FieldsKind::Action => plain("nothing happens until it is run on a finding"),
-            FieldsKind::Unsuppress(_) | FieldsKind::ActionDelete | FieldsKind::Rule => Vec::new(),
+            FieldsKind::Unsuppress(_)
+            | FieldsKind::ActionDelete
+            | FieldsKind::Unschedule
+            | FieldsKind::Rule => Vec::new(),
         }
+    }
+
+    /// The schedule as it stands, without its checks.
+    fn schedule(&self) -> Schedule {
+        Schedule {
+            name: Name::new(self.get("name")),
+            frequency: self.get("how often").to_owned(),
+            day: Some(self.get("on").to_owned()).filter(|day| !day.is_empty()),
+            checks: Vec::new(),
+        }
+    }
+
+    fn schedule_said(&self, env: &Env<'_>) -> Vec<(Said, String)> {
+        let wanted = self.schedule();
+        let mut said: Vec<(Said, String)> =
+            wanted.wrong().map(|why| (Said::Wrong, why)).into_iter().collect();
+        if let Some(held) = schedules(env).iter().find(|s| s.name == wanted.name) {
+            let text = format!("it replaces: {}, {} checks", held.when(), held.checks.len());
+            said.push((Said::Doubtful, text));
+        }
+        said.push((Said::Plain, "AWS chooses the hour; an audit only looks".to_owned()));
+        said
+    }
+
+    /// The checks chosen; none for all that are enabled.
+    fn checks(&self, env: &Env<'_>) -> Result<Vec<String>, String> {
+        let known = env.fleet.audit_setup().get();
+        let known = known.ok_or("the audit checks have not been read yet: try again in a moment")?;
+        Ok(match self.get("checks") {
+            "enabled" => Vec::new(),
+            "all" => known.checks.iter().map(|(name, _)| name.raw().to_owned()).collect(),
+            one => vec![one.to_owned()],
+        })
+    }
+
+    fn role(&self) -> Option<String> {
+        Some(self.get("role").to_owned()).filter(|r| !r.is_empty())
     }
 
     pub(super) fn audit_intent(&self, env: &Env<'_>) -> Result<Intent, String> {
         let change = match &self.kind {
-            FieldsKind::AuditStart => {
-                let known = env.fleet.audit_setup().get();
-                let known = known.ok_or("the audit checks have not been read yet: try again in a moment")?;
-                let checks = match self.get("checks") {
-                    "enabled" => Vec::new(),
-                    "all" => known.checks.iter().map(|(name, _)| name.raw().to_owned()).collect(),
-                    one => vec![one.to_owned()],
-                };
-                AuditChange::Start {
-                    checks,
-                    role: Some(self.get("role").to_owned()).filter(|r| !r.is_empty()),
-                }
+            FieldsKind::AuditStart => AuditChange::Start { checks: self.checks(env)?, role: self.role() },
+            FieldsKind::Schedule => {
+                let wanted = Schedule { checks: self.checks(env)?, ..self.schedule() };
+                AuditChange::Schedule { wanted, role: self.role() }
             }
+            FieldsKind::Unschedule => AuditChange::Unschedule { name: Name::new(self.get("audit")) },
             FieldsKind::Suppress { check, resource } => AuditChange::Suppress {
                 check: check.clone(),
                 resource: resource.clone(),

@@ -1,6 +1,7 @@
 //! The doctor on the screen: what an incident needs, looked at when the view is opened, and the plans that create what is
 //! missing.
 
+use crate::fleet::model::Name;
 use crate::response::{Intent, SetupRequest};
 use crate::text::SafeText;
 
@@ -17,6 +18,8 @@ pub struct DoctorLine {
     pub text: SafeText,
     /// The command that mends it, when something is wrong.
     pub mend: Option<SafeText>,
+    /// The thing group that setting up would mend it with.
+    pub group: Option<Name>,
 }
 
 /// What is known of the account's readiness.
@@ -82,8 +85,19 @@ impl App {
         self.plan_setup(env, true);
     }
 
+    /// The first group whose mend is `quell setup --group`, as long as the configured one is ready: a key that would
+    /// change nothing mends nothing.
+    fn group_to_set_up(&self) -> Option<Name> {
+        let Diagnosis::Found(lines) = &self.diagnosis else { return None };
+        if lines.iter().any(|line| line.check == "isolation" && !line.ok) {
+            return None;
+        }
+        lines.iter().find_map(|line| line.group.clone())
+    }
+
     fn plan_setup(&mut self, env: &Env<'_>, patchable: bool) {
         let asked = SafeText::new("Set up what an incident needs");
-        self.ask(env, asked, Intent::Setup(SetupRequest { group: None, policy: None, patchable }));
+        let group = self.group_to_set_up();
+        self.ask(env, asked, Intent::Setup(SetupRequest { group, policy: None, patchable }));
     }
 }

@@ -40,6 +40,10 @@ pub enum FieldsKind {
     Action,
     /// A mitigation action to delete.
     ActionDelete,
+    /// An audit that is to run by itself.
+    Schedule,
+    /// One that is to end.
+    Unschedule,
 }
 
 /// A field's value.

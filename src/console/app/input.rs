@@ -54,6 +54,8 @@ impl App {
 
     /// Runs a command.
     pub fn run(&mut self, id: CommandId, env: &Env<'_>) {
+        // Keys may come faster than frames: what they act on is settled before each.
+        self.rest_cursor(env);
         (command::get(id).run)(self, env);
     }
 

@@ -7,7 +7,7 @@ use crate::fleet::{DeltaEntry, Finding, Fleet};
 use crate::text::SafeText;
 
 use super::list::{Key, ListId, key_of};
-use super::{App, Env, Subject, View, filter};
+use super::{App, Env, JournalLine, Subject, View, filter};
 
 /// The identity of a delta.
 pub(in crate::console) fn delta_key(entry: &DeltaEntry) -> Key {
@@ -55,6 +55,13 @@ pub(in crate::console) fn finding_key(finding: &Finding) -> Key {
 /// The identity of a past violation's event.
 pub(in crate::console) fn event_key(event: &ViolationEvent) -> Key {
     key_of((event.id.as_str(), event.kind.as_str(), event.at))
+}
+
+impl JournalLine {
+    /// The identity of an entry: what was refused has the plan's name too, so its time belongs to it.
+    pub(in crate::console) fn key(&self) -> Key {
+        key_of((self.plan.as_str(), self.at))
+    }
 }
 
 impl App {
@@ -134,7 +141,7 @@ impl App {
                 })
             }
             ListId::Journal => match &self.journal {
-                Some(Ok(lines)) => (0..lines.len() as Key).collect(),
+                Some(Ok(lines)) => lines.iter().map(JournalLine::key).collect(),
                 _ => Vec::new(),
             },
             ListId::Profiles => env.fleet.profiles().get().map_or_else(Vec::new, |all| {

@@ -6,7 +6,7 @@ mod answer;
 mod audit_form;
 mod dialogs;
 mod doctor;
-mod elsewhere;
+pub(super) mod elsewhere;
 mod fields;
 mod filter;
 mod form;
@@ -245,6 +245,8 @@ pub enum Effect {
 pub enum Elsewhere {
     /// A profile of the AWS configuration files.
     Profile(Name),
+    /// The same, with a code of its MFA device.
+    Coded(Name, crate::config::Secret),
     /// A region.
     Region(Name),
 }
@@ -420,6 +422,7 @@ impl App {
         {
             list.set(Some(*first));
         }
+        self.rest_cursor(env);
         self.follow(env);
         if let Some(Overlay::Profile(form)) = &mut self.overlay {
             form.keep_judged(env);
@@ -444,6 +447,22 @@ impl App {
             if env.now - at > stays {
                 self.status = None;
             }
+        }
+    }
+
+    /// A list that is looked at has a line that keys act on: the first one, until somebody moves. The stream follows its
+    /// newest message instead.
+    pub(super) fn rest_cursor(&mut self, env: &Env<'_>) {
+        let list = self.focused_list();
+        let filtered = self.filter_of(list).is_some();
+        let settled = self.list(list).cursor().is_some() && !filtered;
+        if settled || matches!(list, ListId::Devices | ListId::Stream | ListId::Text) {
+            return;
+        }
+        // A line that left the list is not replaced by itself; one that a filter hides is: nobody acts on what is unseen.
+        let keys = self.keys(list, env);
+        if self.list(list).cursor().is_none_or(|key| !keys.contains(&key)) {
+            self.list_mut(list).set(keys.first().copied());
         }
     }
 

@@ -28,12 +28,6 @@ impl App {
             self.list_mut(list).set(keys.last().copied());
             return;
         }
-        // These show their first line opened before anybody moved: a move goes on from there.
-        if matches!(list, ListId::Profiles | ListId::Findings | ListId::Rules)
-            && self.list(list).cursor().is_none()
-        {
-            self.list_mut(list).set(keys.first().copied());
-        }
         self.list_mut(list).step(&keys, by);
         self.extend_range();
     }

@@ -16,8 +16,10 @@ impl App {
             return Some(&entry.line);
         }
         let Some(Ok(lines)) = &self.journal else { return None };
-        let at = self.list(ListId::Journal).cursor().unwrap_or(0);
-        lines.get(usize::try_from(at).ok()?)
+        match self.list(ListId::Journal).cursor() {
+            Some(cursor) => lines.iter().find(|line| line.key() == cursor),
+            None => lines.first(),
+        }
     }
 
     /// Open the journal's entry under the cursor.

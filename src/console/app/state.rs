@@ -88,6 +88,8 @@ pub fn done_word(verb: Option<&str>) -> &'static str {
         Some("profiles attach") => "attached",
         Some("profiles detach") => "detached",
         Some("verify") => "marked",
+        Some("audit schedule") => "scheduled",
+        Some("audit unschedule") => "ended",
         Some("setup") => "set up",
         Some("mitigate") => "mitigated by AWS",
         Some("undo") => "undone",
@@ -269,7 +271,9 @@ impl App {
                 &[Scope::Audit, Scope::List, Scope::Global]
             }
             None if self.replay => &[Scope::Replay, Scope::List, Scope::Global],
-            None if *self.view() == View::Jobs => &[Scope::Jobs, Scope::List, Scope::Global],
+            None if matches!(self.view(), View::Jobs | View::Executions(_)) => {
+                &[Scope::Jobs, Scope::List, Scope::Global]
+            }
             None if *self.view() == View::Profiles => &[Scope::Profiles, Scope::List, Scope::Global],
             None if *self.view() == View::Journal => &[Scope::Journal, Scope::List, Scope::Global],
             None if *self.view() == View::Doctor => &[Scope::Doctor, Scope::List, Scope::Global],

@@ -97,6 +97,9 @@ impl App {
 
     /// Name a mitigation action of AWS for the violations of the marked things, or for the one under the cursor.
     pub fn mitigate(&mut self, env: &Env<'_>) {
+        if *self.view() == View::Audit {
+            return self.mitigate_finding(env);
+        }
         let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
         let here = self.list(ListId::Violations).cursor().filter(|_| self.marks.is_empty());
         let violations: Vec<String> = match here {
@@ -303,7 +306,6 @@ impl App {
         }
     }
 
-    /// The device under the devices' cursor, even while a filter hides it.
     /// The device under the cursor; none when the filter hides it, for nobody acts on what is not seen.
     pub(super) fn device_at_cursor(&self) -> Option<DeviceId> {
         self.rows.device_of(self.list(ListId::Devices).cursor()?)

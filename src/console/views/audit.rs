@@ -124,6 +124,13 @@ fn audits(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
                 part(format!("{on} of {} checks enabled", setup.checks.len()), style),
                 part(setup.role.as_ref().map(|r| format!("  {r}")).unwrap_or_default(), theme.dim),
             ]);
+            for held in setup.schedules.iter().flatten() {
+                lines.push(vec![
+                    part("scheduled ", theme.dim),
+                    part(format!("{}  ", held.name.shown()), theme.brand),
+                    part(format!("{}, {} checks", held.when(), held.checks.len()), theme.text),
+                ]);
+            }
             for held in &setup.suppressions {
                 let until = held.until.map_or("for ever".to_owned(), |at| {
                     format!("for another {}", words::ago(at - env.now).trim_end_matches(" ago"))

@@ -14,6 +14,9 @@ use super::super::paint::{Paint, Part, part};
 use super::super::words;
 use super::reason;
 
+/// Below this many columns what was done last is told in a few words: keys are worth more.
+const NARROW: u16 = 100;
+
 /// Where we are, how fresh it is, how bad it is, what time it is. Parts fall away from narrow screens, the least
 /// needed first.
 pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -37,7 +40,14 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
     match env.fleet.identity().get() {
         Some(identity) => {
             left.push((4, vec![part(identity.region.as_str(), theme.text)]));
-            left.push((6, vec![part(identity.account.as_str(), theme.dim)]));
+            match &identity.alias {
+                // Names the account as well as its number does: for a room, neither.
+                Some(alias) if !app.is_instructing() => {
+                    let text = format!("{alias} ({})", identity.account);
+                    left.push((6, vec![part(text, theme.dim)]));
+                }
+                _ => left.push((6, vec![part(identity.account.as_str(), theme.dim)])),
+            }
             left.push((7, vec![part(tail(identity.arn.as_str()), theme.dim)]));
         }
         None => {
@@ -276,7 +286,7 @@ pub(super) fn footer(app: &App, paint: &mut Paint<'_>, area: Rect) {
         Some((text, Tone::Warn, _)) => (text.to_string(), theme.warning),
         Some((text, Tone::Calm, _)) => (text.to_string(), theme.text),
         None => match app.actions().last() {
-            Some(action) => (last_action(app, action), theme.dim),
+            Some(action) => (last_action(app, action, area.width < NARROW), theme.dim),
             None => (String::new(), theme.dim),
         },
     };
@@ -288,7 +298,8 @@ pub(super) fn footer(app: &App, paint: &mut Paint<'_>, area: Rect) {
     for name in hints(app) {
         let Some(id) = command::find(name) else { continue };
         // A plan that cannot be sent is no hint; its key still shows what it would do.
-        if (app.look.read_only || app.is_instructing()) && command::get(id).danger != command::Danger::None {
+        let barred = app.look.read_only || app.is_instructing() || !app.look.aws;
+        if barred && command::get(id).danger != command::Danger::None {
             continue;
         }
         let Some(key) = app.look.keymap.key_for(app.scopes(), id) else { continue };
@@ -306,8 +317,8 @@ pub(super) fn footer(app: &App, paint: &mut Paint<'_>, area: Rect) {
     }
 }
 
-/// What the last response came to, for as long as nothing newer is to be said.
-fn last_action(app: &App, action: &crate::response::ActionView) -> String {
+/// What the last response came to, for as long as nothing newer is to be said; in a few words where keys need the room.
+fn last_action(app: &App, action: &crate::response::ActionView, narrow: bool) -> String {
     use crate::response::Outcome;
     let s = app.look.theme.symbols;
     let (shape, word) = match action.finished {
@@ -321,6 +332,9 @@ fn last_action(app: &App, action: &crate::response::ActionView) -> String {
             };
             let word = super::super::app::done_word(app.verb_of(&action.id));
             let took = after.map(|ms| format!(" in {}", words::took(ms))).unwrap_or_default();
+            if narrow {
+                return format!("{} {word}{took}", s.check);
+            }
             return format!("journal {} {} {whom} {word}{took}", s.check, words::clock(at, &app.look.zone));
         }
         Some(Outcome::Unproven) => (s.warn, "not proven"),
@@ -328,7 +342,7 @@ fn last_action(app: &App, action: &crate::response::ActionView) -> String {
         Some(Outcome::Failed) => (s.cross, "failed"),
         Some(Outcome::Interrupted) => (s.warn, "interrupted"),
     };
-    format!("{shape} {}: {word}", action.title)
+    if narrow { format!("{shape} {word}") } else { format!("{shape} {}: {word}", action.title) }
 }
 
 /// A key as the eye knows it.
@@ -356,7 +370,10 @@ fn hints(app: &App) -> &'static [&'static str] {
             | Overlay::Small(_)
             | Overlay::Filter(..),
         ) => &[],
-        Some(Overlay::Action(_)) => &["escape", "stop"],
+        Some(Overlay::Action(id)) => {
+            let runs = app.actions().iter().all(|a| a.id != *id || a.finished.is_none());
+            if runs { &["escape", "stop"] } else { &["escape"] }
+        }
         Some(Overlay::Entry(_)) => &["escape", "undo", "finish", "down"],
         Some(Overlay::Recovered(_)) => &["finish", "undo", "escape", "down"],
         Some(Overlay::Payload(_)) => &["escape", "left", "right", "copy", "down"],
@@ -377,7 +394,7 @@ fn hints(app: &App) -> &'static [&'static str] {
             ],
             ListId::Stream => &["open", "pause", "filter", "help", "isolate", "zoom", "last"],
             ListId::Jobs | ListId::Executions => &["open", "job", "cancel-job", "back", "help", "filter"],
-            ListId::Journal => &["open", "undo", "back", "help"],
+            ListId::Journal => &["open", "undo", "finish", "back", "help"],
             ListId::Profiles => &[
                 "profile-form",
                 "profile-new",
@@ -396,6 +413,7 @@ fn hints(app: &App) -> &'static [&'static str] {
                 "audit-start",
                 "mitigate-finding",
                 "audit-more",
+                "audit-schedule",
                 "suppress",
                 "action-form",
                 "help",

@@ -31,7 +31,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     for (i, line) in lines.iter().enumerate().skip(top).take(inner.height as usize) {
         let y = inner.y + (i - top) as u16;
         one(app, env, paint, Rect { y, height: 1, ..inner }, line);
-        if list.cursor() == Some(i as u64) {
+        if list.cursor() == Some(line.key()) {
             paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
         }
     }

@@ -9,7 +9,7 @@ use crate::response::{ActionView, Outcome, RowState, StairRow, TargetOutcome, Ta
 
 use super::super::app::{App, Env, done_word, proven_after};
 use super::super::command;
-use super::super::paint::{Paint, Part, part};
+use super::super::paint::{Paint, Part, part, wrap};
 use super::super::words;
 use super::dialogs::centered;
 use super::plan::{WIDTH, keys};
@@ -76,7 +76,7 @@ pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect
             theme.warning,
         ),
     };
-    let told = vec![part(text, style)];
+    let told = wrap(&text, room).into_iter().map(|line| vec![part(line, style)]);
     if action.targets.len() > 1 {
         // The worst first: what is left out when there is no room is what went well.
         let all = by_need(action);
@@ -88,7 +88,7 @@ pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect
         }
         lines.push(Vec::new());
     }
-    lines.push(told);
+    lines.extend(told);
     let mut foot = if action.finished.is_none() {
         keys(app, &[("escape", "close"), ("stop", "stop")], theme)
     } else {

@@ -90,7 +90,8 @@ pub fn listed() -> impl Iterator<Item = (Service, &'static str, &'static str)> {
         let family = match service {
             Service::Sns => "topics, subscriptions",
             Service::CloudWatch => "metrics",
-            _ => "identity of the caller",
+            Service::Iam => "the account's alias",
+            _ => "identity of the caller, sessions",
         };
         (service, family, op)
     }))

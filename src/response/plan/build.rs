@@ -38,6 +38,15 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         Intent::Undo { .. } | Intent::Finish { .. } => {
             facts.past.iter().flat_map(|p| p.targets().cloned()).collect()
         }
+        // A certificate that was named directly acts on the things it serves, or on itself when it serves none.
+        Intent::Deactivate { things, certificate: Some(id) }
+        | Intent::Activate { things, certificate: Some(id) }
+        | Intent::Revoke { things, certificate: Some(id) }
+            if things.is_empty() =>
+        {
+            let served: Vec<Name> = facts.things.iter().map(|t| t.target.thing.clone()).collect();
+            if served.is_empty() { vec![Name::new(id)] } else { served }
+        }
         other => other.things().iter().map(|t| t.thing.clone()).collect(),
     };
     for thing in &facts.things {
@@ -97,7 +106,7 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
     let confirmation = confirmation(&draft, &targets, judged.demand, account);
     Plan {
         id,
-        title: title(&intent, &targets),
+        title: title(&intent, &targets, facts),
         targets,
         steps,
         proofs: draft
@@ -173,7 +182,9 @@ fn groups_of(intent: &Intent, work: &[Work]) -> Vec<Name> {
     groups
 }
 
-fn title(intent: &Intent, targets: &[Name]) -> SafeText {
+fn title(intent: &Intent, targets: &[Name], facts: &Facts) -> SafeText {
+    // What is taken back is known by what it was; its id only names it where there is nothing better.
+    let earlier = |id: &str| facts.past.as_ref().map_or_else(|| id.to_owned(), |past| past.title.to_string());
     let verb = match intent {
         Intent::Isolate { .. } => "Isolate",
         Intent::Release { .. } => "Release",
@@ -187,8 +198,8 @@ fn title(intent: &Intent, targets: &[Name]) -> SafeText {
         Intent::Rule(change) => return SafeText::new(&change.title()),
         Intent::Audit(change) => return SafeText::new(&change.title()),
         Intent::Setup(_) => return SafeText::new(&format!("Set up {}", whom(targets))),
-        Intent::Undo { plan } => return SafeText::new(&format!("Undo {plan}: {}", whom(targets))),
-        Intent::Finish { plan } => return SafeText::new(&format!("Finish {plan}: {}", whom(targets))),
+        Intent::Undo { plan } => return SafeText::new(&format!("Undo: {}", earlier(plan))),
+        Intent::Finish { plan } => return SafeText::new(&format!("Finish: {}", earlier(plan))),
         Intent::LaunchJob(job) => return SafeText::new(&format!("Launch job {}", job.id)),
         Intent::Join { group, .. } => {
             return SafeText::new(&format!("Add {} to {}", whom(targets), group.raw()));

@@ -21,12 +21,51 @@ pub(super) fn revoke(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>) {
         Request::Certificate { id, .. } => id.get(id.len().saturating_sub(8)..).map(SafeText::new),
         _ => None,
     });
-    if let Some(name) = facts.things.first() {
-        draft.type_name = Some((name.target.thing.shown().clone(), suffix));
+    match (facts.things.first(), suffix) {
+        (Some(first), suffix) => draft.type_name = Some((first.target.thing.shown().clone(), suffix)),
+        (None, Some(suffix)) => draft.type_name = Some((suffix, None)),
+        (None, None) => {}
     }
 }
 
+/// A certificate that serves no thing: only its status changes, and is looked at.
+fn lone(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>, status: CertificateStatus) -> bool {
+    let Some(id) = only.filter(|_| facts.things.is_empty()) else { return false };
+    let Some(principal) = &facts.lone else {
+        draft.refuse(format!("there is no certificate {id}"));
+        return true;
+    };
+    let now = principal.status.as_deref();
+    if now == Some("REVOKED") && status != CertificateStatus::Revoked {
+        draft.refuse(format!("certificate {} is REVOKED, which is final", short(id)));
+    }
+    if now == Some(status.word()) {
+        draft.nothing = Some(SafeText::new(&format!("it is {} already", status.word())));
+    } else {
+        let name = crate::fleet::model::Name::new(id);
+        draft.work.push(Work {
+            name: name.clone(),
+            client: name,
+            requests: vec![Request::Certificate {
+                id: id.to_owned(),
+                arn: principal.arn.clone(),
+                status,
+                was: was(principal),
+                things: Vec::new(),
+            }],
+            mapped: false,
+            proof: Proof::Shown,
+        });
+    }
+    draft.note(Level::Info, "it is attached to no thing: no device is known to connect with it");
+    draft.prove("its certificate's status");
+    true
+}
+
 fn bar(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>, status: CertificateStatus) {
+    if lone(draft, facts, only, status) {
+        return;
+    }
     let mut taken: Vec<String> = Vec::new();
     for thing in facts.things.iter().filter(|t| t.registered) {
         let name = thing.target.thing.raw();
@@ -92,6 +131,10 @@ fn bar(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>, status: Certifi
 }
 
 pub(super) fn activate(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>) {
+    draft.reversible = Reversible::Yes(SafeText::new("deactivate takes it back"));
+    if lone(draft, facts, only, CertificateStatus::Active) {
+        return;
+    }
     let mut taken: Vec<String> = Vec::new();
     for thing in facts.things.iter().filter(|t| t.registered) {
         let name = thing.target.thing.raw();
@@ -146,7 +189,6 @@ pub(super) fn activate(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>)
         draft.nothing = Some(SafeText::new("there is no certificate to activate"));
     }
     draft.prove("its certificate's status, and that it is heard again");
-    draft.reversible = Reversible::Yes(SafeText::new("deactivate takes it back"));
 }
 
 /// The status it would be put back to.

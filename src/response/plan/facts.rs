@@ -21,6 +21,8 @@ pub struct Facts {
     pub group: Option<GroupFacts>,
     /// Each target.
     pub things: Vec<ThingFacts>,
+    /// A certificate named directly that serves no thing.
+    pub lone: Option<PrincipalFacts>,
     /// The job, when one is to be canceled; its status.
     pub job_status: Option<String>,
     /// Targets of a job that do not exist; violations to be mitigated that are not active.

@@ -114,6 +114,7 @@ fn options(draft: &mut Draft<'_>, options: &JobOptions) {
 }
 
 pub(super) fn cancel(draft: &mut Draft<'_>, facts: &Facts, job: &Name, force: bool) {
+    draft.reversible = Reversible::No(SafeText::new("a canceled job does not run again; create a new one"));
     match facts.job_status.as_deref() {
         None => return draft.refuse(format!("there is no job {}", job.raw())),
         Some("IN_PROGRESS" | "SCHEDULED") => {}
@@ -133,5 +134,4 @@ pub(super) fn cancel(draft: &mut Draft<'_>, facts: &Facts, job: &Name, force: bo
         proof: Proof::Job { job: job.clone(), canceled: true },
     });
     draft.prove("its status is CANCELED");
-    draft.reversible = Reversible::No(SafeText::new("a canceled job does not run again; create a new one"));
 }

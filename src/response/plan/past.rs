@@ -1,11 +1,11 @@
 //! Plans about earlier plans: finish what a crash or a failure left, or take back what was done, to what *was*.
 
 use crate::response::past::{Past, PastStep, Seen};
-use crate::response::plan::draft::Draft;
+use crate::response::plan::draft::{Draft, listed};
 use crate::text::SafeText;
 
 use super::facts::Facts;
-use super::request::{CertificateStatus, Proof, Request, Work};
+use super::request::{CertificateStatus, Proof, Request, Work, short};
 use super::{Level, Reversible};
 
 pub(super) fn finish(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
@@ -29,11 +29,13 @@ pub(super) fn finish(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
             draft.work.push(Work { requests, ..work.clone() });
         }
     }
+    draft.reversible = Reversible::Yes(SafeText::new("undo takes it back where AWS has an inverse"));
     if draft.work.is_empty() {
         draft.nothing = Some(SafeText::new("everything it was to do is done"));
+        return;
     }
-    draft.prove("what the first plan was to prove");
-    draft.reversible = Reversible::Yes(SafeText::new("undo takes it back where AWS has an inverse"));
+    certificates(draft, past);
+    prove(draft);
 }
 
 pub(super) fn undo(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
@@ -59,11 +61,82 @@ pub(super) fn undo(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
         draft.work.push(Work { requests, proof, ..work.clone() });
     }
     if draft.work.is_empty() {
-        draft.nothing = Some(SafeText::new("there is nothing that AWS can take back"));
-        draft.refuse("there is nothing that AWS can take back");
+        draft.reversible = Reversible::No(SafeText::new("nothing would be sent"));
+        return draft.refuse("there is nothing that AWS can take back");
     }
-    draft.prove("the exact inverse of what was done, from what was before");
+    draft.note(Level::Info, "each value goes back to what it was before, not to a default");
     draft.reversible = Reversible::Yes(SafeText::new("the first plan can be asked for again"));
+    certificates(draft, past);
+    prove(draft);
+}
+
+/// A certificate action is no smaller for being an undo or a finish: the other things it serves are named, and what
+/// cannot be taken back is typed.
+fn certificates(draft: &mut Draft<'_>, past: &Past) {
+    let mut requests = Vec::new();
+    for work in &draft.work {
+        for request in &work.requests {
+            if let Request::Certificate { id, status, things, .. } = request {
+                let others: Vec<_> = things.iter().filter(|t| past.targets().all(|n| n != *t)).collect();
+                let others = if others.is_empty() { None } else { Some(listed(&others)) };
+                requests.push((id.clone(), *status, others, work.name.shown().clone()));
+            }
+        }
+    }
+    for (id, status, others, name) in requests {
+        let bars = status != CertificateStatus::Active;
+        match others {
+            Some(others) if bars => {
+                draft.note(
+                    Level::Danger,
+                    format!("certificate {} also serves {others}: cut off as well", short(&id)),
+                );
+                draft.type_name.get_or_insert((name.clone(), None));
+            }
+            Some(others) => {
+                draft.note(Level::Warn, format!("certificate {} lets {others} connect again too", short(&id)))
+            }
+            None => {}
+        }
+        if status == CertificateStatus::Revoked {
+            draft.note(Level::Danger, "REVOKED is final: AWS never lets the status change again");
+            let suffix = id.get(id.len().saturating_sub(8)..).map(SafeText::new);
+            draft.type_name = Some((name, suffix));
+            draft.reversible = Reversible::No(SafeText::new(
+                "a revoked certificate stays revoked; the device needs a new one",
+            ));
+        }
+    }
+}
+
+/// What will be waited for, each kind of proof once.
+fn prove(draft: &mut Draft<'_>) {
+    let mut said: Vec<&'static str> = Vec::new();
+    for work in &draft.work {
+        let words = match &work.proof {
+            Proof::Isolated { .. } => "the policy denies, and it keeps silent",
+            Proof::Barred { .. } => {
+                "its certificate's status, that it does not connect again, and that it keeps silent"
+            }
+            Proof::Released { .. } => "it is out of the group, and heard again",
+            Proof::Activated { .. } => "its certificate's status, and that it is heard again",
+            Proof::Member { is: true, .. } => "it is a member of the group",
+            Proof::Member { is: false, .. } => "it is no longer a member of the group",
+            Proof::Job { canceled: true, .. } => "its status is CANCELED",
+            Proof::Job { canceled: false, .. } => "the job exists",
+            Proof::Ready { is: true, .. } => "the group carries a policy that denies",
+            Proof::Ready { is: false, .. } => "the group no longer carries a policy that denies",
+            Proof::Shown => "the account shows each of them",
+            Proof::Audited { .. } => "the audit ends",
+            Proof::Mitigated { .. } => "AWS's task succeeds",
+        };
+        if !said.contains(&words) {
+            said.push(words);
+        }
+    }
+    for words in said {
+        draft.prove(words);
+    }
 }
 
 fn usable<'f>(draft: &mut Draft<'_>, facts: &'f Facts, id: &str) -> Option<&'f Past> {

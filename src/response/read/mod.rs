@@ -12,8 +12,8 @@ use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 
 use super::aws::trouble;
-use super::plan::Intent;
-use super::plan::facts::Facts;
+use super::plan::facts::{Facts, PrincipalFacts};
+use super::plan::{Intent, Target};
 use super::rules::Rules;
 use super::{audit, detect, rule};
 use groups::{group, policy_document, roots};
@@ -46,10 +46,24 @@ pub(in crate::response) async fn read(
                 roots(c, &mut facts.things, now).await?;
             }
         }
-        Intent::Deactivate { things, .. }
-        | Intent::Activate { things, .. }
-        | Intent::Revoke { things, .. } => {
-            facts.things = all(c, things, &facts.arn_prefix, &[], now).await?;
+        Intent::Deactivate { things, certificate }
+        | Intent::Activate { things, certificate }
+        | Intent::Revoke { things, certificate } => {
+            let mut things = things.clone();
+            if let (Some(id), true) = (certificate, things.is_empty()) {
+                let arn = format!("{}cert/{id}", facts.arn_prefix);
+                let status = certificate_status(c, id, now).await?;
+                let served = if status.is_some() { things_of(c, &arn, now).await? } else { Vec::new() };
+                things.extend(served.into_iter().map(Target::named));
+                let lone = status.is_some() && things.is_empty();
+                facts.lone = lone.then(|| PrincipalFacts {
+                    arn,
+                    certificate: Some(id.clone()),
+                    status,
+                    things: Vec::new(),
+                });
+            }
+            facts.things = all(c, &things, &facts.arn_prefix, &[], now).await?;
         }
         Intent::Join { things, group: name } | Intent::Leave { things, group: name } => {
             let found = group(c, name, &facts.arn_prefix, now).await?;
@@ -80,6 +94,17 @@ pub(in crate::response) async fn read(
         Intent::CancelJob { job, .. } => facts.job_status = job_status(c, job.raw(), now).await?,
     }
     Ok(facts)
+}
+
+/// The things the certificate called `id` serves, in order of their names.
+///
+/// # Errors
+///
+/// When the account cannot be read, or there is no such certificate.
+pub async fn things_served(c: &Clients, id: &str) -> Result<Vec<Name>, Trouble> {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let prefix = arn_prefix(c, now).await?;
+    things_of(c, &format!("{prefix}cert/{id}"), now).await
 }
 
 /// `arn:aws:iot:REGION:ACCOUNT:`.

@@ -1,6 +1,7 @@
 //! Changes to Device Defender Audit, as plans.
 
 use crate::fleet::Ms;
+use crate::fleet::audit::Schedule;
 use crate::fleet::model::Name;
 use crate::response::plan::draft::{Draft, seconds};
 use crate::response::plan::facts::Facts;
@@ -20,6 +21,18 @@ pub(in crate::response::plan) fn build(draft: &mut Draft<'_>, facts: &Facts, cha
     let Some(read) = &facts.audit else { return draft.refuse("the account could not be read") };
     match change {
         AuditChange::Start { checks, role } => return start(draft, read, checks, role.as_deref(), change),
+        AuditChange::Schedule { wanted, role } => {
+            return schedule(draft, read, wanted, role.as_deref(), change);
+        }
+        AuditChange::Unschedule { name } => {
+            let held = read.setup.schedules.iter().flatten().find(|s| s.name == *name);
+            let Some(held) = held else {
+                return draft.refuse(format!("there is no scheduled audit {}", name.raw()));
+            };
+            push(draft, change, vec![AuditRequest::DeleteSchedule(held.clone())], Proof::Shown);
+            draft.note(Level::Info, format!("it ran {}; what it found stays 90 days", held.when()));
+            draft.reversible = Reversible::Yes(SafeText::new("undo schedules it again as it was"));
+        }
         AuditChange::Cancel { task } => {
             match read.task.as_deref() {
                 None => draft.refuse(format!("there is no audit {}", task.raw())),
@@ -91,6 +104,21 @@ fn start(
     role: Option<&str>,
     change: &AuditChange,
 ) {
+    let Some((wanted, mut requests)) = enabled(draft, read, checks, role) else { return };
+    requests.push(AuditRequest::Start { checks: wanted });
+    push(draft, change, requests, Proof::Audited { task: None });
+    draft.note(Level::Info, "an audit only looks; a large account takes hours");
+    draft.prove(format!("the audit ends; waited for up to {}", seconds(draft.rules.patience())));
+    draft.reversible = Reversible::No(SafeText::new("an audit can be canceled while it runs"));
+}
+
+/// The checks an audit is to run, and what enables those that are not enabled: AWS refuses these otherwise.
+fn enabled(
+    draft: &mut Draft<'_>,
+    read: &AuditFacts,
+    checks: &[String],
+    role: Option<&str>,
+) -> Option<(Vec<String>, Vec<AuditRequest>)> {
     let enabled: Vec<&str> =
         read.setup.checks.iter().filter(|(_, on)| *on).map(|(name, _)| name.raw()).collect();
     let wanted: Vec<String> = match checks {
@@ -98,7 +126,8 @@ fn start(
         named => named.to_vec(),
     };
     if wanted.is_empty() {
-        return draft.refuse("no audit check is enabled: name those to enable and run");
+        draft.refuse("no audit check is enabled: name those to enable and run");
+        return None;
     }
     for name in &wanted {
         if !read.setup.checks.iter().any(|(known, _)| known.raw() == name) {
@@ -111,21 +140,68 @@ fn start(
         let role = match (&read.setup.role, role) {
             (Some(_), _) => None,
             (None, Some(role)) if role_ok(role) => Some(role.to_owned()),
-            (None, Some(role)) => return draft.refuse(format!("{role} is not the ARN of an IAM role")),
+            (None, Some(role)) => {
+                draft.refuse(format!("{role} is not the ARN of an IAM role"));
+                return None;
+            }
             (None, None) => {
-                return draft
-                    .refuse("audits were never configured in this account: name the role they look with");
+                draft.refuse("audits were never configured in this account: name the role they look with");
+                return None;
             }
         };
         draft
             .note(Level::Info, format!("{} of the checks are not enabled yet: they stay enabled", off.len()));
         requests.push(AuditRequest::Enable { checks: off, role });
     }
-    requests.push(AuditRequest::Start { checks: wanted });
-    push(draft, change, requests, Proof::Audited { task: None });
-    draft.note(Level::Info, "an audit only looks; a large account takes hours");
-    draft.prove(format!("the audit ends; waited for up to {}", seconds(draft.rules.patience())));
-    draft.reversible = Reversible::No(SafeText::new("an audit can be canceled while it runs"));
+    Some((wanted, requests))
+}
+
+/// AWS keeps so many scheduled audits of an account.
+const SCHEDULES: usize = 5;
+
+fn schedule(
+    draft: &mut Draft<'_>,
+    read: &AuditFacts,
+    wanted: &Schedule,
+    role: Option<&str>,
+    change: &AuditChange,
+) {
+    let Some(held) = &read.setup.schedules else {
+        return draft
+            .refuse("scheduled audits may not be read by these credentials: iot:ListScheduledAudits");
+    };
+    let raw = wanted.name.raw();
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if raw.is_empty() || raw.len() > 128 || !raw.chars().all(valid) {
+        draft.refuse("a scheduled audit's name has 1 to 128 letters, digits, _ or -");
+    }
+    if let Some(why) = wanted.wrong() {
+        draft.refuse(why);
+    }
+    let Some((mut checks, mut requests)) = enabled(draft, read, &wanted.checks, role) else { return };
+    checks.sort_unstable();
+    let to = Schedule { checks, ..wanted.clone() };
+    match held.iter().find(|s| s.name == wanted.name) {
+        Some(was) if *was == to => {
+            draft.nothing = Some(SafeText::new("it is scheduled like this already"));
+            return;
+        }
+        Some(was) => {
+            draft.note(Level::Warn, format!("it replaces: {}, {} checks", was.when(), was.checks.len()));
+            requests.push(AuditRequest::UpdateSchedule { to, was: was.clone() });
+            draft.reversible = Reversible::Yes(SafeText::new("undo puts the times and checks back"));
+        }
+        None if held.len() >= SCHEDULES => {
+            return draft.refuse(format!("AWS keeps at most {SCHEDULES} scheduled audits: end one first"));
+        }
+        None => {
+            requests.push(AuditRequest::CreateSchedule(to));
+            draft.reversible = Reversible::Yes(SafeText::new("undo ends it"));
+        }
+    }
+    draft.note(Level::Info, "AWS chooses the hour; an audit only looks");
+    push(draft, change, requests, Proof::Shown);
+    draft.prove("the account shows it as it was written");
 }
 
 fn suppress(

@@ -6,7 +6,7 @@ pub(in crate::response) mod request;
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::Ms;
-use crate::fleet::audit::{AuditSetup, Resource};
+use crate::fleet::audit::{AuditSetup, Resource, Schedule};
 use crate::fleet::model::Name;
 
 /// A change to Device Defender Audit.
@@ -41,6 +41,18 @@ pub enum AuditChange {
         check: Name,
         /// The resource.
         resource: Resource,
+    },
+    /// Let an audit run by itself, or one of that name at other times.
+    Schedule {
+        /// Its name, when it runs and what it checks; without checks all that are enabled.
+        wanted: Schedule,
+        /// The role audits look with, for an account that never configured one.
+        role: Option<String>,
+    },
+    /// End an audit that runs by itself.
+    Unschedule {
+        /// Its name.
+        name: Name,
     },
     /// Make a mitigation action.
     CreateAction {
@@ -102,6 +114,8 @@ impl AuditChange {
             Self::Cancel { .. } => "audit cancel",
             Self::Suppress { .. } => "audit suppress",
             Self::Unsuppress { .. } => "audit unsuppress",
+            Self::Schedule { .. } => "audit schedule",
+            Self::Unschedule { .. } => "audit unschedule",
             Self::CreateAction { .. } => "action create",
             Self::DeleteAction { .. } => "action delete",
         }
@@ -115,7 +129,10 @@ impl AuditChange {
             Self::Suppress { resource, .. } | Self::Unsuppress { resource, .. } => {
                 Name::new(resource.shown().as_str())
             }
-            Self::CreateAction { name, .. } | Self::DeleteAction { name } => name.clone(),
+            Self::Schedule { wanted, .. } => wanted.name.clone(),
+            Self::CreateAction { name, .. } | Self::DeleteAction { name } | Self::Unschedule { name } => {
+                name.clone()
+            }
         }
     }
 
@@ -128,6 +145,8 @@ impl AuditChange {
             Self::Cancel { .. } => format!("Cancel audit {target}"),
             Self::Suppress { .. } => format!("Suppress findings about {target}"),
             Self::Unsuppress { .. } => format!("Tell findings about {target} again"),
+            Self::Schedule { .. } => format!("Schedule audit {target}"),
+            Self::Unschedule { .. } => format!("End scheduled audit {target}"),
             Self::CreateAction { .. } => format!("Create mitigation action {target}"),
             Self::DeleteAction { .. } => format!("Delete mitigation action {target}"),
         }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::fleet::Ms;
-use crate::fleet::audit::Resource;
+use crate::fleet::audit::{Resource, Schedule};
 use crate::fleet::model::Name;
 use crate::response::plan::ApiCall;
 use crate::text::SafeText;
@@ -26,6 +26,12 @@ pub(in crate::response) enum AuditRequest {
     Suppress { check: Name, resource: Resource, until: Option<Ms>, description: String, token: String },
     /// DeleteAuditSuppression; `until` and `description` are what it was.
     Unsuppress { check: Name, resource: Resource, until: Option<Ms>, description: String, token: String },
+    /// CreateScheduledAudit.
+    CreateSchedule(Schedule),
+    /// UpdateScheduledAudit.
+    UpdateSchedule { to: Schedule, was: Schedule },
+    /// DeleteScheduledAudit; what it was.
+    DeleteSchedule(Schedule),
     /// CreateMitigationAction.
     CreateAction { name: Name, does: ActionSpec, role: String },
     /// DeleteMitigationAction; `was` is what it did, when quell could make it again.
@@ -40,6 +46,9 @@ impl AuditRequest {
             Self::Cancel { .. } => "iot:CancelAuditTask",
             Self::Suppress { .. } => "iot:CreateAuditSuppression",
             Self::Unsuppress { .. } => "iot:DeleteAuditSuppression",
+            Self::CreateSchedule(_) => "iot:CreateScheduledAudit",
+            Self::UpdateSchedule { .. } => "iot:UpdateScheduledAudit",
+            Self::DeleteSchedule(_) => "iot:DeleteScheduledAudit",
             Self::CreateAction { .. } => "iot:CreateMitigationAction",
             Self::DeleteAction { .. } => "iot:DeleteMitigationAction",
         }
@@ -66,6 +75,9 @@ impl AuditRequest {
                 description: description.clone(),
                 token: format!("{token}-again"),
             },
+            Self::CreateSchedule(schedule) => Self::DeleteSchedule(schedule.clone()),
+            Self::UpdateSchedule { to, was } => Self::UpdateSchedule { to: was.clone(), was: to.clone() },
+            Self::DeleteSchedule(schedule) => Self::CreateSchedule(schedule.clone()),
             Self::CreateAction { name, does, role } => {
                 Self::DeleteAction { name: name.clone(), was: Some((does.clone(), role.clone())) }
             }
@@ -106,6 +118,25 @@ impl AuditRequest {
                 format!("suppression/{}", check.raw()),
                 format!("--check-name {} --resource-identifier '{}'", check.raw(), json!(resource.0)),
             ),
+            Self::CreateSchedule(schedule) | Self::UpdateSchedule { to: schedule, .. } => {
+                let day = match (&schedule.day, schedule.frequency.as_str()) {
+                    (Some(day), "MONTHLY") => format!(" --day-of-month {day}"),
+                    (Some(day), _) => format!(" --day-of-week {day}"),
+                    (None, _) => String::new(),
+                };
+                let (name, checks) = (schedule.name.raw(), schedule.checks.join(" "));
+                (
+                    format!("scheduledaudit/{name}"),
+                    format!(
+                        "--scheduled-audit-name {name} --frequency {}{day} --target-check-names {checks}",
+                        schedule.frequency
+                    ),
+                )
+            }
+            Self::DeleteSchedule(schedule) => (
+                format!("scheduledaudit/{}", schedule.name.raw()),
+                format!("--scheduled-audit-name {}", schedule.name.raw()),
+            ),
             Self::CreateAction { name, does, role } => (
                 format!("mitigationaction/{}", name.raw()),
                 format!("--action-name {} --role-arn {role} --action-params <{}>", name.raw(), does.words()),
@@ -129,6 +160,9 @@ impl AuditRequest {
             Self::Cancel { .. } => "audit canceled".to_owned(),
             Self::Suppress { .. } => "findings suppressed".to_owned(),
             Self::Unsuppress { .. } => "findings told again".to_owned(),
+            Self::CreateSchedule(schedule) => format!("audit {} scheduled", schedule.name.raw()),
+            Self::UpdateSchedule { to, .. } => format!("audit {} scheduled anew", to.name.raw()),
+            Self::DeleteSchedule(schedule) => format!("scheduled audit {} ended", schedule.name.raw()),
             Self::CreateAction { name, .. } => format!("mitigation action {} created", name.raw()),
             Self::DeleteAction { name, .. } => format!("mitigation action {} deleted", name.raw()),
         }
@@ -145,6 +179,12 @@ impl AuditRequest {
             }
             Self::Unsuppress { check, resource, .. } => {
                 ("end the suppression", format!("{} about {}", check.raw(), resource.shown()))
+            }
+            Self::CreateSchedule(to) | Self::UpdateSchedule { to, .. } => {
+                ("schedule an audit", format!("{}: {}, {}", to.name.raw(), to.when(), count(&to.checks)))
+            }
+            Self::DeleteSchedule(was) => {
+                ("end the scheduled audit", format!("{} ({})", was.name.raw(), was.when()))
             }
             Self::CreateAction { name, does, .. } => {
                 ("create mitigation action", format!("{}: {}", name.raw(), does.words()))
