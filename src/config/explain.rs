@@ -55,6 +55,7 @@ const KEYS: &[Key] = keys! {
     "thing-from" List, "[\"temperature-device-(\\\\d+)=Thing$1\", \"dt/{thing}/data\"]", [], Some("--thing-from"), "How a topic names its thing; the first that matches decides. What none matches is unattributed.";
     "security-profiles" File, "\"profiles.json\"", [], Some("--security-profiles"), "Security profiles to judge by besides the account's own.";
     "read-only" Flag, "false", [], Some("--read-only"), "Refuse every change.";
+    "instructor" Flag, "false", [], Some("--instructor"), "For a room: large letters, account ids and addresses masked, every change refused.";
     "memory-budget" Text, "\"16MB\"", [], Some("--memory-budget"), "Memory for payloads; counts stay exact when payloads are let go.";
     "max-fps" Integer(1, 120), "30", [], Some("--max-fps"), "Frames a second at most; 30, or 15 over SSH, without it.";
     "keymap" Text, "\"vim\"", [], Some("--keymap"), "A keymap by name or file.";
@@ -161,6 +162,7 @@ fn given(common: &Common, name: &str) -> bool {
         "thing-from" => !common.thing_from.is_empty(),
         "security-profiles" => common.security_profiles.is_some(),
         "read-only" => common.read_only,
+        "instructor" => common.instructor,
         "memory-budget" => common.memory_budget.is_some(),
         "max-fps" => common.max_fps.is_some(),
         "keymap" => common.keymap.is_some(),
@@ -191,6 +193,7 @@ fn value(settings: &Settings, name: &str) -> Value {
         // The profiles are not shown, only that there are some.
         "security-profiles" => json!(settings.security_profiles.len()),
         "read-only" => json!(settings.read_only),
+        "instructor" => json!(settings.instructor),
         "memory-budget" => json!(settings.memory_budget),
         "max-fps" => json!(settings.max_fps),
         "keymap" => json!(settings.keymap),

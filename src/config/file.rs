@@ -27,6 +27,7 @@ struct File {
     false_alarms_per_device_day: Option<toml::Spanned<f64>>,
     security_profiles: Option<toml::Spanned<PathBuf>>,
     read_only: Option<bool>,
+    instructor: Option<bool>,
     memory_budget: Option<toml::Spanned<String>>,
     max_fps: Option<toml::Spanned<u16>>,
     keymap: Option<String>,
@@ -132,6 +133,7 @@ pub(super) fn read(settings: &mut Settings, path: &Path, text: &str) -> Result<(
             .map_err(|message| error(at(profiles.span().start), format!("security-profiles: {message}")))?;
     }
     set(&mut settings.read_only, file.read_only);
+    set(&mut settings.instructor, file.instructor);
     if let Some(size) = file.memory_budget {
         settings.memory_budget = parse_size(size.get_ref())
             .map_err(|message| error(at(size.span().start), format!("memory-budget: {message}")))?;
