@@ -46,7 +46,7 @@ pub use dialogs::{
 pub use doctor::{Diagnosis, DoctorLine};
 pub use fields::{FieldsForm, FieldsKind, FormField, Said, Value};
 pub use filter::{Filter, Subject, topic_matches};
-pub use form::{FormKind, FormLine, SmallForm};
+pub use form::{FormKind, FormLine};
 pub use lines::{DeltaGroup, delta_groups};
 pub(super) use lines::{delta_key, event_key, finding_key};
 pub use list::{Key, ListId, ListState, key_of};
