@@ -47,6 +47,8 @@ pub struct Settings {
     pub data_endpoint_url: Option<String>,
     /// STS endpoint.
     pub sts_endpoint_url: Option<String>,
+    /// IAM, when it is not AWS's.
+    pub iam_endpoint_url: Option<String>,
     /// CloudWatch, when it is not AWS's.
     pub cloudwatch_endpoint_url: Option<String>,
     /// Key pair given outright; used by `quell demo`. Never logged.
@@ -174,6 +176,7 @@ impl Default for Settings {
             endpoint_url: None,
             data_endpoint_url: None,
             sts_endpoint_url: None,
+            iam_endpoint_url: None,
             cloudwatch_endpoint_url: None,
             credentials: None,
             mqtt: MqttSettings::default(),

@@ -7,7 +7,7 @@ use color_eyre::eyre::{Result, WrapErr as _};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::cloud::PollHandle;
+use crate::cloud::{PollHandle, mfa};
 use crate::config::{self, AwsProfiles, Environment, Settings};
 use crate::console::app::{App, Elsewhere, Look};
 use crate::console::event_loop::{self, Arrival, Ended, Inputs, Outside, Reconfigured, Word};
@@ -40,6 +40,11 @@ pub(super) fn run(common: &Common) -> Result<u8> {
     };
     super::log_to(&settings.log, common.verbose);
     let runtime = runtime()?;
+    // The last chance to ask on the terminal.
+    if let Err(trouble) = runtime.block_on(mfa::prepare(&settings)) {
+        runtime.shutdown_timeout(LEAVE);
+        return super::reads::complain(&super::reads::sentence(&trouble));
+    }
     let result = open(&runtime, settings, Some(common.clone()), std::future::ready(Ok(None)));
     runtime.shutdown_timeout(LEAVE);
     result
@@ -75,6 +80,7 @@ pub(super) fn open(
     {
         return usage("the console needs a terminal; `quell watch` gives the same data as JSON");
     }
+    mfa::leave_the_terminal();
     let mut app = App::new(look);
     if settings.instructor {
         app.instruct();
@@ -132,7 +138,7 @@ pub(super) fn look(settings: &Settings) -> Result<Look, String> {
     Ok(Look {
         theme,
         keymap,
-        zone: jiff::tz::TimeZone::system(),
+        zone: super::zone::local(),
         badge: settings.badge.clone(),
         read_only: settings.read_only,
         aws: settings.aws,
@@ -394,6 +400,16 @@ impl Outside for Wiring {
         self.stay();
         let profiles = AwsProfiles::read(&Environment::of_process());
         let settings = elsewhere(&self.settings, to, self.region.as_deref(), &profiles)?;
+        if let (Elsewhere::Profile(name), Some(mfa)) = (to, mfa::Mfa::of(&settings))
+            && !mfa.is_met()
+        {
+            let name = name.shown();
+            let words = format!(
+                "profile {name} wants a code of {}: type `:profile {name} CODE`",
+                SafeText::new(mfa.serial())
+            );
+            return Err(SafeText::new(&words));
+        }
         let (there, arrived) = mpsc::channel(1);
         let task = tokio::spawn(go(settings, to.clone(), there, self.words.clone()));
         self.moving = Some(Moving { task: task.abort_handle(), arrived });
@@ -465,7 +481,7 @@ fn elsewhere(
     let mut settings = settings.clone();
     match to {
         Elsewhere::Region(name) => settings.region = Some(name.raw().to_owned()),
-        Elsewhere::Profile(name) => {
+        Elsewhere::Profile(name) | Elsewhere::Coded(name, _) => {
             settings.profile = Some(name.raw().to_owned());
             settings.profile_outright = true;
             // The profile's own region, or else the one where we are.
@@ -488,6 +504,12 @@ async fn go(settings: Settings, to: Elsewhere, there: mpsc::Sender<Moved>, words
         let text = format!("stayed here: {} {}: {why}", to.word(), to.name().shown());
         Word::Moved(Err(SafeText::new(&text)))
     };
+    if let (Elsewhere::Coded(_, code), Some(mfa)) = (&to, mfa::Mfa::of(&settings))
+        && let Err(trouble) = mfa.assume(&settings, &code.0).await
+    {
+        let _ = words.send(failed(&trouble.message)).await;
+        return;
+    }
     let (source, identity) = match Source::open_proven(&settings, &sender).await {
         Ok(open) => open,
         Err(trouble) => {

@@ -24,6 +24,7 @@ mod rules;
 mod setup;
 mod source;
 mod watch;
+mod zone;
 
 use std::process::ExitCode;
 

@@ -81,7 +81,7 @@ pub(super) fn usage(message: &str) -> color_eyre::Result<u8> {
     complain(message).map(|_| exit::USAGE)
 }
 
-fn complain(message: &str) -> color_eyre::Result<u8> {
+pub(super) fn complain(message: &str) -> color_eyre::Result<u8> {
     lines(&mut std::io::stderr().lock(), [format!("quell: {message}")])?;
     Ok(exit::FAILED)
 }

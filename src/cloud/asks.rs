@@ -1,14 +1,19 @@
 //! What a poll of each source reads, and which API's budget it uses.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 
 use crate::fleet::account::AccountReading;
 use crate::fleet::event::{Event, Poll, Reading};
 use crate::fleet::known::Trouble;
+use crate::fleet::model::Identity;
 use crate::fleet::{Ms, SourceId};
 
-use super::{Clients, index, metrics, now_ms, read, read_account, read_audit};
+use super::{Clients, alias, index, metrics, now_ms, read, read_account, read_audit};
 
+/// Who we are does not wait longer for the account's alias.
+const NAMELESS: Duration = Duration::from_secs(3);
 /// Jobs whose counts are read each time; finished ones keep theirs.
 const COUNTED_JOBS: usize = 20;
 /// Past violation events are read this far back.
@@ -23,7 +28,11 @@ pub(super) async fn ask(
     events: &mpsc::Sender<Event>,
 ) -> Result<Reading, Trouble> {
     Ok(match id {
-        SourceId::Identity => Reading::Identity(read::caller_identity(clients).await?),
+        SourceId::Identity => {
+            let name = tokio::time::timeout(NAMELESS, alias::alias(clients));
+            let (identity, alias) = tokio::join!(read::caller_identity(clients), name);
+            Reading::Identity(Identity { alias: alias.ok().flatten(), ..identity? })
+        }
         SourceId::Standing => Reading::Standing(read::standing(clients).await?),
         SourceId::Things => {
             let tell = |reading| {

@@ -22,8 +22,8 @@ use crate::text::SafeText;
 use super::budget::Budget;
 use super::hollow::Hollow;
 use super::keys::Keys;
-use super::metrics::Metrics;
 use super::patience::Patience;
+use super::signed::Service;
 use super::skew::Skew;
 
 /// An endpoint given outright wins; without one the SDK's own rules hold (environment, profile, region).
@@ -47,7 +47,9 @@ pub struct Clients {
     /// Who we are.
     pub sts: aws_sdk_sts::Client,
     /// CloudWatch.
-    pub(super) metrics: Metrics,
+    pub(super) metrics: Service,
+    /// IAM.
+    pub(super) iam: Service,
     /// The region in force.
     pub region: String,
     /// The credentials in force: the stream signs with them too.
@@ -73,8 +75,9 @@ impl Clients {
             missing_action: None,
             since: super::now_ms(),
         };
+        Box::pin(super::mfa::prepare(settings)).await?;
         let http = http(settings).map_err(|message| trouble(TroubleKind::Failed, &message))?;
-        let found = chain_over(settings, http.clone()).await;
+        let found = Box::pin(chain_over(settings, http.clone())).await;
         let region = found.region().map(|r| r.as_ref().to_owned()).ok_or_else(|| {
             trouble(TroubleKind::Failed, "no region: set AWS_REGION, --region or the profile's region")
         })?;
@@ -127,8 +130,21 @@ impl Clients {
             .tls_context(context(settings).map_err(|message| trouble(TroubleKind::Failed, &message))?)
             .build();
         let connector = SharedHttpConnector::new(connector);
-        let metrics = Metrics::new(connector, settings.cloudwatch_endpoint_url.as_deref(), &region);
-        Ok(Self { iot, data, sts, metrics, region, credentials, skew, budget: Budget::default(), mqtt_host })
+        let iam = super::alias::service(settings, connector.clone(), &region);
+        let metrics =
+            super::metrics::service(connector, settings.cloudwatch_endpoint_url.as_deref(), &region);
+        Ok(Self {
+            iot,
+            data,
+            sts,
+            metrics,
+            iam,
+            region,
+            credentials,
+            skew,
+            budget: Budget::default(),
+            mqtt_host,
+        })
     }
 
     /// The same for reads that come again by themselves: a throttled request is left to the budget and the polls.
@@ -144,7 +160,7 @@ impl Clients {
 }
 
 /// One HTTP client for all: with the environment's proxies, and the given authorities instead of the platform's.
-fn http(settings: &Settings) -> Result<SharedHttpClient, String> {
+pub(super) fn http(settings: &Settings) -> Result<SharedHttpClient, String> {
     let context = context(settings)?;
     let proxies = proxy::ProxyConfig::from_env();
     Ok(aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
@@ -205,6 +221,9 @@ async fn chain_over(settings: &Settings, http: SharedHttpClient) -> SdkConfig {
     }
     if let Some(region) = &settings.region {
         loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(mfa) = super::mfa::Mfa::of(settings) {
+        loader = loader.credentials_provider(super::mfa::Session(mfa));
     }
     if let Some(given) = &settings.credentials {
         loader = loader.credentials_provider(SharedCredentialsProvider::new(Credentials::new(

@@ -109,6 +109,7 @@ pub fn instructor(settings: &Settings, region: &str, account: &str, reserved: &[
             "Resource": arn("index/AWS_Things")},
         {"Sid": "ShadowRead", "Effect": "Allow", "Action": ["iot:GetThingShadow", "iot:ListNamedShadowsForThing"],
             "Resource": arn("thing/*")},
+        {"Sid": "AccountName", "Effect": "Allow", "Action": "iam:ListAccountAliases", "Resource": "*"},
         {"Sid": "MetricsRead", "Effect": "Allow", "Action": "cloudwatch:GetMetricData", "Resource": "*"},
         {"Sid": "MqttConnect", "Effect": "Allow", "Action": "iot:Connect", "Resource": arn(&format!("client/{client}"))},
         {"Sid": "MqttSubscribe", "Effect": "Allow", "Action": "iot:Subscribe", "Resource": subscribe},

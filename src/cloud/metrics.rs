@@ -1,51 +1,26 @@
-//! CloudWatch's GetMetricData, signed here: one read of one service does not pay for a whole SDK client in build time and
-//! size. It is the service's AWS JSON 1.0 protocol, over the same connector (proxies, authorities) and with the same
-//! credentials as every other call.
+//! CloudWatch's GetMetricData, in the service's AWS JSON 1.0 protocol.
 
-use std::time::Duration;
-
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
-use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use serde_json::{Value, json};
 
 use crate::fleet::Ms;
 use crate::fleet::account::{RULE_WINDOW, RuleSeries};
-use crate::fleet::known::{Trouble, TroubleKind};
 use crate::text::SafeText;
 
 use super::read::Read;
-use super::{Clients, now_ms, trouble};
+use super::signed::{Service, post};
+use super::{Clients, trouble};
 
 /// A datapoint's length in seconds.
 const PERIOD: i64 = 60;
-/// An answer that takes longer is not waited for.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// An answer larger than this is not read.
-const MOST: usize = 4 << 20;
 const ACTION: &str = "cloudwatch:GetMetricData";
 
-/// Where CloudWatch is, and how it is reached.
-#[derive(Clone, Debug)]
-pub struct Metrics {
-    connector: SharedHttpConnector,
-    url: String,
-}
-
-impl Metrics {
-    /// CloudWatch of a region, or of a private endpoint.
-    pub(super) fn new(connector: SharedHttpConnector, endpoint: Option<&str>, region: &str) -> Self {
-        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let url = endpoint.map_or_else(|| format!("https://monitoring.{region}.{domain}"), str::to_owned);
-        Self { connector, url: format!("{}/", url.trim_end_matches('/')) }
-    }
-}
-
-fn failed(kind: TroubleKind, words: &str) -> Trouble {
-    Trouble { kind, message: SafeText::limited(words.as_bytes(), 400), missing_action: None, since: now_ms() }
+/// CloudWatch of a region, or of a private endpoint.
+pub(super) fn service(connector: SharedHttpConnector, endpoint: Option<&str>, region: &str) -> Service {
+    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let url = endpoint.map_or_else(|| format!("https://monitoring.{region}.{domain}"), str::to_owned);
+    let url = format!("{}/", url.trim_end_matches('/'));
+    Service { called: "CloudWatch", name: "monitoring", region: region.to_owned(), url, connector }
 }
 
 /// One metric asked for.
@@ -133,24 +108,11 @@ fn series(queries: &[Query], answer: &Value) -> Vec<RuleSeries> {
 
 /// Sends the request and reads the answer.
 async fn ask(clients: &Clients, body: &Value) -> Read<Value> {
-    let request = signed(clients, &body.to_string()).await?;
-    let sent = async {
-        let answer = clients.metrics.connector.call(request).await;
-        let mut answer = answer
-            .map_err(|e| failed(TroubleKind::Unreachable, &format!("CloudWatch was not reached: {e}")))?;
-        let status = answer.status().as_u16();
-        let stream = ByteStream::new(std::mem::replace(answer.body_mut(), SdkBody::empty()));
-        let bytes = stream.collect().await.map(aws_smithy_types::byte_stream::AggregatedBytes::into_bytes);
-        let bytes =
-            bytes.map_err(|e| failed(TroubleKind::Unreachable, &format!("CloudWatch stopped short: {e}")))?;
-        Ok((status, bytes))
-    };
-    let (status, bytes) = tokio::time::timeout(PATIENCE, sent)
-        .await
-        .map_err(|_| failed(TroubleKind::Unreachable, "CloudWatch: no answer in time"))??;
-    if bytes.len() > MOST {
-        return Err(failed(TroubleKind::Failed, "CloudWatch's answer is too large"));
-    }
+    let headers = [
+        ("content-type", "application/x-amz-json-1.0"),
+        ("x-amz-target", "GraniteServiceVersion20100801.GetMetricData"),
+    ];
+    let (status, bytes) = post(clients, &clients.metrics, &headers, &body.to_string()).await?;
     let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     if (200..300).contains(&status) && answer.is_object() {
         return Ok(answer);
@@ -161,41 +123,6 @@ async fn ask(clients: &Clients, body: &Value) -> Read<Value> {
     let code = text(&["__type", "code"]);
     let code = code.rsplit('#').next().unwrap_or_default();
     Err(trouble::answered(code, &text(&["message", "Message"]), status, ACTION))
-}
-
-async fn signed(clients: &Clients, body: &str) -> Read<HttpRequest> {
-    let wrong = |e: String| failed(TroubleKind::Failed, &e);
-    let keys = clients.credentials.get().await;
-    let identity = keys.map_err(|e| failed(TroubleKind::Credentials, &super::keys::words(&e)))?.into();
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(&clients.region)
-        .name("monitoring")
-        .time(clients.skew.now())
-        .settings(SigningSettings::default())
-        .build()
-        .map_err(|e| wrong(e.to_string()))?;
-    let url = clients.metrics.url.as_str();
-    let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
-    let headers = [
-        ("host", authority),
-        ("content-type", "application/x-amz-json-1.0"),
-        ("x-amz-target", "GraniteServiceVersion20100801.GetMetricData"),
-    ];
-    let signable =
-        SignableRequest::new("POST", url, headers.into_iter(), SignableBody::Bytes(body.as_bytes()))
-            .map_err(|e| wrong(e.to_string()))?;
-    let (instructions, _) = sign(signable, &params.into()).map_err(|e| wrong(e.to_string()))?.into_parts();
-    let mut request = HttpRequest::new(SdkBody::from(body));
-    request.set_method("POST").map_err(|e| wrong(e.to_string()))?;
-    request.set_uri(url).map_err(|e| wrong(e.to_string()))?;
-    for (name, value) in headers.into_iter().chain(instructions.headers()) {
-        request
-            .headers_mut()
-            .try_insert(name.to_owned(), value.to_owned())
-            .map_err(|e| wrong(e.to_string()))?;
-    }
-    Ok(request)
 }
 
 #[cfg(test)]

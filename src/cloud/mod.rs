@@ -2,6 +2,7 @@
 //!
 //! Nothing here changes anything in an account; that is the response room's.
 
+mod alias;
 mod asks;
 mod budget;
 pub mod clients;
@@ -11,6 +12,7 @@ pub mod iam;
 mod index;
 mod keys;
 pub mod metrics;
+pub mod mfa;
 mod own;
 mod patience;
 mod polls;
@@ -18,6 +20,7 @@ pub mod profile;
 pub mod read;
 pub mod read_account;
 pub mod read_audit;
+mod signed;
 mod skew;
 pub mod trouble;
 

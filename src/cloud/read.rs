@@ -193,6 +193,7 @@ pub async fn caller_identity(clients: &Clients) -> Read<Identity> {
         account: SafeText::new(found.account().unwrap_or_default()),
         arn: SafeText::new(found.arn().unwrap_or_default()),
         region: SafeText::new(&clients.region),
+        alias: None,
     })
 }
 

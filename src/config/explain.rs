@@ -48,6 +48,7 @@ const KEYS: &[Key] = keys! {
     "endpoint-url" Text, "\"http://127.0.0.1:4510\"", ["AWS_ENDPOINT_URL_IOT", "AWS_ENDPOINT_URL"], Some("--endpoint-url"), "Control plane endpoint, where it is not AWS's own.";
     "data-endpoint-url" Text, "\"http://127.0.0.1:4510\"", ["AWS_ENDPOINT_URL_IOT_DATA_PLANE", "AWS_ENDPOINT_URL"], Some("--data-endpoint-url"), "Data plane endpoint; found by DescribeEndpoint without it.";
     "sts-endpoint-url" Text, "\"http://127.0.0.1:4510\"", ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"], None, "STS endpoint.";
+    "iam-endpoint-url" Text, "\"http://127.0.0.1:4510\"", ["AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL"], None, "IAM endpoint, asked for the account's alias only.";
     "cloudwatch-endpoint-url" Text, "\"http://127.0.0.1:4510\"", ["AWS_ENDPOINT_URL_CLOUDWATCH", "AWS_ENDPOINT_URL"], None, "CloudWatch endpoint.";
     "ca-bundle" File, "\"/etc/ssl/corp.pem\"", ["AWS_CA_BUNDLE"], None, "Certificate authorities to trust instead of the platform's (PEM).";
     "no-aws" Flag, "false", [], Some("--no-aws"), "No AWS control plane at all: watch any MQTT broker.";
@@ -185,6 +186,7 @@ fn value(settings: &Settings, name: &str) -> Value {
         "endpoint-url" => json!(settings.endpoint_url),
         "data-endpoint-url" => json!(settings.data_endpoint_url),
         "sts-endpoint-url" => json!(settings.sts_endpoint_url),
+        "iam-endpoint-url" => json!(settings.iam_endpoint_url),
         "cloudwatch-endpoint-url" => json!(settings.cloudwatch_endpoint_url),
         "ca-bundle" => json!(settings.ca_bundle),
         "no-aws" => json!(!settings.aws),

@@ -19,6 +19,7 @@ struct File {
     endpoint_url: Option<String>,
     data_endpoint_url: Option<String>,
     sts_endpoint_url: Option<String>,
+    iam_endpoint_url: Option<String>,
     cloudwatch_endpoint_url: Option<String>,
     ca_bundle: Option<PathBuf>,
     no_aws: Option<bool>,
@@ -107,6 +108,7 @@ pub(super) fn read(settings: &mut Settings, path: &Path, text: &str) -> Result<(
     set_some(&mut settings.endpoint_url, file.endpoint_url);
     set_some(&mut settings.data_endpoint_url, file.data_endpoint_url);
     set_some(&mut settings.sts_endpoint_url, file.sts_endpoint_url);
+    set_some(&mut settings.iam_endpoint_url, file.iam_endpoint_url);
     set_some(&mut settings.cloudwatch_endpoint_url, file.cloudwatch_endpoint_url);
     set_some(&mut settings.ca_bundle, file.ca_bundle);
     set(&mut settings.aws, file.no_aws.map(|no| !no));

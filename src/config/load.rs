@@ -163,6 +163,7 @@ fn from_environment(settings: &mut Settings, env: &Environment) {
     set_some(&mut settings.endpoint_url, get("AWS_ENDPOINT_URL_IOT").or_else(|| all.clone()));
     set_some(&mut settings.data_endpoint_url, get("AWS_ENDPOINT_URL_IOT_DATA_PLANE").or_else(|| all.clone()));
     set_some(&mut settings.sts_endpoint_url, get("AWS_ENDPOINT_URL_STS").or_else(|| all.clone()));
+    set_some(&mut settings.iam_endpoint_url, get("AWS_ENDPOINT_URL_IAM").or_else(|| all.clone()));
     set_some(&mut settings.cloudwatch_endpoint_url, get("AWS_ENDPOINT_URL_CLOUDWATCH").or(all));
     set_some(&mut settings.mqtt.username, get("QUELL_MQTT_USERNAME"));
     set_some(&mut settings.mqtt.password, get("QUELL_MQTT_PASSWORD").map(Secret));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Environment;
 
 /// A secret that `Debug` does not show.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(pub String);
 
 impl std::fmt::Debug for Secret {

@@ -33,8 +33,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Over a slow line fewer frames are fresher frames.
 const FPS_SSH: u16 = 15;
 /// Data alone is drawn no more often than this: numbers that change faster cannot be read, and each frame costs what
-/// hundreds of messages do. Keys are answered at once, and follow-ups of a key at the full rate.
-const CALM: Duration = Duration::from_millis(100);
+/// thousands of messages do. Keys are answered at once, follow-ups of a key and news at the full rate.
+const CALM: Duration = Duration::from_millis(250);
 /// How long after a key the full rate holds.
 const LIVELY: Duration = Duration::from_secs(1);
 /// What a local terminal shows without strain.
@@ -256,12 +256,16 @@ pub async fn run(
             }
             Some(answer) = inputs.answers.recv() => {
                 app.answer(answer, &Env { fleet: &fleet, now: now() });
+                next_frame = next_frame.min(Instant::now() + interval);
                 dirty = true;
             }
             Some(event) = inputs.events.recv() => {
                 let changes = fold(&mut fleet, event, &mut inputs.events, &mut outside);
                 app.note(changes, &Env { fleet: &fleet, now: now() });
                 dirty |= !changes.is_empty();
+                if changes.is_news() {
+                    next_frame = next_frame.min(Instant::now() + interval);
+                }
                 for source in fleet.take_wanted() {
                     outside.read_soon(source);
                 }

@@ -27,6 +27,7 @@ fn signing_name(service: Service) -> &'static str {
         Service::IotData => "iotdata",
         Service::JobsData => "iot-jobs-data",
         Service::Sts => "sts",
+        Service::Iam => "iam",
         Service::Sns => "sns",
         Service::CloudWatch => "monitoring",
         Service::S3 => "s3",

@@ -33,6 +33,12 @@ impl Changes {
         self.0 == 0
     }
 
+    /// True when something happened, and not only numbers moved: an alarm, a leak, a violation, a job, the connection.
+    pub fn is_news(self) -> bool {
+        let news = Self::VIOLATIONS | Self::JOBS | Self::LINK | Self::LEAK | Self::ALARM;
+        self.0 & news.0 != 0
+    }
+
     /// True when all of `other` are in the set.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

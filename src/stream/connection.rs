@@ -82,20 +82,26 @@ impl Session {
         let mut renewal = pin!(tokio::time::sleep(RENEW));
         let mut pace = Pace::default();
         let mut asked_id = None;
+        let mut now = now_ms();
         loop {
             let heard = match wire.buffered() {
+                // It was read together with the one before it.
                 Some(heard) => Ok(heard),
-                None => tokio::select! {
-                    biased;
-                    heard = self.next(&mut wire, &mut pace) => heard,
-                    end = control.called() => return if end { End::Stopped } else { End::Changed },
-                    // Only what AWS would end: a signed WebSocket.
-                    () = &mut renewal, if self.signer.is_some() && self.target.is_websocket() => return End::Renewed,
-                },
+                None => {
+                    let heard = tokio::select! {
+                        biased;
+                        heard = self.next(&mut wire, &mut pace) => heard,
+                        end = control.called() => return if end { End::Stopped } else { End::Changed },
+                        // Only what AWS would end: a signed WebSocket.
+                        () = &mut renewal, if self.signer.is_some() && self.target.is_websocket() => return End::Renewed,
+                    };
+                    now = now_ms();
+                    heard
+                }
             };
             match heard {
                 Ok(Heard::Message(topic, payload)) => {
-                    self.heard = now_ms();
+                    self.heard = now;
                     let Some(topic) = topic.as_str() else { continue };
                     self.batcher.push(topic, &payload, self.heard);
                     pace.heard();
@@ -160,14 +166,19 @@ impl Session {
             return heard;
         }
         if connected && pace.is_dense() {
-            if pace.is_due() {
-                self.flush();
-            }
             // This thread has nothing else to do: sleeping it coalesces better than a timer of the runtime.
             std::thread::sleep(pace.pause());
-            let ready = std::future::poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
-            if let Poll::Ready(heard) = ready {
-                return heard;
+            // The socket is only looked at again by waiting for it. What was gathered is handed over when it is due, and
+            // not at each look: each hand-over wakes the console.
+            loop {
+                match tokio::time::timeout(pace.until_due(), next.as_mut()).await {
+                    Ok(heard) => return heard,
+                    Err(_) if self.flush() => {
+                        pace.flushed();
+                        return next.await;
+                    }
+                    Err(_) => pace.flushed(),
+                }
             }
         }
         loop {

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 const DENSE: u32 = 25;
 /// See [`DENSE`].
 const WINDOW: Duration = Duration::from_millis(100);
-/// A dense stream is handed over this often; a quiet one at once.
-pub(super) const HAND_OVER: Duration = Duration::from_millis(40);
+/// A dense stream is handed over this often; a quiet one at once. Well under the second within which a first bad message
+/// is to be told.
+pub(super) const HAND_OVER: Duration = Duration::from_millis(100);
 
 /// The pace of one connection.
 #[derive(Debug)]
@@ -45,10 +46,15 @@ impl Pace {
     /// denser the traffic, the shorter, so that what the system buffers for us is never full.
     pub(super) fn pause(&self) -> Duration {
         match self.before.max(self.heard) {
-            ..500 => Duration::from_millis(20),
-            500..2_000 => Duration::from_millis(10),
+            ..1_500 => Duration::from_millis(40),
+            1_500..4_000 => Duration::from_millis(15),
             _ => Duration::from_millis(5),
         }
+    }
+
+    /// How long until what was gathered is handed over.
+    pub(super) fn until_due(&self) -> Duration {
+        HAND_OVER.saturating_sub(self.flushed.elapsed())
     }
 
     pub(super) fn is_due(&mut self) -> bool {

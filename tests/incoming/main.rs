@@ -12,6 +12,7 @@ mod iam;
 mod identity;
 mod large;
 mod messages;
+mod mfa;
 mod others;
 mod reads;
 mod screen;

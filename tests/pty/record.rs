@@ -58,6 +58,8 @@ fn alarm_screens(file: &str, home: &Path, env: &[(&str, &str)]) -> Vec<String> {
         term.keys("?");
         term.wait_for("the help", LIMIT, |s| s.contains("Keys in force"));
         term.keys("\x1b");
+        // A key right behind Escape is another key: Alt with it.
+        term.wait_for("the help's end", LIMIT, |s| !s.contains("Keys in force"));
     }
     // Half a minute on, and back again: the same.
     term.keys("]");

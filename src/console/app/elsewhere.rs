@@ -1,6 +1,8 @@
 //! Going to another profile or region without leaving: what is offered, what forbids it, and beginning anew there.
 
-use crate::config::REGIONS;
+use std::borrow::Cow;
+
+use crate::config::{REGIONS, Secret};
 use crate::fleet::model::Name;
 use crate::response::PlanId;
 
@@ -14,7 +16,7 @@ impl Elsewhere {
     /// `profile` or `region`.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Profile(_) => WORDS[0],
+            Self::Profile(_) | Self::Coded(..) => WORDS[0],
             Self::Region(_) => WORDS[1],
         }
     }
@@ -22,7 +24,7 @@ impl Elsewhere {
     /// Which.
     pub fn name(&self) -> &Name {
         match self {
-            Self::Profile(name) | Self::Region(name) => name,
+            Self::Profile(name) | Self::Coded(name, _) | Self::Region(name) => name,
         }
     }
 }
@@ -93,8 +95,35 @@ impl App {
     }
 }
 
+/// Digits of a code of an MFA device.
+const CODE: usize = 6;
+
+/// `profile NAME CODE`: the name and the code as far as it is typed.
+fn coded(text: &str) -> Option<(&str, &str)> {
+    let rest = text.trim_start().strip_prefix(WORDS[0])?.strip_prefix(' ')?;
+    let (name, code) = rest.trim().rsplit_once(' ')?;
+    code.bytes().all(|b| b.is_ascii_digit()).then_some((name.trim(), code))
+}
+
+/// What is typed, as it may be shown: a code is not.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    match coded(text) {
+        Some((_, code)) => {
+            let kept = text.trim_end().len() - code.len();
+            Cow::Owned(format!("{}{}", text.get(..kept).unwrap_or_default(), "*".repeat(code.len())))
+        }
+        None => Cow::Borrowed(text),
+    }
+}
+
 /// What `text` offers when it begins with `profile` or `region`; `None` when it does not.
 pub(super) fn offers(text: &str, profiles: &[Name]) -> Option<Vec<PalettePick>> {
+    if let Some((name, code)) = coded(text)
+        && code.len() == CODE
+    {
+        let code = Secret(code.to_owned());
+        return Some(vec![PalettePick::Elsewhere(Elsewhere::Coded(Name::new(name), code))]);
+    }
     let (word, rest) = text.trim_start().split_once(' ')?;
     let rest = rest.trim();
     let known: Vec<Name> = match word {
@@ -143,6 +172,9 @@ mod tests {
         assert_eq!(names("profile other").unwrap(), ["profile other"]);
         assert_eq!(names("profile ").unwrap().len(), 4);
         assert_eq!(names("region eu-w").unwrap()[0], "region eu-west-1");
+        assert_eq!(names("profile prod 123456").unwrap(), ["profile prod"]);
+        assert_eq!(shown("profile prod 1234"), "profile prod ****");
+        assert_eq!(shown("profile 1234"), "profile 1234");
         assert_eq!(names("profiles"), None);
         assert_eq!(names("isolate it"), None);
     }

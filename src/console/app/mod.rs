@@ -6,7 +6,7 @@ mod answer;
 mod audit_form;
 mod dialogs;
 mod doctor;
-mod elsewhere;
+pub(super) mod elsewhere;
 mod fields;
 mod filter;
 mod form;
@@ -245,6 +245,8 @@ pub enum Effect {
 pub enum Elsewhere {
     /// A profile of the AWS configuration files.
     Profile(Name),
+    /// The same, with a code of its MFA device.
+    Coded(Name, crate::config::Secret),
     /// A region.
     Region(Name),
 }

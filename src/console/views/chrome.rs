@@ -40,7 +40,14 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
     match env.fleet.identity().get() {
         Some(identity) => {
             left.push((4, vec![part(identity.region.as_str(), theme.text)]));
-            left.push((6, vec![part(identity.account.as_str(), theme.dim)]));
+            match &identity.alias {
+                // Names the account as well as its number does: for a room, neither.
+                Some(alias) if !app.is_instructing() => {
+                    let text = format!("{alias} ({})", identity.account);
+                    left.push((6, vec![part(text, theme.dim)]));
+                }
+                _ => left.push((6, vec![part(identity.account.as_str(), theme.dim)])),
+            }
             left.push((7, vec![part(tail(identity.arn.as_str()), theme.dim)]));
         }
         None => {

@@ -126,7 +126,7 @@ fn palette(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, state: &
     paint.clear(area);
     let inner = paint.pane(area, &[part("Commands, views, things", theme.brand)], theme.focus);
     let used = paint.text(inner.x, inner.y, inner.width, ": ", theme.key);
-    let typed = SafeText::new(state.input.value());
+    let typed = SafeText::new(&crate::console::app::elsewhere::shown(state.input.value()));
     let wide =
         paint.text(inner.x + used, inner.y, inner.width.saturating_sub(used), typed.as_str(), theme.text);
     paint.cell(inner.x + used + wide, inner.y, " ", theme.cursor);

@@ -33,6 +33,7 @@ pub mod role_aliases;
 pub mod routes;
 pub mod rules;
 pub mod s3;
+mod sessions;
 pub mod shadows;
 pub mod sns;
 pub mod validate;
@@ -51,8 +52,10 @@ pub enum Service {
     IotData,
     /// `iot-jobs-data`: the device side of jobs.
     JobsData,
-    /// `sts`: only GetCallerIdentity.
+    /// `sts`: who calls, and temporary keys.
     Sts,
+    /// `iam`: only the account's alias.
+    Iam,
     /// `sns`.
     Sns,
     /// `monitoring`: CloudWatch.

@@ -2,14 +2,17 @@
 
 use bytes::Bytes;
 
-use super::{ApiError, Req, Resp, Service, account_ops, cloudwatch, sns};
+use super::{ApiError, Req, Resp, Service, account_ops, cloudwatch, sessions, sns};
 
 /// A handler: the form's fields are in [`Req::query`].
 type QueryHandler = fn(&Req) -> Result<Resp, ApiError>;
 
 /// `(service, action, handler)`.
 static ACTIONS: &[(Service, &str, QueryHandler)] = &[
+    (Service::Sts, "AssumeRole", sessions::assume_role),
     (Service::Sts, "GetCallerIdentity", account_ops::get_caller_identity),
+    (Service::Sts, "GetSessionToken", sessions::get_session_token),
+    (Service::Iam, "ListAccountAliases", sessions::list_account_aliases),
     (Service::CloudWatch, "PutMetricData", cloudwatch::put_metric_data),
     (Service::CloudWatch, "GetMetricData", cloudwatch::get_metric_data),
     (Service::CloudWatch, "GetMetricStatistics", cloudwatch::get_metric_statistics),

@@ -63,6 +63,12 @@ pub(super) static ROWS: &[Deviation] = &[
         "403 ForbiddenException: Forbidden",
     ),
     row(
+        "AssumeRole, GetSessionToken",
+        "a role's trust policy and the MFA device decide; the session may do what the role may",
+        "any role name of the account and any six digits are good; the session may do everything until it ends",
+    ),
+    row("ListAccountAliases", "the alias given in IAM", "workshop"),
+    row(
         "DescribeEndpoint",
         "a host name for each endpoint type",
         "the host and port of the request, for every type",

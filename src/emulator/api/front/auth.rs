@@ -31,6 +31,7 @@ pub(super) fn authenticate(account: &Account, parts: &Parts, body: &Bytes) -> Re
         "iotdata" | "iotdevicegateway" => Service::IotData,
         "iot-jobs-data" => Service::JobsData,
         "sts" => Service::Sts,
+        "iam" => Service::Iam,
         "sns" => Service::Sns,
         "monitoring" => Service::CloudWatch,
         "s3" => Service::S3,

@@ -172,7 +172,7 @@ impl Front {
             }
         }
         // CloudWatch's Query and JSON forms are posted to `/`, its newest protocol to paths of the table.
-        let form = matches!(signer.service, Service::Sts | Service::Sns)
+        let form = matches!(signer.service, Service::Sts | Service::Iam | Service::Sns)
             || (signer.service == Service::CloudWatch && parts.uri.path() == "/");
         if form {
             let result = match query::find(signer.service, &req) {

@@ -20,7 +20,7 @@ use parking_lot::RwLock;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{ApiError, Req, Service};
+use super::{ApiError, Req, Service, sessions};
 use crate::emulator::account::Account;
 use crate::emulator::hooks::Action;
 
@@ -37,6 +37,8 @@ struct Identity {
     /// Seconds since the epoch.
     expires: Option<i64>,
     policy: Policy,
+    /// Made by STS, not by the file.
+    session: bool,
 }
 
 /// The account's identities by access key id; empty until some are set.
@@ -85,14 +87,30 @@ impl Iam {
                 token: user.session_token,
                 expires,
                 policy,
+                session: false,
             };
             let taken = user.access_key_id == account.access_key;
             if taken || identities.insert(user.access_key_id, Arc::new(identity)).is_some() {
                 return Err(format!("user {name}: the AccessKeyId is somebody else's"));
             }
         }
-        *self.0.write() = identities;
+        let mut held = self.0.write();
+        // Sessions go on: the file says nothing of them.
+        held.retain(|_, identity| identity.session);
+        held.extend(identities);
         Ok(())
+    }
+
+    /// Takes in a session: keys that may do everything until they end.
+    pub(super) fn begin_session(&self, arn: String, keys: &sessions::Keys, expires: i64) {
+        let everything = serde_json::json!({"Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+        let Ok(policy) = Policy::read(&[everything]) else { return };
+        let (secret, token) = (keys.secret.clone(), Some(keys.token.clone()));
+        let identity = Identity { arn, secret, token, expires: Some(expires), policy, session: true };
+        let mut held = self.0.write();
+        held.retain(|_, known| !known.session || known.expires.is_some_and(|end| end > expires - 2 * 43_200));
+        held.insert(keys.id.clone(), Arc::new(identity));
     }
 
     fn get(&self, key: &str) -> Option<Arc<Identity>> {
@@ -137,7 +155,7 @@ impl Iam {
                 // The data plane says nothing more.
                 Service::IotData => ApiError::new(403, "ForbiddenException", "Forbidden"),
                 Service::Sns => ApiError::new(403, "AuthorizationError", message),
-                Service::S3 | Service::Sts | Service::CloudWatch => {
+                Service::S3 | Service::Sts | Service::Iam | Service::CloudWatch => {
                     ApiError::new(403, "AccessDenied", message)
                 }
                 Service::Iot | Service::JobsData => ApiError::new(403, "AccessDeniedException", message),

@@ -238,6 +238,7 @@ pub(super) fn needed(service: Service, op: &str, req: &Req) -> Vec<(String, Stri
     match service {
         // AWS lets everybody ask who they are.
         Service::Sts => Vec::new(),
+        Service::Iam => vec![(format!("iam:{op}"), "*".to_owned())],
         Service::CloudWatch => on("cloudwatch", Vec::new()),
         Service::Sns => on("sns", topic(req)),
         Service::S3 => {

@@ -1,0 +1,137 @@
+//! Profiles whose role wants a code of an MFA device, and the account's alias.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::screen::LONG;
+use crate::term::Term;
+use crate::world::{Cloud, quell};
+
+const FILES: [(&str, &str); 2] = [
+    (
+        "config",
+        "[profile base]\nregion = us-east-1\n[profile ops]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/ops\n\
+         mfa_serial = arn:aws:iam::123456789012:mfa/ana\nsource_profile = base\nrole_session_name = ana-at-desk\n",
+    ),
+    ("credentials", "[base]\naws_access_key_id = test\naws_secret_access_key = test\n"),
+];
+
+fn home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".aws");
+    std::fs::create_dir(&folder).unwrap();
+    for (name, text) in FILES {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    home
+}
+
+fn args<'a>(flags: &'a [String], before: &[&'a str], profile: &'a str) -> Vec<&'a str> {
+    let mut all = before.to_vec();
+    all.extend(["--profile", profile]);
+    all.extend(flags.iter().skip(2).map(String::as_str));
+    all
+}
+
+/// The AWS CLI's cached sessions.
+fn cached(home: &Path) -> Vec<std::path::PathBuf> {
+    let folder = std::fs::read_dir(home.join(".aws/cli/cache"));
+    folder.map(|all| all.map(|entry| entry.unwrap().path()).collect()).unwrap_or_default()
+}
+
+#[test]
+fn a_code_is_asked_for_on_the_terminal_unseen_and_once() {
+    let cloud = Cloud::start();
+    let home = home();
+    let flags = cloud.flags();
+    let things = args(&flags, &["things"], "ops");
+    // Without a terminal nobody can be asked, and nothing is assumed.
+    let owned: Vec<String> = things.iter().map(|arg| (*arg).to_owned()).collect();
+    let run = || {
+        let mut command = quell(&owned, &[("HOME", home.path().to_str().unwrap())]);
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+        // A session of its own has no terminal to open.
+        let mut alone = std::process::Command::new("setsid");
+        alone.arg("--wait").arg(command.get_program()).args(command.get_args()).env_clear();
+        for (name, value) in command.get_envs().filter_map(|(n, v)| Some((n, v?))) {
+            alone.env(name, value);
+        }
+        alone.output().unwrap()
+    };
+    let output = run();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("profile ops needs a code of its MFA device"), "{said}");
+
+    let ask = |code: &str| {
+        let mut term = Term::spawn(&things, 120, 20, home.path(), &[]);
+        term.wait_for("the question", LONG, |s| s.contains("MFA code of arn:aws:iam::123456789012:mfa/ana"));
+        term.keys(code);
+        let status = term.wait_exit(LONG);
+        let screen = term.screen();
+        assert!(!screen.contains(code.trim()), "the code is shown:\n{screen}");
+        (status, screen)
+    };
+    let (status, screen) = ask("90715x\r");
+    assert!(status == 1 && screen.contains("invalid MFA one time pass code"), "{screen}");
+    assert!(cached(home.path()).is_empty());
+    let (status, screen) = ask("907155\r");
+    assert!(status == 0 && screen.contains("THING"), "{screen}");
+    let kept = cached(home.path());
+    let [file] = kept.as_slice() else { panic!("{kept:?}") };
+    assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // The session goes on without a question.
+    let output = run();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    // One that has ended is asked for again.
+    let text = std::fs::read_to_string(file).unwrap();
+    let year = text.find("\"Expiration\":\"20").unwrap() + 14;
+    std::fs::write(file, format!("{}1999{}", &text[..year], &text[year + 4..])).unwrap();
+    assert_eq!(run().status.code(), Some(1));
+}
+
+#[test]
+fn another_profile_takes_its_code_in_the_console_and_the_account_has_its_alias() {
+    let cloud = Cloud::start();
+    let home = home();
+    let flags = cloud.flags();
+    let mut term = Term::spawn(&args(&flags, &[], "base"), 160, 40, home.path(), &[]);
+    let header = |screen: &str| screen.lines().next().unwrap_or_default().to_owned();
+    term.wait_for("the account", LONG, |s| {
+        header(s).contains("workshop (123456789012)") && header(s).contains("operator")
+    });
+    term.keys(":profile ops\r");
+    term.wait_for("what is missing", LONG, |s| {
+        s.contains("profile ops wants a code of arn:aws:iam::123456789012:mfa/ana")
+    });
+    term.keys(":profile ops 907155");
+    term.wait_for("the code, unseen", LONG, |s| s.contains("profile ops ******"));
+    assert!(!term.screen().contains("907155"), "{}", term.screen());
+    term.keys("\r");
+    term.wait_for("the session", LONG, |s| header(s).contains("ana-at-desk") && header(s).contains("●mqtt"));
+    assert_eq!(cached(home.path()).len(), 1);
+    // From one that says nothing of it, and masked for a room.
+    term.keys("gi");
+    term.wait_for("no alias for a room", Duration::from_secs(20), |s| {
+        header(s).contains("************") && !header(s).contains("workshop")
+    });
+    term.keys("q");
+}
+
+#[test]
+fn an_alias_that_may_not_be_read_is_left_out() {
+    let cloud = Cloud::start();
+    let account = &cloud.running().account;
+    let users = serde_json::json!({"Users": [{"UserName": "ana", "AccessKeyId": "AKIAANA", "SecretAccessKey": "s",
+        "Policies": [{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}]}]});
+    account.iam.set(account, &users.to_string()).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let flags = cloud.flags();
+    let all: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let env = [("AWS_ACCESS_KEY_ID", "AKIAANA"), ("AWS_SECRET_ACCESS_KEY", "s")];
+    let term = Term::spawn(&all, 160, 40, home.path(), &env);
+    let screen = term.wait_for("the account", LONG, |s| s.contains("123456789012") && s.contains("●poll"));
+    assert!(!screen.contains("workshop") && !screen.contains("ListAccountAliases"), "{screen}");
+}
