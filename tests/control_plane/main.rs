@@ -5,6 +5,7 @@
 
 mod audit;
 mod authorities;
+mod definitions;
 mod faults;
 mod fleet_metrics;
 mod identity;

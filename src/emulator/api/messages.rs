@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -15,6 +17,12 @@ use super::request::encode_token;
 use super::{ApiError, Req, Resp};
 use crate::emulator::broker::{Properties, Retained};
 use crate::emulator::hooks::{Hooks, Principal, Routing, Session};
+
+/// Base64 with or without its padding, as AWS takes it.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// The largest payload, in bytes.
 const LARGEST: usize = 128 * 1024;
@@ -95,7 +103,7 @@ fn properties(req: &Req) -> Result<Properties, ApiError> {
     let correlation_data = match req.header("x-amz-mqtt5-correlation-data") {
         None => None,
         Some(value) => Some(Bytes::from(
-            STANDARD
+            LENIENT
                 .decode(value)
                 .map_err(|_| ApiError::invalid("correlationData must be encoded as Base64"))?,
         )),

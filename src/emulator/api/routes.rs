@@ -63,6 +63,21 @@ pub fn detect() -> &'static [Route] {
     super::detect::routes::ROUTES
 }
 
+/// Is it an operation of AWS's service of identities (certificates, policies, CAs, domains, …)? That one does not repeat
+/// the value it refuses.
+pub(super) fn keeps_values_back(op: &str) -> bool {
+    [
+        super::identity::routes::ROUTES,
+        super::role_aliases::ROUTES,
+        super::authorizers::ROUTES,
+        super::domains::ROUTES,
+        super::provisioning::ROUTES,
+        super::authorities::routes::ROUTES,
+    ]
+    .iter()
+    .any(|family| family.iter().any(|route| route.op == op))
+}
+
 /// The names of every operation there is, in whichever protocol; some more than once.
 pub fn names() -> impl Iterator<Item = &'static str> {
     listed().map(|(_, _, op)| op)

@@ -194,15 +194,11 @@ pub fn describe_metric(req: &Req) -> Result<Resp, ApiError> {
     Resp::json(metric_json(req, name, row))
 }
 
-/// DeleteCustomMetric: idempotent; refused while a behaviour uses it.
+/// DeleteCustomMetric: idempotent; refused while a profile judges or retains it.
 pub fn delete_metric(req: &Req) -> Result<Resp, ApiError> {
     let name = req.path("metricName");
     let mut state = req.account.write();
-    let user = state
-        .detect
-        .profiles
-        .iter()
-        .find(|(_, p)| p.behaviors.iter().any(|b| b.metric.as_deref() == Some(name)));
+    let user = state.detect.profiles.iter().find(|(_, p)| p.uses_metric(name));
     if let Some((profile, _)) = user {
         return Err(ApiError::invalid(format!("Custom metric {name} is used by security profile {profile}")));
     }

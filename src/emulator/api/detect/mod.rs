@@ -61,6 +61,20 @@ pub struct SecurityProfile {
     pub targets: BTreeSet<String>,
 }
 
+impl SecurityProfile {
+    /// Does it judge or retain that metric?
+    pub fn uses_metric(&self, name: &str) -> bool {
+        self.behaviors.iter().any(|b| b.metric.as_deref() == Some(name))
+            || self.retain.iter().any(|m| m["metric"] == name)
+    }
+
+    /// Does it judge or retain a metric within that dimension?
+    pub fn uses_dimension(&self, name: &str) -> bool {
+        self.behaviors.iter().any(|b| b.metric_dimension.as_ref().is_some_and(|d| d.dimension_name == name))
+            || self.retain.iter().any(|m| m["metricDimension"]["dimensionName"] == name)
+    }
+}
+
 /// A violation that stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Violation {

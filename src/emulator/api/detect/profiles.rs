@@ -222,10 +222,7 @@ pub fn list(req: &Req) -> Result<Resp, ApiError> {
     }
     let state = req.account.read();
     let rows = state.detect.profiles.iter().filter(|(_, p)| {
-        metric.is_none_or(|m| p.behaviors.iter().any(|b| b.metric.as_deref() == Some(m)))
-            && dimension.is_none_or(|d| {
-                p.behaviors.iter().any(|b| b.metric_dimension.as_ref().is_some_and(|x| x.dimension_name == d))
-            })
+        metric.is_none_or(|m| p.uses_metric(m)) && dimension.is_none_or(|d| p.uses_dimension(d))
     });
     let (rows, token) =
         page.take(rows.map(|(n, _)| (n, json!({"name": n, "arn": req.account.arn("securityprofile", n)}))));

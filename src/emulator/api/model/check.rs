@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::read::{Bounds, Field, MODEL, Member, Model, Place, Shape};
-use crate::emulator::api::{ApiError, Req, Service};
+use crate::emulator::api::{ApiError, Req, Service, routes};
 
 /// Checks a request, its path matched.
 ///
@@ -24,7 +24,8 @@ pub(in crate::emulator::api) fn check(service: Service, op: &'static str, req: &
     } else {
         serde_json::from_slice(&req.body).unwrap_or_default()
     };
-    let mut faults = Faults { model, found: Vec::new() };
+    let shown = !routes::keeps_values_back(op);
+    let mut faults = Faults { model, shown, found: Vec::new() };
     for member in members {
         faults.member(member, req, &body);
     }
@@ -38,6 +39,8 @@ pub(in crate::emulator::api) fn check(service: Service, op: &'static str, req: &
 
 struct Faults {
     model: &'static Model,
+    /// Are values shown?
+    shown: bool,
     found: Vec<String>,
 }
 
@@ -89,19 +92,27 @@ impl Faults {
     fn value(&mut self, shape: usize, value: &Value, path: &str) {
         let Some(shape) = self.model.shapes.get(shape) else { return };
         for constraint in broken(shape, value) {
-            let shown = match (shape, value.as_f64()) {
+            let value = match (shape, value.as_f64()) {
                 (Shape::Number(_, true), Some(number)) => format!("{number:?}"),
                 _ => shown(value),
             };
-            self.found
-                .push(format!("Value '{shown}' at '{path}' failed to satisfy constraint: {constraint}"));
+            self.say(&value, path, &constraint);
         }
         match (shape, value) {
-            (Shape::List(_, Some(item)), Value::Array(items)) => {
-                for (at, value) in items.iter().enumerate() {
-                    self.value(*item, value, &format!("{path}.{}.member", at + 1));
+            (Shape::List(_, Some(item)), Value::Array(items)) => match self.model.shapes.get(*item) {
+                // Of plain values AWS shows the whole list and all the constraints.
+                Some(plain @ (Shape::Text(..) | Shape::Enum(_))) => {
+                    if items.iter().any(|item| !broken(plain, item).is_empty()) {
+                        let all = constraints(plain).join(", ");
+                        self.say(&shown(value), path, &format!("Member must satisfy constraint: [{all}]"));
+                    }
                 }
-            }
+                _ => {
+                    for (at, item_value) in items.iter().enumerate() {
+                        self.value(*item, item_value, &format!("{path}.{}.member", at + 1));
+                    }
+                }
+            },
             (Shape::Map(key, inner), Value::Object(entries)) => {
                 for (name, entry) in entries {
                     if let Some(key) = key {
@@ -118,7 +129,8 @@ impl Faults {
             }
             (Shape::Struct(fields), Value::Object(members)) => {
                 for field in fields {
-                    self.field(field, members.get(field.name), &format!("{path}.{}", field.name));
+                    let at = camel(field.name);
+                    self.field(field, members.get(field.name), &format!("{path}.{at}"));
                 }
             }
             _ => {}
@@ -131,11 +143,14 @@ impl Faults {
         if broken(shape, value).is_empty() {
             return;
         }
-        let fault = format!(
-            "Value '{}' at '{path}' failed to satisfy constraint: Map {what} must satisfy constraint: [{}]",
-            shown(map),
-            constraints(shape).join(", ")
-        );
+        let constraint = format!("Map {what} must satisfy constraint: [{}]", constraints(shape).join(", "));
+        self.say(&shown(map), path, &constraint);
+    }
+
+    /// One more fault, unless it has been said already.
+    fn say(&mut self, value: &str, path: &str, constraint: &str) {
+        let value = if self.shown { format!("'{value}' ") } else { String::new() };
+        let fault = format!("Value {value}at '{path}' failed to satisfy constraint: {constraint}");
         if !self.found.contains(&fault) {
             self.found.push(fault);
         }
@@ -199,6 +214,14 @@ fn matching(pattern: &str) -> String {
 
 fn among(allowed: &[&str]) -> String {
     format!("Member must satisfy enum value set: [{}]", allowed.join(", "))
+}
+
+/// AWS's own name of a member: a tag's `Key` is `key` there.
+fn camel(name: &str) -> String {
+    let mut letters = name.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| format!("{}{}", first.to_ascii_lowercase(), letters.as_str()))
 }
 
 /// A value as AWS prints it: `[a, b]`, `{k=v}`, text as it is.

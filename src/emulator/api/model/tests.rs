@@ -99,6 +99,27 @@ fn every_fault_is_named_in_the_words_of_aws() {
 }
 
 #[test]
+fn lists_of_plain_values_tags_and_the_service_of_identities_have_forms_of_their_own() {
+    let arn = "arn:aws:iot:us-east-1:123456789012:thinggroup/g";
+    assert_eq!(
+        said("UntagResource", &[], "", &json!({ "resourceArn": arn, "tagKeys": ["fine", "a#b"] })),
+        "1 validation error detected: Value '[fine, a#b]' at 'tagKeys' failed to satisfy constraint: Member must satisfy \
+         constraint: [Member must have length less than or equal to 128, Member must have length greater than or equal to \
+         1, Member must satisfy regular expression pattern: ^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$]"
+    );
+    assert_eq!(
+        said("TagResource", &[], "", &json!({ "resourceArn": arn, "tags": [{ "Key": "", "Value": "v" }] })),
+        "1 validation error detected: Value '' at 'tags.1.member.key' failed to satisfy constraint: Member must have \
+         length greater than or equal to 1"
+    );
+    assert_eq!(
+        said("SetDefaultPolicyVersion", &[("policyName", "p"), ("policyVersionId", "abc")], "", &Value::Null),
+        "1 validation error detected: Value at 'policyVersionId' failed to satisfy constraint: Member must satisfy \
+         regular expression pattern: [0-9]+"
+    );
+}
+
+#[test]
 fn what_the_model_cannot_judge_is_left_to_the_operation() {
     let account = Account::open("123456789012", "us-east-1", Clock::new(1.0), Wal::default(), "AK", "SK");
     let mut req = request(&account, &[("thingName", "a")], "", &Value::Null);
