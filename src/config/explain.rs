@@ -72,6 +72,7 @@ const KEYS: &[Key] = keys! {
     "mqtt.ca" File, "\"root-CA.pem\"", ["AWS_CA_BUNDLE"], Some("--ca"), "Certificate authority to trust for MQTT (PEM).";
     "mqtt.keep-alive-seconds" Integer(5, 1200), "30", [], None, "How often a quiet connection is asked whether it lives; AWS counts less than 30 as 30.";
     "mqtt.version" OneOf(&["auto", "5", "3.1.1"]), "\"auto\"", [], None, "The version to speak: 5, and 3.1.1 with a broker that does not.";
+    "mqtt.renew-minutes" Integer(1, 1380), "1380", [], None, "After how long a signed WebSocket is made anew; AWS ends it after 24 hours, a proxy perhaps sooner.";
     "mqtt.connections" Integer(1, 16), "1", [], None, "Connections that share the telemetry filters; filters that overlap stay on one.";
     "mqtt.client-id" Text, "\"quell-desk\"", [], None, "A fixed client id; a new one for each run, beginning with quell-, without it.";
     "mqtt.username" Text, "\"ops\"", ["QUELL_MQTT_USERNAME"], None, "User name, for brokers that ask for one.";
@@ -215,6 +216,7 @@ fn value(settings: &Settings, name: &str) -> Value {
             MqttVersion::V4 => "3.1.1",
             MqttVersion::V5 => "5",
         }),
+        "mqtt.renew-minutes" => json!(mqtt.renew.as_secs() / 60),
         "mqtt.connections" => json!(mqtt.connections),
         "mqtt.client-id" => json!(mqtt.client_id),
         "mqtt.username" => json!(mqtt.username),

@@ -53,6 +53,7 @@ struct MqttFile {
     ca: Option<PathBuf>,
     keep_alive_seconds: Option<toml::Spanned<u64>>,
     version: Option<toml::Spanned<String>>,
+    renew_minutes: Option<toml::Spanned<u64>>,
     connections: Option<toml::Spanned<u32>>,
     client_id: Option<toml::Spanned<String>>,
     username: Option<String>,
@@ -214,6 +215,13 @@ fn mqtt_more(
                 ));
             }
         };
+    }
+    if let Some(minutes) = &file.renew_minutes {
+        let renew = Duration::from_secs(minutes.get_ref().saturating_mul(60));
+        if renew.is_zero() || renew > super::mqtt::RENEW {
+            return Err(wrong(minutes.span().start, "mqtt.renew-minutes: must be 1 to 1380".into()));
+        }
+        mqtt.renew = renew;
     }
     if let Some(connections) = &file.connections {
         if !(1..=16).contains(connections.get_ref()) {
