@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cloud::read_account;
-use crate::fleet::account::RuleMetric;
+use crate::fleet::account::{RuleDelivery, RuleMetric};
 use crate::fleet::model::Name;
 use crate::response::{Intent, RuleBody, RuleChange, RuleEdit, rule_doubts};
 use crate::text::SafeText;
@@ -33,7 +33,8 @@ pub enum RulesCommand {
     Enable(NameArgs),
     /// Switch a rule off
     Disable(NameArgs),
-    /// Create a rule that writes a CloudWatch metric, or make the one of that name be so; its other actions stay
+    /// Create a rule that writes a CloudWatch metric or hands messages on, or make the one of that name do so; its other
+    /// actions stay
     Write(Box<WriteArgs>),
     /// Delete a rule
     Delete(NameArgs),
@@ -86,14 +87,29 @@ pub struct WriteArgs {
     #[arg(long)]
     pub metric: Option<String>,
     /// Its value, filled in for each message: ${state.reported.Humidity}
-    #[arg(long)]
-    pub value: String,
+    #[arg(long, required_unless_present_any = ["sns", "republish", "lambda"])]
+    pub value: Option<String>,
     /// Its unit
     #[arg(long, default_value = "None")]
     pub unit: String,
-    /// The role the rules engine writes it with
+    /// Publish what is selected to this SNS topic
+    #[arg(long, value_name = "ARN", conflicts_with_all = ["republish", "lambda"])]
+    pub sns: Option<String>,
+    /// The form of what SNS gets: RAW, or JSON with a text for each protocol
+    #[arg(long, value_name = "FORMAT", default_value = "RAW", value_parser = ["RAW", "JSON"])]
+    pub sns_format: String,
+    /// Publish what is selected to this MQTT topic; ${…} is filled in for each message
+    #[arg(long, value_name = "TOPIC", conflicts_with = "lambda")]
+    pub republish: Option<String>,
+    /// With this QoS
+    #[arg(long, value_name = "0|1", default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..=1))]
+    pub qos: i32,
+    /// Call this Lambda function with what is selected
     #[arg(long, value_name = "ARN")]
-    pub role: String,
+    pub lambda: Option<String>,
+    /// The role the rules engine writes or publishes with; a Lambda function takes none
+    #[arg(long, value_name = "ARN", required_unless_present = "lambda")]
+    pub role: Option<String>,
     /// How to run
     #[command(flatten)]
     pub how: How,
@@ -111,21 +127,35 @@ pub(super) fn run(args: RulesArgs, common: &Common) -> color_eyre::Result<u8> {
         Some(RulesCommand::Disable(args)) => change(args, RuleEdit::Disable),
         Some(RulesCommand::Delete(args)) => change(args, RuleEdit::Delete),
         Some(RulesCommand::Write(args)) => {
-            let metric = RuleMetric {
+            let role = Name::new(args.role.as_deref().unwrap_or_default());
+            let metric = args.value.as_ref().map(|value| RuleMetric {
                 namespace: Name::new(&args.namespace),
                 name: Name::new(args.metric.as_ref().unwrap_or(&args.name)),
-                value: Name::new(&args.value),
+                value: Name::new(value),
                 unit: Name::new(&args.unit),
-                role: Name::new(&args.role),
+                role: role.clone(),
+            });
+            let delivery = match (&args.sns, &args.republish, &args.lambda) {
+                (Some(topic), ..) => Some(RuleDelivery::Sns {
+                    topic: Name::new(topic),
+                    role,
+                    format: Name::new(&args.sns_format),
+                }),
+                (_, Some(topic), _) => {
+                    Some(RuleDelivery::Republish { topic: Name::new(topic), qos: args.qos, role })
+                }
+                (.., Some(function)) => Some(RuleDelivery::Lambda { function: Name::new(function) }),
+                (None, None, None) => None,
             };
             let body = RuleBody {
                 sql: args.sql,
                 version: args.sql_version,
                 description: args.description,
                 disabled: args.disabled,
-                metric: Some(metric),
+                metric,
+                delivery,
             };
-            let rule = RuleChange { rule: Name::new(&args.name), change: RuleEdit::Write(Box::new(body)) };
+            let rule = RuleChange { rule: Name::new(&args.name), change: RuleEdit::Amend(Box::new(body)) };
             respond(Intent::Rule(rule), &args.how, common)
         }
         Some(RulesCommand::Check { sql, sql_version, json }) => {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::detect::model::MetricValue;
 use crate::fleet::Ms;
 use crate::fleet::account::{
-    CustomMetricRecord, DimensionRecord, EffectivePolicy, MetricSeries, RuleMetric, RuleRecord,
+    CustomMetricRecord, DimensionRecord, EffectivePolicy, MetricSeries, RuleDelivery, RuleMetric, RuleRecord,
     TrainingRecord,
 };
 use crate::fleet::model::{ExecutionRecord, Name, Violation};
@@ -116,14 +116,22 @@ pub async fn jobs_of(clients: &Clients, thing: &str) -> Read<Vec<ExecutionRecord
     Ok(all)
 }
 
-/// ListMetricValues of each device-side metric over the last hour; metrics without a value are left out.
+/// Custom metrics asked about for a device: each costs a call, and AWS allows an account a hundred.
+const CUSTOM: usize = 16;
+
+/// ListMetricValues of each device-side metric over the last hour, and of the account's custom ones; metrics without a
+/// value are left out.
 ///
 /// # Errors
 /// When a call fails.
 pub async fn metrics_of(clients: &Clients, thing: &str) -> Read<Vec<MetricSeries>> {
     let now = now_ms();
     let mut out = Vec::new();
-    for metric in DEVICE_METRICS {
+    let call = clients.iot.list_custom_metrics();
+    let custom =
+        failed("iot:ListCustomMetrics", pages!(clients, call, "iot:ListCustomMetrics", metric_names))?;
+    let custom = custom.iter().take(CUSTOM).map(String::as_str);
+    for metric in DEVICE_METRICS.into_iter().chain(custom) {
         let points = points(clients, thing, metric, now - METRICS_BACK, now).await?;
         if !points.is_empty() {
             out.push(MetricSeries { metric: SafeText::new(metric), points });
@@ -267,6 +275,7 @@ pub async fn rules(clients: &Clients) -> Read<Vec<RuleRecord>> {
             error_action: rule.error_action().map(action),
             created: convert::ms(rule.created_at()),
             metrics: rule.actions().iter().filter_map(|a| a.cloudwatch_metric()).map(metric).collect(),
+            deliveries: rule.actions().iter().filter_map(delivery).collect(),
         });
     }
     Ok(out)
@@ -279,6 +288,27 @@ fn metric(from: &sdk::CloudwatchMetricAction) -> RuleMetric {
         value: Name::new(from.metric_value()),
         unit: Name::new(from.metric_unit()),
         role: Name::new(from.role_arn()),
+    }
+}
+
+/// What an action hands on and to whom, when quell could write it again whole.
+pub fn delivery(action: &sdk::Action) -> Option<RuleDelivery> {
+    if let Some(a) = action.sns() {
+        let format = a.message_format().map_or("RAW", sdk::MessageFormat::as_str);
+        Some(RuleDelivery::Sns {
+            topic: Name::new(a.target_arn()),
+            role: Name::new(a.role_arn()),
+            format: Name::new(format),
+        })
+    } else if let Some(a) = action.republish() {
+        // Headers of MQTT 5 would be lost.
+        a.headers().is_none().then(|| RuleDelivery::Republish {
+            topic: Name::new(a.topic()),
+            qos: a.qos().unwrap_or_default(),
+            role: Name::new(a.role_arn()),
+        })
+    } else {
+        action.lambda().map(|a| RuleDelivery::Lambda { function: Name::new(a.function_arn()) })
     }
 }
 

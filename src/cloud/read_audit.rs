@@ -202,7 +202,7 @@ pub async fn setup(clients: &Clients) -> Read<AuditSetup> {
         }
     }
     // An instructor's policy does not have these reads: then nothing is said of them.
-    let schedules = match schedules(clients).await {
+    let schedules = match Box::pin(schedules(clients)).await {
         Ok(all) => Some(all),
         Err(trouble) if trouble.kind == TroubleKind::Denied => None,
         Err(trouble) => return Err(trouble),

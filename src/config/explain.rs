@@ -56,6 +56,7 @@ const KEYS: &[Key] = keys! {
     "thing-from" List, "[\"temperature-device-(\\\\d+)=Thing$1\", \"dt/{thing}/data\"]", [], Some("--thing-from"), "How a topic names its thing; the first that matches decides. What none matches is unattributed.";
     "security-profiles" File, "\"profiles.json\"", [], Some("--security-profiles"), "Security profiles to judge by besides the account's own.";
     "read-only" Flag, "false", [], Some("--read-only"), "Refuse every change.";
+    "instructor" Flag, "false", [], Some("--instructor"), "For a room: large letters, account ids and addresses masked, every change refused.";
     "memory-budget" Text, "\"16MB\"", [], Some("--memory-budget"), "Memory for payloads; counts stay exact when payloads are let go.";
     "max-fps" Integer(1, 120), "30", [], Some("--max-fps"), "Frames a second at most; 30, or 15 over SSH, without it.";
     "keymap" Text, "\"vim\"", [], Some("--keymap"), "A keymap by name or file.";
@@ -71,6 +72,7 @@ const KEYS: &[Key] = keys! {
     "mqtt.ca" File, "\"root-CA.pem\"", ["AWS_CA_BUNDLE"], Some("--ca"), "Certificate authority to trust for MQTT (PEM).";
     "mqtt.keep-alive-seconds" Integer(5, 1200), "30", [], None, "How often a quiet connection is asked whether it lives; AWS counts less than 30 as 30.";
     "mqtt.version" OneOf(&["auto", "5", "3.1.1"]), "\"auto\"", [], None, "The version to speak: 5, and 3.1.1 with a broker that does not.";
+    "mqtt.renew-minutes" Integer(1, 1380), "1380", [], None, "After how long a signed WebSocket is made anew; AWS ends it after 24 hours, a proxy perhaps sooner.";
     "mqtt.connections" Integer(1, 16), "1", [], None, "Connections that share the telemetry filters; filters that overlap stay on one.";
     "mqtt.client-id" Text, "\"quell-desk\"", [], None, "A fixed client id; a new one for each run, beginning with quell-, without it.";
     "mqtt.username" Text, "\"ops\"", ["QUELL_MQTT_USERNAME"], None, "User name, for brokers that ask for one.";
@@ -162,6 +164,7 @@ fn given(common: &Common, name: &str) -> bool {
         "thing-from" => !common.thing_from.is_empty(),
         "security-profiles" => common.security_profiles.is_some(),
         "read-only" => common.read_only,
+        "instructor" => common.instructor,
         "memory-budget" => common.memory_budget.is_some(),
         "max-fps" => common.max_fps.is_some(),
         "keymap" => common.keymap.is_some(),
@@ -193,6 +196,7 @@ fn value(settings: &Settings, name: &str) -> Value {
         // The profiles are not shown, only that there are some.
         "security-profiles" => json!(settings.security_profiles.len()),
         "read-only" => json!(settings.read_only),
+        "instructor" => json!(settings.instructor),
         "memory-budget" => json!(settings.memory_budget),
         "max-fps" => json!(settings.max_fps),
         "keymap" => json!(settings.keymap),
@@ -212,6 +216,7 @@ fn value(settings: &Settings, name: &str) -> Value {
             MqttVersion::V4 => "3.1.1",
             MqttVersion::V5 => "5",
         }),
+        "mqtt.renew-minutes" => json!(mqtt.renew.as_secs() / 60),
         "mqtt.connections" => json!(mqtt.connections),
         "mqtt.client-id" => json!(mqtt.client_id),
         "mqtt.username" => json!(mqtt.username),

@@ -28,6 +28,7 @@ struct File {
     false_alarms_per_device_day: Option<toml::Spanned<f64>>,
     security_profiles: Option<toml::Spanned<PathBuf>>,
     read_only: Option<bool>,
+    instructor: Option<bool>,
     memory_budget: Option<toml::Spanned<String>>,
     max_fps: Option<toml::Spanned<u16>>,
     keymap: Option<String>,
@@ -52,6 +53,7 @@ struct MqttFile {
     ca: Option<PathBuf>,
     keep_alive_seconds: Option<toml::Spanned<u64>>,
     version: Option<toml::Spanned<String>>,
+    renew_minutes: Option<toml::Spanned<u64>>,
     connections: Option<toml::Spanned<u32>>,
     client_id: Option<toml::Spanned<String>>,
     username: Option<String>,
@@ -134,6 +136,7 @@ pub(super) fn read(settings: &mut Settings, path: &Path, text: &str) -> Result<(
             .map_err(|message| error(at(profiles.span().start), format!("security-profiles: {message}")))?;
     }
     set(&mut settings.read_only, file.read_only);
+    set(&mut settings.instructor, file.instructor);
     if let Some(size) = file.memory_budget {
         settings.memory_budget = parse_size(size.get_ref())
             .map_err(|message| error(at(size.span().start), format!("memory-budget: {message}")))?;
@@ -212,6 +215,13 @@ fn mqtt_more(
                 ));
             }
         };
+    }
+    if let Some(minutes) = &file.renew_minutes {
+        let renew = Duration::from_secs(minutes.get_ref().saturating_mul(60));
+        if renew.is_zero() || renew > super::mqtt::RENEW {
+            return Err(wrong(minutes.span().start, "mqtt.renew-minutes: must be 1 to 1380".into()));
+        }
+        mqtt.renew = renew;
     }
     if let Some(connections) = &file.connections {
         if !(1..=16).contains(connections.get_ref()) {

@@ -211,11 +211,11 @@ fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Re
         settings.security_profiles =
             security_profiles(path).map_err(|message| error("--security-profiles", message))?;
     }
-    settings.instructor = common.instructor;
-    settings.read_only |= common.read_only || common.instructor;
+    settings.instructor |= common.instructor;
+    settings.read_only |= common.read_only || settings.instructor;
     set_some(&mut settings.keymap, common.keymap.clone());
     set_some(&mut settings.theme, common.theme.clone());
-    if common.instructor && settings.theme.is_none() {
+    if settings.instructor && settings.theme.is_none() {
         settings.theme = Some("projector".to_owned());
     }
     settings.ascii |= common.ascii;
@@ -278,6 +278,17 @@ mod tests {
         assert_eq!(settings.profile.as_deref(), Some("file"));
         assert_eq!(settings.endpoint_url.as_deref(), Some("http://env"));
         assert_eq!(settings.mqtt.url.as_deref(), Some("mqtt://file"));
+    }
+
+    #[test]
+    fn a_room_s_console_is_configured_once_and_changes_nothing() {
+        let settings = load_text("instructor = true", Common::default(), &[]).unwrap();
+        assert!(settings.instructor && settings.read_only);
+        assert_eq!(settings.theme.as_deref(), Some("projector"));
+        let settings = load_text("instructor = true\ntheme = 'mono'", Common::default(), &[]).unwrap();
+        assert_eq!(settings.theme.as_deref(), Some("mono"));
+        let flag = Common { instructor: true, ..Common::default() };
+        assert!(load_text("", flag, &[]).unwrap().read_only);
     }
 
     #[test]

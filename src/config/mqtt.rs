@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::Environment;
 
+/// AWS ends a signed WebSocket after 24 hours: better at a time of our choosing.
+pub(super) const RENEW: Duration = Duration::from_secs(23 * 3600);
+
 /// A secret that `Debug` does not show.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(pub String);
@@ -43,6 +46,8 @@ pub struct MqttSettings {
     pub keep_alive: Duration,
     /// Which version to speak.
     pub version: MqttVersion,
+    /// A signed WebSocket is made anew after this long: AWS ends it after 24 hours, others on the way perhaps sooner.
+    pub renew: Duration,
     /// How many connections may share the telemetry filters.
     pub connections: u32,
     /// The client id; a new one for each run, beginning with `quell-`, when absent.
@@ -63,6 +68,7 @@ impl Default for MqttSettings {
             // AWS counts anything shorter as 30 s (contract §3.3).
             keep_alive: Duration::from_secs(30),
             version: MqttVersion::Auto,
+            renew: RENEW,
             connections: 1,
             client_id: None,
             username: None,

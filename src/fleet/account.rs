@@ -50,6 +50,48 @@ pub struct RuleRecord {
     /// The CloudWatch metrics its actions write.
     #[serde(default)]
     pub metrics: Vec<RuleMetric>,
+    /// Where other actions of it send what it selected, as far as quell can write them.
+    #[serde(default)]
+    pub deliveries: Vec<RuleDelivery>,
+}
+
+/// An action of a rule that hands on what it selected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum RuleDelivery {
+    /// To the subscribers of an SNS topic.
+    Sns {
+        /// The topic's ARN.
+        topic: Name,
+        /// The role the rules engine publishes with.
+        role: Name,
+        /// `RAW`, or `JSON` for a text of its own for each protocol.
+        format: Name,
+    },
+    /// To another MQTT topic.
+    Republish {
+        /// The topic; `${…}` is filled for each message.
+        topic: Name,
+        /// 0 or 1.
+        qos: i32,
+        /// The role the rules engine publishes with.
+        role: Name,
+    },
+    /// To a Lambda function, whose own policy must let AWS IoT call it.
+    Lambda {
+        /// The function's ARN.
+        function: Name,
+    },
+}
+
+impl RuleDelivery {
+    /// In words.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Sns { topic, .. } => format!("SNS topic {}", topic.raw()),
+            Self::Republish { topic, .. } => format!("republish to {}", topic.raw()),
+            Self::Lambda { function } => format!("Lambda function {}", function.raw()),
+        }
+    }
 }
 
 /// A CloudWatch metric an action of a rule writes, each part as it stands in the rule: `${…}` is filled for each message.

@@ -1,10 +1,13 @@
 //! Topic rules in the account: what is read before a change and for its proof, and the changing requests.
 
-use aws_sdk_iot::types::{Action, CloudwatchMetricAction, TopicRule, TopicRulePayload};
+use aws_sdk_iot::types::{
+    Action, CloudwatchMetricAction, LambdaAction, MessageFormat, RepublishAction, SnsAction, TopicRule,
+    TopicRulePayload,
+};
 
-use crate::cloud::Clients;
+use crate::cloud::{Clients, read_account};
 use crate::fleet::Ms;
-use crate::fleet::account::RuleMetric;
+use crate::fleet::account::{RuleDelivery, RuleMetric};
 use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 
@@ -51,8 +54,9 @@ fn facts(rule: &TopicRule) -> RuleFacts {
         unit: Name::new(m.metric_unit()),
         role: Name::new(m.role_arn()),
     });
+    let delivery = rule.actions().iter().find_map(read_account::delivery);
     RuleFacts {
-        others: rule.actions().len() - usize::from(metric.is_some()),
+        others: rule.actions().len() - usize::from(metric.is_some()) - usize::from(delivery.is_some()),
         error_action: rule.error_action().is_some(),
         body: RuleBody {
             sql: text(rule.sql()),
@@ -60,6 +64,7 @@ fn facts(rule: &TopicRule) -> RuleFacts {
             description: text(rule.description()),
             disabled: rule.rule_disabled().unwrap_or(false),
             metric,
+            delivery,
         },
     }
 }
@@ -119,18 +124,23 @@ fn payload(body: &RuleBody, there: Option<&TopicRule>) -> Result<TopicRulePayloa
     });
     let mut metric =
         metric.transpose().map_err(wrong)?.map(|m| Action::builder().cloudwatch_metric(m).build());
+    let mut delivery = body.delivery.as_ref().map(delivers).transpose().map_err(wrong)?;
     let mut actions = Vec::new();
-    let mut replaced = false;
+    let (mut replaced, mut delivered) = (false, false);
     for action in there.map(TopicRule::actions).unwrap_or_default() {
-        // The first metric is the one the plan showed; its place among the actions stays.
+        // The first of each is the one the plan showed; its place among the actions stays.
         if action.cloudwatch_metric().is_some() && !replaced {
             replaced = true;
             actions.extend(metric.take());
+        } else if !delivered && read_account::delivery(action).is_some() {
+            delivered = true;
+            actions.extend(delivery.take());
         } else {
             actions.push(action.clone());
         }
     }
     actions.extend(metric);
+    actions.extend(delivery);
     TopicRulePayload::builder()
         .sql(&body.sql)
         .description(&body.description)
@@ -140,4 +150,23 @@ fn payload(body: &RuleBody, there: Option<&TopicRule>) -> Result<TopicRulePayloa
         .set_error_action(there.and_then(|r| r.error_action().cloned()))
         .build()
         .map_err(wrong)
+}
+
+fn delivers(delivery: &RuleDelivery) -> Result<Action, aws_smithy_types::error::operation::BuildError> {
+    let builder = Action::builder();
+    Ok(match delivery {
+        RuleDelivery::Sns { topic, role, format } => builder.sns(
+            SnsAction::builder()
+                .target_arn(topic.raw())
+                .role_arn(role.raw())
+                .message_format(MessageFormat::from(format.raw()))
+                .build()?,
+        ),
+        RuleDelivery::Republish { topic, qos, role } => builder
+            .republish(RepublishAction::builder().topic(topic.raw()).qos(*qos).role_arn(role.raw()).build()?),
+        RuleDelivery::Lambda { function } => {
+            builder.lambda(LambdaAction::builder().function_arn(function.raw()).build()?)
+        }
+    }
+    .build())
 }

@@ -20,8 +20,6 @@ use super::target::Scheme;
 use super::wire::{Answer, Heard, How, Loss, Route, Version, Wire};
 use super::{proxy, tls, words};
 
-/// AWS ends a signed WebSocket after 24 hours: better at a time of our choosing.
-const RENEW: Duration = Duration::from_secs(23 * 3600);
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(15);
 /// The same while it is not known whether the broker understands: an older one's answer to MQTT 5 may look unfinished.
@@ -79,7 +77,7 @@ impl Session {
             },
         };
         let mut wire = Wire::new(route);
-        let mut renewal = pin!(tokio::time::sleep(RENEW));
+        let mut renewal = pin!(tokio::time::sleep(self.settings.scaled(self.settings.mqtt.renew)));
         let mut pace = Pace::default();
         let mut asked_id = None;
         let mut now = now_ms();

@@ -131,7 +131,7 @@ impl Session {
                 End::Renewed => {
                     // Refused filters get another chance once a day.
                     self.filters.forgive();
-                    let words = "renewed before AWS's limit of 24 hours".to_owned();
+                    let words = "signed anew, ahead of AWS's limit of 24 hours".to_owned();
                     Loss { how: How::Network, words }
                 }
                 End::Lost(loss) => loss,

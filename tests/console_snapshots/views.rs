@@ -112,6 +112,7 @@ pub(crate) fn account() -> Fleet {
     ];
     learn(SourceId::Findings, AccountReading::Findings(findings));
     let rule = |name: &str, sql: &str, disabled| RuleRecord {
+        deliveries: Vec::new(),
         metrics: Vec::new(),
         name: Name::new(name),
         disabled,
@@ -150,10 +151,18 @@ pub(crate) fn account() -> Fleet {
     };
     learn(SourceId::JobsOf(thing.clone()), AccountReading::JobsOf(thing.clone(), vec![execution]));
     let ports = |list: &[i64]| MetricValue { ports: Some(list.to_vec()), ..MetricValue::default() };
-    let metrics = vec![MetricSeries {
-        metric: SafeText::new("aws:listening-tcp-ports"),
-        points: vec![(NOW - 600_000, ports(&[22])), (NOW - 300_000, ports(&[22, 4444]))],
-    }];
+    let number = |n: f64| MetricValue { number: Some(n), ..MetricValue::default() };
+    let metrics = vec![
+        MetricSeries {
+            metric: SafeText::new("aws:listening-tcp-ports"),
+            points: vec![(NOW - 600_000, ports(&[22])), (NOW - 300_000, ports(&[22, 4444]))],
+        },
+        // One of the account's own, by the name people gave it.
+        MetricSeries {
+            metric: SafeText::new("battery"),
+            points: vec![(NOW - 600_000, number(80.0)), (NOW - 300_000, number(12.5))],
+        },
+    ];
     learn(SourceId::MetricsOf(thing.clone()), AccountReading::Metrics(thing, metrics));
     fleet.tick(NOW);
     fleet

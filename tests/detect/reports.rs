@@ -200,6 +200,24 @@ async fn reports_in_json_and_cbor_become_values_and_violations() {
 
     let cpu: Vec<_> = values(&iot, "Thing03", "cpu_usage", 2).await.iter().map(|v| v.number()).collect();
     assert_eq!(cpu, [Some(12.0), Some(99.5)]);
+    // What the console's device view reads has the account's own metric among the agent's.
+    let http = format!("http://{}", running.http);
+    let settings = quell::config::Settings {
+        region: Some("us-east-1".to_owned()),
+        endpoint_url: Some(http.clone()),
+        data_endpoint_url: Some(http.clone()),
+        sts_endpoint_url: Some(http),
+        credentials: Some(quell::config::StaticCredentials {
+            access_key_id: "test".to_owned(),
+            secret_access_key: "test".to_owned(),
+            session_token: None,
+        }),
+        ..Default::default()
+    };
+    let clients = quell::cloud::Clients::connect(&settings).await.unwrap();
+    let seen = quell::cloud::read_account::metrics_of(&clients, "Thing03").await.unwrap();
+    let own = seen.iter().find(|series| series.metric.as_str() == "cpu_usage").unwrap();
+    assert_eq!(own.points.last().unwrap().1.number, Some(99.5));
     let ports = values(&iot, "Thing03", "aws:listening-tcp-ports", 2).await;
     assert_eq!(ports.iter().map(|v| v.ports().to_vec()).collect::<Vec<_>>(), [vec![22, 4444], vec![22]]);
     let kept = values(&iot, "Thing03", "aws:destination-ip-addresses", 1).await;

@@ -11,6 +11,7 @@ mod faults_screen;
 mod iam;
 mod identity;
 mod large;
+mod lines;
 mod messages;
 mod mfa;
 mod others;

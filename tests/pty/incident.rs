@@ -77,7 +77,7 @@ fn incident(cols: u16, rows: u16) {
     term.wait_for("the staircase to close", LIMIT, |s| !s.contains("esc close"));
     term.keys("q");
     assert_eq!(term.wait_exit(Duration::from_secs(10)), 0);
-    assert!(!term.on_alternate_screen(), "the terminal is restored");
+    term.wait_restored("q");
 }
 
 fn journal(home: &std::path::Path) -> String {

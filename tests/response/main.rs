@@ -13,6 +13,7 @@ mod plans;
 mod profiles;
 mod program;
 mod remedy;
+mod rules;
 mod schedules;
 mod screen;
 mod setup;

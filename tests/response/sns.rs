@@ -211,6 +211,43 @@ async fn a_signed_notification_is_acted_on_once_and_a_forged_one_never() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn several_things_are_answered_at_once_and_a_violation_only_once() {
+    let world = World::start().await;
+    let names = ["dev-A", "dev-B", "dev-C"];
+    for name in names {
+        let certificate = world.things(&[name]).await;
+        world.device(name, &certificate).await;
+    }
+    let topic = world.topic("DDD_Alerts").await;
+    let mut quell = Running::of(world.spawn(&["respond", "--yes", "--json", "--listen", "127.0.0.1:0"]));
+    let address = quell.address().await;
+    world.subscribe(&topic, &address).await;
+    assert_eq!(quell.answer().await["result"], "confirmed");
+    for (i, name) in names.iter().chain(&names).enumerate() {
+        // Each violation is told twice.
+        let violation = format!("{:032}", i % names.len() + 1);
+        world.publish(&topic, &alert(&violation).replace("dev-IZWB", name)).await;
+    }
+    let mut results: Vec<(String, String)> = Vec::new();
+    for _ in 0..2 * names.len() {
+        let answered = quell.answer().await;
+        let text = |key: &str| answered[key].as_str().unwrap().to_owned();
+        results.push((text("thingName"), text("result")));
+    }
+    for name in names {
+        let of: Vec<&str> = results.iter().filter(|(n, _)| n == name).map(|(_, r)| r.as_str()).collect();
+        assert_eq!(of, ["isolated", "ignored"], "{results:?}");
+        assert!(world.member(name).await, "{name}");
+    }
+    let journal = world.run(&["journal", "--json"]).await.json();
+    let entries = journal["entries"].as_array().unwrap();
+    let kinds: Vec<&str> = entries.iter().map(|e| e["kind"].as_str().unwrap_or_default()).collect();
+    let first = kinds.iter().position(|kind| *kind == "outcome").unwrap();
+    let begun = kinds[..first].iter().filter(|kind| **kind == "intent").count();
+    assert_eq!(begun, names.len(), "the second does not wait for the first to be proven: {kinds:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn polls_find_a_violation_by_themselves_and_answer_it_once() {
     let world = World::start().await;
     world.detects();

@@ -1,7 +1,9 @@
 //! One alert, answered: believed or not, new or not, allowed or not, and then done, with retries.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::cli::exit;
@@ -58,8 +60,31 @@ impl Answered {
     }
 }
 
-/// Answers alerts, one after the other.
+/// What is being answered at this moment, by this process: the journal knows the rest.
+#[derive(Default)]
+struct Flight {
+    violations: HashSet<String>,
+    acting: usize,
+}
+
+/// One alert on its way: it leaves the flight however it ends.
+struct Underway<'a> {
+    flight: &'a Mutex<Flight>,
+    violation: &'a str,
+    acts: bool,
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        let mut flight = self.flight.lock();
+        flight.violations.remove(self.violation);
+        flight.acting -= usize::from(self.acts);
+    }
+}
+
+/// Answers alerts; several at once, as long as no two are about one thing.
 pub(super) struct Answerer {
+    flight: Mutex<Flight>,
     settings: Settings,
     rules: AlertRules,
     clients: Clients,
@@ -83,6 +108,7 @@ impl Answerer {
         let who = Box::pin(cloud::read::caller_identity(&clients)).await;
         let account = who.map(|w| w.account.as_str().to_owned()).unwrap_or_default();
         Ok(Self {
+            flight: Mutex::default(),
             settings: settings.clone(),
             rules,
             clients,
@@ -101,7 +127,7 @@ impl Answerer {
     }
 
     /// One message of SNS. Over HTTP anybody can send one: then it must be signed, fresh, and of a topic that is ours.
-    pub(super) async fn message(&mut self, message: &Envelope, over_http: bool) -> Answered {
+    pub(super) async fn message(&self, message: &Envelope, over_http: bool) -> Answered {
         let signed = over_http || (message.form == Form::Http && self.checks_stdin);
         if signed && let Err(why) = Box::pin(self.believe(message, over_http)).await {
             return Answered::ignored(None, &format!("not believed: {why}"), exit::FAILED);
@@ -161,7 +187,7 @@ impl Answerer {
     }
 
     /// One alert, whatever it came with.
-    pub(super) async fn alert(&mut self, alert: &Alert, message_id: &str) -> Answered {
+    pub(super) async fn alert(&self, alert: &Alert, message_id: &str) -> Answered {
         let ignored = |why: &str, code| Answered::ignored(Some(alert.clone()), why, code);
         if alert.event != "in-alarm" {
             let why = format!("{} is no alarm: nothing is to be contained", alert.event);
@@ -171,18 +197,11 @@ impl Answerer {
             return ignored("no rule is about it", exit::DONE);
         };
         let path = self.settings.journal.clone();
-        let entries = Journal::open(&path).and_then(|j| j.entries()).unwrap_or_default();
-        if let Some(plan) = answered_before(&entries, &alert.violation) {
-            return ignored(&format!("a replay: this violation was answered already ({plan})"), exit::DONE);
-        }
         let acts = self.acts && !rule.dry_run;
-        if acts && answered_lately(&entries) >= self.rules.max_per_hour {
-            let why = format!(
-                "more than {} responses within an hour: a flood of alarms is left to an operator",
-                self.rules.max_per_hour
-            );
-            return ignored(&why, exit::REFUSED);
-        }
+        let underway = match self.take_up(alert, acts) {
+            Ok(underway) => underway,
+            Err((why, code)) => return ignored(&why, code),
+        };
         let mut answered =
             Answered { result: "dry run", code: exit::DONE, ..ignored("--yes acts", exit::DONE) };
         for intent in self.intents(alert, &rule) {
@@ -219,11 +238,50 @@ impl Answerer {
             let at = jiff::Timestamp::now().as_millisecond();
             let written =
                 Journal::open(&path).and_then(|j| j.append(at, "alert", plan.unwrap_or_default(), fields));
+            // From here on the journal says it.
+            drop(underway);
             if let Err(error) = written {
                 tracing::error!(%error, "the answer to an alert could not be written down");
             }
         }
         answered
+    }
+
+    /// Takes an alert up, or says why not: it was answered before, is being answered, or is one too many for an hour.
+    fn take_up<'a>(&'a self, alert: &'a Alert, acts: bool) -> Result<Underway<'a>, (String, u8)> {
+        // Held while the journal is read: two alerts never see the same last place of an hour as free.
+        let mut flight = self.flight.lock();
+        let journal = Journal::open(&self.settings.journal);
+        let entries = journal.and_then(|j| j.entries()).unwrap_or_default();
+        if let Some(plan) = answered_before(&entries, &alert.violation) {
+            return Err((format!("a replay: this violation was answered already ({plan})"), exit::DONE));
+        }
+        if flight.violations.contains(&alert.violation) {
+            return Err(("a replay: this violation is being answered".to_owned(), exit::DONE));
+        }
+        if acts && answered_lately(&entries) + flight.acting >= self.rules.max_per_hour {
+            let why = format!(
+                "more than {} responses within an hour: a flood of alarms is left to an operator",
+                self.rules.max_per_hour
+            );
+            return Err((why, exit::REFUSED));
+        }
+        flight.violations.insert(alert.violation.clone());
+        flight.acting += usize::from(acts);
+        Ok(Underway { flight: &self.flight, violation: &alert.violation, acts })
+    }
+
+    /// The thing a message is about, before it is believed: what keeps the messages of one thing in order. Others, which
+    /// are not about a thing, are in order among themselves.
+    pub(super) fn about(&self, message: &Envelope) -> String {
+        Alert::parse(&message.message).map_or_else(|_| String::new(), |alert| self.rules.thing(&alert))
+    }
+
+    /// How many alerts may be answered at once. With a client id of the configuration it is one: a second connection of
+    /// the same name would cut the first.
+    pub(super) fn at_once(&self) -> usize {
+        const AT_ONCE: usize = 4;
+        if self.settings.mqtt.client_id.is_some() { 1 } else { AT_ONCE }
     }
 
     fn intents(&self, alert: &Alert, rule: &AlertRule) -> Vec<Intent> {

@@ -1,6 +1,7 @@
 //! `quell respond`: answers Device Defender's alerts, from stdin, over HTTP, or as it polls them itself.
 
 mod answer;
+mod crew;
 mod serve;
 
 use std::io::{self, Read as _};
@@ -89,7 +90,7 @@ pub(super) fn run(args: &RespondArgs, common: &Common) -> color_eyre::Result<u8>
         None
     };
     runtime()?.block_on(async {
-        let mut answerer = Box::pin(Answerer::open(&settings, rules, args)).await?;
+        let answerer = Box::pin(Answerer::open(&settings, rules, args)).await?;
         if let Some(address) = args.listen {
             return Box::pin(serve::run(answerer, address, args)).await;
         }
@@ -130,7 +131,7 @@ fn tell(args: &RespondArgs, answers: &[Answered], whole: bool) -> io::Result<()>
 }
 
 /// Takes each violation as it is first seen for an alarm.
-async fn poll(mut answerer: Answerer, args: &RespondArgs, every: Duration) -> color_eyre::Result<u8> {
+async fn poll(answerer: Answerer, args: &RespondArgs, every: Duration) -> color_eyre::Result<u8> {
     let mut tick = tokio::time::interval(every.max(Duration::from_secs(1)));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut seen: Vec<String> = Vec::new();

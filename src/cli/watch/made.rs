@@ -16,6 +16,7 @@ use crate::fleet::model::Standing;
 use crate::fleet::{DeviceId, Fleet, SourceId};
 use crate::text::SafeText;
 
+use super::losses::Said;
 use super::{Kind, WatchArgs};
 
 /// Turns events into lines; keeps a fleet for what only the whole picture tells.
@@ -34,6 +35,8 @@ pub(super) struct Watch {
     not_indexed: Option<SafeText>,
     /// The connection is near its limit, as it was said last.
     near: bool,
+    /// Stretches at the limit, or throttled, that were said.
+    losses: Said,
 }
 
 /// How reading a source stands: what it found, or why not.
@@ -52,6 +55,7 @@ impl Watch {
             polls: HashMap::new(),
             not_indexed: None,
             near: false,
+            losses: Said::default(),
         }
     }
 
@@ -78,6 +82,9 @@ impl Watch {
     pub(super) fn tick(&mut self, now: i64) -> Vec<String> {
         self.fleet.tick(now);
         let mut out = self.findings(now);
+        for (at, rest) in self.losses.ended(self.fleet.losses()) {
+            self.line(&mut out, Kind::Gap, at, None, rest);
+        }
         let near = self.fleet.near_limit(now);
         if near.is_some() != self.near {
             self.near = near.is_some();
@@ -348,7 +355,7 @@ fn standing(reading: &Reading) -> Option<Standing> {
 }
 
 /// A source as the lines name it, and what it is about.
-fn named(source: &SourceId) -> (&'static str, Option<&str>) {
+pub(super) fn named(source: &SourceId) -> (&'static str, Option<&str>) {
     match source {
         SourceId::Identity => ("identity", None),
         SourceId::Things => ("things", None),

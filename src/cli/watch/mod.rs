@@ -15,6 +15,7 @@ use super::reads::{sentence, usage};
 use super::source::Source;
 use super::{Common, exit};
 
+mod losses;
 mod made;
 
 use made::Watch;

@@ -239,6 +239,7 @@ impl FieldsForm {
             FieldsKind::Unsuppress(_)
             | FieldsKind::ActionDelete
             | FieldsKind::Unschedule
+            | FieldsKind::Detect(_)
             | FieldsKind::Rule => Vec::new(),
         }
     }
@@ -323,6 +324,7 @@ impl FieldsForm {
             }
             FieldsKind::ActionDelete => AuditChange::DeleteAction { name: Name::new(self.get("action")) },
             FieldsKind::Rule => return Ok(self.rule_intent()),
+            FieldsKind::Detect(_) => return Err("this form is about detection".to_owned()),
         };
         Ok(Intent::Audit(change))
     }

@@ -34,8 +34,6 @@ pub enum Overlay {
     Profile(Box<super::ProfileForm>),
     /// Fields to fill in.
     Fields(Box<super::FieldsForm>),
-    /// A form of a few fields.
-    Small(Box<super::SmallForm>),
     /// An entry of the journal.
     Entry(Box<EntryState>),
     /// What the start found cut short.

@@ -9,11 +9,14 @@ use crate::response::Intent;
 use crate::text::SafeText;
 
 use super::dialogs::Overlay;
+use super::form::{FormKind, FormLine};
 use super::{App, Env};
 
 /// What a form is about.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FieldsKind {
+    /// What Detect judges by, and its files.
+    Detect(FormKind),
     /// A topic rule.
     Rule,
     /// An audit on demand.
@@ -65,8 +68,12 @@ pub enum Value {
 pub struct FormField {
     /// What it is called.
     pub label: &'static str,
+    /// What it takes, shown while it is filled in.
+    hint: &'static str,
     /// What it holds.
     pub value: Value,
+    /// What is wrong with it.
+    trouble: Option<String>,
 }
 
 /// How a line below the fields should be read.
@@ -94,12 +101,14 @@ pub struct FieldsForm {
     pub at: usize,
     /// Why it could not be planned.
     pub trouble: Option<SafeText>,
+    /// What is to be said below the fields, whatever stands in them.
+    told: Vec<SafeText>,
 }
 
 impl FormField {
     /// A field to type in.
     pub(super) fn text(label: &'static str, value: impl Into<String>) -> Self {
-        Self { label, value: Value::Text(Input::new(value.into())) }
+        Self { label, hint: "", value: Value::Text(Input::new(value.into())), trouble: None }
     }
 
     /// A field that turns through choices; the one that stands for `is` is chosen.
@@ -110,7 +119,17 @@ impl FormField {
 
     pub(super) fn of(label: &'static str, options: Vec<(String, SafeText)>, is: &str) -> Self {
         let at = options.iter().position(|(value, _)| value == is).unwrap_or(0);
-        Self { label, value: Value::Choice { options, at } }
+        Self { label, hint: "", value: Value::Choice { options, at }, trouble: None }
+    }
+
+    fn line(&self) -> FormLine {
+        let line = match &self.value {
+            Value::Text(input) => FormLine::typed(self.label, input),
+            Value::Choice { options, at } => {
+                FormLine::turned(self.label, options.get(*at).map_or("", |(_, shown)| shown.as_str()))
+            }
+        };
+        line.hint(self.hint).wrong(self.trouble.clone())
     }
 
     /// What it stands for.
@@ -124,7 +143,44 @@ impl FormField {
 
 impl FieldsForm {
     pub(super) fn new(kind: FieldsKind, title: &str, fields: Vec<FormField>) -> Self {
-        Self { kind, title: SafeText::new(title), fields, at: 0, trouble: None }
+        Self { kind, title: SafeText::new(title), fields, at: 0, trouble: None, told: Vec::new() }
+    }
+
+    /// With a field to type in.
+    pub(super) fn text(mut self, label: &'static str, value: &str, hint: &'static str) -> Self {
+        self.fields.push(FormField { hint, ..FormField::text(label, value) });
+        self
+    }
+
+    /// With a field that turns.
+    pub(super) fn choice(mut self, label: &'static str, of: &[&str]) -> Self {
+        let options: Vec<(&str, &str)> = of.iter().map(|word| (*word, *word)).collect();
+        self.fields.push(FormField::choice(label, &options, ""));
+        self
+    }
+
+    /// With something to be said below.
+    pub(super) fn tell(mut self, text: &str) -> Self {
+        self.told.push(SafeText::new(text));
+        self
+    }
+
+    /// What a field holds, without spaces around it.
+    pub(super) fn value(&self, at: usize) -> String {
+        self.fields.get(at).map_or_else(String::new, |field| field.get().trim().to_owned())
+    }
+
+    /// Says what is wrong with a field, and goes there.
+    pub(super) fn refuse(&mut self, at: usize, why: &str) {
+        if let Some(field) = self.fields.get_mut(at) {
+            field.trouble = Some(why.to_owned());
+            self.at = at;
+        }
+    }
+
+    /// Its fields as they are drawn.
+    pub fn lines(&self) -> Vec<FormLine> {
+        self.fields.iter().map(FormField::line).collect()
     }
 
     /// What the field called `label` stands for, without the spaces around it.
@@ -154,15 +210,19 @@ impl FieldsForm {
     }
 
     pub(super) fn input(&mut self) -> Option<&mut Input> {
-        match self.fields.get_mut(self.at) {
-            Some(FormField { value: Value::Text(input), .. }) => Some(input),
-            _ => None,
+        let field = self.fields.get_mut(self.at)?;
+        // What was wrong with it may be mended by the next key.
+        field.trouble = None;
+        match &mut field.value {
+            Value::Text(input) => Some(input),
+            Value::Choice { .. } => None,
         }
     }
 
     /// What is to be said of it as it stands.
     pub fn said(&self, env: &Env<'_>) -> Vec<(Said, String)> {
         match &self.kind {
+            FieldsKind::Detect(_) => self.told.iter().map(|t| (Said::Plain, t.to_string())).collect(),
             FieldsKind::Rule => self.rule_said(env),
             _ => self.audit_said(env),
         }
@@ -180,6 +240,9 @@ impl App {
     /// Asks for the plan of what was filled in; a form with a mistake stays and says it.
     pub(super) fn submit_fields(&mut self, env: &Env<'_>) {
         let Some(Overlay::Fields(form)) = &mut self.overlay else { return };
+        if matches!(form.kind, FieldsKind::Detect(_)) {
+            return self.submit_detect(env);
+        }
         if let Some((_, wrong)) = form.said(env).iter().find(|(said, _)| *said == Said::Wrong) {
             form.trouble = Some(SafeText::new(wrong));
             return;

@@ -1,5 +1,5 @@
-//! What every form is made of: labelled fields of which one is focused, each with its own error beside it, and small forms
-//! of a few fields.
+//! What every form is made of when it is drawn: labelled fields of which one is focused, each with its own error beside it;
+//! and what the forms about detection are for.
 
 use tui_input::Input;
 
@@ -47,12 +47,12 @@ impl FormLine {
     }
 
     pub(super) fn hint(mut self, hint: &str) -> Self {
-        self.hint = Some(hint.to_owned());
+        self.hint = (!hint.is_empty()).then(|| hint.to_owned());
         self
     }
 }
 
-/// What a small form is for.
+/// What a form about detection is for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FormKind {
     /// Let a profile judge more, or less.
@@ -78,114 +78,4 @@ pub enum FormKind {
         /// The JSON.
         text: String,
     },
-}
-
-/// What a field of a small form is.
-enum Entry {
-    /// Typed.
-    Text(Input),
-    /// Turned.
-    Choice(&'static [&'static str], usize),
-}
-
-/// A field of a small form.
-struct SmallField {
-    label: &'static str,
-    hint: &'static str,
-    entry: Entry,
-    /// What is wrong with it.
-    trouble: Option<String>,
-}
-
-/// A form of a few fields.
-pub struct SmallForm {
-    /// What it is for.
-    pub kind: FormKind,
-    /// Its title.
-    pub title: SafeText,
-    /// Its fields.
-    fields: Vec<SmallField>,
-    /// The focused one.
-    pub at: usize,
-    /// What is said below them.
-    pub told: Vec<SafeText>,
-}
-
-impl SmallForm {
-    pub(super) fn new(kind: FormKind, title: &str) -> Self {
-        Self { kind, title: SafeText::new(title), fields: Vec::new(), at: 0, told: Vec::new() }
-    }
-
-    pub(super) fn text(mut self, label: &'static str, value: &str, hint: &'static str) -> Self {
-        let entry = Entry::Text(Input::new(value.to_owned()));
-        self.fields.push(SmallField { label, hint, entry, trouble: None });
-        self
-    }
-
-    pub(super) fn choice(mut self, label: &'static str, of: &'static [&'static str]) -> Self {
-        self.fields.push(SmallField { label, hint: "", entry: Entry::Choice(of, 0), trouble: None });
-        self
-    }
-
-    pub(super) fn tell(mut self, text: &str) -> Self {
-        self.told.push(SafeText::new(text));
-        self
-    }
-
-    /// What a field holds, without spaces around it.
-    pub(super) fn value(&self, at: usize) -> String {
-        match self.fields.get(at).map(|f| &f.entry) {
-            Some(Entry::Text(input)) => input.value().trim().to_owned(),
-            Some(Entry::Choice(of, at)) => of.get(*at).copied().unwrap_or_default().to_owned(),
-            None => String::new(),
-        }
-    }
-
-    /// Says what is wrong with a field, and goes there.
-    pub(super) fn refuse(&mut self, at: usize, why: &str) {
-        if let Some(field) = self.fields.get_mut(at) {
-            field.trouble = Some(why.to_owned());
-            self.at = at;
-        }
-    }
-
-    /// The next field, or the previous one.
-    pub(super) fn step(&mut self, forward: bool) {
-        let len = self.fields.len().max(1);
-        self.at = (self.at + if forward { 1 } else { len - 1 }) % len;
-    }
-
-    /// Turns the focused field; false for one that is typed.
-    pub(super) fn turn(&mut self, forward: bool) -> bool {
-        let Some(SmallField { entry: Entry::Choice(of, at), .. }) = self.fields.get_mut(self.at) else {
-            return false;
-        };
-        *at = (*at + if forward { 1 } else { of.len() - 1 }) % of.len().max(1);
-        true
-    }
-
-    /// The input of the focused field, when it is typed; what was wrong with it may be mended by the next key.
-    pub(super) fn input(&mut self) -> Option<&mut Input> {
-        let field = self.fields.get_mut(self.at)?;
-        field.trouble = None;
-        match &mut field.entry {
-            Entry::Text(input) => Some(input),
-            Entry::Choice(..) => None,
-        }
-    }
-
-    /// Its fields as they are drawn.
-    pub fn lines(&self) -> Vec<FormLine> {
-        let line = |field: &SmallField| {
-            let line = match &field.entry {
-                Entry::Text(input) => FormLine::typed(field.label, input),
-                Entry::Choice(of, at) => {
-                    FormLine::turned(field.label, of.get(*at).copied().unwrap_or_default())
-                }
-            };
-            let line = if field.hint.is_empty() { line } else { line.hint(field.hint) };
-            line.wrong(field.trouble.clone())
-        };
-        self.fields.iter().map(line).collect()
-    }
 }

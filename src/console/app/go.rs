@@ -128,6 +128,7 @@ impl App {
                 SourceId::PoliciesOf(name.clone()),
                 SourceId::JobsOf(name.clone()),
                 SourceId::MetricsOf(name.clone()),
+                SourceId::CustomMetrics,
             ],
             View::Executions(job) => vec![SourceId::Jobs, SourceId::Executions(job.clone())],
             View::Jobs => vec![SourceId::Jobs],

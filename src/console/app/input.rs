@@ -67,8 +67,7 @@ impl App {
                 | Overlay::Job(_)
                 | Overlay::Group(_)
                 | Overlay::Profile(_)
-                | Overlay::Fields(_)
-                | Overlay::Small(_),
+                | Overlay::Fields(_),
             ) => true,
             Some(Overlay::Plan(dialog)) => dialog.wants_text(),
             _ => false,
@@ -169,22 +168,6 @@ impl App {
                 true
             }
             Some(Overlay::Profile(_)) => self.profile_key(event, control, env),
-            Some(Overlay::Small(form)) => {
-                match event.code {
-                    KeyCode::Esc => self.overlay = None,
-                    KeyCode::Enter => self.submit_small(env),
-                    KeyCode::Down | KeyCode::Tab => form.step(true),
-                    KeyCode::Up | KeyCode::BackTab => form.step(false),
-                    KeyCode::Char(' ') | KeyCode::Right if form.turn(true) => {}
-                    KeyCode::Left if form.turn(false) => {}
-                    _ => {
-                        if let Some(input) = form.input() {
-                            input_event(input, event);
-                        }
-                    }
-                }
-                true
-            }
             Some(Overlay::Group(form)) => {
                 form.trouble = None;
                 match event.code {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::fleet::account::{RuleMetric, RuleRecord};
+use crate::fleet::account::{RuleDelivery, RuleMetric, RuleRecord};
 use crate::fleet::model::{Name, ShadowDocument};
 use crate::response::{Intent, RuleBody, RuleChange, RuleEdit, rule_doubts};
 use crate::sql::{Message, Outcome, Statement, Version, matches};
@@ -89,6 +89,7 @@ impl App {
                 unit: Name::new("Count"),
                 role: Name::new(&format!("arn:aws:iam::{account}:role/IoTtoCloudWatchAlerting")),
             }],
+            deliveries: Vec::new(),
         };
         self.overlay = Some(Overlay::Fields(Box::new(of_rule(&blank))));
     }
@@ -104,6 +105,7 @@ fn of_rule(rule: &RuleRecord) -> FieldsForm {
     if !unit.is_empty() && !units.iter().any(|(known, _)| *known == unit) {
         units.push((unit, unit));
     }
+    let (kind, target, role) = delivered(rule.deliveries.first());
     FieldsForm::new(
         FieldsKind::Rule,
         "Write topic rule",
@@ -122,8 +124,35 @@ fn of_rule(rule: &RuleRecord) -> FieldsForm {
             FormField::text("value", part(|m| &m.value)),
             FormField::choice("unit", &units, if unit.is_empty() { "Count" } else { unit }),
             FormField::text("role", part(|m| &m.role)),
+            FormField::choice("hands on to", &DELIVERIES, kind),
+            FormField::text("where", target),
+            FormField::text("its role", role),
         ],
     )
+}
+
+/// What else a rule does with what it selects.
+const DELIVERIES: [(&str, &str); 6] = [
+    ("", "nobody"),
+    ("sns", "an SNS topic"),
+    ("sns-json", "an SNS topic, a text for each protocol"),
+    ("republish-0", "another MQTT topic"),
+    ("republish-1", "another MQTT topic, QoS 1"),
+    ("lambda", "a Lambda function"),
+];
+
+/// A delivery as the form has it: what it is, where to, and with which role.
+fn delivered(delivery: Option<&RuleDelivery>) -> (&'static str, &str, &str) {
+    match delivery {
+        None => ("", "", ""),
+        Some(RuleDelivery::Sns { topic, role, format }) => {
+            (if format.raw() == "JSON" { "sns-json" } else { "sns" }, topic.raw(), role.raw())
+        }
+        Some(RuleDelivery::Republish { topic, qos, role }) => {
+            (if *qos == 1 { "republish-1" } else { "republish-0" }, topic.raw(), role.raw())
+        }
+        Some(RuleDelivery::Lambda { function }) => ("lambda", function.raw(), ""),
+    }
 }
 
 impl FieldsForm {
@@ -143,6 +172,20 @@ impl FieldsForm {
                 unit: name("unit"),
                 role: name("role"),
             }),
+            delivery: match self.get("hands on to") {
+                kind @ ("sns" | "sns-json") => Some(RuleDelivery::Sns {
+                    topic: name("where"),
+                    role: name("its role"),
+                    format: Name::new(if kind == "sns" { "RAW" } else { "JSON" }),
+                }),
+                kind @ ("republish-0" | "republish-1") => Some(RuleDelivery::Republish {
+                    topic: name("where"),
+                    qos: i32::from(kind == "republish-1"),
+                    role: name("its role"),
+                }),
+                "lambda" => Some(RuleDelivery::Lambda { function: name("where") }),
+                _ => None,
+            },
         }
     }
 

@@ -367,7 +367,6 @@ fn hints(app: &App) -> &'static [&'static str] {
             | Overlay::Group(_)
             | Overlay::Profile(_)
             | Overlay::Fields(_)
-            | Overlay::Small(_)
             | Overlay::Filter(..),
         ) => &[],
         Some(Overlay::Action(id)) => {

@@ -7,7 +7,7 @@ use crate::detect::whatif::cautions;
 use crate::response::Level;
 use crate::text::SafeText;
 
-use super::super::app::{Env, FormKind, FormLine, ProfileForm, SmallForm};
+use super::super::app::{Env, FieldsForm, FieldsKind, FormKind, FormLine, ProfileForm, Said};
 use super::super::paint::{Paint, Part, part, wrap};
 use super::behavior;
 use super::dialogs::centered;
@@ -53,21 +53,36 @@ pub(super) fn profile(_: &Env<'_>, paint: &mut Paint<'_>, body: Rect, form: &Pro
     draw(paint, body, "Security profile", &form.lines(), form.focus(), &told, &keys);
 }
 
-/// A form of a few fields.
-pub(super) fn small(paint: &mut Paint<'_>, body: Rect, form: &SmallForm) {
+/// A form of labelled fields, and below them what is to be said of what stands in them.
+pub(super) fn fields(env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, form: &FieldsForm) {
     let theme = paint.theme;
     let s = theme.symbols;
-    let told: Vec<(String, Style)> = form.told.iter().map(|t| (t.to_string(), theme.dim)).collect();
+    let mut told: Vec<(String, Style)> = Vec::new();
+    if let Some(trouble) = &form.trouble {
+        told.push((format!("{} {trouble}", s.cross), theme.alarm));
+    }
+    for (said, text) in form.said(env) {
+        let (mark, style) = match said {
+            Said::Wrong => (s.cross, theme.alarm),
+            Said::Doubtful => (s.warn, theme.warning),
+            Said::Good => (s.check, theme.good),
+            Said::Plain => (s.dot, theme.dim),
+        };
+        let line = format!("{mark} {}", SafeText::new(&text));
+        if !told.iter().any(|(known, _)| *known == line) {
+            told.push((line, style));
+        }
+    }
     let does = match form.kind {
-        FormKind::Import => " read  ",
-        FormKind::Export { .. } => " write  ",
+        FieldsKind::Detect(FormKind::Import) => " read  ",
+        FieldsKind::Detect(FormKind::Export { .. }) => " write  ",
         _ => " plan  ",
     };
     let keys = [
         part(s.enter, theme.key),
         part(does, theme.dim),
         part("tab", theme.key),
-        part(" next  ", theme.dim),
+        part(" next field  ", theme.dim),
         part(s.space, theme.key),
         part(" turns a choice  ", theme.dim),
         part("esc", theme.key),

@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::text::SafeText;
 
-use super::super::app::{Env, Field, FieldsForm, GroupForm, JobForm, Naming, Said, Value};
+use super::super::app::{Field, GroupForm, JobForm, Naming};
 use super::super::paint::{Paint, part, wrap};
 use super::dialogs::centered;
 
@@ -138,90 +138,4 @@ pub(super) fn tail(text: &str, width: usize) -> String {
         .first()
         .map(|line| line.chars().rev().collect())
         .unwrap_or_default()
-}
-
-/// A form of labelled fields, and below them what is to be said of what stands in them.
-pub(super) fn fields(env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, form: &FieldsForm) {
-    let theme = paint.theme;
-    let s = theme.symbols;
-    let width = 110.min(body.width);
-    let room = width.saturating_sub(4);
-    let mut told: Vec<(String, ratatui::style::Style)> = Vec::new();
-    if let Some(trouble) = &form.trouble {
-        told.push((format!("{} {trouble}", s.cross), theme.alarm));
-    }
-    for (said, text) in form.said(env) {
-        let (mark, style) = match said {
-            Said::Wrong => (s.cross, theme.alarm),
-            Said::Doubtful => (s.warn, theme.warning),
-            Said::Good => (s.check, theme.good),
-            Said::Plain => (s.dot, theme.dim),
-        };
-        let line = format!("{mark} {}", SafeText::new(&text));
-        if !told.iter().any(|(known, _)| *known == line) {
-            told.push((line, style));
-        }
-    }
-    let told: Vec<_> = told
-        .into_iter()
-        .flat_map(|(text, style)| wrap(&text, room as usize).into_iter().map(move |line| (line, style)))
-        .collect();
-    let area = centered(paint, body, width, form.fields.len() + told.len() + 3);
-    let inner = paint.pane(area, &[part(form.title.as_str(), theme.brand)], theme.focus);
-    let x = inner.x + 1;
-    let mut y = inner.y;
-    // What is filled in stays in sight on a small screen.
-    let rows = usize::from(inner.height.saturating_sub(1));
-    let skip = (form.at + 1).saturating_sub(rows.saturating_sub(3).max(1));
-    for (i, field) in form.fields.iter().enumerate().skip(skip) {
-        if y + 1 >= inner.bottom() {
-            break;
-        }
-        let here = form.at == i;
-        let style = if here { theme.key } else { theme.dim };
-        let used = paint.text(x, y, room, &format!("{:<15}", field.label), style);
-        let space = room.saturating_sub(used + 1);
-        match &field.value {
-            Value::Choice { options, at } => {
-                let shown = options.get(*at).map(|(_, shown)| shown.clone()).unwrap_or_default();
-                let wide = paint.text(x + used, y, space, shown.as_str(), theme.text);
-                if here {
-                    paint.style(Rect { x: x + used, y, width: wide, height: 1 }, theme.cursor);
-                }
-            }
-            Value::Text(input) if here => {
-                // Where one types is in sight, however long the text is.
-                let scroll = input.visual_scroll(usize::from(space));
-                let shown: String = input.value().chars().skip(scroll).collect();
-                paint.text(x + used, y, space, SafeText::new(&shown).as_str(), theme.text);
-                let at = u16::try_from(input.visual_cursor().saturating_sub(scroll)).unwrap_or(space);
-                let under = Rect { x: x + used + at.min(space), y, width: 1, height: 1 };
-                paint.style(under, theme.cursor);
-            }
-            Value::Text(input) => {
-                paint.text(x + used, y, space, SafeText::new(input.value()).as_str(), theme.text);
-            }
-        }
-        y += 1;
-    }
-    y += 1;
-    for (line, style) in &told {
-        if y + 1 < inner.bottom() {
-            paint.text(x, y, room, line, *style);
-            y += 1;
-        }
-    }
-    let keys = [
-        part(s.enter, theme.key),
-        part(" plan   ", theme.dim),
-        part("tab", theme.key),
-        part(" next field   ", theme.dim),
-        part(s.space, theme.key),
-        part(" turns a choice   ", theme.dim),
-        part("esc", theme.key),
-        part(" leave", theme.dim),
-    ];
-    if inner.height > 2 {
-        paint.line(x, inner.bottom() - 1, room, &keys);
-    }
 }

@@ -15,7 +15,7 @@ use crate::fleet::{Condition, Device};
 use super::super::app::{App, Env, condition_word};
 use super::super::paint::{Paint, fit, part};
 use super::super::words;
-use super::{condition_style, frame, quiet};
+use super::{condition_style, frame, large, quiet};
 
 /// A box: its smallest size.
 const BOX: (u16, u16) = (16, 4);
@@ -63,7 +63,12 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         return quiet(paint, inner, "no device is known yet");
     }
     let legend = u16::from(inner.height >= 4);
-    let body = Rect { height: inner.height - legend, ..inner };
+    let mut body = Rect { height: inner.height - legend, ..inner };
+    if large_type(app, theme) && body.height >= 20 {
+        figures(paint, body, &devices);
+        let taken = large::ROWS + 1;
+        body = Rect { y: body.y + taken, height: body.height - taken, ..body };
+    }
     if let Some(boxes) = Boxes::fit(body, devices.len()) {
         for (i, device) in devices.iter().enumerate() {
             one(app, env, paint, boxes.at(body, i), device);
@@ -120,18 +125,24 @@ fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, device: &Dev
     if loud {
         paint.style(inner, style);
     }
-    let never = device.last_seen().is_none() && matches!(condition, Condition::Ok | Condition::Stale);
+    let never = never_heard(device);
     let word = if never { "not heard" } else { condition_word(condition) };
     let room = inner.width.saturating_sub(1);
     let name = device.name().shown();
-    // In the room the last row must be able to read it: double-wide letters where they fit.
-    let (name_text, word_text) = if app.is_instructing() && !theme.symbols.ascii {
-        (wide(name.as_str(), room), wide(word, room))
-    } else {
-        (name.to_string(), word.to_owned())
-    };
-    paint.text(inner.x + 1, inner.y, room, &name_text, if loud { style } else { theme.brand });
-    paint.text(inner.x + 1, inner.y + 1, room, &word_text, style);
+    let name_style = if loud { style } else { theme.brand };
+    // In the room the last row must be able to read it; large letters are capitals, so the name itself stands above. Of a
+    // name that is too long its last part is large: it is what tells one place from the next.
+    let last = name.as_str().rsplit(['-', '_', '.']).next().unwrap_or_default();
+    let fits = |text: &&str| !text.is_empty() && large::width(text).is_some_and(|wide| wide <= room);
+    let large = [name.as_str(), last].into_iter().find(fits);
+    if let Some(text) = large.filter(|_| large_type(app, theme) && inner.height > large::ROWS) {
+        paint.text(area.x + 2, area.y, room.saturating_sub(1), &format!(" {name} "), name_style);
+        large::draw(paint, inner.x + 1, inner.y, room, text, name_style);
+        paint.text(inner.x + 1, inner.y + large::ROWS, room, word, style);
+        return;
+    }
+    paint.text(inner.x + 1, inner.y, room, name.as_str(), name_style);
+    paint.text(inner.x + 1, inner.y + 1, room, word, style);
     if inner.height >= 3 {
         let size = device.last_len().map_or("-".to_owned(), |n| words::bytes(f64::from(n)));
         let heard = device.last_seen().map_or(String::new(), |at| format!("  {}", words::ago(env.now - at)));
@@ -145,18 +156,37 @@ fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, device: &Dev
     }
 }
 
-/// The same in double-wide letters, when they fit into `room` cells.
-fn wide(text: &str, room: u16) -> String {
-    if text.width() * 2 > room as usize || !text.chars().all(|c| (' '..='~').contains(&c)) {
-        return text.to_owned();
-    }
-    // The fullwidth forms stand 0xFEE0 above ASCII; the space has a place of its own.
-    text.chars()
-        .map(|c| match c {
-            ' ' => '\u{3000}',
-            c => char::from_u32(c as u32 + 0xFEE0).unwrap_or(c),
+/// What matters in the room, in large letters: how many alarm, are isolated, are silent, are well; the worst first, as
+/// many as fit.
+fn figures(paint: &mut Paint<'_>, area: Rect, devices: &[&Device]) {
+    let theme = paint.theme;
+    let mut x = area.x + 2;
+    let count = |wanted: &dyn Fn(&Device) -> bool| devices.iter().filter(|d| wanted(d)).count();
+    let mut figures: Vec<(usize, &str, Style)> = ALL
+        .into_iter()
+        .map(|c| {
+            let style = if c == Condition::Ok { theme.good } else { condition_style(theme, c) };
+            (count(&|d| d.condition() == c && !never_heard(d)), condition_word(c), style)
         })
-        .collect()
+        .collect();
+    figures.push((count(&never_heard), "not heard", theme.dim));
+    for (n, word, style) in figures.into_iter().filter(|(n, ..)| *n > 0) {
+        let text = format!("{n} {word}");
+        let wide = large::width(&text).unwrap_or(0);
+        if x + wide <= area.right() {
+            x += large::draw(paint, x, area.y, wide, &text, style) + 6;
+        }
+    }
+}
+
+/// Large letters are for a room, and need half blocks.
+fn large_type(app: &App, theme: &super::Theme) -> bool {
+    app.is_instructing() && !theme.symbols.ascii
+}
+
+/// Known, but it never said anything here: neither well nor ill.
+fn never_heard(device: &Device) -> bool {
+    device.last_seen().is_none() && matches!(device.condition(), Condition::Ok | Condition::Stale)
 }
 
 /// How wide a letter with a name is, when all of them fit.

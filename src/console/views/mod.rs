@@ -15,6 +15,7 @@ mod history;
 mod indexed;
 mod jobs;
 mod journal;
+mod large;
 mod link;
 mod payload;
 mod plan;

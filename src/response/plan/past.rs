@@ -94,7 +94,8 @@ fn certificates(draft: &mut Draft<'_>, past: &Past) {
                 draft.type_name.get_or_insert((name.clone(), None));
             }
             Some(others) => {
-                draft.note(Level::Warn, format!("certificate {} lets {others} connect again too", short(&id)))
+                draft
+                    .note(Level::Warn, format!("certificate {} lets {others} connect again too", short(&id)));
             }
             None => {}
         }

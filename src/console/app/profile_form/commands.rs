@@ -9,7 +9,8 @@ use crate::response::{DetectChange, Intent, Level, Note};
 use crate::text::SafeText;
 
 use super::super::dialogs::{Overlay, PlanPhase};
-use super::super::form::{FormKind, SmallForm};
+use super::super::fields::{FieldsForm, FieldsKind};
+use super::super::form::FormKind;
 use super::super::{App, Effect, Env, ListId, Tone, View, event_key, key_of};
 use super::{ProfileForm, heard, listed, under_cursor};
 
@@ -132,15 +133,16 @@ impl App {
             (format!("Detach {}", profile.shown()), first.unwrap_or_default().replace("thinggroup/", ""))
         };
         let hint = "all things, registered, unregistered, or thing groups; with commas";
-        let form = SmallForm::new(FormKind::Target { profile, attach }, &title)
-            .text(if attach { "judge too" } else { "no longer judge" }, &value, hint)
-            .tell(&format!("judges now: {judges}"));
-        self.overlay = Some(Overlay::Small(Box::new(form)));
+        let form =
+            FieldsForm::new(FieldsKind::Detect(FormKind::Target { profile, attach }), &title, Vec::new())
+                .text(if attach { "judge too" } else { "no longer judge" }, &value, hint)
+                .tell(&format!("judges now: {judges}"));
+        self.overlay = Some(Overlay::Fields(Box::new(form)));
     }
 
     /// Write or delete a dimension.
     pub fn dimension(&mut self, env: &Env<'_>) {
-        let mut form = SmallForm::new(FormKind::Dimension, "Dimension")
+        let mut form = FieldsForm::new(FieldsKind::Detect(FormKind::Dimension), "Dimension", Vec::new())
             .choice("do", &["write", "delete"])
             .text("name", "", "1 to 128 letters, digits, :, _ or -")
             .text("topic filters", "", "with commas: temperature/#, dt/${iot:ClientId}/+");
@@ -148,12 +150,12 @@ impl App {
             let values: Vec<&str> = known.values.iter().map(SafeText::as_str).collect();
             form = form.tell(&format!("{}: {}", known.name, values.join(", ")));
         }
-        self.overlay = Some(Overlay::Small(Box::new(form)));
+        self.overlay = Some(Overlay::Fields(Box::new(form)));
     }
 
     /// Create or delete a custom metric.
     pub fn custom_metric(&mut self, env: &Env<'_>) {
-        let mut form = SmallForm::new(FormKind::Metric, "Custom metric")
+        let mut form = FieldsForm::new(FieldsKind::Detect(FormKind::Metric), "Custom metric", Vec::new())
             .choice("do", &["create", "delete"])
             .text("name", "", "as devices report it")
             .choice("type", &TYPES)
@@ -161,15 +163,16 @@ impl App {
         for known in env.fleet.custom_metrics().get().into_iter().flatten().take(6) {
             form = form.tell(&format!("{}, a {}", known.name, known.kind));
         }
-        self.overlay = Some(Overlay::Small(Box::new(form)));
+        self.overlay = Some(Overlay::Fields(Box::new(form)));
     }
 
     /// Take a profile from a file into the form.
     pub fn profile_import(&mut self, _: &Env<'_>) {
-        let form = SmallForm::new(FormKind::Import, "Take a profile from a file")
-            .text("file", "", "JSON or TOML in AWS's shape")
-            .text("profile", "", "which, if the file has several");
-        self.overlay = Some(Overlay::Small(Box::new(form)));
+        let form =
+            FieldsForm::new(FieldsKind::Detect(FormKind::Import), "Take a profile from a file", Vec::new())
+                .text("file", "", "JSON or TOML in AWS's shape")
+                .text("profile", "", "which, if the file has several");
+        self.overlay = Some(Overlay::Fields(Box::new(form)));
     }
 
     /// Write the profile under the cursor into a file.
@@ -180,10 +183,10 @@ impl App {
         let text = serde_json::to_string_pretty(&record.document()).unwrap_or_default();
         let title = format!("Write {} into a file", record.name);
         let name = format!("{}.json", record.name.as_str().replace(':', "_"));
-        let form = SmallForm::new(FormKind::Export { text }, &title)
+        let form = FieldsForm::new(FieldsKind::Detect(FormKind::Export { text }), &title, Vec::new())
             .text("file", &name, "a file that does not exist yet")
             .tell("as the AWS CLI and `quell profiles apply` take it");
-        self.overlay = Some(Overlay::Small(Box::new(form)));
+        self.overlay = Some(Overlay::Fields(Box::new(form)));
     }
 
     /// Say what the violation under the cursor was found to be.
@@ -191,12 +194,16 @@ impl App {
         let Some((id, words, was)) = self.violation_here(env) else {
             return self.say(SafeText::new("no violation of AWS's under the cursor"), Tone::Warn, env.now);
         };
-        let form = SmallForm::new(FormKind::Verify { violations: vec![id] }, "What was this violation?")
-            .choice("it was", &VERDICTS)
-            .text("because", "", "a note of at most 1000 characters")
-            .tell(&words)
-            .tell(&was);
-        self.overlay = Some(Overlay::Small(Box::new(form)));
+        let form = FieldsForm::new(
+            FieldsKind::Detect(FormKind::Verify { violations: vec![id] }),
+            "What was this violation?",
+            Vec::new(),
+        )
+        .choice("it was", &VERDICTS)
+        .text("because", "", "a note of at most 1000 characters")
+        .tell(&words)
+        .tell(&was);
+        self.overlay = Some(Overlay::Fields(Box::new(form)));
     }
 
     fn violation_here(&self, env: &Env<'_>) -> Option<(String, String, String)> {
@@ -226,14 +233,15 @@ impl App {
         Some((found.id.clone(), words, said(found.verification.as_ref(), found.note.as_ref())))
     }
 
-    /// A small form without mistakes asks for what it is for.
-    pub(in crate::console::app) fn submit_small(&mut self, env: &Env<'_>) {
-        let Some(Overlay::Small(form)) = &mut self.overlay else { return };
-        let change = match small(form) {
+    /// A form about detection without mistakes asks for what it is for.
+    pub(in crate::console::app) fn submit_detect(&mut self, env: &Env<'_>) {
+        let Some(Overlay::Fields(form)) = &mut self.overlay else { return };
+        let FieldsKind::Detect(kind) = form.kind.clone() else { return };
+        let change = match wanted(form, &kind) {
             Ok(change) => change,
             Err((at, why)) => return form.refuse(at, &why),
         };
-        match (change, form.kind.clone()) {
+        match (change, kind) {
             (Some(change), _) => {
                 let asked = SafeText::new(&change.title());
                 self.ask(env, asked, Intent::Detect(change));
@@ -250,7 +258,7 @@ impl App {
         }
     }
 
-    /// A file was read: its profile goes into the form, or the small form says why not.
+    /// A file was read: its profile goes into the form, or the form says why not.
     pub fn imported(
         &mut self,
         path: &std::path::Path,
@@ -263,7 +271,7 @@ impl App {
         match read.and_then(|text| file::parse(&text, toml)).and_then(|all| file::only(all, name)) {
             Ok(profile) => self.open_form(ProfileForm::of(profile, env), env),
             Err(why) => {
-                if let Some(Overlay::Small(form)) = &mut self.overlay {
+                if let Some(Overlay::Fields(form)) = &mut self.overlay {
                     form.refuse(0, SafeText::new(&why).as_str());
                 }
             }
@@ -278,7 +286,7 @@ impl App {
                 self.say(SafeText::new(&format!("written to {}", path.display())), Tone::Calm, env.now);
             }
             Err(why) => {
-                if let Some(Overlay::Small(form)) = &mut self.overlay {
+                if let Some(Overlay::Fields(form)) = &mut self.overlay {
                     form.refuse(0, SafeText::new(&why).as_str());
                 }
             }
@@ -286,8 +294,8 @@ impl App {
     }
 }
 
-/// What a small form asks for; `None` for one that is about a file. The field that is wrong, and why, when one is.
-fn small(form: &SmallForm) -> Result<Option<DetectChange>, (usize, String)> {
+/// What a form asks for; `None` for one that is about a file. The field that is wrong, and why, when one is.
+fn wanted(form: &FieldsForm, kind: &FormKind) -> Result<Option<DetectChange>, (usize, String)> {
     let named = |at: usize| {
         let name = form.value(at);
         if crate::detect::validate::valid_name(&name) {
@@ -296,7 +304,7 @@ fn small(form: &SmallForm) -> Result<Option<DetectChange>, (usize, String)> {
             Err((at, "1 to 128 letters, digits, :, _ or -".to_owned()))
         }
     };
-    Ok(Some(match &form.kind {
+    Ok(Some(match kind {
         FormKind::Target { profile, attach } => {
             let typed = form.value(0);
             let targets: Vec<String> = listed(&typed).map(str::to_owned).collect();

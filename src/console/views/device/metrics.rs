@@ -47,7 +47,10 @@ fn lines<'a>(
 ) -> Vec<Vec<Part<'a>>> {
     let s = theme.symbols;
     let Some((at, last)) = series.points.last() else { return Vec::new() };
-    let name = metric_words(series.metric.as_str());
+    // One of the account's own is called what people call it.
+    let custom = env.fleet.custom_metrics().get().into_iter().flatten();
+    let own = custom.into_iter().find(|m| m.name == series.metric).and_then(|m| m.display.as_ref());
+    let name = own.map_or_else(|| metric_words(series.metric.as_str()), ToString::to_string);
     let mut line = vec![
         part(format!("{name:<28} "), theme.text),
         part(format!("{:<16} ", got(Some(last))), theme.brand),
@@ -103,5 +106,13 @@ fn fits(behavior: &Behavior, value: &MetricValue) -> Option<bool> {
 }
 
 fn number(value: &MetricValue) -> Option<f64> {
-    value.count.map(|n| n as f64).or(value.number).or(value.ports.as_ref().map(|p| p.len() as f64))
+    let lists = [
+        value.ports.as_ref().map(Vec::len),
+        value.cidrs.as_ref().map(Vec::len),
+        value.strings.as_ref().map(Vec::len),
+    ];
+    // Of a list of numbers the highest tells most; of other lists, how long they are.
+    let highest = value.numbers.as_ref().and_then(|all| all.iter().copied().reduce(f64::max));
+    let longest = lists.into_iter().flatten().next().map(|n| n as f64);
+    value.count.map(|n| n as f64).or(value.number).or(highest).or(longest)
 }

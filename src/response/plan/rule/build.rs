@@ -1,12 +1,13 @@
 //! Changes to a topic rule, as plans: a statement that can never match, and a metric that counts where it was meant to
 //! measure, are said before anything is written (contract §1.1).
 
-use crate::fleet::account::RuleMetric;
+use crate::fleet::account::{RuleDelivery, RuleMetric};
+use crate::fleet::model::Name;
 use crate::response::plan::draft::Draft;
 use crate::response::plan::facts::Facts;
 use crate::response::plan::request::{Proof, Request, Work};
 use crate::response::plan::{Level, Reversible};
-use crate::sql::{Statement, Template, Version};
+use crate::sql::{Statement, Template, Version, matches};
 use crate::text::SafeText;
 
 use super::request::RuleRequest;
@@ -32,6 +33,10 @@ pub fn doubts(name: &str, body: &RuleBody) -> (Vec<String>, Vec<String>) {
             doubtful.extend(statement.remarks().into_iter().map(|r| r.text));
         }
     }
+    if let Some(delivery) = &body.delivery {
+        let from = Statement::parse(&body.sql, version).ok().and_then(|s| s.from);
+        delivered(delivery, version, from.as_deref(), &mut wrong, &mut doubtful);
+    }
     let Some(metric) = &body.metric else { return (wrong, doubtful) };
     for (what, text) in [
         ("namespace", &metric.namespace),
@@ -45,7 +50,7 @@ pub fn doubts(name: &str, body: &RuleBody) -> (Vec<String>, Vec<String>) {
             wrong.push(format!("the metric's {what}: {error}"));
         }
     }
-    if !metric.role.raw().starts_with("arn:") || !metric.role.raw().contains(":role/") {
+    if !is_role(&metric.role) {
         wrong
             .push("the rules engine needs a role to write the metric with: arn:aws:iam::…:role/…".to_owned());
     }
@@ -54,6 +59,64 @@ pub fn doubts(name: &str, body: &RuleBody) -> (Vec<String>, Vec<String>) {
     }
     doubtful.extend(counts(metric));
     (wrong, doubtful)
+}
+
+fn is_role(role: &Name) -> bool {
+    role.raw().starts_with("arn:") && role.raw().contains(":role/")
+}
+
+/// What is wrong with a delivery, and what should not be meant.
+fn delivered(
+    delivery: &RuleDelivery,
+    version: Version,
+    from: Option<&str>,
+    wrong: &mut Vec<String>,
+    doubtful: &mut Vec<String>,
+) {
+    let needs_role = "the rules engine needs a role to publish with: arn:aws:iam::…:role/…";
+    match delivery {
+        RuleDelivery::Sns { topic, role, format } => {
+            if !topic.raw().starts_with("arn:") || !topic.raw().contains(":sns:") {
+                wrong.push("the SNS topic's ARN is missing: arn:aws:sns:…".to_owned());
+            }
+            if !is_role(role) {
+                wrong.push(needs_role.to_owned());
+            }
+            if !["RAW", "JSON"].contains(&format.raw()) {
+                wrong.push(format!("SNS takes RAW or JSON, not {}", format.raw()));
+            }
+        }
+        RuleDelivery::Republish { topic, qos, role } => {
+            let raw = topic.raw();
+            match Template::parse(raw, version) {
+                Err(error) => wrong.push(format!("the topic to republish to: {error}")),
+                Ok(_) if raw.is_empty() => wrong.push("which topic is it republished to?".to_owned()),
+                Ok(_) if !raw.contains("${") && raw.contains(['+', '#']) => {
+                    wrong.push("it is republished to one topic: + and # are for filters".to_owned());
+                }
+                Ok(_) if raw.starts_with("$aws") => {
+                    wrong.push("a reserved topic is written $$aws/… in a rule".to_owned());
+                }
+                Ok(_) => {}
+            }
+            if !(0..=1).contains(qos) {
+                wrong.push("AWS IoT knows QoS 0 and 1".to_owned());
+            }
+            if !is_role(role) {
+                wrong.push(needs_role.to_owned());
+            }
+            if from.is_some_and(|filter| matches(filter, raw)) {
+                doubtful.push(
+                    "it is republished to a topic it reads itself: a loop, each round paid for".to_owned(),
+                );
+            }
+        }
+        RuleDelivery::Lambda { function } => {
+            if !function.raw().starts_with("arn:") || !function.raw().contains(":function:") {
+                wrong.push("the Lambda function's ARN is missing: arn:aws:lambda:…:function:…".to_owned());
+            }
+        }
+    }
 }
 
 /// A fixed value counts messages, whatever they say.
@@ -73,6 +136,18 @@ pub(in crate::response::plan) fn build(draft: &mut Draft<'_>, facts: &Facts, wan
             Some(request) => request,
             None => return,
         },
+        (RuleEdit::Amend(body), found) => {
+            let held = found.map(|f| f.body.clone()).unwrap_or_default();
+            let whole = RuleBody {
+                metric: body.metric.clone().or(held.metric),
+                delivery: body.delivery.clone().or(held.delivery),
+                ..RuleBody::clone(body)
+            };
+            match write(draft, wanted, &whole, found) {
+                Some(request) => request,
+                None => return,
+            }
+        }
         (_, None) => return draft.refuse(format!("the account has no topic rule {}", rule.raw())),
         (RuleEdit::Enable | RuleEdit::Disable, Some(found)) => {
             let on = wanted.change == RuleEdit::Enable;
@@ -90,7 +165,7 @@ pub(in crate::response::plan) fn build(draft: &mut Draft<'_>, facts: &Facts, wan
             RuleRequest::Switch { rule: rule.clone(), on }
         }
         (RuleEdit::Delete, Some(found)) => {
-            let whole = found.others == 0 && !found.error_action && found.body.metric.is_some();
+            let whole = found.others == 0 && !found.error_action && found.body.acts();
             draft.reversible = if whole {
                 Reversible::Yes(SafeText::new("undo creates it again as it was"))
             } else {
@@ -131,8 +206,14 @@ fn write(
             "a custom namespace stands by itself in CloudWatch, without dimensions; what AWS counts of the rule is in AWS/IoT",
         );
     }
+    if matches!(body.delivery, Some(RuleDelivery::Lambda { .. })) {
+        draft.note(
+            Level::Info,
+            "the function's own policy must let iot.amazonaws.com invoke it: a rule cannot grant that",
+        );
+    }
     let Some(found) = found else {
-        if body.metric.is_none() {
+        if !body.acts() {
             draft.refuse("a rule without an action does nothing: AWS refuses it");
         }
         draft.reversible = Reversible::Yes(SafeText::new("undo deletes it"));
@@ -142,7 +223,7 @@ fn write(
         draft.nothing = Some(SafeText::new("it is written like this already"));
         return None;
     }
-    if found.body.metric.is_some() && body.metric.is_none() && found.others == 0 {
+    if found.body.acts() && !body.acts() && found.others == 0 {
         draft.refuse("a rule without an action does nothing: AWS refuses it");
     }
     if found.others > 0 || found.error_action {
@@ -156,7 +237,6 @@ fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::model::Name;
 
     fn body(sql: &str, value: &str) -> RuleBody {
         RuleBody {
@@ -187,6 +267,33 @@ mod tests {
             doubts("HighHumidity", &body(right, "${state.reported.Humidity}")),
             (Vec::new(), Vec::new())
         );
+    }
+
+    #[test]
+    fn deliveries_are_checked_before_aws_is_asked() {
+        let role = || Name::new("arn:aws:iam::123456789012:role/Rules");
+        let with = |delivery| RuleBody {
+            metric: None,
+            delivery: Some(delivery),
+            ..body("SELECT * FROM 'dt/+/data'", "1")
+        };
+        let to = |topic: &str| RuleDelivery::Republish { topic: Name::new(topic), qos: 1, role: role() };
+        assert_eq!(doubts("Again", &with(to("alarms/${topic(2)}"))), (Vec::new(), Vec::new()));
+        let (wrong, doubtful) = doubts("Loop", &with(to("dt/x/data")));
+        assert!(wrong.is_empty() && doubtful.iter().any(|d| d.contains("loop")), "{wrong:?} {doubtful:?}");
+        for topic in ["", "dt/+/data", "$aws/things/x/shadow/update", "a/${"] {
+            let (wrong, _) = doubts("Wrong", &with(to(topic)));
+            assert_eq!(wrong.len(), 1, "{topic:?}: {wrong:?}");
+        }
+        let sns = RuleDelivery::Sns {
+            topic: Name::new("BadIoTDevices"),
+            role: Name::new(""),
+            format: Name::new("RAW"),
+        };
+        assert_eq!(doubts("Sns", &with(sns)).0.len(), 2);
+        let lambda =
+            RuleDelivery::Lambda { function: Name::new("arn:aws:lambda:us-east-1:123456789012:function:f") };
+        assert_eq!(doubts("Lambda", &with(lambda)), (Vec::new(), Vec::new()));
     }
 
     #[test]

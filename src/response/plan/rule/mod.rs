@@ -5,7 +5,7 @@ pub(in crate::response) mod request;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::account::RuleMetric;
+use crate::fleet::account::{RuleDelivery, RuleMetric};
 use crate::fleet::model::Name;
 
 /// A change to one topic rule.
@@ -26,6 +26,8 @@ pub enum RuleEdit {
     Disable,
     /// Created, or replaced when there is one of that name.
     Write(Box<RuleBody>),
+    /// The same, but what is not given of its metric and its delivery stays as it is.
+    Amend(Box<RuleBody>),
     /// Deleted.
     Delete,
 }
@@ -43,6 +45,16 @@ pub struct RuleBody {
     pub disabled: bool,
     /// The CloudWatch metric its first such action writes.
     pub metric: Option<RuleMetric>,
+    /// Where the first of its actions of these kinds hands on what it selected.
+    #[serde(default)]
+    pub delivery: Option<RuleDelivery>,
+}
+
+impl RuleBody {
+    /// Whether anything is done with what it selects, as far as quell writes it.
+    pub fn acts(&self) -> bool {
+        self.metric.is_some() || self.delivery.is_some()
+    }
 }
 
 /// A rule as it was read.
@@ -62,7 +74,7 @@ impl RuleChange {
         match self.change {
             RuleEdit::Enable => "rules enable",
             RuleEdit::Disable => "rules disable",
-            RuleEdit::Write(_) => "rules write",
+            RuleEdit::Write(_) | RuleEdit::Amend(_) => "rules write",
             RuleEdit::Delete => "rules delete",
         }
     }
@@ -72,7 +84,7 @@ impl RuleChange {
         let does = match self.change {
             RuleEdit::Enable => "Enable",
             RuleEdit::Disable => "Disable",
-            RuleEdit::Write(_) => "Write",
+            RuleEdit::Write(_) | RuleEdit::Amend(_) => "Write",
             RuleEdit::Delete => "Delete",
         };
         format!("{does} topic rule {}", self.rule.raw())

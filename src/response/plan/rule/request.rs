@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fleet::account::RuleDelivery;
 use crate::fleet::model::Name;
 use crate::response::plan::ApiCall;
 use crate::text::SafeText;
@@ -67,6 +68,15 @@ impl RuleRequest {
         let name = self.rule().raw();
         let payload = match self {
             Self::Create { body, .. } | Self::Replace { to: body, .. } => {
+                let delivery = body.delivery.as_ref().map(|d| match d {
+                    RuleDelivery::Sns { topic, role, format } => serde_json::json!({"sns": {
+                        "roleArn": role, "targetArn": topic, "messageFormat": format}}),
+                    RuleDelivery::Republish { topic, qos, role } => serde_json::json!({"republish": {
+                        "roleArn": role, "topic": topic, "qos": qos}}),
+                    RuleDelivery::Lambda { function } => {
+                        serde_json::json!({"lambda": {"functionArn": function}})
+                    }
+                });
                 let action = body.metric.as_ref().map(|m| {
                     serde_json::json!({"cloudwatchMetric": {
                         "roleArn": m.role, "metricNamespace": m.namespace, "metricName": m.name,
@@ -75,7 +85,7 @@ impl RuleRequest {
                 });
                 let payload = serde_json::json!({
                     "sql": body.sql, "awsIotSqlVersion": body.version, "description": body.description,
-                    "ruleDisabled": body.disabled, "actions": action.into_iter().collect::<Vec<_>>(),
+                    "ruleDisabled": body.disabled, "actions": action.into_iter().chain(delivery).collect::<Vec<_>>(),
                 });
                 format!(" --topic-rule-payload '{payload}'")
             }

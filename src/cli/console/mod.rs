@@ -1,0 +1,215 @@
+//! The default command: configuration → terminal → first frame; and only then credentials, polls and the stream.
+
+mod elsewhere;
+mod wiring;
+
+use std::time::Duration;
+
+use color_eyre::eyre::{Result, WrapErr as _};
+use tokio::sync::mpsc;
+
+use crate::cloud::{PollHandle, mfa};
+use crate::config::{self, Environment, Settings};
+use crate::console::app::{App, Look};
+use crate::console::event_loop::{self, Ended, Inputs, Word};
+use crate::console::keymap::Keymap;
+use crate::console::theme::{self, Theme};
+use crate::fleet::Fleet;
+use crate::fleet::event::Event;
+use crate::fleet::known::{Trouble, TroubleKind};
+use crate::response::{Answer, Responder};
+use crate::stream::StreamHandle;
+use crate::text::SafeText;
+
+use super::source::Source;
+use super::{Common, exit};
+
+use wiring::Wiring;
+
+/// Batches under way to the console; the stream merges into its next batch when there are this many.
+const EVENTS: usize = 64;
+/// After a failed connect, the next attempt.
+const AGAIN: Duration = Duration::from_secs(5);
+/// Whatever still runs when the console ends gets this long: a hung-up terminal must not keep the process.
+const LEAVE: Duration = Duration::from_millis(500);
+
+/// Runs the console against AWS, or against what the flags say.
+pub(super) fn run(common: &Common) -> Result<u8> {
+    let settings = match config::load(common, &Environment::of_process()) {
+        Ok(settings) => settings,
+        Err(error) => return usage(&error.to_string()),
+    };
+    super::log_to(&settings.log, common.verbose);
+    let runtime = runtime()?;
+    // The last chance to ask on the terminal.
+    if let Err(trouble) = runtime.block_on(mfa::prepare(&settings)) {
+        runtime.shutdown_timeout(LEAVE);
+        return super::reads::complain(&super::reads::sentence(&trouble));
+    }
+    let result = open(&runtime, settings, Some(common.clone()), std::future::ready(Ok(None)));
+    runtime.shutdown_timeout(LEAVE);
+    result
+}
+
+/// The runtime of the console: a thread for polls and responses beside the one that draws.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+/// A wrong keymap, theme or configuration: a sentence, not a report.
+pub(super) fn usage(text: &str) -> Result<u8> {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "quell: {text}");
+    Ok(exit::USAGE)
+}
+
+/// Takes the terminal and runs until it is quit. `ready` is waited for behind the first frame; it may hand over settings
+/// that were not known before, such as the ports of an emulator that was just started. With `flags`, the configuration
+/// file is read again whenever it changes.
+pub(super) fn open(
+    runtime: &tokio::runtime::Runtime,
+    settings: Settings,
+    flags: Option<Common>,
+    ready: impl Future<Output = Result<Option<Settings>, SafeText>> + Send + 'static,
+) -> Result<u8> {
+    let look = match look(&settings) {
+        Ok(look) => look,
+        Err(text) => return usage(&text),
+    };
+    if !std::io::IsTerminal::is_terminal(&std::io::stdout())
+        || !std::io::IsTerminal::is_terminal(&std::io::stdin())
+    {
+        return usage("the console needs a terminal; `quell watch` gives the same data as JSON");
+    }
+    mfa::leave_the_terminal();
+    let mut app = App::new(look);
+    if settings.instructor {
+        app.instruct();
+    }
+    let (events, incoming) = mpsc::channel(EVENTS);
+    let (answers, answered) = mpsc::channel(EVENTS);
+    let (words, said) = mpsc::channel(16);
+    let (parts, settled) = mpsc::channel(1);
+    let fleet = Fleet::new(settings.limits());
+    let max_fps = settings.max_fps;
+    let outside = Wiring {
+        parts: settled,
+        responder: None,
+        listener: None,
+        polls: None,
+        stream: None,
+        watched: Vec::new(),
+        words: words.clone(),
+        recorder: None,
+        record: (
+            super::record::header(&settings, false),
+            settings.journal.parent().unwrap_or(std::path::Path::new("")).join("recordings"),
+        ),
+        loaded: settings.clone(),
+        settings: settings.clone(),
+        region: None,
+        task: None,
+        moving: None,
+    };
+    let ended = runtime.block_on(async move {
+        let mut outside = outside;
+        let task = tokio::spawn(connect(settings, ready, events, answers, words, parts));
+        outside.task = Some(task.abort_handle());
+        if let Some(flags) = flags {
+            tokio::spawn(super::reload::watch(flags, outside.words.clone()));
+        }
+        let inputs = Inputs { events: incoming, answers: answered, words: said };
+        Box::pin(event_loop::run(app, fleet, inputs, outside, max_fps)).await
+    });
+    match ended.wrap_err("the terminal")? {
+        Ended::Quit => Ok(exit::DONE),
+        Ended::Cut => Ok(exit::INTERRUPTED),
+    }
+}
+
+/// How it looks, from the settings; an error is one sentence for the operator.
+pub(super) fn look(settings: &Settings) -> Result<Look, String> {
+    let folder = config::config_dir(&Environment::of_process()).join("keymaps");
+    let keymap = Keymap::load(settings.keymap.as_deref(), Some(&folder)).map_err(|e| e.to_string())?;
+    let theme =
+        Theme::named(settings.theme.as_deref(), settings.no_color, settings.ascii).ok_or_else(|| {
+            let asked = settings.theme.as_deref().unwrap_or_default();
+            format!("there is no theme {asked:?} (known: {})", theme::NAMES.join(", "))
+        })?;
+    Ok(Look {
+        theme,
+        keymap,
+        zone: super::zone::local(),
+        badge: settings.badge.clone(),
+        read_only: settings.read_only,
+        aws: settings.aws,
+        journal: Some(settings.journal.clone()),
+        speed: settings.aws_speed,
+        isolation_group: settings.groups.isolate.clone(),
+        update_group: settings.groups.update.clone(),
+    })
+}
+
+/// What exists once the connections are made.
+struct Parts {
+    responder: Option<Responder>,
+    polls: Option<PollHandle>,
+    stream: StreamHandle,
+    region: Option<String>,
+    settings: Settings,
+}
+
+impl Parts {
+    fn of(
+        source: Source,
+        settings: &Settings,
+        events: &mpsc::Sender<Event>,
+        answers: mpsc::Sender<Answer>,
+    ) -> Self {
+        let responder = source
+            .clients
+            .as_ref()
+            .map(|clients| Responder::spawn(clients.clone(), settings, events.clone(), answers));
+        let region = source.clients.map(|clients| clients.region);
+        let settings = settings.clone();
+        Self { responder, polls: source.polls, stream: source.stream, region, settings }
+    }
+}
+
+/// Connects behind the first frame: clients first, then polls, the stream and the responder. Tries again until it can.
+async fn connect(
+    settings: Settings,
+    ready: impl Future<Output = Result<Option<Settings>, SafeText>> + Send,
+    events: mpsc::Sender<Event>,
+    answers: mpsc::Sender<Answer>,
+    words: mpsc::Sender<Word>,
+    parts: mpsc::Sender<Parts>,
+) {
+    let settings = match ready.await {
+        Ok(other) => other.unwrap_or(settings),
+        Err(message) => {
+            let since = event_loop::now();
+            let trouble = Trouble { kind: TroubleKind::Failed, message, missing_action: None, since };
+            let _ = words.send(Word::CannotConnect(Some(trouble))).await;
+            return;
+        }
+    };
+    let made = loop {
+        match Source::open(&settings, &events).await {
+            Ok(source) => break source,
+            Err(trouble) => {
+                if words.send(Word::CannotConnect(Some(trouble))).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    };
+    let _ = words.send(Word::CannotConnect(None)).await;
+    let made = Parts::of(made, &settings, &events, answers);
+    if parts.send(made).await.is_ok() {
+        let _ = words.send(Word::Settled).await;
+    }
+    // The words end when the console does; until then the senders here keep its channels open.
+    words.closed().await;
+}

@@ -1,0 +1,168 @@
+//! Every command, declared once.
+//!
+//! Keymap files, the palette, `?`, the footer, `quell keys` and the journal's names all come from this table, so that none
+//! of them can say something the others do not know.
+
+mod table;
+
+use super::app::{App, Env};
+
+pub use table::COMMANDS;
+
+/// A command's place in [`COMMANDS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CommandId(usize);
+
+/// How much harm a command can begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Danger {
+    /// Looks only.
+    None,
+    /// Opens a plan whose effect can be taken back.
+    Reversible,
+    /// Opens a plan whose effect cannot simply be taken back.
+    Permanent,
+}
+
+/// Where a binding holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Everywhere but in dialogs.
+    Global,
+    /// Wherever there is a list with a cursor.
+    List,
+    /// The jobs view.
+    Jobs,
+    /// The topic rules.
+    Rules,
+    /// The audit.
+    Audit,
+    /// The journal.
+    Journal,
+    /// The doctor.
+    Doctor,
+    /// An opened payload, and other text to scroll in.
+    Payload,
+    /// Security profiles.
+    Profiles,
+    /// What-if.
+    WhatIf,
+    /// A recording that is played.
+    Replay,
+    /// A plan waiting for its confirmation, and the staircase after it.
+    Plan,
+}
+
+impl Scope {
+    /// All scopes, in the order help shows them.
+    pub const ALL: [Self; 12] = [
+        Self::Global,
+        Self::List,
+        Self::Jobs,
+        Self::Rules,
+        Self::Audit,
+        Self::Journal,
+        Self::Profiles,
+        Self::Doctor,
+        Self::WhatIf,
+        Self::Payload,
+        Self::Replay,
+        Self::Plan,
+    ];
+
+    /// Which scopes hold together, the innermost first.
+    pub const STACKS: [&'static [Self]; 13] = [
+        &[Self::WhatIf, Self::Replay, Self::List, Self::Global],
+        &[Self::WhatIf, Self::List, Self::Global],
+        &[Self::Replay, Self::List, Self::Global],
+        &[Self::List, Self::Global],
+        &[Self::Jobs, Self::List, Self::Global],
+        &[Self::Rules, Self::List, Self::Global],
+        &[Self::Audit, Self::List, Self::Global],
+        &[Self::Journal, Self::List, Self::Global],
+        &[Self::Profiles, Self::List, Self::Global],
+        &[Self::Doctor, Self::List, Self::Global],
+        &[Self::Payload, Self::Global],
+        &[Self::Journal, Self::Payload, Self::Global],
+        &[Self::Plan],
+    ];
+
+    /// The section of a keymap file.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::List => "list",
+            Self::Jobs => "jobs",
+            Self::Rules => "rules",
+            Self::Audit => "audit",
+            Self::Journal => "journal",
+            Self::Profiles => "profiles",
+            Self::Doctor => "doctor",
+            Self::WhatIf => "what-if",
+            Self::Payload => "payload",
+            Self::Replay => "replay",
+            Self::Plan => "plan",
+        }
+    }
+
+    /// Reads a section name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.name() == name)
+    }
+}
+
+/// One command.
+pub struct Command {
+    /// What keymap files call it.
+    pub id: &'static str,
+    /// A few words, for the footer.
+    pub name: &'static str,
+    /// A sentence, for help and the palette.
+    pub sentence: &'static str,
+    /// What it can begin.
+    pub danger: Danger,
+    /// Where it makes sense; the palette offers what makes sense where one is.
+    pub scope: Scope,
+    /// What it does.
+    pub run: fn(&mut App, &Env<'_>),
+}
+
+/// The command called `id`.
+pub fn find(id: &str) -> Option<CommandId> {
+    COMMANDS.iter().position(|c| c.id == id).map(CommandId)
+}
+
+/// The command behind a [`CommandId`].
+pub fn get(id: CommandId) -> &'static Command {
+    // Ids are only made from positions in the table.
+    &COMMANDS[id.0]
+}
+
+/// All commands with their ids.
+pub fn all() -> impl Iterator<Item = (CommandId, &'static Command)> {
+    COMMANDS.iter().enumerate().map(|(i, c)| (CommandId(i), c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::keymap::Keymap;
+
+    #[test]
+    fn ids_are_unique_and_sentences_end_without_a_stop() {
+        let mut seen = std::collections::HashSet::new();
+        for command in COMMANDS {
+            assert!(seen.insert(command.id), "{} twice", command.id);
+            assert!(!command.sentence.ends_with('.'), "{}", command.id);
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_key_or_is_for_the_palette() {
+        let map = Keymap::load(None, None).unwrap();
+        for (id, command) in all() {
+            let palette_only = matches!(command.id, "activate" | "force-quit");
+            assert_eq!(map.keys_of(id).is_empty(), palette_only, "{}", command.id);
+        }
+    }
+}
