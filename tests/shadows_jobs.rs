@@ -279,6 +279,10 @@ async fn a_thing_that_joins_the_group_later_gets_the_continuous_job_and_finishes
     );
     let pending = device.ask("$aws/things/Thing02/jobs/get", json!({})).await.unwrap();
     assert_eq!(pending["inProgressJobs"][0]["versionNumber"], 2);
+    let nowhere =
+        device.ask("$aws/things/Thing02/jobs/Update-temp-firmware/cancel", json!({"clientToken":"n"}));
+    let nowhere = nowhere.await.unwrap_err();
+    assert_eq!((&nowhere["code"], &nowhere["clientToken"]), (&json!("InvalidTopic"), &json!("n")));
     let topic = "$aws/things/Thing02/jobs/Update-temp-firmware/update";
     let stale = device.ask(topic, json!({"status":"IN_PROGRESS","expectedVersion":1})).await.unwrap_err();
     assert_eq!(

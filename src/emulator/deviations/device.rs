@@ -104,6 +104,11 @@ pub(super) static ROWS: &[Deviation] = &[
     ),
     row("order of ListJobs, ListJobExecutionsForJob", "undocumented", "by id, by thing"),
     row(
+        "InvalidTopic of the jobs API",
+        "where it is published is undocumented",
+        "at the topic the request was sent to, with /rejected after it",
+    ),
+    row(
         "update of a finished execution",
         "TerminalStateReached over MQTT; no such error in UpdateJobExecution's model",
         "TerminalStateReached over MQTT, InvalidStateTransitionException over REST",

@@ -20,13 +20,13 @@ pub fn on_publish(account: &Account, session: &Session, thing: &str, rest: &str,
         _ => match rest.split_once('/') {
             Some((job, "get")) => Asked::Describe(job),
             Some((job, "update")) => Asked::Update(job),
-            // AWS answers nothing that a client could have subscribed to.
-            _ => return tracing::debug!(thing, rest, "no such jobs topic"),
+            _ => Asked::Nothing,
         },
     };
-    let (token, outcome) = match parse(payload) {
-        Ok(request) => (request.client_token.clone(), answer(account, thing, &asked, &request)),
-        Err(refusal) => (token_of(payload), Err(refusal)),
+    let (token, outcome) = match (&asked, parse(payload)) {
+        (Asked::Nothing, _) => (token_of(payload), Err(no_such_topic())),
+        (_, Ok(request)) => (request.client_token.clone(), answer(account, thing, &asked, &request)),
+        (_, Err(refusal)) => (token_of(payload), Err(refusal)),
     };
     let (verdict, mut body, messages) = match outcome {
         Ok((body, messages)) => ("accepted", body, messages),
@@ -54,6 +54,12 @@ enum Asked<'a> {
     StartNext,
     Describe(&'a str),
     Update(&'a str),
+    /// A topic of the jobs that is no request.
+    Nothing,
+}
+
+fn no_such_topic() -> Refusal {
+    Refusal::new("InvalidTopic", "The request was sent to a topic that does not map to any API operation.")
 }
 
 fn parse(payload: &[u8]) -> Result<Request, Refusal> {
@@ -89,6 +95,7 @@ fn answer(
         return Err(Refusal::new("ResourceNotFound", format!("Thing {thing} not found")));
     }
     match asked {
+        Asked::Nothing => Err(no_such_topic()),
         Asked::Pending => Ok((device::pending(&account.read().jobs, thing), Messages::new())),
         Asked::Describe(job) => {
             let presigner = Presigner::of(account);
