@@ -5,24 +5,23 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_util::StreamExt as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::config::Settings;
 use crate::fleet::event::Event;
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Name;
-use crate::fleet::{Changes, Fleet, Limits, Ms, SourceId};
-use crate::record::Recorder;
-use crate::response::{Answer, Intent, Listener, Plan, PlanId};
+use crate::fleet::{Changes, Fleet, Ms};
 use crate::text::SafeText;
 
 mod files;
+mod outside;
 mod replay;
+mod signals;
 
+pub use outside::{Arrival, Inputs, Outside, Reconfigured, Word};
 pub use replay::replay;
+pub(super) use signals::Ends;
+use signals::Signals;
 
-use super::app::{App, DoctorLine, Effect, Elsewhere, Env, JournalLine, Look, Tone};
+use super::app::{App, Effect, Env, Tone};
 use super::terminal::Screen;
 use super::views;
 
@@ -39,140 +38,6 @@ const CALM: Duration = Duration::from_millis(250);
 const LIVELY: Duration = Duration::from_secs(1);
 /// What a local terminal shows without strain.
 const FPS_LOCAL: u16 = 30;
-
-/// What the wiring does for the console. Every call returns at once.
-pub trait Outside {
-    /// Compute a plan; the answer carries the generation.
-    fn plan(&mut self, generation: u64, intent: Intent) -> Result<(), SafeText>;
-    /// Carry a plan out.
-    fn confirm(&mut self, plan: Plan, typed: Option<String>) -> Result<(), SafeText>;
-    /// Stop a running response after the requests under way.
-    fn stop(&mut self, plan: &PlanId);
-    /// The recording that is being written, if one is.
-    fn recorder(&mut self) -> Option<&mut Recorder>;
-    /// Begin a recording, or end it: whether one runs now, and a sentence.
-    fn record(&mut self, fleet: &Fleet, now: Ms) -> Result<(bool, SafeText), SafeText>;
-    /// The open view needs these read.
-    fn watch(&mut self, sources: Vec<SourceId>);
-    /// Read this soon.
-    fn read_soon(&mut self, source: SourceId);
-    /// Read the journal; it comes back as a [`Word::Journal`].
-    fn read_journal(&mut self);
-    /// Look whether the account is ready for an incident; it comes back as a [`Word::Examined`].
-    fn examine(&mut self) -> Result<(), SafeText>;
-    /// The responder's ear, as soon as there is one; asked before every event.
-    fn listener(&mut self) -> Option<&mut Listener>;
-    /// Something that was being set up may be there now.
-    fn settle(&mut self);
-    /// Read the names of the profiles; they come back as [`Word::Profiles`].
-    fn read_profiles(&mut self) {}
-    /// Go to another profile or region; [`Word::Moved`] tells how that went.
-    ///
-    /// # Errors
-    /// Why that cannot be.
-    fn switch(&mut self, to: &Elsewhere) -> Result<(), SafeText> {
-        Err(SafeText::new(&format!("there is no other {} here", to.word())))
-    }
-    /// Leaves the old source and takes up the one that was opened; `None` when there is none any more.
-    fn arrive(&mut self) -> Option<Arrival> {
-        None
-    }
-    /// Drops the source that was opened.
-    fn stay(&mut self) {}
-    /// Another configuration: hands it to whatever runs.
-    ///
-    /// # Errors
-    /// What of it cannot be used: all of the old one stays in force.
-    fn reconfigure(&mut self, settings: Settings) -> Result<Reconfigured, SafeText> {
-        let _ = settings;
-        Err(SafeText::new("nothing can be configured here"))
-    }
-}
-
-/// What another configuration means for the screen.
-pub struct Reconfigured {
-    /// How it looks now.
-    pub look: Look,
-    /// What the fleet holds now.
-    pub limits: Limits,
-    /// What holds now, and what only later, in a sentence.
-    pub text: SafeText,
-}
-
-/// Another account or region, from its beginning.
-pub struct Arrival {
-    /// Nothing is known there yet.
-    pub fleet: Fleet,
-    /// Its events.
-    pub events: mpsc::Receiver<Event>,
-    /// Its responder's answers.
-    pub answers: mpsc::Receiver<Answer>,
-}
-
-/// What the wiring tells the console, besides fleet events and answers.
-#[derive(Debug)]
-pub enum Word {
-    /// Nothing can be read from AWS, and why; `None` when that is over.
-    CannotConnect(Option<Trouble>),
-    /// The journal was read.
-    Journal(Result<Vec<JournalLine>, SafeText>),
-    /// The account was looked at.
-    Examined(Result<Vec<DoctorLine>, SafeText>),
-    /// The clients and the responder are there: [`Outside::settle`] picks them up.
-    Settled,
-    /// The names of the profiles.
-    Profiles(Vec<Name>),
-    /// Another profile or region is open, or why not.
-    Moved(Result<SafeText, SafeText>),
-    /// The configuration was read again, or what is wrong with it.
-    Config(Result<Box<Settings>, SafeText>),
-}
-
-/// What comes into the loop.
-pub struct Inputs {
-    /// Fleet events.
-    pub events: mpsc::Receiver<Event>,
-    /// Answers of the responder.
-    pub answers: mpsc::Receiver<Answer>,
-    /// The wiring's own.
-    pub words: mpsc::Receiver<Word>,
-}
-
-/// The signals that end it.
-pub(super) struct Ends([Signal; 3]);
-
-impl Ends {
-    pub(super) fn new() -> std::io::Result<Self> {
-        Ok(Self([
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-            signal(SignalKind::interrupt())?,
-        ]))
-    }
-
-    /// Waits for one of them.
-    pub(super) async fn any(&mut self) -> &'static str {
-        let [term, hup, int] = &mut self.0;
-        tokio::select! { _ = term.recv() => "SIGTERM", _ = hup.recv() => "SIGHUP", _ = int.recv() => "SIGINT" }
-    }
-}
-
-struct Signals {
-    end: Ends,
-    stop: Signal,
-    resume: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        use rustix::process::Signal as Raw;
-        Ok(Self {
-            end: Ends::new()?,
-            stop: signal(SignalKind::from_raw(Raw::TSTP.as_raw()))?,
-            resume: signal(SignalKind::from_raw(Raw::CONT.as_raw()))?,
-        })
-    }
-}
 
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -136,8 +136,13 @@ async fn the_caller_has_an_identity_and_the_account_an_endpoint() {
     let caller = sts.get_caller_identity().send().await.unwrap();
     assert_eq!(caller.account(), Some(ACCOUNT));
     assert_eq!(caller.arn(), Some(format!("arn:aws:iam::{ACCOUNT}:user/operator").as_str()));
-    let unknown = sts.get_session_token().send().await;
+    let unknown = sts.get_federation_token().name("x").send().await;
     assert_eq!(refusal(unknown), is(400, "InvalidAction"));
+    // A key nobody has is refused in the protocol of the service it was used for.
+    let stranger = aws_sdk_sts::config::Credentials::new("nobody", "secret", None, None, "tests");
+    let stranger =
+        aws_sdk_sts::Client::from_conf(sts.config().to_builder().credentials_provider(stranger).build());
+    assert_eq!(refusal(stranger.get_caller_identity().send().await), is(403, "InvalidClientTokenId"));
 
     let endpoint = world.iot.describe_endpoint().endpoint_type("iot:Data-ATS").send().await.unwrap();
     assert_eq!(endpoint.endpoint_address(), Some(world.endpoint.trim_start_matches("http://")));

@@ -99,10 +99,19 @@ pub(super) fn answer(action: &str, namespace: &str, result: &str) -> Result<Resp
     )
 }
 
+/// The name an error has in this protocol.
+pub(super) fn code(name: &'static str) -> &'static str {
+    match name {
+        "UnrecognizedClientException" => "InvalidClientTokenId",
+        "InvalidSignatureException" => "SignatureDoesNotMatch",
+        other => other.strip_suffix("Exception").unwrap_or(other),
+    }
+}
+
 /// The error document of the protocol.
 pub(super) fn error_body(error: &ApiError, request_id: &str) -> Bytes {
     let side = if error.status < 500 { "Sender" } else { "Receiver" };
-    let code = error.code.strip_suffix("Exception").unwrap_or(error.code);
+    let code = code(error.code);
     format!(
         "<ErrorResponse><Error><Type>{side}</Type><Code>{code}</Code><Message>{}</Message></Error>\
          <RequestId>{request_id}</RequestId></ErrorResponse>",

@@ -39,6 +39,11 @@ pub fn put_metric(
     Ok(())
 }
 
+/// A refusal in one of the newer protocols: CBOR, or AWS JSON.
+pub(super) fn refuse(error: ApiError, cbor: bool) -> Result<Resp, ApiError> {
+    wire::refuse(error, cbor)
+}
+
 /// `PutMetricData`.
 pub fn put_metric_data(req: &Req) -> Result<Resp, ApiError> {
     wire::answer(req, "PutMetricData", ops::put_metric_data)

@@ -111,13 +111,18 @@ fn cbor(result: Result<Option<Out>, ApiError>) -> Result<Resp, ApiError> {
     Ok(with_query_error(resp, error))
 }
 
+/// A refusal that is not an operation's own.
+pub(super) fn refuse(error: ApiError, as_cbor: bool) -> Result<Resp, ApiError> {
+    if as_cbor { cbor(Err(error)) } else { json_answer(Err(error)) }
+}
+
 /// Clients of the Query protocol knew errors by another name; the newer protocols carry it along.
 fn with_query_error(resp: Resp, error: Option<ApiError>) -> Resp {
     match error {
         None => resp,
         Some(e) => {
             let side = if e.status < 500 { "Sender" } else { "Receiver" };
-            let code = e.code.strip_suffix("Exception").unwrap_or(e.code);
+            let code = query::code(e.code);
             resp.header("x-amzn-query-error", format!("{code};{side}"))
         }
     }

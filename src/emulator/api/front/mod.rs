@@ -2,11 +2,13 @@
 //! answers in AWS's form (contract §2.1). Operations know nothing of any of this.
 //!
 //! * `auth.rs`: SigV4, and which service the credential scope names.
+//! * `dialect.rs`: the form an error takes.
 //! * `gzip.rs`: compressed bodies.
 //! * `table.rs`: the route table, compiled.
 //! * `throttle.rs`: requests a second for each operation.
 
 mod auth;
+mod dialect;
 mod gzip;
 mod table;
 mod throttle;
@@ -24,6 +26,7 @@ use super::{ApiError, Req, Resp, Service, model, query, sns};
 use crate::emulator::account::Account;
 use crate::emulator::broker::Broker;
 use crate::emulator::faults::{self, End};
+use dialect::Dialect;
 use table::{Found, Table};
 use throttle::Throttle;
 
@@ -53,6 +56,7 @@ pub fn router(account: Arc<Account>, broker: Arc<Broker>) -> axum::Router {
 async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
     let request_id = uuid();
     let (parts, body) = request.into_parts();
+    let dialect = Dialect::of(&parts);
     let outcome = match axum::body::to_bytes(body, BODY).await {
         Ok(body) => front.run(&parts, body).await,
         Err(_) => Outcome::error(ApiError::new(
@@ -61,7 +65,7 @@ async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
             format!("The request is larger than {BODY} bytes"),
         )),
     };
-    let mut response = outcome.into_response(&request_id);
+    let mut response = outcome.into_response(dialect, &request_id);
     let clock = front.account.clock;
     if clock.is_ahead()
         && let Ok(date) = jiff::Timestamp::from_millisecond(clock.now_ms())
@@ -72,29 +76,28 @@ async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
     response
 }
 
-/// What a request came to, and how errors of its protocol look.
+/// What a request came to.
 struct Outcome {
     result: Result<Resp, ApiError>,
-    xml: bool,
     /// The connection ends without an answer.
     cut: bool,
 }
 
 impl End {
-    fn outcome(self, xml: bool) -> Outcome {
+    fn outcome(self) -> Outcome {
         match self {
-            Self::Answer(error) => Outcome { result: Err(error), xml, cut: false },
-            Self::Drop => Outcome { result: Resp::nothing(), xml, cut: true },
+            Self::Answer(error) => Outcome::error(error),
+            Self::Drop => Outcome { result: Resp::nothing(), cut: true },
         }
     }
 }
 
 impl Outcome {
     fn error(error: ApiError) -> Self {
-        Self { result: Err(error), xml: false, cut: false }
+        Self { result: Err(error), cut: false }
     }
 
-    fn into_response(self, request_id: &str) -> Response {
+    fn into_response(self, dialect: Dialect, request_id: &str) -> Response {
         if self.cut {
             // A body that fails before its first byte: the server gives the connection up with nothing sent.
             let broken = futures_util::stream::once(async {
@@ -102,22 +105,14 @@ impl Outcome {
             });
             return Response::new(Body::from_stream(broken));
         }
-        let mut extra = Vec::new();
-        let (status, content_type, body, code) = match self.result {
-            Ok(resp) => {
-                extra = resp.headers;
-                (resp.status, resp.content_type, resp.body, None)
-            }
-            Err(error) if self.xml => {
-                (error.status, "text/xml", query::error_body(&error, request_id), Some(error.code))
-            }
-            Err(error) => {
-                let mut body = error.extra;
-                body.insert("message".into(), error.message.into());
-                let body = Bytes::from(serde_json::Value::Object(body).to_string());
-                (error.status, "application/json", body, Some(error.code))
-            }
-        };
+        let code = self.result.as_ref().err().map(|error| error.code);
+        let resp = self.result.or_else(|error| dialect.say(error, request_id)).unwrap_or_else(|error| Resp {
+            status: error.status,
+            content_type: "text/plain",
+            body: error.message.into(),
+            headers: Vec::new(),
+        });
+        let Resp { status, content_type, body, headers: extra } = resp;
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
@@ -157,7 +152,7 @@ impl Front {
             && let Some(result) = sns::unsigned(&req, parts.method.as_str(), parts.uri.path())
         {
             // A confirmation is a GET that changes something.
-            return Outcome { result: self.commit(&Method::POST, result).await, xml: true, cut: false };
+            return Outcome { result: self.commit(&Method::POST, result).await, cut: false };
         }
         let signer = match auth::authenticate(&self.account, parts, &req.body) {
             Ok(signer) => signer,
@@ -182,12 +177,12 @@ impl Front {
                     Err(error)
                 }
                 Ok(form) => match self.disturb(signer.service, form.action).await {
-                    Some(end) => return end.outcome(true),
+                    Some(end) => return end.outcome(),
                     None => self.commit(&parts.method, form.run()).await,
                 },
                 Err(error) => Err(error),
             };
-            return Outcome { result, xml: true, cut: false };
+            return Outcome { result, cut: false };
         }
         let (method, path) = (parts.method.as_str(), parts.uri.path());
         let result = match self.table.find(signer.service, method, path) {
@@ -198,7 +193,7 @@ impl Front {
                     return Outcome::error(error);
                 }
                 if let Some(end) = self.disturb(signer.service, route.op).await {
-                    return end.outcome(false);
+                    return end.outcome();
                 }
                 if !self.throttle.admit(index) {
                     Err(faults::throttled(signer.service))
@@ -226,7 +221,7 @@ impl Front {
                 super::absent::not_here(&req)
             }
         };
-        Outcome { result, xml: false, cut: false }
+        Outcome { result, cut: false }
     }
 
     /// The name of an operation of AWS that is not here.

@@ -80,7 +80,16 @@ pub(super) fn targets(targets: &[String], arns: &Arns, registry: &Registry) -> R
         } else if let Some(group) = arns.name_of("thinggroup", target) {
             registry.require_group(group)?;
         } else {
-            return Err(ApiError::invalid(format!("Invalid target ARN: {target}")));
+            let fields: Vec<&str> = target.splitn(6, ':').collect();
+            return Err(match fields.as_slice() {
+                // One of another region or account is one that is not there.
+                ["arn", _, "iot", _, _, name]
+                    if name.starts_with("thing/") || name.starts_with("thinggroup/") =>
+                {
+                    ApiError::not_found(format!("Target {target} not found."))
+                }
+                _ => ApiError::invalid(format!("Invalid target ARN: {target}")),
+            });
         }
     }
     Ok(())

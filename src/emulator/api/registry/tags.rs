@@ -20,8 +20,7 @@ const KEY_PATTERN: &str = r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$";
 pub struct Tag {
     /// The key.
     pub key: String,
-    /// The value; absent means empty.
-    #[serde(default)]
+    /// The value. AWS refuses a tag without one, though its model allows it.
     pub value: String,
 }
 

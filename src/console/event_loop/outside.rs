@@ -1,0 +1,111 @@
+//! What the loop and the wiring around it say to each other.
+
+use tokio::sync::mpsc;
+
+use crate::config::Settings;
+use crate::console::app::{DoctorLine, Elsewhere, JournalLine, Look};
+use crate::fleet::event::Event;
+use crate::fleet::known::Trouble;
+use crate::fleet::model::Name;
+use crate::fleet::{Fleet, Limits, Ms, SourceId};
+use crate::record::Recorder;
+use crate::response::{Answer, Intent, Listener, Plan, PlanId};
+use crate::text::SafeText;
+
+/// What the wiring does for the console. Every call returns at once.
+pub trait Outside {
+    /// Compute a plan; the answer carries the generation.
+    fn plan(&mut self, generation: u64, intent: Intent) -> Result<(), SafeText>;
+    /// Carry a plan out.
+    fn confirm(&mut self, plan: Plan, typed: Option<String>) -> Result<(), SafeText>;
+    /// Stop a running response after the requests under way.
+    fn stop(&mut self, plan: &PlanId);
+    /// The recording that is being written, if one is.
+    fn recorder(&mut self) -> Option<&mut Recorder>;
+    /// Begin a recording, or end it: whether one runs now, and a sentence.
+    fn record(&mut self, fleet: &Fleet, now: Ms) -> Result<(bool, SafeText), SafeText>;
+    /// The open view needs these read.
+    fn watch(&mut self, sources: Vec<SourceId>);
+    /// Read this soon.
+    fn read_soon(&mut self, source: SourceId);
+    /// Read the journal; it comes back as a [`Word::Journal`].
+    fn read_journal(&mut self);
+    /// Look whether the account is ready for an incident; it comes back as a [`Word::Examined`].
+    fn examine(&mut self) -> Result<(), SafeText>;
+    /// The responder's ear, as soon as there is one; asked before every event.
+    fn listener(&mut self) -> Option<&mut Listener>;
+    /// Something that was being set up may be there now.
+    fn settle(&mut self);
+    /// Read the names of the profiles; they come back as [`Word::Profiles`].
+    fn read_profiles(&mut self) {}
+    /// Go to another profile or region; [`Word::Moved`] tells how that went.
+    ///
+    /// # Errors
+    /// Why that cannot be.
+    fn switch(&mut self, to: &Elsewhere) -> Result<(), SafeText> {
+        Err(SafeText::new(&format!("there is no other {} here", to.word())))
+    }
+    /// Leaves the old source and takes up the one that was opened; `None` when there is none any more.
+    fn arrive(&mut self) -> Option<Arrival> {
+        None
+    }
+    /// Drops the source that was opened.
+    fn stay(&mut self) {}
+    /// Another configuration: hands it to whatever runs.
+    ///
+    /// # Errors
+    /// What of it cannot be used: all of the old one stays in force.
+    fn reconfigure(&mut self, settings: Settings) -> Result<Reconfigured, SafeText> {
+        let _ = settings;
+        Err(SafeText::new("nothing can be configured here"))
+    }
+}
+
+/// What another configuration means for the screen.
+pub struct Reconfigured {
+    /// How it looks now.
+    pub look: Look,
+    /// What the fleet holds now.
+    pub limits: Limits,
+    /// What holds now, and what only later, in a sentence.
+    pub text: SafeText,
+}
+
+/// Another account or region, from its beginning.
+pub struct Arrival {
+    /// Nothing is known there yet.
+    pub fleet: Fleet,
+    /// Its events.
+    pub events: mpsc::Receiver<Event>,
+    /// Its responder's answers.
+    pub answers: mpsc::Receiver<Answer>,
+}
+
+/// What the wiring tells the console, besides fleet events and answers.
+#[derive(Debug)]
+pub enum Word {
+    /// Nothing can be read from AWS, and why; `None` when that is over.
+    CannotConnect(Option<Trouble>),
+    /// The journal was read.
+    Journal(Result<Vec<JournalLine>, SafeText>),
+    /// The account was looked at.
+    Examined(Result<Vec<DoctorLine>, SafeText>),
+    /// The clients and the responder are there: [`Outside::settle`] picks them up.
+    Settled,
+    /// The names of the profiles.
+    Profiles(Vec<Name>),
+    /// Another profile or region is open, or why not.
+    Moved(Result<SafeText, SafeText>),
+    /// The configuration was read again, or what is wrong with it.
+    Config(Result<Box<Settings>, SafeText>),
+}
+
+/// What comes into the loop.
+pub struct Inputs {
+    /// Fleet events.
+    pub events: mpsc::Receiver<Event>,
+    /// Answers of the responder.
+    pub answers: mpsc::Receiver<Answer>,
+    /// The wiring's own.
+    pub words: mpsc::Receiver<Word>,
+}
