@@ -105,7 +105,11 @@ fn request(entry: &Value) -> String {
 
 fn ended(line: &mut JournalLine, entry: &Value) {
     let outcome = entry.get("outcome").and_then(Value::as_str).unwrap_or_default();
-    let took = entry.get("took_ms").and_then(Value::as_i64);
+    // What is proven was proven with its last step; the entry itself was written a moment later.
+    let steps = entry.get("targets").and_then(Value::as_array).into_iter().flatten();
+    let steps = steps.filter_map(|target| target.get("steps")?.as_array()).flatten();
+    let last = steps.filter_map(|step| step.get("after_ms")?.as_i64()).max();
+    let took = last.filter(|_| outcome == "proven").or_else(|| entry.get("took_ms")?.as_i64());
     let took = took.map(|ms| format!(" after {}", words::took(ms))).unwrap_or_default();
     line.outcome = SafeText::new(&format!("{outcome}{took}"));
     line.good = outcome == "proven";
@@ -151,6 +155,11 @@ mod tests {
         assert_eq!(lines[0].who.as_str(), "ann");
         assert_eq!(lines[1].plan, "p");
         assert_eq!(lines[1].outcome.as_str(), "proven after 4.8 s");
+        let mut line = lines[1].clone();
+        let steps = json!([{"proof": "disconnected", "state": "done", "after_ms": 2000},
+            {"proof": "silent for 3 s", "state": "done", "after_ms": 4400}]);
+        ended(&mut line, &json!({"outcome": "proven", "took_ms": 4806, "targets": [{"steps": steps}]}));
+        assert_eq!(line.outcome.as_str(), "proven after 4.4 s", "as the staircase said");
         assert!(
             lines[1].details.iter().any(|d| d.as_str().contains("request id-1")),
             "{:?}",
