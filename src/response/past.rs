@@ -15,6 +15,8 @@ pub enum Seen {
     Yes,
     /// It is not.
     No,
+    /// It was, and what it began has ended by itself or by others; how.
+    Over(SafeText),
     /// It cannot be seen, and why.
     Unknown(SafeText),
 }
@@ -49,7 +51,7 @@ impl PastStep {
         match self.answered {
             Answered::Accepted { .. } => true,
             Answered::Refused(_) => false,
-            Answered::Never => self.seen == Seen::Yes,
+            Answered::Never => matches!(self.seen, Seen::Yes | Seen::Over(_)),
         }
     }
 
@@ -77,6 +79,9 @@ impl PastStep {
     pub fn truth(&self) -> SafeText {
         let words = match (&self.answered, &self.seen) {
             (Answered::Accepted { .. }, Seen::No) => "done, and changed back since".to_owned(),
+            (Answered::Accepted { .. } | Answered::Never, Seen::Over(how)) => {
+                format!("done, and {how} since")
+            }
             (Answered::Accepted { .. }, _) => "done".to_owned(),
             (Answered::Refused(why), _) => format!("refused: {why}"),
             (Answered::Never, Seen::Yes) => "done: the account shows it, its answer was lost".to_owned(),

@@ -76,7 +76,7 @@ pub fn json(past: &Past) -> Value {
                 Answered::Never => ("lost", None),
             };
             let account = match step.seen() {
-                Seen::Yes => "done",
+                Seen::Yes | Seen::Over(_) => "done",
                 Seen::No => "not done",
                 Seen::Unknown(_) => "unknown",
             };

@@ -49,3 +49,18 @@ async fn what_changed_since_is_left_alone_and_said() {
     assert!(undone.err.contains("changed since"), "{undone:?}");
     assert_eq!(world.changed(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_canceled_by_somebody_else_is_not_canceled_again() {
+    let world = World::start().await;
+    world.things(&["Thing02"]).await;
+    let create = ["job", "create", "update-1", "--thing", "Thing02", "--document-json", "{}", "--yes"];
+    let created = world.run(&create).await;
+    assert_eq!(created.code, Some(0), "{created:?}");
+    world.clients.iot.cancel_job().job_id("update-1").send().await.unwrap();
+    world.door.forget();
+    let undone = world.run(&["undo", "--yes"]).await;
+    assert_eq!(undone.code, Some(4), "{undone:?}");
+    assert!(undone.err.contains("CANCELED already"), "{undone:?}");
+    assert_eq!(world.changed(), 0);
+}

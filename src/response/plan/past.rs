@@ -189,6 +189,11 @@ fn taken_back(draft: &mut Draft<'_>, step: &PastStep) -> Option<Request> {
         );
         return None;
     }
+    if let Seen::Over(how) = &step.seen {
+        let words = format!("{} {}: {how} already, nothing to take back", step.operation(), step.resource());
+        draft.note(Level::Info, words);
+        return None;
+    }
     Some(inverse)
 }
 

@@ -59,7 +59,11 @@ pub(in crate::response) async fn shows(c: &Clients, request: &Request, now: Ms) 
             let is = if connected { "is connected" } else { "is not connected" };
             Seen::Unknown(SafeText::new(&format!("AWS keeps no record of a cut; the client {is} now")))
         }
-        Request::CreateJob { id, .. } => yes(super::job_status(c, id, now).await?.is_some()),
+        Request::CreateJob { id, .. } => match super::job_status(c, id, now).await?.as_deref() {
+            None => Seen::No,
+            Some("IN_PROGRESS" | "SCHEDULED") => Seen::Yes,
+            Some(status) => Seen::Over(SafeText::new(status)),
+        },
         Request::CancelJob { job, .. } => {
             yes(super::job_status(c, job.raw(), now).await?.as_deref() == Some("CANCELED"))
         }
