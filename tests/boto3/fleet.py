@@ -115,6 +115,10 @@ def identities(a):
     endpoint = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
     assert endpoint and "/" not in endpoint
     assert a.sts.get_caller_identity()["Account"] == "123456789012"
+    assumed = a.sts.assume_role(RoleArn="arn:aws:iam::123456789012:role/responder", RoleSessionName="walk")
+    assert assumed["AssumedRoleUser"]["Arn"].endswith(":assumed-role/responder/walk"), assumed
+    assert a.sts.get_session_token()["Credentials"]["SessionToken"]
+    a.iam.list_account_aliases()
     return arn
 
 

@@ -18,6 +18,7 @@ SIGNING = {
     "iot-data": "iotdata",
     "iot-jobs-data": "iot-jobs-data",
     "sts": "sts",
+    "iam": "iam",
     "sns": "sns",
     "cloudwatch": "monitoring",
     "s3": "s3",
