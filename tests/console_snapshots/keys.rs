@@ -39,3 +39,29 @@ fn a_mistake_names_its_file_and_line() {
     }
     assert!(Keymap::load(Some("no-such-keymap"), None).is_err());
 }
+
+#[test]
+fn a_word_in_the_palette_means_a_command_of_that_name_and_no_sentence_with_its_letters() {
+    let fleet = incident();
+    for (typed, says) in [
+        ("link", "carries, loses and is refused"),
+        ("quit", "quit"),
+        ("what-if", "Try other numbers"),
+        ("certificates deactivation", "Plan the deactivation"),
+    ] {
+        let mut app = App::new(look(false));
+        press(&mut app, &fleet, &format!(":{typed}"));
+        let text = lines(&render(&mut app, &fleet, NOW, (160, 48)));
+        let first =
+            text.lines().skip_while(|l| !l.contains(&format!(": {typed}"))).nth(1).unwrap_or_default();
+        assert!(first.contains(says), "{typed}: {first}");
+    }
+    // `link` once was a scattered "b(l)... (i)nto the backgrou(n)d": it stopped the program.
+    let mut app = App::new(look(false));
+    press(&mut app, &fleet, ":link\r");
+    assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Suspend)));
+    let mut app = App::new(look(false));
+    press(&mut app, &fleet, ":xqzw\r");
+    let reads = |e: &Effect| matches!(e, Effect::Watch(_) | Effect::ReadSoon(_));
+    assert!(app.take_effects().iter().all(reads), "letters of no name run nothing");
+}

@@ -2,7 +2,7 @@
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use nucleo_matcher::Utf32Str;
-use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use tui_input::backend::crossterm::EventHandler as _;
 
 use crate::fleet::model::Name;
@@ -285,10 +285,13 @@ pub(super) fn search(state: &mut PaletteState, env: &Env<'_>, profiles: &[Name])
         state.found = offers;
         return;
     }
-    let pattern = Pattern::parse(state.input.value(), CaseMatching::Smart, Normalization::Smart);
+    let typed = state.input.value();
+    let pattern = Pattern::parse(typed, CaseMatching::Smart, Normalization::Smart);
+    // A sentence must hold the words themselves: letters strewn over it would run what nobody meant.
+    let words = Pattern::new(typed, CaseMatching::Smart, Normalization::Smart, AtomKind::Substring);
     let mut matcher = filter::matcher();
     let mut chars = Vec::new();
-    let mut score = |text: &str| {
+    let mut score = |pattern: &Pattern, text: &str| {
         chars.clear();
         pattern.score(Utf32Str::new(text, &mut chars), &mut matcher)
     };
@@ -296,13 +299,15 @@ pub(super) fn search(state: &mut PaletteState, env: &Env<'_>, profiles: &[Name])
         .filter(|(_, c)| c.scope != command::Scope::Plan && c.scope != command::Scope::Payload)
         .filter_map(|(id, c)| {
             // The name counts double: who types "iso" wants isolate, not a sentence with these letters.
-            let name = score(c.name).map(|s| s * 2 + 40);
-            name.or_else(|| score(c.sentence)).map(|s| (s, PalettePick::Command(id)))
+            let name = score(&pattern, c.name).max(score(&pattern, c.id)).map(|s| s * 2 + 40);
+            let exact = if [c.name, c.id].contains(&typed) { 1_000 } else { 0 };
+            let found = name.or_else(|| score(&words, c.sentence));
+            found.map(|s| (s + exact, PalettePick::Command(id)))
         })
         .collect();
     if !state.input.value().is_empty() {
         found.extend(env.fleet.devices().filter(|(_, d)| !d.is_unattributed()).filter_map(|(_, d)| {
-            score(d.name().shown().as_str()).map(|s| (s * 2, PalettePick::Thing(d.name().clone())))
+            score(&pattern, d.name().shown().as_str()).map(|s| (s * 2, PalettePick::Thing(d.name().clone())))
         }));
     }
     found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
