@@ -62,6 +62,7 @@ fn a_word_in_the_palette_means_a_command_of_that_name_and_no_sentence_with_its_l
     assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Suspend)));
     let mut app = App::new(look(false));
     press(&mut app, &fleet, ":xqzw\r");
-    let reads = |e: &Effect| matches!(e, Effect::Watch(_) | Effect::ReadSoon(_));
-    assert!(app.take_effects().iter().all(reads), "letters of no name run nothing");
+    let reads = |e: &Effect| matches!(e, Effect::Watch(_) | Effect::ReadSoon(_) | Effect::ReadProfiles);
+    let effects = app.take_effects();
+    assert!(effects.iter().all(reads), "letters of no name run nothing: {effects:?}");
 }
