@@ -23,7 +23,7 @@ struct File {
     cloudwatch_endpoint_url: Option<String>,
     ca_bundle: Option<PathBuf>,
     no_aws: Option<bool>,
-    topics: Option<Vec<String>>,
+    topics: Option<Vec<toml::Spanned<String>>>,
     thing_from: Option<Vec<toml::Spanned<String>>>,
     false_alarms_per_device_day: Option<toml::Spanned<f64>>,
     security_profiles: Option<toml::Spanned<PathBuf>>,
@@ -113,7 +113,13 @@ pub(super) fn read(settings: &mut Settings, path: &Path, text: &str) -> Result<(
     set_some(&mut settings.cloudwatch_endpoint_url, file.cloudwatch_endpoint_url);
     set_some(&mut settings.ca_bundle, file.ca_bundle);
     set(&mut settings.aws, file.no_aws.map(|no| !no));
-    set(&mut settings.topics, file.topics);
+    if let Some(topics) = file.topics {
+        for filter in &topics {
+            super::load::check_filter(filter.get_ref())
+                .map_err(|message| error(at(filter.span().start), format!("topics: {message}")))?;
+        }
+        settings.topics = topics.into_iter().map(toml::Spanned::into_inner).collect();
+    }
     if let Some(rules) = file.thing_from {
         settings.thing_from.clear();
         for rule in rules {

@@ -231,7 +231,7 @@ fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Re
 }
 
 /// MQTT's rules for a filter: a `+` fills a whole level, a `#` is the last one (contract §3.4).
-fn check_filter(filter: &str) -> Result<(), String> {
+pub(super) fn check_filter(filter: &str) -> Result<(), String> {
     let wrong = |why: &str| Err(format!("{:?} {why}", SafeText::new(filter)));
     if filter.is_empty() || filter.contains('\0') || filter.len() > 65_535 {
         return wrong("is empty, too long or has a NUL in it");
@@ -302,6 +302,8 @@ mod tests {
         assert!(error.contains("config.toml:3: memory-budget:"), "{error}");
         let error = load_text("[polls]\nidle-seconds = 0", Common::default(), &[]).unwrap_err().to_string();
         assert!(error.contains(":2: polls.idle-seconds"), "{error}");
+        let error = load_text("topics = [\n  'dt/#',\n  'dt/a+/x',\n]", Common::default(), &[]).unwrap_err();
+        assert!(error.to_string().contains("config.toml:3: topics: "), "{error}");
     }
 
     #[test]
