@@ -164,10 +164,15 @@ impl Session {
             return heard;
         }
         if connected && pace.is_dense() {
+            // All there was is read. It is handed over when that is due, and not at each look: each hand-over wakes the
+            // console.
+            if pace.is_due_soon() && self.flush() {
+                pace.flushed();
+            }
             // This thread has nothing else to do: sleeping it coalesces better than a timer of the runtime.
             std::thread::sleep(pace.pause());
-            // The socket is only looked at again by waiting for it. What was gathered is handed over when it is due, and
-            // not at each look: each hand-over wakes the console.
+            // The runtime looks at the socket now.
+            tokio::task::yield_now().await;
             loop {
                 match tokio::time::timeout(pace.until_due(), next.as_mut()).await {
                     Ok(heard) => return heard,

@@ -46,10 +46,16 @@ impl Pace {
     /// denser the traffic, the shorter, so that what the system buffers for us is never full.
     pub(super) fn pause(&self) -> Duration {
         match self.before.max(self.heard) {
-            ..1_500 => Duration::from_millis(40),
+            ..200 => HAND_OVER,
+            200..1_500 => Duration::from_millis(40),
             1_500..4_000 => Duration::from_millis(15),
             _ => Duration::from_millis(5),
         }
+    }
+
+    /// After the next pause it would be late.
+    pub(super) fn is_due_soon(&self) -> bool {
+        self.flushed.elapsed() + self.pause() / 2 >= HAND_OVER
     }
 
     /// How long until what was gathered is handed over.
