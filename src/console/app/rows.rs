@@ -112,7 +112,9 @@ impl DeviceRows {
         }
         // A large fleet is sorted less often: at most a twentieth of the time.
         let wait = INTERVAL.max(self.cost.as_millis() as Ms * 20);
-        if self.revision.is_some() && (0..wait).contains(&(env.now - self.at)) {
+        // The first devices are shown at once: an empty table would say that there are none.
+        let first = filter.is_none() && self.ids.is_empty();
+        if !first && self.revision.is_some() && (0..wait).contains(&(env.now - self.at)) {
             return;
         }
         let began = Instant::now();

@@ -82,7 +82,9 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     let rows = app.rows();
     let total = env.fleet.len();
     let shown = rows.ids().len();
-    let count = if shown == total { total.to_string() } else { format!("{shown} of {total}") };
+    // Rows follow a moment later: only a filter leaves any out.
+    let all = shown == total || app.filter_of(ListId::Devices).is_none();
+    let count = if all { total.to_string() } else { format!("{shown} of {total}") };
     let mut facts = vec![part(count, theme.text), part(rows.sort().word(), theme.dim)];
     if app.marked() > 0 {
         facts.push(part(format!("{} marked", app.marked()), theme.mark));
