@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::detect::model::{Behavior, MetricValue};
 use crate::fleet::Ms;
 use crate::fleet::index::{IndexReading, IndexedThing};
-use crate::fleet::known::TroubleKind;
+use crate::fleet::known::{Trouble, TroubleKind};
 use crate::fleet::model::{Name, ThingRecord, Violation};
 use crate::text::SafeText;
 
@@ -134,7 +134,18 @@ async fn count(clients: &Clients, query: &str) -> Read<u64> {
     const ACTION: &str = "iot:GetStatistics";
     let call = clients.iot.get_statistics().index_name(INDEX).query_string(query);
     let found = failed(ACTION, one!(clients, call, ACTION, true))?;
-    Ok(found.statistics().map_or(0, |s| u64::try_from(s.count()).unwrap_or(0)))
+    let statistics = found.statistics().ok_or_else(|| nothing(ACTION))?;
+    Ok(u64::try_from(statistics.count()).unwrap_or(0))
+}
+
+/// An answer without what was asked for is no zero.
+fn nothing(action: &str) -> Trouble {
+    Trouble {
+        kind: TroubleKind::Failed,
+        message: SafeText::new(&format!("{action}: an answer without a number")),
+        missing_action: None,
+        since: super::now_ms(),
+    }
 }
 
 /// GetBucketsAggregation: the values of a field and how many things have each, the commonest first.
@@ -151,7 +162,8 @@ async fn buckets(clients: &Clients, query: &str, field: &str, most: i32) -> Read
         .buckets_aggregation_type(kind);
     let found = failed(ACTION, one!(clients, call, ACTION, true))?;
     let bucket = |b: &sdk::Bucket| Some((b.key_value()?.to_owned(), u64::try_from(b.count()).unwrap_or(0)));
-    Ok(found.buckets().iter().filter_map(bucket).collect())
+    let buckets = found.buckets.as_ref().ok_or_else(|| nothing(ACTION))?;
+    Ok(buckets.iter().filter_map(bucket).collect())
 }
 
 /// SearchIndex, page by page, into `found`; true when there is more than is read.

@@ -169,3 +169,20 @@ fn an_index_that_is_refused_is_said_with_its_permission() {
     assert_eq!(line["reason"], "fleet indexing: missing permission: iot:GetStatistics");
     watch.wait("all of them", |line| line["source"] == "things" && line["count"] == 300);
 }
+
+#[test]
+fn an_index_that_answers_without_a_number_is_no_zero() {
+    let cloud = account(300);
+    index(&cloud);
+    cloud.door.refuse(|line| {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        let answer = Answer { status: 200, headers, body: "{}".to_owned() };
+        line.contains("/indices/statistics").then_some(answer)
+    });
+    let config = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(config.path(), format!("{CONFIG}[fleet]\nindex-above = 100\n")).unwrap();
+    let watch = cloud.watch(&["--types", "poll", "--config", config.path().to_str().unwrap()]);
+    let line = watch.wait("the reason", |line| line["source"] == "things" && line["state"] == "listing");
+    assert_eq!(line["reason"], "fleet indexing: iot:GetStatistics: an answer without a number");
+    watch.wait("all of them", |line| line["source"] == "things" && line["count"] == 300);
+}
