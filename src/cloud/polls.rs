@@ -68,15 +68,13 @@ const STANDING: Duration = Duration::from_secs(15);
 struct Source {
     due: Instant,
     running: bool,
-    /// Not to be hurried: throttled, refused or locked out, so many times in a row.
-    slowed: u32,
+    /// How the last ask failed.
+    trouble: Option<TroubleKind>,
     /// Asks in a row that failed, for whatever reason.
     failures: u32,
     always: bool,
     /// Asked for while it was running: run again at once.
     again: bool,
-    /// Its credentials were refused.
-    locked_out: bool,
 }
 
 /// Starts polling. The first answers come as soon as the network allows.
@@ -172,7 +170,7 @@ impl Poller {
             self.sources.entry(source).or_insert_with(|| Source::new(now, true)).always = true;
         }
         // A shorter interval holds from the next read of each, and that is now.
-        for source in self.sources.values_mut().filter(|s| s.always && !s.running && s.slowed == 0) {
+        for source in self.sources.values_mut().filter(|s| s.always && !s.running && !s.is_held()) {
             source.due = source.due.min(now + Duration::from_secs(1));
         }
     }
@@ -182,7 +180,7 @@ impl Poller {
         let known = self.sources.entry(source).or_insert_with(|| Source::new(now, false));
         if known.running {
             known.again = true;
-        } else if known.slowed == 0 {
+        } else if !known.is_held() {
             known.due = known.due.min(now);
         }
     }
@@ -242,7 +240,6 @@ impl Poller {
             _ => wait,
         };
         let wait = wait.mul_f64(0.9 + 0.2 * fastrand::f64());
-        source.locked_out = locked_out;
         source.due = Instant::now() + if std::mem::take(&mut source.again) { Duration::ZERO } else { wait };
         let due_in =
             Ms::try_from(source.due.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(Ms::MAX);
@@ -254,8 +251,10 @@ impl Poller {
         if self.locked_out && outcome.is_ok() && id != SourceId::Standing {
             // Others found credentials refused a moment ago: they need not wait any longer.
             let now = Instant::now();
-            for other in self.sources.values_mut().filter(|other| !other.running && other.locked_out) {
-                (other.due, other.slowed) = (now, 0);
+            let refused = Some(TroubleKind::Credentials);
+            for other in self.sources.values_mut().filter(|other| !other.running && other.trouble == refused)
+            {
+                (other.due, other.trouble) = (now, None);
             }
             self.locked_out = false;
         }
@@ -294,21 +293,19 @@ impl Poller {
 
 impl Source {
     fn new(due: Instant, always: bool) -> Self {
-        Self { due, running: false, slowed: 0, always, again: false, locked_out: false, failures: 0 }
+        Self { due, running: false, trouble: None, failures: 0, always, again: false }
+    }
+
+    /// Not to be hurried: throttled, refused or locked out.
+    fn is_held(&self) -> bool {
+        use TroubleKind::{Credentials, Denied, Refused, Throttled};
+        matches!(self.trouble, Some(Throttled | Credentials | Denied | Refused))
     }
 
     /// How long until the next ask, after one that ended so.
     fn next_after(&mut self, trouble: Option<TroubleKind>, base: Duration) -> Duration {
         self.failures = if trouble.is_some() { (self.failures + 1).min(9) } else { 0 };
-        self.slowed = match trouble {
-            Some(
-                TroubleKind::Throttled
-                | TroubleKind::Credentials
-                | TroubleKind::Denied
-                | TroubleKind::Refused,
-            ) => self.failures,
-            _ => 0,
-        };
+        self.trouble = trouble;
         let ever_later = |step: Duration| base.min(step) * 2_u32.pow(self.failures);
         match trouble {
             None => base,
