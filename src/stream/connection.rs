@@ -173,15 +173,8 @@ impl Session {
             std::thread::sleep(pace.pause());
             // The runtime looks at the socket now.
             tokio::task::yield_now().await;
-            loop {
-                match tokio::time::timeout(pace.until_due(), next.as_mut()).await {
-                    Ok(heard) => return heard,
-                    Err(_) if self.flush() => {
-                        pace.flushed();
-                        return next.await;
-                    }
-                    Err(_) => pace.flushed(),
-                }
+            if let Ok(heard) = tokio::time::timeout(pace.until_due(), next.as_mut()).await {
+                return heard;
             }
         }
         loop {
