@@ -95,6 +95,8 @@ struct Rest {
     report: Option<(Ms, bool)>,
     connects: Pace,
     shadow_updates: Pace,
+    /// When it was last let go by a response.
+    resumed: Option<Ms>,
 }
 
 fn nothing() -> &'static Rest {
@@ -187,7 +189,7 @@ impl Device {
 
     /// When telemetry was last heard.
     pub fn last_seen(&self) -> Option<Ms> {
-        self.traffic.as_ref().map(|t| t.last)
+        self.traffic.as_ref().map(|t| t.last())
     }
 
     /// The usual interval between telemetry messages: the median of the last eight.
@@ -202,7 +204,7 @@ impl Device {
 
     /// Largest payload of the ten minutes before it was last heard.
     pub fn max(&self) -> Option<u32> {
-        self.traffic.as_ref().and_then(|t| t.series.largest_since(t.last - 600_000))
+        self.traffic.as_ref().and_then(|t| t.series.largest_since(t.last() - 600_000))
     }
 
     /// Telemetry messages since the start: exact.
@@ -265,9 +267,9 @@ impl Device {
         let traffic = self.traffic.as_ref()?;
         let cadence = traffic.cadence()?;
         let limit = traffic.baseline.silence_limit(Some(cadence), ledger)?;
-        let silent = now - traffic.last;
+        let silent = now - traffic.last();
         // One that was held back is silent because of that until it speaks again.
-        (silent > limit && traffic.last > watching && traffic.last >= traffic.resumed)
+        (silent > limit && traffic.last() > watching && traffic.last() >= self.resumed())
             .then(|| (silent, cadence, traffic.baseline.longest()))
     }
 
@@ -282,14 +284,17 @@ impl Device {
     /// connects is not its own doing.
     pub(super) fn resume(&mut self, at: Ms) {
         if let Some(traffic) = &mut self.traffic {
-            traffic.resumed = at;
             traffic.baseline.resume();
         }
-        if let Some(rest) = &mut self.rest {
-            rest.warnings.clear();
-            rest.connects.resume();
-            rest.shadow_updates.resume();
-        }
+        let rest = self.rest_mut();
+        rest.warnings.clear();
+        rest.connects.resume();
+        rest.shadow_updates.resume();
+        rest.resumed = Some(at);
+    }
+
+    fn resumed(&self) -> Ms {
+        self.rest.as_ref().and_then(|rest| rest.resumed).unwrap_or(Ms::MIN)
     }
 
     /// One more connect of this device, or shadow update; see [`Pace::note`].
@@ -450,10 +455,11 @@ impl Device {
 
     /// The hot path. True when the device must be judged again.
     pub(super) fn hear(&mut self, at: Ms, heard: Heard, ledger: &mut Ledger) -> bool {
+        let resumed = self.resumed();
         let traffic = self.traffic.get_or_insert_with(|| Box::new(Traffic::new(at)));
         // Empty vectors cost nothing; nearly every message leaves it empty.
         let mut signals = Vec::new();
-        traffic.note(at, heard, ledger, &mut signals);
+        traffic.note(at, resumed, heard, ledger, &mut signals);
         let mut changed = self.calm(WarningKind::Silence);
         for signal in signals {
             match signal {

@@ -132,7 +132,7 @@ impl HeldLog {
     fn column(&mut self, number: i64) -> Option<&mut Column> {
         let newer = self.columns.iter().rev().take_while(|c| c.number > number).count();
         let mut place = self.columns.len() - newer;
-        if !place.checked_sub(1).and_then(|i| self.columns.get(i)).is_some_and(|c| c.number == number) {
+        if place.checked_sub(1).and_then(|i| self.columns.get(i)).is_none_or(|c| c.number != number) {
             if self.columns.len() == COLUMNS {
                 place = place.checked_sub(1)?;
                 self.columns.pop_front();
