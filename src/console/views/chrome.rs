@@ -184,7 +184,7 @@ fn mqtt<'a>(env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
         LinkState::Off | LinkState::Connecting => vec![part(format!("{}mqtt connecting", s.down), theme.dim)],
         LinkState::Down { retry_at, .. } => {
             let again =
-                retry_at.map(|at| format!(", again in {}", words::age(at - env.now))).unwrap_or_default();
+                retry_at.map(|at| format!(", again {}", words::within(at - env.now))).unwrap_or_default();
             vec![part(format!("{}mqtt down{again}", s.down), theme.alarm)]
         }
     }

@@ -28,7 +28,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
             "lost connection",
             "lost connections"
         ),
-        words::age(totals.disconnected),
+        words::took(totals.disconnected),
         words::plural(usize::try_from(totals.at_limit).unwrap_or(usize::MAX), "time", "times"),
         words::count(totals.merged),
         words::plural(usize::try_from(totals.throttled).unwrap_or(usize::MAX), "read", "reads"),
@@ -82,7 +82,7 @@ fn connection<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<
         }
         LinkState::Down { reason, retry_at } => {
             let again = match retry_at {
-                Some(at) => format!("; again in {}", words::age((at - env.now).max(0))),
+                Some(at) => format!("; again {}", words::within(at - env.now)),
                 None => "; stopped".to_owned(),
             };
             for line in wrap(&format!("MQTT is down{since}: {reason}{again}"), width) {
