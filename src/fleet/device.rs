@@ -363,6 +363,14 @@ impl Device {
         }
     }
 
+    /// Gives the topic that `is` finds another number; false when there is none among the first few.
+    pub(super) fn renumber_topic(&mut self, topic: u32, is: impl Fn(u32) -> bool) -> bool {
+        // A device that makes up topics all the time must not make each of them dearer than the one before.
+        const FEW: usize = 16;
+        let known = self.topics.iter_mut().take(FEW).find(|known| is(**known));
+        known.map(|known| *known = topic).is_some()
+    }
+
     pub(super) fn add_topic(&mut self, topic: u32) {
         self.topics.reserve_exact(1);
         self.topics.push(topic);
@@ -419,12 +427,12 @@ impl Device {
         self.presence = Some(Box::new(presence));
     }
 
-    /// The hot path. True when the device must be judged again.
-    pub(super) fn hear(&mut self, at: Ms, heard: Heard, ledger: &mut Ledger) -> bool {
+    /// The hot path: something heard at `at`, having listened since `since`. True when the device must be judged again.
+    pub(super) fn hear(&mut self, at: Ms, since: Ms, heard: Heard, ledger: &mut Ledger) -> bool {
         let traffic = self.traffic.get_or_insert_with(|| Box::new(Traffic::new(at)));
         // Empty vectors cost nothing; nearly every message leaves it empty.
         let mut signals = Vec::new();
-        traffic.note(at, heard, ledger, &mut signals);
+        traffic.note(at, since, heard, ledger, &mut signals);
         let mut changed = !self.warnings.is_empty() && self.calm(WarningKind::Silence);
         for signal in signals {
             match signal {

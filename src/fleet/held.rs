@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use crate::detect::whatif::{Held, Single};
 use crate::detect::window;
 
-use super::{DeviceId, Ms, Watch};
+use super::{DeviceId, Ms};
 
 /// Base windows held of a device: an hour's window that is aligned lies wholly in the last two hours.
 const WINDOWS: usize = 24;
@@ -80,7 +80,13 @@ impl HeldLog {
     }
 
     /// What is held as of `now`, for the devices `covers` says.
-    pub(super) fn held(&self, watch: &Watch, now: Ms, covers: impl Fn(DeviceId) -> bool) -> Held {
+    /// `whole` says whether a stretch was listened to from begin to end.
+    pub(super) fn held(
+        &self,
+        whole: impl Fn(Ms, Ms) -> bool,
+        now: Ms,
+        covers: impl Fn(DeviceId) -> bool,
+    ) -> Held {
         let end = window::number(now, self.base_ms);
         let oldest = self.rows.iter().filter_map(|row| row.first()).map(|c| c.number).min().unwrap_or(end);
         let first = oldest.max(end - WINDOWS as i64).min(end);
@@ -97,7 +103,7 @@ impl HeldLog {
                 }
             }
         }
-        let partial = (first..end).map(|n| !watch.covers(n * self.base_ms, (n + 1) * self.base_ms)).collect();
+        let partial = (first..end).map(|n| !whole(n * self.base_ms, (n + 1) * self.base_ms)).collect();
         let messages =
             self.messages.iter().filter(|m| covered.get(m.device as usize) == Some(&true)).copied().collect();
         Held { base_ms: self.base_ms, first, windows, partial, devices, counts, sums, messages }

@@ -74,16 +74,24 @@ impl Traffic {
 
     /// One message, or `count` messages of which only the sum, the largest and the last are known. What is out of the
     /// device's ordinary, or back in it, goes to `out`.
-    pub(super) fn note(&mut self, at: Ms, heard: Heard, ledger: &mut Ledger, out: &mut Vec<Signal>) {
+    /// It was listened to since `since` without interruption.
+    pub(super) fn note(
+        &mut self,
+        at: Ms,
+        since: Ms,
+        heard: Heard,
+        ledger: &mut Ledger,
+        out: &mut Vec<Signal>,
+    ) {
         let Heard { count, bytes, largest, last, shape } = heard;
         self.received += u64::from(count);
         self.bytes += bytes;
-        out.extend(self.count(at, count, ledger));
+        out.extend(self.count(at, since, count, ledger));
         self.series.note(at, largest);
         if at < self.last {
             return;
         }
-        if self.last != Ms::MIN && self.last >= self.resumed {
+        if self.last != Ms::MIN && self.last >= self.resumed.max(since) {
             let interval = (at - self.last) / Ms::from(count.max(1));
             self.baseline.pause(interval);
             let packed = pack(u32::try_from(interval).unwrap_or(u32::MAX));
@@ -101,7 +109,7 @@ impl Traffic {
         self.sample(at, last, ledger);
     }
 
-    fn count(&mut self, at: Ms, count: u32, ledger: &Ledger) -> Option<Signal> {
+    fn count(&mut self, at: Ms, since: Ms, count: u32, ledger: &Ledger) -> Option<Signal> {
         let index = at.div_euclid(BUCKET);
         let slots = BUCKETS as Ms;
         let mut signal = None;
@@ -111,7 +119,8 @@ impl Traffic {
             let oldest = self.counts.get((self.newest + 1).rem_euclid(slots) as usize).copied().unwrap_or(0);
             let minute = self.counts.iter().map(|c| u32::from(*c)).sum::<u32>() - u32::from(oldest);
             let empty = u32::try_from(index - self.newest - 1).unwrap_or(u32::MAX);
-            if self.received > u64::from(count) {
+            // How much came while nobody listened is not known.
+            if self.received > u64::from(count) && self.last >= since {
                 signal = self.baseline.rolled(over, minute, empty, ledger);
             }
             for i in (self.newest + 1).max(index - slots + 1)..=index {

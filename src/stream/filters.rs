@@ -6,14 +6,13 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::config::Settings;
-
+use super::focus::Part;
 use super::wire::Answer;
 
 /// AWS: filters in one SUBSCRIBE.
 const TOGETHER: usize = 8;
 /// AWS: subscriptions of one connection.
-const MOST: usize = 50;
+pub(super) const MOST: usize = 50;
 
 /// AWS's own topics a console listens to (contract §3.4).
 pub(super) const RESERVED: &[&str] = &[
@@ -45,10 +44,10 @@ pub(super) enum Lesson {
 }
 
 /// The filters and how they fared.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Filters {
     aws: bool,
-    all: Vec<String>,
+    all: Vec<(String, Option<Part>)>,
     refused: HashSet<String>,
     suspects: HashSet<String>,
     queue: VecDeque<Vec<String>>,
@@ -59,41 +58,15 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    /// The filters of the settings; those over the limit come back to be said.
-    #[cfg(test)]
-    pub(super) fn new(settings: &Settings) -> (Self, Vec<String>) {
-        Self::share(settings, 0, 1)
+    /// No filters yet.
+    pub(super) fn new(aws: bool) -> Self {
+        Self { aws, ..Self::default() }
     }
 
-    /// The same for one of `of` connections; AWS's own topics are on the first.
-    pub(super) fn share(settings: &Settings, index: usize, of: usize) -> (Self, Vec<String>) {
-        let reserved = if settings.aws && index == 0 { RESERVED } else { &[] };
-        let topics = settings.shares(of).into_iter().nth(index).unwrap_or_default();
-        let mut all: Vec<String> = Vec::new();
-        for filter in topics.iter().map(String::as_str).chain(reserved.iter().copied()) {
-            if !all.iter().any(|known| known == filter) {
-                all.push(filter.to_owned());
-            }
-        }
-        let over = if settings.aws && all.len() > MOST {
-            // Our own topics are few and carry the proofs: the last of the telemetry filters go.
-            let telemetry = MOST - reserved.len();
-            let cut = topics.len().min(all.len());
-            all.drain(telemetry.min(cut)..cut).collect()
-        } else {
-            Vec::new()
-        };
-        let filters = Self {
-            aws: settings.aws,
-            all,
-            refused: HashSet::new(),
-            suspects: HashSet::new(),
-            queue: VecDeque::new(),
-            asked: Vec::new(),
-            accepted: Vec::new(),
-            excused: false,
-        };
-        (filters, over)
+    /// Other filters from now on; [`Self::take_left`] tells those to give up, [`Self::next`] those to ask for.
+    pub(super) fn aim(&mut self, all: Vec<(String, Option<Part>)>) {
+        self.all = all;
+        self.line_up();
     }
 
     /// A new connection: everything not refused is asked for again, suspects last and alone.
@@ -101,10 +74,18 @@ impl Filters {
         self.accepted.clear();
         self.asked.clear();
         self.excused = false;
+        self.line_up();
+    }
+
+    /// Everything neither refused, asked nor accepted is to be asked for, suspects last and alone.
+    fn line_up(&mut self) {
+        let open = |f: &&String| ![&self.accepted, &self.asked].into_iter().any(|known| known.contains(*f));
         let (suspects, sound): (Vec<_>, Vec<_>) = self
             .all
             .iter()
+            .map(|(filter, _)| filter)
             .filter(|f| !self.refused.contains(*f))
+            .filter(open)
             .cloned()
             .partition(|f| self.suspects.contains(f));
         self.queue = sound.chunks(TOGETHER).map(<[String]>::to_vec).collect();
@@ -113,6 +94,7 @@ impl Filters {
 
     /// The next filters to subscribe; `None` when all were answered.
     pub(super) fn next(&mut self) -> Option<&[String]> {
+        debug_assert!(self.asked.is_empty(), "one SUBSCRIBE is in flight at a time");
         self.asked = self.queue.pop_front()?;
         Some(&self.asked)
     }
@@ -183,16 +165,44 @@ impl Filters {
     pub(super) fn accepted(&self) -> &[String] {
         &self.accepted
     }
+
+    /// True while an answer is waited for.
+    pub(super) fn is_asking(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// True for a filter that is heard by, or refused: nothing more will come of asking for it.
+    pub(super) fn is_settled(&self, filter: &str) -> bool {
+        self.accepted.iter().any(|f| f == filter) || self.refused.contains(filter)
+    }
+
+    /// Filters accepted that are not wanted any more.
+    pub(super) fn take_left(&mut self) -> Vec<String> {
+        let wanted = |filter: &String| self.all.iter().any(|(f, _)| f == filter);
+        let (kept, left) = std::mem::take(&mut self.accepted).into_iter().partition(wanted);
+        self.accepted = kept;
+        left
+    }
+
+    /// The part a filter narrows, if it does.
+    pub(super) fn part(&self, filter: &str) -> Option<Part> {
+        self.all.iter().find(|(f, _)| f == filter).and_then(|(_, part)| *part)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn filters(topics: impl IntoIterator<Item = String>) -> Filters {
+        let mut filters = Filters::new(false);
+        filters.aim(topics.into_iter().map(|topic| (topic, None)).collect());
+        filters
+    }
+
     #[test]
     fn a_hang_up_after_a_refusal_blames_nobody_else() {
-        let topics = vec!["bad".to_owned(), "good".to_owned()];
-        let (mut filters, _) = Filters::new(&Settings { topics, aws: false, ..Settings::default() });
+        let mut filters = filters(["bad".to_owned(), "good".to_owned()]);
         filters.begin();
         filters.next();
         assert_eq!(filters.hung_up(), Lesson::Narrowed);
@@ -209,10 +219,7 @@ mod tests {
 
     #[test]
     fn the_filter_that_kills_the_connection_is_found_and_left_out() {
-        let topics: Vec<String> = (0..10).map(|i| format!("t/{i}")).collect();
-        let settings = Settings { topics, aws: false, ..Settings::default() };
-        let (mut filters, over) = Filters::new(&settings);
-        assert!(over.is_empty());
+        let mut filters = filters((0..10).map(|i| format!("t/{i}")));
         let mut blamed = Vec::new();
         for _ in 0..20 {
             filters.begin();
@@ -240,8 +247,7 @@ mod tests {
 
     #[test]
     fn a_network_that_breaks_blames_nobody_and_a_mended_policy_is_noticed() {
-        let settings = Settings { topics: vec!["a".into()], aws: false, ..Settings::default() };
-        let (mut filters, _) = Filters::new(&settings);
+        let mut filters = filters(["a".to_owned()]);
         for _ in 0..5 {
             filters.begin();
             assert_eq!(filters.next().map(<[String]>::len), Some(1));
@@ -258,10 +264,23 @@ mod tests {
     }
 
     #[test]
-    fn aws_allows_fifty() {
-        let topics: Vec<String> = (0..60).map(|i| format!("t/{i}")).collect();
-        let (filters, over) = Filters::new(&Settings { topics, ..Settings::default() });
-        assert_eq!((filters.all.len(), over.len()), (50, 25));
-        assert!(RESERVED.iter().all(|r| filters.all.iter().any(|f| f == r)));
+    fn other_filters_are_asked_for_and_left_without_a_new_connection() {
+        let mut filters = filters(["a".to_owned(), "b".to_owned()]);
+        filters.begin();
+        assert_eq!(filters.next().map(<[String]>::len), Some(2));
+        // The wish changes while the answer is under way: what comes of it is given up after all.
+        let wish = |list: &[&str]| list.iter().map(|f| ((*f).to_owned(), None)).collect();
+        filters.aim(wish(&["b", "c"]));
+        assert!(filters.take_left().is_empty());
+        assert!(filters.is_asking());
+        filters.answered(&[Answer::Accepted; 2]);
+        assert_eq!(filters.take_left(), ["a"]);
+        assert_eq!(filters.next(), Some(&["c".to_owned()][..]));
+        filters.answered(&[Answer::Accepted]);
+        assert!(filters.next().is_none());
+        assert_eq!(filters.accepted(), ["b", "c"]);
+        filters.aim(wish(&["c"]));
+        assert_eq!(filters.take_left(), ["b"]);
+        assert!(filters.next().is_none());
     }
 }

@@ -95,10 +95,7 @@ fn connection<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<
             1 => String::new(),
             n => format!(", {n} connections that share the filters"),
         };
-        lines.push(vec![part(
-            format!("  as {id}, reconnected {} times{many}", link.reconnects()),
-            theme.text,
-        )]);
+        lines.push(vec![part(format!("  as {id}, {}{many}", reconnected(link.reconnects())), theme.text)]);
     }
     let rates = env.fleet.rates(env.now);
     let carries =
@@ -133,6 +130,14 @@ fn connection<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<
     lines
 }
 
+fn reconnected(times: u64) -> String {
+    match times {
+        0 => "never reconnected".to_owned(),
+        1 => "reconnected once".to_owned(),
+        n => format!("reconnected {n} times"),
+    }
+}
+
 fn standing<'a>(app: &App, env: &Env<'_>, theme: &Theme) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
     if !app.look.aws {
@@ -161,7 +166,7 @@ fn standing<'a>(app: &App, env: &Env<'_>, theme: &Theme) -> Vec<Line<'a>> {
     if let Some(so_far) = env.fleet.reading() {
         lines.push(vec![part(format!("  reading the registry: {so_far} things so far"), theme.text)]);
     }
-    lines.extend(super::indexed::lines(env, theme));
+    lines.extend(super::indexed::lines(app, env, theme));
     lines
 }
 
