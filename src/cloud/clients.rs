@@ -222,8 +222,8 @@ async fn chain_over(settings: &Settings, http: SharedHttpClient) -> SdkConfig {
     if let Some(region) = &settings.region {
         loader = loader.region(Region::new(region.clone()));
     }
-    if let Some(mfa) = super::mfa::Mfa::of(settings) {
-        loader = loader.credentials_provider(super::mfa::Session(mfa));
+    if let Some(session) = super::mfa::Session::of(settings) {
+        loader = loader.credentials_provider(session);
     }
     if let Some(given) = &settings.credentials {
         loader = loader.credentials_provider(SharedCredentialsProvider::new(Credentials::new(

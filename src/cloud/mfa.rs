@@ -1,8 +1,10 @@
-//! Profiles that assume a role with a code of an MFA device. The SDK has no prompt for it and would assume the role without;
-//! so the code is asked for here, once, and the session it buys is used until it ends: by this process, and through the AWS
-//! CLI's own cache by whoever comes after, as its sessions are by us.
+//! Profiles that assume a role, or a chain of roles, with a code of an MFA device. The SDK has no prompt for it and would
+//! assume the role without; so the code is asked for here, once, and the session it buys is used until it ends: by this
+//! process, and through the AWS CLI's own cache by whoever comes after, as its sessions are by us. A role on top of such a
+//! session needs no code: it is assumed anew whenever its own session ends.
 
 mod cache;
+mod chain;
 mod prompt;
 
 use std::collections::HashMap;
@@ -10,20 +12,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::config::{AwsProfiles, Environment, Settings};
 use crate::fleet::known::{Trouble, TroubleKind};
 use crate::text::SafeText;
 
-use super::trouble;
+use super::{keys, trouble};
+
+use chain::{Base, Chain, Link};
 
 /// A session that ends sooner is not begun with.
 const LEFT: Duration = Duration::from_secs(60);
@@ -32,32 +37,42 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What cannot be asked of STS is not asked.
 const ACTION: &str = "sts:AssumeRole";
 
-/// A role, the MFA device it is assumed with, and whose keys ask for it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What a profile needs that assumes a role with a code somewhere on the way.
+#[derive(Clone, Debug)]
 pub struct Mfa {
     profile: String,
-    role: String,
-    serial: String,
-    source: Option<String>,
-    session: Option<String>,
-    external_id: Option<String>,
-    seconds: Option<i32>,
     region: Option<String>,
+    chain: Chain,
 }
 
-/// The sessions of this process.
-fn sessions() -> &'static Mutex<HashMap<Mfa, Credentials>> {
-    static SESSIONS: OnceLock<Mutex<HashMap<Mfa, Credentials>>> = OnceLock::new();
+/// A code that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The MFA device.
+    pub serial: String,
+    /// The profile whose role is assumed with it: the one in force, or one on its way.
+    pub profile: String,
+}
+
+/// The sessions of this process that were begun with a code.
+fn sessions() -> &'static Mutex<HashMap<Link, Credentials>> {
+    static SESSIONS: OnceLock<Mutex<HashMap<Link, Credentials>>> = OnceLock::new();
     SESSIONS.get_or_init(Mutex::default)
 }
 
-fn held(mfa: &Mfa) -> Option<Credentials> {
-    let sessions = sessions().lock().unwrap_or_else(PoisonError::into_inner);
-    sessions.get(mfa).filter(|found| holds(found, Duration::ZERO)).cloned()
+/// The session that was begun with a code and still holds, here or in the AWS CLI's cache.
+fn held(link: &Link) -> Option<Credentials> {
+    let here = sessions().lock().unwrap_or_else(PoisonError::into_inner).get(link).cloned();
+    if let Some(here) = here.filter(|found| holds(found, Duration::ZERO)) {
+        return Some(here);
+    }
+    let found = cache::read(link)?;
+    hold(link, found.clone());
+    Some(found)
 }
 
-fn hold(mfa: &Mfa, session: Credentials) {
-    sessions().lock().unwrap_or_else(PoisonError::into_inner).insert(mfa.clone(), session);
+fn hold(link: &Link, session: Credentials) {
+    sessions().lock().unwrap_or_else(PoisonError::into_inner).insert(link.clone(), session);
 }
 
 /// Is it good for so long?
@@ -67,59 +82,109 @@ fn holds(found: &Credentials, left: Duration) -> bool {
 
 impl Mfa {
     /// What the profile in force needs; `None` when it needs no code, or keys of the environment come before it.
-    pub fn of(settings: &Settings) -> Option<Self> {
+    ///
+    /// # Errors
+    /// The profile's roles cannot be followed: a loop, or nobody to ask for one.
+    pub fn of(settings: &Settings) -> Result<Option<Self>, Trouble> {
         let env = Environment::of_process();
         let keys = env.get("AWS_ACCESS_KEY_ID").is_some();
         if !settings.aws || settings.credentials.is_some() || keys && !settings.profile_outright {
-            return None;
+            return Ok(None);
         }
-        Self::read(&AwsProfiles::read(&env), settings.profile.as_deref().unwrap_or("default"))
-    }
-
-    fn read(profiles: &AwsProfiles, profile: &str) -> Option<Self> {
-        let get = |key: &str| profiles.get(profile, key).map(str::to_owned);
-        let source = get("source_profile");
-        if source.is_none() && profiles.get(profile, "credential_source") != Some("Environment") {
-            return None;
-        }
-        Some(Self {
+        let profile = settings.profile.as_deref().unwrap_or("default");
+        let profiles = AwsProfiles::read(&env);
+        let chain = Chain::read(&profiles, profile).map_err(|why| refused(TroubleKind::Credentials, &why))?;
+        // Without any code to ask for, the SDK follows the roles by itself.
+        let chain = chain.filter(|chain| chain.links.iter().any(|link| link.serial.is_some()));
+        Ok(chain.map(|chain| Self {
             profile: profile.to_owned(),
-            role: get("role_arn")?,
-            serial: get("mfa_serial")?,
-            source,
-            session: get("role_session_name"),
-            external_id: get("external_id"),
-            seconds: get("duration_seconds").and_then(|text| text.parse().ok()),
-            region: get("region"),
-        })
+            region: profiles.get(profile, "region").map(str::to_owned),
+            chain,
+        }))
     }
 
-    /// The MFA device.
-    pub fn serial(&self) -> &str {
-        &self.serial
+    /// The next code that is wanted; `None` while the session it would begin still holds. Those nearer to the keys come
+    /// first: a code is spent as soon as it is typed, because it is good for half a minute.
+    pub fn wanted(&self) -> Option<Wanted> {
+        let link = self.chain.links.get(self.missing()?)?;
+        Some(Wanted { serial: link.serial.clone()?, profile: link.profile.clone() })
     }
 
-    /// True while a session that was begun with a code still holds, here or in the AWS CLI's cache.
-    pub fn is_met(&self) -> bool {
-        if held(self).is_some() {
-            return true;
+    /// The lowest role whose code is wanted before the topmost of them has a session.
+    fn missing(&self) -> Option<usize> {
+        let mut missing = None;
+        for (at, link) in self.chain.links.iter().enumerate().rev() {
+            if link.serial.is_some() {
+                if held(link).is_some() {
+                    break;
+                }
+                missing = Some(at);
+            }
         }
-        let found = cache::read(self);
-        found.map(|session| hold(self, session)).is_some()
+        missing
     }
 
-    /// Assumes the role with a code, and keeps the session.
+    /// Spends a code on the next role that wants one, or on a new session of the topmost, and keeps the session.
     ///
     /// # Errors
     /// What STS says of the code, the role or the keys that ask.
     pub async fn assume(&self, settings: &Settings, code: &str) -> Result<(), Trouble> {
-        let http = super::clients::http(settings).map_err(|e| refused(TroubleKind::Failed, &e))?;
+        let links = &self.chain.links;
+        let topmost = || links.iter().rposition(|link| link.serial.is_some());
+        let Some((at, link)) = self.missing().or_else(topmost).and_then(|at| Some((at, links.get(at)?)))
+        else {
+            return Ok(());
+        };
+        let asks = self.asks_for(at, settings).await?;
+        let session = self.session(link, asks, Some(code), settings).await?;
+        if let Err(error) = cache::write(link, &session) {
+            tracing::info!(%error, "the session is not kept for other programs");
+        }
+        hold(link, session);
+        Ok(())
+    }
+
+    /// The credentials that ask for the role at `upto`; past the last role, those of the profile itself. Sessions that
+    /// need no code are begun anew: only who asks for them rarely may ask.
+    async fn asks_for(&self, upto: usize, settings: &Settings) -> Result<Credentials, Trouble> {
+        let links = self.chain.links.get(..upto).unwrap_or_default();
+        let coded = links.iter().enumerate().rfind(|(_, link)| link.serial.is_some());
+        let (mut found, above) = match coded {
+            Some((at, link)) => (held(link).ok_or_else(|| self.ended())?, links.get(at + 1..)),
+            None => (self.base(settings).await?, Some(links)),
+        };
+        for link in above.unwrap_or_default() {
+            found = self.session(link, found, None, settings).await?;
+        }
+        Ok(found)
+    }
+
+    fn ended(&self) -> Trouble {
+        let words = format!(
+            "the session of profile {0} has ended: `:profile {0} CODE` begins another, with a code of its MFA device",
+            self.profile
+        );
+        refused(TroubleKind::Credentials, &words)
+    }
+
+    fn region(&self, settings: &Settings) -> Region {
         let region = settings.region.clone().or_else(|| self.region.clone());
-        let region = Region::new(region.unwrap_or_else(|| "us-east-1".to_owned()));
+        Region::new(region.unwrap_or_else(|| "us-east-1".to_owned()))
+    }
+
+    /// Assumes one role.
+    async fn session(
+        &self,
+        link: &Link,
+        asks: Credentials,
+        code: Option<&str>,
+        settings: &Settings,
+    ) -> Result<Credentials, Trouble> {
+        let http = super::clients::http(settings).map_err(|e| refused(TroubleKind::Failed, &e))?;
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http.clone())
-            .region(region.clone())
-            .credentials_provider(self.keys(http, region));
+            .http_client(http)
+            .region(self.region(settings))
+            .credentials_provider(asks);
         if let Some(url) = &settings.sts_endpoint_url {
             loader = loader.endpoint_url(url);
         }
@@ -127,12 +192,12 @@ impl Mfa {
         let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let call = sts
             .assume_role()
-            .role_arn(&self.role)
-            .role_session_name(self.session.clone().unwrap_or_else(|| format!("quell-{began}")))
-            .serial_number(&self.serial)
-            .token_code(code)
-            .set_external_id(self.external_id.clone())
-            .set_duration_seconds(self.seconds);
+            .role_arn(&link.role)
+            .role_session_name(link.session.clone().unwrap_or_else(|| format!("quell-{began}")))
+            .set_serial_number(link.serial.clone())
+            .set_token_code(code.map(str::to_owned))
+            .set_external_id(link.external_id.clone())
+            .set_duration_seconds(link.seconds);
         let answer = tokio::time::timeout(PATIENCE, call.send())
             .await
             .map_err(|_| refused(TroubleKind::Unreachable, "STS: no answer in time"))?;
@@ -140,32 +205,49 @@ impl Mfa {
         let given = answer
             .credentials()
             .ok_or_else(|| refused(TroubleKind::Failed, "STS answered without credentials"))?;
-        let end = SystemTime::try_from(*given.expiration()).ok();
-        let session = Credentials::new(
+        Ok(Credentials::new(
             given.access_key_id(),
             given.secret_access_key(),
             Some(given.session_token().to_owned()),
-            end,
+            SystemTime::try_from(*given.expiration()).ok(),
             "quell-mfa",
-        );
-        if let Err(error) = cache::write(self, &session) {
-            tracing::info!(%error, "the session is not kept for other programs");
-        }
-        hold(self, session);
-        Ok(())
+        ))
     }
 
-    /// Whoever may assume the role.
-    fn keys(&self, http: SharedHttpClient, region: Region) -> SharedCredentialsProvider {
-        match &self.source {
-            Some(source) => {
-                let given = ProviderConfig::default().with_http_client(http).with_region(Some(region));
-                let provider =
-                    ProfileFileCredentialsProvider::builder().configure(&given).profile_name(source).build();
-                SharedCredentialsProvider::new(provider)
-            }
-            None => SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()),
+    /// The credentials that ask for the first role.
+    async fn base(&self, settings: &Settings) -> Result<Credentials, Trouble> {
+        if let Base::Keys(profile) = &self.chain.base {
+            let found = AwsProfiles::access_key(&Environment::of_process(), profile).ok_or_else(|| {
+                let words = format!("the access key of profile {profile} is not whole");
+                refused(TroubleKind::Credentials, &words)
+            })?;
+            let token = found.session_token;
+            return Ok(Credentials::new(
+                found.access_key_id,
+                found.secret_access_key,
+                token,
+                None,
+                "quell-profile",
+            ));
         }
+        let http = super::clients::http(settings).map_err(|e| refused(TroubleKind::Failed, &e))?;
+        let given = ProviderConfig::default().with_http_client(http).with_region(Some(self.region(settings)));
+        let provider = match &self.chain.base {
+            Base::Environment => {
+                SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())
+            }
+            Base::Instance => {
+                SharedCredentialsProvider::new(ImdsCredentialsProvider::builder().configure(&given).build())
+            }
+            Base::Container => {
+                SharedCredentialsProvider::new(EcsCredentialsProvider::builder().configure(&given).build())
+            }
+            Base::Keys(profile) | Base::Profile(profile) => SharedCredentialsProvider::new(
+                ProfileFileCredentialsProvider::builder().configure(&given).profile_name(profile).build(),
+            ),
+        };
+        let found = provider.provide_credentials().await;
+        found.map_err(|error| refused(TroubleKind::Credentials, &keys::words(&error)))
     }
 }
 
@@ -181,45 +263,65 @@ pub fn leave_the_terminal() {
     TAKEN.store(true, Ordering::Relaxed);
 }
 
-/// Asks for the code on the terminal, without showing it, when the profile in force needs one and no session holds.
+/// Asks for the codes on the terminal, without showing them, when the profile in force needs one and no session holds.
 /// Nothing is asked once the terminal was left.
 ///
 /// # Errors
-/// Nobody is there to ask, nothing was typed, or what STS says.
+/// Nobody is there to ask, nothing was typed, what STS says, or the profile's roles cannot be followed.
 pub async fn prepare(settings: &Settings) -> Result<(), Trouble> {
-    let Some(mfa) = Mfa::of(settings) else { return Ok(()) };
-    if TAKEN.load(Ordering::Relaxed) || mfa.is_met() {
+    let Some(mfa) = Mfa::of(settings)? else { return Ok(()) };
+    if TAKEN.load(Ordering::Relaxed) {
         return Ok(());
     }
-    let (told, answer) = tokio::sync::oneshot::channel();
-    let question =
-        format!("MFA code of {} for profile {}: ", SafeText::new(&mfa.serial), SafeText::new(&mfa.profile));
-    // Not a thread of the runtime: that would wait for it at the end.
-    std::thread::spawn(move || told.send(prompt::hidden(&question)));
-    let code = answer.await.unwrap_or_else(|_| Err("nothing was typed".to_owned()));
-    let code = code.map_err(|why| {
-        let words = format!("profile {} needs a code of its MFA device: {why}", mfa.profile);
-        refused(TroubleKind::Credentials, &words)
-    })?;
-    mfa.assume(settings, &code).await
+    let mut last = None;
+    while let Some(wanted) = mfa.wanted() {
+        // Twice for the same role: its session is over as soon as it is begun, and would be asked for for ever.
+        if last.as_ref() == Some(&wanted) {
+            return Err(mfa.ended());
+        }
+        let (serial, profile) = (SafeText::new(&wanted.serial), SafeText::new(&wanted.profile));
+        let spent = last.as_ref().is_some_and(|last: &Wanted| last.serial == wanted.serial);
+        let next = if spent { " (the next one: each is good once)" } else { "" };
+        let question = format!("MFA code of {serial} for profile {profile}{next}: ");
+        let (told, answer) = tokio::sync::oneshot::channel();
+        // Not a thread of the runtime: that would wait for it at the end.
+        std::thread::spawn(move || told.send(prompt::hidden(&question)));
+        let code = answer.await.unwrap_or_else(|_| Err("nothing was typed".to_owned()));
+        let code = code.map_err(|why| {
+            let words = format!("profile {profile} needs a code of its MFA device: {why}");
+            refused(TroubleKind::Credentials, &words)
+        })?;
+        mfa.assume(settings, &code).await?;
+        last = Some(wanted);
+    }
+    Ok(())
 }
 
-/// The session as a provider of credentials: it never asks, because a screen may be in front of the terminal.
+/// The sessions as a provider of credentials: it never asks, because a screen may be in front of the terminal.
 #[derive(Debug)]
-pub(super) struct Session(pub(super) Mfa);
+pub(super) struct Session(Result<Mfa, Trouble>, Settings);
+
+impl Session {
+    /// The provider of a profile that wants a code, or whose roles cannot be followed; `None` for any other.
+    pub(super) fn of(settings: &Settings) -> Option<Self> {
+        Some(Self(Mfa::of(settings).transpose()?, settings.clone()))
+    }
+
+    async fn get(&self) -> Result<Credentials, CredentialsError> {
+        let Self(mfa, settings) = self;
+        let found = match mfa {
+            Ok(mfa) => mfa.asks_for(mfa.chain.links.len(), settings).await,
+            Err(trouble) => Err(trouble.clone()),
+        };
+        found.map_err(|trouble| CredentialsError::provider_error(trouble.message.to_string()))
+    }
+}
 
 impl ProvideCredentials for Session {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
     {
-        let Self(mfa) = self;
-        let found = held(mfa).or_else(|| cache::read(mfa)).ok_or_else(|| {
-            CredentialsError::provider_error(format!(
-                "the session of profile {0} has ended: `:profile {0} CODE` begins another, with a code of its MFA device",
-                mfa.profile
-            ))
-        });
-        future::ProvideCredentials::ready(found)
+        future::ProvideCredentials::new(self.get())
     }
 }

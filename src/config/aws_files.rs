@@ -1,10 +1,10 @@
 //! The profiles of the AWS configuration files: their names for the palette, and the few keys the SDK does not act on by
 //! itself. Credentials themselves are found by the SDK; none is kept here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::Environment;
+use super::{Environment, StaticCredentials};
 
 /// Regions with AWS IoT Device Defender or at least AWS IoT, for the palette. Another may be typed.
 pub const REGIONS: &[&str] = &[
@@ -36,67 +36,106 @@ pub const REGIONS: &[&str] = &[
     "cn-northwest-1",
 ];
 
-/// The profiles, each with its keys but without the secret ones.
+/// The keys of a profile that are nobody's business but AWS's.
+const SECRET: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
+
+/// The profiles, each with its keys but without the secret ones: of those it is only known that they are there.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct AwsProfiles(BTreeMap<String, BTreeMap<String, String>>);
+pub struct AwsProfiles {
+    profiles: BTreeMap<String, BTreeMap<String, String>>,
+    with_keys: BTreeSet<String>,
+}
 
 impl AwsProfiles {
     /// Reads the files the AWS CLI reads; one that is not there has no profiles.
     pub fn read(env: &Environment) -> Self {
-        let home = || super::load::home(env).join(".aws");
-        let path =
-            |variable: &str, name: &str| env.get(variable).map_or_else(|| home().join(name), PathBuf::from);
-        let text = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
         let mut found = Self::default();
-        found.take(&text(path("AWS_CONFIG_FILE", "config")), true);
-        found.take(&text(path("AWS_SHARED_CREDENTIALS_FILE", "credentials")), false);
+        each(env, |name, pair| {
+            let keys = found.profiles.entry(name.to_owned()).or_default();
+            match pair {
+                Some((key, value)) if !SECRET.contains(&key.as_str()) => {
+                    keys.insert(key, value.to_owned());
+                }
+                Some((key, value)) if key != "aws_session_token" && !value.is_empty() => {
+                    found.with_keys.insert(name.to_owned());
+                }
+                _ => {}
+            }
+        });
         found
     }
 
-    /// In the configuration file a profile's section is called `profile NAME`, in the credentials file `NAME`.
-    fn take(&mut self, text: &str, prefixed: bool) {
-        let mut inside: Option<String> = None;
-        for line in text.lines() {
-            if line.starts_with(char::is_whitespace) {
-                // A nested key (`s3 =` and below): nothing we look at.
-                continue;
+    /// True when the profile has an access key of its own, whole or not.
+    pub fn has_keys(&self, profile: &str) -> bool {
+        self.with_keys.contains(profile)
+    }
+
+    /// True when one of the files has a section of that name.
+    pub fn has(&self, profile: &str) -> bool {
+        self.profiles.contains_key(profile)
+    }
+
+    /// The access key of a profile, read from the files now and kept nowhere; `None` when it is not whole.
+    pub fn access_key(env: &Environment, profile: &str) -> Option<StaticCredentials> {
+        let mut found: [Option<String>; 3] = Default::default();
+        each(env, |name, pair| {
+            let Some((key, value)) = pair.filter(|_| name == profile) else { return };
+            for (slot, _) in found.iter_mut().zip(SECRET).filter(|(_, secret)| *secret == key) {
+                *slot = (!value.is_empty()).then(|| value.to_owned());
             }
-            let line = line.trim();
-            if line.starts_with(['#', ';']) {
-                continue;
-            }
-            if let Some(rest) = line.strip_prefix('[') {
-                let section = rest.split(']').next().unwrap_or_default().trim();
-                let name = match section.split_once(char::is_whitespace) {
-                    Some(("profile", name)) if prefixed => Some(name.trim().trim_matches(['"', '\''])),
-                    None if !prefixed || section == "default" => Some(section),
-                    _ => None,
-                };
-                inside = name.filter(|name| !name.is_empty()).map(str::to_owned);
-                if let Some(name) = &inside {
-                    self.0.entry(name.clone()).or_default();
-                }
-            } else if let (Some(name), Some((key, value))) = (&inside, line.split_once('=')) {
-                let key = key.trim().to_ascii_lowercase();
-                if !matches!(
-                    key.as_str(),
-                    "aws_access_key_id" | "aws_secret_access_key" | "aws_session_token"
-                ) && let Some(keys) = self.0.get_mut(name)
-                {
-                    keys.insert(key, value.trim().to_owned());
-                }
-            }
-        }
+        });
+        let [id, secret, session_token] = found;
+        Some(StaticCredentials { access_key_id: id?, secret_access_key: secret?, session_token })
     }
 
     /// All names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.profiles.keys().map(String::as_str)
     }
 
     /// A key of a profile, unless it is empty.
     pub fn get(&self, profile: &str, key: &str) -> Option<&str> {
-        self.0.get(profile)?.get(key).map(String::as_str).filter(|value| !value.is_empty())
+        self.profiles.get(profile)?.get(key).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+/// Calls `take` with every section that is a profile's, and then with each of its pairs: the configuration file's first,
+/// so that the credentials file has the last word.
+fn each(env: &Environment, mut take: impl FnMut(&str, Option<(String, &str)>)) {
+    let home = || super::load::home(env).join(".aws");
+    let path =
+        |variable: &str, name: &str| env.get(variable).map_or_else(|| home().join(name), PathBuf::from);
+    let text = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    parse(&text(path("AWS_CONFIG_FILE", "config")), true, &mut take);
+    parse(&text(path("AWS_SHARED_CREDENTIALS_FILE", "credentials")), false, &mut take);
+}
+
+/// In the configuration file a profile's section is called `profile NAME`, in the credentials file `NAME`.
+fn parse(text: &str, prefixed: bool, take: &mut impl FnMut(&str, Option<(String, &str)>)) {
+    let mut inside: Option<String> = None;
+    for line in text.lines() {
+        if line.starts_with(char::is_whitespace) {
+            // A nested key (`s3 =` and below): nothing we look at.
+            continue;
+        }
+        let line = line.trim();
+        if line.starts_with(['#', ';']) {
+            continue;
+        }
+        if let Some(rest) = line.strip_prefix('[') {
+            let section = rest.split(']').next().unwrap_or_default().trim();
+            let name = match section.split_once(char::is_whitespace) {
+                Some(("profile", name)) if prefixed => Some(name.trim().trim_matches(['"', '\''])),
+                None if !prefixed || section == "default" => Some(section),
+                _ => None,
+            };
+            inside = name.filter(|name| !name.is_empty()).map(str::to_owned);
+            if let Some(name) = &inside {
+                take(name, None);
+            }
+        } else if let (Some(name), Some((key, value))) = (&inside, line.split_once('=')) {
+            take(name, Some((key.trim().to_ascii_lowercase(), value.trim())));
+        }
     }
 }
 
@@ -126,5 +165,12 @@ mod tests {
         assert_eq!(profiles.get("keys", "region"), Some("sa-east-1"));
         assert_eq!(profiles.get("mfa", "mfa_serial"), Some("arn:m"));
         assert!(!format!("{profiles:?}").contains("hunter2"));
+        assert!(profiles.has_keys("keys") && !profiles.has_keys("mfa") && profiles.has("mfa"));
+        // Half a key is none; the other half may stand in the other file.
+        assert!(AwsProfiles::access_key(&env, "keys").is_none());
+        let more = "[profile keys]\naws_access_key_id = AKIA1\naws_secret_access_key = old\n";
+        std::fs::write(&config, more).unwrap();
+        let found = AwsProfiles::access_key(&env, "keys").unwrap();
+        assert_eq!((found.access_key_id.as_str(), found.secret_access_key.as_str()), ("AKIA1", "hunter2"));
     }
 }

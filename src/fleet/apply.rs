@@ -140,8 +140,8 @@ impl Fleet {
 
     /// The device of a thing, made known if it is not.
     pub(super) fn thing(&mut self, name: &Name, now: Ms) -> DeviceId {
-        if let Some(id) = self.by_name.get(name.raw()) {
-            return *id;
+        if let Some(id) = self.find(name.raw()) {
+            return id;
         }
         let id = DeviceId::at(self.devices.len());
         let mut device = Device::new(name.clone(), false, now);
@@ -154,7 +154,7 @@ impl Fleet {
         }
         self.counts.add(device.condition());
         self.devices.push(device);
-        self.by_name.insert(name.key(), id);
+        self.by_name.insert(id, &self.devices);
         id
     }
 }

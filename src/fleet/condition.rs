@@ -317,7 +317,7 @@ impl Fleet {
         let mut touched = Vec::new();
         for (i, device) in self.devices.iter_mut().enumerate() {
             if !device.violations().is_empty() {
-                device.violations_mut().clear();
+                device.clear_violations();
                 touched.push(DeviceId::at(i));
             }
         }
@@ -326,7 +326,7 @@ impl Fleet {
         for (i, name) in named.iter().enumerate() {
             let id = self.thing(name, now);
             if let Some(device) = self.devices.get_mut(id.index()) {
-                device.violations_mut().push(u32::try_from(i).unwrap_or(u32::MAX));
+                device.add_violation(u32::try_from(i).unwrap_or(u32::MAX));
             }
             touched.push(id);
         }

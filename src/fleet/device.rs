@@ -1,5 +1,6 @@
 //! One device: what was heard of it, what is registered about it, and what it is judged to be.
 
+use std::num::NonZeroU32;
 use std::sync::OnceLock;
 
 use crate::text::SafeText;
@@ -14,18 +15,18 @@ use super::presence::PresenceState;
 use super::series::Series;
 use super::traffic::{Heard, Traffic};
 
-/// A device's number within one run: dense, never reused.
+/// A device's number within one run: dense, never reused. Kept plus one, so that "no device" takes no room of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DeviceId(u32);
+pub struct DeviceId(NonZeroU32);
 
 impl DeviceId {
     pub(super) fn at(index: usize) -> Self {
-        Self(u32::try_from(index).unwrap_or(u32::MAX))
+        Self(NonZeroU32::MIN.saturating_add(u32::try_from(index).unwrap_or(u32::MAX)))
     }
 
     /// The position in [`super::Fleet::devices`].
     pub fn index(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize - 1
     }
 }
 
@@ -55,18 +56,45 @@ pub struct Device {
     findings: u16,
     registered: Option<bool>,
     condition_since: Ms,
-    topics: Vec<u32>,
+    topics: Topics,
     traffic: Option<Box<Traffic>>,
-    /// The worst kind first.
-    warnings: Vec<Warning>,
-    violations: Vec<u32>,
     presence: Option<Box<PresenceState>>,
     rest: Option<Box<Rest>>,
+}
+
+/// Numbers of topics: nearly every device has one, which needs no allocation.
+#[derive(Debug)]
+#[expect(clippy::box_collection, reason = "two words for all, four for the few that have several")]
+enum Topics {
+    None,
+    One([u32; 1]),
+    Many(Box<Vec<u32>>),
+}
+
+impl Topics {
+    fn as_mut_slice(&mut self) -> &mut [u32] {
+        match self {
+            Self::None => &mut [],
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+
+    fn as_slice(&self) -> &[u32] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
 }
 
 /// What few devices have.
 #[derive(Debug, Default)]
 struct Rest {
+    /// The worst kind first.
+    warnings: Vec<Warning>,
+    violations: Vec<u32>,
     thing_type: Option<SafeText>,
     certificates: Known<Vec<CertificateRecord>>,
     groups: Known<Vec<Name>>,
@@ -75,6 +103,8 @@ struct Rest {
     report: Option<(Ms, bool)>,
     connects: Pace,
     shadow_updates: Pace,
+    /// When it was last let go by a response.
+    resumed: Option<Ms>,
 }
 
 fn nothing() -> &'static Rest {
@@ -102,10 +132,8 @@ impl Device {
             findings: 0,
             registered: None,
             condition_since: now,
-            topics: Vec::new(),
+            topics: Topics::None,
             traffic: None,
-            warnings: Vec::new(),
-            violations: Vec::new(),
             presence: None,
             rest: None,
         }
@@ -169,7 +197,7 @@ impl Device {
 
     /// When telemetry was last heard.
     pub fn last_seen(&self) -> Option<Ms> {
-        self.traffic.as_ref().map(|t| t.last)
+        self.traffic.as_ref().map(|t| t.last())
     }
 
     /// The usual interval between telemetry messages: the median of the last eight.
@@ -184,7 +212,7 @@ impl Device {
 
     /// Largest payload of the ten minutes before it was last heard.
     pub fn max(&self) -> Option<u32> {
-        self.traffic.as_ref().and_then(|t| t.series.largest_since(t.last - 600_000))
+        self.traffic.as_ref().and_then(|t| t.series.largest_since(t.last() - 600_000))
     }
 
     /// Telemetry messages since the start: exact.
@@ -207,36 +235,38 @@ impl Device {
 
     /// quell's own early warning; the worst when there are several.
     pub fn warning(&self) -> Option<&Warning> {
-        self.warnings.first()
+        self.rest().warnings.first()
     }
 
     /// All that is out of its ordinary, the worst kind first.
     pub fn warnings(&self) -> &[Warning] {
-        &self.warnings
+        &self.rest().warnings
     }
 
     /// Puts up a warning; one of the same kind that stands keeps its time.
     pub(super) fn warn(&mut self, warning: Warning) {
-        match self.warnings.iter_mut().find(|w| w.kind == warning.kind) {
+        let warnings = &mut self.rest_mut().warnings;
+        match warnings.iter_mut().find(|w| w.kind == warning.kind) {
             Some(known) => *known = Warning { since: known.since, ..warning },
             None => {
-                self.warnings.push(warning);
-                self.warnings.sort_by_key(|w| w.kind);
+                warnings.push(warning);
+                warnings.sort_by_key(|w| w.kind);
             }
         }
     }
 
     /// Takes warnings of a kind away; true when there was one.
     pub(super) fn calm(&mut self, kind: WarningKind) -> bool {
-        let before = self.warnings.len();
-        self.warnings.retain(|w| w.kind != kind);
-        self.warnings.len() != before
+        let Some(rest) = &mut self.rest else { return false };
+        let before = rest.warnings.len();
+        rest.warnings.retain(|w| w.kind != kind);
+        rest.warnings.len() != before
     }
 
     /// Takes away what is over by itself.
     pub(super) fn expire(&mut self, now: Ms) {
-        if !self.warnings.is_empty() {
-            self.warnings.retain(|w| w.until.is_none_or(|until| until > now));
+        if let Some(rest) = &mut self.rest {
+            rest.warnings.retain(|w| w.until.is_none_or(|until| until > now));
         }
     }
 
@@ -245,9 +275,9 @@ impl Device {
         let traffic = self.traffic.as_ref()?;
         let cadence = traffic.cadence()?;
         let limit = traffic.baseline.silence_limit(Some(cadence), ledger)?;
-        let silent = now - traffic.last;
+        let silent = now - traffic.last();
         // One that was held back is silent because of that until it speaks again.
-        (silent > limit && traffic.last > watching && traffic.last >= traffic.resumed)
+        (silent > limit && traffic.last() > watching && traffic.last() >= self.resumed())
             .then(|| (silent, cadence, traffic.baseline.longest()))
     }
 
@@ -261,15 +291,18 @@ impl Device {
     /// A response let it go at `at`: what stood against it before is over, and what its isolation did to its pauses and
     /// connects is not its own doing.
     pub(super) fn resume(&mut self, at: Ms) {
-        self.warnings.clear();
         if let Some(traffic) = &mut self.traffic {
-            traffic.resumed = at;
             traffic.baseline.resume();
         }
-        if let Some(rest) = &mut self.rest {
-            rest.connects.resume();
-            rest.shadow_updates.resume();
-        }
+        let rest = self.rest_mut();
+        rest.warnings.clear();
+        rest.connects.resume();
+        rest.shadow_updates.resume();
+        rest.resumed = Some(at);
+    }
+
+    fn resumed(&self) -> Ms {
+        self.rest.as_ref().and_then(|rest| rest.resumed).unwrap_or(Ms::MIN)
     }
 
     /// One more connect of this device, or shadow update; see [`Pace::note`].
@@ -289,7 +322,7 @@ impl Device {
 
     /// Positions in [`super::Fleet::violations`].
     pub fn violations(&self) -> &[u32] {
-        &self.violations
+        &self.rest().violations
     }
 
     /// Its certificates.
@@ -322,7 +355,7 @@ impl Device {
 
     /// Numbers of the topics it was heard on.
     pub fn topics(&self) -> &[u32] {
-        &self.topics
+        self.topics.as_slice()
     }
 
     /// When its Defender agent last reported, and whether the report was accepted.
@@ -367,17 +400,26 @@ impl Device {
     pub(super) fn renumber_topic(&mut self, topic: u32, is: impl Fn(u32) -> bool) -> bool {
         // A device that makes up topics all the time must not make each of them dearer than the one before.
         const FEW: usize = 16;
-        let known = self.topics.iter_mut().take(FEW).find(|known| is(**known));
+        let known = self.topics.as_mut_slice().iter_mut().take(FEW).find(|known| is(**known));
         known.map(|known| *known = topic).is_some()
     }
 
     pub(super) fn add_topic(&mut self, topic: u32) {
-        self.topics.reserve_exact(1);
-        self.topics.push(topic);
+        match &mut self.topics {
+            Topics::None => self.topics = Topics::One([topic]),
+            Topics::One([first]) => self.topics = Topics::Many(Box::new(vec![*first, topic])),
+            Topics::Many(many) => many.push(topic),
+        }
     }
 
-    pub(super) fn violations_mut(&mut self) -> &mut Vec<u32> {
-        &mut self.violations
+    pub(super) fn clear_violations(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.violations.clear();
+        }
+    }
+
+    pub(super) fn add_violation(&mut self, position: u32) {
+        self.rest_mut().violations.push(position);
     }
 
     pub(super) fn certificates_mut(&mut self) -> &mut Known<Vec<CertificateRecord>> {
@@ -429,11 +471,12 @@ impl Device {
 
     /// The hot path: something heard at `at`, having listened since `since`. True when the device must be judged again.
     pub(super) fn hear(&mut self, at: Ms, since: Ms, heard: Heard, ledger: &mut Ledger) -> bool {
+        let since = since.max(self.resumed());
         let traffic = self.traffic.get_or_insert_with(|| Box::new(Traffic::new(at)));
         // Empty vectors cost nothing; nearly every message leaves it empty.
         let mut signals = Vec::new();
         traffic.note(at, since, heard, ledger, &mut signals);
-        let mut changed = !self.warnings.is_empty() && self.calm(WarningKind::Silence);
+        let mut changed = self.calm(WarningKind::Silence);
         for signal in signals {
             match signal {
                 Signal::Calm(kind) => changed |= self.calm(kind),

@@ -303,11 +303,12 @@ impl Fleet {
         if self.detection.profiles.is_empty() {
             return Changes::NONE;
         }
-        let (focus, by_name) = (&self.focus, &self.by_name);
+        let (focus, by_name, devices) = (&self.focus, &self.by_name, &self.devices);
         // What was not listened to all along may have sent more.
-        let whole = |device: Option<&str>, from, to| match device.map(|name| by_name.get(name)) {
-            Some(Some(id)) => focus.covers(*id, from, to),
-            Some(None) | None => focus.covers_all(from, to),
+        let whole = |device: Option<&str>, from, to| match device.and_then(|name| by_name.find(name, devices))
+        {
+            Some(id) => focus.covers(id, from, to),
+            None => focus.covers_all(from, to),
         };
         let due = self.detection.engine.due_where(now, &whole);
         self.verdicts(due.verdicts, now)

@@ -22,6 +22,7 @@ mod link;
 mod log;
 mod losses;
 pub mod model;
+mod names;
 mod notices;
 mod polls;
 mod preamble;
@@ -211,7 +212,7 @@ pub struct Fleet {
     limits: Limits,
     revision: u64,
     devices: Vec<Device>,
-    by_name: HashMap<Arc<str>, DeviceId>,
+    by_name: names::Names,
     topics: Vec<Option<Topic>>,
     log: MessageLog,
     deltas: VecDeque<DeltaEntry>,
@@ -257,7 +258,7 @@ impl Fleet {
             limits,
             revision: 0,
             devices: Vec::new(),
-            by_name: HashMap::new(),
+            by_name: names::Names::default(),
             topics: Vec::new(),
             deltas: VecDeque::new(),
             violations: Known::default(),
@@ -354,7 +355,7 @@ impl Fleet {
 
     /// A thing by its raw name.
     pub fn find(&self, raw_name: &str) -> Option<DeviceId> {
-        self.by_name.get(raw_name).copied()
+        self.by_name.find(raw_name, &self.devices)
     }
 
     /// All devices in the order they became known.

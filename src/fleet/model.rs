@@ -11,34 +11,36 @@ use crate::text::SafeText;
 use super::Ms;
 
 /// The raw name of a thing: what requests carry. Show [`Name::shown`], never the raw text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone)]
 pub struct Name {
-    raw: Arc<str>,
     shown: SafeText,
+    /// Only where it differs: nearly every name is printable as it is, and there are a hundred thousand of them.
+    raw: Option<Box<Arc<str>>>,
 }
 
 impl Name {
     /// A name as it came from outside.
     pub fn new(raw: &str) -> Self {
         let shown = SafeText::new(raw);
-        // Nearly every name is printable as it is: then one allocation serves both.
-        let raw = if shown.as_str() == raw { shown.shared() } else { raw.into() };
-        Self { raw, shown }
+        let raw = (shown.as_str() != raw).then(|| Box::new(raw.into()));
+        Self { shown, raw }
     }
 
     /// A shared name as it came from outside, not copied when it is printable.
     pub(crate) fn adopt(raw: &Arc<str>) -> Self {
-        Self { raw: Arc::clone(raw), shown: SafeText::adopt(raw) }
+        let shown = SafeText::adopt(raw);
+        let raw = (shown.as_str() != &**raw).then(|| Box::new(Arc::clone(raw)));
+        Self { shown, raw }
     }
 
     /// The raw name, shared: a key that costs no copy.
     pub(crate) fn key(&self) -> Arc<str> {
-        Arc::clone(&self.raw)
+        self.raw.as_ref().map_or_else(|| self.shown.shared(), |raw| Arc::clone(raw))
     }
 
     /// The exact name, for requests and comparisons.
     pub fn raw(&self) -> &str {
-        &self.raw
+        self.raw.as_ref().map_or(self.shown.as_str(), |raw| raw)
     }
 
     /// The name as it may be shown.
@@ -47,9 +49,42 @@ impl Name {
     }
 }
 
+impl std::fmt::Debug for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.shown.fmt(f)
+    }
+}
+
+// A name is its raw text.
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw() == other.raw()
+    }
+}
+
+impl Eq for Name {}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.raw().cmp(other.raw())
+    }
+}
+
+impl std::hash::Hash for Name {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.raw().hash(state);
+    }
+}
+
 impl serde::Serialize for Name {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.raw)
+        serializer.serialize_str(self.raw())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A bucket holds the largest length seen in it, packed into 16 bits: exact up to 2047 and within 0.1 % above, which no
 //! sparkline can show. Buckets are aligned to the epoch, so the same messages give the same picture however they were
-//! split into batches.
+//! split into batches. A ring is as long as what it holds: a device heard for a minute takes 24 bytes, after ten 192.
 
 use super::Ms;
 
@@ -29,15 +29,17 @@ pub enum Column {
 /// A device's sizes over time.
 #[derive(Clone, Debug)]
 pub struct Series {
-    fine: [u16; FINES],
-    coarse: [u16; COARSES],
-    newest_fine: Ms,
-    newest_coarse: Ms,
+    last: Ms,
+    /// The fine ring, and the coarse one of half its length behind it; empty before the first message.
+    rings: Box<[u16]>,
 }
+
+/// Fine buckets to begin with: both rings fill the smallest allocation.
+const SHORTEST: usize = 8;
 
 impl Default for Series {
     fn default() -> Self {
-        Self { fine: [0; FINES], coarse: [0; COARSES], newest_fine: Ms::MIN, newest_coarse: Ms::MIN }
+        Self { last: Ms::MIN, rings: Box::default() }
     }
 }
 
@@ -53,23 +55,33 @@ pub(super) fn unpack(packed: u16) -> u32 {
     (u32::from(packed) & 0x7ff) << (packed >> 11)
 }
 
-/// Zero means "no message", so a bucket keeps the packed length plus one.
-fn raise(ring: &mut [u16], newest: &mut Ms, index: Ms, packed: u16) {
+fn slot(ring: &mut [u16], index: Ms) -> Option<&mut u16> {
+    let slots = ring.len().max(1) as Ms;
+    ring.get_mut(index.rem_euclid(slots) as usize)
+}
+
+/// True when the next bucket of `ring` is `index` and something would be lost that is younger than `most` buckets.
+fn is_short(ring: &[u16], newest: Ms, index: Ms, most: usize) -> bool {
     let slots = ring.len() as Ms;
-    if *newest == Ms::MIN || index - *newest >= slots {
-        ring.fill(0);
-        *newest = index;
-    } else if index > *newest {
-        for i in (*newest + 1)..=index {
-            if let Some(slot) = ring.get_mut(i.rem_euclid(slots) as usize) {
-                *slot = 0;
-            }
-        }
-        *newest = index;
-    } else if *newest - index >= slots {
+    if index <= newest {
+        return newest - index >= slots && newest - index < most as Ms;
+    }
+    ((newest - slots).max(index - most as Ms) + 1..=newest.min(index - slots))
+        .any(|i| Series::at(ring, newest, i).is_some())
+}
+
+/// Zero means "no message", so a bucket keeps the packed length plus one.
+fn raise(ring: &mut [u16], newest: Ms, index: Ms, packed: u16) {
+    let slots = ring.len() as Ms;
+    if newest - index >= slots {
         return;
     }
-    if let Some(slot) = ring.get_mut(index.rem_euclid(slots) as usize) {
+    for i in (newest + 1).max(index - slots + 1)..=index {
+        if let Some(slot) = slot(ring, i) {
+            *slot = 0;
+        }
+    }
+    if let Some(slot) = slot(ring, index) {
         *slot = (*slot).max(packed.saturating_add(1));
     }
 }
@@ -77,20 +89,66 @@ fn raise(ring: &mut [u16], newest: &mut Ms, index: Ms, packed: u16) {
 impl Series {
     /// Notes a payload of `len` bytes received at `at`.
     pub(super) fn note(&mut self, at: Ms, len: u32) {
+        if self.last == Ms::MIN {
+            self.last = at;
+            self.rings = vec![0; SHORTEST + SHORTEST / 2].into();
+        }
+        let (fine, coarse) = (at.div_euclid(FINE), at.div_euclid(COARSE));
+        let (newest_fine, newest_coarse) = (self.last.div_euclid(FINE), self.last.div_euclid(COARSE));
+        if fine != newest_fine {
+            while self.fine().len() < FINES
+                && (is_short(self.fine(), newest_fine, fine, FINES)
+                    || is_short(self.coarse(), newest_coarse, coarse, COARSES))
+            {
+                self.lengthen();
+            }
+        }
         let packed = pack(len);
-        raise(&mut self.fine, &mut self.newest_fine, at.div_euclid(FINE), packed);
-        raise(&mut self.coarse, &mut self.newest_coarse, at.div_euclid(COARSE), packed);
+        let (fines, coarses) = self.rings.split_at_mut(self.rings.len() / 3 * 2);
+        raise(fines, newest_fine, fine, packed);
+        raise(coarses, newest_coarse, coarse, packed);
+        self.last = self.last.max(at);
+    }
+
+    /// When a payload was last heard; the least time there is before the first.
+    pub(super) fn last(&self) -> Ms {
+        self.last
+    }
+
+    fn fine(&self) -> &[u16] {
+        self.rings.get(..self.rings.len() / 3 * 2).unwrap_or_default()
+    }
+
+    fn coarse(&self) -> &[u16] {
+        self.rings.get(self.rings.len() / 3 * 2..).unwrap_or_default()
+    }
+
+    /// Doubles both rings; what they hold stays.
+    fn lengthen(&mut self) {
+        let mut longer = vec![0; self.rings.len() * 2];
+        let (fines, coarses) = longer.split_at_mut(self.rings.len() / 3 * 4);
+        for (from, to, width) in [(self.fine(), fines, FINE), (self.coarse(), coarses, COARSE)] {
+            let newest = self.last.div_euclid(width);
+            let slots = from.len() as Ms;
+            for i in newest - slots + 1..=newest {
+                if let (Some(kept), Some(slot)) = (from.get(i.rem_euclid(slots) as usize), slot(to, i)) {
+                    *slot = *kept;
+                }
+            }
+        }
+        self.rings = longer.into();
     }
 
     /// The largest length heard since `since`, as far as ten minutes back.
     pub(super) fn largest_since(&self, since: Ms) -> Option<u32> {
-        let first = since.div_euclid(FINE).max(self.newest_fine.saturating_sub(FINES as Ms - 1));
-        (first..=self.newest_fine).filter_map(|i| Self::at(&self.fine, self.newest_fine, i)).max()
+        let newest = self.last.div_euclid(FINE);
+        let first = since.div_euclid(FINE).max(newest - FINES as Ms + 1);
+        (first..=newest).filter_map(|i| Self::at(self.fine(), newest, i)).max()
     }
 
     fn at(ring: &[u16], newest: Ms, index: Ms) -> Option<u32> {
         let slots = ring.len() as Ms;
-        if newest == Ms::MIN || index > newest || newest - index >= slots {
+        if index > newest || newest - index >= slots {
             return None;
         }
         match ring.get(index.rem_euclid(slots) as usize) {
@@ -117,11 +175,8 @@ impl Series {
             return;
         }
         let fine = span <= FINE * (FINES as Ms - 1);
-        let (ring, newest, width): (&[u16], Ms, Ms) = if fine {
-            (&self.fine, self.newest_fine, FINE)
-        } else {
-            (&self.coarse, self.newest_coarse, COARSE)
-        };
+        let (ring, width) = if fine { (self.fine(), FINE) } else { (self.coarse(), COARSE) };
+        let newest = self.last.div_euclid(width);
         // Columns are aligned to whole column widths: they move left in steps instead of flickering.
         let step = (span / count).max(1);
         let end = (now.div_euclid(step) + 1) * step;
@@ -138,5 +193,52 @@ impl Series {
                 None => Column::NotWatching,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        /// However long the rings are, they tell what rings of full length would.
+        #[test]
+        fn a_short_ring_forgets_nothing(steps in proptest::collection::vec((-400_000_i64..700_000, 1_u32..5_000), 1..80)) {
+            let (mut grown, mut full) = (Series::default(), Series::default());
+            let mut at = 1_700_000_000_000_i64;
+            full.note(at, 0);
+            grown.note(at, 0);
+            while full.fine().len() < FINES {
+                full.lengthen();
+            }
+            let all = |series: &Series| {
+                let of = |ring: &[u16], width: Ms, most: usize| {
+                    let newest = series.last.div_euclid(width);
+                    (newest - most as Ms + 1..=newest).map(|i| Series::at(ring, newest, i)).collect::<Vec<_>>()
+                };
+                (of(series.fine(), FINE, FINES), of(series.coarse(), COARSE, COARSES))
+            };
+            for (step, len) in steps {
+                // Late ones come in between; time goes on.
+                let when = at + step;
+                at = at.max(when - 300_000);
+                full.note(when, len);
+                grown.note(when, len);
+                proptest::prop_assert_eq!(all(&grown), all(&full));
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_just_heard_takes_the_smallest_rings() {
+        let mut series = Series::default();
+        for i in 0..7 {
+            series.note(1_700_000_000_000 + i * 10_000, 120);
+        }
+        assert_eq!(series.rings.len(), SHORTEST + SHORTEST / 2);
+        for i in 7..70 {
+            series.note(1_700_000_000_000 + i * 10_000, 120);
+        }
+        assert_eq!(series.rings.len(), FINES + COARSES);
     }
 }

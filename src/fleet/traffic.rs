@@ -1,6 +1,6 @@
 //! What one device's messages add up to: totals, rate, cadence, typical size, and when a size is out of its own ordinary.
 //!
-//! About 400 bytes, allocated with the first message. [`Traffic::note`] is the hot path: a few stores, no allocation,
+//! About 250 bytes and the [`Series`], allocated with the first message. [`Traffic::note`] is the hot path: a few stores, no allocation,
 //! no hashing. Medians are computed when somebody looks.
 
 use super::Ms;
@@ -24,19 +24,16 @@ pub(super) struct Traffic {
     pub(super) received: u64,
     pub(super) bytes: u64,
     pub(super) first: Ms,
-    pub(super) last: Ms,
     pub(super) last_len: u32,
-    /// When it was last let go by a response: the pause before is not its own.
-    pub(super) resumed: Ms,
     pub(super) baseline: Baseline,
-    slots: u32,
-    slot: Ms,
+    /// Where the next sample goes; [`SAMPLES`] more once all are filled.
+    slots: u8,
     in_slot: u32,
-    interval_count: u32,
+    /// As `slots`, for the intervals.
+    interval_count: u8,
     intervals: [u16; INTERVALS],
     samples: [u16; SAMPLES],
     counts: [u16; BUCKETS],
-    newest: Ms,
     pub(super) series: Series,
 }
 
@@ -50,31 +47,39 @@ pub(super) struct Heard {
     pub(super) shape: Shape,
 }
 
+/// Puts `value` over the oldest; `next` counts on to twice the length, so that it also tells how many there are.
+fn push(ring: &mut [u16], next: &mut u8, value: u16) {
+    let length = ring.len();
+    if let Some(kept) = ring.get_mut(usize::from(*next) % length.max(1)) {
+        *kept = value;
+    }
+    *next += 1;
+    if usize::from(*next) >= 2 * length {
+        *next -= length as u8;
+    }
+}
+
 impl Traffic {
     pub(super) fn new(at: Ms) -> Self {
         Self {
             received: 0,
             bytes: 0,
             first: at,
-            last: Ms::MIN,
             last_len: 0,
-            resumed: Ms::MIN,
             baseline: Baseline::default(),
             slots: 0,
-            slot: Ms::MIN,
             in_slot: 0,
             interval_count: 0,
             intervals: [0; INTERVALS],
             samples: [0; SAMPLES],
             counts: [0; BUCKETS],
-            newest: at.div_euclid(BUCKET),
             series: Series::default(),
         }
     }
 
     /// One message, or `count` messages of which only the sum, the largest and the last are known. What is out of the
-    /// device's ordinary, or back in it, goes to `out`.
-    /// It was listened to since `since` without interruption.
+    /// device's ordinary, or back in it, goes to `out`. Since `since` it was listened to and not held back by a response:
+    /// the pause before is not its own.
     pub(super) fn note(
         &mut self,
         at: Ms,
@@ -83,53 +88,56 @@ impl Traffic {
         ledger: &mut Ledger,
         out: &mut Vec<Signal>,
     ) {
+        let last_at = self.last();
         let Heard { count, bytes, largest, last, shape } = heard;
         self.received += u64::from(count);
         self.bytes += bytes;
         out.extend(self.count(at, since, count, ledger));
         self.series.note(at, largest);
-        if at < self.last {
+        if at < last_at {
             return;
         }
-        if self.last != Ms::MIN && self.last >= self.resumed.max(since) {
-            let interval = (at - self.last) / Ms::from(count.max(1));
+        if last_at != Ms::MIN && last_at >= since {
+            let interval = (at - last_at) / Ms::from(count.max(1));
             self.baseline.pause(interval);
             let packed = pack(u32::try_from(interval).unwrap_or(u32::MAX));
             for _ in 0..count.min(INTERVALS as u32) {
-                if let Some(kept) = self.intervals.get_mut(self.interval_count as usize % INTERVALS) {
-                    *kept = packed;
-                }
-                self.interval_count = self.interval_count.wrapping_add(1).max(1);
+                push(&mut self.intervals, &mut self.interval_count, packed);
             }
         }
-        self.last = at;
         self.last_len = last;
         out.extend(self.baseline.size(largest, ledger));
         out.extend(self.baseline.shape(shape));
-        self.sample(at, last, ledger);
+        self.sample(at, last_at, last, ledger);
+    }
+
+    /// When it was last heard; the least time there is before the first message.
+    pub(super) fn last(&self) -> Ms {
+        self.series.last()
     }
 
     fn count(&mut self, at: Ms, since: Ms, count: u32, ledger: &Ledger) -> Option<Signal> {
         let index = at.div_euclid(BUCKET);
         let slots = BUCKETS as Ms;
+        let last = self.last();
+        let newest = if last == Ms::MIN { index } else { last.div_euclid(BUCKET) };
         let mut signal = None;
-        if index > self.newest {
-            let over = self.counts.get(self.newest.rem_euclid(slots) as usize).copied().unwrap_or(0);
+        if index > newest {
+            let over = self.counts.get(newest.rem_euclid(slots) as usize).copied().unwrap_or(0);
             // A minute is the twelve buckets up to the one that is over; the thirteenth is the oldest.
-            let oldest = self.counts.get((self.newest + 1).rem_euclid(slots) as usize).copied().unwrap_or(0);
+            let oldest = self.counts.get((newest + 1).rem_euclid(slots) as usize).copied().unwrap_or(0);
             let minute = self.counts.iter().map(|c| u32::from(*c)).sum::<u32>() - u32::from(oldest);
-            let empty = u32::try_from(index - self.newest - 1).unwrap_or(u32::MAX);
+            let empty = u32::try_from(index - newest - 1).unwrap_or(u32::MAX);
             // How much came while nobody listened is not known.
-            if self.received > u64::from(count) && self.last >= since {
+            if self.received > u64::from(count) && last >= since {
                 signal = self.baseline.rolled(over, minute, empty, ledger);
             }
-            for i in (self.newest + 1).max(index - slots + 1)..=index {
+            for i in (newest + 1).max(index - slots + 1)..=index {
                 if let Some(slot) = self.counts.get_mut(i.rem_euclid(slots) as usize) {
                     *slot = 0;
                 }
             }
-            self.newest = index;
-        } else if self.newest - index >= slots {
+        } else if newest - index >= slots {
             return signal;
         }
         if let Some(slot) = self.counts.get_mut(index.rem_euclid(slots) as usize) {
@@ -140,28 +148,23 @@ impl Traffic {
         signal
     }
 
-    fn sample(&mut self, at: Ms, len: u32, ledger: &Ledger) {
-        let slot = at.div_euclid(SLOT);
-        if slot == self.slot {
+    fn sample(&mut self, at: Ms, before: Ms, len: u32, ledger: &Ledger) {
+        if at.div_euclid(SLOT) == before.div_euclid(SLOT) {
             self.in_slot = self.in_slot.saturating_add(1);
             // Each of a second's messages is kept with the same likelihood; the choice is a hash, so that a replay
             // chooses the same.
             let hash = self.received.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33;
             if hash.is_multiple_of(u64::from(self.in_slot.max(1)))
-                && let Some(kept) = self.samples.get_mut((self.slots as usize).wrapping_sub(1) % SAMPLES)
+                && let Some(kept) = self.samples.get_mut((usize::from(self.slots) + SAMPLES - 1) % SAMPLES)
             {
                 *kept = pack(len);
             }
             return;
         }
-        self.slot = slot;
         self.in_slot = 1;
-        if let Some(kept) = self.samples.get_mut(self.slots as usize % SAMPLES) {
-            *kept = pack(len);
-        }
-        self.slots = self.slots.saturating_add(1);
+        push(&mut self.samples, &mut self.slots, pack(len));
         let mut samples = self.samples.map(unpack);
-        let kept = samples.get_mut(..(self.slots as usize).min(SAMPLES)).unwrap_or_default();
+        let kept = samples.get_mut(..usize::from(self.slots).min(SAMPLES)).unwrap_or_default();
         let cadence = self.cadence();
         self.baseline.learn(len, kept, cadence, ledger);
     }
@@ -169,7 +172,7 @@ impl Traffic {
     /// Median of the sizes kept: the last two dozen, at most one of each second.
     pub(super) fn p50(&self) -> Option<u32> {
         let mut sorted = self.samples;
-        let sorted = sorted.get_mut(..(self.slots as usize).min(SAMPLES))?;
+        let sorted = sorted.get_mut(..usize::from(self.slots).min(SAMPLES))?;
         sorted.sort_unstable();
         sorted.get(sorted.len() / 2).map(|kept| unpack(*kept))
     }
@@ -177,7 +180,7 @@ impl Traffic {
     /// Median of the last intervals: one missed or doubled message does not change it.
     pub(super) fn cadence(&self) -> Option<Ms> {
         let mut sorted = self.intervals;
-        let sorted = sorted.get_mut(..(self.interval_count as usize).min(INTERVALS))?;
+        let sorted = sorted.get_mut(..usize::from(self.interval_count).min(INTERVALS))?;
         sorted.sort_unstable();
         sorted.get(sorted.len() / 2).map(|kept| Ms::from(unpack(*kept)))
     }
@@ -186,13 +189,14 @@ impl Traffic {
     pub(super) fn per_minute(&self, now: Ms) -> f64 {
         let index = now.div_euclid(BUCKET);
         let slots = BUCKETS as Ms;
+        let newest = self.last().div_euclid(BUCKET);
         let sum: u64 = (index - slots + 1..=index)
-            .filter(|i| *i <= self.newest && self.newest - *i < slots)
+            .filter(|i| *i <= newest && newest - *i < slots)
             .map(|i| u64::from(self.counts.get(i.rem_euclid(slots) as usize).copied().unwrap_or(0)))
             .sum();
         let cadence = self.cadence().unwrap_or(0);
         if sum < 8 && cadence >= 6_000 {
-            let overdue = now - self.last > cadence * 2 + 1_000;
+            let overdue = now - self.last() > cadence * 2 + 1_000;
             return if overdue { sum as f64 } else { 60_000.0 / cadence as f64 };
         }
         let over = (now - self.first.max((index - slots + 1) * BUCKET)).clamp(BUCKET, 65_000);

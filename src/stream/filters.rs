@@ -53,6 +53,8 @@ pub(super) struct Filters {
     queue: VecDeque<Vec<String>>,
     asked: Vec<String>,
     accepted: Vec<String>,
+    /// Those of them that were not asked for, because another brings the same.
+    covered: HashSet<String>,
     /// A filter was refused on this connection: some brokers say so and hang up a moment later, over nothing else.
     excused: bool,
 }
@@ -66,12 +68,17 @@ impl Filters {
     /// Other filters from now on; [`Self::take_left`] tells those to give up, [`Self::next`] those to ask for.
     pub(super) fn aim(&mut self, all: Vec<(String, Option<Part>)>) {
         self.all = all;
+        // What was heard by another filter may need one of its own now.
+        let covered = std::mem::take(&mut self.covered);
+        self.accepted.retain(|filter| !covered.contains(filter));
         self.line_up();
     }
 
-    /// A new connection: everything not refused is asked for again, suspects last and alone.
+    /// A new connection: everything not refused is asked for again, suspects last and alone. What another filter covers
+    /// waits until that one is answered: many brokers send a message once for each subscription that matches it.
     pub(super) fn begin(&mut self) {
         self.accepted.clear();
+        self.covered.clear();
         self.asked.clear();
         self.excused = false;
         self.line_up();
@@ -88,15 +95,32 @@ impl Filters {
             .filter(open)
             .cloned()
             .partition(|f| self.suspects.contains(f));
+        let wider = |narrow: &String| self.all.iter().any(|(wide, _)| wide != narrow && covers(wide, narrow));
+        let (narrow, sound): (Vec<_>, Vec<_>) = sound.into_iter().partition(wider);
         self.queue = sound.chunks(TOGETHER).map(<[String]>::to_vec).collect();
+        // Each by itself, the wider ones first: one of them may cover the next.
+        let (narrow_suspects, suspects): (Vec<_>, Vec<_>) = suspects.into_iter().partition(wider);
         self.queue.extend(suspects.into_iter().map(|filter| vec![filter]));
+        let mut narrow: Vec<String> = narrow.into_iter().chain(narrow_suspects).collect();
+        narrow.sort_by_key(|narrow| self.all.iter().filter(|(wide, _)| covers(wide, narrow)).count());
+        self.queue.extend(narrow.into_iter().map(|filter| vec![filter]));
     }
 
-    /// The next filters to subscribe; `None` when all were answered.
+    /// The next filters to subscribe; `None` when all were answered. One that brings nothing more than what is
+    /// subscribed already counts as accepted.
     pub(super) fn next(&mut self) -> Option<&[String]> {
         debug_assert!(self.asked.is_empty(), "one SUBSCRIBE is in flight at a time");
-        self.asked = self.queue.pop_front()?;
-        Some(&self.asked)
+        loop {
+            let next = self.queue.pop_front()?;
+            let (covered, asked): (Vec<_>, Vec<_>) =
+                next.into_iter().partition(|narrow| self.accepted.iter().any(|wide| covers(wide, narrow)));
+            self.covered.extend(covered.iter().cloned());
+            self.accepted.extend(covered);
+            if !asked.is_empty() {
+                self.asked = asked;
+                return Some(&self.asked);
+            }
+        }
     }
 
     /// The broker's answer to the filters asked, in order. The refused ones come back, each with its reason.
@@ -187,6 +211,23 @@ impl Filters {
     /// The part a filter narrows, if it does.
     pub(super) fn part(&self, filter: &str) -> Option<Part> {
         self.all.iter().find(|(f, _)| f == filter).and_then(|(_, part)| *part)
+    }
+}
+
+/// Whether every topic that `narrow` matches is matched by `wide` too.
+fn covers(wide: &str, narrow: &str) -> bool {
+    // A wildcard at the beginning does not match the topics that begin with $ (MQTT 4.7.2).
+    if wide.starts_with(['+', '#']) && narrow.starts_with('$') {
+        return false;
+    }
+    let (mut wide, mut narrow) = (wide.split('/'), narrow.split('/'));
+    loop {
+        match (wide.next(), narrow.next()) {
+            (Some("#"), _) | (None, None) => return true,
+            (Some(_), Some("#")) => return false,
+            (Some(x), Some(y)) if x == y || x == "+" => {}
+            _ => return false,
+        }
     }
 }
 
@@ -282,5 +323,47 @@ mod tests {
         filters.aim(wish(&["c"]));
         assert_eq!(filters.take_left(), ["b"]);
         assert!(filters.next().is_none());
+    }
+
+    #[test]
+    fn what_another_filter_brings_is_not_asked_for_again() {
+        assert!(covers("a/+", "a/x") && covers("a/#", "a") && covers("a/#", "a/+/c") && covers("#", "a/#"));
+        assert!(!covers("a/+", "a/#") && !covers("a/x", "a/+") && !covers("a/+", "a") && !covers("#", "$x"));
+        assert!(!covers("+/+", "a") && !covers("a/+", "+/a"));
+        let mut filters = filters(["a/x", "a/+", "a/#", "b", "$share/g/a/x"].map(String::from));
+        filters.begin();
+        let first = ["a/#", "b", "$share/g/a/x"].map(String::from);
+        assert_eq!(filters.next(), Some(&first[..]));
+        assert!(filters.answered(&[Answer::Accepted, Answer::Accepted, Answer::Accepted]).is_empty());
+        assert!(filters.next().is_none());
+        assert_eq!(filters.accepted().len(), 5, "all of them are heard");
+        // A wide one that is refused leaves the narrow ones, the widest of them first.
+        filters.begin();
+        assert_eq!(filters.next(), Some(&first[..]));
+        assert_eq!(filters.answered(&[Answer::NotAuthorized, Answer::Accepted, Answer::Accepted]).len(), 1);
+        assert_eq!(filters.next(), Some(&["a/+".to_owned()][..]));
+        assert!(filters.answered(&[Answer::NotAuthorized]).len() == 1);
+        assert_eq!(filters.next(), Some(&["a/x".to_owned()][..]));
+        // It kills the connection each time: perhaps over those refused before it, then suspected, then to blame.
+        for _ in 0..2 {
+            assert_eq!(filters.hung_up(), Lesson::Narrowed);
+            filters.begin();
+            assert_eq!(filters.next().map(<[String]>::len), Some(2));
+            filters.answered(&[Answer::Accepted, Answer::Accepted]);
+            assert_eq!(filters.next(), Some(&["a/x".to_owned()][..]));
+        }
+        assert!(matches!(filters.hung_up(), Lesson::Blamed(filter, _) if filter == "a/x"));
+    }
+
+    #[test]
+    fn without_the_wide_one_what_it_brought_is_asked_for_after_all() {
+        let mut filters = filters(["a/x", "a/#"].map(String::from));
+        filters.begin();
+        assert_eq!(filters.next(), Some(&["a/#".to_owned()][..]));
+        filters.answered(&[Answer::Accepted]);
+        assert!(filters.next().is_none());
+        filters.aim(vec![("a/x".to_owned(), None)]);
+        assert_eq!(filters.take_left(), ["a/#"]);
+        assert_eq!(filters.next(), Some(&["a/x".to_owned()][..]));
     }
 }

@@ -38,6 +38,8 @@ struct State {
     delay: Duration,
     rules: Vec<Rule>,
     asked: Vec<String>,
+    /// Whose key signed, and the form, of requests that carry one (STS).
+    forms: Vec<(String, String)>,
     streams: Vec<TcpStream>,
 }
 
@@ -105,6 +107,12 @@ impl Door {
     pub(crate) fn asked(&self, part: &str) -> Vec<String> {
         self.state.lock().unwrap().asked.iter().filter(|line| line.contains(part)).cloned().collect()
     }
+
+    /// Who assumed which role so far: the key id that asked, and the form it sent.
+    pub(crate) fn assumed(&self) -> Vec<(String, String)> {
+        let state = self.state.lock().unwrap();
+        state.forms.iter().filter(|(_, form)| form.contains("Action=AssumeRole")).cloned().collect()
+    }
 }
 
 fn serve(mut client: TcpStream, inside: SocketAddr, state: &Arc<Mutex<State>>) -> std::io::Result<()> {
@@ -121,6 +129,10 @@ fn serve(mut client: TcpStream, inside: SocketAddr, state: &Arc<Mutex<State>>) -
         let (answer, delay) = {
             let mut state = state.lock().unwrap();
             state.asked.push(line.clone());
+            if let Some((_, rest)) = head.split_once("Credential=").filter(|_| line.starts_with("POST / ")) {
+                let key = rest.split('/').next().unwrap_or_default().to_owned();
+                state.forms.push((key, String::from_utf8_lossy(&body).into_owned()));
+            }
             (state.rules.iter().find_map(|rule| rule(&line)), state.delay)
         };
         std::thread::sleep(delay);

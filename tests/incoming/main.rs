@@ -3,6 +3,8 @@
 #![cfg(feature = "emulator")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+mod beside;
+mod cable;
 mod connection;
 mod door;
 mod endings;
@@ -15,6 +17,7 @@ mod large;
 mod lines;
 mod messages;
 mod mfa;
+mod mosquitto;
 mod others;
 mod reads;
 mod screen;

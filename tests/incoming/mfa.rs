@@ -17,6 +17,41 @@ const FILES: [(&str, &str); 2] = [
     ("credentials", "[base]\naws_access_key_id = test\naws_secret_access_key = test\n"),
 ];
 
+/// A role with a code, one on top of it without, one on top of that with the code of another device; a role whose keys are
+/// the environment's; and two that lead to one another.
+const CHAIN: &str = "[profile jump]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/jump\n\
+     mfa_serial = arn:aws:iam::123456789012:mfa/ana\nsource_profile = base\n\
+     [profile top]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/top\nrole_session_name = from-top\n\
+     duration_seconds = 900\nsource_profile = jump\n\
+     [profile deep]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/deep\nrole_session_name = from-deep\n\
+     mfa_serial = arn:aws:iam::123456789012:mfa/bob\nsource_profile = top\n\
+     [profile box]\nregion = us-east-1\nrole_arn = arn:aws:iam::123456789012:role/box\n\
+     mfa_serial = arn:aws:iam::123456789012:mfa/ana\ncredential_source = Environment\n\
+     [profile round]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = about\n\
+     [profile about]\nrole_arn = arn:aws:iam::123456789012:role/a\nmfa_serial = m\nsource_profile = round\n";
+
+fn home_with_chain() -> tempfile::TempDir {
+    let home = home();
+    let path = home.path().join(".aws/config");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(path, format!("{text}{CHAIN}")).unwrap();
+    home
+}
+
+/// `quell` where nobody can be asked, without keys in the environment.
+fn unasked(args: &[&str], home: &Path) -> std::process::Output {
+    let owned: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+    let mut command = quell(&owned, &[("HOME", home.to_str().unwrap())]);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    // A session of its own has no terminal to open.
+    let mut alone = std::process::Command::new("setsid");
+    alone.arg("--wait").arg(command.get_program()).args(command.get_args()).env_clear();
+    for (name, value) in command.get_envs().filter_map(|(n, v)| Some((n, v?))) {
+        alone.env(name, value);
+    }
+    alone.output().unwrap()
+}
+
 fn home() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join(".aws");
@@ -47,18 +82,7 @@ fn a_code_is_asked_for_on_the_terminal_unseen_and_once() {
     let flags = cloud.flags();
     let things = args(&flags, &["things"], "ops");
     // Without a terminal nobody can be asked, and nothing is assumed.
-    let owned: Vec<String> = things.iter().map(|arg| (*arg).to_owned()).collect();
-    let run = || {
-        let mut command = quell(&owned, &[("HOME", home.path().to_str().unwrap())]);
-        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
-        // A session of its own has no terminal to open.
-        let mut alone = std::process::Command::new("setsid");
-        alone.arg("--wait").arg(command.get_program()).args(command.get_args()).env_clear();
-        for (name, value) in command.get_envs().filter_map(|(n, v)| Some((n, v?))) {
-            alone.env(name, value);
-        }
-        alone.output().unwrap()
-    };
+    let run = || unasked(&things, home.path());
     let output = run();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
@@ -90,6 +114,109 @@ fn a_code_is_asked_for_on_the_terminal_unseen_and_once() {
     let year = text.find("\"Expiration\":\"20").unwrap() + 14;
     std::fs::write(file, format!("{}1999{}", &text[..year], &text[year + 4..])).unwrap();
     assert_eq!(run().status.code(), Some(1));
+}
+
+/// The roles that were assumed, with the code they were assumed with, and who asked.
+fn assumed(cloud: &Cloud) -> Vec<(String, Option<String>, bool)> {
+    let one = |(key, form): (String, String)| {
+        let field = |name: &str| {
+            let found = form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+            found.map(str::to_owned)
+        };
+        let role = field("RoleArn").unwrap().rsplit("%2F").next().unwrap().to_owned();
+        (role, field("TokenCode"), key.starts_with("ASIA"))
+    };
+    cloud.door.assumed().into_iter().map(one).collect()
+}
+
+#[test]
+fn a_chain_of_roles_asks_for_each_code_it_needs_and_for_no_other() {
+    let cloud = Cloud::start();
+    let home = home_with_chain();
+    let flags = cloud.flags();
+    let things = |profile| args(&flags, &["things"], profile);
+    let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+
+    // A role without a device of its own, on top of one that wants a code: nothing is assumed without it.
+    let output = unasked(&things("top"), home.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("profile jump needs a code of its MFA device"), "{}", said(&output));
+    assert_eq!(assumed(&cloud), []);
+
+    let top = things("top");
+    let mut term = Term::spawn(&top, 120, 20, home.path(), &[]);
+    term.wait_for("the question", LONG, |s| {
+        s.contains("MFA code of arn:aws:iam::123456789012:mfa/ana for profile jump")
+    });
+    term.keys("907155\r");
+    assert_eq!(term.wait_exit(LONG), 0, "{}", term.screen());
+    let one = |role: &str, code: Option<&str>, session| (role.to_owned(), code.map(str::to_owned), session);
+    assert_eq!(assumed(&cloud), [one("jump", Some("907155"), false), one("top", None, true)]);
+    // Only what was bought with a code is kept.
+    let before = cached(home.path());
+    assert_eq!(before.len(), 1);
+    // The next one needs none: the upper role is assumed with the session that is there.
+    let output = unasked(&things("top"), home.path());
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(assumed(&cloud)[2..], [one("top", None, true)]);
+    let (_, form) = cloud.door.assumed().pop().unwrap();
+    assert!(form.contains("RoleSessionName=from-top") && form.contains("DurationSeconds=900"), "{form}");
+
+    // A second device further up: only its code is missing.
+    let deep = things("deep");
+    let mut term = Term::spawn(&deep, 120, 20, home.path(), &[]);
+    term.wait_for("the question", LONG, |s| s.contains("mfa/bob for profile deep"));
+    term.keys("907156\r");
+    assert_eq!(term.wait_exit(LONG), 0, "{}", term.screen());
+    assert!(!term.screen().contains("mfa/ana"), "{}", term.screen());
+    assert_eq!(assumed(&cloud)[3..], [one("top", None, true), one("deep", Some("907156"), true)]);
+    // Its session is enough, even when the one it was begun with is gone.
+    let both = cached(home.path());
+    assert_eq!(both.len(), 2);
+    std::fs::remove_file(both.iter().find(|path| before.contains(path)).unwrap()).unwrap();
+    let output = unasked(&things("deep"), home.path());
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(assumed(&cloud).len(), 5);
+
+    // Keys of the environment may ask for a role that wants a code.
+    let of_box = things("box");
+    let env = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    let mut term = Term::spawn(&of_box, 120, 20, home.path(), &env);
+    term.wait_for("the question", LONG, |s| s.contains("mfa/ana for profile box"));
+    term.keys("907157\r");
+    assert_eq!(term.wait_exit(LONG), 0, "{}", term.screen());
+    assert_eq!(assumed(&cloud)[5..], [one("box", Some("907157"), false)]);
+
+    // Two that lead to one another.
+    let output = unasked(&things("round"), home.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("leads back to round: round → about → round"), "{}", said(&output));
+    assert_eq!(assumed(&cloud).len(), 6);
+}
+
+#[test]
+fn the_console_takes_the_codes_of_a_chain_one_after_the_other() {
+    let cloud = Cloud::start();
+    let home = home_with_chain();
+    let flags = cloud.flags();
+    let mut term = Term::spawn(&args(&flags, &[], "base"), 160, 40, home.path(), &[]);
+    let header = |screen: &str| screen.lines().next().unwrap_or_default().to_owned();
+    term.wait_for("the account", LONG, |s| header(s).contains("operator"));
+    term.keys(":profile deep\r");
+    term.wait_for("the first device", LONG, |s| {
+        s.contains("profile deep wants a code of arn:aws:iam::123456789012:mfa/ana (for jump)")
+    });
+    term.keys(":profile deep 907155\r");
+    term.wait_for("the second device", LONG, |s| {
+        s.contains("profile deep wants a code of arn:aws:iam::123456789012:mfa/bob:")
+    });
+    term.keys(":profile deep 907156\r");
+    term.wait_for("the session", LONG, |s| header(s).contains("from-deep") && header(s).contains("●mqtt"));
+    // One that cannot be followed leaves the console where it is.
+    term.keys(":profile round\r");
+    let screen = term.wait_for("the loop", LONG, |s| s.contains("leads back to round"));
+    assert!(header(&screen).contains("from-deep"), "{screen}");
+    term.keys("q");
 }
 
 #[test]

@@ -1,97 +1,11 @@
-//! What is not AWS and not our emulator: mosquitto as the broker, moto as the control plane. Skipped, and said, where they
-//! are not installed.
+//! A control plane that is neither AWS's nor our emulator's: moto. Skipped, and said, where it is not installed.
 
-use std::io::Write as _;
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
-use crate::screen::{Devices, LONG, Screen, bar, shows_gap};
-use crate::world::{Cloud, Publisher, free_port};
-
-/// A program that is ended with the test.
-struct Beside(Child);
-
-impl Beside {
-    fn start(command: &mut Command, port: u16) -> Self {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let deadline = Instant::now() + LONG;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "{command:?} does not listen: {:?}", child.try_wait());
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Self(child)
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn skipped(why: &str) {
-    let mut said = std::io::stderr();
-    writeln!(said, "SKIPPED: {why}").unwrap();
-}
-
-fn mosquitto(folder: &Path, port: u16) -> Option<Beside> {
-    let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/opt/homebrew/sbin/mosquitto"]
-        .into_iter()
-        .find(|path| Path::new(path).exists())?;
-    let config = folder.join("mosquitto.conf");
-    let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 0\n");
-    std::fs::write(&config, text).unwrap();
-    Some(Beside::start(Command::new(program).arg("-c").arg(config), port))
-}
-
-#[test]
-fn mosquitto_is_watched_killed_and_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let Some(broker) = mosquitto(folder.path(), port) else {
-        return skipped("mosquitto is not installed (apt-get install mosquitto)");
-    };
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let devices = Devices::speak(Publisher::to(address));
-    let url = format!("mqtt://{address}");
-    let args = ["--no-aws", "--mqtt-url", &url, "--topic", "#", "--thing-from", "dt/{thing}/data"];
-    // MQTT 5, as mosquitto speaks it.
-    let mut screen = Screen::with(&args.map(String::from), &[], "[mqtt]\nkeep-alive-seconds = 5\n");
-    screen.never(&["0 things", "0 alarm"]);
-    screen.wait("devices from topics", |s| {
-        s.contains("3 things") && s.contains("thing-2") && s.contains(bar) && s.contains("{\"t\":21.5}")
-    });
-    screen.look_on(Duration::from_secs(2));
-    screen.begin();
-    drop((devices, broker));
-    screen.wait("the loss", |s| s.contains("mqtt down") && s.contains("3 things"));
-    screen.look_on(Duration::from_secs(4));
-    let _broker = mosquitto(folder.path(), port).unwrap();
-    screen.wait("the connection", |s| s.contains("●mqtt"));
-    let _devices = Devices::speak(Publisher::to(address));
-    screen.wait("the gap", |s| shows_gap(s, "thing-0"));
-    screen.end();
-
-    // The stream, paused and gone on; a payload; a recording.
-    screen.term.keys("3");
-    screen.wait("the stream", |s| s.contains("dt/thing-1/data"));
-    screen.term.keys("p");
-    screen.wait("the pause", |s| s.contains("PAUSED"));
-    screen.term.keys("\r");
-    screen.wait("the payload", |s| s.contains("\"t\": 21.5") || s.contains("{\"t\":21.5}"));
-    screen.term.keys("\x1bp");
-    screen.wait("the stream to go on", |s| !s.contains("PAUSED"));
-    screen.term.keys("w");
-    screen.wait("the recording", |s| s.contains("REC"));
-    screen.term.keys("w");
-    screen.wait("its end", |s| !s.contains(" REC "));
-    let made = std::fs::read_dir(screen.home().join("state/quell/recordings")).unwrap().count();
-    assert_eq!(made, 1);
-    screen.term.keys("q");
-}
+use crate::beside::{Beside, skipped};
+use crate::screen::{Devices, Screen};
+use crate::world::{Cloud, free_port};
 
 #[test]
 fn moto_s_control_plane_says_what_it_can_and_the_rest_is_unknown() {

@@ -45,6 +45,22 @@ pub(super) fn elsewhere(
     Ok(settings)
 }
 
+/// Spends the code of an MFA device on the role that wants it.
+async fn spend(settings: &Settings, code: &str) -> Result<(), SafeText> {
+    let Some(mfa) = mfa::Mfa::of(settings).map_err(|trouble| trouble.message)? else { return Ok(()) };
+    mfa.assume(settings, code).await.map_err(|trouble| trouble.message)?;
+    // Another role on the way may want one of its own.
+    mfa.wanted().map_or(Ok(()), |wanted| Err(wants(settings, &wanted)))
+}
+
+/// What to type for a profile that wants a code.
+pub(super) fn wants(settings: &Settings, wanted: &mfa::Wanted) -> SafeText {
+    let name = settings.profile.as_deref().unwrap_or("default");
+    let by = if wanted.profile == name { String::new() } else { format!(" (for {})", wanted.profile) };
+    let serial = &wanted.serial;
+    SafeText::new(&format!("profile {name} wants a code of {serial}{by}: type `:profile {name} CODE`"))
+}
+
 /// Opens another source, and keeps its channels open once it is taken up.
 pub(super) async fn go(
     settings: Settings,
@@ -58,10 +74,10 @@ pub(super) async fn go(
         let text = format!("stayed here: {} {}: {why}", to.word(), to.name().shown());
         Word::Moved(Err(SafeText::new(&text)))
     };
-    if let (Elsewhere::Coded(_, code), Some(mfa)) = (&to, mfa::Mfa::of(&settings))
-        && let Err(trouble) = mfa.assume(&settings, &code.0).await
+    if let Elsewhere::Coded(_, code) = &to
+        && let Err(trouble) = spend(&settings, &code.0).await
     {
-        let _ = words.send(failed(&trouble.message)).await;
+        let _ = words.send(failed(&trouble)).await;
         return;
     }
     let (source, identity) = match Source::open_proven(&settings, &sender).await {

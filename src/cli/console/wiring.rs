@@ -219,15 +219,11 @@ impl Outside for Wiring {
         self.stay();
         let profiles = AwsProfiles::read(&Environment::of_process());
         let settings = elsewhere(&self.settings, to, self.region.as_deref(), &profiles)?;
-        if let (Elsewhere::Profile(name), Some(mfa)) = (to, mfa::Mfa::of(&settings))
-            && !mfa.is_met()
+        if let Elsewhere::Profile(_) = to
+            && let Some(mfa) = mfa::Mfa::of(&settings).map_err(|trouble| trouble.message)?
+            && let Some(wanted) = mfa.wanted()
         {
-            let name = name.shown();
-            let words = format!(
-                "profile {name} wants a code of {}: type `:profile {name} CODE`",
-                SafeText::new(mfa.serial())
-            );
-            return Err(SafeText::new(&words));
+            return Err(super::elsewhere::wants(&settings, &wanted));
         }
         let (there, arrived) = mpsc::channel(1);
         let task = tokio::spawn(go(settings, to.clone(), there, self.words.clone()));

@@ -8,6 +8,8 @@
 mod ledger;
 mod pace;
 
+use std::num::NonZeroU32;
+
 use super::Ms;
 
 pub(super) use ledger::Ledger;
@@ -130,7 +132,7 @@ pub(super) struct Baseline {
     calm: u8,
     /// Sizes that come now and then, log2; when one last came, in sizes learned; how many in a row, and the most ever.
     rare: (f32, f32),
-    rare_seen: Option<u32>,
+    rare_seen: Option<NonZeroU32>,
     rare_run: u8,
     rare_most: u8,
     json: u8,
@@ -179,7 +181,7 @@ impl Baseline {
         }
         self.attend = true;
         if !self.size_out && self.is_rare(size) {
-            self.rare_seen = Some(self.learned);
+            self.rare_seen = NonZeroU32::new(self.learned);
             self.rare_run = self.rare_run.saturating_add(1);
             // What comes now and then is known; what comes on and on is news.
             if self.rare_run <= self.rare_most.saturating_mul(2).saturating_add(1) {
@@ -220,7 +222,7 @@ impl Baseline {
     }
 
     fn is_rare(&self, size: f32) -> bool {
-        self.rare_seen.is_some_and(|seen| self.learned - seen < KEPT)
+        self.rare_seen.is_some_and(|seen| self.learned - seen.get() < KEPT)
             && size >= self.rare.0 - OUTSIDE
             && size <= self.rare.1 + OUTSIDE
     }
@@ -231,10 +233,10 @@ impl Baseline {
         self.spent = false;
         let told = self.told;
         if told > self.high + KIND || told < self.low - KIND {
-            let fresh = self.rare_seen.is_none_or(|seen| self.learned - seen >= KEPT);
+            let fresh = self.rare_seen.is_none_or(|seen| self.learned - seen.get() >= KEPT);
             let (low, high) = if fresh { (told, told) } else { self.rare };
             self.rare = (low.min(told), high.max(told));
-            self.rare_seen = Some(self.learned);
+            self.rare_seen = NonZeroU32::new(self.learned);
             self.rare_most = if fresh { 1 } else { self.rare_most.max(1) };
         } else {
             self.high = self.high.max(told);

@@ -11,6 +11,7 @@ use super::super::super::theme::Theme;
 use super::super::super::words;
 use super::super::frame;
 use super::super::spark::{self, Scale};
+use super::super::{split, text};
 
 pub(super) fn draw(
     app: &App,
@@ -39,17 +40,8 @@ pub(super) fn draw(
             paint.text(inner.x + 1, inner.y + 1, inner.width - 2, &text, theme.dim);
         }
     }
-    let scroll = app.list(ListId::Text);
-    let height = inner.height.saturating_sub(chart) as usize;
-    let first = scroll.scroll(lines.len(), height);
-    for (i, line) in lines.iter().skip(first).take(height).enumerate() {
-        paint.line(inner.x + 1, inner.y + chart + i as u16, inner.width.saturating_sub(2), line);
-    }
-    let below = lines.len().saturating_sub(first + height);
-    if below > 0 && area.height > 3 {
-        let text = format!(" {below} more ");
-        paint.right(area.x, area.bottom() - 1, area.width.saturating_sub(2), &text, theme.dim);
-    }
+    let (_, below) = split(inner, chart);
+    text::scrolled(paint, (area, below), lines, app.list(ListId::Text), theme.dim);
 }
 
 fn label<'a>(text: &str, theme: &Theme) -> Part<'a> {
