@@ -195,6 +195,10 @@ fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Re
     set_some(&mut settings.mqtt.key, common.key.clone());
     set_some(&mut settings.mqtt.ca, common.ca.clone());
     if !common.topics.is_empty() {
+        // Those of the file were looked at where their lines are known.
+        for filter in &common.topics {
+            check_filter(filter).map_err(|message| error("--topic", message))?;
+        }
         settings.topics.clone_from(&common.topics);
     } else if common.no_aws {
         // Any broker: there is no convention to go by, and no 100 messages/s limit to respect (contract §3.4).
@@ -224,9 +228,6 @@ fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Re
         settings.memory_budget = parse_size(size).map_err(|message| error("--memory-budget", message))?;
     }
     set(&mut settings.log, common.log.clone());
-    for filter in &settings.topics {
-        check_filter(filter).map_err(|message| error("topic filter", message))?;
-    }
     Ok(())
 }
 
@@ -304,6 +305,9 @@ mod tests {
         assert!(error.contains(":2: polls.idle-seconds"), "{error}");
         let error = load_text("topics = [\n  'dt/#',\n  'dt/a+/x',\n]", Common::default(), &[]).unwrap_err();
         assert!(error.to_string().contains("config.toml:3: topics: "), "{error}");
+        let flag = Common { topics: vec!["dt/#".into(), "a/#/b".into()], ..Common::default() };
+        let error = load_text("", flag, &[]).unwrap_err().to_string();
+        assert!(error.starts_with("--topic: \"a/#/b\""), "{error}");
     }
 
     #[test]

@@ -8,8 +8,9 @@ use crate::fleet::audit::{AuditTask, AuditTasks};
 use crate::text::SafeText;
 
 use super::super::app::{App, Env, ListId, key_of};
-use super::super::paint::{Paint, Part, part, wrap};
+use super::super::paint::{Paint, Part, part};
 use super::super::words;
+use super::text::{self, Facts};
 use super::{absence, cursor_style, filtered, frame, quiet};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -151,9 +152,7 @@ fn audits(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
             }
         }
     }
-    for (i, line) in lines.iter().take(inner.height as usize).enumerate() {
-        paint.line(inner.x + 1, inner.y + i as u16, room, line);
-    }
+    text::lines(paint, inner, &lines);
 }
 
 /// An audit with a bar of `width` cells.
@@ -197,22 +196,15 @@ fn detail(paint: &mut Paint<'_>, area: Rect, finding: &FindingRecord) {
     let fact = part(severity.to_owned(), style(theme, severity));
     let inner = frame(paint, area, false, &check_words(finding.check.as_str()), vec![fact]);
     let room = inner.width.saturating_sub(12) as usize;
-    let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
-    let mut say = |label: &str, text: &str, style: Style| {
-        for (i, line) in wrap(text, room).into_iter().enumerate() {
-            let label = if i == 0 { label } else { "" };
-            lines.push(vec![part(format!("{label:<10}"), theme.dim), part(line, style)]);
-        }
-    };
+    let mut facts = Facts::new(10, room, theme);
+    let mut say = |label: &str, text: &str, style: Style| facts.say(label, text, style);
     say("what", finding.resource.as_str(), theme.brand);
     say("why", finding.reason.as_str(), theme.text);
     say("mended by", mended_by(finding.check.as_str()), theme.good);
     for related in &finding.related {
         say("related", related.as_str(), theme.text);
     }
-    for (i, line) in lines.iter().take(inner.height as usize).enumerate() {
-        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
-    }
+    text::lines(paint, inner, &facts.lines);
 }
 
 fn shape(theme: &super::Theme, finding: &FindingRecord) -> &'static str {

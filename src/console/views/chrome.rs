@@ -69,7 +69,8 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
     let things = if let Some(so_far) = env.fleet.reading() {
         format!("reading {so_far} things {}", s.more)
     } else if let (Some(_), Some(total)) = (env.fleet.indexing().used(), env.fleet.registered().get()) {
-        format!("{} things (indexed), {} shown", total, counts.devices)
+        let streamed = env.fleet.focus().listened().map(|n| format!(", {n} streamed")).unwrap_or_default();
+        format!("{total} things (indexed), {} shown{streamed}", counts.devices)
     } else if env.fleet.registered().get().is_some() || counts.devices > 0 {
         words::plural(counts.devices, "thing", "things")
     } else {

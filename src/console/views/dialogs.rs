@@ -8,6 +8,7 @@ use crate::text::SafeText;
 use super::super::app::{App, Env, ListState, Overlay, PalettePick, PaletteState};
 use super::super::command::{self, Danger, Scope};
 use super::super::paint::{Paint, Part, part};
+use super::text;
 use super::{condition_style, form, forms, journal, payload, plan, recovered, staircase};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
@@ -83,15 +84,7 @@ fn help(app: &App, paint: &mut Paint<'_>, body: Rect, scroll: &ListState) {
     }
     let area = centered(paint, body, 96, lines.len());
     let inner = paint.pane(area, &[part("Keys in force", theme.brand)], theme.focus);
-    let top = scroll.scroll(lines.len(), inner.height as usize);
-    for (i, line) in lines.iter().skip(top).take(inner.height as usize).enumerate() {
-        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
-    }
-    let below = lines.len().saturating_sub(top + inner.height as usize);
-    if below > 0 && area.height > 3 {
-        let text = format!(" {below} more ");
-        paint.right(area.x, area.bottom() - 1, area.width.saturating_sub(2), &text, theme.dim);
-    }
+    text::scrolled(paint, (area, inner), &lines, scroll, theme.dim);
 }
 
 fn heading(scope: Scope) -> &'static str {
@@ -149,7 +142,7 @@ fn palette(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, state: &
             }
             PalettePick::Thing(name) => {
                 let state = env.fleet.find(name.raw()).map(|id| env.fleet.device(id).condition());
-                let word = state.map(super::super::app::condition_word).unwrap_or_default();
+                let word = state.map_or("look it up in AWS", super::super::app::condition_word);
                 let style = state.map_or(theme.dim, |c| condition_style(theme, c));
                 vec![
                     part(format!("{:>9}  ", "thing"), theme.dim),

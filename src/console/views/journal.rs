@@ -4,9 +4,10 @@ use ratatui::layout::Rect;
 
 use super::super::app::{App, EntryState, Env, JournalLine, ListId};
 use super::super::command;
-use super::super::paint::{Paint, Part, fit, part, wrap};
+use super::super::paint::{Paint, fit, part, wrap};
 use super::super::words;
 use super::dialogs::centered;
+use super::text::{self, Facts};
 use super::{cursor_style, frame, quiet};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -64,18 +65,12 @@ pub(super) fn entry(app: &App, paint: &mut Paint<'_>, body: Rect, entry: &EntryS
     let width = 110.min(body.width);
     let room = width.saturating_sub(4) as usize;
     let style = if line.good { theme.good } else { theme.warning };
-    let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
-    for (label, text, style) in [
-        ("what", line.what.to_string(), theme.brand),
-        ("to", line.target.to_string(), theme.text),
-        ("outcome", line.outcome.to_string(), style),
-        ("by", line.who.to_string(), theme.text),
-    ] {
-        for (i, l) in wrap(&text, room.saturating_sub(9)).into_iter().enumerate() {
-            let label = if i == 0 { label } else { "" };
-            lines.push(vec![part(format!("{label:<9}"), theme.dim), part(l, style)]);
-        }
-    }
+    let mut facts = Facts::new(9, room.saturating_sub(9), theme);
+    facts.say("what", line.what.as_str(), theme.brand);
+    facts.say("to", line.target.as_str(), theme.text);
+    facts.say("outcome", line.outcome.as_str(), style);
+    facts.say("by", line.who.as_str(), theme.text);
+    let mut lines = facts.lines;
     lines.push(Vec::new());
     for detail in &line.details {
         lines.extend(wrap(detail.as_str(), room).into_iter().map(|l| vec![part(l, theme.text)]));
@@ -83,11 +78,6 @@ pub(super) fn entry(app: &App, paint: &mut Paint<'_>, body: Rect, entry: &EntryS
     let area = centered(paint, body, width, lines.len() + 1);
     let title = format!("Journal {} {}", theme.symbols.dot, words::clock(line.at, &app.look.zone));
     let inner = paint.pane(area, &[part(title, theme.brand)], theme.focus);
-    let height = inner.height.saturating_sub(1) as usize;
-    let top = entry.scroll.scroll(lines.len(), height);
-    for (i, line) in lines.iter().skip(top).take(height).enumerate() {
-        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
-    }
     let mut foot = Vec::new();
     for id in ["undo", "finish", "escape"] {
         if let Some(id) = command::find(id)
@@ -97,11 +87,5 @@ pub(super) fn entry(app: &App, paint: &mut Paint<'_>, body: Rect, entry: &EntryS
             foot.push(part(format!(" {}     ", command::get(id).name), theme.dim));
         }
     }
-    let below = lines.len().saturating_sub(top + height);
-    if below > 0 {
-        foot.push(part(format!("{below} more"), theme.warning));
-    }
-    if inner.height > 1 {
-        paint.line(inner.x + 1, inner.bottom() - 1, inner.width.saturating_sub(2), &foot);
-    }
+    text::above_foot(paint, inner, &lines, &entry.scroll, foot);
 }

@@ -6,11 +6,10 @@ use crate::fleet::known::TroubleKind;
 use crate::fleet::{LinkState, Loss, LossKind, SourceId};
 
 use super::super::app::{App, Env, ListId};
-use super::super::paint::{Paint, Part, part, wrap};
+use super::super::paint::{Paint, part, wrap};
 use super::super::words;
+use super::text::{self, Line};
 use super::{Theme, frame, reason};
-
-type Line<'a> = Vec<Part<'a>>;
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
@@ -47,20 +46,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         }
         lines.push(line);
     }
-    let top = app.list(ListId::Text).scroll(lines.len(), inner.height as usize);
-    for (i, line) in lines.iter().skip(top).take(inner.height as usize).enumerate() {
-        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
-    }
-    let below = lines.len().saturating_sub(top + inner.height as usize);
-    if below > 0 {
-        paint.right(
-            area.x,
-            area.bottom() - 1,
-            area.width.saturating_sub(2),
-            &format!(" {below} more "),
-            theme.dim,
-        );
-    }
+    text::scrolled(paint, (area, inner), &lines, app.list(ListId::Text), theme.dim);
 }
 
 fn heading(lines: &mut Vec<Line<'_>>, text: &'static str, theme: &Theme) {
@@ -95,10 +81,7 @@ fn connection<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<
             1 => String::new(),
             n => format!(", {n} connections that share the filters"),
         };
-        lines.push(vec![part(
-            format!("  as {id}, reconnected {} times{many}", link.reconnects()),
-            theme.text,
-        )]);
+        lines.push(vec![part(format!("  as {id}, {}{many}", reconnected(link.reconnects())), theme.text)]);
     }
     let rates = env.fleet.rates(env.now);
     let carries =
@@ -133,6 +116,14 @@ fn connection<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<
     lines
 }
 
+fn reconnected(times: u64) -> String {
+    match times {
+        0 => "never reconnected".to_owned(),
+        1 => "reconnected once".to_owned(),
+        n => format!("reconnected {n} times"),
+    }
+}
+
 fn standing<'a>(app: &App, env: &Env<'_>, theme: &Theme) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
     if !app.look.aws {
@@ -161,7 +152,7 @@ fn standing<'a>(app: &App, env: &Env<'_>, theme: &Theme) -> Vec<Line<'a>> {
     if let Some(so_far) = env.fleet.reading() {
         lines.push(vec![part(format!("  reading the registry: {so_far} things so far"), theme.text)]);
     }
-    lines.extend(super::indexed::lines(env, theme));
+    lines.extend(super::indexed::lines(app, env, theme));
     lines
 }
 

@@ -25,6 +25,7 @@ mod rules;
 mod spark;
 mod staircase;
 mod telemetry;
+mod text;
 mod values;
 mod violations;
 mod whatif;

@@ -8,14 +8,13 @@ use crate::text::SafeText;
 
 use super::super::app::{App, Env, PlanDialog, PlanPhase};
 use super::super::command;
-use super::super::paint::{Paint, Part, part, wrap};
+use super::super::paint::{Paint, part, wrap};
 use super::dialogs::centered;
 use super::reason;
+use super::text::{self, Line};
 
 /// Widest a plan gets: longer lines are not read.
 pub(super) const WIDTH: u16 = 100;
-
-type Line<'a> = Vec<Part<'a>>;
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, dialog: &PlanDialog) {
     let theme = paint.theme;
@@ -46,31 +45,10 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, 
     };
     let area = centered(paint, body, width, lines.len() + 1 + foot.len());
     let inner = paint.pane(area, &[part(title.as_str(), theme.brand)], border);
-    let x = inner.x + 1;
-    let wide = inner.width.saturating_sub(2);
     // The keys are never scrolled away: a plan that is longer than the screen scrolls above them.
-    let foot_at = inner.bottom().saturating_sub(foot.len() as u16).max(inner.y);
-    let height = foot_at.saturating_sub(inner.y) as usize;
-    let top = dialog.scroll.scroll(lines.len(), height);
-    for (i, line) in lines.iter().skip(top).take(height).enumerate() {
-        paint.line(x, inner.y + i as u16, wide, line);
-    }
-    let below = lines.len().saturating_sub(top + height);
-    if below > 0 {
-        paint.right(
-            area.x,
-            area.bottom() - 1,
-            area.width.saturating_sub(2),
-            &format!(" {below} more "),
-            theme.warning,
-        );
-    }
-    for (i, line) in foot.iter().enumerate() {
-        let y = foot_at + i as u16;
-        if y < inner.bottom() {
-            paint.line(x, y, wide, line);
-        }
-    }
+    let (above, below) = super::split(inner, inner.height.saturating_sub(foot.len() as u16));
+    text::scrolled(paint, (area, above), &lines, &dialog.scroll, theme.warning);
+    text::lines(paint, below, &foot);
 }
 
 fn label<'a>(text: &'a str, theme: &super::Theme) -> Line<'a> {

@@ -9,6 +9,7 @@ use crate::text::SafeText;
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, Part, part, wrap};
 use super::super::words;
+use super::text;
 use super::{absence, behavior, cursor_style, filtered, frame, quiet};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -97,9 +98,7 @@ fn detail(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRec
     });
     lines.push(vec![part(text, if active == Some(0) { theme.dim } else { theme.alarm })]);
     lines.extend(vocabulary(env, theme));
-    for (i, line) in lines.iter().take(inner.height as usize).enumerate() {
-        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
-    }
+    text::lines(paint, inner, &lines);
 }
 
 /// Who is told, what is kept besides, and what the profile says of itself.

@@ -6,6 +6,7 @@ use super::super::app::{App, RecoveredState};
 use super::super::command;
 use super::super::paint::{Paint, Part, part, wrap};
 use super::dialogs::centered;
+use super::text;
 
 pub(super) fn draw(app: &App, paint: &mut Paint<'_>, body: Rect, state: &RecoveredState) {
     let theme = paint.theme;
@@ -39,11 +40,6 @@ pub(super) fn draw(app: &App, paint: &mut Paint<'_>, body: Rect, state: &Recover
         title.push(part(format!(" {} {} of {}", s.dot, state.chosen + 1, state.plans.len()), theme.dim));
     }
     let inner = paint.pane(area, &title, theme.warning);
-    let height = inner.height.saturating_sub(1) as usize;
-    let top = state.scroll.scroll(lines.len(), height);
-    for (i, line) in lines.iter().skip(top).take(height).enumerate() {
-        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
-    }
     let mut foot = Vec::new();
     let mut hints = vec![("finish", "finish it"), ("undo", "undo it")];
     if state.plans.len() > 1 {
@@ -58,11 +54,5 @@ pub(super) fn draw(app: &App, paint: &mut Paint<'_>, body: Rect, state: &Recover
             foot.push(part(format!(" {what}     "), theme.dim));
         }
     }
-    let below = lines.len().saturating_sub(top + height);
-    if below > 0 {
-        foot.push(part(format!("{below} more"), theme.warning));
-    }
-    if inner.height > 1 {
-        paint.line(inner.x + 1, inner.bottom() - 1, inner.width.saturating_sub(2), &foot);
-    }
+    text::above_foot(paint, inner, &lines, &state.scroll, foot);
 }

@@ -9,12 +9,11 @@ use crate::response::{ActionView, Outcome, RowState, StairRow, TargetOutcome, Ta
 
 use super::super::app::{App, Env, done_word, proven_after};
 use super::super::command;
-use super::super::paint::{Paint, Part, part, wrap};
+use super::super::paint::{Paint, part, wrap};
 use super::super::words;
 use super::dialogs::centered;
 use super::plan::{WIDTH, keys};
-
-type Line<'a> = Vec<Part<'a>>;
+use super::text::{self, Line};
 
 /// Between the confirmation and the first word of the responder.
 pub(super) fn begun(paint: &mut Paint<'_>, body: Rect) {
@@ -105,11 +104,10 @@ pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect
     let height = inner.height.saturating_sub(1) as usize;
     // Too many lines: the end says how it is.
     let top = lines.len().saturating_sub(height);
-    for (i, line) in lines.iter().skip(top).take(height).enumerate() {
-        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
-    }
+    let (above, below) = super::split(inner, height as u16);
+    text::lines(paint, above, lines.iter().skip(top));
     if inner.height > 1 {
-        paint.line(inner.x + 1, inner.bottom() - 1, inner.width.saturating_sub(2), &foot);
+        text::lines(paint, below, [&foot]);
     }
 }
 

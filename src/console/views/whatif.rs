@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::super::app::{App, Env, ListId, WhatIfState, Would, key_of};
 use super::super::paint::{Paint, Part, part, wrap};
 use super::super::words;
+use super::text;
 use super::violations::expected;
 use super::{cursor_style, frame, quiet};
 use crate::detect::model::Criteria;
@@ -32,11 +33,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     });
     let inner = frame(paint, area, true, "What if", facts);
     let lines = told(state, paint, inner.width.saturating_sub(2) as usize);
-    let mut y = inner.y;
-    for line in lines.iter().take(inner.height as usize) {
-        paint.line(inner.x + 1, y, inner.width.saturating_sub(2), line);
-        y += 1;
-    }
+    text::lines(paint, inner, &lines);
+    let mut y = (inner.y + lines.len() as u16).min(inner.bottom());
     if inner.height >= 16 {
         y = (y + 1).min(inner.bottom());
     }

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use crate::fleet::Device;
+use crate::fleet::{Device, DeviceId};
 use crate::text::SafeText;
 
 use super::super::super::app::{App, Env, ListId};
@@ -11,24 +11,24 @@ use super::super::super::theme::Theme;
 use super::super::super::words;
 use super::super::frame;
 use super::super::spark::{self, Scale};
+use super::super::{split, text};
 
-#[expect(clippy::too_many_arguments, reason = "a place, a device and what was made of it; used once")]
 pub(super) fn draw(
     app: &App,
     env: &Env<'_>,
     paint: &mut Paint<'_>,
     area: Rect,
-    device: &Device,
-    name: &str,
+    id: DeviceId,
     title: Vec<Part<'_>>,
     lines: &[Vec<Part<'_>>],
 ) {
     let theme = paint.theme;
-    let inner = frame(paint, area, true, name, title);
+    let device = env.fleet.device(id);
+    let inner = frame(paint, area, true, device.name().shown().as_str(), title);
     let chart = if inner.height >= 8 { 2 } else { u16::from(inner.height >= 4) };
     if chart > 0 && inner.width > 12 {
         let scale = Scale::of(app, env, std::iter::once(device));
-        spark::draw(env, paint, inner.x + 1, inner.y, inner.width - 2, device, spark::span(env), &scale);
+        spark::draw(env, paint, inner.x + 1, inner.y, inner.width - 2, id, spark::span(env), &scale);
         let limit =
             scale.limit.map(|l| format!(", limit {}", words::bytes(f64::from(l)))).unwrap_or_default();
         let text = format!(
@@ -40,17 +40,8 @@ pub(super) fn draw(
             paint.text(inner.x + 1, inner.y + 1, inner.width - 2, &text, theme.dim);
         }
     }
-    let scroll = app.list(ListId::Text);
-    let height = inner.height.saturating_sub(chart) as usize;
-    let first = scroll.scroll(lines.len(), height);
-    for (i, line) in lines.iter().skip(first).take(height).enumerate() {
-        paint.line(inner.x + 1, inner.y + chart + i as u16, inner.width.saturating_sub(2), line);
-    }
-    let below = lines.len().saturating_sub(first + height);
-    if below > 0 && area.height > 3 {
-        let text = format!(" {below} more ");
-        paint.right(area.x, area.bottom() - 1, area.width.saturating_sub(2), &text, theme.dim);
-    }
+    let (_, below) = split(inner, chart);
+    text::scrolled(paint, (area, below), lines, app.list(ListId::Text), theme.dim);
 }
 
 fn label<'a>(text: &str, theme: &Theme) -> Part<'a> {

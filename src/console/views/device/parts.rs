@@ -9,6 +9,7 @@ use crate::fleet::model::Name;
 use super::super::super::app::{App, Env, Section};
 use super::super::super::paint::{Paint, Part, part, wrap};
 use super::super::super::words;
+use super::super::text;
 use super::super::{absence, frame, quiet};
 
 pub(super) fn messages(
@@ -179,9 +180,7 @@ pub(super) fn policies(
             }
         }
     }
-    for (i, line) in lines.iter().take(inner.height as usize).enumerate() {
-        paint.line(inner.x + 1, inner.y + i as u16, room as u16, line);
-    }
+    text::lines(paint, inner, &lines);
 }
 
 pub(super) fn jobs(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, name: &Name, focused: bool) {

@@ -9,8 +9,9 @@ use crate::fleet::account::RuleRecord;
 use crate::sql::{Remark, Statement, Version};
 
 use super::super::app::{App, Env, ListId, key_of};
-use super::super::paint::{Paint, Part, part, wrap};
+use super::super::paint::{Paint, part};
 use super::super::words;
+use super::text::{Facts, lines};
 use super::{absence, cursor_style, filtered, frame, quiet};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -67,13 +68,8 @@ fn detail(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, rule: &Ru
     let (_, word, style) = state(theme, rule);
     let inner = frame(paint, area, false, rule.name.shown().as_str(), vec![part(word, style)]);
     let room = inner.width.saturating_sub(12) as usize;
-    let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
-    let mut say = |label: &str, text: &str, style: Style| {
-        for (i, line) in wrap(text, room).into_iter().enumerate() {
-            let label = if i == 0 { label } else { "" };
-            lines.push(vec![part(format!("{label:<10}"), theme.dim), part(line, style)]);
-        }
-    };
+    let mut facts = Facts::new(10, room, theme);
+    let mut say = |label: &str, text: &str, style: Style| facts.say(label, text, style);
     say("SQL", rule.sql.as_str(), theme.brand);
     for remark in remarks(rule) {
         say("", &format!("{} {}", theme.symbols.warn, remark.text), theme.warning);
@@ -97,11 +93,9 @@ fn detail(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, rule: &Ru
     if let Some(at) = rule.created {
         say("created", &words::moment(at, env.now, &app.look.zone), theme.text);
     }
-    let tall = (lines.len() as u16).min(inner.height.saturating_sub(chart::ROOM).max(inner.height / 2));
-    for (i, line) in lines.iter().take(tall as usize).enumerate() {
-        paint.line(inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(2), line);
-    }
-    let (_, rest) = super::split(inner, tall);
+    let tall = (facts.lines.len() as u16).min(inner.height.saturating_sub(chart::ROOM).max(inner.height / 2));
+    let (above, rest) = super::split(inner, tall);
+    lines(paint, above, &facts.lines);
     chart::draw(app, env, paint, rest, rule);
 }
 

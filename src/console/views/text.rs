@@ -1,0 +1,84 @@
+//! Lines of text in a pane: labelled, wrapped, cut to the room there is, scrolled.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::super::app::ListState;
+use super::super::paint::{Paint, Part, part, wrap};
+use super::Theme;
+
+/// A line of a pane.
+pub(super) type Line<'a> = Vec<Part<'a>>;
+
+/// Facts of one thing: each a label of `label` cells and a text wrapped into `room` cells beside it.
+pub(super) struct Facts<'a> {
+    pub(super) lines: Vec<Line<'a>>,
+    label: usize,
+    room: usize,
+    dim: Style,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn new(label: usize, room: usize, theme: &Theme) -> Self {
+        Self { lines: Vec::new(), label, room, dim: theme.dim }
+    }
+
+    pub(super) fn say(&mut self, label: &str, text: &str, style: Style) {
+        for (i, line) in wrap(text, self.room).into_iter().enumerate() {
+            let label = format!("{:<width$}", if i == 0 { label } else { "" }, width = self.label);
+            self.lines.push(vec![part(label, self.dim), part(line, style)]);
+        }
+    }
+}
+
+/// As many lines as there is room for, a cell from either side of `inner`.
+pub(super) fn lines<'a, 'b: 'a>(
+    paint: &mut Paint<'_>,
+    inner: Rect,
+    lines: impl IntoIterator<Item = &'a Line<'b>>,
+) {
+    for (y, line) in (inner.y..inner.bottom()).zip(lines) {
+        paint.line(inner.x + 1, y, inner.width.saturating_sub(2), line);
+    }
+}
+
+/// Lines that scroll in `inner`, and on the lower edge of its `pane` how many are below.
+pub(super) fn scrolled(
+    paint: &mut Paint<'_>,
+    (pane, inner): (Rect, Rect),
+    all: &[Line<'_>],
+    scroll: &ListState,
+    style: Style,
+) {
+    let below = scrolled_to(paint, inner, all, scroll);
+    if below > 0 {
+        let text = format!(" {below} more ");
+        paint.right(pane.x, pane.bottom().saturating_sub(1), pane.width.saturating_sub(2), &text, style);
+    }
+}
+
+/// Lines that scroll above a line of keys, which ends with how many are below.
+pub(super) fn above_foot(
+    paint: &mut Paint<'_>,
+    inner: Rect,
+    all: &[Line<'_>],
+    scroll: &ListState,
+    mut foot: Line<'_>,
+) {
+    let height = inner.height.saturating_sub(1);
+    let below = scrolled_to(paint, Rect { height, ..inner }, all, scroll);
+    if below > 0 {
+        foot.push(part(format!("{below} more"), paint.theme.warning));
+    }
+    if inner.height > 1 {
+        lines(paint, Rect { y: inner.y + height, height: 1, ..inner }, [&foot]);
+    }
+}
+
+/// The lines from where it is scrolled to; answers how many are below.
+fn scrolled_to(paint: &mut Paint<'_>, inner: Rect, all: &[Line<'_>], scroll: &ListState) -> usize {
+    let height = inner.height as usize;
+    let top = scroll.scroll(all.len(), height);
+    lines(paint, inner, all.iter().skip(top));
+    all.len().saturating_sub(top + height)
+}
