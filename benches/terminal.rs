@@ -55,6 +55,7 @@ fn console() -> App {
         speed: 1.0,
         isolation_group: "IsolatedDevices".to_owned(),
         update_group: "NeedsUpdate".to_owned(),
+        streams_all: None,
     })
 }
 

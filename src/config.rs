@@ -16,6 +16,7 @@ pub mod flags;
 mod guardrails;
 mod load;
 mod mqtt;
+mod narrow;
 mod reload;
 mod shares;
 mod thing_from;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub thing_from: Vec<ThingFrom>,
     /// Above this many things the fleet index is asked instead of listing them; 0 for never.
     pub index_above: u64,
+    /// While the fleet index is used, only what matters is streamed; else everything always.
+    pub narrow: bool,
     /// The groups responses use.
     pub groups: Groups,
     /// Refuse every change.
@@ -187,6 +190,7 @@ impl Default for Settings {
                 .to_vec(),
             thing_from: thing_from::defaults(),
             index_above: 10_000,
+            narrow: true,
             groups: Groups::default(),
             read_only: false,
             instructor: false,

@@ -125,6 +125,7 @@ fn look() -> Look {
         speed: 1.0,
         isolation_group: "IsolatedDevices".to_owned(),
         update_group: "NeedsUpdate".to_owned(),
+        streams_all: None,
     }
 }
 

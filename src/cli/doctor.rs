@@ -123,7 +123,7 @@ async fn policies(settings: &Settings) -> color_eyre::Result<u8> {
         }
     };
     let document = json!({
-        "instructor": iam::instructor(settings, &region, &account, crate::stream::reserved_filters()),
+        "instructor": iam::instructor(settings, &region, &account, &crate::stream::reserved_filters(settings)),
         "responder": iam::responder(settings, &region, &account),
         "administrator": iam::administrator(settings, &region, &account),
     });

@@ -92,10 +92,13 @@ fn topic_of(filter: &str) -> String {
 }
 
 /// What an instructor needs: every read, every subscription of this configuration, and nothing that changes anything.
-/// `reserved` are the filters of AWS's own topics.
+/// `reserved` are the filters of AWS's own topics. In an account large enough to be indexed the filters are narrowed to
+/// single things: then any thing's name may stand in them.
 pub fn instructor(settings: &Settings, region: &str, account: &str, reserved: &[&str]) -> Value {
     let arn = |rest: &str| format!("arn:aws:iot:{region}:{account}:{rest}");
-    let filters = || settings.topics.iter().map(String::as_str).chain(reserved.iter().copied());
+    let narrow = if settings.narrows() { settings.topics_of("*") } else { Vec::new() };
+    let topics = || settings.topics.iter().chain(narrow.iter().filter(|n| !settings.topics.contains(n)));
+    let filters = || topics().map(String::as_str).chain(reserved.iter().copied());
     let subscribe: Vec<String> = filters().map(|filter| arn(&format!("topicfilter/{filter}"))).collect();
     let mut receive: Vec<String> =
         filters().map(|filter| arn(&format!("topic/{}", topic_of(filter)))).collect();

@@ -91,6 +91,7 @@ pub fn spawn_polls(clients: Clients, settings: &Settings, events: mpsc::Sender<E
         active: Arc::new(AtomicUsize::new(0)),
         generation: 0,
         locked_out: false,
+        released: None,
         auditing: false,
     };
     tokio::spawn(poller.run(inbox, results));
@@ -110,6 +111,8 @@ struct Poller {
     generation: u64,
     /// Some source was refused for its credentials.
     locked_out: bool,
+    /// When those that were refused were asked again because another was not.
+    released: Option<Instant>,
     /// An audit or a mitigation task is under way.
     auditing: bool,
 }
@@ -248,9 +251,12 @@ impl Poller {
             let keys = self.clients.credentials.clone();
             tokio::spawn(async move { keys.renew().await });
         }
-        if self.locked_out && outcome.is_ok() && id != SourceId::Standing {
-            // Others found credentials refused a moment ago: they need not wait any longer.
+        let recently = self.released.is_some_and(|at| at.elapsed() < AGAIN);
+        if self.locked_out && outcome.is_ok() && id != SourceId::Standing && !recently {
+            // Others found credentials refused a moment ago: they need not wait any longer. Not at each answer: where
+            // one API takes them and another does not, the other would be asked in a loop.
             let now = Instant::now();
+            self.released = Some(now);
             let refused = Some(TroubleKind::Credentials);
             for other in self.sources.values_mut().filter(|other| !other.running && other.trouble == refused)
             {

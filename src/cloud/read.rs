@@ -118,7 +118,8 @@ macro_rules! pages {
                 }
                 Err(error)
                     if tries < 3
-                        && $crate::cloud::read::mend($clients, &error, $action, token.is_some()).await =>
+                        && $crate::cloud::read::mend($clients, &error, $action, token.is_some(), tries)
+                            .await =>
                 {
                     tries += 1
                 }
@@ -147,7 +148,8 @@ macro_rules! one {
                     break Ok(found);
                 }
                 Err(error)
-                    if tries < 3 && $crate::cloud::read::mend($clients, &error, $action, $begun).await =>
+                    if tries < 3
+                        && $crate::cloud::read::mend($clients, &error, $action, $begun, tries).await =>
                 {
                     tries += 1;
                 }
@@ -158,13 +160,14 @@ macro_rules! one {
 }
 pub(super) use one;
 
-/// Makes up for what can be made up for within a read: waits out a short throttle, looks for other credentials. True
-/// when the request is worth repeating.
+/// Makes up for what can be made up for within a read: waits out a short throttle, looks for other credentials, once:
+/// those that are found may be the same. True when the request is worth repeating.
 pub(super) async fn mend<E>(
     clients: &Clients,
     error: &SdkError<E, Response>,
     action: &'static str,
     begun: bool,
+    tries: u32,
 ) -> bool
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -172,7 +175,7 @@ where
     match trouble::of(error, action).kind {
         // A read that has not begun yet comes again by itself, and the screen says why it is late.
         TroubleKind::Throttled => clients.budget.throttled(action, trouble::retry_after(error)) && begun,
-        TroubleKind::Credentials => {
+        TroubleKind::Credentials if tries == 0 => {
             clients.credentials.renew().await;
             clients.credentials.get().await.is_ok()
         }

@@ -83,6 +83,7 @@ const KEYS: &[Key] = keys! {
     "guardrails.max-bulk" Integer(1, 100_000), "500", [], None, "More devices than this in one action are refused. Rules: [[guardrails.rule]], levels: [guardrails.levels].";
     "guardrails.type-count-above" Integer(0, 100_000), "5", [], None, "Above this many devices their number must be typed.";
     "fleet.index-above" Integer(0, 100_000_000), "10000", [], None, "Above this many things fleet indexing is asked, where it is on, instead of listing them all; 0 for never.";
+    "fleet.stream" OneOf(&["auto", "all"]), "\"auto\"", [], None, "What is streamed while fleet indexing is used: with auto only what is on screen, marked, in alarm or being acted on.";
     "polls.idle-seconds" Integer(1, 86_400), "30", [], None, "How often violations are read while none is active.";
     "polls.alarm-seconds" Integer(1, 86_400), "10", [], None, "The same while one is.";
     "polls.registry-seconds" Integer(1, 86_400), "120", [], None, "How often the registry, groups and profiles are read.";
@@ -227,6 +228,7 @@ fn value(settings: &Settings, name: &str) -> Value {
         "guardrails.max-bulk" => json!(settings.guardrails.max_bulk),
         "guardrails.type-count-above" => json!(settings.guardrails.type_count_above),
         "fleet.index-above" => json!(settings.index_above),
+        "fleet.stream" => json!(if settings.narrow { "auto" } else { "all" }),
         "polls.idle-seconds" => json!(polls.idle.as_secs()),
         "polls.alarm-seconds" => json!(polls.alarm.as_secs()),
         "polls.registry-seconds" => json!(polls.registry.as_secs()),

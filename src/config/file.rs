@@ -81,6 +81,7 @@ struct PollsFile {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct FleetFile {
     index_above: Option<toml::Spanned<u64>>,
+    stream: Option<toml::Spanned<String>>,
 }
 
 /// The keys serde says it expects where it met one it does not know.
@@ -181,6 +182,16 @@ pub(super) fn read(settings: &mut Settings, path: &Path, text: &str) -> Result<(
             return Err(error(at(above.span().start), "fleet.index-above: must be 0 to 100000000"));
         }
         settings.index_above = *above.get_ref();
+    }
+    if let Some(stream) = file.fleet.stream {
+        settings.narrow = match stream.get_ref().as_str() {
+            "auto" => true,
+            "all" => false,
+            _ => {
+                let place = at(stream.span().start);
+                return Err(error(place, "fleet.stream: must be \"auto\" or \"all\""));
+            }
+        };
     }
     for (key, value, target) in [
         ("idle-seconds", file.polls.idle_seconds, &mut settings.polls.idle),

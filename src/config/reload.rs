@@ -20,6 +20,7 @@ const LIVE: &[&str] = &[
     "guardrails.max-bulk",
     "guardrails.type-count-above",
     "fleet.index-above",
+    "fleet.stream",
     "polls.idle-seconds",
     "polls.alarm-seconds",
     "polls.registry-seconds",
@@ -56,12 +57,17 @@ impl Settings {
         self.groups = new.groups.clone();
         self.guardrails = new.guardrails.clone();
         self.index_above = new.index_above;
+        self.narrow = new.narrow;
         self.polls = new.polls;
         Reloaded { now, later }
     }
 
-    /// How many MQTT connections the filters keep busy, up to `mqtt.connections`.
+    /// How many MQTT connections the filters keep busy, up to `mqtt.connections`. Filters that can be narrowed to single
+    /// things keep as many busy as there are.
     pub fn connections(&self) -> usize {
+        if self.narrows() {
+            return self.mqtt.connections.max(1) as usize;
+        }
         shares::count(&self.topics, self.mqtt.connections as usize)
     }
 

@@ -51,6 +51,32 @@ fn overlap(a: &str, b: &str) -> bool {
     }
 }
 
+/// The filter of the topics that both filters match; `None` when there is none.
+pub(super) fn meet(a: &str, b: &str) -> Option<String> {
+    if !overlap(a, b) {
+        return None;
+    }
+    let (mut a, mut b) = (a.split('/'), b.split('/'));
+    let mut levels = Vec::new();
+    loop {
+        match (a.next(), b.next()) {
+            // `x/#` matches `x` too: what ends first says where both end.
+            (None, _) | (_, None) => return Some(levels.join("/")),
+            (Some("#"), Some(rest)) => {
+                levels.push(rest);
+                levels.extend(b);
+                return Some(levels.join("/"));
+            }
+            (Some(rest), Some("#")) => {
+                levels.push(rest);
+                levels.extend(a);
+                return Some(levels.join("/"));
+            }
+            (Some("+"), Some(level)) | (Some(level), Some(_)) => levels.push(level),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +101,10 @@ mod tests {
                 assert!(share.iter().all(|filter| !overlap(filter, other)), "{shares:?}");
             }
         }
+        assert_eq!(meet("dt/+/+/data", "dt/#").as_deref(), Some("dt/+/+/data"));
+        assert_eq!(meet("dt/#", "dt").as_deref(), Some("dt"));
+        assert_eq!(meet("+/b/#", "a/+/c").as_deref(), Some("a/b/c"));
+        assert_eq!(meet("a/+", "b/+"), None);
         assert_eq!(split(&[], 3), vec![Vec::<String>::new(); 3]);
     }
 }

@@ -49,6 +49,11 @@ impl ThingFrom {
         (!name.is_empty() && name.len() <= 128).then_some(name)
     }
 
+    /// The topic filter with `{thing}` in it; `None` for a pattern, which cannot be turned round.
+    pub(super) fn level(&self) -> Option<&str> {
+        (!self.written.contains('=')).then_some(&*self.written)
+    }
+
     /// The rule as it was written.
     pub fn written(&self) -> &str {
         &self.written

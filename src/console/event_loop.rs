@@ -282,6 +282,7 @@ fn effect_done(
         }
         Effect::Stop(plan) => outside.stop(&plan),
         Effect::Watch(sources) => outside.watch(sources),
+        Effect::ListenTo(things) => outside.listen_to(things),
         Effect::ReadSoon(sources) => {
             for source in sources {
                 outside.read_soon(source);

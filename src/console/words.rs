@@ -57,6 +57,11 @@ pub fn ago(ms: Ms) -> String {
     if ms < 1_000 { "just now".to_owned() } else { format!("{} ago", age(ms)) }
 }
 
+/// How soon: `now`, `in 12 s`.
+pub fn within(ms: Ms) -> String {
+    if ms < 1_000 { "now".to_owned() } else { format!("in {}", age(ms)) }
+}
+
 /// A duration with one decimal below ten seconds: `3.8 s`.
 pub fn took(ms: Ms) -> String {
     if (0..10_000).contains(&ms) { format!("{:.1} s", ms as f64 / 1000.0) } else { age(ms) }

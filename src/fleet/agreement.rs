@@ -99,7 +99,14 @@ impl Fleet {
         if self.judged_by().iter().all(|p| p.name != violation.profile) {
             return open("the profile was not read: quell cannot judge by it".to_owned());
         }
-        match self.watch().since() {
+        let id = self.find(violation.thing.raw());
+        match id.map_or_else(|| self.watch().since(), |id| self.listening(id).since()) {
+            None if self.watch().since().is_some() => {
+                return open(
+                    "its telemetry is not streamed: the account is large, and it was not looked at"
+                        .to_owned(),
+                );
+            }
             None => return open("nobody listens: the stream is down".to_owned()),
             Some(since) if violation.last <= since => {
                 return open("it happened before this console listened".to_owned());

@@ -71,9 +71,14 @@ impl Fleet {
         let number = topic;
         let Some(Some(topic)) = self.topics.get(topic as usize) else { return Changes::NONE };
         let (true, Some(id)) = (topic.telemetry, topic.device) else { return Changes::NONE };
+        // A pause in which nobody listened is none of the device's.
+        let since = if self.focus.is_wide() { self.link.watch().since() } else { self.listening(id).since() };
         let Some(device) = self.devices.get_mut(id.index()) else { return Changes::NONE };
-        let mut changes =
-            if device.hear(at, heard, &mut self.ledger) { self.judge(id, now) } else { Changes::NONE };
+        let mut changes = if device.hear(at, since.unwrap_or(Ms::MIN), heard, &mut self.ledger) {
+            self.judge(id, now)
+        } else {
+            Changes::NONE
+        };
         changes |= self.judge_messages(id, number, at, (heard.count, heard.bytes, heard.largest), now);
         changes
     }
@@ -99,8 +104,13 @@ impl Fleet {
             }
             (None, false) => None,
         };
+        let topics = &self.topics;
+        let same =
+            |number: u32| topics.get(number as usize).and_then(Option::as_ref).map(|known| &known.text);
         if entry.telemetry
             && let Some(device) = device.and_then(|id| self.devices.get_mut(id.index()))
+            // The same topic under another number, by another connection or after other rules, is no new one.
+            && !device.renumber_topic(entry.id, |known| same(known) == Some(&text))
         {
             if device.received() >= KNOWN && (1..=TOPICS).contains(&device.topics().len()) {
                 let before = device.topics().len();

@@ -113,13 +113,15 @@ impl Fleet {
     pub(super) fn speaking(&self) -> usize {
         let quiet = [Condition::Contained, Condition::Revoked, Condition::Stale, Condition::Unattributed];
         let quiet: usize = quiet.into_iter().map(|c| self.counts.of(c)).sum();
-        if self.link.is_up() { self.devices.len().saturating_sub(quiet) } else { 0 }
+        let speaking = self.devices.len().saturating_sub(quiet);
+        let listened = self.focus.listened().unwrap_or(usize::MAX);
+        if self.link.is_up() { speaking.min(listened) } else { 0 }
     }
 
     /// Judges one device again after something about it changed.
     pub(super) fn judge(&mut self, id: DeviceId, now: Ms) -> Changes {
         let Some(device) = self.devices.get(id.index()) else { return Changes::NONE };
-        let next = self.condition_of(device, now);
+        let next = self.condition_of(id, device, now);
         let was = device.condition();
         if next == was {
             return Changes::NONE;
@@ -136,11 +138,11 @@ impl Fleet {
         }
     }
 
-    fn condition_of(&self, device: &Device, now: Ms) -> Condition {
+    fn condition_of(&self, id: DeviceId, device: &Device, now: Ms) -> Condition {
         if device.is_unattributed() {
             return Condition::Unattributed;
         }
-        let contained = self.containment(device, now);
+        let contained = self.containment(id, device, now);
         if contained == Some(Condition::Leaking) {
             return Condition::Leaking;
         }
@@ -155,7 +157,7 @@ impl Fleet {
             }
             // A device that is silent for good is stale; until then its silence is a warning.
             let only_silent = device.warning().is_some_and(|w| w.kind == WarningKind::Silence);
-            if device.warning().is_some() && !(only_silent && self.is_stale(device, now)) {
+            if device.warning().is_some() && !(only_silent && self.is_stale(id, device, now)) {
                 return Condition::EarlyWarning;
             }
         } else if !device.violations().is_empty() {
@@ -166,11 +168,11 @@ impl Fleet {
         if let Some(contained) = contained {
             return contained;
         }
-        if self.is_stale(device, now) { Condition::Stale } else { Condition::Ok }
+        if self.is_stale(id, device, now) { Condition::Stale } else { Condition::Ok }
     }
 
     /// Where a device stands on the staircase, by what we proved or by the group somebody put it in.
-    fn containment(&self, device: &Device, now: Ms) -> Option<Condition> {
+    fn containment(&self, id: DeviceId, device: &Device, now: Ms) -> Option<Condition> {
         let last = device.last_seen().unwrap_or(Ms::MIN);
         let limits = &self.limits;
         match device.stage_and_time() {
@@ -192,7 +194,10 @@ impl Fleet {
         }
         let since = device.quarantined_since()?;
         let heard = last > since && now - last < self.quiet_after(device);
+        // Nobody who does not listen may call it silent; what was found before stands.
+        let listened = self.focus.listened().is_none() || self.listening(id).since().is_some();
         Some(match (heard, last > since + limits.policy_delay) {
+            (false, _) if !listened && device.condition() != Condition::Contained => Condition::Containing,
             (false, _) => Condition::Contained,
             (true, true) => Condition::Leaking,
             (true, false) => Condition::Containing,
@@ -204,7 +209,7 @@ impl Fleet {
         device.cadence().map_or(self.limits.stale_after, |c| (c * 5).max(self.limits.stale_after))
     }
 
-    fn is_stale(&self, device: &Device, now: Ms) -> bool {
+    fn is_stale(&self, id: DeviceId, device: &Device, now: Ms) -> bool {
         let last = device.last_seen();
         if let Some(presence) = device.presence()
             && let Some(since) = presence.offline_since(now, self.limits.settle)
@@ -216,8 +221,11 @@ impl Fleet {
             return false;
         }
         // What was not listened to is not silence; while it is not known, the last judgement stands.
-        let Some(watching) = self.link.watch().since() else { return device.condition() == Condition::Stale };
-        now - last.unwrap_or(Ms::MIN).max(watching) > self.quiet_after(device)
+        let was = device.condition() == Condition::Stale;
+        let Some(watching) = self.listening(id).since() else { return was };
+        // One that was silent before nobody listened is, until it speaks.
+        let last = last.unwrap_or(Ms::MIN);
+        was && last <= watching || now - last.max(watching) > self.quiet_after(device)
     }
 
     /// Ages a slice of the fleet.
@@ -242,7 +250,7 @@ impl Fleet {
     /// Early warning, of what time alone brings.
     fn early(&mut self, now: Ms) {
         let next = if self.swept + 1 >= self.devices.len() { 0 } else { self.swept + 1 };
-        let watching = self.link.watch().since();
+        let watching = self.listening(DeviceId::at(next)).since();
         let Some(device) = self.devices.get_mut(next) else { return };
         device.expire(now);
         if device.condition() != Condition::Ok {

@@ -72,6 +72,14 @@ enum Topics {
 }
 
 impl Topics {
+    fn as_mut_slice(&mut self) -> &mut [u32] {
+        match self {
+            Self::None => &mut [],
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+
     fn as_slice(&self) -> &[u32] {
         match self {
             Self::None => &[],
@@ -388,6 +396,14 @@ impl Device {
         }
     }
 
+    /// Gives the topic that `is` finds another number; false when there is none among the first few.
+    pub(super) fn renumber_topic(&mut self, topic: u32, is: impl Fn(u32) -> bool) -> bool {
+        // A device that makes up topics all the time must not make each of them dearer than the one before.
+        const FEW: usize = 16;
+        let known = self.topics.as_mut_slice().iter_mut().take(FEW).find(|known| is(**known));
+        known.map(|known| *known = topic).is_some()
+    }
+
     pub(super) fn add_topic(&mut self, topic: u32) {
         match &mut self.topics {
             Topics::None => self.topics = Topics::One([topic]),
@@ -453,13 +469,13 @@ impl Device {
         self.presence = Some(Box::new(presence));
     }
 
-    /// The hot path. True when the device must be judged again.
-    pub(super) fn hear(&mut self, at: Ms, heard: Heard, ledger: &mut Ledger) -> bool {
-        let resumed = self.resumed();
+    /// The hot path: something heard at `at`, having listened since `since`. True when the device must be judged again.
+    pub(super) fn hear(&mut self, at: Ms, since: Ms, heard: Heard, ledger: &mut Ledger) -> bool {
+        let since = since.max(self.resumed());
         let traffic = self.traffic.get_or_insert_with(|| Box::new(Traffic::new(at)));
         // Empty vectors cost nothing; nearly every message leaves it empty.
         let mut signals = Vec::new();
-        traffic.note(at, resumed, heard, ledger, &mut signals);
+        traffic.note(at, since, heard, ledger, &mut signals);
         let mut changed = self.calm(WarningKind::Silence);
         for signal in signals {
             match signal {

@@ -225,6 +225,17 @@ pub enum LinkEvent {
         /// Why, with the missing permission where that is the reason.
         why: SafeText,
     },
+    /// Other things are streamed than before, on a connection that stays: what was not asked for is not silent.
+    Focus {
+        /// When.
+        at: Ms,
+        /// The things whose telemetry is listened to; `None` for all.
+        things: Option<Vec<Name>>,
+        /// How many were wanted; fewer are listened to where AWS's limit of subscriptions leaves no room.
+        wanted: usize,
+        /// Filters accepted by the broker.
+        filters: Vec<SafeText>,
+    },
     /// Lost or not reached. What happens until the next `Up` is a gap, not silence.
     Down {
         /// When.

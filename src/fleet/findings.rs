@@ -204,7 +204,8 @@ impl Fleet {
 
     /// What was heard, for a behaviour that is not in force: of the devices the profile applies to, or of all.
     pub fn held(&self, profile: Option<&ProfileRecord>, now: Ms) -> crate::detect::whatif::Held {
-        self.detection.held.held(self.watch(), now, |id| {
+        let whole = |from, to| self.watch().covers(from, to) && self.focus.covers_all(from, to);
+        self.detection.held.held(whole, now, |id| {
             let device = self.device(id);
             !device.is_unattributed() && profile.is_none_or(|p| self.covers(p, id))
         })
@@ -302,7 +303,14 @@ impl Fleet {
         if self.detection.profiles.is_empty() {
             return Changes::NONE;
         }
-        let due = self.detection.engine.due(now);
+        let (focus, by_name, devices) = (&self.focus, &self.by_name, &self.devices);
+        // What was not listened to all along may have sent more.
+        let whole = |device: Option<&str>, from, to| match device.and_then(|name| by_name.find(name, devices))
+        {
+            Some(id) => focus.covers(id, from, to),
+            None => focus.covers_all(from, to),
+        };
+        let due = self.detection.engine.due_where(now, &whole);
         self.verdicts(due.verdicts, now)
     }
 

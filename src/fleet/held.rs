@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use crate::detect::whatif::{Held, Single};
 use crate::detect::window;
 
-use super::{DeviceId, Ms, Watch};
+use super::{DeviceId, Ms};
 
 /// Base windows told: an hour's window that is aligned lies wholly in the last two hours.
 const WINDOWS: usize = 24;
@@ -146,7 +146,13 @@ impl HeldLog {
     }
 
     /// What is held as of `now`, for the devices `covers` says.
-    pub(super) fn held(&self, watch: &Watch, now: Ms, covers: impl Fn(DeviceId) -> bool) -> Held {
+    /// `whole` says whether a stretch was listened to from begin to end.
+    pub(super) fn held(
+        &self,
+        whole: impl Fn(Ms, Ms) -> bool,
+        now: Ms,
+        covers: impl Fn(DeviceId) -> bool,
+    ) -> Held {
         let end = window::number(now, self.base_ms);
         let oldest = self.columns.front().map_or(end, |c| c.number);
         let first = oldest.max(end - WINDOWS as i64).min(end);
@@ -164,7 +170,7 @@ impl HeldLog {
                 }
             }
         }
-        let partial = (first..end).map(|n| !watch.covers(n * self.base_ms, (n + 1) * self.base_ms)).collect();
+        let partial = (first..end).map(|n| !whole(n * self.base_ms, (n + 1) * self.base_ms)).collect();
         let messages =
             self.messages.iter().filter(|m| covered.get(m.device as usize) == Some(&true)).copied().collect();
         Held { base_ms: self.base_ms, first, windows, partial, devices, counts, sums, messages }
@@ -189,7 +195,7 @@ mod tests {
         // Late, for a window that is held, and for one that is not.
         log.note(DeviceId::at(1), 25 * BASE, 3, 30, 10);
         log.note(DeviceId::at(1), 0, 3, 30, 10);
-        let held = log.held(&Watch::default(), 39 * BASE + 5, |_| true);
+        let held = log.held(|_, _| false, 39 * BASE + 5, |_| true);
         assert_eq!((held.first, held.windows, held.devices), (15, 24, 4));
         let of = |device: usize, number: usize| {
             let at = device * held.windows + number - 15;
@@ -205,7 +211,7 @@ mod tests {
         let mut log = HeldLog::new(BASE);
         log.note(DeviceId::at(0), 0, 1, 10, 10);
         log.note(DeviceId::at(1), 1, 1, 20, 20);
-        let held = log.held(&Watch::default(), BASE, |id| id.index() == 1);
+        let held = log.held(|_, _| false, BASE, |id| id.index() == 1);
         assert_eq!((held.counts.as_slice(), held.sums.as_slice()), (&[0, 1][..], &[0, 20][..]));
         assert_eq!(held.messages.len(), 1);
     }

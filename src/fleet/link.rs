@@ -89,11 +89,21 @@ impl Watch {
         })
     }
 
-    fn begin(&mut self, at: Ms) {
+    /// Listening, as far back as one can ask.
+    pub(super) fn always() -> Self {
+        Self { stretches: VecDeque::new(), open: Some(Ms::MIN) }
+    }
+
+    /// When the last closed stretch ended.
+    pub(super) fn last_end(&self) -> Option<Ms> {
+        self.stretches.back().map(|(_, until)| *until)
+    }
+
+    pub(super) fn begin(&mut self, at: Ms) {
         self.open.get_or_insert(at);
     }
 
-    fn end(&mut self, at: Ms) {
+    pub(super) fn end(&mut self, at: Ms) {
         if let Some(since) = self.open.take() {
             if self.stretches.len() == STRETCHES {
                 self.stretches.pop_front();
@@ -147,6 +157,11 @@ impl Link {
     /// When it was listened.
     pub fn watch(&self) -> &Watch {
         &self.watch
+    }
+
+    pub(super) fn set_filters(&mut self, filters: Vec<SafeText>) {
+        self.refused.retain(|(refused, _)| !filters.contains(refused));
+        self.filters = filters;
     }
 
     pub(super) fn with(connections: u32) -> Self {
@@ -220,8 +235,7 @@ impl Fleet {
                 link.state = LinkState::Up;
                 link.since = Some(at);
                 link.client_id = Some(client_id);
-                link.refused.retain(|(refused, _)| !filters.contains(refused));
-                link.filters = filters;
+                link.set_filters(filters);
                 link.watch.begin(at);
                 self.losses.connected(at);
                 if again {
@@ -234,6 +248,9 @@ impl Fleet {
                         self.want(SourceId::Members(super::model::Name::new(&group)));
                     }
                 }
+            }
+            LinkEvent::Focus { at, things, wanted, filters } => {
+                return self.focused(things, wanted, filters, at);
             }
             LinkEvent::FilterRefused { filter, why, .. } => {
                 link.filters.retain(|f| *f != filter);

@@ -14,6 +14,7 @@ mod deltas;
 pub mod device;
 pub mod event;
 mod findings;
+mod focus;
 mod held;
 pub mod index;
 pub mod known;
@@ -46,6 +47,7 @@ pub use condition::{Condition, Counts};
 pub use deltas::DeltaEntry;
 pub use device::{Device, DeviceId, Warning};
 pub use findings::{Finding, NotJudged};
+pub use focus::{Focus, Listening};
 pub use index::Indexing;
 pub use link::{Link, LinkState, Rates, Watch};
 pub use log::{Kept, MessageLog};
@@ -229,6 +231,7 @@ pub struct Fleet {
     members: HashMap<Arc<str>, Known<Option<Vec<Name>>>>,
     strangers: HashMap<Arc<str>, PresenceState>,
     link: Link,
+    focus: Focus,
     losses: Losses,
     polls: std::collections::BTreeMap<SourceId, PollState>,
     counts: condition::Tally,
@@ -270,6 +273,7 @@ impl Fleet {
             executions: HashMap::new(),
             members: HashMap::new(),
             strangers: HashMap::new(),
+            focus: Focus::default(),
             losses: Losses::default(),
             polls: std::collections::BTreeMap::new(),
             counts: condition::Tally::default(),
@@ -459,7 +463,7 @@ impl Fleet {
         &self.link
     }
 
-    /// When the stream was watched: what [`Series::columns`] needs to tell silence from not listening.
+    /// When there was a connection to listen by; [`Self::listening`] tells it for one device.
     pub fn watch(&self) -> &Watch {
         self.link.watch()
     }

@@ -48,7 +48,7 @@ impl Fleet {
             Err(trouble) => {
                 let since = state.trouble.as_ref().map_or(trouble.since, |t| t.since);
                 state.trouble = Some(Trouble { since, ..trouble.clone() });
-                self.unread(&source, trouble, now) | Changes::POLLS
+                self.unread(&source, trouble) | Changes::POLLS
             }
         }
     }
@@ -165,7 +165,7 @@ impl Fleet {
         changes
     }
 
-    fn unread(&mut self, source: &SourceId, trouble: Trouble, now: Ms) -> Changes {
+    fn unread(&mut self, source: &SourceId, trouble: Trouble) -> Changes {
         match source {
             SourceId::Identity => self.identity.fail(trouble),
             SourceId::Standing => self.standing.fail(trouble),
@@ -184,7 +184,8 @@ impl Fleet {
             }
             SourceId::Members(group) => self.members.entry(group.key()).or_default().fail(trouble),
             SourceId::Certificates(thing) | SourceId::GroupsOf(thing) => {
-                let id = self.thing(thing, now);
+                // A thing that is only asked about need not exist.
+                let Some(id) = self.find(thing.raw()) else { return Changes::DEVICES };
                 let certificates = matches!(source, SourceId::Certificates(_));
                 if let Some(device) = self.devices.get_mut(id.index()) {
                     if certificates {

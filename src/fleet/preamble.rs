@@ -14,7 +14,15 @@ impl Fleet {
         let mut events = Vec::new();
         if let (Some(at), Some(client_id)) = (self.watch().since(), self.link().client_id()) {
             let filters = self.link().filters().to_vec();
-            events.push(Event::Link(LinkEvent::Up { at, client_id: client_id.clone(), filters }));
+            events.push(Event::Link(LinkEvent::Up {
+                at,
+                client_id: client_id.clone(),
+                filters: filters.clone(),
+            }));
+            if let Some((things, at)) = self.focus_now() {
+                let wanted = self.focus().wanted();
+                events.push(Event::Link(LinkEvent::Focus { at, things: Some(things), wanted, filters }));
+            }
         }
         let topics = self.topics.iter().zip(0..).filter_map(|(topic, id)| {
             let topic = topic.as_ref()?;

@@ -4,7 +4,7 @@
 //! sparkline can show. Buckets are aligned to the epoch, so the same messages give the same picture however they were
 //! split into batches. A ring is as long as what it holds: a device heard for a minute takes 24 bytes, after ten 192.
 
-use super::{Ms, Watch};
+use super::Ms;
 
 /// Length of a fine bucket.
 const FINE: Ms = 10_000;
@@ -160,7 +160,15 @@ impl Series {
     /// Fills `out` with `columns` columns that together cover the `span` milliseconds before `now`, oldest first. A
     /// column shows the largest payload of every bucket it touches, so that a device speaking once a bucket has no
     /// holes from rounding. `watch` tells silence from not listening.
-    pub fn columns(&self, watch: &Watch, now: Ms, span: Ms, columns: usize, out: &mut Vec<Column>) {
+    pub fn columns<'a>(
+        &self,
+        watch: impl Into<super::Listening<'a>>,
+        now: Ms,
+        span: Ms,
+        columns: usize,
+        out: &mut Vec<Column>,
+    ) {
+        let watch = watch.into();
         out.clear();
         let count = columns as Ms;
         if count == 0 || span <= 0 {

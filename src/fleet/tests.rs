@@ -5,19 +5,19 @@ use super::*;
 
 const T0: Ms = 1_700_000_000_000;
 
-fn up(at: Ms) -> Event {
+pub(super) fn up(at: Ms) -> Event {
     Event::Link(LinkEvent::Up { at, client_id: "quell-test".into(), filters: Vec::new() })
 }
 
-fn topic(id: u32, name: &str, thing: Option<&str>) -> TopicEntry {
+pub(super) fn topic(id: u32, name: &str, thing: Option<&str>) -> TopicEntry {
     TopicEntry { id, topic: name.into(), thing: thing.map(Name::new), telemetry: true }
 }
 
-fn message(topic: u32, at: Ms, len: u32) -> Message {
+pub(super) fn message(topic: u32, at: Ms, len: u32) -> Message {
     Message { topic, len, at, payload: None }
 }
 
-fn batch(topics: Vec<TopicEntry>, messages: Vec<Message>) -> Event {
+pub(super) fn batch(topics: Vec<TopicEntry>, messages: Vec<Message>) -> Event {
     Event::Batch(Batch { topics, messages, ..Batch::default() })
 }
 

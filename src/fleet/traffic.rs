@@ -78,12 +78,12 @@ impl Traffic {
     }
 
     /// One message, or `count` messages of which only the sum, the largest and the last are known. What is out of the
-    /// device's ordinary, or back in it, goes to `out`. It was last let go by a response at `resumed`: the pause before is
-    /// not its own.
+    /// device's ordinary, or back in it, goes to `out`. Since `since` it was listened to and not held back by a response:
+    /// the pause before is not its own.
     pub(super) fn note(
         &mut self,
         at: Ms,
-        resumed: Ms,
+        since: Ms,
         heard: Heard,
         ledger: &mut Ledger,
         out: &mut Vec<Signal>,
@@ -92,12 +92,12 @@ impl Traffic {
         let Heard { count, bytes, largest, last, shape } = heard;
         self.received += u64::from(count);
         self.bytes += bytes;
-        out.extend(self.count(at, count, ledger));
+        out.extend(self.count(at, since, count, ledger));
         self.series.note(at, largest);
         if at < last_at {
             return;
         }
-        if last_at != Ms::MIN && last_at >= resumed {
+        if last_at != Ms::MIN && last_at >= since {
             let interval = (at - last_at) / Ms::from(count.max(1));
             self.baseline.pause(interval);
             let packed = pack(u32::try_from(interval).unwrap_or(u32::MAX));
@@ -116,7 +116,7 @@ impl Traffic {
         self.series.last()
     }
 
-    fn count(&mut self, at: Ms, count: u32, ledger: &Ledger) -> Option<Signal> {
+    fn count(&mut self, at: Ms, since: Ms, count: u32, ledger: &Ledger) -> Option<Signal> {
         let index = at.div_euclid(BUCKET);
         let slots = BUCKETS as Ms;
         let last = self.last();
@@ -128,7 +128,8 @@ impl Traffic {
             let oldest = self.counts.get((newest + 1).rem_euclid(slots) as usize).copied().unwrap_or(0);
             let minute = self.counts.iter().map(|c| u32::from(*c)).sum::<u32>() - u32::from(oldest);
             let empty = u32::try_from(index - newest - 1).unwrap_or(u32::MAX);
-            if self.received > u64::from(count) {
+            // How much came while nobody listened is not known.
+            if self.received > u64::from(count) && last >= since {
                 signal = self.baseline.rolled(over, minute, empty, ledger);
             }
             for i in (newest + 1).max(index - slots + 1)..=index {

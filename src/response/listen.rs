@@ -36,11 +36,54 @@ pub enum Fact {
         /// When.
         at: Ms,
     },
+    /// Other devices are listened to than before: only the silence of these counts, and from here.
+    Focus {
+        /// The things; `None` for all.
+        only: Option<Arc<HashSet<String>>>,
+        /// When.
+        at: Ms,
+    },
     /// The MQTT connection is gone: what is not heard now proves nothing.
     LinkDown {
         /// When.
         at: Ms,
     },
+}
+
+/// What the facts so far say of who is listened to.
+#[derive(Clone, Debug, Default)]
+pub(in crate::response) struct Ear {
+    /// Since when there is a connection; `None` while there is none.
+    pub(in crate::response) link: Option<Ms>,
+    /// The things listened to and since when; `None` for all, always.
+    only: Option<(Arc<HashSet<String>>, Ms)>,
+    /// Since when all are, after it was only some.
+    all: Option<Ms>,
+}
+
+impl Ear {
+    #[cfg(test)]
+    pub(in crate::response) fn with(link: Option<Ms>) -> Self {
+        Self { link, ..Self::default() }
+    }
+
+    pub(in crate::response) fn note(&mut self, fact: &Fact) {
+        match fact {
+            Fact::LinkUp { at } => self.link = Some(*at),
+            Fact::LinkDown { .. } => self.link = None,
+            Fact::Focus { only: Some(only), at } => self.only = Some((Arc::clone(only), *at)),
+            Fact::Focus { only: None, at } => (self.only, self.all) = (None, Some(*at)),
+            Fact::Heard { .. } | Fact::Presence { .. } => {}
+        }
+    }
+
+    /// Since when a thing is among those listened to; `None` when it is not.
+    pub(in crate::response) fn focus(&self, thing: &str) -> Option<Ms> {
+        match &self.only {
+            None => Some(self.all.unwrap_or(Ms::MIN)),
+            Some((only, since)) => only.contains(thing).then_some(*since),
+        }
+    }
 }
 
 /// The names that are being proven right now, shared between the responder and its listeners.
@@ -90,6 +133,10 @@ impl Listener {
             Event::Batch(batch) => self.batch(batch),
             Event::Link(LinkEvent::Up { at, .. }) => self.link(Fact::LinkUp { at: *at }),
             Event::Link(LinkEvent::Down { at, .. }) => self.link(Fact::LinkDown { at: *at }),
+            Event::Link(LinkEvent::Focus { at, things, .. }) => {
+                let only = things.as_ref().map(|things| things.iter().map(|t| t.raw().to_owned()).collect());
+                self.send(Fact::Focus { only: only.map(Arc::new), at: *at });
+            }
             Event::Link(_) | Event::Poll(_) | Event::Response(_) => {}
         }
     }

@@ -8,13 +8,12 @@ use tokio::sync::{mpsc, watch};
 
 use crate::cloud::Clients;
 use crate::config::Settings;
-use crate::fleet::Ms;
 use crate::fleet::event::Event;
 use crate::text::SafeText;
 
 use super::gate::{self, Refusal};
 use super::journal::{Journal, who};
-use super::listen::{Fact, Listener, Watched};
+use super::listen::{Ear, Fact, Listener, Watched};
 use super::plan::{Intent, Plan, PlanId};
 use super::read;
 use super::recover;
@@ -73,7 +72,7 @@ impl Responder {
             events,
             answers,
             watched: Arc::clone(&watched),
-            link: None,
+            ear: Ear::default(),
             runs: HashMap::new(),
             identity: None,
         };
@@ -130,8 +129,8 @@ struct Task {
     events: mpsc::Sender<Event>,
     answers: mpsc::Sender<Answer>,
     watched: Arc<Watched>,
-    /// Since when telemetry is received, if it is.
-    link: Option<Ms>,
+    /// Since when telemetry is received, and of whom.
+    ear: Ear,
     runs: HashMap<PlanId, Running>,
     identity: Option<String>,
 }
@@ -259,9 +258,9 @@ impl Task {
             answers: self.answers.clone(),
             pace: Arc::default(),
         };
-        let (link, ended) = (self.link, ended.clone());
+        let (ear, ended) = (self.ear.clone(), ended.clone());
         tokio::spawn(async move {
-            Box::pin(run::run(shared, plan, grant, began, link, heard, stopped)).await;
+            Box::pin(run::run(shared, plan, grant, began, ear, heard, stopped)).await;
             let _ = ended.send(id);
         });
         Ok(())
@@ -285,11 +284,7 @@ impl Task {
     }
 
     fn fact(&mut self, fact: Fact) {
-        match fact {
-            Fact::LinkUp { at } => self.link = Some(at),
-            Fact::LinkDown { .. } => self.link = None,
-            _ => {}
-        }
+        self.ear.note(&fact);
         for running in self.runs.values() {
             let _ = running.facts.send(fact.clone());
         }

@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials as _;
 use rumqttc::{TlsConfiguration, Transport};
+use tokio::sync::watch;
 
-use crate::fleet::event::{LinkEvent, Notice, PresenceKind};
-use crate::text::SafeText;
+use crate::fleet::event::{Notice, PresenceKind};
 
 use super::now_ms;
 use super::pace::{HAND_OVER, Pace};
-use super::session::{Control, End, Session};
+use super::session::{Control, End, Session, called, refocused};
 use super::sign::signed_url;
 use super::target::Scheme;
-use super::wire::{Answer, Heard, How, Loss, Route, Version, Wire};
-use super::{proxy, tls, words};
+use super::wire::{Answer, Asker, Heard, How, Loss, Route, Version, Wire};
+use super::{Only, proxy, tls, words};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -70,13 +70,14 @@ impl Session {
 
     pub(super) async fn connection(&mut self, control: &mut Control) -> End {
         let route = tokio::select! {
-            end = control.called() => return if end { End::Stopped } else { End::Changed },
+            end = called(&mut control.stop, &mut control.settings) => return if end { End::Stopped } else { End::Changed },
             route = self.route() => match route {
                 Ok(route) => route,
                 Err(words) => return End::Lost(Loss { how: How::Network, words }),
             },
         };
         let mut wire = Wire::new(route);
+        let asker = wire.asker();
         let mut renewal = pin!(tokio::time::sleep(self.settings.scaled(self.settings.mqtt.renew)));
         let mut pace = Pace::default();
         let mut asked_id = None;
@@ -88,8 +89,8 @@ impl Session {
                 None => {
                     let heard = tokio::select! {
                         biased;
-                        heard = self.next(&mut wire, &mut pace) => heard,
-                        end = control.called() => return if end { End::Stopped } else { End::Changed },
+                        heard = self.next(&mut wire, &asker, &mut control.only, &mut pace) => heard,
+                        end = called(&mut control.stop, &mut control.settings) => return if end { End::Stopped } else { End::Changed },
                         // Only what AWS would end: a signed WebSocket.
                         () = &mut renewal, if self.signer.is_some() && self.target.is_websocket() => return End::Renewed,
                     };
@@ -116,15 +117,14 @@ impl Session {
                     self.heard = now_ms();
                     self.version_proven = true;
                     self.filters.begin();
-                    if !self.subscribe(&wire) {
-                        return no_room();
+                    if !self.proceed(&asker) {
+                        return End::Lost(no_room());
                     }
                 }
                 Ok(Heard::Asked(id)) => asked_id = Some(id),
                 Ok(Heard::Answered(id, answers)) if Some(id) == asked_id => {
-                    self.answered(&answers);
-                    if !self.subscribe(&wire) {
-                        return no_room();
+                    if !self.answered(&answers, &asker) {
+                        return End::Lost(no_room());
                     }
                 }
                 Ok(Heard::Answered(..) | Heard::Life) => self.heard = now_ms(),
@@ -134,29 +134,24 @@ impl Session {
         }
     }
 
-    fn answered(&mut self, answers: &[Answer]) {
+    /// The broker's answer to a SUBSCRIBE; then the next. False when there is no room to ask.
+    fn answered(&mut self, answers: &[Answer], asker: &Asker) -> bool {
         self.heard = now_ms();
         for (filter, why) in self.filters.answered(answers) {
             self.refuse(filter, &why);
         }
-    }
-
-    /// Sends the next SUBSCRIBE, or says that the link is up when there is none left.
-    fn subscribe(&mut self, wire: &Wire) -> bool {
-        match self.filters.next() {
-            Some(filters) => wire.subscribe(filters),
-            None => {
-                let filters = self.filters.accepted().iter().map(|f| SafeText::new(f)).collect();
-                let client_id = SafeText::new(&self.client_id);
-                self.tell(LinkEvent::Up { at: now_ms(), client_id, filters });
-                true
-            }
-        }
+        self.proceed(asker)
     }
 
     /// The next thing heard. Meanwhile batches are handed over; the wire's own future is never dropped half-way except
     /// when the connection ends.
-    async fn next(&mut self, wire: &mut Wire, pace: &mut Pace) -> Result<Heard, Loss> {
+    async fn next(
+        &mut self,
+        wire: &mut Wire,
+        asker: &Asker,
+        only: &mut watch::Receiver<Only>,
+        pace: &mut Pace,
+    ) -> Result<Heard, Loss> {
         let connected = self.version_proven && self.heard > 0;
         let mut next = pin!(wire.next());
         let ready = std::future::poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
@@ -178,13 +173,21 @@ impl Session {
             }
         }
         loop {
-            if self.flush() {
+            let flushed = self.flush();
+            if flushed {
                 pace.flushed();
-                return next.await;
             }
-            // The console is busy: try again soon, and keep reading meanwhile.
-            if let Ok(heard) = tokio::time::timeout(HAND_OVER, next.as_mut()).await {
-                return heard;
+            tokio::select! {
+                biased;
+                heard = next.as_mut() => return heard,
+                () = refocused(only) => {
+                    let only = only.borrow_and_update().clone();
+                    if !self.refocus(only, asker) {
+                        return Err(no_room());
+                    }
+                }
+                // The console is busy: try again soon, and keep reading meanwhile.
+                () = tokio::time::sleep(HAND_OVER), if !flushed => {}
             }
         }
     }
@@ -202,6 +205,6 @@ impl Session {
     }
 }
 
-fn no_room() -> End {
-    End::Lost(Loss { how: How::Network, words: "no room to subscribe".into() })
+fn no_room() -> Loss {
+    Loss { how: How::Network, words: "no room to subscribe".into() }
 }

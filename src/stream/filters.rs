@@ -6,14 +6,13 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::config::Settings;
-
+use super::focus::Part;
 use super::wire::Answer;
 
 /// AWS: filters in one SUBSCRIBE.
 const TOGETHER: usize = 8;
 /// AWS: subscriptions of one connection.
-const MOST: usize = 50;
+pub(super) const MOST: usize = 50;
 
 /// AWS's own topics a console listens to (contract §3.4).
 pub(super) const RESERVED: &[&str] = &[
@@ -45,87 +44,77 @@ pub(super) enum Lesson {
 }
 
 /// The filters and how they fared.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Filters {
     aws: bool,
-    all: Vec<String>,
+    all: Vec<(String, Option<Part>)>,
     refused: HashSet<String>,
     suspects: HashSet<String>,
     queue: VecDeque<Vec<String>>,
     asked: Vec<String>,
     accepted: Vec<String>,
+    /// Those of them that were not asked for, because another brings the same.
+    covered: HashSet<String>,
     /// A filter was refused on this connection: some brokers say so and hang up a moment later, over nothing else.
     excused: bool,
 }
 
 impl Filters {
-    /// The filters of the settings; those over the limit come back to be said.
-    #[cfg(test)]
-    pub(super) fn new(settings: &Settings) -> (Self, Vec<String>) {
-        Self::share(settings, 0, 1)
+    /// No filters yet.
+    pub(super) fn new(aws: bool) -> Self {
+        Self { aws, ..Self::default() }
     }
 
-    /// The same for one of `of` connections; AWS's own topics are on the first.
-    pub(super) fn share(settings: &Settings, index: usize, of: usize) -> (Self, Vec<String>) {
-        let reserved = if settings.aws && index == 0 { RESERVED } else { &[] };
-        let topics = settings.shares(of).into_iter().nth(index).unwrap_or_default();
-        let mut all: Vec<String> = Vec::new();
-        for filter in topics.iter().map(String::as_str).chain(reserved.iter().copied()) {
-            if !all.iter().any(|known| known == filter) {
-                all.push(filter.to_owned());
-            }
-        }
-        let over = if settings.aws && all.len() > MOST {
-            // Our own topics are few and carry the proofs: the last of the telemetry filters go.
-            let telemetry = MOST - reserved.len();
-            let cut = topics.len().min(all.len());
-            all.drain(telemetry.min(cut)..cut).collect()
-        } else {
-            Vec::new()
-        };
-        let filters = Self {
-            aws: settings.aws,
-            all,
-            refused: HashSet::new(),
-            suspects: HashSet::new(),
-            queue: VecDeque::new(),
-            asked: Vec::new(),
-            accepted: Vec::new(),
-            excused: false,
-        };
-        (filters, over)
+    /// Other filters from now on; [`Self::take_left`] tells those to give up, [`Self::next`] those to ask for.
+    pub(super) fn aim(&mut self, all: Vec<(String, Option<Part>)>) {
+        self.all = all;
+        // What was heard by another filter may need one of its own now.
+        let covered = std::mem::take(&mut self.covered);
+        self.accepted.retain(|filter| !covered.contains(filter));
+        self.line_up();
     }
 
     /// A new connection: everything not refused is asked for again, suspects last and alone. What another filter covers
     /// waits until that one is answered: many brokers send a message once for each subscription that matches it.
     pub(super) fn begin(&mut self) {
         self.accepted.clear();
+        self.covered.clear();
         self.asked.clear();
         self.excused = false;
+        self.line_up();
+    }
+
+    /// Everything neither refused, asked nor accepted is to be asked for, suspects last and alone.
+    fn line_up(&mut self) {
+        let open = |f: &&String| ![&self.accepted, &self.asked].into_iter().any(|known| known.contains(*f));
         let (suspects, sound): (Vec<_>, Vec<_>) = self
             .all
             .iter()
+            .map(|(filter, _)| filter)
             .filter(|f| !self.refused.contains(*f))
+            .filter(open)
             .cloned()
             .partition(|f| self.suspects.contains(f));
-        let wider = |narrow: &String| self.all.iter().any(|wide| wide != narrow && covers(wide, narrow));
+        let wider = |narrow: &String| self.all.iter().any(|(wide, _)| wide != narrow && covers(wide, narrow));
         let (narrow, sound): (Vec<_>, Vec<_>) = sound.into_iter().partition(wider);
         self.queue = sound.chunks(TOGETHER).map(<[String]>::to_vec).collect();
         // Each by itself, the wider ones first: one of them may cover the next.
         let (narrow_suspects, suspects): (Vec<_>, Vec<_>) = suspects.into_iter().partition(wider);
         self.queue.extend(suspects.into_iter().map(|filter| vec![filter]));
         let mut narrow: Vec<String> = narrow.into_iter().chain(narrow_suspects).collect();
-        narrow.sort_by_key(|narrow| self.all.iter().filter(|wide| covers(wide, narrow)).count());
+        narrow.sort_by_key(|narrow| self.all.iter().filter(|(wide, _)| covers(wide, narrow)).count());
         self.queue.extend(narrow.into_iter().map(|filter| vec![filter]));
     }
 
     /// The next filters to subscribe; `None` when all were answered. One that brings nothing more than what is
     /// subscribed already counts as accepted.
     pub(super) fn next(&mut self) -> Option<&[String]> {
+        debug_assert!(self.asked.is_empty(), "one SUBSCRIBE is in flight at a time");
         loop {
             let next = self.queue.pop_front()?;
             let (covered, asked): (Vec<_>, Vec<_>) =
                 next.into_iter().partition(|narrow| self.accepted.iter().any(|wide| covers(wide, narrow)));
+            self.covered.extend(covered.iter().cloned());
             self.accepted.extend(covered);
             if !asked.is_empty() {
                 self.asked = asked;
@@ -200,6 +189,29 @@ impl Filters {
     pub(super) fn accepted(&self) -> &[String] {
         &self.accepted
     }
+
+    /// True while an answer is waited for.
+    pub(super) fn is_asking(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// True for a filter that is heard by, or refused: nothing more will come of asking for it.
+    pub(super) fn is_settled(&self, filter: &str) -> bool {
+        self.accepted.iter().any(|f| f == filter) || self.refused.contains(filter)
+    }
+
+    /// Filters accepted that are not wanted any more.
+    pub(super) fn take_left(&mut self) -> Vec<String> {
+        let wanted = |filter: &String| self.all.iter().any(|(f, _)| f == filter);
+        let (kept, left) = std::mem::take(&mut self.accepted).into_iter().partition(wanted);
+        self.accepted = kept;
+        left
+    }
+
+    /// The part a filter narrows, if it does.
+    pub(super) fn part(&self, filter: &str) -> Option<Part> {
+        self.all.iter().find(|(f, _)| f == filter).and_then(|(_, part)| *part)
+    }
 }
 
 /// Whether every topic that `narrow` matches is matched by `wide` too.
@@ -223,10 +235,15 @@ fn covers(wide: &str, narrow: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn filters(topics: impl IntoIterator<Item = String>) -> Filters {
+        let mut filters = Filters::new(false);
+        filters.aim(topics.into_iter().map(|topic| (topic, None)).collect());
+        filters
+    }
+
     #[test]
     fn a_hang_up_after_a_refusal_blames_nobody_else() {
-        let topics = vec!["bad".to_owned(), "good".to_owned()];
-        let (mut filters, _) = Filters::new(&Settings { topics, aws: false, ..Settings::default() });
+        let mut filters = filters(["bad".to_owned(), "good".to_owned()]);
         filters.begin();
         filters.next();
         assert_eq!(filters.hung_up(), Lesson::Narrowed);
@@ -243,10 +260,7 @@ mod tests {
 
     #[test]
     fn the_filter_that_kills_the_connection_is_found_and_left_out() {
-        let topics: Vec<String> = (0..10).map(|i| format!("t/{i}")).collect();
-        let settings = Settings { topics, aws: false, ..Settings::default() };
-        let (mut filters, over) = Filters::new(&settings);
-        assert!(over.is_empty());
+        let mut filters = filters((0..10).map(|i| format!("t/{i}")));
         let mut blamed = Vec::new();
         for _ in 0..20 {
             filters.begin();
@@ -274,8 +288,7 @@ mod tests {
 
     #[test]
     fn a_network_that_breaks_blames_nobody_and_a_mended_policy_is_noticed() {
-        let settings = Settings { topics: vec!["a".into()], aws: false, ..Settings::default() };
-        let (mut filters, _) = Filters::new(&settings);
+        let mut filters = filters(["a".to_owned()]);
         for _ in 0..5 {
             filters.begin();
             assert_eq!(filters.next().map(<[String]>::len), Some(1));
@@ -292,12 +305,32 @@ mod tests {
     }
 
     #[test]
+    fn other_filters_are_asked_for_and_left_without_a_new_connection() {
+        let mut filters = filters(["a".to_owned(), "b".to_owned()]);
+        filters.begin();
+        assert_eq!(filters.next().map(<[String]>::len), Some(2));
+        // The wish changes while the answer is under way: what comes of it is given up after all.
+        let wish = |list: &[&str]| list.iter().map(|f| ((*f).to_owned(), None)).collect();
+        filters.aim(wish(&["b", "c"]));
+        assert!(filters.take_left().is_empty());
+        assert!(filters.is_asking());
+        filters.answered(&[Answer::Accepted; 2]);
+        assert_eq!(filters.take_left(), ["a"]);
+        assert_eq!(filters.next(), Some(&["c".to_owned()][..]));
+        filters.answered(&[Answer::Accepted]);
+        assert!(filters.next().is_none());
+        assert_eq!(filters.accepted(), ["b", "c"]);
+        filters.aim(wish(&["c"]));
+        assert_eq!(filters.take_left(), ["b"]);
+        assert!(filters.next().is_none());
+    }
+
+    #[test]
     fn what_another_filter_brings_is_not_asked_for_again() {
         assert!(covers("a/+", "a/x") && covers("a/#", "a") && covers("a/#", "a/+/c") && covers("#", "a/#"));
         assert!(!covers("a/+", "a/#") && !covers("a/x", "a/+") && !covers("a/+", "a") && !covers("#", "$x"));
         assert!(!covers("+/+", "a") && !covers("a/+", "+/a"));
-        let topics = ["a/x", "a/+", "a/#", "b", "$share/g/a/x"].map(String::from).to_vec();
-        let (mut filters, _) = Filters::new(&Settings { topics, aws: false, ..Settings::default() });
+        let mut filters = filters(["a/x", "a/+", "a/#", "b", "$share/g/a/x"].map(String::from));
         filters.begin();
         let first = ["a/#", "b", "$share/g/a/x"].map(String::from);
         assert_eq!(filters.next(), Some(&first[..]));
@@ -323,10 +356,14 @@ mod tests {
     }
 
     #[test]
-    fn aws_allows_fifty() {
-        let topics: Vec<String> = (0..60).map(|i| format!("t/{i}")).collect();
-        let (filters, over) = Filters::new(&Settings { topics, ..Settings::default() });
-        assert_eq!((filters.all.len(), over.len()), (50, 25));
-        assert!(RESERVED.iter().all(|r| filters.all.iter().any(|f| f == r)));
+    fn without_the_wide_one_what_it_brought_is_asked_for_after_all() {
+        let mut filters = filters(["a/x", "a/#"].map(String::from));
+        filters.begin();
+        assert_eq!(filters.next(), Some(&["a/#".to_owned()][..]));
+        filters.answered(&[Answer::Accepted]);
+        assert!(filters.next().is_none());
+        filters.aim(vec![("a/x".to_owned(), None)]);
+        assert_eq!(filters.take_left(), ["a/#"]);
+        assert_eq!(filters.next(), Some(&["a/x".to_owned()][..]));
     }
 }

@@ -4,12 +4,14 @@
 mod batcher;
 mod connection;
 mod filters;
+mod focus;
 mod meaning;
 mod pace;
 mod proxy;
 mod session;
 mod share;
 mod sign;
+mod subscribe;
 mod target;
 mod tls;
 mod topics;
@@ -25,6 +27,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::Settings;
 use crate::fleet::Ms;
 use crate::fleet::event::{Event, LinkEvent};
+use crate::fleet::model::Name;
 use crate::text::SafeText;
 
 pub use batcher::Batcher;
@@ -47,9 +50,10 @@ impl std::fmt::Debug for Signer {
     }
 }
 
-/// AWS's own topics a console listens to, as filters.
-pub fn reserved_filters() -> &'static [&'static str] {
-    filters::RESERVED
+/// AWS's own topics a console listens to, as filters of a policy: where single things are streamed, `*` stands for any.
+pub fn reserved_filters(settings: &Settings) -> Vec<&'static str> {
+    let narrow = settings.narrows().then_some("$aws/things/*/#");
+    filters::RESERVED.iter().copied().chain(narrow).collect()
 }
 
 /// Keeps the stream alive; dropping it ends its connections.
@@ -57,13 +61,32 @@ pub fn reserved_filters() -> &'static [&'static str] {
 pub struct StreamHandle {
     _stop: watch::Sender<bool>,
     settings: watch::Sender<Arc<Settings>>,
+    only: watch::Sender<Only>,
 }
 
+/// The things to stream, what matters most first; `None` for all.
+type Only = Option<Arc<[Name]>>;
+
 impl StreamHandle {
+    /// Streams only the telemetry of these things, what matters most first, or that of all; as many as AWS's limit of
+    /// subscriptions leaves room for. A [`LinkEvent::Focus`] says what came of it. Where the topics cannot be narrowed
+    /// to things ([`Settings::cannot_narrow`]) everything goes on.
+    pub fn listen_to(&self, only: Option<&[Name]>) {
+        self.only.send_if_modified(|known| {
+            let other = known.as_deref() != only;
+            if other {
+                *known = only.map(Arc::from);
+            }
+            other
+        });
+    }
+
     /// Other topics, or other rules for whose they are: the connections are made anew for them.
     pub fn take(&self, settings: &Settings) {
         self.settings.send_if_modified(|known| {
-            let other = known.topics != settings.topics || known.thing_from != settings.thing_from;
+            let other = known.topics != settings.topics
+                || known.thing_from != settings.thing_from
+                || known.narrow != settings.narrow;
             if other {
                 *known = Arc::new(settings.clone());
             }
@@ -83,8 +106,10 @@ pub fn spawn(
 ) -> StreamHandle {
     let (stop, stopped) = watch::channel(false);
     let (changes, changed) = watch::channel(Arc::new(settings.clone()));
+    let (only, wanted) = watch::channel(None);
     for share in share::Share::all(settings.connections()) {
-        let control = session::Control { stop: stopped.clone(), settings: changed.clone() };
+        let control =
+            session::Control { stop: stopped.clone(), settings: changed.clone(), only: wanted.clone() };
         let settings = settings.clone();
         let (host, signer) = (host.map(String::from), signer.clone());
         let (events, fallback) = (events.clone(), events.clone());
@@ -104,7 +129,7 @@ pub fn spawn(
             down(&fallback, &format!("no thread: {error}"));
         }
     }
-    StreamHandle { _stop: stop, settings: changes }
+    StreamHandle { _stop: stop, settings: changes, only }
 }
 
 fn down(events: &mpsc::Sender<Event>, message: &str) {

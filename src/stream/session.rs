@@ -10,15 +10,17 @@ use tokio::sync::{mpsc, watch};
 use crate::config::{MqttVersion, Settings};
 use crate::fleet::Ms;
 use crate::fleet::event::{Event, LinkEvent};
+use crate::fleet::model::Name;
 use crate::text::SafeText;
 
 use super::batcher::Batcher;
 use super::filters::{Filters, Lesson};
+use super::focus::{Aim, Forbidden};
 use super::share::Share;
 use super::target::Target;
 use super::topics::Topics;
 use super::wire::{How, Loss, Version};
-use super::{Signer, now_ms};
+use super::{Only, Signer, now_ms};
 
 /// First and last step of the back-off. AWS takes one CONNECT a second of a client id.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -31,6 +33,13 @@ pub(super) struct Session {
     pub(super) signer: Option<Signer>,
     pub(super) client_id: String,
     pub(super) filters: Filters,
+    /// What this connection is to subscribe to, and what it last said of that.
+    pub(super) aim: Aim,
+    pub(super) told: Option<Vec<Name>>,
+    pub(super) only: Only,
+    pub(super) forbidden: Forbidden,
+    /// Connected, and every filter was answered.
+    pub(super) up: bool,
     pub(super) batcher: Batcher,
     pub(super) version: Version,
     /// A broker answered in this version: no other is tried.
@@ -43,7 +52,7 @@ pub(super) struct Session {
     /// Link events the console had no room for yet; they wait for the messages before them.
     outbox: VecDeque<LinkEvent>,
     takeovers: u32,
-    share: Share,
+    pub(super) share: Share,
 }
 
 /// What comes from outside while it runs.
@@ -52,15 +61,26 @@ pub(super) struct Control {
     pub(super) stop: watch::Receiver<bool>,
     /// Other topics.
     pub(super) settings: watch::Receiver<Arc<Settings>>,
+    /// Which things to stream.
+    pub(super) only: watch::Receiver<Only>,
 }
 
-impl Control {
-    /// Waits for an end (true) or other topics.
-    pub(super) async fn called(&mut self) -> bool {
-        tokio::select! {
-            _ = self.stop.changed() => true,
-            changed = self.settings.changed() => changed.is_err(),
-        }
+/// Waits for an end (true) or other topics.
+pub(super) async fn called(
+    stop: &mut watch::Receiver<bool>,
+    settings: &mut watch::Receiver<Arc<Settings>>,
+) -> bool {
+    tokio::select! {
+        _ = stop.changed() => true,
+        changed = settings.changed() => changed.is_err(),
+    }
+}
+
+/// Waits until other things are to be streamed.
+pub(super) async fn refocused(only: &mut watch::Receiver<Only>) {
+    if only.changed().await.is_err() {
+        // Nobody can wish any more; the end is told elsewhere.
+        std::future::pending::<()>().await;
     }
 }
 
@@ -90,11 +110,10 @@ impl Session {
         events: mpsc::Sender<Event>,
         share: Share,
     ) -> Self {
-        let (filters, over) = Filters::share(settings, share.index, share.of);
         let number = |n: usize| u32::try_from(n).unwrap_or(0);
         let topics =
             Topics::of_connection(settings.thing_from.clone(), number(share.index), number(share.of));
-        Self {
+        let mut session = Self {
             settings: settings.clone(),
             target,
             signer: if settings.aws { signer } else { None },
@@ -103,23 +122,31 @@ impl Session {
                 Some(id) => id.clone(),
                 None => client_id(),
             },
-            filters,
+            filters: Filters::new(settings.aws),
+            aim: Aim::default(),
+            told: None,
+            only: None,
+            forbidden: Forbidden::default(),
+            up: false,
             batcher: Batcher::new(topics, events.clone()),
             version: if settings.mqtt.version == MqttVersion::V4 { Version::V4 } else { Version::V5 },
             version_proven: settings.mqtt.version != MqttVersion::Auto,
             usurped: false,
             heard: 0,
             events,
-            outbox: over.into_iter().map(over_limit).collect(),
+            outbox: VecDeque::new(),
             takeovers: 0,
             share,
-        }
+        };
+        session.take_aim();
+        session
     }
 
     pub(super) async fn run(&mut self, mut control: Control) {
         let mut wait = BACKOFF.0;
         loop {
             self.tell(LinkEvent::Connecting { at: now_ms() });
+            self.up = false;
             let began = Instant::now();
             let loss = match self.connection(&mut control).await {
                 End::Stopped => return,
@@ -131,6 +158,8 @@ impl Session {
                 End::Renewed => {
                     // Refused filters get another chance once a day.
                     self.filters.forgive();
+                    self.forbidden = Forbidden::default();
+                    self.take_aim();
                     let words = "signed anew, ahead of AWS's limit of 24 hours".to_owned();
                     Loss { how: How::Network, words }
                 }
@@ -160,9 +189,10 @@ impl Session {
             self.settings.thing_from.clone_from(&settings.thing_from);
             self.batcher.set_rules(settings.thing_from.clone());
         }
-        let (filters, over) = Filters::share(&self.settings, self.share.index, self.share.of);
-        self.filters = filters;
-        over.into_iter().map(over_limit).for_each(|event| self.tell(event));
+        self.settings.narrow = settings.narrow;
+        self.filters = Filters::new(self.settings.aws);
+        self.forbidden = Forbidden::default();
+        self.take_aim();
     }
 
     /// What a loss means, and when to try again.
@@ -228,22 +258,22 @@ impl Session {
             let most = if flushed && until.is_none() { 60_000 } else { 200 };
             let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
             tokio::select! {
-                end = control.called() => {
+                end = called(&mut control.stop, &mut control.settings) => {
                     if end {
                         return true;
                     }
                     let settings = control.settings.borrow_and_update().clone();
                     self.take(&settings);
                 }
+                () = refocused(&mut control.only) => {
+                    let only = control.only.borrow_and_update().clone();
+                    self.only = only;
+                    self.take_aim();
+                }
                 () = tokio::time::sleep(left.min(Duration::from_millis(most))) => {}
             }
         }
         self.batcher.is_closed()
-    }
-
-    pub(super) fn refuse(&mut self, filter: String, why: &str) {
-        let (filter, why) = (SafeText::new(&filter), SafeText::new(why));
-        self.tell(LinkEvent::FilterRefused { at: now_ms(), filter, why });
     }
 
     pub(super) fn tell(&mut self, event: LinkEvent) {
@@ -270,14 +300,6 @@ impl Session {
             }
         }
         true
-    }
-}
-
-fn over_limit(filter: String) -> LinkEvent {
-    LinkEvent::FilterRefused {
-        at: now_ms(),
-        filter: SafeText::new(&filter),
-        why: "over AWS's limit of 50 subscriptions a connection".into(),
     }
 }
 

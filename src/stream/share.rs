@@ -6,24 +6,32 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::fleet::event::LinkEvent;
+use crate::fleet::model::Name;
 use crate::text::SafeText;
 
-/// The client id and the filters of a connection that is up.
-type Up = (SafeText, Vec<SafeText>);
+/// What is known of one connection.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    /// The client id of one that is up.
+    up: Option<SafeText>,
+    filters: Vec<SafeText>,
+    /// The things it is narrowed to.
+    things: Option<Vec<Name>>,
+}
 
 /// One connection's place among those that share the load.
 #[derive(Clone, Debug)]
 pub(super) struct Share {
     pub(super) index: usize,
     pub(super) of: usize,
-    up: Arc<Mutex<Vec<Option<Up>>>>,
+    places: Arc<Mutex<Vec<Place>>>,
 }
 
 impl Share {
     /// All places among so many.
     pub(super) fn all(of: usize) -> Vec<Self> {
-        let up = Arc::new(Mutex::new(vec![None; of]));
-        (0..of).map(|index| Self { index, of, up: Arc::clone(&up) }).collect()
+        let places = Arc::new(Mutex::new(vec![Place::default(); of]));
+        (0..of).map(|index| Self { index, of, places: Arc::clone(&places) }).collect()
     }
 
     /// What this connection's event means for all; `None` while nothing changes.
@@ -31,30 +39,39 @@ impl Share {
         if self.of == 1 {
             return Some(event);
         }
-        let mut up = self.up.lock();
+        let mut places = self.places.lock();
+        let own = places.get_mut(self.index)?;
         match event {
             LinkEvent::Up { at, client_id, filters } => {
-                if let Some(own) = up.get_mut(self.index) {
-                    *own = Some((client_id, filters));
-                }
-                let (mut first, mut all) = (None, Vec::new());
-                for one in up.iter() {
-                    let (id, filters) = one.as_ref()?;
-                    first.get_or_insert_with(|| id.clone());
-                    all.extend(filters.iter().cloned());
-                }
-                first.map(|client_id| LinkEvent::Up { at, client_id, filters: all })
+                (own.up, own.filters) = (Some(client_id), filters);
+                let client_id = places.first()?.up.clone()?;
+                let filters = all_filters(&places);
+                places.iter().all(|place| place.up.is_some()).then_some(LinkEvent::Up {
+                    at,
+                    client_id,
+                    filters,
+                })
+            }
+            LinkEvent::Focus { at, things, wanted, filters } => {
+                (own.things, own.filters) = (things, filters);
+                // As soon as one is narrowed, only what they are narrowed to is sure to be heard.
+                let narrowed = places.iter().any(|place| place.things.is_some());
+                let things = places.iter().filter_map(|place| place.things.as_ref()).flatten().cloned();
+                let things = narrowed.then(|| things.collect());
+                Some(LinkEvent::Focus { at, things, wanted, filters: all_filters(&places) })
             }
             LinkEvent::Down { at, reason, retry_at } => {
-                if let Some(own) = up.get_mut(self.index) {
-                    *own = None;
-                }
+                own.up = None;
                 let text = format!("connection {} of {}: {reason}", self.index + 1, self.of);
                 Some(LinkEvent::Down { at, reason: SafeText::new(&text), retry_at })
             }
             other => Some(other),
         }
     }
+}
+
+fn all_filters(places: &[Place]) -> Vec<SafeText> {
+    places.iter().flat_map(|place| place.filters.iter().cloned()).collect()
 }
 
 #[cfg(test)]
@@ -73,5 +90,25 @@ mod tests {
         assert_eq!(reason.as_str(), "connection 2 of 2: cable");
         assert!(shares[0].together(up("a")).is_none(), "the other is still down");
         assert!(shares[1].together(up("b")).is_some());
+    }
+
+    #[test]
+    fn what_each_is_narrowed_to_is_heard_together() {
+        let shares = Share::all(2);
+        let focus = |things: Option<&[&str]>| LinkEvent::Focus {
+            at: 1,
+            things: things.map(|list| list.iter().map(|name| Name::new(name)).collect()),
+            wanted: 2,
+            filters: Vec::new(),
+        };
+        let heard = |event: Option<LinkEvent>| match event {
+            Some(LinkEvent::Focus { things, .. }) => things,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(heard(shares[0].together(focus(Some(&["a"])))), Some(vec![Name::new("a")]));
+        let both = vec![Name::new("a"), Name::new("b")];
+        assert_eq!(heard(shares[1].together(focus(Some(&["b"])))), Some(both));
+        assert_eq!(heard(shares[0].together(focus(None))), Some(vec![Name::new("b")]), "one is narrow still");
+        assert_eq!(heard(shares[1].together(focus(None))), None);
     }
 }

@@ -11,8 +11,8 @@ use super::words;
 const PACKET_AWS: u32 = 256 * 1024;
 /// Other brokers allow up to 256 MB; one message must not take the machine.
 const PACKET: u32 = 16 << 20;
-/// Requests under way: a console only subscribes.
-const REQUESTS: usize = 16;
+/// Requests under way: a console only subscribes, and gives up at most every filter AWS allows at once.
+const REQUESTS: usize = 128;
 
 /// The version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +112,12 @@ pub(super) enum Wire {
     V5(v5::AsyncClient, Box<v5::EventLoop>),
 }
 
+/// What a connection is asked by.
+pub(super) enum Asker {
+    V4(rumqttc::AsyncClient),
+    V5(v5::AsyncClient),
+}
+
 impl Wire {
     pub(super) fn new(route: Route) -> Self {
         let packet = if route.aws { PACKET_AWS } else { PACKET };
@@ -123,6 +129,8 @@ impl Wire {
                     .set_transport(route.transport)
                     .set_keep_alive(route.keep_alive)
                     .set_max_packet_size(size, size)
+                    // Packet identifiers go round within this.
+                    .set_inflight(REQUESTS as u16)
                     .set_clean_session(true);
                 if let Some((user, password)) = route.login {
                     options.set_credentials(user, password);
@@ -144,8 +152,8 @@ impl Wire {
                     .set_keep_alive(route.keep_alive)
                     .set_max_packet_size(Some(packet))
                     .set_connection_timeout(route.timeout.as_secs())
-                    // Its tables are as long as this, and a console publishes nothing.
-                    .set_outgoing_inflight_upper_limit(16)
+                    // Its tables are as long as this, and packet identifiers go round within it.
+                    .set_outgoing_inflight_upper_limit(REQUESTS as u16)
                     .set_network_options(network)
                     .set_clean_start(true);
                 if let Some((user, password)) = route.login {
@@ -160,17 +168,11 @@ impl Wire {
         }
     }
 
-    /// Asks for filters; false when there is no room. Never waits: the room would be made by the one who waits.
-    pub(super) fn subscribe(&self, filters: &[String]) -> bool {
+    /// What asks for filters and gives them up, also while [`Self::next`] is waited for.
+    pub(super) fn asker(&self) -> Asker {
         match self {
-            Self::V4(client, _) => {
-                let ask = |path: &String| rumqttc::SubscribeFilter::new(path.clone(), QoS::AtMostOnce);
-                client.try_subscribe_many(filters.iter().map(ask).collect::<Vec<_>>()).is_ok()
-            }
-            Self::V5(client, _) => {
-                let ask = |path: &String| five::Filter::new(path.clone(), v5::mqttbytes::QoS::AtMostOnce);
-                client.try_subscribe_many(filters.iter().map(ask).collect::<Vec<_>>()).is_ok()
-            }
+            Self::V4(client, _) => Asker::V4(client.clone()),
+            Self::V5(client, _) => Asker::V5(client.clone()),
         }
     }
 
@@ -189,6 +191,30 @@ impl Wire {
             Self::V4(_, eventloop) => eventloop.poll().await.map(heard_v4).map_err(|e| words::loss_v4(&e)),
             Self::V5(_, eventloop) => eventloop.poll().await.map(heard_v5).map_err(|e| words::loss_v5(&e)),
         }
+    }
+}
+
+impl Asker {
+    /// Asks for filters; false when there is no room. Never waits: the room would be made by the one who waits.
+    pub(super) fn subscribe(&self, filters: &[String]) -> bool {
+        match self {
+            Self::V4(client) => {
+                let ask = |path: &String| rumqttc::SubscribeFilter::new(path.clone(), QoS::AtMostOnce);
+                client.try_subscribe_many(filters.iter().map(ask).collect::<Vec<_>>()).is_ok()
+            }
+            Self::V5(client) => {
+                let ask = |path: &String| five::Filter::new(path.clone(), v5::mqttbytes::QoS::AtMostOnce);
+                client.try_subscribe_many(filters.iter().map(ask).collect::<Vec<_>>()).is_ok()
+            }
+        }
+    }
+
+    /// Gives filters up; false when there is no room.
+    pub(super) fn unsubscribe(&self, filters: Vec<String>) -> bool {
+        filters.into_iter().all(|filter| match self {
+            Self::V4(client) => client.try_unsubscribe(filter).is_ok(),
+            Self::V5(client) => client.try_unsubscribe(filter).is_ok(),
+        })
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) fn look(ascii: bool) -> Look {
         speed: 10.0,
         isolation_group: "IsolatedDevices".to_owned(),
         update_group: "NeedsUpdate".to_owned(),
+        streams_all: None,
     }
 }
 

@@ -89,7 +89,7 @@ impl Door {
         self.state.lock().unwrap().silent = silent;
     }
 
-    /// Everything that is answered takes this long.
+    /// There and back takes this long, for every request and for what a WebSocket carries.
     pub(crate) fn slow(&self, delay: Duration) {
         self.state.lock().unwrap().delay = delay;
     }
@@ -106,6 +106,13 @@ impl Door {
     /// First lines of the requests so far that contain `part`.
     pub(crate) fn asked(&self, part: &str) -> Vec<String> {
         self.state.lock().unwrap().asked.iter().filter(|line| line.contains(part)).cloned().collect()
+    }
+
+    /// How many requests so far, and how many of them for a WebSocket.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let state = self.state.lock().unwrap();
+        let connects = state.asked.iter().filter(|line| line.starts_with("GET /mqtt")).count();
+        (state.asked.len() - connects, connects)
     }
 
     /// Who assumed which role so far: the key id that asked, and the form it sent.
@@ -155,15 +162,15 @@ fn serve(mut client: TcpStream, inside: SocketAddr, state: &Arc<Mutex<State>>) -
             upstream.write_all(&unread)?;
             let (mut from, mut to) = (upstream.try_clone()?, client.try_clone()?);
             let shared = Arc::clone(state);
-            std::thread::spawn(move || pipe(&mut from, &mut to, &shared));
-            pipe(&mut client, &mut upstream, state);
+            std::thread::spawn(move || pipe(&mut from, &mut to, &shared, true));
+            pipe(&mut client, &mut upstream, state, true);
             return Ok(());
         }
         // One request, one connection: its end is the end of the answer.
         let head = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
         upstream.write_all(head.as_bytes())?;
         upstream.write_all(&body)?;
-        pipe(&mut upstream, &mut client, state);
+        pipe(&mut upstream, &mut client, state, false);
         return Ok(());
     }
     Ok(())
@@ -193,9 +200,15 @@ fn request(client: &mut TcpStream, unread: &mut Vec<u8>) -> std::io::Result<Opti
     }
 }
 
-fn pipe(from: &mut TcpStream, to: &mut TcpStream, state: &Mutex<State>) {
+/// `late`: as late as the door is slow; a request that is answered has waited already.
+fn pipe(from: &mut TcpStream, to: &mut TcpStream, state: &Mutex<State>, late: bool) {
     let mut buffer = [0; 64 * 1024];
     while let Ok(n) = from.read(&mut buffer) {
+        // Half of it in each direction.
+        let delay = state.lock().unwrap().delay / 2;
+        if late {
+            std::thread::sleep(delay);
+        }
         while state.lock().unwrap().silent {
             std::thread::sleep(Duration::from_millis(50));
         }

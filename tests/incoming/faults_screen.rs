@@ -3,12 +3,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quell::emulator::start::Options;
 use serde_json::json;
 
-use crate::door::Answer;
+use crate::door::{Answer, Door};
 use crate::screen::{Devices, Screen, bar, shows_gap};
 use crate::world::{Cloud, Publisher, Watch, free_port};
 
@@ -41,6 +41,41 @@ fn settled(cloud: &Cloud) -> Screen {
     // Long enough for a stretch of bars.
     screen.look_on(Duration::from_secs(3));
     screen
+}
+
+/// A fault that begins: what it costs is counted until it is over. Nothing is pressed meanwhile.
+struct Fault<'a> {
+    screen: &'a Screen,
+    cloud: &'a Cloud,
+    began: Instant,
+    asked: (usize, usize),
+}
+
+/// Reads a second of a healthy console, polling every second as it does here, at the most.
+const READS: f64 = 10.0;
+
+impl<'a> Fault<'a> {
+    fn begins(cloud: &'a Cloud, screen: &'a Screen) -> Self {
+        screen.begin();
+        Self { screen, cloud, began: Instant::now(), asked: cloud.door.counts() }
+    }
+
+    /// It is over: nothing ran in a loop, neither here nor towards AWS, and it took so many connections at the most.
+    #[track_caller]
+    fn over(self, connections: usize) {
+        self.screen.end();
+        let (reads, connects) = self.cloud.door.counts();
+        let (reads, connects) = (reads - self.asked.0, connects - self.asked.1);
+        let seconds = self.began.elapsed().as_secs_f64();
+        assert!((reads as f64) < READS * seconds.max(4.0), "{reads} reads in {seconds:.1} s");
+        assert!(connects <= connections, "{connects} connections in {seconds:.1} s");
+    }
+}
+
+/// The connection view, opened when all is over, has it listed.
+fn lists(screen: &mut Screen, text: &str) {
+    screen.term.keys("gl");
+    screen.wait(text, |s| s.contains(text));
 }
 
 /// What is true of the fleet.
@@ -78,7 +113,8 @@ fn a_broker_killed_and_back() {
     };
     let publisher = || Publisher::to(std::net::SocketAddr::from(([127, 0, 0, 1], mqtt)));
     let first = start();
-    let (endpoint, ws) = (format!("http://127.0.0.1:{http}"), format!("ws://127.0.0.1:{http}/mqtt"));
+    let door = Door::to(std::net::SocketAddr::from(([127, 0, 0, 1], http)));
+    let (endpoint, ws) = (format!("http://{}", door.address()), format!("ws://{}/mqtt", door.address()));
     let flags = ["--region", "us-east-1", "--endpoint-url", &endpoint, "--mqtt-url", &ws];
     let topics = ["--topic", "dt/+/data", "--thing-from", "dt/{thing}/data"];
     let args: Vec<String> = flags.iter().chain(&topics).map(|arg| (*arg).to_owned()).collect();
@@ -90,10 +126,16 @@ fn a_broker_killed_and_back() {
     screen.never(&["0 things"]);
     screen.look_on(Duration::from_secs(3));
     screen.begin();
+    let before = door.counts();
     first.signal("-KILL");
     screen.wait("the loss", |s| s.contains("mqtt down"));
     drop((devices, first));
+    screen.wait("the age of what is known", |s| s.contains("○poll") && s.contains("3 things"));
     screen.look_on(Duration::from_secs(5));
+    let (reads, connects) = door.counts();
+    // Each second one waits longer: a broker that starts is not met by a storm.
+    assert!(connects - before.1 <= 8, "{} connections", connects - before.1);
+    assert!(reads - before.0 <= 120, "{} reads", reads - before.0);
     let _second = start();
     screen.wait("the connection", |s| s.contains("●mqtt") && s.contains("●poll"));
     let _devices = Devices::speak(publisher());
@@ -105,30 +147,38 @@ fn a_broker_killed_and_back() {
 fn half_open_connections() {
     let cloud = Cloud::start();
     let _devices = fleet(&cloud);
-    let screen = settled(&cloud);
-    screen.begin();
+    let mut screen = settled(&cloud);
+    let fault = Fault::begins(&cloud, &screen);
     cloud.door.silence(true);
     screen.wait("the loss", |s| s.contains("mqtt down"));
     // What was known stays, with its age.
     screen.wait("the age of what is known", |s| {
-        s.contains("○poll") && s.contains("4 things") && s.contains("1 alarm")
+        ["poll 15 s", "poll 20 s"].iter().any(|age| s.contains(age))
+            && s.contains("4 things")
+            && s.contains("1 alarm")
     });
     cloud.door.silence(false);
     screen.wait("all of it", |s| whole(s) && shows_gap(s, "thing-0"));
-    screen.end();
+    fault.over(6);
+    lists(&mut screen, "not connected: ");
 }
 
 #[test]
 fn a_stall_of_30_seconds() {
     let cloud = Cloud::start();
     let _devices = fleet(&cloud);
-    let screen = settled(&cloud);
-    screen.begin();
+    let mut screen = settled(&cloud);
+    let fault = Fault::begins(&cloud, &screen);
     cloud.door.silence(true);
     screen.look_on(Duration::from_secs(30));
+    let stalled = screen.term.screen();
+    // A read waits for its answer for half a minute; meanwhile what is known says its age.
+    assert!(stalled.contains("mqtt down") && stalled.contains("4 things"), "{stalled}");
+    assert!(!stalled.contains("poll <5 s") && !stalled.contains("poll 5 s"), "{stalled}");
     cloud.door.silence(false);
     screen.wait("all of it", |s| whole(s) && shows_gap(s, "thing-0"));
-    screen.end();
+    fault.over(8);
+    lists(&mut screen, "not connected: ");
 }
 
 #[test]
@@ -136,18 +186,21 @@ fn two_seconds_of_latency() {
     let cloud = Cloud::start();
     cloud.door.slow(Duration::from_secs(2));
     let _devices = fleet(&cloud);
-    let screen = settled(&cloud);
-    screen.begin();
-    screen.look_on(Duration::from_secs(4));
-    screen.end();
-    assert!(!screen.term.screen().contains("mqtt down"));
+    let mut screen = settled(&cloud);
+    screen.never(&["0 things", "0 alarm", "0 active", "mqtt down", "mqtt connecting"]);
+    let fault = Fault::begins(&cloud, &screen);
+    screen.look_on(Duration::from_secs(8));
+    // Late is not lost: no gap, and nothing is asked twice.
+    let screen_now = screen.wait("all of it", |s| whole(s) && s.contains(bar));
+    assert!(!shows_gap(&screen_now, "thing-0"), "{screen_now}");
+    fault.over(0);
 }
 
 #[test]
 fn one_call_in_ten_failing() {
     let cloud = Cloud::start();
     let _devices = fleet(&cloud);
-    let screen = settled(&cloud);
+    let mut screen = settled(&cloud);
     cloud.door.relent();
     let calls = AtomicUsize::new(0);
     cloud.door.refuse(move |line| match calls.fetch_add(1, Ordering::Relaxed) % 20 {
@@ -157,32 +210,48 @@ fn one_call_in_ten_failing() {
         _ => None,
     });
     violated(&cloud);
-    screen.begin();
-    screen.look_on(Duration::from_secs(6));
+    screen.never(&["0 things", "0 alarm", "0 active", "mqtt down"]);
+    let fault = Fault::begins(&cloud, &screen);
+    screen.look_on(Duration::from_secs(10));
     screen.wait("all of it", whole);
-    screen.end();
+    fault.over(0);
 }
 
 #[test]
-fn throttling_for_a_while() {
+fn throttling_for_a_minute() {
     let cloud = Cloud::start();
     let _devices = fleet(&cloud);
-    let screen = settled(&cloud);
+    let mut screen = settled(&cloud);
     cloud.door.relent();
     cloud.door.refuse(|line| {
         let refused = !line.contains("/mqtt");
         refused.then(|| Answer::error(429, "ThrottlingException", "Rate exceeded"))
     });
-    screen.begin();
-    let asked = cloud.door.asked("GET").len();
+    screen.never(&["0 things", "0 alarm", "0 active", "mqtt down"]);
+    let fault = Fault::begins(&cloud, &screen);
+    let asked = || cloud.door.counts().0;
+    let before = asked();
     screen.wait("the reason", |s| s.contains("○poll") && s.contains("throttled"));
-    screen.look_on(Duration::from_secs(10));
-    let asked = cloud.door.asked("GET").len() - asked;
-    assert!(asked < 60, "a throttled account was asked {asked} times");
+    screen.look_on(Duration::from_secs(30));
+    let half = asked();
+    screen.look_on(Duration::from_secs(30));
+    let all = asked();
+    // A healthy console asks more often in ten seconds; and the longer it lasts the less is asked.
+    assert!(all - before < 120, "a throttled account was asked {} times in a minute", all - before);
+    assert!(all - half < half - before, "{} times, and then {}", half - before, all - half);
+    // What was known a minute ago is still there, and says how old it is.
+    let throttled = screen.term.screen();
+    assert!(throttled.contains("4 things") && throttled.contains("1 alarm"), "{throttled}");
+    assert!(
+        ["60 s", "65 s", "70 s", "75 s"].iter().any(|age| throttled.contains(&format!("○poll {age}"))),
+        "{throttled}"
+    );
     cloud.door.relent();
     violated(&cloud);
-    screen.wait("all of it", whole);
-    screen.end();
+    // As long as it was told to ask less it may wait, and no longer.
+    screen.wait_within(Duration::from_secs(90), "all of it", whole);
+    fault.over(0);
+    lists(&mut screen, "throttled by AWS: active violations");
 }
 
 #[test]
@@ -192,7 +261,9 @@ fn credentials_rotated_and_a_url_expired() {
     let folder = tempfile::tempdir().unwrap();
     let (config, script, printed) =
         (folder.path().join("config"), folder.path().join("keys.sh"), folder.path().join("keys.json"));
-    std::fs::write(&script, format!("#!/bin/sh\ncat {}\n", printed.display())).unwrap();
+    let ran = folder.path().join("ran");
+    let text = format!("#!/bin/sh\necho x >> {}\ncat {}\n", ran.display(), printed.display());
+    std::fs::write(&script, text).unwrap();
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
     let profile = format!("[profile desk]\nregion = us-east-1\ncredential_process = {}\n", script.display());
     std::fs::write(&config, profile).unwrap();
@@ -216,17 +287,24 @@ fn credentials_rotated_and_a_url_expired() {
     screen.never(&["0 things", "0 alarm"]);
     screen.wait("everything", whole);
     screen.look_on(Duration::from_secs(2));
-    screen.begin();
+    let fault = Fault::begins(&cloud, &screen);
     keys("ASIASECOND", "two/token==");
     // The connection ends, and its URL is signed by a key that nobody knows any more.
     cloud.door.shut();
     cloud.door.open();
     screen.wait("the loss", |s| s.contains("mqtt down"));
+    screen.wait("the reason, and what was known", |s| s.contains("4 things") && s.contains("1 alarm"));
     screen.look_on(Duration::from_secs(3));
+    let runs = std::fs::read_to_string(&ran).unwrap().lines().count();
+    assert!((1..=4).contains(&runs), "the process ran {runs} times");
     print("ASIASECOND", "two/token==");
     screen.wait("all of it", |s| whole(s) && shows_gap(s, "thing-0"));
-    screen.end();
+    fault.over(8);
+    lists(&mut screen, "not connected: ");
     let urls = cloud.door.asked("GET /mqtt?");
+    // No URL is used again: each would expire.
+    let fresh: std::collections::HashSet<&String> = urls.iter().collect();
+    assert_eq!(fresh.len(), urls.len(), "{urls:?}");
     let last = urls.last().unwrap();
     assert!(last.contains("ASIASECOND") && last.contains("X-Amz-Security-Token=two%2Ftoken%3D%3D"), "{last}");
 }
@@ -249,13 +327,15 @@ fn a_filter_that_is_forbidden() {
     let mut screen =
         Screen::start(&args, &[("AWS_ACCESS_KEY_ID", "AKIAANA"), ("AWS_SECRET_ACCESS_KEY", "s")]);
     screen.never(&["0 things", "0 alarm"]);
-    screen.begin();
-    screen.wait("the rest", whole);
-    let connects = cloud.door.asked("GET /mqtt?").len();
+    screen.wait("the rest", |s| whole(s) && s.contains("1 filter refused"));
+    // The ways to find out: together, and then one by one.
+    assert!(cloud.door.counts().1 <= 12, "{} connections", cloud.door.counts().1);
+    let fault = Fault::begins(&cloud, &screen);
     screen.look_on(Duration::from_secs(4));
-    screen.end();
-    assert_eq!(cloud.door.asked("GET /mqtt?").len(), connects, "what is forbidden is asked for once");
+    // What is forbidden is asked for once.
+    fault.over(0);
     screen.wait("its messages", |s| whole(s) && s.contains("thing-0") && s.contains(bar));
+    lists(&mut screen, "secret/+ is refused: missing permission: iot:Subscribe on topicfilter/secret/+");
 }
 
 #[test]
@@ -266,18 +346,19 @@ fn a_clock_ten_minutes_wrong() {
     let _devices = Devices::speak(cloud.publisher());
     let mut screen = Screen::of(&cloud, &["--topic", "dt/+/data", "--thing-from", "dt/{thing}/data"]);
     screen.never(&["0 alarm"]);
-    screen.begin();
+    let fault = Fault::begins(&cloud, &screen);
     // Every signature would be five minutes too old: it is the measured skew that makes them good.
     screen.wait("everything", whole);
     screen.look_on(Duration::from_secs(3));
-    screen.end();
+    fault.over(3);
+    lists(&mut screen, "10 m off AWS's, which is made up for");
 }
 
 #[test]
 fn a_control_plane_that_answers_garbage() {
     let cloud = Cloud::start();
     let _devices = fleet(&cloud);
-    let screen = settled(&cloud);
+    let mut screen = settled(&cloud);
     cloud.door.relent();
     let turn = AtomicUsize::new(0);
     cloud.door.refuse(move |line| {
@@ -288,21 +369,26 @@ fn a_control_plane_that_answers_garbage() {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         (!line.contains("/mqtt")).then_some(Answer { status: 200, headers, body })
     });
-    screen.begin();
+    screen.never(&["0 things", "0 alarm", "0 active", "mqtt down"]);
+    let fault = Fault::begins(&cloud, &screen);
+    screen.wait("that nothing is understood", |s| s.contains("○poll") && !s.contains("●poll"));
     screen.look_on(Duration::from_secs(5));
+    let garbage = screen.term.screen();
+    assert!(garbage.contains("4 things") && garbage.contains("1 alarm"), "{garbage}");
     assert!(!screen.term.bytes().windows(4).any(|w| w == b"\x1b]0;"), "an escape sequence came through");
     cloud.door.relent();
     violated(&cloud);
     screen.wait("all of it", whole);
-    screen.end();
+    fault.over(0);
 }
 
 #[test]
 fn a_shadow_of_names_64_kb_long() {
     let cloud = Cloud::start();
     let _devices = fleet(&cloud);
-    let screen = settled(&cloud);
-    screen.begin();
+    let mut screen = settled(&cloud);
+    screen.never(&["0 things", "0 alarm", "0 active", "mqtt down"]);
+    let fault = Fault::begins(&cloud, &screen);
     let name = "n".repeat(64 * 1024);
     let broker = cloud.running().account.broker().unwrap();
     for version in 2..12 {
@@ -311,5 +397,5 @@ fn a_shadow_of_names_64_kb_long() {
     }
     screen.wait("the delta", |s| whole(s) && s.contains("nnnnnnnn"));
     screen.look_on(Duration::from_secs(2));
-    screen.end();
+    fault.over(0);
 }

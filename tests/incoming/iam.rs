@@ -31,7 +31,7 @@ impl Guarded {
     fn start() -> Self {
         let cloud = Cloud::with(Options { speed: 60.0, ..Options::on_free_ports() });
         let home = tempfile::tempdir().unwrap();
-        let text = "aws-speed = 60\ntopics = ['temperature-device-+']\n[polls]\nidle-seconds = 1\njobs-seconds = 1\n";
+        let text = "aws-speed = 60\ntopics = ['temperature-device-+']\nthing-from = ['dt/{thing}/data']\n[polls]\nidle-seconds = 1\njobs-seconds = 1\n";
         let text = text.replace("temperature-device-+", "dt/+/data");
         std::fs::write(home.path().join("config.toml"), text).unwrap();
         let guarded = Self { cloud, home };
@@ -342,6 +342,12 @@ fn nothing_but_reads_and_responses_is_allowed() {
             assert!(!may(Action::Publish, topic) && !may(Action::RetainPublish, topic), "{key} {topic}");
         }
         assert!(may(Action::Subscribe, "dt/+/data") && may(Action::Receive, "dt/Thing02/data"), "{key}");
+        // In a large account single things are streamed.
+        assert!(
+            may(Action::Subscribe, "dt/Thing02/data") && may(Action::Subscribe, "$aws/things/Thing02/#"),
+            "{key}"
+        );
+        assert!(may(Action::Receive, "$aws/things/Thing02/shadow/update/delta"), "{key}");
         assert!(!may(Action::Subscribe, "#") && !may(Action::Subscribe, "dt/#"), "{key}");
         assert!(!may(Action::Receive, "private/Thing02"), "{key}");
     }

@@ -12,11 +12,11 @@ use crate::door::Answer;
 use crate::screen::Screen;
 use crate::world::Cloud;
 
-const CONFIG: &str = "aws-speed = 60\n[polls]\nidle-seconds = 600\nalarm-seconds = 600\nregistry-seconds = 7200\n\
+pub(crate) const CONFIG: &str = "aws-speed = 60\n[polls]\nidle-seconds = 600\nalarm-seconds = 600\nregistry-seconds = 7200\n\
                       jobs-seconds = 600\n[mqtt]\nversion = '3.1.1'\n";
 
 /// An account with so many things; thing 42 is in quarantine.
-fn account(things: usize) -> Cloud {
+pub(crate) fn account(things: usize) -> Cloud {
     let cloud = Cloud::with(Options { devices: Some(0), speed: 60.0, ..Options::on_free_ports() });
     let account = &cloud.running().account;
     {
@@ -35,7 +35,7 @@ fn account(things: usize) -> Cloud {
 }
 
 /// Turns the index on, with connectivity and violations, and waits until it is built.
-fn index(cloud: &Cloud) {
+pub(crate) fn index(cloud: &Cloud) {
     let iot = cloud.iot();
     cloud.block(async {
         let things = sdk::ThingIndexingConfiguration::builder()

@@ -10,6 +10,7 @@ mod door;
 mod endings;
 mod faults;
 mod faults_screen;
+mod focused;
 mod iam;
 mod identity;
 mod large;

@@ -57,7 +57,13 @@ impl Screen {
     /// Waits until the screen is as wanted; every screen on the way is checked.
     #[track_caller]
     pub(crate) fn wait(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        self.term.wait_for(what, LONG, |screen| {
+        self.wait_within(LONG, what, wanted)
+    }
+
+    /// The same within a time of its own.
+    #[track_caller]
+    pub(crate) fn wait_within(&self, time: Duration, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        self.term.wait_for(what, time, |screen| {
             self.check(screen);
             wanted(screen)
         })

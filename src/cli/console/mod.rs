@@ -99,6 +99,7 @@ pub(super) fn open(
         polls: None,
         stream: None,
         watched: Vec::new(),
+        streamed: None,
         words: words.clone(),
         recorder: None,
         record: (
@@ -147,6 +148,7 @@ pub(super) fn look(settings: &Settings) -> Result<Look, String> {
         speed: settings.aws_speed,
         isolation_group: settings.groups.isolate.clone(),
         update_group: settings.groups.update.clone(),
+        streams_all: settings.cannot_narrow().map(SafeText::from),
     })
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Wiring {
     /// Held so that the stream lives as long as the console.
     pub(super) stream: Option<StreamHandle>,
     pub(super) watched: Vec<SourceId>,
+    /// The things to stream, of an account too large to stream whole.
+    pub(super) streamed: Option<Vec<Name>>,
     pub(super) words: mpsc::Sender<Word>,
     pub(super) recorder: Option<Recorder>,
     /// What a recording begun by key says of this session, and where it goes.
@@ -81,6 +83,7 @@ impl Wiring {
             polls.watch(self.watched.clone());
         }
         self.polls = parts.polls;
+        parts.stream.listen_to(self.streamed.as_deref());
         self.stream = Some(parts.stream);
         self.region = parts.region;
         if self.settings.credentials.is_some() {
@@ -155,6 +158,13 @@ impl Outside for Wiring {
             polls.watch(sources.clone());
         }
         self.watched = sources;
+    }
+
+    fn listen_to(&mut self, things: Option<Vec<Name>>) {
+        if let Some(stream) = &self.stream {
+            stream.listen_to(things.as_deref());
+        }
+        self.streamed = things;
     }
 
     fn read_soon(&mut self, source: SourceId) {
@@ -264,6 +274,7 @@ impl Outside for Wiring {
         let fleet = Fleet::new(settings.limits());
         self.settings = settings;
         self.watched.clear();
+        self.streamed = None;
         self.take(parts);
         Some(Arrival { fleet, events, answers })
     }

@@ -313,6 +313,13 @@ impl Watch {
                 let rest = json!({"state": "up", "client": client_id, "filters": filters});
                 self.line(out, Kind::Link, *at, None, rest);
             }
+            LinkEvent::Focus { at, things, wanted, .. } => {
+                let rest = match things {
+                    Some(things) => json!({"state": "focused", "things": things.len(), "wanted": wanted}),
+                    None => json!({"state": "focused", "things": "all"}),
+                };
+                self.line(out, Kind::Link, *at, None, rest);
+            }
             LinkEvent::FilterRefused { at, filter, why } => {
                 let rest = json!({"state": "filter_refused", "filter": filter, "reason": why});
                 self.line(out, Kind::Link, *at, None, rest);

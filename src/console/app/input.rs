@@ -313,6 +313,17 @@ pub(super) fn search(state: &mut PaletteState, env: &Env<'_>, profiles: &[Name])
     found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     found.truncate(FOUND);
     state.found = found.into_iter().map(|(_, pick)| pick).collect();
+    // Of a large account few things are known here; any can be asked for by its name.
+    let typed = typed.trim();
+    if env.fleet.indexing().used().is_some() && is_thing_name(typed) && env.fleet.find(typed).is_none() {
+        state.found.push(PalettePick::Thing(Name::new(typed)));
+    }
+}
+
+/// What AWS allows as the name of a thing.
+fn is_thing_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
+    (1..=128).contains(&text.len()) && text.chars().all(allowed)
 }
 
 impl App {

@@ -94,6 +94,11 @@ impl ListState {
         self.cursor = keys.get(to).copied();
     }
 
+    /// The positions that were last in sight.
+    pub fn in_sight(&self) -> std::ops::Range<usize> {
+        self.top.get()..self.top.get() + self.page.get()
+    }
+
     /// Half of what was last in sight.
     pub fn half_page(&self) -> isize {
         (self.page.get() / 2).max(1) as isize

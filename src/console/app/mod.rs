@@ -22,6 +22,7 @@ mod profile_form;
 mod rows;
 mod rule_form;
 mod state;
+mod streamed;
 mod tape;
 mod targets;
 mod watch;
@@ -101,6 +102,7 @@ pub struct App {
     section: Section,
     instructing: bool,
     whatif: Option<Box<WhatIfState>>,
+    streamed: streamed::Streamed,
     /// The newest message shown while following, and since when.
     shown: Option<(u64, Ms)>,
 }
@@ -145,6 +147,7 @@ impl App {
             section: Section::Messages,
             instructing: false,
             whatif: None,
+            streamed: streamed::Streamed::default(),
             shown: None,
         }
     }
@@ -181,6 +184,7 @@ impl App {
             self.watch_certificates(env);
             self.watch_rule(env);
             self.watch_values(env);
+            self.stream_what_matters(env);
         }
         self.leaks.retain(|(name, _)| {
             env.fleet

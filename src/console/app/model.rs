@@ -167,6 +167,8 @@ pub enum Effect {
     },
     /// The open view needs these.
     Watch(Vec<SourceId>),
+    /// Stream only these things' telemetry, what matters most first; all when `None`.
+    ListenTo(Option<Vec<Name>>),
     /// These have just been changed: read them as soon as possible.
     ReadSoon(Vec<SourceId>),
     /// Read the journal.
@@ -265,4 +267,6 @@ pub struct Look {
     pub isolation_group: String,
     /// The thing group that updates are offered to.
     pub update_group: String,
+    /// Why everything is streamed however large the account is; `None` where that can be narrowed.
+    pub streams_all: Option<SafeText>,
 }

@@ -26,6 +26,10 @@ pub trait Outside {
     fn record(&mut self, fleet: &Fleet, now: Ms) -> Result<(bool, SafeText), SafeText>;
     /// The open view needs these read.
     fn watch(&mut self, sources: Vec<SourceId>);
+    /// Stream only these things' telemetry, what matters most first; all when `None`.
+    fn listen_to(&mut self, things: Option<Vec<Name>>) {
+        let _ = things;
+    }
     /// Read this soon.
     fn read_soon(&mut self, source: SourceId);
     /// Read the journal; it comes back as a [`Word::Journal`].

@@ -147,7 +147,7 @@ pub async fn replay(mut app: App, player: Player) -> std::io::Result<Ended> {
                     app.say("a recording is of one account and region".into(), Tone::Warn, tape.now());
                 }
                 Effect::Examine => app.examined(Err(refused.into())),
-                Effect::Watch(_) | Effect::ReadSoon(_) | Effect::ReadProfiles => {}
+                Effect::Watch(_) | Effect::ListenTo(_) | Effect::ReadSoon(_) | Effect::ReadProfiles => {}
             }
         }
     }

@@ -69,7 +69,8 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
     let things = if let Some(so_far) = env.fleet.reading() {
         format!("reading {so_far} things {}", s.more)
     } else if let (Some(_), Some(total)) = (env.fleet.indexing().used(), env.fleet.registered().get()) {
-        format!("{} things (indexed), {} shown", total, counts.devices)
+        let streamed = env.fleet.focus().listened().map(|n| format!(", {n} streamed")).unwrap_or_default();
+        format!("{total} things (indexed), {} shown{streamed}", counts.devices)
     } else if env.fleet.registered().get().is_some() || counts.devices > 0 {
         words::plural(counts.devices, "thing", "things")
     } else {
@@ -184,7 +185,7 @@ fn mqtt<'a>(env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
         LinkState::Off | LinkState::Connecting => vec![part(format!("{}mqtt connecting", s.down), theme.dim)],
         LinkState::Down { retry_at, .. } => {
             let again =
-                retry_at.map(|at| format!(", again in {}", words::age(at - env.now))).unwrap_or_default();
+                retry_at.map(|at| format!(", again {}", words::within(at - env.now))).unwrap_or_default();
             vec![part(format!("{}mqtt down{again}", s.down), theme.alarm)]
         }
     }

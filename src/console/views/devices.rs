@@ -249,7 +249,7 @@ fn row(
     }
     if c.spark > 0 {
         x += 1;
-        spark::draw(env, paint, x, y, c.spark, device, span, scale);
+        spark::draw(env, paint, x, y, c.spark, id, span, scale);
         bars = Rect { x, width: c.spark, ..line };
         x += c.spark + 1;
     }
@@ -298,10 +298,14 @@ fn certificate(app: &App, device: &Device, theme: &super::Theme) -> (String, rat
     }
 }
 
+/// In an account too large to stream whole.
+const NOT_STREAMED: &str = "not streamed right now";
+
 /// A device that was never heard is nothing to worry about by itself: many speak rarely, or on other topics.
-fn not_heard(env: &Env<'_>) -> String {
-    match env.fleet.watch().since() {
+fn not_heard(env: &Env<'_>, id: DeviceId) -> String {
+    match env.fleet.listening(id).since() {
         Some(since) => format!("no telemetry in {}", words::age(env.now - since)),
+        None if env.fleet.watch().since().is_some() => NOT_STREAMED.to_owned(),
         None => "not listening yet".to_owned(),
     }
 }
@@ -366,9 +370,14 @@ fn about(
         },
         Condition::Stale => match device.last_seen() {
             Some(at) => (format!("last heard {}", words::ago(env.now - at)), theme.dim),
-            None => (not_heard(env), theme.dim),
+            None => (not_heard(env, id), theme.dim),
         },
-        Condition::Ok if device.last_seen().is_none() => (not_heard(env), theme.dim),
+        Condition::Ok if device.last_seen().is_none() => (not_heard(env, id), theme.dim),
+        Condition::Ok
+            if env.fleet.focus().listened().is_some() && env.fleet.listening(id).since().is_none() =>
+        {
+            (NOT_STREAMED.to_owned(), theme.dim)
+        }
         Condition::Unattributed => ("topic of no known thing".to_owned(), theme.dim),
         _ => (String::new(), theme.dim),
     }

@@ -142,7 +142,7 @@ fn palette(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, state: &
             }
             PalettePick::Thing(name) => {
                 let state = env.fleet.find(name.raw()).map(|id| env.fleet.device(id).condition());
-                let word = state.map(super::super::app::condition_word).unwrap_or_default();
+                let word = state.map_or("look it up in AWS", super::super::app::condition_word);
                 let style = state.map_or(theme.dim, |c| condition_style(theme, c));
                 vec![
                     part(format!("{:>9}  ", "thing"), theme.dim),

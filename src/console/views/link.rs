@@ -27,7 +27,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
             "lost connection",
             "lost connections"
         ),
-        words::age(totals.disconnected),
+        words::took(totals.disconnected),
         words::plural(usize::try_from(totals.at_limit).unwrap_or(usize::MAX), "time", "times"),
         words::count(totals.merged),
         words::plural(usize::try_from(totals.throttled).unwrap_or(usize::MAX), "read", "reads"),
@@ -68,7 +68,7 @@ fn connection<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<
         }
         LinkState::Down { reason, retry_at } => {
             let again = match retry_at {
-                Some(at) => format!("; again in {}", words::age((at - env.now).max(0))),
+                Some(at) => format!("; again {}", words::within(at - env.now)),
                 None => "; stopped".to_owned(),
             };
             for line in wrap(&format!("MQTT is down{since}: {reason}{again}"), width) {
@@ -81,10 +81,7 @@ fn connection<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<
             1 => String::new(),
             n => format!(", {n} connections that share the filters"),
         };
-        lines.push(vec![part(
-            format!("  as {id}, reconnected {} times{many}", link.reconnects()),
-            theme.text,
-        )]);
+        lines.push(vec![part(format!("  as {id}, {}{many}", reconnected(link.reconnects())), theme.text)]);
     }
     let rates = env.fleet.rates(env.now);
     let carries =
@@ -119,6 +116,14 @@ fn connection<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<
     lines
 }
 
+fn reconnected(times: u64) -> String {
+    match times {
+        0 => "never reconnected".to_owned(),
+        1 => "reconnected once".to_owned(),
+        n => format!("reconnected {n} times"),
+    }
+}
+
 fn standing<'a>(app: &App, env: &Env<'_>, theme: &Theme) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
     if !app.look.aws {
@@ -147,7 +152,7 @@ fn standing<'a>(app: &App, env: &Env<'_>, theme: &Theme) -> Vec<Line<'a>> {
     if let Some(so_far) = env.fleet.reading() {
         lines.push(vec![part(format!("  reading the registry: {so_far} things so far"), theme.text)]);
     }
-    lines.extend(super::indexed::lines(env, theme));
+    lines.extend(super::indexed::lines(app, env, theme));
     lines
 }
 

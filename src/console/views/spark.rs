@@ -1,6 +1,6 @@
 //! Sparklines: one scale for the whole screen, so that rows compare; gaps are not zeros.
 
-use crate::fleet::{Column, Device};
+use crate::fleet::{Column, Device, DeviceId};
 
 use super::super::app::{App, Env};
 use super::super::paint::Paint;
@@ -71,14 +71,15 @@ pub(super) fn draw(
     x: u16,
     y: u16,
     width: u16,
-    device: &Device,
+    id: DeviceId,
     span: i64,
     scale: &Scale,
 ) {
     let theme = paint.theme;
     let s = theme.symbols;
     let mut columns = Vec::with_capacity(width as usize);
-    device.series().columns(env.fleet.watch(), env.now, span, width as usize, &mut columns);
+    let series = env.fleet.device(id).series();
+    series.columns(env.fleet.listening(id), env.now, span, width as usize, &mut columns);
     for (i, column) in columns.iter().enumerate() {
         let (symbol, style) = match column {
             Column::NotWatching => (s.unwatched, theme.dim),

@@ -60,11 +60,11 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         return;
     }
     paint.text(x, y, label, "heard", theme.brand);
-    let device = env.fleet.find(thing.raw()).map(|id| env.fleet.device(id));
-    match device.filter(|d| d.last_seen().is_some()) {
-        Some(device) => {
+    match env.fleet.find(thing.raw()).filter(|id| env.fleet.device(*id).last_seen().is_some()) {
+        Some(id) => {
+            let device = env.fleet.device(id);
             let scale = Scale::of(app, env, std::iter::once(device));
-            sparkline(env, paint, x + label, y, wide, device, SPAN, &scale);
+            sparkline(env, paint, x + label, y, wide, id, SPAN, &scale);
             let size = device.last_len().map(|n| words::bytes(f64::from(n)));
             let rate = device.per_minute(env.now).map(|r| format!(", {}/min", words::number(r)));
             let text = format!("{}{} (sizes)", size.unwrap_or_default(), rate.unwrap_or_default());

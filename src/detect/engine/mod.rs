@@ -323,6 +323,13 @@ impl Engine {
     /// Everything due at `now_ms`: verdicts of messages older than the latency, windows that ended longer ago than the
     /// latency, alarms of silent devices.
     pub fn due(&mut self, now_ms: i64) -> Due {
+        self.due_where(now_ms, &|_, _, _| true)
+    }
+
+    /// As [`Self::due`], where not every device was heard all the time: `whole` says whether one was from the first time to
+    /// the second, or all of them when none is named. A sum over less is a lower bound, as in a stretch that was
+    /// [`Self::deaf`].
+    pub fn due_where(&mut self, now_ms: i64, whole: &dyn Fn(Option<&str>, i64, i64) -> bool) -> Due {
         let mut due = Due { verdicts: Vec::new(), data: std::mem::take(&mut self.fresh) };
         self.due_messages(now_ms, &mut due.verdicts);
         self.look(now_ms, &mut due);
@@ -333,7 +340,7 @@ impl Engine {
             // A task that was stopped for long (a laptop asleep) has nothing to judge in between: sums are per window.
             let first = self.judged[series].saturating_add(1).max(closed - 16);
             for number in first..=closed {
-                self.judge_window(series, number, &mut due);
+                self.judge_window(series, number, whole, &mut due);
             }
             self.judged[series] = self.judged[series].max(closed);
         }

@@ -11,7 +11,13 @@ use crate::detect::percentile::nearest_rank;
 use crate::detect::window;
 
 impl Engine {
-    pub(super) fn judge_window(&mut self, series: usize, number: i64, due: &mut Due) {
+    pub(super) fn judge_window(
+        &mut self,
+        series: usize,
+        number: i64,
+        whole: &dyn Fn(Option<&str>, i64, i64) -> bool,
+        due: &mut Due,
+    ) {
         let length_ms = self.plan.series[series].length_ms;
         let at_ms = window::end_ms(number, length_ms);
         let partial = self.holes.iter().any(|(from, to)| *from < at_ms && *to > at_ms - length_ms);
@@ -35,7 +41,7 @@ impl Engine {
                 |device: &Arc<str>| self.devices.get(device).is_some_and(|d| d.applies(rule.profile));
             let expected = match &criteria.statistical_threshold {
                 None => None,
-                Some(_) if partial => continue,
+                Some(_) if partial || !whole(None, at_ms - length_ms, at_ms) => continue,
                 Some(threshold) => {
                     let mut values: Vec<f64> =
                         sums.iter().filter(|(d, _)| applies(d)).map(|(_, sum)| *sum).collect();
@@ -59,7 +65,7 @@ impl Engine {
                 let Some(normal) = normal else { continue };
                 let certain = !normal
                     && matches!(operator, ComparisonOperator::LessThan | ComparisonOperator::LessThanEquals);
-                if partial && !certain {
+                if !certain && (partial || !whole(Some(&**name), at_ms - length_ms, at_ms)) {
                     continue;
                 }
                 if let Some(change) = device.slots[index].alarm.datapoint(normal, rule.patience, at_ms) {

@@ -12,7 +12,7 @@ use crate::fleet::event::PresenceKind;
 use crate::text::SafeText;
 
 use super::execute::{Accepted, Failed};
-use super::listen::Fact;
+use super::listen::{Ear, Fact};
 use super::plan::draft::seconds;
 use super::plan::request::{Proof, Request, Work};
 use super::rules::{CACHE_MS, Rules};
@@ -71,7 +71,10 @@ pub(in crate::response) struct Climb {
     ended: bool,
     /// Since when AWS has said that the client is not connected.
     gone: Option<Ms>,
+    /// Since when there is a connection to listen by.
     link: Option<Ms>,
+    /// Since when it is listened to, among others; `None` while it is not.
+    focus: Option<Ms>,
     listens: bool,
     wants_cut: bool,
     patience: Ms,
@@ -83,8 +86,8 @@ pub(in crate::response) struct Climb {
 }
 
 impl Climb {
-    /// A target whose plan was confirmed at `began`; `link` is since when telemetry is received, if it is.
-    pub(in crate::response) fn new(work: Work, began: Ms, link: Option<Ms>, rules: &Rules) -> Self {
+    /// A target whose plan was confirmed at `began`; `ear` tells since when telemetry is received, if it is.
+    pub(in crate::response) fn new(work: Work, began: Ms, ear: &Ear, rules: &Rules) -> Self {
         let rungs = match &work.proof {
             Proof::Isolated { ask, .. } if ask.is_some() => {
                 vec![Rung::Member, Rung::Denied, Rung::Gone, Rung::Silent]
@@ -107,6 +110,7 @@ impl Climb {
         let mut rows: Vec<StairRow> = work.requests.iter().map(|r| row(r.title())).collect();
         rows.extend(rungs.iter().map(|r| row(SafeText::new(&rows::words(*r, &work.proof)))));
         let listens = work.mapped;
+        let (link, focus) = (ear.link, ear.focus(work.name.raw()));
         Self {
             work,
             rows,
@@ -120,6 +124,7 @@ impl Climb {
             ended: false,
             gone: None,
             link,
+            focus,
             listens,
             wants_cut: false,
             patience: rules.patience(),
@@ -265,6 +270,10 @@ impl Climb {
             },
             Fact::LinkUp { at } => self.link = Some(*at),
             Fact::LinkDown { .. } => self.link = None,
+            Fact::Focus { only, at } => {
+                let among = only.as_ref().is_none_or(|only| only.contains(self.work.name.raw()));
+                self.focus = among.then(|| self.focus.unwrap_or(*at));
+            }
             _ => {}
         }
     }
@@ -306,7 +315,7 @@ impl Climb {
                     self.wants_cut |= self.cut.is_some();
                     self.reopen(Rung::Gone);
                 }
-                if self.link.is_none() || !self.listens {
+                if self.ear().is_none() {
                     self.done(Rung::Heard, now);
                     self.say(
                         Rung::Heard,
@@ -345,6 +354,11 @@ impl Climb {
             };
             self.outcome = Some(TargetOutcome::Unproven { missing });
         }
+    }
+
+    /// Since when its telemetry would be received; `None` while it would not.
+    fn ear(&self) -> Option<Ms> {
+        Some(self.link?.max(self.focus?)).filter(|_| self.listens)
     }
 
     /// Gives the proof up, for `why`.

@@ -44,16 +44,14 @@ impl Climb {
     }
 
     pub(super) fn silence(&mut self, window: Ms, now: Ms) {
-        let quiet_since = match self.link {
+        let quiet_since = match self.ear() {
             // Somebody listens to a topic known to be this device's.
-            Some(link) if self.listens => {
-                [Some(self.began), Some(link), self.cut, self.heard, self.connected]
-                    .into_iter()
-                    .flatten()
-                    .max()
-            }
+            Some(ear) => [Some(self.began), Some(ear), self.cut, self.heard, self.connected]
+                .into_iter()
+                .flatten()
+                .max(),
             // Nobody does: then only AWS's word that it is not connected counts.
-            _ => self.gone.map(|gone| gone.max(self.cut.unwrap_or(gone))),
+            None => self.gone.map(|gone| gone.max(self.cut.unwrap_or(gone))),
         };
         let Some(since) = quiet_since else {
             return self.say(
@@ -75,7 +73,7 @@ impl Climb {
                 };
                 self.set(i, RowState::Skipped(SafeText::new(why)));
             }
-            if self.link.is_none() || !self.listens {
+            if self.ear().is_none() {
                 self.say(Rung::Silent, "by GetConnection: its telemetry is not received here");
             } else {
                 self.say(Rung::Silent, &format!("silent for {}", seconds(quiet)));

@@ -42,7 +42,7 @@ pub(super) fn isolation(mapped: bool) -> Work {
 /// An isolation whose requests were accepted within 100 ms.
 pub(super) fn sent(work: Work, link: Option<Ms>) -> Climb {
     let requests = work.requests.len();
-    let mut climb = Climb::new(work, BEGAN, link, &rules());
+    let mut climb = Climb::new(work, BEGAN, &Ear::with(link), &rules());
     for i in 0..requests {
         climb.requesting(i);
         climb.requested(i, &Ok(Accepted::default()), BEGAN + 100);
@@ -162,14 +162,31 @@ fn what_was_heard_before_the_confirmation_is_no_release() {
 }
 
 #[test]
+fn the_silence_of_a_device_nobody_listens_to_proves_nothing() {
+    let mut climb = sent(isolation(true), Some(0));
+    climb.look(&denied(), BEGAN + 200);
+    let only = |names: &[&str]| Some(std::sync::Arc::new(names.iter().map(|n| (*n).to_owned()).collect()));
+    climb.fact(&Fact::Focus { only: only(&["another"]), at: BEGAN + 300 });
+    climb.fact(&Fact::Presence { client: thing(), kind: PresenceKind::Connected, at: BEGAN + 400 });
+    climb.fact(&Fact::Presence { client: thing(), kind: PresenceKind::ConnectFailed, at: BEGAN + 500 });
+    climb.tick(BEGAN + 20_000);
+    // It is streamed again: its thirty seconds begin here.
+    climb.fact(&Fact::Focus { only: only(&["another", "Thing02"]), at: BEGAN + 25_000 });
+    climb.tick(BEGAN + 54_000);
+    assert_eq!(climb.outcome(), None);
+    climb.tick(BEGAN + 55_500);
+    assert!(matches!(climb.outcome(), Some(TargetOutcome::Proven { .. })), "{:?}", climb.outcome());
+}
+
+#[test]
 fn a_failed_request_leaves_the_rest_and_says_what_was_done() {
-    let mut climb = Climb::new(isolation(true), BEGAN, Some(0), &rules());
+    let mut climb = Climb::new(isolation(true), BEGAN, &Ear::with(Some(0)), &rules());
     climb.requested(0, &Ok(Accepted::default()), BEGAN + 10);
     let failed = Failed { reason: "no".into(), request_id: None, certain: true };
     let lost = Failed { certain: false, ..failed.clone() };
     climb.requested(1, &Err(lost), BEGAN + 20);
     assert_eq!(climb.outcome(), Some(&TargetOutcome::Failed { reason: "no".into(), partly: true }));
-    let mut first = Climb::new(isolation(true), BEGAN, Some(0), &rules());
+    let mut first = Climb::new(isolation(true), BEGAN, &Ear::with(Some(0)), &rules());
     first.requested(0, &Err(failed), BEGAN + 10);
     assert_eq!(first.outcome(), Some(&TargetOutcome::Failed { reason: "no".into(), partly: false }));
 }

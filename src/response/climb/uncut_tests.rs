@@ -7,7 +7,7 @@ const CACHE: Ms = CACHE_MS as Ms;
 
 /// An isolation of which AWS refused or missed the cut.
 fn uncut(work: Work, answer: Result<Accepted, Failed>) -> Climb {
-    let mut climb = Climb::new(work, BEGAN, Some(0), &rules());
+    let mut climb = Climb::new(work, BEGAN, &Ear::with(Some(0)), &rules());
     climb.requested(0, &Ok(Accepted::default()), BEGAN + 50);
     climb.requested(1, &answer, BEGAN + 100);
     climb.all_sent(BEGAN + 100);

@@ -21,7 +21,7 @@ use super::climb::{Climb, Look};
 use super::execute::{Accepted, Failed};
 use super::gate::Grant;
 use super::journal::Journal;
-use super::listen::Fact;
+use super::listen::{Ear, Fact};
 use super::pace::Pace;
 use super::plan::Plan;
 use super::plan::request::Request;
@@ -85,13 +85,13 @@ pub(in crate::response) async fn run(
     plan: Plan,
     grant: Grant,
     began: Ms,
-    link: Option<Ms>,
+    ear: Ear,
     mut facts: mpsc::UnboundedReceiver<Fact>,
     stop: watch::Receiver<bool>,
 ) {
     let (reports, mut reported) = mpsc::unbounded_channel();
     let climbs: Vec<Climb> =
-        plan.work.iter().map(|w| Climb::new(w.clone(), began, link, &shared.rules)).collect();
+        plan.work.iter().map(|w| Climb::new(w.clone(), began, &ear, &shared.rules)).collect();
     let mut climbs = climbs;
     // The account is looked at for a few devices at a time: many devices need more patience.
     let queue = Ms::try_from(climbs.len()).unwrap_or(Ms::MAX).saturating_mul(QUEUE_MS);

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use crate::fleet::model::Name;
-use crate::fleet::{Column, Device, DeviceId};
+use crate::fleet::{Column, DeviceId};
 
 use super::super::super::app::{App, Env, Section};
 use super::super::super::paint::{Paint, part};
@@ -29,7 +29,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     // The chart gets what the histogram leaves, as long as both can be read.
     let below = if inner.height >= bars + 5 { bars + 1 } else { 0 };
     let height = inner.height.saturating_sub(below).min(10);
-    hour(app, env, paint, Rect { height, ..inner }, device);
+    hour(app, env, paint, Rect { height, ..inner }, id);
     if below > 0 {
         let rest = Rect { y: inner.y + height, height: inner.height - height, ..inner };
         bars_of(paint, rest, &buckets);
@@ -37,15 +37,16 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
 }
 
 /// An hour in columns: the largest message of each two minutes.
-fn hour(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, device: &Device) {
+fn hour(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId) {
     let theme = paint.theme;
     let s = theme.symbols;
     if area.height < 2 || area.width < 12 {
         return;
     }
+    let device = env.fleet.device(id);
     let mut columns = Vec::new();
     let width = (area.width - 2).min(120);
-    device.series().columns(env.fleet.watch(), env.now, HOUR, width as usize, &mut columns);
+    device.series().columns(env.fleet.listening(id), env.now, HOUR, width as usize, &mut columns);
     let largest = columns.iter().filter_map(|c| match c {
         Column::Largest(v) => Some(*v),
         _ => None,

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use crate::fleet::Device;
+use crate::fleet::{Device, DeviceId};
 use crate::text::SafeText;
 
 use super::super::super::app::{App, Env, ListId};
@@ -13,23 +13,22 @@ use super::super::frame;
 use super::super::spark::{self, Scale};
 use super::super::{split, text};
 
-#[expect(clippy::too_many_arguments, reason = "a place, a device and what was made of it; used once")]
 pub(super) fn draw(
     app: &App,
     env: &Env<'_>,
     paint: &mut Paint<'_>,
     area: Rect,
-    device: &Device,
-    name: &str,
+    id: DeviceId,
     title: Vec<Part<'_>>,
     lines: &[Vec<Part<'_>>],
 ) {
     let theme = paint.theme;
-    let inner = frame(paint, area, true, name, title);
+    let device = env.fleet.device(id);
+    let inner = frame(paint, area, true, device.name().shown().as_str(), title);
     let chart = if inner.height >= 8 { 2 } else { u16::from(inner.height >= 4) };
     if chart > 0 && inner.width > 12 {
         let scale = Scale::of(app, env, std::iter::once(device));
-        spark::draw(env, paint, inner.x + 1, inner.y, inner.width - 2, device, spark::span(env), &scale);
+        spark::draw(env, paint, inner.x + 1, inner.y, inner.width - 2, id, spark::span(env), &scale);
         let limit =
             scale.limit.map(|l| format!(", limit {}", words::bytes(f64::from(l)))).unwrap_or_default();
         let text = format!(

@@ -9,17 +9,26 @@ mod parts;
 
 use ratatui::layout::Rect;
 
+use crate::fleet::SourceId;
 use crate::fleet::model::Name;
 
 use super::super::app::{App, Env, Section, condition_word};
 use super::super::paint::{Paint, part};
 use super::super::words;
-use super::{condition_style, frame, quiet, split};
+use super::{condition_style, frame, quiet, reason, split};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, name: &Name) {
     let Some(id) = env.fleet.find(name.raw()) else {
         let inner = frame(paint, area, true, name.shown().as_str(), Vec::new());
-        return quiet(paint, inner, "nothing is known of this thing");
+        let source = SourceId::GroupsOf(name.clone());
+        let asked =
+            env.fleet.polls().find(|(id, _)| **id == source).and_then(|(_, state)| state.trouble.as_ref());
+        let text = match asked {
+            Some(trouble) => format!("nothing is known of this thing: {}", reason(trouble)),
+            None if app.look.aws => format!("asking AWS about this thing {}", paint.theme.symbols.more),
+            None => "nothing is known of this thing".to_owned(),
+        };
+        return quiet(paint, inner, &text);
     };
     let device = env.fleet.device(id);
     let theme = paint.theme;
@@ -38,7 +47,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         let (first, rest) = split(area, top);
         let (second, third) = split(rest, rest.height / 2);
         let (left, right) = columns(first, 58);
-        facts::draw(app, env, paint, left, device, name.shown().as_str(), title, &lines);
+        facts::draw(app, env, paint, left, id, title, &lines);
         section(app, env, paint, right, name, Section::Sizes);
         let (left, right) = columns(second, 58);
         section(app, env, paint, left, name, Section::Shadow);
@@ -57,10 +66,10 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         return;
     }
     if area.height < 10 {
-        return facts::draw(app, env, paint, area, device, name.shown().as_str(), title, &lines);
+        return facts::draw(app, env, paint, area, id, title, &lines);
     }
     let (above, below) = split(area, needed.min(area.height * 11 / 20));
-    facts::draw(app, env, paint, above, device, name.shown().as_str(), title, &lines);
+    facts::draw(app, env, paint, above, id, title, &lines);
     section(app, env, paint, below, name, app.section());
 }
 
