@@ -139,16 +139,21 @@ fn bytes_per_device() {
     let before = USED.load(Ordering::Relaxed);
     fleet.apply(Event::Batch(Batch { topics: entries(DEVICES), ..Batch::default() }), T0);
     let silent = USED.load(Ordering::Relaxed) - before;
-    for round in 0..3 {
-        let batch = messages(DEVICES, DEVICES, T0 + round * 60_000);
-        fleet.apply(Event::Batch(Batch { messages: batch, ..Batch::default() }), T0 + round * 60_000);
-    }
-    let heard = USED.load(Ordering::Relaxed) - before;
+    let mut heard = |minutes: std::ops::Range<i64>| {
+        for minute in minutes {
+            let at = T0 + minute * 60_000;
+            let messages = messages(DEVICES, DEVICES, at);
+            fleet.apply(Event::Batch(Batch { messages, ..Batch::default() }), at);
+        }
+        USED.load(Ordering::Relaxed) - before
+    };
+    let (first, later) = (heard(0..3), heard(3..150));
     let each = |bytes: usize| bytes / DEVICES as usize;
     println!(
-        "bytes a device, its topic included: {} before its first message, {} after",
+        "bytes a device, its topic included: {} before its first message, {} after three, {} after two hours",
         each(silent),
-        each(heard)
+        each(first),
+        each(later)
     );
 }
 

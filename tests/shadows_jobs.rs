@@ -2,11 +2,13 @@
 #![cfg(feature = "emulator")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+#[path = "common/sdk.rs"]
+mod sdk;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_iot::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_iot::error::ProvideErrorMetadata;
 use aws_sdk_iot::types::{
     JobExecutionStatus, JobExecutionsRolloutConfig, JobStatus, TargetSelection, TimeoutConfig,
@@ -53,26 +55,9 @@ impl World {
             }
         });
 
-        let credentials = || Credentials::new("test", "test", None, None, "tests");
-        let transport = || aws_smithy_http_client::Builder::new().build_http();
-        let iot = aws_sdk_iot::Client::from_conf(
-            aws_sdk_iot::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(Region::new("us-east-1"))
-                .endpoint_url(&endpoint)
-                .credentials_provider(credentials())
-                .http_client(transport())
-                .build(),
-        );
-        let data = aws_sdk_iotdataplane::Client::from_conf(
-            aws_sdk_iotdataplane::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(Region::new("us-east-1"))
-                .endpoint_url(&endpoint)
-                .credentials_provider(credentials())
-                .http_client(transport())
-                .build(),
-        );
+        let config = sdk::config(&endpoint);
+        let iot = aws_sdk_iot::Client::new(&config);
+        let data = aws_sdk_iotdataplane::Client::new(&config);
         Self { account, mqtt, iot, data }
     }
 

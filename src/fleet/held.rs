@@ -91,7 +91,8 @@ impl HeldLog {
             rows: Vec::new(),
             spoke: 0,
             columns: VecDeque::new(),
-            messages: VecDeque::new(),
+            // What is never written takes no memory; a ring that doubles ends a third too long.
+            messages: VecDeque::with_capacity(MESSAGES),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::fleet::known::Trouble;
 use crate::text::SafeText;
 
 use super::aws::{not_found, request_id, trouble};
-use super::execute::{Accepted, Failed, failed};
+use super::execute::{Accepted, Failed, Sent};
 use super::plan::audit::request::AuditRequest;
 use super::plan::{ActionSpec, AuditChange, AuditFacts};
 
@@ -166,15 +166,7 @@ pub(in crate::response) async fn send(
     request: &AuditRequest,
     now: Ms,
 ) -> Result<Accepted, Failed> {
-    let action = request.operation();
-    macro_rules! done {
-        ($sent:expr) => {
-            match $sent.await {
-                Ok(answer) => Ok(Accepted { request_id: request_id(&answer), ..Accepted::default() }),
-                Err(e) => Err(failed(trouble(&e, action, now), request_id(&e))),
-            }
-        };
-    }
+    let sent = Sent { action: request.operation(), now };
     match request {
         AuditRequest::Enable { checks, role } => {
             let mut call = c.iot.update_account_audit_configuration().set_role_arn(role.clone());
@@ -182,7 +174,7 @@ pub(in crate::response) async fn send(
                 let on = AuditCheckConfiguration::builder().enabled(true).build();
                 call = call.audit_check_configurations(check, on);
             }
-            done!(call.send())
+            sent.done(call.send().await)
         }
         AuditRequest::Disable { checks } => {
             let mut call = c.iot.update_account_audit_configuration();
@@ -190,23 +182,25 @@ pub(in crate::response) async fn send(
                 let off = AuditCheckConfiguration::builder().enabled(false).build();
                 call = call.audit_check_configurations(check, off);
             }
-            done!(call.send())
+            sent.done(call.send().await)
         }
         AuditRequest::Start { checks } => {
-            let sent = c.iot.start_on_demand_audit_task().set_target_check_names(Some(checks.clone()));
-            match sent.send().await {
+            let asked = c.iot.start_on_demand_audit_task().set_target_check_names(Some(checks.clone()));
+            match asked.send().await {
                 Ok(answer) => Ok(Accepted {
                     request_id: request_id(&answer),
                     remark: answer.task_id().map(|id| SafeText::new(&format!("audit {id}"))),
                     made: answer.task_id().map(str::to_owned),
                 }),
-                Err(e) => Err(failed(trouble(&e, action, now), request_id(&e))),
+                Err(e) => Err(sent.failed(&e)),
             }
         }
-        AuditRequest::Cancel { task } => done!(c.iot.cancel_audit_task().task_id(task.raw()).send()),
+        AuditRequest::Cancel { task } => {
+            sent.done(c.iot.cancel_audit_task().task_id(task.raw()).send().await)
+        }
         AuditRequest::Suppress { check, resource, until, description, token } => {
             let text = Some(description.clone()).filter(|d| !d.is_empty());
-            done!(
+            sent.done(
                 c.iot
                     .create_audit_suppression()
                     .check_name(check.raw())
@@ -216,16 +210,18 @@ pub(in crate::response) async fn send(
                     .set_description(text)
                     .client_request_token(token)
                     .send()
+                    .await,
             )
         }
-        AuditRequest::Unsuppress { check, resource, .. } => done!(
+        AuditRequest::Unsuppress { check, resource, .. } => sent.done(
             c.iot
                 .delete_audit_suppression()
                 .check_name(check.raw())
                 .resource_identifier(read_audit::sdk_identifier(resource))
                 .send()
+                .await,
         ),
-        AuditRequest::CreateSchedule(to) => done!(
+        AuditRequest::CreateSchedule(to) => sent.done(
             c.iot
                 .create_scheduled_audit()
                 .scheduled_audit_name(to.name.raw())
@@ -234,8 +230,9 @@ pub(in crate::response) async fn send(
                 .set_day_of_month(day_of_month(to))
                 .set_target_check_names(Some(to.checks.clone()))
                 .send()
+                .await,
         ),
-        AuditRequest::UpdateSchedule { to, .. } => done!(
+        AuditRequest::UpdateSchedule { to, .. } => sent.done(
             c.iot
                 .update_scheduled_audit()
                 .scheduled_audit_name(to.name.raw())
@@ -244,23 +241,25 @@ pub(in crate::response) async fn send(
                 .set_day_of_month(day_of_month(to))
                 .set_target_check_names(Some(to.checks.clone()))
                 .send()
+                .await,
         ),
         AuditRequest::DeleteSchedule(was) => {
-            done!(c.iot.delete_scheduled_audit().scheduled_audit_name(was.name.raw()).send())
+            sent.done(c.iot.delete_scheduled_audit().scheduled_audit_name(was.name.raw()).send().await)
         }
         AuditRequest::CreateAction { name, does, role } => {
             let params = params(does)?;
-            done!(
+            sent.done(
                 c.iot
                     .create_mitigation_action()
                     .action_name(name.raw())
                     .role_arn(role)
                     .action_params(params)
                     .send()
+                    .await,
             )
         }
         AuditRequest::DeleteAction { name, .. } => {
-            done!(c.iot.delete_mitigation_action().action_name(name.raw()).send())
+            sent.done(c.iot.delete_mitigation_action().action_name(name.raw()).send().await)
         }
     }
 }

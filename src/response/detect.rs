@@ -10,8 +10,8 @@ use crate::fleet::Ms;
 use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 
-use super::aws::{not_found, request_id, trouble};
-use super::execute::{Accepted, Failed, failed};
+use super::aws::{not_found, trouble};
+use super::execute::{Accepted, Failed, Sent, failed};
 use super::plan::DetectChange;
 use super::plan::detect::request::DetectRequest;
 use super::plan::detect::{DetectFacts, ViolationFacts};
@@ -269,19 +269,11 @@ pub(in crate::response) async fn send(
     request: &DetectRequest,
     now: Ms,
 ) -> Result<Accepted, Failed> {
-    let action = request.operation();
-    macro_rules! done {
-        ($sent:expr) => {
-            match $sent.await {
-                Ok(answer) => Ok(Accepted { request_id: request_id(&answer), ..Accepted::default() }),
-                Err(e) => Err(failed(trouble(&e, action, now), request_id(&e))),
-            }
-        };
-    }
+    let sent = Sent { action: request.operation(), now };
     match request {
         DetectRequest::CreateProfile { profile } => {
             let alerts = said(profile::alert_targets(profile))?;
-            done!(
+            sent.done(
                 c.iot
                     .create_security_profile()
                     .security_profile_name(&profile.security_profile_name)
@@ -291,6 +283,7 @@ pub(in crate::response) async fn send(
                     .set_additional_metrics_to_retain_v2(Some(said(profile::to_retain(profile))?))
                     .set_metrics_export_config(said(profile::export(profile))?)
                     .send()
+                    .await,
             )
         }
         DetectRequest::UpdateProfile { to, was, version } => {
@@ -304,7 +297,7 @@ pub(in crate::response) async fn send(
             let export = said(profile::export(to))?;
             // An empty member means "leave it": what is to be empty is asked to be deleted.
             let clear = |empty: bool| empty.then_some(true);
-            done!(
+            sent.done(
                 c.iot
                     .update_security_profile()
                     .security_profile_name(&to.security_profile_name)
@@ -319,6 +312,7 @@ pub(in crate::response) async fn send(
                     .set_delete_metrics_export_config(clear(export.is_none()))
                     .set_metrics_export_config(export)
                     .send()
+                    .await,
             )
         }
         DetectRequest::DeleteProfile { was, version } => {
@@ -327,54 +321,66 @@ pub(in crate::response) async fn send(
                 None => unchanged(c, was, now).await?,
             };
             let name = &was.security_profile_name;
-            done!(
-                c.iot.delete_security_profile().security_profile_name(name).expected_version(version).send()
+            sent.done(
+                c.iot
+                    .delete_security_profile()
+                    .security_profile_name(name)
+                    .expected_version(version)
+                    .send()
+                    .await,
             )
         }
-        DetectRequest::Attach { profile, target } => done!(
+        DetectRequest::Attach { profile, target } => sent.done(
             c.iot
                 .attach_security_profile()
                 .security_profile_name(profile)
                 .security_profile_target_arn(target)
                 .send()
+                .await,
         ),
-        DetectRequest::Detach { profile, target } => done!(
+        DetectRequest::Detach { profile, target } => sent.done(
             c.iot
                 .detach_security_profile()
                 .security_profile_name(profile)
                 .security_profile_target_arn(target)
                 .send()
+                .await,
         ),
-        DetectRequest::CreateDimension { name, values } => done!(
+        DetectRequest::CreateDimension { name, values } => sent.done(
             c.iot
                 .create_dimension()
                 .name(name)
                 .r#type(DimensionType::TopicFilter)
                 .set_string_values(Some(values.clone()))
                 .send()
+                .await,
         ),
         DetectRequest::UpdateDimension { name, to, .. } => {
-            done!(c.iot.update_dimension().name(name).set_string_values(Some(to.clone())).send())
+            sent.done(c.iot.update_dimension().name(name).set_string_values(Some(to.clone())).send().await)
         }
-        DetectRequest::DeleteDimension { name, .. } => done!(c.iot.delete_dimension().name(name).send()),
-        DetectRequest::CreateMetric { name, kind, display } => done!(
+        DetectRequest::DeleteDimension { name, .. } => {
+            sent.done(c.iot.delete_dimension().name(name).send().await)
+        }
+        DetectRequest::CreateMetric { name, kind, display } => sent.done(
             c.iot
                 .create_custom_metric()
                 .metric_name(name)
                 .metric_type(CustomMetricType::from(kind.as_str()))
                 .set_display_name(display.clone())
                 .send()
+                .await,
         ),
         DetectRequest::DeleteMetric { name, .. } => {
-            done!(c.iot.delete_custom_metric().metric_name(name).send())
+            sent.done(c.iot.delete_custom_metric().metric_name(name).send().await)
         }
-        DetectRequest::Verify { violation, state, note, .. } => done!(
+        DetectRequest::Verify { violation, state, note, .. } => sent.done(
             c.iot
                 .put_verification_state_on_violation()
                 .violation_id(violation)
                 .verification_state(VerificationState::from(state.as_str()))
                 .set_verification_state_description(Some(note.clone()).filter(|n| !n.is_empty()))
                 .send()
+                .await,
         ),
     }
 }

@@ -1,12 +1,15 @@
 //! Sends requests. The only place in quell that changes an account; each function wants a [`Grant`] that covers the very
 //! request it sends.
 
+use aws_sdk_iot::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_iot::operation::RequestId;
 use aws_sdk_iot::types::{
     AbortAction, AbortConfig, AbortCriteria, AuditMitigationActionsTaskTarget,
     DetectMitigationActionsTaskTarget, JobExecutionFailureType, JobExecutionsRolloutConfig, TargetSelection,
     TimeoutConfig,
 };
 use aws_sdk_iotdataplane::primitives::Blob;
+use aws_smithy_runtime_api::http::Response;
 
 use crate::cloud::Clients;
 use crate::fleet::Ms;
@@ -56,6 +59,41 @@ pub(in crate::response) fn failed(trouble: Trouble, request_id: Option<String>) 
     Failed { reason: trouble.message, request_id, certain }
 }
 
+/// What was sent, and when: what an answer is told with.
+#[derive(Clone, Copy)]
+pub(in crate::response) struct Sent<'a> {
+    /// The IAM action (`iot:UpdateCertificate`).
+    pub(in crate::response) action: &'a str,
+    pub(in crate::response) now: Ms,
+}
+
+impl Sent<'_> {
+    /// The request id of the answer or of the failure, and the failure as a sentence.
+    pub(in crate::response) fn done<T, E>(
+        self,
+        answer: Result<T, SdkError<E, Response>>,
+    ) -> Result<Accepted, Failed>
+    where
+        T: RequestId,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        SdkError<E, Response>: RequestId,
+    {
+        match answer {
+            Ok(answer) => Ok(Accepted { request_id: request_id(&answer), ..Accepted::default() }),
+            Err(e) => Err(self.failed(&e)),
+        }
+    }
+
+    /// Why it was not accepted.
+    pub(in crate::response) fn failed<E>(self, error: &SdkError<E, Response>) -> Failed
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        SdkError<E, Response>: RequestId,
+    {
+        failed(trouble(error, self.action, self.now), request_id(error))
+    }
+}
+
 /// Sends one request of a granted plan.
 pub(in crate::response) async fn send(
     c: &Clients,
@@ -66,34 +104,27 @@ pub(in crate::response) async fn send(
     if !grant.covers(request) {
         return Err(Failed::local("not part of the confirmed plan: not sent"));
     }
-    let action = request.operation();
-    // One shape for all: the request id of the answer or of the failure, and the failure as a sentence.
-    macro_rules! done {
-        ($sent:expr) => {
-            match $sent.await {
-                Ok(answer) => Ok(Accepted { request_id: request_id(&answer), ..Accepted::default() }),
-                Err(e) => Err(failed(trouble(&e, action, now), request_id(&e))),
-            }
-        };
-    }
+    let sent = Sent { action: request.operation(), now };
     match request {
-        Request::AddToGroup { thing, group } => {
-            done!(
-                c.iot.add_thing_to_thing_group().thing_name(thing.raw()).thing_group_name(group.raw()).send()
-            )
-        }
-        Request::RemoveFromGroup { thing, group } => {
-            done!(
-                c.iot
-                    .remove_thing_from_thing_group()
-                    .thing_name(thing.raw())
-                    .thing_group_name(group.raw())
-                    .send()
-            )
-        }
+        Request::AddToGroup { thing, group } => sent.done(
+            c.iot
+                .add_thing_to_thing_group()
+                .thing_name(thing.raw())
+                .thing_group_name(group.raw())
+                .send()
+                .await,
+        ),
+        Request::RemoveFromGroup { thing, group } => sent.done(
+            c.iot
+                .remove_thing_from_thing_group()
+                .thing_name(thing.raw())
+                .thing_group_name(group.raw())
+                .send()
+                .await,
+        ),
         Request::Flag { thing, to, .. } => {
             let payload = Blob::new(flag_payload(to.as_ref()));
-            done!(c.data.update_thing_shadow().thing_name(thing.raw()).payload(payload).send())
+            sent.done(c.data.update_thing_shadow().thing_name(thing.raw()).payload(payload).send().await)
         }
         Request::Certificate { id, arn, status, things, .. } => {
             // The blast radius may have grown since the plan was shown.
@@ -108,10 +139,10 @@ pub(in crate::response) async fn send(
                 CertificateStatus::Inactive => aws_sdk_iot::types::CertificateStatus::Inactive,
                 CertificateStatus::Revoked => aws_sdk_iot::types::CertificateStatus::Revoked,
             };
-            done!(c.iot.update_certificate().certificate_id(id).new_status(status).send())
+            sent.done(c.iot.update_certificate().certificate_id(id).new_status(status).send().await)
         }
         Request::Cut { client } => {
-            let sent = c
+            let asked = c
                 .data
                 .delete_connection()
                 .client_id(client.raw())
@@ -119,7 +150,7 @@ pub(in crate::response) async fn send(
                 .prevent_will_message(true)
                 .send()
                 .await;
-            match sent {
+            match asked {
                 Ok(answer) => Ok(Accepted { request_id: request_id(&answer), ..Accepted::default() }),
                 // What is to be cut is not there: that is what was wanted.
                 Err(e) if not_found(&e) => Ok(Accepted {
@@ -127,7 +158,7 @@ pub(in crate::response) async fn send(
                     remark: Some(SafeText::new("was not connected")),
                     made: None,
                 }),
-                Err(e) => Err(failed(trouble(&e, action, now), request_id(&e))),
+                Err(e) => Err(sent.failed(&e)),
             }
         }
         Request::CreateJob { id, targets, document, continuous, description, options } => {
@@ -140,7 +171,7 @@ pub(in crate::response) async fn send(
                 .timeout_minutes
                 .map(|n| TimeoutConfig::builder().in_progress_timeout_in_minutes(n).build());
             let abort = options.abort.as_ref().map(abort).transpose()?;
-            done!(
+            sent.done(
                 c.iot
                     .create_job()
                     .job_id(id)
@@ -154,25 +185,26 @@ pub(in crate::response) async fn send(
                     .set_abort_config(abort)
                     .set_timeout_config(timeout)
                     .send()
+                    .await,
             )
         }
         Request::CreateGroup { group } => {
-            done!(c.iot.create_thing_group().thing_group_name(group.raw()).send())
+            sent.done(c.iot.create_thing_group().thing_group_name(group.raw()).send().await)
         }
         Request::DeleteGroup { group } => {
-            done!(c.iot.delete_thing_group().thing_group_name(group.raw()).send())
+            sent.done(c.iot.delete_thing_group().thing_group_name(group.raw()).send().await)
         }
         Request::CreatePolicy { policy, document } => {
-            done!(c.iot.create_policy().policy_name(policy.raw()).policy_document(document).send())
+            sent.done(c.iot.create_policy().policy_name(policy.raw()).policy_document(document).send().await)
         }
         Request::DeletePolicy { policy } => {
-            done!(c.iot.delete_policy().policy_name(policy.raw()).send())
+            sent.done(c.iot.delete_policy().policy_name(policy.raw()).send().await)
         }
         Request::AttachPolicy { policy, target } => {
-            done!(c.iot.attach_policy().policy_name(policy.raw()).target(target).send())
+            sent.done(c.iot.attach_policy().policy_name(policy.raw()).target(target).send().await)
         }
         Request::DetachPolicy { policy, target } => {
-            done!(c.iot.detach_policy().policy_name(policy.raw()).target(target).send())
+            sent.done(c.iot.detach_policy().policy_name(policy.raw()).target(target).send().await)
         }
         Request::Rule(request) => Box::pin(rule::send(c, request, now)).await,
         Request::Audit(request) => Box::pin(audit::send(c, request, now)).await,
@@ -181,7 +213,7 @@ pub(in crate::response) async fn send(
             let target = DetectMitigationActionsTaskTarget::builder()
                 .set_violation_ids(Some(violations.clone()))
                 .build();
-            done!(
+            sent.done(
                 c.iot
                     .start_detect_mitigation_actions_task()
                     .task_id(task)
@@ -190,12 +222,13 @@ pub(in crate::response) async fn send(
                     // The task's own id: sent twice, it is one task.
                     .client_request_token(task)
                     .send()
+                    .await,
             )
         }
         Request::MitigateFindings { task, findings, check, actions } => {
             let target =
                 AuditMitigationActionsTaskTarget::builder().set_finding_ids(Some(findings.clone())).build();
-            done!(
+            sent.done(
                 c.iot
                     .start_audit_mitigation_actions_task()
                     .task_id(task)
@@ -203,11 +236,12 @@ pub(in crate::response) async fn send(
                     .audit_check_to_actions_mapping(check, actions.clone())
                     .client_request_token(task)
                     .send()
+                    .await,
             )
         }
-        Request::CancelJob { job, force } => {
-            done!(c.iot.cancel_job().job_id(job.raw()).force(*force).comment("canceled with quell").send())
-        }
+        Request::CancelJob { job, force } => sent.done(
+            c.iot.cancel_job().job_id(job.raw()).force(*force).comment("canceled with quell").send().await,
+        ),
     }
 }
 

@@ -11,8 +11,8 @@ use crate::fleet::account::{RuleDelivery, RuleMetric};
 use crate::fleet::known::Trouble;
 use crate::fleet::model::Name;
 
-use super::aws::{not_found, request_id, trouble};
-use super::execute::{Accepted, Failed, failed};
+use super::aws::{not_found, trouble};
+use super::execute::{Accepted, Failed, Sent, failed};
 use super::plan::rule::request::RuleRequest;
 use super::plan::{RuleBody, RuleFacts};
 
@@ -75,25 +75,19 @@ pub(in crate::response) async fn send(
     request: &RuleRequest,
     now: Ms,
 ) -> Result<Accepted, Failed> {
-    let action = request.operation();
-    macro_rules! done {
-        ($sent:expr) => {
-            match $sent.await {
-                Ok(answer) => Ok(Accepted { request_id: request_id(&answer), ..Accepted::default() }),
-                Err(e) => Err(failed(trouble(&e, action, now), request_id(&e))),
-            }
-        };
-    }
+    let sent = Sent { action: request.operation(), now };
     match request {
         RuleRequest::Switch { rule, on: true } => {
-            done!(c.iot.enable_topic_rule().rule_name(rule.raw()).send())
+            sent.done(c.iot.enable_topic_rule().rule_name(rule.raw()).send().await)
         }
         RuleRequest::Switch { rule, on: false } => {
-            done!(c.iot.disable_topic_rule().rule_name(rule.raw()).send())
+            sent.done(c.iot.disable_topic_rule().rule_name(rule.raw()).send().await)
         }
         RuleRequest::Create { rule, body } => {
             let payload = payload(body, None)?;
-            done!(c.iot.create_topic_rule().rule_name(rule.raw()).topic_rule_payload(payload).send())
+            sent.done(
+                c.iot.create_topic_rule().rule_name(rule.raw()).topic_rule_payload(payload).send().await,
+            )
         }
         RuleRequest::Replace { rule, to, was } => {
             let there = whole(c, rule.raw(), now).await.map_err(|t| failed(t, None))?;
@@ -104,9 +98,13 @@ pub(in crate::response) async fn send(
                 ));
             };
             let payload = payload(to, Some(&there))?;
-            done!(c.iot.replace_topic_rule().rule_name(rule.raw()).topic_rule_payload(payload).send())
+            sent.done(
+                c.iot.replace_topic_rule().rule_name(rule.raw()).topic_rule_payload(payload).send().await,
+            )
         }
-        RuleRequest::Delete { rule, .. } => done!(c.iot.delete_topic_rule().rule_name(rule.raw()).send()),
+        RuleRequest::Delete { rule, .. } => {
+            sent.done(c.iot.delete_topic_rule().rule_name(rule.raw()).send().await)
+        }
     }
 }
 

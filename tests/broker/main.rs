@@ -14,6 +14,8 @@ mod presence;
 mod properties;
 mod raw;
 mod retained;
+#[path = "../common/sdk.rs"]
+mod sdk;
 mod sessions;
 mod transports;
 mod wills;
@@ -21,7 +23,6 @@ mod wills;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_iot::config::{BehaviorVersion, Credentials, Region};
 use quell::emulator::start::{Options, Running, start};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -63,27 +64,9 @@ impl World {
     pub(crate) async fn at_speed(speed: f64) -> Self {
         let options = Options { devices: Some(0), speed, ..Options::on_free_ports() };
         let running = start(options).await.unwrap();
-        let endpoint = format!("http://{}", running.http);
-        let credentials = || Credentials::new("test", "test", None, None, "tests");
-        let http = aws_smithy_http_client::Builder::new().build_http();
-        let iot = aws_sdk_iot::Client::from_conf(
-            aws_sdk_iot::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(Region::new("us-east-1"))
-                .endpoint_url(&endpoint)
-                .credentials_provider(credentials())
-                .http_client(http.clone())
-                .build(),
-        );
-        let data = aws_sdk_iotdataplane::Client::from_conf(
-            aws_sdk_iotdataplane::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(Region::new("us-east-1"))
-                .endpoint_url(&endpoint)
-                .credentials_provider(credentials())
-                .http_client(http)
-                .build(),
-        );
+        let config = sdk::config(&format!("http://{}", running.http));
+        let iot = aws_sdk_iot::Client::new(&config);
+        let data = aws_sdk_iotdataplane::Client::new(&config);
         let ca = std::fs::read_to_string(running.credentials().join("root-CA.pem")).unwrap();
         Self { running, iot, data, ca }
     }

@@ -14,13 +14,13 @@ mod live;
 mod mitigation;
 mod policies;
 mod registry;
+#[path = "../common/sdk.rs"]
+mod sdk;
 mod wire;
 
 use std::sync::Arc;
 
-use aws_sdk_iot::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_iot::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use quell::emulator::account::Account;
 use quell::emulator::api::front;
@@ -64,25 +64,11 @@ impl World {
     }
 
     fn with(account: Arc<Account>, broker: Arc<Broker>, endpoint: String) -> Self {
-        let iot = aws_sdk_iot::Client::from_conf(
-            aws_sdk_iot::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(Region::new("us-east-1"))
-                .endpoint_url(&endpoint)
-                .credentials_provider(credentials())
-                .http_client(http())
-                .build(),
-        );
-        let data = aws_sdk_iotdataplane::Client::from_conf(
-            aws_sdk_iotdataplane::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(Region::new("us-east-1"))
-                .endpoint_url(&endpoint)
-                .credentials_provider(credentials())
-                .http_client(http())
-                .retry_config(aws_sdk_iotdataplane::config::retry::RetryConfig::disabled())
-                .build(),
-        );
+        let config = sdk::config(&endpoint);
+        let iot = aws_sdk_iot::Client::new(&config);
+        let once = aws_sdk_iotdataplane::config::retry::RetryConfig::disabled();
+        let data = aws_sdk_iotdataplane::config::Builder::from(&config).retry_config(once).build();
+        let data = aws_sdk_iotdataplane::Client::from_conf(data);
         Self { account, broker, endpoint, iot, data }
     }
 
@@ -104,14 +90,6 @@ impl World {
     pub(crate) async fn policy(&self, name: &str, document: &str) {
         self.iot.create_policy().policy_name(name).policy_document(document).send().await.unwrap();
     }
-}
-
-pub(crate) fn credentials() -> Credentials {
-    Credentials::new("test", "test", None, None, "tests")
-}
-
-pub(crate) fn http() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().build_http()
 }
 
 /// The status and the name of an error.

@@ -1,23 +1,17 @@
 //! What every request goes through: signatures, unknown operations, methods, rates, the other protocols.
 
-use aws_sdk_iot::config::retry::RetryConfig;
-use aws_sdk_iot::config::{BehaviorVersion, Credentials, Region};
+use aws_config::retry::RetryConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_types::Blob;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::{ACCOUNT, World, credentials, http, is, refusal};
+use crate::{ACCOUNT, World, is, refusal, sdk};
 
 fn iot_with(world: &World, credentials: Credentials) -> aws_sdk_iot::Client {
-    aws_sdk_iot::Client::from_conf(
-        aws_sdk_iot::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .endpoint_url(&world.endpoint)
-            .credentials_provider(credentials)
-            .retry_config(RetryConfig::disabled())
-            .http_client(http())
-            .build(),
-    )
+    let keys = SharedCredentialsProvider::new(credentials);
+    let config = sdk::config(&world.endpoint).into_builder().credentials_provider(keys);
+    aws_sdk_iot::Client::new(&config.retry_config(RetryConfig::disabled()).build())
 }
 
 /// A raw request; the whole response as text.
@@ -33,7 +27,7 @@ async fn raw(world: &World, request: &str) -> String {
 /// A raw request with a good signature for `service`; the whole response as text.
 pub(crate) async fn signed(world: &World, service: &str, method: &str, path: &str, body: &str) -> String {
     use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-    let identity = credentials().into();
+    let identity = sdk::keys().into();
     let params = aws_sigv4::sign::v4::SigningParams::builder()
         .identity(&identity)
         .region("us-east-1")
@@ -103,7 +97,7 @@ async fn an_unsigned_or_wrongly_signed_request_is_refused() {
 #[tokio::test]
 async fn an_operation_beyond_its_rate_is_throttled_with_the_services_own_status() {
     let world = World::start().await;
-    let iot = iot_with(&world, credentials());
+    let iot = iot_with(&world, sdk::keys());
     let mut refused = None;
     for _ in 0..40 {
         if let Err(error) = iot.list_thing_groups().send().await {
@@ -124,15 +118,7 @@ async fn an_operation_beyond_its_rate_is_throttled_with_the_services_own_status(
 #[tokio::test]
 async fn the_caller_has_an_identity_and_the_account_an_endpoint() {
     let world = World::start().await;
-    let sts = aws_sdk_sts::Client::from_conf(
-        aws_sdk_sts::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .endpoint_url(&world.endpoint)
-            .credentials_provider(credentials())
-            .http_client(http())
-            .build(),
-    );
+    let sts = aws_sdk_sts::Client::new(&sdk::config(&world.endpoint));
     let caller = sts.get_caller_identity().send().await.unwrap();
     assert_eq!(caller.account(), Some(ACCOUNT));
     assert_eq!(caller.arn(), Some(format!("arn:aws:iam::{ACCOUNT}:user/operator").as_str()));

@@ -4,12 +4,13 @@
 
 mod limited;
 mod reports;
+#[path = "../common/sdk.rs"]
+mod sdk;
 mod seed_004;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_iot::Client;
-use aws_sdk_iot::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_iot::types::{
     ActiveViolation, Behavior, BehaviorCriteria, ComparisonOperator, MetricValue, StatisticalThreshold,
 };
@@ -34,14 +35,8 @@ async fn emulator_with(change: impl FnOnce(&mut Options)) -> (Running, Client) {
     let mut options = Options { devices: Some(0), ..Options::on_free_ports() };
     change(&mut options);
     let running = start(options).await.unwrap();
-    let config = aws_sdk_iot::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(format!("http://{}", running.http))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    (running, Client::from_conf(config))
+    let iot = Client::new(&sdk::config(&format!("http://{}", running.http)));
+    (running, iot)
 }
 
 async fn profile(iot: &Client, name: &str, metric: &str, criteria: BehaviorCriteria) {

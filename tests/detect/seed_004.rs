@@ -2,12 +2,11 @@
 //! through the same steps, answers the same.
 
 use aws_sdk_iot::Client;
-use aws_sdk_iot::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_iot::types::{ActiveViolation, BehaviorCriteria, ComparisonOperator};
 use aws_sdk_iotdataplane::primitives::Blob;
 use serde_json::{Value, json};
 
-use super::{count, emulator, profile_named, send, violations, window_start};
+use super::{count, emulator, profile_named, sdk, send, violations, window_start};
 
 const VIOLATIONS: &str = include_str!("../fixtures/list-active-violations.json");
 const GROUPS: &str = include_str!("../fixtures/list-thing-groups-for-thing.json");
@@ -45,14 +44,7 @@ async fn the_printed_violation_goes_through_the_sdk_unchanged() {
     let answer = || async { ([("content-type", "application/json")], VIOLATIONS) };
     let router = axum::Router::new().route("/active-violations", axum::routing::get(answer));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let config = aws_sdk_iot::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(endpoint)
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    let found = Client::from_conf(config).list_active_violations().send().await.unwrap();
+    let found = Client::new(&sdk::config(&endpoint)).list_active_violations().send().await.unwrap();
     let printed: Vec<Value> = found.active_violations().iter().map(printed).collect();
     let fixture: Value = serde_json::from_str(VIOLATIONS).unwrap();
     assert_eq!(json!({"activeViolations": printed}), fixture);
@@ -121,13 +113,5 @@ async fn the_emulator_taken_through_the_same_steps_answers_the_same() {
 }
 
 fn data_plane(running: &quell::emulator::start::Running) -> aws_sdk_iotdataplane::Client {
-    aws_sdk_iotdataplane::Client::from_conf(
-        aws_sdk_iotdataplane::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .endpoint_url(format!("http://{}", running.http))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .build(),
-    )
+    aws_sdk_iotdataplane::Client::new(&sdk::config(&format!("http://{}", running.http)))
 }

@@ -6,13 +6,13 @@
 mod boto3;
 mod kept;
 mod pages;
+#[path = "../common/sdk.rs"]
+mod sdk;
 mod workshop;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-use aws_sdk_iot::config::{BehaviorVersion, Credentials, Region};
 
 /// Nothing here takes longer on a machine that is merely busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,15 +34,7 @@ impl Local {
 
     /// The control plane through the real SDK.
     fn iot(&self) -> aws_sdk_iot::Client {
-        aws_sdk_iot::Client::from_conf(
-            aws_sdk_iot::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(Region::new("us-east-1"))
-                .endpoint_url(self.ready["http"].as_str().unwrap())
-                .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-                .http_client(aws_smithy_http_client::Builder::new().build_http())
-                .build(),
-        )
+        aws_sdk_iot::Client::new(&sdk::config(self.ready["http"].as_str().unwrap()))
     }
 }
 

@@ -11,6 +11,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::emulator) use ops::UNITS;
 pub use store::{Metrics, Series};
 
 use super::{ApiError, Req, Resp};

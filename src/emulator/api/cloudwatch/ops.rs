@@ -65,8 +65,8 @@ fn series(namespace: &str, from: &Value) -> Result<Series, ApiError> {
     Ok(Series::new(namespace, name, &dimensions(from)?))
 }
 
-/// CloudWatch's units.
-const UNITS: &[&str] = &[
+/// CloudWatch's units but `None`: those a fleet metric may have.
+pub(in crate::emulator) const UNITS: &[&str] = &[
     "Seconds",
     "Microseconds",
     "Milliseconds",
@@ -93,11 +93,10 @@ const UNITS: &[&str] = &[
     "Gigabits/Second",
     "Terabits/Second",
     "Count/Second",
-    "None",
 ];
 
 pub(super) fn check_unit(unit: &str) -> Result<(), ApiError> {
-    if UNITS.contains(&unit) {
+    if unit == "None" || UNITS.contains(&unit) {
         return Ok(());
     }
     Err(invalid(format!("The value {unit} for parameter Unit is invalid.")))

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::aggregate::{Over, cardinality, percentiles, statistics};
 use super::{QUERY_VERSION, THINGS};
 use crate::emulator::account::Account;
-use crate::emulator::api::cloudwatch::{Series, put_metric};
+use crate::emulator::api::cloudwatch::{Series, UNITS, put_metric};
 use crate::emulator::api::registry::tags::Tag;
 use crate::emulator::api::{ApiError, Req, Resp, validate, when};
 
@@ -16,35 +16,6 @@ const NAMESPACE: &str = "AWS/IoTFleetMetrics";
 /// What a metric of statistics can give.
 const STATISTICS: [&str; 8] =
     ["count", "average", "sum", "minimum", "maximum", "sumOfSquares", "variance", "stdDeviation"];
-/// Units of the model.
-const UNITS: [&str; 26] = [
-    "Seconds",
-    "Microseconds",
-    "Milliseconds",
-    "Bytes",
-    "Kilobytes",
-    "Megabytes",
-    "Gigabytes",
-    "Terabytes",
-    "Bits",
-    "Kilobits",
-    "Megabits",
-    "Gigabits",
-    "Terabits",
-    "Percent",
-    "Count",
-    "Bytes/Second",
-    "Kilobytes/Second",
-    "Megabytes/Second",
-    "Gigabytes/Second",
-    "Terabytes/Second",
-    "Bits/Second",
-    "Kilobits/Second",
-    "Megabits/Second",
-    "Gigabits/Second",
-    "Terabits/Second",
-    "Count/Second",
-];
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Aggregation {
@@ -120,7 +91,7 @@ impl FleetMetric {
             return Err(ApiError::invalid("period must be a multiple of 60 between 60 and 86400"));
         }
         if let Some(unit) = self.unit.as_deref().filter(|u| *u != "None") {
-            validate::one_of("unit", unit, &UNITS)?;
+            validate::one_of("unit", unit, UNITS)?;
         }
         if let Some(text) = &self.description {
             validate::description("description", text)?;

@@ -38,13 +38,7 @@ pub fn describe(req: &Req) -> Result<Resp, ApiError> {
     let account = &req.account;
     let presigner = Presigner::of(account);
     let state = account.read();
-    let env = Env {
-        now_ms: account.clock.now_ms(),
-        minute_ms: account.clock.scaled_secs_ms(60),
-        arns: &account.arns,
-        registry: &state.registry,
-        presigner,
-    };
+    let env = Env::of(account, &state.registry, presigner);
     Resp::json(device::describe(&state.jobs, &env, thing, req.path("jobId"), &request, true)?)
 }
 

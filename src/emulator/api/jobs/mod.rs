@@ -49,6 +49,19 @@ struct Env<'a> {
     presigner: Presigner<'a>,
 }
 
+impl<'a> Env<'a> {
+    /// As of now. `presigner` is made before `registry` is locked.
+    fn of(account: &'a Account, registry: &'a Registry, presigner: Presigner<'a>) -> Self {
+        Self {
+            now_ms: account.clock.now_ms(),
+            minute_ms: account.clock.scaled_secs_ms(60),
+            arns: &account.arns,
+            registry,
+            presigner,
+        }
+    }
+}
+
 /// Messages to publish once a change is durable.
 type Messages = Vec<(String, Bytes)>;
 
@@ -62,13 +75,7 @@ fn change<R, E: From<ApiError>>(
     let done = {
         let mut state = account.write();
         let state = &mut *state;
-        let env = Env {
-            now_ms: account.clock.now_ms(),
-            minute_ms: account.clock.scaled_secs_ms(60),
-            arns: &account.arns,
-            registry: &state.registry,
-            presigner,
-        };
+        let env = Env::of(account, &state.registry, presigner);
         let mut changes = Changes::default();
         let result = act(&mut state.jobs, &env, &mut changes)?;
         (result, changes.messages(&state.jobs, &env))

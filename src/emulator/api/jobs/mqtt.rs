@@ -100,13 +100,7 @@ fn answer(
         Asked::Describe(job) => {
             let presigner = Presigner::of(account);
             let state = account.read();
-            let env = Env {
-                now_ms: account.clock.now_ms(),
-                minute_ms: account.clock.scaled_secs_ms(60),
-                arns: &account.arns,
-                registry: &state.registry,
-                presigner,
-            };
+            let env = Env::of(account, &state.registry, presigner);
             Ok((device::describe(&state.jobs, &env, thing, job, request, false)?, Messages::new()))
         }
         Asked::StartNext => change(account, |jobs, env, changes| {

@@ -246,16 +246,7 @@ fn execution(held: &Execution) -> Value {
         "actionId": held.action_id,
         "status": held.status,
     });
-    for (member, at) in [("startTime", held.start_ms), ("endTime", held.end_ms)] {
-        if let Some(at) = at {
-            out[member] = json!(when::seconds(at));
-        }
-    }
-    for (member, text) in [("errorCode", &held.code), ("message", &held.message)] {
-        if let Some(text) = text {
-            out[member] = json!(text);
-        }
-    }
+    held.tell_end(&mut out, ["startTime", "endTime"]);
     out
 }
 

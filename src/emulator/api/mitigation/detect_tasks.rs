@@ -236,16 +236,7 @@ fn execution(held: &Execution) -> Value {
         "thingName": held.thing,
         "status": status,
     });
-    for (member, at) in [("executionStartDate", held.start_ms), ("executionEndDate", held.end_ms)] {
-        if let Some(at) = at {
-            out[member] = json!(when::seconds(at));
-        }
-    }
-    for (member, text) in [("errorCode", &held.code), ("message", &held.message)] {
-        if let Some(text) = text {
-            out[member] = json!(text);
-        }
-    }
+    held.tell_end(&mut out, ["executionStartDate", "executionEndDate"]);
     out
 }
 

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 pub use engine::resume;
 
-use super::ApiError;
+use super::{ApiError, when};
 use crate::emulator::account::State;
 use crate::emulator::store::{Table, Wal};
 use actions::{Action, Params};
@@ -70,6 +70,20 @@ pub struct Execution {
 }
 
 impl Execution {
+    /// Adds when it ran, under the names its kind of task has for that, and why it failed.
+    fn tell_end(&self, out: &mut Value, [start, end]: [&str; 2]) {
+        for (member, at) in [(start, self.start_ms), (end, self.end_ms)] {
+            if let Some(at) = at {
+                out[member] = when::seconds(at).into();
+            }
+        }
+        for (member, text) in [("errorCode", &self.code), ("message", &self.message)] {
+            if let Some(text) = text {
+                out[member] = text.as_str().into();
+            }
+        }
+    }
+
     fn is_open(&self) -> bool {
         matches!(self.status.as_str(), "PENDING" | "IN_PROGRESS")
     }
