@@ -40,7 +40,7 @@ pub(super) async fn ask(
                 // A console that is busy gets them with the last page.
                 let _ = events.try_send(Event::Poll(Poll { source, generation, at, outcome, next_at: None }));
             };
-            let mut why_not = match index::things(clients, wish).await {
+            let mut why_not = match index::things(clients, wish).await? {
                 index::Found::Many(reading) => return Ok(Reading::Indexed(reading)),
                 index::Found::Few => None,
                 index::Found::Unusable(why) => Some(why),

@@ -41,13 +41,16 @@ pub(super) struct Wish {
     above: u64,
     /// The quarantine groups.
     groups: Vec<String>,
+    /// It was asked before, and there were too many things to list.
+    used: bool,
 }
 
 impl Wish {
-    pub(super) fn of(settings: &Settings) -> Self {
+    pub(super) fn of(settings: &Settings, used: bool) -> Self {
         Self {
             above: settings.index_above,
             groups: settings.quarantine_groups().map(str::to_owned).collect(),
+            used,
         }
     }
 
@@ -68,24 +71,36 @@ pub(super) enum Found {
 }
 
 /// Asks the index, if that is wished and there are enough things.
-pub(super) async fn things(clients: &Clients, wish: &Wish) -> Found {
+///
+/// # Errors
+/// It did not answer this time, and there are too many things to list instead: what is known of them stays, and it is asked
+/// again.
+pub(super) async fn things(clients: &Clients, wish: &Wish) -> Read<Found> {
     if wish.above == 0 {
-        return Found::Few;
+        return Ok(Found::Few);
     }
-    match many(clients, wish).await {
-        Ok(found) => found,
-        Err(trouble) => {
-            let what = match (&trouble.missing_action, trouble.kind) {
-                (Some(action), _) => format!("missing permission: {action}"),
-                (None, TroubleKind::Throttled) => "throttled".to_owned(),
-                (None, _) => trouble.message.to_string(),
-            };
-            Found::Unusable(SafeText::limited(format!("fleet indexing: {what}").as_bytes(), 200))
-        }
+    let mut are_many = wish.used;
+    let mut trouble = match many(clients, wish, &mut are_many).await {
+        Ok(found) => return Ok(found),
+        Err(trouble) => trouble,
+    };
+    let for_good = matches!(trouble.kind, TroubleKind::Denied | TroubleKind::Refused);
+    // Refused credentials list nothing either.
+    if are_many && !for_good || trouble.kind == TroubleKind::Credentials {
+        let text = format!("fleet indexing: {}", trouble.message);
+        trouble.message = SafeText::limited(text.as_bytes(), 400);
+        return Err(trouble);
     }
+    let what = match (&trouble.missing_action, trouble.kind) {
+        (Some(action), _) => format!("missing permission: {action}"),
+        (None, TroubleKind::Throttled) => "throttled".to_owned(),
+        (None, _) => trouble.message.to_string(),
+    };
+    Ok(Found::Unusable(SafeText::limited(format!("fleet indexing: {what}").as_bytes(), 200)))
 }
 
-async fn many(clients: &Clients, wish: &Wish) -> Read<Found> {
+/// `are_many` becomes true when the index says so.
+async fn many(clients: &Clients, wish: &Wish, are_many: &mut bool) -> Read<Found> {
     const CONFIGURATION: &str = "iot:GetIndexingConfiguration";
     let call = clients.iot.get_indexing_configuration();
     let configuration = failed(CONFIGURATION, one!(clients, call, CONFIGURATION, false))?;
@@ -99,6 +114,7 @@ async fn many(clients: &Clients, wish: &Wish) -> Read<Found> {
     if total <= wish.above {
         return Ok(Found::Few);
     }
+    *are_many = true;
     let mut reading = IndexReading { total, ..IndexReading::default() };
     let mut found = BTreeMap::new();
     if things.device_defender_indexing_mode() == Some(&sdk::DeviceDefenderIndexingMode::Violations) {

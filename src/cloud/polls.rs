@@ -93,6 +93,7 @@ pub fn spawn_polls(clients: Clients, settings: &Settings, events: mpsc::Sender<E
         locked_out: false,
         released: None,
         auditing: false,
+        indexed: false,
     };
     tokio::spawn(poller.run(inbox, results));
     PollHandle { asks }
@@ -115,6 +116,8 @@ struct Poller {
     released: Option<Instant>,
     /// An audit or a mitigation task is under way.
     auditing: bool,
+    /// There were too many things to list when they were last read: the index was asked.
+    indexed: bool,
 }
 
 struct Done {
@@ -209,7 +212,7 @@ impl Poller {
             let (id, generation) = (id.clone(), self.generation);
             let (clients, answers) = (self.clients.clone(), self.answers.clone());
             let (at_once, events) = (Arc::clone(&self.at_once), self.events.clone());
-            let wish = index::Wish::of(&self.settings);
+            let wish = index::Wish::of(&self.settings, self.indexed);
             tokio::spawn(async move {
                 let Ok(_permit) = at_once.acquire_owned().await else { return };
                 let outcome = Box::pin(ask(&clients, &wish, &id, generation, &events)).await;
@@ -229,6 +232,11 @@ impl Poller {
         }
         if let Ok(Reading::Account(AccountReading::AuditTasks(tasks))) = &outcome {
             self.auditing = tasks.busy();
+        }
+        match &outcome {
+            Ok(Reading::Indexed(_)) => self.indexed = true,
+            Ok(Reading::Things(_)) => self.indexed = false,
+            _ => {}
         }
         let base = self.interval(&id);
         let Some(source) = self.sources.get_mut(&id) else {

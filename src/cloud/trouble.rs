@@ -83,6 +83,10 @@ fn service(code: &str, message: &str, status: Option<u16>) -> (TroubleKind, Stri
         // The SDK retries it as throttling, but it is a quota (contract §2.1).
         "LimitExceededException" => (TroubleKind::Failed, said("a limit of the account is reached")),
         _ if status == Some(429) => (TroubleKind::Throttled, said("the account asks too much of this API")),
+        // Something else stands in for AWS: a proxy, a page to log in to a network.
+        "" if status.is_some_and(|s| (200..300).contains(&s)) => {
+            (TroubleKind::Failed, said("the answer is not understood"))
+        }
         "" => (TroubleKind::Failed, said(&status.map_or("failed".into(), |s| format!("HTTP {s}")))),
         code => (TroubleKind::Failed, said(code)),
     }
@@ -136,6 +140,8 @@ mod tests {
         assert_eq!(kind("", "", 429), TroubleKind::Throttled);
         assert_eq!(kind("LimitExceededException", "", 410), TroubleKind::Failed);
         assert_eq!(kind("ExpiredTokenException", "", 403), TroubleKind::Credentials);
+        assert_eq!(service("", "", Some(200)).1, "the answer is not understood");
+        assert_eq!(service("", "", Some(502)).1, "HTTP 502");
         let text = "User: u is not authorized to perform: iot:ListThings on resource: *";
         assert_eq!(missing(text, "x"), "iot:ListThings");
         assert_eq!(missing("no", "iot:GetX"), "iot:GetX");

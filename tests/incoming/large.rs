@@ -186,3 +186,66 @@ fn an_index_that_answers_without_a_number_is_no_zero() {
     assert_eq!(line["reason"], "fleet indexing: iot:GetStatistics: an answer without a number");
     watch.wait("all of them", |line| line["source"] == "things" && line["count"] == 300);
 }
+
+#[test]
+fn an_index_that_was_asked_and_does_not_answer_is_not_made_up_for_by_listing() {
+    let cloud = account(300);
+    index(&cloud);
+    let config = "aws-speed = 60\n[fleet]\nindex-above = 100\n[polls]\nidle-seconds = 60\nalarm-seconds = 60\n\
+                  registry-seconds = 60\njobs-seconds = 600\n[mqtt]\nversion = '3.1.1'\n";
+    let args = [cloud.flags(), ["--topic", "dt/+/data"].map(String::from).to_vec()].concat();
+    let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    // How many there are is known, and what of them matters is not: they are not listed, from the first read on.
+    let throttled = |path: &'static str| {
+        cloud.door.refuse(move |line| {
+            line.contains(path).then(|| Answer::error(429, "ThrottlingException", "Rate exceeded"))
+        });
+    };
+    throttled("/indices/search");
+    let mut screen = Screen::with(&args, &keys, config);
+    screen.never(&["0 things", "all things are listed"]);
+    screen.term.keys("gl");
+    screen.wait("the reason", |s| {
+        s.lines()
+            .any(|line| line.contains("things") && line.contains("never") && line.contains("fleet indexing"))
+    });
+    cloud.door.relent();
+    screen.wait("the index", |s| s.contains("300 things (indexed)") && s.contains("fleet index: 300 things"));
+    // Throttled, broken, or a proxy that answers for it: what is known stays, with its age and the reason.
+    let page = "<html>the service is resting</html>";
+    for (answer, reason) in [
+        (Answer::error(429, "ThrottlingException", "Rate exceeded"), "throttled"),
+        (Answer::error(503, "ServiceUnavailableException", "try again"), "try again"),
+        (Answer { status: 200, headers: Vec::new(), body: page.to_owned() }, "not understood"),
+    ] {
+        cloud.door.refuse(move |line| line.contains("/indices/").then(|| answer.clone()));
+        let before = cloud.door.asked("/indices/").len();
+        screen.wait(reason, |s| {
+            let row = s.lines().find(|line| line.contains("  things ") && line.contains("fleet indexing"));
+            row.is_some_and(|row| row.contains(reason) && !row.contains("never"))
+        });
+        screen.look_on(Duration::from_secs(3));
+        let asked = cloud.door.asked("/indices/").len() - before;
+        assert!(asked <= 20, "{reason}: asked {asked} times");
+        let shown = screen.term.screen();
+        assert!(
+            shown.contains("300 things (indexed)") && shown.contains("fleet index: 300 things"),
+            "{shown}"
+        );
+        cloud.door.relent();
+        screen.wait("the index again", |s| !s.contains("fleet indexing: "));
+    }
+    assert!(cloud.door.asked("GET /things?").is_empty(), "it was listed");
+    // Refused for good they are listed, and that is said.
+    screen.never(&["0 things"]);
+    cloud.door.refuse(|line| {
+        let message = "User: u is not authorized to perform: iot:GetStatistics on resource: *";
+        line.contains("/indices/statistics").then(|| Answer::error(403, "AccessDeniedException", message))
+    });
+    screen.wait("the list", |s| {
+        s.contains("all things are listed: fleet indexing: missing permission: iot:GetStatistics")
+            && s.contains("300 things")
+            && !s.contains("(indexed)")
+    });
+    assert!(!cloud.door.asked("GET /things?").is_empty());
+}
