@@ -202,6 +202,7 @@ fn source_words(source: &SourceId) -> String {
         SourceId::CustomMetrics => "custom metrics".to_owned(),
         SourceId::Training => "training of ML behaviours".to_owned(),
         SourceId::Suppressed => "suppressed violations".to_owned(),
+        SourceId::Search(query) => format!("things with {}", query.shown()),
         SourceId::Values(thing, metric) => format!("{metric} of {}", thing.shown()),
     }
 }
