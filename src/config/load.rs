@@ -179,14 +179,12 @@ fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Re
     settings.profile_outright = outright;
     set_some(&mut settings.profile, common.profile.clone());
     set_some(&mut settings.region, common.region.clone());
-    if let Some(url) = &common.endpoint_url {
-        settings.endpoint_url = Some(url.clone());
-        // A private control plane is never AWS's: identity comes from there, not from the real STS.
-        if !url.contains(".amazonaws.com") {
-            settings.sts_endpoint_url.get_or_insert_with(|| url.clone());
-            settings.cloudwatch_endpoint_url.get_or_insert_with(|| url.clone());
-            settings.data_endpoint_url.get_or_insert_with(|| url.clone());
-        }
+    set_some(&mut settings.endpoint_url, common.endpoint_url.clone());
+    // A private control plane is never AWS's: identity comes from there, not from the real STS.
+    if let Some(url) = settings.endpoint_url.clone().filter(|url| !url.contains(".amazonaws.com")) {
+        settings.sts_endpoint_url.get_or_insert_with(|| url.clone());
+        settings.cloudwatch_endpoint_url.get_or_insert_with(|| url.clone());
+        settings.data_endpoint_url.get_or_insert_with(|| url.clone());
     }
     set_some(&mut settings.data_endpoint_url, common.data_endpoint_url.clone());
     set_some(&mut settings.mqtt.url, common.mqtt_url.clone());
