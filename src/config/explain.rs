@@ -7,6 +7,7 @@ use super::{MqttVersion, Settings};
 
 mod origin;
 
+pub(super) use origin::place;
 pub use origin::{Effective, effective};
 
 /// What a key takes.

@@ -128,6 +128,7 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
             "needs --mqtt-url URL (or mqtt.url in the configuration): which broker?",
         ));
     }
+    settings.look_from = ["keymap", "theme"].map(|key| super::explain::place(key, common, env));
     Ok(settings)
 }
 
@@ -299,6 +300,15 @@ mod tests {
         let error =
             load_text("\n\nmemory-budget = '5 apples'", Common::default(), &[]).unwrap_err().to_string();
         assert!(error.contains("config.toml:3: memory-budget:"), "{error}");
+        let error = load_text("[mqtt]\nkeep-alive-seconds = 'no'", Common::default(), &[]).unwrap_err();
+        assert!(error.to_string().contains(":2: keep-alive-seconds: invalid type: string"), "{error}");
+        let error = load_text("[mqtt]\nurl = 5", Common::default(), &[]).unwrap_err().to_string();
+        assert!(error.contains(":2: url: invalid type: integer"), "{error}");
+        let settings = load_text("\ntheme = 'x'\n", Common::default(), &[]).unwrap();
+        assert!(settings.look_from[1].ends_with("config.toml:2: theme"), "{:?}", settings.look_from);
+        assert_eq!(settings.look_from[0], "");
+        let flag = Common { keymap: Some("k9".into()), ..Common::default() };
+        assert_eq!(load_text("keymap = 'vim'\n", flag, &[]).unwrap().look_from[0], "--keymap");
         let error = load_text("[polls]\nidle-seconds = 0", Common::default(), &[]).unwrap_err().to_string();
         assert!(error.contains(":2: polls.idle-seconds"), "{error}");
         let error = load_text("topics = [\n  'dt/#',\n  'dt/a+/x',\n]", Common::default(), &[]).unwrap_err();

@@ -34,6 +34,18 @@ pub fn effective(settings: &Settings, common: &Common, env: &Environment) -> Vec
         .collect()
 }
 
+/// Where a value was given, as an error begins: `--theme`, `…/config.toml:3: theme`; empty when nobody gave it.
+pub(in super::super) fn place(name: &str, common: &Common, env: &Environment) -> String {
+    let path = file_path(common, env);
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let Some(key) = KEYS.iter().find(|key| key.name == name) else { return String::new() };
+    match from(key, common, env, &path, &text) {
+        nobody if nobody == DEFAULT => String::new(),
+        file if file.starts_with(&path.display().to_string()) => format!("{file}: {name}"),
+        other => other,
+    }
+}
+
 /// What nobody gave outright, and comes from something else that was: an endpoint from the control plane's, the region from
 /// the profile's section of the AWS files.
 fn derived(
