@@ -88,6 +88,7 @@ pub(super) async fn ask(
             Reading::Shadow(thing.clone(), shadow.clone(), found)
         }
         SourceId::Profiles => Reading::Profiles(read::profiles(clients).await?),
+        SourceId::Search(query) => Reading::Found(index::find(clients, query.raw()).await?),
         SourceId::PoliciesOf(_)
         | SourceId::JobsOf(_)
         | SourceId::MetricsOf(_)
@@ -162,6 +163,7 @@ pub(super) fn action(id: &SourceId) -> &'static str {
         SourceId::CustomMetrics => "iot:ListCustomMetrics",
         SourceId::Training => "iot:GetBehaviorModelTrainingSummaries",
         SourceId::Suppressed => "iot:ListActiveViolations",
+        SourceId::Search(_) => "iot:SearchIndex",
         SourceId::Values(..) => "iot:ListMetricValues",
     }
 }

@@ -24,6 +24,9 @@ const INDEX: &str = "AWS_Things";
 const PAGE: i32 = 100;
 /// Things of one search: more cannot be looked at one by one anyhow, and that there are more is said.
 const MOST: usize = 5_000;
+/// Things of a search somebody typed, and of the beginning of the list that is shown when nothing was: more than anyone
+/// reads, and still few calls.
+const FEW: usize = 200;
 /// Groups whose sizes are read.
 const GROUPS: i32 = 20;
 /// Reasons of disconnects that are told apart; AWS has fifteen.
@@ -117,12 +120,12 @@ async fn many(clients: &Clients, wish: &Wish, are_many: &mut bool) -> Read<Found
     if things.device_defender_indexing_mode() == Some(&sdk::DeviceDefenderIndexingMode::Violations) {
         let query = "deviceDefender.violationCount>0";
         reading.in_alarm = Some(count(clients, query).await?);
-        reading.cut |= search(clients, query, &mut found).await?;
+        reading.cut |= search(clients, query, MOST, &mut found).await?;
     }
     let groups: Vec<String> = wish.groups.iter().take(TERMS).map(|group| quoted(group)).collect();
     if !groups.is_empty() {
         let query = groups.join(" OR ");
-        reading.cut |= search(clients, &query, &mut found).await?;
+        reading.cut |= search(clients, &query, MOST, &mut found).await?;
     }
     if things.thing_connectivity_indexing_mode() == Some(&sdk::ThingConnectivityIndexingMode::Status) {
         let states = buckets(clients, "thingName:*", "connectivity.connected", 2).await?;
@@ -136,8 +139,17 @@ async fn many(clients: &Clients, wish: &Wish, are_many: &mut bool) -> Read<Found
     }
     let groups = buckets(clients, "thingName:*", "registry.thingGroupNames", GROUPS).await?;
     reading.groups = groups.into_iter().map(|(group, count)| (Name::new(&group), count)).collect();
+    // A table is not left empty because nothing is wrong.
+    search(clients, "thingName:*", FEW, &mut found).await?;
     reading.things = found.into_values().collect();
     Ok(Found::Many(Box::new(reading)))
+}
+
+/// The first few things that match a query.
+pub(super) async fn find(clients: &Clients, query: &str) -> Read<Vec<IndexedThing>> {
+    let mut found = BTreeMap::new();
+    search(clients, query, FEW, &mut found).await?;
+    Ok(found.into_values().collect())
 }
 
 /// `thingGroupNames:"NAME"`. AWS allows letters, digits, `:`, `_` and `-` in the name of a group: nothing ends the quotes.
@@ -182,8 +194,13 @@ async fn buckets(clients: &Clients, query: &str, field: &str, most: i32) -> Read
     Ok(buckets.iter().filter_map(bucket).collect())
 }
 
-/// SearchIndex, page by page, into `found`; true when there is more than is read.
-async fn search(clients: &Clients, query: &str, found: &mut BTreeMap<String, IndexedThing>) -> Read<bool> {
+/// SearchIndex, page by page, into `found`, until `most` are read; true when there is more.
+async fn search(
+    clients: &Clients,
+    query: &str,
+    most: usize,
+    found: &mut BTreeMap<String, IndexedThing>,
+) -> Read<bool> {
     const ACTION: &str = "iot:SearchIndex";
     let mut token: Option<String> = None;
     let mut read = 0;
@@ -203,7 +220,7 @@ async fn search(clients: &Clients, query: &str, found: &mut BTreeMap<String, Ind
         }
         match page.next_token().filter(|next| !next.is_empty() && token.as_deref() != Some(next)) {
             None => return Ok(false),
-            Some(_) if read >= MOST => return Ok(true),
+            Some(_) if read >= most => return Ok(true),
             Some(next) => token = Some(next.to_owned()),
         }
     }

@@ -296,7 +296,9 @@ impl Poller {
             // A task somebody watches moves on within seconds.
             SourceId::AuditTasks if self.auditing => FASTEST * 2,
             SourceId::AuditTasks | SourceId::AuditSetup => WATCHED * 3,
-            SourceId::Dimensions | SourceId::CustomMetrics | SourceId::Training => polls.registry,
+            SourceId::Dimensions | SourceId::CustomMetrics | SourceId::Training | SourceId::Search(_) => {
+                polls.registry
+            }
             SourceId::Suppressed => polls.idle,
             SourceId::MetricsOf(_) | SourceId::Values(..) | SourceId::RuleMetrics(_) => WATCHED,
             SourceId::Certificates(_) | SourceId::GroupsOf(_) | SourceId::Shadow(..) => WATCHED * 3,

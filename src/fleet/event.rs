@@ -273,6 +273,8 @@ pub enum Reading {
     ThingsPage(Vec<ThingRecord>, usize),
     /// What the fleet index says of the things, where there are too many to list.
     Indexed(Box<IndexReading>),
+    /// What the fleet index found for a query.
+    Found(Vec<super::index::IndexedThing>),
     /// There are many, and they are listed all the same, for this reason; pages and [`Reading::Things`] follow.
     NotIndexed(SafeText),
     /// ListActiveViolations.

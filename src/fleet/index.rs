@@ -89,6 +89,18 @@ impl Fleet {
                 device.forget_registered();
             }
         }
+        changes |= self.take_indexed(found, at, now);
+        // Detect's own list has ids and definitions; without it, the index is the next best.
+        if alarms_known && !self.violations.is_current() {
+            self.violations.learn(alarms, at);
+            changes |= self.assign_violations(now) | Changes::VIOLATIONS;
+        }
+        changes
+    }
+
+    /// Things the index found: they are registered, and it knows their groups and whether they are connected.
+    pub(super) fn take_indexed(&mut self, found: Vec<IndexedThing>, at: Ms, now: Ms) -> Changes {
+        let mut changes = Changes::NONE;
         for thing in found {
             let id = self.thing(&thing.record.name, now);
             let quarantine = thing.groups.iter().find(|group| {
@@ -111,11 +123,6 @@ impl Fleet {
                 device.presence_mut(settle).index(kind, BEFORE_EVENTS, since, now, reason);
             }
             changes |= self.judge(id, now);
-        }
-        // Detect's own list has ids and definitions; without it, the index is the next best.
-        if alarms_known && !self.violations.is_current() {
-            self.violations.learn(alarms, at);
-            changes |= self.assign_violations(now) | Changes::VIOLATIONS;
         }
         changes
     }

@@ -117,6 +117,8 @@ pub enum SourceId {
     Training,
     /// Active violations whose alerts are suppressed.
     Suppressed,
+    /// Things that match a query of the fleet index.
+    Search(model::Name),
     /// AWS's values of a metric of a thing.
     Values(model::Name, crate::text::SafeText),
 }

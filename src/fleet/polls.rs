@@ -26,6 +26,10 @@ const JOBS: usize = 256;
 impl Fleet {
     pub(super) fn poll(&mut self, poll: Poll, now: Ms) -> Changes {
         let Poll { source, generation, at, outcome, next_at } = poll;
+        if matches!(source, SourceId::Search(_)) && !self.polls.contains_key(&source) {
+            // Of what is typed letter by letter only the latest is of interest.
+            self.polls.retain(|other, _| !matches!(other, SourceId::Search(_)));
+        }
         let state = self.polls.entry(source.clone()).or_default();
         if generation < state.generation {
             return Changes::NONE;
@@ -79,6 +83,7 @@ impl Fleet {
                 self.register(things, now) | Changes::DEVICES
             }
             Reading::Indexed(reading) => self.indexed(*reading, at, now),
+            Reading::Found(things) => self.take_indexed(things, at, now) | Changes::DEVICES,
             Reading::NotIndexed(why) => {
                 self.indexing = Indexing::Instead(why);
                 Changes::DEVICES
@@ -224,6 +229,7 @@ impl Fleet {
             | SourceId::CustomMetrics
             | SourceId::Training
             | SourceId::Suppressed
+            | SourceId::Search(_)
             | SourceId::Values(..) => return self.account.fail(source, trouble),
         }
         Changes::NONE

@@ -112,6 +112,20 @@ pub enum TargetOutcome {
     },
 }
 
+impl TargetOutcome {
+    /// One word for machines, milliseconds until the proof, and why there is none; `None` while it is open.
+    pub fn told(outcome: Option<&Self>) -> (&'static str, Option<Ms>, Option<&SafeText>) {
+        match outcome {
+            Some(Self::Proven { took }) => ("proven", Some(*took), None),
+            Some(Self::Unproven { missing }) => ("unproven", None, Some(missing)),
+            Some(Self::Failed { reason, partly }) => {
+                (if *partly { "partly" } else { "failed" }, None, Some(reason))
+            }
+            None => ("open", None, None),
+        }
+    }
+}
+
 /// How a response ended as a whole; the headless commands' exit codes follow it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {

@@ -4,7 +4,7 @@
 //! "would this rule have fired on these messages?" anywhere: the emulator's `api/rules` runs rules with it, and the console
 //! tells with it, before a rule is written, what it would make of the messages heard.
 //!
-//! * `lex.rs`, `parse.rs`, `ast.rs`: text to tree, with the position of whatever is wrong.
+//! * `lex.rs`, `parse/`, `ast.rs`: text to tree, with the position of whatever is wrong.
 //! * `eval.rs`, `functions/`: tree and message to value. `Undefined` is [`None`].
 //! * `explain.rs`: what can never match, known without a message.
 //! * `template.rs`: `${…}` in the parameters of an action.

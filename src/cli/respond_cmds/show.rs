@@ -188,13 +188,6 @@ fn target_json(target: &TargetView) -> Value {
             json!({"title": r.title, "state": state, "afterMs": after, "why": why, "detail": r.detail})
         })
         .collect();
-    let (result, took, why) = match &target.outcome {
-        Some(TargetOutcome::Proven { took }) => ("proven", Some(*took), None),
-        Some(TargetOutcome::Unproven { missing }) => ("unproven", None, Some(missing)),
-        Some(TargetOutcome::Failed { reason, partly }) => {
-            (if *partly { "partly" } else { "failed" }, None, Some(reason))
-        }
-        None => ("open", None, None),
-    };
+    let (result, took, why) = TargetOutcome::told(target.outcome.as_ref());
     json!({"thingName": target.name.raw(), "result": result, "tookMs": took, "why": why, "steps": rows})
 }

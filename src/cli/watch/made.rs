@@ -343,6 +343,7 @@ fn found(reading: &Reading) -> Option<usize> {
         Reading::NotIndexed(_) => None,
         Reading::Violations(list) => Some(list.len()),
         Reading::ViolationEvents(list) => Some(list.len()),
+        Reading::Found(list) => Some(list.len()),
         Reading::Members(_, list) => list.as_ref().map(Vec::len),
         Reading::Certificates(_, list) => Some(list.len()),
         Reading::GroupsOf(_, list) => Some(list.len()),
@@ -388,6 +389,7 @@ pub(super) fn named(source: &SourceId) -> (&'static str, Option<&str>) {
         SourceId::CustomMetrics => ("custom_metrics", None),
         SourceId::Training => ("training", None),
         SourceId::Suppressed => ("suppressed_violations", None),
+        SourceId::Search(query) => ("search", Some(query.raw())),
         SourceId::Values(thing, _) => ("metric_values", Some(thing.raw())),
     }
 }

@@ -91,6 +91,7 @@ impl App {
         self.whatif = None;
         self.diagnosis = super::Diagnosis::Unknown;
         self.shown = None;
+        self.search = super::search::Search::default();
         self.streamed = super::streamed::Streamed::default();
         self.effects.push(Effect::Watch(Vec::new()));
     }

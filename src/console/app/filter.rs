@@ -69,6 +69,25 @@ impl Filter {
         &self.text
     }
 
+    /// A query of the fleet index for the things that may pass, by what of it an index can know: the beginning of a name,
+    /// and a group. `None` when that is nothing.
+    pub fn query(&self) -> Option<String> {
+        // Names and groups have no other characters; these need no quotes.
+        let plain = |text: &str| {
+            text.len() >= 2 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        };
+        let words = self.text.split_whitespace();
+        let name = words.into_iter().find(|word| plain(word) && matches!(term(word), Some(Term::Word(_))));
+        let group = self.terms.iter().find_map(|term| match term {
+            Term::Group(group) if plain(group) => Some(group),
+            _ => None,
+        });
+        let parts =
+            [name.map(|name| format!("thingName:{name}*")), group.map(|g| format!("thingGroupNames:{g}"))];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(" AND "))
+    }
+
     /// True when every term holds.
     pub fn accepts(&self, subject: &Subject<'_>, matcher: &mut Matcher) -> bool {
         self.terms.iter().all(|term| match term {

@@ -21,6 +21,7 @@ mod past;
 mod profile_form;
 mod rows;
 mod rule_form;
+mod search;
 mod state;
 mod streamed;
 mod tape;
@@ -102,6 +103,7 @@ pub struct App {
     section: Section,
     instructing: bool,
     whatif: Option<Box<WhatIfState>>,
+    search: search::Search,
     streamed: streamed::Streamed,
     /// The newest message shown while following, and since when.
     shown: Option<(u64, Ms)>,
@@ -147,6 +149,7 @@ impl App {
             section: Section::Messages,
             instructing: false,
             whatif: None,
+            search: search::Search::default(),
             streamed: streamed::Streamed::default(),
             shown: None,
         }
@@ -185,6 +188,7 @@ impl App {
             self.watch_rule(env);
             self.watch_values(env);
             self.stream_what_matters(env);
+            self.search_index(env);
         }
         self.leaks.retain(|(name, _)| {
             env.fleet

@@ -11,7 +11,7 @@ use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, Part, part};
 use super::super::words;
 use super::text::{self, Facts};
-use super::{absence, cursor_style, filtered, frame, quiet};
+use super::{absence, filtered, frame, quiet};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
@@ -62,25 +62,19 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         return quiet(paint, inner, &text);
     }
     let keys = app.keys(ListId::Findings, env);
-    let list = app.list(ListId::Findings);
-    let top = list.window(&keys, inner.height as usize);
-    for (i, key) in keys.iter().skip(top).take(inner.height as usize).enumerate() {
-        let Some(finding) = all.iter().find(|f| key_of(f.id.as_str()) == *key) else { continue };
-        let y = inner.y + i as u16;
+    let line = |key| {
+        let finding = all.iter().find(|f| key_of(f.id.as_str()) == key)?;
         let severity = if finding.suppressed { "suppressed" } else { finding.severity.as_str() };
-        let parts = [
+        let parts = vec![
             part(format!(" {} ", shape(theme, finding)), style(theme, severity)),
             part(format!("{severity:<10} "), style(theme, severity)),
             part(format!("{:<34} ", check_words(finding.check.as_str())), theme.text),
             part(finding.resource.as_str(), theme.brand),
             part(format!("  {}", words::moment(finding.at, env.now, &app.look.zone)), theme.dim),
         ];
-        paint.line(inner.x, y, inner.width.saturating_sub(1), &parts);
-        if list.cursor() == Some(*key) || (list.cursor().is_none() && i + top == 0) {
-            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
-        }
-    }
-    let chosen = list.cursor().or(keys.first().copied());
+        Some(parts)
+    };
+    let chosen = text::rows(paint, inner, app.list(ListId::Findings), &keys, line);
     if let Some(finding) = all.iter().find(|f| Some(key_of(f.id.as_str())) == chosen)
         && let Some(left) = left
     {

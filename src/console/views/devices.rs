@@ -10,7 +10,7 @@ use super::super::app::{App, Env, ListId, condition_word};
 use super::super::paint::{Paint, part};
 use super::super::words;
 use super::spark::{self, Scale};
-use super::{absence, condition_style, cursor_style, filtered, frame, quiet};
+use super::{absence, condition_style, cursor_style, filtered, frame, quiet, reason};
 
 /// Where each column begins and how wide it is; zero width is not shown.
 struct Columns {
@@ -98,7 +98,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         return absence_of_devices(app, env, paint, inner);
     }
     if shown == 0 {
-        return quiet(paint, inner, "no device passes the filter; esc takes it away");
+        return quiet(paint, inner, &none_passes(app, env, paint.theme.symbols.more));
     }
     let head = u16::from(inner.height >= 3);
     let height = (inner.height - head) as usize;
@@ -126,6 +126,22 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
             paint.style(Rect { width: bars.x.saturating_sub(line.x), ..line }, style);
             paint.style(Rect { x: after, width: line.right() - after, ..line }, style);
         }
+    }
+}
+
+/// Why a filter leaves nothing. Of a large account few things are known here: the index is asked before that is said.
+fn none_passes(app: &App, env: &Env<'_>, more: &str) -> String {
+    let asked = app.searched(env).map(|source| env.fleet.polls().find(|(id, _)| **id == source));
+    match asked {
+        None => "no device passes the filter; esc takes it away".to_owned(),
+        Some(Some((_, state))) if state.trouble.is_some() => {
+            let why = state.trouble.as_ref().map(reason).unwrap_or_default();
+            format!("no device known here passes the filter, and the fleet index: {why}")
+        }
+        Some(Some(_)) => {
+            "no device passes the filter, here or in the fleet index; esc takes it away".to_owned()
+        }
+        Some(None) => format!("asking the fleet index {more}"),
     }
 }
 
@@ -304,6 +320,7 @@ const NOT_STREAMED: &str = "not streamed right now";
 /// A device that was never heard is nothing to worry about by itself: many speak rarely, or on other topics.
 fn not_heard(env: &Env<'_>, id: DeviceId) -> String {
     match env.fleet.listening(id).since() {
+        Some(since) if env.now - since < 1_000 => "listening from now on".to_owned(),
         Some(since) => format!("no telemetry in {}", words::age(env.now - since)),
         None if env.fleet.watch().since().is_some() => NOT_STREAMED.to_owned(),
         None => "not listening yet".to_owned(),

@@ -56,7 +56,7 @@ fn help(app: &App, paint: &mut Paint<'_>, body: Rect, scroll: &ListState) {
                 .bindings()
                 .iter()
                 .filter(|b| b.scope == scope && b.command == id)
-                .map(|b| super::chrome::shown_key(&b.shown(), theme))
+                .map(|b| super::footer::shown_key(&b.shown(), theme))
                 .collect();
             if !keys.is_empty() {
                 own.push((keys.join("  "), command));

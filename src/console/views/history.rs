@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use super::super::app::{App, Env, ListId, event_key};
 use super::super::paint::{Paint, part};
 use super::super::words;
+use super::text;
 use super::violations::got;
-use super::{absence, cursor_style, filtered, frame, quiet};
+use super::{absence, filtered, frame, quiet};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
@@ -39,11 +40,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     if keys.is_empty() {
         return quiet(paint, inner, "nothing passes the filter; esc takes it away");
     }
-    let list = app.list(ListId::History);
-    let top = list.window(&keys, inner.height as usize);
-    for (i, key) in keys.iter().skip(top).take(inner.height as usize).enumerate() {
-        let Some(event) = all.iter().find(|e| event_key(e) == *key) else { continue };
-        let y = inner.y + i as u16;
+    let line = |key| {
+        let event = all.iter().find(|e| event_key(e) == key)?;
         let (shape, style) = match event.kind.as_str() {
             "in-alarm" => (s.warn, theme.alarm),
             "alarm-cleared" => (s.check, theme.good),
@@ -74,9 +72,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
                 parts.push(part(format!("because {note}"), theme.dim));
             }
         }
-        paint.line(inner.x, y, inner.width.saturating_sub(1), &parts);
-        if list.cursor() == Some(*key) {
-            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
-        }
-    }
+        Some(parts)
+    };
+    text::rows(paint, inner, app.list(ListId::History), &keys, line);
 }

@@ -29,7 +29,8 @@ pub(super) fn lines<'a>(app: &App, env: &Env<'_>, theme: &Theme) -> Vec<Vec<Part
         theme.text,
     )];
     lines.push(line(
-        "in the table: what is in alarm, in quarantine, or was heard".to_owned()
+        "in the table: what is in alarm, in quarantine, was heard or looked for (/), and the first few"
+            .to_owned()
             + if index.cut { "; more than is shown" } else { "" },
         if index.cut { theme.warning } else { theme.dim },
     ));

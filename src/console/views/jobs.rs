@@ -9,6 +9,7 @@ use crate::text::SafeText;
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, part};
 use super::super::words;
+use super::text;
 use super::{absence, cursor_style, filtered, frame, quiet};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -160,23 +161,17 @@ pub(super) fn executions(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: 
         return quiet(paint, inner, "no executions yet");
     }
     let keys = app.keys(ListId::Executions, env);
-    let list = app.list(ListId::Executions);
-    let height = inner.height as usize;
-    let first = list.window(&keys, height);
-    for (i, key) in keys.iter().skip(first).take(height).enumerate() {
-        let Some(execution) = all.iter().find(|e| key_of(e.thing.raw()) == *key) else { continue };
-        let y = inner.y + i as u16;
+    let line = |key| {
+        let execution = all.iter().find(|e| key_of(e.thing.raw()) == key)?;
         let at = execution.updated.or(execution.started).or(execution.queued);
         let name = format!("{:<28}", execution.thing.shown());
-        let parts = [
+        let parts = vec![
             part(format!(" {name} "), theme.text),
             part(format!("{:<12} ", execution.status), status_style(theme, execution.status.as_str())),
             part(format!("#{}  ", execution.number), theme.dim),
             part(at.map(|at| words::moment(at, env.now, &app.look.zone)).unwrap_or_default(), theme.dim),
         ];
-        paint.line(inner.x, y, inner.width, &parts);
-        if list.cursor() == Some(*key) {
-            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
-        }
-    }
+        Some(parts)
+    };
+    text::rows(paint, inner, app.list(ListId::Executions), &keys, line);
 }

@@ -83,7 +83,7 @@ pub(super) fn entry(app: &App, paint: &mut Paint<'_>, body: Rect, entry: &EntryS
         if let Some(id) = command::find(id)
             && let Some(key) = app.look.keymap.key_for(app.scopes(), id)
         {
-            foot.push(part(super::chrome::shown_key(&key, theme), theme.key));
+            foot.push(part(super::footer::shown_key(&key, theme), theme.key));
             foot.push(part(format!(" {}     ", command::get(id).name), theme.dim));
         }
     }

@@ -8,6 +8,7 @@ mod device;
 mod devices;
 mod dialogs;
 mod doctor;
+mod footer;
 mod form;
 mod forms;
 mod grid;
@@ -68,7 +69,7 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
     }
     if area.height >= 6 {
         body.height -= 1;
-        chrome::footer(app, &mut paint, Rect { y: body.bottom(), height: 1, ..area });
+        footer::draw(app, &mut paint, Rect { y: body.bottom(), height: 1, ..area });
     }
     match app.view() {
         View::Overview => overview(app, env, &mut paint, body),

@@ -248,7 +248,7 @@ pub(super) fn keys<'a>(app: &App, commands: &[(&str, &str)], theme: &super::Them
     for (id, what) in commands {
         let Some(id) = command::find(id) else { continue };
         let Some(key) = app.look.keymap.key_for(app.scopes(), id) else { continue };
-        line.push(part(super::chrome::shown_key(&key, theme), theme.key));
+        line.push(part(super::footer::shown_key(&key, theme), theme.key));
         line.push(part(format!(" {what}     "), theme.dim));
     }
     line

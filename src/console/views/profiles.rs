@@ -10,7 +10,7 @@ use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, Part, part, wrap};
 use super::super::words;
 use super::text;
-use super::{absence, behavior, cursor_style, filtered, frame, quiet};
+use super::{absence, behavior, filtered, frame, quiet};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
@@ -28,12 +28,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         return quiet(paint, inner, "the account has no security profile: Detect judges nothing");
     }
     let keys = app.keys(ListId::Profiles, env);
-    let list = app.list(ListId::Profiles);
-    let chosen = list.cursor().filter(|key| keys.contains(key)).or(keys.first().copied());
-    let top = list.window(&keys, inner.height as usize);
-    for (i, key) in keys.iter().skip(top).take(inner.height as usize).enumerate() {
-        let Some(profile) = all.iter().find(|p| key_of(p.name.as_str()) == *key) else { continue };
-        let y = inner.y + i as u16;
+    let line = |key| {
+        let profile = all.iter().find(|p| key_of(p.name.as_str()) == key)?;
         let mut doubts = behavior::profile_doubts(profile).len();
         doubts += profile.behaviors.iter().map(|b| behavior::doubts(b, env).len()).sum::<usize>();
         let told = words::plural(profile.behaviors.len(), "behaviour", "behaviours");
@@ -46,11 +42,9 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
             let text = format!("  {} {}", theme.symbols.warn, words::plural(doubts, "doubt", "doubts"));
             parts.push(part(text, theme.warning));
         }
-        paint.line(inner.x, y, inner.width, &parts);
-        if Some(*key) == chosen {
-            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
-        }
-    }
+        Some(parts)
+    };
+    let chosen = text::rows(paint, inner, app.list(ListId::Profiles), &keys, line);
     if let Some(profile) = all.iter().find(|p| Some(key_of(p.name.as_str())) == chosen) {
         detail(env, paint, below, profile);
     }

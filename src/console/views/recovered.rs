@@ -50,7 +50,7 @@ pub(super) fn draw(app: &App, paint: &mut Paint<'_>, body: Rect, state: &Recover
         if let Some(id) = command::find(id)
             && let Some(key) = app.look.keymap.key_for(app.scopes(), id)
         {
-            foot.push(part(super::chrome::shown_key(&key, theme), theme.key));
+            foot.push(part(super::footer::shown_key(&key, theme), theme.key));
             foot.push(part(format!(" {what}     "), theme.dim));
         }
     }

@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::super::app::ListState;
+use super::super::app::{Key, ListState};
 use super::super::paint::{Paint, Part, part, wrap};
-use super::Theme;
+use super::{Theme, cursor_style};
 
 /// A line of a pane.
 pub(super) type Line<'a> = Vec<Part<'a>>;
@@ -29,6 +29,26 @@ impl<'a> Facts<'a> {
             self.lines.push(vec![part(label, self.dim), part(line, style)]);
         }
     }
+}
+
+/// A list with one line a key, scrolled to its cursor, which is on the first line until it is somewhere; answers where.
+pub(super) fn rows<'a>(
+    paint: &mut Paint<'_>,
+    inner: Rect,
+    list: &ListState,
+    keys: &[Key],
+    mut line: impl FnMut(Key) -> Option<Line<'a>>,
+) -> Option<Key> {
+    let chosen = list.cursor().filter(|key| keys.contains(key)).or(keys.first().copied());
+    let top = list.window(keys, inner.height as usize);
+    for (y, key) in (inner.y..inner.bottom()).zip(keys.iter().skip(top)) {
+        let Some(parts) = line(*key) else { continue };
+        paint.line(inner.x, y, inner.width.saturating_sub(1), &parts);
+        if Some(*key) == chosen {
+            paint.style(Rect { y, height: 1, ..inner }, cursor_style(paint.theme, true));
+        }
+    }
+    chosen
 }
 
 /// As many lines as there is room for, a cell from either side of `inner`.

@@ -9,7 +9,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Ms, OUTSIDE};
+use super::Ms;
+use super::size::OUTSIDE;
 
 /// Alarms that may turn out wrong before anything is known of a fleet: what learning costs.
 const FREE: f64 = 3.0;

@@ -22,14 +22,7 @@ pub(super) fn target_json(target: &TargetView) -> serde_json::Value {
             json!({"proof": r.title, "state": state, "after_ms": ms, "detail": r.detail})
         })
         .collect();
-    let (result, took, why) = match &target.outcome {
-        Some(TargetOutcome::Proven { took }) => ("proven", Some(*took), None),
-        Some(TargetOutcome::Unproven { missing }) => ("unproven", None, Some(missing)),
-        Some(TargetOutcome::Failed { reason, partly }) => {
-            (if *partly { "partly" } else { "failed" }, None, Some(reason))
-        }
-        None => ("open", None, None),
-    };
+    let (result, took, why) = TargetOutcome::told(target.outcome.as_ref());
     json!({"target": target.name.raw(), "result": result, "took_ms": took, "why": why, "steps": rows})
 }
 

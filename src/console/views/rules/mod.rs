@@ -11,8 +11,8 @@ use crate::sql::{Remark, Statement, Version};
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, part};
 use super::super::words;
-use super::text::{Facts, lines};
-use super::{absence, cursor_style, filtered, frame, quiet};
+use super::text::{self, Facts};
+use super::{absence, filtered, frame, quiet};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
@@ -30,11 +30,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         return quiet(paint, inner, "the account has no topic rule");
     }
     let keys = app.keys(ListId::Rules, env);
-    let list = app.list(ListId::Rules);
-    let top = list.window(&keys, inner.height as usize);
-    for (i, key) in keys.iter().skip(top).take(inner.height as usize).enumerate() {
-        let Some(rule) = all.iter().find(|r| key_of(r.name.raw()) == *key) else { continue };
-        let y = inner.y + i as u16;
+    let line = |key| {
+        let rule = all.iter().find(|r| key_of(r.name.raw()) == key)?;
         let (shape, word, style) = state(theme, rule);
         let mut parts = vec![
             part(format!(" {shape:<2} {word:<9} "), style),
@@ -44,12 +41,9 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
             parts.push(part(format!("{} never matches  ", theme.symbols.warn), theme.warning));
         }
         parts.push(part(rule.sql.as_str(), theme.dim));
-        paint.line(inner.x, y, inner.width.saturating_sub(1), &parts);
-        if list.cursor() == Some(*key) || (list.cursor().is_none() && i + top == 0) {
-            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
-        }
-    }
-    let chosen = list.cursor().or(keys.first().copied());
+        Some(parts)
+    };
+    let chosen = text::rows(paint, inner, app.list(ListId::Rules), &keys, line);
     if let Some(rule) = all.iter().find(|r| Some(key_of(r.name.raw())) == chosen) {
         detail(app, env, paint, below, rule);
     }
@@ -95,7 +89,7 @@ fn detail(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, rule: &Ru
     }
     let tall = (facts.lines.len() as u16).min(inner.height.saturating_sub(chart::ROOM).max(inner.height / 2));
     let (above, rest) = super::split(inner, tall);
-    lines(paint, above, &facts.lines);
+    text::lines(paint, above, &facts.lines);
     chart::draw(app, env, paint, rest, rule);
 }
 
