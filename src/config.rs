@@ -87,6 +87,8 @@ pub struct Settings {
     pub keymap: Option<String>,
     /// A colour theme.
     pub theme: Option<String>,
+    /// Where keymap and theme were asked for, for an error: `--theme`, `…/config.toml:3: theme`.
+    pub look_from: [String; 2],
     /// Draw with ASCII only.
     pub ascii: bool,
     /// No colour at all.
@@ -200,6 +202,7 @@ impl Default for Settings {
             max_fps: None,
             keymap: None,
             theme: None,
+            look_from: Default::default(),
             ascii: false,
             no_color: false,
             aws_speed: 1.0,

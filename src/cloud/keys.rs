@@ -18,6 +18,9 @@ const AHEAD: Duration = Duration::from_secs(300);
 /// A chain that failed is not asked again sooner: it may run a process or ask a server.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// Credentials that still hold are looked for again no sooner: whoever gives them may give the same ones until they end.
+const PATIENT: Duration = Duration::from_secs(30);
+
 /// The credentials in force. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Keys {
@@ -49,6 +52,13 @@ impl Keys {
         let now = SystemTime::now();
         if let Some(current) = &state.current
             && current.expiry().is_none_or(|end| end > now + AHEAD)
+        {
+            return Ok(current.clone());
+        }
+        let just_found = state.found.is_some_and(|at| at.elapsed() < PATIENT);
+        if let Some(current) = &state.current
+            && just_found
+            && current.expiry().is_none_or(|end| end > now)
         {
             return Ok(current.clone());
         }
@@ -116,5 +126,48 @@ impl ProvideCredentials for Keys {
         Self: 'a,
     {
         future::ProvideCredentials::new(self.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Gives keys that end in so many seconds, and counts.
+    #[derive(Debug)]
+    struct Source(Arc<AtomicUsize>, u64);
+
+    impl ProvideCredentials for Source {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            let run = self.0.fetch_add(1, Ordering::Relaxed);
+            let end = SystemTime::now() + Duration::from_secs(self.1);
+            future::ProvideCredentials::ready(Ok(Credentials::new(
+                format!("{run}"),
+                "s",
+                None,
+                Some(end),
+                "test",
+            )))
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_that_end_soon_are_not_looked_for_at_every_request() {
+        for (seconds, most) in [(3_600, 1), (240, 1), (0, 50)] {
+            let asked = Arc::new(AtomicUsize::new(0));
+            let found = SdkConfig::builder()
+                .credentials_provider(SharedCredentialsProvider::new(Source(Arc::clone(&asked), seconds)))
+                .build();
+            let keys = Keys::new(&Settings::default(), &found);
+            for _ in 0..50 {
+                assert!(keys.get().await.is_ok());
+            }
+            assert_eq!(asked.load(Ordering::Relaxed), most, "keys of {seconds} s");
+        }
     }
 }

@@ -84,7 +84,7 @@ impl Mfa {
     /// What the profile in force needs; `None` when it needs no code, or keys of the environment come before it.
     ///
     /// # Errors
-    /// The profile's roles cannot be followed: a loop, or nobody to ask for one.
+    /// There is no such profile, or its roles cannot be followed: a loop, or nobody to ask for one.
     pub fn of(settings: &Settings) -> Result<Option<Self>, Trouble> {
         let env = Environment::of_process();
         let keys = env.get("AWS_ACCESS_KEY_ID").is_some();
@@ -93,6 +93,15 @@ impl Mfa {
         }
         let profile = settings.profile.as_deref().unwrap_or("default");
         let profiles = AwsProfiles::read(&env);
+        // The SDK would look for the next best credentials, or say that it cannot reach AWS.
+        if profile != "default" && !profiles.has(profile) {
+            let near = profiles.nearest(profile).map(|near| format!(": did you mean {near}?"));
+            let words = format!(
+                "there is no profile {profile} in the AWS configuration and credentials files{}",
+                near.unwrap_or_default()
+            );
+            return Err(refused(TroubleKind::Credentials, &words));
+        }
         let chain = Chain::read(&profiles, profile).map_err(|why| refused(TroubleKind::Credentials, &why))?;
         // Without any code to ask for, the SDK follows the roles by itself.
         let chain = chain.filter(|chain| chain.links.iter().any(|link| link.serial.is_some()));

@@ -75,6 +75,12 @@ impl AwsProfiles {
         self.profiles.contains_key(profile)
     }
 
+    /// The name that is most like one that nobody has; `None` when none is like it.
+    pub fn nearest(&self, profile: &str) -> Option<&str> {
+        let near = |known: &&str| super::file::distance(profile, known);
+        self.names().min_by_key(near).filter(|known| near(known) <= 1.max(profile.len() / 3))
+    }
+
     /// The access key of a profile, read from the files now and kept nowhere; `None` when it is not whole.
     pub fn access_key(env: &Environment, profile: &str) -> Option<StaticCredentials> {
         let mut found: [Option<String>; 3] = Default::default();
@@ -165,6 +171,11 @@ mod tests {
         assert_eq!(profiles.get("keys", "region"), Some("sa-east-1"));
         assert_eq!(profiles.get("mfa", "mfa_serial"), Some("arn:m"));
         assert!(!format!("{profiles:?}").contains("hunter2"));
+        assert_eq!(profiles.nearest("kyes"), None, "two letters of four");
+        assert_eq!(
+            (profiles.nearest("key"), profiles.nearest("tow words")),
+            (Some("keys"), Some("two words"))
+        );
         assert!(profiles.has_keys("keys") && !profiles.has_keys("mfa") && profiles.has("mfa"));
         // Half a key is none; the other half may stand in the other file.
         assert!(AwsProfiles::access_key(&env, "keys").is_none());

@@ -1,14 +1,14 @@
 //! Every key of the configuration in one table: from it come the template, the JSON schema, and the answer to "where does
 //! this value come from?".
 
-use std::path::Path;
-
 use serde_json::{Map, Value, json};
 
-use super::flags::Common;
+use super::{MqttVersion, Settings};
 
-use super::load::file_path;
-use super::{Environment, MqttVersion, Settings};
+mod origin;
+
+pub(super) use origin::place;
+pub use origin::{Effective, effective};
 
 /// What a key takes.
 #[derive(Clone, Copy, Debug)]
@@ -90,94 +90,9 @@ const KEYS: &[Key] = keys! {
     "polls.jobs-seconds" Integer(1, 86_400), "30", [], None, "How often jobs are read.";
 };
 
-/// A key, its value in force as JSON, and where that comes from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Effective {
-    /// `mqtt.url`.
-    pub key: &'static str,
-    /// The value; null when there is none. A secret is shown as `(set)`.
-    pub value: Value,
-    /// `--region`, `AWS_REGION`, `…/config.toml:3`, or `default`.
-    pub from: String,
-}
-
-/// What is in force, key by key.
-pub fn effective(settings: &Settings, common: &Common, env: &Environment) -> Vec<Effective> {
-    let path = file_path(common, env);
-    let text = std::fs::read_to_string(&path).unwrap_or_default();
-    KEYS.iter()
-        .map(|key| Effective {
-            key: key.name,
-            value: value(settings, key.name),
-            from: from(key, common, env, &path, &text),
-        })
-        .collect()
-}
-
 /// The keys whose values differ.
 pub(super) fn changed(one: &Settings, other: &Settings) -> Vec<&'static str> {
     KEYS.iter().map(|key| key.name).filter(|name| value(one, name) != value(other, name)).collect()
-}
-
-fn from(key: &Key, common: &Common, env: &Environment, path: &Path, text: &str) -> String {
-    if let Some(flag) = key.flag
-        && given(common, key.name)
-        // clap takes the profile from its variable by itself.
-        && !(key.name == "profile" && env.get("AWS_PROFILE") == common.profile.as_deref())
-    {
-        return flag.to_owned();
-    }
-    if let Some(name) = key.env.iter().find(|name| env.get(name).is_some()) {
-        return (*name).to_owned();
-    }
-    match line(text, key.name) {
-        Some(line) => format!("{}:{line}", path.display()),
-        None => "default".to_owned(),
-    }
-}
-
-/// Where a key stands in the file. The file was read without a complaint before, so its shape is known.
-fn line(text: &str, name: &str) -> Option<usize> {
-    let (table, key) = name.split_once('.').unwrap_or(("", name));
-    let mut inside = String::new();
-    for (i, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if let Some(rest) = line.strip_prefix('[') {
-            inside = rest.split(']').next().unwrap_or_default().trim().to_owned();
-        } else if let Some((written, _)) = line.split_once('=') {
-            let written = written.trim().replace(['"', '\'', ' '], "");
-            if inside == table && written == key || inside.is_empty() && written == name {
-                return Some(i + 1);
-            }
-        }
-    }
-    None
-}
-
-fn given(common: &Common, name: &str) -> bool {
-    match name {
-        "profile" => common.profile.is_some(),
-        "region" => common.region.is_some(),
-        "endpoint-url" => common.endpoint_url.is_some(),
-        "data-endpoint-url" => common.data_endpoint_url.is_some(),
-        "no-aws" => common.no_aws,
-        "topics" => !common.topics.is_empty(),
-        "thing-from" => !common.thing_from.is_empty(),
-        "security-profiles" => common.security_profiles.is_some(),
-        "read-only" => common.read_only,
-        "instructor" => common.instructor,
-        "memory-budget" => common.memory_budget.is_some(),
-        "max-fps" => common.max_fps.is_some(),
-        "keymap" => common.keymap.is_some(),
-        "theme" => common.theme.is_some(),
-        "ascii" => common.ascii,
-        "log" => common.log.is_some(),
-        "mqtt.url" => common.mqtt_url.is_some(),
-        "mqtt.cert" => common.cert.is_some(),
-        "mqtt.key" => common.key.is_some(),
-        "mqtt.ca" => common.ca.is_some(),
-        _ => false,
-    }
 }
 
 fn value(settings: &Settings, name: &str) -> Value {
@@ -300,6 +215,8 @@ pub fn schema() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Environment;
+    use super::super::flags::Common;
     use super::super::load;
     use super::*;
 
@@ -349,27 +266,6 @@ mod tests {
                 assert!(is_table || KEYS.iter().any(|key| key.name == name), "{name} is not in the table");
             }
         }
-    }
-
-    #[test]
-    fn each_value_says_where_it_comes_from() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("config.toml");
-        std::fs::write(&path, "theme = 'x'\nprofile = 'p'\n[mqtt]\n# url = 'no'\nurl = 'mqtt://h'\n")
-            .unwrap();
-        let common =
-            Common { config: Some(path.clone()), region: Some("eu-west-1".into()), ..Common::default() };
-        let env: Environment = [("AWS_PROFILE".to_owned(), "e".to_owned())].into_iter().collect();
-        let settings = load(&common, &env).unwrap();
-        let all = effective(&settings, &common, &env);
-        let of = |name: &str| {
-            all.iter().find(|e| e.key == name).map(|e| (e.value.clone(), e.from.clone())).unwrap()
-        };
-        assert_eq!(of("region"), (json!("eu-west-1"), "--region".into()));
-        assert_eq!(of("profile"), (json!("e"), "AWS_PROFILE".into()));
-        assert_eq!(of("theme"), (json!("x"), format!("{}:1", path.display())));
-        assert_eq!(of("mqtt.url"), (json!("mqtt://h"), format!("{}:5", path.display())));
-        assert_eq!(of("polls.idle-seconds"), (json!(30), "default".into()));
     }
 
     #[test]

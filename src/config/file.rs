@@ -103,7 +103,13 @@ pub(super) fn read(settings: &mut Settings, path: &Path, text: &str) -> Result<(
     let at = |offset: usize| format!("{}:{}", path.display(), line_of(text, offset));
     let file: File = toml::from_str(text).map_err(|e| {
         let place = e.span().map_or_else(|| path.display().to_string(), |span| at(span.start));
-        error(place, with_hint(e.message()))
+        // serde names the type it wanted, not the key that has another.
+        let key = e
+            .span()
+            .filter(|_| e.message().starts_with("invalid "))
+            .and_then(|span| key_at(text, span.start));
+        let key = key.map(|key| format!("{key}: ")).unwrap_or_default();
+        error(place, format!("{key}{}", with_hint(e.message())))
     })?;
     set_some(&mut settings.profile, file.profile);
     set_some(&mut settings.region, file.region);
@@ -265,6 +271,13 @@ fn mqtt_more(
     Ok(())
 }
 
+/// The key of the line a value stands in.
+fn key_at(text: &str, offset: usize) -> Option<&str> {
+    let begin = text.get(..offset)?.rfind('\n').map_or(0, |at| at + 1);
+    let (key, _) = text.get(begin..)?.lines().next()?.split_once('=')?;
+    Some(key.trim()).filter(|key| !key.is_empty())
+}
+
 /// Adds the nearest valid key to serde's "unknown field `x`, expected one of `a`, `b`".
 fn with_hint(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
@@ -279,7 +292,7 @@ fn with_hint(message: &str) -> String {
 }
 
 /// Edit distance.
-fn distance(a: &str, b: &str) -> usize {
+pub(super) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, ca) in a.chars().enumerate() {

@@ -128,6 +128,7 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
             "needs --mqtt-url URL (or mqtt.url in the configuration): which broker?",
         ));
     }
+    settings.look_from = ["keymap", "theme"].map(|key| super::explain::place(key, common, env));
     Ok(settings)
 }
 
@@ -179,14 +180,12 @@ fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Re
     settings.profile_outright = outright;
     set_some(&mut settings.profile, common.profile.clone());
     set_some(&mut settings.region, common.region.clone());
-    if let Some(url) = &common.endpoint_url {
-        settings.endpoint_url = Some(url.clone());
-        // A private control plane is never AWS's: identity comes from there, not from the real STS.
-        if !url.contains(".amazonaws.com") {
-            settings.sts_endpoint_url.get_or_insert_with(|| url.clone());
-            settings.cloudwatch_endpoint_url.get_or_insert_with(|| url.clone());
-            settings.data_endpoint_url.get_or_insert_with(|| url.clone());
-        }
+    set_some(&mut settings.endpoint_url, common.endpoint_url.clone());
+    // A private control plane is never AWS's: identity comes from there, not from the real STS.
+    if let Some(url) = settings.endpoint_url.clone().filter(|url| !url.contains(".amazonaws.com")) {
+        settings.sts_endpoint_url.get_or_insert_with(|| url.clone());
+        settings.cloudwatch_endpoint_url.get_or_insert_with(|| url.clone());
+        settings.data_endpoint_url.get_or_insert_with(|| url.clone());
     }
     set_some(&mut settings.data_endpoint_url, common.data_endpoint_url.clone());
     set_some(&mut settings.mqtt.url, common.mqtt_url.clone());
@@ -301,6 +300,15 @@ mod tests {
         let error =
             load_text("\n\nmemory-budget = '5 apples'", Common::default(), &[]).unwrap_err().to_string();
         assert!(error.contains("config.toml:3: memory-budget:"), "{error}");
+        let error = load_text("[mqtt]\nkeep-alive-seconds = 'no'", Common::default(), &[]).unwrap_err();
+        assert!(error.to_string().contains(":2: keep-alive-seconds: invalid type: string"), "{error}");
+        let error = load_text("[mqtt]\nurl = 5", Common::default(), &[]).unwrap_err().to_string();
+        assert!(error.contains(":2: url: invalid type: integer"), "{error}");
+        let settings = load_text("\ntheme = 'x'\n", Common::default(), &[]).unwrap();
+        assert!(settings.look_from[1].ends_with("config.toml:2: theme"), "{:?}", settings.look_from);
+        assert_eq!(settings.look_from[0], "");
+        let flag = Common { keymap: Some("k9".into()), ..Common::default() };
+        assert_eq!(load_text("keymap = 'vim'\n", flag, &[]).unwrap().look_from[0], "--keymap");
         let error = load_text("[polls]\nidle-seconds = 0", Common::default(), &[]).unwrap_err().to_string();
         assert!(error.contains(":2: polls.idle-seconds"), "{error}");
         let error = load_text("topics = [\n  'dt/#',\n  'dt/a+/x',\n]", Common::default(), &[]).unwrap_err();

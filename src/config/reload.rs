@@ -50,6 +50,7 @@ impl Settings {
         self.read_only = new.read_only;
         self.keymap.clone_from(&new.keymap);
         self.theme.clone_from(&new.theme);
+        self.look_from.clone_from(&new.look_from);
         self.ascii = new.ascii;
         self.memory_budget = new.memory_budget;
         self.false_alarms = new.false_alarms;

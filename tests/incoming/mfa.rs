@@ -187,6 +187,13 @@ fn a_chain_of_roles_asks_for_each_code_it_needs_and_for_no_other() {
     assert_eq!(term.wait_exit(LONG), 0, "{}", term.screen());
     assert_eq!(assumed(&cloud)[5..], [one("box", Some("907157"), false)]);
 
+    // One that nobody has is not looked for elsewhere.
+    let output = unasked(&things("depe"), home.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("there is no profile depe in the AWS configuration"), "{}", said(&output));
+    let output = unasked(&things("dep"), home.path());
+    assert!(said(&output).contains("did you mean deep?"), "{}", said(&output));
+
     // Two that lead to one another.
     let output = unasked(&things("round"), home.path());
     assert_eq!(output.status.code(), Some(1));
@@ -212,6 +219,10 @@ fn the_console_takes_the_codes_of_a_chain_one_after_the_other() {
     });
     term.keys(":profile deep 907156\r");
     term.wait_for("the session", LONG, |s| header(s).contains("from-deep") && header(s).contains("●mqtt"));
+    term.keys(":profile deep 90x156\r");
+    let screen =
+        term.wait_for("what a code is", LONG, |s| s.contains("has six digits: `:profile deep CODE`"));
+    assert!(!screen.contains("90x156"), "{screen}");
     // One that cannot be followed leaves the console where it is.
     term.keys(":profile round\r");
     let screen = term.wait_for("the loop", LONG, |s| s.contains("leads back to round"));

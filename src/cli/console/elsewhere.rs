@@ -27,6 +27,15 @@ pub(super) fn elsewhere(
     if settings.credentials.is_some() {
         return Err(SafeText::new("the demo is one account in one region: begin `quell` for another"));
     }
+    // A code that is none reads like a part of the name.
+    if let Elsewhere::Profile(name) = to
+        && !profiles.has(name.raw())
+        && let Some((first, _)) = name.raw().split_once(' ')
+        && profiles.has(first)
+    {
+        let text = format!("a code of an MFA device has six digits: `:profile {first} CODE`");
+        return Err(SafeText::new(&text));
+    }
     let mut settings = settings.clone();
     match to {
         Elsewhere::Region(name) => settings.region = Some(name.raw().to_owned()),

@@ -131,11 +131,14 @@ pub(super) fn open(
 /// How it looks, from the settings; an error is one sentence for the operator.
 pub(super) fn look(settings: &Settings) -> Result<Look, String> {
     let folder = config::config_dir(&Environment::of_process()).join("keymaps");
-    let keymap = Keymap::load(settings.keymap.as_deref(), Some(&folder)).map_err(|e| e.to_string())?;
+    let [keymap_from, theme_from] = &settings.look_from;
+    let placed = |from: &str, why: String| if from.is_empty() { why } else { format!("{from}: {why}") };
+    let keymap = Keymap::load(settings.keymap.as_deref(), Some(&folder))
+        .map_err(|e| placed(keymap_from, e.to_string()))?;
     let theme =
         Theme::named(settings.theme.as_deref(), settings.no_color, settings.ascii).ok_or_else(|| {
             let asked = settings.theme.as_deref().unwrap_or_default();
-            format!("there is no theme {asked:?} (known: {})", theme::NAMES.join(", "))
+            placed(theme_from, format!("there is no theme {asked:?} (known: {})", theme::NAMES.join(", ")))
         })?;
     Ok(Look {
         theme,

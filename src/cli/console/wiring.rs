@@ -240,9 +240,8 @@ impl Outside for Wiring {
     fn reconfigure(&mut self, new: Settings) -> Result<Reconfigured, SafeText> {
         let mut settings = self.settings.clone();
         let told = settings.take_live(&self.loaded, &new);
-        let look = look(&settings).map_err(|why| {
-            SafeText::new(&format!("the configuration changed, the old one stays in force: {why}"))
-        })?;
+        let look = look(&settings)
+            .map_err(|why| SafeText::new(&format!("the old configuration stays in force: {why}")))?;
         self.loaded = new;
         self.settings = settings;
         self.hand_on();

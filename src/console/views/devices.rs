@@ -320,6 +320,7 @@ const NOT_STREAMED: &str = "not streamed right now";
 /// A device that was never heard is nothing to worry about by itself: many speak rarely, or on other topics.
 fn not_heard(env: &Env<'_>, id: DeviceId) -> String {
     match env.fleet.listening(id).since() {
+        Some(since) if env.now - since < 1_000 => "listening from now on".to_owned(),
         Some(since) => format!("no telemetry in {}", words::age(env.now - since)),
         None if env.fleet.watch().since().is_some() => NOT_STREAMED.to_owned(),
         None => "not listening yet".to_owned(),

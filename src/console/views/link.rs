@@ -11,6 +11,9 @@ use super::super::words;
 use super::text::{self, Line};
 use super::{Theme, frame, reason};
 
+/// Filters listed of those of single things.
+const FILTERS: usize = 12;
+
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     let totals = env.fleet.losses().totals();
@@ -110,8 +113,17 @@ fn connection<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<
         let text = format!("  {} {filter} is refused: {why}", theme.symbols.cross);
         lines.extend(wrap(&text, width).into_iter().map(|line| vec![part(line, theme.warning)]));
     }
-    for filter in link.filters() {
+    // Where single things are streamed, each has filters of its own: the table shows which they are.
+    let all = link.filters().len();
+    let shown = if env.fleet.focus().listened().is_some() { all.min(FILTERS) } else { all };
+    for filter in link.filters().iter().take(shown) {
         lines.push(vec![part(format!("  {} {filter}", theme.symbols.check), theme.dim)]);
+    }
+    if all > shown {
+        lines.push(vec![part(
+            format!("  {} {} more of single things", theme.symbols.check, all - shown),
+            theme.dim,
+        )]);
     }
     lines
 }
