@@ -20,6 +20,11 @@ pub struct PollState {
     generation: u64,
 }
 
+/// How many sources are remembered however long ago they were read.
+const SOURCES: usize = 64;
+/// One that was to be read so long ago is not asked for any more: nobody looks at what it feeds.
+const LAPSED: Ms = 600_000;
+
 /// Executions of this many jobs are kept.
 const JOBS: usize = 256;
 
@@ -29,6 +34,9 @@ impl Fleet {
         if matches!(source, SourceId::Search(_)) && !self.polls.contains_key(&source) {
             // Of what is typed letter by letter only the latest is of interest.
             self.polls.retain(|other, _| !matches!(other, SourceId::Search(_)));
+        }
+        if self.polls.len() >= SOURCES && !self.polls.contains_key(&source) {
+            self.polls.retain(|_, state| state.next_at.is_none_or(|next| now - next < LAPSED));
         }
         let state = self.polls.entry(source.clone()).or_default();
         if generation < state.generation {

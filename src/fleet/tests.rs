@@ -303,3 +303,16 @@ fn a_connection_near_its_limit_says_so() {
     feed(&mut any, T0 + 20_000, 1, 100);
     assert_eq!(any.near_limit(T0 + 25_000), None, "other brokers have no such limit");
 }
+
+#[test]
+fn what_nobody_looks_at_any_more_is_not_listed_for_ever() {
+    let mut fleet = Fleet::new(Limits::default());
+    for i in 0..5_000 {
+        let (at, source) = (T0 + i * 5_000, SourceId::GroupsOf(Name::new(&format!("thing-{i}"))));
+        let reading = event::Reading::Jobs(Vec::new());
+        let next_at = Some(at + 60_000);
+        fleet
+            .apply(Event::Poll(event::Poll { source, generation: 1, at, outcome: Ok(reading), next_at }), at);
+    }
+    assert!((64..200).contains(&fleet.polls().count()), "{}", fleet.polls().count());
+}
