@@ -263,3 +263,31 @@ fn keys_are_shown_as_they_are_bound() {
     assert!(screen.contains("f5") && !screen.contains("ctrl-z"), "{screen}");
     assert!(Key::parse("f5").is_some());
 }
+
+#[test]
+fn the_worst_is_in_sight_and_under_the_cursor_until_a_key_is_pressed() {
+    let mut fleet = Fleet::new(Limits::default());
+    let things = |names: &[String]| {
+        let record = |name: &String| ThingRecord { name: Name::new(name), thing_type: None };
+        Reading::Things(names.iter().map(record).collect())
+    };
+    let alarm = |thing: &str| {
+        let large = behavior("LargeMessageSize", "aws:message-byte-size", 1000, None);
+        violation(thing, thing, large, 3000, NOW - 60_000)
+    };
+    let cursor = |text: &str| text.lines().find(|line| line.contains('▌')).unwrap_or_default().to_owned();
+    let mut app = App::new(look(false));
+    // One is heard first; the others of the account come later, and one of them is in alarm.
+    poll(&mut fleet, SourceId::Things, things(&["zz".to_owned()]));
+    assert!(cursor(&lines(&render(&mut app, &fleet, NOW, (80, 24)))).contains("zz"));
+    let names: Vec<String> = (0..60).map(|i| format!("thing-{i:02}")).chain(["zz".to_owned()]).collect();
+    poll(&mut fleet, SourceId::Things, things(&names));
+    poll(&mut fleet, SourceId::Violations, Reading::Violations(vec![alarm("thing-50")]));
+    let text = lines(&render(&mut app, &fleet, NOW + 1_000, (80, 24)));
+    assert!(cursor(&text).contains("thing-50"), "{text}");
+    // From the first key on the cursor stays with its device.
+    press(&mut app, &fleet, "j");
+    poll(&mut fleet, SourceId::Violations, Reading::Violations(vec![alarm("thing-40"), alarm("thing-50")]));
+    let text = lines(&render(&mut app, &fleet, NOW + 2_000, (80, 24)));
+    assert!(cursor(&text).contains("thing-00"), "{text}");
+}

@@ -77,6 +77,7 @@ impl App {
         self.rows = super::DeviceRows::default();
         self.marks.clear();
         self.range = None;
+        self.touched = false;
         self.paused = None;
         self.overlay = None;
         self.pending.clear();

@@ -21,6 +21,7 @@ const FOUND: usize = 50;
 impl App {
     /// A key was pressed.
     pub fn key(&mut self, event: KeyEvent, env: &Env<'_>) {
+        self.touched = true;
         let pressed = Pressed::from(event);
         if self.takes_text() && self.text_key(event, pressed, env) {
             return;

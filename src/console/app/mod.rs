@@ -81,6 +81,8 @@ pub struct App {
     valued: Option<(Name, SafeText)>,
     /// A security profile that was being written.
     draft: Option<Box<ProfileForm>>,
+    /// A key was pressed: from then on the cursor stays with its device.
+    touched: bool,
     generation: u64,
     actions: Vec<ActionView>,
     journal: Option<Result<Vec<JournalLine>, SafeText>>,
@@ -132,6 +134,7 @@ impl App {
             effects: Vec::new(),
             valued: None,
             draft: None,
+            touched: false,
             generation: 0,
             actions: Vec::new(),
             journal: None,
@@ -168,7 +171,8 @@ impl App {
         self.rows.refresh(env, filter, &self.marks);
         let list = &mut self.lists[ListId::Devices as usize];
         let lost = |key: Option<Key>| key.is_none_or(|key| refiltered && !self.rows.keys().contains(&key));
-        if lost(list.cursor())
+        // Until somebody presses a key the worst is in sight and under the cursor, also when it comes last.
+        if (!self.touched || lost(list.cursor()))
             && let Some(first) = self.rows.keys().first()
         {
             list.set(Some(*first));
