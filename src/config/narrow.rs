@@ -9,18 +9,27 @@ impl Settings {
         if !self.narrow {
             return Some("fleet.stream is \"all\"".to_owned());
         }
-        let wide = self.topics.iter().find(|filter| is_wide(filter))?;
-        let rule = self.thing_from.iter().find(|rule| rule.level().is_none());
-        match rule {
-            Some(rule) => Some(format!(
-                "the rule {:?} does not say which level of {wide} names the thing: write it with {{thing}}",
-                rule.written()
-            )),
-            None if self.thing_from.is_empty() => {
-                Some(format!("no rule of thing-from says which level of {wide} names the thing"))
+        self.topics.iter().filter(|filter| is_wide(filter)).find_map(|wide| {
+            let mut rules = self.rules_for(wide).peekable();
+            if rules.peek().is_none() {
+                return Some(format!("no rule of thing-from says which level of {wide} names the thing"));
             }
-            None => None,
-        }
+            rules.find(|rule| rule.filter_of("").is_err()).map(|rule| {
+                format!(
+                    "the rule {:?} does not say which level of {wide} names the thing: write it with {{thing}}",
+                    rule.written()
+                )
+            })
+        })
+    }
+
+    /// The rules that may explain a topic the filter matches.
+    fn rules_for<'a>(&'a self, filter: &'a str) -> impl Iterator<Item = &'a ThingFrom> {
+        let begins = filter.split(['+', '#']).next().unwrap_or_default();
+        self.thing_from.iter().filter(move |rule| {
+            let rule = rule.begins();
+            rule.starts_with(begins) || begins.starts_with(rule)
+        })
     }
 
     /// True when a large account is streamed by single things.
@@ -38,8 +47,8 @@ impl Settings {
         let mut own: Vec<String> = Vec::new();
         for filter in &self.topics {
             let narrowed: Vec<String> = if is_wide(filter) {
-                let levels = self.thing_from.iter().filter_map(ThingFrom::level);
-                levels.filter_map(|rule| shares::meet(filter, &rule.replace("{thing}", thing))).collect()
+                let own = self.rules_for(filter).filter_map(|rule| rule.filter_of(thing).ok().flatten());
+                own.filter_map(|own| shares::meet(filter, &own)).collect()
             } else {
                 (self.thing_of(filter).as_deref() == Some(thing))
                     .then(|| filter.clone())
@@ -102,6 +111,20 @@ mod tests {
         let why = pattern.cannot_narrow().unwrap();
         assert!(why.contains("does not say which level of dt/+/data"), "{why}");
         assert!(settings(&["dt/+/data"], &[]).cannot_narrow().is_some());
+        // A pattern that cannot explain what the filter brings does not matter, and one topic is no pattern.
+        let mixed = settings(
+            &["dt/+/data", "temperature-device-01", "plant/+"],
+            &[r"temperature-device-(\d+)=Thing$1", "plant/main=Boiler", "dt/{thing}/data"],
+        );
+        assert_eq!(mixed.cannot_narrow(), None);
+        assert_eq!(mixed.topics_of("Thing01"), ["dt/Thing01/data", "temperature-device-01"]);
+        assert_eq!(mixed.topics_of("Boiler"), ["dt/Boiler/data", "plant/main"]);
+        for pattern in [r"dt?/(\w+)/data=$1", r"a|dt/(\w+)/data=$1", r"(dt)/(\w+)/data=$2", r"d+t/(.*)=$1"] {
+            assert!(
+                settings(&["dt/+/data"], &[pattern, "dt/{thing}/data"]).cannot_narrow().is_some(),
+                "{pattern}"
+            );
+        }
         assert!(Settings { narrow: false, ..Settings::default() }.cannot_narrow().is_some());
     }
 }

@@ -49,9 +49,25 @@ impl ThingFrom {
         (!name.is_empty() && name.len() <= 128).then_some(name)
     }
 
-    /// The topic filter with `{thing}` in it; `None` for a pattern, which cannot be turned round.
-    pub(super) fn level(&self) -> Option<&str> {
-        (!self.written.contains('=')).then_some(&*self.written)
+    /// The filter of the topics this rule gives to `thing`; an error where that cannot be told, because a pattern cannot be
+    /// turned round.
+    pub(super) fn filter_of(&self, thing: &str) -> Result<Option<String>, ()> {
+        match self.written.rsplit_once('=') {
+            None => Ok(Some(self.written.replace("{thing}", thing))),
+            // A pattern that is a topic, and a name that is a name.
+            Some((topic, name)) if literal(topic) == topic && !name.contains('$') => {
+                Ok((name == thing).then(|| topic.to_owned()))
+            }
+            Some(_) => Err(()),
+        }
+    }
+
+    /// What every topic this rule explains begins with.
+    pub(super) fn begins(&self) -> &str {
+        match self.written.rsplit_once('=') {
+            None => self.written.split(['+', '#', '{']).next().unwrap_or_default(),
+            Some((pattern, _)) => literal(pattern),
+        }
     }
 
     /// The rule as it was written.
@@ -77,6 +93,22 @@ fn braced(name: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// What a pattern begins with before anything in it has a meaning.
+fn literal(pattern: &str) -> &str {
+    // One of several alternatives begins otherwise.
+    if pattern.contains('|') {
+        return "";
+    }
+    let end = pattern.find(|c: char| r"\.+*?()[]{}^$".contains(c)).unwrap_or(pattern.len());
+    let (plain, rest) = pattern.split_at(end);
+    // What may be missing, or may come again, is not certain.
+    if rest.starts_with(['*', '?', '+', '{']) {
+        let last = plain.chars().next_back().map_or(0, char::len_utf8);
+        return &plain[..plain.len() - last];
+    }
+    plain
 }
 
 fn filter_pattern(filter: &str) -> Result<String, String> {
