@@ -252,6 +252,11 @@ fn fold(
         }
         next = events.try_recv().ok();
     }
+    if fleet.is_at_limit(at)
+        && let Some(listener) = outside.listener()
+    {
+        listener.at_limit(at);
+    }
     changes
 }
 

@@ -13,7 +13,7 @@ const KEPT: usize = 200;
 const TOGETHER: Ms = 10_000;
 /// From this share of the limit on, what the broker discards can no longer be told from what was not sent: the excess
 /// never arrives, so the rate heard does not grow beyond it.
-const FULL: f64 = 0.97;
+pub(super) const FULL: f64 = 0.97;
 
 /// What kind of loss.
 #[derive(Clone, Debug, PartialEq, Eq)]

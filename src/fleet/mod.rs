@@ -502,6 +502,11 @@ impl Fleet {
         (share >= link::NEAR).then_some(share)
     }
 
+    /// True while a connection carries all AWS lets it: what is not heard then may have been discarded.
+    pub fn is_at_limit(&self, now: Ms) -> bool {
+        self.near_limit(now).is_some_and(|share| share >= losses::FULL)
+    }
+
     /// Presence of an MQTT client that is no known thing: group policies will not apply to it (contract §6.2).
     pub fn strangers(&self) -> impl Iterator<Item = (&str, &PresenceState)> {
         self.strangers.iter().map(|(name, state)| (&**name, state))

@@ -43,6 +43,12 @@ pub enum Fact {
         /// When.
         at: Ms,
     },
+    /// The connection carries all AWS lets it, and the excess is discarded (contract §3.3): what is not heard now may have
+    /// been said.
+    AtLimit {
+        /// When.
+        at: Ms,
+    },
     /// The MQTT connection is gone: what is not heard now proves nothing.
     LinkDown {
         /// When.
@@ -73,7 +79,7 @@ impl Ear {
             Fact::LinkDown { .. } => self.link = None,
             Fact::Focus { only: Some(only), at } => self.only = Some((Arc::clone(only), *at)),
             Fact::Focus { only: None, at } => (self.only, self.all) = (None, Some(*at)),
-            Fact::Heard { .. } | Fact::Presence { .. } => {}
+            Fact::Heard { .. } | Fact::Presence { .. } | Fact::AtLimit { .. } => {}
         }
     }
 
@@ -111,11 +117,13 @@ pub struct Listener {
     topics: Vec<Option<(Name, bool)>>,
     any: bool,
     link: Option<Fact>,
+    /// When it was last told that the connection is at its limit.
+    full: Ms,
 }
 
 impl Listener {
     pub(in crate::response) fn new(facts: mpsc::UnboundedSender<Fact>, watched: Arc<Watched>) -> Self {
-        Self { facts, watched, seen: 0, topics: Vec::new(), any: false, link: None }
+        Self { facts, watched, seen: 0, topics: Vec::new(), any: false, link: None, full: 0 }
     }
 
     /// Looks at one event on its way to [`crate::fleet`]. Call it for every event, before the fleet consumes it.
@@ -138,6 +146,15 @@ impl Listener {
                 self.send(Fact::Focus { only: only.map(Arc::new), at: *at });
             }
             Event::Link(_) | Event::Poll(_) | Event::Response(_) => {}
+        }
+    }
+
+    /// Says that the connection is at its limit ([`crate::fleet::Fleet::is_at_limit`]).
+    pub fn at_limit(&mut self, at: Ms) {
+        // Once a second is often enough: no silence is shorter.
+        if self.any && at - self.full >= 1_000 {
+            self.full = at;
+            self.send(Fact::AtLimit { at });
         }
     }
 

@@ -232,7 +232,11 @@ async fn follow(mut received: mpsc::Receiver<Event>, mut listener: Listener, fle
     while let Some(event) = received.recv().await {
         listener.observe(&event);
         let now = jiff::Timestamp::now().as_millisecond();
-        fleet.lock().apply(event, now);
+        let mut fleet = fleet.lock();
+        fleet.apply(event, now);
+        if fleet.is_at_limit(now) {
+            listener.at_limit(now);
+        }
     }
 }
 

@@ -75,6 +75,8 @@ pub(in crate::response) struct Climb {
     link: Option<Ms>,
     /// Since when it is listened to, among others; `None` while it is not.
     focus: Option<Ms>,
+    /// When the connection last carried all it may.
+    full: Option<Ms>,
     listens: bool,
     wants_cut: bool,
     patience: Ms,
@@ -125,6 +127,7 @@ impl Climb {
             gone: None,
             link,
             focus,
+            full: None,
             listens,
             wants_cut: false,
             patience: rules.patience(),
@@ -270,6 +273,7 @@ impl Climb {
             },
             Fact::LinkUp { at } => self.link = Some(*at),
             Fact::LinkDown { .. } => self.link = None,
+            Fact::AtLimit { at } => self.full = Some(*at),
             Fact::Focus { only, at } => {
                 let among = only.as_ref().is_none_or(|only| only.contains(self.work.name.raw()));
                 self.focus = among.then(|| self.focus.unwrap_or(*at));

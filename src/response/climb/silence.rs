@@ -44,19 +44,25 @@ impl Climb {
     }
 
     pub(super) fn silence(&mut self, window: Ms, now: Ms) {
-        let quiet_since = match self.ear() {
-            // Somebody listens to a topic known to be this device's.
-            Some(ear) => [Some(self.began), Some(ear), self.cut, self.heard, self.connected]
-                .into_iter()
-                .flatten()
-                .max(),
-            // Nobody does: then only AWS's word that it is not connected counts.
-            None => self.gone.map(|gone| gone.max(self.cut.unwrap_or(gone))),
+        let said = [Some(self.began), self.cut, self.heard, self.connected];
+        // Somebody listens to a topic known to be this device's, and hears all there is.
+        let by_ear =
+            self.ear().map(|ear| said.into_iter().flatten().fold(ear.max(self.full.unwrap_or(ear)), Ms::max));
+        // Nobody does: then only AWS's word that it is not connected counts.
+        let by_aws = self.gone.map(|gone| [self.cut, self.heard].into_iter().flatten().fold(gone, Ms::max));
+        let full = self.full.is_some_and(|full| now - full < window);
+        let (quiet_since, deaf) = match by_ear {
+            Some(since) if !full => (Some(since), false),
+            _ => (by_aws, true),
         };
         let Some(since) = quiet_since else {
             return self.say(
                 Rung::Silent,
-                "telemetry is not received here; waiting for GetConnection to say it is gone",
+                if full {
+                    "the connection is at AWS's limit, where messages are discarded: waiting for GetConnection to say it is gone"
+                } else {
+                    "telemetry is not received here; waiting for GetConnection to say it is gone"
+                },
             );
         };
         let quiet = (now - since).max(0);
@@ -73,7 +79,9 @@ impl Climb {
                 };
                 self.set(i, RowState::Skipped(SafeText::new(why)));
             }
-            if self.ear().is_none() {
+            if full {
+                self.say(Rung::Silent, "by GetConnection: the connection is at AWS's limit");
+            } else if deaf {
                 self.say(Rung::Silent, "by GetConnection: its telemetry is not received here");
             } else {
                 self.say(Rung::Silent, &format!("silent for {}", seconds(quiet)));

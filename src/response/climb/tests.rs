@@ -179,6 +179,33 @@ fn the_silence_of_a_device_nobody_listens_to_proves_nothing() {
 }
 
 #[test]
+fn at_the_limit_of_the_connection_only_aws_s_word_counts() {
+    let mut climb = sent(isolation(true), Some(0));
+    climb.look(&denied(), BEGAN + 200);
+    for second in 1..60 {
+        climb.fact(&Fact::AtLimit { at: BEGAN + second * 1_000 });
+        climb.tick(BEGAN + second * 1_000);
+    }
+    assert_eq!(climb.outcome(), None, "what is not heard may have been discarded");
+    let gone = Look { connected: Some(false), ..denied() };
+    climb.look(&gone, BEGAN + 60_000);
+    climb.fact(&Fact::AtLimit { at: BEGAN + 80_000 });
+    climb.tick(BEGAN + 89_000);
+    assert_eq!(climb.outcome(), None);
+    climb.tick(BEGAN + 90_500);
+    assert!(matches!(climb.outcome(), Some(TargetOutcome::Proven { .. })), "{:?}", climb.outcome());
+
+    // It was full for a moment: the silence counts from its end.
+    let mut climb = sent(isolation(true), Some(0));
+    climb.look(&denied(), BEGAN + 200);
+    climb.fact(&Fact::AtLimit { at: BEGAN + 10_000 });
+    climb.tick(BEGAN + 39_000);
+    assert_eq!(climb.outcome(), None);
+    climb.tick(BEGAN + 40_500);
+    assert!(matches!(climb.outcome(), Some(TargetOutcome::Proven { .. })), "{:?}", climb.outcome());
+}
+
+#[test]
 fn a_failed_request_leaves_the_rest_and_says_what_was_done() {
     let mut climb = Climb::new(isolation(true), BEGAN, &Ear::with(Some(0)), &rules());
     climb.requested(0, &Ok(Accepted::default()), BEGAN + 10);
