@@ -15,6 +15,9 @@ use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector
 
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+
 use crate::config::Settings;
 use crate::fleet::known::{Trouble, TroubleKind};
 use crate::text::SafeText;
@@ -181,6 +184,9 @@ fn context(settings: &Settings) -> Result<tls::TlsContext, String> {
     let mut context = tls::TlsContext::builder();
     if let Some(path) = &settings.ca_bundle {
         let pem = std::fs::read(path).map_err(|e| format!("the CA bundle {}: {e}", path.display()))?;
+        if CertificateDer::pem_slice_iter(&pem).next().is_none() {
+            return Err(format!("the CA bundle {}: there is no certificate in it", path.display()));
+        }
         context = context.with_trust_store(tls::TrustStore::empty().with_pem_certificate(pem));
     }
     context.build().map_err(|e| format!("the CA bundle: {e}"))

@@ -84,8 +84,9 @@ impl Keys {
             }
             Err(error) => {
                 // The chain is made anew next time: somebody may have logged in meanwhile.
-                state.failed = Some((Instant::now(), words(&error)));
-                still_good.ok_or(error)
+                let message = whose(&words(&error), self.settings.profile.as_deref());
+                state.failed = Some((Instant::now(), message.clone()));
+                still_good.ok_or_else(|| CredentialsError::provider_error(message))
             }
         }
     }
@@ -105,6 +106,15 @@ impl Keys {
     }
 }
 
+/// The reason with the profile it belongs to, unless it names it.
+fn whose(words: &str, profile: Option<&str>) -> String {
+    match profile {
+        Some(profile) if words.contains(&format!("profile {profile}")) => words.to_owned(),
+        Some(profile) => format!("profile {profile}: {words}"),
+        None => words.to_owned(),
+    }
+}
+
 /// The innermost reason, and what to do about it where that is known.
 pub(super) fn words(error: &CredentialsError) -> String {
     let mut text = error.to_string();
@@ -113,8 +123,20 @@ pub(super) fn words(error: &CredentialsError) -> String {
         text = error.to_string();
         next = error.source();
     }
+    // The SDK says what it tried, one line each, or nothing of use.
+    if matches!(error, CredentialsError::CredentialsNotLoaded(_))
+        && (text.contains('\n') || text == error.to_string())
+    {
+        return "no credentials are found, neither in the environment nor in the profile, a container or an instance"
+            .to_owned();
+    }
+    let kept = text.trim_end().trim_end_matches("Stderr:").trim_end().len();
+    text.truncate(kept);
     let lower = text.to_ascii_lowercase();
-    if lower.contains("sso") && (lower.contains("expired") || lower.contains("token")) {
+    if !lower.contains("aws sso login")
+        && lower.contains("sso")
+        && (lower.contains("expired") || lower.contains("token"))
+    {
         text.push_str(" (run `aws sso login`)");
     }
     text
@@ -154,6 +176,24 @@ mod tests {
                 "test",
             )))
         }
+    }
+
+    #[test]
+    fn what_the_sdk_says_of_credentials_is_a_sentence_for_a_person() {
+        let none = CredentialsError::not_loaded("no credentials found in chain. Attempted:\n  A\n  B");
+        assert!(words(&none).starts_with("no credentials are found"), "{}", words(&none));
+        assert!(words(&CredentialsError::not_loaded_no_source()).starts_with("no credentials are found"));
+        let sso = words(&CredentialsError::provider_error("failed to load the cached SSO token"));
+        assert_eq!(sso, "failed to load the cached SSO token (run `aws sso login`)");
+        // Once it has been put into words it stays so.
+        let again = words(&CredentialsError::provider_error(whose(&sso, Some("sso"))));
+        assert_eq!(again, "profile sso: failed to load the cached SSO token (run `aws sso login`)");
+        let process = words(&CredentialsError::provider_error("exit status: 1. Stderr: "));
+        assert_eq!(whose(&process, None), "exit status: 1.");
+        assert_eq!(
+            whose("the session of profile p has ended", Some("p")),
+            "the session of profile p has ended"
+        );
     }
 
     #[tokio::test]

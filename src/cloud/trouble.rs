@@ -1,12 +1,15 @@
 //! Why a call failed, in the words a screen needs. IAM's refusals are in no API model, so the code string decides
 //! (contract §2.1).
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::fleet::known::{Trouble, TroubleKind};
 use crate::text::SafeText;
+
+use super::keys;
 
 /// Classifies a failed call of `action` (`iot:ListThings`).
 pub fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(
@@ -20,11 +23,10 @@ pub fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(
         SdkError::ServiceError(_) => service(code, message, status),
         SdkError::TimeoutError(_) => (TroubleKind::Unreachable, "no answer in time".to_owned()),
         SdkError::DispatchFailure(failure) => {
-            let words = root(failure.as_connector_error().map(|e| e as &dyn std::error::Error));
-            if failure.is_other() && words.contains("credentials") {
-                (TroubleKind::Credentials, words)
-            } else {
-                (TroubleKind::Unreachable, format!("not reached: {words}"))
+            let connector = failure.as_connector_error().map(|e| e as &(dyn std::error::Error + 'static));
+            match of_credentials(connector) {
+                Some(words) => (TroubleKind::Credentials, words),
+                None => (TroubleKind::Unreachable, format!("not reached: {}", root(connector))),
             }
         }
         SdkError::ConstructionFailure(_) => {
@@ -101,8 +103,20 @@ fn missing(message: &str, action: &str) -> String {
     named.unwrap_or(action).to_owned()
 }
 
+/// What the chain of credentials says, when it is that what failed: nobody was asked then.
+fn of_credentials(error: Option<&(dyn std::error::Error + 'static)>) -> Option<String> {
+    let mut next = error;
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<CredentialsError>() {
+            return Some(keys::words(error));
+        }
+        next = error.source();
+    }
+    None
+}
+
 /// The innermost reason: the outer ones only say "dispatch failure".
-fn root(error: Option<&dyn std::error::Error>) -> String {
+fn root(error: Option<&(dyn std::error::Error + 'static)>) -> String {
     let mut last = None;
     let mut next = error;
     while let Some(error) = next {

@@ -72,7 +72,7 @@ fn use_everything(screen: &mut Screen) {
     screen.term.keys("p");
     screen.wait("the pause", |s| s.contains("PAUSED"));
     screen.term.keys("\r");
-    screen.wait("the payload", |s| s.contains("\"t\": 21.5") || s.contains("{\"t\":21.5}"));
+    screen.wait("the payload", |s| s.contains("[json]") && s.contains("t: 21.5"));
     screen.term.keys("\x1bp");
     screen.wait("the stream to go on", |s| !s.contains("PAUSED"));
     screen.term.keys("w");

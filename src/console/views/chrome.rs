@@ -48,7 +48,13 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
         None => {
             let trouble = env.fleet.identity().trouble().or(app.startup_trouble());
             match trouble {
-                Some(trouble) => left.push((3, vec![part(reason(trouble), theme.unknown)])),
+                Some(trouble) => {
+                    let whole = reason(trouble);
+                    // The panes have all of it; here it must not push the rest off the line.
+                    let fits = whole.width() * 3 <= usize::from(area.width);
+                    let text = if fits { whole } else { short(trouble.kind).to_owned() };
+                    left.push((3, vec![part(text, theme.unknown)]));
+                }
                 None if app.look.aws => {
                     left.push((6, vec![part(format!("connecting {}", s.more), theme.dim)]));
                 }
