@@ -18,6 +18,7 @@ mod focus;
 mod held;
 pub mod index;
 pub mod known;
+mod limits;
 mod link;
 mod log;
 mod losses;
@@ -28,6 +29,7 @@ mod polls;
 mod preamble;
 mod presence;
 mod series;
+mod source;
 mod traffic;
 
 #[cfg(test)]
@@ -38,8 +40,6 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 pub use agreement::Agreement;
 pub use baseline::WarningKind;
 pub use changes::Changes;
@@ -49,12 +49,14 @@ pub use device::{Device, DeviceId, Warning};
 pub use findings::{Finding, NotJudged};
 pub use focus::{Focus, Listening};
 pub use index::Indexing;
+pub use limits::Limits;
 pub use link::{Link, LinkState, Rates, Watch};
 pub use log::{Kept, MessageLog};
 pub use losses::{Loss, LossKind, LossTotals, Losses};
 pub use polls::PollState;
 pub use presence::PresenceState;
 pub use series::{Column, Series};
+pub use source::SourceId;
 
 use event::Event;
 use known::Known;
@@ -65,123 +67,6 @@ use model::{
 
 /// Milliseconds since the Unix epoch, UTC.
 pub type Ms = i64;
-
-/// What is read from AWS, each with its own age and trouble.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum SourceId {
-    /// Who we are.
-    Identity,
-    /// The registry.
-    Things,
-    /// Active violations.
-    Violations,
-    /// Past violation events.
-    ViolationEvents,
-    /// Members of a group, by group name (the quarantine groups).
-    Members(model::Name),
-    /// Principals of a thing.
-    Certificates(model::Name),
-    /// Groups of a thing.
-    GroupsOf(model::Name),
-    /// Jobs.
-    Jobs,
-    /// Executions of a job.
-    Executions(model::Name),
-    /// A shadow (classic when no name).
-    Shadow(model::Name, Option<crate::text::SafeText>),
-    /// Security profiles.
-    Profiles,
-    /// When the credentials end, and how wrong the clock is.
-    Standing,
-    /// Policies in effect for a thing's certificates.
-    PoliciesOf(model::Name),
-    /// Job executions of a thing.
-    JobsOf(model::Name),
-    /// Device-side metrics of a thing.
-    MetricsOf(model::Name),
-    /// Topic rules.
-    Rules,
-    /// Audit findings.
-    Findings,
-    /// What CloudWatch has of a rule.
-    RuleMetrics(model::Name),
-    /// Audit settings, suppressions, mitigation actions.
-    AuditSetup,
-    /// Audits and mitigation tasks.
-    AuditTasks,
-    /// Dimensions.
-    Dimensions,
-    /// Custom metrics.
-    CustomMetrics,
-    /// How far AWS's learning of ML behaviours is.
-    Training,
-    /// Active violations whose alerts are suppressed.
-    Suppressed,
-    /// Things that match a query of the fleet index.
-    Search(model::Name),
-    /// AWS's values of a metric of a thing.
-    Values(model::Name, crate::text::SafeText),
-}
-
-/// What a fleet may hold, and the durations it judges by. Durations that mirror AWS's own are divided by the speed of a
-/// sped-up emulator before they come here.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Bytes of payload kept; the oldest go first. Counts stay exact.
-    pub payload_bytes: u64,
-    /// Messages kept, with or without payload.
-    pub messages: usize,
-    /// Shadow deltas kept.
-    pub deltas: usize,
-    /// Shadow documents kept.
-    pub shadows: usize,
-    /// Presence kept of clients that are no known thing.
-    pub strangers: usize,
-    /// Silence shorter than this never makes a device stale.
-    pub stale_after: Ms,
-    /// How long AWS may take to enforce a group's policy (contract §6.1: 6–8 minutes): a quarantined device that is
-    /// heard within it is being contained, later it leaks.
-    pub policy_delay: Ms,
-    /// How long after a proof of silence a message may still be one that was on its way.
-    pub in_flight: Ms,
-    /// How long a `disconnected` waits for a `connected` that overtook it (contract §3.5: about 5 s).
-    pub settle: Ms,
-    /// MQTT connections that share the load: topic numbers go round over them.
-    pub connections: u32,
-    /// What one connection may carry, messages and bytes a second, where the broker silently discards the excess
-    /// (AWS: contract §3.3).
-    pub ceiling: Option<(f64, f64)>,
-    /// Groups whose members are quarantined.
-    pub quarantine_groups: Vec<Arc<str>>,
-    /// What the durations of Device Defender are divided by: 1 but for a sped-up emulator.
-    pub detect_speed: f64,
-    /// False alarms of early warning accepted a device and day.
-    pub false_alarms: f64,
-    /// Security profiles of a file, judged by beside the account's.
-    pub security_profiles: Vec<ProfileRecord>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            payload_bytes: 16 << 20,
-            messages: 10_000,
-            deltas: 1_000,
-            shadows: 2_000,
-            strangers: 10_000,
-            stale_after: 60_000,
-            policy_delay: 8 * 60_000,
-            in_flight: 2_000,
-            settle: 5_000,
-            connections: 1,
-            ceiling: None,
-            quarantine_groups: vec!["IsolatedDevices".into(), "Quarantine".into()],
-            detect_speed: 1.0,
-            false_alarms: 0.01,
-            security_profiles: Vec::new(),
-        }
-    }
-}
 
 /// A topic and whose it is.
 #[derive(Clone, Debug)]

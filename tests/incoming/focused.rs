@@ -104,6 +104,38 @@ fn what_is_subscribed_to_follows_what_matters() {
 }
 
 #[test]
+fn several_connections_stream_different_things() {
+    let cloud = account(300);
+    index(&cloud);
+    let text = config("").replace("client-id", "connections = 2\nclient-id");
+    let screen = console(&cloud, "test", &text);
+    screen.wait("that both are narrow", |s| s.contains(" streamed") && s.contains("200 shown"));
+    let second = format!("{CLIENT}-2");
+    let of = |client: &str| -> BTreeSet<String> {
+        let broker = cloud.running().account.broker().unwrap();
+        broker.subscriptions(client).into_iter().map(|(filter, _)| filter).collect()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    let (first, second) = loop {
+        let both = (of(CLIENT), of(&second));
+        let telemetry =
+            |filters: &BTreeSet<String>| filters.iter().filter(|f| f.starts_with("dt/thing-")).count();
+        if telemetry(&both.0) > 4 && telemetry(&both.1) > 4 {
+            break both;
+        }
+        assert!(Instant::now() < deadline, "{both:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(first.is_disjoint(&second), "{first:?} {second:?}");
+    let publisher = cloud.publisher();
+    let things = [&first, &second].map(|f| f.iter().find(|f| f.starts_with("dt/thing-")).unwrap());
+    for (thing, words) in things.into_iter().zip(["by-the-first", "by-the-second"]) {
+        publisher.publish(thing, words.as_bytes());
+        screen.wait("its message", |s| s.contains(words));
+    }
+}
+
+#[test]
 fn what_a_policy_does_not_allow_to_narrow_is_streamed_whole_and_said() {
     let cloud = account(300);
     index(&cloud);

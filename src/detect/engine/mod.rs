@@ -5,6 +5,7 @@ mod plan;
 mod samples;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod windows;
 
 use std::collections::VecDeque;
@@ -15,65 +16,13 @@ use indexmap::IndexMap;
 use self::device::Device;
 use self::plan::{Kind, Rule};
 pub use self::plan::{Plan, Profile, Retained, Topics};
+pub use self::verdict::{Datum, Due, Outcome, Verdict};
+use self::verdict::{count, outcome, verdict};
 use super::alarm::{Alarm, Change};
 use super::judge::is_normal;
 use super::metric::Metric;
-use super::model::{Behavior, MetricValue};
+use super::model::MetricValue;
 use super::window;
-
-/// What happened to a violation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// `in-alarm`.
-    Raised,
-    /// A further violating datapoint: last value and last time change, nothing is sent.
-    Updated,
-    /// `alarm-cleared`.
-    Cleared,
-    /// `alarm-invalidated`.
-    Invalidated,
-}
-
-/// One step of one violation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
-    /// The device: its client id.
-    pub device: Arc<str>,
-    /// The security profile.
-    pub profile: Arc<str>,
-    /// The behaviour as it was judged.
-    pub behavior: Arc<Behavior>,
-    /// What happened.
-    pub outcome: Outcome,
-    /// When, epoch milliseconds: the message's time, or the end of the window.
-    pub at_ms: i64,
-    /// The measured value; of an invalidation, the last one is not known here and the default is given.
-    pub value: MetricValue,
-}
-
-/// A value that is kept, for ListMetricValues: a closed window's, or a single one where the metric has no windows.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Datum {
-    /// The device.
-    pub device: Arc<str>,
-    /// The metric.
-    pub metric: Metric,
-    /// The topics it is limited to.
-    pub topics: Option<Arc<Topics>>,
-    /// End of the window, or when it was measured; epoch milliseconds.
-    pub at_ms: i64,
-    /// The sum over the window, or what was measured.
-    pub value: MetricValue,
-}
-
-/// What became due.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Due {
-    /// In the order they happened.
-    pub verdicts: Vec<Verdict>,
-    /// Values to keep.
-    pub data: Vec<Datum>,
-}
 
 /// Judges a fleet. Not shared: whoever feeds it from several threads puts it behind a lock; a message costs well under a
 /// microsecond.
@@ -433,27 +382,4 @@ fn judge_now(
             waiting.push_back(Waiting::Verdict(verdict(rule, name, outcome(change), at_ms, value)));
         }
     }
-}
-
-fn outcome(change: Change) -> Outcome {
-    match change {
-        Change::Raised => Outcome::Raised,
-        Change::Updated => Outcome::Updated,
-        Change::Cleared => Outcome::Cleared,
-    }
-}
-
-fn verdict(rule: &Rule, device: &Arc<str>, outcome: Outcome, at_ms: i64, value: MetricValue) -> Verdict {
-    Verdict {
-        device: Arc::clone(device),
-        profile: Arc::clone(&rule.profile_name),
-        behavior: Arc::clone(&rule.behavior),
-        outcome,
-        at_ms,
-        value,
-    }
-}
-
-fn count(count: i64) -> MetricValue {
-    MetricValue { count: Some(count), ..MetricValue::default() }
 }
