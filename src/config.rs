@@ -234,11 +234,13 @@ impl Settings {
             let duration = self.scaled(Duration::from_millis(ms.unsigned_abs()));
             i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
         };
+        let faster = if self.aws_speed.is_finite() { self.aws_speed.max(1.0) } else { 1.0 };
         Limits {
             payload_bytes: self.memory_budget,
             connections: u32::try_from(self.connections()).unwrap_or(1),
-            // Contract §3.3: 100 publishes and 512 KB a second, in and out together; not adjustable.
-            ceiling: self.aws.then_some((100.0, 512.0 * 1024.0)),
+            // Contract §3.3: 100 publishes and 512 KB a second, in and out together; not adjustable. Where time runs faster,
+            // as many times as much.
+            ceiling: self.aws.then_some((100.0 * faster, 512.0 * 1024.0 * faster)),
             stale_after: scaled(defaults.stale_after).max(10_000),
             policy_delay: scaled(defaults.policy_delay),
             detect_speed: self.aws_speed,

@@ -80,7 +80,7 @@ impl Climb {
                 self.set(i, RowState::Skipped(SafeText::new(why)));
             }
             if full {
-                self.say(Rung::Silent, "by GetConnection: the connection is at AWS's limit");
+                self.say(Rung::Silent, "by GetConnection: at AWS's message limit");
             } else if deaf {
                 self.say(Rung::Silent, "by GetConnection: its telemetry is not received here");
             } else {
