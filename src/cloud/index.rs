@@ -16,7 +16,7 @@ use crate::fleet::model::{Name, ThingRecord, Violation};
 use crate::text::SafeText;
 
 use super::Clients;
-use super::read::{Read, failed, one};
+use super::call::{Read, failed, one};
 
 /// The index of things.
 const INDEX: &str = "AWS_Things";

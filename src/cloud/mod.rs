@@ -5,6 +5,7 @@
 mod alias;
 mod asks;
 mod budget;
+mod call;
 pub mod clients;
 mod convert;
 mod hollow;

@@ -13,7 +13,8 @@ use crate::fleet::account::{
 use crate::fleet::model::{ExecutionRecord, Name, Violation};
 use crate::text::SafeText;
 
-use super::read::{self, Read, failed, one, pages};
+use super::call::{Read, failed, one, pages};
+use super::read;
 use super::{Clients, convert, now_ms, trouble};
 
 /// Statements of a policy that are put in words.

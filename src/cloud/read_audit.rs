@@ -13,7 +13,7 @@ use crate::fleet::known::TroubleKind;
 use crate::fleet::model::Name;
 use crate::text::SafeText;
 
-use super::read::{Read, failed, one, pages};
+use super::call::{Read, failed, one, pages};
 use super::read_account::safe;
 use super::{Clients, convert, now_ms, trouble};
 
