@@ -93,6 +93,10 @@ fn what_is_subscribed_to_follows_what_matters() {
     screen.term.keys("gl");
     screen.wait("what is streamed", |s| s.contains("streamed: the ") && s.contains("never reconnected"));
 
+    // Whoever looks elsewhere for a moment finds no gap when back.
+    screen.look_on(Duration::from_secs(3));
+    assert!(has(&filters(&cloud), "dt/thing-00010/data"), "{:?}", filters(&cloud));
+
     // The configuration wants all: at once, without a restart.
     std::fs::write(screen.home().join("config.toml"), config("stream = 'all'\n")).unwrap();
     wait_filters(&cloud, "everything again", |found| {

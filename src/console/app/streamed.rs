@@ -87,11 +87,13 @@ impl App {
         {
             wanted.add([name]);
         }
-        if matches!(self.view(), View::Overview) {
+        let in_sight = self.list(ListId::Devices).in_sight();
+        let in_sight = self.rows.ids().iter().skip(in_sight.start).take(in_sight.len());
+        let in_sight = in_sight.copied().filter(|id| !env.fleet.device(*id).is_unattributed()).map(name);
+        let here = matches!(self.view(), View::Overview);
+        if here {
             wanted.add(self.device_at_cursor().map(name));
-            let in_sight = self.list(ListId::Devices).in_sight();
-            let in_sight = self.rows.ids().iter().skip(in_sight.start).take(in_sight.len());
-            wanted.add(in_sight.copied().filter(|id| !env.fleet.device(*id).is_unattributed()).map(name));
+            wanted.add(in_sight.clone());
         }
         // The worst first; what is isolated is listened to for leaks.
         let mut worst: Vec<(Condition, &Name)> = env
@@ -102,6 +104,10 @@ impl App {
             .collect();
         worst.sort_unstable();
         wanted.add(worst.into_iter().map(|(_, name)| name));
+        if !here {
+            // Whoever looks elsewhere for a moment finds no gap when back.
+            wanted.add(in_sight);
+        }
         wanted.names
     }
 }
