@@ -291,3 +291,19 @@ fn the_worst_is_in_sight_and_under_the_cursor_until_a_key_is_pressed() {
     let text = lines(&render(&mut app, &fleet, NOW + 2_000, (80, 24)));
     assert!(cursor(&text).contains("thing-00"), "{text}");
 }
+
+#[test]
+fn a_read_that_never_comes_back_is_not_shown_as_fresh() {
+    let mut fleet = Fleet::new(Limits::default());
+    let (source, outcome) = (SourceId::Violations, Ok(Reading::Violations(Vec::new())));
+    let next_at = Some(NOW + 1_000);
+    fleet.apply(Event::Poll(Poll { source, generation: 1, at: NOW, outcome, next_at }), NOW);
+    let mut app = App::new(look(false));
+    let mut header = |after: i64| {
+        let text = lines(&render(&mut app, &fleet, NOW + after, (160, 48)));
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    assert!(header(8_000).contains("●poll 5 s"));
+    let late = header(20_000);
+    assert!(late.contains("○poll 20 s, no answer yet"), "{late}");
+}

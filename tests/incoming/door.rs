@@ -60,7 +60,10 @@ impl Door {
                 let Ok(stream) = stream else { return };
                 let state = Arc::clone(&shared);
                 std::thread::spawn(move || {
+                    let Ok(client) = stream.try_clone() else { return };
                     let _ = serve(stream, inside, &state);
+                    // A copy is kept for when the door is shut; the other side must learn of the end all the same.
+                    let _ = client.shutdown(Shutdown::Both);
                 });
             }
         });

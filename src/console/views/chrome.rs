@@ -192,6 +192,9 @@ fn mqtt<'a>(env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
     }
 }
 
+/// A read that should have come back so long ago is not merely slow.
+const OVERDUE: i64 = 10_000;
+
 fn polls<'a>(app: &App, env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
     let s = theme.symbols;
     if !app.look.aws {
@@ -212,6 +215,10 @@ fn polls<'a>(app: &App, env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
                 }
                 (Some(trouble), None) => {
                     vec![part(format!("{}poll {}", s.down, short(trouble.kind)), theme.warning)]
+                }
+                // Asked, and nobody answers: a network that hangs tells nothing for half a minute a call.
+                (None, Some(age)) if state.next_at.is_some_and(|next| env.now - next > OVERDUE) => {
+                    vec![part(format!("{}poll {age}, no answer yet", s.down), theme.warning)]
                 }
                 (None, Some(age)) => {
                     vec![part(format!("{}poll", s.up), theme.good), part(format!(" {age}"), theme.text)]
