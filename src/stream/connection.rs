@@ -152,6 +152,10 @@ impl Session {
         only: &mut watch::Receiver<Only>,
         pace: &mut Pace,
     ) -> Result<Heard, Loss> {
+        // A stream that never pauses does not come as far as waiting for it below.
+        if only.has_changed().unwrap_or(false) && !self.refocus(only, asker) {
+            return Err(no_room());
+        }
         let connected = self.version_proven && self.heard > 0;
         let mut next = pin!(wire.next());
         let ready = std::future::poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
@@ -180,12 +184,9 @@ impl Session {
             tokio::select! {
                 biased;
                 heard = next.as_mut() => return heard,
-                () = refocused(only) => {
-                    let only = only.borrow_and_update().clone();
-                    if !self.refocus(only, asker) {
-                        return Err(no_room());
-                    }
-                }
+                () = refocused(only) => if !self.refocus(only, asker) {
+                    return Err(no_room());
+                },
                 // The console is busy: try again soon, and keep reading meanwhile.
                 () = tokio::time::sleep(HAND_OVER), if !flushed => {}
             }

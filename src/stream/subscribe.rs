@@ -1,5 +1,7 @@
 //! What a session asks for and gives up while its connection stays: other things to stream, a filter that is refused.
 
+use tokio::sync::watch;
+
 use crate::fleet::event::LinkEvent;
 use crate::text::SafeText;
 
@@ -10,8 +12,8 @@ use super::{Only, now_ms};
 
 impl Session {
     /// Other things are to be streamed, on a connection that is there. False when there is no room to ask.
-    pub(super) fn refocus(&mut self, only: Only, asker: &Asker) -> bool {
-        self.only = only;
+    pub(super) fn refocus(&mut self, only: &mut watch::Receiver<Only>, asker: &Asker) -> bool {
+        self.only.clone_from(&only.borrow_and_update());
         self.take_aim();
         if !self.up {
             // It is subscribing: what is new is asked for after what is asked now.

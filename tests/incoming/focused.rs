@@ -2,6 +2,8 @@
 //! alarm, and what it does not listen to is never called silent.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -105,6 +107,28 @@ fn what_is_subscribed_to_follows_what_matters() {
     publisher.publish("dt/thing-00200/data", b"everything");
     screen.term.keys("1");
     screen.wait("any message", |s| s.contains("everything") && !s.contains(" streamed"));
+}
+
+#[test]
+fn a_stream_that_never_pauses_is_narrowed_too() {
+    let cloud = account(300);
+    index(&cloud);
+    let (publisher, go) = (cloud.publisher(), Arc::new(AtomicBool::new(true)));
+    let on = Arc::clone(&go);
+    let flood = std::thread::spawn(move || {
+        while on.load(Ordering::Relaxed) {
+            let one = |i: usize| (format!("dt/loud-{}/data", i % 10), b"x".to_vec());
+            publisher.burst((0..40).map(one));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let screen = console(&cloud, "test", &config(""));
+    screen.wait("what the index says", |s| s.contains("300 things (indexed)"));
+    wait_filters(&cloud, "what is on the screen", |found| {
+        found.contains("dt/thing-00042/data") && !found.contains("dt/+/data")
+    });
+    go.store(false, Ordering::Relaxed);
+    flood.join().unwrap();
 }
 
 #[test]
