@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use fastrand::Rng;
-use quell::fleet::event::{Batch, Event, LinkEvent, Message, TopicEntry};
-use quell::fleet::model::Name;
-use quell::fleet::{Fleet, Limits, Ms, WarningKind};
+use quell_fleet::event::{Batch, Event, LinkEvent, Message, TopicEntry};
+use quell_fleet::model::Name;
+use quell_fleet::{Fleet, Limits, Ms, WarningKind};
 
 const T0: Ms = 1_700_006_400_000;
 const DAY: Ms = 86_400_000;

@@ -11,10 +11,10 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use criterion::{BatchSize, Criterion, Throughput};
-use quell::fleet::event::{Batch, Event, LinkEvent, Message, TopicEntry};
-use quell::fleet::model::Name;
-use quell::fleet::{Fleet, Limits};
 use quell::stream::{Batcher, Topics};
+use quell_fleet::event::{Batch, Event, LinkEvent, Message, TopicEntry};
+use quell_fleet::model::Name;
+use quell_fleet::{Fleet, Limits};
 use rumqttc::mqttbytes::v4::{Packet, Publish};
 
 /// Counts the bytes in use.

@@ -17,9 +17,9 @@ use quell::console::backend::WriteOnly;
 use quell::console::keymap::Keymap;
 use quell::console::theme::Theme;
 use quell::console::views;
-use quell::fleet::event::{Batch, Event, LinkEvent, Message, TopicEntry};
-use quell::fleet::model::Name;
-use quell::fleet::{Fleet, Limits, Ms};
+use quell_fleet::event::{Batch, Event, LinkEvent, Message, TopicEntry};
+use quell_fleet::model::Name;
+use quell_fleet::{Fleet, Limits, Ms};
 use ratatui::Terminal;
 use ratatui::layout::Size;
 

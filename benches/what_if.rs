@@ -9,11 +9,11 @@
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use quell::detect::model::Behavior;
-use quell::detect::whatif;
-use quell::fleet::event::{Batch, Event, LinkEvent, Message, TopicEntry};
-use quell::fleet::model::Name;
-use quell::fleet::{Fleet, Limits, Ms};
+use quell_fleet::event::{Batch, Event, LinkEvent, Message, TopicEntry};
+use quell_fleet::model::Name;
+use quell_fleet::{Fleet, Limits, Ms};
+use quell_rules::detect::model::Behavior;
+use quell_rules::detect::whatif;
 
 const T0: Ms = 1_700_006_400_000;
 const HOUR: Ms = 3_600_000;

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::detect::profile::SecurityProfile;
-use crate::fleet::Limits;
-use crate::fleet::model::ProfileRecord;
-use crate::text::SafeText;
+use quell_fleet::Limits;
+use quell_fleet::model::ProfileRecord;
+use quell_fleet::text::SafeText;
+use quell_rules::detect::profile::SecurityProfile;
 
 mod aws_files;
 mod explain;

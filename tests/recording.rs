@@ -11,13 +11,13 @@ use quell::console::app::{App, Env, Look};
 use quell::console::keymap::Keymap;
 use quell::console::theme::Theme;
 use quell::console::views;
-use quell::fleet::event::{
+use quell_fleet::event::{
     Batch, Event, LinkEvent, Message, Notice, Poll, Reading, ResponseEvent, Stage, TopicEntry,
 };
-use quell::fleet::model::{Name, ProfileRecord, Violation};
-use quell::fleet::{Fleet, Limits, Ms, SourceId};
-use quell::record::{Header, Player, Recorder, report};
-use quell::text::SafeText;
+use quell_fleet::model::{Name, ProfileRecord, Violation};
+use quell_fleet::record::{Header, Player, Recorder, report};
+use quell_fleet::text::SafeText;
+use quell_fleet::{Fleet, Limits, Ms, SourceId};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;

@@ -12,12 +12,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use quell::fleet::event::{
-    Batch, Event, LinkEvent, Message, Notice, Poll, PresenceKind, Reading, TopicEntry,
-};
-use quell::fleet::known::{Trouble, TroubleKind};
-use quell::fleet::model::{JobRecord, Name, ThingRecord, Violation};
-use quell::fleet::{Fleet, Limits, Ms, SourceId};
+use quell_fleet::event::{Batch, Event, LinkEvent, Message, Notice, Poll, PresenceKind, Reading, TopicEntry};
+use quell_fleet::known::{Trouble, TroubleKind};
+use quell_fleet::model::{JobRecord, Name, ThingRecord, Violation};
+use quell_fleet::{Fleet, Limits, Ms, SourceId};
 
 struct Counting;
 

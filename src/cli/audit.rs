@@ -7,10 +7,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cloud::read_audit;
-use crate::fleet::audit::{Resource, Schedule};
-use crate::fleet::model::Name;
 use crate::response::{ActionSpec, AuditChange, Intent};
-use crate::text::SafeText;
+use quell_fleet::audit::{Resource, Schedule};
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::Common;
 use super::output::{iso, seconds, table};

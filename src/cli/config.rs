@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::config::{self, Environment};
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::output::{ascii_json, lines, table};
 use super::reads::usage;

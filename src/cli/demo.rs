@@ -9,9 +9,9 @@ use color_eyre::eyre::Result;
 use tokio::sync::oneshot;
 
 use crate::config::{self, Environment, Settings, StaticCredentials};
-use crate::emulator::faults::Fault;
-use crate::emulator::start::{Options, start};
-use crate::text::SafeText;
+use quell_emulator::faults::Fault;
+use quell_emulator::start::{Options, start};
+use quell_fleet::text::SafeText;
 
 use super::{Common, console};
 

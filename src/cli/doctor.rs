@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use crate::cloud::{Clients, iam, read};
 use crate::config::Settings;
 use crate::console::app::DoctorLine;
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Name;
 use crate::response::journal::Journal;
 use crate::response::plan::facts::GroupFacts;
 use crate::response::recover;
-use crate::text::SafeText;
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::respond_cmds::{Session, runtime, settings};
 use super::{Common, exit, output};

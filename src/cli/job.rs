@@ -10,9 +10,9 @@ use color_eyre::eyre::eyre;
 use serde_json::{Value, json};
 
 use crate::cloud::Clients;
-use crate::fleet::model::Name;
 use crate::response::{Intent, JobAbort, JobOptions, JobRequest, JobTarget};
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::respond_cmds::{How, respond, runtime, settings};
 use super::{Common, exit, output};

@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use crate::console::app::JournalLine;
 use crate::console::words;
-use crate::fleet::model::Name;
 use crate::response::journal::Journal;
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 /// Lines the view keeps.
 const LINES: usize = 2_000;

@@ -8,8 +8,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Common, exit};
-use crate::emulator::faults::Fault;
-use crate::emulator::start::{Options, Running, start};
+use quell_emulator::faults::Fault;
+use quell_emulator::start::{Options, Running, start};
 
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
@@ -87,17 +87,17 @@ fn speed(text: &str) -> Result<f64, String> {
 }
 
 fn ahead(text: &str) -> Result<std::time::Duration, String> {
-    crate::emulator::scenario::duration(text).ok_or_else(|| "must be a time: 90s, 10m".to_owned())
+    quell_emulator::scenario::duration(text).ok_or_else(|| "must be a time: 90s, 10m".to_owned())
 }
 
 /// Runs the emulator until a signal ends it.
 pub(super) fn run(args: LocalArgs, common: &Common) -> color_eyre::Result<u8> {
     if args.deviations {
-        print(&crate::emulator::deviations::table())?;
+        print(&quell_emulator::deviations::table())?;
         return Ok(exit::DONE);
     }
     if args.operations {
-        print(&crate::emulator::operations::table())?;
+        print(&quell_emulator::operations::table())?;
         return Ok(exit::DONE);
     }
     init_log(common)?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::fleet::Ms;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::text::SafeText;
 
 /// JSON on one line in ASCII only: exact for programs, and nothing in it can move a terminal's cursor.
 pub(super) fn ascii_json(value: &Value) -> String {

@@ -9,11 +9,11 @@ use color_eyre::eyre::{WrapErr as _, eyre};
 use serde_json::{Value, json};
 
 use crate::cloud::{read, read_account};
-use crate::detect::file;
-use crate::detect::profile::{SecurityProfile, Target, target_words};
-use crate::fleet::model::{Name, ProfileRecord};
 use crate::response::{DetectChange, Intent};
-use crate::text::SafeText;
+use quell_fleet::model::{Name, ProfileRecord};
+use quell_fleet::text::SafeText;
+use quell_rules::detect::file;
+use quell_rules::detect::profile::{SecurityProfile, Target, target_words};
 
 use super::output::table;
 use super::reads::{one, usage};

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::cloud::{Clients, read};
 use crate::config::{self, Environment};
-use crate::fleet::known::{Trouble, TroubleKind};
-use crate::fleet::model::{JobRecord, Violation};
-use crate::text::SafeText;
+use quell_fleet::known::{Trouble, TroubleKind};
+use quell_fleet::model::{JobRecord, Violation};
+use quell_fleet::text::SafeText;
 
 use super::output::{ascii_json, iso, lines, seconds, table};
 use super::{Common, exit};

@@ -13,9 +13,9 @@ use crate::cloud;
 use crate::config::{self, Environment, Settings};
 use crate::console::app::App;
 use crate::console::event_loop::{self, Ended};
-use crate::fleet::Fleet;
-use crate::record::{Header, Player, Recorder, report};
 use crate::response::journal::Journal;
+use quell_fleet::Fleet;
+use quell_fleet::record::{Header, Player, Recorder, report};
 
 use super::output::lines;
 use super::reads::{sentence, usage};

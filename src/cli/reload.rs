@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{self, Environment};
 use crate::console::event_loop::Word;
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::Common;
 

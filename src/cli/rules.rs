@@ -5,10 +5,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cloud::read_account;
-use crate::fleet::account::{RuleDelivery, RuleMetric};
-use crate::fleet::model::Name;
 use crate::response::{Intent, RuleBody, RuleChange, RuleEdit, rule_doubts};
-use crate::text::SafeText;
+use quell_fleet::account::{RuleDelivery, RuleMetric};
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::output::{self, seconds, table};
 use super::reads::one;

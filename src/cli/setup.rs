@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use crate::fleet::model::Name;
 use crate::response::{Intent, Mitigation, SetupRequest};
+use quell_fleet::model::Name;
 
 use super::Common;
 use super::respond_cmds::{How, respond};

@@ -6,10 +6,10 @@ use tokio::sync::mpsc;
 
 use crate::cloud::{self, Clients, PollHandle};
 use crate::config::Settings;
-use crate::fleet::event::Event;
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Identity;
 use crate::stream::{self, Signer, StreamHandle};
+use quell_fleet::event::Event;
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Identity;
 
 /// An open source. Dropping it ends its polls and its connection.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 
 use crate::config::Settings;
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::Clients;
 use super::signed::{Service, post};

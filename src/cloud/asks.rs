@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::fleet::account::AccountReading;
-use crate::fleet::event::{Event, Poll, Reading};
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Identity;
-use crate::fleet::{Ms, SourceId};
+use quell_fleet::account::AccountReading;
+use quell_fleet::event::{Event, Poll, Reading};
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Identity;
+use quell_fleet::{Ms, SourceId};
 
 use super::{Clients, alias, index, metrics, now_ms, read, read_account, read_audit};
 

@@ -4,7 +4,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::fleet::known::{Trouble, TroubleKind};
+use quell_fleet::known::{Trouble, TroubleKind};
 
 use super::{Clients, trouble};
 

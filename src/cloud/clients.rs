@@ -19,8 +19,8 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
 use crate::config::Settings;
-use crate::fleet::known::{Trouble, TroubleKind};
-use crate::text::SafeText;
+use quell_fleet::known::{Trouble, TroubleKind};
+use quell_fleet::text::SafeText;
 
 use super::budget::Budget;
 use super::hollow::Hollow;

@@ -3,13 +3,13 @@
 use aws_sdk_iot::types as sdk;
 use aws_smithy_types::DateTime;
 
-use crate::detect::model::{
+use quell_fleet::Ms;
+use quell_fleet::model::{JobCounts, JobRecord, Name, Violation, ViolationEvent};
+use quell_fleet::text::SafeText;
+use quell_rules::detect::model::{
     Behavior, ComparisonOperator, Criteria, MetricDimension, MetricValue, MlDetectionConfig,
     StatisticalThreshold,
 };
-use crate::fleet::Ms;
-use crate::fleet::model::{JobCounts, JobRecord, Name, Violation, ViolationEvent};
-use crate::text::SafeText;
 
 pub(super) fn ms(time: Option<&DateTime>) -> Option<Ms> {
     time.and_then(|t| t.to_millis().ok())

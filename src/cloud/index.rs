@@ -8,12 +8,12 @@ use aws_sdk_iot::types as sdk;
 use serde_json::Value;
 
 use crate::config::Settings;
-use crate::detect::model::{Behavior, MetricValue};
-use crate::fleet::Ms;
-use crate::fleet::index::{IndexReading, IndexedThing};
-use crate::fleet::known::{Trouble, TroubleKind};
-use crate::fleet::model::{Name, ThingRecord, Violation};
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::index::{IndexReading, IndexedThing};
+use quell_fleet::known::{Trouble, TroubleKind};
+use quell_fleet::model::{Name, ThingRecord, Violation};
+use quell_fleet::text::SafeText;
+use quell_rules::detect::model::{Behavior, MetricValue};
 
 use super::Clients;
 use super::call::{Read, failed, one};

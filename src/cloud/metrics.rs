@@ -3,9 +3,9 @@
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use serde_json::{Value, json};
 
-use crate::fleet::Ms;
-use crate::fleet::account::{RULE_WINDOW, RuleSeries};
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::account::{RULE_WINDOW, RuleSeries};
+use quell_fleet::text::SafeText;
 
 use super::read::Read;
 use super::signed::{Service, post};

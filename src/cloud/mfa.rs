@@ -23,8 +23,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
 use crate::config::{AwsProfiles, Environment, Settings};
-use crate::fleet::known::{Trouble, TroubleKind};
-use crate::text::SafeText;
+use quell_fleet::known::{Trouble, TroubleKind};
+use quell_fleet::text::SafeText;
 
 use super::{keys, trouble};
 

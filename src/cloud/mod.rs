@@ -31,7 +31,7 @@ pub use own::refuse_device_certificate;
 pub use polls::{PollHandle, spawn_polls};
 pub use skew::Skew;
 
-use crate::fleet::Ms;
+use quell_fleet::Ms;
 
 /// The wall clock.
 pub(crate) fn now_ms() -> Ms {

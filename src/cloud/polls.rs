@@ -9,11 +9,11 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::config::Settings;
-use crate::fleet::account::AccountReading;
-use crate::fleet::event::{Event, Poll, Reading};
-use crate::fleet::known::{Trouble, TroubleKind};
-use crate::fleet::model::Name;
-use crate::fleet::{Ms, SourceId};
+use quell_fleet::account::AccountReading;
+use quell_fleet::event::{Event, Poll, Reading};
+use quell_fleet::known::{Trouble, TroubleKind};
+use quell_fleet::model::Name;
+use quell_fleet::{Ms, SourceId};
 
 use super::asks::{action, ask};
 use super::{Clients, index, now_ms};

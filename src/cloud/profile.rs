@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_iot::operation::describe_security_profile::DescribeSecurityProfileOutput;
 use aws_sdk_iot::types as sdk;
 
-use crate::detect::model::{Behavior, Criteria, MetricDimension, MetricValue};
-use crate::detect::profile::{AlertTarget, ExportConfig, MetricToRetain, SecurityProfile};
+use quell_rules::detect::model::{Behavior, Criteria, MetricDimension, MetricValue};
+use quell_rules::detect::profile::{AlertTarget, ExportConfig, MetricToRetain, SecurityProfile};
 
 use super::convert;
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use aws_sdk_iot::types as sdk;
 use serde_json::Value;
 
-use crate::fleet::Ms;
-use crate::fleet::known::{Trouble, TroubleKind};
-use crate::fleet::model::{
+use quell_fleet::Ms;
+use quell_fleet::known::{Trouble, TroubleKind};
+use quell_fleet::model::{
     CertificateRecord, ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument, Standing,
     ThingRecord, Violation, ViolationEvent,
 };
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 pub use super::call::Read;
 use super::call::{failed, one, pages};

@@ -4,14 +4,14 @@ use aws_sdk_iot::types as sdk;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use serde_json::Value;
 
-use crate::detect::model::MetricValue;
-use crate::fleet::Ms;
-use crate::fleet::account::{
+use quell_fleet::Ms;
+use quell_fleet::account::{
     CustomMetricRecord, DimensionRecord, EffectivePolicy, MetricSeries, RuleDelivery, RuleMetric, RuleRecord,
     TrainingRecord,
 };
-use crate::fleet::model::{ExecutionRecord, Name, Violation};
-use crate::text::SafeText;
+use quell_fleet::model::{ExecutionRecord, Name, Violation};
+use quell_fleet::text::SafeText;
+use quell_rules::detect::model::MetricValue;
 
 use super::call::{Read, failed, one, pages};
 use super::read;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use aws_sdk_iot::types as sdk;
 
-use crate::fleet::Ms;
-use crate::fleet::account::FindingRecord;
-use crate::fleet::audit::{
+use quell_fleet::Ms;
+use quell_fleet::account::FindingRecord;
+use quell_fleet::audit::{
     AuditSetup, AuditTask, AuditTasks, MitigationAction, MitigationTask, Resource, Schedule, Suppression,
 };
-use crate::fleet::known::TroubleKind;
-use crate::fleet::model::Name;
-use crate::text::SafeText;
+use quell_fleet::known::TroubleKind;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::call::{Read, failed, one, pages};
 use super::read_account::safe;

@@ -11,8 +11,8 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
 
-use crate::fleet::known::{Trouble, TroubleKind};
-use crate::text::SafeText;
+use quell_fleet::known::{Trouble, TroubleKind};
+use quell_fleet::text::SafeText;
 
 use super::read::Read;
 use super::{Clients, now_ms};

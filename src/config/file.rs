@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::load::{ConfigError, error, parse_size, security_profiles, set, set_some};
 use super::{MqttVersion, Secret, Settings, ThingFrom};

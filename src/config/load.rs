@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::flags::Common;
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::{Proxies, Secret, Settings, ThingFrom, file};
 
@@ -132,11 +132,13 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
     Ok(settings)
 }
 
-pub(super) fn security_profiles(path: &Path) -> Result<Vec<crate::detect::profile::SecurityProfile>, String> {
+pub(super) fn security_profiles(
+    path: &Path,
+) -> Result<Vec<quell_rules::detect::profile::SecurityProfile>, String> {
     let named = |e: String| format!("{}: {e}", path.display());
     let text = std::fs::read_to_string(path).map_err(|e| named(e.to_string()))?;
     let toml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
-    crate::detect::file::parse(&text, toml).map_err(named)
+    quell_rules::detect::file::parse(&text, toml).map_err(named)
 }
 
 /// The configuration file: the one asked for, or the usual one.

@@ -7,9 +7,9 @@ use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
-use crate::fleet::event::Event;
-use crate::fleet::{Changes, Fleet, Ms};
-use crate::text::SafeText;
+use quell_fleet::event::Event;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Changes, Fleet, Ms};
 
 mod files;
 mod outside;

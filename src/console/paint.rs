@@ -259,7 +259,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn wrapping_never_exceeds_the_width(text in ".{0,80}", width in 2usize..20) {
-            let safe = crate::text::SafeText::new(&text);
+            let safe = quell_fleet::text::SafeText::new(&text);
             for line in wrap(safe.as_str(), width) {
                 proptest::prop_assert!(line.width() <= width, "{line:?}");
             }

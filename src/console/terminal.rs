@@ -132,7 +132,7 @@ impl Screen {
     /// # Errors
     ///
     /// When the terminal has gone away.
-    pub fn notify(&mut self, text: &crate::text::SafeText) -> io::Result<()> {
+    pub fn notify(&mut self, text: &quell_fleet::text::SafeText) -> io::Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(&notification(text))?;
         out.flush()
@@ -143,7 +143,7 @@ impl Screen {
     /// # Errors
     ///
     /// When the terminal has gone away.
-    pub fn copy(&mut self, text: &crate::text::SafeText) -> io::Result<()> {
+    pub fn copy(&mut self, text: &quell_fleet::text::SafeText) -> io::Result<()> {
         use base64::Engine as _;
         let encoded = base64::engine::general_purpose::STANDARD.encode(text.as_str().as_bytes());
         let mut out = io::stdout().lock();
@@ -163,8 +163,8 @@ impl Drop for Screen {
     }
 }
 
-/// A bell, and OSC 9 with `text`: being [`crate::text::SafeText`] it cannot end the sequence early.
-fn notification(text: &crate::text::SafeText) -> Vec<u8> {
+/// A bell, and OSC 9 with `text`: being [`quell_fleet::text::SafeText`] it cannot end the sequence early.
+fn notification(text: &quell_fleet::text::SafeText) -> Vec<u8> {
     format!("\x07\x1b]9;{text}\x07").into_bytes()
 }
 
@@ -231,7 +231,7 @@ fn install_panic_hook() {
 #[cfg(test)]
 mod tests {
     use super::notification;
-    use crate::text::SafeText;
+    use quell_fleet::text::SafeText;
 
     #[test]
     fn a_notification_rings_and_holds_one_sequence_whatever_its_text() {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::fleet::Ms;
+use quell_fleet::Ms;
 
 /// At most three significant digits: `6.0`, `119`, `3.0 k`, `12 k`, `1.5 M`.
 pub fn number(value: f64) -> String {

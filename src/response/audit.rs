@@ -9,10 +9,10 @@ use aws_sdk_iot::types::{
 use aws_smithy_types::DateTime;
 
 use crate::cloud::{Clients, read_audit};
-use crate::fleet::Ms;
-use crate::fleet::audit::Schedule;
-use crate::fleet::known::Trouble;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::audit::Schedule;
+use quell_fleet::known::Trouble;
+use quell_fleet::text::SafeText;
 
 use super::aws::{not_found, request_id, trouble};
 use super::execute::{Accepted, Failed, Sent};

@@ -5,8 +5,8 @@ use aws_sdk_iot::operation::RequestId;
 use aws_smithy_runtime_api::http::Response;
 
 use crate::cloud;
-use crate::fleet::Ms;
-use crate::fleet::known::Trouble;
+use quell_fleet::Ms;
+use quell_fleet::known::Trouble;
 
 /// A failed call. `action` is the IAM action (`iot:UpdateCertificate`).
 pub(in crate::response) fn trouble<E>(error: &SdkError<E, Response>, action: &str, now: Ms) -> Trouble

@@ -5,10 +5,10 @@ use aws_sdk_iot::types::{CustomMetricType, DimensionType, VerificationState};
 use aws_smithy_types::DateTime;
 
 use crate::cloud::{Clients, profile};
-use crate::detect::profile::{SecurityProfile, Target, target_arn};
-use crate::fleet::Ms;
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Name;
+use quell_fleet::Ms;
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Name;
+use quell_rules::detect::profile::{SecurityProfile, Target, target_arn};
 
 use super::aws::{not_found, trouble};
 use super::execute::{Accepted, Failed, Sent, failed};

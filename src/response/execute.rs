@@ -12,9 +12,9 @@ use aws_sdk_iotdataplane::primitives::Blob;
 use aws_smithy_runtime_api::http::Response;
 
 use crate::cloud::Clients;
-use crate::fleet::Ms;
-use crate::fleet::known::Trouble;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::known::Trouble;
+use quell_fleet::text::SafeText;
 
 use super::aws::{not_found, request_id, trouble};
 use super::gate::Grant;
@@ -55,7 +55,7 @@ impl Failed {
 }
 
 pub(in crate::response) fn failed(trouble: Trouble, request_id: Option<String>) -> Failed {
-    let certain = trouble.kind != crate::fleet::known::TroubleKind::Unreachable;
+    let certain = trouble.kind != quell_fleet::known::TroubleKind::Unreachable;
     Failed { reason: trouble.message, request_id, certain }
 }
 

@@ -1,8 +1,8 @@
 //! The one gate. Mode, confirmation and guardrails produce a [`Grant`], without which no changing request can be built;
 //! whatever is not clearly allowed is refused.
 
-use crate::fleet::Ms;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::text::SafeText;
 
 use super::plan::request::Request;
 use super::plan::{Plan, PlanId};
@@ -78,9 +78,9 @@ pub(in crate::response) fn decide(
 mod tests {
     use super::*;
     use crate::config::Demand;
-    use crate::fleet::model::Name;
     use crate::response::plan::facts::Facts;
     use crate::response::plan::{Intent, JobRequest, JobTarget};
+    use quell_fleet::model::Name;
 
     fn plan() -> Plan {
         let job = JobRequest {

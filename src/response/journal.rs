@@ -13,7 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::fleet::Ms;
+use quell_fleet::Ms;
 
 /// What the first line names as the one before it.
 const ORIGIN: &str = "0000000000000000000000000000000000000000000000000000000000000000";

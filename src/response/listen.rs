@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
-use crate::fleet::Ms;
-use crate::fleet::event::{Batch, Event, LinkEvent, Notice, PresenceKind};
-use crate::fleet::model::Name;
+use quell_fleet::Ms;
+use quell_fleet::event::{Batch, Event, LinkEvent, Notice, PresenceKind};
+use quell_fleet::model::Name;
 
 /// Something heard that can prove or disprove a response.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,7 +126,7 @@ impl Listener {
         Self { facts, watched, seen: 0, topics: Vec::new(), any: false, link: None, full: 0 }
     }
 
-    /// Looks at one event on its way to [`crate::fleet`]. Call it for every event, before the fleet consumes it.
+    /// Looks at one event on its way to [`quell_fleet`]. Call it for every event, before the fleet consumes it.
     pub fn observe(&mut self, event: &Event) {
         let version = self.watched.version.load(Ordering::Acquire);
         if version != self.seen {
@@ -149,7 +149,7 @@ impl Listener {
         }
     }
 
-    /// Says that the connection is at its limit ([`crate::fleet::Fleet::is_at_limit`]).
+    /// Says that the connection is at its limit ([`quell_fleet::Fleet::is_at_limit`]).
     pub fn at_limit(&mut self, at: Ms) {
         // Once a second is often enough: no silence is shorter.
         if self.any && at - self.full >= 1_000 {

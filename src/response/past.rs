@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use crate::fleet::model::Name;
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::plan::request::{Request, Work};
 

@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::cloud::Clients;
 use crate::config::Settings;
-use crate::fleet::event::Event;
-use crate::text::SafeText;
+use quell_fleet::event::Event;
+use quell_fleet::text::SafeText;
 
 use super::gate::{self, Refusal};
 use super::journal::{Journal, who};

@@ -6,10 +6,10 @@ use aws_sdk_iot::types::{
 };
 
 use crate::cloud::{Clients, read_account};
-use crate::fleet::Ms;
-use crate::fleet::account::{RuleDelivery, RuleMetric};
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Name;
+use quell_fleet::Ms;
+use quell_fleet::account::{RuleDelivery, RuleMetric};
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Name;
 
 use super::aws::{not_found, trouble};
 use super::execute::{Accepted, Failed, Sent, failed};

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::config::{Guardrails, Judged};
-use crate::fleet::Ms;
-use crate::fleet::model::Name;
+use quell_fleet::Ms;
+use quell_fleet::model::Name;
 
 /// Guardrails and durations.
 #[derive(Clone, Debug)]

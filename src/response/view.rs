@@ -1,9 +1,9 @@
 //! What the screen (or the terminal of a headless run) is told about a response while it runs and when it ended.
 
-use crate::fleet::Ms;
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Name;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::past::Past;
 use super::plan::{Plan, PlanId};

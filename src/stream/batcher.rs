@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::config::ThingFrom;
-use crate::fleet::Ms;
-use crate::fleet::event::{Batch, Counted, Event, Message, Notice};
+use quell_fleet::Ms;
+use quell_fleet::event::{Batch, Counted, Event, Message, Notice};
 
 use super::topics::Topics;
 

@@ -10,7 +10,7 @@ use aws_credential_types::provider::ProvideCredentials as _;
 use rumqttc::{TlsConfiguration, Transport};
 use tokio::sync::watch;
 
-use crate::fleet::event::{Notice, PresenceKind};
+use quell_fleet::event::{Notice, PresenceKind};
 
 use super::now_ms;
 use super::pace::{HAND_OVER, Pace};

@@ -2,7 +2,7 @@
 //! place of those of all, as many as AWS allows a connection (contract §3.3), the things that matter most first.
 
 use crate::config::Settings;
-use crate::fleet::model::Name;
+use quell_fleet::model::Name;
 
 use super::filters::{MOST, RESERVED};
 

@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use crate::fleet::Ms;
-use crate::fleet::event::{Notice, PresenceKind};
-use crate::fleet::model::{Name, ShadowDocument};
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::event::{Notice, PresenceKind};
+use quell_fleet::model::{Name, ShadowDocument};
+use quell_fleet::text::SafeText;
 
 /// The kind of a topic, found once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

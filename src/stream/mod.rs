@@ -25,10 +25,10 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Settings;
-use crate::fleet::Ms;
-use crate::fleet::event::{Event, LinkEvent};
-use crate::fleet::model::Name;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::event::{Event, LinkEvent};
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 pub use batcher::Batcher;
 pub use topics::Topics;

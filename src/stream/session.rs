@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::{MqttVersion, Settings};
-use crate::fleet::Ms;
-use crate::fleet::event::{Event, LinkEvent};
-use crate::fleet::model::Name;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::event::{Event, LinkEvent};
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::batcher::Batcher;
 use super::filters::{Filters, Lesson};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::fleet::event::LinkEvent;
-use crate::fleet::model::Name;
-use crate::text::SafeText;
+use quell_fleet::event::LinkEvent;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 /// What is known of one connection.
 #[derive(Clone, Debug, Default)]

@@ -2,8 +2,8 @@
 
 use tokio::sync::watch;
 
-use crate::fleet::event::LinkEvent;
-use crate::text::SafeText;
+use quell_fleet::event::LinkEvent;
+use quell_fleet::text::SafeText;
 
 use super::focus::{self, Wish};
 use super::session::Session;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::ThingFrom;
-use crate::fleet::event::TopicEntry;
-use crate::fleet::model::Name;
+use quell_fleet::event::TopicEntry;
+use quell_fleet::model::Name;
 
 use super::meaning::Meaning;
 

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use quell::console::app::{App, Effect, Env, Look};
 use quell::console::theme::Theme;
-use quell::fleet::event::{Batch, Event, Message, ResponseEvent, Stage};
-use quell::fleet::model::Name;
-use quell::fleet::{Changes, Fleet};
+use quell_fleet::event::{Batch, Event, Message, ResponseEvent, Stage};
+use quell_fleet::model::Name;
+use quell_fleet::{Changes, Fleet};
 use ratatui::style::Color;
 
 use crate::world::*;
@@ -77,7 +77,7 @@ fn without_colour_the_words_and_shapes_are_still_there() {
 
 #[test]
 fn without_aws_nothing_of_it_is_missing() {
-    let fleet = Fleet::new(quell::fleet::Limits::default());
+    let fleet = Fleet::new(quell_fleet::Limits::default());
     let mut app = App::new(Look { aws: false, ..look(false) });
     for keys in ["", "4", "6", "gp", "ga", "gr"] {
         render(&mut app, &fleet, NOW, (160, 48));

@@ -1,11 +1,11 @@
 //! The room and the fleet: thirty devices by name at every size, ten thousand by group, the loud ones named.
 
 use quell::console::app::App;
-use quell::detect::model::MetricValue;
-use quell::fleet::event::{Event, LinkEvent, Reading};
-use quell::fleet::model::{Name, ThingRecord, Violation};
-use quell::fleet::{Fleet, Limits, SourceId};
-use quell::text::SafeText;
+use quell_fleet::event::{Event, LinkEvent, Reading};
+use quell_fleet::model::{Name, ThingRecord, Violation};
+use quell_fleet::text::SafeText;
+use quell_fleet::{Fleet, Limits, SourceId};
+use quell_rules::detect::model::MetricValue;
 
 use crate::views::screen;
 use crate::world::*;

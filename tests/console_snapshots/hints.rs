@@ -6,7 +6,7 @@ use quell::response::Intent;
 use crate::views::account;
 use crate::world::*;
 
-fn footer(app: &mut App, fleet: &quell::fleet::Fleet, size: (u16, u16)) -> String {
+fn footer(app: &mut App, fleet: &quell_fleet::Fleet, size: (u16, u16)) -> String {
     let text = lines(&render(app, fleet, NOW, size));
     text.lines().last().unwrap_or_default().to_owned()
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use quell::console::app::{App, Env};
 use quell::console::backend::WriteOnly;
 use quell::console::views;
-use quell::fleet::{Fleet, Ms};
+use quell_fleet::{Fleet, Ms};
 use ratatui::Terminal;
 use ratatui::layout::Size;
 

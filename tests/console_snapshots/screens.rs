@@ -7,11 +7,11 @@ use quell::console::app::{App, Effect, Env, Look};
 use quell::console::command;
 use quell::console::key::Key;
 use quell::console::keymap::Keymap;
-use quell::fleet::event::{Batch, Event, LinkEvent, Message, Notice, Poll, Reading, TopicEntry};
-use quell::fleet::known::{Trouble, TroubleKind};
-use quell::fleet::model::{Name, ThingRecord};
-use quell::fleet::{Fleet, Limits, SourceId};
-use quell::text::SafeText;
+use quell_fleet::event::{Batch, Event, LinkEvent, Message, Notice, Poll, Reading, TopicEntry};
+use quell_fleet::known::{Trouble, TroubleKind};
+use quell_fleet::model::{Name, ThingRecord};
+use quell_fleet::text::SafeText;
+use quell_fleet::{Fleet, Limits, SourceId};
 
 use crate::world::*;
 

@@ -1,19 +1,19 @@
 //! The views of the account, each at a wide and at a narrow size, and the dialogs of the incident.
 
 use quell::console::app::{App, Effect, JournalLine, Look};
-use quell::detect::model::{ComparisonOperator, MetricValue};
-use quell::fleet::account::{
+use quell::response::{DetectChange, Intent};
+use quell_fleet::account::{
     AccountReading, CustomMetricRecord, DimensionRecord, EffectivePolicy, FindingRecord, MetricSeries,
     RuleRecord, RuleSeries, TrainingRecord,
 };
-use quell::fleet::audit::{
+use quell_fleet::audit::{
     AuditSetup, AuditTask, AuditTasks, MitigationAction, Resource, Schedule, Suppression,
 };
-use quell::fleet::event::Reading;
-use quell::fleet::model::{ExecutionRecord, Name, ProfileRecord, ViolationEvent};
-use quell::fleet::{Fleet, SourceId};
-use quell::response::{DetectChange, Intent};
-use quell::text::SafeText;
+use quell_fleet::event::Reading;
+use quell_fleet::model::{ExecutionRecord, Name, ProfileRecord, ViolationEvent};
+use quell_fleet::text::SafeText;
+use quell_fleet::{Fleet, SourceId};
+use quell_rules::detect::model::{ComparisonOperator, MetricValue};
 use ratatui::style::Color;
 
 use crate::world::*;
@@ -281,7 +281,7 @@ fn the_views_of_the_account() {
 
 #[test]
 fn nothing_read_is_never_nothing_there() {
-    let fleet = Fleet::new(quell::fleet::Limits::default());
+    let fleet = Fleet::new(quell_fleet::Limits::default());
     for keys in ["gp", "gh", "ga", "gr"] {
         let mut app = App::new(look(false));
         let text = screen(&mut app, &fleet, keys, (80, 24));

@@ -76,7 +76,7 @@ fn it_begins_where_the_cursor_is_and_leads_to_the_device() {
 
 #[test]
 fn without_a_profile_there_is_an_example_and_without_data_a_reason() {
-    let fleet = quell::fleet::Fleet::new(quell::fleet::Limits::default());
+    let fleet = quell_fleet::Fleet::new(quell_fleet::Limits::default());
     let mut app = App::new(look(false));
     let text = screen(&mut app, &fleet, "gw", (80, 24));
     assert!(text.contains("no profile known: an example") && text.contains("no message is held"), "{text}");

@@ -9,13 +9,13 @@ use quell::console::app::{App, Env, Look};
 use quell::console::keymap::Keymap;
 use quell::console::theme::Theme;
 use quell::console::views;
-use quell::detect::model::{Behavior, ComparisonOperator, Criteria, MetricValue};
-use quell::fleet::event::{Batch, Event, LinkEvent, Message, Notice, Poll, Reading, TopicEntry};
-use quell::fleet::model::{
+use quell_fleet::event::{Batch, Event, LinkEvent, Message, Notice, Poll, Reading, TopicEntry};
+use quell_fleet::model::{
     CertificateRecord, Identity, JobCounts, JobRecord, Name, ProfileRecord, ThingRecord, Violation,
 };
-use quell::fleet::{Fleet, Limits, Ms, SourceId};
-use quell::text::SafeText;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Fleet, Limits, Ms, SourceId};
+use quell_rules::detect::model::{Behavior, ComparisonOperator, Criteria, MetricValue};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::screen::{LONG, QUICK, Screen};
 use crate::world::{Cloud, quell};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
-use quell::emulator::start::Options;
+use quell_emulator::start::Options;
 
 /// How long an ending may take.
 const ENDS: Duration = Duration::from_secs(2);

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use quell::emulator::start::Options;
+use quell_emulator::start::Options;
 use serde_json::json;
 
 use crate::door::{Answer, Door};
@@ -28,7 +28,8 @@ fn fleet(cloud: &Cloud) -> Devices {
 fn violated(cloud: &Cloud) {
     cloud.door.refuse(|line| {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        let body = include_str!("../fixtures/list-active-violations.json").to_owned();
+        let body =
+            include_str!("../../crates/emulator/tests/fixtures/list-active-violations.json").to_owned();
         line.contains("/active-violations").then_some(Answer { status: 200, headers, body })
     });
 }

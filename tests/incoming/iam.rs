@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use quell::emulator::api::{Service, routes};
-use quell::emulator::hooks::Action;
-use quell::emulator::start::Options;
+use quell_emulator::api::{Service, routes};
+use quell_emulator::hooks::Action;
+use quell_emulator::start::Options;
 use serde_json::{Value, json};
 
 use crate::world::{Cloud, Watch, quell};

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use quell::emulator::start::Options;
+use quell_emulator::start::Options;
 use serde_json::Value;
 
 use crate::door::Answer;

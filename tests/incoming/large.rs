@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_iot::types as sdk;
-use quell::emulator::api::registry::ThingSpec;
-use quell::emulator::start::Options;
+use quell_emulator::api::registry::ThingSpec;
+use quell_emulator::start::Options;
 use rumqttc::{Client, MqttOptions, QoS};
 
 use crate::door::Answer;

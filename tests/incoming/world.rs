@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use quell::emulator::start::{Options, Running, start};
+use quell_emulator::start::{Options, Running, start};
 use rumqttc::{Client, MqttOptions, QoS};
 use serde_json::Value;
 

@@ -6,7 +6,8 @@
 mod boto3;
 mod kept;
 mod pages;
-#[path = "../common/sdk.rs"]
+#[path = "../../crates/emulator/tests/common/sdk.rs"]
+#[expect(unreachable_pub, reason = "the emulator's tests use it from another crate")]
 mod sdk;
 mod workshop;
 

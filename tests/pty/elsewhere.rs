@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use quell::emulator::start::{Options, Running, start};
+use quell_emulator::start::{Options, Running, start};
 
 use crate::term::{Term, line_with};
 

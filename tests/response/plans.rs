@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use quell::fleet::event::Stage;
-use quell::fleet::model::Name;
 use quell::response::journal::Journal;
 use quell::response::{Intent, JobOptions, JobRequest, JobTarget, Level, Outcome, RowState};
+use quell_fleet::event::Stage;
+use quell_fleet::model::Name;
 
 use crate::world::{World, isolate, target};
 

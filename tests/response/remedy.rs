@@ -6,8 +6,8 @@ use aws_sdk_iot::types::{
     AddThingsToThingGroupParams, AuditCheckConfiguration, EnableIoTLoggingParams, LogLevel,
     MitigationActionParams,
 };
-use quell::fleet::event::Stage;
 use quell::response::{Outcome, RowState};
+use quell_fleet::event::Stage;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -19,7 +19,7 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/Mitigation";
 
 /// A device that speaks, and carries out the jobs it is given.
 async fn worker(world: &World, name: &str, certificate: &str) {
-    let principal = quell::emulator::hooks::Principal::Certificate(certificate.to_owned());
+    let principal = quell_emulator::hooks::Principal::Certificate(certificate.to_owned());
     let port = listen(&world.broker, principal).await;
     let mut options = MqttOptions::new(name, "127.0.0.1", port);
     options.set_keep_alive(Duration::from_secs(30));

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use quell::cloud::Clients;
 use quell::config::{Settings, StaticCredentials, ThingFrom};
-use quell::emulator::account::Account;
-use quell::emulator::api::front;
-use quell::emulator::broker::{Broker, Peer};
-use quell::emulator::clock::Clock;
-use quell::emulator::hooks::{Hooks, Principal};
-use quell::emulator::store::Wal;
-use quell::fleet::event::{Event, Stage};
-use quell::fleet::model::Name;
 use quell::response::journal::Journal;
 use quell::response::{ActionView, Answer, Intent, Plan, Responder, Rules, Target};
+use quell_emulator::account::Account;
+use quell_emulator::api::front;
+use quell_emulator::broker::{Broker, Peer};
+use quell_emulator::clock::Clock;
+use quell_emulator::hooks::{Hooks, Principal};
+use quell_emulator::store::Wal;
+use quell_fleet::event::{Event, Stage};
+use quell_fleet::model::Name;
 use rumqttc::{AsyncClient, MqttOptions, QoS};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -164,7 +164,7 @@ impl World {
 
     /// Begins to judge what devices send, as Detect does.
     pub(crate) fn detects(&self) {
-        tokio::spawn(quell::emulator::api::detect::run(Arc::clone(&self.account)));
+        tokio::spawn(quell_emulator::api::detect::run(Arc::clone(&self.account)));
     }
 
     /// A profile that every message of a device violates.

@@ -6,7 +6,7 @@ use crate::cloud::mfa;
 use crate::config::{AwsProfiles, Settings};
 use crate::console::app::Elsewhere;
 use crate::console::event_loop::Word;
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use crate::cli::source::Source;
 

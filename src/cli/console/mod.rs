@@ -14,12 +14,12 @@ use crate::console::app::{App, Look};
 use crate::console::event_loop::{self, Ended, Inputs, Word};
 use crate::console::keymap::Keymap;
 use crate::console::theme::{self, Theme};
-use crate::fleet::Fleet;
-use crate::fleet::event::Event;
-use crate::fleet::known::{Trouble, TroubleKind};
 use crate::response::{Answer, Responder};
 use crate::stream::StreamHandle;
-use crate::text::SafeText;
+use quell_fleet::Fleet;
+use quell_fleet::event::Event;
+use quell_fleet::known::{Trouble, TroubleKind};
+use quell_fleet::text::SafeText;
 
 use super::source::Source;
 use super::{Common, exit};

@@ -11,13 +11,13 @@ use crate::cloud::{PollHandle, mfa};
 use crate::config::{AwsProfiles, Environment, Settings};
 use crate::console::app::Elsewhere;
 use crate::console::event_loop::{Arrival, Outside, Reconfigured, Word};
-use crate::fleet::event::Event;
-use crate::fleet::model::Name;
-use crate::fleet::{Fleet, Ms, SourceId};
-use crate::record::{Header, Recorder};
 use crate::response::{Answer, Intent, Listener, Plan, PlanId, Responder};
 use crate::stream::StreamHandle;
-use crate::text::SafeText;
+use quell_fleet::event::Event;
+use quell_fleet::model::Name;
+use quell_fleet::record::{Header, Recorder};
+use quell_fleet::text::SafeText;
+use quell_fleet::{Fleet, Ms, SourceId};
 
 use super::elsewhere::{elsewhere, go};
 use super::{Parts, look};

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::response::journal::Journal;
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::respond_cmds::settings;
 use super::{Common, exit, output};

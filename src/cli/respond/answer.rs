@@ -10,14 +10,14 @@ use crate::cli::exit;
 use crate::cli::respond_cmds::{Ended, Session, code, plan_json, result_json};
 use crate::cloud::{self, Clients};
 use crate::config::Settings;
-use crate::fleet::Ms;
-use crate::fleet::model::Name;
 use crate::response::alert::policy::AlertRule;
 use crate::response::alert::web::Web;
 use crate::response::alert::{Action, Alert, AlertRules, Envelope, Form, Kind, signature};
 use crate::response::journal::Journal;
 use crate::response::{Confirmation, Intent, Target};
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::RespondArgs;
 

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::cli::exit;
 use crate::response::alert::Envelope;
 use crate::response::alert::envelope::parse;
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::answer::{Answered, Answerer};
 use super::crew::Crew;

@@ -11,8 +11,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::config::{self, Environment, Settings};
-use crate::fleet::model::Name;
 use crate::response::{Intent, Target};
+use quell_fleet::model::Name;
 
 pub(super) use session::{Ended, Session, code};
 pub(super) use show::{plan_json, plan_text, result_json};

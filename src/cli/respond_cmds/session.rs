@@ -11,13 +11,13 @@ use tokio::sync::mpsc;
 use crate::cli::exit;
 use crate::cloud::Clients;
 use crate::config::Settings;
-use crate::fleet::event::Event;
-use crate::fleet::{Fleet, LinkState};
 use crate::response::{
     ActionView, Answer, Intent, Listener, Outcome, Plan, Responder, RowState, Target, TargetOutcome,
 };
 use crate::stream::StreamHandle;
-use crate::text::SafeText;
+use quell_fleet::event::Event;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Fleet, LinkState};
 
 /// How long the commands listen before they plan.
 const LISTEN: Duration = Duration::from_secs(3);

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::cli::output::iso;
-use crate::fleet::{Loss, LossKind, Losses};
+use quell_fleet::{Loss, LossKind, Losses};
 
 use super::made::named;
 
@@ -48,10 +48,10 @@ fn line(loss: &Loss) -> Option<(i64, Value)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::event::{Batch, Counted, Event, LinkEvent, Poll, Reading, TopicEntry};
-    use crate::fleet::known::{Trouble, TroubleKind};
-    use crate::fleet::model::Name;
-    use crate::fleet::{Fleet, Limits, SourceId};
+    use quell_fleet::event::{Batch, Counted, Event, LinkEvent, Poll, Reading, TopicEntry};
+    use quell_fleet::known::{Trouble, TroubleKind};
+    use quell_fleet::model::Name;
+    use quell_fleet::{Fleet, Limits, SourceId};
 
     const T0: i64 = 1_700_000_000_000;
 

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use crate::cli::output::{ascii_json, iso};
 use crate::cli::reads::violation_json;
 use crate::console::views::{expected, got};
-use crate::fleet::event::{Batch, Event, LinkEvent, Notice, Poll, PresenceKind, Reading};
-use crate::fleet::index::IndexReading;
-use crate::fleet::known::TroubleKind;
-use crate::fleet::model::Standing;
-use crate::fleet::{DeviceId, Fleet, SourceId};
-use crate::text::SafeText;
+use quell_fleet::event::{Batch, Event, LinkEvent, Notice, Poll, PresenceKind, Reading};
+use quell_fleet::index::IndexReading;
+use quell_fleet::known::TroubleKind;
+use quell_fleet::model::Standing;
+use quell_fleet::text::SafeText;
+use quell_fleet::{DeviceId, Fleet, SourceId};
 
 use super::losses::Said;
 use super::{Kind, WatchArgs};

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::cloud;
 use crate::config::{self, Environment, Settings};
-use crate::fleet::Fleet;
+use quell_fleet::Fleet;
 
 use super::output::lines;
 use super::reads::{sentence, usage};

@@ -2,7 +2,7 @@
 //! to `source_profile` until one has keys of its own, or takes them from elsewhere.
 
 use crate::config::AwsProfiles;
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 /// A role, and what it is asked for with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -2,9 +2,9 @@
 
 use tui_input::Input;
 
-use crate::fleet::model::Name;
 use crate::response::{DetectChange, Intent};
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::dialogs::{Field, JobForm, Overlay};
 use super::{App, Effect, Env, PlanPhase, Tone};

@@ -1,8 +1,8 @@
 //! What the responder answers: plans, how far a response is, how it ended, and what is to be read again then.
 
-use crate::fleet::{Ms, SourceId};
 use crate::response::{ActionView, Answer};
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Ms, SourceId};
 
 use super::{App, Effect, Env, Overlay, PlanPhase, Tone, View, state};
 
@@ -66,7 +66,7 @@ impl App {
     /// A task of AWS's was begun here: the view finds it without waiting for its next poll.
     fn look_at_tasks(&mut self, env: &Env<'_>) {
         const BETWEEN: Ms = 1_500;
-        let busy = env.fleet.audit_tasks().get().is_some_and(crate::fleet::audit::AuditTasks::busy);
+        let busy = env.fleet.audit_tasks().get().is_some_and(quell_fleet::audit::AuditTasks::busy);
         if *self.view() == View::Audit && !busy && env.now - self.asked_tasks > BETWEEN {
             self.asked_tasks = env.now;
             self.effects.push(Effect::ReadSoon(vec![SourceId::AuditTasks]));

@@ -1,10 +1,10 @@
 //! Audits from the keyboard: started and stopped, findings suppressed, mitigation actions made and run.
 
-use crate::fleet::account::FindingRecord;
-use crate::fleet::audit::{MitigationAction, Schedule};
-use crate::fleet::model::Name;
 use crate::response::{ActionSpec, AuditChange, Intent, Mitigation};
-use crate::text::SafeText;
+use quell_fleet::account::FindingRecord;
+use quell_fleet::audit::{MitigationAction, Schedule};
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::dialogs::Overlay;
 use super::fields::{FieldsForm, FieldsKind, FormField, Said};

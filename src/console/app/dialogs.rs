@@ -2,11 +2,11 @@
 
 use tui_input::Input;
 
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Name;
-use crate::fleet::{Kept, Ms};
 use crate::response::{Intent, Plan, PlanId, Target};
-use crate::text::SafeText;
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Kept, Ms};
 
 use super::super::command::CommandId;
 use super::list::ListId;
@@ -224,7 +224,7 @@ pub struct JobForm {
 
 impl PayloadState {
     /// A message, opened as JSON when it is JSON and small enough to be read as a tree.
-    pub fn new(message: crate::fleet::Kept, topic: SafeText) -> Self {
+    pub fn new(message: quell_fleet::Kept, topic: SafeText) -> Self {
         const TREE: usize = 64 << 10;
         let json = message
             .payload

@@ -1,9 +1,9 @@
 //! The doctor on the screen: what an incident needs, looked at when the view is opened, and the plans that create what is
 //! missing.
 
-use crate::fleet::model::Name;
 use crate::response::{Intent, SetupRequest};
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::{App, Effect, Env, View};
 

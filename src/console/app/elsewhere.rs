@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::config::{REGIONS, Secret};
-use crate::fleet::model::Name;
 use crate::response::PlanId;
+use quell_fleet::model::Name;
 
 use super::dialogs::{Overlay, PalettePick};
 use super::{App, Effect, Elsewhere, Env, ListState, Pane, Section, View};

@@ -3,10 +3,10 @@
 
 use tui_input::Input;
 
-use crate::fleet::audit::Resource;
-use crate::fleet::model::Name;
 use crate::response::Intent;
-use crate::text::SafeText;
+use quell_fleet::audit::Resource;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::dialogs::Overlay;
 use super::form::{FormKind, FormLine};

@@ -3,8 +3,8 @@
 
 use tui_input::Input;
 
-use crate::fleet::model::Name;
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 /// A field as it is drawn.
 pub struct FormLine {

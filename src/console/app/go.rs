@@ -2,9 +2,9 @@
 
 use tui_input::Input;
 
-use crate::fleet::model::Name;
-use crate::fleet::{DeviceId, SourceId};
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
+use quell_fleet::{DeviceId, SourceId};
 
 use super::dialogs::{Overlay, PaletteState, PayloadState};
 use super::list::{ListId, ListState};

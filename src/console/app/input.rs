@@ -5,7 +5,7 @@ use nucleo_matcher::Utf32Str;
 use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use tui_input::backend::crossterm::EventHandler as _;
 
-use crate::fleet::model::Name;
+use quell_fleet::model::Name;
 
 use super::super::command::{self, CommandId};
 use super::super::key::Key as Pressed;

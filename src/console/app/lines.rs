@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::fleet::model::ViolationEvent;
-use crate::fleet::{DeltaEntry, Finding, Fleet};
-use crate::text::SafeText;
+use quell_fleet::model::ViolationEvent;
+use quell_fleet::text::SafeText;
+use quell_fleet::{DeltaEntry, Finding, Fleet};
 
 use super::list::{Key, ListId, key_of};
 use super::{App, Env, JournalLine, Subject, View, filter};
@@ -182,7 +182,7 @@ impl App {
 
     /// Whether a message belongs into the stream as it is shown: the overview keeps to telemetry, the stream view has
     /// AWS's own notices too.
-    pub fn streams(&self, message: &crate::fleet::Kept, env: &Env<'_>) -> bool {
+    pub fn streams(&self, message: &quell_fleet::Kept, env: &Env<'_>) -> bool {
         *self.view() == View::Stream || env.fleet.topic(message.topic).is_none_or(|t| t.is_telemetry())
     }
 }

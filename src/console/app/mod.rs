@@ -31,11 +31,11 @@ mod whatif;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Name;
-use crate::fleet::{Changes, DeviceId, Ms};
 use crate::response::{ActionView, PlanId};
-use crate::text::SafeText;
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Changes, DeviceId, Ms};
 
 use super::key::Key as Pressed;
 
@@ -197,7 +197,7 @@ impl App {
         self.leaks.retain(|(name, _)| {
             env.fleet
                 .find(name.raw())
-                .is_some_and(|id| env.fleet.device(id).condition() == crate::fleet::Condition::Leaking)
+                .is_some_and(|id| env.fleet.device(id).condition() == quell_fleet::Condition::Leaking)
         });
         if let Some((_, tone, at)) = &self.status {
             let stays = if *tone == Tone::Warn { 15_000 } else { 6_000 };
@@ -241,7 +241,7 @@ impl App {
         if changes.contains(Changes::LEAK) {
             for (_, device) in env.fleet.devices() {
                 let known = self.leaks.iter().any(|(name, _)| name == device.name());
-                if device.condition() == crate::fleet::Condition::Leaking && !known {
+                if device.condition() == quell_fleet::Condition::Leaking && !known {
                     self.leaks.push((device.name().clone(), env.now));
                     let text = format!("quell: {} is isolated, yet heard", device.name().shown());
                     self.effects.push(Effect::Notify(SafeText::new(&text)));
@@ -255,7 +255,7 @@ impl App {
         if let Some(Overlay::Plan(dialog)) = &mut self.overlay
             && dialog.generation == generation
         {
-            let kind = crate::fleet::known::TroubleKind::Unreachable;
+            let kind = quell_fleet::known::TroubleKind::Unreachable;
             dialog.phase =
                 PlanPhase::Failed(Trouble { kind, message: why, missing_action: None, since: now });
         }

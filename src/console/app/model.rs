@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 
-use crate::fleet::model::Name;
-use crate::fleet::{Fleet, Ms, SourceId};
 use crate::response::{Intent, Plan, PlanId};
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Fleet, Ms, SourceId};
 
 use super::super::keymap::Keymap;
 use super::super::theme::Theme;

@@ -1,7 +1,7 @@
 //! Commands that move: cursors, panes, marks, what is frozen and how it is sorted.
 
-use crate::fleet::Condition;
-use crate::text::SafeText;
+use quell_fleet::Condition;
+use quell_fleet::text::SafeText;
 
 use super::dialogs::Overlay;
 use super::list::{Key, ListId};

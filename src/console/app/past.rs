@@ -3,7 +3,7 @@
 
 use crate::response::Intent;
 use crate::response::past::Past;
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::dialogs::{EntryState, Overlay, RecoveredState};
 use super::list::{ListId, ListState};

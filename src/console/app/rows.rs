@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use crate::fleet::{Device, DeviceId, Fleet, Ms};
+use quell_fleet::{Device, DeviceId, Fleet, Ms};
 
 use super::Env;
 use super::filter::{self, Filter, Subject, topic_matches};

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::fleet::account::{RuleDelivery, RuleMetric, RuleRecord};
-use crate::fleet::model::{Name, ShadowDocument};
 use crate::response::{Intent, RuleBody, RuleChange, RuleEdit, rule_doubts};
-use crate::sql::{Message, Outcome, Statement, Version, matches};
-use crate::text::SafeText;
+use quell_fleet::account::{RuleDelivery, RuleMetric, RuleRecord};
+use quell_fleet::model::{Name, ShadowDocument};
+use quell_fleet::text::SafeText;
+use quell_rules::sql::{Message, Outcome, Statement, Version, matches};
 
 use super::dialogs::Overlay;
 use super::fields::{FieldsForm, FieldsKind, FormField, Said};

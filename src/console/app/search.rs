@@ -1,7 +1,7 @@
 //! A filter of the device table asks the fleet index too: of an account too large to list, most things are not known here.
 
-use crate::fleet::model::Name;
-use crate::fleet::{Ms, SourceId};
+use quell_fleet::model::Name;
+use quell_fleet::{Ms, SourceId};
 
 use super::{App, Effect, Env, Filter, ListId};
 

@@ -1,15 +1,15 @@
 //! Reading accessors for the views, and the words for what is.
 
-use crate::fleet::{Condition, DeviceId, Ms, SourceId};
 use crate::response::{ActionView, Outcome, PlanId, RowState, TargetOutcome};
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Condition, DeviceId, Ms, SourceId};
 
 use super::super::command::Scope;
 use super::super::key::Key as Pressed;
 use super::super::words;
 use super::{App, DeviceRows, Filter, JournalLine, ListId, ListState, Overlay, Pane, Section, Tone, View};
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Name;
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Name;
 
 /// A condition in a word, as it stands in the state column. Loud ones are in capitals, so that shape tells too.
 pub fn condition_word(condition: Condition) -> &'static str {

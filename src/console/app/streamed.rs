@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use crate::fleet::model::Name;
-use crate::fleet::{Condition, Ms};
+use quell_fleet::model::Name;
+use quell_fleet::{Condition, Ms};
 
 use super::{App, Effect, Env, ListId, Overlay, PlanPhase, View};
 

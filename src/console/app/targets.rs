@@ -2,10 +2,10 @@
 
 use tui_input::Input;
 
-use crate::fleet::model::Name;
-use crate::fleet::{DeviceId, SourceId};
 use crate::response::{Intent, JobRequest, JobTarget, Mitigation, Target};
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
+use quell_fleet::{DeviceId, SourceId};
 
 use super::super::words;
 use super::dialogs::{Field, GroupForm, JobForm, Naming, Overlay, PlanDialog, PlanPhase};

@@ -1,9 +1,9 @@
 //! What is read for the sake of the line under the cursor: certificates of few devices, the metrics of one rule, the values
 //! of one violation. Reading them for everything would use up the account's API quota.
 
-use crate::fleet::model::Name;
-use crate::fleet::{DeviceId, SourceId};
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
+use quell_fleet::{DeviceId, SourceId};
 
 use super::lines::{event_key, finding_key};
 use super::{App, Effect, Env, ListId, View, go, key_of};

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::detect::model::{Behavior, ComparisonOperator, Criteria, MetricValue, StatisticalThreshold};
-use crate::detect::whatif::{self, Held, WhatIf};
-use crate::detect::{metric, validate};
-use crate::fleet::Ms;
-use crate::fleet::model::Name;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
+use quell_rules::detect::model::{Behavior, ComparisonOperator, Criteria, MetricValue, StatisticalThreshold};
+use quell_rules::detect::whatif::{self, Held, WhatIf};
+use quell_rules::detect::{metric, validate};
 
 use super::list::key_of;
 use super::{App, Effect, Env, ListId, Tone, View, event_key, finding_key};

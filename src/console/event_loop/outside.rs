@@ -4,13 +4,13 @@ use tokio::sync::mpsc;
 
 use crate::config::Settings;
 use crate::console::app::{DoctorLine, Elsewhere, JournalLine, Look};
-use crate::fleet::event::Event;
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Name;
-use crate::fleet::{Fleet, Limits, Ms, SourceId};
-use crate::record::Recorder;
 use crate::response::{Answer, Intent, Listener, Plan, PlanId};
-use crate::text::SafeText;
+use quell_fleet::event::Event;
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Name;
+use quell_fleet::record::Recorder;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Fleet, Limits, Ms, SourceId};
 
 /// What the wiring does for the console. Every call returns at once.
 pub trait Outside {

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_util::StreamExt as _;
 
-use crate::fleet::Ms;
-use crate::record::Player;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::record::Player;
+use quell_fleet::text::SafeText;
 
 use super::super::app::{App, Effect, Env, ReplayMove, Tone};
 use super::super::terminal::Screen;

@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::fleet::account::FindingRecord;
-use crate::fleet::audit::{AuditTask, AuditTasks};
-use crate::text::SafeText;
+use quell_fleet::account::FindingRecord;
+use quell_fleet::audit::{AuditTask, AuditTasks};
+use quell_fleet::text::SafeText;
 
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, Part, part};

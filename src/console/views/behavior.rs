@@ -3,10 +3,10 @@
 //! The criteria of a behaviour say what is *normal*, not what is wrong (contract §1.2): the seeds' own mistake was to
 //! write them the other way round, which alarms every healthy device.
 
-use crate::detect::model::{Behavior, ComparisonOperator, Criteria};
-use crate::fleet::model::ProfileRecord;
-use crate::fleet::{Condition, Device};
-use crate::text::SafeText;
+use quell_fleet::model::ProfileRecord;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Condition, Device};
+use quell_rules::detect::model::{Behavior, ComparisonOperator, Criteria};
 
 use super::super::app::Env;
 use super::super::words;
@@ -128,10 +128,10 @@ fn against_heard(behavior: &Behavior, criteria: &Criteria, env: &Env<'_>) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::model::{MetricValue, StatisticalThreshold};
-    use crate::fleet::event::{Batch, Event, Message, TopicEntry};
-    use crate::fleet::model::Name;
-    use crate::fleet::{Fleet, Limits};
+    use quell_fleet::event::{Batch, Event, Message, TopicEntry};
+    use quell_fleet::model::Name;
+    use quell_fleet::{Fleet, Limits};
+    use quell_rules::detect::model::{MetricValue, StatisticalThreshold};
 
     fn size(operator: ComparisonOperator, limit: i64) -> Behavior {
         Behavior {

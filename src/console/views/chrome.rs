@@ -3,8 +3,8 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::fleet::known::TroubleKind;
-use crate::fleet::{LinkState, SourceId};
+use quell_fleet::known::TroubleKind;
+use quell_fleet::{LinkState, SourceId};
 
 use super::super::app::{App, Env};
 use super::super::command;

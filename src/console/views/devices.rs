@@ -3,8 +3,8 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::fleet::event::Stage;
-use crate::fleet::{Condition, Device, DeviceId};
+use quell_fleet::event::Stage;
+use quell_fleet::{Condition, Device, DeviceId};
 
 use super::super::app::{App, Env, ListId, condition_word};
 use super::super::paint::{Paint, part};
@@ -354,8 +354,8 @@ fn about(
             return (format!("not proven: {missing}"), theme.warning);
         }
         (Condition::Contained | Condition::Revoked, Some(Stage::Contained { took, .. })) => {
-            let alarm =
-                violation.map(|v| format!(" {} {}", s.dot, crate::text::SafeText::new(&v.behavior.name)));
+            let alarm = violation
+                .map(|v| format!(" {} {}", s.dot, quell_fleet::text::SafeText::new(&v.behavior.name)));
             // The whole wait until it was proven, not the moment of the first cut.
             let took = device.contained_after().unwrap_or(*took);
             return (format!("contained in {}{}", words::took(took), alarm.unwrap_or_default()), theme.good);
@@ -365,14 +365,14 @@ fn about(
     if let Some(violation) = violation {
         let more = device.violations().len() - 1;
         let more = if more > 0 { format!(" +{more}") } else { String::new() };
-        let name = crate::text::SafeText::new(&violation.behavior.name);
+        let name = quell_fleet::text::SafeText::new(&violation.behavior.name);
         let style = if condition == Condition::Alarm { theme.alarm } else { theme.dim };
         return (format!("{name}{more}  {}", words::age(env.now - violation.started)), style);
     }
     if device.findings() > 0
         && let Some(finding) = env.fleet.own_findings().iter().find(|f| f.device == id)
     {
-        let name = crate::text::SafeText::new(&finding.behavior.name);
+        let name = quell_fleet::text::SafeText::new(&finding.behavior.name);
         let style = if condition == Condition::Finding { theme.warning } else { theme.dim };
         return (format!("{name}  {}", words::age(env.now - finding.found)), style);
     }

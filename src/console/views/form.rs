@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::detect::whatif::cautions;
 use crate::response::Level;
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
+use quell_rules::detect::whatif::cautions;
 
 use super::super::app::{Env, FieldsForm, FieldsKind, FormKind, FormLine, ProfileForm, Said};
 use super::super::paint::{Paint, Part, part, wrap};

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::super::app::{Field, GroupForm, JobForm, Naming};
 use super::super::paint::{Paint, part, wrap};

@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::fleet::{Condition, Device};
+use quell_fleet::{Condition, Device};
 
 use super::super::app::{App, Env, condition_word};
 use super::super::paint::{Paint, fit, part};

@@ -1,6 +1,6 @@
 //! What the fleet index says of an account too large to list, or why it is listed all the same.
 
-use crate::fleet::Indexing;
+use quell_fleet::Indexing;
 
 use super::super::app::{App, Env};
 use super::super::paint::{Part, part};

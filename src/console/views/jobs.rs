@@ -3,8 +3,8 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::fleet::model::{JobCounts, JobRecord, Name};
-use crate::text::SafeText;
+use quell_fleet::model::{JobCounts, JobRecord, Name};
+use quell_fleet::text::SafeText;
 
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, part};

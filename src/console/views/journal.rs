@@ -17,7 +17,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         facts.push(part(lines.len().to_string(), theme.text));
     }
     if let Some(path) = &app.look.journal {
-        facts.push(part(crate::text::SafeText::new(&path.display().to_string()).to_string(), theme.dim));
+        facts
+            .push(part(quell_fleet::text::SafeText::new(&path.display().to_string()).to_string(), theme.dim));
     }
     let inner = frame(paint, area, true, "Journal", facts);
     let lines = match app.journal_lines() {

@@ -2,8 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use crate::fleet::known::TroubleKind;
-use crate::fleet::{LinkState, Loss, LossKind, SourceId};
+use quell_fleet::known::TroubleKind;
+use quell_fleet::{LinkState, Loss, LossKind, SourceId};
 
 use super::super::app::{App, Env, ListId};
 use super::super::paint::{Paint, part, wrap};

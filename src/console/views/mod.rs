@@ -35,8 +35,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::fleet::Condition;
-use crate::fleet::known::{Known, Trouble, TroubleKind};
+use quell_fleet::Condition;
+use quell_fleet::known::{Known, Trouble, TroubleKind};
 
 use super::app::{App, Env, Pane, View};
 use super::paint::{Paint, Part, part};
@@ -149,7 +149,8 @@ fn frame(paint: &mut Paint<'_>, area: Rect, focused: bool, title: &str, facts: V
 
 /// The filter of a list as a part of its title.
 fn filtered<'a>(app: &App, list: super::app::ListId, theme: &Theme) -> Option<Part<'a>> {
-    app.filter_of(list).map(|f| part(format!("/{}", crate::text::SafeText::new(f.text())), theme.warning))
+    app.filter_of(list)
+        .map(|f| part(format!("/{}", quell_fleet::text::SafeText::new(f.text())), theme.warning))
 }
 
 /// The cursor's line: reversed where the focus is, underlined elsewhere.

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use serde_json::Value;
 
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::super::app::{App, PayloadState, Show};
 use super::super::paint::{Paint, Part, part, wrap};

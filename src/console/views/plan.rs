@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::response::{Check, Confirmation, Intent, Level, Plan, Reversible};
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::super::app::{App, Env, PlanDialog, PlanPhase};
 use super::super::command;

@@ -2,9 +2,9 @@
 
 use ratatui::layout::Rect;
 
-use crate::detect::profile::{SecurityProfile, target_words};
-use crate::fleet::model::ProfileRecord;
-use crate::text::SafeText;
+use quell_fleet::model::ProfileRecord;
+use quell_fleet::text::SafeText;
+use quell_rules::detect::profile::{SecurityProfile, target_words};
 
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, Part, part, wrap};

@@ -1,6 +1,6 @@
 //! Sparklines: one scale for the whole screen, so that rows compare; gaps are not zeros.
 
-use crate::fleet::{Column, Device, DeviceId};
+use quell_fleet::{Column, Device, DeviceId};
 
 use super::super::app::{App, Env};
 use super::super::paint::Paint;
@@ -47,7 +47,7 @@ impl Scale {
 
 /// The tightest static limit a known profile puts on the message size.
 fn limit(env: &Env<'_>) -> Option<u32> {
-    use crate::detect::model::ComparisonOperator::{LessThan, LessThanEquals};
+    use quell_rules::detect::model::ComparisonOperator::{LessThan, LessThanEquals};
     let profiles = env.fleet.profiles().get()?;
     profiles
         .iter()

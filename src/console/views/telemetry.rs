@@ -2,8 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use crate::fleet::{Kept, LinkState};
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Kept, LinkState};
 
 use super::super::app::{App, Env, ListId};
 use super::super::paint::{Paint, part};

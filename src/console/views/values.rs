@@ -3,8 +3,8 @@
 
 use ratatui::layout::Rect;
 
-use crate::detect::model::MetricValue;
-use crate::fleet::Ms;
+use quell_fleet::Ms;
+use quell_rules::detect::model::MetricValue;
 
 use super::super::app::{App, Env};
 use super::super::paint::{Paint, part};

@@ -2,10 +2,10 @@
 
 use ratatui::layout::Rect;
 
-use crate::detect::model::{Behavior, ComparisonOperator, MetricValue};
-use crate::fleet::model::{Violation, ViolationEvent};
-use crate::fleet::{Agreement, Finding, SourceId};
-use crate::text::SafeText;
+use quell_fleet::model::{Violation, ViolationEvent};
+use quell_fleet::text::SafeText;
+use quell_fleet::{Agreement, Finding, SourceId};
+use quell_rules::detect::model::{Behavior, ComparisonOperator, MetricValue};
 
 use super::super::app::{App, Env, ListId, finding_key, key_of};
 use super::super::paint::{Paint, part, wrap};
@@ -358,7 +358,7 @@ pub(super) fn sentence(behavior: &Behavior, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::model::Criteria;
+    use quell_rules::detect::model::Criteria;
 
     #[test]
     fn criteria_are_sentences() {

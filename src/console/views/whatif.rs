@@ -8,9 +8,9 @@ use super::super::words;
 use super::text;
 use super::violations::expected;
 use super::{cursor_style, frame, quiet};
-use crate::detect::model::Criteria;
-use crate::fleet::Ms;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::text::SafeText;
+use quell_rules::detect::model::Criteria;
 
 /// Where the strip of alarms over time begins to be worth its room.
 const STRIP: u16 = 40;

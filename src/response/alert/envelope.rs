@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::fleet::Ms;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::text::SafeText;
 
 /// More than SNS ever sends (256 KiB), and no reason to read on.
 pub const MOST: usize = 1024 * 1024;

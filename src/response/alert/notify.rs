@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::cloud::Clients;
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::web::Web;
 

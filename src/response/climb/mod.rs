@@ -7,9 +7,9 @@
 mod rows;
 mod silence;
 
-use crate::fleet::Ms;
-use crate::fleet::event::PresenceKind;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::event::PresenceKind;
+use quell_fleet::text::SafeText;
 
 use super::execute::{Accepted, Failed};
 use super::listen::{Ear, Fact};

@@ -1,10 +1,10 @@
 //! The rows of a staircase: finding them, and what each is called.
 
-use crate::fleet::Ms;
 use crate::response::plan::draft::seconds;
 use crate::response::plan::request::Proof;
 use crate::response::view::RowState;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::text::SafeText;
 
 use super::{Climb, Rung};
 

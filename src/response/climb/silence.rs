@@ -1,11 +1,11 @@
 //! Whether hearing nothing proves anything: a connection that was not seen to end may still speak until AWS has applied the
 //! policy to it, six to eight minutes later (contract §4.3), however quiet it is.
 
-use crate::fleet::Ms;
 use crate::response::plan::draft::seconds;
 use crate::response::plan::request::Proof;
 use crate::response::view::RowState;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::text::SafeText;
 
 use super::{Climb, Rung};
 

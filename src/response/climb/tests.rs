@@ -1,8 +1,8 @@
 //! The staircase against a made-up clock.
 
 use super::*;
-use crate::fleet::model::Name;
 use crate::response::plan::request::DenyQuestion;
+use quell_fleet::model::Name;
 
 pub(super) const BEGAN: Ms = 1_000_000;
 

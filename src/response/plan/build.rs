@@ -1,10 +1,10 @@
 //! Intent and facts to plan. Pure, so that every warning is a unit test.
 
 use crate::config::Demand;
-use crate::fleet::Ms;
-use crate::fleet::model::Name;
 use crate::response::Rules;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::draft::Draft;
 use super::facts::Facts;

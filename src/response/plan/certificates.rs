@@ -1,7 +1,7 @@
 //! Plans about certificates. One certificate may serve many things, so the others are named before anything else.
 
 use crate::response::plan::draft::{Draft, listed};
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::facts::{Facts, PrincipalFacts, ThingFacts};
 use super::request::{CertificateStatus, Proof, Request, Work, short};
@@ -42,7 +42,7 @@ fn lone(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>, status: Certif
     if now == Some(status.word()) {
         draft.nothing = Some(SafeText::new(&format!("it is {} already", status.word())));
     } else {
-        let name = crate::fleet::model::Name::new(id);
+        let name = quell_fleet::model::Name::new(id);
         draft.work.push(Work {
             name: name.clone(),
             client: name,

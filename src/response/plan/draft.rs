@@ -1,9 +1,9 @@
 //! A plan while it is computed: what each kind of plan writes into, and the words they share.
 
-use crate::fleet::Ms;
-use crate::fleet::model::Name;
 use crate::response::Rules;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::facts::ThingFacts;
 use super::request::Work;

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Name;
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Name;
 
 use crate::response::past::Past;
 

@@ -1,7 +1,7 @@
 //! Plans about membership in any static thing group: no containment is claimed, only membership is proven.
 
-use crate::fleet::model::Name;
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::draft::{Draft, listed};
 use super::facts::{Facts, GroupFacts};

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::device::Device;
-use crate::fleet::model::Name;
-use crate::fleet::{Fleet, Ms};
+use quell_fleet::device::Device;
+use quell_fleet::model::Name;
+use quell_fleet::{Fleet, Ms};
 
 use super::audit::AuditChange;
 use super::detect::DetectChange;

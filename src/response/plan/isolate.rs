@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::response::rules::CACHE_MS;
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::certificates;
 use super::draft::{Draft, seconds};

@@ -1,8 +1,8 @@
 //! Plans about jobs.
 
-use crate::fleet::model::Name;
 use crate::response::plan::draft::{Draft, listed};
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::facts::Facts;
 use super::request::{Proof, Request, Work};

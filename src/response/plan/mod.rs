@@ -23,9 +23,9 @@ mod setup;
 use std::fmt;
 
 use crate::config::Demand;
-use crate::fleet::Ms;
-use crate::fleet::model::Name;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 pub use audit::{ActionSpec, AuditChange, AuditFacts};
 pub use detect::DetectChange;

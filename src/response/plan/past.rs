@@ -2,7 +2,7 @@
 
 use crate::response::past::{Past, PastStep, Seen};
 use crate::response::plan::draft::{Draft, listed};
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::facts::Facts;
 use super::request::{CertificateStatus, Proof, Request, Work, short};

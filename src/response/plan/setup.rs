@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::fleet::model::Name;
 use crate::response::plan::draft::Draft;
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::facts::Facts;
 use super::request::{Proof, Request, Work};

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::cloud::Clients;
-use crate::fleet::Ms;
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Name;
 use crate::response::aws::{not_found, trouble};
 use crate::response::plan::facts::{GroupFacts, ThingFacts};
+use quell_fleet::Ms;
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Name;
 
 pub(super) async fn group(c: &Clients, name: &Name, prefix: &str, now: Ms) -> Result<GroupFacts, Trouble> {
     let mut facts = GroupFacts {

@@ -3,13 +3,13 @@
 use aws_sdk_iot::types::TargetSelection;
 
 use crate::cloud::Clients;
-use crate::fleet::Ms;
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Name;
 use crate::response::Rules;
 use crate::response::aws::{not_found, trouble};
 use crate::response::plan::facts::Facts;
 use crate::response::plan::{JobRequest, JobTarget};
+use quell_fleet::Ms;
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Name;
 
 use super::groups::{group, members};
 

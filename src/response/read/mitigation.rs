@@ -1,12 +1,12 @@
 //! Reads of AWS's mitigation actions and of the tasks that run them.
 
 use crate::cloud::Clients;
-use crate::fleet::Ms;
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Name;
 use crate::response::aws::{not_found, trouble};
 use crate::response::plan::Mitigation;
 use crate::response::plan::facts::Facts;
+use quell_fleet::Ms;
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Name;
 
 /// The actions asked for, and the things the violations are about.
 pub(super) async fn read(

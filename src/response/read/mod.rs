@@ -7,9 +7,9 @@ pub(in crate::response) mod seen;
 mod things;
 
 use crate::cloud::Clients;
-use crate::fleet::Ms;
-use crate::fleet::known::Trouble;
-use crate::fleet::model::Name;
+use quell_fleet::Ms;
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Name;
 
 use super::aws::trouble;
 use super::plan::facts::{Facts, PrincipalFacts};

@@ -1,15 +1,15 @@
 //! What the account shows about requests whose answer may have been lost: the truth after a crash.
 
 use crate::cloud::Clients;
-use crate::fleet::Ms;
-use crate::fleet::known::Trouble;
 use crate::response::aws::{not_found, trouble};
 use crate::response::journal::Journal;
 use crate::response::past::{self, Past, Seen};
 use crate::response::plan::request::Request;
 use crate::response::rules::Rules;
 use crate::response::{audit, detect, rule};
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::known::Trouble;
+use quell_fleet::text::SafeText;
 
 /// The plan `id` of the journal, each of its requests held against the account.
 pub(in crate::response) async fn past(

@@ -7,15 +7,15 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
 use crate::cloud::Clients;
-use crate::fleet::Ms;
-use crate::fleet::known::{Trouble, TroubleKind};
-use crate::fleet::model::Name;
 use crate::response::aws::{not_found, trouble};
 use crate::response::pace::Pace;
 use crate::response::plan::Target;
 use crate::response::plan::facts::{GroupOfThing, PrincipalFacts, ThingFacts};
 use crate::response::plan::request::DenyQuestion;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::known::{Trouble, TroubleKind};
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 /// So many things are read at once: AWS allows 10 to 20 calls a second for most of these (contract §2.4).
 const AT_ONCE: usize = 6;

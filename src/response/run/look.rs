@@ -1,12 +1,12 @@
 //! Looks at the account for what would prove one target's work. Changes nothing.
 
 use crate::cloud::Clients;
-use crate::fleet::Ms;
 use crate::response::audit;
 use crate::response::climb::{Look, Wants};
 use crate::response::past::Seen;
 use crate::response::plan::request::{Proof, Work};
 use crate::response::read;
+use quell_fleet::Ms;
 
 use super::now;
 

@@ -14,8 +14,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::cloud::Clients;
-use crate::fleet::Ms;
-use crate::fleet::event::{Event, ResponseEvent, Stage};
+use quell_fleet::Ms;
+use quell_fleet::event::{Event, ResponseEvent, Stage};
 
 use super::climb::{Climb, Look};
 use super::execute::{Accepted, Failed};

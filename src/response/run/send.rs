@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 use crate::response::execute::{self, Accepted, Failed};
 use crate::response::gate::Grant;
 use crate::response::plan::request::{Request, Work};
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
 
 use super::{Report, Shared, now};
 

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::fleet::Ms;
-use crate::fleet::event::Stage;
 use crate::response::climb::Climb;
 use crate::response::plan::request::{CertificateStatus, Proof};
 use crate::response::view::{Outcome, RowState, TargetOutcome, TargetView};
+use quell_fleet::Ms;
+use quell_fleet::event::Stage;
 
 pub(super) fn target_json(target: &TargetView) -> serde_json::Value {
     let rows: Vec<_> = target

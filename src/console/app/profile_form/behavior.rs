@@ -2,14 +2,14 @@
 
 use tui_input::Input;
 
-use crate::detect::judge::parse_net;
-use crate::detect::metric::{DURATIONS, Metric, Shape};
-use crate::detect::model::{
+use quell_rules::detect::judge::parse_net;
+use quell_rules::detect::metric::{DURATIONS, Metric, Shape};
+use quell_rules::detect::model::{
     Behavior, ComparisonOperator, Criteria, MetricDimension, MetricValue, MlDetectionConfig,
     StatisticalThreshold,
 };
-use crate::detect::percentile::STATISTICS;
-use crate::detect::validate;
+use quell_rules::detect::percentile::STATISTICS;
+use quell_rules::detect::validate;
 
 /// What is normal, in the order the form turns through.
 pub(super) const OPERATORS: [(ComparisonOperator, &str); 10] = [
@@ -225,7 +225,7 @@ impl BehaviorForm {
     }
 
     pub(super) fn turn_metric(&mut self, words: &Vocabulary, forward: bool) {
-        let built_in = crate::detect::metric::BUILT_IN.iter().map(|(name, _)| (*name).to_owned());
+        let built_in = quell_rules::detect::metric::BUILT_IN.iter().map(|(name, _)| (*name).to_owned());
         let mut all: Vec<String> = built_in.chain(words.metrics.iter().map(|(n, _)| n.clone())).collect();
         if !all.contains(&self.metric) {
             all.push(self.metric.clone());

@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
-use crate::detect::file;
-use crate::fleet::model::Name;
 use crate::response::{DetectChange, Intent, Level, Note};
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
+use quell_rules::detect::file;
 
 use super::super::dialogs::{Overlay, PlanPhase};
 use super::super::fields::{FieldsForm, FieldsKind};
@@ -124,7 +124,7 @@ impl App {
         let Some(profile) = self.profile_here(env) else { return };
         let now = under_cursor(self, env).map(|p| p.targets.clone()).unwrap_or_default();
         let words: Vec<String> =
-            now.iter().map(|t| crate::detect::profile::target_words(t.as_str())).collect();
+            now.iter().map(|t| quell_rules::detect::profile::target_words(t.as_str())).collect();
         let judges = if words.is_empty() { "nobody".to_owned() } else { words.join(", ") };
         let first = now.first().map(|t| t.as_str().rsplit(':').next().unwrap_or_default().to_owned());
         let (title, value) = if attach {
@@ -298,7 +298,7 @@ impl App {
 fn wanted(form: &FieldsForm, kind: &FormKind) -> Result<Option<DetectChange>, (usize, String)> {
     let named = |at: usize| {
         let name = form.value(at);
-        if crate::detect::validate::valid_name(&name) {
+        if quell_rules::detect::validate::valid_name(&name) {
             Ok(Name::new(&name))
         } else {
             Err((at, "1 to 128 letters, digits, :, _ or -".to_owned()))
@@ -312,7 +312,7 @@ fn wanted(form: &FieldsForm, kind: &FormKind) -> Result<Option<DetectChange>, (u
                 return Err((0, "whom? all things, or a thing group".to_owned()));
             }
             for text in &targets {
-                crate::detect::profile::target_arn(text, "arn:aws:iot:r:a:").map_err(|why| (0, why))?;
+                quell_rules::detect::profile::target_arn(text, "arn:aws:iot:r:a:").map_err(|why| (0, why))?;
             }
             let profile = profile.clone();
             if *attach {

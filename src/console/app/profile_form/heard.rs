@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::detect::model::Behavior;
-use crate::detect::whatif::{self, Held};
 use crate::response::{Level, Note};
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
+use quell_rules::detect::model::Behavior;
+use quell_rules::detect::whatif::{self, Held};
 
 use super::super::super::words;
 use super::super::Env;

@@ -10,13 +10,13 @@ mod shown;
 
 use tui_input::Input;
 
-use crate::detect::model::Behavior;
-use crate::detect::profile::{AlertTarget, MetricToRetain, SecurityProfile, Target, target_arn};
-use crate::detect::validate;
-use crate::fleet::Ms;
-use crate::fleet::model::ProfileRecord;
 use crate::response::Note;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::model::ProfileRecord;
+use quell_fleet::text::SafeText;
+use quell_rules::detect::model::Behavior;
+use quell_rules::detect::profile::{AlertTarget, MetricToRetain, SecurityProfile, Target, target_arn};
+use quell_rules::detect::validate;
 
 use super::{Env, ListId, key_of};
 
@@ -51,7 +51,7 @@ pub struct ProfileForm {
 
 /// `aws:` may be left out.
 fn metric_name(text: &str, words: &Vocabulary) -> String {
-    let known = |name: &str| crate::detect::metric::BUILT_IN.iter().any(|(n, _)| *n == name);
+    let known = |name: &str| quell_rules::detect::metric::BUILT_IN.iter().any(|(n, _)| *n == name);
     let full = format!("aws:{text}");
     if !words.metrics.iter().any(|(n, _)| n == text) && known(&full) { full } else { text.to_owned() }
 }

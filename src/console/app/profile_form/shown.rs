@@ -2,9 +2,9 @@
 
 use tui_input::Input;
 
-use crate::detect::metric::Metric;
-use crate::detect::profile::{alert_mistake, target_arn};
-use crate::detect::validate;
+use quell_rules::detect::metric::Metric;
+use quell_rules::detect::profile::{alert_mistake, target_arn};
+use quell_rules::detect::validate;
 
 use super::super::form::FormLine;
 use super::behavior::{BehaviorForm, Way};

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::detect::metric::DURATIONS;
-use crate::fleet::{Fleet, Limits};
+use quell_fleet::{Fleet, Limits};
+use quell_rules::detect::metric::DURATIONS;
 
 fn form() -> ProfileForm {
     let fleet = Fleet::new(Limits::default());
@@ -84,7 +84,7 @@ fn what_a_form_has_no_field_for_is_kept() {
 fn every_metric_has_an_operator_and_a_form_that_aws_takes() {
     let mut form = form();
     let few = |shape: &str| if shape.contains("ports") { "22" } else { "10.0.0.0/8" };
-    for _ in 0..crate::detect::metric::BUILT_IN.len() {
+    for _ in 0..quell_rules::detect::metric::BUILT_IN.len() {
         form.field = ProfileField::Metric;
         form.turn(true);
         let metric = form.here().unwrap().metric.clone();

@@ -2,8 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use crate::fleet::model::Name;
-use crate::fleet::{Column, DeviceId};
+use quell_fleet::model::Name;
+use quell_fleet::{Column, DeviceId};
 
 use super::super::super::app::{App, Env, Section};
 use super::super::super::paint::{Paint, part};

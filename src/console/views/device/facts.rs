@@ -2,8 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use crate::fleet::{Device, DeviceId};
-use crate::text::SafeText;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Device, DeviceId};
 
 use super::super::super::app::{App, Env, ListId};
 use super::super::super::paint::{Paint, Part, part, wrap};
@@ -152,7 +152,7 @@ pub(super) fn lines<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &Th
     lines
 }
 
-fn unknown<'a, T>(app: &App, known: &crate::fleet::known::Known<T>, theme: &Theme) -> Part<'a> {
+fn unknown<'a, T>(app: &App, known: &quell_fleet::known::Known<T>, theme: &Theme) -> Part<'a> {
     match known.trouble() {
         Some(trouble) => part(format!("? {}", super::super::reason(trouble)), theme.unknown),
         None if !app.look.aws => part("? no AWS control plane", theme.dim),

@@ -2,10 +2,10 @@
 
 use ratatui::layout::Rect;
 
-use crate::detect::judge::is_normal;
-use crate::detect::model::{Behavior, MetricValue};
-use crate::fleet::account::MetricSeries;
-use crate::fleet::model::Name;
+use quell_fleet::account::MetricSeries;
+use quell_fleet::model::Name;
+use quell_rules::detect::judge::is_normal;
+use quell_rules::detect::model::{Behavior, MetricValue};
 
 use super::super::super::app::{App, Env, Section};
 use super::super::super::paint::{Paint, Part, part};

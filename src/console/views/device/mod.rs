@@ -9,8 +9,8 @@ mod parts;
 
 use ratatui::layout::Rect;
 
-use crate::fleet::SourceId;
-use crate::fleet::model::Name;
+use quell_fleet::SourceId;
+use quell_fleet::model::Name;
 
 use super::super::app::{App, Env, Section, condition_word};
 use super::super::paint::{Paint, part};

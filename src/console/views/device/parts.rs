@@ -3,8 +3,8 @@
 use ratatui::layout::Rect;
 use serde_json::Value;
 
-use crate::fleet::known::Known;
-use crate::fleet::model::Name;
+use quell_fleet::known::Known;
+use quell_fleet::model::Name;
 
 use super::super::super::app::{App, Env, Section};
 use super::super::super::paint::{Paint, Part, part, wrap};

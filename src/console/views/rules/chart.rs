@@ -3,9 +3,9 @@
 
 use ratatui::layout::Rect;
 
-use crate::fleet::Ms;
-use crate::fleet::account::{RULE_WINDOW, RuleRecord, RuleSeries};
-use crate::fleet::known::Known;
+use quell_fleet::Ms;
+use quell_fleet::account::{RULE_WINDOW, RuleRecord, RuleSeries};
+use quell_fleet::known::Known;
 
 use super::super::super::app::{App, Env};
 use super::super::super::paint::{Paint, Part, part};

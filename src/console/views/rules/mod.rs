@@ -5,8 +5,8 @@ mod chart;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::fleet::account::RuleRecord;
-use crate::sql::{Remark, Statement, Version};
+use quell_fleet::account::RuleRecord;
+use quell_rules::sql::{Remark, Statement, Version};
 
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, part};

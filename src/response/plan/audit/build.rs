@@ -1,13 +1,13 @@
 //! Changes to Device Defender Audit, as plans.
 
-use crate::fleet::Ms;
-use crate::fleet::audit::Schedule;
-use crate::fleet::model::Name;
 use crate::response::plan::draft::{Draft, seconds};
 use crate::response::plan::facts::Facts;
 use crate::response::plan::request::{Proof, Request, Work};
 use crate::response::plan::{Level, Reversible};
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::audit::Schedule;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::request::AuditRequest;
 use super::{ActionSpec, AuditChange, AuditFacts};

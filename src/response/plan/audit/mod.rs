@@ -5,9 +5,9 @@ pub(in crate::response) mod request;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::Ms;
-use crate::fleet::audit::{AuditSetup, Resource, Schedule};
-use crate::fleet::model::Name;
+use quell_fleet::Ms;
+use quell_fleet::audit::{AuditSetup, Resource, Schedule};
+use quell_fleet::model::Name;
 
 /// A change to Device Defender Audit.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::fleet::Ms;
-use crate::fleet::audit::{Resource, Schedule};
-use crate::fleet::model::Name;
 use crate::response::plan::ApiCall;
-use crate::text::SafeText;
+use quell_fleet::Ms;
+use quell_fleet::audit::{Resource, Schedule};
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::ActionSpec;
 

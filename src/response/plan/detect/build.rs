@@ -1,16 +1,16 @@
 //! Changes to what Detect judges by, as plans: what is wrong with a criterion is said before anybody is alarmed by it
 //! (contract §1.2, §6.14).
 
-use crate::detect::metric::Metric;
-use crate::detect::profile::{SecurityProfile, target_arn, target_words};
-use crate::detect::validate;
-use crate::detect::whatif::cautions;
-use crate::fleet::model::Name;
 use crate::response::plan::draft::Draft;
 use crate::response::plan::facts::Facts;
 use crate::response::plan::request::{Proof, Request, Work};
 use crate::response::plan::{Check, Level, Note, Reversible};
-use crate::text::SafeText;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
+use quell_rules::detect::metric::Metric;
+use quell_rules::detect::profile::{SecurityProfile, target_arn, target_words};
+use quell_rules::detect::validate;
+use quell_rules::detect::whatif::cautions;
 
 use super::request::DetectRequest;
 use super::{DetectChange, DetectFacts};

@@ -4,9 +4,9 @@
 pub(in crate::response) mod build;
 pub(in crate::response) mod request;
 
-use crate::detect::profile::{SecurityProfile, target_words};
-use crate::fleet::model::Name;
 use crate::response::plan::Note;
+use quell_fleet::model::Name;
+use quell_rules::detect::profile::{SecurityProfile, target_words};
 
 /// A change to what Detect judges by.
 #[derive(Clone, Debug, PartialEq)]

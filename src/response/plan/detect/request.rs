@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::profile::{SecurityProfile, target_words};
+use quell_rules::detect::profile::{SecurityProfile, target_words};
 
 /// One changing request of Detect's part of the API. `was` is what it replaces, for an undo that restores that.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,14 +1,14 @@
 //! Changes to a topic rule, as plans: a statement that can never match, and a metric that counts where it was meant to
 //! measure, are said before anything is written (contract §1.1).
 
-use crate::fleet::account::{RuleDelivery, RuleMetric};
-use crate::fleet::model::Name;
 use crate::response::plan::draft::Draft;
 use crate::response::plan::facts::Facts;
 use crate::response::plan::request::{Proof, Request, Work};
 use crate::response::plan::{Level, Reversible};
-use crate::sql::{Statement, Template, Version, matches};
-use crate::text::SafeText;
+use quell_fleet::account::{RuleDelivery, RuleMetric};
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
+use quell_rules::sql::{Statement, Template, Version, matches};
 
 use super::request::RuleRequest;
 use super::{RuleBody, RuleChange, RuleEdit, RuleFacts};

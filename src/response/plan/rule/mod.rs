@@ -5,8 +5,8 @@ pub(in crate::response) mod request;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::account::{RuleDelivery, RuleMetric};
-use crate::fleet::model::Name;
+use quell_fleet::account::{RuleDelivery, RuleMetric};
+use quell_fleet::model::Name;
 
 /// A change to one topic rule.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::account::RuleDelivery;
-use crate::fleet::model::Name;
 use crate::response::plan::ApiCall;
-use crate::text::SafeText;
+use quell_fleet::account::RuleDelivery;
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::{RuleBody, RuleFacts};
 

@@ -1,0 +1,219 @@
+//! IAM identities beside the account's own key, which may do everything: each signs with a key of its own and may do what
+//! its policies allow. Evaluated for the control plane, the data planes and MQTT over WebSocket.
+//!
+//! * `document.rs`: what an identity policy says, and the decision. Pure.
+//! * `resources.rs`: the ARNs a request is about, by the Service Authorization Reference.
+//!
+//! The file is JSON: `{"Users": [{"UserName", "AccessKeyId", "SecretAccessKey", "Policies": [DOCUMENT, …]}]}`, with
+//! `SessionToken` and `Expiration` for temporary keys. It is read again when it changes, as IAM's changes come into force
+//! within seconds.
+
+mod document;
+mod resources;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{ApiError, Req, Service, sessions};
+use crate::account::Account;
+use crate::hooks::Action;
+
+use document::{Decision, Policy};
+
+/// How often the file is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Somebody with a key.
+struct Identity {
+    arn: String,
+    secret: String,
+    token: Option<String>,
+    /// Seconds since the epoch.
+    expires: Option<i64>,
+    policy: Policy,
+    /// Made by STS, not by the file.
+    session: bool,
+}
+
+/// The account's identities by access key id; empty until some are set.
+#[derive(Default)]
+pub struct Iam(RwLock<HashMap<String, Arc<Identity>>>);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct File {
+    users: Vec<User>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct User {
+    user_name: String,
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: Option<String>,
+    /// RFC 3339.
+    expiration: Option<String>,
+    #[serde(default)]
+    policies: Vec<Value>,
+}
+
+impl Iam {
+    /// Replaces all identities by those of `text`.
+    ///
+    /// # Errors
+    /// Not the form above, a policy with something that is not evaluated here, a key id that is given twice or is the
+    /// account's own. Nothing is changed then.
+    pub fn set(&self, account: &Account, text: &str) -> Result<(), String> {
+        let file: File = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let mut identities = HashMap::new();
+        for user in file.users {
+            let name = &user.user_name;
+            let policy = Policy::read(&user.policies).map_err(|what| format!("user {name}: {what}"))?;
+            let expires = match user.expiration.as_deref().map(str::parse::<jiff::Timestamp>) {
+                None => None,
+                Some(Ok(end)) => Some(end.as_second()),
+                Some(Err(error)) => return Err(format!("user {name}: Expiration: {error}")),
+            };
+            let identity = Identity {
+                arn: format!("arn:aws:iam::{}:user/{name}", account.id),
+                secret: user.secret_access_key,
+                token: user.session_token,
+                expires,
+                policy,
+                session: false,
+            };
+            let taken = user.access_key_id == account.access_key;
+            if taken || identities.insert(user.access_key_id, Arc::new(identity)).is_some() {
+                return Err(format!("user {name}: the AccessKeyId is somebody else's"));
+            }
+        }
+        let mut held = self.0.write();
+        // Sessions go on: the file says nothing of them.
+        held.retain(|_, identity| identity.session);
+        held.extend(identities);
+        Ok(())
+    }
+
+    /// Takes in a session: keys that may do everything until they end.
+    pub(super) fn begin_session(&self, arn: String, keys: &sessions::Keys, expires: i64) {
+        let everything = serde_json::json!({"Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+        let Ok(policy) = Policy::read(&[everything]) else { return };
+        let (secret, token) = (keys.secret.clone(), Some(keys.token.clone()));
+        let identity = Identity { arn, secret, token, expires: Some(expires), policy, session: true };
+        let mut held = self.0.write();
+        held.retain(|_, known| !known.session || known.expires.is_some_and(|end| end > expires - 2 * 43_200));
+        held.insert(keys.id.clone(), Arc::new(identity));
+    }
+
+    fn get(&self, key: &str) -> Option<Arc<Identity>> {
+        self.0.read().get(key).cloned()
+    }
+
+    /// The ARN behind an access key id; `None` for the account's own key.
+    pub fn arn(&self, key: &str) -> Option<String> {
+        self.get(key).map(|identity| identity.arn.clone())
+    }
+
+    /// True when the identity may do everything these are: an MQTT action on a bare name. Keys nobody has any more may
+    /// nothing; the account's own may everything.
+    pub fn allows_mqtt(&self, account: &Account, key: &str, action: Action, resource: &str) -> bool {
+        if key == account.access_key {
+            return true;
+        }
+        self.get(key).is_some_and(|identity| {
+            let arn = account.arn(action.resource_kind(), resource);
+            identity.policy.decide(action.name(), &arn) == Decision::Allowed
+        })
+    }
+
+    /// Refuses a request its signer may not make, in AWS's words.
+    ///
+    /// # Errors
+    /// `AccessDeniedException`, or what the service calls it.
+    pub(super) fn check(&self, service: Service, op: &str, req: &Req) -> Result<(), ApiError> {
+        let Some(identity) = self.get(&req.caller) else { return Ok(()) };
+        for (action, resource) in resources::needed(service, op, req) {
+            let why = match identity.policy.decide(&action, &resource) {
+                Decision::Allowed => continue,
+                Decision::Denied => "with an explicit deny in an identity-based policy".to_owned(),
+                Decision::Silent => format!("because no identity-based policy allows the {action} action"),
+            };
+            tracing::info!(op, %action, %resource, who = %identity.arn, "refused by IAM");
+            let message = format!(
+                "User: {} is not authorized to perform: {action} on resource: {resource} {why}",
+                identity.arn
+            );
+            return Err(match service {
+                // The data plane says nothing more.
+                Service::IotData => ApiError::new(403, "ForbiddenException", "Forbidden"),
+                Service::Sns => ApiError::new(403, "AuthorizationError", message),
+                Service::S3 | Service::Sts | Service::Iam | Service::CloudWatch => {
+                    ApiError::new(403, "AccessDenied", message)
+                }
+                Service::Iot | Service::JobsData => ApiError::new(403, "AccessDeniedException", message),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The secret of an access key id: the account's own or an identity's.
+pub fn secret_of(account: &Account, key: &str) -> Option<String> {
+    if key == account.access_key {
+        return Some(account.secret_key.clone());
+    }
+    account.iam.get(key).map(|identity| identity.secret.clone())
+}
+
+/// Whether a key whose signature is good is good itself: its session token is the one it came with, and it has not ended.
+///
+/// # Errors
+/// AWS's error name and words.
+pub fn admit(account: &Account, key: &str, token: Option<&str>) -> Result<(), (&'static str, &'static str)> {
+    let Some(identity) = account.iam.get(key) else { return Ok(()) };
+    if identity.token.is_some() && identity.token.as_deref() != token {
+        return Err((
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+        ));
+    }
+    if identity.expires.is_some_and(|end| account.clock.now_ms() / 1000 >= end) {
+        return Err(("ExpiredTokenException", "The security token included in the request is expired"));
+    }
+    Ok(())
+}
+
+/// Reads the identities' file.
+///
+/// # Errors
+/// The file cannot be read, or see [`Iam::set`].
+pub fn load(account: &Account, path: &Path) -> Result<(), String> {
+    let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
+    account.iam.set(account, &text)
+}
+
+/// Reads the file again whenever it has changed. A file that cannot be read leaves the identities as they are.
+pub async fn follow(account: Arc<Account>, path: PathBuf) {
+    let stamp = || std::fs::metadata(&path).ok().and_then(|m| Some((m.modified().ok()?, m.len())));
+    let mut known = stamp();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let now = stamp();
+        if now == known {
+            continue;
+        }
+        known = now;
+        match load(&account, &path) {
+            Ok(()) => tracing::info!(path = %path.display(), "identities read again"),
+            Err(error) => tracing::warn!(path = %path.display(), %error, "identities stay as they were"),
+        }
+    }
+}

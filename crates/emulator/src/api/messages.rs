@@ -1,0 +1,195 @@
+//! Publishing without MQTT, and retained messages (the data plane's Publish, SendDirectMessage, GetRetainedMessage,
+//! ListRetainedMessages).
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::connections::{broker, client_id, not_connected};
+use super::registry::uuid;
+use super::request::encode_token;
+use super::{ApiError, Req, Resp};
+use crate::broker::{Properties, Retained};
+use crate::hooks::{Hooks, Principal, Routing, Session};
+
+/// Base64 with or without its padding, as AWS takes it.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The largest payload, in bytes.
+const LARGEST: usize = 128 * 1024;
+/// ListRetainedMessages: at most, and without `maxResults`.
+const PAGE: usize = 200;
+
+/// Publish: to every subscriber, as an IAM identity; IoT policies do not concern it.
+pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
+    let topic = req.path("topic");
+    if !topic_ok(topic) {
+        return Err(ApiError::invalid("The topic is not valid."));
+    }
+    let qos = match req.query("qos") {
+        None | Some("0") => 0,
+        Some("1") => 1,
+        Some(_) => return Err(ApiError::invalid("qos must be 0 or 1")),
+    };
+    if req.body.len() > LARGEST {
+        return Err(ApiError::invalid("The payload exceeds 131072 bytes"));
+    }
+    let properties = properties(req)?;
+    let broker = broker(req)?;
+    let caller = Session {
+        client_id: "".into(),
+        principal: Principal::Iam(req.caller.clone()),
+        serial: 0,
+        ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    // A request to a shadow or to jobs is one over HTTP too.
+    if Hooks::new(Arc::clone(&req.account)).published(&caller, topic, &req.body) == Routing::Subscribers {
+        broker.publish_with(topic, req.body.clone(), qos, req.flag("retain"), properties);
+    }
+    Resp::json(json!({ "message": "OK", "traceId": uuid() }))
+}
+
+/// SendDirectMessage: to one connected client, subscribed or not.
+pub(super) fn send_direct(req: &Req) -> Result<Resp, ApiError> {
+    let (broker, id) = (broker(req)?, client_id(req)?);
+    let topic = req.required_query("topic")?;
+    if topic.is_empty() || !topic_ok(topic) {
+        return Err(ApiError::invalid("The topic is not valid."));
+    }
+    if req.body.len() > LARGEST {
+        let text = format!("The payload exceeds {LARGEST} bytes");
+        return Err(ApiError::new(413, "RequestEntityTooLargeException", text));
+    }
+    // Who asks for a confirmation gets the delivery that is acknowledged.
+    let qos = u8::from(req.flag("confirmation"));
+    if !broker.send_direct(id, topic, req.body.clone(), qos, properties(req)?) {
+        return Err(not_connected());
+    }
+    Resp::json(json!({ "message": "OK", "traceId": uuid() }))
+}
+
+/// A topic has up to 256 bytes and seven slashes; what `$aws/rules/NAME/` begins with does not count (contract §3.3).
+fn topic_ok(topic: &str) -> bool {
+    let counted = match topic.strip_prefix("$aws/rules/") {
+        Some(rest) => rest.split_once('/').map_or("", |(_, topic)| topic),
+        None => topic,
+    };
+    !topic.contains(['+', '#', '\0']) && counted.len() <= 256 && counted.matches('/').count() <= 7
+}
+
+/// The MQTT 5 properties of a Publish: some are headers, some are in the query.
+fn properties(req: &Req) -> Result<Properties, ApiError> {
+    let text = |name: &str| req.query(name).filter(|v| !v.is_empty()).map(str::to_owned);
+    let utf8 = match req.header("x-amz-mqtt5-payload-format-indicator") {
+        None | Some("UNSPECIFIED_BYTES") => false,
+        Some("UTF8_DATA") => std::str::from_utf8(&req.body)
+            .map(|_| true)
+            .map_err(|_| ApiError::invalid("The payload is not UTF-8 data"))?,
+        Some(_) => return Err(ApiError::invalid("payloadFormatIndicator is not valid")),
+    };
+    let response_topic = text("responseTopic");
+    if response_topic.as_deref().is_some_and(|topic| !topic_ok(topic)) {
+        return Err(ApiError::invalid("responseTopic is not valid"));
+    }
+    let correlation_data = match req.header("x-amz-mqtt5-correlation-data") {
+        None => None,
+        Some(value) => Some(Bytes::from(
+            LENIENT
+                .decode(value)
+                .map_err(|_| ApiError::invalid("correlationData must be encoded as Base64"))?,
+        )),
+    };
+    let expiry = match req.long("messageExpiry")? {
+        None => None,
+        Some(n) => Some(
+            u32::try_from(n)
+                .ok()
+                .filter(|n| *n > 0)
+                .ok_or_else(|| ApiError::invalid("messageExpiry must be at least 1"))?,
+        ),
+    };
+    let user_properties = match req.header("x-amz-mqtt5-user-properties") {
+        None => Vec::new(),
+        Some(value) => pairs(value)
+            .ok_or_else(|| ApiError::invalid("userProperties must be a JSON array of objects, as Base64"))?,
+    };
+    Ok(Properties {
+        utf8,
+        content_type: text("contentType"),
+        response_topic,
+        correlation_data,
+        user_properties,
+        expiry,
+    })
+}
+
+/// User properties as the SDKs send them: Base64 of `[{"name": "value"}, …]`.
+fn pairs(header: &str) -> Option<Vec<(String, String)>> {
+    let list: Vec<serde_json::Map<String, Value>> =
+        serde_json::from_slice(&STANDARD.decode(header).ok()?).ok()?;
+    list.into_iter().flatten().map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect()
+}
+
+/// GetRetainedMessage.
+pub(super) fn get_retained(req: &Req) -> Result<Resp, ApiError> {
+    let Some(held) = broker(req)?.retained(req.path("topic")) else {
+        return Err(ApiError::not_found("No retained message exists for the specified topic."));
+    };
+    let mut body = summary(&held);
+    body["payload"] = json!(STANDARD.encode(&held.payload));
+    if !held.user_properties.is_empty() {
+        let list: Vec<Value> = held.user_properties.iter().map(|(k, v)| json!({ k: v })).collect();
+        body["userProperties"] = json!(STANDARD.encode(json!(list).to_string()));
+    }
+    Resp::json(body)
+}
+
+/// ListRetainedMessages: topics and sizes, by topic.
+pub(super) fn list_retained(req: &Req) -> Result<Resp, ApiError> {
+    let page = req.page(PAGE, PAGE)?;
+    let mut held = broker(req)?.list_retained(page.after.as_deref(), page.size + 1);
+    let more = held.len() > page.size;
+    held.truncate(page.size);
+    let next = held.last().filter(|_| more).map(|last| encode_token(&last.topic));
+    let rows = held.iter().map(|held| {
+        let mut row = summary(held);
+        row["payloadSize"] = json!(held.payload.len());
+        row
+    });
+    Resp::page("retainedTopics", rows, next)
+}
+
+fn summary(held: &Retained) -> Value {
+    json!({ "topic": held.topic, "qos": held.qos, "lastModifiedTime": held.modified })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_properties_keep_their_order_and_may_repeat() {
+        let header = |text: &str| STANDARD.encode(text);
+        let pair = |v: &str| ("k".to_owned(), v.to_owned());
+        assert_eq!(pairs(&header(r#"[{"k":"1"},{"k":"2"}]"#)), Some(vec![pair("1"), pair("2")]));
+        for bad in [r#"{"k":"1"}"#, r#"[{"k":1}]"#, "[1]", "x"] {
+            assert_eq!(pairs(&header(bad)), None, "{bad}");
+        }
+        assert_eq!(pairs("not Base64"), None);
+    }
+
+    #[test]
+    fn the_prefix_of_basic_ingest_does_not_count() {
+        assert!(topic_ok("$aws/rules/R/a/b/c/d/e/f/g/h") && topic_ok("a/b/c/d/e/f/g/h"));
+        assert!(!topic_ok("$aws/rules/R/a/b/c/d/e/f/g/h/i") && !topic_ok("a/b/c/d/e/f/g/h/i"));
+    }
+}

@@ -1,0 +1,62 @@
+//! IoT policies: documents, variables, evaluation, inheritance, and the cache of 6 to 8 minutes (contract §4.3).
+//!
+//! * `document.rs`: what a policy document says, and what makes it malformed.
+//! * `glob.rs`: wildcards over ARNs, in which MQTT's `+` and `#` mean nothing.
+//! * `conditions.rs`: condition operators over the context of a connection.
+//! * `evaluate.rs`: documents bound to one connection's context, and the decision. Pure.
+//! * `effective.rs`: which documents govern a principal, and its context.
+//! * `judge.rs`: what an auditor would say of a document.
+//! * `cache.rs`: how long a connection lives with the documents it once loaded.
+
+mod cache;
+mod conditions;
+mod document;
+mod effective;
+mod evaluate;
+mod glob;
+pub mod judge;
+
+pub use cache::PolicyCache;
+pub use document::Document;
+pub use effective::{Effective, context_of, effective_policies};
+pub use evaluate::{Bound, Context, Decision};
+pub(super) use glob::Glob;
+
+use crate::account::Account;
+use crate::hooks::{Action, Session};
+
+impl Action {
+    /// The action's name in a policy.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "iot:Connect",
+            Self::Publish => "iot:Publish",
+            Self::RetainPublish => "iot:RetainPublish",
+            Self::Subscribe => "iot:Subscribe",
+            Self::Receive => "iot:Receive",
+        }
+    }
+
+    /// The kind of resource it is decided on, as in its ARN.
+    pub fn resource_kind(self) -> &'static str {
+        match self {
+            Self::Connect => "client",
+            Self::Subscribe => "topicfilter",
+            Self::Publish | Self::RetainPublish | Self::Receive => "topic",
+        }
+    }
+}
+
+/// Decides one action of one session, from the policies cached for it. `resource` is the bare client id, topic or
+/// filter.
+pub fn authorize(account: &Account, session: &Session, action: Action, resource: &str) -> bool {
+    account.policies.authorize(account, session, action, resource, std::time::Instant::now())
+}
+
+/// A session ended: its documents serve its client id for a short while more, then are forgotten.
+pub fn forget(account: &Account, session: &Session) {
+    account.policies.forget(account, session, std::time::Instant::now());
+}
+
+#[cfg(test)]
+mod tests;

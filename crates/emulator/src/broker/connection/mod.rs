@@ -1,0 +1,271 @@
+//! One connection, from its CONNECT to its end.
+//!
+//! * `hello.rs`: the CONNECT, who may, and the session it resumes or takes over.
+//! * `inbound.rs`: what the client publishes and subscribes to.
+//! * `end.rs`: why it ends, and what that does to session, will and world.
+
+mod end;
+mod hello;
+mod inbound;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use bytestring::ByteString;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::Instant;
+
+use self::end::End;
+use super::index::Matched;
+use super::limits::MOST_IN_FLIGHT;
+use super::pace::Pace;
+use super::session::{Live, Outgoing, SessionState};
+use super::wire::{In, Out, Will, Wire};
+use super::{Broker, Peer};
+use crate::hooks::{Action, Session};
+
+/// Deliveries written in one go before the socket is looked at again.
+const DELIVERY_ROUND: usize = 256;
+/// Likewise in bytes.
+const DELIVERY_BYTES: usize = 128 * 1024;
+/// Room for the next read: small for the many that say little, large for those that flood.
+const SMALL_READ: usize = 1024;
+const LARGE_READ: usize = 64 * 1024;
+/// A write buffer that is empty is given back beyond this size.
+const KEPT_OUTPUT: usize = 4 * 1024;
+/// How often a message that waits for its connection's rate is looked at again.
+const HELD: Duration = Duration::from_millis(20);
+/// How long a farewell may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves a connection whose transport has been authenticated.
+pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(broker: &Broker, mut io: S, peer: Peer) {
+    broker.sweep();
+    let Some(mut task) = hello::welcome(broker, &mut io, &peer).await else { return };
+    let end = task.serve(&mut io).await;
+    // Before the farewell: a client that sees its connection end finds that everybody knows.
+    let later = task.finish(&end);
+    if let Some(code) = end.code
+        && task.wire.is_v5()
+    {
+        task.wire.encode(Out::Disconnect(code), &mut task.output);
+    }
+    farewell(&mut io, &mut task.output).await;
+    let (session, version) = (Arc::clone(&task.session), task.version);
+    drop((task, io));
+    if let Some(delay) = later {
+        tokio::time::sleep(delay).await;
+        broker.speak_late(&session, version);
+    }
+}
+
+async fn farewell<S: AsyncWrite + Unpin>(io: &mut S, output: &mut BytesMut) {
+    // The peer may be gone already.
+    let _ = tokio::time::timeout(FAREWELL, async {
+        io.write_all_buf(output).await?;
+        io.shutdown().await
+    })
+    .await;
+}
+
+/// The state of a running connection.
+struct Task<'a> {
+    broker: &'a Broker,
+    wire: Wire,
+    who: Session,
+    live: Arc<Live>,
+    session: Arc<SessionState>,
+    session_id: String,
+    /// The `versionNumber` of this connection's lifecycle events.
+    version: u64,
+    will: Option<Will>,
+    /// The session's life after this connection, in seconds.
+    expiry: u32,
+    aliases: HashMap<u16, ByteString>,
+    cache: HashMap<ByteString, Arc<Matched>>,
+    cache_generation: u64,
+    window: usize,
+    pace: Pace,
+    round: Vec<Outgoing>,
+    input: BytesMut,
+    room: usize,
+    output: BytesMut,
+    patience: Duration,
+    redelivery: Duration,
+    dies: Instant,
+    websocket: bool,
+}
+
+impl Drop for Task<'_> {
+    /// A connection that was dropped rather than ended must not keep its successor waiting.
+    fn drop(&mut self) {
+        let mut inner = self.session.inner.lock();
+        if inner.live.as_ref().is_some_and(|live| Arc::ptr_eq(live, &self.live)) {
+            self.session.retire();
+            inner.live = None;
+            self.session.park(&mut inner);
+        }
+        drop(inner);
+        self.live.set_over();
+    }
+}
+
+impl Task<'_> {
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&mut self, io: &mut S) -> End {
+        let mut heard = Instant::now();
+        // What came in one segment with the CONNECT.
+        if let Err(end) = self.handle_input().await {
+            return end;
+        }
+        loop {
+            if let Some(cut) = self.live.cut() {
+                return cut.into();
+            }
+            let more = self.deliver();
+            if let Err(end) = self.flush(io).await {
+                return end;
+            }
+            if !more && self.output.capacity() > KEPT_OUTPUT {
+                self.output = BytesMut::new();
+            }
+            self.make_room();
+            let patience = tokio::time::sleep_until((heard + self.patience).min(self.dies));
+            // The client's own packets first: a flood of deliveries must not starve its pings and acknowledgements.
+            tokio::select! {
+                biased;
+                read = io.read_buf(&mut self.input) => {
+                    match read {
+                        Ok(0) | Err(_) => return End::lost(),
+                        Ok(n) => self.adapt(n),
+                    }
+                    heard = Instant::now();
+                    if let Err(end) = self.handle_input().await {
+                        return end;
+                    }
+                }
+                () = patience => return self.too_late(),
+                () = self.live.wake.notified() => {}
+                () = std::future::ready(()), if more => {}
+                () = tokio::time::sleep(HELD), if self.pace.is_held() => {}
+            }
+        }
+    }
+
+    fn too_late(&self) -> End {
+        if Instant::now() < self.dies {
+            End::new("MQTT_KEEP_ALIVE_TIMEOUT", 0x8d)
+        } else if self.websocket {
+            // 0xa0: maximum connect time.
+            End::new("WEBSOCKET_TTL_EXPIRATION", 0xa0)
+        } else {
+            End::new("SERVER_INITIATED_DISCONNECT", 0xa0)
+        }
+    }
+
+    /// Makes room for the next read.
+    fn make_room(&mut self) {
+        if self.input.is_empty() && self.input.capacity() > 4 * self.room {
+            self.input = BytesMut::with_capacity(self.room);
+        }
+        if self.input.capacity() - self.input.len() < self.room {
+            self.input.reserve(self.room);
+        }
+    }
+
+    /// A read that filled its room asks for more next time, a small one for less.
+    fn adapt(&mut self, read: usize) {
+        if read >= self.room {
+            self.room = (self.room * 2).min(LARGE_READ);
+        } else if read < self.room / 4 {
+            self.room = (self.room / 2).max(SMALL_READ);
+        }
+    }
+
+    async fn flush<S: AsyncWrite + Unpin>(&mut self, io: &mut S) -> Result<(), End> {
+        if !self.output.has_remaining() {
+            return Ok(());
+        }
+        while self.output.has_remaining() {
+            tokio::select! {
+                biased;
+                wrote = tokio::time::timeout(self.broker.limits.write, io.write_buf(&mut self.output)) => match wrote {
+                    Ok(Ok(n)) if n > 0 => {}
+                    _ => return Err(End::lost()),
+                },
+                () = self.live.wake.notified() => {
+                    if let Some(cut) = self.live.cut() {
+                        return Err(cut.into());
+                    }
+                }
+            }
+        }
+        io.flush().await.map_err(|_| End::lost())
+    }
+
+    /// Writes waiting messages into the output, as far as the window of unacknowledged ones allows; true when more may wait.
+    fn deliver(&mut self) -> bool {
+        let mut round = std::mem::take(&mut self.round);
+        self.pace.hold(false);
+        let more = self.session.take(
+            self.window,
+            self.redelivery,
+            DELIVERY_ROUND,
+            DELIVERY_BYTES,
+            &mut self.pace,
+            &mut round,
+        );
+        self.count_discarded();
+        let mut sent = 0;
+        for Outgoing { delivery, id, dup } in round.drain(..) {
+            let out = Out::Publish { delivery: &delivery, id, dup };
+            if self.broker.hooks.authorize(&self.who, Action::Receive, &delivery.topic)
+                && self.wire.encode(out, &mut self.output)
+            {
+                sent += 1;
+                self.broker.hooks.delivered(&self.who, &delivery.topic);
+            } else if let Some(id) = id {
+                self.session.acknowledged(id.get());
+            }
+        }
+        self.round = round;
+        self.broker.delivered.fetch_add(sent, Ordering::Relaxed);
+        more
+    }
+
+    /// Tells of messages that went beyond the connection's rate; its client is not told, as in AWS.
+    fn count_discarded(&mut self) {
+        let discarded = self.pace.take_discarded();
+        if discarded > 0 {
+            tracing::debug!(client = &*self.who.client_id, discarded, "beyond the rate of a connection");
+            self.broker.dropped.fetch_add(discarded, Ordering::Relaxed);
+        }
+    }
+
+    async fn handle_input(&mut self) -> Result<(), End> {
+        while let Some(packet) = self.wire.decode(&mut self.input).map_err(|e| End::client_error(e.0))? {
+            match packet {
+                In::Publish(publish) => {
+                    self.publish(*publish)?;
+                    // A flooding publisher must not keep its worker from everybody else.
+                    tokio::task::consume_budget().await;
+                }
+                In::PubAck(id) => self.session.acknowledged(id),
+                In::Subscribe { id, filters, identifier } => self.subscribe(id, filters, identifier)?,
+                In::Unsubscribe { id, filters } => self.unsubscribe(id, &filters),
+                In::Ping => drop(self.wire.encode(Out::Pong, &mut self.output)),
+                In::Disconnect { with_will, expiry } => return Err(self.goodbye(with_will, expiry)),
+                // 0x82: protocol error.
+                In::Connect(_) | In::Unsupported => return Err(End::client_error(0x82)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The most a client may leave unacknowledged, given what it asked for.
+fn window(receive_max: usize) -> usize {
+    receive_max.clamp(1, MOST_IN_FLIGHT)
+}

@@ -1,0 +1,65 @@
+//! Lifecycle events on `$aws/events/…` (contract §3.5), as AWS publishes them: times in milliseconds, no `thingName`.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::Broker;
+use crate::hooks::Session;
+
+impl Broker {
+    /// `presence/connected`.
+    pub(super) fn tell_connected(&self, who: &Session, session_id: &str, version: u64) {
+        let mut event = self.event(who, "connected", session_id);
+        event["ipAddress"] = who.ip.to_string().into();
+        event["versionNumber"] = version.into();
+        self.tell("presence/connected", who, event);
+    }
+
+    /// `presence/disconnected`.
+    pub(super) fn tell_disconnected(&self, who: &Session, session_id: &str, version: u64, reason: &str) {
+        let mut event = self.event(who, "disconnected", session_id);
+        event["clientInitiatedDisconnect"] = (reason == "CLIENT_INITIATED_DISCONNECT").into();
+        event["disconnectReason"] = reason.into();
+        event["versionNumber"] = version.into();
+        self.tell("presence/disconnected", who, event);
+    }
+
+    /// `presence/connect_failed`: authorization only; a certificate that cannot authenticate is never heard of.
+    pub(super) fn tell_connect_failed(&self, who: &Session) {
+        let mut event = self.event(who, "connect_failed", &uuid());
+        event["connectFailureReason"] = "AUTHORIZATION_FAILED".into();
+        event["ipAddress"] = who.ip.to_string().into();
+        self.tell("presence/connect_failed", who, event);
+    }
+
+    /// `subscriptions/subscribed` or `unsubscribed`.
+    pub(super) fn tell_topics(&self, kind: &str, who: &Session, session_id: &str, topics: &[String]) {
+        let mut event = self.event(who, kind, session_id);
+        event["topics"] = json!(topics);
+        self.tell(&format!("subscriptions/{kind}"), who, event);
+    }
+
+    fn event(&self, who: &Session, kind: &str, session_id: &str) -> Value {
+        json!({
+            "clientId": &*who.client_id,
+            "timestamp": self.clock.now_ms(),
+            "eventType": kind,
+            "sessionIdentifier": session_id,
+            "principalIdentifier": who.principal.identifier(),
+        })
+    }
+
+    /// A client id with a wildcard in it has no topic to be told on.
+    fn tell(&self, kind: &str, who: &Session, event: Value) {
+        if !who.client_id.contains(['#', '+']) {
+            self.publish(&format!("$aws/events/{kind}/{}", who.client_id), Bytes::from(event.to_string()));
+        }
+    }
+}
+
+/// A random identifier in UUID form, for session identifiers.
+pub(super) fn uuid() -> String {
+    let bits = fastrand::u128(..);
+    let hex = format!("{bits:032x}");
+    format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+}

@@ -1,0 +1,190 @@
+//! What changes a device: messages heard, warnings put up and taken away, what was read or done about it.
+
+use crate::Ms;
+use crate::baseline::{Ledger, Pace, Signal, WarningKind};
+use crate::condition::Condition;
+use crate::event::Stage;
+use crate::known::Known;
+use crate::model::{CertificateRecord, Name};
+use crate::presence::PresenceState;
+use crate::text::SafeText;
+use crate::traffic::{Heard, Traffic};
+
+use super::{Device, Topics, Warning};
+
+impl Device {
+    /// Puts up a warning; one of the same kind that stands keeps its time.
+    pub(crate) fn warn(&mut self, warning: Warning) {
+        let warnings = &mut self.rest_mut().warnings;
+        match warnings.iter_mut().find(|w| w.kind == warning.kind) {
+            Some(known) => *known = Warning { since: known.since, ..warning },
+            None => {
+                warnings.push(warning);
+                warnings.sort_by_key(|w| w.kind);
+            }
+        }
+    }
+
+    /// Takes warnings of a kind away; true when there was one.
+    pub(crate) fn calm(&mut self, kind: WarningKind) -> bool {
+        let Some(rest) = &mut self.rest else { return false };
+        let before = rest.warnings.len();
+        rest.warnings.retain(|w| w.kind != kind);
+        rest.warnings.len() != before
+    }
+
+    /// Takes away what is over by itself.
+    pub(crate) fn expire(&mut self, now: Ms) {
+        if let Some(rest) = &mut self.rest {
+            rest.warnings.retain(|w| w.until.is_none_or(|until| until > now));
+        }
+    }
+
+    /// Somebody acted on what was told of it.
+    pub(crate) fn prove(&mut self, ledger: &mut Ledger) {
+        if let Some(traffic) = &mut self.traffic {
+            traffic.baseline.prove(ledger);
+        }
+    }
+
+    /// A response let it go at `at`: what stood against it before is over, and what its isolation did to its pauses and
+    /// connects is not its own doing.
+    pub(crate) fn resume(&mut self, at: Ms) {
+        if let Some(traffic) = &mut self.traffic {
+            traffic.baseline.resume();
+        }
+        let rest = self.rest_mut();
+        rest.warnings.clear();
+        rest.connects.resume();
+        rest.shadow_updates.resume();
+        rest.resumed = Some(at);
+    }
+
+    /// One more connect of this device, or shadow update; see [`Pace::note`].
+    pub(crate) fn pace(&mut self, connects: bool) -> &mut Pace {
+        let rest = self.rest_mut();
+        if connects { &mut rest.connects } else { &mut rest.shadow_updates }
+    }
+
+    pub(crate) fn set_findings(&mut self, findings: u16) {
+        self.findings = findings;
+    }
+
+    pub(crate) fn set_condition(&mut self, condition: Condition, now: Ms) {
+        self.condition = condition;
+        self.condition_since = now;
+    }
+
+    pub(crate) fn set_registered(&mut self, registered: bool) -> bool {
+        let changed = self.registered != Some(registered);
+        self.registered = Some(registered);
+        changed
+    }
+
+    /// Whether it is registered is not known any more.
+    pub(crate) fn forget_registered(&mut self) {
+        self.registered = None;
+    }
+
+    pub(crate) fn set_thing_type(&mut self, thing_type: Option<SafeText>) {
+        if thing_type.is_some() || self.rest.is_some() {
+            self.rest_mut().thing_type = thing_type;
+        }
+    }
+
+    /// Gives the topic that `is` finds another number; false when there is none among the first few.
+    pub(crate) fn renumber_topic(&mut self, topic: u32, is: impl Fn(u32) -> bool) -> bool {
+        // A device that makes up topics all the time must not make each of them dearer than the one before.
+        const FEW: usize = 16;
+        let known = self.topics.as_mut_slice().iter_mut().take(FEW).find(|known| is(**known));
+        known.map(|known| *known = topic).is_some()
+    }
+
+    pub(crate) fn add_topic(&mut self, topic: u32) {
+        match &mut self.topics {
+            Topics::None => self.topics = Topics::One([topic]),
+            Topics::One([first]) => self.topics = Topics::Many(Box::new(vec![*first, topic])),
+            Topics::Many(many) => many.push(topic),
+        }
+    }
+
+    pub(crate) fn clear_violations(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.violations.clear();
+        }
+    }
+
+    pub(crate) fn add_violation(&mut self, position: u32) {
+        self.rest_mut().violations.push(position);
+    }
+
+    pub(crate) fn certificates_mut(&mut self) -> &mut Known<Vec<CertificateRecord>> {
+        &mut self.rest_mut().certificates
+    }
+
+    pub(crate) fn groups_mut(&mut self) -> &mut Known<Vec<Name>> {
+        &mut self.rest_mut().groups
+    }
+
+    pub(crate) fn set_stage(&mut self, stage: Stage, at: Ms) {
+        self.rest_mut().stage = Some((stage, at));
+    }
+
+    /// Notes the group it is quarantined in; the time of a quarantine already known is kept.
+    pub(crate) fn set_quarantined(&mut self, group: Option<Name>, at: Ms) -> bool {
+        match (group, &self.rest().quarantined) {
+            (None, None) => false,
+            (Some(group), Some((known, _))) if *known == group => false,
+            (group, _) => {
+                if group.is_none() {
+                    self.resume(at);
+                }
+                self.rest_mut().quarantined = group.map(|group| (group, at));
+                true
+            }
+        }
+    }
+
+    pub(crate) fn set_report(&mut self, at: Ms, accepted: bool) {
+        self.rest_mut().report = Some((at, accepted));
+    }
+
+    pub(crate) fn presence_mut(&mut self, settle: Ms) -> &mut PresenceState {
+        self.presence.get_or_insert_with(|| Box::new(PresenceState::new(settle)))
+    }
+
+    pub(crate) fn adopt_presence(&mut self, presence: PresenceState) {
+        self.presence = Some(Box::new(presence));
+    }
+
+    /// The hot path: something heard at `at`, having listened since `since`. True when the device must be judged again.
+    pub(crate) fn hear(&mut self, at: Ms, since: Ms, heard: Heard, ledger: &mut Ledger) -> bool {
+        let since = since.max(self.resumed());
+        let traffic = self.traffic.get_or_insert_with(|| Box::new(Traffic::new(at)));
+        // Empty vectors cost nothing; nearly every message leaves it empty.
+        let mut signals = Vec::new();
+        traffic.note(at, since, heard, ledger, &mut signals);
+        let mut changed = self.calm(WarningKind::Silence);
+        for signal in signals {
+            match signal {
+                Signal::Calm(kind) => changed |= self.calm(kind),
+                Signal::Raise(kind, times, text, sentence) => {
+                    let (text, sentence) = (SafeText::from(text), SafeText::from(sentence));
+                    self.warn(Warning { kind, since: at, times, text, sentence, until: None });
+                    changed = true;
+                }
+            }
+        }
+        if changed {
+            return true;
+        }
+        !matches!(
+            self.condition,
+            Condition::Ok
+                | Condition::Alarm
+                | Condition::Finding
+                | Condition::EarlyWarning
+                | Condition::Unattributed
+        )
+    }
+}

@@ -1,0 +1,400 @@
+//! quell's own judgement: the account's security profiles, or those of a file, on what this console hears.
+//!
+//! A *finding* is ours, a *violation* is AWS's. They may differ, and when they do the reason is named (contract §6.9): AWS
+//! counts per client id, per window and what its broker took; a console counts per topic what reached it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::text::SafeText;
+use quell_rules::detect::engine::{Engine, Handle, Heard, Outcome, Plan, Profile, Verdict};
+use quell_rules::detect::metric::Metric;
+use quell_rules::detect::model::{Behavior, MetricValue};
+
+use super::held::HeldLog;
+use super::model::{Name, ProfileRecord};
+use super::{Changes, DeviceId, Fleet, Ms, SourceId};
+
+/// Findings that are over, kept.
+const PAST: usize = 500;
+/// Findings that stand, kept: more than a screen can tell of.
+const ACTIVE: usize = 10_000;
+/// What may be under way when a window ends.
+const UNDER_WAY: Ms = 1_000;
+
+/// A behaviour that was not met, by quell's own judgement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The device.
+    pub device: DeviceId,
+    /// Its name.
+    pub thing: Name,
+    /// The security profile.
+    pub profile: SafeText,
+    /// The behaviour as it was judged.
+    pub behavior: Arc<Behavior>,
+    /// The time of the datapoint that made it: the message's, or the end of the window.
+    pub bad: Ms,
+    /// When it was found.
+    pub found: Ms,
+    /// The last violating datapoint.
+    pub last: Ms,
+    /// The last violating value.
+    pub value: MetricValue,
+    /// When it ended, if it did.
+    pub over: Option<Ms>,
+}
+
+/// A behaviour that is not judged here, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NotJudged {
+    /// The security profile.
+    pub profile: SafeText,
+    /// The behaviour.
+    pub behavior: SafeText,
+    /// Why, in a few words.
+    pub why: SafeText,
+}
+
+/// The engine, what it judges by, and what it found.
+pub(super) struct Detection {
+    engine: Engine,
+    speed: f64,
+    local: Vec<ProfileRecord>,
+    profiles: Vec<ProfileRecord>,
+    not_judged: Vec<NotJudged>,
+    /// When the profiles in force were taken up.
+    since: Ms,
+    /// By device: its place in the engine once its profiles are known to it.
+    handles: Vec<Option<Handle>>,
+    active: Vec<Finding>,
+    past: VecDeque<Finding>,
+    pub(super) held: HeldLog,
+}
+
+impl std::fmt::Debug for Detection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Detection").field("active", &self.active.len()).finish_non_exhaustive()
+    }
+}
+
+impl Detection {
+    /// Other profiles of a file; [`Fleet::profiles_changed`] makes them hold.
+    pub(super) fn set_local(&mut self, local: Vec<ProfileRecord>) {
+        self.local = local;
+    }
+
+    pub(super) fn new(speed: f64, local: Vec<ProfileRecord>) -> Self {
+        let speed = if speed.is_finite() { speed.max(0.001) } else { 1.0 };
+        // AWS forgets an alarm without data after two days (contract §4.1.4).
+        let silence = (172_800_000.0 / speed) as Ms;
+        let mut engine = Engine::new(0, silence).with_window_latency(UNDER_WAY);
+        engine.deaf(Ms::MIN);
+        let base = (300_000.0 / speed) as Ms;
+        let mut detection = Self {
+            engine,
+            speed,
+            local,
+            profiles: Vec::new(),
+            not_judged: Vec::new(),
+            since: Ms::MIN,
+            handles: Vec::new(),
+            active: Vec::new(),
+            past: VecDeque::new(),
+            held: HeldLog::new(base),
+        };
+        detection.compile(&[], Ms::MIN);
+        detection
+    }
+
+    /// Says from when on somebody listens, or nobody.
+    pub(super) fn listen(&mut self, listening: bool, at: Ms) {
+        if listening {
+            self.engine.listening(at);
+        } else {
+            self.engine.deaf(at);
+        }
+    }
+
+    /// Takes up the account's profiles; one of a file gives way to the account's of the same name.
+    fn compile(&mut self, account: &[ProfileRecord], now: Ms) -> Vec<Verdict> {
+        let mut profiles = account.to_vec();
+        profiles.extend(self.local.iter().filter(|l| account.iter().all(|p| p.name != l.name)).cloned());
+        let same = profiles.len() == self.profiles.len()
+            && profiles
+                .iter()
+                .zip(&self.profiles)
+                .all(|(a, b)| a.name == b.name && a.behaviors == b.behaviors);
+        self.profiles = profiles;
+        if same {
+            // Targets may have changed: everybody is enrolled anew, alarms stand.
+            self.handles.clear();
+            return Vec::new();
+        }
+        self.since = now;
+        self.not_judged = self.profiles.iter().flat_map(not_judged).collect();
+        let compiled: Vec<Profile> = self
+            .profiles
+            .iter()
+            .map(|profile| Profile {
+                name: profile.name.shared(),
+                behaviors: profile.behaviors.iter().filter(|b| unheard(b).is_none()).cloned().collect(),
+                retained: Vec::new(),
+            })
+            .collect();
+        let base = self.held.base_ms();
+        let plan = Plan::new(&compiled, |secs| (base * (secs / 300)).max(1), |_| None);
+        self.handles.clear();
+        self.engine.set_plan(plan, now)
+    }
+}
+
+/// Why a behaviour cannot be judged on what a console hears; `None` when it can.
+fn unheard(behavior: &Behavior) -> Option<&'static str> {
+    let criteria = behavior.criteria.as_ref()?;
+    if criteria.ml_detection_config.is_some() {
+        return Some("a model AWS learned");
+    }
+    if behavior.metric_dimension.is_some() {
+        return Some("limited to topics by a dimension that is not read");
+    }
+    match behavior.metric.as_deref().and_then(Metric::parse) {
+        Some(
+            Metric::MessageByteSize
+            | Metric::MessagesSent
+            | Metric::ConnectionAttempts
+            | Metric::AuthorizationFailures
+            | Metric::Disconnects,
+        ) => None,
+        Some(Metric::MessagesReceived) => Some("what a device receives is not heard"),
+        Some(Metric::SourceIp | Metric::DisconnectDuration) => Some("not heard on the stream"),
+        Some(_) => Some("measured on the device"),
+        None => Some("unknown metric"),
+    }
+}
+
+fn not_judged(profile: &ProfileRecord) -> Vec<NotJudged> {
+    let why = |b: &Behavior| {
+        let why = SafeText::new(unheard(b)?);
+        Some(NotJudged { profile: profile.name.clone(), behavior: SafeText::new(&b.name), why })
+    };
+    profile.behaviors.iter().filter_map(why).collect()
+}
+
+impl Fleet {
+    /// Behaviours that are not met right now, by quell's own judgement; the oldest first.
+    pub fn own_findings(&self) -> &[Finding] {
+        &self.detection.active
+    }
+
+    /// Findings that are over, the newest last.
+    pub fn past_findings(&self) -> impl DoubleEndedIterator<Item = &Finding> + ExactSizeIterator {
+        self.detection.past.iter()
+    }
+
+    /// The security profiles quell judges by: the account's, and those of a file.
+    pub fn judged_by(&self) -> &[ProfileRecord] {
+        &self.detection.profiles
+    }
+
+    /// Behaviours that cannot be judged on what is heard, and why.
+    pub fn not_judged(&self) -> &[NotJudged] {
+        &self.detection.not_judged
+    }
+
+    /// What was heard, for a behaviour that is not in force: of the devices the profile applies to, or of all.
+    pub fn held(&self, profile: Option<&ProfileRecord>, now: Ms) -> quell_rules::detect::whatif::Held {
+        let whole = |from, to| self.watch().covers(from, to) && self.focus.covers_all(from, to);
+        self.detection.held.held(whole, now, |id| {
+            let device = self.device(id);
+            !device.is_unattributed() && profile.is_none_or(|p| self.covers(p, id))
+        })
+    }
+
+    /// When a violation was first read by this console.
+    pub fn violation_seen(&self, id: &str) -> Option<Ms> {
+        self.seen_violations.get(id).copied()
+    }
+
+    /// True when one of the profile's targets covers the device (contract §4.1.7).
+    fn covers(&self, profile: &ProfileRecord, id: DeviceId) -> bool {
+        let device = self.device(id);
+        let registered = device.registered() != Some(false);
+        profile.targets.iter().any(|target| match target.as_str().rsplit(':').next().unwrap_or_default() {
+            "all/things" => true,
+            "all/registered-things" => registered,
+            "all/unregistered-things" => !registered,
+            other => other.strip_prefix("thinggroup/").is_some_and(|group| {
+                self.members(group)
+                    .and_then(|known| known.get())
+                    .and_then(Option::as_ref)
+                    .is_some_and(|members| members.iter().any(|m| m == device.name()))
+            }),
+        })
+    }
+
+    /// Says which profiles apply to a device, once.
+    fn enroll(&mut self, id: DeviceId, now: Ms) -> Option<Handle> {
+        let name = self.device(id).name().key();
+        let applies = self.detection.profiles.iter().map(|p| self.covers(p, id)).collect();
+        let gone = self.detection.engine.enroll(&name, applies, now);
+        let handle = self.detection.engine.handle(&name);
+        let handles = &mut self.detection.handles;
+        if id.index() >= handles.len() {
+            handles.resize(id.index() + 1, None);
+        }
+        if let Some(slot) = handles.get_mut(id.index()) {
+            *slot = Some(handle);
+        }
+        if !gone.is_empty() {
+            self.verdicts(gone, now);
+        }
+        Some(handle)
+    }
+
+    fn handle(&mut self, id: DeviceId, now: Ms) -> Option<Handle> {
+        match self.detection.handles.get(id.index()) {
+            Some(Some(handle)) => Some(*handle),
+            _ => self.enroll(id, now),
+        }
+    }
+
+    /// The hot path: messages of a device, for the log and for the behaviours.
+    #[inline]
+    pub(super) fn judge_messages(
+        &mut self,
+        id: DeviceId,
+        topic: u32,
+        at: Ms,
+        (count, bytes, largest): (u32, u64, u32),
+        now: Ms,
+    ) -> Changes {
+        self.detection.held.note(id, at, count, bytes, largest);
+        if self.detection.profiles.is_empty() {
+            return Changes::NONE;
+        }
+        let Some(handle) = self.handle(id, now) else { return Changes::NONE };
+        let text = self.topics.get(topic as usize).and_then(Option::as_ref).map_or("", |t| t.text.as_str());
+        let heard = Heard {
+            count: count.into(),
+            bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+            largest: largest.into(),
+            at_ms: at,
+        };
+        self.detection.engine.heard(handle, text, heard);
+        if !self.detection.engine.has_waiting() {
+            return Changes::NONE;
+        }
+        let mut due = Vec::new();
+        self.detection.engine.due_messages(now.max(at), &mut due);
+        self.verdicts(due, now)
+    }
+
+    /// Something counted that is no message: a connection, a refusal.
+    pub(super) fn judge_count(&mut self, id: DeviceId, metric: &Metric, at: Ms, now: Ms) {
+        if !self.detection.profiles.is_empty() && self.handle(id, now).is_some() {
+            let name = self.device(id).name().key();
+            self.detection.engine.count(&name, metric, "", 1, at);
+        }
+    }
+
+    /// Windows that ended.
+    pub(super) fn judge_windows(&mut self, now: Ms) -> Changes {
+        if self.detection.profiles.is_empty() {
+            return Changes::NONE;
+        }
+        let (focus, by_name, devices) = (&self.focus, &self.by_name, &self.devices);
+        // What was not listened to all along may have sent more.
+        let whole = |device: Option<&str>, from, to| match device.and_then(|name| by_name.find(name, devices))
+        {
+            Some(id) => focus.covers(id, from, to),
+            None => focus.covers_all(from, to),
+        };
+        let due = self.detection.engine.due_where(now, &whole);
+        self.verdicts(due.verdicts, now)
+    }
+
+    /// The account's profiles were read.
+    pub(super) fn profiles_changed(&mut self, now: Ms) -> Changes {
+        let account = self.profiles.get().cloned().unwrap_or_default();
+        for profile in &account {
+            for target in &profile.targets {
+                let group = target.as_str().rsplit(':').next().and_then(|t| t.strip_prefix("thinggroup/"));
+                if let Some(group) = group {
+                    self.want(SourceId::Members(Name::new(group)));
+                }
+            }
+        }
+        let gone = self.detection.compile(&account, now);
+        self.verdicts(gone, now)
+    }
+
+    /// A group's members are known anew: targets may cover other devices.
+    pub(super) fn targets_changed(&mut self, group: &str) {
+        let names = |p: &ProfileRecord| p.targets.iter().any(|t| t.as_str().ends_with(group));
+        if self.detection.profiles.iter().any(names) {
+            self.detection.handles.clear();
+        }
+    }
+
+    fn verdicts(&mut self, verdicts: Vec<Verdict>, now: Ms) -> Changes {
+        let mut changes = Changes::NONE;
+        for verdict in verdicts {
+            let Some(id) = self.find(&verdict.device) else { continue };
+            let detection = &mut self.detection;
+            let at = detection.active.iter().position(|f| {
+                f.device == id
+                    && f.behavior.name == verdict.behavior.name
+                    && *f.profile.as_str() == *verdict.profile
+            });
+            match (verdict.outcome, at) {
+                (Outcome::Raised, _) if detection.active.len() < ACTIVE => {
+                    let thing = self.devices.get(id.index()).map(|d| d.name().clone());
+                    let Some(thing) = thing else { continue };
+                    detection.active.push(Finding {
+                        device: id,
+                        thing,
+                        profile: SafeText::new(&verdict.profile),
+                        behavior: verdict.behavior,
+                        bad: verdict.at_ms,
+                        found: now.max(verdict.at_ms),
+                        last: verdict.at_ms,
+                        value: verdict.value,
+                        over: None,
+                    });
+                }
+                (Outcome::Updated, Some(at)) => {
+                    if let Some(finding) = detection.active.get_mut(at) {
+                        finding.last = verdict.at_ms;
+                        finding.value = verdict.value;
+                    }
+                    changes |= Changes::VIOLATIONS;
+                    continue;
+                }
+                (Outcome::Cleared | Outcome::Invalidated, Some(at)) => {
+                    let mut finding = detection.active.remove(at);
+                    finding.over = Some(verdict.at_ms);
+                    if detection.past.len() == PAST {
+                        detection.past.pop_front();
+                    }
+                    detection.past.push_back(finding);
+                }
+                _ => continue,
+            }
+            let standing = self.detection.active.iter().filter(|f| f.device == id).count();
+            if let Some(device) = self.devices.get_mut(id.index()) {
+                device.set_findings(u16::try_from(standing).unwrap_or(u16::MAX));
+            }
+            changes |= self.judge(id, now) | Changes::VIOLATIONS | Changes::DEVICES;
+        }
+        changes
+    }
+
+    pub(super) fn judging_since(&self) -> Ms {
+        self.detection.since
+    }
+
+    pub(super) fn detect_speed(&self) -> f64 {
+        self.detection.speed
+    }
+}

@@ -1,0 +1,401 @@
+//! What is true: devices, telemetry, shadows, violations, jobs, containment.
+//!
+//! Pure: no I/O, no async, no clock of its own, no terminal. [`Fleet::apply`] is the one way in; the same events with the
+//! same times give the same state, which is what makes record and replay, and tests, honest.
+
+pub mod account;
+mod agreement;
+mod apply;
+pub mod audit;
+mod baseline;
+mod changes;
+mod condition;
+mod deltas;
+pub mod device;
+pub mod event;
+mod findings;
+mod focus;
+mod held;
+pub mod index;
+pub mod known;
+mod limits;
+mod link;
+mod log;
+mod losses;
+pub mod model;
+mod names;
+mod notices;
+mod polls;
+mod preamble;
+mod presence;
+pub mod record;
+mod series;
+mod source;
+pub mod text;
+mod traffic;
+
+#[cfg(test)]
+mod findings_tests;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+pub use agreement::Agreement;
+pub use baseline::WarningKind;
+pub use changes::Changes;
+pub use condition::{Condition, Counts};
+pub use deltas::DeltaEntry;
+pub use device::{Device, DeviceId, Warning};
+pub use findings::{Finding, NotJudged};
+pub use focus::{Focus, Listening};
+pub use index::Indexing;
+pub use limits::Limits;
+pub use link::{Link, LinkState, Rates, Watch};
+pub use log::{Kept, MessageLog};
+pub use losses::{Loss, LossKind, LossTotals, Losses};
+pub use polls::PollState;
+pub use presence::PresenceState;
+pub use series::{Column, Series};
+pub use source::SourceId;
+
+use event::Event;
+use known::Known;
+use model::{
+    ExecutionRecord, Identity, JobRecord, Name, ProfileRecord, ShadowDocument, Standing, Violation,
+    ViolationEvent,
+};
+
+/// Milliseconds since the Unix epoch, UTC.
+pub type Ms = i64;
+
+/// A topic and whose it is.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    text: crate::text::SafeText,
+    device: Option<DeviceId>,
+    telemetry: bool,
+}
+
+impl Topic {
+    /// The topic, safe to show.
+    pub fn text(&self) -> &crate::text::SafeText {
+        &self.text
+    }
+
+    /// The device its messages belong to: an unattributed topic has a row of its own.
+    pub fn device(&self) -> Option<DeviceId> {
+        self.device
+    }
+
+    /// True when its messages are telemetry rather than AWS's own notices.
+    pub fn is_telemetry(&self) -> bool {
+        self.telemetry
+    }
+}
+
+/// What is true about a fleet, as far as it was heard or read.
+#[derive(Debug)]
+pub struct Fleet {
+    limits: Limits,
+    revision: u64,
+    devices: Vec<Device>,
+    by_name: names::Names,
+    topics: Vec<Option<Topic>>,
+    log: MessageLog,
+    deltas: VecDeque<DeltaEntry>,
+    violations: Known<Vec<Violation>>,
+    violation_events: Known<Vec<ViolationEvent>>,
+    things: Known<usize>,
+    identity: Known<Identity>,
+    standing: Known<Standing>,
+    /// Things read so far of a registry that is being read.
+    reading: Option<usize>,
+    indexing: Indexing,
+    profiles: Known<Vec<ProfileRecord>>,
+    jobs: Known<Vec<JobRecord>>,
+    executions: HashMap<Arc<str>, Known<Vec<ExecutionRecord>>>,
+    shadows: deltas::Shadows,
+    members: HashMap<Arc<str>, Known<Option<Vec<Name>>>>,
+    strangers: HashMap<Arc<str>, PresenceState>,
+    link: Link,
+    focus: Focus,
+    losses: Losses,
+    polls: std::collections::BTreeMap<SourceId, PollState>,
+    counts: condition::Tally,
+    wanted: Vec<SourceId>,
+    swept: usize,
+    settling: Vec<DeviceId>,
+    ledger: baseline::Ledger,
+    detection: findings::Detection,
+    /// When each active violation was first read.
+    seen_violations: HashMap<String, Ms>,
+    account: account::Account,
+}
+
+impl Fleet {
+    /// A fleet of which nothing is known.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            log: MessageLog::new(limits.messages, limits.payload_bytes),
+            shadows: deltas::Shadows::new(limits.shadows),
+            ledger: baseline::Ledger::new(limits.false_alarms),
+            detection: findings::Detection::new(limits.detect_speed, limits.security_profiles.clone()),
+            seen_violations: HashMap::new(),
+            link: Link::with(limits.connections),
+            limits,
+            revision: 0,
+            devices: Vec::new(),
+            by_name: names::Names::default(),
+            topics: Vec::new(),
+            deltas: VecDeque::new(),
+            violations: Known::default(),
+            violation_events: Known::default(),
+            things: Known::default(),
+            identity: Known::default(),
+            standing: Known::default(),
+            reading: None,
+            indexing: Indexing::Unused,
+            profiles: Known::default(),
+            jobs: Known::default(),
+            executions: HashMap::new(),
+            members: HashMap::new(),
+            strangers: HashMap::new(),
+            focus: Focus::default(),
+            losses: Losses::default(),
+            polls: std::collections::BTreeMap::new(),
+            counts: condition::Tally::default(),
+            wanted: Vec::new(),
+            swept: 0,
+            settling: Vec::new(),
+            account: account::Account::default(),
+        }
+    }
+
+    /// Other thresholds while it runs: the payload budget, how patient early warning is, the quarantine groups, and the
+    /// profiles of a file. Everything known stays known.
+    pub fn relimit(&mut self, limits: &Limits, now: Ms) -> Changes {
+        self.log.set_budget(limits.payload_bytes);
+        self.ledger.set_budget(limits.false_alarms);
+        self.detection.set_local(limits.security_profiles.clone());
+        self.limits = Limits {
+            payload_bytes: limits.payload_bytes,
+            false_alarms: limits.false_alarms,
+            quarantine_groups: limits.quarantine_groups.clone(),
+            security_profiles: limits.security_profiles.clone(),
+            ..self.limits.clone()
+        };
+        self.revision += 1;
+        self.profiles_changed(now) | Changes::DEVICES | Changes::VIOLATIONS
+    }
+
+    /// Folds one event in; the answer says which parts of a screen it touched. `now` is the time of folding: it ages
+    /// what is known, while messages count at the time they were received.
+    pub fn apply(&mut self, event: Event, now: Ms) -> Changes {
+        let changes = match event {
+            Event::Batch(batch) => self.fold(batch, now),
+            Event::Link(event) => self.link_event(event),
+            Event::Poll(poll) => self.poll(poll, now),
+            Event::Response(event) => self.response(event, now),
+        };
+        if !changes.is_empty() {
+            self.revision += 1;
+        }
+        changes
+    }
+
+    /// Lets time pass: silence becomes stale, a disconnect that settled becomes true. Cheap: a slice of the fleet a call.
+    pub fn tick(&mut self, now: Ms) -> Changes {
+        self.ledger.listened(self.speaking(), now);
+        let mut changes = self.age(now) | self.judge_windows(now);
+        if self.losses.load(self.near_limit(now), now) {
+            changes |= Changes::LINK;
+        }
+        if !changes.is_empty() {
+            self.revision += 1;
+        }
+        changes
+    }
+
+    /// Grows with every change.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// What should be read again soon because of what was heard (a membership notice, presence, a delta missed while
+    /// the link was down), each source once. Hand each to `cloud::PollHandle::now`.
+    pub fn take_wanted(&mut self) -> Vec<SourceId> {
+        std::mem::take(&mut self.wanted)
+    }
+
+    fn want(&mut self, source: SourceId) {
+        // A flood of notices must not grow a list nobody drains.
+        if self.wanted.len() < 64 && !self.wanted.contains(&source) {
+            self.wanted.push(source);
+        }
+    }
+
+    /// A device by its number. Numbers come from this fleet only; one of another fleet gives the first device or an
+    /// empty one, never a panic.
+    pub fn device(&self, id: DeviceId) -> &Device {
+        self.devices.get(id.index()).unwrap_or(device::nobody())
+    }
+
+    /// A thing by its raw name.
+    pub fn find(&self, raw_name: &str) -> Option<DeviceId> {
+        self.by_name.find(raw_name, &self.devices)
+    }
+
+    /// All devices in the order they became known.
+    pub fn devices(&self) -> impl ExactSizeIterator<Item = (DeviceId, &Device)> {
+        self.devices.iter().enumerate().map(|(i, d)| (DeviceId::at(i), d))
+    }
+
+    /// How many devices, unattributed topics included.
+    pub fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// True when nothing is known yet.
+    pub fn is_empty(&self) -> bool {
+        self.devices.is_empty()
+    }
+
+    /// Active violations.
+    pub fn violations(&self) -> &Known<Vec<Violation>> {
+        &self.violations
+    }
+
+    /// Past violation events.
+    pub fn violation_events(&self) -> &Known<Vec<ViolationEvent>> {
+        &self.violation_events
+    }
+
+    /// How many things the registry has.
+    pub fn registered(&self) -> &Known<usize> {
+        &self.things
+    }
+
+    /// Things read so far, while the registry is being read for the first time or takes several pages.
+    pub fn reading(&self) -> Option<usize> {
+        self.reading
+    }
+
+    /// When the credentials end, and how wrong the clock is.
+    pub fn standing(&self) -> &Known<Standing> {
+        &self.standing
+    }
+
+    /// Shadow deltas, newest last.
+    pub fn deltas(&self) -> impl DoubleEndedIterator<Item = &DeltaEntry> + ExactSizeIterator {
+        self.deltas.iter()
+    }
+
+    /// The messages kept, and the totals of all.
+    pub fn stream(&self) -> &MessageLog {
+        &self.log
+    }
+
+    /// A topic by its number.
+    pub fn topic(&self, id: u32) -> Option<&Topic> {
+        self.topics.get(id as usize).and_then(Option::as_ref)
+    }
+
+    /// How many topics were seen.
+    pub fn topics(&self) -> usize {
+        self.topics.iter().flatten().count()
+    }
+
+    /// Jobs.
+    pub fn jobs(&self) -> &Known<Vec<JobRecord>> {
+        &self.jobs
+    }
+
+    /// Executions of a job, if they were ever asked for.
+    pub fn executions(&self, job: &str) -> Option<&Known<Vec<ExecutionRecord>>> {
+        self.executions.get(job)
+    }
+
+    /// A shadow, if it was ever heard or asked for; its value is `None` when the thing has none.
+    pub fn shadow(&self, thing: &str, shadow: Option<&str>) -> Option<&Known<Option<ShadowDocument>>> {
+        self.shadows.get(thing, shadow)
+    }
+
+    /// Security profiles.
+    pub fn profiles(&self) -> &Known<Vec<ProfileRecord>> {
+        &self.profiles
+    }
+
+    /// Who we are.
+    pub fn identity(&self) -> &Known<Identity> {
+        &self.identity
+    }
+
+    /// Members of a group, if it was ever asked for; the value is `None` when the group does not exist.
+    pub fn members(&self, group: &str) -> Option<&Known<Option<Vec<Name>>>> {
+        self.members.get(group)
+    }
+
+    /// Groups whose members were asked for, or that a device is known to be in; by name.
+    pub fn groups_known(&self) -> Vec<Name> {
+        let asked = self.members.keys().map(|name| Name::new(name));
+        let of_devices = self.devices.iter().filter_map(|d| d.groups().get()).flatten().cloned();
+        let mut all: Vec<Name> = asked.chain(of_devices).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// The MQTT connection.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// When there was a connection to listen by; [`Self::listening`] tells it for one device.
+    pub fn watch(&self) -> &Watch {
+        self.link.watch()
+    }
+
+    /// What is polled, and how that went.
+    pub fn polls(&self) -> impl Iterator<Item = (&SourceId, &PollState)> {
+        self.polls.iter()
+    }
+
+    /// Messages and bytes a second, over the last five seconds.
+    pub fn rates(&self, now: Ms) -> Rates {
+        self.link.rates(now)
+    }
+
+    /// What was not seen, and when.
+    pub fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
+    /// What one connection may carry, messages and bytes a second, where there is such a limit.
+    pub fn ceiling(&self) -> Option<(f64, f64)> {
+        self.limits.ceiling
+    }
+
+    /// How near the busiest connection is to what AWS lets it carry, when that is near: 1 is the limit. Beyond it messages are
+    /// discarded without a word, so what is seen is no longer all there is.
+    pub fn near_limit(&self, now: Ms) -> Option<f64> {
+        let (messages, bytes) = self.limits.ceiling?;
+        let share = self
+            .link
+            .each(now)
+            .map(|rates| (rates.messages_per_s / messages).max(rates.bytes_per_s / bytes))
+            .fold(0.0, f64::max);
+        (share >= link::NEAR).then_some(share)
+    }
+
+    /// True while a connection carries all AWS lets it: what is not heard then may have been discarded.
+    pub fn is_at_limit(&self, now: Ms) -> bool {
+        self.near_limit(now).is_some_and(|share| share >= losses::FULL)
+    }
+
+    /// Presence of an MQTT client that is no known thing: group policies will not apply to it (contract §6.2).
+    pub fn strangers(&self) -> impl Iterator<Item = (&str, &PresenceState)> {
+        self.strangers.iter().map(|(name, state)| (&**name, state))
+    }
+}

@@ -1,0 +1,309 @@
+//! Records as read from AWS or heard on MQTT, made safe to show. Names follow AWS.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::SafeText;
+use quell_rules::detect::model::{Behavior, MetricValue};
+use quell_rules::detect::profile::{SecurityProfile, Target};
+
+use super::Ms;
+
+/// The raw name of a thing: what requests carry. Show [`Name::shown`], never the raw text.
+#[derive(Clone)]
+pub struct Name {
+    shown: SafeText,
+    /// Only where it differs: nearly every name is printable as it is, and there are a hundred thousand of them.
+    raw: Option<Box<Arc<str>>>,
+}
+
+impl Name {
+    /// A name as it came from outside.
+    pub fn new(raw: &str) -> Self {
+        let shown = SafeText::new(raw);
+        let raw = (shown.as_str() != raw).then(|| Box::new(raw.into()));
+        Self { shown, raw }
+    }
+
+    /// A shared name as it came from outside, not copied when it is printable.
+    pub(crate) fn adopt(raw: &Arc<str>) -> Self {
+        let shown = SafeText::adopt(raw);
+        let raw = (shown.as_str() != &**raw).then(|| Box::new(Arc::clone(raw)));
+        Self { shown, raw }
+    }
+
+    /// The raw name, shared: a key that costs no copy.
+    pub(crate) fn key(&self) -> Arc<str> {
+        self.raw.as_ref().map_or_else(|| self.shown.shared(), |raw| Arc::clone(raw))
+    }
+
+    /// The exact name, for requests and comparisons.
+    pub fn raw(&self) -> &str {
+        self.raw.as_ref().map_or(self.shown.as_str(), |raw| raw)
+    }
+
+    /// The name as it may be shown.
+    pub fn shown(&self) -> &SafeText {
+        &self.shown
+    }
+}
+
+impl std::fmt::Debug for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.shown.fmt(f)
+    }
+}
+
+// A name is its raw text.
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw() == other.raw()
+    }
+}
+
+impl Eq for Name {}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.raw().cmp(other.raw())
+    }
+}
+
+impl std::hash::Hash for Name {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.raw().hash(state);
+    }
+}
+
+impl serde::Serialize for Name {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.raw())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Name {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <std::borrow::Cow<'de, str>>::deserialize(deserializer).map(|raw| Self::new(&raw))
+    }
+}
+
+/// Who the credentials belong to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Twelve digits.
+    pub account: SafeText,
+    /// `arn:aws:iam::…:user/ops`.
+    pub arn: SafeText,
+    /// The region.
+    pub region: SafeText,
+    /// The account's alias, when it has one and it may be read.
+    #[serde(default)]
+    pub alias: Option<SafeText>,
+}
+
+/// How we stand with AWS, besides who we are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// When the credentials end; `None` when they do not.
+    pub expires: Option<Ms>,
+    /// AWS's clock minus ours, in milliseconds; 0 within a few seconds. It is made up for, and worth saying.
+    pub skew: Ms,
+}
+
+/// A thing of the registry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThingRecord {
+    /// Its name.
+    pub name: Name,
+    /// Its thing type, if it has one.
+    pub thing_type: Option<SafeText>,
+}
+
+/// One certificate of a thing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CertificateRecord {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// `ACTIVE`, `INACTIVE`, `REVOKED`, …
+    pub status: SafeText,
+    /// All things the certificate is attached to, this one included, when known.
+    pub things: Vec<Name>,
+}
+
+/// A Detect violation that is active (`ActiveViolation`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Violation {
+    /// 32 hexadecimal digits; the key.
+    pub id: String,
+    /// The device: a thing name or, unregistered, a client id.
+    pub thing: Name,
+    /// The security profile.
+    pub profile: SafeText,
+    /// The behaviour that was not met.
+    pub behavior: Behavior,
+    /// The last value that violated it.
+    pub value: Option<MetricValue>,
+    /// `TRUE_POSITIVE`, … when somebody judged it.
+    pub verification: Option<SafeText>,
+    /// Why, in their words.
+    #[serde(default)]
+    pub note: Option<SafeText>,
+    /// When it began.
+    pub started: Ms,
+    /// When it last violated.
+    pub last: Ms,
+}
+
+/// A past violation event (`ViolationEvent`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ViolationEvent {
+    /// The violation it belongs to.
+    pub id: String,
+    /// The device.
+    pub thing: Name,
+    /// The security profile.
+    pub profile: SafeText,
+    /// The behaviour's name.
+    pub behavior: SafeText,
+    /// `in-alarm`, `alarm-cleared`, `alarm-invalidated`.
+    pub kind: SafeText,
+    /// The measured value.
+    pub value: Option<MetricValue>,
+    /// `TRUE_POSITIVE`, … when somebody judged it.
+    pub verification: Option<SafeText>,
+    /// Why, in their words.
+    #[serde(default)]
+    pub note: Option<SafeText>,
+    /// When.
+    pub at: Ms,
+}
+
+/// A job (`JobSummary` and, where read, its process details).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// The job id.
+    pub id: Name,
+    /// `IN_PROGRESS`, `COMPLETED`, `CANCELED`, …
+    pub status: SafeText,
+    /// True for CONTINUOUS.
+    pub continuous: bool,
+    /// Target ARNs, their last segment, safe.
+    pub targets: Vec<SafeText>,
+    /// Counts by execution status, when read.
+    pub counts: Option<JobCounts>,
+    /// Creation time.
+    pub created: Option<Ms>,
+    /// Last update.
+    pub updated: Option<Ms>,
+    /// The description.
+    pub description: Option<SafeText>,
+}
+
+/// `jobProcessDetails`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobCounts {
+    /// Waiting for their device.
+    pub queued: u32,
+    /// Being worked on.
+    pub in_progress: u32,
+    /// Done.
+    pub succeeded: u32,
+    /// Failed.
+    pub failed: u32,
+    /// Refused by the device.
+    pub rejected: u32,
+    /// Out of time.
+    pub timed_out: u32,
+    /// Canceled.
+    pub canceled: u32,
+    /// Their thing left the target.
+    pub removed: u32,
+}
+
+impl JobCounts {
+    /// All executions.
+    pub fn total(&self) -> u32 {
+        self.queued
+            + self.in_progress
+            + self.succeeded
+            + self.failed
+            + self.rejected
+            + self.timed_out
+            + self.canceled
+            + self.removed
+    }
+}
+
+/// One thing's execution of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionRecord {
+    /// The job.
+    pub job: Name,
+    /// The thing.
+    pub thing: Name,
+    /// `QUEUED`, `IN_PROGRESS`, …
+    pub status: SafeText,
+    /// Counts up with each retry.
+    pub number: i64,
+    /// When it was queued.
+    pub queued: Option<Ms>,
+    /// When the device began.
+    pub started: Option<Ms>,
+    /// Last update.
+    pub updated: Option<Ms>,
+}
+
+/// A shadow document as last read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ShadowDocument {
+    /// `state.reported`.
+    pub reported: serde_json::Value,
+    /// `state.desired`.
+    pub desired: serde_json::Value,
+    /// `state.delta`.
+    pub delta: serde_json::Value,
+    /// The version.
+    pub version: i64,
+    /// `metadata`, for the age of each key.
+    pub metadata: serde_json::Value,
+}
+
+/// A security profile with its behaviours.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProfileRecord {
+    /// The profile's name.
+    pub name: SafeText,
+    /// Its behaviours.
+    pub behaviors: Vec<Behavior>,
+    /// Target ARNs.
+    pub targets: Vec<SafeText>,
+    /// All of it as AWS has it, exact, for editing and exporting; `None` when only the above is known.
+    #[serde(default)]
+    pub whole: Option<Box<SecurityProfile>>,
+    /// Counts up with each change.
+    #[serde(default)]
+    pub version: Option<i64>,
+}
+
+impl ProfileRecord {
+    /// The profile in AWS's shape, targets included.
+    pub fn document(&self) -> SecurityProfile {
+        let mut out = match &self.whole {
+            Some(whole) => (**whole).clone(),
+            None => SecurityProfile {
+                security_profile_name: self.name.as_str().to_owned(),
+                behaviors: self.behaviors.clone(),
+                ..SecurityProfile::default()
+            },
+        };
+        out.targets = Some(self.targets.iter().map(|t| Target::Plain(t.as_str().to_owned())).collect());
+        out
+    }
+}

@@ -1,0 +1,133 @@
+//! What AWS's own topics said, taken in.
+
+use quell_rules::detect::metric::Metric;
+
+use super::baseline::WarningKind;
+use super::event::{Notice, PresenceKind};
+use super::model::Name;
+use super::presence::PresenceState;
+use super::{Changes, DeltaEntry, Fleet, Ms, SourceId, deltas};
+
+/// A device that is refused again and again is not asked about more often.
+const REFUSED_AGAIN: Ms = 60_000;
+
+impl Fleet {
+    pub(super) fn notice(&mut self, notice: Notice, now: Ms) -> Changes {
+        match notice {
+            Notice::ShadowDelta { thing, shadow, version, state, at } => {
+                let churn = self.churn(&thing, at, now);
+                let (changes, more) = deltas::flatten(&state);
+                if let Some(Some(document)) = self.shadows.slot(&thing, shadow.as_ref()).get_mut()
+                    && version >= document.version
+                {
+                    document.version = version;
+                    document.delta = state;
+                }
+                if self.deltas.len() >= self.limits.deltas.max(1) {
+                    self.deltas.pop_front();
+                }
+                self.deltas.push_back(DeltaEntry { at, thing, shadow, version, changes, more });
+                Changes::DELTAS | churn
+            }
+            Notice::ShadowDocument { thing, shadow, document, at } => {
+                let churn = self.churn(&thing, at, now);
+                self.shadows.learn(&thing, shadow.as_ref(), Some(document), at);
+                Changes::DELTAS | churn
+            }
+            Notice::ShadowDeleted { thing, shadow, at } => {
+                self.shadows.slot(&thing, shadow.as_ref()).learn(None, at);
+                Changes::DELTAS
+            }
+            // The rejected request changed nothing; the message itself is in the stream.
+            Notice::ShadowRejected { .. } => Changes::STREAM,
+            Notice::Presence { client, kind, reason, principal, version, at } => self.presence(
+                &client,
+                |presence| presence.note(kind, version, at, now, reason, principal),
+                (kind, at),
+                now,
+            ),
+            Notice::JobsChanged { .. } => {
+                self.want(SourceId::Jobs);
+                Changes::NONE
+            }
+            Notice::JobEvent { job, thing, status, .. } => {
+                self.want(SourceId::Jobs);
+                if let Some(thing) = thing {
+                    let executions = self.executions.get_mut(job.raw()).and_then(|known| known.get_mut());
+                    let found = executions.and_then(|list| list.iter_mut().find(|e| e.thing == thing));
+                    if let Some(execution) = found {
+                        execution.status = status;
+                    }
+                    if self.executions.contains_key(job.raw()) {
+                        self.want(SourceId::Executions(job));
+                    }
+                } else if let Some(job) =
+                    self.jobs.get_mut().and_then(|jobs| jobs.iter_mut().find(|record| record.id == job))
+                {
+                    job.status = status;
+                }
+                Changes::JOBS
+            }
+            Notice::Membership { group, thing, added, at } => self.membership(&group, &thing, added, at, now),
+            Notice::DefenderReport { thing, accepted, at } => {
+                let id = self.thing(&thing, now);
+                if let Some(device) = self.devices.get_mut(id.index()) {
+                    device.set_report(at, accepted);
+                }
+                Changes::DEVICES
+            }
+        }
+    }
+
+    /// A shadow changed: news only when it never stops.
+    fn churn(&mut self, thing: &Name, at: Ms, now: Ms) -> Changes {
+        match self.find(thing.raw()) {
+            Some(id) => self.pace(id, WarningKind::ShadowChurn, at, now),
+            None => Changes::NONE,
+        }
+    }
+
+    fn presence(
+        &mut self,
+        client: &Name,
+        note: impl FnOnce(&mut PresenceState) -> bool,
+        (kind, at): (PresenceKind, Ms),
+        now: Ms,
+    ) -> Changes {
+        let settle = self.limits.settle;
+        // A client id is a thing only if a thing of that name is known; colleagues' consoles are none.
+        let Some(id) = self.find(client.raw()) else {
+            if self.strangers.len() < self.limits.strangers || self.strangers.contains_key(client.raw()) {
+                note(self.strangers.entry(client.key()).or_insert_with(|| PresenceState::new(settle)));
+            }
+            return Changes::NONE;
+        };
+        let Some(device) = self.devices.get_mut(id.index()) else { return Changes::NONE };
+        let presence = device.presence_mut(settle);
+        let before = presence.refused_at();
+        if !note(presence) {
+            return Changes::NONE;
+        }
+        if kind == PresenceKind::ConnectFailed && before.is_none_or(|before| at - before >= REFUSED_AGAIN) {
+            // Why it was refused: a group's policy, or its certificate.
+            self.want(SourceId::GroupsOf(client.clone()));
+            self.want(SourceId::Certificates(client.clone()));
+        }
+        let metrics: &[Metric] = match kind {
+            PresenceKind::Connected => &[Metric::ConnectionAttempts],
+            PresenceKind::ConnectFailed => &[Metric::ConnectionAttempts, Metric::AuthorizationFailures],
+            PresenceKind::Disconnected => &[Metric::Disconnects],
+        };
+        if kind != PresenceKind::Disconnected {
+            // By the time it was heard: AWS's own may arrive in any order.
+            self.pace(id, WarningKind::Reconnects, now, now);
+        }
+        for metric in metrics {
+            self.judge_count(id, metric, at, now);
+        }
+        if kind == PresenceKind::Disconnected && !self.settling.contains(&id) {
+            self.settling.push(id);
+        }
+        self.judge(id, now) | Changes::DEVICES
+    }
+}
