@@ -52,7 +52,10 @@ mod tests {
         if std::env::var_os("UPDATE_README").is_some() {
             std::fs::write(path, format!("{head}{BEGIN}{table}{END}{tail}")).unwrap();
         } else {
-            assert_eq!(held, table, "UPDATE_README=1 cargo test -p quell-emulator operations brings it up to date");
+            assert_eq!(
+                held, table,
+                "UPDATE_README=1 cargo test -p quell-emulator operations brings it up to date"
+            );
         }
     }
 
