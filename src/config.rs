@@ -146,7 +146,7 @@ impl Default for Groups {
     }
 }
 
-/// How often AWS is asked (contract §6.15), before the speed of an emulator divides it.
+/// How often AWS is asked (docs/aws-iot.md#6.15), before the speed of an emulator divides it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Polls {
     /// Violations, while none is active.
@@ -238,7 +238,7 @@ impl Settings {
         Limits {
             payload_bytes: self.memory_budget,
             connections: u32::try_from(self.connections()).unwrap_or(1),
-            // Contract §3.3: 100 publishes and 512 KB a second, in and out together; not adjustable. Where time runs faster,
+            // docs/aws-iot.md#3.3: 100 publishes and 512 KB a second, in and out together; not adjustable. Where time runs faster,
             // as many times as much.
             ceiling: self.aws.then_some((100.0 * faster, 512.0 * 1024.0 * faster)),
             stale_after: scaled(defaults.stale_after).max(10_000),

@@ -1,5 +1,5 @@
 //! Requests a second for each API, shared by everything that reads: AWS counts ten calls a second over all consoles and
-//! Lambdas of an account (contract §6.15), so a console takes half at most, and less when it is told to.
+//! Lambdas of an account (docs/aws-iot.md#6.15), so a console takes half at most, and less when it is told to.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -19,7 +19,7 @@ where
     outcome.map_err(|error| trouble::of(&error, action))
 }
 
-/// Collects all pages of a list; a page may be empty and still carry a token (contract §2.1). Each page waits for its
+/// Collects all pages of a list; a page may be empty and still carry a token (docs/aws-iot.md#2.1). Each page waits for its
 /// API's budget; a chain survives a throttle, credentials that end on the way, and (once, from its beginning) a page
 /// token that does.
 macro_rules! pages {

@@ -1,4 +1,4 @@
-//! The two least-privilege IAM policies of contract §5, filled in for an account and a configuration: what an instructor
+//! The two least-privilege IAM policies of docs/aws-iot.md#5, filled in for an account and a configuration: what an instructor
 //! may see, and what a responder may do besides. And a third, apart from both, for who looks after detection itself:
 //! profiles, audits, rules, the isolation group. Nothing here asks anybody.
 

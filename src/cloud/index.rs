@@ -1,5 +1,5 @@
 //! Accounts too large to list: AWS's fleet index is asked how many things there are, how they fare, and which of them
-//! matter (contract §2.7). It is asked only above a configured size, and only where it is on: to turn it on costs money, and
+//! matter (docs/aws-iot.md#2.7). It is asked only above a configured size, and only where it is on: to turn it on costs money, and
 //! is not ours to do.
 
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ const FEW: usize = 200;
 const GROUPS: i32 = 20;
 /// Reasons of disconnects that are told apart; AWS has fifteen.
 const REASONS: i32 = 20;
-/// AWS: terms of a query (contract §2.7). A pair of quarantine groups is the usual number.
+/// AWS: terms of a query (docs/aws-iot.md#2.7). A pair of quarantine groups is the usual number.
 const TERMS: usize = 12;
 
 /// What the configuration says about it.

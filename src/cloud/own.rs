@@ -1,4 +1,4 @@
-//! A console must not connect as a device: it would be judged, counted and isolated as one (contract §6.23).
+//! A console must not connect as a device: it would be judged, counted and isolated as one (docs/aws-iot.md#6.23).
 
 use std::path::Path;
 

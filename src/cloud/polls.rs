@@ -1,4 +1,4 @@
-//! What is asked again and again: adaptive, jittered, each ask with its generation (contract §6.15).
+//! What is asked again and again: adaptive, jittered, each ask with its generation (docs/aws-iot.md#6.15).
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -26,7 +26,7 @@ pub struct GroupRecord {
     pub arn: String,
     /// Its ancestors, root first.
     pub ancestors: Vec<Name>,
-    /// The query of a dynamic group: such a group carries no policy (contract §6.7).
+    /// The query of a dynamic group: such a group carries no policy (docs/aws-iot.md#6.7).
     pub dynamic_query: Option<SafeText>,
 }
 

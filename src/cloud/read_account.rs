@@ -29,7 +29,7 @@ const DESCRIBED: usize = 100;
 /// A violation's metric is read this far back.
 const VALUES_BACK: Ms = 6 * 3_600_000;
 
-/// The metrics a Defender agent reports (contract §2.9).
+/// The metrics a Defender agent reports (docs/aws-iot.md#3.8).
 const DEVICE_METRICS: [&str; 10] = [
     "aws:all-bytes-out",
     "aws:all-bytes-in",
@@ -238,7 +238,7 @@ async fn points(
     let call = clients.iot.list_metric_values().thing_name(thing).metric_name(metric);
     let call = call.start_time(time(from)).end_time(time(to)).max_results(100);
     let list = match pages!(clients, call, "iot:ListMetricValues", metric_datum_list) {
-        // Kept only where a profile names or retains it (contract §4): one that is not has no values to show.
+        // Kept only where a profile names or retains it (docs/aws-iot.md#4): one that is not has no values to show.
         Err(e) if e.code() == Some("InvalidRequestException") => return Ok(Vec::new()),
         list => failed("iot:ListMetricValues", list)?,
     };
@@ -261,7 +261,7 @@ pub async fn rules(clients: &Clients) -> Read<Vec<RuleRecord>> {
         let found =
             match one!(clients, clients.iot.get_topic_rule().rule_name(name), "iot:GetTopicRule", true) {
                 Ok(found) => found,
-                // A rule that is gone meanwhile; AWS calls it unauthorized (contract §2).
+                // A rule that is gone meanwhile; AWS calls it unauthorized (docs/aws-iot.md#2).
                 Err(e) if trouble::is_not_found(&e) || e.code() == Some("UnauthorizedException") => continue,
                 Err(e) => return Err(trouble::of(&e, "iot:GetTopicRule")),
             };

@@ -1,5 +1,5 @@
 //! Why a call failed, in the words a screen needs. IAM's refusals are in no API model, so the code string decides
-//! (contract §2.1).
+//! (docs/aws-iot.md#2.1).
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -82,7 +82,7 @@ fn service(code: &str, message: &str, status: Option<u16>) -> (TroubleKind, Stri
         "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" => {
             (TroubleKind::Throttled, said("the account asks too much of this API"))
         }
-        // The SDK retries it as throttling, but it is a quota (contract §2.1).
+        // The SDK retries it as throttling, but it is a quota (docs/aws-iot.md#2.1).
         "LimitExceededException" => (TroubleKind::Failed, said("a limit of the account is reached")),
         _ if status == Some(429) => (TroubleKind::Throttled, said("the account asks too much of this API")),
         // Something else stands in for AWS: a proxy, a page to log in to a network.

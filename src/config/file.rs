@@ -253,7 +253,7 @@ fn mqtt_more(
         mqtt.connections = *connections.get_ref();
     }
     if let Some(id) = &file.client_id {
-        // AWS: 128 bytes; with # or + in it there are no lifecycle events, with $ no connection APIs (contract §3.3).
+        // AWS: 128 bytes; with # or + in it there are no lifecycle events, with $ no connection APIs (docs/aws-iot.md#3.3).
         if id.get_ref().is_empty() || id.get_ref().len() > 128 || id.get_ref().contains(['#', '+', '$', '\0'])
         {
             let why = "mqtt.client-id: must be 1 to 128 bytes without #, + and $".into();

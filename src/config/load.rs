@@ -202,7 +202,7 @@ fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Re
         }
         settings.topics.clone_from(&common.topics);
     } else if common.no_aws {
-        // Any broker: there is no convention to go by, and no 100 messages/s limit to respect (contract §3.4).
+        // Any broker: there is no convention to go by, and no 100 messages/s limit to respect (docs/aws-iot.md#3.4).
         settings.topics = vec!["#".into()];
     }
     if !common.thing_from.is_empty() {
@@ -232,7 +232,7 @@ fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Re
     Ok(())
 }
 
-/// MQTT's rules for a filter: a `+` fills a whole level, a `#` is the last one (contract §3.4).
+/// MQTT's rules for a filter: a `+` fills a whole level, a `#` is the last one (docs/aws-iot.md#3.4).
 pub(super) fn check_filter(filter: &str) -> Result<(), String> {
     let wrong = |why: &str| Err(format!("{:?} {why}", SafeText::new(filter)));
     if filter.is_empty() || filter.contains('\0') || filter.len() > 65_535 {

@@ -65,7 +65,7 @@ impl Default for MqttSettings {
             cert: None,
             key: None,
             ca: None,
-            // AWS counts anything shorter as 30 s (contract §3.3).
+            // AWS counts anything shorter as 30 s (docs/aws-iot.md#3.3).
             keep_alive: Duration::from_secs(30),
             version: MqttVersion::Auto,
             renew: RENEW,

@@ -1,4 +1,4 @@
-//! Several MQTT connections share the load by disjoint filters (contract §3.3: one carries 100 messages a second). Filters
+//! Several MQTT connections share the load by disjoint filters (docs/aws-iot.md#3.3: one carries 100 messages a second). Filters
 //! that could bring the same message stay together, so that none is heard twice; nothing is taken from other clients.
 
 /// How many connections `topics` keep busy, when up to `most` are wanted.

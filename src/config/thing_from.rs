@@ -1,4 +1,4 @@
-//! How a topic names its thing (contract §6.8): by configuration or by a pattern with a capture, never by a guess.
+//! How a topic names its thing (docs/aws-iot.md#6.8): by configuration or by a pattern with a capture, never by a guess.
 
 use regex_lite::Regex;
 
@@ -144,7 +144,7 @@ fn filter_pattern(filter: &str) -> Result<String, String> {
     Ok(pattern)
 }
 
-/// The workshop's convention (contract §6.8).
+/// The workshop's convention (docs/aws-iot.md#6.8).
 pub(super) fn defaults() -> Vec<ThingFrom> {
     ThingFrom::parse(r"temperature-device-(\d+)=Thing$1").into_iter().collect()
 }

@@ -43,7 +43,7 @@ pub enum Fact {
         /// When.
         at: Ms,
     },
-    /// The connection carries all AWS lets it, and the excess is discarded (contract §3.3): what is not heard now may have
+    /// The connection carries all AWS lets it, and the excess is discarded (docs/aws-iot.md#3.3): what is not heard now may have
     /// been said.
     AtLimit {
         /// When.

@@ -9,7 +9,7 @@ pub(in crate::response) struct Pace {
 }
 
 impl Pace {
-    /// Waits for the turn of one more request of `operation` (contract §2.4 to §2.7: 50 or 10 a second).
+    /// Waits for the turn of one more request of `operation` (docs/aws-iot.md#2.4 to #2.7: 50 or 10 a second).
     pub(in crate::response) async fn turn(&self, operation: &'static str) {
         let apart = match operation {
             "iot:AddThingToThingGroup"

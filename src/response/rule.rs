@@ -26,7 +26,7 @@ pub(in crate::response) async fn read(
 }
 
 async fn whole(c: &Clients, rule: &str, now: Ms) -> Result<Option<TopicRule>, Trouble> {
-    // The model has no NotFound: AWS says "unauthorized" of a rule that does not exist (contract §2.7), so the list decides.
+    // The model has no NotFound: AWS says "unauthorized" of a rule that does not exist (docs/aws-iot.md#2.7), so the list decides.
     match c.iot.get_topic_rule().rule_name(rule).send().await {
         Ok(found) => Ok(found.rule),
         Err(e) if not_found(&e) => Ok(None),

@@ -25,9 +25,9 @@ pub struct Rules {
     pub dry_run: bool,
 }
 
-/// Policies, group membership and certificates take effect within this time (contract §4.3: 6 to 8 minutes).
+/// Policies, group membership and certificates take effect within this time (docs/aws-iot.md#4.3: 6 to 8 minutes).
 pub(in crate::response) const CACHE_MS: f64 = 8.0 * 60_000.0;
-/// Connections are cut again at most for this long (contract §6.27).
+/// Connections are cut again at most for this long (docs/aws-iot.md#6.27).
 const CUT_MS: f64 = 10.0 * 60_000.0;
 /// The silence asked of a device whose usual interval is not known, before scaling.
 const DEFAULT_SILENCE_MS: f64 = 30_000.0;

@@ -48,7 +48,7 @@ impl Session {
             Scheme::Ws => Transport::ws(),
             Scheme::Wss => Transport::wss_with_config(TlsConfiguration::Rustls(tls::config(mqtt, None)?)),
             Scheme::Mqtts => {
-                // On 443 AWS tells MQTT from HTTPS by ALPN (contract §3.1).
+                // On 443 AWS tells MQTT from HTTPS by ALPN (docs/aws-iot.md#3.1).
                 let alpn = (target.port == 443).then_some(&b"x-amzn-mqtt-ca"[..]);
                 Transport::tls_with_config(TlsConfiguration::Rustls(tls::config(mqtt, alpn)?))
             }

@@ -1,7 +1,7 @@
 //! Which filters are subscribed, in which order, and which one to blame when the broker hangs up.
 //!
 //! AWS closes the connection of a client that subscribes to what its policy forbids. Asking for everything again at each
-//! reconnect would then be an endless loop (contract §6.16). So one SUBSCRIBE is in flight at a time; when the connection
+//! reconnect would then be an endless loop (docs/aws-iot.md#6.16). So one SUBSCRIBE is in flight at a time; when the connection
 //! dies over it, its filters are asked for one by one, and the one that kills again is left out and said.
 
 use std::collections::{HashSet, VecDeque};
@@ -14,7 +14,7 @@ const TOGETHER: usize = 8;
 /// AWS: subscriptions of one connection.
 pub(super) const MOST: usize = 50;
 
-/// AWS's own topics a console listens to (contract §3.4).
+/// AWS's own topics a console listens to (docs/aws-iot.md#3.4).
 pub(super) const RESERVED: &[&str] = &[
     "$aws/events/presence/#",
     "$aws/things/+/shadow/update/delta",
@@ -177,7 +177,7 @@ impl Filters {
         self.suspects.extend(self.refused.drain());
     }
 
-    /// Contract §5.1: a subscription needs two permissions.
+    /// docs/aws-iot.md#5.1: a subscription needs two permissions.
     fn forbidden(&self, filter: &str) -> String {
         if self.aws {
             format!("missing permission: iot:Subscribe on topicfilter/{filter}")

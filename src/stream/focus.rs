@@ -1,5 +1,5 @@
 //! What one connection subscribes to while only some things of a large account are streamed: filters of single things in
-//! place of those of all, as many as AWS allows a connection (contract §3.3), the things that matter most first.
+//! place of those of all, as many as AWS allows a connection (docs/aws-iot.md#3.3), the things that matter most first.
 
 use crate::config::Settings;
 use quell_fleet::model::Name;

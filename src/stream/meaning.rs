@@ -1,4 +1,4 @@
-//! What a message on one of AWS's own topics says (contract §3.4–§3.8). Anything malformed says nothing: it is still
+//! What a message on one of AWS's own topics says (docs/aws-iot.md#3.4 to #3.8). Anything malformed says nothing: it is still
 //! counted and shown as bytes.
 
 use serde_json::Value;

@@ -233,7 +233,7 @@ impl Session {
         (Next::After(pause), words)
     }
 
-    /// The same client id on two machines: each would throw the other out for ever (contract §6.26).
+    /// The same client id on two machines: each would throw the other out for ever (docs/aws-iot.md#6.26).
     fn taken_over(&mut self) -> (Next, String) {
         self.takeovers += 1;
         let id = self.client_id.clone();

@@ -1,4 +1,4 @@
-//! SigV4 of the WebSocket URL (contract §3.2): an old URL is refused after minutes, so each connect signs anew.
+//! SigV4 of the WebSocket URL (docs/aws-iot.md#3.2): an old URL is refused after minutes, so each connect signs anew.
 
 use std::time::{Duration, SystemTime};
 

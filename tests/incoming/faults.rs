@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::door::Answer;
 use crate::world::{Cloud, Watch};
 
-/// Polls every second, and a connection that is known to be dead after ten (over MQTT 5 AWS asks for 30 s, see contract
-/// §3.3, and 3.1.1 has no words for that).
+/// Polls every second, and a connection that is known to be dead after ten (over MQTT 5 AWS asks for 30 s,
+/// and 3.1.1 has no words for that: docs/aws-iot.md#3.3).
 fn quick() -> tempfile::NamedTempFile {
     let config = tempfile::NamedTempFile::new().unwrap();
     let polls = "idle-seconds = 1\nalarm-seconds = 1\nregistry-seconds = 1\njobs-seconds = 1\n";

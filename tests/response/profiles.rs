@@ -28,7 +28,7 @@ async fn exported(world: &World, name: &str) -> Value {
     world.run(&["profiles", "export", name]).await.json()
 }
 
-/// The seed's own profile: greater than p50, 5 minutes, 1 to alarm, 2 to clear (contract §1.2).
+/// The seed's own profile: greater than p50, 5 minutes, 1 to alarm, 2 to clear (docs/aws-iot.md#1.2).
 fn as_the_seed_says() -> Value {
     let mut profile: Value = serde_json::from_str(CORRECTED).unwrap();
     profile["behaviors"][0]["criteria"] = json!({

@@ -51,7 +51,7 @@ impl Selector {
     }
 }
 
-/// One of the operations AWS closed to new customers (contract §0): all of Detect but ListMetricValues.
+/// One of the operations AWS closed to new customers (docs/aws-iot.md#0): all of Detect but ListMetricValues.
 fn is_detect(op: &str) -> bool {
     op.contains("DetectMitigationActions")
         || (op != "ListMetricValues" && routes::detect().iter().any(|route| route.op == op))
@@ -182,7 +182,7 @@ fn answer(service: Service, op: &str, kind: &Kind) -> ApiError {
     }
 }
 
-/// The service's own form of "too fast" (contract §2.1).
+/// The service's own form of "too fast" (docs/aws-iot.md#2.1).
 pub fn throttled(service: Service) -> ApiError {
     let status = if matches!(service, Service::IotData | Service::JobsData) { 429 } else { 400 };
     ApiError::new(status, "ThrottlingException", "Rate exceeded")

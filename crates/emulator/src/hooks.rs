@@ -85,13 +85,13 @@ impl Hooks {
     }
 
     /// May a connection of this certificate be authenticated at all? False for every status but ACTIVE: the connection is
-    /// then refused before any client id is read and no `connect_failed` is published (contract §3.5).
+    /// then refused before any client id is read and no `connect_failed` is published (docs/aws-iot.md#3.5).
     pub fn authenticate(&self, principal: &Principal) -> bool {
         match principal {
             Principal::Certificate(id) => {
                 let active = api::identity::is_active(&self.account, id);
                 if !active {
-                    // All that tells of it: who it claims to be was never read (contract §1.1).
+                    // All that tells of it: who it claims to be was never read (docs/aws-iot.md#1.1).
                     api::cloudwatch::count(&self.account, "AWS/IoT", "Connection.AuthNError", &[], 1.0);
                 }
                 active
@@ -140,7 +140,7 @@ impl Hooks {
         };
         let Some((thing, rest)) = rest.split_once('/') else { return Routing::Subscribers };
         if let Some(rest) = rest.strip_prefix("shadow/") {
-            // The request itself stays observable by others (contract §3.4).
+            // The request itself stays observable by others (docs/aws-iot.md#3.4).
             api::shadows::on_publish(&self.account, session, thing, rest, payload);
             Routing::Subscribers
         } else if let Some(rest) = rest.strip_prefix("jobs/") {

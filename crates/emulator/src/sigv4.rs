@@ -1,7 +1,7 @@
 //! Checks AWS Signature Version 4 as AWS's front doors do: in the `Authorization` header or in the query of a presigned URL.
 //!
 //! The client says which headers it signed and the check uses exactly those: the CRT signs `connection;host`, rumqttc only
-//! `host`. A session token in a presigned URL may be part of the signature or appended after it (contract §3.2).
+//! `host`. A session token in a presigned URL may be part of the signature or appended after it (docs/aws-iot.md#3.2).
 
 mod presign;
 

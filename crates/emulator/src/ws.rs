@@ -1,4 +1,4 @@
-//! MQTT over WebSocket at `/mqtt`, signed with SigV4 (contract §3.1, §3.2). A bad signature is refused before the upgrade.
+//! MQTT over WebSocket at `/mqtt`, signed with SigV4 (docs/aws-iot.md#3.1, #3.2). A bad signature is refused before the upgrade.
 
 use std::io;
 use std::pin::Pin;

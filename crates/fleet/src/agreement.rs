@@ -1,4 +1,4 @@
-//! Where quell's findings and AWS's violations agree, and why they do not when they do not (contract §6.9, §6.12).
+//! Where quell's findings and AWS's violations agree, and why they do not when they do not (docs/aws-iot.md#6.9, #6.12).
 
 use crate::text::SafeText;
 
@@ -22,7 +22,7 @@ pub enum Agreement {
     Differ(SafeText),
 }
 
-/// AWS needs a window, some 36 s to collect, and is read at intervals (contract §6.12): until then it is not late.
+/// AWS needs a window, some 36 s to collect, and is read at intervals (docs/aws-iot.md#6.12): until then it is not late.
 const AWS_TAKES: f64 = (300 + 36 + 60) as f64 * 1000.0;
 
 impl Fleet {

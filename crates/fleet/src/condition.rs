@@ -161,7 +161,7 @@ impl Fleet {
                 return Condition::EarlyWarning;
             }
         } else if !device.violations().is_empty() {
-            // Without data the alarm stays for up to 48 hours (contract §6.11), whatever was done about the device: a
+            // Without data the alarm stays for up to 48 hours (docs/aws-iot.md#6.11), whatever was done about the device: a
             // silent one shows what was reached, and its violation beside it.
             return contained.unwrap_or(Condition::Alarm);
         }

@@ -1,6 +1,6 @@
 //! quell's own judgement: the account's security profiles, or those of a file, on what this console hears.
 //!
-//! A *finding* is ours, a *violation* is AWS's. They may differ, and when they do the reason is named (contract §6.9): AWS
+//! A *finding* is ours, a *violation* is AWS's. They may differ, and when they do the reason is named (docs/aws-iot.md#6.9): AWS
 //! counts per client id, per window and what its broker took; a console counts per topic what reached it.
 
 use std::collections::VecDeque;
@@ -86,7 +86,7 @@ impl Detection {
 
     pub(super) fn new(speed: f64, local: Vec<ProfileRecord>) -> Self {
         let speed = if speed.is_finite() { speed.max(0.001) } else { 1.0 };
-        // AWS forgets an alarm without data after two days (contract §4.1.4).
+        // AWS forgets an alarm without data after two days (docs/aws-iot.md#4.1.4).
         let silence = (172_800_000.0 / speed) as Ms;
         let mut engine = Engine::new(0, silence).with_window_latency(UNDER_WAY);
         engine.deaf(Ms::MIN);
@@ -216,7 +216,7 @@ impl Fleet {
         self.seen_violations.get(id).copied()
     }
 
-    /// True when one of the profile's targets covers the device (contract §4.1.7).
+    /// True when one of the profile's targets covers the device (docs/aws-iot.md#4.1.7).
     fn covers(&self, profile: &ProfileRecord, id: DeviceId) -> bool {
         let device = self.device(id);
         let registered = device.registered() != Some(false);

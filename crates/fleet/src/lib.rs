@@ -394,7 +394,7 @@ impl Fleet {
         self.near_limit(now).is_some_and(|share| share >= losses::FULL)
     }
 
-    /// Presence of an MQTT client that is no known thing: group policies will not apply to it (contract §6.2).
+    /// Presence of an MQTT client that is no known thing: group policies will not apply to it (docs/aws-iot.md#6.2).
     pub fn strangers(&self) -> impl Iterator<Item = (&str, &PresenceState)> {
         self.strangers.iter().map(|(name, state)| (&**name, state))
     }

@@ -21,17 +21,17 @@ pub struct Limits {
     pub strangers: usize,
     /// Silence shorter than this never makes a device stale.
     pub stale_after: Ms,
-    /// How long AWS may take to enforce a group's policy (contract §6.1: 6–8 minutes): a quarantined device that is
+    /// How long AWS may take to enforce a group's policy (docs/aws-iot.md#6.1: 6–8 minutes): a quarantined device that is
     /// heard within it is being contained, later it leaks.
     pub policy_delay: Ms,
     /// How long after a proof of silence a message may still be one that was on its way.
     pub in_flight: Ms,
-    /// How long a `disconnected` waits for a `connected` that overtook it (contract §3.5: about 5 s).
+    /// How long a `disconnected` waits for a `connected` that overtook it (docs/aws-iot.md#3.5: about 5 s).
     pub settle: Ms,
     /// MQTT connections that share the load: topic numbers go round over them.
     pub connections: u32,
     /// What one connection may carry, messages and bytes a second, where the broker silently discards the excess
-    /// (AWS: contract §3.3).
+    /// (AWS: docs/aws-iot.md#3.3).
     pub ceiling: Option<(f64, f64)>,
     /// Groups whose members are quarantined.
     pub quarantine_groups: Vec<Arc<str>>,

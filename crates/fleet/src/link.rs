@@ -239,7 +239,7 @@ impl Fleet {
                 link.watch.begin(at);
                 self.losses.connected(at);
                 if again {
-                    // What changed while nobody listened was never announced (contract §6.20).
+                    // What changed while nobody listened was never announced (docs/aws-iot.md#6.20).
                     for source in [SourceId::Violations, SourceId::Jobs] {
                         self.want(source);
                     }

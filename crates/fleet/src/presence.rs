@@ -1,4 +1,4 @@
-//! Who is connected, by the lifecycle events of AWS IoT, which arrive twice and out of order (contract §3.5).
+//! Who is connected, by the lifecycle events of AWS IoT, which arrive twice and out of order (docs/aws-iot.md#3.5).
 
 use crate::text::SafeText;
 

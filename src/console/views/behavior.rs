@@ -1,6 +1,6 @@
 //! What a behaviour means, in sentences: what is normal, for how long, and where it is likely to be a mistake.
 //!
-//! The criteria of a behaviour say what is *normal*, not what is wrong (contract §1.2): the seeds' own mistake was to
+//! The criteria of a behaviour say what is *normal*, not what is wrong (docs/aws-iot.md#1.2): the seeds' own mistake was to
 //! write them the other way round, which alarms every healthy device.
 
 use quell_fleet::model::ProfileRecord;

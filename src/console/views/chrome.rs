@@ -172,7 +172,7 @@ fn mqtt<'a>(env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
                 ),
             ];
             if let Some(share) = env.fleet.near_limit(env.now) {
-                // Beyond it one connection to AWS loses messages without a word (contract §3.3).
+                // Beyond it one connection to AWS loses messages without a word (docs/aws-iot.md#3.3).
                 let text = format!(" {}{:.0} % of limit", s.warn, share * 100.0);
                 parts.push(part(text, if share >= 0.97 { theme.alarm } else { theme.warning }));
             }

@@ -1,5 +1,5 @@
 //! A metric's history as AWS keeps it (ListMetricValues), beside what this console heard: labelled apart, for they may differ
-//! (contract §6.9).
+//! (docs/aws-iot.md#6.9).
 
 use ratatui::layout::Rect;
 

@@ -91,7 +91,7 @@ fn draw_active(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focu
     }
 }
 
-/// An empty list is only good news when somebody looked (contract §6.13).
+/// An empty list is only good news when somebody looked (docs/aws-iot.md#6.13).
 fn nothing_active(env: &Env<'_>) -> String {
     let seen = env
         .fleet

@@ -1,4 +1,4 @@
-//! The forms an alert arrives in: a Lambda event, an HTTP notification, or the bare message (contract §1.5, §3.9). Pure.
+//! The forms an alert arrives in: a Lambda event, an HTTP notification, or the bare message (docs/aws-iot.md#1.5, #3.9). Pure.
 
 use serde_json::Value;
 
@@ -162,7 +162,7 @@ impl Alert {
                 .ok_or_else(|| format!("the message is no alert of Device Defender: it has no {name}"))
         };
         let thing = needed("thingName")?;
-        // A name goes into requests: only what AWS allows in one (contract §2.2).
+        // A name goes into requests: only what AWS allows in one (docs/aws-iot.md#2.2).
         let fits = thing.len() <= 128
             && thing.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'-'));
         if !fits {

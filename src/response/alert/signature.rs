@@ -1,4 +1,4 @@
-//! Whether SNS really sent a message: its signature, under a certificate that only SNS can serve (contract §3.9).
+//! Whether SNS really sent a message: its signature, under a certificate that only SNS can serve (docs/aws-iot.md#3.9).
 
 use base64::Engine as _;
 use ring::signature::{

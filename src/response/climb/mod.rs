@@ -1,7 +1,7 @@
 //! One target's staircase: what was requested, what was seen, and whether that proves the response. Pure: facts and times
 //! in, rows and an outcome out.
 //!
-//! A device is not contained because AWS accepted a request (contract §6.1): it is contained when the policy denies it and
+//! A device is not contained because AWS accepted a request (docs/aws-iot.md#6.1): it is contained when the policy denies it and
 //! it kept silent for three of its usual intervals while somebody listened.
 
 mod rows;
@@ -18,7 +18,7 @@ use super::plan::request::{Proof, Request, Work};
 use super::rules::{CACHE_MS, Rules};
 use super::view::{RowState, StairRow, TargetOutcome, TargetView};
 
-/// AWS takes one cut a second for a client (contract §2.7).
+/// AWS takes one cut a second for a client (docs/aws-iot.md#2.7).
 const BETWEEN_CUTS: Ms = 1_000;
 
 /// What a look at the account found; `None` where it was not asked, an error where it could not be.

@@ -1,5 +1,5 @@
 //! Whether hearing nothing proves anything: a connection that was not seen to end may still speak until AWS has applied the
-//! policy to it, six to eight minutes later (contract §4.3), however quiet it is.
+//! policy to it, six to eight minutes later (docs/aws-iot.md#4.3), however quiet it is.
 
 use crate::response::plan::draft::seconds;
 use crate::response::plan::request::Proof;

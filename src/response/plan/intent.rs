@@ -219,7 +219,7 @@ pub struct JobRequest {
     pub options: JobOptions,
 }
 
-/// The rest of CreateJob that operators use; the default is AWS's (contract §2.6).
+/// The rest of CreateJob that operators use; the default is AWS's (docs/aws-iot.md#2.6).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobOptions {
     /// The document's S3 URL, instead of a document.

@@ -11,7 +11,7 @@ use super::facts::{Facts, GroupFacts, ThingFacts};
 use super::request::{DenyQuestion, Proof, Request, Work};
 use super::{Check, Level, Reversible};
 
-/// A thing can be in so many groups (contract §2.4).
+/// A thing can be in so many groups (docs/aws-iot.md#2.4).
 const MOST_GROUPS: usize = 10;
 
 /// Why a group cannot isolate; `None` when it can, as far as was to be seen.
@@ -175,7 +175,7 @@ pub(super) fn obstacle(thing: &ThingFacts, group: &GroupFacts) -> Option<String>
     None
 }
 
-/// Why a group's policy may not reach this device (contract §4.3).
+/// Why a group's policy may not reach this device (docs/aws-iot.md#4.3).
 fn doubts(draft: &mut Draft<'_>, thing: &ThingFacts) {
     let name = thing.target.thing.raw();
     if let Some(client) = thing.target.client.as_ref().filter(|c| **c != thing.target.thing) {

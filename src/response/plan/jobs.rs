@@ -8,7 +8,7 @@ use super::facts::Facts;
 use super::request::{Proof, Request, Work};
 use super::{JobOptions, JobRequest, JobTarget, Level, Reversible};
 
-/// A job document has at most so many bytes (contract §2.6).
+/// A job document has at most so many bytes (docs/aws-iot.md#2.6).
 const MOST_DOCUMENT: usize = 32_768;
 
 pub(super) fn launch(draft: &mut Draft<'_>, facts: &Facts, job: &JobRequest) {
@@ -92,7 +92,7 @@ pub(super) fn launch(draft: &mut Draft<'_>, facts: &Facts, job: &JobRequest) {
         Reversible::No(SafeText::new("canceling stops what is QUEUED; what a device has done stays done"));
 }
 
-/// What AWS would refuse of the options (contract §2.6).
+/// What AWS would refuse of the options (docs/aws-iot.md#2.6).
 fn options(draft: &mut Draft<'_>, options: &JobOptions) {
     if options.source.is_some() && options.template.is_some() {
         draft.refuse("the document comes from S3 or from a template, not from both");

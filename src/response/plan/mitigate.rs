@@ -1,4 +1,4 @@
-//! AWS's own mitigation actions: quell starts the task and says how it ended; AWS offers no way back (contract §6.21).
+//! AWS's own mitigation actions: quell starts the task and says how it ended; AWS offers no way back (docs/aws-iot.md#6.21).
 
 use crate::response::plan::draft::{Draft, listed};
 use quell_fleet::model::Name;

@@ -10,7 +10,7 @@ use super::facts::Facts;
 use super::request::{Proof, Request, Work};
 use super::{Level, Reversible, SetupRequest};
 
-/// Denies everything; the device cannot even be patched (contract §6.10).
+/// Denies everything; the device cannot even be patched (docs/aws-iot.md#6.10).
 fn full() -> Value {
     json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "iot:*", "Resource": "*"}]})
 }

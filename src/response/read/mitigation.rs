@@ -69,7 +69,7 @@ pub(super) async fn exists(c: &Clients, task: &str, audit: bool, now: Ms) -> Res
     Ok(status(c, task, audit, now).await?.is_some())
 }
 
-/// Whether the task ended well: SUCCESSFUL for Detect, COMPLETED for Audit (contract §2.5).
+/// Whether the task ended well: SUCCESSFUL for Detect, COMPLETED for Audit (docs/aws-iot.md#2.5).
 pub(in crate::response) async fn ended(
     c: &Clients,
     task: &str,

@@ -17,7 +17,7 @@ use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
-/// So many things are read at once: AWS allows 10 to 20 calls a second for most of these (contract §2.4).
+/// So many things are read at once: AWS allows 10 to 20 calls a second for most of these (docs/aws-iot.md#2.4).
 const AT_ONCE: usize = 6;
 /// TestAuthorization is asked about so many devices of one plan.
 const ASKED: usize = 10;

@@ -1,4 +1,4 @@
-//! Live MQTT connections over HTTP (contract §2.7).
+//! Live MQTT connections over HTTP (docs/aws-iot.md#2.7).
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::{ApiError, Req, Resp};
 use crate::broker::{Broker, Connection};
 use crate::hooks::Principal;
 
-/// DeleteConnection for one client id: at most once in this time (contract §2.7), in real time.
+/// DeleteConnection for one client id: at most once in this time (docs/aws-iot.md#2.7), in real time.
 const DELETE_INTERVAL: Duration = Duration::from_secs(1);
 /// Client ids whose last DeleteConnection is remembered.
 const REMEMBERED: usize = 4096;

@@ -77,7 +77,7 @@ pub(super) fn send_direct(req: &Req) -> Result<Resp, ApiError> {
     Resp::json(json!({ "message": "OK", "traceId": uuid() }))
 }
 
-/// A topic has up to 256 bytes and seven slashes; what `$aws/rules/NAME/` begins with does not count (contract §3.3).
+/// A topic has up to 256 bytes and seven slashes; what `$aws/rules/NAME/` begins with does not count (docs/aws-iot.md#3.3).
 fn topic_ok(topic: &str) -> bool {
     let counted = match topic.strip_prefix("$aws/rules/") {
         Some(rest) => rest.split_once('/').map_or("", |(_, topic)| topic),

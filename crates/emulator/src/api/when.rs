@@ -1,4 +1,4 @@
-//! Times as requests carry them: ISO-8601 in query strings, epoch seconds in bodies (contract §2.1).
+//! Times as requests carry them: ISO-8601 in query strings, epoch seconds in bodies (docs/aws-iot.md#2.1).
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,4 @@
-//! Lifecycle events on `$aws/events/…` (contract §3.5), as AWS publishes them: times in milliseconds, no `thingName`.
+//! Lifecycle events on `$aws/events/…` (docs/aws-iot.md#3.5), as AWS publishes them: times in milliseconds, no `thingName`.
 
 use bytes::Bytes;
 use serde_json::{Value, json};

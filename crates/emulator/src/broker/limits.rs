@@ -1,4 +1,4 @@
-//! What the broker allows: AWS's limits (contract §3.3), and the bounds that keep the emulator's memory finite.
+//! What the broker allows: AWS's limits (docs/aws-iot.md#3.3), and the bounds that keep the emulator's memory finite.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The MQTT broker of the emulated account: 3.1.1 and 5, QoS 0 and 1, over any byte stream it is handed.
 //!
-//! It knows MQTT and AWS's limits (contract §3.3); everything that is policy, service or metric it asks or tells
+//! It knows MQTT and AWS's limits (docs/aws-iot.md#3.3); everything that is policy, service or metric it asks or tells
 //! [`Hooks`]. One task serves one connection; sessions, the subscription index and retained messages are shared.
 
 mod connection;

@@ -1,5 +1,5 @@
 //! The rate of one connection: AWS lets 100 messages and 512 KB a second through, in and out together, and silently discards
-//! what goes beyond (contract §3.3).
+//! what goes beyond (docs/aws-iot.md#3.3).
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Topic names and filters: what AWS accepts, and which filter a name matches (contract §3.3).
+//! Topic names and filters: what AWS accepts, and which filter a name matches (docs/aws-iot.md#3.3).
 
 /// The longest topic or filter, in bytes.
 pub(super) const LONGEST: usize = 256;

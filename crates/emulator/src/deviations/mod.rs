@@ -1,4 +1,4 @@
-//! Where the emulator is not AWS, or where AWS is not documented and a choice was made (contract §4.7).
+//! Where the emulator is not AWS, or where AWS is not documented and a choice was made (docs/aws-iot.md#4.7).
 //!
 //! `quell local --deviations` prints this. Whoever makes a choice adds its row here.
 

@@ -1,4 +1,4 @@
-//! The Defender agent of a simulated device: what AWS's Python agent collects and publishes every 300 s (contract §3.8).
+//! The Defender agent of a simulated device: what AWS's Python agent collects and publishes every 300 s (docs/aws-iot.md#3.8).
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The account a workshop starts with (contract §1.6): things, certificates and shadows here, what stands without a
+//! The account a workshop starts with (docs/aws-iot.md#1.6): things, certificates and shadows here, what stands without a
 //! device in `resources.rs`, the certificates of a large fleet in `late.rs`.
 
 mod late;

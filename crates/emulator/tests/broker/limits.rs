@@ -1,4 +1,4 @@
-//! AWS's limits, at the limit and one beyond it (contract §3.3).
+//! AWS's limits, at the limit and one beyond it (docs/aws-iot.md#3.3).
 
 use std::time::Duration;
 

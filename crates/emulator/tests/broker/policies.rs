@@ -1,4 +1,4 @@
-//! What each denial of an IoT policy does to a connection (contract §4.3).
+//! What each denial of an IoT policy does to a connection (docs/aws-iot.md#4.3).
 
 use rumqttc::QoS;
 

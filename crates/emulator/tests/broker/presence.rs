@@ -1,4 +1,4 @@
-//! Lifecycle events, and the disconnect reasons in them (contract §3.5).
+//! Lifecycle events, and the disconnect reasons in them (docs/aws-iot.md#3.5).
 
 use rumqttc::QoS;
 

@@ -1,4 +1,4 @@
-//! Detect through the real emulator: real MQTT in, the real AWS SDK out (contract §6.28).
+//! Detect through the real emulator: real MQTT in, the real AWS SDK out (docs/aws-iot.md#6.28).
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

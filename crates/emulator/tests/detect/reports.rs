@@ -1,4 +1,4 @@
-//! What Defender agents report: answers, values, violations (contract §3.8).
+//! What Defender agents report: answers, values, violations (docs/aws-iot.md#3.8).
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What the AWS CLI printed in seed 004 (contract §1.5): the SDK reads it and loses nothing, and the emulator, taken
+//! What the AWS CLI printed in seed 004 (docs/aws-iot.md#1.5): the SDK reads it and loses nothing, and the emulator, taken
 //! through the same steps, answers the same.
 
 use aws_sdk_iot::Client;

@@ -1,4 +1,4 @@
-//! Consecutive datapoints to alarm and to clear, for one behaviour of one device (contract §4.1.3, §4.1.4).
+//! Consecutive datapoints to alarm and to clear, for one behaviour of one device (docs/aws-iot.md#4.1.3, #4.1.4).
 
 use super::model::Criteria;
 

@@ -1,4 +1,4 @@
-//! One measured value against one criterion. The criterion says what is *normal*: false means violation (contract §4.1.1).
+//! One measured value against one criterion. The criterion says what is *normal*: false means violation (docs/aws-iot.md#4.1.1).
 
 use ipnet::IpNet;
 

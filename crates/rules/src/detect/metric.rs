@@ -1,4 +1,4 @@
-//! The metrics Device Defender knows, and what a behaviour may ask of each (contract §4.1).
+//! The metrics Device Defender knows, and what a behaviour may ask of each (docs/aws-iot.md#4.1).
 
 use super::model::ComparisonOperator;
 

@@ -1,4 +1,4 @@
-//! The shapes of Device Defender Detect, as AWS's API writes them (contract §2.2).
+//! The shapes of Device Defender Detect, as AWS's API writes them (docs/aws-iot.md#2.2).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! A security profile as a whole, in AWS's own shape: what a file holds, what is exported, and what a plan would write.
 //!
 //! What DescribeSecurityProfile prints can be read back, and what is exported can be given to
-//! `aws iot create-security-profile --cli-input-json` (contract §2.2, §2.3).
+//! `aws iot create-security-profile --cli-input-json` (docs/aws-iot.md#2.2, #2.3).
 
 use std::collections::BTreeMap;
 

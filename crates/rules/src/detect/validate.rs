@@ -1,4 +1,4 @@
-//! What ValidateSecurityProfileBehaviors, and Create and Update with it, reject (contract §4.1.12).
+//! What ValidateSecurityProfileBehaviors, and Create and Update with it, reject (docs/aws-iot.md#4.1.12).
 
 use std::collections::BTreeSet;
 

@@ -226,7 +226,7 @@ fn windows(
     Ok(out)
 }
 
-/// What a criterion means that its author may not have meant, one sentence each (contract §1.2, §6.14). `devices` is how
+/// What a criterion means that its author may not have meant, one sentence each (docs/aws-iot.md#1.2, #6.14). `devices` is how
 /// many report.
 pub fn cautions(behavior: &Behavior, devices: usize) -> Vec<String> {
     let mut out = Vec::new();

@@ -1,4 +1,4 @@
-//! Metric windows: cut at multiples of their length since the Unix epoch, as AWS cuts them (contract §1.5, timing evidence).
+//! Metric windows: cut at multiples of their length since the Unix epoch, as AWS cuts them (docs/aws-iot.md#1.5, timing evidence).
 
 /// The number of the window `at_ms` lies in, for windows `length_ms` long.
 pub fn number(at_ms: i64, length_ms: i64) -> i64 {

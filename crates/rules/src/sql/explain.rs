@@ -32,7 +32,7 @@ use Shape::{Free, Members};
 const SIDES: Shape = Members(&[("desired", Free), ("reported", Free), ("delta", Free)]);
 const DOCUMENT: Shape = Members(&[("state", SIDES), ("metadata", Free), ("version", Free)]);
 
-/// What the topics of a shadow carry (contract §3.6), by what follows `shadow/` or `shadow/name/NAME/`; beside it the path
+/// What the topics of a shadow carry (docs/aws-iot.md#3.6), by what follows `shadow/` or `shadow/name/NAME/`; beside it the path
 /// under which a device's readings are.
 static SHADOW: &[(&str, Shape, &str)] = &[
     (
@@ -77,7 +77,7 @@ static SHADOW: &[(&str, Shape, &str)] = &[
     ("update", Members(&[("state", SIDES), ("version", Free), ("clientToken", Free)]), "state.reported"),
 ];
 
-/// Presence (contract §3.5): every member of every kind of it.
+/// Presence (docs/aws-iot.md#3.5): every member of every kind of it.
 static PRESENCE: Shape = Members(&[
     ("clientId", Free),
     ("timestamp", Free),

@@ -1,4 +1,4 @@
-//! AWS IoT SQL: what a topic rule selects, from which topics, and when (contract §4.6).
+//! AWS IoT SQL: what a topic rule selects, from which topics, and when (docs/aws-iot.md#4.6).
 //!
 //! Pure: a statement and a message in, an outcome out. No account, no clock, no I/O, so that the same code can answer
 //! "would this rule have fired on these messages?" anywhere: the emulator's `api/rules` runs rules with it, and the console

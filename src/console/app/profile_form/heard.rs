@@ -1,5 +1,5 @@
 //! What a behaviour that is being written would have done on what this console heard: whom it would have alarmed, and whom
-//! it would call normal (contract §6.14).
+//! it would call normal (docs/aws-iot.md#6.14).
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
 //! Changes to what Detect judges by, as plans: what is wrong with a criterion is said before anybody is alarmed by it
-//! (contract §1.2, §6.14).
+//! (docs/aws-iot.md#1.2, #6.14).
 
 use crate::response::plan::draft::Draft;
 use crate::response::plan::facts::Facts;
@@ -15,7 +15,7 @@ use quell_rules::detect::whatif::cautions;
 use super::request::DetectRequest;
 use super::{DetectChange, DetectFacts};
 
-/// Profiles a target may have (contract §2.3).
+/// Profiles a target may have (docs/aws-iot.md#2.3).
 const MOST_PROFILES: usize = 5;
 /// Values a dimension may have.
 const MOST_VALUES: usize = 256;

@@ -1,5 +1,5 @@
 //! Changes to a topic rule, as plans: a statement that can never match, and a metric that counts where it was meant to
-//! measure, are said before anything is written (contract §1.1).
+//! measure, are said before anything is written (docs/aws-iot.md#1.1).
 
 use crate::response::plan::draft::Draft;
 use crate::response::plan::facts::Facts;

@@ -199,7 +199,7 @@ fn finding_of(audit: &AuditStore, id: &str, name: &str, task: &Task, draft: Draf
     }
 }
 
-/// Tells the notification target that an audit ended, if there is one (contract §3.9).
+/// Tells the notification target that an audit ended, if there is one (docs/aws-iot.md#3.9).
 pub(super) fn tell(account: &Account, id: &str) {
     let (topic, message) = {
         let state = account.read();

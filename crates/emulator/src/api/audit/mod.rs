@@ -1,4 +1,4 @@
-//! Device Defender Audit: checks of how the account is set up (contract §2.5).
+//! Device Defender Audit: checks of how the account is set up (docs/aws-iot.md#2.5).
 //!
 //! * `checks/`: what each check looks at. Pure functions of the account's state.
 //! * `engine.rs`: runs audits, on demand and by schedule, and tells of their end.

@@ -1,4 +1,4 @@
-//! CloudWatch metrics: what a rule's `cloudwatchMetric` action puts and what AWS IoT counts itself (contract §2.7, §4.6).
+//! CloudWatch metrics: what a rule's `cloudwatchMetric` action puts and what AWS IoT counts itself (docs/aws-iot.md#2.7, #4.6).
 //!
 //! `store.rs` keeps the datapoints by the minute, `ops.rs` is the four operations on plain documents, `wire.rs` the three
 //! protocols SDKs speak to CloudWatch. Alarms, dashboards and metric math are not here.

@@ -1,4 +1,4 @@
-//! What a violation event sets off outside Detect: the profile's SNS topic and CloudWatch (contract §3.9, §2.7).
+//! What a violation event sets off outside Detect: the profile's SNS topic and CloudWatch (docs/aws-iot.md#3.9, #2.7).
 
 use serde_json::{Value, json};
 

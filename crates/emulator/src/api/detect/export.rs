@@ -1,4 +1,4 @@
-//! Metrics export: values a profile marks with `exportMetric`, in batches on its MQTT topic (contract §3.9).
+//! Metrics export: values a profile marks with `exportMetric`, in batches on its MQTT topic (docs/aws-iot.md#3.9).
 
 use std::collections::BTreeMap;
 

@@ -18,7 +18,7 @@ use quell_rules::detect::engine::{Due, Engine, Outcome, Plan, Profile, Retained,
 use quell_rules::detect::metric::Metric;
 use quell_rules::detect::model::MetricDimension;
 
-/// AWS's observed latency between the end of a window and the alert, in seconds (contract §1.5).
+/// AWS's observed latency between the end of a window and the alert, in seconds (docs/aws-iot.md#1.5).
 const LATENCY_SECS: u64 = 36;
 /// Seconds without a datapoint after which an alarm is invalidated: two days.
 const SILENCE_SECS: u64 = 2 * 86_400;

@@ -1,4 +1,4 @@
-//! Device Defender Detect: security profiles, metric windows, violations (contract §2.3, §4.1).
+//! Device Defender Detect: security profiles, metric windows, violations (docs/aws-iot.md#2.3, #4.1).
 //!
 //! * `live.rs`: what the broker tells ([`on_published`] …), judged by [`quell_rules::detect`]; the task that judges ended windows.
 //! * `profiles.rs`, `check.rs`, `targets.rs`: security profiles, what is refused of them, what they watch. `definitions.rs`: dimensions, custom metrics.

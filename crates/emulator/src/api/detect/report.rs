@@ -1,4 +1,4 @@
-//! Device-side metrics: the reports of Defender agents, in JSON or CBOR, with long or short member names (contract §3.8).
+//! Device-side metrics: the reports of Defender agents, in JSON or CBOR, with long or short member names (docs/aws-iot.md#3.8).
 
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ struct Report {
 }
 
 /// A device published a report to `$aws/things/{thing}/defender/metrics/{rest}` (`json` or `cbor`).
-/// Whoever subscribed hears the answer: it is the proof that an agent reports (contract §3.4).
+/// Whoever subscribed hears the answer: it is the proof that an agent reports (docs/aws-iot.md#3.4).
 pub fn on_report(account: &Account, thing: &str, rest: &str, payload: &Bytes) {
     let document = match rest {
         "json" => serde_json::from_slice::<Value>(payload).ok(),

@@ -1,5 +1,5 @@
 //! The HTTP front: one fallback handler that authenticates, routes, throttles, runs the operation, makes it durable and
-//! answers in AWS's form (contract §2.1). Operations know nothing of any of this.
+//! answers in AWS's form (docs/aws-iot.md#2.1). Operations know nothing of any of this.
 //!
 //! * `auth.rs`: SigV4, and which service the credential scope names.
 //! * `dialect.rs`: the form an error takes.

@@ -1,4 +1,4 @@
-//! Certificates: registration and the state machine of contract §4.3.
+//! Certificates: registration and the state machine of docs/aws-iot.md#4.3.
 
 use std::sync::Arc;
 use std::time::Duration;

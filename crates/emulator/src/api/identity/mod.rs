@@ -1,4 +1,4 @@
-//! Certificates, policies and what is attached to what (contract §2.4, §4.3).
+//! Certificates, policies and what is attached to what (docs/aws-iot.md#2.4, #4.3).
 //!
 //! * `certificates.rs`, `policies.rs`, `attachments.rs`: the store and its rules, also used by start-up seeding.
 //! * `issue.rs`: makes keys and certificates.

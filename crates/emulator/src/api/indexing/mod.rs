@@ -1,4 +1,4 @@
-//! Fleet indexing: what is indexed, searches, aggregations, dynamic thing groups (contract §2.7, §4.4).
+//! Fleet indexing: what is indexed, searches, aggregations, dynamic thing groups (docs/aws-iot.md#2.7, #4.4).
 //!
 //! * `query/`: the query language. Pure.
 //! * `document.rs`: things and thing groups as the index sees them.

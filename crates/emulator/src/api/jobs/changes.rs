@@ -1,4 +1,4 @@
-//! What a change of jobs says on MQTT (contract §3.7).
+//! What a change of jobs says on MQTT (docs/aws-iot.md#3.7).
 //!
 //! `notify` is sent when a thing's list of pending executions changed, `notify-next` when its head did; a step from QUEUED
 //! to IN_PROGRESS changes neither. So the lists are remembered before the first change and compared after the last.

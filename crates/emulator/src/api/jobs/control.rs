@@ -1,4 +1,4 @@
-//! The control plane of jobs (contract §2.6).
+//! The control plane of jobs (docs/aws-iot.md#2.6).
 
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The REST door of a device's jobs: service `iot-jobs-data` (contract §2.6). Its paths are partly those of the control
+//! The REST door of a device's jobs: service `iot-jobs-data` (docs/aws-iot.md#2.6). Its paths are partly those of the control
 //! plane; the credential scope tells them apart.
 
 use super::device::{self, Refusal, Request};

@@ -1,4 +1,4 @@
-//! What a device may ask of its jobs, whichever door it comes through (contract §3.7).
+//! What a device may ask of its jobs, whichever door it comes through (docs/aws-iot.md#3.7).
 //!
 //! The two doors differ in one thing only: over MQTT a job document is a JSON object, over REST a string.
 

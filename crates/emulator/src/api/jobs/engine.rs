@@ -1,4 +1,4 @@
-//! What moves jobs: rollout, timers, retries, abort criteria, completion, joiners and leavers (contract §4.5).
+//! What moves jobs: rollout, timers, retries, abort criteria, completion, joiners and leavers (docs/aws-iot.md#4.5).
 
 use std::collections::BTreeSet;
 

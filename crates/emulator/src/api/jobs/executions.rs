@@ -1,4 +1,4 @@
-//! The control plane of job executions (contract §2.6).
+//! The control plane of job executions (docs/aws-iot.md#2.6).
 
 use std::collections::BTreeMap;
 

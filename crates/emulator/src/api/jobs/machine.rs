@@ -1,4 +1,4 @@
-//! The rules of one execution and of the rollout rate, as pure functions (contract §4.5). Time is passed in.
+//! The rules of one execution and of the rollout rate, as pure functions (docs/aws-iot.md#4.5). Time is passed in.
 
 use std::collections::BTreeMap;
 

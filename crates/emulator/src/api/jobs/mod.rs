@@ -1,4 +1,4 @@
-//! Jobs: the control plane, the device's REST and MQTT sides, rollout, events (contract §2.6, §3.7, §4.5).
+//! Jobs: the control plane, the device's REST and MQTT sides, rollout, events (docs/aws-iot.md#2.6, #3.7, #4.5).
 //!
 //! * `model.rs`: what is stored. `machine.rs`: the rules of one execution, pure.
 //! * `book.rs`: every job and execution with its indices. `engine.rs`: what moves them: rollout, timers, retries, abort,

@@ -1,4 +1,4 @@
-//! What a job and an execution are, as they are stored (contract §2.6, §4.5).
+//! What a job and an execution are, as they are stored (docs/aws-iot.md#2.6, #4.5).
 
 use std::collections::BTreeMap;
 

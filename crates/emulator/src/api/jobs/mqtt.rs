@@ -1,4 +1,4 @@
-//! The MQTT door of a device's jobs: answers go to the client that asked and pass by everybody else (contract §3.4, §3.7).
+//! The MQTT door of a device's jobs: answers go to the client that asked and pass by everybody else (docs/aws-iot.md#3.4, #3.7).
 
 use bytes::Bytes;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Presigned URLs in job documents (contract §4.5): a placeholder `${aws:iot:s3-presigned-url:URL}` becomes, each time a
+//! Presigned URLs in job documents (docs/aws-iot.md#4.5): a placeholder `${aws:iot:s3-presigned-url:URL}` becomes, each time a
 //! device is given the document, a URL with which the object can be had for as long as the job's `presignedUrlConfig` says.
 //!
 //! The URL leads to the emulator's own objects and is signed with the account's own key: roles are not assumed here.

@@ -1,4 +1,4 @@
-//! Job templates (contract §2.6): a document and settings that jobs can be made from.
+//! Job templates (docs/aws-iot.md#2.6): a document and settings that jobs can be made from.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

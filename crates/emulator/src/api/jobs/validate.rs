@@ -1,4 +1,4 @@
-//! What CreateJob and UpdateJob are given, checked member by member (contract §2.6).
+//! What CreateJob and UpdateJob are given, checked member by member (docs/aws-iot.md#2.6).
 
 use std::collections::BTreeMap;
 

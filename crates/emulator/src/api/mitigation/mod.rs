@@ -1,5 +1,5 @@
 //! Mitigation actions of Device Defender: what they do, and the tasks that apply them to audit findings and Detect
-//! violations (contract §2.3, §2.5).
+//! violations (docs/aws-iot.md#2.3, #2.5).
 //!
 //! * `actions.rs`: the actions themselves. `act.rs`: one of them really applied.
 //! * `engine.rs`: a task's executions, one after another; the same for both kinds of tasks.

@@ -1,4 +1,4 @@
-//! How long a connection lives with the policies it once loaded (contract §4.3, §6.1).
+//! How long a connection lives with the policies it once loaded (docs/aws-iot.md#4.3, #6.1).
 //!
 //! AWS caches policy documents for 6 to 8 minutes: a device put into a group that denies everything talks on until then.
 //! Here the documents are held for each connection for 420 s. When a connection ends they serve the same client id for 20 s

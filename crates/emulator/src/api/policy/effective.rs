@@ -1,4 +1,4 @@
-//! Which documents govern a principal on a connection, and what its policy variables resolve to (contract §4.3).
+//! Which documents govern a principal on a connection, and what its policy variables resolve to (docs/aws-iot.md#4.3).
 
 use std::net::IpAddr;
 

@@ -101,7 +101,7 @@ pub struct Bound {
 
 impl Bound {
     /// Binds `(name, document)` pairs to `context`. A document that does not parse denies nothing and allows nothing (none
-    /// can be stored). A statement with an unresolved variable does not match (contract §4.3): of a list of resources, only
+    /// can be stored). A statement with an unresolved variable does not match (docs/aws-iot.md#4.3): of a list of resources, only
     /// the resolvable ones count.
     pub fn new<'a>(documents: impl IntoIterator<Item = (&'a str, &'a str)>, context: &Context) -> Self {
         let mut bound = Self::default();

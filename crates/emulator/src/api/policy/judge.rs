@@ -1,4 +1,4 @@
-//! What an auditor would say of a policy document (contract §2.5, the two policy checks of Device Defender).
+//! What an auditor would say of a policy document (docs/aws-iot.md#2.5, the two policy checks of Device Defender).
 
 use super::document::{Document, Effect, Selection, Statement};
 use super::glob::Glob;

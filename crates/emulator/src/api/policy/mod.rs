@@ -1,4 +1,4 @@
-//! IoT policies: documents, variables, evaluation, inheritance, and the cache of 6 to 8 minutes (contract §4.3).
+//! IoT policies: documents, variables, evaluation, inheritance, and the cache of 6 to 8 minutes (docs/aws-iot.md#4.3).
 //!
 //! * `document.rs`: what a policy document says, and what makes it malformed.
 //! * `glob.rs`: wildcards over ARNs, in which MQTT's `+` and `#` mean nothing.

@@ -1,4 +1,4 @@
-//! Registry events and the switches that turn them on (contract §3.4, §3.7): all off by default, as in AWS.
+//! Registry events and the switches that turn them on (docs/aws-iot.md#3.4, #3.7): all off by default, as in AWS.
 
 use std::collections::BTreeMap;
 

@@ -6,7 +6,7 @@ use super::things::{expect_version, merged};
 use super::{DynamicQuery, MembershipChange, Registry, ThingGroup, uuid};
 use crate::api::{ApiError, validate};
 
-/// Levels of a hierarchy, the root included (contract §2.4).
+/// Levels of a hierarchy, the root included (docs/aws-iot.md#2.4).
 const DEPTH: usize = 7;
 /// Direct children of one group.
 const CHILDREN: usize = 100;

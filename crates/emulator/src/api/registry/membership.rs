@@ -1,4 +1,4 @@
-//! Who is in which group (contract §4.4), and what a change of that sets off: continuous jobs and membership events.
+//! Who is in which group (docs/aws-iot.md#4.4), and what a change of that sets off: continuous jobs and membership events.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Things, thing types and thing groups (contract §2.4, §4.4).
+//! Things, thing types and thing groups (docs/aws-iot.md#2.4, #4.4).
 //!
 //! * `things.rs`, `types.rs`, `groups.rs`: the store and its rules, free of HTTP, also used by start-up seeding.
 //! * `dynamic.rs`: who is in which dynamic group.

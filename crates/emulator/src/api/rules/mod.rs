@@ -1,4 +1,4 @@
-//! Topic rules: the operations on them and what happens when a message matches one (contract §2.7, §4.6).
+//! Topic rules: the operations on them and what happens when a message matches one (docs/aws-iot.md#2.7, #4.6).
 //!
 //! The language is `quell_rules::sql`; here rules are stored (`store.rs`), found by topic (`index.rs`), checked (`check.rs`)
 //! and carried out (`run.rs`, `actions.rs`). A publish that matches no rule costs one atomic load and a walk of its levels.

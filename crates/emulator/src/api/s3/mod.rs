@@ -1,4 +1,4 @@
-//! As much S3 as a job document needs: buckets, objects, listing (issue 3; contract §1.1 step 1.2, §2.6).
+//! As much S3 as a job document needs: buckets, objects, listing (docs/aws-iot.md#1.1 step 1.2, #2.6).
 //!
 //! A job is created from a `documentSource` in S3, so the documents of a workshop must have a place to be uploaded to with
 //! the AWS CLI and read from when the job is created. Path-style addresses, and `BUCKET.localhost` for clients that insist

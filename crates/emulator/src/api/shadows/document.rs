@@ -1,11 +1,11 @@
-//! The shadow document: merge, metadata, delta and the answers of the service, without any I/O (contract §3.6, §4.2).
+//! The shadow document: merge, metadata, delta and the answers of the service, without any I/O (docs/aws-iot.md#3.6, #4.2).
 //!
 //! Time is passed in as epoch seconds, so the same requests at the same times give the same documents.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// Bytes the two state sections may take together, metadata not counted (contract §4.2).
+/// Bytes the two state sections may take together, metadata not counted (docs/aws-iot.md#4.2).
 pub const MAX_DOCUMENT: usize = 8 * 1024;
 /// Levels a section may nest: seven objects around a leaf.
 pub const MAX_DEPTH: usize = 8;
@@ -110,7 +110,7 @@ fn set_token(body: &mut Value, token: Option<&str>) {
 }
 
 impl Update {
-    /// Checks a request against the error table of contract §4.2, in AWS's order of concern: encoding, JSON, token,
+    /// Checks a request against the error table of docs/aws-iot.md#4.2, in AWS's order of concern: encoding, JSON, token,
     /// version, then the state node.
     ///
     /// # Errors

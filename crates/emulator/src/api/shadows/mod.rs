@@ -1,4 +1,4 @@
-//! Device shadows over REST and MQTT (contract §3.6, §4.2).
+//! Device shadows over REST and MQTT (docs/aws-iot.md#3.6, #4.2).
 //!
 //! [`document`] knows what a shadow is; this file knows where requests come from and who hears of the outcome. Answers to
 //! MQTT requests are ordinary publishes, so that others may watch them; REST errors are told to nobody on MQTT.
@@ -137,7 +137,7 @@ fn delete(account: &Account, id: &Id<'_>, token: Option<&str>) -> Result<Value, 
 /// Updates a thing's shadow as a REST client would: what start-up uses to give a thing its first state.
 ///
 /// # Errors
-/// The texts of contract §4.2.
+/// The texts of docs/aws-iot.md#4.2.
 pub fn seed(account: &Account, thing: &str, name: Option<&str>, request: &Value) -> Result<(), Rejection> {
     let id = Id::checked(thing, name)?;
     update(account, &id, request.to_string().as_bytes()).map(drop)
@@ -205,7 +205,7 @@ pub fn get_thing_shadow(req: &Req) -> Result<Resp, ApiError> {
 /// UpdateThingShadow.
 ///
 /// # Errors
-/// The table of contract §4.2.
+/// The table of docs/aws-iot.md#4.2.
 pub fn update_thing_shadow(req: &Req) -> Result<Resp, ApiError> {
     Resp::json(update(&req.account, &id_of(req)?, &req.body)?)
 }

@@ -1,4 +1,4 @@
-//! Envelopes, in the spelling of each kind of subscriber (contract §3.9), and their signature.
+//! Envelopes, in the spelling of each kind of subscriber (docs/aws-iot.md#3.9), and their signature.
 
 use jiff::Timestamp;
 use rcgen::{CertificateParams, DnType, KeyPair, SigningKey as _};

@@ -1,4 +1,4 @@
-//! SNS as far as alerts need it: topics, subscriptions, and messages that really arrive (contract §2.7, §3.9).
+//! SNS as far as alerts need it: topics, subscriptions, and messages that really arrive (docs/aws-iot.md#2.7, #3.9).
 //!
 //! `store.rs` keeps topics and subscriptions, `message.rs` makes and signs envelopes, `deliver.rs` brings them: over HTTP to
 //! endpoints on this machine, for everything else (mail, text messages, Lambda, queues, endpoints elsewhere) as lines of the

@@ -1,4 +1,4 @@
-//! The seventeen checks of Device Defender Audit and what each finds (contract §2.5).
+//! The seventeen checks of Device Defender Audit and what each finds (docs/aws-iot.md#2.5).
 //!
 //! * `certificates.rs`: sharing, age, expiry and key quality. `policies.rs`: what IoT policies allow.
 //!

@@ -1,0 +1,146 @@
+//! The structure of the sources, read as text: which room may use which, and that every fact cited is written down.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The rooms of `src/` from the bottom up, with those that stand side by side in one row.
+const ROOMS: [&[&str]; 5] = [&["config"], &["stream", "cloud"], &["response"], &["console"], &["cli"]];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below `folder` whose name ends in `.rs`.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The names that follow `mark` in `text`, each as far as an identifier goes.
+fn after<'a>(text: &'a str, mark: &str) -> impl Iterator<Item = &'a str> {
+    text.split(mark).skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        rest.get(..end).unwrap_or_default()
+    })
+}
+
+/// The rooms that `text` uses by a path from the crate's root, `use crate::{a, b}` included.
+fn rooms_used(text: &str) -> BTreeSet<&str> {
+    let mut used: BTreeSet<&str> = after(text, "crate::").collect();
+    for group in text.split("crate::{").skip(1) {
+        let group = group.split("};").next().unwrap_or_default();
+        used.extend(group.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    }
+    used
+}
+
+fn row(room: &str) -> Option<usize> {
+    ROOMS.iter().position(|row| row.contains(&room))
+}
+
+#[test]
+fn no_room_uses_one_above_or_beside_it() {
+    let mut seen = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for path in sources(&root().join("src")) {
+        let within = path.strip_prefix(root().join("src")).unwrap();
+        let first = within.components().next().unwrap().as_os_str().to_str().unwrap();
+        let room = first.trim_end_matches(".rs");
+        let Some(own) = row(room) else { continue };
+        seen.insert(room.to_owned());
+        let text = std::fs::read_to_string(&path).unwrap();
+        for used in rooms_used(&text) {
+            if used != room && row(used).is_some_and(|row| row >= own) {
+                wrong.push(format!("{} uses {used}", within.display()));
+            }
+        }
+    }
+    let named: BTreeSet<String> =
+        ROOMS.iter().flat_map(|row| row.iter().map(|&room| room.to_owned())).collect();
+    assert_eq!(seen, named, "each room named here is a room");
+    assert!(wrong.is_empty(), "arrows up:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_crate_below_does_not_name_one_above_it() {
+    for (below, above) in [
+        ("rules", &["quell_fleet", "quell_emulator", "quell::"][..]),
+        ("fleet", &["quell_emulator", "quell::"]),
+        ("emulator/src", &["quell_fleet", "quell::"]),
+    ] {
+        for path in sources(&root().join("crates").join(below)) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for name in above {
+                assert!(!text.contains(name), "{} names {name}", path.display());
+            }
+        }
+    }
+}
+
+/// What stands behind each citation of the facts in `text`: `docs/aws-iot.md#2.3, #4.1` cites two.
+fn citations(text: &str) -> Vec<String> {
+    let mut cited = Vec::new();
+    for rest in text.split("aws-iot.md#").skip(1) {
+        let mut rest = rest;
+        loop {
+            let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+            let (number, tail) = rest.split_at(end);
+            cited.push(number.trim_end_matches('.').to_owned());
+            let next = [", #", " to #", " and #"].iter().find_map(|join| tail.strip_prefix(join));
+            match next {
+                Some(more) => rest = more,
+                None => break,
+            }
+        }
+    }
+    cited
+}
+
+#[test]
+fn every_fact_that_a_comment_cites_is_written_down() {
+    let facts = std::fs::read_to_string(root().join("docs/aws-iot.md")).unwrap();
+    let anchors: BTreeSet<&str> =
+        facts.split("<a id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let mut cited = 0;
+    let mut wrong = Vec::new();
+    for folder in ["src", "crates", "tests", "benches"] {
+        for path in sources(&root().join(folder)) {
+            if path.ends_with("tests/house.rs") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for anchor in citations(&text) {
+                cited += 1;
+                if !anchors.contains(anchor.as_str()) {
+                    wrong.push(format!("{} cites #{anchor}", path.display()));
+                }
+            }
+            if text.contains("contract §") {
+                wrong.push(format!("{} cites a contract that is not here", path.display()));
+            }
+        }
+    }
+    assert!(cited > 100, "only {cited} citations were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_citation_is_read_whole() {
+    let text = "a (docs/aws-iot.md#2.3, #4.1.12). b docs/aws-iot.md#3.4 to #3.8; c docs/aws-iot.md#5.";
+    assert_eq!(citations(text), ["2.3", "4.1.12", "3.4", "3.8", "5"]);
+    assert_eq!(rooms_used("use crate::{cli, cloud::Clients};").len(), 4);
+}
