@@ -1,6 +1,5 @@
 //! Programs that are not ours, run beside the tests.
 
-use std::io::Write as _;
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -32,10 +31,4 @@ impl Drop for Beside {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// Says that a test did not run, and why.
-pub(crate) fn skipped(why: &str) {
-    let mut said = std::io::stderr();
-    writeln!(said, "SKIPPED: {why}").unwrap();
 }

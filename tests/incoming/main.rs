@@ -19,6 +19,8 @@ mod messages;
 mod mfa;
 mod mosquitto;
 mod others;
+#[path = "../common/outside.rs"]
+mod outside;
 mod reads;
 mod screen;
 #[expect(dead_code, reason = "shared with the tests of the terminal, which need more of it")]

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::beside::{Beside, skipped};
+use crate::beside::Beside;
 use crate::cable::Cable;
+use crate::outside::skipped;
 use crate::screen::{Devices, QUICK, Screen, bar, shows_gap};
 use crate::world::{Publisher, Watch, free_port};
 

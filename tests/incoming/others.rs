@@ -3,14 +3,14 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::beside::{Beside, skipped};
+use crate::beside::Beside;
+use crate::outside::{python_has, skipped};
 use crate::screen::{Devices, Screen};
 use crate::world::{Cloud, free_port};
 
 #[test]
 fn moto_s_control_plane_says_what_it_can_and_the_rest_is_unknown() {
-    let has = Command::new("python3").args(["-c", "import moto.server"]).output();
-    if !has.is_ok_and(|output| output.status.success()) {
+    if !python_has("moto.server") {
         return skipped("python3 with moto's server is not here (pip install 'moto[server]')");
     }
     let port = free_port();

@@ -4,18 +4,12 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use super::Local;
+use super::outside::{python_has, skipped};
 
 #[test]
 fn every_operation_is_walked_through_by_boto3() {
-    let has_boto3 =
-        Command::new("python3").args(["-c", "import boto3"]).output().is_ok_and(|o| o.status.success());
-    if !has_boto3 {
-        writeln!(
-            std::io::stderr(),
-            "SKIPPED: python3 with boto3 is not here, so AWS's own models were not asked"
-        )
-        .unwrap();
-        return;
+    if !python_has("boto3") {
+        return skipped("python3 with boto3 is not here, so AWS's own models were not asked");
     }
     let dir = tempfile::tempdir().unwrap();
     let local =

@@ -5,6 +5,8 @@
 
 mod boto3;
 mod kept;
+#[path = "../common/outside.rs"]
+mod outside;
 mod pages;
 #[path = "../../crates/emulator/tests/common/sdk.rs"]
 #[expect(unreachable_pub, reason = "the emulator's tests use it from another crate")]
