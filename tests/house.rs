@@ -75,6 +75,24 @@ fn no_room_uses_one_above_or_beside_it() {
     assert!(wrong.is_empty(), "arrows up:\n{}", wrong.join("\n"));
 }
 
+/// Every file of `src/` whose text `holds`, by its path within.
+fn holding(holds: impl Fn(&str) -> bool) -> Vec<String> {
+    let src = root().join("src");
+    let all = sources(&src).into_iter().filter(|path| holds(&std::fs::read_to_string(path).unwrap()));
+    all.map(|path| path.strip_prefix(&src).unwrap().display().to_string()).collect()
+}
+
+#[test]
+fn a_change_leaves_through_one_door_that_one_grant_opens() {
+    let execute = |path: &String| path.starts_with("response/execute");
+    let wrong: Vec<_> =
+        holding(|text| text.contains(".changes(")).into_iter().filter(|path| !execute(path)).collect();
+    assert!(wrong.is_empty(), "only the executor opens the door for changes: {wrong:?}");
+    assert_eq!(holding(|text| text.contains("Warrant for")), ["response/gate.rs"], "one thing opens it");
+    let clients = holding(|text| text.contains("iot::Client") || text.contains("iotdataplane::Client"));
+    assert!(clients.iter().all(|path| path.starts_with("cloud/")), "the SDK's clients: {clients:?}");
+}
+
 #[test]
 fn a_crate_below_does_not_name_one_above_it() {
     for (below, above) in [

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cloud::{Clients, iam, read};
+use crate::cloud::{Aws, iam, read};
 use crate::config::Settings;
 use crate::console::app::DoctorLine;
 use crate::response::journal::Journal;
@@ -109,7 +109,7 @@ pub(super) fn run(args: &DoctorArgs, common: &Common) -> color_eyre::Result<u8> 
 /// The policies: a responder needs the instructor's and its own; who looks after detection the instructor's and the third.
 async fn policies(settings: &Settings) -> color_eyre::Result<u8> {
     let found = async {
-        let clients = Clients::connect(settings).await?;
+        let clients = Aws::connect(settings).await?;
         let account = read::caller_identity(&clients).await?.account.to_string();
         Ok((clients.region, account))
     };
@@ -147,7 +147,7 @@ fn people(report: &Report, ascii: bool) -> String {
 async fn examine(settings: &Settings) -> Report {
     let mut report = Report::default();
     journal(settings, &mut report);
-    let clients = match Clients::connect(settings).await {
+    let clients = match Aws::connect(settings).await {
         Ok(clients) => clients,
         Err(trouble) => {
             report.bad("credentials", trouble.message.as_str(), "aws sso login, or set AWS_PROFILE");
@@ -227,7 +227,7 @@ async fn listening(settings: &Settings, report: &mut Report) {
     }
 }
 
-async fn group(clients: &Clients, name: &str, isolates: bool, report: &mut Report) {
+async fn group(clients: &Aws, name: &str, isolates: bool, report: &mut Report) {
     let check = if isolates { "isolation" } else { "quarantine" };
     let setup = if isolates { "quell setup".to_owned() } else { format!("quell setup --group {name}") };
     let found = match read::describe_thing_group(clients, name).await {
@@ -279,7 +279,7 @@ async fn group(clients: &Clients, name: &str, isolates: bool, report: &mut Repor
     }
 }
 
-async fn remedy(clients: &Clients, name: &str, report: &mut Report) {
+async fn remedy(clients: &Aws, name: &str, report: &mut Report) {
     match read::describe_thing_group(clients, name).await {
         Ok(Some(_)) => report.good("remedy", format!("thing group {name} is there for the update job")),
         Ok(None) => report.bad(
@@ -291,7 +291,7 @@ async fn remedy(clients: &Clients, name: &str, report: &mut Report) {
     }
 }
 
-async fn detect(clients: &Clients, report: &mut Report) {
+async fn detect(clients: &Aws, report: &mut Report) {
     match read::profiles(clients).await {
         Ok(profiles) if profiles.is_empty() => report.bad(
             "detect",
@@ -311,7 +311,7 @@ async fn detect(clients: &Clients, report: &mut Report) {
 }
 
 /// Things that a group's policy would not reach, and certificates that several things share.
-async fn devices(clients: &Clients, report: &mut Report) {
+async fn devices(clients: &Aws, report: &mut Report) {
     let things = match read::things(clients).await {
         Ok(things) => things,
         Err(trouble) => return report.trouble("devices", &trouble),

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use color_eyre::eyre::eyre;
 use serde_json::{Value, json};
 
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 use crate::response::{Intent, JobAbort, JobOptions, JobRequest, JobTarget};
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
@@ -163,7 +163,7 @@ fn reading(common: &Common, job: Option<&str>, as_json: bool) -> color_eyre::Res
         Err(code) => return Ok(code),
     };
     runtime()?.block_on(async {
-        let clients = Clients::connect(&settings).await.map_err(|t| eyre!("{}", t.message))?;
+        let clients = Aws::connect(&settings).await.map_err(|t| eyre!("{}", t.message))?;
         let found = match job {
             Some(job) => vec![Box::pin(show(&clients, job)).await?],
             None => Box::pin(list(&clients)).await?,
@@ -200,7 +200,7 @@ where
     eyre!("{}", super::reads::sentence(&crate::cloud::trouble::of(error, action)))
 }
 
-async fn list(clients: &Clients) -> color_eyre::Result<Vec<Value>> {
+async fn list(clients: &Aws) -> color_eyre::Result<Vec<Value>> {
     let mut pages = clients.iot.list_jobs().into_paginator().items().send();
     let mut jobs = Vec::new();
     while let Some(job) = pages.next().await {
@@ -217,7 +217,7 @@ async fn list(clients: &Clients) -> color_eyre::Result<Vec<Value>> {
     Ok(jobs)
 }
 
-async fn show(clients: &Clients, job: &str) -> color_eyre::Result<Value> {
+async fn show(clients: &Aws, job: &str) -> color_eyre::Result<Value> {
     let found = clients.iot.describe_job().job_id(job).send().await;
     let found = found.map_err(|e| failed(&e, "iot:DescribeJob"))?;
     let job = found.job().ok_or_else(|| eyre!("AWS answered without a job"))?;

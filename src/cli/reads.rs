@@ -5,7 +5,7 @@ use std::future::Future;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cloud::{Clients, read};
+use crate::cloud::{Aws, read};
 use crate::config::{self, Environment};
 use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::model::{JobRecord, Violation};
@@ -41,7 +41,7 @@ pub(super) type Both = (Value, Vec<String>);
 /// Connects, reads, prints.
 pub(super) fn one<F, Fut>(common: &Common, as_json: bool, ask: F) -> color_eyre::Result<u8>
 where
-    F: FnOnce(Clients) -> Fut,
+    F: FnOnce(Aws) -> Fut,
     Fut: Future<Output = Result<Both, Trouble>>,
 {
     let settings = match config::load(common, &Environment::of_process()) {
@@ -52,7 +52,7 @@ where
         return usage("this command reads from AWS: leave --no-aws off");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(Box::pin(async { ask(Clients::connect(&settings).await?).await }));
+    let outcome = runtime.block_on(Box::pin(async { ask(Aws::connect(&settings).await?).await }));
     match outcome {
         Ok((json, people)) => {
             let mut out = std::io::stdout().lock();

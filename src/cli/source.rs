@@ -4,7 +4,7 @@
 use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::sync::mpsc;
 
-use crate::cloud::{self, Clients, PollHandle};
+use crate::cloud::{self, Aws, PollHandle};
 use crate::config::Settings;
 use crate::stream::{self, Signer, StreamHandle};
 use quell_fleet::event::Event;
@@ -15,7 +15,7 @@ use quell_fleet::model::Identity;
 #[derive(Debug)]
 pub(super) struct Source {
     /// The clients; none without AWS.
-    pub(super) clients: Option<Clients>,
+    pub(super) clients: Option<Aws>,
     /// The polls; none without AWS.
     pub(super) polls: Option<PollHandle>,
     /// The connection.
@@ -33,7 +33,7 @@ impl Source {
             let stream = stream::spawn(settings, None, None, events.clone());
             return Ok(Self { clients: None, polls: None, stream });
         }
-        let clients = Clients::connect(settings).await?;
+        let clients = Aws::connect(settings).await?;
         Self::over(clients, settings, events).await
     }
 
@@ -46,16 +46,12 @@ impl Source {
         settings: &Settings,
         events: &mpsc::Sender<Event>,
     ) -> Result<(Self, Identity), Trouble> {
-        let clients = Clients::connect(settings).await?;
+        let clients = Aws::connect(settings).await?;
         let identity = cloud::read::caller_identity(&clients).await?;
         Ok((Self::over(clients, settings, events).await?, identity))
     }
 
-    async fn over(
-        clients: Clients,
-        settings: &Settings,
-        events: &mpsc::Sender<Event>,
-    ) -> Result<Self, Trouble> {
+    async fn over(clients: Aws, settings: &Settings, events: &mpsc::Sender<Event>) -> Result<Self, Trouble> {
         cloud::refuse_device_certificate(&clients, settings).await?;
         let polls = cloud::spawn_polls(clients.clone(), settings, events.clone());
         let host = clients.mqtt_host.clone();
@@ -65,7 +61,7 @@ impl Source {
 }
 
 /// What signs the stream's WebSockets: the clients' credentials, by AWS's clock.
-pub(super) fn signer(clients: &Clients) -> Signer {
+pub(super) fn signer(clients: &Aws) -> Signer {
     let skew = clients.skew.clone();
     Signer {
         credentials: SharedCredentialsProvider::new(clients.credentials.clone()),

@@ -6,7 +6,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use crate::config::Settings;
 use quell_fleet::text::SafeText;
 
-use super::Clients;
+use super::Aws;
 use super::signed::{Service, post};
 
 const BODY: &str = "Action=ListAccountAliases&Version=2010-05-08";
@@ -28,9 +28,9 @@ pub(super) fn service(settings: &Settings, connector: SharedHttpConnector, regio
 }
 
 /// The alias; `None` when there is none, or it may not be asked for.
-pub(super) async fn alias(clients: &Clients) -> Option<SafeText> {
+pub(super) async fn alias(aws: &Aws) -> Option<SafeText> {
     let headers = [("content-type", "application/x-www-form-urlencoded")];
-    match post(clients, &clients.iam, &headers, BODY).await {
+    match post(aws, &aws.iam, &headers, BODY).await {
         Ok((200, body)) => first(&String::from_utf8_lossy(&body)),
         Ok((status, _)) => {
             tracing::debug!(status, "the account's alias is not told");

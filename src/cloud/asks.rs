@@ -10,7 +10,7 @@ use quell_fleet::known::Trouble;
 use quell_fleet::model::Identity;
 use quell_fleet::{Ms, SourceId};
 
-use super::{Clients, alias, index, metrics, now_ms, read, read_account, read_audit};
+use super::{Aws, alias, index, metrics, now_ms, read, read_account, read_audit};
 
 /// Who we are does not wait longer for the account's alias.
 const NAMELESS: Duration = Duration::from_secs(3);
@@ -21,7 +21,7 @@ const EVENTS_BACK: Ms = 24 * 3_600_000;
 
 /// One read of one source.
 pub(super) async fn ask(
-    clients: &Clients,
+    aws: &Aws,
     wish: &index::Wish,
     id: &SourceId,
     generation: u64,
@@ -29,18 +29,18 @@ pub(super) async fn ask(
 ) -> Result<Reading, Trouble> {
     Ok(match id {
         SourceId::Identity => {
-            let name = tokio::time::timeout(NAMELESS, alias::alias(clients));
-            let (identity, alias) = tokio::join!(read::caller_identity(clients), name);
+            let name = tokio::time::timeout(NAMELESS, alias::alias(aws));
+            let (identity, alias) = tokio::join!(read::caller_identity(aws), name);
             Reading::Identity(Identity { alias: alias.ok().flatten(), ..identity? })
         }
-        SourceId::Standing => Reading::Standing(read::standing(clients).await?),
+        SourceId::Standing => Reading::Standing(read::standing(aws).await?),
         SourceId::Things => {
             let tell = |reading| {
                 let (source, at, outcome) = (SourceId::Things, now_ms(), Ok(reading));
                 // A console that is busy gets them with the last page.
                 let _ = events.try_send(Event::Poll(Poll { source, generation, at, outcome, next_at: None }));
             };
-            let mut why_not = match index::things(clients, wish).await? {
+            let mut why_not = match index::things(aws, wish).await? {
                 index::Found::Many(reading) => return Ok(Reading::Indexed(reading)),
                 index::Found::Few => None,
                 index::Found::Unusable(why) => Some(why),
@@ -55,40 +55,38 @@ pub(super) async fn ask(
                     tell(Reading::NotIndexed(why));
                 }
             };
-            Reading::Things(read::things_seen(clients, page).await?)
+            Reading::Things(read::things_seen(aws, page).await?)
         }
-        SourceId::Violations => Reading::Violations(read::active_violations(clients, None).await?),
+        SourceId::Violations => Reading::Violations(read::active_violations(aws, None).await?),
         SourceId::ViolationEvents => {
             let now = now_ms();
-            Reading::ViolationEvents(read::violation_events(clients, now - EVENTS_BACK, now).await?)
+            Reading::ViolationEvents(read::violation_events(aws, now - EVENTS_BACK, now).await?)
         }
-        SourceId::Members(group) => {
-            Reading::Members(group.clone(), read::members(clients, group.raw()).await?)
-        }
+        SourceId::Members(group) => Reading::Members(group.clone(), read::members(aws, group.raw()).await?),
         SourceId::Certificates(thing) => {
-            Reading::Certificates(thing.clone(), read::certificates(clients, thing.raw()).await?)
+            Reading::Certificates(thing.clone(), read::certificates(aws, thing.raw()).await?)
         }
         SourceId::GroupsOf(thing) => {
-            Reading::GroupsOf(thing.clone(), read::groups_of(clients, thing.raw()).await?)
+            Reading::GroupsOf(thing.clone(), read::groups_of(aws, thing.raw()).await?)
         }
         SourceId::Jobs => {
-            let mut jobs = read::jobs(clients).await?;
+            let mut jobs = read::jobs(aws).await?;
             for job in jobs.iter_mut().take(COUNTED_JOBS) {
-                if let Some(detail) = read::job(clients, job.id.raw()).await? {
+                if let Some(detail) = read::job(aws, job.id.raw()).await? {
                     *job = detail;
                 }
             }
             Reading::Jobs(jobs)
         }
         SourceId::Executions(job) => {
-            Reading::Executions(job.clone(), read::executions(clients, job.raw()).await?)
+            Reading::Executions(job.clone(), read::executions(aws, job.raw()).await?)
         }
         SourceId::Shadow(thing, shadow) => {
-            let found = read::shadow(clients, thing.raw(), shadow.as_ref().map(AsRef::as_ref)).await?;
+            let found = read::shadow(aws, thing.raw(), shadow.as_ref().map(AsRef::as_ref)).await?;
             Reading::Shadow(thing.clone(), shadow.clone(), found)
         }
-        SourceId::Profiles => Reading::Profiles(read::profiles(clients).await?),
-        SourceId::Search(query) => Reading::Found(index::find(clients, query.raw()).await?),
+        SourceId::Profiles => Reading::Profiles(read::profiles(aws).await?),
+        SourceId::Search(query) => Reading::Found(index::find(aws, query.raw()).await?),
         SourceId::PoliciesOf(_)
         | SourceId::JobsOf(_)
         | SourceId::MetricsOf(_)
@@ -101,39 +99,37 @@ pub(super) async fn ask(
         | SourceId::CustomMetrics
         | SourceId::Training
         | SourceId::Suppressed
-        | SourceId::Values(..) => Reading::Account(ask_account(clients, id).await?),
+        | SourceId::Values(..) => Reading::Account(ask_account(aws, id).await?),
     })
 }
 
 /// One read of what only some views need.
-async fn ask_account(clients: &Clients, id: &SourceId) -> Result<AccountReading, Trouble> {
+async fn ask_account(aws: &Aws, id: &SourceId) -> Result<AccountReading, Trouble> {
     Ok(match id {
         SourceId::PoliciesOf(thing) => {
-            AccountReading::Policies(thing.clone(), read_account::policies_of(clients, thing.raw()).await?)
+            AccountReading::Policies(thing.clone(), read_account::policies_of(aws, thing.raw()).await?)
         }
         SourceId::JobsOf(thing) => {
-            AccountReading::JobsOf(thing.clone(), read_account::jobs_of(clients, thing.raw()).await?)
+            AccountReading::JobsOf(thing.clone(), read_account::jobs_of(aws, thing.raw()).await?)
         }
         SourceId::MetricsOf(thing) => {
-            AccountReading::Metrics(thing.clone(), read_account::metrics_of(clients, thing.raw()).await?)
+            AccountReading::Metrics(thing.clone(), read_account::metrics_of(aws, thing.raw()).await?)
         }
-        SourceId::Findings => AccountReading::Findings(read_audit::findings(clients).await?),
-        SourceId::AuditSetup => AccountReading::AuditSetup(read_audit::setup(clients).await?),
-        SourceId::AuditTasks => AccountReading::AuditTasks(read_audit::tasks(clients).await?),
+        SourceId::Findings => AccountReading::Findings(read_audit::findings(aws).await?),
+        SourceId::AuditSetup => AccountReading::AuditSetup(read_audit::setup(aws).await?),
+        SourceId::AuditTasks => AccountReading::AuditTasks(read_audit::tasks(aws).await?),
         SourceId::RuleMetrics(rule) => {
-            let series = metrics::of_rule(clients, rule.raw(), now_ms()).await?;
+            let series = metrics::of_rule(aws, rule.raw(), now_ms()).await?;
             AccountReading::RuleMetrics(rule.clone(), series)
         }
-        SourceId::Dimensions => AccountReading::Dimensions(read_account::dimensions(clients).await?),
-        SourceId::CustomMetrics => {
-            AccountReading::CustomMetrics(read_account::custom_metrics(clients).await?)
-        }
-        SourceId::Training => AccountReading::Training(read_account::training(clients).await?),
-        SourceId::Suppressed => AccountReading::Suppressed(read_account::suppressed(clients).await?),
+        SourceId::Dimensions => AccountReading::Dimensions(read_account::dimensions(aws).await?),
+        SourceId::CustomMetrics => AccountReading::CustomMetrics(read_account::custom_metrics(aws).await?),
+        SourceId::Training => AccountReading::Training(read_account::training(aws).await?),
+        SourceId::Suppressed => AccountReading::Suppressed(read_account::suppressed(aws).await?),
         SourceId::Values(thing, metric) => {
-            AccountReading::Values(thing.clone(), read_account::values(clients, thing.raw(), metric).await?)
+            AccountReading::Values(thing.clone(), read_account::values(aws, thing.raw(), metric).await?)
         }
-        _ => AccountReading::Rules(read_account::rules(clients).await?),
+        _ => AccountReading::Rules(read_account::rules(aws).await?),
     })
 }
 

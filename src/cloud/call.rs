@@ -6,7 +6,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use quell_fleet::known::{Trouble, TroubleKind};
 
-use super::{Clients, trouble};
+use super::{Aws, trouble};
 
 /// The answer of a read.
 pub type Read<T> = Result<T, Trouble>;
@@ -23,21 +23,21 @@ where
 /// API's budget; a chain survives a throttle, credentials that end on the way, and (once, from its beginning) a page
 /// token that does.
 macro_rules! pages {
-    ($clients:expr, $call:expr, $action:literal, $items:ident) => {
-        pages!($clients, $call, $action, $items, set_next_token, next_token, &mut |_| ())
+    ($aws:expr, $call:expr, $action:literal, $items:ident) => {
+        pages!($aws, $call, $action, $items, set_next_token, next_token, &mut |_| ())
     };
-    ($clients:expr, $call:expr, $action:literal, $items:ident, $set:ident, $next:ident, $seen:expr) => {{
+    ($aws:expr, $call:expr, $action:literal, $items:ident, $set:ident, $next:ident, $seen:expr) => {{
         let call = $call;
         let seen: &mut (dyn FnMut(&Vec<_>) + Send) = $seen;
         let mut all = Vec::new();
         let mut token: Option<String> = None;
         let (mut tries, mut restarted) = (0, false);
         loop {
-            $clients.budget.take($action).await;
+            let _turn = $aws.turn($action).await;
             match call.clone().$set(token.clone()).send().await {
                 Ok(page) => {
                     tries = 0;
-                    $clients.budget.went_well($action);
+                    $aws.budget.went_well($action, $aws.priority);
                     all.extend(page.$items.unwrap_or_default());
                     match page.$next.filter(|next| !next.is_empty() && token.as_ref() != Some(next)) {
                         Some(next) => {
@@ -49,8 +49,7 @@ macro_rules! pages {
                 }
                 Err(error)
                     if tries < 3
-                        && $crate::cloud::call::mend($clients, &error, $action, token.is_some(), tries)
-                            .await =>
+                        && $crate::cloud::call::mend($aws, &error, $action, token.is_some(), tries).await =>
                 {
                     tries += 1
                 }
@@ -68,19 +67,18 @@ pub(super) use pages;
 /// One call that waits for its API's budget. `begun` says that it belongs to a read that is under way: such a read waits
 /// out a short throttle, a lone call comes back and says so.
 macro_rules! one {
-    ($clients:expr, $call:expr, $action:expr, $begun:expr) => {{
+    ($aws:expr, $call:expr, $action:expr, $begun:expr) => {{
         let call = $call;
         let mut tries = 0;
         loop {
-            $clients.budget.take($action).await;
+            let _turn = $aws.turn($action).await;
             match call.clone().send().await {
                 Ok(found) => {
-                    $clients.budget.went_well($action);
+                    $aws.budget.went_well($action, $aws.priority);
                     break Ok(found);
                 }
                 Err(error)
-                    if tries < 3
-                        && $crate::cloud::call::mend($clients, &error, $action, $begun, tries).await =>
+                    if tries < 3 && $crate::cloud::call::mend($aws, &error, $action, $begun, tries).await =>
                 {
                     tries += 1;
                 }
@@ -94,7 +92,7 @@ pub(super) use one;
 /// Makes up for what can be made up for within a read: waits out a short throttle, looks for other credentials, once:
 /// those that are found may be the same. True when the request is worth repeating.
 pub(super) async fn mend<E>(
-    clients: &Clients,
+    aws: &Aws,
     error: &SdkError<E, Response>,
     action: &'static str,
     begun: bool,
@@ -105,10 +103,12 @@ where
 {
     match trouble::of(error, action).kind {
         // A read that has not begun yet comes again by itself, and the screen says why it is late.
-        TroubleKind::Throttled => clients.budget.throttled(action, trouble::retry_after(error)) && begun,
+        TroubleKind::Throttled => {
+            aws.budget.throttled(action, aws.priority, trouble::retry_after(error)) && begun
+        }
         TroubleKind::Credentials if tries == 0 => {
-            clients.credentials.renew().await;
-            clients.credentials.get().await.is_ok()
+            aws.credentials.renew().await;
+            aws.credentials.get().await.is_ok()
         }
         _ => false,
     }

@@ -15,7 +15,7 @@ use quell_fleet::model::{Name, ThingRecord, Violation};
 use quell_fleet::text::SafeText;
 use quell_rules::detect::model::{Behavior, MetricValue};
 
-use super::Clients;
+use super::Aws;
 use super::call::{Read, failed, one};
 
 /// The index of things.
@@ -75,12 +75,12 @@ pub(super) enum Found {
 /// # Errors
 /// It did not answer this time, and there are too many things to list instead: what is known of them stays, and it is asked
 /// again.
-pub(super) async fn things(clients: &Clients, wish: &Wish) -> Read<Found> {
+pub(super) async fn things(aws: &Aws, wish: &Wish) -> Read<Found> {
     if wish.above == 0 {
         return Ok(Found::Few);
     }
     let mut are_many = wish.used;
-    let mut trouble = match many(clients, wish, &mut are_many).await {
+    let mut trouble = match many(aws, wish, &mut are_many).await {
         Ok(found) => return Ok(found),
         Err(trouble) => trouble,
     };
@@ -100,17 +100,17 @@ pub(super) async fn things(clients: &Clients, wish: &Wish) -> Read<Found> {
 }
 
 /// `are_many` becomes true when the index says so.
-async fn many(clients: &Clients, wish: &Wish, are_many: &mut bool) -> Read<Found> {
+async fn many(aws: &Aws, wish: &Wish, are_many: &mut bool) -> Read<Found> {
     const CONFIGURATION: &str = "iot:GetIndexingConfiguration";
-    let call = clients.iot.get_indexing_configuration();
-    let configuration = failed(CONFIGURATION, one!(clients, call, CONFIGURATION, false))?;
+    let call = aws.iot.get_indexing_configuration();
+    let configuration = failed(CONFIGURATION, one!(aws, call, CONFIGURATION, false))?;
     let Some(things) = configuration.thing_indexing_configuration() else {
         return Ok(Found::Unusable("fleet indexing: how it is configured is not known".into()));
     };
     if things.thing_indexing_mode() == &sdk::ThingIndexingMode::Off {
         return Ok(Found::Unusable("fleet indexing is off".into()));
     }
-    let total = count(clients, "thingName:*").await?;
+    let total = count(aws, "thingName:*").await?;
     if total <= wish.above {
         return Ok(Found::Few);
     }
@@ -119,36 +119,35 @@ async fn many(clients: &Clients, wish: &Wish, are_many: &mut bool) -> Read<Found
     let mut found = BTreeMap::new();
     if things.device_defender_indexing_mode() == Some(&sdk::DeviceDefenderIndexingMode::Violations) {
         let query = "deviceDefender.violationCount>0";
-        reading.in_alarm = Some(count(clients, query).await?);
-        reading.cut |= search(clients, query, MOST, &mut found).await?;
+        reading.in_alarm = Some(count(aws, query).await?);
+        reading.cut |= search(aws, query, MOST, &mut found).await?;
     }
     let groups: Vec<String> = wish.groups.iter().take(TERMS).map(|group| quoted(group)).collect();
     if !groups.is_empty() {
         let query = groups.join(" OR ");
-        reading.cut |= search(clients, &query, MOST, &mut found).await?;
+        reading.cut |= search(aws, &query, MOST, &mut found).await?;
     }
     if things.thing_connectivity_indexing_mode() == Some(&sdk::ThingConnectivityIndexingMode::Status) {
-        let states = buckets(clients, "thingName:*", "connectivity.connected", 2).await?;
+        let states = buckets(aws, "thingName:*", "connectivity.connected", 2).await?;
         let of = |state: &str| states.iter().find(|(key, _)| key == state).map_or(0, |(_, count)| *count);
         (reading.connected, reading.disconnected) = (Some(of("true")), Some(of("false")));
         let reasons =
-            buckets(clients, "connectivity.connected:false", "connectivity.disconnectReason", REASONS)
-                .await?;
+            buckets(aws, "connectivity.connected:false", "connectivity.disconnectReason", REASONS).await?;
         reading.reasons =
             reasons.into_iter().map(|(reason, count)| (SafeText::new(&reason), count)).collect();
     }
-    let groups = buckets(clients, "thingName:*", "registry.thingGroupNames", GROUPS).await?;
+    let groups = buckets(aws, "thingName:*", "registry.thingGroupNames", GROUPS).await?;
     reading.groups = groups.into_iter().map(|(group, count)| (Name::new(&group), count)).collect();
     // A table is not left empty because nothing is wrong.
-    search(clients, "thingName:*", FEW, &mut found).await?;
+    search(aws, "thingName:*", FEW, &mut found).await?;
     reading.things = found.into_values().collect();
     Ok(Found::Many(Box::new(reading)))
 }
 
 /// The first few things that match a query.
-pub(super) async fn find(clients: &Clients, query: &str) -> Read<Vec<IndexedThing>> {
+pub(super) async fn find(aws: &Aws, query: &str) -> Read<Vec<IndexedThing>> {
     let mut found = BTreeMap::new();
-    search(clients, query, FEW, &mut found).await?;
+    search(aws, query, FEW, &mut found).await?;
     Ok(found.into_values().collect())
 }
 
@@ -158,10 +157,10 @@ fn quoted(group: &str) -> String {
 }
 
 /// GetStatistics: how many things a query fits.
-async fn count(clients: &Clients, query: &str) -> Read<u64> {
+async fn count(aws: &Aws, query: &str) -> Read<u64> {
     const ACTION: &str = "iot:GetStatistics";
-    let call = clients.iot.get_statistics().index_name(INDEX).query_string(query);
-    let found = failed(ACTION, one!(clients, call, ACTION, true))?;
+    let call = aws.iot.get_statistics().index_name(INDEX).query_string(query);
+    let found = failed(ACTION, one!(aws, call, ACTION, true))?;
     let statistics = found.statistics().ok_or_else(|| nothing(ACTION))?;
     Ok(u64::try_from(statistics.count()).unwrap_or(0))
 }
@@ -177,18 +176,18 @@ fn nothing(action: &str) -> Trouble {
 }
 
 /// GetBucketsAggregation: the values of a field and how many things have each, the commonest first.
-async fn buckets(clients: &Clients, query: &str, field: &str, most: i32) -> Read<Vec<(String, u64)>> {
+async fn buckets(aws: &Aws, query: &str, field: &str, most: i32) -> Read<Vec<(String, u64)>> {
     const ACTION: &str = "iot:GetBucketsAggregation";
     let terms = sdk::TermsAggregation::builder().max_buckets(most).build();
     let kind = sdk::BucketsAggregationType::builder().terms_aggregation(terms).build();
-    let call = clients
+    let call = aws
         .iot
         .get_buckets_aggregation()
         .index_name(INDEX)
         .query_string(query)
         .aggregation_field(field)
         .buckets_aggregation_type(kind);
-    let found = failed(ACTION, one!(clients, call, ACTION, true))?;
+    let found = failed(ACTION, one!(aws, call, ACTION, true))?;
     let bucket = |b: &sdk::Bucket| Some((b.key_value()?.to_owned(), u64::try_from(b.count()).unwrap_or(0)));
     let buckets = found.buckets.as_ref().ok_or_else(|| nothing(ACTION))?;
     Ok(buckets.iter().filter_map(bucket).collect())
@@ -196,7 +195,7 @@ async fn buckets(clients: &Clients, query: &str, field: &str, most: i32) -> Read
 
 /// SearchIndex, page by page, into `found`, until `most` are read; true when there is more.
 async fn search(
-    clients: &Clients,
+    aws: &Aws,
     query: &str,
     most: usize,
     found: &mut BTreeMap<String, IndexedThing>,
@@ -205,14 +204,14 @@ async fn search(
     let mut token: Option<String> = None;
     let mut read = 0;
     loop {
-        let call = clients
+        let call = aws
             .iot
             .search_index()
             .index_name(INDEX)
             .query_string(query)
             .max_results(PAGE)
             .set_next_token(token.clone());
-        let page = failed(ACTION, one!(clients, call, ACTION, true))?;
+        let page = failed(ACTION, one!(aws, call, ACTION, true))?;
         for document in page.things() {
             let Some(name) = document.thing_name() else { continue };
             read += 1;

@@ -70,7 +70,7 @@ impl Keys {
         }
         let chain = match state.chain.take() {
             Some(chain) => Some(chain),
-            None => super::clients::chain(&self.settings).await.credentials_provider(),
+            None => super::aws::chain(&self.settings).await.credentials_provider(),
         };
         let found = match &chain {
             Some(chain) => chain.provide_credentials().await,

@@ -9,7 +9,7 @@ use quell_fleet::text::SafeText;
 
 use super::read::Read;
 use super::signed::{Service, post};
-use super::{Clients, trouble};
+use super::{Aws, trouble};
 
 /// A datapoint's length in seconds.
 const PERIOD: i64 = 60;
@@ -34,8 +34,8 @@ struct Query {
 ///
 /// # Errors
 /// When a call fails. A rule that is gone has no metrics.
-pub async fn of_rule(clients: &Clients, rule: &str, now: Ms) -> Read<Vec<RuleSeries>> {
-    let found = match clients.iot.get_topic_rule().rule_name(rule).send().await {
+pub async fn of_rule(aws: &Aws, rule: &str, now: Ms) -> Read<Vec<RuleSeries>> {
+    let found = match aws.iot.get_topic_rule().rule_name(rule).send().await {
         Ok(found) => found,
         Err(e) if trouble::is_not_found(&e) => return Ok(Vec::new()),
         Err(e) => return Err(trouble::of(&e, "iot:GetTopicRule")),
@@ -65,8 +65,8 @@ pub async fn of_rule(clients: &Clients, rule: &str, now: Ms) -> Read<Vec<RuleSer
         queries.push(counted("Success", Some("CloudwatchMetric")));
         queries.push(counted("Failure", Some("CloudwatchMetric")));
     }
-    clients.budget.take(ACTION).await;
-    let answer = ask(clients, &body(&queries, now)).await?;
+    let _turn = aws.turn(ACTION).await;
+    let answer = ask(aws, &body(&queries, now)).await?;
     Ok(series(&queries, &answer))
 }
 
@@ -107,12 +107,12 @@ fn series(queries: &[Query], answer: &Value) -> Vec<RuleSeries> {
 }
 
 /// Sends the request and reads the answer.
-async fn ask(clients: &Clients, body: &Value) -> Read<Value> {
+async fn ask(aws: &Aws, body: &Value) -> Read<Value> {
     let headers = [
         ("content-type", "application/x-amz-json-1.0"),
         ("x-amz-target", "GraniteServiceVersion20100801.GetMetricData"),
     ];
-    let (status, bytes) = post(clients, &clients.metrics, &headers, &body.to_string()).await?;
+    let (status, bytes) = post(aws, &aws.metrics, &headers, &body.to_string()).await?;
     let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     if (200..300).contains(&status) && answer.is_object() {
         return Ok(answer);

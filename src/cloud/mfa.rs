@@ -189,7 +189,7 @@ impl Mfa {
         code: Option<&str>,
         settings: &Settings,
     ) -> Result<Credentials, Trouble> {
-        let http = super::clients::http(settings).map_err(|e| refused(TroubleKind::Failed, &e))?;
+        let http = super::aws::http(settings).map_err(|e| refused(TroubleKind::Failed, &e))?;
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .region(self.region(settings))
@@ -239,7 +239,7 @@ impl Mfa {
                 "quell-profile",
             ));
         }
-        let http = super::clients::http(settings).map_err(|e| refused(TroubleKind::Failed, &e))?;
+        let http = super::aws::http(settings).map_err(|e| refused(TroubleKind::Failed, &e))?;
         let given = ProviderConfig::default().with_http_client(http).with_region(Some(self.region(settings)));
         let provider = match &self.chain.base {
             Base::Environment => {

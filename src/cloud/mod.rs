@@ -1,12 +1,15 @@
-//! AWS IoT over the AWS SDK: clients, paged reads, polls that answer as fleet events.
+//! The only door to AWS: typed reads, polls that answer as fleet events, and one door for changes, all within one budget of
+//! requests a second in which a response goes before a poll.
 //!
-//! Nothing here changes anything in an account; that is the response room's.
+//! The SDK's clients are private to this room. Nothing here changes anything in an account: a change leaves through
+//! [`Changes`], which the response room opens with what it holds of a confirmed plan.
 
 mod alias;
 mod asks;
+mod aws;
 mod budget;
 mod call;
-pub mod clients;
+mod changes;
 mod convert;
 mod hollow;
 pub mod iam;
@@ -25,7 +28,9 @@ mod signed;
 mod skew;
 pub mod trouble;
 
-pub use clients::Clients;
+pub use aws::Aws;
+pub use budget::Turn;
+pub use changes::{Changes, Warrant};
 pub use keys::Keys;
 pub use own::refuse_device_certificate;
 pub use polls::{PollHandle, spawn_polls};

@@ -10,22 +10,22 @@ use crate::config::Settings;
 use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::text::SafeText;
 
-use super::{Clients, read};
+use super::{Aws, read};
 
 /// Refuses the client certificate of `settings` when things are attached to it.
 ///
 /// # Errors
 /// It is a device's. A certificate that cannot be asked about is let through: the broker decides.
-pub async fn refuse_device_certificate(clients: &Clients, settings: &Settings) -> Result<(), Trouble> {
+pub async fn refuse_device_certificate(aws: &Aws, settings: &Settings) -> Result<(), Trouble> {
     let Some(id) = settings.mqtt.cert.as_deref().and_then(certificate_id) else { return Ok(()) };
-    let arn = match read::certificate(clients, &id).await {
+    let arn = match read::certificate(aws, &id).await {
         Ok(found) => found.arn,
         Err(trouble) => {
             tracing::warn!(message = %trouble.message, "whether the certificate is a device's is not known");
             return Ok(());
         }
     };
-    match read::things_of_principal(clients, &arn).await {
+    match read::things_of_principal(aws, &arn).await {
         Ok(things) if !things.is_empty() => {
             let names: Vec<&str> = things.iter().take(3).map(|thing| thing.shown().as_str()).collect();
             let more = if things.len() > names.len() { ", …" } else { "" };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::config::Settings;
@@ -16,7 +16,7 @@ use quell_fleet::model::Name;
 use quell_fleet::{Ms, SourceId};
 
 use super::asks::{action, ask};
-use super::{Clients, index, now_ms};
+use super::{Aws, index, now_ms};
 
 /// Steers the polls; dropping the last one stops them. All calls return at once.
 #[derive(Clone, Debug)]
@@ -49,8 +49,6 @@ impl PollHandle {
     }
 }
 
-/// Calls in flight at once: AWS counts 10 calls a second over all consoles and Lambdas of an account.
-const AT_ONCE: usize = 4;
 /// The longest a throttled source waits.
 const SLOWEST: Duration = Duration::from_secs(300);
 /// Faster is never asked, whatever the speed of an emulator.
@@ -78,16 +76,15 @@ struct Source {
 }
 
 /// Starts polling. The first answers come as soon as the network allows.
-pub fn spawn_polls(clients: Clients, settings: &Settings, events: mpsc::Sender<Event>) -> PollHandle {
+pub fn spawn_polls(aws: Aws, settings: &Settings, events: mpsc::Sender<Event>) -> PollHandle {
     let (asks, inbox) = mpsc::channel(256);
     let (answers, results) = mpsc::channel(64);
     let poller = Poller {
-        clients: clients.patient(),
+        aws: aws.polling(),
         settings: settings.clone(),
         events,
         sources: HashMap::new(),
         answers,
-        at_once: Arc::new(Semaphore::new(AT_ONCE)),
         active: Arc::new(AtomicUsize::new(0)),
         generation: 0,
         locked_out: false,
@@ -100,12 +97,11 @@ pub fn spawn_polls(clients: Clients, settings: &Settings, events: mpsc::Sender<E
 }
 
 struct Poller {
-    clients: Clients,
+    aws: Aws,
     settings: Settings,
     events: mpsc::Sender<Event>,
     sources: HashMap<SourceId, Source>,
     answers: mpsc::Sender<Done>,
-    at_once: Arc<Semaphore>,
     /// Active violations as last read.
     active: Arc<AtomicUsize>,
     /// Counts all asks: a source that was dropped and watched again must not begin anew.
@@ -210,12 +206,11 @@ impl Poller {
             source.running = true;
             self.generation += 1;
             let (id, generation) = (id.clone(), self.generation);
-            let (clients, answers) = (self.clients.clone(), self.answers.clone());
-            let (at_once, events) = (Arc::clone(&self.at_once), self.events.clone());
+            let (aws, answers) = (self.aws.clone(), self.answers.clone());
+            let events = self.events.clone();
             let wish = index::Wish::of(&self.settings, self.indexed);
             tokio::spawn(async move {
-                let Ok(_permit) = at_once.acquire_owned().await else { return };
-                let outcome = Box::pin(ask(&clients, &wish, &id, generation, &events)).await;
+                let outcome = Box::pin(ask(&aws, &wish, &id, generation, &events)).await;
                 let _ = answers.send(Done { source: id, generation, outcome }).await;
             });
         }
@@ -247,7 +242,7 @@ impl Poller {
         let locked_out = trouble == Some(TroubleKind::Credentials);
         let wait = source.next_after(trouble, base);
         let wait = match trouble {
-            Some(TroubleKind::Throttled) => wait.max(self.clients.budget.held(action(&id))),
+            Some(TroubleKind::Throttled) => wait.max(self.aws.budget.held(action(&id))),
             _ => wait,
         };
         let wait = wait.mul_f64(0.9 + 0.2 * fastrand::f64());
@@ -256,7 +251,7 @@ impl Poller {
             Ms::try_from(source.due.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(Ms::MAX);
         let at = now_ms();
         if locked_out {
-            let keys = self.clients.credentials.clone();
+            let keys = self.aws.credentials.clone();
             tokio::spawn(async move { keys.renew().await });
         }
         let recently = self.released.is_some_and(|at| at.elapsed() < AGAIN);

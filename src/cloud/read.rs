@@ -15,7 +15,7 @@ use quell_fleet::text::SafeText;
 
 pub use super::call::Read;
 use super::call::{failed, one, pages};
-use super::{Clients, convert, profile, trouble};
+use super::{Aws, convert, profile, trouble};
 
 /// A thing group.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,66 +85,59 @@ fn name(raw: impl AsRef<str>) -> Name {
 }
 
 /// Who the credentials belong to (STS GetCallerIdentity).
-pub async fn caller_identity(clients: &Clients) -> Read<Identity> {
-    let call = clients.sts.get_caller_identity();
-    let found = failed("sts:GetCallerIdentity", one!(clients, call, "sts:GetCallerIdentity", false))?;
+pub async fn caller_identity(aws: &Aws) -> Read<Identity> {
+    let call = aws.sts.get_caller_identity();
+    let found = failed("sts:GetCallerIdentity", one!(aws, call, "sts:GetCallerIdentity", false))?;
     Ok(Identity {
         account: SafeText::new(found.account().unwrap_or_default()),
         arn: SafeText::new(found.arn().unwrap_or_default()),
-        region: SafeText::new(&clients.region),
+        region: SafeText::new(&aws.region),
         alias: None,
     })
 }
 
 /// When the credentials end and how wrong the clock is; asks nobody but the chain of credentials.
-pub async fn standing(clients: &Clients) -> Read<Standing> {
-    clients.credentials.get().await.map_err(|error| Trouble {
+pub async fn standing(aws: &Aws) -> Read<Standing> {
+    aws.credentials.get().await.map_err(|error| Trouble {
         kind: TroubleKind::Credentials,
         message: SafeText::new(&super::keys::words(&error)),
         missing_action: None,
         since: super::now_ms(),
     })?;
-    let expires = clients.credentials.expiry().await.map(|end| {
+    let expires = aws.credentials.expiry().await.map(|end| {
         let since = end.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Ms::try_from(since.as_millis()).unwrap_or(Ms::MAX)
     });
-    Ok(Standing { expires, skew: clients.skew.ms() })
+    Ok(Standing { expires, skew: aws.skew.ms() })
 }
 
 /// ListActiveViolations, of one thing or of all; suppressed ones are left out, as AWS does.
-pub async fn active_violations(clients: &Clients, thing: Option<&str>) -> Read<Vec<Violation>> {
-    let call = clients.iot.list_active_violations().set_thing_name(thing.map(String::from)).max_results(250);
-    let list = failed(
-        "iot:ListActiveViolations",
-        pages!(clients, call, "iot:ListActiveViolations", active_violations),
-    )?;
+pub async fn active_violations(aws: &Aws, thing: Option<&str>) -> Read<Vec<Violation>> {
+    let call = aws.iot.list_active_violations().set_thing_name(thing.map(String::from)).max_results(250);
+    let list =
+        failed("iot:ListActiveViolations", pages!(aws, call, "iot:ListActiveViolations", active_violations))?;
     Ok(list.iter().map(convert::violation).collect())
 }
 
 /// ListViolationEvents between two times, in milliseconds.
-pub async fn violation_events(clients: &Clients, from: Ms, to: Ms) -> Read<Vec<ViolationEvent>> {
+pub async fn violation_events(aws: &Aws, from: Ms, to: Ms) -> Read<Vec<ViolationEvent>> {
     let time = aws_smithy_types::DateTime::from_millis;
-    let call = clients.iot.list_violation_events().start_time(time(from)).end_time(time(to)).max_results(250);
-    let list = failed(
-        "iot:ListViolationEvents",
-        pages!(clients, call, "iot:ListViolationEvents", violation_events),
-    )?;
+    let call = aws.iot.list_violation_events().start_time(time(from)).end_time(time(to)).max_results(250);
+    let list =
+        failed("iot:ListViolationEvents", pages!(aws, call, "iot:ListViolationEvents", violation_events))?;
     Ok(list.iter().map(convert::violation_event).collect())
 }
 
 /// ListThings.
-pub async fn things(clients: &Clients) -> Read<Vec<ThingRecord>> {
-    things_seen(clients, |_| ()).await
+pub async fn things(aws: &Aws) -> Read<Vec<ThingRecord>> {
+    things_seen(aws, |_| ()).await
 }
 
 /// ListThings; `seen` is told of each page as it comes, for a registry that takes minutes to read.
-pub async fn things_seen(
-    clients: &Clients,
-    mut seen: impl FnMut(Vec<ThingRecord>) + Send,
-) -> Read<Vec<ThingRecord>> {
-    let call = clients.iot.list_things().max_results(250);
+pub async fn things_seen(aws: &Aws, mut seen: impl FnMut(Vec<ThingRecord>) + Send) -> Read<Vec<ThingRecord>> {
+    let call = aws.iot.list_things().max_results(250);
     let mut told = 0;
-    let list = pages!(clients, call, "iot:ListThings", things, set_next_token, next_token, &mut |all| {
+    let list = pages!(aws, call, "iot:ListThings", things, set_next_token, next_token, &mut |all| {
         seen(all.iter().skip(told).map(thing_record).collect());
         told = all.len();
     });
@@ -159,17 +152,17 @@ fn thing_record(thing: &sdk::ThingAttribute) -> ThingRecord {
 }
 
 /// ListThingGroupsForThing: direct memberships.
-pub async fn groups_of(clients: &Clients, thing: &str) -> Read<Vec<Name>> {
-    let call = clients.iot.list_thing_groups_for_thing().thing_name(thing).max_results(250);
-    let list = pages!(clients, call, "iot:ListThingGroupsForThing", thing_groups);
+pub async fn groups_of(aws: &Aws, thing: &str) -> Read<Vec<Name>> {
+    let call = aws.iot.list_thing_groups_for_thing().thing_name(thing).max_results(250);
+    let list = pages!(aws, call, "iot:ListThingGroupsForThing", thing_groups);
     let list = failed("iot:ListThingGroupsForThing", list)?;
     Ok(list.iter().filter_map(sdk::GroupNameAndArn::group_name).map(name).collect())
 }
 
 /// ListThingsInThingGroup; `None` when there is no such group.
-pub async fn members(clients: &Clients, group: &str) -> Read<Option<Vec<Name>>> {
-    let call = clients.iot.list_things_in_thing_group().thing_group_name(group).max_results(250);
-    match pages!(clients, call, "iot:ListThingsInThingGroup", things) {
+pub async fn members(aws: &Aws, group: &str) -> Read<Option<Vec<Name>>> {
+    let call = aws.iot.list_things_in_thing_group().thing_group_name(group).max_results(250);
+    match pages!(aws, call, "iot:ListThingsInThingGroup", things) {
         Ok(list) => Ok(Some(list.into_iter().map(name).collect())),
         Err(e) if trouble::is_not_found(&e) => Ok(None),
         Err(e) => Err(trouble::of(&e, "iot:ListThingsInThingGroup")),
@@ -177,9 +170,9 @@ pub async fn members(clients: &Clients, group: &str) -> Read<Option<Vec<Name>>> 
 }
 
 /// DescribeThingGroup; `None` when there is no such group.
-pub async fn describe_thing_group(clients: &Clients, group: &str) -> Read<Option<GroupRecord>> {
-    let call = clients.iot.describe_thing_group().thing_group_name(group);
-    match one!(clients, call, "iot:DescribeThingGroup", false) {
+pub async fn describe_thing_group(aws: &Aws, group: &str) -> Read<Option<GroupRecord>> {
+    let call = aws.iot.describe_thing_group().thing_group_name(group);
+    match one!(aws, call, "iot:DescribeThingGroup", false) {
         Ok(found) => {
             let ancestors = found
                 .thing_group_metadata()
@@ -200,22 +193,22 @@ pub async fn describe_thing_group(clients: &Clients, group: &str) -> Read<Option
 }
 
 /// ListThingPrincipals: ARNs, exact.
-pub async fn principals(clients: &Clients, thing: &str) -> Read<Vec<String>> {
-    let call = clients.iot.list_thing_principals().thing_name(thing).max_results(250);
-    failed("iot:ListThingPrincipals", pages!(clients, call, "iot:ListThingPrincipals", principals))
+pub async fn principals(aws: &Aws, thing: &str) -> Read<Vec<String>> {
+    let call = aws.iot.list_thing_principals().thing_name(thing).max_results(250);
+    failed("iot:ListThingPrincipals", pages!(aws, call, "iot:ListThingPrincipals", principals))
 }
 
 /// ListPrincipalThings.
-pub async fn things_of_principal(clients: &Clients, arn: &str) -> Read<Vec<Name>> {
-    let call = clients.iot.list_principal_things().principal(arn).max_results(250);
-    let list = failed("iot:ListPrincipalThings", pages!(clients, call, "iot:ListPrincipalThings", things))?;
+pub async fn things_of_principal(aws: &Aws, arn: &str) -> Read<Vec<Name>> {
+    let call = aws.iot.list_principal_things().principal(arn).max_results(250);
+    let list = failed("iot:ListPrincipalThings", pages!(aws, call, "iot:ListPrincipalThings", things))?;
     Ok(list.into_iter().map(name).collect())
 }
 
 /// DescribeCertificate.
-pub async fn certificate(clients: &Clients, id: &str) -> Read<CertificateDetail> {
-    let call = clients.iot.describe_certificate().certificate_id(id);
-    let found = failed("iot:DescribeCertificate", one!(clients, call, "iot:DescribeCertificate", true))?;
+pub async fn certificate(aws: &Aws, id: &str) -> Read<CertificateDetail> {
+    let call = aws.iot.describe_certificate().certificate_id(id);
+    let found = failed("iot:DescribeCertificate", one!(aws, call, "iot:DescribeCertificate", true))?;
     let description = found.certificate_description();
     let text = |get: fn(&sdk::CertificateDescription) -> Option<&str>| {
         description.and_then(get).unwrap_or_default().to_owned()
@@ -228,29 +221,28 @@ pub async fn certificate(clients: &Clients, id: &str) -> Read<CertificateDetail>
 }
 
 /// The certificates of a thing, each with its status and the things it serves.
-pub async fn certificates(clients: &Clients, thing: &str) -> Read<Vec<CertificateRecord>> {
+pub async fn certificates(aws: &Aws, thing: &str) -> Read<Vec<CertificateRecord>> {
     let mut out = Vec::new();
-    for arn in principals(clients, thing).await? {
+    for arn in principals(aws, thing).await? {
         // A principal may also be a Cognito identity: no certificate, nothing to revoke.
         let Some((_, id)) = arn.split_once(":cert/") else { continue };
-        let detail = certificate(clients, id).await?;
-        let things = things_of_principal(clients, &arn).await?;
+        let detail = certificate(aws, id).await?;
+        let things = things_of_principal(aws, &arn).await?;
         out.push(CertificateRecord { id: detail.id, status: detail.status, things });
     }
     Ok(out)
 }
 
 /// ListAttachedPolicies of a certificate or thing group ARN, with the documents of their default versions.
-pub async fn attached_policies(clients: &Clients, target: &str) -> Read<Vec<PolicyRecord>> {
-    let call = clients.iot.list_attached_policies().target(target).page_size(250);
-    let list =
-        pages!(clients, call, "iot:ListAttachedPolicies", policies, set_marker, next_marker, &mut |_| ());
+pub async fn attached_policies(aws: &Aws, target: &str) -> Read<Vec<PolicyRecord>> {
+    let call = aws.iot.list_attached_policies().target(target).page_size(250);
+    let list = pages!(aws, call, "iot:ListAttachedPolicies", policies, set_marker, next_marker, &mut |_| ());
     let list = failed("iot:ListAttachedPolicies", list)?;
     let mut out = Vec::new();
     for policy in list {
         let raw = policy.policy_name().unwrap_or_default();
-        let call = clients.iot.get_policy().policy_name(raw);
-        let found = failed("iot:GetPolicy", one!(clients, call, "iot:GetPolicy", true))?;
+        let call = aws.iot.get_policy().policy_name(raw);
+        let found = failed("iot:GetPolicy", one!(aws, call, "iot:GetPolicy", true))?;
         out.push(PolicyRecord {
             name: name(raw),
             arn: policy.policy_arn().unwrap_or_default().to_owned(),
@@ -261,9 +253,9 @@ pub async fn attached_policies(clients: &Clients, target: &str) -> Read<Vec<Poli
 }
 
 /// GetEffectivePolicies of a principal as a thing.
-pub async fn effective_policies(clients: &Clients, thing: &str, principal: &str) -> Read<Vec<PolicyRecord>> {
-    let call = clients.iot.get_effective_policies().principal(principal).thing_name(thing);
-    let found = failed("iot:GetEffectivePolicies", one!(clients, call, "iot:GetEffectivePolicies", true))?;
+pub async fn effective_policies(aws: &Aws, thing: &str, principal: &str) -> Read<Vec<PolicyRecord>> {
+    let call = aws.iot.get_effective_policies().principal(principal).thing_name(thing);
+    let found = failed("iot:GetEffectivePolicies", one!(aws, call, "iot:GetEffectivePolicies", true))?;
     Ok(found
         .effective_policies()
         .iter()
@@ -277,7 +269,7 @@ pub async fn effective_policies(clients: &Clients, thing: &str, principal: &str)
 
 /// TestAuthorization: what AWS would decide for this principal and client id, `skip`ping and `add`ing policies by name.
 pub async fn test_authorization(
-    clients: &Clients,
+    aws: &Aws,
     principal: &str,
     client_id: &str,
     questions: &[(sdk::ActionType, Vec<String>)],
@@ -290,7 +282,7 @@ pub async fn test_authorization(
         missing_action: None,
         since: super::now_ms(),
     };
-    let mut call = clients.iot.test_authorization().principal(principal).client_id(client_id);
+    let mut call = aws.iot.test_authorization().principal(principal).client_id(client_id);
     for (action, resources) in questions {
         let info = sdk::AuthInfo::builder()
             .action_type(action.clone())
@@ -305,7 +297,7 @@ pub async fn test_authorization(
     for policy in skip {
         call = call.policy_names_to_skip(policy);
     }
-    let found = failed("iot:TestAuthorization", one!(clients, call, "iot:TestAuthorization", true))?;
+    let found = failed("iot:TestAuthorization", one!(aws, call, "iot:TestAuthorization", true))?;
     Ok(found
         .auth_results()
         .iter()
@@ -329,8 +321,8 @@ pub async fn test_authorization(
 }
 
 /// GetConnection; `None` when the client is unknown (never connected, or gone for more than half an hour).
-pub async fn connection(clients: &Clients, client_id: &str) -> Read<Option<ConnectionRecord>> {
-    match one!(clients, clients.data.get_connection().client_id(client_id), "iot:GetConnection", false) {
+pub async fn connection(aws: &Aws, client_id: &str) -> Read<Option<ConnectionRecord>> {
+    match one!(aws, aws.data.get_connection().client_id(client_id), "iot:GetConnection", false) {
         Ok(found) => {
             let time = |ms: i64| (ms > 0).then_some(ms);
             Ok(Some(ConnectionRecord {
@@ -347,9 +339,9 @@ pub async fn connection(clients: &Clients, client_id: &str) -> Read<Option<Conne
 }
 
 /// GetThingShadow (classic without a name); `None` when there is none.
-pub async fn shadow(clients: &Clients, thing: &str, shadow: Option<&str>) -> Read<Option<ShadowDocument>> {
-    let call = clients.data.get_thing_shadow().thing_name(thing).set_shadow_name(shadow.map(String::from));
-    match one!(clients, call, "iot:GetThingShadow", false) {
+pub async fn shadow(aws: &Aws, thing: &str, shadow: Option<&str>) -> Read<Option<ShadowDocument>> {
+    let call = aws.data.get_thing_shadow().thing_name(thing).set_shadow_name(shadow.map(String::from));
+    match one!(aws, call, "iot:GetThingShadow", false) {
         Ok(found) => {
             let bytes = found.payload().map(aws_smithy_types::Blob::as_ref).unwrap_or_default();
             let document: Value = serde_json::from_slice(bytes).map_err(|e| Trouble {
@@ -379,17 +371,17 @@ fn shadow_document(mut document: Value) -> ShadowDocument {
 }
 
 /// ListJobs, newest first; without process details ([`job`] has them).
-pub async fn jobs(clients: &Clients) -> Read<Vec<JobRecord>> {
-    let call = clients.iot.list_jobs().max_results(250);
-    let list = failed("iot:ListJobs", pages!(clients, call, "iot:ListJobs", jobs))?;
+pub async fn jobs(aws: &Aws) -> Read<Vec<JobRecord>> {
+    let call = aws.iot.list_jobs().max_results(250);
+    let list = failed("iot:ListJobs", pages!(aws, call, "iot:ListJobs", jobs))?;
     let mut jobs: Vec<_> = list.iter().map(convert::job_summary).collect();
     jobs.sort_by_key(|job| std::cmp::Reverse(job.created));
     Ok(jobs)
 }
 
 /// DescribeJob; `None` when there is no such job.
-pub async fn job(clients: &Clients, id: &str) -> Read<Option<JobRecord>> {
-    match one!(clients, clients.iot.describe_job().job_id(id), "iot:DescribeJob", true) {
+pub async fn job(aws: &Aws, id: &str) -> Read<Option<JobRecord>> {
+    match one!(aws, aws.iot.describe_job().job_id(id), "iot:DescribeJob", true) {
         Ok(found) => Ok(found.job().map(convert::job)),
         Err(e) if trouble::is_not_found(&e) => Ok(None),
         Err(e) => Err(trouble::of(&e, "iot:DescribeJob")),
@@ -397,9 +389,9 @@ pub async fn job(clients: &Clients, id: &str) -> Read<Option<JobRecord>> {
 }
 
 /// ListJobExecutionsForJob.
-pub async fn executions(clients: &Clients, job: &str) -> Read<Vec<ExecutionRecord>> {
-    let call = clients.iot.list_job_executions_for_job().job_id(job).max_results(250);
-    let list = pages!(clients, call, "iot:ListJobExecutionsForJob", execution_summaries);
+pub async fn executions(aws: &Aws, job: &str) -> Read<Vec<ExecutionRecord>> {
+    let call = aws.iot.list_job_executions_for_job().job_id(job).max_results(250);
+    let list = pages!(aws, call, "iot:ListJobExecutionsForJob", execution_summaries);
     let list = failed("iot:ListJobExecutionsForJob", list)?;
     let id = name(job);
     Ok(list
@@ -422,19 +414,18 @@ pub async fn executions(clients: &Clients, job: &str) -> Read<Vec<ExecutionRecor
 }
 
 /// Security profiles with their behaviours and targets.
-pub async fn profiles(clients: &Clients) -> Read<Vec<ProfileRecord>> {
-    let call = clients.iot.list_security_profiles().max_results(250);
-    let list = pages!(clients, call, "iot:ListSecurityProfiles", security_profile_identifiers);
+pub async fn profiles(aws: &Aws) -> Read<Vec<ProfileRecord>> {
+    let call = aws.iot.list_security_profiles().max_results(250);
+    let list = pages!(aws, call, "iot:ListSecurityProfiles", security_profile_identifiers);
     let list = failed("iot:ListSecurityProfiles", list)?;
     let mut out = Vec::new();
     for found in list {
         let raw: Arc<str> = found.name().into();
-        let call = clients.iot.describe_security_profile().security_profile_name(&*raw);
-        let described = one!(clients, call, "iot:DescribeSecurityProfile", true);
+        let call = aws.iot.describe_security_profile().security_profile_name(&*raw);
+        let described = one!(aws, call, "iot:DescribeSecurityProfile", true);
         let described = failed("iot:DescribeSecurityProfile", described)?;
-        let call =
-            clients.iot.list_targets_for_security_profile().security_profile_name(&*raw).max_results(250);
-        let targets = pages!(clients, call, "iot:ListTargetsForSecurityProfile", security_profile_targets);
+        let call = aws.iot.list_targets_for_security_profile().security_profile_name(&*raw).max_results(250);
+        let targets = pages!(aws, call, "iot:ListTargetsForSecurityProfile", security_profile_targets);
         let targets = failed("iot:ListTargetsForSecurityProfile", targets)?;
         out.push(ProfileRecord {
             name: SafeText::new(&raw),

@@ -15,7 +15,7 @@ use quell_rules::detect::model::MetricValue;
 
 use super::call::{Read, failed, one, pages};
 use super::read;
-use super::{Clients, convert, now_ms, trouble};
+use super::{Aws, convert, now_ms, trouble};
 
 /// Statements of a policy that are put in words.
 const STATEMENTS: usize = 12;
@@ -51,11 +51,11 @@ pub(super) fn safe(text: Option<&str>) -> SafeText {
 ///
 /// # Errors
 /// When a call fails.
-pub async fn policies_of(clients: &Clients, thing: &str) -> Read<Vec<EffectivePolicy>> {
+pub async fn policies_of(aws: &Aws, thing: &str) -> Read<Vec<EffectivePolicy>> {
     let mut out = Vec::new();
-    for principal in read::principals(clients, thing).await? {
+    for principal in read::principals(aws, thing).await? {
         let short: String = principal.rsplit('/').next().unwrap_or_default().chars().take(8).collect();
-        for policy in read::effective_policies(clients, thing, &principal).await? {
+        for policy in read::effective_policies(aws, thing, &principal).await? {
             out.push(EffectivePolicy {
                 name: policy.name.shown().clone(),
                 certificate: SafeText::new(&short),
@@ -94,9 +94,9 @@ fn statements(document: &str) -> Vec<SafeText> {
 ///
 /// # Errors
 /// When the call fails.
-pub async fn jobs_of(clients: &Clients, thing: &str) -> Read<Vec<ExecutionRecord>> {
-    let call = clients.iot.list_job_executions_for_thing().thing_name(thing).max_results(250);
-    let list = pages!(clients, call, "iot:ListJobExecutionsForThing", execution_summaries);
+pub async fn jobs_of(aws: &Aws, thing: &str) -> Read<Vec<ExecutionRecord>> {
+    let call = aws.iot.list_job_executions_for_thing().thing_name(thing).max_results(250);
+    let list = pages!(aws, call, "iot:ListJobExecutionsForThing", execution_summaries);
     let list = failed("iot:ListJobExecutionsForThing", list)?;
     let mut all: Vec<_> = list
         .iter()
@@ -125,15 +125,14 @@ const CUSTOM: usize = 16;
 ///
 /// # Errors
 /// When a call fails.
-pub async fn metrics_of(clients: &Clients, thing: &str) -> Read<Vec<MetricSeries>> {
+pub async fn metrics_of(aws: &Aws, thing: &str) -> Read<Vec<MetricSeries>> {
     let now = now_ms();
     let mut out = Vec::new();
-    let call = clients.iot.list_custom_metrics();
-    let custom =
-        failed("iot:ListCustomMetrics", pages!(clients, call, "iot:ListCustomMetrics", metric_names))?;
+    let call = aws.iot.list_custom_metrics();
+    let custom = failed("iot:ListCustomMetrics", pages!(aws, call, "iot:ListCustomMetrics", metric_names))?;
     let custom = custom.iter().take(CUSTOM).map(String::as_str);
     for metric in DEVICE_METRICS.into_iter().chain(custom) {
-        let points = points(clients, thing, metric, now - METRICS_BACK, now).await?;
+        let points = points(aws, thing, metric, now - METRICS_BACK, now).await?;
         if !points.is_empty() {
             out.push(MetricSeries { metric: SafeText::new(metric), points });
         }
@@ -145,13 +144,13 @@ pub async fn metrics_of(clients: &Clients, thing: &str) -> Read<Vec<MetricSeries
 ///
 /// # Errors
 /// When a call fails.
-pub async fn dimensions(clients: &Clients) -> Read<Vec<DimensionRecord>> {
-    let call = clients.iot.list_dimensions();
-    let list = failed("iot:ListDimensions", pages!(clients, call, "iot:ListDimensions", dimension_names))?;
+pub async fn dimensions(aws: &Aws) -> Read<Vec<DimensionRecord>> {
+    let call = aws.iot.list_dimensions();
+    let list = failed("iot:ListDimensions", pages!(aws, call, "iot:ListDimensions", dimension_names))?;
     let mut out = Vec::new();
     for name in list.iter().take(DESCRIBED) {
-        let call = clients.iot.describe_dimension().name(name);
-        match one!(clients, call, "iot:DescribeDimension", true) {
+        let call = aws.iot.describe_dimension().name(name);
+        match one!(aws, call, "iot:DescribeDimension", true) {
             Ok(found) => out.push(DimensionRecord {
                 name: SafeText::new(name),
                 values: found.string_values().iter().map(|v| SafeText::new(v)).collect(),
@@ -167,13 +166,13 @@ pub async fn dimensions(clients: &Clients) -> Read<Vec<DimensionRecord>> {
 ///
 /// # Errors
 /// When a call fails.
-pub async fn custom_metrics(clients: &Clients) -> Read<Vec<CustomMetricRecord>> {
-    let call = clients.iot.list_custom_metrics();
-    let list = failed("iot:ListCustomMetrics", pages!(clients, call, "iot:ListCustomMetrics", metric_names))?;
+pub async fn custom_metrics(aws: &Aws) -> Read<Vec<CustomMetricRecord>> {
+    let call = aws.iot.list_custom_metrics();
+    let list = failed("iot:ListCustomMetrics", pages!(aws, call, "iot:ListCustomMetrics", metric_names))?;
     let mut out = Vec::new();
     for name in list.iter().take(DESCRIBED) {
-        let call = clients.iot.describe_custom_metric().metric_name(name);
-        match one!(clients, call, "iot:DescribeCustomMetric", true) {
+        let call = aws.iot.describe_custom_metric().metric_name(name);
+        match one!(aws, call, "iot:DescribeCustomMetric", true) {
             Ok(found) => out.push(CustomMetricRecord {
                 name: SafeText::new(name),
                 kind: safe(found.metric_type().map(sdk::CustomMetricType::as_str)),
@@ -190,9 +189,9 @@ pub async fn custom_metrics(clients: &Clients) -> Read<Vec<CustomMetricRecord>> 
 ///
 /// # Errors
 /// When the call fails.
-pub async fn training(clients: &Clients) -> Read<Vec<TrainingRecord>> {
-    let call = clients.iot.get_behavior_model_training_summaries().max_results(10);
-    let list = pages!(clients, call, "iot:GetBehaviorModelTrainingSummaries", summaries);
+pub async fn training(aws: &Aws) -> Read<Vec<TrainingRecord>> {
+    let call = aws.iot.get_behavior_model_training_summaries().max_results(10);
+    let list = pages!(aws, call, "iot:GetBehaviorModelTrainingSummaries", summaries);
     let list = failed("iot:GetBehaviorModelTrainingSummaries", list)?;
     let record = |from: &sdk::BehaviorModelTrainingSummary| TrainingRecord {
         profile: safe(from.security_profile_name()),
@@ -209,9 +208,9 @@ pub async fn training(clients: &Clients) -> Read<Vec<TrainingRecord>> {
 ///
 /// # Errors
 /// When the call fails.
-pub async fn suppressed(clients: &Clients) -> Read<Vec<Violation>> {
-    let call = clients.iot.list_active_violations().list_suppressed_alerts(true).max_results(250);
-    let list = pages!(clients, call, "iot:ListActiveViolations", active_violations);
+pub async fn suppressed(aws: &Aws) -> Read<Vec<Violation>> {
+    let call = aws.iot.list_active_violations().list_suppressed_alerts(true).max_results(250);
+    let list = pages!(aws, call, "iot:ListActiveViolations", active_violations);
     let list = failed("iot:ListActiveViolations", list)?;
     let quiet = |v: &&sdk::ActiveViolation| v.behavior().is_some_and(|b| b.suppress_alerts() == Some(true));
     Ok(list.iter().filter(quiet).map(convert::violation).collect())
@@ -221,23 +220,17 @@ pub async fn suppressed(clients: &Clients) -> Read<Vec<Violation>> {
 ///
 /// # Errors
 /// When the call fails.
-pub async fn values(clients: &Clients, thing: &str, metric: &SafeText) -> Read<MetricSeries> {
+pub async fn values(aws: &Aws, thing: &str, metric: &SafeText) -> Read<MetricSeries> {
     let now = now_ms();
-    let points = points(clients, thing, metric.as_str(), now - VALUES_BACK, now).await?;
+    let points = points(aws, thing, metric.as_str(), now - VALUES_BACK, now).await?;
     Ok(MetricSeries { metric: metric.clone(), points })
 }
 
-async fn points(
-    clients: &Clients,
-    thing: &str,
-    metric: &str,
-    from: Ms,
-    to: Ms,
-) -> Read<Vec<(Ms, MetricValue)>> {
+async fn points(aws: &Aws, thing: &str, metric: &str, from: Ms, to: Ms) -> Read<Vec<(Ms, MetricValue)>> {
     let time = aws_smithy_types::DateTime::from_millis;
-    let call = clients.iot.list_metric_values().thing_name(thing).metric_name(metric);
+    let call = aws.iot.list_metric_values().thing_name(thing).metric_name(metric);
     let call = call.start_time(time(from)).end_time(time(to)).max_results(100);
-    let list = match pages!(clients, call, "iot:ListMetricValues", metric_datum_list) {
+    let list = match pages!(aws, call, "iot:ListMetricValues", metric_datum_list) {
         // Kept only where a profile names or retains it (docs/aws-iot.md#4): one that is not has no values to show.
         Err(e) if e.code() == Some("InvalidRequestException") => return Ok(Vec::new()),
         list => failed("iot:ListMetricValues", list)?,
@@ -252,19 +245,18 @@ async fn points(
 ///
 /// # Errors
 /// When a call fails.
-pub async fn rules(clients: &Clients) -> Read<Vec<RuleRecord>> {
-    let call = clients.iot.list_topic_rules().max_results(1000);
-    let list = failed("iot:ListTopicRules", pages!(clients, call, "iot:ListTopicRules", rules))?;
+pub async fn rules(aws: &Aws) -> Read<Vec<RuleRecord>> {
+    let call = aws.iot.list_topic_rules().max_results(1000);
+    let list = failed("iot:ListTopicRules", pages!(aws, call, "iot:ListTopicRules", rules))?;
     let mut out = Vec::new();
     for item in list.iter().take(RULES) {
         let name = item.rule_name().unwrap_or_default();
-        let found =
-            match one!(clients, clients.iot.get_topic_rule().rule_name(name), "iot:GetTopicRule", true) {
-                Ok(found) => found,
-                // A rule that is gone meanwhile; AWS calls it unauthorized (docs/aws-iot.md#2).
-                Err(e) if trouble::is_not_found(&e) || e.code() == Some("UnauthorizedException") => continue,
-                Err(e) => return Err(trouble::of(&e, "iot:GetTopicRule")),
-            };
+        let found = match one!(aws, aws.iot.get_topic_rule().rule_name(name), "iot:GetTopicRule", true) {
+            Ok(found) => found,
+            // A rule that is gone meanwhile; AWS calls it unauthorized (docs/aws-iot.md#2).
+            Err(e) if trouble::is_not_found(&e) || e.code() == Some("UnauthorizedException") => continue,
+            Err(e) => return Err(trouble::of(&e, "iot:GetTopicRule")),
+        };
         let Some(rule) = found.rule() else { continue };
         out.push(RuleRecord {
             name: Name::new(name),

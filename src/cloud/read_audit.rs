@@ -15,7 +15,7 @@ use quell_fleet::text::SafeText;
 
 use super::call::{Read, failed, one, pages};
 use super::read_account::safe;
-use super::{Clients, convert, now_ms, trouble};
+use super::{Aws, convert, now_ms, trouble};
 
 /// Findings kept: the newest.
 const FINDINGS: i32 = 250;
@@ -38,9 +38,9 @@ fn until() -> aws_smithy_types::DateTime {
 ///
 /// # Errors
 /// When the call fails.
-pub async fn findings(clients: &Clients) -> Read<Vec<FindingRecord>> {
-    let call = clients.iot.list_audit_findings().start_time(since()).end_time(until()).max_results(FINDINGS);
-    let found = failed("iot:ListAuditFindings", one!(clients, call, "iot:ListAuditFindings", false))?;
+pub async fn findings(aws: &Aws) -> Read<Vec<FindingRecord>> {
+    let call = aws.iot.list_audit_findings().start_time(since()).end_time(until()).max_results(FINDINGS);
+    let found = failed("iot:ListAuditFindings", one!(aws, call, "iot:ListAuditFindings", false))?;
     let mut all: Vec<_> = found.findings().iter().map(finding).collect();
     all.sort_by(|a, b| rank(&a.severity).cmp(&rank(&b.severity)).then(b.at.cmp(&a.at)));
     Ok(all)
@@ -165,17 +165,17 @@ pub fn sdk_identifier(from: &Resource) -> sdk::ResourceIdentifier {
 ///
 /// # Errors
 /// When a call fails.
-pub async fn setup(clients: &Clients) -> Read<AuditSetup> {
-    let iot = &clients.iot;
+pub async fn setup(aws: &Aws) -> Read<AuditSetup> {
+    let iot = &aws.iot;
     let call = iot.describe_account_audit_configuration();
-    let held = one!(clients, call, "iot:DescribeAccountAuditConfiguration", false);
+    let held = one!(aws, call, "iot:DescribeAccountAuditConfiguration", false);
     let held = failed("iot:DescribeAccountAuditConfiguration", held)?;
     let mut checks: Vec<(Name, bool)> = held
         .audit_check_configurations()
         .map(|all| all.iter().map(|(name, check)| (Name::new(name), check.enabled())).collect())
         .unwrap_or_default();
     checks.sort_by(|a, b| a.0.raw().cmp(b.0.raw()));
-    let list = pages!(clients, iot.list_audit_suppressions(), "iot:ListAuditSuppressions", suppressions);
+    let list = pages!(aws, iot.list_audit_suppressions(), "iot:ListAuditSuppressions", suppressions);
     let suppressions = failed("iot:ListAuditSuppressions", list)?
         .iter()
         .map(|found| Suppression {
@@ -185,13 +185,12 @@ pub async fn setup(clients: &Clients) -> Read<AuditSetup> {
             description: safe(found.description()),
         })
         .collect();
-    let list =
-        pages!(clients, iot.list_mitigation_actions(), "iot:ListMitigationActions", action_identifiers);
+    let list = pages!(aws, iot.list_mitigation_actions(), "iot:ListMitigationActions", action_identifiers);
     let list = failed("iot:ListMitigationActions", list)?;
     let mut actions = Vec::new();
     for name in list.iter().filter_map(|a| a.action_name()).take(ACTIONS) {
         let call = iot.describe_mitigation_action().action_name(name);
-        match one!(clients, call, "iot:DescribeMitigationAction", true) {
+        match one!(aws, call, "iot:DescribeMitigationAction", true) {
             Ok(found) => actions.push(MitigationAction {
                 name: Name::new(name),
                 kind: safe(found.action_type().map(sdk::MitigationActionType::as_str)),
@@ -202,7 +201,7 @@ pub async fn setup(clients: &Clients) -> Read<AuditSetup> {
         }
     }
     // An instructor's policy does not have these reads: then nothing is said of them.
-    let schedules = match Box::pin(schedules(clients)).await {
+    let schedules = match Box::pin(schedules(aws)).await {
         Ok(all) => Some(all),
         Err(trouble) if trouble.kind == TroubleKind::Denied => None,
         Err(trouble) => return Err(trouble),
@@ -214,12 +213,12 @@ pub async fn setup(clients: &Clients) -> Read<AuditSetup> {
 ///
 /// # Errors
 /// When a call fails.
-pub async fn schedules(clients: &Clients) -> Read<Vec<Schedule>> {
-    let iot = &clients.iot;
-    let list = pages!(clients, iot.list_scheduled_audits(), "iot:ListScheduledAudits", scheduled_audits);
+pub async fn schedules(aws: &Aws) -> Read<Vec<Schedule>> {
+    let iot = &aws.iot;
+    let list = pages!(aws, iot.list_scheduled_audits(), "iot:ListScheduledAudits", scheduled_audits);
     let mut all = Vec::new();
     for name in failed("iot:ListScheduledAudits", list)?.iter().filter_map(|s| s.scheduled_audit_name()) {
-        all.extend(schedule(clients, name).await?);
+        all.extend(schedule(aws, name).await?);
     }
     Ok(all)
 }
@@ -228,9 +227,9 @@ pub async fn schedules(clients: &Clients) -> Read<Vec<Schedule>> {
 ///
 /// # Errors
 /// When the call fails.
-pub async fn schedule(clients: &Clients, name: &str) -> Read<Option<Schedule>> {
-    let call = clients.iot.describe_scheduled_audit().scheduled_audit_name(name);
-    let found = match one!(clients, call, "iot:DescribeScheduledAudit", true) {
+pub async fn schedule(aws: &Aws, name: &str) -> Read<Option<Schedule>> {
+    let call = aws.iot.describe_scheduled_audit().scheduled_audit_name(name);
+    let found = match one!(aws, call, "iot:DescribeScheduledAudit", true) {
         Ok(found) => found,
         Err(e) if trouble::is_not_found(&e) => return Ok(None),
         Err(e) => return Err(trouble::of(&e, "iot:DescribeScheduledAudit")),
@@ -272,9 +271,9 @@ fn does(params: Option<&sdk::MitigationActionParams>) -> SafeText {
 ///
 /// # Errors
 /// When a call fails.
-pub async fn tasks(clients: &Clients) -> Read<AuditTasks> {
-    let call = clients.iot.list_audit_tasks().start_time(since()).end_time(until());
-    let list = failed("iot:ListAuditTasks", pages!(clients, call, "iot:ListAuditTasks", tasks))?;
+pub async fn tasks(aws: &Aws) -> Read<AuditTasks> {
+    let call = aws.iot.list_audit_tasks().start_time(since()).end_time(until());
+    let list = failed("iot:ListAuditTasks", pages!(aws, call, "iot:ListAuditTasks", tasks))?;
     let running = |t: &sdk::AuditTaskMetadata| t.task_status() == Some(&sdk::AuditTaskStatus::InProgress);
     let mut ids: Vec<(bool, String)> =
         list.iter().filter_map(|t| Some((running(t), t.task_id()?.to_owned()))).collect();
@@ -282,17 +281,17 @@ pub async fn tasks(clients: &Clients) -> Read<AuditTasks> {
     // AWS does not say in which order they come: those that run are looked at first, and ids tell nothing.
     ids.sort_by_key(|(running, _)| !running);
     for (_, id) in ids.iter().take(TASKS) {
-        out.audits.extend(task(clients, id).await?);
+        out.audits.extend(task(aws, id).await?);
     }
     out.audits.sort_by_key(|t| std::cmp::Reverse(t.started));
-    let call = clients.iot.list_audit_mitigation_actions_tasks().start_time(since()).end_time(until());
-    let list = pages!(clients, call, "iot:ListAuditMitigationActionsTasks", tasks);
+    let call = aws.iot.list_audit_mitigation_actions_tasks().start_time(since()).end_time(until());
+    let list = pages!(aws, call, "iot:ListAuditMitigationActionsTasks", tasks);
     let list = failed("iot:ListAuditMitigationActionsTasks", list)?;
     let mut found: Vec<(Option<Ms>, String)> =
         list.iter().filter_map(|t| Some((convert::ms(t.start_time()), t.task_id()?.to_owned()))).collect();
     found.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     for (_, id) in found.iter().take(TASKS) {
-        out.mitigations.extend(mitigation(clients, id).await?);
+        out.mitigations.extend(mitigation(aws, id).await?);
     }
     Ok(out)
 }
@@ -301,9 +300,9 @@ pub async fn tasks(clients: &Clients) -> Read<AuditTasks> {
 ///
 /// # Errors
 /// When the call fails.
-pub async fn task(clients: &Clients, id: &str) -> Read<Option<AuditTask>> {
-    let call = clients.iot.describe_audit_task().task_id(id);
-    let found = match one!(clients, call, "iot:DescribeAuditTask", true) {
+pub async fn task(aws: &Aws, id: &str) -> Read<Option<AuditTask>> {
+    let call = aws.iot.describe_audit_task().task_id(id);
+    let found = match one!(aws, call, "iot:DescribeAuditTask", true) {
         Ok(found) => found,
         Err(e) if trouble::is_not_found(&e) => return Ok(None),
         Err(e) => return Err(trouble::of(&e, "iot:DescribeAuditTask")),
@@ -331,9 +330,9 @@ pub async fn task(clients: &Clients, id: &str) -> Read<Option<AuditTask>> {
 ///
 /// # Errors
 /// When the call fails.
-pub async fn mitigation(clients: &Clients, id: &str) -> Read<Option<MitigationTask>> {
-    let call = clients.iot.describe_audit_mitigation_actions_task().task_id(id);
-    let found = match one!(clients, call, "iot:DescribeAuditMitigationActionsTask", true) {
+pub async fn mitigation(aws: &Aws, id: &str) -> Read<Option<MitigationTask>> {
+    let call = aws.iot.describe_audit_mitigation_actions_task().task_id(id);
+    let found = match one!(aws, call, "iot:DescribeAuditMitigationActionsTask", true) {
         Ok(found) => found,
         Err(e) if trouble::is_not_found(&e) => return Ok(None),
         Err(e) => return Err(trouble::of(&e, "iot:DescribeAuditMitigationActionsTask")),

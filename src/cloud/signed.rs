@@ -15,7 +15,7 @@ use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::text::SafeText;
 
 use super::read::Read;
-use super::{Clients, now_ms};
+use super::{Aws, now_ms};
 
 /// An answer that takes longer is not waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -42,12 +42,12 @@ pub(super) fn failed(kind: TroubleKind, words: &str) -> Trouble {
 
 /// Posts `body`; the status and the answer's body.
 pub(super) async fn post(
-    clients: &Clients,
+    aws: &Aws,
     service: &Service,
     headers: &[(&'static str, &str)],
     body: &str,
 ) -> Read<(u16, Bytes)> {
-    let request = signed(clients, service, headers, body).await?;
+    let request = signed(aws, service, headers, body).await?;
     let called = service.called;
     let sent = async {
         let lost = |what: &str, e: &dyn std::fmt::Display| {
@@ -70,19 +70,19 @@ pub(super) async fn post(
 }
 
 async fn signed(
-    clients: &Clients,
+    aws: &Aws,
     service: &Service,
     headers: &[(&'static str, &str)],
     body: &str,
 ) -> Read<HttpRequest> {
     let wrong = |e: String| failed(TroubleKind::Failed, &e);
-    let keys = clients.credentials.get().await;
+    let keys = aws.credentials.get().await;
     let identity = keys.map_err(|e| failed(TroubleKind::Credentials, &super::keys::words(&e)))?.into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region(&service.region)
         .name(service.name)
-        .time(clients.skew.now())
+        .time(aws.skew.now())
         .settings(SigningSettings::default())
         .build()
         .map_err(|e| wrong(e.to_string()))?;

@@ -8,7 +8,7 @@ use aws_sdk_iot::types::{
 };
 use aws_smithy_types::DateTime;
 
-use crate::cloud::{Clients, read_audit};
+use crate::cloud::{Aws, read_audit};
 use quell_fleet::Ms;
 use quell_fleet::audit::Schedule;
 use quell_fleet::known::Trouble;
@@ -21,7 +21,7 @@ use super::plan::{ActionSpec, AuditChange, AuditFacts};
 
 /// Everything a plan for `change` needs to know.
 pub(in crate::response) async fn facts(
-    c: &Clients,
+    c: &Aws,
     change: &AuditChange,
     now: Ms,
 ) -> Result<AuditFacts, Trouble> {
@@ -46,7 +46,7 @@ pub(in crate::response) async fn facts(
 }
 
 /// A mitigation action as quell could make it again.
-async fn action(c: &Clients, name: &str, now: Ms) -> Result<Option<(ActionSpec, String)>, Trouble> {
+async fn action(c: &Aws, name: &str, now: Ms) -> Result<Option<(ActionSpec, String)>, Trouble> {
     let found = match c.iot.describe_mitigation_action().action_name(name).send().await {
         Ok(found) => found,
         Err(e) if not_found(&e) => return Ok(None),
@@ -76,7 +76,7 @@ async fn action(c: &Clients, name: &str, now: Ms) -> Result<Option<(ActionSpec, 
 
 /// Whether the account shows a request as done; `None` where the account cannot tell.
 pub(in crate::response) async fn shows(
-    c: &Clients,
+    c: &Aws,
     request: &AuditRequest,
     now: Ms,
 ) -> Result<Option<bool>, Trouble> {
@@ -104,7 +104,7 @@ pub(in crate::response) async fn shows(
     })
 }
 
-async fn enabled(c: &Clients, checks: &[String], on: bool, now: Ms) -> Result<bool, Trouble> {
+async fn enabled(c: &Aws, checks: &[String], on: bool, now: Ms) -> Result<bool, Trouble> {
     let held = c.iot.describe_account_audit_configuration().send().await;
     let held = held.map_err(|e| trouble(&e, "iot:DescribeAccountAuditConfiguration", now))?;
     let is = |name: &String| {
@@ -115,10 +115,7 @@ async fn enabled(c: &Clients, checks: &[String], on: bool, now: Ms) -> Result<bo
 }
 
 /// How far an audit is: whether it ended well or badly, and in words.
-pub(in crate::response) async fn progress(
-    c: &Clients,
-    task: &str,
-) -> Result<(Option<bool>, SafeText), Trouble> {
+pub(in crate::response) async fn progress(c: &Aws, task: &str) -> Result<(Option<bool>, SafeText), Trouble> {
     let Some(found) = read_audit::task(c, task).await? else {
         return Ok((None, SafeText::new("AWS does not know the audit yet")));
     };
@@ -141,10 +138,7 @@ pub(in crate::response) async fn progress(
 }
 
 /// How far a mitigation task on findings is: whether it dealt with all of them, and in words.
-pub(in crate::response) async fn mitigated(
-    c: &Clients,
-    task: &str,
-) -> Result<(Option<bool>, SafeText), Trouble> {
+pub(in crate::response) async fn mitigated(c: &Aws, task: &str) -> Result<(Option<bool>, SafeText), Trouble> {
     let Some(found) = read_audit::mitigation(c, task).await? else {
         return Ok((None, SafeText::new("AWS does not know the task yet")));
     };
@@ -161,11 +155,7 @@ pub(in crate::response) async fn mitigated(
 }
 
 /// Sends one request of a granted plan.
-pub(in crate::response) async fn send(
-    c: &Clients,
-    request: &AuditRequest,
-    now: Ms,
-) -> Result<Accepted, Failed> {
+pub(in crate::response) async fn send(c: &Aws, request: &AuditRequest, now: Ms) -> Result<Accepted, Failed> {
     let sent = Sent { action: request.operation(), now };
     match request {
         AuditRequest::Enable { checks, role } => {

@@ -4,7 +4,7 @@
 use aws_sdk_iot::types::{CustomMetricType, DimensionType, VerificationState};
 use aws_smithy_types::DateTime;
 
-use crate::cloud::{Clients, profile};
+use crate::cloud::{Aws, profile};
 use quell_fleet::Ms;
 use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
@@ -21,7 +21,7 @@ const RETENTION: Ms = 30 * 24 * 3_600_000;
 
 /// Everything a plan for `change` needs to know.
 pub(in crate::response) async fn facts(
-    c: &Clients,
+    c: &Aws,
     change: &DetectChange,
     prefix: &str,
     now: Ms,
@@ -66,7 +66,7 @@ pub(in crate::response) async fn facts(
 }
 
 /// The profile as it is, and how many of its violations are active.
-async fn known(c: &Clients, name: &str, facts: &mut DetectFacts, now: Ms) -> Result<(), Trouble> {
+async fn known(c: &Aws, name: &str, facts: &mut DetectFacts, now: Ms) -> Result<(), Trouble> {
     let Some((profile, version)) = read(c, name, now).await? else { return Ok(()) };
     facts.profile = Some(profile);
     facts.version = Some(version);
@@ -80,7 +80,7 @@ async fn known(c: &Clients, name: &str, facts: &mut DetectFacts, now: Ms) -> Res
 }
 
 /// DescribeSecurityProfile with its targets, and its version; `None` when there is none of that name.
-async fn read(c: &Clients, name: &str, now: Ms) -> Result<Option<(SecurityProfile, i64)>, Trouble> {
+async fn read(c: &Aws, name: &str, now: Ms) -> Result<Option<(SecurityProfile, i64)>, Trouble> {
     let found = match c.iot.describe_security_profile().security_profile_name(name).send().await {
         Ok(found) => found,
         Err(e) if not_found(&e) => return Ok(None),
@@ -92,7 +92,7 @@ async fn read(c: &Clients, name: &str, now: Ms) -> Result<Option<(SecurityProfil
 }
 
 /// The ARNs of a profile's targets; none when there is no such profile.
-async fn targets(c: &Clients, name: &str, now: Ms) -> Result<Vec<String>, Trouble> {
+async fn targets(c: &Aws, name: &str, now: Ms) -> Result<Vec<String>, Trouble> {
     let call = c.iot.list_targets_for_security_profile().security_profile_name(name);
     let mut pages = call.into_paginator().items().send();
     let mut out = Vec::new();
@@ -107,7 +107,7 @@ async fn targets(c: &Clients, name: &str, now: Ms) -> Result<Vec<String>, Troubl
 }
 
 /// What ValidateSecurityProfileBehaviors says against the behaviours.
-async fn invalid(c: &Clients, wanted: &SecurityProfile, now: Ms) -> Result<Vec<String>, Trouble> {
+async fn invalid(c: &Aws, wanted: &SecurityProfile, now: Ms) -> Result<Vec<String>, Trouble> {
     if wanted.behaviors.is_empty() {
         return Ok(Vec::new());
     }
@@ -126,12 +126,7 @@ async fn invalid(c: &Clients, wanted: &SecurityProfile, now: Ms) -> Result<Vec<S
 }
 
 /// Dimensions and custom metrics that the profile names and the account does not have.
-async fn unknown(
-    c: &Clients,
-    wanted: &SecurityProfile,
-    facts: &mut DetectFacts,
-    now: Ms,
-) -> Result<(), Trouble> {
+async fn unknown(c: &Aws, wanted: &SecurityProfile, facts: &mut DetectFacts, now: Ms) -> Result<(), Trouble> {
     for name in wanted.dimensions() {
         if dimension(c, name, now).await?.is_none() {
             facts.unknown.push(format!("dimension {name}"));
@@ -147,7 +142,7 @@ async fn unknown(
 
 /// How many profiles judge each of the targets already.
 async fn load(
-    c: &Clients,
+    c: &Aws,
     wanted: &[&str],
     prefix: &str,
     facts: &mut DetectFacts,
@@ -177,7 +172,7 @@ async fn load(
     Ok(())
 }
 
-async fn dimension(c: &Clients, name: &str, now: Ms) -> Result<Option<Vec<String>>, Trouble> {
+async fn dimension(c: &Aws, name: &str, now: Ms) -> Result<Option<Vec<String>>, Trouble> {
     match c.iot.describe_dimension().name(name).send().await {
         Ok(found) => Ok(Some(found.string_values().to_vec())),
         Err(e) if not_found(&e) => Ok(None),
@@ -185,7 +180,7 @@ async fn dimension(c: &Clients, name: &str, now: Ms) -> Result<Option<Vec<String
     }
 }
 
-async fn metric(c: &Clients, name: &str, now: Ms) -> Result<Option<(String, Option<String>)>, Trouble> {
+async fn metric(c: &Aws, name: &str, now: Ms) -> Result<Option<(String, Option<String>)>, Trouble> {
     match c.iot.describe_custom_metric().metric_name(name).send().await {
         Ok(found) => {
             let kind = found.metric_type().map_or("", |t| t.as_str()).to_owned();
@@ -198,7 +193,7 @@ async fn metric(c: &Clients, name: &str, now: Ms) -> Result<Option<(String, Opti
 
 /// Names of the profiles that use a dimension or a custom metric.
 async fn using(
-    c: &Clients,
+    c: &Aws,
     dimension: Option<&str>,
     metric: Option<&str>,
     now: Ms,
@@ -219,7 +214,7 @@ async fn using(
 }
 
 /// What was said of violations so far: of active ones by the list, of past ones by their newest event.
-async fn judged(c: &Clients, ids: &[String], now: Ms) -> Result<Vec<ViolationFacts>, Trouble> {
+async fn judged(c: &Aws, ids: &[String], now: Ms) -> Result<Vec<ViolationFacts>, Trouble> {
     let mut out: Vec<ViolationFacts> = Vec::new();
     let mut pages =
         c.iot.list_active_violations().list_suppressed_alerts(true).into_paginator().items().send();
@@ -264,11 +259,7 @@ fn was(state: Option<&VerificationState>, note: Option<&str>) -> Option<(String,
 }
 
 /// Sends one request of a granted plan; the caller has the grant.
-pub(in crate::response) async fn send(
-    c: &Clients,
-    request: &DetectRequest,
-    now: Ms,
-) -> Result<Accepted, Failed> {
+pub(in crate::response) async fn send(c: &Aws, request: &DetectRequest, now: Ms) -> Result<Accepted, Failed> {
     let sent = Sent { action: request.operation(), now };
     match request {
         DetectRequest::CreateProfile { profile } => {
@@ -390,7 +381,7 @@ fn said<T>(value: Result<T, String>) -> Result<T, Failed> {
 }
 
 /// The version of a profile that is still `was`; anything else was changed by somebody meanwhile.
-async fn unchanged(c: &Clients, was: &SecurityProfile, now: Ms) -> Result<i64, Failed> {
+async fn unchanged(c: &Aws, was: &SecurityProfile, now: Ms) -> Result<i64, Failed> {
     match read(c, &was.security_profile_name, now).await.map_err(|t| failed(t, None))? {
         Some((found, version)) if found.same(was) => Ok(version),
         Some(_) => Err(Failed::local("the profile was changed since: not sent, plan again")),
@@ -399,11 +390,7 @@ async fn unchanged(c: &Clients, was: &SecurityProfile, now: Ms) -> Result<i64, F
 }
 
 /// Whether the account is as the request would have it.
-pub(in crate::response) async fn shows(
-    c: &Clients,
-    request: &DetectRequest,
-    now: Ms,
-) -> Result<bool, Trouble> {
+pub(in crate::response) async fn shows(c: &Aws, request: &DetectRequest, now: Ms) -> Result<bool, Trouble> {
     Ok(match request {
         DetectRequest::CreateProfile { profile } | DetectRequest::UpdateProfile { to: profile, .. } => {
             let found = read(c, &profile.security_profile_name, now).await?;

@@ -11,7 +11,7 @@ use aws_sdk_iot::types::{
 use aws_sdk_iotdataplane::primitives::Blob;
 use aws_smithy_runtime_api::http::Response;
 
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 use quell_fleet::Ms;
 use quell_fleet::known::Trouble;
 use quell_fleet::text::SafeText;
@@ -96,7 +96,7 @@ impl Sent<'_> {
 
 /// Sends one request of a granted plan.
 pub(in crate::response) async fn send(
-    c: &Clients,
+    c: &Aws,
     grant: &Grant,
     request: &Request,
     now: Ms,

@@ -15,6 +15,8 @@ pub(in crate::response) struct Grant {
     requests: Vec<Request>,
 }
 
+impl crate::cloud::Warrant for Grant {}
+
 impl Grant {
     /// True when this very request was in the plan that was confirmed.
     pub(in crate::response) fn covers(&self, request: &Request) -> bool {

@@ -15,7 +15,6 @@ mod execute;
 mod gate;
 pub mod journal;
 pub mod listen;
-mod pace;
 pub mod past;
 pub mod plan;
 mod read;

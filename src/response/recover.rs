@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 
 use super::journal::{Journal, who};
 use super::past::{self, Answered, Past, Seen};
@@ -16,7 +16,7 @@ use super::run::now;
 ///
 /// # Errors
 /// The journal cannot be read.
-pub async fn unfinished(clients: &Clients, journal: &Path) -> io::Result<Vec<Past>> {
+pub async fn unfinished(clients: &Aws, journal: &Path) -> io::Result<Vec<Past>> {
     let entries = entries(journal).await?;
     let mut open = past::open(&entries, past::alive);
     for past in &mut open {

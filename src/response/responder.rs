@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 use crate::config::Settings;
 use quell_fleet::event::Event;
 use quell_fleet::text::SafeText;
@@ -48,7 +48,7 @@ impl Responder {
     /// Starts the task on the current tokio runtime. It ends when the last handle is dropped and nothing runs any more.
     /// Changes to devices are told to `events` (the fleet's channel), everything else to `answers`.
     pub fn spawn(
-        clients: Clients,
+        clients: Aws,
         settings: &Settings,
         events: mpsc::Sender<Event>,
         answers: mpsc::Sender<Answer>,
@@ -58,7 +58,7 @@ impl Responder {
 
     /// As [`Responder::spawn`], with rules of one's own.
     pub fn with_rules(
-        clients: Clients,
+        clients: Aws,
         rules: Rules,
         events: mpsc::Sender<Event>,
         answers: mpsc::Sender<Answer>,
@@ -124,7 +124,7 @@ struct Running {
 }
 
 struct Task {
-    clients: Clients,
+    clients: Aws,
     rules: Arc<Rules>,
     events: mpsc::Sender<Event>,
     answers: mpsc::Sender<Answer>,
@@ -256,7 +256,6 @@ impl Task {
             journal: Arc::new(journal),
             events: self.events.clone(),
             answers: self.answers.clone(),
-            pace: Arc::default(),
         };
         let (ear, ended) = (self.ear.clone(), ended.clone());
         tokio::spawn(async move {

@@ -5,7 +5,7 @@ use aws_sdk_iot::types::{
     TopicRulePayload,
 };
 
-use crate::cloud::{Clients, read_account};
+use crate::cloud::{Aws, read_account};
 use quell_fleet::Ms;
 use quell_fleet::account::{RuleDelivery, RuleMetric};
 use quell_fleet::known::Trouble;
@@ -17,15 +17,11 @@ use super::plan::rule::request::RuleRequest;
 use super::plan::{RuleBody, RuleFacts};
 
 /// The rule as it is; `None` when there is none of that name.
-pub(in crate::response) async fn read(
-    c: &Clients,
-    rule: &str,
-    now: Ms,
-) -> Result<Option<RuleFacts>, Trouble> {
+pub(in crate::response) async fn read(c: &Aws, rule: &str, now: Ms) -> Result<Option<RuleFacts>, Trouble> {
     Ok(whole(c, rule, now).await?.as_ref().map(facts))
 }
 
-async fn whole(c: &Clients, rule: &str, now: Ms) -> Result<Option<TopicRule>, Trouble> {
+async fn whole(c: &Aws, rule: &str, now: Ms) -> Result<Option<TopicRule>, Trouble> {
     // The model has no NotFound: AWS says "unauthorized" of a rule that does not exist (docs/aws-iot.md#2.7), so the list decides.
     match c.iot.get_topic_rule().rule_name(rule).send().await {
         Ok(found) => Ok(found.rule),
@@ -70,11 +66,7 @@ fn facts(rule: &TopicRule) -> RuleFacts {
 }
 
 /// Sends one request of a granted plan.
-pub(in crate::response) async fn send(
-    c: &Clients,
-    request: &RuleRequest,
-    now: Ms,
-) -> Result<Accepted, Failed> {
+pub(in crate::response) async fn send(c: &Aws, request: &RuleRequest, now: Ms) -> Result<Accepted, Failed> {
     let sent = Sent { action: request.operation(), now };
     match request {
         RuleRequest::Switch { rule, on: true } => {

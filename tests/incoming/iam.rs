@@ -389,8 +389,8 @@ fn an_instructor_reads_everything_and_changes_nothing() {
     // What the screens of a device ask for besides.
     let settings = settings(&guarded, INSTRUCTOR);
     guarded.cloud.block(async {
-        use quell::cloud::{Clients, metrics, read, read_account, read_audit};
-        let clients = Clients::connect(&settings).await.unwrap();
+        use quell::cloud::{Aws, metrics, read, read_account, read_audit};
+        let clients = Aws::connect(&settings).await.unwrap();
         assert!(!read::certificates(&clients, "Thing02").await.unwrap().is_empty());
         read::groups_of(&clients, "Thing02").await.unwrap();
         assert!(!read_account::policies_of(&clients, "Thing02").await.unwrap().is_empty());

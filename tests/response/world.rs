@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quell::cloud::Clients;
+use quell::cloud::Aws;
 use quell::config::{Settings, StaticCredentials, ThingFrom};
 use quell::response::journal::Journal;
 use quell::response::{ActionView, Answer, Intent, Plan, Responder, Rules, Target};
@@ -35,7 +35,7 @@ pub(crate) const SPEED: f64 = 60.0;
 pub(crate) struct World {
     pub(crate) account: Arc<Account>,
     pub(crate) broker: Arc<Broker>,
-    pub(crate) clients: Clients,
+    pub(crate) clients: Aws,
     pub(crate) rules: Rules,
     pub(crate) settings: Settings,
     pub(crate) door: Arc<Door>,
@@ -84,7 +84,7 @@ impl World {
             ..Settings::default()
         };
         settings.mqtt.url = Some(format!("mqtt://127.0.0.1:{operator}"));
-        let clients = Clients::connect(&settings).await.unwrap();
+        let clients = Aws::connect(&settings).await.unwrap();
         let world = Self { account, broker, clients, rules: Rules::from(&settings), settings, door, folder };
         world.policy("AllowAll", ALLOW).await;
         world.policy("DenyAll", DENY).await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::respond_cmds::{How, respond, runtime, settings};
 use crate::cli::{Common, exit, output};
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 use crate::config::Settings;
 use crate::response::{Intent, recover};
 
@@ -51,7 +51,7 @@ pub(super) fn run(close: Option<&str>, as_json: bool, settings: &Settings) -> co
         return Ok(exit::DONE);
     }
     let plans = runtime()?.block_on(async {
-        let clients = Clients::connect(settings).await.map_err(|t| eyre!("{}", t.message))?;
+        let clients = Aws::connect(settings).await.map_err(|t| eyre!("{}", t.message))?;
         Box::pin(recover::unfinished(&clients, &settings.journal)).await.map_err(color_eyre::Report::from)
     })?;
     if as_json {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::exit;
 use crate::cli::respond_cmds::{Ended, Session, code, plan_json, result_json};
-use crate::cloud::{self, Clients};
+use crate::cloud::{self, Aws};
 use crate::config::Settings;
 use crate::response::alert::policy::AlertRule;
 use crate::response::alert::web::Web;
@@ -87,7 +87,7 @@ pub(super) struct Answerer {
     flight: Mutex<Flight>,
     settings: Settings,
     rules: AlertRules,
-    clients: Clients,
+    clients: Aws,
     web: Web,
     acts: bool,
     checks_stdin: bool,
@@ -103,7 +103,7 @@ impl Answerer {
         rules: AlertRules,
         args: &RespondArgs,
     ) -> color_eyre::Result<Self> {
-        let connect = Clients::connect(settings).await;
+        let connect = Aws::connect(settings).await;
         let clients = connect.map_err(|t| color_eyre::eyre::eyre!("{}", t.message))?;
         let who = Box::pin(cloud::read::caller_identity(&clients)).await;
         let account = who.map(|w| w.account.as_str().to_owned()).unwrap_or_default();
@@ -122,7 +122,7 @@ impl Answerer {
         })
     }
 
-    pub(super) fn clients(&self) -> &Clients {
+    pub(super) fn clients(&self) -> &Aws {
         &self.clients
     }
 

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::cli::exit;
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 use crate::config::Settings;
 use crate::response::{
     ActionView, Answer, Intent, Listener, Outcome, Plan, Responder, RowState, Target, TargetOutcome,
@@ -40,14 +40,14 @@ pub(in crate::cli) struct Session {
     responder: Responder,
     answered: mpsc::Receiver<Answer>,
     fleet: Arc<Mutex<Fleet>>,
-    clients: Clients,
+    clients: Aws,
     /// Held so that the stream lives as long as the session.
     _stream: StreamHandle,
 }
 
 impl Session {
     pub(in crate::cli) async fn open(settings: &Settings) -> color_eyre::Result<Self> {
-        let clients = Clients::connect(settings).await.map_err(|t| eyre!("{}", t.message))?;
+        let clients = Aws::connect(settings).await.map_err(|t| eyre!("{}", t.message))?;
         let (events, received) = mpsc::channel::<Event>(64);
         let (answers, answered) = mpsc::channel(64);
         let responder = Responder::spawn(clients.clone(), settings, events.clone(), answers);

@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 use quell_fleet::text::SafeText;
 
 use super::web::Web;
@@ -37,7 +37,7 @@ impl Notify {
     pub async fn send(
         &self,
         web: &Web,
-        clients: &Clients,
+        clients: &Aws,
         sns_endpoint: Option<&str>,
         text: &str,
     ) -> Vec<SafeText> {
@@ -67,7 +67,7 @@ impl Notify {
 /// SNS Publish, signed here: one call is not worth another SDK.
 async fn publish(
     web: &Web,
-    clients: &Clients,
+    clients: &Aws,
     endpoint: Option<&str>,
     topic: &str,
     text: &str,

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 use crate::response::aws::{not_found, trouble};
 use crate::response::plan::facts::{GroupFacts, ThingFacts};
 use quell_fleet::Ms;
 use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
 
-pub(super) async fn group(c: &Clients, name: &Name, prefix: &str, now: Ms) -> Result<GroupFacts, Trouble> {
+pub(super) async fn group(c: &Aws, name: &Name, prefix: &str, now: Ms) -> Result<GroupFacts, Trouble> {
     let mut facts = GroupFacts {
         name: name.clone(),
         exists: true,
@@ -50,7 +50,7 @@ pub(super) async fn group(c: &Clients, name: &Name, prefix: &str, now: Ms) -> Re
 }
 
 /// The document of a policy; `None` when there is no such policy.
-pub(super) async fn policy_document(c: &Clients, policy: &str, now: Ms) -> Result<Option<Value>, Trouble> {
+pub(super) async fn policy_document(c: &Aws, policy: &str, now: Ms) -> Result<Option<Value>, Trouble> {
     match c.iot.get_policy().policy_name(policy).send().await {
         Ok(found) => {
             Ok(Some(serde_json::from_str(found.policy_document().unwrap_or_default()).unwrap_or_default()))
@@ -61,7 +61,7 @@ pub(super) async fn policy_document(c: &Clients, policy: &str, now: Ms) -> Resul
 }
 
 /// Fills in the hierarchies of the groups the things are in.
-pub(super) async fn roots(c: &Clients, things: &mut [ThingFacts], now: Ms) -> Result<(), Trouble> {
+pub(super) async fn roots(c: &Aws, things: &mut [ThingFacts], now: Ms) -> Result<(), Trouble> {
     let mut known: HashMap<Name, (Name, bool)> = HashMap::new();
     for of_thing in things.iter_mut().flat_map(|t| &mut t.groups) {
         let (root, dynamic) = match known.get(&of_thing.name) {
@@ -89,7 +89,7 @@ pub(super) async fn roots(c: &Clients, things: &mut [ThingFacts], now: Ms) -> Re
 }
 
 /// The members of a group and of those below it; `None` when there is no such group.
-pub(super) async fn members(c: &Clients, group: &str, now: Ms) -> Result<Option<Vec<Name>>, Trouble> {
+pub(super) async fn members(c: &Aws, group: &str, now: Ms) -> Result<Option<Vec<Name>>, Trouble> {
     let pages = c.iot.list_things_in_thing_group().thing_group_name(group).recursive(true);
     let mut pages = pages.into_paginator().items().send();
     let mut names = Vec::new();

@@ -2,7 +2,7 @@
 
 use aws_sdk_iot::types::TargetSelection;
 
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 use crate::response::Rules;
 use crate::response::aws::{not_found, trouble};
 use crate::response::plan::facts::Facts;
@@ -14,11 +14,7 @@ use quell_fleet::model::Name;
 use super::groups::{group, members};
 
 /// A job's status; `None` when there is no such job.
-pub(in crate::response) async fn job_status(
-    c: &Clients,
-    job: &str,
-    now: Ms,
-) -> Result<Option<String>, Trouble> {
+pub(in crate::response) async fn job_status(c: &Aws, job: &str, now: Ms) -> Result<Option<String>, Trouble> {
     match c.iot.describe_job().job_id(job).send().await {
         Ok(found) => Ok(found.job().and_then(|j| j.status()).map(|s| s.as_str().to_owned())),
         Err(e) if not_found(&e) => Ok(None),
@@ -27,7 +23,7 @@ pub(in crate::response) async fn job_status(
 }
 
 /// Continuous jobs bound to a group that still run: whoever joins it gets them.
-pub(super) async fn standing(c: &Clients, group: &str, now: Ms) -> Result<Vec<Name>, Trouble> {
+pub(super) async fn standing(c: &Aws, group: &str, now: Ms) -> Result<Vec<Name>, Trouble> {
     let mut pages = c
         .iot
         .list_jobs()
@@ -47,7 +43,7 @@ pub(super) async fn standing(c: &Clients, group: &str, now: Ms) -> Result<Vec<Na
 }
 
 pub(super) async fn launch(
-    c: &Clients,
+    c: &Aws,
     rules: &Rules,
     job: &JobRequest,
     facts: &mut Facts,

@@ -1,6 +1,6 @@
 //! Reads of AWS's mitigation actions and of the tasks that run them.
 
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 use crate::response::aws::{not_found, trouble};
 use crate::response::plan::Mitigation;
 use crate::response::plan::facts::Facts;
@@ -9,12 +9,7 @@ use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
 
 /// The actions asked for, and the things the violations are about.
-pub(super) async fn read(
-    c: &Clients,
-    wanted: &Mitigation,
-    facts: &mut Facts,
-    now: Ms,
-) -> Result<(), Trouble> {
+pub(super) async fn read(c: &Aws, wanted: &Mitigation, facts: &mut Facts, now: Ms) -> Result<(), Trouble> {
     for name in &wanted.actions {
         let kind = match c.iot.describe_mitigation_action().action_name(name).send().await {
             Ok(found) => Some(found.action_type().map_or("", |t| t.as_str()).to_owned()),
@@ -46,7 +41,7 @@ pub(super) async fn read(
 }
 
 /// The status of a task; `None` when there is no such task.
-async fn status(c: &Clients, task: &str, audit: bool, now: Ms) -> Result<Option<String>, Trouble> {
+async fn status(c: &Aws, task: &str, audit: bool, now: Ms) -> Result<Option<String>, Trouble> {
     if audit {
         return match c.iot.describe_audit_mitigation_actions_task().task_id(task).send().await {
             Ok(found) => Ok(found.task_status().map(|s| s.as_str().to_owned())),
@@ -65,17 +60,12 @@ async fn status(c: &Clients, task: &str, audit: bool, now: Ms) -> Result<Option<
 }
 
 /// Whether the task is there.
-pub(super) async fn exists(c: &Clients, task: &str, audit: bool, now: Ms) -> Result<bool, Trouble> {
+pub(super) async fn exists(c: &Aws, task: &str, audit: bool, now: Ms) -> Result<bool, Trouble> {
     Ok(status(c, task, audit, now).await?.is_some())
 }
 
 /// Whether the task ended well: SUCCESSFUL for Detect, COMPLETED for Audit (docs/aws-iot.md#2.5).
-pub(in crate::response) async fn ended(
-    c: &Clients,
-    task: &str,
-    audit: bool,
-    now: Ms,
-) -> Result<bool, Trouble> {
+pub(in crate::response) async fn ended(c: &Aws, task: &str, audit: bool, now: Ms) -> Result<bool, Trouble> {
     let status = status(c, task, audit, now).await?;
     Ok(matches!(status.as_deref(), Some("SUCCESSFUL" | "COMPLETED")))
 }

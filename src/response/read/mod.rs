@@ -6,7 +6,7 @@ mod mitigation;
 pub(in crate::response) mod seen;
 mod things;
 
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 use quell_fleet::Ms;
 use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
@@ -26,7 +26,7 @@ pub(in crate::response) use things::{certificate_status, connected, groups_of, t
 
 /// Everything a plan for `intent` needs to know.
 pub(in crate::response) async fn read(
-    c: &Clients,
+    c: &Aws,
     rules: &Rules,
     intent: &Intent,
     now: Ms,
@@ -101,14 +101,14 @@ pub(in crate::response) async fn read(
 /// # Errors
 ///
 /// When the account cannot be read, or there is no such certificate.
-pub async fn things_served(c: &Clients, id: &str) -> Result<Vec<Name>, Trouble> {
+pub async fn things_served(c: &Aws, id: &str) -> Result<Vec<Name>, Trouble> {
     let now = jiff::Timestamp::now().as_millisecond();
     let prefix = arn_prefix(c, now).await?;
     things_of(c, &format!("{prefix}cert/{id}"), now).await
 }
 
 /// `arn:aws:iot:REGION:ACCOUNT:`.
-async fn arn_prefix(c: &Clients, now: Ms) -> Result<String, Trouble> {
+async fn arn_prefix(c: &Aws, now: Ms) -> Result<String, Trouble> {
     let who =
         c.sts.get_caller_identity().send().await.map_err(|e| trouble(&e, "sts:GetCallerIdentity", now))?;
     let partition = who.arn().and_then(|arn| arn.split(':').nth(1)).unwrap_or("aws");
@@ -116,7 +116,7 @@ async fn arn_prefix(c: &Clients, now: Ms) -> Result<String, Trouble> {
 }
 
 /// Whether a group exists and carries a policy that denies.
-pub(in crate::response) async fn denies(c: &Clients, name: &Name, now: Ms) -> Result<bool, Trouble> {
+pub(in crate::response) async fn denies(c: &Aws, name: &Name, now: Ms) -> Result<bool, Trouble> {
     let prefix = arn_prefix(c, now).await?;
     let found = group(c, name, &prefix, now).await?;
     Ok(found.exists && found.any_deny().is_some())

@@ -1,6 +1,6 @@
 //! What the account shows about requests whose answer may have been lost: the truth after a crash.
 
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 use crate::response::aws::{not_found, trouble};
 use crate::response::journal::Journal;
 use crate::response::past::{self, Past, Seen};
@@ -13,7 +13,7 @@ use quell_fleet::text::SafeText;
 
 /// The plan `id` of the journal, each of its requests held against the account.
 pub(in crate::response) async fn past(
-    c: &Clients,
+    c: &Aws,
     rules: &Rules,
     id: &str,
     now: Ms,
@@ -27,7 +27,7 @@ pub(in crate::response) async fn past(
 }
 
 /// Holds each request of a plan against the account. What cannot be read is said to be unknown, with the reason.
-pub(in crate::response) async fn look(c: &Clients, past: &mut Past, now: Ms) {
+pub(in crate::response) async fn look(c: &Aws, past: &mut Past, now: Ms) {
     for step in &mut past.steps {
         step.seen = match Box::pin(shows(c, &step.request, now)).await {
             Ok(seen) => seen,
@@ -41,7 +41,7 @@ fn yes(is: bool) -> Seen {
 }
 
 /// Whether the account is as the request would have it.
-pub(in crate::response) async fn shows(c: &Clients, request: &Request, now: Ms) -> Result<Seen, Trouble> {
+pub(in crate::response) async fn shows(c: &Aws, request: &Request, now: Ms) -> Result<Seen, Trouble> {
     Ok(match request {
         Request::AddToGroup { thing, group } => {
             yes(super::groups_of(c, thing.raw(), now).await?.contains(group))
@@ -90,7 +90,7 @@ pub(in crate::response) async fn shows(c: &Clients, request: &Request, now: Ms) 
     })
 }
 
-async fn group_exists(c: &Clients, group: &str, now: Ms) -> Result<bool, Trouble> {
+async fn group_exists(c: &Aws, group: &str, now: Ms) -> Result<bool, Trouble> {
     match c.iot.describe_thing_group().thing_group_name(group).send().await {
         Ok(_) => Ok(true),
         Err(e) if not_found(&e) => Ok(false),
@@ -98,7 +98,7 @@ async fn group_exists(c: &Clients, group: &str, now: Ms) -> Result<bool, Trouble
     }
 }
 
-async fn attached(c: &Clients, policy: &str, target: &str, now: Ms) -> Result<bool, Trouble> {
+async fn attached(c: &Aws, policy: &str, target: &str, now: Ms) -> Result<bool, Trouble> {
     let mut pages = c.iot.list_attached_policies().target(target).into_paginator().items().send();
     while let Some(found) = pages.next().await {
         match found {

@@ -6,9 +6,8 @@ use aws_sdk_iot::types::{ActionType, AuthDecision, AuthInfo};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 use crate::response::aws::{not_found, trouble};
-use crate::response::pace::Pace;
 use crate::response::plan::Target;
 use crate::response::plan::facts::{GroupOfThing, PrincipalFacts, ThingFacts};
 use crate::response::plan::request::DenyQuestion;
@@ -25,7 +24,7 @@ const ASKED: usize = 10;
 const EFFECTIVE: usize = 3;
 
 pub(super) async fn all(
-    c: &Clients,
+    c: &Aws,
     targets: &[Target],
     prefix: &str,
     policies: &[String],
@@ -45,12 +44,11 @@ pub(super) async fn all(
 /// What was read once and serves all: a certificate may be many things'.
 #[derive(Default)]
 struct Known {
-    pace: Pace,
     principals: tokio::sync::Mutex<HashMap<String, PrincipalFacts>>,
 }
 
 async fn thing(
-    c: &Clients,
+    c: &Aws,
     known: &Known,
     target: &Target,
     prefix: &str,
@@ -85,7 +83,7 @@ async fn thing(
     facts.connected = connected(c, target.client_id().raw(), now).await;
     facts.flag = flag(c, name, now).await?;
     if let (Some(principal), false) = (facts.principals.first(), policies.is_empty()) {
-        known.pace.turn("iot:TestAuthorization").await;
+        let _turn = c.turn("iot:TestAuthorization").await;
         let question = crate::response::plan::isolate::question(prefix, &principal.arn, &facts);
         // Not every account lets a console ask this; the documents are read as well.
         facts.would_be_denied = would_deny(c, &question, policies, now).await.ok();
@@ -94,11 +92,10 @@ async fn thing(
 }
 
 /// GetEffectivePolicies of a few devices of a plan. Not every account lets a console ask this: then nothing is said of it.
-pub(super) async fn effective(c: &Clients, things: &mut [ThingFacts]) {
-    let pace = Pace::default();
+pub(super) async fn effective(c: &Aws, things: &mut [ThingFacts]) {
     for thing in things.iter_mut().take(EFFECTIVE) {
         let Some(principal) = thing.principals.first() else { continue };
-        pace.turn("iot:GetEffectivePolicies").await;
+        let _turn = c.turn("iot:GetEffectivePolicies").await;
         let asked = c.iot.get_effective_policies().thing_name(thing.target.thing.raw());
         let Ok(found) = asked.principal(&principal.arn).send().await else { continue };
         let policies = found.effective_policies().iter().map(|p| {
@@ -110,7 +107,7 @@ pub(super) async fn effective(c: &Clients, things: &mut [ThingFacts]) {
 }
 
 /// The groups a thing is in directly.
-pub(in crate::response) async fn groups_of(c: &Clients, thing: &str, now: Ms) -> Result<Vec<Name>, Trouble> {
+pub(in crate::response) async fn groups_of(c: &Aws, thing: &str, now: Ms) -> Result<Vec<Name>, Trouble> {
     let mut pages = c.iot.list_thing_groups_for_thing().thing_name(thing).into_paginator().items().send();
     let mut groups = Vec::new();
     while let Some(group) = pages.next().await {
@@ -120,13 +117,8 @@ pub(in crate::response) async fn groups_of(c: &Clients, thing: &str, now: Ms) ->
     Ok(groups)
 }
 
-async fn principals(
-    c: &Clients,
-    known: &Known,
-    thing: &str,
-    now: Ms,
-) -> Result<Vec<PrincipalFacts>, Trouble> {
-    known.pace.turn("iot:ListThingPrincipals").await;
+async fn principals(c: &Aws, known: &Known, thing: &str, now: Ms) -> Result<Vec<PrincipalFacts>, Trouble> {
+    let _turn = c.turn("iot:ListThingPrincipals").await;
     let mut pages = c.iot.list_thing_principals().thing_name(thing).into_paginator().items().send();
     let mut found = Vec::new();
     while let Some(arn) = pages.next().await {
@@ -153,7 +145,7 @@ async fn principals(
 
 /// A certificate's status; `None` when there is no such certificate.
 pub(in crate::response) async fn certificate_status(
-    c: &Clients,
+    c: &Aws,
     id: &str,
     now: Ms,
 ) -> Result<Option<String>, Trouble> {
@@ -167,11 +159,7 @@ pub(in crate::response) async fn certificate_status(
 }
 
 /// All things a principal is attached to.
-pub(in crate::response) async fn things_of(
-    c: &Clients,
-    principal: &str,
-    now: Ms,
-) -> Result<Vec<Name>, Trouble> {
+pub(in crate::response) async fn things_of(c: &Aws, principal: &str, now: Ms) -> Result<Vec<Name>, Trouble> {
     let mut pages = c.iot.list_principal_things().principal(principal).into_paginator().items().send();
     let mut things = Vec::new();
     while let Some(name) = pages.next().await {
@@ -182,11 +170,7 @@ pub(in crate::response) async fn things_of(
 }
 
 /// Whether a client id is connected; `None` when AWS has not heard of it lately.
-pub(in crate::response) async fn connected(
-    c: &Clients,
-    client: &str,
-    now: Ms,
-) -> Result<Option<bool>, Trouble> {
+pub(in crate::response) async fn connected(c: &Aws, client: &str, now: Ms) -> Result<Option<bool>, Trouble> {
     match c.data.get_connection().client_id(client).send().await {
         Ok(found) => Ok(Some(found.connected())),
         Err(e) if not_found(&e) => Ok(None),
@@ -195,7 +179,7 @@ pub(in crate::response) async fn connected(
 }
 
 /// `desired.quarantine` of the classic shadow; `None` when it is not there.
-pub(super) async fn flag(c: &Clients, thing: &str, now: Ms) -> Result<Option<Value>, Trouble> {
+pub(super) async fn flag(c: &Aws, thing: &str, now: Ms) -> Result<Option<Value>, Trouble> {
     match c.data.get_thing_shadow().thing_name(thing).send().await {
         Ok(found) => {
             let bytes = found.payload().map(|b| b.as_ref().to_vec()).unwrap_or_default();
@@ -209,7 +193,7 @@ pub(super) async fn flag(c: &Clients, thing: &str, now: Ms) -> Result<Option<Val
 
 /// TestAuthorization: true when connecting or every publish would be denied. `add` names policies not in force yet.
 pub(in crate::response) async fn would_deny(
-    c: &Clients,
+    c: &Aws,
     question: &DenyQuestion,
     add: &[String],
     now: Ms,

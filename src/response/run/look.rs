@@ -1,6 +1,6 @@
 //! Looks at the account for what would prove one target's work. Changes nothing.
 
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 use crate::response::audit;
 use crate::response::climb::{Look, Wants};
 use crate::response::past::Seen;
@@ -11,7 +11,7 @@ use quell_fleet::Ms;
 use super::now;
 
 /// Looks at the account for what would prove `work`.
-pub(super) async fn look(c: &Clients, work: &Work, wants: Wants) -> Look {
+pub(super) async fn look(c: &Aws, work: &Work, wants: Wants) -> Look {
     let at = now();
     let mut look = Look::default();
     match &work.proof {
@@ -82,7 +82,7 @@ pub(super) async fn look(c: &Clients, work: &Work, wants: Wants) -> Look {
     look
 }
 
-async fn statuses(c: &Clients, certificates: &[String], wanted: &str, at: Ms) -> Option<bool> {
+async fn statuses(c: &Aws, certificates: &[String], wanted: &str, at: Ms) -> Option<bool> {
     for id in certificates {
         if read::certificate_status(c, id, at).await.ok()?.as_deref() != Some(wanted) {
             return Some(false);

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::cloud::Clients;
+use crate::cloud::Aws;
 use quell_fleet::Ms;
 use quell_fleet::event::{Event, ResponseEvent, Stage};
 
@@ -22,7 +22,6 @@ use super::execute::{Accepted, Failed};
 use super::gate::Grant;
 use super::journal::Journal;
 use super::listen::{Ear, Fact};
-use super::pace::Pace;
 use super::plan::Plan;
 use super::plan::request::Request;
 use super::rules::Rules;
@@ -46,12 +45,11 @@ const QUEUE_MS: Ms = 300;
 /// What a run shares with its task.
 #[derive(Clone, Debug)]
 pub(in crate::response) struct Shared {
-    pub(in crate::response) clients: Clients,
+    pub(in crate::response) clients: Aws,
     pub(in crate::response) rules: Arc<Rules>,
     pub(in crate::response) journal: Arc<Journal>,
     pub(in crate::response) events: mpsc::Sender<Event>,
     pub(in crate::response) answers: mpsc::Sender<Answer>,
-    pub(in crate::response) pace: Arc<Pace>,
 }
 
 /// What the tasks of a run report.

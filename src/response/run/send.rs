@@ -25,7 +25,6 @@ pub(super) async fn send_target(
             return;
         }
         let _ = reports.send(Report::Begun(t, i));
-        shared.pace.turn(request.operation()).await;
         let result = sent(shared, grant, request, work.name.raw(), Some((t, i))).await;
         let ended = result.as_ref().is_err_and(|failed| !failed.only_uncut(request));
         let _ = reports.send(Report::Ended(t, i, result, now()));
@@ -46,6 +45,7 @@ pub(super) async fn sent(
     target: &str,
     place: Option<(usize, usize)>,
 ) -> Result<Accepted, Failed> {
+    let _turn = shared.clients.turn(request.operation()).await;
     let at = now();
     let result = Box::pin(execute::send(&shared.clients, grant, request, at)).await;
     let (ok, id, why) = match &result {

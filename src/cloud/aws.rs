@@ -1,4 +1,5 @@
-//! The AWS clients: one place that decides credentials, endpoints, time limits and retries.
+//! AWS as one identity in one region: one place that decides credentials, endpoints, time limits and retries, and the only
+//! holder of the SDK's clients.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::config::Settings;
 use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::text::SafeText;
 
-use super::budget::Budget;
+use super::budget::{Budget, Priority, Turn};
 use super::hollow::Hollow;
 use super::keys::Keys;
 use super::patience::Patience;
@@ -40,15 +41,16 @@ macro_rules! with_endpoint {
     }};
 }
 
-/// Clients for the services quell talks to. Cheap to clone.
+/// AWS as one identity in one region. Everything that is asked of it is a function of this room that takes its turn in one
+/// budget; the SDK's clients stay inside. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Clients {
+pub struct Aws {
     /// Control plane.
-    pub iot: aws_sdk_iot::Client,
+    pub(crate) iot: aws_sdk_iot::Client,
     /// Data plane: shadows and connections.
-    pub data: aws_sdk_iotdataplane::Client,
+    pub(crate) data: aws_sdk_iotdataplane::Client,
     /// Who we are.
-    pub sts: aws_sdk_sts::Client,
+    pub(crate) sts: aws_sdk_sts::Client,
     /// CloudWatch.
     pub(super) metrics: Service,
     /// IAM.
@@ -59,13 +61,15 @@ pub struct Clients {
     pub credentials: Keys,
     /// How far this clock is from AWS's.
     pub skew: Skew,
-    /// Requests a second for each API.
+    /// Requests a second for each API, shared by all clones.
     pub(super) budget: Budget,
+    /// What asks through this clone: a response goes before a poll.
+    pub(super) priority: Priority,
     /// Where MQTT is, `wss://HOST` or `ws://HOST:PORT`, as found by DescribeEndpoint.
     pub mqtt_host: Option<String>,
 }
 
-impl Clients {
+impl Aws {
     /// Finds credentials and region as the AWS CLI does, and builds the clients. Only the data endpoint is asked for
     /// over the network, and only when none is configured.
     ///
@@ -146,12 +150,21 @@ impl Clients {
             credentials,
             skew,
             budget: Budget::default(),
+            priority: Priority::Response,
             mqtt_host,
         })
     }
 
-    /// The same for reads that come again by themselves: a throttled request is left to the budget and the polls.
-    pub(super) fn patient(mut self) -> Self {
+    /// Waits for the turn of one request of `operation` (`iot:ListThings`). The request is under way until what comes back is
+    /// dropped.
+    pub async fn turn(&self, operation: &'static str) -> Turn {
+        self.budget.turn(operation, self.priority).await
+    }
+
+    /// The same for reads that come again by themselves: they give way to a response, and a throttled request is left to the
+    /// budget and the polls.
+    pub(super) fn polling(mut self) -> Self {
+        self.priority = Priority::Poll;
         let iot = self.iot.config().to_builder().retry_classifier(Patience);
         let data = self.data.config().to_builder().retry_classifier(Patience);
         let sts = self.sts.config().to_builder().retry_classifier(Patience);
