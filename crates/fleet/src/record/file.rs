@@ -18,7 +18,7 @@ use crate::{Limits, Ms};
 /// The first bytes of a recording.
 pub const MAGIC: &[u8; 8] = b"quellrec";
 /// The version written, and the newest one read.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// A frame is never longer than this, deflated or not: what says so is damaged, or made to fill memory.
 const FRAME: u32 = 64 << 20;
 
@@ -54,10 +54,20 @@ pub struct Judged {
     pub policy_delay: Ms,
     pub in_flight: Ms,
     pub settle: Ms,
+    /// Absent in version 1, which one connection was enough for.
+    #[serde(default = "one")]
+    pub connections: u32,
+    /// Absent in version 1: then how near the limit is was not known.
+    #[serde(default)]
+    pub ceiling: Option<(f64, f64)>,
     pub quarantine_groups: Vec<String>,
     pub detect_speed: f64,
     pub false_alarms: f64,
     pub security_profiles: Vec<ProfileRecord>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 impl From<&Limits> for Judged {
@@ -72,6 +82,8 @@ impl From<&Limits> for Judged {
             policy_delay: l.policy_delay,
             in_flight: l.in_flight,
             settle: l.settle,
+            connections: l.connections,
+            ceiling: l.ceiling,
             quarantine_groups: l.quarantine_groups.iter().map(|g| g.to_string()).collect(),
             detect_speed: l.detect_speed,
             false_alarms: l.false_alarms,
@@ -84,6 +96,7 @@ impl From<&Judged> for Limits {
     fn from(j: &Judged) -> Self {
         // A recording is outside data: what it asks for is kept within what a session of ours could have asked.
         const MOST: usize = 1_000_000;
+        const CONNECTIONS: u32 = 10_000;
         Self {
             payload_bytes: j.payload_bytes.min(1 << 30),
             messages: j.messages.min(MOST),
@@ -94,11 +107,12 @@ impl From<&Judged> for Limits {
             policy_delay: j.policy_delay,
             in_flight: j.in_flight,
             settle: j.settle,
+            connections: j.connections.clamp(1, CONNECTIONS),
+            ceiling: j.ceiling,
             quarantine_groups: j.quarantine_groups.iter().map(|g| g.as_str().into()).collect(),
             detect_speed: j.detect_speed,
             false_alarms: j.false_alarms,
             security_profiles: j.security_profiles.clone(),
-            ..Self::default()
         }
     }
 }
@@ -119,6 +133,8 @@ pub enum What {
     Event(Event),
     /// Time passed.
     Tick,
+    /// From here on other limits and durations held: the configuration was read again.
+    Limits(Box<Judged>),
     /// So many events could not be written in time: from here on the recording is not the whole truth.
     Lost(u64),
     /// The recording ended because it had reached its size.

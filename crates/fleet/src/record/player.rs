@@ -99,6 +99,7 @@ impl Player {
         let changes = match entry.what {
             What::Event(event) => self.fleet.apply(event, at),
             What::Tick => self.fleet.tick(at),
+            What::Limits(judged) => self.fleet.relimit(&Limits::from(judged.as_ref()), at),
             What::Lost(events) => {
                 self.lost += events;
                 Changes::NONE

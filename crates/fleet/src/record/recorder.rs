@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use crate::Ms;
 use crate::event::Event;
+use crate::{Limits, Ms};
 
 use super::file::{self, Entry, Header, What};
 
@@ -119,6 +119,13 @@ impl Recorder {
     pub fn tick(&mut self, at: Ms) {
         if !self.has_ended() {
             self.send(Entry { at, what: What::Tick });
+        }
+    }
+
+    /// Notes that other limits and durations hold from now on.
+    pub fn limits(&mut self, limits: &Limits, at: Ms) {
+        if !self.has_ended() {
+            self.send(Entry { at, what: What::Limits(Box::new(limits.into())) });
         }
     }
 
