@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::tz::TimeZone;
-use quell::console::app::{App, Env, Look};
+use quell::console::app::{App, Env, Look, Msg};
 use quell::console::backend::WriteOnly;
 use quell::console::keymap::Keymap;
 use quell::console::theme::Theme;
@@ -101,7 +101,7 @@ fn measure(name: &str, devices: u32, rate: u64) {
         }
         let began = Instant::now();
         let env = Env { fleet: &fleet, now };
-        app.refresh(&env);
+        app.update(Msg::Resize(160, 48), &env);
         terminal.draw(|frame| views::draw(&app, &env, frame.buffer_mut())).unwrap();
         drawing += began.elapsed().as_secs_f64();
         frames += 1;

@@ -1,4 +1,4 @@
-//! A recording replays to identical frames, and its report holds the true times.
+//! A recording replays to identical frames, limits and connections included, and its report holds the true times.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use jiff::tz::TimeZone;
-use quell::console::app::{App, Env, Look};
+use quell::console::app::{App, Env, Look, Msg};
 use quell::console::keymap::Keymap;
 use quell::console::theme::Theme;
 use quell::console::views;
@@ -101,6 +101,11 @@ fn incident() -> Vec<(Ms, Option<Event>)> {
     events
 }
 
+/// Two connections near their limit.
+fn limits() -> Limits {
+    Limits { connections: 2, ceiling: Some((30.0, 512.0 * 1024.0)), ..Limits::default() }
+}
+
 fn header(payloads: bool) -> Header {
     Header {
         quell: "test".to_owned(),
@@ -109,7 +114,7 @@ fn header(payloads: bool) -> Header {
         aws: true,
         speed: 1.0,
         badge: None,
-        limits: (&Limits::default()).into(),
+        limits: (&limits()).into(),
     }
 }
 
@@ -133,13 +138,13 @@ fn frames(app: &mut App, fleet: &Fleet, now: Ms) -> Vec<Buffer> {
     let env = Env { fleet, now };
     let draw = |app: &mut App, size: (u16, u16)| {
         let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
-        app.refresh(&env);
+        app.update(Msg::Resize(size.0, size.1), &env);
         terminal.draw(|frame| views::draw(app, &env, frame.buffer_mut())).unwrap();
         terminal.backend().buffer().clone()
     };
     let mut out = Vec::new();
-    for view in ["overview", "violations", "stream", "shadows", "device"] {
-        app.run(quell::console::command::find(view).unwrap(), &env);
+    for view in ["overview", "violations", "stream", "shadows", "device", "link"] {
+        app.update(Msg::Run(quell::console::command::find(view).unwrap()), &env);
         for size in [(160, 48), (80, 24)] {
             out.push(draw(app, size));
         }
@@ -150,7 +155,7 @@ fn frames(app: &mut App, fleet: &Fleet, now: Ms) -> Vec<Buffer> {
 /// Records the incident; the frames of a live console at every twentieth second.
 fn record(path: &Path, payloads: bool) -> Vec<(Ms, Vec<Buffer>)> {
     let mut recorder = Recorder::create(path, &header(payloads), 64 << 20).unwrap();
-    let mut fleet = Fleet::new(Limits::default());
+    let mut fleet = Fleet::new(limits());
     let mut app = App::new(look());
     let mut seen = Vec::new();
     for (at, event) in incident() {
@@ -189,6 +194,74 @@ fn a_recording_replays_to_identical_frames() {
     let (at, expected) = &live[3];
     player.seek(*at).unwrap();
     assert_eq!(frames(&mut App::new(look()), player.fleet(), *at).first(), expected.first());
+}
+
+/// Two connections, one of them near its limit; halfway the configuration is read again.
+#[test]
+fn a_replay_shows_the_limits_and_the_connections_of_the_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("load.quellrec");
+    let mut recorder = Recorder::create(&path, &header(true), 64 << 20).unwrap();
+    let mut fleet = Fleet::new(limits());
+    let mut app = App::new(look());
+    let topics = (0..4).map(|id| TopicEntry {
+        id,
+        topic: format!("t/{id}").into(),
+        thing: Some(Name::new(&format!("Thing0{id}"))),
+        telemetry: true,
+    });
+    let mut events = vec![
+        Event::Link(LinkEvent::Up { at: T0, client_id: "quell-1".into(), filters: vec!["t/+".into()] }),
+        Event::Batch(Batch { topics: topics.collect(), ..Batch::default() }),
+    ];
+    let mut live = Vec::new();
+    for second in 1..=20 {
+        let at = T0 + second * 1_000;
+        // Topics go round over the connections: 0 and 2 are carried by one, 1 by the other.
+        let load = |topic: u32, n: i64| {
+            (0..n).map(move |i| Message {
+                topic,
+                len: 900,
+                at: at + i,
+                payload: Some(Bytes::from(vec![b'x'; 900])),
+            })
+        };
+        let messages = load(0, 14).chain(load(2, 13)).chain(load(1, 2)).collect();
+        events.push(Event::Batch(Batch { messages, ..Batch::default() }));
+        for event in events.drain(..) {
+            recorder.event(&event, at);
+            fleet.apply(event, at);
+        }
+        if second == 10 {
+            // Fewer payloads are kept, and another group is the quarantine.
+            let quarantine_groups = vec!["Cellar".into()];
+            let other = Limits { payload_bytes: 20_000, quarantine_groups, ..limits() };
+            recorder.limits(&other, at);
+            fleet.relimit(&other, at);
+        }
+        if second == 12 {
+            let members = Reading::Members(Name::new("Cellar"), Some(vec![Name::new("Thing03")]));
+            let event = poll(SourceId::Members(Name::new("Cellar")), 4, at, members);
+            recorder.event(&event, at);
+            fleet.apply(event, at);
+        }
+        recorder.tick(at);
+        fleet.tick(at);
+        if second % 5 == 0 {
+            live.push((at, frames(&mut app, &fleet, at)));
+        }
+    }
+    recorder.finish().unwrap();
+    let (at, last) = live.last().unwrap();
+    let header: String = last[0].content().iter().take(160).map(|cell| cell.symbol()).collect();
+    assert!(header.contains("% of limit"), "{header}");
+    assert!(fleet.stream().let_go() > 0 && fleet.near_limit(*at).is_some());
+    let mut player = Player::open(&path).unwrap();
+    let mut app = App::new(look());
+    for (at, expected) in &live {
+        player.advance(*at).unwrap();
+        assert_eq!(frames(&mut app, player.fleet(), *at), *expected, "at {} s", (at - T0) / 1000);
+    }
 }
 
 #[test]

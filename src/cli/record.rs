@@ -200,7 +200,7 @@ pub(super) fn replay(args: &ReplayArgs, common: &Common) -> color_eyre::Result<u
         app.instruct();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(Box::pin(event_loop::replay(app, player)))?;
+    let ended = runtime.block_on(Box::pin(event_loop::replay(app, player, settings.max_fps)))?;
     Ok(if ended == Ended::Quit { exit::DONE } else { exit::INTERRUPTED })
 }
 

@@ -1,34 +1,33 @@
-//! The loop: keys first, then signals, then events for a capped time slice, then answers; a frame only when something
+//! The loop: keys first, then signals, then what happens outside for a capped time slice; a frame only when something
 //! changed, and never more often than the terminal's line is good for.
+//!
+//! What is watched is a [`World`]: a [`session`] with its cloud, or a [`recording`] of one. The loop, the reducer and the
+//! screens are the same; only what carries out the reducer's effects is another.
 
+use std::collections::VecDeque;
+use std::io;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_util::StreamExt as _;
-use tokio::sync::mpsc;
 
-use quell_fleet::event::Event;
-use quell_fleet::text::SafeText;
-use quell_fleet::{Changes, Fleet, Ms};
+use quell_fleet::{Fleet, Ms};
 
 mod files;
 mod outside;
-mod replay;
+mod recording;
+mod session;
 mod signals;
 
 pub use outside::{Arrival, Inputs, Outside, Reconfigured, Word};
-pub use replay::replay;
 pub(super) use signals::Ends;
 use signals::Signals;
 
-use super::app::{App, Effect, Env, Tone};
+use super::app::{App, Effect, Env, Msg};
 use super::terminal::Screen;
 use super::views;
+use quell_fleet::record::Player;
 
-/// Folding stops after this long and looks at the keyboard: a burst never delays a key by more.
-const SLICE: Duration = Duration::from_millis(4);
-/// Time passes on the screen in seconds.
-const TICK: Duration = Duration::from_secs(1);
 /// Over a slow line fewer frames are fresher frames.
 const FPS_SSH: u16 = 15;
 /// Data alone is drawn no more often than this: numbers that change faster cannot be read, and each frame costs what
@@ -53,39 +52,135 @@ pub fn now() -> Ms {
     jiff::Timestamp::now().as_millisecond()
 }
 
+/// What is watched, and what carries out what the reducer wants of it. Nothing here waits but [`World::news`].
+trait World {
+    /// What is true.
+    fn fleet(&self) -> &Fleet;
+    /// The time that is shown.
+    fn now(&self) -> Ms;
+    /// How often time is seen to pass.
+    fn pace(&self) -> Duration;
+    /// Waits for something to happen; may be dropped and asked again without loss.
+    async fn news(&mut self) -> News;
+    /// Time has passed.
+    fn tick(&mut self) -> io::Result<Vec<Msg>>;
+    /// Carries an effect out; what comes of it at once.
+    fn carry_out(&mut self, effect: Effect) -> io::Result<Vec<Msg>>;
+}
+
+/// What happened outside.
+#[derive(Default)]
+struct News {
+    msgs: Vec<Msg>,
+    /// Something that is shown may have changed.
+    seen: bool,
+    /// It should be seen at the full rate.
+    soon: bool,
+}
+
 /// Runs the console until it is quit. The first frame is drawn before anything else is waited for.
 ///
 /// # Errors
 ///
 /// When the terminal cannot be taken or written to.
 pub async fn run(
-    mut app: App,
-    mut fleet: Fleet,
-    mut inputs: Inputs,
-    mut outside: impl Outside,
+    app: App,
+    fleet: Fleet,
+    inputs: Inputs,
+    outside: impl Outside,
     max_fps: Option<u16>,
-) -> std::io::Result<Ended> {
+) -> io::Result<Ended> {
+    sit(app, session::Session::new(fleet, inputs, outside), max_fps).await
+}
+
+/// Plays a recording until it is left.
+///
+/// # Errors
+///
+/// The terminal cannot be taken or written to, or the recording cannot be read on.
+pub async fn replay(mut app: App, player: Player, max_fps: Option<u16>) -> io::Result<Ended> {
+    app.replaying();
+    sit(app, recording::Tape::new(player), max_fps).await
+}
+
+/// The console in front of what is watched.
+struct Seat<W> {
+    app: App,
+    world: W,
+    screen: Screen,
+    size: (u16, u16),
+}
+
+impl<W: World> Seat<W> {
+    /// Tells the reducer, carries out what it wants, and tells what comes of that; true when the operator quit.
+    fn tell(&mut self, msgs: Vec<Msg>) -> io::Result<bool> {
+        let mut msgs = VecDeque::from(msgs);
+        while let Some(msg) = msgs.pop_front() {
+            let env = Env { fleet: self.world.fleet(), now: self.world.now() };
+            for effect in self.app.update(msg, &env) {
+                match effect {
+                    Effect::Quit => return Ok(true),
+                    Effect::Suspend => self.screen.suspend()?,
+                    Effect::Redraw => self.screen.forget()?,
+                    Effect::Copy(text) => self.screen.copy(&text)?,
+                    Effect::Notify(text) => self.screen.notify(&text)?,
+                    other => msgs.extend(self.world.carry_out(other)?),
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Lets time pass; true when the operator quit.
+    fn tick(&mut self) -> io::Result<bool> {
+        let msgs = self.world.tick()?;
+        self.tell(msgs)
+    }
+
+    /// Settles what is shown and draws it; true when the operator quit.
+    fn paint(&mut self) -> io::Result<bool> {
+        let size = self.screen.size()?;
+        let msg = if size == self.size { Msg::Frame } else { Msg::Resize(size.0, size.1) };
+        self.size = size;
+        if self.tell(vec![msg])? {
+            return Ok(true);
+        }
+        let env = Env { fleet: self.world.fleet(), now: self.world.now() };
+        self.screen.draw(|frame| views::draw(&self.app, &env, frame.buffer_mut()))?;
+        Ok(false)
+    }
+}
+
+async fn sit<W: World>(app: App, world: W, max_fps: Option<u16>) -> io::Result<Ended> {
     let mut signals = Signals::new()?;
-    let mut screen = Screen::take()?;
-    paint(&mut screen, &mut app, &fleet)?;
+    let mut seat = Seat { app, world, screen: Screen::take()?, size: (0, 0) };
+    if seat.tick()? || seat.paint()? {
+        return Ok(Ended::Quit);
+    }
     let mut keys = EventStream::new();
     let ssh = std::env::var_os("SSH_CONNECTION").is_some();
     let fps = max_fps.unwrap_or(if ssh { FPS_SSH } else { FPS_LOCAL }).max(1);
     let interval = Duration::from_secs(1) / u32::from(fps);
     let mut next_frame = Instant::now() + interval;
-    let mut next_tick = Instant::now() + TICK;
+    let mut next_tick = Instant::now() + seat.world.pace();
     let mut dirty = false;
     let mut touched = Instant::now();
     loop {
         let wake = if dirty { next_frame.min(next_tick) } else { next_tick };
         let mut urgent = false;
+        let mut quit = false;
         tokio::select! {
             biased;
             key = keys.next() => match key {
                 Some(Ok(event)) => {
-                    urgent = press(&mut app, &fleet, event, &mut screen)?;
+                    if let Some(msg) = pressed(event, &mut seat.screen)? {
+                        urgent = true;
+                        quit = seat.tell(vec![msg])?;
+                    }
                     touched = Instant::now();
                     next_frame = next_frame.min(touched + interval);
+                    // A recording that is held goes on at once.
+                    next_tick = next_tick.min(touched + seat.world.pace());
                     dirty = true;
                 }
                 // The terminal is gone: nobody is left to look.
@@ -95,227 +190,49 @@ pub async fn run(
                 tracing::info!(signal = name, "ending");
                 return Ok(Ended::Cut);
             }
-            _ = signals.stop.recv() => { screen.suspend()?; dirty = true; }
-            _ = signals.resume.recv() => { screen.retake()?; dirty = true; }
-            Some(word) = inputs.words.recv() => {
-                match word {
-                    Word::CannotConnect(trouble) => app.cannot_connect(trouble),
-                    Word::Journal(lines) => app.journal_read(lines),
-                    Word::Examined(found) => app.examined(found),
-                    Word::Settled => outside.settle(),
-                    Word::Profiles(list) => app.set_profiles(list, &Env { fleet: &fleet, now: now() }),
-                    Word::Moved(Ok(where_to)) => moved(&where_to, &mut app, &mut fleet, &mut inputs, &mut outside),
-                    Word::Config(Ok(settings)) => match outside.reconfigure(*settings) {
-                        Ok(new) => {
-                            app.look = new.look;
-                            let changes = fleet.relimit(&new.limits, now());
-                            app.note(changes, &Env { fleet: &fleet, now: now() });
-                            app.say(new.text, Tone::Calm, now());
-                        }
-                        Err(why) => app.say(why, Tone::Warn, now()),
-                    },
-                    Word::Config(Err(why)) => app.say(why, Tone::Warn, now()),
-                    Word::Moved(Err(why)) => app.say(why, Tone::Warn, now()),
-                }
-                dirty = true;
-            }
-            Some(answer) = inputs.answers.recv() => {
-                app.answer(answer, &Env { fleet: &fleet, now: now() });
-                next_frame = next_frame.min(Instant::now() + interval);
-                dirty = true;
-            }
-            Some(event) = inputs.events.recv() => {
-                let changes = fold(&mut fleet, event, &mut inputs.events, &mut outside);
-                app.note(changes, &Env { fleet: &fleet, now: now() });
-                dirty |= !changes.is_empty();
-                if changes.is_news() {
+            _ = signals.stop.recv() => { seat.screen.suspend()?; dirty = true; }
+            _ = signals.resume.recv() => { seat.screen.retake()?; dirty = true; }
+            news = seat.world.news() => {
+                dirty |= news.seen;
+                if news.soon {
                     next_frame = next_frame.min(Instant::now() + interval);
                 }
-                for source in fleet.take_wanted() {
-                    outside.read_soon(source);
-                }
+                quit = seat.tell(news.msgs)?;
             }
             () = tokio::time::sleep_until(wake.into()) => {
                 if Instant::now() >= next_tick {
-                    next_tick = Instant::now() + TICK;
+                    next_tick = Instant::now() + seat.world.pace();
                     if Screen::is_gone() {
                         return Ok(Ended::Cut);
                     }
-                    let at = now();
-                    if let Some(recorder) = outside.recorder() {
-                        recorder.tick(at);
-                    }
-                    let changes = fleet.tick(at);
-                    app.note(changes, &Env { fleet: &fleet, now: now() });
+                    quit = seat.tick()?;
                     // Ages and the clock: ratatui writes only the cells that differ.
                     dirty = true;
                 }
             }
         }
-        for effect in app.take_effects() {
-            if matches!(effect, Effect::Record) {
-                let (text, tone) = match outside.record(&fleet, now()) {
-                    Ok((recording, text)) => {
-                        app.set_recording(recording);
-                        (text, Tone::Calm)
-                    }
-                    Err(text) => (text, Tone::Warn),
-                };
-                app.say(text, tone, now());
-            } else if let Effect::ImportProfile { path, name } = effect {
-                let read = files::read(&path);
-                app.imported(&path, &name, read, &Env { fleet: &fleet, now: now() });
-            } else if let Effect::ExportProfile { path, text } = effect {
-                let written = files::write_new(&path, &text);
-                app.exported(&path, written, &Env { fleet: &fleet, now: now() });
-            } else if effect_done(effect, &mut app, &mut screen, &mut outside)? {
-                return Ok(Ended::Quit);
-            }
-            dirty = true;
-        }
-        if dirty && (urgent || Instant::now() >= next_frame) {
-            paint(&mut screen, &mut app, &fleet)?;
+        if !quit && dirty && (urgent || Instant::now() >= next_frame) {
+            quit = seat.paint()?;
             let calm = touched.elapsed() > LIVELY;
-            next_frame = Instant::now() + if calm { interval.max(CALM) } else { interval };
-            dirty = app.rows().is_behind(&fleet);
+            let between = if calm { interval.max(CALM.min(seat.world.pace())) } else { interval };
+            next_frame = Instant::now() + between;
+            dirty = seat.app.rows().is_behind(seat.world.fleet());
+        }
+        if quit {
+            return Ok(Ended::Quit);
         }
     }
 }
 
-/// Another source is open. Only now, and only if no response began meanwhile, the old one is left.
-fn moved(
-    where_to: &SafeText,
-    app: &mut App,
-    fleet: &mut Fleet,
-    inputs: &mut Inputs,
-    outside: &mut impl Outside,
-) {
-    if app.is_responding() {
-        outside.stay();
-        let text = "stayed here: a response is running, and it would be cut off; A shows it";
-        return app.say(SafeText::new(text), Tone::Warn, now());
-    }
-    let Some(arrival) = outside.arrive() else { return };
-    *fleet = arrival.fleet;
-    inputs.events = arrival.events;
-    inputs.answers = arrival.answers;
-    app.begin_anew();
-    app.set_recording(false);
-    app.say(where_to.clone(), Tone::Calm, now());
-}
-
-fn paint(screen: &mut Screen, app: &mut App, fleet: &Fleet) -> std::io::Result<()> {
-    let env = Env { fleet, now: now() };
-    app.refresh(&env);
-    screen.draw(|frame| views::draw(app, &env, frame.buffer_mut()))
-}
-
-/// A key or another event of the terminal; true when the answer should be seen at once.
-fn press(app: &mut App, fleet: &Fleet, event: TerminalEvent, screen: &mut Screen) -> std::io::Result<bool> {
-    let env = Env { fleet, now: now() };
-    match event {
-        TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => {
-            app.key(key, &env);
-            return Ok(true);
+/// What an event of the terminal tells the reducer.
+fn pressed(event: TerminalEvent, screen: &mut Screen) -> io::Result<Option<Msg>> {
+    Ok(match event {
+        TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),
+        TerminalEvent::Paste(text) => Some(Msg::Paste(text)),
+        TerminalEvent::Resize(..) => {
+            screen.forget()?;
+            None
         }
-        TerminalEvent::Paste(text) => {
-            app.paste(&text, &env);
-            return Ok(true);
-        }
-        TerminalEvent::Resize(..) => screen.forget()?,
-        _ => {}
-    }
-    Ok(false)
-}
-
-/// Folds what has come, for at most [`SLICE`].
-fn fold(
-    fleet: &mut Fleet,
-    first: Event,
-    events: &mut mpsc::Receiver<Event>,
-    outside: &mut impl Outside,
-) -> Changes {
-    let began = Instant::now();
-    let at = now();
-    let mut changes = Changes::NONE;
-    let mut next = Some(first);
-    while let Some(event) = next {
-        if let Some(listener) = outside.listener() {
-            listener.observe(&event);
-        }
-        if let Some(recorder) = outside.recorder() {
-            recorder.event(&event, at);
-        }
-        changes |= fleet.apply(event, at);
-        if began.elapsed() >= SLICE {
-            break;
-        }
-        next = events.try_recv().ok();
-    }
-    if fleet.is_at_limit(at)
-        && let Some(listener) = outside.listener()
-    {
-        listener.at_limit(at);
-    }
-    changes
-}
-
-/// Does what a command wanted; true when that was to quit.
-fn effect_done(
-    effect: Effect,
-    app: &mut App,
-    screen: &mut Screen,
-    outside: &mut impl Outside,
-) -> std::io::Result<bool> {
-    match effect {
-        Effect::Quit => return Ok(true),
-        Effect::Suspend => screen.suspend()?,
-        Effect::Redraw => screen.forget()?,
-        Effect::Copy(text) => screen.copy(&text)?,
-        Effect::Notify(text) => screen.notify(&text)?,
-        Effect::Plan { generation, intent } => {
-            if let Err(why) = outside.plan(generation, intent) {
-                app.no_plan(generation, why, now());
-            }
-        }
-        Effect::Confirm { plan, typed } => {
-            let id = plan.id().clone();
-            if let Err(why) = outside.confirm(*plan, typed) {
-                app.not_sent(&id);
-                app.say(why, Tone::Warn, now());
-            }
-        }
-        Effect::Stop(plan) => outside.stop(&plan),
-        Effect::Watch(sources) => outside.watch(sources),
-        Effect::ListenTo(things) => outside.listen_to(things),
-        Effect::ReadSoon(sources) => {
-            for source in sources {
-                outside.read_soon(source);
-            }
-        }
-        Effect::ReadJournal => outside.read_journal(),
-        Effect::ReadProfiles => outside.read_profiles(),
-        Effect::Switch(to) if app.is_responding() => {
-            let text = format!(
-                "no other {} now: a response is running, and it would be cut off; A shows it",
-                to.word()
-            );
-            app.say(SafeText::new(&text), Tone::Warn, now());
-        }
-        Effect::Switch(to) => match outside.switch(&to) {
-            Ok(()) => {
-                let text = format!("going to {} {} …", to.word(), to.name().shown());
-                app.say(SafeText::new(&text), Tone::Calm, now());
-            }
-            Err(why) => app.say(why, Tone::Warn, now()),
-        },
-        Effect::Examine => {
-            if let Err(why) = outside.examine() {
-                app.examined(Err(why));
-            }
-        }
-        // Recording needs the fleet and is done where it is; a live console has nothing to rewind.
-        Effect::Record | Effect::Replay(_) | Effect::ImportProfile { .. } | Effect::ExportProfile { .. } => {}
-    }
-    Ok(false)
+        _ => None,
+    })
 }

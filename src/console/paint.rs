@@ -119,6 +119,14 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// What is inside a frame round `area`; all of it where there is no room for a frame.
+pub fn inside(area: Rect) -> Rect {
+    if area.width < 4 || area.height < 3 {
+        return area;
+    }
+    Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)
+}
+
 impl<'a> Paint<'a> {
     /// Draws into `buf`.
     pub fn new(buf: &'a mut Buffer, theme: &'a Theme) -> Self {
@@ -210,7 +218,7 @@ impl<'a> Paint<'a> {
             let wide = self.line(x + used, area.top(), area.width - 4, title);
             self.text(x + used + wide, area.top(), 1, " ", style);
         }
-        Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)
+        inside(area)
     }
 
     /// One cell.

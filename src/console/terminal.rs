@@ -85,6 +85,15 @@ impl Screen {
         Ok(Self { terminal })
     }
 
+    /// Columns and rows.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal has gone away.
+    pub(super) fn size(&self) -> io::Result<(u16, u16)> {
+        self.terminal.size().map(|size| (size.width, size.height))
+    }
+
     /// Draws one frame: only the cells that changed are written.
     ///
     /// # Errors

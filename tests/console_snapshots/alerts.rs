@@ -1,7 +1,7 @@
 //! What must not be overseen: a device that is isolated and yet heard.
 
 use bytes::Bytes;
-use quell::console::app::{App, Effect, Env, Look};
+use quell::console::app::{Effect, Env, Look, Msg};
 use quell::console::theme::Theme;
 use quell_fleet::event::{Batch, Event, Message, ResponseEvent, Stage};
 use quell_fleet::model::Name;
@@ -44,7 +44,7 @@ fn a_leak_is_told_once_by_bell_and_on_every_screen_until_it_is_over() {
             let mut app = App::new(look(false));
             render(&mut app, &fleet, NOW, size);
             press(&mut app, &fleet, keys);
-            app.note(changes, &Env { fleet: &fleet, now: NOW });
+            app.update(Msg::Fleet(changes), &Env { fleet: &fleet, now: NOW });
             let text = lines(&render(&mut app, &fleet, NOW, size));
             assert!(text.contains("LEAKING"), "{keys:?} at {size:?}: {text}");
             let rings = |app: &mut App| {
@@ -54,7 +54,7 @@ fn a_leak_is_told_once_by_bell_and_on_every_screen_until_it_is_over() {
                     .count()
             };
             assert_eq!(rings(&mut app), 1, "{keys:?}");
-            app.note(changes, &Env { fleet: &fleet, now: NOW });
+            app.update(Msg::Fleet(changes), &Env { fleet: &fleet, now: NOW });
             assert_eq!(rings(&mut app), 0, "the same leak rings once");
         }
     }
@@ -64,7 +64,7 @@ fn a_leak_is_told_once_by_bell_and_on_every_screen_until_it_is_over() {
 fn without_colour_the_words_and_shapes_are_still_there() {
     let (fleet, changes) = leaking();
     let mut app = App::new(Look { theme: Theme::named(None, true, false).unwrap(), ..look(false) });
-    app.note(changes, &Env { fleet: &fleet, now: NOW });
+    app.update(Msg::Fleet(changes), &Env { fleet: &fleet, now: NOW });
     let buffer = render(&mut app, &fleet, NOW, (80, 24));
     for cell in buffer.content() {
         assert!(cell.fg == Color::Reset && cell.bg == Color::Reset, "{cell:?}");

@@ -1,6 +1,5 @@
 //! The room and the fleet: thirty devices by name at every size, ten thousand by group, the loud ones named.
 
-use quell::console::app::App;
 use quell_fleet::event::{Event, LinkEvent, Reading};
 use quell_fleet::model::{Name, ThingRecord, Violation};
 use quell_fleet::text::SafeText;

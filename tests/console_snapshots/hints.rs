@@ -1,6 +1,6 @@
 //! What the footer offers and what keys act on: nothing that cannot be done, and always something that is seen.
 
-use quell::console::app::{App, Effect, Look, Naming, Overlay};
+use quell::console::app::{Effect, Look, Naming, Overlay};
 use quell::response::Intent;
 
 use crate::views::account;

@@ -1,6 +1,6 @@
 //! Keymaps a user could have written, and those one should not.
 
-use quell::console::app::{App, Effect, Look};
+use quell::console::app::{Effect, Look};
 use quell::console::keymap::Keymap;
 
 use crate::world::*;

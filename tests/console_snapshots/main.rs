@@ -8,6 +8,7 @@ mod hints;
 mod keys;
 mod quiet;
 mod screens;
+mod stream;
 mod views;
 mod whatif;
 mod world;

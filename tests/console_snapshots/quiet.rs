@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use quell::console::app::{App, Env};
+use quell::console::app::{Env, Msg};
 use quell::console::backend::WriteOnly;
 use quell::console::views;
 use quell_fleet::{Fleet, Ms};
@@ -33,7 +33,7 @@ impl Sink {
 
 fn frame(terminal: &mut Terminal<WriteOnly>, app: &mut App, fleet: &Fleet, now: Ms) {
     let env = Env { fleet, now };
-    app.refresh(&env);
+    app.update(Msg::Resize(160, 48), &env);
     terminal.draw(|frame| views::draw(app, &env, frame.buffer_mut())).unwrap();
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quell::console::app::{App, Effect, Env, Look};
+use quell::console::app::{Effect, Env, Look, Msg};
 use quell::console::command;
 use quell::console::key::Key;
 use quell::console::keymap::Keymap;
@@ -248,7 +248,7 @@ fn a_paste_is_never_a_command() {
     let fleet = incident();
     let mut app = App::new(look(false));
     render(&mut app, &fleet, NOW, (80, 24));
-    app.paste("iRDq:", &Env { fleet: &fleet, now: NOW });
+    app.update(Msg::Paste("iRDq:".to_owned()), &Env { fleet: &fleet, now: NOW });
     assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Plan { .. } | Effect::Quit)));
     assert!(app.overlay().is_none());
 }

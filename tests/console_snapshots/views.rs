@@ -1,6 +1,6 @@
 //! The views of the account, each at a wide and at a narrow size, and the dialogs of the incident.
 
-use quell::console::app::{App, Effect, JournalLine, Look};
+use quell::console::app::{Effect, JournalLine, Look};
 use quell::response::{DetectChange, Intent};
 use quell_fleet::account::{
     AccountReading, CustomMetricRecord, DimensionRecord, EffectivePolicy, FindingRecord, MetricSeries,
@@ -272,7 +272,7 @@ fn the_views_of_the_account() {
     ] {
         for size in [SIZES[0], SIZES[1]] {
             let mut app = App::new(look(false));
-            app.journal_read(Ok(journal()));
+            app.journal_read(journal());
             let text = screen(&mut app, &fleet, keys, size);
             insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), text);
         }
@@ -335,7 +335,7 @@ fn a_room_sees_no_account_and_no_address_and_can_plan_nothing() {
 fn undo_and_finish_name_the_plan_of_the_journal() {
     let fleet = account();
     let mut app = App::new(look(false));
-    app.journal_read(Ok(journal()));
+    app.journal_read(journal());
     let text = screen(&mut app, &fleet, "7j\n", (80, 24));
     assert!(text.contains("6065a584-f4d4") && text.contains("u undo"), "{text}");
     app.take_effects();

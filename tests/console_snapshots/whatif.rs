@@ -1,6 +1,6 @@
 //! What-if: the numbers moved by keys, who would have alarmed, and what is doubtful about them.
 
-use quell::console::app::{App, Effect, View};
+use quell::console::app::{Effect, View};
 
 use crate::views::{account, screen};
 use crate::world::*;

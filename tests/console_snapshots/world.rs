@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
-use quell::console::app::{App, Env, Look};
+use quell::console::app::{self, Effect, Env, JournalLine, Look, Msg};
+use quell::console::command::CommandId;
 use quell::console::keymap::Keymap;
 use quell::console::theme::Theme;
 use quell::console::views;
@@ -169,10 +170,47 @@ pub(crate) fn incident() -> Fleet {
     fleet
 }
 
+/// The console, and what it wanted so far.
+pub(crate) struct App {
+    app: app::App,
+    effects: Vec<Effect>,
+}
+
+impl std::ops::Deref for App {
+    type Target = app::App;
+
+    fn deref(&self) -> &app::App {
+        &self.app
+    }
+}
+
+impl App {
+    pub(crate) fn new(look: Look) -> Self {
+        Self { app: app::App::new(look), effects: Vec::new() }
+    }
+
+    pub(crate) fn update(&mut self, msg: Msg, env: &Env<'_>) {
+        self.effects.extend(self.app.update(msg, env));
+    }
+
+    pub(crate) fn run(&mut self, id: CommandId, env: &Env<'_>) {
+        self.update(Msg::Run(id), env);
+    }
+
+    pub(crate) fn journal_read(&mut self, lines: Vec<JournalLine>) {
+        let fleet = Fleet::new(Limits::default());
+        self.update(Msg::Journal(Ok(lines)), &Env { fleet: &fleet, now: NOW });
+    }
+
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+}
+
 pub(crate) fn render(app: &mut App, fleet: &Fleet, now: Ms, (width, height): (u16, u16)) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     let env = Env { fleet, now };
-    app.refresh(&env);
+    app.update(Msg::Resize(width, height), &env);
     terminal.draw(|frame| views::draw(app, &env, frame.buffer_mut())).unwrap();
     terminal.backend().buffer().clone()
 }
@@ -202,7 +240,7 @@ pub(crate) fn press(app: &mut App, fleet: &Fleet, keys: &str) {
             '\x1b' => KeyCode::Esc,
             c => KeyCode::Char(c),
         };
-        app.key(KeyEvent::new(code, KeyModifiers::NONE), &Env { fleet, now: NOW });
+        app.update(Msg::Key(KeyEvent::new(code, KeyModifiers::NONE)), &Env { fleet, now: NOW });
     }
 }
 

@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use crate::cloud::mfa;
 use crate::config::{AwsProfiles, Settings};
-use crate::console::app::Elsewhere;
+use crate::console::app::{Elsewhere, Msg};
 use crate::console::event_loop::Word;
 use quell_fleet::text::SafeText;
 
@@ -81,7 +81,7 @@ pub(super) async fn go(
     let (answering, answers) = mpsc::channel(EVENTS);
     let failed = |why: &SafeText| {
         let text = format!("stayed here: {} {}: {why}", to.word(), to.name().shown());
-        Word::Moved(Err(SafeText::new(&text)))
+        Word::Tell(Msg::Moved(Err(SafeText::new(&text))))
     };
     if let Elsewhere::Coded(_, code) = &to
         && let Err(trouble) = spend(&settings, &code.0).await
@@ -100,7 +100,7 @@ pub(super) async fn go(
     let text = format!("{} {}: {} {region}", to.word(), to.name().shown(), identity.account);
     let parts = Parts::of(source, &settings, &sender, answering);
     if there.send(Moved { settings, parts, events, answers }).await.is_ok() {
-        let _ = words.send(Word::Moved(Ok(SafeText::new(&text)))).await;
+        let _ = words.send(Word::Tell(Msg::Moved(Ok(SafeText::new(&text))))).await;
     }
     // Until the console ends or goes on to yet another place.
     words.closed().await;

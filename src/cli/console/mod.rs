@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::cloud::{PollHandle, mfa};
 use crate::config::{self, Environment, Settings};
-use crate::console::app::{App, Look};
+use crate::console::app::{App, Look, Msg};
 use crate::console::event_loop::{self, Ended, Inputs, Word};
 use crate::console::keymap::Keymap;
 use crate::console::theme::{self, Theme};
@@ -195,7 +195,7 @@ async fn connect(
         Err(message) => {
             let since = event_loop::now();
             let trouble = Trouble { kind: TroubleKind::Failed, message, missing_action: None, since };
-            let _ = words.send(Word::CannotConnect(Some(trouble))).await;
+            let _ = words.send(Word::Tell(Msg::CannotConnect(Some(trouble)))).await;
             return;
         }
     };
@@ -203,14 +203,14 @@ async fn connect(
         match Source::open(&settings, &events).await {
             Ok(source) => break source,
             Err(trouble) => {
-                if words.send(Word::CannotConnect(Some(trouble))).await.is_err() {
+                if words.send(Word::Tell(Msg::CannotConnect(Some(trouble)))).await.is_err() {
                     return;
                 }
                 tokio::time::sleep(AGAIN).await;
             }
         }
     };
-    let _ = words.send(Word::CannotConnect(None)).await;
+    let _ = words.send(Word::Tell(Msg::CannotConnect(None))).await;
     let made = Parts::of(made, &settings, &events, answers);
     if parts.send(made).await.is_ok() {
         let _ = words.send(Word::Settled).await;

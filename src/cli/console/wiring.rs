@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use crate::cli::{doctor, journal_lines, record};
 use crate::cloud::{PollHandle, mfa};
 use crate::config::{AwsProfiles, Environment, Settings};
-use crate::console::app::Elsewhere;
+use crate::console::app::{Elsewhere, Msg};
 use crate::console::event_loop::{Arrival, Outside, Reconfigured, Word};
 use crate::response::{Answer, Intent, Listener, Plan, PlanId, Responder};
 use crate::stream::StreamHandle;
@@ -177,7 +177,7 @@ impl Outside for Wiring {
         let (path, words) = (self.settings.journal.clone(), self.words.clone());
         tokio::task::spawn_blocking(move || {
             let lines = journal_lines::read(&path).map_err(|e| SafeText::new(&e.to_string()));
-            let _ = words.blocking_send(Word::Journal(lines));
+            let _ = words.blocking_send(Word::Tell(Msg::Journal(lines)));
         });
     }
 
@@ -187,7 +187,7 @@ impl Outside for Wiring {
         let words = self.words.clone();
         tokio::spawn(async move {
             let found = Box::pin(doctor::lines(&settings)).await;
-            let _ = words.send(Word::Examined(Ok(found))).await;
+            let _ = words.send(Word::Tell(Msg::Examined(Ok(found)))).await;
         });
         Ok(())
     }
@@ -211,7 +211,7 @@ impl Outside for Wiring {
         tokio::task::spawn_blocking(move || {
             let profiles = AwsProfiles::read(&Environment::of_process());
             let names = profiles.names().map(Name::new).collect();
-            let _ = words.blocking_send(Word::Profiles(names));
+            let _ = words.blocking_send(Word::Tell(Msg::Profiles(names)));
         });
     }
 
@@ -243,6 +243,7 @@ impl Outside for Wiring {
         let look = look(&settings)
             .map_err(|why| SafeText::new(&format!("the old configuration stays in force: {why}")))?;
         self.loaded = new;
+        self.record.0 = record::header(&settings, false);
         self.settings = settings;
         self.hand_on();
         let mut text = "configuration read again".to_owned();

@@ -8,7 +8,7 @@ use super::{App, Effect, Env, Overlay, PlanPhase, Tone, View, state};
 
 impl App {
     /// Takes an answer of the responder in; one of an older generation is dropped.
-    pub fn answer(&mut self, answer: Answer, env: &Env<'_>) {
+    pub(super) fn answer(&mut self, answer: Answer, env: &Env<'_>) {
         match answer {
             Answer::Plan { generation, result } => {
                 if let Some(Overlay::Plan(dialog)) = &mut self.overlay

@@ -28,10 +28,7 @@ impl App {
             return None;
         }
         let all = env.fleet.findings().get()?;
-        let chosen = self
-            .list(ListId::Findings)
-            .cursor()
-            .or_else(|| self.keys(ListId::Findings, env).first().copied());
+        let chosen = self.list(ListId::Findings).cursor();
         all.iter().find(|f| Some(key_of(f.id.as_str())) == chosen)
     }
 

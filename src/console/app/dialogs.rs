@@ -40,6 +40,20 @@ pub enum Overlay {
     Recovered(Box<RecoveredState>),
 }
 
+impl Overlay {
+    /// Where its text is, when it scrolls.
+    pub(super) fn scroll(&mut self) -> Option<&mut ListState> {
+        match self {
+            Self::Help(scroll) => Some(scroll),
+            Self::Payload(payload) => Some(&mut payload.scroll),
+            Self::Plan(dialog) => Some(&mut dialog.scroll),
+            Self::Entry(entry) => Some(&mut entry.scroll),
+            Self::Recovered(state) => Some(&mut state.scroll),
+            _ => None,
+        }
+    }
+}
+
 /// A plan on the screen.
 pub struct PlanDialog {
     /// Comes back with the answer.

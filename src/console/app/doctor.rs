@@ -54,7 +54,7 @@ impl App {
     }
 
     /// It was looked at, or could not be.
-    pub fn examined(&mut self, found: Result<Vec<DoctorLine>, SafeText>) {
+    pub(super) fn examined(&mut self, found: Result<Vec<DoctorLine>, SafeText>) {
         self.diagnosis = match found {
             Ok(lines) => Diagnosis::Found(lines),
             Err(why) => Diagnosis::Failed(why),

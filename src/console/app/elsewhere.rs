@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use crate::config::{REGIONS, Secret};
-use crate::response::PlanId;
 use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::dialogs::{Overlay, PalettePick};
-use super::{App, Effect, Elsewhere, Env, ListState, Pane, Section, View};
+use super::{App, Effect, Elsewhere, Env, ListState, Pane, Section, Tone, View};
 
 /// The words that begin a switch in the palette.
 const WORDS: [&str; 2] = ["profile", "region"];
@@ -48,26 +48,35 @@ impl App {
         }
     }
 
-    /// The profiles' names were read.
-    pub fn set_profiles(&mut self, profiles: Vec<Name>, env: &Env<'_>) {
+    /// Goes elsewhere, unless that would cut a response off.
+    pub(super) fn switch(&mut self, to: Elsewhere, env: &Env<'_>) {
+        if self.is_responding() {
+            let text = format!(
+                "no other {} now: a response is running, and it would be cut off; A shows it",
+                to.word()
+            );
+            return self.say(SafeText::new(&text), Tone::Warn, env.now);
+        }
+        self.effects.push(Effect::Switch(to));
+    }
+
+    /// The profiles' names were read: what is chosen stays chosen.
+    pub(super) fn set_profiles(&mut self, profiles: Vec<Name>, env: &Env<'_>) {
         self.profiles = profiles;
         if let Some(Overlay::Palette(state)) = &mut self.overlay {
+            let chosen = state.found.get(state.chosen).cloned();
             super::input::search(state, env, &self.profiles);
+            state.chosen = state.found.iter().position(|pick| Some(pick) == chosen.as_ref()).unwrap_or(0);
         }
     }
 
     /// True while something that was confirmed has not ended: its proof would be cut off by going elsewhere.
-    pub fn is_responding(&self) -> bool {
+    pub(super) fn is_responding(&self) -> bool {
         !self.unanswered.is_empty() || self.actions.iter().any(|action| action.finished.is_none())
     }
 
-    /// A confirmed plan could not even be handed over.
-    pub fn not_sent(&mut self, plan: &PlanId) {
-        self.unanswered.retain(|id| id != plan);
-    }
-
     /// Another account or region: nothing of the old one may stay in sight or under the cursor.
-    pub fn begin_anew(&mut self) {
+    pub(super) fn begin_anew(&mut self) {
         self.views = vec![View::Overview];
         self.pane = Pane::Devices;
         self.zoomed = false;

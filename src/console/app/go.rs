@@ -6,7 +6,7 @@ use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 use quell_fleet::{DeviceId, SourceId};
 
-use super::dialogs::{Overlay, PaletteState, PayloadState};
+use super::dialogs::{Overlay, PaletteState};
 use super::list::{ListId, ListState};
 use super::{App, Effect, Env, Filter, Tone, View};
 
@@ -50,20 +50,6 @@ impl App {
         } else {
             self.go(View::Device(Name::clone(device.name())));
         }
-    }
-
-    fn open_payload(&mut self, env: &Env<'_>) {
-        let log = env.fleet.stream();
-        let message = match self.list(ListId::Stream).cursor() {
-            Some(seq) => log.position(seq).and_then(|at| log.get(at)),
-            None => log.iter().next_back(),
-        };
-        let Some(message) = message.cloned() else {
-            let text = "this message is no longer kept; counts stay exact";
-            return self.say(SafeText::new(text), Tone::Warn, env.now);
-        };
-        let topic = env.fleet.topic(message.topic).map(|t| t.text().clone()).unwrap_or_default();
-        self.overlay = Some(Overlay::Payload(Box::new(PayloadState::new(message, topic))));
     }
 
     /// Copy the name under the cursor.
@@ -233,7 +219,7 @@ impl App {
     }
 
     /// Begins in front of a room.
-    pub fn instruct(&mut self) {
+    pub(crate) fn instruct(&mut self) {
         self.instructing = true;
         self.go(View::Grid);
     }

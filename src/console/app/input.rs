@@ -7,11 +7,11 @@ use tui_input::backend::crossterm::EventHandler as _;
 
 use quell_fleet::model::Name;
 
-use super::super::command::{self, CommandId};
+use super::super::command;
 use super::super::key::Key as Pressed;
 use super::super::keymap::Found;
 use super::dialogs::{Field, Overlay, PalettePick, PaletteState};
-use super::{App, Effect, Env, Filter, View, filter};
+use super::{App, Env, Filter, View, filter};
 
 /// Text longer than this is not typed, it is an accident with the clipboard.
 const PASTE: usize = 4096;
@@ -20,7 +20,7 @@ const FOUND: usize = 50;
 
 impl App {
     /// A key was pressed.
-    pub fn key(&mut self, event: KeyEvent, env: &Env<'_>) {
+    pub(super) fn key(&mut self, event: KeyEvent, env: &Env<'_>) {
         self.touched = true;
         let pressed = Pressed::from(event);
         if self.takes_text() && self.text_key(event, pressed, env) {
@@ -42,7 +42,7 @@ impl App {
     }
 
     /// Text was pasted: it goes where text is typed, and nowhere else, so that a paste is never a command.
-    pub fn paste(&mut self, text: &str, env: &Env<'_>) {
+    pub(super) fn paste(&mut self, text: &str, env: &Env<'_>) {
         let Some(text) = text.get(..text.len().min(PASTE)) else { return };
         for c in text.chars().filter(|c| !c.is_control()) {
             if !self.takes_text() {
@@ -51,13 +51,6 @@ impl App {
             let event = KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
             self.text_key(event, Pressed::from(event), env);
         }
-    }
-
-    /// Runs a command.
-    pub fn run(&mut self, id: CommandId, env: &Env<'_>) {
-        // Keys may come faster than frames: what they act on is settled before each.
-        self.rest_cursor(env);
-        (command::get(id).run)(self, env);
     }
 
     fn takes_text(&self) -> bool {
@@ -267,7 +260,7 @@ impl App {
                 self.go(View::Device(name));
             }
             Some(PalettePick::View(view)) => self.go(view),
-            Some(PalettePick::Elsewhere(to)) => self.effects.push(Effect::Switch(to)),
+            Some(PalettePick::Elsewhere(to)) => self.switch(to, env),
             None => {}
         }
     }
@@ -325,11 +318,4 @@ pub(super) fn search(state: &mut PaletteState, env: &Env<'_>, profiles: &[Name])
 fn is_thing_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-');
     (1..=128).contains(&text.len()) && text.chars().all(allowed)
-}
-
-impl App {
-    /// Wants an effect; for the event loop's own needs.
-    pub fn want(&mut self, effect: Effect) {
-        self.effects.push(effect);
-    }
 }

@@ -96,35 +96,7 @@ impl App {
                 .filter(|g| passes(&|| g.newest.thing.shown().to_string()))
                 .map(|g| delta_key(g.oldest))
                 .collect(),
-            ListId::Stream => {
-                let end = self.paused.unwrap_or(u64::MAX);
-                let Some(filter) = filter else {
-                    let kept = env.fleet.stream().iter().filter(|k| k.seq <= end && self.streams(k, env));
-                    return kept.map(|k| k.seq).collect();
-                };
-                let mut matcher = filter::matcher();
-                env.fleet
-                    .stream()
-                    .iter()
-                    .filter(|k| k.seq <= end && self.streams(k, env))
-                    .filter(|k| {
-                        let topic = env.fleet.topic(k.topic);
-                        let text = topic.map_or("", |t| t.text().as_str());
-                        let on_topic = |wanted: &str| super::topic_matches(wanted, text);
-                        let thing = topic
-                            .and_then(|t| t.device())
-                            .map_or("", |id| env.fleet.device(id).name().shown().as_str());
-                        let both = format!("{thing} {text}");
-                        let subject = Subject {
-                            size: Some(f64::from(k.len)),
-                            on_topic: &on_topic,
-                            ..Subject::text(&both)
-                        };
-                        filter.accepts(&subject, &mut matcher)
-                    })
-                    .map(|k| k.seq)
-                    .collect()
-            }
+            ListId::Stream => self.stream_keys(env),
             ListId::Jobs => env.fleet.jobs().get().map_or_else(Vec::new, |jobs| {
                 jobs.iter()
                     .filter(|j| passes(&|| j.id.shown().to_string()))
@@ -178,11 +150,5 @@ impl App {
                 .map_or_else(Vec::new, |s| s.would.iter().map(|w| key_of(w.thing.raw())).collect()),
             ListId::Text => Vec::new(),
         }
-    }
-
-    /// Whether a message belongs into the stream as it is shown: the overview keeps to telemetry, the stream view has
-    /// AWS's own notices too.
-    pub fn streams(&self, message: &quell_fleet::Kept, env: &Env<'_>) -> bool {
-        *self.view() == View::Stream || env.fleet.topic(message.topic).is_none_or(|t| t.is_telemetry())
     }
 }

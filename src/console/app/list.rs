@@ -1,6 +1,5 @@
 //! A list's cursor and what is in sight, by the identity of its lines: never by their position.
 
-use std::cell::Cell;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The identity of a line, stable for the run.
@@ -49,14 +48,19 @@ impl ListId {
     pub const COUNT: usize = 13;
 }
 
-/// Where a list is.
-#[derive(Debug, Default)]
+/// Where a list is, and what of it is in sight. What is in sight is laid out when something happened, before it is drawn, so
+/// that a key acts on what was shown.
+#[derive(Clone, Debug, Default)]
 pub struct ListState {
     cursor: Option<Key>,
     /// Where the cursor was last seen: where moving goes on from when its line is gone.
-    last_at: Cell<usize>,
-    top: Cell<usize>,
-    page: Cell<usize>,
+    last_at: usize,
+    /// Whether the cursor's line was in the list when it was laid out.
+    found: bool,
+    top: usize,
+    page: usize,
+    total: usize,
+    sight: Vec<Key>,
 }
 
 impl ListState {
@@ -66,76 +70,98 @@ impl ListState {
     }
 
     /// Puts the cursor on a line.
-    pub fn set(&mut self, key: Option<Key>) {
+    pub(super) fn set(&mut self, key: Option<Key>) {
         self.cursor = key;
     }
 
     /// Where the cursor stands among `keys`.
-    pub fn position(&self, keys: &[Key]) -> Option<usize> {
+    pub(super) fn position(&self, keys: &[Key]) -> Option<usize> {
         let cursor = self.cursor?;
-        let guess = self.last_at.get();
-        if keys.get(guess) == Some(&cursor) {
-            return Some(guess);
+        if keys.get(self.last_at) == Some(&cursor) {
+            return Some(self.last_at);
         }
-        let at = keys.iter().position(|k| *k == cursor)?;
-        self.last_at.set(at);
-        Some(at)
+        keys.iter().position(|k| *k == cursor)
     }
 
     /// Moves by `by` lines; onto the line beside where it was, when its own is gone.
-    pub fn step(&mut self, keys: &[Key], by: isize) {
+    pub(super) fn step(&mut self, keys: &[Key], by: isize) {
         let Some(last) = keys.len().checked_sub(1) else { return };
         let to = match self.position(keys) {
             Some(at) => at.saturating_add_signed(by).min(last),
             None if self.cursor.is_none() => 0,
-            None => self.last_at.get().min(last),
+            None => self.last_at.min(last),
         };
-        self.last_at.set(to);
+        self.last_at = to;
         self.cursor = keys.get(to).copied();
     }
 
-    /// The positions that were last in sight.
-    pub fn in_sight(&self) -> std::ops::Range<usize> {
-        self.top.get()..self.top.get() + self.page.get()
+    /// Half of what is in sight.
+    pub(super) fn half_page(&self) -> isize {
+        (self.page / 2).max(1) as isize
     }
 
-    /// Half of what was last in sight.
-    pub fn half_page(&self) -> isize {
-        (self.page.get() / 2).max(1) as isize
-    }
-
-    /// The first position to draw so that the cursor is in sight; called by the view that draws `height` lines.
-    pub fn window(&self, keys: &[Key], height: usize) -> usize {
-        self.page.set(height);
-        let most = keys.len().saturating_sub(height);
-        let mut top = self.top.get().min(most);
-        if let Some(at) = self.position(keys) {
+    /// Lays the list out in `page` lines, so that the cursor is in sight.
+    pub(super) fn lay_out(&mut self, keys: &[Key], page: usize) {
+        let mut top = self.top.min(keys.len().saturating_sub(page));
+        let at = self.position(keys);
+        if let Some(at) = at {
+            self.last_at = at;
             if at < top {
                 top = at;
-            } else if at >= top + height {
-                top = at + 1 - height;
+            } else if at >= top + page {
+                top = at + 1 - page.max(1);
             }
         }
-        self.top.set(top);
-        top
+        (self.top, self.page, self.total, self.found) = (top, page, keys.len(), at.is_some());
+        self.sight.clear();
+        self.sight.extend(keys.iter().skip(top).take(page));
     }
 
-    /// For text without a cursor: the first line, kept inside.
-    pub fn scroll(&self, lines: usize, height: usize) -> usize {
-        self.page.set(height);
-        let top = self.top.get().min(lines.saturating_sub(height));
-        self.top.set(top);
-        top
+    /// Lays out lines that were picked elsewhere: the end of a stream that is followed.
+    pub(super) fn lay_out_end(&mut self, sight: Vec<Key>, page: usize) {
+        (self.top, self.page, self.total, self.found) = (0, page, sight.len(), false);
+        self.sight = sight;
     }
 
-    /// Scrolls text by `by` lines; the end is found when drawn.
-    pub fn scroll_by(&self, by: isize) {
-        self.top.set(self.top.get().saturating_add_signed(by));
+    /// Lays out `lines` of text, which has no cursor, in `page` of them.
+    pub(super) fn lay_out_text(&mut self, lines: usize, page: usize) {
+        self.top = self.top.min(lines.saturating_sub(page));
+        (self.page, self.total) = (page, lines);
     }
 
-    /// Scrolls text to a line.
-    pub fn scroll_to(&self, line: usize) {
-        self.top.set(line);
+    /// The lines in sight.
+    pub fn in_sight(&self) -> &[Key] {
+        &self.sight
+    }
+
+    /// The cursor, if its line is in the list: one that left is not replaced by another.
+    pub fn chosen(&self) -> Option<Key> {
+        self.cursor.filter(|_| self.found)
+    }
+
+    /// The place of the cursor in the list, counted from one, and how many lines there are.
+    pub fn place(&self) -> Option<(usize, usize)> {
+        self.found.then_some((self.last_at + 1, self.total))
+    }
+
+    /// The position of the first line in sight.
+    pub fn top(&self) -> usize {
+        self.top
+    }
+
+    /// How many lines there are.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
+    /// How many lines there is room for.
+    pub fn page(&self) -> usize {
+        self.page
+    }
+
+    /// Scrolls text by `by` lines; its end is kept to when it is laid out.
+    pub(super) fn scroll_by(&mut self, by: isize) {
+        self.top = self.top.saturating_add_signed(by);
     }
 }
 
@@ -150,9 +176,11 @@ mod tests {
         list.step(&[10, 20, 30], 1);
         assert_eq!(list.cursor(), Some(20));
         // The list moves under it.
-        assert_eq!(list.position(&[30, 10, 20]), Some(2));
+        list.lay_out(&[30, 10, 20], 10);
+        assert_eq!((list.place(), list.chosen()), (Some((3, 3)), Some(20)));
         // Its line goes: no other line is taken by itself, and moving goes on from there.
-        assert_eq!(list.position(&[30, 10]), None);
+        list.lay_out(&[30, 10], 10);
+        assert_eq!((list.place(), list.chosen()), (None, None));
         assert_eq!(list.cursor(), Some(20));
         list.step(&[30, 10], 1);
         assert_eq!(list.cursor(), Some(10));
@@ -161,15 +189,28 @@ mod tests {
     }
 
     #[test]
-    fn the_window_follows_the_cursor() {
+    fn what_is_in_sight_follows_the_cursor() {
         let keys: Vec<Key> = (0..100).collect();
         let mut list = ListState::default();
-        list.set(Some(50));
-        assert_eq!(list.window(&keys, 10), 41);
-        list.set(Some(45));
-        assert_eq!(list.window(&keys, 10), 41);
-        list.set(Some(0));
-        assert_eq!(list.window(&keys, 10), 0);
-        assert_eq!(list.window(&keys[..3], 10), 0);
+        for (cursor, first) in [(50, 41), (45, 41), (0, 0)] {
+            list.set(Some(cursor));
+            list.lay_out(&keys, 10);
+            assert_eq!((list.in_sight().first(), list.in_sight().len()), (Some(&first), 10));
+        }
+        list.lay_out(&keys[..3], 10);
+        assert_eq!(list.in_sight(), [0, 1, 2]);
+        list.lay_out(&keys, 0);
+        assert!(list.in_sight().is_empty());
+    }
+
+    #[test]
+    fn text_scrolls_to_its_end_and_no_further() {
+        let mut text = ListState::default();
+        text.scroll_by(isize::MAX);
+        text.lay_out_text(30, 10);
+        assert_eq!(text.top(), 20);
+        text.scroll_by(-1);
+        text.lay_out_text(30, 10);
+        assert_eq!(text.top(), 19, "one back from the end is seen at once");
     }
 }

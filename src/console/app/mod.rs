@@ -1,6 +1,7 @@
 //! What the operator is looking at: views, cursors, marks, filters, dialogs. Commands change it; views draw it.
 //!
-//! Nothing here awaits or sends: what a command wants from outside is an [`Effect`] for the event loop.
+//! Nothing here awaits or sends: what a message leads to outside is an [`Effect`] that [`App::update`] gives back. What is in
+//! sight is laid out there too, so that drawing only reads.
 
 mod answer;
 mod answered;
@@ -23,9 +24,11 @@ mod rows;
 mod rule_form;
 mod search;
 mod state;
+mod stream;
 mod streamed;
 mod tape;
 mod targets;
+mod update;
 mod watch;
 mod whatif;
 
@@ -35,7 +38,7 @@ use crate::response::{ActionView, PlanId};
 use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
-use quell_fleet::{Changes, DeviceId, Ms};
+use quell_fleet::{DeviceId, Ms};
 
 use super::key::Key as Pressed;
 
@@ -55,12 +58,15 @@ pub use profile_form::{ProfileField, ProfileForm};
 pub use rows::{DeviceRows, Sort};
 pub use state::{condition_word, done_word, proven_after};
 pub use tape::ReplayMove;
+pub use update::Msg;
 pub use whatif::{WhatIfState, Would};
 
 /// The operator's side of the console.
 pub struct App {
     /// How it looks.
     pub look: Look,
+    /// Columns and rows of the screen.
+    size: (u16, u16),
     views: Vec<View>,
     pane: Pane,
     zoomed: bool,
@@ -116,6 +122,7 @@ impl App {
     pub fn new(look: Look) -> Self {
         Self {
             look,
+            size: (0, 0),
             views: vec![View::Overview],
             pane: Pane::Devices,
             zoomed: false,
@@ -158,121 +165,8 @@ impl App {
         }
     }
 
-    /// What commands wanted since the last call.
-    pub fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
-    }
-
-    /// Something changed: keeps the caches and the leak banner true. Call before drawing.
-    pub fn refresh(&mut self, env: &Env<'_>) {
-        let filter = self.filters.get(&ListId::Devices);
-        // A filter just typed takes the cursor along: what it hides must not be acted on.
-        let refiltered = self.rows.is_outdated();
-        self.rows.refresh(env, filter, &self.marks);
-        let list = &mut self.lists[ListId::Devices as usize];
-        let lost = |key: Option<Key>| key.is_none_or(|key| refiltered && !self.rows.keys().contains(&key));
-        // Until somebody presses a key the worst is in sight and under the cursor, also when it comes last.
-        if (!self.touched || lost(list.cursor()))
-            && let Some(first) = self.rows.keys().first()
-        {
-            list.set(Some(*first));
-        }
-        self.rest_cursor(env);
-        self.follow(env);
-        if let Some(Overlay::Profile(form)) = &mut self.overlay {
-            form.keep_judged(env);
-        }
-        // The account's mitigation actions may come while one is being named.
-        if let Some(Overlay::Group(form)) = &mut self.overlay {
-            form.complete(env);
-        }
-        self.refresh_what_if(env);
-        if self.look.aws {
-            self.watch_certificates(env);
-            self.watch_rule(env);
-            self.watch_values(env);
-            self.stream_what_matters(env);
-            self.search_index(env);
-        }
-        self.leaks.retain(|(name, _)| {
-            env.fleet
-                .find(name.raw())
-                .is_some_and(|id| env.fleet.device(id).condition() == quell_fleet::Condition::Leaking)
-        });
-        if let Some((_, tone, at)) = &self.status {
-            let stays = if *tone == Tone::Warn { 15_000 } else { 6_000 };
-            if env.now - at > stays {
-                self.status = None;
-            }
-        }
-    }
-
-    /// A list that is looked at has a line that keys act on: the first one, until somebody moves. The stream follows its
-    /// newest message instead.
-    pub(super) fn rest_cursor(&mut self, env: &Env<'_>) {
-        let list = self.focused_list();
-        let filtered = self.filter_of(list).is_some();
-        let settled = self.list(list).cursor().is_some() && !filtered;
-        if settled || matches!(list, ListId::Devices | ListId::Stream | ListId::Text) {
-            return;
-        }
-        // A line that left the list is not replaced by itself; one that a filter hides is: nobody acts on what is unseen.
-        let keys = self.keys(list, env);
-        if self.list(list).cursor().is_none_or(|key| !keys.contains(&key)) {
-            self.list_mut(list).set(keys.first().copied());
-        }
-    }
-
-    /// A dense stream moves on four times a second: faster nobody reads, and every line of it costs bytes on a slow line.
-    fn follow(&mut self, env: &Env<'_>) {
-        const DENSE: f64 = 20.0;
-        const STEP: Ms = 250;
-        let newest = env.fleet.stream().iter().next_back().map(|k| k.seq);
-        let waits = self.shown.is_some_and(|(seq, at)| {
-            (0..STEP).contains(&(env.now - at)) && newest.is_some_and(|newest| newest >= seq)
-        });
-        if !waits || env.fleet.rates(env.now).messages_per_s < DENSE {
-            self.shown = newest.map(|seq| (seq, env.now));
-        }
-    }
-
-    /// Takes note of what the fleet says has changed.
-    pub fn note(&mut self, changes: Changes, env: &Env<'_>) {
-        if changes.contains(Changes::LEAK) {
-            for (_, device) in env.fleet.devices() {
-                let known = self.leaks.iter().any(|(name, _)| name == device.name());
-                if device.condition() == quell_fleet::Condition::Leaking && !known {
-                    self.leaks.push((device.name().clone(), env.now));
-                    let text = format!("quell: {} is isolated, yet heard", device.name().shown());
-                    self.effects.push(Effect::Notify(SafeText::new(&text)));
-                }
-            }
-        }
-    }
-
-    /// A plan cannot even be asked for: there is no connection to AWS yet, or none at all.
-    pub fn no_plan(&mut self, generation: u64, why: SafeText, now: Ms) {
-        if let Some(Overlay::Plan(dialog)) = &mut self.overlay
-            && dialog.generation == generation
-        {
-            let kind = quell_fleet::known::TroubleKind::Unreachable;
-            dialog.phase =
-                PlanPhase::Failed(Trouble { kind, message: why, missing_action: None, since: now });
-        }
-    }
-
-    /// What stands in the way of reading anything: no credentials, no endpoint.
-    pub fn cannot_connect(&mut self, trouble: Option<Trouble>) {
-        self.startup = trouble;
-    }
-
-    /// The journal was read, or could not be.
-    pub fn journal_read(&mut self, lines: Result<Vec<JournalLine>, SafeText>) {
-        self.journal = Some(lines);
-    }
-
     /// A line for the operator, at the bottom, for a while.
-    pub fn say(&mut self, text: SafeText, tone: Tone, now: Ms) {
+    pub(super) fn say(&mut self, text: SafeText, tone: Tone, now: Ms) {
         self.status = Some((text, tone, now));
     }
 

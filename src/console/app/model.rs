@@ -191,6 +191,10 @@ pub enum Effect {
     ReadProfiles,
     /// Go to another profile or region.
     Switch(Elsewhere),
+    /// The other profile or region is open: leave this one for it. The sentence to tell then.
+    Arrive(SafeText),
+    /// Let go of the other profile or region that was opened.
+    Stay,
     /// Look whether the account is ready for an incident.
     Examine,
     /// Begin or end a recording.

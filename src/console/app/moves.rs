@@ -9,36 +9,31 @@ use super::{App, Env, Pane, Section, Tone, View};
 
 impl App {
     fn step(&mut self, env: &Env<'_>, by: isize) {
-        match &mut self.overlay {
-            Some(Overlay::Help(scroll)) => return scroll.scroll_by(by),
-            Some(Overlay::Payload(payload)) => return payload.scroll.scroll_by(by),
-            Some(Overlay::Plan(dialog)) => return dialog.scroll.scroll_by(by),
-            Some(Overlay::Entry(entry)) => return entry.scroll.scroll_by(by),
-            Some(Overlay::Recovered(state)) => return state.scroll.scroll_by(by),
-            Some(_) => return,
-            None => {}
+        if let Some(dialog) = &mut self.overlay {
+            if let Some(scroll) = dialog.scroll() {
+                scroll.scroll_by(by);
+            }
+            return;
         }
         let list = self.focused_list();
         if list == ListId::Text {
-            return self.list(list).scroll_by(by);
+            return self.list_mut(list).scroll_by(by);
         }
         let keys = self.keys(list, env);
         if list == ListId::Stream && self.list(list).cursor().is_none() {
-            // The newest is at the bottom: that is where a first move begins.
-            self.list_mut(list).set(keys.last().copied());
-            return;
+            // The newest shown is at the bottom: that is where a first move begins.
+            let begin = self.message_here();
+            return self.list_mut(list).set(begin);
         }
         self.list_mut(list).step(&keys, by);
         self.extend_range();
     }
 
-    fn half(&self) -> isize {
-        match &self.overlay {
-            Some(Overlay::Help(scroll)) => scroll.half_page(),
-            Some(Overlay::Payload(payload)) => payload.scroll.half_page(),
-            Some(Overlay::Entry(entry)) => entry.scroll.half_page(),
-            Some(Overlay::Recovered(state)) => state.scroll.half_page(),
-            _ => self.list(self.focused_list()).half_page(),
+    fn half(&mut self) -> isize {
+        let list = self.focused_list();
+        match self.overlay.as_mut().and_then(Overlay::scroll) {
+            Some(scroll) => scroll.half_page(),
+            None => self.list(list).half_page(),
         }
     }
 
@@ -54,12 +49,14 @@ impl App {
 
     /// Half a page down.
     pub fn half_page_down(&mut self, env: &Env<'_>) {
-        self.step(env, self.half());
+        let half = self.half();
+        self.step(env, half);
     }
 
     /// Half a page up.
     pub fn half_page_up(&mut self, env: &Env<'_>) {
-        self.step(env, -self.half());
+        let half = self.half();
+        self.step(env, -half);
     }
 
     /// To the first line.
@@ -121,17 +118,6 @@ impl App {
     /// The focused pane alone, or all again.
     pub fn zoom(&mut self, _: &Env<'_>) {
         self.zoomed = !self.zoomed;
-    }
-
-    /// Freeze the stream.
-    pub fn pause(&mut self, env: &Env<'_>) {
-        self.paused = match self.paused {
-            Some(_) => None,
-            None => env.fleet.stream().iter().next_back().map(|k| k.seq),
-        };
-        if self.paused.is_none() {
-            self.list_mut(ListId::Stream).set(None);
-        }
     }
 
     /// The next order.

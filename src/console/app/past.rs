@@ -16,10 +16,8 @@ impl App {
             return Some(&entry.line);
         }
         let Some(Ok(lines)) = &self.journal else { return None };
-        match self.list(ListId::Journal).cursor() {
-            Some(cursor) => lines.iter().find(|line| line.key() == cursor),
-            None => lines.first(),
-        }
+        let cursor = self.list(ListId::Journal).cursor();
+        lines.iter().find(|line| Some(line.key()) == cursor)
     }
 
     /// Open the journal's entry under the cursor.

@@ -65,6 +65,11 @@ pub struct DeviceRows {
 }
 
 impl DeviceRows {
+    /// No rows yet, in this order.
+    pub(super) fn sorted(sort: Sort) -> Self {
+        Self { sort, ..Self::default() }
+    }
+
     /// The devices in order.
     pub fn ids(&self) -> &[DeviceId] {
         &self.ids

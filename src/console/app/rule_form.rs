@@ -34,8 +34,7 @@ impl App {
             return None;
         }
         let all = env.fleet.rules().get()?;
-        let chosen =
-            self.list(ListId::Rules).cursor().or_else(|| self.keys(ListId::Rules, env).first().copied());
+        let chosen = self.list(ListId::Rules).cursor();
         all.iter().find(|r| Some(key_of(r.name.raw())) == chosen)
     }
 

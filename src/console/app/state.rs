@@ -182,6 +182,12 @@ impl App {
         &self.rows
     }
 
+    /// The devices in sight, as they were laid out.
+    pub fn devices_in_sight(&self) -> impl Iterator<Item = DeviceId> {
+        let list = self.list(ListId::Devices);
+        self.rows.ids().iter().skip(list.top()).take(list.in_sight().len()).copied()
+    }
+
     /// Whether a device is marked.
     pub fn is_marked(&self, id: DeviceId) -> bool {
         self.marks.contains(&id)
@@ -192,24 +198,9 @@ impl App {
         self.marks.len()
     }
 
-    /// Whether a range is being marked.
-    pub fn ranging(&self) -> bool {
-        self.range.is_some()
-    }
-
     /// Whether sparklines are logarithmic.
     pub fn is_log_scale(&self) -> bool {
         self.log_scale
-    }
-
-    /// The newest message to show while the stream is followed.
-    pub fn shown_up_to(&self) -> u64 {
-        self.shown.map_or(u64::MAX, |(seq, _)| seq)
-    }
-
-    /// The last message shown while paused.
-    pub fn paused_at(&self) -> Option<u64> {
-        self.paused
     }
 
     /// The dialog in front.

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use quell_fleet::model::Name;
 use quell_fleet::{Condition, Ms};
 
-use super::{App, Effect, Env, ListId, Overlay, PlanPhase, View};
+use super::{App, Effect, Env, Overlay, PlanPhase, View};
 
 /// More is never asked for: sixteen connections carry eight hundred subscriptions.
 const MOST: usize = 800;
@@ -87,13 +87,12 @@ impl App {
         {
             wanted.add([name]);
         }
-        let in_sight = self.list(ListId::Devices).in_sight();
-        let in_sight = self.rows.ids().iter().skip(in_sight.start).take(in_sight.len());
-        let in_sight = in_sight.copied().filter(|id| !env.fleet.device(*id).is_unattributed()).map(name);
+        let in_sight: Vec<&Name> =
+            self.devices_in_sight().filter(|id| !env.fleet.device(*id).is_unattributed()).map(name).collect();
         let here = matches!(self.view(), View::Overview);
         if here {
             wanted.add(self.device_at_cursor().map(name));
-            wanted.add(in_sight.clone());
+            wanted.add(in_sight.iter().copied());
         }
         // The worst first; what is isolated is listened to for leaks.
         let mut worst: Vec<(Condition, &Name)> = env
@@ -106,7 +105,7 @@ impl App {
         wanted.add(worst.into_iter().map(|(_, name)| name));
         if !here {
             // Whoever looks elsewhere for a moment finds no gap when back.
-            wanted.add(in_sight);
+            wanted.add(in_sight.iter().copied());
         }
         wanted.names
     }

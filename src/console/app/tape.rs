@@ -29,11 +29,6 @@ impl App {
         self.recording
     }
 
-    /// A recording began, or ended.
-    pub fn set_recording(&mut self, recording: bool) {
-        self.recording = recording;
-    }
-
     fn tape(&mut self, to: ReplayMove) {
         self.effects.push(Effect::Replay(to));
     }

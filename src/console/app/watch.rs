@@ -59,7 +59,7 @@ impl App {
     /// The thing and the metric of the violation under the cursor.
     fn metric_here(&self, env: &Env<'_>) -> Option<(Name, SafeText)> {
         let list = self.focused_list();
-        let cursor = self.list(list).cursor().or_else(|| self.keys(list, env).first().copied())?;
+        let cursor = self.list(list).cursor()?;
         if list == ListId::History {
             let event = env.fleet.violation_events().get()?.iter().find(|e| event_key(e) == cursor)?;
             // The event only names its behaviour: an active violation has it whole, else the profile does.

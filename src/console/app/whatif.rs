@@ -105,7 +105,7 @@ impl App {
             let all = env.fleet.profiles().get()?;
             let here = self.list(ListId::Profiles).cursor();
             let chosen = all.iter().find(|p| Some(key_of(p.name.as_str())) == here);
-            return chosen.or(all.first()).map(|p| (p.name.clone(), None));
+            return chosen.map(|p| (p.name.clone(), None));
         }
         let cursor = self.list(self.focused_list()).cursor();
         if self.focused_list() == ListId::History {

@@ -3,10 +3,9 @@
 use tokio::sync::mpsc;
 
 use crate::config::Settings;
-use crate::console::app::{DoctorLine, Elsewhere, JournalLine, Look};
+use crate::console::app::{Elsewhere, Look, Msg};
 use crate::response::{Answer, Intent, Listener, Plan, PlanId};
 use quell_fleet::event::Event;
-use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
 use quell_fleet::record::Recorder;
 use quell_fleet::text::SafeText;
@@ -32,17 +31,17 @@ pub trait Outside {
     }
     /// Read this soon.
     fn read_soon(&mut self, source: SourceId);
-    /// Read the journal; it comes back as a [`Word::Journal`].
+    /// Read the journal; it comes back as a [`Msg::Journal`].
     fn read_journal(&mut self);
-    /// Look whether the account is ready for an incident; it comes back as a [`Word::Examined`].
+    /// Look whether the account is ready for an incident; it comes back as a [`Msg::Examined`].
     fn examine(&mut self) -> Result<(), SafeText>;
     /// The responder's ear, as soon as there is one; asked before every event.
     fn listener(&mut self) -> Option<&mut Listener>;
     /// Something that was being set up may be there now.
     fn settle(&mut self);
-    /// Read the names of the profiles; they come back as [`Word::Profiles`].
+    /// Read the names of the profiles; they come back as [`Msg::Profiles`].
     fn read_profiles(&mut self) {}
-    /// Go to another profile or region; [`Word::Moved`] tells how that went.
+    /// Go to another profile or region; [`Msg::Moved`] tells how that went.
     ///
     /// # Errors
     /// Why that cannot be.
@@ -88,18 +87,10 @@ pub struct Arrival {
 /// What the wiring tells the console, besides fleet events and answers.
 #[derive(Debug)]
 pub enum Word {
-    /// Nothing can be read from AWS, and why; `None` when that is over.
-    CannotConnect(Option<Trouble>),
-    /// The journal was read.
-    Journal(Result<Vec<JournalLine>, SafeText>),
-    /// The account was looked at.
-    Examined(Result<Vec<DoctorLine>, SafeText>),
+    /// What the reducer is to know.
+    Tell(Msg),
     /// The clients and the responder are there: [`Outside::settle`] picks them up.
     Settled,
-    /// The names of the profiles.
-    Profiles(Vec<Name>),
-    /// Another profile or region is open, or why not.
-    Moved(Result<SafeText, SafeText>),
     /// The configuration was read again, or what is wrong with it.
     Config(Result<Box<Settings>, SafeText>),
 }

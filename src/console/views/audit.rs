@@ -13,6 +13,31 @@ use super::super::words;
 use super::text::{self, Facts};
 use super::{absence, filtered, frame, quiet};
 
+/// Where the list is, the details of its chosen line, and the audits.
+pub(super) struct Parts {
+    pub(super) list: Rect,
+    detail: Option<Rect>,
+    audits: Option<Rect>,
+}
+
+pub(super) fn parts(app: &App, env: &Env<'_>, area: Rect) -> Parts {
+    let wide = area.width >= 120;
+    // On a small screen the lower half is for one of two: what a finding means, or the audits.
+    let busy = env.fleet.audit_tasks().get().is_some_and(AuditTasks::busy);
+    let (list, below) = super::split(area, if wide { area.height * 3 / 5 } else { area.height / 2 });
+    let none = env.fleet.findings().get().is_none_or(Vec::is_empty);
+    let (detail, audits) = if wide && !none {
+        let width = below.width * 3 / 5;
+        let right = Rect { x: below.x + width, width: below.width - width, ..below };
+        (Some(Rect { width, ..below }), Some(right))
+    } else if app.shows_audits() || busy || none {
+        (None, Some(below))
+    } else {
+        (Some(below), None)
+    };
+    Parts { list, detail, audits }
+}
+
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     let known = env.fleet.findings();
@@ -33,26 +58,11 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         }
     }
     facts.extend(filtered(app, ListId::Findings, theme));
-    let wide = area.width >= 120;
-    // On a small screen the lower half is for one of two: what a finding means, or the audits.
-    let busy = env.fleet.audit_tasks().get().is_some_and(AuditTasks::busy);
-    let (above, below) = super::split(area, if wide { area.height * 3 / 5 } else { area.height / 2 });
-    let none = known.get().is_none_or(Vec::is_empty);
-    let (left, right) = if wide && !none {
-        let width = below.width * 3 / 5;
-        (
-            Some(Rect { width, ..below }),
-            Some(Rect { x: below.x + width, width: below.width - width, ..below }),
-        )
-    } else if app.shows_audits() || busy || none {
-        (None, Some(below))
-    } else {
-        (Some(below), None)
-    };
-    if let Some(right) = right {
+    let parts = parts(app, env, area);
+    if let Some(right) = parts.audits {
         audits(app, env, paint, right);
     }
-    let inner = frame(paint, above, true, "Audit findings", facts);
+    let inner = frame(paint, parts.list, true, "Audit findings", facts);
     let Some(all) = known.get() else { return absence(app, known, "audit findings", paint, inner) };
     if all.is_empty() {
         let age = known.age(env.now).map(words::ago).unwrap_or_default();
@@ -61,7 +71,6 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         );
         return quiet(paint, inner, &text);
     }
-    let keys = app.keys(ListId::Findings, env);
     let line = |key| {
         let finding = all.iter().find(|f| key_of(f.id.as_str()) == key)?;
         let severity = if finding.suppressed { "suppressed" } else { finding.severity.as_str() };
@@ -74,9 +83,10 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         ];
         Some(parts)
     };
-    let chosen = text::rows(paint, inner, app.list(ListId::Findings), &keys, line);
-    if let Some(finding) = all.iter().find(|f| Some(key_of(f.id.as_str())) == chosen)
-        && let Some(left) = left
+    let list = app.list(ListId::Findings);
+    text::rows(paint, inner, list, line);
+    if let Some(finding) = all.iter().find(|f| Some(key_of(f.id.as_str())) == list.chosen())
+        && let Some(left) = parts.detail
     {
         detail(paint, left, finding);
     }

@@ -4,9 +4,14 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::super::app::{App, DeltaGroup, Env, ListId, delta_groups, delta_key};
-use super::super::paint::{Paint, part};
+use super::super::paint::{Paint, inside, part};
 use super::super::words;
 use super::{cursor_style, filtered, frame, quiet};
+
+/// Entries that are sure to fit: they have different heights, at least two lines each.
+pub(super) fn page(area: Rect) -> usize {
+    (inside(area).height / 2).max(1).into()
+}
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focused: bool) {
     let theme = paint.theme;
@@ -21,14 +26,11 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         let text = if env.fleet.link().is_up() { "none heard yet" } else { "not listening yet" };
         return quiet(paint, inner, text);
     }
-    let keys = app.keys(ListId::Deltas, env);
     let list = app.list(ListId::Deltas);
-    // Entries have different heights; the window is counted in entries, at least one line each.
-    let top = list.window(&keys, (inner.height as usize / 2).max(1));
     let mut y = inner.y;
     let groups = delta_groups(env.fleet);
     let mut entries = groups.iter();
-    for key in keys.iter().skip(top) {
+    for key in list.in_sight() {
         if y >= inner.bottom() {
             break;
         }

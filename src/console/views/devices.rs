@@ -6,8 +6,8 @@ use unicode_width::UnicodeWidthStr as _;
 use quell_fleet::event::Stage;
 use quell_fleet::{Condition, Device, DeviceId};
 
-use super::super::app::{App, Env, ListId, condition_word};
-use super::super::paint::{Paint, part};
+use super::super::app::{App, Env, Key, ListId, condition_word};
+use super::super::paint::{Paint, inside, part};
 use super::super::words;
 use super::spark::{self, Scale};
 use super::{absence, condition_style, cursor_style, filtered, frame, quiet, reason};
@@ -77,6 +77,12 @@ impl Columns {
     }
 }
 
+/// Rows there is room for: the heads take one where three fit.
+pub(super) fn page(area: Rect) -> usize {
+    let inner = inside(area);
+    (inner.height - u16::from(inner.height >= 3)).into()
+}
+
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focused: bool) {
     let theme = paint.theme;
     let rows = app.rows();
@@ -101,10 +107,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         return quiet(paint, inner, &none_passes(app, env, paint.theme.symbols.more));
     }
     let head = u16::from(inner.height >= 3);
-    let height = (inner.height - head) as usize;
     let list = app.list(ListId::Devices);
-    let top = list.window(rows.keys(), height);
-    let visible: Vec<DeviceId> = rows.ids().iter().skip(top).take(height).copied().collect();
+    let visible: Vec<DeviceId> = app.devices_in_sight().collect();
     let longest = visible.iter().map(|id| env.fleet.device(*id).name().shown().width()).max().unwrap_or(0);
     let columns = Columns::of(inner.width, u16::try_from(longest).unwrap_or(u16::MAX));
     let scale = Scale::of(app, env, visible.iter().map(|id| env.fleet.device(*id)));
@@ -116,7 +120,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     for (i, id) in visible.iter().enumerate() {
         let y = inner.y + head + i as u16;
         let device = env.fleet.device(*id);
-        let here = cursor == rows.keys().get(top + i).copied();
+        let here = cursor == Some(id.index() as Key);
         let line = Rect { y, height: 1, ..inner };
         let bars = row(app, env, paint, line, &columns, *id, device, span, &scale, here);
         if here {

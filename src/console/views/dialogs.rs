@@ -7,7 +7,8 @@ use quell_fleet::text::SafeText;
 
 use super::super::app::{App, Env, ListState, Overlay, PalettePick, PaletteState};
 use super::super::command::{self, Danger, Scope};
-use super::super::paint::{Paint, Part, part};
+use super::super::paint::{Paint, Part, inside, part};
+use super::layout::Place;
 use super::text;
 use super::{condition_style, form, forms, journal, payload, plan, recovered, staircase};
 
@@ -16,7 +17,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
         None | Some(Overlay::Filter(..)) => {}
         Some(Overlay::Help(scroll)) => help(app, paint, body, scroll),
         Some(Overlay::Palette(state)) => palette(app, env, paint, body, state),
-        Some(Overlay::Plan(dialog)) => plan::draw(app, env, paint, body, dialog),
+        Some(Overlay::Plan(dialog)) => plan::draw(app, paint, body, dialog),
         Some(Overlay::Action(id)) => {
             if let Some(action) = app.actions().iter().find(|a| a.id == *id) {
                 staircase::action(app, env, paint, body, action);
@@ -34,18 +35,38 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
     }
 }
 
-/// A box in the middle, as large as its lines need and the screen allows.
-pub(super) fn centered(paint: &mut Paint<'_>, body: Rect, width: u16, lines: usize) -> Rect {
+/// The middle of the screen, as large as its lines need and the screen allows.
+pub(super) fn centre(body: Rect, width: u16, lines: usize) -> Rect {
     let width = width.min(body.width);
     let height = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2).min(body.height);
-    let area =
-        Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
+    Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height }
+}
+
+/// An empty box in the middle.
+pub(super) fn centered(paint: &mut Paint<'_>, body: Rect, width: u16, lines: usize) -> Rect {
+    let area = centre(body, width, lines);
     paint.clear(area);
     area
 }
 
+/// Columns of help.
+const HELP: u16 = 96;
+
+pub(super) fn help_place(app: &App, body: Rect) -> Place {
+    let lines = keys_in_force(app).len();
+    Place::Dialog { lines, page: inside(centre(body, HELP, lines)).height.into() }
+}
+
 fn help(app: &App, paint: &mut Paint<'_>, body: Rect, scroll: &ListState) {
     let theme = paint.theme;
+    let lines = keys_in_force(app);
+    let area = centered(paint, body, HELP, lines.len());
+    let inner = paint.pane(area, &[part("Keys in force", theme.brand)], theme.focus);
+    text::scrolled(paint, (area, inner), &lines, scroll, theme.dim);
+}
+
+fn keys_in_force(app: &App) -> Vec<Vec<Part<'_>>> {
+    let theme = &app.look.theme;
     let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
     for scope in Scope::ALL {
         let mut own: Vec<(String, &command::Command)> = Vec::new();
@@ -82,9 +103,7 @@ fn help(app: &App, paint: &mut Paint<'_>, body: Rect, scroll: &ListState) {
             ]);
         }
     }
-    let area = centered(paint, body, 96, lines.len());
-    let inner = paint.pane(area, &[part("Keys in force", theme.brand)], theme.focus);
-    text::scrolled(paint, (area, inner), &lines, scroll, theme.dim);
+    lines
 }
 
 fn heading(scope: Scope) -> &'static str {

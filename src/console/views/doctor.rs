@@ -3,8 +3,9 @@
 use ratatui::layout::Rect;
 
 use super::super::app::{App, Diagnosis, DoctorLine, ListId};
-use super::super::paint::{Paint, Part, part, wrap};
-use super::{frame, quiet};
+use super::super::paint::{Paint, Part, inside, part, wrap};
+use super::layout::Place;
+use super::{Theme, frame, quiet};
 
 /// The column of the checks' names.
 const NAME: usize = 14;
@@ -28,16 +29,27 @@ pub(super) fn draw(app: &App, paint: &mut Paint<'_>, area: Rect) {
         Diagnosis::Failed(why) => return quiet(paint, inner, &format!("it could not be looked at: {why}")),
         Diagnosis::Found(found) => found,
     };
-    let room = (inner.width as usize).saturating_sub(NAME + 5);
-    let lines: Vec<Vec<Part<'_>>> = found.iter().flat_map(|line| one(paint, line, room)).collect();
-    let top = app.list(ListId::Text).scroll(lines.len(), inner.height as usize);
-    for (i, line) in lines.iter().skip(top).take(inner.height as usize).enumerate() {
+    let top = app.list(ListId::Text).top();
+    for (i, line) in lines(theme, found, inner).iter().skip(top).take(inner.height as usize).enumerate() {
         paint.line(inner.x, inner.y + i as u16, inner.width.saturating_sub(1), line);
     }
 }
 
-fn one<'a>(paint: &Paint<'_>, line: &'a DoctorLine, room: usize) -> Vec<Vec<Part<'a>>> {
-    let theme = paint.theme;
+fn lines<'a>(theme: &Theme, found: &'a [DoctorLine], inner: Rect) -> Vec<Vec<Part<'a>>> {
+    let room = (inner.width as usize).saturating_sub(NAME + 5);
+    found.iter().flat_map(|line| one(theme, line, room)).collect()
+}
+
+pub(super) fn place(app: &App, area: Rect) -> Place {
+    let inner = inside(area);
+    let lines = match app.diagnosis() {
+        Diagnosis::Found(found) => lines(&app.look.theme, found, inner).len(),
+        _ => 0,
+    };
+    Place::Text { lines, page: inner.height.into() }
+}
+
+fn one<'a>(theme: &Theme, line: &'a DoctorLine, room: usize) -> Vec<Vec<Part<'a>>> {
     let s = theme.symbols;
     let (shape, style) = if line.ok { (s.check, theme.good) } else { (s.cross, theme.alarm) };
     let mut out = Vec::new();

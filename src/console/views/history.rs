@@ -9,14 +9,23 @@ use super::text;
 use super::violations::got;
 use super::{absence, filtered, frame, quiet};
 
+/// Where the list is, and the values of its chosen line.
+pub(super) fn parts(area: Rect) -> (Rect, Rect) {
+    if area.height >= 3 * super::values::ROWS {
+        super::split(area, area.height - super::values::ROWS)
+    } else {
+        (area, Rect { height: 0, ..area })
+    }
+}
+
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     let s = theme.symbols;
     let known = env.fleet.violation_events();
-    let keys = app.keys(ListId::History, env);
-    let count = known.get().map_or("?".to_owned(), |all| match all.len() == keys.len() {
+    let list = app.list(ListId::History);
+    let count = known.get().map_or("?".to_owned(), |all| match all.len() == list.total() {
         true => all.len().to_string(),
-        false => format!("{} of {}", keys.len(), all.len()),
+        false => format!("{} of {}", list.total(), all.len()),
     });
     let mut facts = vec![part(count, theme.text), part("last 24 h", theme.dim)];
     facts.extend(filtered(app, ListId::History, theme));
@@ -24,11 +33,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     if suppressed > 0 {
         facts.push(part(format!("{suppressed} suppressed now"), theme.dim));
     }
-    let (area, metric) = if area.height >= 3 * super::values::ROWS {
-        super::split(area, area.height - super::values::ROWS)
-    } else {
-        (area, Rect { height: 0, ..area })
-    };
+    let (area, metric) = parts(area);
     if metric.height > 0 {
         super::values::draw(app, env, paint, metric);
     }
@@ -37,7 +42,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     if all.is_empty() {
         return quiet(paint, inner, "no violation in the last 24 hours, as far as AWS tells");
     }
-    if keys.is_empty() {
+    if list.total() == 0 {
         return quiet(paint, inner, "nothing passes the filter; esc takes it away");
     }
     let line = |key| {
@@ -74,5 +79,5 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         }
         Some(parts)
     };
-    text::rows(paint, inner, app.list(ListId::History), &keys, line);
+    text::rows(paint, inner, list, line);
 }

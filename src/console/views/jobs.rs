@@ -7,10 +7,18 @@ use quell_fleet::model::{JobCounts, JobRecord, Name};
 use quell_fleet::text::SafeText;
 
 use super::super::app::{App, Env, ListId, key_of};
-use super::super::paint::{Paint, part};
+use super::super::paint::{Paint, inside, part};
 use super::super::words;
 use super::text;
 use super::{absence, cursor_style, filtered, frame, quiet};
+
+/// Lines of a job.
+const TALL: u16 = 3;
+
+/// Jobs there is room for.
+pub(super) fn page(area: Rect) -> usize {
+    (inside(area).height / TALL).max(1).into()
+}
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
@@ -23,14 +31,10 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     if all.is_empty() {
         return quiet(paint, inner, "no jobs; J begins one");
     }
-    let keys = app.keys(ListId::Jobs, env);
     let list = app.list(ListId::Jobs);
-    let height = (inner.height / 3).max(1) as usize;
-    let top = list.window(&keys, height);
-    for (i, key) in keys.iter().skip(top).take(height).enumerate() {
+    for (y, key) in (inner.y..inner.bottom()).step_by(TALL.into()).zip(list.in_sight()) {
         let Some(job) = all.iter().find(|j| key_of(j.id.raw()) == *key) else { continue };
-        let y = inner.y + i as u16 * 3;
-        entry(app, env, paint, Rect { y, height: 3.min(inner.bottom() - y), ..inner }, job);
+        entry(app, env, paint, Rect { y, height: TALL.min(inner.bottom() - y), ..inner }, job);
         if list.cursor() == Some(*key) {
             paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
         }
@@ -138,14 +142,27 @@ fn bar(paint: &mut Paint<'_>, area: Rect, counts: &JobCounts) {
     paint.line(x, area.y, area.right().saturating_sub(x), &text);
 }
 
+fn record<'a>(env: &Env<'a>, job: &Name) -> Option<&'a JobRecord> {
+    env.fleet.jobs().get().and_then(|all| all.iter().find(|j| j.id == *job))
+}
+
+/// Where the job is, and its executions below it.
+fn parts(area: Rect, record: Option<&JobRecord>) -> (Rect, Rect) {
+    super::split(area, if record.is_some() && area.height >= 10 { 5 } else { 0 })
+}
+
+/// Executions there is room for.
+pub(super) fn executions_page(env: &Env<'_>, area: Rect, job: &Name) -> usize {
+    inside(parts(area, record(env, job)).1).height.into()
+}
+
 /// The executions of one job.
 pub(super) fn executions(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, job: &Name) {
     let theme = paint.theme;
-    let record = env.fleet.jobs().get().and_then(|all| all.iter().find(|j| j.id == *job));
-    let above = if record.is_some() && area.height >= 10 { 5 } else { 0 };
-    let (top, rest) = super::split(area, above);
+    let record = record(env, job);
+    let (top, rest) = parts(area, record);
     if let Some(record) = record
-        && above > 0
+        && top.height > 0
     {
         let inner = frame(paint, top, false, "Job", Vec::new());
         entry(app, env, paint, inner, record);
@@ -160,7 +177,6 @@ pub(super) fn executions(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: 
     if all.is_empty() {
         return quiet(paint, inner, "no executions yet");
     }
-    let keys = app.keys(ListId::Executions, env);
     let line = |key| {
         let execution = all.iter().find(|e| key_of(e.thing.raw()) == key)?;
         let at = execution.updated.or(execution.started).or(execution.queued);
@@ -173,5 +189,5 @@ pub(super) fn executions(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: 
         ];
         Some(parts)
     };
-    text::rows(paint, inner, app.list(ListId::Executions), &keys, line);
+    text::rows(paint, inner, app.list(ListId::Executions), line);
 }

@@ -6,8 +6,9 @@ use super::super::app::{App, EntryState, Env, JournalLine, ListId};
 use super::super::command;
 use super::super::paint::{Paint, fit, part, wrap};
 use super::super::words;
-use super::dialogs::centered;
-use super::text::{self, Facts};
+use super::dialogs::centre;
+use super::layout::Place;
+use super::text::{self, Facts, Line};
 use super::{cursor_style, frame, quiet};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -27,11 +28,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         Some(Ok(lines)) if lines.is_empty() => return quiet(paint, inner, "nothing was done yet"),
         Some(Ok(lines)) => lines,
     };
-    let keys = app.keys(ListId::Journal, env);
     let list = app.list(ListId::Journal);
-    let top = list.window(&keys, inner.height as usize);
-    for (i, line) in lines.iter().enumerate().skip(top).take(inner.height as usize) {
-        let y = inner.y + (i - top) as u16;
+    for (y, line) in (inner.y..inner.bottom()).zip(lines.iter().skip(list.top())) {
         one(app, env, paint, Rect { y, height: 1, ..inner }, line);
         if list.cursor() == Some(line.key()) {
             paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
@@ -59,9 +57,9 @@ pub(super) fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, l
     paint.line(area.x, area.y, area.width.saturating_sub(1), &parts);
 }
 
-/// An opened entry: its requests with their ids, and how each target ended.
-pub(super) fn entry(app: &App, paint: &mut Paint<'_>, body: Rect, entry: &EntryState) {
-    let theme = paint.theme;
+/// An opened entry, laid out: its requests with their ids, and how each target ended.
+fn entry_laid<'a>(app: &'a App, body: Rect, entry: &'a EntryState) -> (Rect, Vec<Line<'a>>) {
+    let theme = &app.look.theme;
     let line = &entry.line;
     let width = 110.min(body.width);
     let room = width.saturating_sub(4) as usize;
@@ -76,8 +74,20 @@ pub(super) fn entry(app: &App, paint: &mut Paint<'_>, body: Rect, entry: &EntryS
     for detail in &line.details {
         lines.extend(wrap(detail.as_str(), room).into_iter().map(|l| vec![part(l, theme.text)]));
     }
-    let area = centered(paint, body, width, lines.len() + 1);
-    let title = format!("Journal {} {}", theme.symbols.dot, words::clock(line.at, &app.look.zone));
+    (centre(body, width, lines.len() + 1), lines)
+}
+
+pub(super) fn entry_place(app: &App, body: Rect, entry: &EntryState) -> Place {
+    let (area, lines) = entry_laid(app, body, entry);
+    text::above_foot_place(area, lines.len())
+}
+
+/// Draws an opened entry.
+pub(super) fn entry(app: &App, paint: &mut Paint<'_>, body: Rect, entry: &EntryState) {
+    let theme = paint.theme;
+    let (area, lines) = entry_laid(app, body, entry);
+    let title = format!("Journal {} {}", theme.symbols.dot, words::clock(entry.line.at, &app.look.zone));
+    paint.clear(area);
     let inner = paint.pane(area, &[part(title, theme.brand)], theme.focus);
     let mut foot = Vec::new();
     for id in ["undo", "finish", "escape"] {

@@ -6,8 +6,9 @@ use quell_fleet::known::TroubleKind;
 use quell_fleet::{LinkState, Loss, LossKind, SourceId};
 
 use super::super::app::{App, Env, ListId};
-use super::super::paint::{Paint, part, wrap};
+use super::super::paint::{Paint, inside, part, wrap};
 use super::super::words;
+use super::layout::Place;
 use super::text::{self, Line};
 use super::{Theme, frame, reason};
 
@@ -16,9 +17,19 @@ const FILTERS: usize = 12;
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
-    let totals = env.fleet.losses().totals();
     let fact = part(words::plural(env.fleet.losses().iter().len(), "loss", "losses"), theme.text);
     let inner = frame(paint, area, true, "Connection", vec![fact]);
+    text::scrolled(paint, (area, inner), &told(app, env, inner), app.list(ListId::Text), theme.dim);
+}
+
+pub(super) fn place(app: &App, env: &Env<'_>, area: Rect) -> Place {
+    let inner = inside(area);
+    Place::Text { lines: told(app, env, inner).len(), page: inner.height.into() }
+}
+
+fn told<'a>(app: &'a App, env: &Env<'a>, inner: Rect) -> Vec<Line<'a>> {
+    let theme = &app.look.theme;
+    let totals = env.fleet.losses().totals();
     let width = inner.width.saturating_sub(2) as usize;
     let mut lines = connection(app, env, theme, width);
     lines.extend(standing(app, env, theme));
@@ -49,7 +60,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         }
         lines.push(line);
     }
-    text::scrolled(paint, (area, inner), &lines, app.list(ListId::Text), theme.dim);
+    lines
 }
 
 fn heading(lines: &mut Vec<Line<'_>>, text: &'static str, theme: &Theme) {

@@ -17,6 +17,7 @@ mod indexed;
 mod jobs;
 mod journal;
 mod large;
+mod layout;
 mod link;
 mod payload;
 mod plan;
@@ -42,12 +43,10 @@ use super::app::{App, Env, Pane, View};
 use super::paint::{Paint, Part, part};
 use super::theme::Theme;
 
+pub(super) use layout::{Place, places};
 pub use violations::{expected, got};
 
-/// Wide enough for the four live things side by side.
-const WIDE: (u16, u16) = (120, 26);
-/// Below this a single pane.
-const SMALL: (u16, u16) = (60, 15);
+use layout::Bands;
 
 /// Draws the whole screen.
 pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
@@ -56,23 +55,22 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
     paint.mask_private(app.is_instructing());
     paint.clear(area);
     paint.style(area, app.look.theme.text);
-    let mut body = area;
-    if area.height >= 4 {
-        chrome::header(app, env, &mut paint, Rect { height: 1, ..area });
-        body.y += 1;
-        body.height -= 1;
+    let Bands { header, leaks, footer, body } = Bands::of(app, area);
+    if let Some(line) = header {
+        chrome::header(app, env, &mut paint, line);
     }
-    if !app.leaks().is_empty() && body.height >= 2 {
-        chrome::leaks(app, env, &mut paint, Rect { height: 1, ..body });
-        body.y += 1;
-        body.height -= 1;
+    if let Some(line) = leaks {
+        chrome::leaks(app, env, &mut paint, line);
     }
-    if area.height >= 6 {
-        body.height -= 1;
-        footer::draw(app, &mut paint, Rect { y: body.bottom(), height: 1, ..area });
+    if let Some(line) = footer {
+        footer::draw(app, &mut paint, line);
     }
     match app.view() {
-        View::Overview => overview(app, env, &mut paint, body),
+        View::Overview => {
+            for (which, place) in layout::panes(app, area, body) {
+                pane(app, env, &mut paint, place, which);
+            }
+        }
         View::Device(name) => device::draw(app, env, &mut paint, body, name),
         View::Stream => telemetry::draw(app, env, &mut paint, body, true),
         View::Violations => violations::draw(app, env, &mut paint, body, true, true),
@@ -90,33 +88,6 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
         View::WhatIf => whatif::draw(app, env, &mut paint, body),
     }
     dialogs::draw(app, env, &mut paint, body);
-}
-
-fn overview(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
-    let full = paint.area();
-    if app.zoomed() || full.width < SMALL.0 || full.height < SMALL.1 {
-        return pane(app, env, paint, body, app.pane());
-    }
-    if full.width >= WIDE.0 && full.height >= WIDE.1 {
-        // No emptier than needed above, and never so tall that the three below get too little.
-        let rows = u16::try_from(app.rows().ids().len()).unwrap_or(u16::MAX).saturating_add(3);
-        let top = rows.clamp(8, (body.height * 3 / 5).max(8));
-        let (above, below) = split(body, top);
-        pane(app, env, paint, above, Pane::Devices);
-        let left = below.width * 2 / 5;
-        let middle = below.width * 26 / 100;
-        let a = Rect { width: left, ..below };
-        let b = Rect { x: below.x + left, width: middle, ..below };
-        let c = Rect { x: below.x + left + middle, width: below.width - left - middle, ..below };
-        pane(app, env, paint, a, Pane::Violations);
-        pane(app, env, paint, b, Pane::Deltas);
-        pane(app, env, paint, c, Pane::Telemetry);
-    } else {
-        let (above, below) = split(body, body.height * 3 / 5);
-        pane(app, env, paint, above, Pane::Devices);
-        let other = if app.pane() == Pane::Devices { Pane::Violations } else { app.pane() };
-        pane(app, env, paint, below, other);
-    }
 }
 
 fn split(area: Rect, top: u16) -> (Rect, Rect) {

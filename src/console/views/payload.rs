@@ -6,18 +6,61 @@ use serde_json::Value;
 use quell_fleet::text::SafeText;
 
 use super::super::app::{App, PayloadState, Show};
-use super::super::paint::{Paint, Part, part, wrap};
+use super::super::paint::{Paint, Part, inside, part, wrap};
 use super::super::words;
+use super::layout::Place;
 
 /// Bytes of a payload shown at most as text; hex shows all of it, line by line.
 const TEXT: usize = 16 << 10;
 /// Lines of a JSON tree at most.
 const LINES: usize = 4_000;
 
+fn area(body: Rect) -> Rect {
+    let width = body.width.min(100.max(body.width * 4 / 5));
+    Rect { x: body.x + (body.width - width) / 2, width, ..body }
+}
+
+/// Bytes on a line of hex.
+fn per(room: u16) -> usize {
+    if room >= 76 { 16 } else { 8 }
+}
+
+/// The lines of a payload shown as text.
+fn text(bytes: &[u8], room: u16) -> Vec<String> {
+    let mut lines = Vec::new();
+    for raw in bytes.get(..bytes.len().min(TEXT)).unwrap_or(bytes).split(|b| *b == b'\n') {
+        lines.extend(wrap(SafeText::limited(raw, TEXT).as_str(), room as usize));
+    }
+    if bytes.len() > TEXT {
+        lines.push(format!("{} more; hex shows all", words::bytes((bytes.len() - TEXT) as f64)));
+    }
+    lines
+}
+
+/// The lines of a payload shown as a tree.
+fn json<'a>(state: &PayloadState, theme: &super::Theme) -> Vec<Vec<Part<'a>>> {
+    let mut lines = Vec::new();
+    if let Some(json) = &state.json {
+        tree(json, None, 0, theme, &mut lines);
+    }
+    lines
+}
+
+pub(super) fn place(app: &App, body: Rect, state: &PayloadState) -> Option<Place> {
+    let inner = inside(area(body));
+    let room = inner.width.saturating_sub(2);
+    let bytes = state.message.payload.as_ref()?;
+    let lines = match state.show {
+        Show::Hex => bytes.len().div_ceil(per(room)),
+        Show::Text => text(bytes, room).len(),
+        Show::Json => json(state, &app.look.theme).len(),
+    };
+    Some(Place::Dialog { lines, page: inner.height.into() })
+}
+
 pub(super) fn draw(app: &App, paint: &mut Paint<'_>, body: Rect, state: &PayloadState) {
     let theme = paint.theme;
-    let width = body.width.min(100.max(body.width * 4 / 5));
-    let area = Rect { x: body.x + (body.width - width) / 2, width, ..body };
+    let area = area(body);
     paint.clear(area);
     let way = |show: Show, name: &'static str| {
         let chosen = state.show == show;
@@ -56,34 +99,21 @@ pub(super) fn draw(app: &App, paint: &mut Paint<'_>, body: Rect, state: &Payload
     };
     let room = inner.width.saturating_sub(2);
     let height = inner.height as usize;
+    let top = state.scroll.top();
     match state.show {
         Show::Hex => {
-            let per = if room >= 76 { 16 } else { 8 };
-            let top = state.scroll.scroll(bytes.len().div_ceil(per), height);
+            let per = per(room);
             for (i, chunk) in bytes.chunks(per).skip(top).take(height).enumerate() {
                 hex(paint, inner, i as u16, (top + i) * per, chunk, per);
             }
         }
         Show::Text => {
-            let mut lines = Vec::new();
-            for raw in bytes.get(..bytes.len().min(TEXT)).unwrap_or(bytes).split(|b| *b == b'\n') {
-                lines.extend(wrap(SafeText::limited(raw, TEXT).as_str(), room as usize));
-            }
-            if bytes.len() > TEXT {
-                lines.push(format!("{} more; hex shows all", words::bytes((bytes.len() - TEXT) as f64)));
-            }
-            let top = state.scroll.scroll(lines.len(), height);
-            for (i, line) in lines.iter().skip(top).take(height).enumerate() {
+            for (i, line) in text(bytes, room).iter().skip(top).take(height).enumerate() {
                 paint.text(inner.x + 1, inner.y + i as u16, room, line, theme.text);
             }
         }
         Show::Json => {
-            let mut lines = Vec::new();
-            if let Some(json) = &state.json {
-                tree(json, None, 0, theme, &mut lines);
-            }
-            let top = state.scroll.scroll(lines.len(), height);
-            for (i, line) in lines.iter().skip(top).take(height).enumerate() {
+            for (i, line) in json(state, theme).iter().skip(top).take(height).enumerate() {
                 paint.line(inner.x + 1, inner.y + i as u16, room, line);
             }
         }

@@ -1,54 +1,85 @@
 //! A plan before it is confirmed: what will be done, whom it touches, what proves it.
 
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::response::{Check, Confirmation, Intent, Level, Plan, Reversible};
 use quell_fleet::text::SafeText;
 
-use super::super::app::{App, Env, PlanDialog, PlanPhase};
+use super::super::app::{App, PlanDialog, PlanPhase};
 use super::super::command;
-use super::super::paint::{Paint, part, wrap};
-use super::dialogs::centered;
+use super::super::paint::{Paint, inside, part, wrap};
+use super::dialogs::centre;
+use super::layout::Place;
 use super::reason;
 use super::text::{self, Line};
 
 /// Widest a plan gets: longer lines are not read.
 pub(super) const WIDTH: u16 = 100;
 
-pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, dialog: &PlanDialog) {
-    let theme = paint.theme;
+/// A plan, laid out: its lines, and the keys below them, which are never scrolled away.
+struct Laid<'a> {
+    title: &'a SafeText,
+    border: Style,
+    lines: Vec<Line<'a>>,
+    foot: Vec<Line<'a>>,
+    area: Rect,
+}
+
+impl Laid<'_> {
+    /// Where the lines are, and the keys.
+    fn split(&self) -> (Rect, Rect) {
+        let inner = inside(self.area);
+        super::split(inner, inner.height.saturating_sub(self.foot.len() as u16))
+    }
+}
+
+fn lay_out<'a>(app: &'a App, body: Rect, dialog: &'a PlanDialog) -> Laid<'a> {
+    let theme = &app.look.theme;
     let width = WIDTH.min(body.width);
     let room = width.saturating_sub(4) as usize;
     let (title, border, lines) = match &dialog.phase {
         PlanPhase::Computing => {
             let lines = vec![vec![part(format!("reading the account {}", theme.symbols.more), theme.dim)]];
-            (dialog.asked.clone(), theme.focus, lines)
+            (&dialog.asked, theme.focus, lines)
         }
         PlanPhase::Failed(trouble) => {
             let mut lines: Vec<Line<'_>> = Vec::new();
             let text = format!("no plan could be made: {}", reason(trouble));
             lines.extend(wrap(&text, room).into_iter().map(|l| vec![part(l, theme.alarm)]));
             lines.push(vec![part("Nothing was sent.", theme.dim)]);
-            (dialog.asked.clone(), theme.alarm, lines)
+            (&dialog.asked, theme.alarm, lines)
         }
         PlanPhase::Ready(plan) => {
             let bad = plan.would_change_nothing().is_some() || plan.refused().is_some();
             let border = if bad { theme.alarm } else { theme.focus };
             let lines = if dialog.calls { calls(plan, theme, room) } else { steps(plan, theme, room) };
-            (plan.title().clone(), border, lines)
+            (plan.title(), border, lines)
         }
     };
     let foot: Vec<Line<'_>> = match &dialog.phase {
-        PlanPhase::Ready(plan) => confirmation(app, env, plan, dialog, theme),
+        PlanPhase::Ready(plan) => confirmation(app, plan, dialog, theme),
         _ => vec![keys(app, &[("escape", "leave")], theme)],
     };
-    let area = centered(paint, body, width, lines.len() + 1 + foot.len());
-    let inner = paint.pane(area, &[part(title.as_str(), theme.brand)], border);
-    // The keys are never scrolled away: a plan that is longer than the screen scrolls above them.
-    let (above, below) = super::split(inner, inner.height.saturating_sub(foot.len() as u16));
-    text::scrolled(paint, (area, above), &lines, &dialog.scroll, theme.warning);
-    text::lines(paint, below, &foot);
+    let area = centre(body, width, lines.len() + 1 + foot.len());
+    Laid { title, border, lines, foot, area }
+}
+
+pub(super) fn place(app: &App, body: Rect, dialog: &PlanDialog) -> Place {
+    let laid = lay_out(app, body, dialog);
+    Place::Dialog { lines: laid.lines.len(), page: laid.split().0.height.into() }
+}
+
+pub(super) fn draw(app: &App, paint: &mut Paint<'_>, body: Rect, dialog: &PlanDialog) {
+    let theme = paint.theme;
+    let laid = lay_out(app, body, dialog);
+    paint.clear(laid.area);
+    paint.pane(laid.area, &[part(laid.title.as_str(), theme.brand)], laid.border);
+    // A plan that is longer than the screen scrolls above its keys.
+    let (above, below) = laid.split();
+    text::scrolled(paint, (laid.area, above), &laid.lines, &dialog.scroll, theme.warning);
+    text::lines(paint, below, &laid.foot);
 }
 
 fn label<'a>(text: &'a str, theme: &super::Theme) -> Line<'a> {
@@ -147,13 +178,7 @@ fn calls<'a>(plan: &'a Plan, theme: &super::Theme, room: usize) -> Vec<Line<'a>>
     lines
 }
 
-fn confirmation<'a>(
-    app: &App,
-    env: &Env<'_>,
-    plan: &'a Plan,
-    dialog: &PlanDialog,
-    theme: &super::Theme,
-) -> Vec<Line<'a>> {
+fn confirmation<'a>(app: &App, plan: &'a Plan, dialog: &PlanDialog, theme: &super::Theme) -> Vec<Line<'a>> {
     if let Some(input) = &dialog.editing {
         let typed = SafeText::new(input.value());
         return vec![
@@ -179,7 +204,6 @@ fn confirmation<'a>(
     };
     let verb = plan.intent().verb();
     let verb = if plan.would_change_nothing().is_some() { "do it all the same" } else { verb };
-    let _ = env;
     if plan.refused().is_some() {
         let hints: Vec<_> = change
             .into_iter()

@@ -9,8 +9,14 @@ use quell_rules::detect::profile::{SecurityProfile, target_words};
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, Part, part, wrap};
 use super::super::words;
+use super::layout;
 use super::text;
 use super::{absence, behavior, filtered, frame, quiet};
+
+/// Where the list is, and the details of its chosen line.
+pub(super) fn parts(env: &Env<'_>, area: Rect) -> (Rect, Rect) {
+    layout::above_details(area, env.fleet.profiles().get().map_or(0, Vec::len))
+}
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
@@ -19,7 +25,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let mut facts = vec![part(count, theme.text)];
     facts.extend(filtered(app, ListId::Profiles, theme));
     let all = known.get().map(Vec::as_slice).unwrap_or_default();
-    let (above, below) = super::split(area, (all.len() as u16 + 2).clamp(4, (area.height / 3).max(4)));
+    let (above, below) = parts(env, area);
     let inner = frame(paint, above, true, "Security profiles", facts);
     if known.get().is_none() {
         return absence(app, known, "profiles", paint, inner);
@@ -27,7 +33,6 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     if all.is_empty() {
         return quiet(paint, inner, "the account has no security profile: Detect judges nothing");
     }
-    let keys = app.keys(ListId::Profiles, env);
     let line = |key| {
         let profile = all.iter().find(|p| key_of(p.name.as_str()) == key)?;
         let mut doubts = behavior::profile_doubts(profile).len();
@@ -44,8 +49,9 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         }
         Some(parts)
     };
-    let chosen = text::rows(paint, inner, app.list(ListId::Profiles), &keys, line);
-    if let Some(profile) = all.iter().find(|p| Some(key_of(p.name.as_str())) == chosen) {
+    let list = app.list(ListId::Profiles);
+    text::rows(paint, inner, list, line);
+    if let Some(profile) = all.iter().find(|p| Some(key_of(p.name.as_str())) == list.chosen()) {
         detail(env, paint, below, profile);
     }
 }

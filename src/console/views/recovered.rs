@@ -2,19 +2,23 @@
 
 use ratatui::layout::Rect;
 
+use crate::response::past::Past;
+
 use super::super::app::{App, RecoveredState};
 use super::super::command;
-use super::super::paint::{Paint, Part, part, wrap};
-use super::dialogs::centered;
-use super::text;
+use super::super::paint::{Paint, part, wrap};
+use super::dialogs::{centered, centre};
+use super::layout::Place;
+use super::text::{self, Line};
 
-pub(super) fn draw(app: &App, paint: &mut Paint<'_>, body: Rect, state: &RecoveredState) {
-    let theme = paint.theme;
+/// Columns of it.
+const WIDTH: u16 = 110;
+
+fn told<'a>(app: &App, body: Rect, plan: &Past) -> Vec<Line<'a>> {
+    let theme = &app.look.theme;
     let s = theme.symbols;
-    let Some(plan) = state.plans.get(state.chosen) else { return };
-    let width = 110.min(body.width);
-    let room = width.saturating_sub(4) as usize;
-    let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
+    let room = WIDTH.min(body.width).saturating_sub(4) as usize;
+    let mut lines: Vec<Line<'_>> = Vec::new();
     let done = plan.steps.iter().filter(|step| step.happened()).count();
     let lead = format!(
         "Its process is gone and wrote no outcome. Of its {} requests {done} happened, as the account shows now:",
@@ -30,7 +34,20 @@ pub(super) fn draw(app: &App, paint: &mut Paint<'_>, body: Rect, state: &Recover
             lines.push(vec![part(lead, style), part(l, theme.text)]);
         }
     }
-    let area = centered(paint, body, width, lines.len() + 1);
+    lines
+}
+
+pub(super) fn place(app: &App, body: Rect, state: &RecoveredState) -> Option<Place> {
+    let lines = told(app, body, state.plans.get(state.chosen)?).len();
+    Some(text::above_foot_place(centre(body, WIDTH, lines + 1), lines))
+}
+
+pub(super) fn draw(app: &App, paint: &mut Paint<'_>, body: Rect, state: &RecoveredState) {
+    let theme = paint.theme;
+    let s = theme.symbols;
+    let Some(plan) = state.plans.get(state.chosen) else { return };
+    let lines = told(app, body, plan);
+    let area = centered(paint, body, WIDTH, lines.len() + 1);
     let mut title = vec![
         part("Cut short ", theme.warning),
         part(plan.title.to_string(), theme.brand),

@@ -6,14 +6,23 @@ use quell_fleet::text::SafeText;
 use quell_fleet::{Kept, LinkState};
 
 use super::super::app::{App, Env, ListId};
-use super::super::paint::{Paint, part};
+use super::super::paint::{Paint, inside, part};
 use super::super::words;
 use super::{cursor_style, filtered, frame, quiet};
 
-/// Messages looked back through for those to show: AWS's own notices may come between them.
-const FAR: usize = 2_000;
 /// Bytes of a payload looked at for one line.
 const GLANCE: usize = 300;
+
+/// Wide enough, a message is one line; else its payload stands below its topic.
+fn tall(inner: Rect) -> u16 {
+    if inner.width >= 90 { 1 } else { 2 }
+}
+
+/// Messages there is room for.
+pub(super) fn page(area: Rect) -> usize {
+    let inner = inside(area);
+    (inner.height / tall(inner)).max(1).into()
+}
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focused: bool) {
     let theme = paint.theme;
@@ -48,33 +57,12 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         let text = if env.fleet.link().is_up() { "nothing was heard yet" } else { "not listening yet" };
         return quiet(paint, inner, text);
     }
-    // Wide enough, a message is one line; else its payload stands below its topic.
-    let tall: usize = if inner.width >= 90 { 1 } else { 2 };
-    let height = (inner.height as usize / tall).max(1);
+    let tall = tall(inner);
     let list = app.list(ListId::Stream);
-    let following = list.cursor().is_none();
-    let plain = app.filter_of(ListId::Stream).is_none() && app.paused_at().is_none() && following;
-    let messages: Vec<&Kept> = if plain {
-        // The common case costs what is in sight, not what is kept.
-        let mut newest: Vec<_> = log
-            .iter()
-            .rev()
-            .skip_while(|k| k.seq > app.shown_up_to())
-            .take(FAR)
-            .filter(|k| app.streams(k, env))
-            .take(height)
-            .collect();
-        newest.reverse();
-        newest
-    } else {
-        let keys = app.keys(ListId::Stream, env);
-        let top = if following { keys.len().saturating_sub(height) } else { list.window(&keys, height) };
-        keys.iter().skip(top).take(height).filter_map(|seq| log.get(log.position(*seq)?)).collect()
-    };
-    for (i, message) in messages.iter().enumerate() {
-        let y = inner.y + (i * tall) as u16;
+    let messages = list.in_sight().iter().filter_map(|seq| log.get(log.position(*seq)?));
+    for (y, message) in (inner.y..inner.bottom()).step_by(tall.into()).zip(messages) {
         let here = list.cursor() == Some(message.seq);
-        line(app, env, paint, Rect { y, height: tall as u16, ..inner }, message);
+        line(app, env, paint, Rect { y, height: tall, ..inner }, message);
         if here && focused {
             paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, focused));
         }

@@ -4,7 +4,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::super::app::{Key, ListState};
-use super::super::paint::{Paint, Part, part, wrap};
+use super::super::paint::{Paint, Part, inside, part, wrap};
+use super::layout::Place;
 use super::{Theme, cursor_style};
 
 /// A line of a pane.
@@ -31,24 +32,20 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// A list with one line a key, scrolled to its cursor, which is on the first line until it is somewhere; answers where.
+/// A list with one line a key, as it is laid out.
 pub(super) fn rows<'a>(
     paint: &mut Paint<'_>,
     inner: Rect,
     list: &ListState,
-    keys: &[Key],
     mut line: impl FnMut(Key) -> Option<Line<'a>>,
-) -> Option<Key> {
-    let chosen = list.cursor().filter(|key| keys.contains(key)).or(keys.first().copied());
-    let top = list.window(keys, inner.height as usize);
-    for (y, key) in (inner.y..inner.bottom()).zip(keys.iter().skip(top)) {
+) {
+    for (y, key) in (inner.y..inner.bottom()).zip(list.in_sight()) {
         let Some(parts) = line(*key) else { continue };
         paint.line(inner.x, y, inner.width.saturating_sub(1), &parts);
-        if Some(*key) == chosen {
+        if list.chosen() == Some(*key) {
             paint.style(Rect { y, height: 1, ..inner }, cursor_style(paint.theme, true));
         }
     }
-    chosen
 }
 
 /// As many lines as there is room for, a cell from either side of `inner`.
@@ -77,6 +74,11 @@ pub(super) fn scrolled(
     }
 }
 
+/// Room for lines above a line of keys, in a frame round `area`.
+pub(super) fn above_foot_place(area: Rect, lines: usize) -> Place {
+    Place::Dialog { lines, page: inside(area).height.saturating_sub(1).into() }
+}
+
 /// Lines that scroll above a line of keys, which ends with how many are below.
 pub(super) fn above_foot(
     paint: &mut Paint<'_>,
@@ -97,8 +99,6 @@ pub(super) fn above_foot(
 
 /// The lines from where it is scrolled to; answers how many are below.
 fn scrolled_to(paint: &mut Paint<'_>, inner: Rect, all: &[Line<'_>], scroll: &ListState) -> usize {
-    let height = inner.height as usize;
-    let top = scroll.scroll(all.len(), height);
-    lines(paint, inner, all.iter().skip(top));
-    all.len().saturating_sub(top + height)
+    lines(paint, inner, all.iter().skip(scroll.top()));
+    all.len().saturating_sub(scroll.top() + inner.height as usize)
 }

@@ -8,17 +8,39 @@ use quell_fleet::{Agreement, Finding, SourceId};
 use quell_rules::detect::model::{Behavior, ComparisonOperator, MetricValue};
 
 use super::super::app::{App, Env, ListId, finding_key, key_of};
-use super::super::paint::{Paint, part, wrap};
+use super::super::paint::{Paint, inside, part, wrap};
 use super::super::words;
 use super::{absence, cursor_style, filtered, frame, quiet, values};
 
-/// Draws active violations, and with `past` also those that are over.
-pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focused: bool, past: bool) {
-    let (active, below) = if past && area.height >= 16 {
+/// Where the active ones are, and the past ones below them.
+pub(super) fn parts(area: Rect, past: bool) -> (Rect, Rect) {
+    if past && area.height >= 16 {
         super::split(area, area.height / 2)
     } else {
         (area, Rect { height: 0, ..area })
-    };
+    }
+}
+
+/// Lines of an entry.
+fn tall(wide: bool) -> u16 {
+    if wide { 3 } else { 2 }
+}
+
+/// Detect's silence has a reason, and quell's findings stand below it: whether that line is there.
+fn silence_is_told(env: &Env<'_>, inner: Rect) -> bool {
+    let found = !env.fleet.own_findings().is_empty();
+    env.fleet.violations().get().is_none() && found && inner.height > 4
+}
+
+/// Entries there is room for.
+pub(super) fn page(env: &Env<'_>, area: Rect, wide: bool) -> usize {
+    let inner = inside(area);
+    ((inner.height - u16::from(silence_is_told(env, inner))) / tall(wide)).max(1).into()
+}
+
+/// Draws active violations, and with `past` also those that are over.
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focused: bool, past: bool) {
+    let (active, below) = parts(area, past);
     draw_active(app, env, paint, active, focused, past);
     let below = if below.height >= values::ROWS + 4 {
         let (metric, below) = super::split(below, values::ROWS);
@@ -63,20 +85,14 @@ fn draw_active(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focu
             }
             return quiet(paint, inner, &nothing_active(env));
         }
-        if known.get().is_none() && inner.height > 4 {
-            // Detect's silence has a reason, and quell's findings stand below it.
+        if silence_is_told(env, inner) {
             absence(app, known, "violations", paint, Rect { height: 1, ..inner });
             inner = Rect { y: inner.y + 1, height: inner.height - 1, ..inner };
         }
     }
-    let keys = app.keys(ListId::Violations, env);
-    let tall = if wide { 3 } else { 2 };
-    let height = (inner.height / tall).max(1) as usize;
+    let tall = tall(wide);
     let list = app.list(ListId::Violations);
-    let top = list.window(&keys, height);
-    let shown = keys.iter().skip(top).take(height);
-    for (i, key) in shown.enumerate() {
-        let y = inner.y + i as u16 * tall;
+    for (y, key) in (inner.y..inner.bottom()).step_by(tall.into()).zip(list.in_sight()) {
         let area = Rect { y, height: tall.min(inner.bottom() - y), ..inner };
         match all.iter().find(|v| key_of(&v.id) == *key) {
             Some(violation) => entry(env, paint, area, violation, wide),

@@ -3,17 +3,35 @@
 use ratatui::layout::Rect;
 
 use super::super::app::{App, Env, ListId, WhatIfState, Would, key_of};
-use super::super::paint::{Paint, Part, part, wrap};
+use super::super::paint::{Paint, Part, inside, part, wrap};
 use super::super::words;
 use super::text;
 use super::violations::expected;
-use super::{cursor_style, frame, quiet};
+use super::{Theme, cursor_style, frame, quiet};
 use quell_fleet::Ms;
 use quell_fleet::text::SafeText;
 use quell_rules::detect::model::Criteria;
 
 /// Where the strip of alarms over time begins to be worth its room.
 const STRIP: u16 = 40;
+
+/// Devices there is room for.
+pub(super) fn page(app: &App, area: Rect) -> usize {
+    let inner = inside(area);
+    let lines = app
+        .what_if_state()
+        .map_or(0, |state| told(state, &app.look.theme, inner.width.saturating_sub(2) as usize).len());
+    devices_area(inner, lines).height.into()
+}
+
+/// Where the devices are, below so many lines.
+fn devices_area(inner: Rect, lines: usize) -> Rect {
+    let mut y = inner.y.saturating_add(u16::try_from(lines).unwrap_or(u16::MAX)).min(inner.bottom());
+    if inner.height >= 16 {
+        y = (y + 1).min(inner.bottom());
+    }
+    Rect { y, height: inner.bottom().saturating_sub(y), ..inner }
+}
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
@@ -32,19 +50,14 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         part("as in force", theme.dim)
     });
     let inner = frame(paint, area, true, "What if", facts);
-    let lines = told(state, paint, inner.width.saturating_sub(2) as usize);
+    let lines = told(state, theme, inner.width.saturating_sub(2) as usize);
     text::lines(paint, inner, &lines);
-    let mut y = (inner.y + lines.len() as u16).min(inner.bottom());
-    if inner.height >= 16 {
-        y = (y + 1).min(inner.bottom());
-    }
-    devices(app, env, paint, Rect { y, height: inner.bottom().saturating_sub(y), ..inner }, state);
+    devices(app, env, paint, devices_area(inner, lines.len()), state);
 }
 
 /// What is tried, what is doubtful about it, and what it would have done.
-fn told<'a>(state: &WhatIfState, paint: &Paint<'a>, width: usize) -> Vec<Vec<Part<'a>>> {
-    let theme = paint.theme;
-    let mut lines: Vec<Vec<Part<'_>>> = vec![numbers(state, paint)];
+fn told<'a>(state: &WhatIfState, theme: &Theme, width: usize) -> Vec<Vec<Part<'a>>> {
+    let mut lines: Vec<Vec<Part<'_>>> = vec![numbers(state, theme)];
     let mut put = |text: &str, style| {
         lines.extend(wrap(text, width).into_iter().map(|line| vec![part(line, style)]));
     };
@@ -105,8 +118,7 @@ fn nothing(state: &WhatIfState) -> String {
 }
 
 /// The numbers that can be moved, those that were in another style.
-fn numbers<'a>(state: &WhatIfState, paint: &Paint<'a>) -> Vec<Part<'a>> {
-    let theme = paint.theme;
+fn numbers<'a>(state: &WhatIfState, theme: &Theme) -> Vec<Part<'a>> {
     let Some(criteria) = &state.draft.criteria else { return vec![part("no criteria", theme.dim)] };
     let original = state.original.criteria.clone().unwrap_or_default();
     let each: [fn(&Criteria) -> String; 5] = [
@@ -142,9 +154,8 @@ fn devices(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, state: &
     if area.height == 0 || state.would.is_empty() {
         return;
     }
-    let keys = app.keys(ListId::WhatIf, env);
     let list = app.list(ListId::WhatIf);
-    let top = list.window(&keys, area.height as usize);
+    let top = list.top();
     let longest = state.would.iter().skip(top).take(area.height as usize);
     let name = longest.map(|w| w.thing.shown().as_str().chars().count()).max().unwrap_or(0).clamp(12, 28);
     let facts = (name + 41) as u16;

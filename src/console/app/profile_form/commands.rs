@@ -213,7 +213,7 @@ impl App {
             (None, _) => "nobody has said anything yet".to_owned(),
         };
         let list = self.focused_list();
-        let cursor = self.list(list).cursor().or_else(|| self.keys(list, env).first().copied());
+        let cursor = self.list(list).cursor();
         if list == ListId::History {
             let all = env.fleet.violation_events().get()?;
             let event = all.iter().find(|e| Some(event_key(e)) == cursor)?;
@@ -259,7 +259,7 @@ impl App {
     }
 
     /// A file was read: its profile goes into the form, or the form says why not.
-    pub fn imported(
+    pub(in crate::console::app) fn imported(
         &mut self,
         path: &std::path::Path,
         name: &str,
@@ -279,7 +279,12 @@ impl App {
     }
 
     /// A file was written, or could not be.
-    pub fn exported(&mut self, path: &std::path::Path, written: Result<(), String>, env: &Env<'_>) {
+    pub(in crate::console::app) fn exported(
+        &mut self,
+        path: &std::path::Path,
+        written: Result<(), String>,
+        env: &Env<'_>,
+    ) {
         match written {
             Ok(()) => {
                 self.overlay = None;

@@ -300,8 +300,7 @@ impl ProfileForm {
 fn under_cursor<'f>(app: &super::App, env: &Env<'f>) -> Option<&'f ProfileRecord> {
     let all = env.fleet.profiles().get()?;
     let here = app.list(ListId::Profiles).cursor();
-    let chosen = all.iter().find(|p| Some(key_of(p.name.as_str())) == here);
-    chosen.or_else(|| all.first())
+    all.iter().find(|p| Some(key_of(p.name.as_str())) == here)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(super) fn draw(
     let theme = paint.theme;
     let device = env.fleet.device(id);
     let inner = frame(paint, area, true, device.name().shown().as_str(), title);
-    let chart = if inner.height >= 8 { 2 } else { u16::from(inner.height >= 4) };
+    let chart = chart_height(inner);
     if chart > 0 && inner.width > 12 {
         let scale = Scale::of(app, env, std::iter::once(device));
         spark::draw(env, paint, inner.x + 1, inner.y, inner.width - 2, id, spark::span(env), &scale);
@@ -40,8 +40,16 @@ pub(super) fn draw(
             paint.text(inner.x + 1, inner.y + 1, inner.width - 2, &text, theme.dim);
         }
     }
-    let (_, below) = split(inner, chart);
-    text::scrolled(paint, (area, below), lines, app.list(ListId::Text), theme.dim);
+    text::scrolled(paint, (area, text_area(inner)), lines, app.list(ListId::Text), theme.dim);
+}
+
+fn chart_height(inner: Rect) -> u16 {
+    if inner.height >= 8 { 2 } else { u16::from(inner.height >= 4) }
+}
+
+/// Where the facts are, below the chart.
+pub(super) fn text_area(inner: Rect) -> Rect {
+    split(inner, chart_height(inner)).1
 }
 
 fn label<'a>(text: &str, theme: &Theme) -> Part<'a> {

@@ -13,8 +13,9 @@ use quell_fleet::SourceId;
 use quell_fleet::model::Name;
 
 use super::super::app::{App, Env, Section, condition_word};
-use super::super::paint::{Paint, part};
+use super::super::paint::{Paint, inside, part};
 use super::super::words;
+use super::layout::Place;
 use super::{condition_style, frame, quiet, reason, split};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, name: &Name) {
@@ -37,18 +38,15 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         part(condition_word(condition), condition_style(theme, condition)),
         part(format!("for {}", words::age(env.now - device.condition_since())), theme.dim),
     ];
-    if app.zoomed() {
-        return section(app, env, paint, area, name, app.section());
-    }
     let lines = facts::lines(app, env, device, theme);
-    let needed = lines.len() as u16 + 4;
-    if area.width >= 110 && area.height >= 34 {
-        let top = needed.clamp(12, area.height / 2);
-        let (first, rest) = split(area, top);
+    let Some(facts) = facts_area(app, area, lines.len()) else {
+        return section(app, env, paint, area, name, app.section());
+    };
+    facts::draw(app, env, paint, facts, id, title, &lines);
+    let (first, rest) = split(area, facts.height);
+    if is_wide(area) {
         let (second, third) = split(rest, rest.height / 2);
-        let (left, right) = columns(first, 58);
-        facts::draw(app, env, paint, left, id, title, &lines);
-        section(app, env, paint, right, name, Section::Sizes);
+        section(app, env, paint, columns(first, 58).1, name, Section::Sizes);
         let (left, right) = columns(second, 58);
         section(app, env, paint, left, name, Section::Shadow);
         section(app, env, paint, right, name, Section::Messages);
@@ -65,12 +63,36 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         section(app, env, paint, right, name, b);
         return;
     }
-    if area.height < 10 {
-        return facts::draw(app, env, paint, area, id, title, &lines);
+    if rest.height > 0 {
+        section(app, env, paint, rest, name, app.section());
     }
-    let (above, below) = split(area, needed.min(area.height * 11 / 20));
-    facts::draw(app, env, paint, above, id, title, &lines);
-    section(app, env, paint, below, name, app.section());
+}
+
+/// Where the facts are, at the top; `None` where a part of the view has the whole screen.
+fn facts_area(app: &App, area: Rect, lines: usize) -> Option<Rect> {
+    let needed = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(4);
+    if app.zoomed() {
+        return None;
+    }
+    Some(if is_wide(area) {
+        columns(split(area, needed.clamp(12, area.height / 2)).0, 58).0
+    } else if area.height < 10 {
+        area
+    } else {
+        split(area, needed.min(area.height * 11 / 20)).0
+    })
+}
+
+/// Room for all parts side by side.
+fn is_wide(area: Rect) -> bool {
+    area.width >= 110 && area.height >= 34
+}
+
+pub(super) fn place(app: &App, env: &Env<'_>, area: Rect, name: &Name) -> Option<Place> {
+    let device = env.fleet.device(env.fleet.find(name.raw())?);
+    let lines = facts::lines(app, env, device, &app.look.theme).len();
+    let area = facts_area(app, area, lines)?;
+    Some(Place::Text { lines, page: facts::text_area(inside(area)).height.into() })
 }
 
 /// Splits an area, `percent` to the left.

@@ -11,8 +11,14 @@ use quell_rules::sql::{Remark, Statement, Version};
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, part};
 use super::super::words;
+use super::layout;
 use super::text::{self, Facts};
 use super::{absence, filtered, frame, quiet};
+
+/// Where the list is, and the details of its chosen line.
+pub(super) fn parts(env: &Env<'_>, area: Rect) -> (Rect, Rect) {
+    layout::above_details(area, env.fleet.rules().get().map_or(0, Vec::len))
+}
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
@@ -21,7 +27,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let mut facts = vec![part(count, theme.text)];
     facts.extend(filtered(app, ListId::Rules, theme));
     let all = known.get().map(Vec::as_slice).unwrap_or_default();
-    let (above, below) = super::split(area, (all.len() as u16 + 2).clamp(4, (area.height / 3).max(4)));
+    let (above, below) = parts(env, area);
     let inner = frame(paint, above, true, "Topic rules", facts);
     if known.get().is_none() {
         return absence(app, known, "rules", paint, inner);
@@ -29,7 +35,6 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     if all.is_empty() {
         return quiet(paint, inner, "the account has no topic rule");
     }
-    let keys = app.keys(ListId::Rules, env);
     let line = |key| {
         let rule = all.iter().find(|r| key_of(r.name.raw()) == key)?;
         let (shape, word, style) = state(theme, rule);
@@ -43,8 +48,9 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         parts.push(part(rule.sql.as_str(), theme.dim));
         Some(parts)
     };
-    let chosen = text::rows(paint, inner, app.list(ListId::Rules), &keys, line);
-    if let Some(rule) = all.iter().find(|r| Some(key_of(r.name.raw())) == chosen) {
+    let list = app.list(ListId::Rules);
+    text::rows(paint, inner, list, line);
+    if let Some(rule) = all.iter().find(|r| Some(key_of(r.name.raw())) == list.chosen()) {
         detail(app, env, paint, below, rule);
     }
 }
