@@ -1,7 +1,10 @@
-//! Pure rules of AWS IoT, shared by the console and the emulator: what a behaviour means, what a statement selects.
+//! Pure rules of AWS IoT, shared by the console and the emulator: what a behaviour means, what a statement selects, what a
+//! topic filter brings.
 //!
 //! * [`detect`]: Device Defender behaviours and how a window is judged.
 //! * [`sql`]: the language of topic rules.
+//! * [`topics`]: topic names and filters, in both dialects.
 
 pub mod detect;
 pub mod sql;
+pub mod topics;

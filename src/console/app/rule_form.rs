@@ -6,7 +6,8 @@ use crate::response::{Intent, RuleBody, RuleChange, RuleEdit, rule_doubts};
 use quell_fleet::account::{RuleDelivery, RuleMetric, RuleRecord};
 use quell_fleet::model::{Name, ShadowDocument};
 use quell_fleet::text::SafeText;
-use quell_rules::sql::{Message, Outcome, Statement, Version, matches};
+use quell_rules::sql::{Message, Outcome, Statement, Version};
+use quell_rules::topics::Dialect;
 
 use super::dialogs::Overlay;
 use super::fields::{FieldsForm, FieldsKind, FormField, Said};
@@ -221,7 +222,7 @@ fn tried(statement: &Statement, env: &Env<'_>) -> Vec<(Said, String)> {
     for kept in env.fleet.stream().iter().rev() {
         let (Some(payload), Some(topic)) = (&kept.payload, env.fleet.topic(kept.topic)) else { continue };
         let topic = topic.text().as_str();
-        if matches(filter, topic) {
+        if Dialect::Aws.matches(filter, topic) {
             results.push((topic.to_owned(), judge(statement, topic, payload, env)));
             if results.len() >= TRIED {
                 break;
@@ -231,7 +232,7 @@ fn tried(statement: &Statement, env: &Env<'_>) -> Vec<(Said, String)> {
     let heard = results.len();
     for (thing, shadow) in shadows(env) {
         for (topic, message) in made(&thing, shadow) {
-            if matches(filter, &topic) {
+            if Dialect::Aws.matches(filter, &topic) {
                 results.push((topic.clone(), judge(statement, &topic, message.to_string().as_bytes(), env)));
             }
         }

@@ -8,7 +8,6 @@
 //! * `eval.rs`, `functions/`: tree and message to value. `Undefined` is [`None`].
 //! * `explain.rs`: what can never match, known without a message.
 //! * `template.rs`: `${…}` in the parameters of an action.
-//! * `filter.rs`: topic filters.
 //!
 //! Numbers are 64-bit integers and doubles where AWS has 34 decimal digits. The functions that call other services
 //! (`aws_lambda`, `get_dynamodb`, `get_secret`, `machinelearning_predict`, …) are understood and evaluate to Undefined.
@@ -16,7 +15,6 @@
 mod ast;
 mod eval;
 mod explain;
-mod filter;
 mod functions;
 mod lex;
 mod parse;
@@ -32,7 +30,6 @@ use bytes::Bytes;
 use serde_json::Value;
 
 pub use explain::Remark;
-pub use filter::{FilterError, matches, validate_filter};
 pub use template::Template;
 
 /// The dialect, `awsIotSqlVersion`.

@@ -4,7 +4,8 @@ mod operand;
 
 use super::ast::{Expr, Item, Op, Select};
 use super::lex::{Lexer, Token};
-use super::{SqlError, Statement, Version, validate_filter};
+use super::{SqlError, Statement, Version};
+use crate::topics::Dialect;
 
 /// How deep expressions may nest: a statement comes from outside and must not exhaust the stack.
 const DEPTH: usize = 48;
@@ -44,7 +45,9 @@ pub(super) fn statement(sql: &str, version: Version) -> Result<Statement, SqlErr
             p.advance()?;
             bare
         };
-        validate_filter(&filter).map_err(|e| SqlError::new(sql, at, e.to_string()))?;
+        Dialect::Aws
+            .valid_filter(&filter)
+            .map_err(|why| SqlError::new(sql, at, format!("the topic filter of FROM: {why}")))?;
         from = Some(filter);
     }
     let filter = p.filter()?;
