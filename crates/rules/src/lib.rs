@@ -5,6 +5,9 @@
 //! * [`sql`]: the language of topic rules.
 //! * [`topics`]: topic names and filters, in both dialects.
 
+// Statements, filters, profiles and payloads are text from outside: nothing cuts it or indexes by what it says.
+#![cfg_attr(not(test), deny(clippy::string_slice, clippy::indexing_slicing))]
+
 pub mod detect;
 pub mod sql;
 pub mod topics;

@@ -209,6 +209,10 @@ impl FieldsForm {
 
 /// What a statement makes of the last messages heard, and of the shadows as they are.
 fn tried(statement: &Statement, env: &Env<'_>) -> Vec<(Said, String)> {
+    if statement.unmodelled().is_some() {
+        // Said among the doubts; what it would make of a message is AWS's to tell.
+        return Vec::new();
+    }
     let Some(filter) = statement.from.as_deref() else { return Vec::new() };
     let mut out = Vec::new();
     if let Some(thing) = filter.strip_prefix("$aws/things/").and_then(|rest| rest.split('/').next())
@@ -254,6 +258,10 @@ fn tried(statement: &Statement, env: &Env<'_>) -> Vec<(Said, String)> {
     let mut text = format!("tried on {what}: {} match", hits.len());
     if broken > 0 {
         text.push_str(&format!(", {broken} are not JSON"));
+    }
+    let heavy = results.iter().filter(|(_, o)| *o == Outcome::TooMuch).count();
+    if heavy > 0 {
+        text.push_str(&format!(", {heavy} take more work than a rule may"));
     }
     let said = if hits.is_empty() { Said::Plain } else { Said::Good };
     out.push((said, text));
