@@ -24,6 +24,10 @@ pub struct Theme {
     pub cursor: Style,
     /// The line under the cursor in a pane without the focus.
     pub cursor_away: Style,
+    /// Sizes under the cursor.
+    pub cursor_spark: Style,
+    /// Sizes under the cursor above the profile's threshold.
+    pub cursor_spark_over: Style,
     /// A marked line's mark.
     pub mark: Style,
     /// The product's name.
@@ -105,6 +109,12 @@ pub struct Symbols {
     pub space: &'static str,
     /// Times.
     pub times: &'static str,
+    /// Beside the column that is sorted by: as it is, and backwards.
+    pub sorted: [&'static str; 2],
+    /// What moves otherwise is held.
+    pub held: &'static str,
+    /// The part of a scroll bar that is in sight.
+    pub thumb: &'static str,
     /// Corners and edges: top left, top right, bottom left, bottom right, horizontal, vertical.
     pub frame: [&'static str; 6],
 }
@@ -133,6 +143,9 @@ pub const UNICODE: Symbols = Symbols {
     enter: "⏎",
     space: "␣",
     times: "×",
+    sorted: ["▾", "▴"],
+    held: "⏸ ",
+    thumb: "┃",
     frame: ["╭", "╮", "╰", "╯", "─", "│"],
 };
 
@@ -160,6 +173,9 @@ pub const ASCII: Symbols = Symbols {
     enter: "enter",
     space: "space",
     times: "x",
+    sorted: ["v", "^"],
+    held: "",
+    thumb: "#",
     frame: ["+", "+", "+", "+", "-", "|"],
 };
 
@@ -193,6 +209,9 @@ impl Theme {
             focus: plain.fg(Color::Cyan),
             cursor: plain.add_modifier(Modifier::REVERSED),
             cursor_away: plain.add_modifier(Modifier::UNDERLINED),
+            // Reversed, bars are dark on the light line; a colour of their own would make the ground another.
+            cursor_spark: plain.fg(Color::Reset).add_modifier(Modifier::REVERSED),
+            cursor_spark_over: plain.fg(Color::Red).bg(Color::Gray).remove_modifier(Modifier::REVERSED),
             mark: plain.fg(Color::Magenta).add_modifier(Modifier::BOLD),
             brand: plain.add_modifier(Modifier::BOLD),
             badge: plain.fg(Color::Black).bg(Color::Yellow).add_modifier(Modifier::BOLD),
@@ -240,6 +259,8 @@ impl Theme {
             focus: bold,
             cursor: plain.add_modifier(Modifier::REVERSED),
             cursor_away: plain.add_modifier(Modifier::UNDERLINED),
+            cursor_spark: plain.add_modifier(Modifier::REVERSED),
+            cursor_spark_over: bold.add_modifier(Modifier::REVERSED),
             mark: bold,
             brand: bold,
             badge: bold.add_modifier(Modifier::REVERSED),
@@ -280,7 +301,7 @@ mod tests {
     fn ascii_is_ascii() {
         let s = ASCII;
         let all = [s.gap, s.up, s.down, s.cursor, s.mark, s.check, s.cross, s.warn, s.arrow, s.more, s.bar];
-        for text in all.iter().chain(&s.blocks).chain(&s.frame) {
+        for text in all.iter().chain(&s.blocks).chain(&s.frame).chain(&s.sorted).chain([&s.held, &s.thumb]) {
             assert!(text.is_ascii(), "{text}");
         }
     }

@@ -1,5 +1,7 @@
 //! Numbers, sizes, ages and times in few characters, the same everywhere on the screen.
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -90,6 +92,38 @@ pub fn moment(at: Ms, now: Ms, zone: &TimeZone) -> String {
     }
 }
 
+/// The order a person expects of names: `Thing2` before `Thing10`. Digits that stand together are a number; names that are
+/// the same but for leading zeros are told apart by them.
+pub fn natural(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a, b);
+    loop {
+        let (digits_left, digits_right) = (digits_at(left), digits_at(right));
+        if !digits_left.is_empty() && !digits_right.is_empty() {
+            let (x, y) = (digits_left.trim_start_matches('0'), digits_right.trim_start_matches('0'));
+            // Without leading zeros the longer number is the larger one, however long it is.
+            let order = x.len().cmp(&y.len()).then_with(|| x.cmp(y));
+            if order.is_ne() {
+                return order;
+            }
+            left = left.get(digits_left.len()..).unwrap_or_default();
+            right = right.get(digits_right.len()..).unwrap_or_default();
+            continue;
+        }
+        let (mut rest_left, mut rest_right) = (left.chars(), right.chars());
+        match (rest_left.next(), rest_right.next()) {
+            (None, None) => return a.cmp(b),
+            (x, y) if x != y => return x.cmp(&y),
+            _ => (left, right) = (rest_left.as_str(), rest_right.as_str()),
+        }
+    }
+}
+
+/// The digits that `text` begins with.
+fn digits_at(text: &str) -> &str {
+    let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    text.get(..end).unwrap_or_default()
+}
+
 /// `1 device`, `3 devices`.
 pub fn plural(n: usize, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
@@ -125,6 +159,28 @@ mod tests {
         assert_eq!(age(4 * 86_400_000), "4 d");
         assert_eq!(took(3_812), "3.8 s");
         assert_eq!(took(42_000), "42 s");
+    }
+
+    #[test]
+    fn names_stand_in_the_order_a_person_expects() {
+        let mut names =
+            ["Thing10", "Thing2", "Thing02", "Thing", "a1b10", "a1b9", "x99999999999999999999999", "x3"];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(
+            names,
+            ["Thing", "Thing02", "Thing2", "Thing10", "a1b9", "a1b10", "x3", "x99999999999999999999999"]
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_natural_order_is_an_order(a in "[a-b0-2é]{0,6}", b in "[a-b0-2é]{0,6}", c in "[a-b0-2é]{0,6}") {
+            proptest::prop_assert_eq!(natural(&a, &b), natural(&b, &a).reverse());
+            proptest::prop_assert_eq!(natural(&a, &b).is_eq(), a == b);
+            if natural(&a, &b).is_le() && natural(&b, &c).is_le() {
+                proptest::prop_assert!(natural(&a, &c).is_le());
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod keys;
 mod quiet;
 mod screens;
 mod stream;
+mod tables;
 mod views;
 mod whatif;
 mod world;

@@ -1,4 +1,4 @@
-//! The filter language: fuzzy words, `!word`, `state:alarm`, `size>1k`, `rate>10`, `group:NAME`, `topic:dt/+/x`.
+//! The filter language: words, `!word`, `~fuzzy`, `state:alarm`, `size>1k`, `rate>10`, `group:NAME`, `topic:dt/+/x`.
 //!
 //! All terms must hold. What is not known does not match: a filter never claims something it cannot see.
 
@@ -145,7 +145,13 @@ fn term(word: &str) -> Option<Term> {
             }
         }
     }
-    Some(Term::Word(Atom::new(word, CaseMatching::Smart, Normalization::Smart, AtomKind::Fuzzy, false)))
+    // Letters strewn over a name are looked for only where that is asked for: `sd02` would find what nobody meant.
+    let (word, kind) = match word.strip_prefix('~') {
+        Some(fuzzy) => (fuzzy, AtomKind::Fuzzy),
+        None => (word, AtomKind::Substring),
+    };
+    (!word.is_empty())
+        .then(|| Term::Word(Atom::new(word, CaseMatching::Smart, Normalization::Smart, kind, false)))
 }
 
 fn quantity(text: &str) -> Option<f64> {
@@ -181,14 +187,31 @@ mod tests {
             on_topic: &|t| topic_matches(t, "dt/7/temp"),
             ..Subject::text("SensorDevice02")
         };
-        for yes in
-            ["", "sd02", "state:al", "size>1k", "rate<10", "group:IsolatedDevices", "topic:dt/+/temp", "!foo"]
-        {
+        for yes in [
+            "",
+            "device02",
+            "~sd02",
+            "state:al",
+            "size>1k",
+            "rate<10",
+            "group:IsolatedDevices",
+            "topic:dt/+/temp",
+            "!foo",
+        ] {
             assert!(accepts(yes, &subject), "{yes}");
         }
-        for no in
-            ["xyz", "state:ok", "size<1k", "rate>10", "group:x", "topic:dt/+", "!sensor", "sd02 state:ok"]
-        {
+        for no in [
+            "xyz",
+            "sd02",
+            "~xyz",
+            "state:ok",
+            "size<1k",
+            "rate>10",
+            "group:x",
+            "topic:dt/+",
+            "!sensor",
+            "sd02 state:ok",
+        ] {
             assert!(!accepts(no, &subject), "{no}");
         }
     }

@@ -20,8 +20,8 @@ pub(super) const VIOLATIONS: [SourceId; 4] =
 impl App {
     /// Open what is under the cursor.
     pub fn open(&mut self, env: &Env<'_>) {
-        if self.overlay.is_some() {
-            return;
+        if self.overlay.is_some() || self.focused_list() == ListId::Text {
+            return self.nothing_here(env);
         }
         match self.focused_list() {
             ListId::Stream => self.open_payload(env),
@@ -67,10 +67,10 @@ impl App {
     }
 
     /// Type a filter.
-    pub fn filter(&mut self, _: &Env<'_>) {
+    pub fn filter(&mut self, env: &Env<'_>) {
         let list = self.focused_list();
-        if matches!(list, ListId::Text | ListId::Journal | ListId::WhatIf) {
-            return;
+        if matches!(list, ListId::Text | ListId::Journal | ListId::WhatIf) || self.overlay.is_some() {
+            return self.nothing_here(env);
         }
         let text = self.filter_of(list).map(|f| f.text().to_owned()).unwrap_or_default();
         self.overlay = Some(Overlay::Filter(list, Input::new(text)));

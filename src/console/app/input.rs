@@ -6,12 +6,13 @@ use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use tui_input::backend::crossterm::EventHandler as _;
 
 use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 use super::super::command;
 use super::super::key::Key as Pressed;
 use super::super::keymap::Found;
 use super::dialogs::{Field, Overlay, PalettePick, PaletteState};
-use super::{App, Env, Filter, View, filter};
+use super::{App, Env, Filter, Tone, View, filter};
 
 /// Text longer than this is not typed, it is an accident with the clipboard.
 const PASTE: usize = 4096;
@@ -28,17 +29,30 @@ impl App {
         }
         self.pending.push(pressed);
         let pending = std::mem::take(&mut self.pending);
+        self.pressed = Some(shown(&pending));
         match self.look.keymap.find(self.scopes(), &pending) {
             Found::Command(id) => self.run(id, env),
             Found::Pending(_) => self.pending = pending,
             // A sequence that leads nowhere is dropped; its last key may begin another.
-            Found::Nothing if pending.len() > 1 => {
-                if let Found::Command(id) = self.look.keymap.find(self.scopes(), &[pressed]) {
+            Found::Nothing if pending.len() > 1 => match self.look.keymap.find(self.scopes(), &[pressed]) {
+                Found::Command(id) => {
+                    self.pressed = Some(pressed.to_string());
                     self.run(id, env);
                 }
-            }
-            Found::Nothing => {}
+                Found::Pending(_) => self.pending = vec![pressed],
+                Found::Nothing => self.nothing_here(env),
+            },
+            Found::Nothing => self.nothing_here(env),
         }
+        self.pressed = None;
+    }
+
+    /// Says that what was pressed does nothing where one is.
+    pub(super) fn nothing_here(&mut self, env: &Env<'_>) {
+        let help = command::find("help").and_then(|id| self.look.keymap.key_for(self.scopes(), id));
+        let help = help.map(|key| format!("; {key} shows the keys")).unwrap_or_default();
+        let what = self.pressed.as_deref().unwrap_or("that");
+        self.say(SafeText::new(&format!("{what} does nothing here{help}")), Tone::Brief, env.now);
     }
 
     /// Text was pasted: it goes where text is typed, and nowhere else, so that a paste is never a command.
@@ -264,6 +278,11 @@ impl App {
             None => {}
         }
     }
+}
+
+/// Keys pressed after each other.
+fn shown(keys: &[Pressed]) -> String {
+    keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn input_event(input: &mut tui_input::Input, event: KeyEvent) {

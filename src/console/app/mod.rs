@@ -55,7 +55,7 @@ pub(super) use lines::{delta_key, event_key, finding_key};
 pub use list::{Key, ListId, ListState, key_of};
 pub use model::{Effect, Elsewhere, Env, JournalLine, Look, Pane, Section, Tone, View};
 pub use profile_form::{ProfileField, ProfileForm};
-pub use rows::{DeviceRows, Sort};
+pub use rows::DeviceRows;
 pub use state::{condition_word, done_word, proven_after};
 pub use tape::ReplayMove;
 pub use update::Msg;
@@ -74,13 +74,17 @@ pub struct App {
     filters: HashMap<ListId, Filter>,
     rows: DeviceRows,
     marks: HashSet<DeviceId>,
-    range: Option<DeviceId>,
+    range: Option<moves::Range>,
+    /// When the cursor was moved last.
+    moved: Option<Ms>,
     log_scale: bool,
     replay: bool,
     recording: bool,
     paused: Option<u64>,
     overlay: Option<Overlay>,
     pending: Vec<Pressed>,
+    /// The keys of the command that runs, as they are shown.
+    pressed: Option<String>,
     status: Option<(SafeText, Tone, Ms)>,
     effects: Vec<Effect>,
     /// The thing and the metric whose history the open view shows.
@@ -131,12 +135,14 @@ impl App {
             rows: DeviceRows::default(),
             marks: HashSet::new(),
             range: None,
+            moved: None,
             log_scale: false,
             replay: false,
             recording: false,
             paused: None,
             overlay: None,
             pending: Vec::new(),
+            pressed: None,
             status: None,
             effects: Vec::new(),
             valued: None,

@@ -221,6 +221,8 @@ pub enum Tone {
     Calm,
     /// Read this.
     Warn,
+    /// A key that does nothing here: seen, and gone.
+    Brief,
 }
 
 /// One line of the journal view.

@@ -1,11 +1,16 @@
 //! Commands that move: cursors, panes, marks, what is frozen and how it is sorted.
 
-use quell_fleet::Condition;
+use std::collections::HashSet;
+
 use quell_fleet::text::SafeText;
+use quell_fleet::{Condition, DeviceId, Ms};
 
 use super::dialogs::Overlay;
 use super::list::{Key, ListId};
 use super::{App, Env, Pane, Section, Tone, View};
+
+/// Rows stay where they are so long after the cursor moved.
+const HELD: Ms = 2_000;
 
 impl App {
     fn step(&mut self, env: &Env<'_>, by: isize) {
@@ -26,7 +31,15 @@ impl App {
             return self.list_mut(list).set(begin);
         }
         self.list_mut(list).step(&keys, by);
+        self.moved = Some(env.now);
         self.extend_range();
+    }
+
+    /// Rows stay where they are for a moment after the cursor moved, and while marks are being set: what is marked, and
+    /// what the next key is about, is what was seen.
+    pub(super) fn order_is_held(&self, now: Ms) -> bool {
+        let moved = self.moved.is_some_and(|at| (0..HELD).contains(&(now - at)));
+        moved || self.range.is_some() || !self.marks.is_empty()
     }
 
     fn half(&mut self) -> isize {
@@ -116,12 +129,18 @@ impl App {
     }
 
     /// The focused pane alone, or all again.
-    pub fn zoom(&mut self, _: &Env<'_>) {
+    pub fn zoom(&mut self, env: &Env<'_>) {
+        if !matches!(self.view(), View::Overview | View::Device(_)) || self.overlay.is_some() {
+            return self.nothing_here(env);
+        }
         self.zoomed = !self.zoomed;
     }
 
-    /// The next order.
-    pub fn sort(&mut self, _: &Env<'_>) {
+    /// The same order backwards, then the next one.
+    pub(in crate::console) fn sort(&mut self, env: &Env<'_>) {
+        if !self.on_devices() {
+            return self.nothing_here(env);
+        }
         self.rows.set_sort(self.rows.sort().next());
     }
 
@@ -169,12 +188,12 @@ impl App {
     }
 
     /// Mark or unmark.
-    pub fn mark(&mut self, _: &Env<'_>) {
+    pub(in crate::console) fn mark(&mut self, env: &Env<'_>) {
         if self.range.take().is_some() {
             return;
         }
         if !self.on_devices() {
-            return;
+            return self.nothing_here(env);
         }
         if let Some(id) = self.device_at_cursor() {
             if !self.marks.remove(&id) {
@@ -182,24 +201,52 @@ impl App {
             }
             let keys = self.rows.keys().to_vec();
             self.list_mut(ListId::Devices).step(&keys, 1);
-            self.rows.outdate();
+            self.moved = Some(env.now);
         }
     }
 
-    /// Begin or end a range.
-    pub fn range(&mut self, _: &Env<'_>) {
-        if self.range.take().is_none() && self.on_devices() {
-            self.range = self.device_at_cursor();
+    /// Mark every thing that passes the filter; when all of them are marked, none.
+    pub(in crate::console) fn mark_all(&mut self, env: &Env<'_>) {
+        if !self.on_devices() {
+            return self.nothing_here(env);
+        }
+        self.range = None;
+        let ids = self.rows.ids().iter().copied();
+        let all: HashSet<DeviceId> = ids.filter(|id| !env.fleet.device(*id).is_unattributed()).collect();
+        if all.is_subset(&self.marks) {
+            self.marks.clear();
+        } else {
+            self.marks.extend(all);
+        }
+    }
+
+    /// Begin or end a range, over the rows as they are shown now.
+    pub(in crate::console) fn range(&mut self, env: &Env<'_>) {
+        if self.range.take().is_some() {
+            return;
+        }
+        if !self.on_devices() {
+            return self.nothing_here(env);
+        }
+        if let Some(from) = self.device_at_cursor() {
+            self.range = Some(Range { from, order: self.rows.ids().to_vec(), before: self.marks.clone() });
             self.extend_range();
         }
     }
 
     fn extend_range(&mut self) {
-        let (Some(from), Some(to)) = (self.range, self.device_at_cursor()) else { return };
-        let ids = self.rows.ids();
-        let at = |id| ids.iter().position(|i| *i == id);
-        if let (Some(a), Some(b)) = (at(from), at(to)) {
-            self.marks = ids.iter().skip(a.min(b)).take(a.abs_diff(b) + 1).copied().collect();
+        let (Some(range), Some(to)) = (&self.range, self.device_at_cursor()) else { return };
+        let at = |id| range.order.iter().position(|i| *i == id);
+        if let (Some(a), Some(b)) = (at(range.from), at(to)) {
+            let between = range.order.iter().skip(a.min(b)).take(a.abs_diff(b) + 1).copied();
+            self.marks = range.before.iter().copied().chain(between).collect();
         }
     }
+}
+
+/// A range being marked: from where, in the order that was shown when it began, besides what was marked before.
+pub(super) struct Range {
+    from: DeviceId,
+    order: Vec<DeviceId>,
+    before: HashSet<DeviceId>,
 }

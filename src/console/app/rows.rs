@@ -1,54 +1,17 @@
 //! The device table's rows: filtered, sorted, and cached, because a hundred thousand devices are not sorted per frame.
 
-use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
+
+use unicode_width::UnicodeWidthStr as _;
 
 use quell_fleet::{Device, DeviceId, Fleet, Ms};
 
+use super::super::views::Sort;
 use super::Env;
 use super::filter::{self, Filter, Subject, topic_matches};
 use super::list::Key;
 use super::state::condition_word;
-
-/// What devices are sorted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sort {
-    /// The worst first.
-    #[default]
-    Severity,
-    /// By name.
-    Name,
-    /// The most talkative first.
-    Rate,
-    /// The largest last payload first.
-    Size,
-    /// The last heard first.
-    Heard,
-}
-
-impl Sort {
-    /// In words.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Severity => "by severity",
-            Self::Name => "by name",
-            Self::Rate => "by rate",
-            Self::Size => "by size",
-            Self::Heard => "by last heard",
-        }
-    }
-
-    pub(super) fn next(self) -> Self {
-        match self {
-            Self::Severity => Self::Name,
-            Self::Name => Self::Rate,
-            Self::Rate => Self::Size,
-            Self::Size => Self::Heard,
-            Self::Heard => Self::Severity,
-        }
-    }
-}
 
 /// Rows are sorted again at most this often: an order that jumps faster cannot be read.
 const INTERVAL: Ms = 300;
@@ -62,6 +25,9 @@ pub struct DeviceRows {
     revision: Option<u64>,
     at: Ms,
     cost: Duration,
+    held: bool,
+    longest: u16,
+    most: u32,
 }
 
 impl DeviceRows {
@@ -106,12 +72,36 @@ impl DeviceRows {
     }
 
     /// True when the rows are older than the fleet: a frame is due when they may be sorted again.
-    pub fn is_behind(&self, fleet: &Fleet) -> bool {
-        self.revision != Some(fleet.revision())
+    pub(in crate::console) fn is_behind(&self, fleet: &Fleet) -> bool {
+        !self.held && self.revision != Some(fleet.revision())
     }
 
-    pub(super) fn refresh(&mut self, env: &Env<'_>, filter: Option<&Filter>, marks: &HashSet<DeviceId>) {
+    /// True while the rows stay where they are: a hand is on them.
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// Cells of the longest name of the account.
+    pub fn longest(&self) -> u16 {
+        self.longest
+    }
+
+    /// Bytes of the largest message of the account.
+    pub fn most(&self) -> u32 {
+        self.most
+    }
+
+    /// Takes the devices in. While the order is `held` rows stay where they are, and new ones come last.
+    pub(super) fn refresh(
+        &mut self,
+        env: &Env<'_>,
+        filter: Option<&Filter>,
+        marks: &HashSet<DeviceId>,
+        held: bool,
+    ) {
         let revision = env.fleet.revision();
+        // What was asked for by hand, another order or another filter, is done whatever is held.
+        self.held = held && self.revision.is_some();
         if self.revision == Some(revision) {
             return;
         }
@@ -124,36 +114,38 @@ impl DeviceRows {
         }
         let began = Instant::now();
         self.sort_now(env, filter, marks);
-        self.revision = Some(revision);
+        // Held, the next chance to sort is still to come.
+        self.revision = Some(if self.held { revision.wrapping_sub(1) } else { revision });
         self.at = env.now;
         self.cost = began.elapsed();
     }
 
     fn sort_now(&mut self, env: &Env<'_>, filter: Option<&Filter>, marks: &HashSet<DeviceId>) {
         let mut matcher = filter::matcher();
+        let (mut longest, mut most) = (0, 0);
         let mut rows: Vec<(DeviceId, &Device)> = env
             .fleet
             .devices()
+            .inspect(|(_, device)| {
+                longest = longest.max(device.name().shown().as_str().width());
+                most = most.max(device.max().unwrap_or(0));
+            })
             .filter(|(id, device)| {
                 // What is marked stays in sight: nobody acts on what a filter hides.
                 filter.is_none_or(|f| accepts(f, device, env, &mut matcher)) || marks.contains(id)
             })
             .collect();
-        let now = env.now;
-        let by_name = |a: &Device, b: &Device| a.name().raw().cmp(b.name().raw());
-        rows.sort_unstable_by(|(_, a), (_, b)| {
-            let order = match self.sort {
-                Sort::Severity => a
-                    .condition()
-                    .cmp(&b.condition())
-                    .then_with(|| b.violations().len().cmp(&a.violations().len())),
-                Sort::Name => Ordering::Equal,
-                Sort::Rate => b.per_minute(now).unwrap_or(-1.0).total_cmp(&a.per_minute(now).unwrap_or(-1.0)),
-                Sort::Size => b.last_len().cmp(&a.last_len()),
-                Sort::Heard => b.last_seen().cmp(&a.last_seen()),
-            };
-            order.then_with(|| by_name(a, b))
+        let places: HashMap<DeviceId, usize> = if self.held {
+            self.ids.iter().enumerate().map(|(at, id)| (*id, at)).collect()
+        } else {
+            HashMap::new()
+        };
+        let place = |id: &DeviceId| places.get(id).copied().unwrap_or(usize::MAX);
+        rows.sort_unstable_by(|(i, a), (j, b)| {
+            place(i).cmp(&place(j)).then_with(|| self.sort.compare(a, b, env.now))
         });
+        self.longest = u16::try_from(longest).unwrap_or(u16::MAX);
+        self.most = most;
         self.ids.clear();
         self.ids.extend(rows.iter().map(|(id, _)| *id));
         self.keys.clear();

@@ -128,10 +128,9 @@ impl App {
             Msg::Journal(lines) => self.journal = Some(lines),
             Msg::Examined(found) => self.examined(found),
             Msg::Profiles(names) => self.set_profiles(names, env),
-            Msg::Moved(Ok(to)) if self.is_responding() => {
+            Msg::Moved(Ok(_)) if self.is_responding() => {
                 self.effects.push(Effect::Stay);
                 let text = "stayed here: a response is running, and it would be cut off; A shows it";
-                tracing::info!(to = %to, "stayed: a response is running");
                 self.say(SafeText::new(text), Tone::Warn, env.now);
             }
             Msg::Moved(Ok(to)) => self.effects.push(Effect::Arrive(to)),
@@ -169,7 +168,8 @@ impl App {
         let filter = self.filters.get(&ListId::Devices);
         // A filter just typed takes the cursor along: what it hides must not be acted on.
         let refiltered = self.rows.is_outdated();
-        self.rows.refresh(env, filter, &self.marks);
+        let held = self.order_is_held(env.now);
+        self.rows.refresh(env, filter, &self.marks, held);
         let list = &mut self.lists[ListId::Devices as usize];
         let lost = |key: Option<Key>| key.is_none_or(|key| refiltered && !self.rows.keys().contains(&key));
         // Until somebody presses a key the worst is in sight and under the cursor, also when it comes last.
@@ -194,7 +194,11 @@ impl App {
                 .is_some_and(|id| env.fleet.device(id).condition() == Condition::Leaking)
         });
         if let Some((_, tone, at)) = &self.status {
-            let stays = if *tone == Tone::Warn { 15_000 } else { 6_000 };
+            let stays = match tone {
+                Tone::Warn => 15_000,
+                Tone::Calm => 6_000,
+                Tone::Brief => 2_000,
+            };
             if env.now - at > stays {
                 self.status = None;
             }

@@ -84,7 +84,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         Some(parts)
     };
     let list = app.list(ListId::Findings);
-    text::rows(paint, inner, list, line);
+    text::rows(paint, parts.list, inner, list, line);
     if let Some(finding) = all.iter().find(|f| Some(key_of(f.id.as_str())) == list.chosen())
         && let Some(left) = parts.detail
     {

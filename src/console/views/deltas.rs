@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::super::app::{App, DeltaGroup, Env, ListId, delta_groups, delta_key};
 use super::super::paint::{Paint, inside, part};
 use super::super::words;
-use super::{cursor_style, filtered, frame, quiet};
+use super::{cursor_style, filtered, frame, quiet, scroll_bar};
 
 /// Entries that are sure to fit: they have different heights, at least two lines each.
 pub(super) fn page(area: Rect) -> usize {
@@ -42,6 +42,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
             paint.style(Rect { y: begin, height: 1, ..inner }, cursor_style(theme, focused));
         }
     }
+    scroll_bar(paint, area, list, focused);
 }
 
 fn draw_entry(app: &App, paint: &mut Paint<'_>, inner: Rect, y: u16, group: &DeltaGroup<'_>) -> u16 {

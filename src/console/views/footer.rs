@@ -23,7 +23,7 @@ pub(super) fn draw(app: &App, paint: &mut Paint<'_>, area: Rect) {
         let wide =
             paint.text(area.x + used, area.y, area.width.saturating_sub(used), text.as_str(), theme.text);
         paint.cell(area.x + used + wide, area.y, " ", theme.cursor);
-        let hint = "state:alarm  size>1k  rate>10  group:NAME  topic:dt/+/x  !word   ";
+        let hint = "state:alarm  size>1k  rate>10  group:NAME  topic:dt/+/x  !word  ~fuzzy   ";
         if area.width as usize > used as usize + wide as usize + hint.len() + 4 {
             paint.right(area.x, area.y, area.width, hint, theme.dim);
         }
@@ -44,6 +44,7 @@ pub(super) fn draw(app: &App, paint: &mut Paint<'_>, area: Rect) {
     let (note, style) = match app.status() {
         Some((text, Tone::Warn, _)) => (text.to_string(), theme.warning),
         Some((text, Tone::Calm, _)) => (text.to_string(), theme.text),
+        Some((text, Tone::Brief, _)) => (text.to_string(), theme.dim),
         None => match app.actions().last() {
             Some(action) => (last_action(app, action, area.width < NARROW), theme.dim),
             None => (String::new(), theme.dim),

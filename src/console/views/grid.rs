@@ -56,7 +56,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     // By name, not by severity: a participant's place in the room must not move.
     let mut devices: Vec<&Device> =
         env.fleet.devices().map(|(_, d)| d).filter(|d| !d.is_unattributed()).collect();
-    devices.sort_by(|a, b| a.name().raw().cmp(b.name().raw()));
+    devices.sort_by(|a, b| words::natural(a.name().raw(), b.name().raw()));
     let facts = vec![part(devices.len().to_string(), theme.text)];
     let inner = frame(paint, area, true, "Devices by state", facts);
     if devices.is_empty() {

@@ -7,7 +7,7 @@ use super::super::paint::{Paint, part};
 use super::super::words;
 use super::text;
 use super::violations::got;
-use super::{absence, filtered, frame, quiet};
+use super::{absence, counted, filtered, frame, quiet};
 
 /// Where the list is, and the values of its chosen line.
 pub(super) fn parts(area: Rect) -> (Rect, Rect) {
@@ -23,11 +23,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let s = theme.symbols;
     let known = env.fleet.violation_events();
     let list = app.list(ListId::History);
-    let count = known.get().map_or("?".to_owned(), |all| match all.len() == list.total() {
-        true => all.len().to_string(),
-        false => format!("{} of {}", list.total(), all.len()),
-    });
-    let mut facts = vec![part(count, theme.text), part("last 24 h", theme.dim)];
+    let total = known.get().map(Vec::len);
+    let mut facts = vec![counted(app, ListId::History, total, theme), part("last 24 h", theme.dim)];
     facts.extend(filtered(app, ListId::History, theme));
     let suppressed = env.fleet.suppressed().get().map_or(0, Vec::len);
     if suppressed > 0 {
@@ -79,5 +76,5 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         }
         Some(parts)
     };
-    text::rows(paint, inner, list, line);
+    text::rows(paint, area, inner, list, line);
 }

@@ -10,7 +10,7 @@ use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, inside, part};
 use super::super::words;
 use super::text;
-use super::{absence, cursor_style, filtered, frame, quiet};
+use super::{absence, counted, cursor_style, filtered, frame, quiet, scroll_bar};
 
 /// Lines of a job.
 const TALL: u16 = 3;
@@ -23,8 +23,7 @@ pub(super) fn page(area: Rect) -> usize {
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     let known = env.fleet.jobs();
-    let count = known.get().map_or("?".to_owned(), |all| all.len().to_string());
-    let mut facts = vec![part(count, theme.text)];
+    let mut facts = vec![counted(app, ListId::Jobs, known.get().map(Vec::len), theme)];
     facts.extend(filtered(app, ListId::Jobs, theme));
     let inner = frame(paint, area, true, "Jobs", facts);
     let Some(all) = known.get() else { return absence(app, known, "jobs", paint, inner) };
@@ -39,6 +38,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
             paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
         }
     }
+    scroll_bar(paint, area, list, true);
 }
 
 fn entry(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, job: &JobRecord) {
@@ -168,8 +168,9 @@ pub(super) fn executions(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: 
         entry(app, env, paint, inner, record);
     }
     let known = env.fleet.executions(job.raw());
-    let count = known.and_then(|k| k.get()).map_or("?".to_owned(), |all| all.len().to_string());
-    let mut facts = vec![part(job.shown().as_str(), theme.brand), part(count, theme.text)];
+    let total = known.and_then(|k| k.get()).map(Vec::len);
+    let mut facts =
+        vec![part(job.shown().as_str(), theme.brand), counted(app, ListId::Executions, total, theme)];
     facts.extend(filtered(app, ListId::Executions, theme));
     let inner = frame(paint, rest, true, "Executions", facts);
     let Some(known) = known else { return quiet(paint, inner, "reading executions") };
@@ -189,5 +190,5 @@ pub(super) fn executions(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: 
         ];
         Some(parts)
     };
-    text::rows(paint, inner, app.list(ListId::Executions), line);
+    text::rows(paint, rest, inner, app.list(ListId::Executions), line);
 }

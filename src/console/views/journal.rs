@@ -9,13 +9,13 @@ use super::super::words;
 use super::dialogs::centre;
 use super::layout::Place;
 use super::text::{self, Facts, Line};
-use super::{cursor_style, frame, quiet};
+use super::{counted, cursor_style, frame, quiet, scroll_bar};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     let mut facts = Vec::new();
     if let Some(Ok(lines)) = app.journal_lines() {
-        facts.push(part(lines.len().to_string(), theme.text));
+        facts.push(counted(app, ListId::Journal, Some(lines.len()), theme));
     }
     if let Some(path) = &app.look.journal {
         facts
@@ -35,6 +35,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
             paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
         }
     }
+    scroll_bar(paint, area, list, true);
 }
 
 /// An entry in a line: when, what, to whom, how it ended, by whom.

@@ -3,6 +3,7 @@
 mod audit;
 mod behavior;
 mod chrome;
+mod columns;
 mod deltas;
 mod device;
 mod devices;
@@ -39,10 +40,11 @@ use ratatui::style::Style;
 use quell_fleet::Condition;
 use quell_fleet::known::{Known, Trouble, TroubleKind};
 
-use super::app::{App, Env, Pane, View};
+use super::app::{App, Env, ListState, Pane, View};
 use super::paint::{Paint, Part, part};
 use super::theme::Theme;
 
+pub use columns::Sort;
 pub(super) use layout::{Place, places};
 pub use violations::{expected, got};
 
@@ -116,6 +118,41 @@ fn frame(paint: &mut Paint<'_>, area: Rect, focused: bool, title: &str, facts: V
         parts.push(fact);
     }
     paint.pane(area, &parts, style)
+}
+
+/// Where the cursor stands in its list: `2/7`, or `1/3 of 7` where a filter shows three; how many there are while it is on
+/// none of them.
+fn placed(list: &ListState, total: usize, filtered: Option<usize>) -> String {
+    let shown = filtered.unwrap_or(total);
+    let of = if filtered.is_some() { format!(" of {total}") } else { String::new() };
+    match list.place() {
+        Some((at, _)) => format!("{at}/{shown}{of}"),
+        None => format!("{shown}{of}"),
+    }
+}
+
+/// The place of the cursor as a part of a list's title; `?` while it is not known how many there are.
+fn counted<'a>(app: &App, list: super::app::ListId, total: Option<usize>, theme: &Theme) -> Part<'a> {
+    let state = app.list(list);
+    let shown = app.filter_of(list).map(|_| state.total());
+    part(total.map_or("?".to_owned(), |total| placed(state, total, shown)), theme.text)
+}
+
+/// A bar on the right edge of a pane that shows less than there is: how much of it, and which part.
+fn scroll_bar(paint: &mut Paint<'_>, area: Rect, list: &ListState, focused: bool) {
+    let (total, page, top) = (list.total(), list.page(), list.top());
+    let track = usize::from(area.height.saturating_sub(2));
+    if total <= page || page == 0 || track < 3 || area.width < 4 {
+        return;
+    }
+    let thumb = (track * page / total).clamp(1, track - 1);
+    let most = total - page;
+    let at = ((track - thumb) * top.min(most)).div_ceil(most.max(1)).min(track - thumb);
+    let style = if focused { paint.theme.focus } else { paint.theme.text };
+    for y in at..at + thumb {
+        let y = area.y + 1 + u16::try_from(y).unwrap_or(0);
+        paint.cell(area.right() - 1, y, paint.theme.symbols.thumb, style);
+    }
 }
 
 /// The filter of a list as a part of its title.

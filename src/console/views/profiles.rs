@@ -11,7 +11,7 @@ use super::super::paint::{Paint, Part, part, wrap};
 use super::super::words;
 use super::layout;
 use super::text;
-use super::{absence, behavior, filtered, frame, quiet};
+use super::{absence, behavior, counted, filtered, frame, quiet};
 
 /// Where the list is, and the details of its chosen line.
 pub(super) fn parts(env: &Env<'_>, area: Rect) -> (Rect, Rect) {
@@ -21,8 +21,7 @@ pub(super) fn parts(env: &Env<'_>, area: Rect) -> (Rect, Rect) {
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     let known = env.fleet.profiles();
-    let count = known.get().map_or("?".to_owned(), |all| all.len().to_string());
-    let mut facts = vec![part(count, theme.text)];
+    let mut facts = vec![counted(app, ListId::Profiles, known.get().map(Vec::len), theme)];
     facts.extend(filtered(app, ListId::Profiles, theme));
     let all = known.get().map(Vec::as_slice).unwrap_or_default();
     let (above, below) = parts(env, area);
@@ -50,7 +49,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         Some(parts)
     };
     let list = app.list(ListId::Profiles);
-    text::rows(paint, inner, list, line);
+    text::rows(paint, above, inner, list, line);
     if let Some(profile) = all.iter().find(|p| Some(key_of(p.name.as_str())) == list.chosen()) {
         detail(env, paint, below, profile);
     }

@@ -1,6 +1,8 @@
 //! Sparklines: one scale for the whole screen, so that rows compare; gaps are not zeros.
 
-use quell_fleet::{Column, Device, DeviceId};
+use ratatui::layout::Rect;
+
+use quell_fleet::{Column, DeviceId};
 
 use super::super::app::{App, Env};
 use super::super::paint::Paint;
@@ -32,10 +34,10 @@ pub(super) fn span_words(ms: i64) -> String {
 }
 
 impl Scale {
-    /// The scale for what is in sight.
-    pub(super) fn of<'a>(app: &App, env: &Env<'_>, devices: impl Iterator<Item = &'a Device>) -> Self {
-        let most = devices.filter_map(Device::max).max().unwrap_or(0).max(1);
-        Self { most, limit: limit(env), log: app.is_log_scale() }
+    /// The scale up to `most` bytes, and never below the limit: what is harmless does not look like an attack.
+    pub(super) fn of(app: &App, env: &Env<'_>, most: u32) -> Self {
+        let limit = limit(env);
+        Self { most: most.max(limit.unwrap_or(0)).max(1), limit, log: app.is_log_scale() }
     }
 
     fn height(&self, value: u32) -> usize {
@@ -60,34 +62,35 @@ fn limit(env: &Env<'_>) -> Option<u32> {
         .min()
 }
 
-/// Draws a device's sizes over `span` in `width` cells.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a place, a time and a scale; a struct would be made and taken apart once"
-)]
+/// Draws a device's sizes over `span`; under the cursor in colours that stand on it.
 pub(super) fn draw(
     env: &Env<'_>,
     paint: &mut Paint<'_>,
-    x: u16,
-    y: u16,
-    width: u16,
+    at: Rect,
     id: DeviceId,
     span: i64,
     scale: &Scale,
+    chosen: bool,
 ) {
     let theme = paint.theme;
     let s = theme.symbols;
+    let Rect { x, y, width, .. } = at;
+    let [plain, above, none] = if chosen {
+        [theme.cursor_spark, theme.cursor_spark_over, theme.cursor_spark]
+    } else {
+        [theme.spark, theme.spark_over, theme.dim]
+    };
     let mut columns = Vec::with_capacity(width as usize);
     let series = env.fleet.device(id).series();
     series.columns(env.fleet.listening(id), env.now, span, width as usize, &mut columns);
     for (i, column) in columns.iter().enumerate() {
         let (symbol, style) = match column {
-            Column::NotWatching => (s.unwatched, theme.dim),
-            Column::Silent => (s.gap, theme.dim),
+            Column::NotWatching => (s.unwatched, none),
+            Column::Silent => (s.gap, none),
             Column::Largest(value) => {
                 let over = scale.limit.is_some_and(|limit| *value >= limit);
                 let symbol = s.blocks.get(scale.height(*value)).copied().unwrap_or(s.gap);
-                (symbol, if over { theme.spark_over } else { theme.spark })
+                (symbol, if over { above } else { plain })
             }
         };
         paint.cell(x + i as u16, y, symbol, style);

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use super::super::app::{Key, ListState};
 use super::super::paint::{Paint, Part, inside, part, wrap};
 use super::layout::Place;
-use super::{Theme, cursor_style};
+use super::{Theme, cursor_style, scroll_bar};
 
 /// A line of a pane.
 pub(super) type Line<'a> = Vec<Part<'a>>;
@@ -35,6 +35,7 @@ impl<'a> Facts<'a> {
 /// A list with one line a key, as it is laid out.
 pub(super) fn rows<'a>(
     paint: &mut Paint<'_>,
+    pane: Rect,
     inner: Rect,
     list: &ListState,
     mut line: impl FnMut(Key) -> Option<Line<'a>>,
@@ -46,6 +47,7 @@ pub(super) fn rows<'a>(
             paint.style(Rect { y, height: 1, ..inner }, cursor_style(paint.theme, true));
         }
     }
+    scroll_bar(paint, pane, list, true);
 }
 
 /// As many lines as there is room for, a cell from either side of `inner`.
@@ -68,6 +70,7 @@ pub(super) fn scrolled(
     style: Style,
 ) {
     let below = scrolled_to(paint, inner, all, scroll);
+    scroll_bar(paint, pane, scroll, true);
     if below > 0 {
         let text = format!(" {below} more ");
         paint.right(pane.x, pane.bottom().saturating_sub(1), pane.width.saturating_sub(2), &text, style);

@@ -63,8 +63,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     match env.fleet.find(thing.raw()).filter(|id| env.fleet.device(*id).last_seen().is_some()) {
         Some(id) => {
             let device = env.fleet.device(id);
-            let scale = Scale::of(app, env, std::iter::once(device));
-            sparkline(env, paint, x + label, y, wide, id, SPAN, &scale);
+            let scale = Scale::of(app, env, device.max().unwrap_or(0));
+            sparkline(env, paint, Rect { x: x + label, y, width: wide, height: 1 }, id, SPAN, &scale, false);
             let size = device.last_len().map(|n| words::bytes(f64::from(n)));
             let rate = device.per_minute(env.now).map(|r| format!(", {}/min", words::number(r)));
             let text = format!("{}{} (sizes)", size.unwrap_or_default(), rate.unwrap_or_default());

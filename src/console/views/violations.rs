@@ -10,7 +10,7 @@ use quell_rules::detect::model::{Behavior, ComparisonOperator, MetricValue};
 use super::super::app::{App, Env, ListId, finding_key, key_of};
 use super::super::paint::{Paint, inside, part, wrap};
 use super::super::words;
-use super::{absence, cursor_style, filtered, frame, quiet, values};
+use super::{absence, cursor_style, filtered, frame, quiet, scroll_bar, values};
 
 /// Where the active ones are, and the past ones below them.
 pub(super) fn parts(area: Rect, past: bool) -> (Rect, Rect) {
@@ -105,6 +105,7 @@ fn draw_active(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focu
             paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, focused));
         }
     }
+    scroll_bar(paint, area, list, focused);
 }
 
 /// An empty list is only good news when somebody looked (docs/aws-iot.md#6.13).

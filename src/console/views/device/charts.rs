@@ -52,7 +52,7 @@ fn hour(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceI
         _ => None,
     });
     let most = largest.max().unwrap_or(0).max(1);
-    let limit = Scale::of(app, env, std::iter::once(device)).limit;
+    let limit = Scale::of(app, env, device.max().unwrap_or(0)).limit;
     let rows = area.height - 1;
     for (i, column) in columns.iter().enumerate() {
         let x = area.x + 1 + i as u16;

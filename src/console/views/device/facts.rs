@@ -27,8 +27,9 @@ pub(super) fn draw(
     let inner = frame(paint, area, true, device.name().shown().as_str(), title);
     let chart = chart_height(inner);
     if chart > 0 && inner.width > 12 {
-        let scale = Scale::of(app, env, std::iter::once(device));
-        spark::draw(env, paint, inner.x + 1, inner.y, inner.width - 2, id, spark::span(env), &scale);
+        let scale = Scale::of(app, env, device.max().unwrap_or(0));
+        let line = Rect { x: inner.x + 1, y: inner.y, width: inner.width - 2, height: 1 };
+        spark::draw(env, paint, line, id, spark::span(env), &scale, false);
         let limit =
             scale.limit.map(|l| format!(", limit {}", words::bytes(f64::from(l)))).unwrap_or_default();
         let text = format!(

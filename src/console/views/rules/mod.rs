@@ -13,7 +13,7 @@ use super::super::paint::{Paint, part};
 use super::super::words;
 use super::layout;
 use super::text::{self, Facts};
-use super::{absence, filtered, frame, quiet};
+use super::{absence, counted, filtered, frame, quiet};
 
 /// Where the list is, and the details of its chosen line.
 pub(super) fn parts(env: &Env<'_>, area: Rect) -> (Rect, Rect) {
@@ -23,8 +23,7 @@ pub(super) fn parts(env: &Env<'_>, area: Rect) -> (Rect, Rect) {
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     let known = env.fleet.rules();
-    let count = known.get().map_or("?".to_owned(), |all| all.len().to_string());
-    let mut facts = vec![part(count, theme.text)];
+    let mut facts = vec![counted(app, ListId::Rules, known.get().map(Vec::len), theme)];
     facts.extend(filtered(app, ListId::Rules, theme));
     let all = known.get().map(Vec::as_slice).unwrap_or_default();
     let (above, below) = parts(env, area);
@@ -49,7 +48,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         Some(parts)
     };
     let list = app.list(ListId::Rules);
-    text::rows(paint, inner, list, line);
+    text::rows(paint, above, inner, list, line);
     if let Some(rule) = all.iter().find(|r| Some(key_of(r.name.raw())) == list.chosen()) {
         detail(app, env, paint, below, rule);
     }
