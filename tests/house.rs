@@ -89,6 +89,9 @@ fn a_change_leaves_through_one_door_that_one_grant_opens() {
         holding(|text| text.contains(".changes(")).into_iter().filter(|path| !execute(path)).collect();
     assert!(wrong.is_empty(), "only the executor opens the door for changes: {wrong:?}");
     assert_eq!(holding(|text| text.contains("Warrant for")), ["response/gate.rs"], "one thing opens it");
+    let sends: Vec<_> =
+        holding(|text| text.contains(".send()")).into_iter().filter(|p| !execute(p)).collect();
+    assert!(sends.iter().all(|path| path.starts_with("cloud/")), "requests leave from elsewhere: {sends:?}");
     let clients = holding(|text| text.contains("iot::Client") || text.contains("iotdataplane::Client"));
     assert!(clients.iter().all(|path| path.starts_with("cloud/")), "the SDK's clients: {clients:?}");
 }

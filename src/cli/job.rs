@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use aws_sdk_iot::error::SdkError;
-use aws_smithy_runtime_api::http::Response;
 use clap::{Args, Subcommand};
 use color_eyre::eyre::eyre;
 use serde_json::{Value, json};
 
-use crate::cloud::Aws;
+use crate::cloud::{Aws, read};
 use crate::response::{Intent, JobAbort, JobOptions, JobRequest, JobTarget};
+use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
@@ -193,18 +192,13 @@ fn reading(common: &Common, job: Option<&str>, as_json: bool) -> color_eyre::Res
 }
 
 /// A failed call in the words every command uses.
-fn failed<E>(error: &SdkError<E, Response>, action: &str) -> color_eyre::Report
-where
-    E: aws_sdk_iot::error::ProvideErrorMetadata + std::error::Error + 'static,
-{
-    eyre!("{}", super::reads::sentence(&crate::cloud::trouble::of(error, action)))
+fn failed(trouble: &Trouble) -> color_eyre::Report {
+    eyre!("{}", super::reads::sentence(trouble))
 }
 
 async fn list(clients: &Aws) -> color_eyre::Result<Vec<Value>> {
-    let mut pages = clients.iot.list_jobs().into_paginator().items().send();
     let mut jobs = Vec::new();
-    while let Some(job) = pages.next().await {
-        let job = job.map_err(|e| failed(&e, "iot:ListJobs"))?;
+    for job in read::listed_jobs(clients).await.map_err(|t| failed(&t))? {
         jobs.push(json!({
             "jobId": job.job_id(),
             "jobArn": job.job_arn(),
@@ -218,9 +212,8 @@ async fn list(clients: &Aws) -> color_eyre::Result<Vec<Value>> {
 }
 
 async fn show(clients: &Aws, job: &str) -> color_eyre::Result<Value> {
-    let found = clients.iot.describe_job().job_id(job).send().await;
-    let found = found.map_err(|e| failed(&e, "iot:DescribeJob"))?;
-    let job = found.job().ok_or_else(|| eyre!("AWS answered without a job"))?;
+    let found = read::described_job(clients, job).await.map_err(|t| failed(&t))?;
+    let job = found.ok_or_else(|| eyre!("there is no job {job}"))?;
     let counts = job.job_process_details().map(|d| {
         json!({
             "numberOfQueuedThings": d.number_of_queued_things(),

@@ -62,7 +62,9 @@ pub(super) async fn ask(
             let now = now_ms();
             Reading::ViolationEvents(read::violation_events(aws, now - EVENTS_BACK, now).await?)
         }
-        SourceId::Members(group) => Reading::Members(group.clone(), read::members(aws, group.raw()).await?),
+        SourceId::Members(group) => {
+            Reading::Members(group.clone(), read::members(aws, group.raw(), false).await?)
+        }
         SourceId::Certificates(thing) => {
             Reading::Certificates(thing.clone(), read::certificates(aws, thing.raw()).await?)
         }

@@ -46,11 +46,11 @@ macro_rules! with_endpoint {
 #[derive(Clone, Debug)]
 pub struct Aws {
     /// Control plane.
-    pub(crate) iot: aws_sdk_iot::Client,
+    pub(super) iot: aws_sdk_iot::Client,
     /// Data plane: shadows and connections.
-    pub(crate) data: aws_sdk_iotdataplane::Client,
+    pub(super) data: aws_sdk_iotdataplane::Client,
     /// Who we are.
-    pub(crate) sts: aws_sdk_sts::Client,
+    pub(super) sts: aws_sdk_sts::Client,
     /// CloudWatch.
     pub(super) metrics: Service,
     /// IAM.

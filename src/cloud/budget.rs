@@ -10,9 +10,11 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// The part of AWS's rate that is used steadily. What is left is the burst after a pause: together they stay within the rate
-/// in every second.
-const STEADY: f64 = 0.8;
+/// The part of AWS's rate that is used in any one second, the burst after a pause included: what is left is for requests that
+/// are late on the way and come together with the next ones.
+const USED: f64 = 0.9;
+/// The part of AWS's rate that may come at once after a pause.
+const BURST: f64 = 0.1;
 /// The part of AWS's rate that the polls use: there are other consoles.
 const POLLS: f64 = 0.5;
 /// The polls never ask one API more often than this, a second, however much AWS allows.
@@ -25,6 +27,10 @@ const HASTE: f64 = 0.25;
 const HASTE_HOLD: Duration = Duration::from_secs(5);
 /// A `Retry-After` longer than this is not waited for within one read.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Where responses had to wait for their turn, polls step back for this long.
+const COURTESY: Duration = Duration::from_secs(1);
+/// The first of the polls in the row does not step back for longer: a plan of a thousand devices takes minutes.
+const COURTESY_ENDS: Duration = Duration::from_secs(5);
 /// Polls' requests in flight at once.
 const AT_ONCE: usize = 4;
 
@@ -100,6 +106,8 @@ struct Operation {
     all: Bucket,
     /// The polls' part of it.
     polls: Bucket,
+    /// When a response last had to wait for its turn.
+    pressed: Option<Instant>,
     /// Polls wait in a row: only the first looks for a place that no response takes.
     row: Arc<tokio::sync::Mutex<()>>,
 }
@@ -107,12 +115,13 @@ struct Operation {
 impl Operation {
     fn new(operation: &str, now: Instant) -> Self {
         let allowed = allowed(operation);
-        let burst = (allowed * (1.0 - STEADY)).max(1.0);
-        let steady = (allowed * STEADY).min((allowed - burst).max(1.0));
+        let burst = (allowed * BURST).max(1.0);
+        let steady = allowed * USED - burst;
         let polls = (allowed * POLLS).min(POLLS_MOST).min(steady);
         Self {
             all: Bucket::new(steady, burst, now),
-            polls: Bucket::new(polls, burst.min(polls).max(1.0), now),
+            polls: Bucket::new(polls, burst, now),
+            pressed: None,
             row: Arc::default(),
         }
     }
@@ -120,17 +129,23 @@ impl Operation {
     /// Takes a response's place; how long until it comes.
     fn respond(&mut self, now: Instant) -> Duration {
         let held = self.all.held(now).min(HASTE_HOLD);
-        self.all.take(now).max(held)
+        let wait = self.all.take(now);
+        if !wait.is_zero() {
+            self.pressed = Some(now + wait);
+        }
+        wait.max(held)
     }
 
-    /// How long until a place may be free for a poll. Takes nothing.
-    fn free_in(&mut self, now: Instant) -> Duration {
-        self.polls.free_in(now).max(self.all.free_in(now))
+    /// How long until a place may be free for the poll that is the first in the row since `first`. Takes nothing.
+    fn free_in(&mut self, first: Instant, now: Instant) -> Duration {
+        let courtesy = self.pressed.map_or(first, |at| (at + COURTESY).min(first + COURTESY_ENDS));
+        let courtesy = courtesy.saturating_duration_since(now);
+        self.polls.free_in(now).max(self.all.free_in(now)).max(courtesy)
     }
 
     /// Takes a poll's place if one is free now; otherwise how long it takes until one may be.
-    fn poll(&mut self, now: Instant) -> Result<(), Duration> {
-        let wait = self.free_in(now);
+    fn poll(&mut self, first: Instant, now: Instant) -> Result<(), Duration> {
+        let wait = self.free_in(first, now);
         if !wait.is_zero() {
             return Err(wait);
         }
@@ -227,17 +242,18 @@ impl Budget {
             Priority::Poll => {
                 let row = self.with(operation, |of, _| Arc::clone(&of.row));
                 let _first = row.lock().await;
+                let first = Instant::now();
                 loop {
                     // A place in flight is not held while the clock is waited for: other APIs need it.
                     loop {
-                        let wait = self.with(operation, Operation::free_in);
+                        let wait = self.with(operation, |of, now| of.free_in(first, now));
                         if wait.is_zero() {
                             break;
                         }
                         tokio::time::sleep(wait).await;
                     }
                     let in_flight = Arc::clone(&self.in_flight).acquire_owned().await.ok();
-                    if self.with(operation, Operation::poll).is_ok() {
+                    if self.with(operation, |of, now| of.poll(first, now)).is_ok() {
                         return Turn { _in_flight: in_flight };
                     }
                 }
@@ -292,7 +308,7 @@ mod tests {
                 assert!(count as f64 <= allowed, "{operation}: {count} in a second");
             }
             let last = times.last().unwrap().as_secs_f64();
-            assert!(last < 400.0 / allowed * 2.1, "{operation}: 400 take {last} s");
+            assert!(last < 400.0 / allowed * 2.6, "{operation}: 400 take {last} s");
         }
     }
 
@@ -300,14 +316,23 @@ mod tests {
     fn a_response_goes_before_polls_and_takes_its_share_from_them() {
         let start = Instant::now();
         let mut of = Operation::new("iot:ListThings", start);
-        assert!(of.poll(start).is_ok() && of.poll(start).is_ok());
+        assert!(of.poll(start, start).is_ok());
         let alone = Operation::new("iot:ListThings", start).polls.rate;
-        assert!(of.poll(start).is_err(), "the burst is used up");
-        let plan = times(&mut of, start, 16);
+        assert!(of.poll(start, start).is_err(), "the burst is used up");
+        let plan = times(&mut of, start, 15);
         assert!(plan.iter().all(|at| *at <= Duration::from_secs(2)), "eight a second: {plan:?}");
-        let wait = of.poll(start).unwrap_err();
+        let wait = of.poll(start, start).unwrap_err();
         assert!(wait > Duration::from_secs(2), "after the plan: {wait:?}");
-        assert!(of.poll(start + wait).is_ok());
+        assert!(of.poll(start, start + wait).is_ok());
+        // Polls step back where a response had to wait, and not for the minutes that a large plan takes.
+        let pressed = start + Duration::from_secs(60);
+        assert!(of.respond(pressed).is_zero() && !of.respond(pressed).is_zero());
+        let soon = pressed + Duration::from_millis(500);
+        assert!(!of.free_in(pressed, soon).is_zero(), "there is room, and it is left to the plan");
+        assert!(
+            of.free_in(pressed - COURTESY_ENDS, soon).is_zero(),
+            "the first of the polls waited long enough"
+        );
         assert!(alone <= 5.0, "half of what AWS allows");
     }
 
@@ -317,10 +342,10 @@ mod tests {
         let mut of = Operation::new("iot:ListThings", start);
         let hold = of.throttled(Priority::Poll, start, Some(Duration::from_secs(7)));
         assert_eq!(hold, Duration::from_secs(7));
-        assert!(of.poll(start).unwrap_err() >= hold);
+        assert!(of.poll(start, start).unwrap_err() >= hold);
         assert!(of.respond(start).is_zero());
         let later = start + Duration::from_secs(60);
-        assert!(of.poll(later).is_ok());
+        assert!(of.poll(later, later).is_ok());
         assert!((of.polls.rate - of.polls.most / 2.0).abs() < 1e-9);
         for _ in 0..100 {
             of.polls.went_well();

@@ -24,6 +24,7 @@ pub mod profile;
 pub mod read;
 pub mod read_account;
 pub mod read_audit;
+pub mod read_detect;
 mod signed;
 mod skew;
 pub mod trouble;

@@ -19,7 +19,8 @@ use super::{Aws, read};
 pub async fn refuse_device_certificate(aws: &Aws, settings: &Settings) -> Result<(), Trouble> {
     let Some(id) = settings.mqtt.cert.as_deref().and_then(certificate_id) else { return Ok(()) };
     let arn = match read::certificate(aws, &id).await {
-        Ok(found) => found.arn,
+        Ok(Some(found)) => found.arn,
+        Ok(None) => return Ok(()),
         Err(trouble) => {
             tracing::warn!(message = %trouble.message, "whether the certificate is a device's is not known");
             return Ok(());

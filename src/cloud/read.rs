@@ -1,7 +1,5 @@
 //! Single reads of the account, all pages: what polls, plans and the headless commands share.
 
-use std::sync::Arc;
-
 use aws_sdk_iot::types as sdk;
 use serde_json::Value;
 
@@ -15,7 +13,7 @@ use quell_fleet::text::SafeText;
 
 pub use super::call::Read;
 use super::call::{failed, one, pages};
-use super::{Aws, convert, profile, trouble};
+use super::{Aws, convert, read_detect, trouble};
 
 /// A thing group.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,12 +31,10 @@ pub struct GroupRecord {
 /// A certificate as DescribeCertificate gives it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CertificateDetail {
-    /// 64 hexadecimal digits.
-    pub id: String,
     /// Its ARN, exact.
     pub arn: String,
     /// `ACTIVE`, `INACTIVE`, `REVOKED`, …
-    pub status: SafeText,
+    pub status: String,
 }
 
 /// A policy, with its document where it was read.
@@ -46,38 +42,8 @@ pub struct CertificateDetail {
 pub struct PolicyRecord {
     /// Its name.
     pub name: Name,
-    /// Its ARN, exact.
-    pub arn: String,
     /// The document, exact.
     pub document: Option<String>,
-}
-
-/// What AWS would decide about one resource (TestAuthorization).
-#[derive(Clone, Debug, PartialEq)]
-pub struct AuthorizationResult {
-    /// The action, as AWS writes it: `PUBLISH`, `CONNECT`, …
-    pub action: SafeText,
-    /// The resources asked about, exact.
-    pub resources: Vec<String>,
-    /// `ALLOWED`, `EXPLICIT_DENY` or `IMPLICIT_DENY`.
-    pub decision: SafeText,
-    /// Names of the policies that deny, explicitly.
-    pub denied_by: Vec<Name>,
-}
-
-/// A connection (GetConnection).
-#[derive(Clone, Debug, PartialEq)]
-pub struct ConnectionRecord {
-    /// Whether it is connected.
-    pub connected: bool,
-    /// The thing it is exclusively bound to, if it is.
-    pub thing: Option<Name>,
-    /// Since when it is connected.
-    pub since: Option<Ms>,
-    /// Since when it is not, for half an hour.
-    pub disconnected_since: Option<Ms>,
-    /// Why it is not.
-    pub reason: Option<SafeText>,
 }
 
 fn name(raw: impl AsRef<str>) -> Name {
@@ -151,6 +117,15 @@ fn thing_record(thing: &sdk::ThingAttribute) -> ThingRecord {
     }
 }
 
+/// Whether a thing is registered (DescribeThing).
+pub async fn is_registered(aws: &Aws, thing: &str) -> Read<bool> {
+    match one!(aws, aws.iot.describe_thing().thing_name(thing), "iot:DescribeThing", false) {
+        Ok(_) => Ok(true),
+        Err(e) if trouble::is_not_found(&e) => Ok(false),
+        Err(e) => Err(trouble::of(&e, "iot:DescribeThing")),
+    }
+}
+
 /// ListThingGroupsForThing: direct memberships.
 pub async fn groups_of(aws: &Aws, thing: &str) -> Read<Vec<Name>> {
     let call = aws.iot.list_thing_groups_for_thing().thing_name(thing).max_results(250);
@@ -159,9 +134,10 @@ pub async fn groups_of(aws: &Aws, thing: &str) -> Read<Vec<Name>> {
     Ok(list.iter().filter_map(sdk::GroupNameAndArn::group_name).map(name).collect())
 }
 
-/// ListThingsInThingGroup; `None` when there is no such group.
-pub async fn members(aws: &Aws, group: &str) -> Read<Option<Vec<Name>>> {
+/// ListThingsInThingGroup, with the groups below it when `recursive`; `None` when there is no such group.
+pub async fn members(aws: &Aws, group: &str, recursive: bool) -> Read<Option<Vec<Name>>> {
     let call = aws.iot.list_things_in_thing_group().thing_group_name(group).max_results(250);
+    let call = call.set_recursive(recursive.then_some(true));
     match pages!(aws, call, "iot:ListThingsInThingGroup", things) {
         Ok(list) => Ok(Some(list.into_iter().map(name).collect())),
         Err(e) if trouble::is_not_found(&e) => Ok(None),
@@ -205,19 +181,24 @@ pub async fn things_of_principal(aws: &Aws, arn: &str) -> Read<Vec<Name>> {
     Ok(list.into_iter().map(name).collect())
 }
 
-/// DescribeCertificate.
-pub async fn certificate(aws: &Aws, id: &str) -> Read<CertificateDetail> {
+/// DescribeCertificate; `None` when there is no such certificate.
+pub async fn certificate(aws: &Aws, id: &str) -> Read<Option<CertificateDetail>> {
     let call = aws.iot.describe_certificate().certificate_id(id);
-    let found = failed("iot:DescribeCertificate", one!(aws, call, "iot:DescribeCertificate", true))?;
-    let description = found.certificate_description();
-    let text = |get: fn(&sdk::CertificateDescription) -> Option<&str>| {
-        description.and_then(get).unwrap_or_default().to_owned()
+    let found = match one!(aws, call, "iot:DescribeCertificate", true) {
+        Ok(found) => found,
+        Err(e) if trouble::is_not_found(&e) => return Ok(None),
+        Err(e) => return Err(trouble::of(&e, "iot:DescribeCertificate")),
     };
-    Ok(CertificateDetail {
-        id: text(sdk::CertificateDescription::certificate_id),
-        arn: text(sdk::CertificateDescription::certificate_arn),
-        status: SafeText::new(description.and_then(|d| d.status()).map_or("unknown", |s| s.as_str())),
-    })
+    let Some(description) = found.certificate_description() else { return Ok(None) };
+    Ok(Some(CertificateDetail {
+        arn: description.certificate_arn().unwrap_or_default().to_owned(),
+        status: description.status().map_or("unknown", |status| status.as_str()).to_owned(),
+    }))
+}
+
+/// A certificate's status; `None` when there is no such certificate.
+pub async fn certificate_status(aws: &Aws, id: &str) -> Read<Option<String>> {
+    Ok(certificate(aws, id).await?.map(|found| found.status))
 }
 
 /// The certificates of a thing, each with its status and the things it serves.
@@ -226,28 +207,42 @@ pub async fn certificates(aws: &Aws, thing: &str) -> Read<Vec<CertificateRecord>
     for arn in principals(aws, thing).await? {
         // A principal may also be a Cognito identity: no certificate, nothing to revoke.
         let Some((_, id)) = arn.split_once(":cert/") else { continue };
-        let detail = certificate(aws, id).await?;
+        let status = certificate_status(aws, id).await?;
         let things = things_of_principal(aws, &arn).await?;
-        out.push(CertificateRecord { id: detail.id, status: detail.status, things });
+        let status = SafeText::new(status.as_deref().unwrap_or("unknown"));
+        out.push(CertificateRecord { id: id.to_owned(), status, things });
     }
     Ok(out)
 }
 
-/// ListAttachedPolicies of a certificate or thing group ARN, with the documents of their default versions.
-pub async fn attached_policies(aws: &Aws, target: &str) -> Read<Vec<PolicyRecord>> {
+/// GetPolicy: its default version's document; `None` when there is no such policy.
+pub async fn policy(aws: &Aws, called: &str) -> Read<Option<PolicyRecord>> {
+    match one!(aws, aws.iot.get_policy().policy_name(called), "iot:GetPolicy", true) {
+        Ok(found) => {
+            Ok(Some(PolicyRecord { name: name(called), document: found.policy_document().map(String::from) }))
+        }
+        Err(e) if trouble::is_not_found(&e) => Ok(None),
+        Err(e) => Err(trouble::of(&e, "iot:GetPolicy")),
+    }
+}
+
+/// ListAttachedPolicies of a certificate or thing group ARN: names, exact; `None` when there is no such target.
+pub async fn attached(aws: &Aws, target: &str) -> Read<Option<Vec<String>>> {
     let call = aws.iot.list_attached_policies().target(target).page_size(250);
     let list = pages!(aws, call, "iot:ListAttachedPolicies", policies, set_marker, next_marker, &mut |_| ());
-    let list = failed("iot:ListAttachedPolicies", list)?;
+    match list {
+        Ok(list) => Ok(Some(list.into_iter().filter_map(|policy| policy.policy_name).collect())),
+        Err(e) if trouble::is_not_found(&e) => Ok(None),
+        Err(e) => Err(trouble::of(&e, "iot:ListAttachedPolicies")),
+    }
+}
+
+/// The policies attached to a certificate or thing group ARN, with the documents of their default versions; one that is
+/// deleted meanwhile is left out.
+pub async fn attached_policies(aws: &Aws, target: &str) -> Read<Vec<PolicyRecord>> {
     let mut out = Vec::new();
-    for policy in list {
-        let raw = policy.policy_name().unwrap_or_default();
-        let call = aws.iot.get_policy().policy_name(raw);
-        let found = failed("iot:GetPolicy", one!(aws, call, "iot:GetPolicy", true))?;
-        out.push(PolicyRecord {
-            name: name(raw),
-            arn: policy.policy_arn().unwrap_or_default().to_owned(),
-            document: found.policy_document().map(String::from),
-        });
+    for called in attached(aws, target).await?.unwrap_or_default() {
+        out.extend(policy(aws, &called).await?);
     }
     Ok(out)
 }
@@ -261,78 +256,43 @@ pub async fn effective_policies(aws: &Aws, thing: &str, principal: &str) -> Read
         .iter()
         .map(|policy| PolicyRecord {
             name: name(policy.policy_name().unwrap_or_default()),
-            arn: policy.policy_arn().unwrap_or_default().to_owned(),
             document: policy.policy_document().map(String::from),
         })
         .collect())
 }
 
-/// TestAuthorization: what AWS would decide for this principal and client id, `skip`ping and `add`ing policies by name.
+/// TestAuthorization: what AWS would decide for this principal and client id about each resource of the questions, as if the
+/// policies named in `add` were in force too.
 pub async fn test_authorization(
     aws: &Aws,
     principal: &str,
     client_id: &str,
-    questions: &[(sdk::ActionType, Vec<String>)],
+    questions: Vec<(sdk::ActionType, Vec<String>)>,
     add: &[String],
-    skip: &[String],
-) -> Read<Vec<AuthorizationResult>> {
-    let refusal = |message: String| Trouble {
-        kind: TroubleKind::Failed,
-        message: SafeText::new(&message),
-        missing_action: None,
-        since: super::now_ms(),
-    };
+) -> Read<Vec<(sdk::ActionType, sdk::AuthDecision)>> {
     let mut call = aws.iot.test_authorization().principal(principal).client_id(client_id);
+    call = call.set_policy_names_to_add((!add.is_empty()).then(|| add.to_vec()));
     for (action, resources) in questions {
-        let info = sdk::AuthInfo::builder()
-            .action_type(action.clone())
-            .set_resources(Some(resources.clone()))
-            .build()
-            .map_err(|e| refusal(e.to_string()))?;
-        call = call.auth_infos(info);
-    }
-    for policy in add {
-        call = call.policy_names_to_add(policy);
-    }
-    for policy in skip {
-        call = call.policy_names_to_skip(policy);
+        let info = sdk::AuthInfo::builder().action_type(action).set_resources(Some(resources)).build();
+        call = call.auth_infos(info.map_err(|e| Trouble {
+            kind: TroubleKind::Failed,
+            message: SafeText::new(&e.to_string()),
+            missing_action: None,
+            since: super::now_ms(),
+        })?);
     }
     let found = failed("iot:TestAuthorization", one!(aws, call, "iot:TestAuthorization", true))?;
-    Ok(found
-        .auth_results()
-        .iter()
-        .map(|result| AuthorizationResult {
-            action: SafeText::new(
-                result.auth_info().and_then(|i| i.action_type()).map_or("", sdk::ActionType::as_str),
-            ),
-            resources: result.auth_info().map(|i| i.resources().to_vec()).unwrap_or_default(),
-            decision: SafeText::new(result.auth_decision().map_or("", sdk::AuthDecision::as_str)),
-            denied_by: result
-                .denied()
-                .and_then(|d| d.explicit_deny())
-                .map(|d| d.policies())
-                .unwrap_or_default()
-                .iter()
-                .filter_map(sdk::Policy::policy_name)
-                .map(name)
-                .collect(),
-        })
-        .collect())
+    let decided = |result: &sdk::AuthResult| {
+        Some((result.auth_info()?.action_type()?.clone(), result.auth_decision()?.clone()))
+    };
+    Ok(found.auth_results().iter().filter_map(decided).collect())
 }
 
-/// GetConnection; `None` when the client is unknown (never connected, or gone for more than half an hour).
-pub async fn connection(aws: &Aws, client_id: &str) -> Read<Option<ConnectionRecord>> {
+/// Whether a client is connected (GetConnection); `None` when AWS does not know it: never connected, or gone for more than
+/// half an hour.
+pub async fn connected(aws: &Aws, client_id: &str) -> Read<Option<bool>> {
     match one!(aws, aws.data.get_connection().client_id(client_id), "iot:GetConnection", false) {
-        Ok(found) => {
-            let time = |ms: i64| (ms > 0).then_some(ms);
-            Ok(Some(ConnectionRecord {
-                connected: found.connected(),
-                thing: found.thing_name().map(name),
-                since: time(found.connected_since()),
-                disconnected_since: time(found.disconnected_since()),
-                reason: found.disconnect_reason().map(SafeText::new),
-            }))
-        }
+        Ok(found) => Ok(Some(found.connected())),
         Err(e) if trouble::is_not_found(&e) => Ok(None),
         Err(e) => Err(trouble::of(&e, "iot:GetConnection")),
     }
@@ -370,22 +330,39 @@ fn shadow_document(mut document: Value) -> ShadowDocument {
     }
 }
 
+/// ListJobs, in AWS's own words and order.
+pub async fn listed_jobs(aws: &Aws) -> Read<Vec<sdk::JobSummary>> {
+    let call = aws.iot.list_jobs().max_results(250);
+    failed("iot:ListJobs", pages!(aws, call, "iot:ListJobs", jobs))
+}
+
 /// ListJobs, newest first; without process details ([`job`] has them).
 pub async fn jobs(aws: &Aws) -> Read<Vec<JobRecord>> {
-    let call = aws.iot.list_jobs().max_results(250);
-    let list = failed("iot:ListJobs", pages!(aws, call, "iot:ListJobs", jobs))?;
-    let mut jobs: Vec<_> = list.iter().map(convert::job_summary).collect();
+    let mut jobs: Vec<_> = listed_jobs(aws).await?.iter().map(convert::job_summary).collect();
     jobs.sort_by_key(|job| std::cmp::Reverse(job.created));
     Ok(jobs)
 }
 
-/// DescribeJob; `None` when there is no such job.
-pub async fn job(aws: &Aws, id: &str) -> Read<Option<JobRecord>> {
+/// ListJobs of the CONTINUOUS jobs bound to a thing group: whoever joins it gets those that still run.
+pub async fn continuous_jobs(aws: &Aws, group: &str) -> Read<Vec<JobRecord>> {
+    let call = aws.iot.list_jobs().thing_group_name(group).max_results(250);
+    let call = call.target_selection(sdk::TargetSelection::Continuous);
+    let list = failed("iot:ListJobs", pages!(aws, call, "iot:ListJobs", jobs))?;
+    Ok(list.iter().map(convert::job_summary).collect())
+}
+
+/// DescribeJob, in AWS's own words; `None` when there is no such job.
+pub async fn described_job(aws: &Aws, id: &str) -> Read<Option<sdk::Job>> {
     match one!(aws, aws.iot.describe_job().job_id(id), "iot:DescribeJob", true) {
-        Ok(found) => Ok(found.job().map(convert::job)),
+        Ok(found) => Ok(found.job),
         Err(e) if trouble::is_not_found(&e) => Ok(None),
         Err(e) => Err(trouble::of(&e, "iot:DescribeJob")),
     }
+}
+
+/// DescribeJob; `None` when there is no such job.
+pub async fn job(aws: &Aws, id: &str) -> Read<Option<JobRecord>> {
+    Ok(described_job(aws, id).await?.as_ref().map(convert::job))
 }
 
 /// ListJobExecutionsForJob.
@@ -415,24 +392,17 @@ pub async fn executions(aws: &Aws, job: &str) -> Read<Vec<ExecutionRecord>> {
 
 /// Security profiles with their behaviours and targets.
 pub async fn profiles(aws: &Aws) -> Read<Vec<ProfileRecord>> {
-    let call = aws.iot.list_security_profiles().max_results(250);
-    let list = pages!(aws, call, "iot:ListSecurityProfiles", security_profile_identifiers);
-    let list = failed("iot:ListSecurityProfiles", list)?;
     let mut out = Vec::new();
-    for found in list {
-        let raw: Arc<str> = found.name().into();
-        let call = aws.iot.describe_security_profile().security_profile_name(&*raw);
-        let described = one!(aws, call, "iot:DescribeSecurityProfile", true);
-        let described = failed("iot:DescribeSecurityProfile", described)?;
-        let call = aws.iot.list_targets_for_security_profile().security_profile_name(&*raw).max_results(250);
-        let targets = pages!(aws, call, "iot:ListTargetsForSecurityProfile", security_profile_targets);
-        let targets = failed("iot:ListTargetsForSecurityProfile", targets)?;
+    for called in read_detect::profile_names(aws, None, None).await?.unwrap_or_default() {
+        // One that is deleted meanwhile is left out.
+        let Some((whole, version)) = read_detect::profile(aws, &called).await? else { continue };
+        let Some(targets) = read_detect::profile_targets(aws, &called).await? else { continue };
         out.push(ProfileRecord {
-            name: SafeText::new(&raw),
-            behaviors: described.behaviors().iter().map(convert::behavior).collect(),
-            targets: targets.iter().map(|t| SafeText::new(t.arn())).collect(),
-            whole: Some(Box::new(profile::whole(&described))),
-            version: Some(described.version()),
+            name: SafeText::new(&called),
+            behaviors: whole.behaviors.clone(),
+            targets: targets.iter().map(|arn| SafeText::new(arn)).collect(),
+            whole: Some(Box::new(whole)),
+            version: Some(version),
         });
     }
     Ok(out)

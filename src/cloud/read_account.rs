@@ -9,13 +9,14 @@ use quell_fleet::account::{
     CustomMetricRecord, DimensionRecord, EffectivePolicy, MetricSeries, RuleDelivery, RuleMetric, RuleRecord,
     TrainingRecord,
 };
+use quell_fleet::known::Trouble;
 use quell_fleet::model::{ExecutionRecord, Name, Violation};
 use quell_fleet::text::SafeText;
 use quell_rules::detect::model::MetricValue;
 
 use super::call::{Read, failed, one, pages};
 use super::read;
-use super::{Aws, convert, now_ms, trouble};
+use super::{Aws, convert, now_ms, read_detect, trouble};
 
 /// Statements of a policy that are put in words.
 const STATEMENTS: usize = 12;
@@ -149,15 +150,9 @@ pub async fn dimensions(aws: &Aws) -> Read<Vec<DimensionRecord>> {
     let list = failed("iot:ListDimensions", pages!(aws, call, "iot:ListDimensions", dimension_names))?;
     let mut out = Vec::new();
     for name in list.iter().take(DESCRIBED) {
-        let call = aws.iot.describe_dimension().name(name);
-        match one!(aws, call, "iot:DescribeDimension", true) {
-            Ok(found) => out.push(DimensionRecord {
-                name: SafeText::new(name),
-                values: found.string_values().iter().map(|v| SafeText::new(v)).collect(),
-            }),
-            Err(e) if trouble::is_not_found(&e) => {}
-            Err(e) => return Err(trouble::of(&e, "iot:DescribeDimension")),
-        }
+        let Some(values) = read_detect::dimension(aws, name).await? else { continue };
+        let values = values.iter().map(|v| SafeText::new(v)).collect();
+        out.push(DimensionRecord { name: SafeText::new(name), values });
     }
     Ok(out)
 }
@@ -171,16 +166,12 @@ pub async fn custom_metrics(aws: &Aws) -> Read<Vec<CustomMetricRecord>> {
     let list = failed("iot:ListCustomMetrics", pages!(aws, call, "iot:ListCustomMetrics", metric_names))?;
     let mut out = Vec::new();
     for name in list.iter().take(DESCRIBED) {
-        let call = aws.iot.describe_custom_metric().metric_name(name);
-        match one!(aws, call, "iot:DescribeCustomMetric", true) {
-            Ok(found) => out.push(CustomMetricRecord {
-                name: SafeText::new(name),
-                kind: safe(found.metric_type().map(sdk::CustomMetricType::as_str)),
-                display: found.display_name().filter(|d| !d.is_empty()).map(SafeText::new),
-            }),
-            Err(e) if trouble::is_not_found(&e) => {}
-            Err(e) => return Err(trouble::of(&e, "iot:DescribeCustomMetric")),
-        }
+        let Some((kind, display)) = read_detect::custom_metric(aws, name).await? else { continue };
+        out.push(CustomMetricRecord {
+            name: SafeText::new(name),
+            kind: SafeText::new(&kind),
+            display: display.as_deref().map(SafeText::new),
+        });
     }
     Ok(out)
 }
@@ -241,23 +232,65 @@ async fn points(aws: &Aws, thing: &str, metric: &str, from: Ms, to: Ms) -> Read<
     Ok(points)
 }
 
+/// What GetTopicRule says of a name. The model has no "not found": AWS says "unauthorized" of a rule that does not exist
+/// (docs/aws-iot.md#2.7).
+enum Rule {
+    There(Box<sdk::TopicRule>),
+    None,
+    /// There is none, or it may not be read.
+    NoneOrHidden(Trouble),
+}
+
+impl Rule {
+    async fn of(aws: &Aws, name: &str) -> Read<Self> {
+        match one!(aws, aws.iot.get_topic_rule().rule_name(name), "iot:GetTopicRule", true) {
+            Ok(found) => Ok(found.rule.map_or(Self::None, |rule| Self::There(Box::new(rule)))),
+            Err(e) if trouble::is_not_found(&e) => Ok(Self::None),
+            Err(e) if e.code() == Some("UnauthorizedException") => {
+                Ok(Self::NoneOrHidden(trouble::of(&e, "iot:GetTopicRule")))
+            }
+            Err(e) => Err(trouble::of(&e, "iot:GetTopicRule")),
+        }
+    }
+
+    /// The rule, if it could be read.
+    fn there(self) -> Option<sdk::TopicRule> {
+        if let Self::There(rule) = self { Some(*rule) } else { None }
+    }
+}
+
+/// A rule as it is (GetTopicRule); `None` when there is none of that name.
+///
+/// # Errors
+/// When it cannot be read, or not be told whether it is there.
+pub async fn rule(aws: &Aws, name: &str) -> Read<Option<sdk::TopicRule>> {
+    match Rule::of(aws, name).await? {
+        Rule::There(rule) => Ok(Some(*rule)),
+        Rule::None => Ok(None),
+        // The list decides which of the two it is.
+        Rule::NoneOrHidden(trouble) => {
+            let listed = listed_rules(aws).await?.iter().any(|listed| listed.rule_name() == Some(name));
+            if listed { Err(trouble) } else { Ok(None) }
+        }
+    }
+}
+
+async fn listed_rules(aws: &Aws) -> Read<Vec<sdk::TopicRuleListItem>> {
+    let call = aws.iot.list_topic_rules().max_results(1000);
+    failed("iot:ListTopicRules", pages!(aws, call, "iot:ListTopicRules", rules))
+}
+
 /// ListTopicRules, and GetTopicRule of each.
 ///
 /// # Errors
 /// When a call fails.
 pub async fn rules(aws: &Aws) -> Read<Vec<RuleRecord>> {
-    let call = aws.iot.list_topic_rules().max_results(1000);
-    let list = failed("iot:ListTopicRules", pages!(aws, call, "iot:ListTopicRules", rules))?;
+    let list = listed_rules(aws).await?;
     let mut out = Vec::new();
     for item in list.iter().take(RULES) {
         let name = item.rule_name().unwrap_or_default();
-        let found = match one!(aws, aws.iot.get_topic_rule().rule_name(name), "iot:GetTopicRule", true) {
-            Ok(found) => found,
-            // A rule that is gone meanwhile; AWS calls it unauthorized (docs/aws-iot.md#2).
-            Err(e) if trouble::is_not_found(&e) || e.code() == Some("UnauthorizedException") => continue,
-            Err(e) => return Err(trouble::of(&e, "iot:GetTopicRule")),
-        };
-        let Some(rule) = found.rule() else { continue };
+        // A rule that is gone meanwhile; AWS calls it unauthorized (docs/aws-iot.md#2).
+        let Some(rule) = Rule::of(aws, name).await?.there() else { continue };
         out.push(RuleRecord {
             name: Name::new(name),
             disabled: rule.rule_disabled().unwrap_or(false),

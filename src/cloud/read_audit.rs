@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_iot::operation::describe_mitigation_action::DescribeMitigationActionOutput;
 use aws_sdk_iot::types as sdk;
 
 use quell_fleet::Ms;
@@ -161,20 +162,42 @@ pub fn sdk_identifier(from: &Resource) -> sdk::ResourceIdentifier {
         .build()
 }
 
+/// The role that Audit reads the account with, and each check and whether it is on, by name
+/// (DescribeAccountAuditConfiguration).
+///
+/// # Errors
+/// When the call fails.
+pub async fn configuration(aws: &Aws) -> Read<(Option<SafeText>, Vec<(Name, bool)>)> {
+    const ACTION: &str = "iot:DescribeAccountAuditConfiguration";
+    let held = failed(ACTION, one!(aws, aws.iot.describe_account_audit_configuration(), ACTION, false))?;
+    let mut checks: Vec<(Name, bool)> = held
+        .audit_check_configurations()
+        .map(|all| all.iter().map(|(name, check)| (Name::new(name), check.enabled())).collect())
+        .unwrap_or_default();
+    checks.sort_by(|a, b| a.0.raw().cmp(b.0.raw()));
+    Ok((held.role_arn().map(SafeText::new), checks))
+}
+
+/// DescribeMitigationAction; `None` when there is none of that name.
+///
+/// # Errors
+/// When the call fails.
+pub async fn action(aws: &Aws, name: &str) -> Read<Option<DescribeMitigationActionOutput>> {
+    let call = aws.iot.describe_mitigation_action().action_name(name);
+    match one!(aws, call, "iot:DescribeMitigationAction", true) {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if trouble::is_not_found(&e) => Ok(None),
+        Err(e) => Err(trouble::of(&e, "iot:DescribeMitigationAction")),
+    }
+}
+
 /// DescribeAccountAuditConfiguration, ListAuditSuppressions, ListMitigationActions and each action.
 ///
 /// # Errors
 /// When a call fails.
 pub async fn setup(aws: &Aws) -> Read<AuditSetup> {
     let iot = &aws.iot;
-    let call = iot.describe_account_audit_configuration();
-    let held = one!(aws, call, "iot:DescribeAccountAuditConfiguration", false);
-    let held = failed("iot:DescribeAccountAuditConfiguration", held)?;
-    let mut checks: Vec<(Name, bool)> = held
-        .audit_check_configurations()
-        .map(|all| all.iter().map(|(name, check)| (Name::new(name), check.enabled())).collect())
-        .unwrap_or_default();
-    checks.sort_by(|a, b| a.0.raw().cmp(b.0.raw()));
+    let (role, checks) = configuration(aws).await?;
     let list = pages!(aws, iot.list_audit_suppressions(), "iot:ListAuditSuppressions", suppressions);
     let suppressions = failed("iot:ListAuditSuppressions", list)?
         .iter()
@@ -189,16 +212,12 @@ pub async fn setup(aws: &Aws) -> Read<AuditSetup> {
     let list = failed("iot:ListMitigationActions", list)?;
     let mut actions = Vec::new();
     for name in list.iter().filter_map(|a| a.action_name()).take(ACTIONS) {
-        let call = iot.describe_mitigation_action().action_name(name);
-        match one!(aws, call, "iot:DescribeMitigationAction", true) {
-            Ok(found) => actions.push(MitigationAction {
-                name: Name::new(name),
-                kind: safe(found.action_type().map(sdk::MitigationActionType::as_str)),
-                does: does(found.action_params()),
-            }),
-            Err(e) if trouble::is_not_found(&e) => {}
-            Err(e) => return Err(trouble::of(&e, "iot:DescribeMitigationAction")),
-        }
+        let Some(found) = action(aws, name).await? else { continue };
+        actions.push(MitigationAction {
+            name: Name::new(name),
+            kind: safe(found.action_type().map(sdk::MitigationActionType::as_str)),
+            does: does(found.action_params()),
+        });
     }
     // An instructor's policy does not have these reads: then nothing is said of them.
     let schedules = match Box::pin(schedules(aws)).await {
@@ -206,7 +225,7 @@ pub async fn setup(aws: &Aws) -> Read<AuditSetup> {
         Err(trouble) if trouble.kind == TroubleKind::Denied => None,
         Err(trouble) => return Err(trouble),
     };
-    Ok(AuditSetup { role: held.role_arn().map(SafeText::new), checks, suppressions, actions, schedules })
+    Ok(AuditSetup { role, checks, suppressions, actions, schedules })
 }
 
 /// ListScheduledAudits and each of them: AWS keeps five of an account.

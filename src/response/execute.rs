@@ -1,6 +1,10 @@
 //! Sends requests. The only place in quell that changes an account; each function wants a [`Grant`] that covers the very
 //! request it sends.
 
+mod audit;
+mod detect;
+mod rule;
+
 use aws_sdk_iot::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iot::operation::RequestId;
 use aws_sdk_iot::types::{
@@ -21,7 +25,6 @@ use super::gate::Grant;
 use super::plan::JobAbort;
 use super::plan::request::{CertificateStatus, Request, flag_payload};
 use super::read;
-use super::{audit, detect, rule};
 
 /// A request that AWS accepted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -105,9 +108,10 @@ pub(in crate::response) async fn send(
         return Err(Failed::local("not part of the confirmed plan: not sent"));
     }
     let sent = Sent { action: request.operation(), now };
+    let door = c.changes(grant);
     match request {
         Request::AddToGroup { thing, group } => sent.done(
-            c.iot
+            door.iot()
                 .add_thing_to_thing_group()
                 .thing_name(thing.raw())
                 .thing_group_name(group.raw())
@@ -115,7 +119,7 @@ pub(in crate::response) async fn send(
                 .await,
         ),
         Request::RemoveFromGroup { thing, group } => sent.done(
-            c.iot
+            door.iot()
                 .remove_thing_from_thing_group()
                 .thing_name(thing.raw())
                 .thing_group_name(group.raw())
@@ -124,11 +128,11 @@ pub(in crate::response) async fn send(
         ),
         Request::Flag { thing, to, .. } => {
             let payload = Blob::new(flag_payload(to.as_ref()));
-            sent.done(c.data.update_thing_shadow().thing_name(thing.raw()).payload(payload).send().await)
+            sent.done(door.data().update_thing_shadow().thing_name(thing.raw()).payload(payload).send().await)
         }
         Request::Certificate { id, arn, status, things, .. } => {
             // The blast radius may have grown since the plan was shown.
-            let served = read::things_of(c, arn, now).await.map_err(|t| failed(t, None))?;
+            let served = read::things_of(c, arn).await.map_err(|t| failed(t, None))?;
             if served.iter().any(|t| !things.contains(t)) {
                 return Err(Failed::local(
                     "the certificate serves other things than the plan showed: not sent, plan again",
@@ -139,11 +143,11 @@ pub(in crate::response) async fn send(
                 CertificateStatus::Inactive => aws_sdk_iot::types::CertificateStatus::Inactive,
                 CertificateStatus::Revoked => aws_sdk_iot::types::CertificateStatus::Revoked,
             };
-            sent.done(c.iot.update_certificate().certificate_id(id).new_status(status).send().await)
+            sent.done(door.iot().update_certificate().certificate_id(id).new_status(status).send().await)
         }
         Request::Cut { client } => {
-            let asked = c
-                .data
+            let asked = door
+                .data()
                 .delete_connection()
                 .client_id(client.raw())
                 .clean_session(true)
@@ -172,7 +176,7 @@ pub(in crate::response) async fn send(
                 .map(|n| TimeoutConfig::builder().in_progress_timeout_in_minutes(n).build());
             let abort = options.abort.as_ref().map(abort).transpose()?;
             sent.done(
-                c.iot
+                door.iot()
                     .create_job()
                     .job_id(id)
                     .set_targets(Some(targets.clone()))
@@ -189,32 +193,32 @@ pub(in crate::response) async fn send(
             )
         }
         Request::CreateGroup { group } => {
-            sent.done(c.iot.create_thing_group().thing_group_name(group.raw()).send().await)
+            sent.done(door.iot().create_thing_group().thing_group_name(group.raw()).send().await)
         }
         Request::DeleteGroup { group } => {
-            sent.done(c.iot.delete_thing_group().thing_group_name(group.raw()).send().await)
+            sent.done(door.iot().delete_thing_group().thing_group_name(group.raw()).send().await)
         }
-        Request::CreatePolicy { policy, document } => {
-            sent.done(c.iot.create_policy().policy_name(policy.raw()).policy_document(document).send().await)
-        }
+        Request::CreatePolicy { policy, document } => sent.done(
+            door.iot().create_policy().policy_name(policy.raw()).policy_document(document).send().await,
+        ),
         Request::DeletePolicy { policy } => {
-            sent.done(c.iot.delete_policy().policy_name(policy.raw()).send().await)
+            sent.done(door.iot().delete_policy().policy_name(policy.raw()).send().await)
         }
         Request::AttachPolicy { policy, target } => {
-            sent.done(c.iot.attach_policy().policy_name(policy.raw()).target(target).send().await)
+            sent.done(door.iot().attach_policy().policy_name(policy.raw()).target(target).send().await)
         }
         Request::DetachPolicy { policy, target } => {
-            sent.done(c.iot.detach_policy().policy_name(policy.raw()).target(target).send().await)
+            sent.done(door.iot().detach_policy().policy_name(policy.raw()).target(target).send().await)
         }
-        Request::Rule(request) => Box::pin(rule::send(c, request, now)).await,
-        Request::Audit(request) => Box::pin(audit::send(c, request, now)).await,
-        Request::Detect(request) => Box::pin(detect::send(c, request, now)).await,
+        Request::Rule(request) => Box::pin(rule::send(c, door, request, now)).await,
+        Request::Audit(request) => Box::pin(audit::send(door, request, now)).await,
+        Request::Detect(request) => Box::pin(detect::send(c, door, request, now)).await,
         Request::Mitigate { task, violations, actions } => {
             let target = DetectMitigationActionsTaskTarget::builder()
                 .set_violation_ids(Some(violations.clone()))
                 .build();
             sent.done(
-                c.iot
+                door.iot()
                     .start_detect_mitigation_actions_task()
                     .task_id(task)
                     .target(target)
@@ -229,7 +233,7 @@ pub(in crate::response) async fn send(
             let target =
                 AuditMitigationActionsTaskTarget::builder().set_finding_ids(Some(findings.clone())).build();
             sent.done(
-                c.iot
+                door.iot()
                     .start_audit_mitigation_actions_task()
                     .task_id(task)
                     .target(target)
@@ -240,7 +244,13 @@ pub(in crate::response) async fn send(
             )
         }
         Request::CancelJob { job, force } => sent.done(
-            c.iot.cancel_job().job_id(job.raw()).force(*force).comment("canceled with quell").send().await,
+            door.iot()
+                .cancel_job()
+                .job_id(job.raw())
+                .force(*force)
+                .comment("canceled with quell")
+                .send()
+                .await,
         ),
     }
 }

@@ -7,10 +7,8 @@
 //! once; answers come through a channel and carry the generation they were asked in.
 
 pub mod alert;
-mod audit;
 mod aws;
 mod climb;
-mod detect;
 mod execute;
 mod gate;
 pub mod journal;
@@ -20,7 +18,6 @@ pub mod plan;
 mod read;
 pub mod recover;
 pub mod responder;
-mod rule;
 pub mod rules;
 mod run;
 pub mod view;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
-use crate::cloud::Aws;
+use crate::cloud::{self, Aws};
 use crate::config::Settings;
 use quell_fleet::event::Event;
 use quell_fleet::text::SafeText;
@@ -268,8 +268,8 @@ impl Task {
     /// Learns once whose credentials these are.
     async fn identify(&mut self) {
         if self.identity.is_none() {
-            let who = self.clients.sts.get_caller_identity().send().await;
-            self.identity = who.ok().and_then(|w| w.arn().map(str::to_owned));
+            let who = cloud::read::caller_identity(&self.clients).await;
+            self.identity = who.ok().map(|who| who.arn.to_string());
         }
     }
 

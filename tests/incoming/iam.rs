@@ -402,7 +402,7 @@ fn an_instructor_reads_everything_and_changes_nothing() {
         let now = jiff::Timestamp::now().as_millisecond();
         assert!(!metrics::of_rule(&clients, "HighHumidity", now).await.unwrap().is_empty());
         read::shadow(&clients, "Thing02", None).await.unwrap();
-        let refused = read::connection(&clients, "Thing02").await.unwrap_err();
+        let refused = read::connected(&clients, "Thing02").await.unwrap_err();
         assert_eq!(refused.missing_action.unwrap().as_str(), "iot:GetConnection");
     });
     for args in [&["isolate", "Thing02"][..], &["deactivate", "Thing02"], &["join", "NeedsUpdate", "Thing02"]]

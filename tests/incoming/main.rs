@@ -10,7 +10,6 @@ mod door;
 mod endings;
 mod faults;
 mod faults_screen;
-mod filters;
 mod focused;
 mod iam;
 mod identity;

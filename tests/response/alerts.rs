@@ -39,7 +39,7 @@ async fn the_workshop_s_event_isolates_its_thing_and_sets_its_shadow_once() {
     let alert = &acted.json()["alerts"][0];
     assert_eq!((&alert["thingName"], &alert["result"]), (&json!("dev-IZWB"), &json!("isolated")));
     assert!(world.member("dev-IZWB").await);
-    let shadow = world.clients.data.get_thing_shadow().thing_name("dev-IZWB").send().await.unwrap();
+    let shadow = world.data.get_thing_shadow().thing_name("dev-IZWB").send().await.unwrap();
     let shadow: Value = serde_json::from_slice(shadow.payload().unwrap().as_ref()).unwrap();
     assert_eq!(shadow["state"]["desired"], json!({"quarantine": true}));
 

@@ -14,7 +14,7 @@ struct State {
 
 async fn state(world: &World) -> State {
     let member = world.member("Thing02").await;
-    let flag = match world.clients.data.get_thing_shadow().thing_name("Thing02").send().await {
+    let flag = match world.data.get_thing_shadow().thing_name("Thing02").send().await {
         Ok(found) => {
             let document: Value = serde_json::from_slice(found.payload().unwrap().as_ref()).unwrap();
             document.pointer("/state/desired/quarantine").cloned()

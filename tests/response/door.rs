@@ -1,7 +1,7 @@
 //! The door in front of the account: counts changing requests, and holds, refuses or swallows those a test picks.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -21,10 +21,11 @@ pub(crate) enum Verdict {
 
 type Rule = Box<dyn Fn(usize, &str) -> Verdict + Send>;
 
-/// Counts changing requests, in order.
+/// Counts requests, and the changing ones, in order.
 #[derive(Default)]
 pub(crate) struct Door {
     changes: Mutex<Vec<String>>,
+    requests: Mutex<Vec<(Instant, String)>>,
     rule: Mutex<Option<Rule>>,
     held: AtomicBool,
 }
@@ -36,6 +37,7 @@ impl Door {
         next: axum::middleware::Next,
     ) -> axum::response::Response {
         let path = request.uri().path().to_owned();
+        self.requests.lock().push((Instant::now(), format!("{} {path}", request.method())));
         let reads = request.method() == axum::http::Method::GET
             || [
                 "/test-authorization",
@@ -81,11 +83,17 @@ impl Door {
 
     pub(crate) fn forget(&self) {
         self.changes.lock().clear();
+        self.requests.lock().clear();
         self.held.store(false, Ordering::SeqCst);
     }
 
     pub(crate) fn changes(&self) -> Vec<String> {
         self.changes.lock().clone()
+    }
+
+    /// All requests, reads too: when, the method and the path.
+    pub(crate) fn requests(&self) -> Vec<(Instant, String)> {
+        self.requests.lock().clone()
     }
 
     pub(crate) fn rule(&self, rule: impl Fn(usize, &str) -> Verdict + Send + 'static) {

@@ -103,18 +103,18 @@ async fn busy() -> (World, [String; 2]) {
     world.things(&["Thing02", "Thing03"]).await;
     let off = world.things(&["Thing04"]).await;
     let inactive = aws_sdk_iot::types::CertificateStatus::Inactive;
-    world.clients.iot.update_certificate().certificate_id(off).new_status(inactive).send().await.unwrap();
+    world.iot.update_certificate().certificate_id(off).new_status(inactive).send().await.unwrap();
     world.group("NeedsUpdate").await;
-    let add = world.clients.iot.add_thing_to_thing_group();
+    let add = world.iot.add_thing_to_thing_group();
     add.thing_name("Thing02").thing_group_name("IsolatedDevices").send().await.unwrap();
     rules_and_actions(&world).await;
     let targets = "arn:aws:iot:us-east-1:123456789012:thinggroup/NeedsUpdate";
-    let job = world.clients.iot.create_job().job_id("running").targets(targets).document("{}");
+    let job = world.iot.create_job().job_id("running").targets(targets).document("{}");
     job.target_selection(aws_sdk_iot::types::TargetSelection::Continuous).send().await.unwrap();
     crate::profiles::one(&world, "Judged").await;
-    let dimension = world.clients.iot.create_dimension().name("Known").string_values("a/#");
+    let dimension = world.iot.create_dimension().name("Known").string_values("a/#");
     dimension.r#type(aws_sdk_iot::types::DimensionType::TopicFilter).send().await.unwrap();
-    let metric = world.clients.iot.create_custom_metric().metric_name("known");
+    let metric = world.iot.create_custom_metric().metric_name("known");
     metric.metric_type(aws_sdk_iot::types::CustomMetricType::Number).send().await.unwrap();
     world.file("profile.json", crate::profiles::CORRECTED);
     let ran = world.run(&["join", "NeedsUpdate", "Thing03", "--yes", "--json"]).await;
@@ -133,7 +133,7 @@ async fn busy() -> (World, [String; 2]) {
 /// Two topic rules, one of them asleep; a suppression, and a mitigation action.
 async fn rules_and_actions(world: &World) {
     use aws_sdk_iot::types as sdk;
-    let iot = &world.clients.iot;
+    let iot = &world.iot;
     for (name, off) in [("Sleeping", true), ("Awake", false)] {
         let metric = sdk::CloudwatchMetricAction::builder().role_arn(ROLE).metric_namespace("IoT");
         let metric = metric.metric_name(name).metric_value("1").metric_unit("Count").build().unwrap();
@@ -262,7 +262,7 @@ async fn a_certificate_is_deactivated_activated_and_revoked() {
     let certificate = world.things(&["Thing02"]).await;
     world.device("Thing02", &certificate).await;
     let status = || async {
-        let found = world.clients.iot.describe_certificate().certificate_id(&certificate).send().await;
+        let found = world.iot.describe_certificate().certificate_id(&certificate).send().await;
         found.unwrap().certificate_description().unwrap().status().unwrap().as_str().to_owned()
     };
     let off = world.run(&["deactivate", "Thing02", "--yes", "--json"]).await;
@@ -284,7 +284,7 @@ async fn a_certificate_named_directly_acts_on_all_it_serves_or_on_itself() {
     let shared = world.things(&["Thing02", "Thing03"]).await;
     let alone = world.things(&[]).await;
     let status = |id: String| {
-        let describe = world.clients.iot.describe_certificate().certificate_id(id);
+        let describe = world.iot.describe_certificate().certificate_id(id);
         async {
             let found = describe.send().await.unwrap();
             found.certificate_description().unwrap().status().unwrap().as_str().to_owned()
@@ -329,7 +329,7 @@ async fn an_undo_that_cuts_others_off_says_so_and_wants_to_be_typed() {
     assert!(shown["proofs"][0].as_str().unwrap().contains("does not connect again"), "{shown}");
     let undone = world.run(&["undo", &plan, "--confirm", "Thing02"]).await;
     assert_eq!(undone.code, Some(0), "{undone:?}");
-    let found = world.clients.iot.describe_certificate().certificate_id(&shared).send().await.unwrap();
+    let found = world.iot.describe_certificate().certificate_id(&shared).send().await.unwrap();
     assert_eq!(found.certificate_description().unwrap().status().unwrap().as_str(), "INACTIVE");
 }
 
@@ -341,7 +341,7 @@ async fn jobs_are_created_listed_shown_and_canceled() {
     let more = ["--continuous", "--per-minute", "50", "--abort", "FAILED:20:10", "--job-timeout", "30m"];
     let made = world.run(&[&JOB[..], &more, &["--yes", "--json"]].concat()).await;
     assert_eq!(made.code, Some(0), "{made:?}");
-    let found = world.clients.iot.describe_job().job_id("update-1").send().await.unwrap();
+    let found = world.iot.describe_job().job_id("update-1").send().await.unwrap();
     let job = found.job().unwrap();
     assert_eq!(job.timeout_config().unwrap().in_progress_timeout_in_minutes(), Some(30));
     assert_eq!(job.job_executions_rollout_config().unwrap().maximum_per_minute(), Some(50));

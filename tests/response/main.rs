@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 mod alerts;
+mod budget;
 mod bulk;
 mod crash;
 mod door;

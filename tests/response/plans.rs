@@ -56,7 +56,7 @@ async fn an_isolation_is_proven_in_seconds_and_a_release_is_heard() {
     let view = console.confirm(plan, None).await.unwrap();
     assert_eq!(view.finished, Some(Outcome::Proven), "{view:#?}");
     assert!(!world.member("Thing02").await);
-    let shadow = world.clients.data.get_thing_shadow().thing_name("Thing02").send().await.unwrap();
+    let shadow = world.data.get_thing_shadow().thing_name("Thing02").send().await.unwrap();
     let shadow: serde_json::Value = serde_json::from_slice(shadow.payload().unwrap().as_ref()).unwrap();
     assert_eq!(shadow.pointer("/state/desired/quarantine"), None);
 }
@@ -122,7 +122,7 @@ async fn a_shared_certificate_names_the_others_and_a_revocation_wants_its_name()
     assert_eq!(world.changed(), 0);
     let view = console.confirm(plan, Some("Thing02")).await.unwrap();
     assert_eq!(view.finished, Some(Outcome::Proven), "{view:#?}");
-    let found = world.clients.iot.describe_certificate().certificate_id(&certificate).send().await.unwrap();
+    let found = world.iot.describe_certificate().certificate_id(&certificate).send().await.unwrap();
     assert_eq!(found.certificate_description().unwrap().status().unwrap().as_str(), "REVOKED");
     console.stages_until(|s| matches!(s, Stage::Revoked)).await;
     let again = console.plan(Intent::Activate { things: vec![target("Thing02")], certificate: None }).await;
@@ -165,7 +165,7 @@ async fn a_job_is_created_canceled_and_refused_for_isolated_things() {
     world.things(&["Thing02"]).await;
     world.group("NeedsUpdate").await;
     let add = |group: &'static str| {
-        world.clients.iot.add_thing_to_thing_group().thing_name("Thing02").thing_group_name(group).send()
+        world.iot.add_thing_to_thing_group().thing_name("Thing02").thing_group_name(group).send()
     };
     add("NeedsUpdate").await.unwrap();
     let mut console = world.console();
@@ -181,7 +181,7 @@ async fn a_job_is_created_canceled_and_refused_for_isolated_things() {
     assert_eq!(plan.refused(), None, "{plan:#?}");
     let view = console.confirm(plan, None).await.unwrap();
     assert_eq!(view.finished, Some(Outcome::Proven), "{view:#?}");
-    let found = world.clients.iot.describe_job().job_id("Update-temp-firmware").send().await.unwrap();
+    let found = world.iot.describe_job().job_id("Update-temp-firmware").send().await.unwrap();
     assert_eq!(found.job().unwrap().target_selection().unwrap().as_str(), "CONTINUOUS");
     let cancel = Intent::CancelJob { job: Name::new("Update-temp-firmware"), force: false };
     let plan = console.plan(cancel.clone()).await;

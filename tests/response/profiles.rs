@@ -17,9 +17,9 @@ pub(crate) const CORRECTED: &str = r#"{"securityProfileName":"DetectLargeMessage
 
 /// A profile that judges all things.
 pub(crate) async fn one(world: &World, name: &str) {
-    let create = world.clients.iot.create_security_profile().security_profile_name(name);
+    let create = world.iot.create_security_profile().security_profile_name(name);
     create.send().await.unwrap();
-    let attach = world.clients.iot.attach_security_profile().security_profile_name(name);
+    let attach = world.iot.attach_security_profile().security_profile_name(name);
     let all = "arn:aws:iot:us-east-1:123456789012:all/things";
     attach.security_profile_target_arn(all).send().await.unwrap();
 }
@@ -124,7 +124,7 @@ async fn a_profile_changed_by_somebody_else_is_not_taken_back_over_their_work() 
     world.file("profile.json", CORRECTED);
     let made = world.run(&["profiles", "apply", "profile.json", "--yes", "--json"]).await;
     assert_eq!(made.code, Some(0), "{made:?}");
-    let theirs = world.clients.iot.update_security_profile().security_profile_name("DetectLargeMessageSize");
+    let theirs = world.iot.update_security_profile().security_profile_name("DetectLargeMessageSize");
     theirs.security_profile_description("theirs").send().await.unwrap();
     let plan = made.json()["plan"]["id"].as_str().unwrap().to_owned();
     let undone = world.run(&["undo", &plan, "--yes"]).await;

@@ -111,7 +111,7 @@ async fn without_leave_to_cut_the_cache_s_time_is_shown_and_waited_for() {
 }
 
 async fn action(world: &World, name: &str, params: MitigationActionParams) {
-    let create = world.clients.iot.create_mitigation_action().action_name(name);
+    let create = world.iot.create_mitigation_action().action_name(name);
     create.role_arn(ROLE).action_params(params).send().await.unwrap();
     world.door.forget();
 }
@@ -128,7 +128,7 @@ async fn aws_s_mitigation_of_a_violation_is_followed_to_its_end() {
     action(&world, "Quarantine", params).await;
     let violation = timeout(LONG, async {
         loop {
-            let active = world.clients.iot.list_active_violations().send().await.unwrap();
+            let active = world.iot.list_active_violations().send().await.unwrap();
             if let Some(id) = active.active_violations().first().and_then(|v| v.violation_id()) {
                 return id.to_owned();
             }
@@ -155,7 +155,7 @@ async fn aws_s_mitigation_of_a_violation_is_followed_to_its_end() {
 async fn aws_s_mitigation_of_a_finding_is_followed_to_its_end() {
     const CHECK: &str = "LOGGING_DISABLED_CHECK";
     let world = World::start().await;
-    let iot = &world.clients.iot;
+    let iot = &world.iot;
     let on = AuditCheckConfiguration::builder().enabled(true).build();
     let configure = iot.update_account_audit_configuration().role_arn(ROLE);
     configure.audit_check_configurations(CHECK, on).send().await.unwrap();

@@ -8,7 +8,7 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/Rules";
 const SQL: &str = "SELECT * FROM 'dt/+/data' WHERE t > 50";
 
 async fn rule(world: &World) -> TopicRule {
-    world.clients.iot.get_topic_rule().rule_name("Hot").send().await.unwrap().rule.unwrap()
+    world.iot.get_topic_rule().rule_name("Hot").send().await.unwrap().rule.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/Audit";
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audit_is_scheduled_changed_ended_and_each_taken_back() {
     let world = World::start().await;
-    let iot = &world.clients.iot;
+    let iot = &world.iot;
     let weekly = ["audit", "schedule", "nightly", "--every", "weekly", "--on", "mon", "--yes"];
     // Nothing is enabled, and no role is known: nothing can be audited yet.
     let unready = world.run(&weekly).await;

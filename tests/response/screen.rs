@@ -126,6 +126,6 @@ async fn the_doctor_s_keys_plan_what_is_missing() {
         });
     })
     .await;
-    let made = world.clients.iot.describe_thing_group().thing_group_name("Ward").send().await;
+    let made = world.iot.describe_thing_group().thing_group_name("Ward").send().await;
     assert!(made.is_ok(), "{made:?}");
 }

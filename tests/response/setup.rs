@@ -23,13 +23,13 @@ async fn what_the_doctor_misses_setup_makes_and_undo_removes() {
     assert_eq!((shown.code, world.changed()), (Some(0), 0), "{shown:?}");
     let made = world.run_with(&["setup", "--patchable", "--yes", "--json"], groups, None).await;
     assert_eq!(made.code, Some(0), "{made:?}");
-    let policy = world.clients.iot.get_policy().policy_name("QuarantinePatchable").send().await.unwrap();
+    let policy = world.iot.get_policy().policy_name("QuarantinePatchable").send().await.unwrap();
     assert!(policy.policy_document().unwrap().contains("/jobs/*"));
     let again = world.run_with(&["setup", "--patchable", "--yes"], groups, None).await;
     assert_eq!(again.code, Some(0), "{again:?}");
     assert!(again.err.contains("nothing to do"), "{again:?}");
     let undone = world.run_with(&["undo", "--yes", "--json"], groups, None).await;
     assert_eq!(undone.code, Some(0), "{undone:?}");
-    assert!(world.clients.iot.describe_thing_group().thing_group_name("Ward").send().await.is_err());
-    assert!(world.clients.iot.get_policy().policy_name("QuarantinePatchable").send().await.is_err());
+    assert!(world.iot.describe_thing_group().thing_group_name("Ward").send().await.is_err());
+    assert!(world.iot.get_policy().policy_name("QuarantinePatchable").send().await.is_err());
 }

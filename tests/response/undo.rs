@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::world::{World, isolate};
 
 async fn quarantine(world: &World) -> Option<Value> {
-    let found = world.clients.data.get_thing_shadow().thing_name("Thing02").send().await.unwrap();
+    let found = world.data.get_thing_shadow().thing_name("Thing02").send().await.unwrap();
     let document: Value = serde_json::from_slice(found.payload().unwrap().as_ref()).unwrap();
     document.pointer("/state/desired/quarantine").cloned()
 }
@@ -18,7 +18,7 @@ async fn an_isolation_is_undone_to_the_shadow_that_was() {
     world.device("Thing02", &certificate).await;
     let before =
         Blob::new(json!({"state": {"desired": {"quarantine": "watch", "debug": "off"}}}).to_string());
-    world.clients.data.update_thing_shadow().thing_name("Thing02").payload(before).send().await.unwrap();
+    world.data.update_thing_shadow().thing_name("Thing02").payload(before).send().await.unwrap();
     let mut console = world.console();
     console.hears("Thing02").await;
     let plan = console.plan(isolate("Thing02")).await;
@@ -41,7 +41,7 @@ async fn what_changed_since_is_left_alone_and_said() {
     world.group("NeedsUpdate").await;
     let joined = world.run(&["join", "NeedsUpdate", "Thing02", "--yes", "--json"]).await;
     assert_eq!(joined.code, Some(0), "{joined:?}");
-    let remove = world.clients.iot.remove_thing_from_thing_group();
+    let remove = world.iot.remove_thing_from_thing_group();
     remove.thing_name("Thing02").thing_group_name("NeedsUpdate").send().await.unwrap();
     world.door.forget();
     let undone = world.run(&["undo", "--yes"]).await;
@@ -57,7 +57,7 @@ async fn a_job_that_was_canceled_by_somebody_else_is_not_canceled_again() {
     let create = ["job", "create", "update-1", "--thing", "Thing02", "--document-json", "{}", "--yes"];
     let created = world.run(&create).await;
     assert_eq!(created.code, Some(0), "{created:?}");
-    world.clients.iot.cancel_job().job_id("update-1").send().await.unwrap();
+    world.iot.cancel_job().job_id("update-1").send().await.unwrap();
     world.door.forget();
     let undone = world.run(&["undo", "--yes"]).await;
     assert_eq!(undone.code, Some(4), "{undone:?}");

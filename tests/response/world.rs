@@ -36,6 +36,9 @@ pub(crate) struct World {
     pub(crate) account: Arc<Account>,
     pub(crate) broker: Arc<Broker>,
     pub(crate) clients: Aws,
+    /// The account asked directly, without quell.
+    pub(crate) iot: aws_sdk_iot::Client,
+    pub(crate) data: aws_sdk_iotdataplane::Client,
     pub(crate) rules: Rules,
     pub(crate) settings: Settings,
     pub(crate) door: Arc<Door>,
@@ -85,32 +88,34 @@ impl World {
         };
         settings.mqtt.url = Some(format!("mqtt://127.0.0.1:{operator}"));
         let clients = Aws::connect(&settings).await.unwrap();
-        let world = Self { account, broker, clients, rules: Rules::from(&settings), settings, door, folder };
+        let (iot, data) = sdk(settings.endpoint_url.as_deref().unwrap());
+        let rules = Rules::from(&settings);
+        let world = Self { account, broker, clients, iot, data, rules, settings, door, folder };
         world.policy("AllowAll", ALLOW).await;
         world.policy("DenyAll", DENY).await;
         let group = world.group("IsolatedDevices").await;
-        world.clients.iot.attach_policy().policy_name("DenyAll").target(group).send().await.unwrap();
+        world.iot.attach_policy().policy_name("DenyAll").target(group).send().await.unwrap();
         world.door.forget();
         world
     }
 
     pub(crate) async fn policy(&self, name: &str, document: &str) {
-        self.clients.iot.create_policy().policy_name(name).policy_document(document).send().await.unwrap();
+        self.iot.create_policy().policy_name(name).policy_document(document).send().await.unwrap();
     }
 
     pub(crate) async fn group(&self, name: &str) -> String {
-        let made = self.clients.iot.create_thing_group().thing_group_name(name).send().await.unwrap();
+        let made = self.iot.create_thing_group().thing_group_name(name).send().await.unwrap();
         made.thing_group_arn.unwrap()
     }
 
     /// Things on one certificate; its id.
     pub(crate) async fn things(&self, names: &[&str]) -> String {
-        let made = self.clients.iot.create_keys_and_certificate().set_as_active(true).send().await.unwrap();
+        let made = self.iot.create_keys_and_certificate().set_as_active(true).send().await.unwrap();
         let (id, arn) = (made.certificate_id.unwrap(), made.certificate_arn.unwrap());
-        self.clients.iot.attach_policy().policy_name("AllowAll").target(&arn).send().await.unwrap();
+        self.iot.attach_policy().policy_name("AllowAll").target(&arn).send().await.unwrap();
         for name in names {
-            self.clients.iot.create_thing().thing_name(*name).send().await.unwrap();
-            self.clients.iot.attach_thing_principal().thing_name(*name).principal(&arn).send().await.unwrap();
+            self.iot.create_thing().thing_name(*name).send().await.unwrap();
+            self.iot.attach_thing_principal().thing_name(*name).principal(&arn).send().await.unwrap();
         }
         self.door.forget();
         id
@@ -158,7 +163,7 @@ impl World {
     }
 
     pub(crate) async fn member(&self, thing: &str) -> bool {
-        let found = self.clients.iot.list_thing_groups_for_thing().thing_name(thing).send().await.unwrap();
+        let found = self.iot.list_thing_groups_for_thing().thing_name(thing).send().await.unwrap();
         found.thing_groups().iter().any(|g| g.group_name() == Some("IsolatedDevices"))
     }
 
@@ -175,7 +180,7 @@ impl World {
             .value(MetricValue::builder().count(2).build())
             .build();
         let behavior = Behavior::builder().name("Tiny").metric("aws:message-byte-size").criteria(criteria);
-        let iot = &self.clients.iot;
+        let iot = &self.iot;
         let create = iot.create_security_profile().security_profile_name("Strict");
         create.behaviors(behavior.build().unwrap()).send().await.unwrap();
         let target = "arn:aws:iot:us-east-1:123456789012:all/things";
@@ -277,6 +282,25 @@ impl Console {
     pub(crate) fn entries(&self) -> Vec<serde_json::Value> {
         Journal::open(&self.journal).unwrap().entries().unwrap()
     }
+}
+
+/// Clients of the SDK for whoever arranges and looks from outside.
+fn sdk(endpoint: &str) -> (aws_sdk_iot::Client, aws_sdk_iotdataplane::Client) {
+    let credentials = aws_sdk_iot::config::Credentials::new("test", "test", None, None, "tests");
+    let http = aws_smithy_http_client::Builder::new().build_http();
+    let iot = aws_sdk_iot::Config::builder()
+        .behavior_version(aws_sdk_iot::config::BehaviorVersion::latest())
+        .region(aws_sdk_iot::config::Region::new("us-east-1"))
+        .endpoint_url(endpoint)
+        .credentials_provider(credentials.clone())
+        .http_client(http.clone());
+    let data = aws_sdk_iotdataplane::Config::builder()
+        .behavior_version(aws_sdk_iotdataplane::config::BehaviorVersion::latest())
+        .region(aws_sdk_iotdataplane::config::Region::new("us-east-1"))
+        .endpoint_url(endpoint)
+        .credentials_provider(credentials)
+        .http_client(http);
+    (aws_sdk_iot::Client::from_conf(iot.build()), aws_sdk_iotdataplane::Client::from_conf(data.build()))
 }
 
 pub(crate) async fn listen(broker: &Arc<Broker>, principal: Principal) -> u16 {

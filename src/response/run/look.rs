@@ -1,12 +1,10 @@
 //! Looks at the account for what would prove one target's work. Changes nothing.
 
-use crate::cloud::Aws;
-use crate::response::audit;
+use crate::cloud::{Aws, read as cloud};
 use crate::response::climb::{Look, Wants};
 use crate::response::past::Seen;
 use crate::response::plan::request::{Proof, Work};
 use crate::response::read;
-use quell_fleet::Ms;
 
 use super::now;
 
@@ -17,36 +15,36 @@ pub(super) async fn look(c: &Aws, work: &Work, wants: Wants) -> Look {
     match &work.proof {
         Proof::Isolated { group, ask, .. } => {
             if wants.member {
-                look.member = read::groups_of(c, work.name.raw(), at).await.ok().map(|g| g.contains(group));
+                look.member = cloud::groups_of(c, work.name.raw()).await.ok().map(|g| g.contains(group));
             }
             if wants.denied
                 && look.member != Some(false)
                 && let Some(question) = ask
             {
-                look.denied = match read::would_deny(c, question, &[], at).await {
+                look.denied = match read::would_deny(c, question, &[]).await {
                     Ok(denied) => Some(Ok(denied)),
                     Err(t) => Some(Err(t.message)),
                 };
             }
         }
         Proof::Released { group } | Proof::Member { group, .. } => {
-            look.member = read::groups_of(c, work.name.raw(), at).await.ok().map(|g| g.contains(group));
+            look.member = cloud::groups_of(c, work.name.raw()).await.ok().map(|g| g.contains(group));
         }
         Proof::Barred { certificates, is, .. } => {
-            look.status = statuses(c, certificates, is.word(), at).await;
+            look.status = statuses(c, certificates, is.word()).await;
         }
-        Proof::Activated { certificates } => look.status = statuses(c, certificates, "ACTIVE", at).await,
-        Proof::Ready { group, is } => look.status = read::denies(c, group, at).await.ok().map(|d| d == *is),
+        Proof::Activated { certificates } => look.status = statuses(c, certificates, "ACTIVE").await,
+        Proof::Ready { group, is } => look.status = read::denies(c, group).await.ok().map(|d| d == *is),
         Proof::Mitigated { task, audit: true } => {
-            look.task = audit::mitigated(c, task).await.ok();
+            look.task = read::audit::mitigated(c, task).await.ok();
             return look;
         }
         Proof::Mitigated { task, audit: false } => {
-            look.status = read::mitigated(c, task, false, at).await.ok();
+            look.status = read::mitigated(c, task, false).await.ok();
         }
         Proof::Audited { task } => {
             if let Some(task) = task {
-                look.task = audit::progress(c, task).await.ok();
+                look.task = read::audit::progress(c, task).await.ok();
             }
             return look;
         }
@@ -66,7 +64,7 @@ pub(super) async fn look(c: &Aws, work: &Work, wants: Wants) -> Look {
             return look;
         }
         Proof::Job { job, canceled } => {
-            look.status = match read::job_status(c, job.raw(), at).await {
+            look.status = match read::job_status(c, job.raw()).await {
                 Ok(status) => Some(status.is_some_and(|s| !canceled || s == "CANCELED")),
                 Err(_) => None,
             };
@@ -76,15 +74,15 @@ pub(super) async fn look(c: &Aws, work: &Work, wants: Wants) -> Look {
     if matches!(work.proof, Proof::Member { .. } | Proof::Ready { .. } | Proof::Mitigated { .. }) {
         return look;
     }
-    if let Ok(connected) = read::connected(c, work.client.raw(), at).await {
+    if let Ok(connected) = cloud::connected(c, work.client.raw()).await {
         (look.connected, look.unknown) = (Some(connected.unwrap_or(false)), connected.is_none());
     }
     look
 }
 
-async fn statuses(c: &Aws, certificates: &[String], wanted: &str, at: Ms) -> Option<bool> {
+async fn statuses(c: &Aws, certificates: &[String], wanted: &str) -> Option<bool> {
     for id in certificates {
-        if read::certificate_status(c, id, at).await.ok()?.as_deref() != Some(wanted) {
+        if cloud::certificate_status(c, id).await.ok()?.as_deref() != Some(wanted) {
             return Some(false);
         }
     }
