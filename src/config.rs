@@ -8,6 +8,7 @@ use quell_fleet::Limits;
 use quell_fleet::model::ProfileRecord;
 use quell_fleet::text::SafeText;
 use quell_rules::detect::profile::SecurityProfile;
+use quell_rules::topics::Dialect;
 
 mod aws_files;
 mod explain;
@@ -216,6 +217,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How the broker reads topic filters.
+    pub fn dialect(&self) -> Dialect {
+        if self.aws { Dialect::Aws } else { Dialect::Mqtt }
+    }
+
     /// An AWS duration as it passes here: shorter against a sped-up emulator.
     pub fn scaled(&self, duration: Duration) -> Duration {
         let speed = if self.aws_speed.is_finite() { self.aws_speed.max(0.001) } else { 1.0 };

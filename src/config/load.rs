@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::flags::Common;
 use quell_fleet::text::SafeText;
+use quell_rules::topics::{self, Dialect};
 
 use super::{Proxies, Secret, Settings, ThingFrom, file};
 
@@ -232,23 +233,14 @@ fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Re
     Ok(())
 }
 
-/// MQTT's rules for a filter: a `+` fills a whole level, a `#` is the last one (docs/aws-iot.md#3.4).
+/// What no broker takes as a filter, and what a console must not ask for (docs/aws-iot.md#3.4).
 pub(super) fn check_filter(filter: &str) -> Result<(), String> {
-    let wrong = |why: &str| Err(format!("{:?} {why}", SafeText::new(filter)));
-    if filter.is_empty() || filter.contains('\0') || filter.len() > 65_535 {
-        return wrong("is empty, too long or has a NUL in it");
+    let wrong = |why: &dyn std::fmt::Display| Err(format!("{:?} is no filter: {why}", SafeText::new(filter)));
+    if let Err(why) = Dialect::Mqtt.valid_filter(filter) {
+        return wrong(&why);
     }
-    if filter.starts_with("$share/") {
-        return wrong("is a shared subscription: it would take messages away from others");
-    }
-    let levels: Vec<&str> = filter.split('/').collect();
-    for (i, level) in levels.iter().enumerate() {
-        if level.contains('+') && *level != "+" {
-            return wrong("is no filter: a + must fill a whole level");
-        }
-        if level.contains('#') && (*level != "#" || i + 1 != levels.len()) {
-            return wrong("is no filter: a # must be the whole last level");
-        }
+    if topics::shared(filter).is_some() {
+        return wrong(&"a shared subscription would take messages away from others");
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! The filters of single things in place of those of all: what a large account is streamed by. A filter can be narrowed
 //! where a rule of `thing-from` says which level names the thing, or where it is one topic and a rule says whose.
 
-use super::{Settings, ThingFrom, shares};
+use quell_rules::topics::{Dialect, is_wild};
+
+use super::{Settings, ThingFrom};
 
 impl Settings {
     /// Why the telemetry filters cannot be narrowed to single things; `None` when they can.
@@ -9,7 +11,7 @@ impl Settings {
         if !self.narrow {
             return Some("fleet.stream is \"all\"".to_owned());
         }
-        self.topics.iter().filter(|filter| is_wide(filter)).find_map(|wide| {
+        self.topics.iter().filter(|filter| is_wild(filter)).find_map(|wide| {
             let mut rules = self.rules_for(wide).peekable();
             if rules.peek().is_none() {
                 return Some(format!("no rule of thing-from says which level of {wide} names the thing"));
@@ -46,9 +48,11 @@ impl Settings {
         }
         let mut own: Vec<String> = Vec::new();
         for filter in &self.topics {
-            let narrowed: Vec<String> = if is_wide(filter) {
+            let narrowed: Vec<String> = if is_wild(filter) {
                 let own = self.rules_for(filter).filter_map(|rule| rule.filter_of(thing).ok().flatten());
-                own.filter_map(|own| shares::meet(filter, &own)).collect()
+                own.flat_map(|own| self.whole(own))
+                    .filter_map(|own| self.dialect().intersection(filter, &own))
+                    .collect()
             } else {
                 (self.thing_of(filter).as_deref() == Some(thing))
                     .then(|| filter.clone())
@@ -66,16 +70,19 @@ impl Settings {
 
     /// Single topics that belong to no thing: they are heard however narrow the rest is.
     pub fn topics_of_none(&self) -> impl Iterator<Item = &String> {
-        self.topics.iter().filter(|filter| !is_wide(filter) && self.thing_of(filter).is_none())
+        self.topics.iter().filter(|filter| !is_wild(filter) && self.thing_of(filter).is_none())
+    }
+
+    /// A rule's filter, and what the same rule explains beside it: `dt/{thing}/#` names the thing of `dt/T` too, which
+    /// `dt/T/#` does not bring on AWS.
+    fn whole(&self, own: String) -> impl Iterator<Item = String> + use<> {
+        let above = own.strip_suffix("/#").filter(|_| self.dialect() == Dialect::Aws).map(str::to_owned);
+        std::iter::once(own).chain(above)
     }
 
     fn thing_of(&self, topic: &str) -> Option<String> {
         self.thing_from.iter().find_map(|rule| rule.thing(topic))
     }
-}
-
-fn is_wide(filter: &str) -> bool {
-    filter.split('/').any(|level| level == "+" || level == "#")
 }
 
 #[cfg(test)]
@@ -97,6 +104,14 @@ mod tests {
         assert_eq!(dt.topics_of("pump-7"), ["dt/+/pump-7/data", "cmd/pump-7/+"]);
         assert_eq!(dt.topics_of_none().collect::<Vec<_>>(), ["plant/alarm"]);
         assert!(dt.topics_of("a/+").is_empty(), "a name must not widen a filter");
+        let tree = settings(&["dt/#"], &["dt/{thing}/#"]);
+        assert_eq!(
+            tree.topics_of("pump-7"),
+            ["dt/pump-7/#", "dt/pump-7"],
+            "on AWS one does not bring the other"
+        );
+        let elsewhere = Settings { aws: false, ..tree };
+        assert_eq!(elsewhere.topics_of("pump-7"), ["dt/pump-7/#"]);
         let part = settings(&["dev-1/t", "+/t"], &["dev-{thing}/t"]);
         assert_eq!(part.topics_of("1"), ["dev-1/t"]);
     }

@@ -69,12 +69,12 @@ impl Settings {
         if self.narrows() {
             return self.mqtt.connections.max(1) as usize;
         }
-        shares::count(&self.topics, self.mqtt.connections as usize)
+        shares::count(self.dialect(), &self.topics, self.mqtt.connections as usize)
     }
 
     /// The telemetry filters of each of so many connections.
     pub fn shares(&self, connections: usize) -> Vec<Vec<String>> {
-        shares::split(&self.topics, connections)
+        shares::split(self.dialect(), &self.topics, connections)
     }
 }
 

@@ -1,15 +1,17 @@
 //! Several MQTT connections share the load by disjoint filters (docs/aws-iot.md#3.3: one carries 100 messages a second). Filters
 //! that could bring the same message stay together, so that none is heard twice; nothing is taken from other clients.
 
+use quell_rules::topics::Dialect;
+
 /// How many connections `topics` keep busy, when up to `most` are wanted.
-pub(super) fn count(topics: &[String], most: usize) -> usize {
-    components(topics).len().clamp(1, most.max(1))
+pub(super) fn count(dialect: Dialect, topics: &[String], most: usize) -> usize {
+    components(dialect, topics).len().clamp(1, most.max(1))
 }
 
 /// The topics of each of `connections`; some may have none.
-pub(super) fn split(topics: &[String], connections: usize) -> Vec<Vec<String>> {
+pub(super) fn split(dialect: Dialect, topics: &[String], connections: usize) -> Vec<Vec<String>> {
     let mut shares: Vec<Vec<String>> = vec![Vec::new(); connections.max(1)];
-    let mut parts = components(topics);
+    let mut parts = components(dialect, topics);
     // The largest first, each to whoever has least: the usual way to an even load.
     parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
     for part in parts {
@@ -21,10 +23,10 @@ pub(super) fn split(topics: &[String], connections: usize) -> Vec<Vec<String>> {
 }
 
 /// Topics that overlap, directly or through others, in one part.
-fn components(topics: &[String]) -> Vec<Vec<String>> {
+fn components(dialect: Dialect, topics: &[String]) -> Vec<Vec<String>> {
     let mut parts: Vec<Vec<String>> = Vec::new();
     for topic in topics {
-        let touches = |part: &Vec<String>| part.iter().any(|other| overlap(topic, other));
+        let touches = |part: &Vec<String>| part.iter().any(|other| dialect.meets(topic, other));
         let (joined, rest): (Vec<_>, Vec<_>) = parts.into_iter().partition(touches);
         parts = rest;
         let mut part: Vec<String> = joined.into_iter().flatten().collect();
@@ -32,49 +34,6 @@ fn components(topics: &[String]) -> Vec<Vec<String>> {
         parts.push(part);
     }
     parts
-}
-
-/// Whether a topic exists that both filters match.
-fn overlap(a: &str, b: &str) -> bool {
-    // A wildcard at the beginning does not match the topics that begin with $ (MQTT 4.7.2).
-    let wild = |filter: &str| filter.starts_with(['+', '#']);
-    if wild(a) && b.starts_with('$') || wild(b) && a.starts_with('$') {
-        return false;
-    }
-    let (mut a, mut b) = (a.split('/'), b.split('/'));
-    loop {
-        match (a.next(), b.next()) {
-            (Some("#"), _) | (_, Some("#")) | (None, None) => return true,
-            (Some(x), Some(y)) if x == y || x == "+" || y == "+" => {}
-            _ => return false,
-        }
-    }
-}
-
-/// The filter of the topics that both filters match; `None` when there is none.
-pub(super) fn meet(a: &str, b: &str) -> Option<String> {
-    if !overlap(a, b) {
-        return None;
-    }
-    let (mut a, mut b) = (a.split('/'), b.split('/'));
-    let mut levels = Vec::new();
-    loop {
-        match (a.next(), b.next()) {
-            // `x/#` matches `x` too: what ends first says where both end.
-            (None, _) | (_, None) => return Some(levels.join("/")),
-            (Some("#"), Some(rest)) => {
-                levels.push(rest);
-                levels.extend(b);
-                return Some(levels.join("/"));
-            }
-            (Some(rest), Some("#")) => {
-                levels.push(rest);
-                levels.extend(a);
-                return Some(levels.join("/"));
-            }
-            (Some("+"), Some(level)) | (Some(level), Some(_)) => levels.push(level),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -87,8 +46,10 @@ mod tests {
 
     #[test]
     fn what_overlaps_stays_together() {
-        assert!(overlap("a/+/c", "a/b/+") && overlap("a/#", "a") && overlap("#", "x/y"));
-        assert!(!overlap("a/+", "a") && !overlap("#", "$aws/x") && !overlap("a/b", "a/c"));
+        let (count, split) = (
+            |list: &[String], most| count(Dialect::Aws, list, most),
+            |list: &[String], of| split(Dialect::Aws, list, of),
+        );
         let list = topics(&["dt/a/+", "dt/b/+", "dt/c/+", "dt/+/x"]);
         assert_eq!(count(&list, 4), 1, "the last one bridges all");
         let list = topics(&["dt/a/+", "dt/b/+", "dt/c/+", "dt/a/x", "e"]);
@@ -98,13 +59,9 @@ mod tests {
         assert!(shares.iter().all(|share| (2..=3).contains(&share.len())), "{shares:?}");
         for (i, share) in shares.iter().enumerate() {
             for other in shares.iter().skip(i + 1).flatten() {
-                assert!(share.iter().all(|filter| !overlap(filter, other)), "{shares:?}");
+                assert!(share.iter().all(|filter| !Dialect::Aws.meets(filter, other)), "{shares:?}");
             }
         }
-        assert_eq!(meet("dt/+/+/data", "dt/#").as_deref(), Some("dt/+/+/data"));
-        assert_eq!(meet("dt/#", "dt").as_deref(), Some("dt"));
-        assert_eq!(meet("+/b/#", "a/+/c").as_deref(), Some("a/b/c"));
-        assert_eq!(meet("a/+", "b/+"), None);
         assert_eq!(split(&[], 3), vec![Vec::<String>::new(); 3]);
     }
 }

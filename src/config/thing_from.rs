@@ -1,13 +1,21 @@
 //! How a topic names its thing (docs/aws-iot.md#6.8): by configuration or by a pattern with a capture, never by a guess.
 
+use quell_rules::topics::{Dialect, Invalid};
 use regex_lite::Regex;
 
-/// One rule: a pattern for topics and the thing's name made from it.
+/// One rule: which topics it explains, and the thing's name made from them.
 #[derive(Clone, Debug)]
 pub struct ThingFrom {
     written: String,
-    pattern: Regex,
-    name: String,
+    rule: Rule,
+}
+
+#[derive(Clone, Debug)]
+enum Rule {
+    /// A pattern for the whole topic, and the name with the pattern's groups in it.
+    Pattern(Regex, String),
+    /// A topic filter with `+` at the level that names the thing, which level that is, and what stands around the name.
+    Level { filter: String, level: usize, before: String, after: String },
 }
 
 /// What is written the same says the same.
@@ -24,27 +32,36 @@ impl ThingFrom {
     /// # Errors
     /// A sentence saying what is wrong.
     pub fn parse(written: &str) -> Result<Self, String> {
-        let (pattern, name) = if let Some((pattern, name)) = written.rsplit_once('=') {
+        let rule = if let Some((pattern, name)) = written.rsplit_once('=') {
             if pattern.is_empty() || name.is_empty() {
                 return Err(format!("{written:?} needs a pattern before and a thing name after the ="));
             }
-            (format!("^(?:{pattern})$"), braced(name))
+            let pattern = Regex::new(&format!("^(?:{pattern})$"));
+            Rule::Pattern(pattern.map_err(|error| format!("{written:?}: {error}"))?, braced(name))
         } else if written.matches("{thing}").count() == 1 {
-            (filter_pattern(written)?, "${thing}".to_owned())
+            level(written)?
         } else {
             return Err(format!(
                 "{written:?} is neither REGEX=THING nor a topic filter with one {{thing}} in it"
             ));
         };
-        let pattern = Regex::new(&pattern).map_err(|error| format!("{written:?}: {error}"))?;
-        Ok(Self { written: written.to_owned(), pattern, name })
+        Ok(Self { written: written.to_owned(), rule })
     }
 
     /// The thing a topic belongs to, by this rule.
     pub fn thing(&self, topic: &str) -> Option<String> {
-        let captures = self.pattern.captures(topic)?;
-        let mut name = String::new();
-        captures.expand(&self.name, &mut name);
+        let name = match &self.rule {
+            Rule::Pattern(pattern, name) => {
+                let mut expanded = String::new();
+                pattern.captures(topic)?.expand(name, &mut expanded);
+                expanded
+            }
+            Rule::Level { filter, level, before, after } => {
+                // In the wider dialect: it names the thing of a topic that was heard, and brings none.
+                let named = Dialect::Mqtt.matches(filter, topic).then(|| topic.split('/').nth(*level))??;
+                named.strip_prefix(before.as_str())?.strip_suffix(after.as_str())?.to_owned()
+            }
+        };
         // AWS's limit for a thing name; an empty one names nothing.
         (!name.is_empty() && name.len() <= 128).then_some(name)
     }
@@ -111,37 +128,21 @@ fn literal(pattern: &str) -> &str {
     plain
 }
 
-fn filter_pattern(filter: &str) -> Result<String, String> {
-    let mut pattern = String::from("^");
-    let levels: Vec<&str> = filter.split('/').collect();
-    for (i, level) in levels.iter().enumerate() {
-        let last = i + 1 == levels.len();
-        match *level {
-            "#" if last => {
-                // `a/#` matches `a` too.
-                pattern.push_str("(?:/.*)?");
-                continue;
-            }
-            "#" => return Err(format!("{filter:?}: # is only allowed as the last level")),
-            _ => {}
-        }
-        if i > 0 {
-            pattern.push('/');
-        }
-        match *level {
-            "+" => pattern.push_str("[^/]*"),
-            level => {
-                let (before, after) = level.split_once("{thing}").unwrap_or((level, ""));
-                pattern.push_str(&regex_lite::escape(before));
-                if level.contains("{thing}") {
-                    pattern.push_str("(?P<thing>[^/]+)");
-                }
-                pattern.push_str(&regex_lite::escape(after));
-            }
-        }
-    }
-    pattern.push('$');
-    Ok(pattern)
+/// `dt/+/{thing}/#`: a topic filter, one level of which names the thing.
+fn level(written: &str) -> Result<Rule, String> {
+    let (head, tail) = written.split_once("{thing}").unwrap_or((written, ""));
+    let (above, before) = head.rsplit_once('/').map_or(("", head), |(above, before)| (above, before));
+    let (after, below) = tail.split_once('/').map_or((tail, ""), |(after, below)| (after, below));
+    let filter = format!(
+        "{above}{}+{}{below}",
+        if head.len() > before.len() { "/" } else { "" },
+        if tail.len() > after.len() { "/" } else { "" }
+    );
+    let wild = before.contains(['+', '#']) || after.contains(['+', '#']);
+    let valid = if wild { Err(Invalid::Wildcard) } else { Dialect::Mqtt.valid_filter(&filter) };
+    valid.map_err(|why| format!("{written:?}: {why}"))?;
+    let level = head.matches('/').count();
+    Ok(Rule::Level { filter, level, before: before.to_owned(), after: after.to_owned() })
 }
 
 /// The workshop's convention (docs/aws-iot.md#6.8).
@@ -169,6 +170,13 @@ mod tests {
         );
         assert!(ThingFrom::parse("dt/+/x").is_err());
         assert!(ThingFrom::parse("dt/#/{thing}").is_err());
+        assert!(ThingFrom::parse("dt/+{thing}").is_err());
+        let part = ThingFrom::parse("/dev-{thing}.x").unwrap();
+        assert_eq!(part.thing("/dev-7.x").as_deref(), Some("7"));
+        assert_eq!(
+            (part.thing("/dev-.x"), part.thing("dev-7.x"), part.thing("/dev-7.x/y")),
+            (None, None, None)
+        );
         assert!(ThingFrom::parse("(=x").is_err());
     }
 }

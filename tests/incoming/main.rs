@@ -10,6 +10,7 @@ mod door;
 mod endings;
 mod faults;
 mod faults_screen;
+mod filters;
 mod focused;
 mod iam;
 mod identity;

@@ -15,10 +15,10 @@ use crate::outside::skipped;
 use crate::screen::{Devices, QUICK, Screen, bar, shows_gap};
 use crate::world::{Publisher, Watch, free_port};
 
-const ABSENT: &str = "mosquitto is not installed (apt-get install mosquitto)";
+pub(crate) const ABSENT: &str = "mosquitto is not installed (apt-get install mosquitto)";
 
 /// Mosquitto on `port`, with more lines for its configuration.
-fn mosquitto(folder: &Path, port: u16, more: &str) -> Option<Beside> {
+pub(crate) fn mosquitto(folder: &Path, port: u16, more: &str) -> Option<Beside> {
     let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/opt/homebrew/sbin/mosquitto"]
         .into_iter()
         .find(|path| Path::new(path).exists())?;
@@ -31,7 +31,7 @@ fn mosquitto(folder: &Path, port: u16, more: &str) -> Option<Beside> {
     Some(Beside::start(Command::new(program).arg("-c").arg(config), port))
 }
 
-fn local(port: u16) -> SocketAddr {
+pub(crate) fn local(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 

@@ -3,6 +3,9 @@
 //! Pure: no I/O, no async, no clock of its own, no terminal. [`Fleet::apply`] is the one way in; the same events with the
 //! same times give the same state, which is what makes record and replay, and tests, honest.
 
+// What is cut by a byte that a device chose may be cut inside a character.
+#![cfg_attr(not(test), deny(clippy::string_slice))]
+
 pub mod account;
 mod agreement;
 mod apply;

@@ -1,7 +1,13 @@
-//! Pure rules of AWS IoT, shared by the console and the emulator: what a behaviour means, what a statement selects.
+//! Pure rules of AWS IoT, shared by the console and the emulator: what a behaviour means, what a statement selects, what a
+//! topic filter brings.
 //!
 //! * [`detect`]: Device Defender behaviours and how a window is judged.
 //! * [`sql`]: the language of topic rules.
+//! * [`topics`]: topic names and filters, in both dialects.
+
+// Statements, filters, profiles and payloads are text from outside: nothing cuts it or indexes by what it says.
+#![cfg_attr(not(test), deny(clippy::string_slice, clippy::indexing_slicing))]
 
 pub mod detect;
 pub mod sql;
+pub mod topics;

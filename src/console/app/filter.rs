@@ -4,6 +4,7 @@
 
 use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
+use quell_rules::topics::Dialect;
 
 /// A parsed filter.
 #[derive(Clone, Debug, Default)]
@@ -162,18 +163,10 @@ fn quantity(text: &str) -> Option<f64> {
     number.parse::<f64>().ok().filter(|n| n.is_finite()).map(|n| n * factor)
 }
 
-/// True when an MQTT topic filter matches a topic.
+/// True when a topic is one that `topic:FILTER` looks for. In the wider dialect: what was heard is searched, and `a/#` is meant
+/// to find `a` too.
 pub fn topic_matches(filter: &str, topic: &str) -> bool {
-    let mut levels = topic.split('/');
-    for wanted in filter.split('/') {
-        match (wanted, levels.next()) {
-            ("#", _) => return true,
-            ("+", Some(_)) => {}
-            (wanted, Some(level)) if wanted == level => {}
-            _ => return false,
-        }
-    }
-    levels.next().is_none()
+    Dialect::Mqtt.matches(filter, topic)
 }
 
 #[cfg(test)]

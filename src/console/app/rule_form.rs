@@ -6,7 +6,8 @@ use crate::response::{Intent, RuleBody, RuleChange, RuleEdit, rule_doubts};
 use quell_fleet::account::{RuleDelivery, RuleMetric, RuleRecord};
 use quell_fleet::model::{Name, ShadowDocument};
 use quell_fleet::text::SafeText;
-use quell_rules::sql::{Message, Outcome, Statement, Version, matches};
+use quell_rules::sql::{Message, Outcome, Statement, Version};
+use quell_rules::topics::Dialect;
 
 use super::dialogs::Overlay;
 use super::fields::{FieldsForm, FieldsKind, FormField, Said};
@@ -208,6 +209,10 @@ impl FieldsForm {
 
 /// What a statement makes of the last messages heard, and of the shadows as they are.
 fn tried(statement: &Statement, env: &Env<'_>) -> Vec<(Said, String)> {
+    if statement.unmodelled().is_some() {
+        // Said among the doubts; what it would make of a message is AWS's to tell.
+        return Vec::new();
+    }
     let Some(filter) = statement.from.as_deref() else { return Vec::new() };
     let mut out = Vec::new();
     if let Some(thing) = filter.strip_prefix("$aws/things/").and_then(|rest| rest.split('/').next())
@@ -221,7 +226,7 @@ fn tried(statement: &Statement, env: &Env<'_>) -> Vec<(Said, String)> {
     for kept in env.fleet.stream().iter().rev() {
         let (Some(payload), Some(topic)) = (&kept.payload, env.fleet.topic(kept.topic)) else { continue };
         let topic = topic.text().as_str();
-        if matches(filter, topic) {
+        if Dialect::Aws.matches(filter, topic) {
             results.push((topic.to_owned(), judge(statement, topic, payload, env)));
             if results.len() >= TRIED {
                 break;
@@ -231,7 +236,7 @@ fn tried(statement: &Statement, env: &Env<'_>) -> Vec<(Said, String)> {
     let heard = results.len();
     for (thing, shadow) in shadows(env) {
         for (topic, message) in made(&thing, shadow) {
-            if matches(filter, &topic) {
+            if Dialect::Aws.matches(filter, &topic) {
                 results.push((topic.clone(), judge(statement, &topic, message.to_string().as_bytes(), env)));
             }
         }
@@ -253,6 +258,10 @@ fn tried(statement: &Statement, env: &Env<'_>) -> Vec<(Said, String)> {
     let mut text = format!("tried on {what}: {} match", hits.len());
     if broken > 0 {
         text.push_str(&format!(", {broken} are not JSON"));
+    }
+    let heavy = results.iter().filter(|(_, o)| *o == Outcome::TooMuch).count();
+    if heavy > 0 {
+        text.push_str(&format!(", {heavy} take more work than a rule may"));
     }
     let said = if hits.is_empty() { Said::Plain } else { Said::Good };
     out.push((said, text));

@@ -9,6 +9,7 @@ use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use bytes::Bytes;
+use quell_rules::topics::Dialect;
 use serde_json::{Value, json};
 
 use super::connections::{broker, client_id, not_connected};
@@ -32,7 +33,7 @@ const PAGE: usize = 200;
 /// Publish: to every subscriber, as an IAM identity; IoT policies do not concern it.
 pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
     let topic = req.path("topic");
-    if !topic_ok(topic) {
+    if Dialect::Aws.valid_topic(topic).is_err() {
         return Err(ApiError::invalid("The topic is not valid."));
     }
     let qos = match req.query("qos") {
@@ -62,7 +63,7 @@ pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
 pub(super) fn send_direct(req: &Req) -> Result<Resp, ApiError> {
     let (broker, id) = (broker(req)?, client_id(req)?);
     let topic = req.required_query("topic")?;
-    if topic.is_empty() || !topic_ok(topic) {
+    if Dialect::Aws.valid_topic(topic).is_err() {
         return Err(ApiError::invalid("The topic is not valid."));
     }
     if req.body.len() > LARGEST {
@@ -77,15 +78,6 @@ pub(super) fn send_direct(req: &Req) -> Result<Resp, ApiError> {
     Resp::json(json!({ "message": "OK", "traceId": uuid() }))
 }
 
-/// A topic has up to 256 bytes and seven slashes; what `$aws/rules/NAME/` begins with does not count (docs/aws-iot.md#3.3).
-fn topic_ok(topic: &str) -> bool {
-    let counted = match topic.strip_prefix("$aws/rules/") {
-        Some(rest) => rest.split_once('/').map_or("", |(_, topic)| topic),
-        None => topic,
-    };
-    !topic.contains(['+', '#', '\0']) && counted.len() <= 256 && counted.matches('/').count() <= 7
-}
-
 /// The MQTT 5 properties of a Publish: some are headers, some are in the query.
 fn properties(req: &Req) -> Result<Properties, ApiError> {
     let text = |name: &str| req.query(name).filter(|v| !v.is_empty()).map(str::to_owned);
@@ -97,7 +89,7 @@ fn properties(req: &Req) -> Result<Properties, ApiError> {
         Some(_) => return Err(ApiError::invalid("payloadFormatIndicator is not valid")),
     };
     let response_topic = text("responseTopic");
-    if response_topic.as_deref().is_some_and(|topic| !topic_ok(topic)) {
+    if response_topic.as_deref().is_some_and(|topic| Dialect::Aws.valid_topic(topic).is_err()) {
         return Err(ApiError::invalid("responseTopic is not valid"));
     }
     let correlation_data = match req.header("x-amz-mqtt5-correlation-data") {
@@ -185,11 +177,5 @@ mod tests {
             assert_eq!(pairs(&header(bad)), None, "{bad}");
         }
         assert_eq!(pairs("not Base64"), None);
-    }
-
-    #[test]
-    fn the_prefix_of_basic_ingest_does_not_count() {
-        assert!(topic_ok("$aws/rules/R/a/b/c/d/e/f/g/h") && topic_ok("a/b/c/d/e/f/g/h"));
-        assert!(!topic_ok("$aws/rules/R/a/b/c/d/e/f/g/h/i") && !topic_ok("a/b/c/d/e/f/g/h/i"));
     }
 }

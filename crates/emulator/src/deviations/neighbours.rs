@@ -9,7 +9,12 @@ pub(super) static ROWS: &[Deviation] = &[
     row(
         "SQL functions of other services",
         "aws_lambda, get_dynamodb, get_secret, machinelearning_predict, get_registry_data ask them",
-        "understood, Undefined; md2 and MQTT properties too",
+        "a rule that calls one is refused with SqlParseException, by name; md2, MQTT properties and decode of protobuf too",
+    ),
+    row(
+        "SQL variables of SET",
+        "substitution templates may use them",
+        "refused in templates; all else may use them",
     ),
     row(
         "SQL column without AS",

@@ -11,6 +11,10 @@
 //! * [`whatif`]: a behaviour that is not in force, judged on what was held.
 
 pub mod alarm;
+#[cfg_attr(
+    not(test),
+    expect(clippy::indexing_slicing, reason = "the engine indexes by numbers it gave out itself")
+)]
 pub mod engine;
 pub mod file;
 pub mod judge;

@@ -39,6 +39,8 @@ pub(super) enum Expr {
     Star,
     /// A name at the root of the payload.
     Name(String),
+    /// What SET gave the variable of this number.
+    Variable(usize),
     Member(Box<Expr>, String),
     Not(Box<Expr>),
     Neg(Box<Expr>),
@@ -72,37 +74,40 @@ pub(super) struct Select {
 }
 
 impl Expr {
-    /// Does it read fields of the payload?
-    pub(super) fn uses_names(&self) -> bool {
+    /// Does it need a payload that is JSON?
+    pub(super) fn uses_document(&self) -> bool {
         match self {
-            Self::Literal(_) | Self::Undefined | Self::Star => false,
-            Self::Name(_) | Self::Query(..) => true,
-            Self::Member(e, _) => matches!(**e, Self::Star) || e.uses_names(),
-            Self::Not(e) | Self::Neg(e) | Self::Exists(e) | Self::Cast(e, _) => e.uses_names(),
-            Self::Binary(_, a, b) => a.uses_names() || b.uses_names(),
+            Self::Literal(_) | Self::Undefined | Self::Variable(_) => false,
+            Self::Name(_) | Self::Star => true,
+            // What the inner statement reads are the elements of this.
+            Self::Query(_, from) => from.uses_document(),
+            Self::Member(e, _) | Self::Not(e) | Self::Neg(e) | Self::Exists(e) | Self::Cast(e, _) => {
+                e.uses_document()
+            }
+            Self::Binary(_, a, b) => a.uses_document() || b.uses_document(),
             Self::Call(f, args) => {
                 // `encode(*, …)` takes raw bytes; any other function needs a document.
-                args.iter().any(Self::uses_names)
-                    || (f.name != "encode" && args.iter().any(|a| matches!(a, Self::Star)))
+                let raw = |at: usize, e: &Self| f.name == "encode" && at == 0 && matches!(e, Self::Star);
+                args.iter().enumerate().any(|(at, e)| !raw(at, e) && e.uses_document())
             }
             Self::Case(v, arms, other) => {
-                v.uses_names()
-                    || arms.iter().any(|(w, t)| w.uses_names() || t.uses_names())
-                    || other.as_ref().is_some_and(|o| o.uses_names())
+                v.uses_document()
+                    || arms.iter().any(|(w, t)| w.uses_document() || t.uses_document())
+                    || other.as_ref().is_some_and(|o| o.uses_document())
             }
-            Self::Array(items) => items.iter().any(Self::uses_names),
-            Self::Object(items) => items.iter().any(|(_, e)| e.uses_names()),
+            Self::Array(items) => items.iter().any(Self::uses_document),
+            Self::Object(items) => items.iter().any(|(_, e)| e.uses_document()),
         }
     }
 }
 
 impl Select {
-    /// Does it need a JSON payload? `SELECT *` alone does not; `*` beside other columns does.
-    pub(super) fn uses_names(&self) -> bool {
-        self.filter.as_ref().is_some_and(Expr::uses_names)
+    /// Does it need a payload that is JSON? `SELECT *` alone does not; `*` beside other columns does.
+    pub(super) fn uses_document(&self) -> bool {
+        self.filter.as_ref().is_some_and(Expr::uses_document)
             || self.items.iter().any(|item| match item {
                 Item::Star => self.items.len() > 1,
-                Item::Column(e, _) => e.uses_names(),
+                Item::Column(e, _) => e.uses_document(),
             })
     }
 }

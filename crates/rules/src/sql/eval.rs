@@ -1,10 +1,42 @@
 //! What expressions come to.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value};
 
 use super::ast::{Cast, Expr, Item, Op, Select};
 use super::value::{self, Num, Val};
 use super::{Message, Outcome, Statement, Version};
+
+/// What the evaluation of one statement for one message may cost: a step an expression, and a byte or so for each byte of what
+/// it makes. Nested queries and functions that repeat their arguments would otherwise have no end.
+#[derive(Debug)]
+pub(super) struct Work(Cell<Option<usize>>);
+
+/// A statement that copies a payload of 128 KB a hundred times stays below.
+const MOST_WORK: usize = 32 << 20;
+
+/// What an expression costs by itself.
+const STEP: usize = 16;
+
+impl Default for Work {
+    fn default() -> Self {
+        Self(Cell::new(Some(MOST_WORK)))
+    }
+}
+
+impl Work {
+    /// Does `cost`; false when that is too much, and from then on.
+    pub(super) fn spend(&self, cost: usize) -> bool {
+        let left = self.0.get().and_then(|left| left.checked_sub(cost));
+        self.0.set(left);
+        left.is_some()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.get().is_none()
+    }
+}
 
 /// What an expression is evaluated in.
 #[derive(Clone, Copy)]
@@ -13,29 +45,40 @@ pub(super) struct Env<'a> {
     /// The document names are looked up in: the payload, or the element of a nested query. `None` when not JSON.
     pub(super) root: Option<&'a Value>,
     pub(super) version: Version,
+    /// What SET gave its variables so far.
+    pub(super) variables: &'a [Val],
+    pub(super) work: &'a Work,
 }
 
 pub(super) fn statement(statement: &Statement, message: &Message<'_>) -> Outcome {
     let select = &statement.select;
-    let raw = matches!(select.items[..], [Item::Star]) && !select.value;
-    let needs = statement.names || (!raw && select.items.iter().any(|i| matches!(i, Item::Star)));
-    let star_value = select.items.iter().any(|i| matches!(i, Item::Column(Expr::Star, _)));
+    // The payload as it came, JSON or not.
+    let raw = matches!(select.items[..], [Item::Star]);
     let document: Option<Value> =
-        if needs || star_value { serde_json::from_slice(message.payload).ok() } else { None };
-    if needs && document.is_none() {
+        if statement.document { serde_json::from_slice(message.payload).ok() } else { None };
+    if statement.document && document.is_none() {
         return Outcome::ParseError;
     }
-    let env = Env { message, root: document.as_ref(), version: statement.version };
-    if !env.passes(select.filter.as_ref()) {
-        return Outcome::NotSelected;
+    let (root, version, work) = (document.as_ref(), statement.version, Work::default());
+    let mut variables = Vec::new();
+    for expr in &statement.variables {
+        let value = Env { message, root, version, variables: &variables, work: &work }.eval(expr);
+        variables.push(value);
     }
-    if raw || (select.value && star_value) {
-        return Outcome::Selected(message.payload.to_vec().into());
-    }
-    match env.project(select) {
+    let env = Env { message, root, version, variables: &variables, work: &work };
+    let passes = env.passes(select.filter.as_ref());
+    let selected = match passes {
+        true if raw => None,
+        true => Some(env.project(select)),
+        false => None,
+    };
+    match selected {
+        _ if work.is_spent() => Outcome::TooMuch,
+        _ if !passes => Outcome::NotSelected,
+        None => Outcome::Selected(message.payload.to_vec().into()),
         // Undefined by itself is serialized as nothing.
-        None => Outcome::Selected(bytes::Bytes::new()),
-        Some(value) => Outcome::Selected(value.to_string().into()),
+        Some(None) => Outcome::Selected(bytes::Bytes::new()),
+        Some(Some(value)) => Outcome::Selected(value.to_string().into()),
     }
 }
 
@@ -47,19 +90,19 @@ impl Env<'_> {
     fn project(&self, select: &Select) -> Val {
         if select.value {
             return match select.items.first()? {
-                Item::Star => self.root.cloned(),
+                Item::Star => self.eval(&Expr::Star),
                 Item::Column(expr, _) => self.eval(expr),
             };
         }
         if matches!(select.items[..], [Item::Star]) {
-            return self.root.cloned();
+            return self.eval(&Expr::Star);
         }
         let mut out = Map::new();
         for item in &select.items {
             match item {
                 Item::Star => {
-                    if let Some(Value::Object(all)) = self.root {
-                        out.extend(all.iter().map(|(k, v)| (k.clone(), v.clone())));
+                    if let Some(Value::Object(all)) = self.eval(&Expr::Star) {
+                        out.extend(all);
                     }
                 }
                 Item::Column(expr, path) => {
@@ -90,17 +133,28 @@ impl Env<'_> {
         match expr {
             Expr::Star => self.root,
             Expr::Name(name) => self.root?.get(name),
+            Expr::Variable(at) => self.variables.get(*at)?.as_ref(),
             Expr::Member(inner, name) => self.find(inner)?.get(name),
             _ => None,
         }
     }
 
+    /// What an expression comes to; Undefined when there is no work left for it.
     pub(super) fn eval(&self, expr: &Expr) -> Val {
+        if !self.work.spend(STEP) {
+            return None;
+        }
+        let value = self.value(expr)?;
+        self.work.spend(value::weight(&value)).then_some(value)
+    }
+
+    fn value(&self, expr: &Expr) -> Val {
         match expr {
             Expr::Literal(value) => Some(value.clone()),
             Expr::Undefined => None,
             Expr::Star => self.root.cloned(),
             Expr::Name(name) => Some(self.read(self.root?.get(name)?)),
+            Expr::Variable(at) => self.variables.get(*at)?.clone(),
             Expr::Member(inner, name) => match self.find(expr) {
                 Some(value) => Some(self.read(value)),
                 None => self.eval(inner)?.get(name).map(|v| self.read(v)),

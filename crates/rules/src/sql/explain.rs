@@ -217,10 +217,11 @@ impl Known {
 
 impl Statement {
     /// What is wrong with it, though it can be parsed: a condition that can never be true on its topic, or a column that
-    /// is always left out. Empty when nothing is known against it.
+    /// is always left out, or something only AWS can tell. Empty when nothing is known against it.
     pub fn remarks(&self) -> Vec<Remark> {
-        let Some((shape, readings)) = self.from.as_deref().and_then(shape) else { return Vec::new() };
-        let mut out = Vec::new();
+        let told = self.unmodelled().map(|told| format!("it cannot be tried here: {}", told.message));
+        let mut out: Vec<Remark> = told.into_iter().map(|text| Remark { never: false, text }).collect();
+        let Some((shape, readings)) = self.from.as_deref().and_then(shape) else { return out };
         if let Some(filter) = &self.select.filter {
             let mut known = Known { shape, missing: Vec::new() };
             if known.judge(filter).never_true() {
@@ -336,6 +337,8 @@ mod tests {
         // Of topics that are not AWS's nothing is known.
         assert_eq!(remarks("SELECT Humidity FROM 'dt/+/data' WHERE Humidity > 50"), []);
         assert_eq!(remarks("SELECT * FROM '$aws/events/#' WHERE Humidity > 50"), []);
+        let asked = remarks("SELECT aws_lambda('arn', *) AS v FROM 'dt/+/data'");
+        assert!(!asked[0].0 && asked[0].1.contains("aws_lambda() is not modelled"), "{asked:?}");
         let presence = remarks("SELECT * FROM '$aws/events/presence/connected/+' WHERE thingName = 'x'");
         assert!(presence[0].0 && presence[0].1.contains("clientId"), "{presence:?}");
     }

@@ -7,6 +7,8 @@ use super::SqlError;
 pub(super) enum Token {
     /// A name or keyword, as written.
     Word(String),
+    /// `@name`, a variable of SET.
+    Variable(String),
     /// `'…'` or `"…"`.
     Text(String),
     /// A number.
@@ -16,6 +18,9 @@ pub(super) enum Token {
     /// The end.
     End,
 }
+
+/// The longest name of a variable.
+const VARIABLE: usize = 64;
 
 const SIGNS: &[&str] = &[
     "<>", "<=", ">=", "!=", "<", ">", "=", "+", "-", "*", "/", "%", "(", ")", "[", "]", "{", "}", ",", ".",
@@ -35,19 +40,12 @@ impl<'a> Lexer<'a> {
     }
 
     fn rest(&self) -> &'a str {
-        &self.source[self.at..]
+        self.source.get(self.at..).unwrap_or_default()
     }
 
     pub(super) fn skip_space(&mut self) {
-        loop {
-            let trimmed = self.rest().trim_start();
-            self.at = self.source.len() - trimmed.len();
-            // `--` comments are of SQL; AWS allows `//`-less statements only, so nothing else is skipped.
-            if !trimmed.starts_with("--") {
-                return;
-            }
-            self.at += trimmed.find('\n').unwrap_or(trimmed.len());
-        }
+        // No comments: AWS IoT SQL has none.
+        self.at = self.source.len() - self.rest().trim_start().len();
     }
 
     /// The next token and where it begins.
@@ -57,9 +55,18 @@ impl<'a> Lexer<'a> {
         let rest = self.rest();
         let Some(first) = rest.chars().next() else { return Ok((Token::End, start)) };
         if first.is_alphabetic() || first == '_' {
-            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-            self.at += end;
-            return Ok((Token::Word(rest[..end].to_owned()), start));
+            let word = begin(rest, |c| c.is_alphanumeric() || c == '_');
+            self.at += word.len();
+            return Ok((Token::Word(word.to_owned()), start));
+        }
+        if let Some(rest) = rest.strip_prefix('@') {
+            let name = begin(rest, |c| c.is_ascii_alphanumeric() || c == '_');
+            if name.is_empty() || name.len() > VARIABLE {
+                let text = format!("a variable is @ and 1 to {VARIABLE} letters, digits or underscores");
+                return Err(SqlError::new(self.source, start, text));
+            }
+            self.at += 1 + name.len();
+            return Ok((Token::Variable(name.to_owned()), start));
         }
         if first.is_ascii_digit() {
             return self.number(rest, start);
@@ -77,22 +84,21 @@ impl<'a> Lexer<'a> {
     }
 
     fn number(&mut self, rest: &str, start: usize) -> Result<(Token, usize), SqlError> {
-        let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+        let digits = |text: &str| begin(text, |c| c.is_ascii_digit()).len();
+        let after = |end: usize| rest.get(end..).unwrap_or_default();
         let mut end = digits(rest);
-        if rest[end..].starts_with('.') {
-            let fraction = digits(&rest[end + 1..]);
-            if fraction > 0 {
-                end += 1 + fraction;
+        let fraction = after(end).strip_prefix('.').map_or(0, digits);
+        if fraction > 0 {
+            end += 1 + fraction;
+        }
+        if let Some(exponent) = after(end).strip_prefix(['e', 'E']) {
+            let unsigned = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+            let count = digits(unsigned);
+            if count > 0 {
+                end += 1 + exponent.len() - unsigned.len() + count;
             }
         }
-        if rest[end..].starts_with(['e', 'E']) {
-            let sign = usize::from(rest[end + 1..].starts_with(['+', '-']));
-            let exponent = digits(&rest[end + 1 + sign..]);
-            if exponent > 0 {
-                end += 1 + sign + exponent;
-            }
-        }
-        let text = &rest[..end];
+        let text = rest.get(..end).unwrap_or_default();
         let number = match text.parse::<i64>() {
             Ok(n) => Some(n.into()),
             Err(_) => text.parse::<f64>().ok().and_then(serde_json::Number::from_f64),
@@ -132,9 +138,13 @@ impl<'a> Lexer<'a> {
     /// Text up to the next white space: an unquoted topic filter.
     pub(super) fn bare(&mut self) -> &'a str {
         self.skip_space();
-        let rest = self.rest();
-        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        self.at += end;
-        &rest[..end]
+        let word = begin(self.rest(), |c| !c.is_whitespace());
+        self.at += word.len();
+        word
     }
+}
+
+/// The longest beginning of such characters.
+fn begin(text: &str, fits: impl Fn(char) -> bool) -> &str {
+    text.split_once(|c| !fits(c)).map_or(text, |(begin, _)| begin)
 }

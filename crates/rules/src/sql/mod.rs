@@ -8,15 +8,17 @@
 //! * `eval.rs`, `functions/`: tree and message to value. `Undefined` is [`None`].
 //! * `explain.rs`: what can never match, known without a message.
 //! * `template.rs`: `${…}` in the parameters of an action.
-//! * `filter.rs`: topic filters.
 //!
 //! Numbers are 64-bit integers and doubles where AWS has 34 decimal digits. The functions that call other services
-//! (`aws_lambda`, `get_dynamodb`, `get_secret`, `machinelearning_predict`, …) are understood and evaluate to Undefined.
+//! (`aws_lambda`, `get_dynamodb`, `get_secret`, `machinelearning_predict`, …) are parsed, so that a rule of AWS can be read;
+//! [`Statement::unmodelled`] names them, for whoever has to run the rule and would have to make something up.
+//!
+//! Statements and payloads come from outside: depth and length of a statement are bounded when it is parsed, and what its
+//! evaluation may cost by `eval::Work`.
 
 mod ast;
 mod eval;
 mod explain;
-mod filter;
 mod functions;
 mod lex;
 mod parse;
@@ -32,7 +34,6 @@ use bytes::Bytes;
 use serde_json::Value;
 
 pub use explain::Remark;
-pub use filter::{FilterError, matches, validate_filter};
 pub use template::Template;
 
 /// The dialect, `awsIotSqlVersion`.
@@ -126,7 +127,9 @@ pub enum Outcome {
     NotSelected,
     /// The statement needs fields and the payload is not JSON: the rule does not run and a `ParseError` is counted.
     ParseError,
-    /// The payload handed to the actions.
+    /// It would take more work, or make more of a message, than a rule may: it does not run.
+    TooMuch,
+    /// The payload handed to the actions. Nothing at all when a `SELECT VALUE` came to Undefined.
     Selected(Bytes),
 }
 
@@ -137,7 +140,11 @@ pub struct Statement {
     /// The topic filter of `FROM`; `None` for a rule only reached through Basic Ingest.
     pub from: Option<String>,
     version: Version,
-    names: bool,
+    /// The expressions of SET, in order.
+    variables: Vec<ast::Expr>,
+    /// It needs a payload that is JSON.
+    document: bool,
+    unmodelled: Option<SqlError>,
 }
 
 impl Statement {
@@ -149,6 +156,11 @@ impl Statement {
     /// Judges a message. The topic is not compared with [`Statement::from`]: Basic Ingest reaches a rule by its name.
     pub fn evaluate(&self, message: &Message<'_>) -> Outcome {
         eval::statement(self, message)
+    }
+
+    /// The first thing it asks for that only AWS can tell, by name and place: [`Statement::evaluate`] has Undefined for it.
+    pub fn unmodelled(&self) -> Option<&SqlError> {
+        self.unmodelled.as_ref()
     }
 
     /// The dialect it was parsed as.

@@ -1,7 +1,7 @@
 //! Substitution templates: `${expression}` in the parameters of an action.
 
 use super::ast::Expr;
-use super::eval::Env;
+use super::eval::{Env, Work};
 use super::{Message, SqlError, Version, parse, value};
 
 #[derive(Clone, Debug)]
@@ -15,6 +15,7 @@ enum Part {
 pub struct Template {
     parts: Vec<Part>,
     version: Version,
+    unmodelled: Option<SqlError>,
 }
 
 impl Template {
@@ -23,27 +24,33 @@ impl Template {
         let mut parts = Vec::new();
         let mut text = String::new();
         let mut at = 0;
-        while let Some(dollar) = source[at..].find('$') {
-            let dollar = at + dollar;
-            text.push_str(&source[at..dollar]);
-            let after = &source[dollar + 1..];
+        let mut unmodelled = None;
+        while let Some((before, after)) = source.get(at..).unwrap_or_default().split_once('$') {
+            text.push_str(before);
+            let dollar = at + before.len();
             if after.starts_with('{') {
                 if !text.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut text)));
                 }
-                let (expr, end) = parse::embedded(source, dollar + 2, version)?;
-                parts.push(Part::Expr(expr));
-                at = end;
+                let embedded = parse::embedded(source, dollar + 2, version)?;
+                unmodelled = unmodelled.or(embedded.unmodelled);
+                parts.push(Part::Expr(embedded.expr));
+                at = embedded.end;
             } else {
                 text.push('$');
                 at = dollar + 1 + usize::from(after.starts_with('$'));
             }
         }
-        text.push_str(&source[at..]);
+        text.push_str(source.get(at..).unwrap_or_default());
         if !text.is_empty() {
             parts.push(Part::Text(text));
         }
-        Ok(Self { parts, version })
+        Ok(Self { parts, version, unmodelled })
+    }
+
+    /// What it asks for that only AWS can tell, as in [`Statement::unmodelled`](super::Statement::unmodelled).
+    pub fn unmodelled(&self) -> Option<&SqlError> {
+        self.unmodelled.as_ref()
     }
 
     /// The parameter for a message. An expression that is Undefined gives nothing, as a value serialized by itself does.
@@ -55,7 +62,8 @@ impl Template {
         } else {
             None
         };
-        let env = Env { message, root, version: self.version };
+        let work = Work::default();
+        let env = Env { message, root, version: self.version, variables: &[], work: &work };
         let mut out = String::new();
         for part in &self.parts {
             match part {
@@ -71,6 +79,6 @@ impl Template {
     }
 
     fn needs_document(&self) -> bool {
-        self.parts.iter().any(|p| matches!(p, Part::Expr(e) if e.uses_names() || matches!(e, Expr::Star)))
+        self.parts.iter().any(|p| matches!(p, Part::Expr(e) if e.uses_document()))
     }
 }

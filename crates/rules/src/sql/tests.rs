@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Message, Outcome, Statement, Template, Version, matches, validate_filter};
+use super::{Message, Outcome, Statement, Template, Version};
 
 fn message<'a>(topic: &'a str, payload: &'a [u8]) -> Message<'a> {
     Message {
@@ -198,7 +198,6 @@ fn functions_give_what_the_guide_says() {
         ("trunc(2.3789, 2)", json!(2.37)),
         ("accountid()", json!("123456789012")),
         ("abs(1, 2)", json!("UNDEFINED")),
-        ("aws_lambda('arn', {'a': 1})", json!("UNDEFINED")),
         (
             "time_to_epoch('2020-04-03 09:45:18 UTC+01:00', 'yyyy-MM-dd HH:mm:ss VV')",
             json!(1_585_903_518_000i64),
@@ -289,15 +288,156 @@ fn templates_are_filled_from_the_message_not_from_aliases() {
 }
 
 #[test]
-fn topic_filters() {
-    assert!(matches("a/+/c", "a/b/c"));
-    assert!(matches("a/#", "a"));
-    assert!(matches("a/#", "a/b/c"));
-    assert!(!matches("a/+", "a/b/c"));
-    assert!(!matches("#", "$aws/things/t/shadow/update"));
-    assert!(!matches("+/things", "$aws/things"));
-    assert!(matches("$aws/things/+/shadow/update", "$aws/things/t/shadow/update"));
-    for bad in ["", "a/#/b", "a/b#", "a+/b"] {
-        assert!(validate_filter(bad).is_err(), "{bad}");
+fn from_takes_a_topic_filter_of_aws() {
+    for bad in ["", "a/#/b", "a/b#", "a+/b", "a/b/c/d/e/f/g/h/i"] {
+        let error = Statement::parse(&format!("SELECT * FROM '{bad}'"), Version::V2016_03_23).unwrap_err();
+        assert!(error.message.starts_with("the topic filter of FROM: "), "{bad}: {error}");
     }
+}
+
+#[test]
+fn the_whole_payload_under_a_name() {
+    let payload = r#"{"color":"red"}"#;
+    assert_eq!(
+        selected("SELECT * AS payload, topic() AS topic FROM 't'", payload),
+        json!({"payload":{"color":"red"},"topic":"topic/subtopic"})
+    );
+    assert_eq!(
+        selected("SELECT *, topic(2) AS thing, * AS raw.all FROM 't'", payload),
+        json!({"color":"red","thing":"subtopic","raw":{"all":{"color":"red"}}})
+    );
+    assert_eq!(selected("SELECT * AS payload FROM 't'", "23.45"), json!({"payload":23.45}));
+    assert_eq!(run("SELECT * AS payload FROM 't'", "t", "not JSON"), Outcome::ParseError);
+    assert_eq!(run("SELECT VALUE * FROM 't'", "t", "not JSON"), Outcome::Selected("not JSON".into()));
+}
+
+#[test]
+fn transform_enriches_the_objects_of_an_array() {
+    let payload = r#"{"attributes":{"d":1},"values":[{"a":3},{"b":4}]}"#;
+    assert_eq!(
+        selected("SELECT VALUE transform('enrichArray', attributes, values) FROM 'in/t'", payload),
+        json!([{"a":3,"d":1},{"b":4,"d":1}])
+    );
+    assert_eq!(
+        selected("SELECT transform(\"enrichArray\", {'k': topic(1)}, values) AS v FROM 'in/t'", payload),
+        json!({"v":[{"a":3,"k":"topic"},{"b":4,"k":"topic"}]})
+    );
+    // Arguments of other types are Undefined; another mode is no mode.
+    assert_eq!(value("transform('enrichArray', [1], [{}])"), json!("UNDEFINED"));
+    assert_eq!(value("transform('enrichArray', {'a':1}, [2])"), json!("UNDEFINED"));
+    for mode in ["'flatten'", "mode", "@mode"] {
+        let sql = format!("SET @mode = 'enrichArray' SELECT transform({mode}, a, b) FROM 't'");
+        let error = Statement::parse(&sql, Version::V2016_03_23).unwrap_err();
+        assert!(error.message.contains("'enrichArray'"), "{error}");
+    }
+}
+
+#[test]
+fn set_gives_variables_values() {
+    let payload = r#"{"temp_fahrenheit":75,"d":{"s":{"t":1}},"e":[{"n":"a"},{"n":"b"}]}"#;
+    assert_eq!(
+        selected(
+            "SET @c = (temp_fahrenheit - 32) * 5 / 9.0 SELECT round(@c) AS c FROM 't' WHERE @c > 20",
+            payload
+        ),
+        json!({"c":24})
+    );
+    assert_eq!(
+        selected(
+            "SET @s = d.s, @t = @s.t + 1, @n = (SELECT VALUE n FROM e) SELECT @s.t AS s, @t AS t, @n AS n FROM 't'",
+            payload
+        ),
+        json!({"s":1,"t":2,"n":["a","b"]})
+    );
+    assert_eq!(
+        selected("SET @n = 'b' SELECT (SELECT VALUE n FROM e WHERE n = @n) AS n FROM 't'", payload),
+        json!({"n":["b"]})
+    );
+    for (sql, why) in [
+        ("SELECT @a FROM 't'", "before it is used"),
+        ("SET @a = @b, @b = 1 SELECT @a FROM 't'", "before it is used"),
+        ("SET @a = 1, @a = 2 SELECT @a FROM 't'", "set once"),
+        ("SET a = 1 SELECT a FROM 't'", "@name = expression"),
+        ("SET @a = 1 SET @b = 2 SELECT @a FROM 't'", "begins with SELECT"),
+        ("SET @ = 1 SELECT 1 FROM 't'", "letters, digits or underscores"),
+    ] {
+        let error = Statement::parse(sql, Version::V2016_03_23).unwrap_err();
+        assert!(error.message.contains(why), "{sql}: {error}");
+    }
+    assert!(Template::parse("${@a}", Version::V2016_03_23).unwrap_err().message.contains("not modelled"));
+}
+
+#[test]
+fn what_only_aws_can_tell_is_named() {
+    for (call, at) in [
+        ("aws_lambda('arn', {'a': 1})", 8),
+        ("get_dynamodb('t', 'k', 'v', 'role')", 8),
+        ("upper(get_secret('s', 'SecretString', 'role'))", 14),
+        ("get_mqtt_property('content_type')", 8),
+        ("decode(encode(*, 'base64'), 'proto', 'b', 'k', 'f', 'm')", 8),
+        ("md2('a')", 8),
+    ] {
+        let statement =
+            Statement::parse(&format!("SELECT {call} AS v FROM 't'"), Version::V2016_03_23).unwrap();
+        let told = statement.unmodelled().unwrap();
+        assert!(told.message.contains("is not modelled") && told.line_column == (1, at), "{call}: {told}");
+    }
+    let template = Template::parse("a/${get_secret('s')}", Version::V2016_03_23).unwrap();
+    assert_eq!(template.unmodelled().map(|told| told.line_column), Some((1, 5)));
+    assert_eq!(
+        Statement::parse("SELECT upper(a) FROM 't'", Version::V2016_03_23).unwrap().unmodelled(),
+        None
+    );
+    // AWS IoT SQL has no comments.
+    assert!(Statement::parse("SELECT * FROM 't' -- all", Version::V2016_03_23).is_err());
+}
+
+#[test]
+fn times_from_outside_are_undefined_where_they_are_not_times() {
+    let at = |ts: &str| {
+        let payload = json!({ "ts": ts }).to_string();
+        selected("SELECT time_to_epoch(ts, 'yyyy-MM-dd HH:mm:ss z') AS v FROM 't'", &payload)
+    };
+    assert_eq!(at("2026-01-01 00:00:00 +01:00"), json!({"v": 1_767_222_000_000i64}));
+    assert_eq!(at("2026-01-01 00:00:00 UTC-1"), json!({"v": 1_767_229_200_000i64}));
+    for no in ["+aéb", "+é", "+", "-1:2:3:4:5", "+9999", "+\u{0661}\u{0662}", "é"] {
+        assert_eq!(at(&format!("2026-01-01 00:00:00 {no}")), json!({}), "{no}");
+    }
+    let long = json!({"p": "y".repeat(70_000)}).to_string();
+    assert_eq!(selected("SELECT parse_time(p, 0) AS v FROM 't'", &long), json!({}));
+}
+
+#[test]
+fn work_is_bounded() {
+    // Each level looks at everything again.
+    let mut nested = "[1,1,1,1,1,1,1,1,1,1]".to_owned();
+    for _ in 0..12 {
+        nested = format!("(SELECT VALUE {nested} FROM [1,1,1,1,1,1,1,1,1,1])");
+    }
+    let doubled: String = (1..60).map(|i| format!(", @v{i} = @v{0} + @v{0}", i - 1)).collect();
+    let payload = json!({"p": "a".repeat(100_000)}).to_string();
+    for sql in [
+        format!("SELECT {nested} AS v FROM 't'"),
+        format!("SET @v0 = p{doubled} SELECT @v59 AS v FROM 't'"),
+        format!("SELECT [{}] AS v FROM 't'", vec!["*"; 5_000].join(",")),
+        format!(
+            "SELECT (SELECT VALUE regexp_matches('{}', '{}') FROM [{}]) AS v FROM 't'",
+            "a".repeat(50_000),
+            "(a*)*b".repeat(100),
+            vec!["1"; 1_000].join(",")
+        ),
+    ] {
+        assert_eq!(run(&sql, "t", &payload), Outcome::TooMuch, "{}", &sql[..60]);
+    }
+    for grown in [
+        "replace(p, 'a', p)",
+        "replace(p, '', p)",
+        "regexp_replace(p, 'a*', '$0$0$0$0$0$0$0$0$0$0$0$0$0$0$0$0')",
+    ] {
+        assert_eq!(selected(&format!("SELECT {grown} AS v FROM 't'"), &payload), json!({}), "{grown}");
+    }
+    // What is meant stays far below.
+    let readings = json!({"e": vec![json!({"n": "t", "v": 1}); 4_000]}).to_string();
+    let sql = "SELECT *, (SELECT VALUE v FROM e WHERE n = 't') AS all, transform('enrichArray', {'a':1}, e) AS f FROM 't'";
+    assert!(matches!(run(sql, "t", &readings), Outcome::Selected(_)));
 }

@@ -53,8 +53,8 @@ impl Num {
 fn decimal_text(text: &str) -> Option<Num> {
     let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
     let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
-        Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
         None => (unsigned, None),
     };
     let (whole, fraction) = match mantissa.split_once('.') {
@@ -109,6 +109,19 @@ pub(super) fn text(value: &Value) -> Option<String> {
         other => Some(other.to_string()),
     }
 }
+
+/// What a value weighs, in bytes or so.
+pub(super) fn weight(value: &Value) -> usize {
+    NODE + match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| NODE + key.len() + weight(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
+/// What anything weighs at least.
+const NODE: usize = 16;
 
 /// Equality within a type: integers and decimals compare as numbers, other types never equal one another.
 pub(super) fn equal(a: &Value, b: &Value) -> bool {

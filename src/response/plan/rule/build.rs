@@ -8,7 +8,8 @@ use crate::response::plan::{Level, Reversible};
 use quell_fleet::account::{RuleDelivery, RuleMetric};
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
-use quell_rules::sql::{Statement, Template, Version, matches};
+use quell_rules::sql::{Statement, Template, Version};
+use quell_rules::topics::Dialect;
 
 use super::request::RuleRequest;
 use super::{RuleBody, RuleChange, RuleEdit, RuleFacts};
@@ -105,7 +106,7 @@ fn delivered(
             if !is_role(role) {
                 wrong.push(needs_role.to_owned());
             }
-            if from.is_some_and(|filter| matches(filter, raw)) {
+            if from.is_some_and(|filter| Dialect::Aws.matches(filter, raw)) {
                 doubtful.push(
                     "it is republished to a topic it reads itself: a loop, each round paid for".to_owned(),
                 );

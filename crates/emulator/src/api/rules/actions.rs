@@ -11,6 +11,7 @@ use crate::account::Account;
 use crate::api::{cloudwatch, s3, sns};
 use crate::hooks::{Hooks, Principal, Routing, Session};
 use quell_rules::sql::{Message, Template};
+use quell_rules::topics::Dialect;
 
 /// Why an action could not be carried out.
 pub(super) struct Failure {
@@ -149,8 +150,8 @@ fn metric(
 
 fn republish(account: &Arc<Account>, topic: &str, qos: &str, output: &Bytes) -> Result<(), Failure> {
     let Some(broker) = account.broker() else { return Err(failure(topic, "There is no broker")) };
-    if topic.is_empty() || topic.len() > 256 || topic.contains(['+', '#', '\0']) {
-        return Err(failure(topic, "The topic is not valid"));
+    if let Err(why) = Dialect::Aws.valid_topic(topic) {
+        return Err(failure(topic, format!("The topic is not valid: {why}")));
     }
     let qos = match qos {
         "0" => 0,

@@ -105,6 +105,10 @@ pub(super) fn compile(name: &str, row: &RuleRow) -> Result<Rule, ApiError> {
     let version = Version::parse(&row.aws_iot_sql_version)
         .ok_or_else(|| ApiError::invalid(format!("Unsupported SQL version: {}", row.aws_iot_sql_version)))?;
     let statement = Statement::parse(&row.sql, version).map_err(|e| sql_error(&e))?;
+    // What would have to be made up is refused by its name, not answered with nothing.
+    if let Some(told) = statement.unmodelled() {
+        return Err(sql_error(told));
+    }
     if row.actions.len() > MOST_ACTIONS {
         return Err(ApiError::invalid(format!("A rule can have at most {MOST_ACTIONS} actions")));
     }
@@ -130,9 +134,13 @@ fn step(action: &Value, version: Version) -> Result<Step, ApiError> {
         check_role(role)?;
     }
     let text = |member: &str| body.get(member).and_then(Value::as_str).unwrap_or_default();
-    let template = |member: &str| {
-        Template::parse(text(member), version)
-            .map_err(|e| ApiError::invalid(format!("Invalid substitution template in {name}.{member}: {e}")))
+    let template = |member: &str| -> Result<Template, ApiError> {
+        let invalid = |e: &SqlError| {
+            ApiError::invalid(format!("Invalid substitution template in {name}.{member}: {e}"))
+        };
+        let template = Template::parse(text(member), version).map_err(|e| invalid(&e))?;
+        template.unmodelled().map_or(Ok(()), |told| Err(invalid(told)))?;
+        Ok(template)
     };
     let action = match *kind {
         "cloudwatchMetric" => Action::Metric {

@@ -1,11 +1,10 @@
 //! Topic rules: the operations on them and what happens when a message matches one (docs/aws-iot.md#2.7, #4.6).
 //!
-//! The language is `quell_rules::sql`; here rules are stored (`store.rs`), found by topic (`index.rs`), checked (`check.rs`)
+//! The language is `quell_rules::sql`; here rules are stored (`store.rs`), found by topic ([`Tree`](quell_rules::topics::Tree)), checked (`check.rs`)
 //! and carried out (`run.rs`, `actions.rs`). A publish that matches no rule costs one atomic load and a walk of its levels.
 
 mod actions;
 mod check;
-mod index;
 mod operations;
 pub mod routes;
 mod run;

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::check;
 use super::store::RuleRow;
 use crate::api::{ApiError, Req, Resp};
-use quell_rules::sql::{Version, matches};
+use quell_rules::sql::Version;
+use quell_rules::topics::Dialect;
 
 /// A `topicRulePayload`.
 #[derive(Deserialize)]
@@ -133,7 +134,7 @@ pub fn list_topic_rules(req: &Req) -> Result<Resp, ApiError> {
     let rows = rows.iter().filter_map(|(name, row)| {
         let pattern = check::compile(name, row).ok()?.statement.from.unwrap_or_default();
         let wanted = disabled.is_none_or(|d| d == row.rule_disabled)
-            && req.query("topic").is_none_or(|t| t == pattern || matches(&pattern, t));
+            && req.query("topic").is_none_or(|t| t == pattern || Dialect::Aws.matches(&pattern, t));
         wanted.then(|| {
             let entry = json!({
                 "ruleArn": req.account.arn("rule", name),

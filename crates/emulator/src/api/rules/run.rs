@@ -115,8 +115,23 @@ fn evaluate(account: &Arc<Account>, rule: &Rule, origin: Origin<'_>, topic: &str
     let output = match rule.statement.evaluate(&message) {
         Outcome::NotSelected => return,
         Outcome::ParseError => return count(account, "ParseError", &rule.name),
+        Outcome::TooMuch => {
+            tracing::warn!(
+                rule = rule.name,
+                topic,
+                "the rule takes more work than a rule may; it did not run"
+            );
+            return count(account, "Failure", &rule.name);
+        }
         Outcome::Selected(output) => output,
     };
+    if output.is_empty() && !payload.is_empty() {
+        tracing::warn!(
+            rule = rule.name,
+            topic,
+            "the rule selected Undefined: its actions get an empty payload"
+        );
+    }
     cloudwatch::count(account, "AWS/IoT", "RulesExecuted", &[], 1.0);
     let mut failures: Vec<Value> = Vec::new();
     for step in &rule.steps {

@@ -1,12 +1,16 @@
 //! The rules of the account, and the index that is rebuilt with each change.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::check;
-use super::index::Index;
+use quell_rules::topics::{Dialect, Tree};
+
+use super::check::{self, Rule};
 use crate::store::{Table, Wal};
 
 /// A rule as it was given, keyed by its name.
@@ -25,6 +29,37 @@ pub(super) struct RuleRow {
     pub(super) created_ms: i64,
 }
 
+/// The enabled rules by topic filter and by name.
+pub(super) struct Index {
+    filters: Tree<Arc<Rule>>,
+    named: HashMap<Box<str>, Arc<Rule>>,
+}
+
+impl Index {
+    fn insert(&mut self, rule: Rule) {
+        let rule = Arc::new(rule);
+        // Without FROM a rule is reached by Basic Ingest alone.
+        if let Some(filter) = &rule.statement.from {
+            self.filters.insert(filter, Arc::clone(&rule));
+        }
+        self.named.insert(rule.name.as_str().into(), rule);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.named.is_empty()
+    }
+
+    /// The rule of that name, for `$aws/rules/NAME/…`.
+    pub(super) fn named(&self, name: &str) -> Option<&Arc<Rule>> {
+        self.named.get(name)
+    }
+
+    /// The rules whose filter matches the topic.
+    pub(super) fn matching(&self, topic: &str) -> Vec<Arc<Rule>> {
+        self.filters.matching(topic).into_iter().cloned().collect()
+    }
+}
+
 /// The account's rules. Changed under a lock of their own, never held with another; read without any.
 pub struct Rules {
     table: Mutex<Table<RuleRow>>,
@@ -40,7 +75,7 @@ impl Rules {
     }
 
     /// What is matched against now.
-    pub(super) fn index(&self) -> arc_swap::Guard<std::sync::Arc<Index>> {
+    pub(super) fn index(&self) -> arc_swap::Guard<Arc<Index>> {
         self.index.load()
     }
 
@@ -57,7 +92,7 @@ impl Rules {
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut Table<RuleRow>) -> R) -> R {
         let mut table = self.table.lock();
         let result = change(&mut table);
-        self.index.store(std::sync::Arc::new(compile(&table)));
+        self.index.store(Arc::new(compile(&table)));
         result
     }
 
@@ -68,7 +103,7 @@ impl Rules {
 }
 
 fn compile(table: &Table<RuleRow>) -> Index {
-    let mut index = Index::default();
+    let mut index = Index { filters: Tree::new(Dialect::Aws), named: HashMap::new() };
     for (name, row) in table.iter().filter(|(_, row)| !row.rule_disabled) {
         match check::compile(name, row) {
             Ok(rule) => index.insert(rule),

@@ -10,14 +10,36 @@ use super::ast::Expr;
 use super::eval::Env;
 use super::value::{self, Val};
 
+/// The values of a function's arguments.
+#[derive(Clone, Copy)]
+struct Args<'a>(&'a [Val]);
+
+impl<'a> Args<'a> {
+    /// One of them; `None` when it is Undefined or was left out.
+    fn at(self, at: usize) -> Option<&'a Value> {
+        self.0.get(at)?.as_ref()
+    }
+
+    /// One of them as text.
+    fn text(self, at: usize) -> Option<String> {
+        value::text(self.at(at)?)
+    }
+
+    fn len(self) -> usize {
+        self.0.len()
+    }
+}
+
 /// How a function is carried out.
 enum Body {
     /// On its arguments, some of which may be Undefined.
-    Values(fn(&[Val]) -> Val),
-    /// On the message, too.
-    Message(fn(&Env<'_>, &[Val]) -> Val),
+    Values(fn(Args<'_>) -> Val),
+    /// On the message, too, or at a cost.
+    Message(fn(&Env<'_>, Args<'_>) -> Val),
     /// On its arguments before they are evaluated.
     Lazy(fn(&Env<'_>, &[Expr]) -> Val),
+    /// Only AWS can; why.
+    Unmodelled(&'static str),
 }
 
 /// A function of the language.
@@ -42,7 +64,7 @@ impl Function {
         let (least, most) = self.arguments;
         match self.body {
             _ if args.len() < least || args.len() > most => Some(None),
-            Body::Values(f) if !args.is_empty() => Some(f(args)),
+            Body::Values(f) if !args.is_empty() => Some(f(Args(args))),
             _ => None,
         }
     }
@@ -57,28 +79,52 @@ impl Function {
         }
         let args: Vec<Val> = args.iter().map(|a| env.eval(a)).collect();
         match self.body {
-            Body::Values(f) => f(&args),
-            Body::Message(f) => f(env, &args),
-            Body::Lazy(_) => None,
+            Body::Values(f) => f(Args(&args)),
+            Body::Message(f) => f(env, Args(&args)),
+            Body::Lazy(_) | Body::Unmodelled(_) => None,
+        }
+    }
+
+    /// Why a call with these arguments is not modelled; an error for one that AWS does not know either.
+    pub(super) fn told_of(&self, args: &[Expr]) -> Result<Option<String>, String> {
+        let literal = |at: usize| match args.get(at) {
+            Some(Expr::Literal(Value::String(text))) => Some(text.as_str()),
+            _ => None,
+        };
+        match (&self.body, self.name) {
+            (Body::Unmodelled(why), name) => Ok(Some(format!("{name}() is not modelled: {why}"))),
+            (_, "decode") if literal(1) == Some("proto") => {
+                Ok(Some("decode(…, 'proto', …) is not modelled: it reads a descriptor from S3".to_owned()))
+            }
+            // A mode that is not written out is not a mode (docs/aws-iot.md#4.6).
+            (_, "transform") if literal(0) != Some("enrichArray") => {
+                Err("transform() knows one mode, written as text: 'enrichArray'".to_owned())
+            }
+            _ => Ok(None),
         }
     }
 }
 
-const fn old(name: &'static str, least: usize, most: usize, f: fn(&[Val]) -> Val) -> Function {
+const fn old(name: &'static str, least: usize, most: usize, f: fn(Args<'_>) -> Val) -> Function {
     Function { name, newer: false, arguments: (least, most), body: Body::Values(f) }
 }
 
-const fn new(name: &'static str, least: usize, most: usize, f: fn(&[Val]) -> Val) -> Function {
+const fn new(name: &'static str, least: usize, most: usize, f: fn(Args<'_>) -> Val) -> Function {
     Function { name, newer: true, arguments: (least, most), body: Body::Values(f) }
 }
 
-const fn about(name: &'static str, most: usize, f: fn(&Env<'_>, &[Val]) -> Val) -> Function {
+const fn about(name: &'static str, most: usize, f: fn(&Env<'_>, Args<'_>) -> Val) -> Function {
     Function { name, newer: false, arguments: (0, most), body: Body::Message(f) }
 }
 
-/// A function that asks another service: understood, and Undefined.
-const fn remote(name: &'static str) -> Function {
-    Function { name, newer: false, arguments: (0, usize::MAX), body: Body::Lazy(|_, _| None) }
+/// A function whose work depends on more than the size of what it gives.
+const fn costly(name: &'static str, count: usize, f: fn(&Env<'_>, Args<'_>) -> Val) -> Function {
+    Function { name, newer: false, arguments: (count, count), body: Body::Message(f) }
+}
+
+/// A function that is known by name only.
+const fn unmodelled(name: &'static str, why: &'static str) -> Function {
+    Function { name, newer: false, arguments: (0, usize::MAX), body: Body::Unmodelled(why) }
 }
 
 static FUNCTIONS: &[Function] = &[
@@ -94,17 +140,10 @@ static FUNCTIONS: &[Function] = &[
     Function { name: "get_thing_shadow", newer: true, arguments: (2, 3), body: Body::Message(thing_shadow) },
     Function { name: "encode", newer: true, arguments: (2, 2), body: Body::Lazy(encode) },
     // --- Undefined and Null ---
-    old("isnull", 1, 1, |a| Some((a[0] == Some(Value::Null)).into())),
-    new("isundefined", 1, 1, |a| Some(a[0].is_none().into())),
-    old(
-        "nanvl",
-        2,
-        2,
-        |a| if matches!(a[0], None | Some(Value::Null)) { a[1].clone() } else { a[0].clone() },
-    ),
-    new("get_or_default", 2, 2, |a| {
-        if matches!(a[0], None | Some(Value::Null)) { a[1].clone() } else { a[0].clone() }
-    }),
+    old("isnull", 1, 1, |a| Some((a.at(0) == Some(&Value::Null)).into())),
+    new("isundefined", 1, 1, |a| Some(a.at(0).is_none().into())),
+    old("nanvl", 2, 2, or_default),
+    new("get_or_default", 2, 2, or_default),
     old("get", 2, 2, get),
     // --- numbers ---
     old("abs", 1, 1, math::abs),
@@ -115,7 +154,7 @@ static FUNCTIONS: &[Function] = &[
     old("bitand", 2, 2, |a| math::bits(a, |x, y| x & y)),
     old("bitor", 2, 2, |a| math::bits(a, |x, y| x | y)),
     old("bitxor", 2, 2, |a| math::bits(a, |x, y| x ^ y)),
-    old("bitnot", 1, 1, |a| Some((!value::int(a[0].as_ref()?)?).into())),
+    old("bitnot", 1, 1, |a| Some((!value::int(a.at(0)?)?).into())),
     old("ceil", 1, 1, |a| math::round(a, f64::ceil)),
     old("cos", 1, 1, |a| math::double(a, f64::cos)),
     old("cosh", 1, 1, |a| math::double(a, f64::cosh)),
@@ -141,18 +180,17 @@ static FUNCTIONS: &[Function] = &[
     new("decode", 2, 2, text::decode),
     old("endswith", 2, 2, |a| text::test(a, |s, t| s.ends_with(t))),
     new("indexof", 2, 2, text::index_of),
-    new("length", 1, 1, |a| Some(value::text(a[0].as_ref()?)?.chars().count().into())),
+    new("length", 1, 1, |a| Some(a.text(0)?.chars().count().into())),
     old("lower", 1, 1, |a| text::map(a, |s| s.to_lowercase())),
     old("lpad", 2, 2, |a| text::pad(a, true)),
     old("ltrim", 1, 1, |a| text::map(a, |s| s.trim_start_matches([' ', '\t']).to_owned())),
     old("md5", 1, 1, text::hash::<md5::Md5>),
-    // MD2 is not implemented: nobody who reads this should use it.
-    remote("md2"),
+    unmodelled("md2", "nobody should use MD2 any more"),
     old("newuuid", 0, 0, |_| Some(uuid().into())),
-    new("numbytes", 1, 1, |a| Some(value::text(a[0].as_ref()?)?.len().into())),
-    old("regexp_matches", 2, 2, text::regexp_matches),
-    old("regexp_replace", 3, 3, text::regexp_replace),
-    old("regexp_substr", 2, 2, text::regexp_substr),
+    new("numbytes", 1, 1, |a| Some(a.text(0)?.len().into())),
+    costly("regexp_matches", 2, text::regexp_matches),
+    costly("regexp_replace", 3, text::regexp_replace),
+    costly("regexp_substr", 2, text::regexp_substr),
     old("replace", 3, 3, text::replace),
     old("rpad", 2, 2, |a| text::pad(a, false)),
     old("rtrim", 1, 1, |a| text::map(a, |s| s.trim_end_matches([' ', '\t']).to_owned())),
@@ -169,14 +207,15 @@ static FUNCTIONS: &[Function] = &[
     new("parse_time", 2, 3, time::parse_time),
     new("time_to_epoch", 2, 2, time::time_to_epoch),
     // --- other services ---
-    remote("aws_lambda"),
-    remote("get_dynamodb"),
-    remote("get_registry_data"),
-    remote("get_secret"),
-    remote("get_mqtt_property"),
-    remote("get_user_properties"),
-    remote("machinelearning_predict"),
-    remote("transform"),
+    unmodelled("aws_lambda", "it calls a Lambda function"),
+    unmodelled("get_dynamodb", "it reads DynamoDB"),
+    unmodelled("get_mqtt_property", "it reads the properties of MQTT 5"),
+    unmodelled("get_registry_data", "it reads the registry as a role"),
+    unmodelled("get_secret", "it reads Secrets Manager"),
+    unmodelled("get_user_properties", "it reads the properties of MQTT 5"),
+    unmodelled("machinelearning_predict", "it calls Amazon Machine Learning"),
+    // --- lists ---
+    new("transform", 3, 3, transform),
 ];
 
 /// The function of that lower-case name.
@@ -186,42 +225,74 @@ pub(super) fn find(name: &str) -> Option<&'static Function> {
 
 fn uuid() -> String {
     let n = (fastrand::u128(..) & !(0xf << 76 | 0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{n:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        n >> 96,
+        (n >> 80) & 0xffff,
+        (n >> 64) & 0xffff,
+        (n >> 48) & 0xffff,
+        n & 0xffff_ffff_ffff
+    )
 }
 
-fn topic(env: &Env<'_>, args: &[Val]) -> Val {
-    let Some(level) = args.first() else { return Some(env.message.topic.into()) };
-    let level = usize::try_from(value::int(level.as_ref()?)?).ok()?;
+fn topic(env: &Env<'_>, args: Args<'_>) -> Val {
+    if args.len() == 0 {
+        return Some(env.message.topic.into());
+    }
+    let level = usize::try_from(value::int(args.at(0)?)?).ok()?;
     env.message.topic.split('/').nth(level.checked_sub(1)?).map(Value::from)
 }
 
-fn thing_shadow(env: &Env<'_>, args: &[Val]) -> Val {
-    let thing = args[0].as_ref()?.as_str()?;
-    let shadow = if args.len() == 3 { Some(args[1].as_ref()?.as_str()?) } else { None };
+fn thing_shadow(env: &Env<'_>, args: Args<'_>) -> Val {
+    let thing = args.at(0)?.as_str()?;
+    let shadow = if args.len() == 3 { Some(args.at(1)?.as_str()?) } else { None };
     env.message.shadow?(thing, shadow)
 }
 
 /// `*` is encoded as it came, JSON or not.
 fn encode(env: &Env<'_>, args: &[Expr]) -> Val {
     use base64::Engine as _;
-    if env.eval(&args[1])? != "base64" {
+    let [what, scheme] = args else { return None };
+    if env.eval(scheme)? != "base64" {
         return None;
     }
-    let bytes = match &args[0] {
+    let bytes = match what {
         Expr::Star => env.message.payload.to_vec(),
         expr => value::text(&env.eval(expr)?)?.into_bytes(),
     };
     Some(base64::engine::general_purpose::STANDARD.encode(bytes).into())
 }
 
-fn get(args: &[Val]) -> Val {
-    let key = args[1].as_ref()?;
+fn or_default(args: Args<'_>) -> Val {
+    args.at(0).filter(|value| !value.is_null()).or(args.at(1)).cloned()
+}
+
+fn get(args: Args<'_>) -> Val {
+    let key = args.at(1)?;
     let index = || usize::try_from(value::int(key)?).ok();
-    match args[0].as_ref()? {
+    match args.at(0)? {
         Value::Array(items) => items.get(index()?).cloned(),
         Value::String(text) => text.chars().nth(index()?).map(|c| c.to_string().into()),
         Value::Object(fields) => fields.get(key.as_str()?).cloned(),
         _ => None,
     }
 }
+
+/// `transform('enrichArray', object, array)`: each object of the array with the members of the object beside its own
+/// (docs/aws-iot.md#4.6).
+fn transform(args: Args<'_>) -> Val {
+    let (Value::Object(attributes), Value::Array(items)) = (args.at(1)?, args.at(2)?) else { return None };
+    let weight = args.at(1).map_or(0, value::weight);
+    if weight.saturating_mul(items.len()) > LARGEST {
+        return None;
+    }
+    let enriched = items.iter().map(|item| {
+        let mut item = item.as_object()?.clone();
+        item.extend(attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Some(Value::Object(item))
+    });
+    enriched.collect()
+}
+
+/// The largest value, in bytes, that a function makes of smaller ones.
+const LARGEST: usize = 1 << 20;

@@ -1,34 +1,32 @@
 //! Functions on text.
 
-use regex_lite::Regex;
+use regex_lite::{Regex, RegexBuilder};
 use serde_json::Value;
 
+use super::{Args, LARGEST};
+use crate::sql::eval::Env;
 use crate::sql::value::{self, Val};
 
-fn arg(args: &[Val], at: usize) -> Option<String> {
-    value::text(args.get(at)?.as_ref()?)
+pub(super) fn map(args: Args<'_>, f: fn(&str) -> String) -> Val {
+    Some(f(&args.text(0)?).into())
 }
 
-pub(super) fn map(args: &[Val], f: fn(&str) -> String) -> Val {
-    Some(f(&arg(args, 0)?).into())
+pub(super) fn test(args: Args<'_>, f: fn(&str, &str) -> bool) -> Val {
+    Some(f(&args.text(0)?, &args.text(1)?).into())
 }
 
-pub(super) fn test(args: &[Val], f: fn(&str, &str) -> bool) -> Val {
-    Some(f(&arg(args, 0)?, &arg(args, 1)?).into())
-}
-
-pub(super) fn chr(args: &[Val]) -> Val {
-    let code = u8::try_from(value::int(args[0].as_ref()?)?).ok().filter(u8::is_ascii)?;
+pub(super) fn chr(args: Args<'_>) -> Val {
+    let code = u8::try_from(value::int(args.at(0)?)?).ok().filter(u8::is_ascii)?;
     Some(char::from(code).to_string().into())
 }
 
-pub(super) fn concat(args: &[Val]) -> Val {
-    match args {
+pub(super) fn concat(args: Args<'_>) -> Val {
+    match args.0 {
         [] => None,
         [one] => one.clone(),
-        _ if args.iter().any(|a| matches!(a, Some(Value::Array(_)))) => {
+        _ if args.0.iter().any(|a| matches!(a, Some(Value::Array(_)))) => {
             let mut out = Vec::new();
-            for value in args.iter().flatten() {
+            for value in args.0.iter().flatten() {
                 match value {
                     Value::Array(items) => out.extend(items.iter().cloned()),
                     other => out.push(other.clone()),
@@ -36,17 +34,17 @@ pub(super) fn concat(args: &[Val]) -> Val {
             }
             Some(out.into())
         }
-        _ if args.iter().any(|a| matches!(a, Some(Value::String(_)))) => {
-            (0..args.len()).map(|at| arg(args, at)).collect::<Option<String>>().map(Value::from)
+        _ if args.0.iter().any(|a| matches!(a, Some(Value::String(_)))) => {
+            (0..args.len()).map(|at| args.text(at)).collect::<Option<String>>().map(Value::from)
         }
         _ => None,
     }
 }
 
-pub(super) fn decode(args: &[Val]) -> Val {
+pub(super) fn decode(args: Args<'_>) -> Val {
     use base64::Engine as _;
-    let text = arg(args, 0)?;
-    if args[1].as_ref()? != "base64" {
+    let text = args.text(0)?;
+    if args.at(1)? != "base64" {
         return None;
     }
     // What cannot be decoded is Null, says AWS.
@@ -61,56 +59,84 @@ pub(super) fn decode(args: &[Val]) -> Val {
 }
 
 /// The position in characters; -1 when it is not there.
-pub(super) fn index_of(args: &[Val]) -> Val {
-    let (text, part) = (arg(args, 0)?, arg(args, 1)?);
-    Some(text.find(&part).map_or(-1, |at| text[..at].chars().count() as i64).into())
+pub(super) fn index_of(args: Args<'_>) -> Val {
+    let (text, part) = (args.text(0)?, args.text(1)?);
+    let before = text.split_once(&part).map(|(before, _)| before.chars().count());
+    Some(before.and_then(|count| i64::try_from(count).ok()).unwrap_or(-1).into())
 }
 
-pub(super) fn pad(args: &[Val], left: bool) -> Val {
-    let text = arg(args, 0)?;
-    let spaces = " ".repeat(value::int(args[1].as_ref()?)?.clamp(0, 1000) as usize);
+pub(super) fn pad(args: Args<'_>, left: bool) -> Val {
+    let text = args.text(0)?;
+    let spaces = " ".repeat(value::int(args.at(1)?)?.clamp(0, 1000) as usize);
     Some(if left { spaces + &text } else { text + &spaces }.into())
 }
 
-pub(super) fn hash<D: sha2::Digest>(args: &[Val]) -> Val {
-    Some(hex::encode(D::digest(arg(args, 0)?.as_bytes())).into())
+pub(super) fn hash<D: sha2::Digest>(args: Args<'_>) -> Val {
+    Some(hex::encode(D::digest(args.text(0)?.as_bytes())).into())
 }
 
-pub(super) fn sha1(args: &[Val]) -> Val {
+pub(super) fn sha1(args: Args<'_>) -> Val {
     use sha1::Digest as _;
-    Some(hex::encode(sha1::Sha1::digest(arg(args, 0)?.as_bytes())).into())
+    Some(hex::encode(sha1::Sha1::digest(args.text(0)?.as_bytes())).into())
 }
 
-/// The longest pattern compiled: patterns come from outside.
+/// The longest pattern compiled, and the longest replacement: both come from outside.
 const PATTERN: usize = 1000;
+/// What a compiled pattern may take, in bytes: `a{1000}` is longer than it looks.
+const COMPILED: usize = 32 << 10;
 
-fn regex(args: &[Val]) -> Option<Regex> {
-    let pattern = arg(args, 1)?;
-    if pattern.len() > PATTERN { None } else { Regex::new(&pattern).ok() }
+/// The pattern in the second argument, ready for the text in the first. Looking through a text costs as much as both are long.
+fn regex(env: &Env<'_>, args: Args<'_>) -> Option<(Regex, String)> {
+    let (text, pattern) = (args.text(0)?, args.text(1)?);
+    if pattern.len() > PATTERN || !env.work.spend(pattern.len().saturating_mul(text.len() + 64) / 8) {
+        return None;
+    }
+    let regex = RegexBuilder::new(&pattern).size_limit(COMPILED).build().ok()?;
+    Some((regex, text))
 }
 
-pub(super) fn regexp_matches(args: &[Val]) -> Val {
-    Some(regex(args)?.is_match(&arg(args, 0)?).into())
+pub(super) fn regexp_matches(env: &Env<'_>, args: Args<'_>) -> Val {
+    let (regex, text) = regex(env, args)?;
+    Some(regex.is_match(&text).into())
 }
 
-pub(super) fn regexp_replace(args: &[Val]) -> Val {
-    let (text, with) = (arg(args, 0)?, arg(args, 2)?);
-    Some(regex(args)?.replace_all(&text, with.as_str()).into_owned().into())
+pub(super) fn regexp_replace(env: &Env<'_>, args: Args<'_>) -> Val {
+    let (regex, text) = regex(env, args)?;
+    let with = args.text(2).filter(|with| with.len() <= PATTERN)?;
+    let references = with.matches('$').count();
+    let (mut out, mut rest) = (String::new(), 0);
+    for found in regex.captures_iter(&text) {
+        let whole = found.get(0)?;
+        out.push_str(text.get(rest..whole.start())?);
+        rest = whole.end();
+        // Each reference gives at most what was found.
+        if out.len() + with.len() + references.saturating_mul(whole.len()) > LARGEST {
+            return None;
+        }
+        found.expand(&with, &mut out);
+    }
+    out.push_str(text.get(rest..)?);
+    Some(out.into())
 }
 
-pub(super) fn regexp_substr(args: &[Val]) -> Val {
-    let text = arg(args, 0)?;
-    Some(regex(args)?.find(&text)?.as_str().into())
+pub(super) fn regexp_substr(env: &Env<'_>, args: Args<'_>) -> Val {
+    let (regex, text) = regex(env, args)?;
+    Some(regex.find(&text)?.as_str().into())
 }
 
-pub(super) fn replace(args: &[Val]) -> Val {
-    Some(arg(args, 0)?.replace(&arg(args, 1)?, &arg(args, 2)?).into())
+pub(super) fn replace(args: Args<'_>) -> Val {
+    let (text, part, with) = (args.text(0)?, args.text(1)?, args.text(2)?);
+    let grown = text.matches(&part).count().saturating_mul(with.len());
+    if text.len().saturating_add(grown) > LARGEST {
+        return None;
+    }
+    Some(text.replace(&part, &with).into())
 }
 
-pub(super) fn substring(args: &[Val]) -> Val {
-    let text = arg(args, 0)?;
+pub(super) fn substring(args: Args<'_>) -> Val {
+    let text = args.text(0)?;
     let length = text.chars().count();
-    let index = |at: usize| Some(value::int(args[at].as_ref()?)?.clamp(0, length as i64) as usize);
+    let index = |at: usize| Some(value::int(args.at(at)?)?.clamp(0, length as i64) as usize);
     let from = index(1)?;
     let to = if args.len() == 3 { index(2)? } else { length };
     Some(text.chars().skip(from).take(to.saturating_sub(from)).collect::<String>().into())

@@ -5,6 +5,7 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, Zoned};
 use serde_json::Value;
 
+use super::Args;
 use crate::sql::value::{self, Val};
 
 const MONTHS: [&str; 12] = [
@@ -28,7 +29,14 @@ enum Run {
     Text(String),
 }
 
-fn runs(pattern: &str) -> Vec<Run> {
+/// The longest pattern: it comes from outside, and a run of one letter is a width.
+const LONGEST: usize = 256;
+
+/// The runs of a pattern; `None` for one longer than any that is meant.
+fn runs(pattern: &str) -> Option<Vec<Run>> {
+    if pattern.len() > LONGEST {
+        return None;
+    }
     let mut out = Vec::new();
     let mut chars = pattern.chars().peekable();
     while let Some(c) = chars.next() {
@@ -51,20 +59,22 @@ fn runs(pattern: &str) -> Vec<Run> {
             out.push(Run::Text(c.to_string()));
         }
     }
-    out
+    Some(out)
+}
+
+/// The name of a month, 1 to 12.
+fn month_name(month: i8) -> Option<&'static str> {
+    MONTHS.get(usize::try_from(month).ok()?.checked_sub(1)?).copied()
 }
 
 /// `parse_time(pattern, milliseconds[, zone])`: a time as text.
-pub(super) fn parse_time(args: &[Val]) -> Val {
-    let pattern = value::text(args[0].as_ref()?)?;
-    let at = Timestamp::from_millisecond(value::int(args[1].as_ref()?)?).ok()?;
-    let zone = match args.get(2) {
-        Some(zone) => zone_of(&value::text(zone.as_ref()?)?)?,
-        None => TimeZone::UTC,
-    };
+pub(super) fn parse_time(args: Args<'_>) -> Val {
+    let pattern = args.text(0)?;
+    let at = Timestamp::from_millisecond(value::int(args.at(1)?)?).ok()?;
+    let zone = if args.len() > 2 { zone_of(&args.text(2)?)? } else { TimeZone::UTC };
     let at = at.to_zoned(zone);
     let mut out = String::new();
-    for run in runs(&pattern) {
+    for run in runs(&pattern)? {
         match run {
             Run::Text(text) => out.push_str(&text),
             Run::Letter(letter, count) => out.push_str(&format_letter(&at, letter, count)?),
@@ -84,8 +94,8 @@ fn format_letter(at: &Zoned, letter: char, count: usize) -> Option<String> {
         'G' => if year > 0 { "AD" } else { "BC" }.to_owned(),
         'M' | 'L' => match count {
             1 | 2 => padded(at.month().into()),
-            3 => MONTHS[at.month() as usize - 1][..3].to_owned(),
-            _ => MONTHS[at.month() as usize - 1].to_owned(),
+            3 => month_name(at.month())?.get(..3)?.to_owned(),
+            _ => month_name(at.month())?.to_owned(),
         },
         'd' => padded(at.day().into()),
         'D' => padded(at.day_of_year().into()),
@@ -102,7 +112,7 @@ fn format_letter(at: &Zoned, letter: char, count: usize) -> Option<String> {
         's' => padded(at.second().into()),
         'S' => {
             let nanos = format!("{:09}", at.subsec_nanosecond());
-            format!("{nanos:0<count$}")[..count].to_owned()
+            format!("{nanos:0<count$}").get(..count)?.to_owned()
         }
         'z' => at.strftime("%Z").to_string(),
         'Z' if count == 1 => at.strftime("%z").to_string(),
@@ -119,32 +129,35 @@ fn zone_of(name: &str) -> Option<TimeZone> {
         return Some(TimeZone::UTC);
     }
     let offset = ["UTC", "GMT", "UT"].iter().find_map(|p| name.strip_prefix(p)).unwrap_or(name);
-    if let Some(sign) = offset.chars().next().filter(|c| "+-".contains(*c)) {
-        let digits: String = offset[1..].chars().filter(|c| *c != ':').collect();
-        let padded = match digits.len() {
-            1 => format!("0{digits}00"),
-            2 => format!("{digits}00"),
-            4 => digits,
+    let signed = [('+', 1), ('-', -1)].iter().find_map(|(c, sign)| Some((sign, offset.strip_prefix(*c)?)));
+    if let Some((sign, offset)) = signed {
+        let digits: String = offset.chars().filter(|c| *c != ':').collect();
+        let number = if digits.bytes().all(|b| b.is_ascii_digit()) {
+            digits.parse::<i32>().ok()?
+        } else {
+            return None;
+        };
+        let (hours, minutes) = match digits.len() {
+            1 | 2 => (number, 0),
+            4 => (number / 100, number % 100),
             _ => return None,
         };
-        let (hours, minutes) = (padded[..2].parse::<i32>().ok()?, padded[2..].parse::<i32>().ok()?);
-        let seconds = (hours * 60 + minutes) * 60;
-        let offset = Offset::from_seconds(if sign == '-' { -seconds } else { seconds }).ok()?;
+        let offset = Offset::from_seconds(sign * (hours * 60 + minutes) * 60).ok()?;
         return Some(TimeZone::fixed(offset));
     }
     TimeZone::get(name).ok()
 }
 
 /// `time_to_epoch(text, pattern)`: text as milliseconds; UTC without a zone.
-pub(super) fn time_to_epoch(args: &[Val]) -> Val {
-    let text = value::text(args[0].as_ref()?)?;
-    let pattern = value::text(args[1].as_ref()?)?;
+pub(super) fn time_to_epoch(args: Args<'_>) -> Val {
+    let text = args.text(0)?;
+    let pattern = args.text(1)?;
     let mut rest = text.as_str();
     let (mut year, mut month, mut day) = (1970i64, 1i64, 1i64);
     let (mut hour, mut minute, mut second, mut nanos) = (0i64, 0i64, 0i64, 0i64);
     let mut afternoon = None;
     let mut zone = TimeZone::UTC;
-    for run in runs(&pattern) {
+    for run in runs(&pattern)? {
         match run {
             Run::Text(literal) => rest = rest.strip_prefix(literal.as_str())?,
             Run::Letter(letter, count) => match letter {
@@ -155,10 +168,12 @@ pub(super) fn time_to_epoch(args: &[Val]) -> Val {
                     }
                 }
                 'M' | 'L' if count >= 3 => {
-                    let at =
-                        MONTHS.iter().position(|m| rest.starts_with(if count == 3 { &m[..3] } else { m }))?;
-                    rest = &rest[if count == 3 { 3 } else { MONTHS[at].len() }..];
-                    month = at as i64 + 1;
+                    let (number, tail) = (1..).zip(MONTHS).find_map(|(number, name)| {
+                        let written = if count == 3 { name.get(..3)? } else { name };
+                        Some((number, rest.strip_prefix(written)?))
+                    })?;
+                    rest = tail;
+                    month = number;
                 }
                 'M' | 'L' => month = digits(&mut rest, 2)?,
                 'd' => day = digits(&mut rest, 2)?,
@@ -176,9 +191,9 @@ pub(super) fn time_to_epoch(args: &[Val]) -> Val {
                     rest = tail;
                 }
                 'V' | 'z' | 'Z' | 'X' | 'x' | 'O' => {
-                    let end = rest.find(' ').unwrap_or(rest.len());
-                    zone = zone_of(&rest[..end])?;
-                    rest = &rest[end..];
+                    let (name, tail) = rest.split_at_checked(rest.find(' ').unwrap_or(rest.len()))?;
+                    zone = zone_of(name)?;
+                    rest = tail;
                 }
                 'E' => rest = rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()),
                 _ => return None,
@@ -209,7 +224,7 @@ pub(super) fn time_to_epoch(args: &[Val]) -> Val {
 /// Up to `most` digits, at least one.
 fn digits(rest: &mut &str, most: usize) -> Option<i64> {
     let end = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
-    let value = rest[..end].parse().ok()?;
-    *rest = &rest[end..];
-    Some(value)
+    let (number, tail) = rest.split_at_checked(end)?;
+    *rest = tail;
+    number.parse().ok()
 }

@@ -4,13 +4,25 @@ mod operand;
 
 use super::ast::{Expr, Item, Op, Select};
 use super::lex::{Lexer, Token};
-use super::{SqlError, Statement, Version, validate_filter};
+use super::{SqlError, Statement, Version};
+use crate::topics::Dialect;
 
 /// How deep expressions may nest: a statement comes from outside and must not exhaust the stack.
 const DEPTH: usize = 48;
 
+/// How many variables a statement may set.
+const VARIABLES: usize = 64;
+
 /// How many operators a statement may have: a chain of them is a tree as deep as it is long.
 const OPERATORS: usize = 200;
+
+/// An expression inside a template.
+pub(super) struct Embedded {
+    pub(super) expr: Expr,
+    /// Where the text goes on after the `}`.
+    pub(super) end: usize,
+    pub(super) unmodelled: Option<SqlError>,
+}
 
 struct Parser<'a> {
     lexer: Lexer<'a>,
@@ -19,11 +31,16 @@ struct Parser<'a> {
     version: Version,
     depth: usize,
     operators: usize,
+    /// The variables of SET so far; `None` where there can be none.
+    variables: Option<Vec<String>>,
+    unmodelled: Option<SqlError>,
 }
 
 /// Parses a whole statement.
 pub(super) fn statement(sql: &str, version: Version) -> Result<Statement, SqlError> {
     let mut p = Parser::new(sql, 0, version)?;
+    p.variables = Some(Vec::new());
+    let variables = if p.take_word("SET")? { p.assignments()? } else { Vec::new() };
     p.keyword("SELECT", "a statement begins with SELECT")?;
     let (value, items) = p.columns()?;
     let mut from = None;
@@ -32,7 +49,7 @@ pub(super) fn statement(sql: &str, version: Version) -> Result<Statement, SqlErr
         let mut lexer = p.lexer.clone();
         lexer.skip_space();
         let at = lexer.at;
-        let filter = if sql[at..].starts_with(['\'', '"']) {
+        let filter = if sql.get(at..).is_some_and(|rest| rest.starts_with(['\'', '"'])) {
             p.advance()?;
             match p.advance()? {
                 Token::Text(filter) => filter,
@@ -44,7 +61,9 @@ pub(super) fn statement(sql: &str, version: Version) -> Result<Statement, SqlErr
             p.advance()?;
             bare
         };
-        validate_filter(&filter).map_err(|e| SqlError::new(sql, at, e.to_string()))?;
+        Dialect::Aws
+            .valid_filter(&filter)
+            .map_err(|why| SqlError::new(sql, at, format!("the topic filter of FROM: {why}")))?;
         from = Some(filter);
     }
     let filter = p.filter()?;
@@ -56,18 +75,18 @@ pub(super) fn statement(sql: &str, version: Version) -> Result<Statement, SqlErr
         return Err(p.error(format!("expected {wanted}")));
     }
     let select = Select { value, items, filter };
-    let names = select.uses_names();
-    Ok(Statement { select, from, version, names })
+    let document = select.uses_document() || variables.iter().any(Expr::uses_document);
+    Ok(Statement { variables, select, from, version, document, unmodelled: p.unmodelled })
 }
 
-/// Parses an expression at `at` of `source` that a `}` ends; gives it and where the text goes on.
-pub(super) fn embedded(source: &str, at: usize, version: Version) -> Result<(Expr, usize), SqlError> {
+/// Parses an expression at `at` of `source` that a `}` ends.
+pub(super) fn embedded(source: &str, at: usize, version: Version) -> Result<Embedded, SqlError> {
     let mut p = Parser::new(source, at, version)?;
     let expr = p.expr()?;
     if p.token != Token::Sign("}") {
         return Err(p.error("expected } after the expression"));
     }
-    Ok((expr, p.start + 1))
+    Ok(Embedded { expr, end: p.start + 1, unmodelled: p.unmodelled })
 }
 
 impl<'a> Parser<'a> {
@@ -75,7 +94,7 @@ impl<'a> Parser<'a> {
         let mut lexer = Lexer::new(source);
         lexer.at = at;
         let (token, start) = lexer.next()?;
-        Ok(Self { lexer, token, start, version, depth: 0, operators: 0 })
+        Ok(Self { lexer, token, start, version, depth: 0, operators: 0, variables: None, unmodelled: None })
     }
 
     /// Takes the present token. The one after it is read at once, except past the `}` of a template, where free text follows.
@@ -88,6 +107,7 @@ impl<'a> Parser<'a> {
     fn error(&self, message: impl Into<String>) -> SqlError {
         let found = match &self.token {
             Token::Word(w) => format!(", found {w}"),
+            Token::Variable(name) => format!(", found @{name}"),
             Token::Text(_) => ", found a string".to_owned(),
             Token::Number(n) => format!(", found {n}"),
             Token::Sign(s) => format!(", found {s}"),
@@ -131,6 +151,29 @@ impl<'a> Parser<'a> {
         Err(self.error(format!("{what} needs awsIotSqlVersion 2016-03-23")))
     }
 
+    /// `@a = expr, @b = expr`: each may use those before it.
+    fn assignments(&mut self) -> Result<Vec<Expr>, SqlError> {
+        let mut out = Vec::new();
+        loop {
+            let Token::Variable(name) = self.token.clone() else {
+                return Err(self.error("SET gives variables values: @name = expression"));
+            };
+            if self.variables.iter().flatten().any(|known| *known == name) {
+                return Err(self.error("a variable is set once"));
+            }
+            if out.len() >= VARIABLES {
+                return Err(self.error("the statement sets too many variables"));
+            }
+            self.advance()?;
+            self.sign("=")?;
+            out.push(self.expr()?);
+            self.variables.get_or_insert_default().push(name);
+            if !self.take_sign(",")? {
+                return Ok(out);
+            }
+        }
+    }
+
     /// `VALUE expr`, or columns.
     fn columns(&mut self) -> Result<(bool, Vec<Item>), SqlError> {
         // `value` may also be the name of a field: it is the keyword only when an expression follows.
@@ -140,7 +183,8 @@ impl<'a> Parser<'a> {
                 Token::Word(w) => {
                     !["from", "as", "and", "or", "in"].contains(&w.to_ascii_lowercase().as_str())
                 }
-                Token::Text(_) | Token::Number(_) | Token::Sign("*" | "(" | "[" | "{") => true,
+                Token::Text(_) | Token::Number(_) | Token::Variable(_) => true,
+                Token::Sign("*" | "(" | "[" | "{") => true,
                 Token::Sign(_) | Token::End => false,
             };
             if follows {
@@ -160,11 +204,15 @@ impl<'a> Parser<'a> {
     }
 
     fn column(&mut self, position: usize) -> Result<Item, SqlError> {
-        if self.token == Token::Sign("*") {
-            self.advance()?;
-            return Ok(Item::Star);
-        }
-        let expr = self.expr()?;
+        let expr = if self.take_sign("*")? {
+            if !self.is_word("AS") {
+                return Ok(Item::Star);
+            }
+            // The whole payload under a name.
+            Expr::Star
+        } else {
+            self.expr()?
+        };
         if self.take_word("AS")? {
             let mut path = Vec::new();
             loop {

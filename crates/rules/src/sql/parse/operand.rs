@@ -35,6 +35,7 @@ impl Parser<'_> {
             }
             Token::Sign("{") => self.object(),
             Token::Word(word) => self.word(&word),
+            Token::Variable(name) => self.variable(&name),
             Token::Sign(_) | Token::End => Err(self.error("expected an expression")),
         }
     }
@@ -91,7 +92,7 @@ impl Parser<'_> {
         let called = {
             let mut ahead = self.lexer.clone();
             ahead.skip_space();
-            self.lexer.source[ahead.at..].starts_with('(')
+            self.lexer.source.get(ahead.at..).is_some_and(|rest| rest.starts_with('('))
         };
         if called && lower == "exists" {
             self.advance()?;
@@ -109,7 +110,14 @@ impl Parser<'_> {
             }
             self.advance()?;
             self.advance()?;
-            return Ok(Expr::Call(function, self.list(")")?));
+            let args = self.list(")")?;
+            match function.told_of(&args) {
+                Ok(None) => {}
+                Ok(Some(why)) if self.unmodelled.is_some() => drop(why),
+                Ok(Some(why)) => self.unmodelled = Some(SqlError::new(self.lexer.source, at, why)),
+                Err(why) => return Err(SqlError::new(self.lexer.source, at, why)),
+            }
+            return Ok(Expr::Call(function, args));
         }
         let literal = match lower.as_str() {
             "case" => return self.case(),
@@ -124,6 +132,17 @@ impl Parser<'_> {
         };
         self.advance()?;
         Ok(literal)
+    }
+
+    fn variable(&mut self, name: &str) -> Result<Expr, SqlError> {
+        let Some(known) = &self.variables else {
+            return Err(self.error("variables of SET are not modelled in substitution templates"));
+        };
+        let Some(at) = known.iter().position(|known| known == name) else {
+            return Err(self.error("a variable is given its value by SET before it is used"));
+        };
+        self.advance()?;
+        Ok(Expr::Variable(at))
     }
 
     fn cast(&mut self) -> Result<Expr, SqlError> {
