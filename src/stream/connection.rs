@@ -4,17 +4,17 @@
 use std::future::Future as _;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_credential_types::provider::ProvideCredentials as _;
+use quell_fleet::event::{LinkEvent, Notice, PresenceKind};
 use rumqttc::{TlsConfiguration, Transport};
 use tokio::sync::watch;
 
-use quell_fleet::event::{Notice, PresenceKind};
-
 use super::now_ms;
 use super::pace::{HAND_OVER, Pace};
-use super::session::{Control, End, Session, called, refocused};
+use super::question::{Asked, Due};
+use super::session::{Control, End, Session, called, wished};
 use super::sign::signed_url;
 use super::target::Scheme;
 use super::wire::{Answer, Asker, Heard, How, Loss, Route, Version, Wire};
@@ -24,6 +24,14 @@ use super::{Only, proxy, tls, words};
 const CONNECT: Duration = Duration::from_secs(15);
 /// The same while it is not known whether the broker understands: an older one's answer to MQTT 5 may look unfinished.
 const TRY: Duration = Duration::from_secs(8);
+
+/// What may be wished for while a connection stands.
+struct Wishes<'a> {
+    /// Which things to stream.
+    only: &'a mut watch::Receiver<Only>,
+    /// A question.
+    questions: &'a mut watch::Receiver<u64>,
+}
 
 impl Session {
     async fn route(&self) -> Result<Route, String> {
@@ -81,26 +89,29 @@ impl Session {
         let mut renewal = pin!(tokio::time::sleep(self.settings.scaled(self.settings.mqtt.renew)));
         let mut pace = Pace::default();
         let mut asked_id = None;
-        let mut now = now_ms();
+        self.asked = Asked::new(self.asked.answers(), Instant::now());
+        let (mut now, mut read) = (now_ms(), Instant::now());
         loop {
             let heard = match wire.buffered() {
                 // It was read together with the one before it.
                 Some(heard) => Ok(heard),
                 None => {
+                    let mut wishes = Wishes { only: &mut control.only, questions: &mut control.questions };
                     let heard = tokio::select! {
                         biased;
-                        heard = self.next(&mut wire, &asker, &mut control.only, &mut pace) => heard,
+                        heard = self.next(&mut wire, &asker, &mut wishes, &mut pace) => heard,
                         end = called(&mut control.stop, &mut control.settings) => return if end { End::Stopped } else { End::Changed },
                         // Only what AWS would end: a signed WebSocket.
                         () = &mut renewal, if self.signer.is_some() && self.target.is_websocket() => return End::Renewed,
                     };
-                    now = now_ms();
+                    (now, read) = (now_ms(), Instant::now());
                     heard
                 }
             };
             match heard {
                 Ok(Heard::Message(topic, payload)) => {
                     self.heard = now;
+                    self.asked.heard(read);
                     let Some(topic) = topic.as_str() else { continue };
                     self.batcher.push(topic, &payload, self.heard);
                     pace.heard();
@@ -114,7 +125,7 @@ impl Session {
                     }
                 }
                 Ok(Heard::Welcome) => {
-                    self.heard = now_ms();
+                    self.alive(read);
                     self.version_proven = true;
                     self.filters.begin();
                     if !self.proceed(&asker) {
@@ -127,16 +138,52 @@ impl Session {
                         return End::Lost(no_room());
                     }
                 }
-                Ok(Heard::Answered(..) | Heard::Life) => self.heard = now_ms(),
+                Ok(Heard::Left(id)) => self.asked.sent(id),
+                Ok(Heard::Released(id)) => {
+                    self.alive(read);
+                    if let Some(asked) = self.asked.answered(id, read) {
+                        let connection = u32::try_from(self.share.index).unwrap_or(0);
+                        self.tell(LinkEvent::Answered { connection, asked, at: self.heard });
+                    }
+                }
+                Ok(Heard::Answered(..) | Heard::Life) => self.alive(read),
                 Ok(Heard::Nothing) => {}
                 Err(loss) => return End::Lost(loss),
             }
         }
     }
 
+    /// Something came that is no message.
+    fn alive(&mut self, read: Instant) {
+        self.heard = now_ms();
+        self.asked.heard(read);
+    }
+
+    /// Questions that are wanted, or due. An error when there is no room for one, or the broker answers no more.
+    fn inquire(&mut self, asker: &Asker) -> Result<(), Loss> {
+        match self.asked.next() {
+            (at, _) if at > Instant::now() => return Ok(()),
+            (_, Due::Dead) => {
+                let words = "the broker stopped answering: it was asked, and nothing came".to_owned();
+                return Err(Loss { how: How::Dead, words });
+            }
+            (_, Due::Suspect(asked)) => {
+                self.asked.suspected();
+                let connection = u32::try_from(self.share.index).unwrap_or(0);
+                self.tell(LinkEvent::Unanswered { connection, asked, at: now_ms() });
+            }
+            (_, Due::Ask) => {
+                if !self.ask(asker) {
+                    return Err(no_room());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The broker's answer to a SUBSCRIBE; then the next. False when there is no room to ask.
     fn answered(&mut self, answers: &[Answer], asker: &Asker) -> bool {
-        self.heard = now_ms();
+        self.alive(Instant::now());
         for (filter, why) in self.filters.answered(answers) {
             self.refuse(filter, &why);
         }
@@ -149,12 +196,21 @@ impl Session {
         &mut self,
         wire: &mut Wire,
         asker: &Asker,
-        only: &mut watch::Receiver<Only>,
+        wishes: &mut Wishes<'_>,
         pace: &mut Pace,
     ) -> Result<Heard, Loss> {
-        // A stream that never pauses does not come as far as waiting for it below.
-        if only.has_changed().unwrap_or(false) && !self.refocus(only, asker) {
+        // A stream that never pauses does not come as far as waiting for these below.
+        if wishes.only.has_changed().unwrap_or(false) && !self.refocus(wishes.only, asker) {
             return Err(no_room());
+        }
+        if self.up {
+            if wishes.questions.has_changed().unwrap_or(false) {
+                wishes.questions.mark_unchanged();
+                if !self.ask(asker) {
+                    return Err(no_room());
+                }
+            }
+            self.inquire(asker)?;
         }
         let connected = self.version_proven && self.heard > 0;
         let mut next = pin!(wire.next());
@@ -184,9 +240,13 @@ impl Session {
             tokio::select! {
                 biased;
                 heard = next.as_mut() => return heard,
-                () = refocused(only) => if !self.refocus(only, asker) {
+                () = wished(wishes.only) => if !self.refocus(wishes.only, asker) {
                     return Err(no_room());
                 },
+                () = wished(wishes.questions), if self.up => if !self.ask(asker) {
+                    return Err(no_room());
+                },
+                () = tokio::time::sleep_until(self.asked.next().0.into()), if self.up => self.inquire(asker)?,
                 // The console is busy: try again soon, and keep reading meanwhile.
                 () = tokio::time::sleep(HAND_OVER), if !flushed => {}
             }

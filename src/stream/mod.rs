@@ -8,6 +8,7 @@ mod focus;
 mod meaning;
 mod pace;
 mod proxy;
+mod question;
 mod session;
 mod share;
 mod sign;
@@ -31,6 +32,7 @@ use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
 pub use batcher::Batcher;
+pub use question::Questions;
 pub use topics::Topics;
 
 /// What signs WebSockets, anew at each connect.
@@ -62,6 +64,7 @@ pub struct StreamHandle {
     _stop: watch::Sender<bool>,
     settings: watch::Sender<Arc<Settings>>,
     only: watch::Sender<Only>,
+    questions: Questions,
 }
 
 /// The things to stream, what matters most first; `None` for all.
@@ -79,6 +82,11 @@ impl StreamHandle {
             }
             other
         });
+    }
+
+    /// What asks the connections whether something is left on its way.
+    pub fn questions(&self) -> Questions {
+        self.questions.clone()
     }
 
     /// Other topics, or other rules for whose they are: the connections are made anew for them.
@@ -107,9 +115,14 @@ pub fn spawn(
     let (stop, stopped) = watch::channel(false);
     let (changes, changed) = watch::channel(Arc::new(settings.clone()));
     let (only, wanted) = watch::channel(None);
+    let (questions, asked) = Questions::new();
     for share in share::Share::all(settings.connections()) {
-        let control =
-            session::Control { stop: stopped.clone(), settings: changed.clone(), only: wanted.clone() };
+        let control = session::Control {
+            stop: stopped.clone(),
+            settings: changed.clone(),
+            only: wanted.clone(),
+            questions: asked.clone(),
+        };
         let settings = settings.clone();
         let (host, signer) = (host.map(String::from), signer.clone());
         let (events, fallback) = (events.clone(), events.clone());
@@ -129,7 +142,7 @@ pub fn spawn(
             down(&fallback, &format!("no thread: {error}"));
         }
     }
-    StreamHandle { _stop: stop, settings: changes, only }
+    StreamHandle { _stop: stop, settings: changes, only, questions }
 }
 
 fn down(events: &mpsc::Sender<Event>, message: &str) {

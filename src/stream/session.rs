@@ -16,6 +16,7 @@ use quell_fleet::text::SafeText;
 use super::batcher::Batcher;
 use super::filters::{Filters, Lesson};
 use super::focus::{Aim, Forbidden};
+use super::question::Asked;
 use super::share::Share;
 use super::target::Target;
 use super::topics::Topics;
@@ -48,6 +49,8 @@ pub(super) struct Session {
     pub(super) usurped: bool,
     /// When the broker last said anything.
     pub(super) heard: Ms,
+    /// The questions of this connection.
+    pub(super) asked: Asked,
     events: mpsc::Sender<Event>,
     /// Link events the console had no room for yet; they wait for the messages before them.
     outbox: VecDeque<LinkEvent>,
@@ -63,6 +66,8 @@ pub(super) struct Control {
     pub(super) settings: watch::Receiver<Arc<Settings>>,
     /// Which things to stream.
     pub(super) only: watch::Receiver<Only>,
+    /// A question is wanted.
+    pub(super) questions: watch::Receiver<u64>,
 }
 
 /// Waits for an end (true) or other topics.
@@ -76,9 +81,9 @@ pub(super) async fn called(
     }
 }
 
-/// Waits until other things are to be streamed.
-pub(super) async fn refocused(only: &mut watch::Receiver<Only>) {
-    if only.changed().await.is_err() {
+/// Waits until other things are to be streamed, or a question is wanted.
+pub(super) async fn wished<T>(wish: &mut watch::Receiver<T>) {
+    if wish.changed().await.is_err() {
         // Nobody can wish any more; the end is told elsewhere.
         std::future::pending::<()>().await;
     }
@@ -133,6 +138,7 @@ impl Session {
             version_proven: settings.mqtt.version != MqttVersion::Auto,
             usurped: false,
             heard: 0,
+            asked: Asked::new(false, Instant::now()),
             events,
             outbox: VecDeque::new(),
             takeovers: 0,
@@ -265,7 +271,7 @@ impl Session {
                     let settings = control.settings.borrow_and_update().clone();
                     self.take(&settings);
                 }
-                () = refocused(&mut control.only) => {
+                () = wished(&mut control.only) => {
                     let only = control.only.borrow_and_update().clone();
                     self.only = only;
                     self.take_aim();
@@ -281,6 +287,11 @@ impl Session {
         // A link that flaps while nobody takes events: the latest are what counts.
         if self.outbox.len() >= 256 {
             self.outbox.pop_front();
+        }
+        // Of several answers that wait the latest says all.
+        let answer = |event: &LinkEvent| matches!(event, LinkEvent::Answered { .. });
+        if answer(&event) && self.outbox.back().is_some_and(answer) {
+            self.outbox.pop_back();
         }
         self.outbox.push_back(event);
         self.flush();

@@ -1,5 +1,7 @@
 //! What a session asks for and gives up while its connection stays: other things to stream, a filter that is refused.
 
+use std::time::Instant;
+
 use tokio::sync::watch;
 
 use quell_fleet::event::LinkEvent;
@@ -8,7 +10,7 @@ use quell_fleet::text::SafeText;
 use super::focus::{self, Wish};
 use super::session::Session;
 use super::wire::Asker;
-use super::{Only, now_ms};
+use super::{Only, now_ms, question};
 
 impl Session {
     /// Other things are to be streamed, on a connection that is there. False when there is no room to ask.
@@ -19,7 +21,7 @@ impl Session {
             // It is subscribing: what is new is asked for after what is asked now.
             return true;
         }
-        if !asker.unsubscribe(self.filters.take_left()) {
+        if !self.leave(asker) {
             return false;
         }
         // What was given up is not listened to from here on, whatever still arrives.
@@ -46,7 +48,7 @@ impl Session {
     /// Gives up what is not wanted any more, sends the next SUBSCRIBE, or says that the link is up when there is none
     /// left. False when there is no room to ask.
     pub(super) fn proceed(&mut self, asker: &Asker) -> bool {
-        if !asker.unsubscribe(self.filters.take_left()) {
+        if !self.leave(asker) {
             return false;
         }
         if self.filters.is_asking() {
@@ -62,6 +64,19 @@ impl Session {
             self.tell(LinkEvent::Up { at: now_ms(), client_id, filters: self.accepted() });
         }
         true
+    }
+
+    /// Gives up what is not wanted any more. False when there is no room to.
+    fn leave(&mut self, asker: &Asker) -> bool {
+        let left = self.filters.take_left();
+        self.asked.give_up(left.len());
+        asker.unsubscribe(left)
+    }
+
+    /// Asks the broker a question that changes nothing ([`super::question`]). False when there is no room to.
+    pub(super) fn ask(&mut self, asker: &Asker) -> bool {
+        self.asked.ask(Instant::now(), now_ms());
+        asker.unsubscribe(vec![question::FILTER.to_owned()])
     }
 
     fn accepted(&self) -> Vec<SafeText> {

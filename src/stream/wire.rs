@@ -46,6 +46,10 @@ pub(super) enum Heard {
     Asked(u16),
     /// The broker's answer to it, filter by filter.
     Answered(u16, Vec<Answer>),
+    /// An UNSUBSCRIBE of ours went out under this number.
+    Left(u16),
+    /// The broker's answer to it.
+    Released(u16),
     /// A sign of life that says nothing else.
     Life,
     /// Something of our own.
@@ -232,8 +236,10 @@ fn heard_v4(event: rumqttc::Event) -> Heard {
             };
             Heard::Answered(ack.pkid, ack.return_codes.iter().map(answer).collect())
         }
+        Event::Incoming(Packet::UnsubAck(ack)) => Heard::Released(ack.pkid),
         Event::Incoming(_) => Heard::Life,
         Event::Outgoing(Outgoing::Subscribe(id)) => Heard::Asked(id),
+        Event::Outgoing(Outgoing::Unsubscribe(id)) => Heard::Left(id),
         Event::Outgoing(_) => Heard::Nothing,
     }
 }
@@ -254,8 +260,10 @@ fn heard_v5(event: v5::Event) -> Heard {
             };
             Heard::Answered(ack.pkid, ack.return_codes.iter().map(answer).collect())
         }
+        v5::Event::Incoming(Packet::UnsubAck(ack)) => Heard::Released(ack.pkid),
         v5::Event::Incoming(_) => Heard::Life,
         v5::Event::Outgoing(rumqttc::Outgoing::Subscribe(id)) => Heard::Asked(id),
+        v5::Event::Outgoing(rumqttc::Outgoing::Unsubscribe(id)) => Heard::Left(id),
         v5::Event::Outgoing(_) => Heard::Nothing,
     }
 }

@@ -236,6 +236,26 @@ pub enum LinkEvent {
         /// Filters accepted by the broker.
         filters: Vec<SafeText>,
     },
+    /// A connection answered a question that changes nothing (a ping, an UNSUBSCRIBE from a filter nobody holds). MQTT keeps
+    /// order: what the broker had for us when it was asked has come.
+    Answered {
+        /// Which of several connections, from 0.
+        connection: u32,
+        /// When it was asked.
+        asked: Ms,
+        /// When the answer came.
+        at: Ms,
+    },
+    /// The answer to such a question stays away, and nothing else comes either: the connection may be gone without our
+    /// knowing.
+    Unanswered {
+        /// Which of several connections, from 0.
+        connection: u32,
+        /// When it was asked.
+        asked: Ms,
+        /// When it was late.
+        at: Ms,
+    },
     /// Lost or not reached. What happens until the next `Up` is a gap, not silence.
     Down {
         /// When.

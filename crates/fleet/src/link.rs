@@ -249,6 +249,7 @@ impl Fleet {
                     }
                 }
             }
+            LinkEvent::Answered { .. } | LinkEvent::Unanswered { .. } => return Changes::NONE,
             LinkEvent::Focus { at, things, wanted, filters } => {
                 return self.focused(things, wanted, filters, at);
             }

@@ -324,6 +324,13 @@ impl Watch {
                 let rest = json!({"state": "filter_refused", "filter": filter, "reason": why});
                 self.line(out, Kind::Link, *at, None, rest);
             }
+            LinkEvent::Answered { .. } => {}
+            LinkEvent::Unanswered { at, asked, .. } => {
+                let reason =
+                    "the broker was asked and does not answer: what is not heard now may have been said";
+                let rest = json!({"state": "suspect", "since": iso(*asked), "reason": reason});
+                self.line(out, Kind::Link, *at, None, rest);
+            }
             LinkEvent::Down { at, reason, retry_at } => {
                 let rest = json!({"state": "down", "reason": reason, "retry_at": retry_at.map(iso)});
                 self.line(out, Kind::Link, *at, None, rest);

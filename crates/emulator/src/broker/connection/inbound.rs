@@ -195,6 +195,7 @@ impl Task<'_> {
                 had
             })
             .collect();
+        self.deliver_all();
         self.wire.encode(Out::UnsubAck { id, found }, &mut self.output);
         if !gone.is_empty() {
             self.broker.tell_topics("unsubscribed", &self.who, &self.session_id, &gone);

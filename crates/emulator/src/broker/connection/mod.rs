@@ -235,6 +235,12 @@ impl Task<'_> {
         more
     }
 
+    /// Writes all that waits into the output. Before the answer to a question: whoever asked may conclude from it that
+    /// nothing is left on its way.
+    pub(super) fn deliver_all(&mut self) {
+        while self.deliver() {}
+    }
+
     /// Tells of messages that went beyond the connection's rate; its client is not told, as in AWS.
     fn count_discarded(&mut self) {
         let discarded = self.pace.take_discarded();
@@ -255,7 +261,10 @@ impl Task<'_> {
                 In::PubAck(id) => self.session.acknowledged(id),
                 In::Subscribe { id, filters, identifier } => self.subscribe(id, filters, identifier)?,
                 In::Unsubscribe { id, filters } => self.unsubscribe(id, &filters),
-                In::Ping => drop(self.wire.encode(Out::Pong, &mut self.output)),
+                In::Ping => {
+                    self.deliver_all();
+                    self.wire.encode(Out::Pong, &mut self.output);
+                }
                 In::Disconnect { with_will, expiry } => return Err(self.goodbye(with_will, expiry)),
                 // 0x82: protocol error.
                 In::Connect(_) | In::Unsupported => return Err(End::client_error(0x82)),
