@@ -1,5 +1,5 @@
-//! The way to a broker as bytes: each connection can be cut by itself, all can be kept out, and a broker can be made to
-//! speak MQTT 3.1.1 only.
+//! The way to a broker as bytes: each connection can be cut by itself, all can be kept out, nothing may get through any more
+//! though all seem to stand, and a broker can be made to speak MQTT 3.1.1 only.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 #[derive(Default)]
 struct State {
     shut: bool,
+    /// Nothing is carried, in either direction.
+    frozen: bool,
     /// Whoever speaks MQTT 5 is answered as a broker of 3.1.1 does.
     old: bool,
     levels: Vec<u8>,
@@ -61,6 +63,11 @@ impl Cable {
         self.state.lock().unwrap().shut = shut;
     }
 
+    /// Whether nothing is carried any more, while every connection stands: what a cable pulled behind a router looks like.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        self.state.lock().unwrap().frozen = frozen;
+    }
+
     /// How many have got through so far, and how many have tried.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let state = self.state.lock().unwrap();
@@ -73,7 +80,7 @@ impl Cable {
     }
 }
 
-fn lead(mut client: TcpStream, broker: SocketAddr, state: &Mutex<State>) -> std::io::Result<()> {
+fn lead(mut client: TcpStream, broker: SocketAddr, state: &Arc<Mutex<State>>) -> std::io::Result<()> {
     let old = {
         let mut state = state.lock().unwrap();
         state.knocks += 1;
@@ -101,12 +108,24 @@ fn lead(mut client: TcpStream, broker: SocketAddr, state: &Mutex<State>) -> std:
     }
     let mut upstream = TcpStream::connect(broker)?;
     upstream.write_all(&first)?;
-    let (mut from, mut back) = (upstream.try_clone()?, client.try_clone()?);
+    let (from, back) = (upstream.try_clone()?, client.try_clone()?);
     state.lock().unwrap().lines.push([client.try_clone()?, upstream.try_clone()?]);
-    std::thread::spawn(move || {
-        let _ = std::io::copy(&mut from, &mut back);
-        let _ = back.shutdown(Shutdown::Both);
-    });
-    let _ = std::io::copy(&mut client, &mut upstream);
-    upstream.shutdown(Shutdown::Both)
+    let shared = Arc::clone(state);
+    std::thread::spawn(move || carry(from, back, &shared));
+    carry(client, upstream, state);
+    Ok(())
+}
+
+/// One direction, until its end.
+fn carry(mut from: TcpStream, mut to: TcpStream, state: &Mutex<State>) {
+    let mut buffer = [0; 16 * 1024];
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        while state.lock().unwrap().frozen {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        if to.write_all(&buffer[..n]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
 }

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use crate::beside::skipped;
+use crate::cable::Cable;
 use crate::mosquitto::{ABSENT, local, mosquitto};
+use crate::outside::skipped;
 use crate::world::{Cloud, Publisher, Watch, free_port};
 
 /// The topics heard before `last`, and it.
@@ -45,4 +46,34 @@ fn elsewhere_a_tree_brings_its_parent_once() {
     assert_eq!(up["filters"].as_array().unwrap().len(), 3, "all of them are heard: {up}");
     let publisher = Publisher::to(local(port));
     assert_eq!(heard(&watch, &publisher, &["a", "a/b", "a/b/c"], "a/end"), ["a", "a/b", "a/b/c", "a/end"]);
+}
+
+#[test]
+fn a_cable_that_carries_nothing_is_told_within_seconds_and_replaced() {
+    let cloud = Cloud::start();
+    for version in ["5", "3.1.1"] {
+        let cable = Cable::to(cloud.running().mqtt.unwrap());
+        let url = format!("mqtt://{}", cable.address());
+        let config = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(config.path(), format!("[mqtt]\nversion = '{version}'\n")).unwrap();
+        let file = config.path().to_str().unwrap();
+        let args = ["watch", "--no-aws", "--mqtt-url", &url, "--topic", "a", "--config", file];
+        let watch = Watch::spawn(&args.map(String::from), &[]);
+        watch.wait_up();
+        let publisher = cloud.publisher();
+        publisher.publish("a", b"1");
+        watch.wait("a message", |line| line["topic"] == "a");
+        assert!(!watch.lines().iter().any(|line| line["state"] == "suspect"), "{:#?}", watch.lines());
+        cable.freeze(true);
+        publisher.publish("a", b"2");
+        let suspect = watch.wait("the suspicion", |line| line["state"] == "suspect");
+        assert!(suspect["reason"].as_str().unwrap().contains("may have been said"), "{suspect}");
+        let down = watch.wait("the end", |line| line["state"] == "down");
+        assert!(down["reason"].as_str().unwrap().contains("it was asked, and nothing came"), "{down}");
+        cable.freeze(false);
+        watch.wait_all("a new connection", |lines| {
+            (lines.iter().filter(|line| line["state"] == "up").count() == 2).then_some(())
+        });
+        watch.wait("what happened meanwhile, as a gap", |line| line["type"] == "gap");
+    }
 }

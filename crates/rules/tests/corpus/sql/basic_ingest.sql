@@ -1,0 +1,1 @@
+SELECT accountid() + principal() + traceid() AS who

@@ -1,0 +1,1 @@
+SELECT foo.bar AS bar.baz, a.b.c FROM 'topic/subtopic'

@@ -1,0 +1,1 @@
+SELECT aws_lambda('arn', {'a': a}) AS v, get_secret('s', 'k', 'r') AS s FROM 'a'

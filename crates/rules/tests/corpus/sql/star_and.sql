@@ -1,0 +1,1 @@
+SELECT *, 15 AS speed, clientid() AS client FROM 'topic/#'

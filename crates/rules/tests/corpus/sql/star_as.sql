@@ -1,0 +1,1 @@
+SELECT * AS payload, topic() AS topic, timestamp() AS received FROM 't'

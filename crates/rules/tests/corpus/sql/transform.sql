@@ -1,0 +1,1 @@
+SELECT VALUE transform('enrichArray', attributes, values) FROM 'in/t'
