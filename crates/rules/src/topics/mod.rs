@@ -51,7 +51,7 @@ impl std::fmt::Display for Invalid {
             Self::Empty => f.write_str("it is empty"),
             Self::TooLong(most) => write!(f, "it is longer than {most} bytes"),
             Self::TooDeep(most) => write!(f, "it has more than {most} slashes"),
-            Self::Wildcard => f.write_str("a wildcard must stand alone in its level, # in the last"),
+            Self::Wildcard => f.write_str("a + must fill a whole level, and a # be the whole last one"),
             Self::Wild => f.write_str("it is a topic: + and # are for filters"),
             Self::Null => f.write_str("it holds a null character"),
             Self::Share => f.write_str("a shared subscription is written $share/GROUP/FILTER"),
