@@ -4,16 +4,16 @@ use super::model::Criteria;
 
 /// How many successive datapoints it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub(super) struct Patience {
     /// Violating ones until the alarm, 1..=10.
-    pub to_alarm: u8,
+    pub(super) to_alarm: u8,
     /// Conforming ones until it clears, 1..=10.
-    pub to_clear: u8,
+    pub(super) to_clear: u8,
 }
 
 impl Patience {
     /// What the criteria ask for; 1 where they say nothing.
-    pub fn of(criteria: &Criteria) -> Self {
+    pub(super) fn of(criteria: &Criteria) -> Self {
         let clamp = |n: Option<i64>| n.unwrap_or(1).clamp(1, 10) as u8;
         Self {
             to_alarm: clamp(criteria.consecutive_datapoints_to_alarm),
@@ -24,7 +24,7 @@ impl Patience {
 
 /// What a datapoint changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub(super) enum Change {
     /// `in-alarm`: a new violation.
     Raised,
     /// A further violating datapoint of a violation that stands.
@@ -35,7 +35,7 @@ pub enum Change {
 
 /// The state between datapoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Alarm {
+pub(super) struct Alarm {
     in_alarm: bool,
     run: u8,
     last_ms: i64,
@@ -43,17 +43,17 @@ pub struct Alarm {
 
 impl Alarm {
     /// The state of a violation that stood when the process started, last heard of at `last_ms`.
-    pub fn standing(last_ms: i64) -> Self {
+    pub(super) fn standing(last_ms: i64) -> Self {
         Self { in_alarm: true, run: 0, last_ms }
     }
 
     /// True between `Raised` and `Cleared` or invalidation.
-    pub fn in_alarm(&self) -> bool {
+    pub(super) fn in_alarm(&self) -> bool {
         self.in_alarm
     }
 
     /// Takes one datapoint of time `at_ms`. The run is of datapoints that speak for a change; one that does not restarts it.
-    pub fn datapoint(&mut self, normal: bool, patience: Patience, at_ms: i64) -> Option<Change> {
+    pub(super) fn datapoint(&mut self, normal: bool, patience: Patience, at_ms: i64) -> Option<Change> {
         self.last_ms = self.last_ms.max(at_ms);
         let for_change = normal == self.in_alarm;
         self.run = if for_change { self.run.saturating_add(1) } else { 0 };
@@ -67,7 +67,7 @@ impl Alarm {
     }
 
     /// `alarm-invalidated`: true, once, when the alarm stands and no datapoint came for longer than `silence_ms`.
-    pub fn invalidate(&mut self, now_ms: i64, silence_ms: i64) -> bool {
+    pub(super) fn invalidate(&mut self, now_ms: i64, silence_ms: i64) -> bool {
         let gone = self.in_alarm && now_ms.saturating_sub(self.last_ms) > silence_ms;
         if gone {
             *self = Self { last_ms: self.last_ms, ..Self::default() };

@@ -47,7 +47,7 @@ pub fn is_normal(
 }
 
 /// `left OPERATOR right` for the four order operators; false for the set operators, which have no order.
-pub fn compare(left: f64, operator: ComparisonOperator, right: f64) -> bool {
+pub(super) fn compare(left: f64, operator: ComparisonOperator, right: f64) -> bool {
     match operator {
         ComparisonOperator::LessThan => left < right,
         ComparisonOperator::LessThanEquals => left <= right,
@@ -58,7 +58,7 @@ pub fn compare(left: f64, operator: ComparisonOperator, right: f64) -> bool {
 }
 
 /// The one number of a value that has one.
-pub fn scalar(value: &MetricValue) -> Option<f64> {
+pub(super) fn scalar(value: &MetricValue) -> Option<f64> {
     value.count.map(|c| c as f64).or(value.number)
 }
 

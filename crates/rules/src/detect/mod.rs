@@ -5,12 +5,12 @@
 //!
 //! * [`model`]: AWS's shapes. [`metric`]: which metrics there are and what a behaviour may ask of each.
 //! * [`judge`]: one value against one criterion. [`percentile`]: the fleet's value a statistical criterion compares with.
-//! * [`alarm`]: consecutive datapoints to alarm and to clear. [`engine`]: windows, devices, rules.
+//! * `alarm`: consecutive datapoints to alarm and to clear. [`engine`]: windows, devices, rules.
 //! * [`validate`]: what ValidateSecurityProfileBehaviors rejects. [`file`]: profiles from a file in AWS's shape.
 //! * [`profile`]: a security profile as a whole, as it is read, exported and written.
 //! * [`whatif`]: a behaviour that is not in force, judged on what was held.
 
-pub mod alarm;
+mod alarm;
 #[cfg_attr(
     not(test),
     expect(clippy::indexing_slicing, reason = "the engine indexes by numbers it gave out itself")

@@ -17,7 +17,7 @@ pub const STATISTICS: [(&str, u64); 11] = [
 
 /// The value of `statistic` among `sorted` (ascending) by nearest rank; `None` without values, for an unknown statistic,
 /// and with a negative value, for which AWS leaves percentiles undefined.
-pub fn nearest_rank(sorted: &[f64], statistic: &str) -> Option<f64> {
+pub(super) fn nearest_rank(sorted: &[f64], statistic: &str) -> Option<f64> {
     let (_, ten_thousandths) = STATISTICS.iter().find(|(name, _)| *name == statistic)?;
     if sorted.first().is_none_or(|lowest| *lowest < 0.0) {
         return None;

@@ -11,7 +11,7 @@ use super::percentile::{STATISTICS, nearest_rank};
 use super::window;
 
 /// Seconds of a base window: every duration AWS allows is a multiple of it.
-pub const BASE_SECONDS: i64 = 300;
+const BASE_SECONDS: i64 = 300;
 
 /// What was heard of a fleet, as far back as it was held.
 #[derive(Clone, Debug, Default)]

@@ -181,11 +181,6 @@ impl Engine {
         &self.plan
     }
 
-    /// True when the device's profiles are known: until then its datapoints are not taken.
-    pub fn is_enrolled(&self, device: &str) -> bool {
-        self.devices.get(device).is_some_and(|d| d.profiles.len() == self.plan.profiles())
-    }
-
     /// The devices seen so far.
     pub fn devices(&self) -> impl Iterator<Item = &Arc<str>> {
         self.devices.keys()

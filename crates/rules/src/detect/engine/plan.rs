@@ -204,11 +204,6 @@ impl Plan {
         self.kept.iter().any(|k| k.metric == *metric) || self.rules.iter().any(|r| r.metric == *metric)
     }
 
-    /// The shortest window, in milliseconds: how often looking for ended windows makes sense.
-    pub fn shortest_window_ms(&self) -> Option<i64> {
-        self.series.iter().map(|s| s.length_ms).min()
-    }
-
     /// Keeps a metric's values: those of 300 s windows, or every one where there are no windows.
     fn keep(&mut self, metric: &Metric, topics: Option<&Arc<Topics>>, profile: usize) {
         let keepers = if metric.needs_window() || *metric == Metric::MessageByteSize {

@@ -109,7 +109,7 @@ fn a_changed_plan_keeps_what_did_not_change() {
     };
     let gone = engine.set_plan(Plan::new(&[profile], |s| s * 1000, |_| None), T0 + 2);
     assert_eq!(gone.iter().map(|v| v.behavior.name.as_str()).collect::<Vec<_>>(), ["size"]);
-    assert!(!engine.is_enrolled("x"));
+    assert!(!engine.message("x", "t", 1, T0 + 2), "it has to be enrolled again");
     engine.enroll("x", vec![true], T0 + 2);
     let due = engine.due(T0 + 300_000 + LATENCY);
     let sent: Vec<_> =
