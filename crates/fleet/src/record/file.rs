@@ -21,6 +21,12 @@ pub const MAGIC: &[u8; 8] = b"quellrec";
 pub const VERSION: u8 = 2;
 /// A frame is never longer than this, deflated or not: what says so is damaged, or made to fill memory.
 const FRAME: u32 = 64 << 20;
+/// Bytes before a frame's data.
+const HEAD: usize = 24;
+/// Looks for the next frame behind a damage are given up after so many that were none.
+const TRIES: usize = 1_000;
+/// Times an entry can have: 1970 to 9999. Anything else is damage, and would not be a time on the screen.
+const TIMES: std::ops::RangeInclusive<Ms> = 0..=253_402_300_799_999;
 
 /// What a player needs to know before the first event.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -154,8 +160,11 @@ pub(super) fn begin(out: &mut impl Write) -> io::Result<()> {
 /// One frame as it is written.
 pub(super) fn frame(raw: &[u8], first: Ms, last: Ms) -> io::Result<Vec<u8>> {
     let packed = miniz_oxide::deflate::compress_to_vec_zlib(raw, 6);
-    let length = |n: usize| u32::try_from(n).map_err(|_| damaged("a frame too long to write"));
-    let mut out = Vec::with_capacity(24 + packed.len());
+    let length = |n: usize| {
+        let fits = u32::try_from(n).ok().filter(|n| *n <= FRAME);
+        fits.ok_or_else(|| damaged("a frame too long to write"))
+    };
+    let mut out = Vec::with_capacity(HEAD + packed.len());
     out.extend(length(packed.len())?.to_le_bytes());
     out.extend(length(raw.len())?.to_le_bytes());
     out.extend(first.to_le_bytes());
@@ -169,13 +178,62 @@ pub(super) fn encode(value: &impl Serialize, out: &mut Vec<u8>) -> io::Result<()
     ciborium::into_writer(value, out).map_err(|e| io::Error::other(e.to_string()))
 }
 
+/// An entry as CBOR. One that could not be read again (longer than a frame) is an event that is lost, and said to be.
+pub(super) fn encode_entry(entry: &Entry) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match encode(entry, &mut bytes) {
+        Ok(()) if bytes.len() <= FRAME as usize / 2 => Ok(bytes),
+        _ => {
+            bytes.clear();
+            encode(&Entry { at: entry.at, what: What::Lost(1) }, &mut bytes)?;
+            Ok(bytes)
+        }
+    }
+}
+
+/// Reads a value from the front of `rest`. A text in it may be as long as the whole: a device chooses how long its names are.
+fn decode<T: for<'d> Deserialize<'d>>(rest: &mut &[u8], scratch: &mut [u8]) -> Result<T, String> {
+    ciborium::de::from_reader_with_buffer(rest, scratch).map_err(|e| e.to_string())
+}
+
 /// Where a frame is, and what time it covers.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     offset: u64,
     packed: u32,
     raw: u32,
+    first: Ms,
     last: Ms,
+}
+
+impl Place {
+    /// What the head at `at` says; `None` when no writer can have written it.
+    fn of(head: &[u8; HEAD], at: u64) -> Option<Self> {
+        let word =
+            |i: usize| u32::from_le_bytes(std::array::from_fn(|n| head.get(i + n).copied().unwrap_or(0)));
+        let time =
+            |i: usize| i64::from_le_bytes(std::array::from_fn(|n| head.get(i + n).copied().unwrap_or(0)));
+        let place =
+            Self { offset: at + HEAD as u64, packed: word(0), raw: word(4), first: time(8), last: time(16) };
+        let fits = place.packed > 0 && place.packed <= FRAME && place.raw > 0 && place.raw <= FRAME;
+        (fits && place.first <= place.last && TIMES.contains(&place.first) && TIMES.contains(&place.last))
+            .then_some(place)
+    }
+
+    fn end(&self) -> u64 {
+        self.offset + u64::from(self.packed)
+    }
+}
+
+/// A part of a recording that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The time before it.
+    pub from: Ms,
+    /// The time after it.
+    pub to: Ms,
+    /// What is wrong with it.
+    pub what: String,
 }
 
 /// An opened recording.
@@ -184,15 +242,16 @@ pub struct Recording {
     file: File,
     header: Header,
     frames: Vec<Place>,
+    damages: Vec<Damage>,
     first: Ms,
     cut: bool,
 }
 
 impl Recording {
-    /// Opens a recording and reads where its frames are.
+    /// Opens a recording and reads where its frames are. What is damaged between them is skipped: [`Recording::damages`].
     ///
     /// # Errors
-    /// The file cannot be read, is none of ours, or of a newer version; in a sentence.
+    /// The file cannot be read, is none of ours, or of a newer version, or its header is damaged; in a sentence.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let mut start = [0; 9];
@@ -207,40 +266,38 @@ impl Recording {
             )));
         }
         let end = file.seek(SeekFrom::End(0))?;
-        let mut frames = Vec::new();
-        let (mut at, mut first, mut cut) = (9_u64, Ms::MAX, false);
-        while at < end {
-            let mut head = [0; 24];
-            file.seek(SeekFrom::Start(at))?;
-            if end - at < 24 || file.read_exact(&mut head).is_err() {
-                cut = true;
-                break;
-            }
-            let word =
-                |i: usize| u32::from_le_bytes(std::array::from_fn(|n| head.get(i + n).copied().unwrap_or(0)));
-            let time =
-                |i: usize| i64::from_le_bytes(std::array::from_fn(|n| head.get(i + n).copied().unwrap_or(0)));
-            let place = Place { offset: at + 24, packed: word(0), raw: word(4), last: time(16) };
-            if place.packed > FRAME || place.raw > FRAME {
-                return Err(damaged("a frame longer than any that was written: the file is damaged"));
-            }
-            if place.offset + u64::from(place.packed) > end {
-                cut = true;
-                break;
-            }
-            if !frames.is_empty() {
-                first = first.min(time(8));
-            }
-            frames.push(place);
-            at = place.offset + u64::from(place.packed);
-        }
-        let head = frames.first().copied().ok_or_else(|| damaged("a recording without its header"))?;
+        let head = head_at(&mut file, 9, end)?.filter(|place| place.end() <= end);
+        let head = head.ok_or_else(|| damaged("a recording without its header"))?;
         let bytes = unpack(&mut file, head)?;
-        let header: Header = ciborium::from_reader(bytes.as_slice())
+        let header: Header = decode(&mut bytes.as_slice(), &mut vec![0; bytes.len()])
             .map_err(|e| damaged(&format!("the header is not understood: {e}")))?;
-        frames.remove(0);
-        let first = if first == Ms::MAX { header.began } else { first };
-        Ok(Self { file, header, frames, first, cut })
+        let (mut frames, mut damages): (Vec<Place>, Vec<Damage>) = (Vec::new(), Vec::new());
+        let (mut at, mut cut) = (head.end(), false);
+        while at < end {
+            match head_at(&mut file, at, end)? {
+                Some(place) if place.end() <= end => {
+                    at = place.end();
+                    frames.push(place);
+                }
+                // The end is missing, unless more frames follow what is damaged here.
+                _ => match next_frame(&mut file, at + 1, end)? {
+                    Some(place) => {
+                        let from = frames.last().map_or(header.began, |f| f.last);
+                        let bytes = place.offset - HEAD as u64 - at;
+                        let what = format!("{bytes} bytes are no frame of a recording");
+                        damages.push(Damage { from, to: place.first, what });
+                        at = place.end();
+                        frames.push(place);
+                    }
+                    None => {
+                        cut = true;
+                        break;
+                    }
+                },
+            }
+        }
+        let first = frames.iter().map(|f| f.first).min().unwrap_or(header.began);
+        Ok(Self { file, header, frames, damages, first, cut })
     }
 
     /// The header.
@@ -250,7 +307,7 @@ impl Recording {
 
     /// The times of the first and the last entry.
     pub fn span(&self) -> (Ms, Ms) {
-        (self.first, self.frames.last().map_or(self.first, |f| f.last.max(self.first)))
+        (self.first, self.frames.iter().map(|f| f.last).fold(self.first, Ms::max))
     }
 
     /// True when the end is missing: the writer was killed.
@@ -263,22 +320,96 @@ impl Recording {
         self.frames.len()
     }
 
-    /// The entries of a frame.
+    /// What was found damaged: between the frames when it was opened, in them when they were read.
+    pub fn damages(&self) -> &[Damage] {
+        &self.damages
+    }
+
+    /// The entries of a frame, as far as they can be read; what cannot is noted among the damages, once.
     ///
     /// # Errors
-    /// The file cannot be read or is damaged there.
+    /// The file cannot be read.
     pub fn entries(&mut self, frame: usize) -> io::Result<Vec<Entry>> {
         let Some(place) = self.frames.get(frame).copied() else { return Ok(Vec::new()) };
-        let bytes = unpack(&mut self.file, place)?;
-        let mut rest = bytes.as_slice();
-        let mut entries = Vec::new();
-        while !rest.is_empty() {
-            let entry = ciborium::from_reader(&mut rest)
-                .map_err(|e| damaged(&format!("an entry is not understood: {e}")))?;
-            entries.push(entry);
+        let mut entries: Vec<Entry> = Vec::new();
+        match unpack(&mut self.file, place) {
+            Ok(bytes) => {
+                let (mut rest, mut scratch) = (bytes.as_slice(), vec![0; bytes.len()]);
+                while !rest.is_empty() {
+                    match decode::<Entry>(&mut rest, &mut scratch) {
+                        Ok(entry) if TIMES.contains(&entry.at) => entries.push(entry),
+                        Ok(_) => self.note(frame, entries.last(), "an entry of no possible time".to_owned()),
+                        Err(e) => {
+                            self.note(frame, entries.last(), format!("an entry is not understood: {e}"));
+                            break;
+                        }
+                    }
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => self.note(frame, None, e.to_string()),
+            Err(e) => return Err(e),
         }
         Ok(entries)
     }
+
+    fn note(&mut self, frame: usize, after: Option<&Entry>, what: String) {
+        let Some(place) = self.frames.get(frame) else { return };
+        // A length that is damaged may hide the frames that follow.
+        let to = self.frames.get(frame + 1).map_or(place.last, |next| next.first.max(place.last));
+        let from = after.map_or(place.first, |e| e.at);
+        // One damage can spoil the head of a frame and what is found behind it: it is one part of the time.
+        match self.damages.iter_mut().find(|d| d.from <= to && from <= d.to) {
+            Some(known) => (known.from, known.to) = (known.from.min(from), known.to.max(to)),
+            None => self.damages.push(Damage { from, to, what }),
+        }
+    }
+}
+
+/// The frame whose head stands at `at`, if it is one.
+fn head_at(file: &mut File, at: u64, end: u64) -> io::Result<Option<Place>> {
+    let mut head = [0; HEAD];
+    if end.saturating_sub(at) < HEAD as u64 {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(&mut head)?;
+    Ok(Place::of(&head, at))
+}
+
+/// The next place from `from` on at which a whole frame stands: one whose data can be unpacked.
+fn next_frame(file: &mut File, from: u64, end: u64) -> io::Result<Option<Place>> {
+    const WINDOW: usize = 1 << 20;
+    let (mut at, mut tries) = (from, 0);
+    while at < end {
+        file.seek(SeekFrom::Start(at))?;
+        let mut window = Vec::new();
+        (&mut *file).take((WINDOW + HEAD + 2) as u64).read_to_end(&mut window)?;
+        for i in 0..window.len().saturating_sub(HEAD + 1).min(WINDOW) {
+            let Some(head) = window.get(i..i + HEAD).and_then(|h| <&[u8; HEAD]>::try_from(h).ok()) else {
+                break;
+            };
+            if !window.get(i + HEAD..i + HEAD + 2).is_some_and(is_zlib) {
+                continue;
+            }
+            let place = Place::of(head, at + i as u64).filter(|place| place.end() <= end);
+            if let Some(place) = place
+                && unpack(file, place).is_ok()
+            {
+                return Ok(Some(place));
+            }
+            tries += usize::from(place.is_some());
+            if tries > TRIES {
+                return Ok(None);
+            }
+        }
+        at += WINDOW as u64;
+    }
+    Ok(None)
+}
+
+/// True of the two bytes that zlib data with a window of 32 KiB begins with.
+fn is_zlib(start: &[u8]) -> bool {
+    matches!(start, [0x78, flags] if (0x7800 + u16::from(*flags)).is_multiple_of(31))
 }
 
 fn unpack(file: &mut File, place: Place) -> io::Result<Vec<u8>> {
@@ -286,5 +417,5 @@ fn unpack(file: &mut File, place: Place) -> io::Result<Vec<u8>> {
     let mut packed = vec![0; place.packed as usize];
     file.read_exact(&mut packed)?;
     miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(&packed, place.raw as usize)
-        .map_err(|_| damaged("a frame cannot be unpacked: the file is damaged"))
+        .map_err(|_| damaged("a frame that cannot be unpacked"))
 }

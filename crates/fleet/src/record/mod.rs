@@ -14,6 +14,9 @@ pub mod player;
 pub mod recorder;
 pub mod report;
 
-pub use file::{Entry, Header, What};
+pub use file::{Damage, Entry, Header, What};
 pub use player::Player;
 pub use recorder::Recorder;
+
+#[cfg(test)]
+mod tests;

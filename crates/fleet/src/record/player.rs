@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::{Changes, Fleet, Limits, Ms};
 
-use super::file::{Entry, Header, Recording, What};
+use super::file::{Damage, Entry, Header, Recording, What};
 
 /// A recording being played. Time stands where it was last brought to.
 #[derive(Debug)]
@@ -63,6 +63,11 @@ impl Player {
         self.lost
     }
 
+    /// The parts of the recording that could not be read and were skipped, as far as it was played.
+    pub fn damages(&self) -> &[Damage] {
+        self.recording.damages()
+    }
+
     /// True when the recording ended at its size limit, or was cut off.
     pub fn is_incomplete(&self) -> bool {
         self.full || self.recording.is_cut()
@@ -84,7 +89,7 @@ impl Player {
     /// before it is applied.
     ///
     /// # Errors
-    /// The file cannot be read or is damaged there.
+    /// The file cannot be read.
     pub fn step(
         &mut self,
         to: Ms,

@@ -181,7 +181,7 @@ fn write(out: &mut impl io::Write, entries: &Receiver<Entry>, shared: &Shared, l
                 }
                 first.get_or_insert(entry.at);
                 last = last.max(entry.at);
-                file::encode(&entry, &mut raw)?;
+                raw.extend(file::encode_entry(&entry)?);
                 false
             }
             Err(RecvTimeoutError::Timeout) => false,

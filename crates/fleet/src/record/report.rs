@@ -11,8 +11,11 @@ use crate::event::{Event, LinkEvent, Stage};
 use crate::text::SafeText;
 use crate::{Changes, Condition, Fleet, Ms};
 
-use super::file::{Entry, What};
+use super::file::{Damage, Entry, What};
 use super::player::Player;
+
+/// Entries of the journal written up to this long after a recording's end, in milliseconds, still tell of it: its outcomes.
+pub const AFTER: Ms = 60_000;
 
 /// One line of the timeline.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +95,8 @@ pub struct Report {
     pub lost: u64,
     /// True when the recording was cut off or reached its size.
     pub incomplete: bool,
+    /// Parts of the recording that could not be read and were skipped.
+    pub damages: Vec<Damage>,
 }
 
 /// Lines kept: a report is read by a person.
@@ -215,7 +220,7 @@ impl Teller {
         for entry in entries {
             let Ok(at) = text(entry, "at").parse::<jiff::Timestamp>() else { continue };
             let at = at.as_millisecond();
-            if !(from..=to + 60_000).contains(&at) {
+            if !(from..=to.saturating_add(AFTER)).contains(&at) {
                 continue;
             }
             let (kind, plan) = (text(entry, "kind"), text(entry, "plan"));
@@ -273,6 +278,7 @@ pub fn tell(player: &mut Player, journal: &[Value]) -> io::Result<Report> {
         timeline: teller.lines,
         lost: player.lost(),
         incomplete: player.is_incomplete(),
+        damages: player.damages().to_vec(),
     })
 }
 
@@ -318,6 +324,11 @@ impl Report {
                 })
             })
             .collect();
+        let damaged: Vec<Value> = self
+            .damages
+            .iter()
+            .map(|d| json!({"from": iso(d.from), "to": iso(d.to), "why": SafeText::new(&d.what)}))
+            .collect();
         let timeline: Vec<Value> = self
             .timeline
             .iter()
@@ -325,6 +336,7 @@ impl Report {
             .collect();
         json!({
             "from": iso(self.span.0), "to": iso(self.span.1), "incomplete": self.incomplete,
+            "damaged": damaged,
             "eventsLost": self.lost, "incidents": incidents, "timeline": timeline,
         })
     }
@@ -342,6 +354,16 @@ impl Report {
         writeln!(out, "Recorded from {} to {}.", iso(self.span.0), iso(self.span.1))?;
         if self.incomplete {
             writeln!(out, "The recording is not complete: it was cut off, or reached its size.")?;
+        }
+        for d in &self.damages {
+            let why = SafeText::new(&d.what);
+            writeln!(
+                out,
+                "Damaged from {} to {}, and skipped: {}.",
+                iso(d.from),
+                iso(d.to),
+                md(why.as_str())
+            )?;
         }
         if self.lost > 0 {
             writeln!(out, "{} events are not in it.", self.lost)?;
