@@ -206,8 +206,13 @@ fn journal(settings: &Settings, report: &mut Report) {
             }
         }
         Ok(verdict) => {
-            let text = format!("{} faults: {shown}", verdict.faults.len());
-            report.bad("journal", text, "quell journal verify");
+            // What is wrong is named here too: others who can read it are mended by one command.
+            let first = verdict.faults.first().map(String::as_str).unwrap_or_default();
+            let more = match verdict.faults.len() {
+                0 | 1 => String::new(),
+                n => format!(" (and {} more)", n - 1),
+            };
+            report.bad("journal", format!("{first}{more}: {shown}"), "quell journal verify");
         }
         Err(error) => report.bad("journal", format!("{shown}: {error}"), format!("ls -l {shown}")),
     }

@@ -1,5 +1,7 @@
 //! The journal as lines for a person: one for each plan, with how it ended and every request it sent.
 
+use std::collections::{HashMap, VecDeque};
+
 use color_eyre::eyre::Result;
 use serde_json::Value;
 
@@ -14,33 +16,59 @@ const LINES: usize = 2_000;
 /// Details kept of one line: a bulk action has a request for each thing.
 const DETAILS: usize = 400;
 
-/// The journal at `path`, newest first.
+/// The journal at `path`, newest first; only the newest [`LINES`] plans of a long one are kept while it is read.
 pub(super) fn read(path: &std::path::Path) -> Result<Vec<JournalLine>> {
-    Ok(lines(&Journal::open(path)?.entries()?))
+    let mut latest = Latest::default();
+    Journal::open(path)?.each(|entry| latest.add(&entry))?;
+    Ok(latest.done())
 }
 
-fn lines<V: std::borrow::Borrow<Value>>(entries: &[V]) -> Vec<JournalLine> {
-    let mut lines: Vec<(String, JournalLine)> = Vec::new();
-    for entry in entries {
-        let entry = entry.borrow();
+/// The newest plans, oldest first.
+#[derive(Default)]
+struct Latest {
+    lines: VecDeque<JournalLine>,
+    /// How many were dropped: a plan's number is its place among all.
+    dropped: usize,
+    numbers: HashMap<String, usize>,
+}
+
+impl Latest {
+    fn add(&mut self, entry: &Value) {
         let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
-        let plan = text("plan").to_owned();
         match text("kind") {
-            kind @ ("intent" | "refused") => lines.push((plan, begun(entry, kind))),
+            kind @ ("intent" | "refused") => {
+                let line = begun(entry, kind);
+                self.numbers.insert(line.plan.clone(), self.dropped + self.lines.len());
+                self.lines.push_back(line);
+                if self.lines.len() > LINES
+                    && let Some(oldest) = self.lines.pop_front()
+                {
+                    self.dropped += 1;
+                    self.numbers.remove(&oldest.plan);
+                }
+            }
             "request" => {
-                if let Some((_, line)) = lines.iter_mut().rev().find(|(p, _)| *p == plan) {
-                    detail(line, &request(entry));
+                if let Some(line) = self.line(text("plan")) {
+                    detail(line, || request(entry));
                 }
             }
             "outcome" => {
-                if let Some((_, line)) = lines.iter_mut().rev().find(|(p, _)| *p == plan) {
+                if let Some(line) = self.line(text("plan")) {
                     ended(line, entry);
                 }
             }
             _ => {}
         }
     }
-    lines.into_iter().rev().take(LINES).map(|(_, line)| line).collect()
+
+    fn line(&mut self, plan: &str) -> Option<&mut JournalLine> {
+        let number = self.numbers.get(plan)?.checked_sub(self.dropped)?;
+        self.lines.get_mut(number)
+    }
+
+    fn done(self) -> Vec<JournalLine> {
+        self.lines.into_iter().rev().collect()
+    }
 }
 
 fn begun(entry: &Value, kind: &str) -> JournalLine {
@@ -79,7 +107,7 @@ fn begun(entry: &Value, kind: &str) -> JournalLine {
         ("finishes", "/finishes"),
     ] {
         if let Some(value) = entry.pointer(path).and_then(Value::as_str) {
-            detail(&mut line, &format!("{label}: {value}"));
+            detail(&mut line, || format!("{label}: {value}"));
         }
     }
     line
@@ -116,19 +144,19 @@ fn ended(line: &mut JournalLine, entry: &Value) {
     for target in entry.get("targets").and_then(Value::as_array).into_iter().flatten() {
         let text = |name: &str| target.get(name).and_then(Value::as_str).unwrap_or_default();
         let why = target.get("why").and_then(Value::as_str).map(|w| format!(": {w}")).unwrap_or_default();
-        detail(line, &format!("{} {}{why}", text("target"), text("result")));
+        detail(line, || format!("{} {}{why}", text("target"), text("result")));
         for step in target.get("steps").and_then(Value::as_array).into_iter().flatten() {
             let text = |name: &str| step.get(name).and_then(Value::as_str).unwrap_or_default();
             let after = step.get("after_ms").and_then(Value::as_i64);
             let after = after.map(|ms| format!(" after {}", words::took(ms))).unwrap_or_default();
-            detail(line, &format!("  {}: {}{after}  {}", text("proof"), text("state"), text("detail")));
+            detail(line, || format!("  {}: {}{after}  {}", text("proof"), text("state"), text("detail")));
         }
     }
 }
 
-fn detail(line: &mut JournalLine, text: &str) {
+fn detail(line: &mut JournalLine, text: impl FnOnce() -> String) {
     if line.details.len() < DETAILS {
-        line.details.push(SafeText::new(text));
+        line.details.push(SafeText::new(&text()));
     }
 }
 
@@ -149,7 +177,9 @@ mod tests {
             json!({"kind": "refused", "at": "2026-11-21T09:17:21.229Z", "plan": "q", "what": "revoke",
                 "targets": ["Thing03"], "reason": "read-only", "who": {"user": "ann"}}),
         ];
-        let lines = lines(&entries);
+        let mut latest = Latest::default();
+        entries.iter().for_each(|entry| latest.add(entry));
+        let lines = latest.done();
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0].outcome.as_str(), "refused: read-only");
         assert_eq!(lines[0].who.as_str(), "ann");

@@ -144,9 +144,7 @@ pub enum Command {
 /// Parses the arguments, prepares reports and logging, and runs the command.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(report) = color_eyre::install() {
-        tracing::warn!(%report, "plain error reports");
-    }
+    crate::console::panic::install();
     let _ = rustls_provider();
     let result = match cli.command {
         None => console::run(&cli.common),

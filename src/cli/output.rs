@@ -68,6 +68,17 @@ pub(super) fn duration(written: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * scale).map_err(|e| e.to_string())
 }
 
+/// Writes what a change came to. What was done is done: a result that cannot be written is said on stderr, and the exit code
+/// goes on telling what was done.
+pub(super) fn result(written: &str) {
+    if let Err(error) = text(written) {
+        let _ = writeln!(
+            io::stderr(),
+            "quell: the result could not be written ({error}); the exit code and the journal tell what was done"
+        );
+    }
+}
+
 /// Writes a result to stdout; a reader that is gone is no failure.
 ///
 /// # Errors

@@ -213,7 +213,18 @@ pub(super) fn tell(args: &ReportArgs, common: &Common) -> color_eyre::Result<u8>
     let told = Player::open(&args.file).and_then(|mut player| {
         let journal = args.journal.as_ref().unwrap_or(&settings.journal);
         // A journal that is not there is no journal: nothing was done from this host.
-        let entries = if journal.exists() { Journal::open(journal)?.entries()? } else { Vec::new() };
+        let mut entries = Vec::new();
+        if journal.exists() {
+            // Only what was written while it was recorded is told: a journal of years is not held in memory.
+            let (from, to) = player.span();
+            Journal::open(journal)?.each(|entry| {
+                let at = entry.get("at").and_then(serde_json::Value::as_str).unwrap_or_default();
+                let at = at.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond);
+                if at.is_ok_and(|at| (from..=to.saturating_add(report::AFTER)).contains(&at)) {
+                    entries.push(entry);
+                }
+            })?;
+        }
         report::tell(&mut player, &entries)
     });
     let report = match told {

@@ -64,7 +64,10 @@ impl Backend for WriteOnly {
 
     fn show_cursor(&mut self) -> io::Result<()> {
         self.cursor_shown = Some(true);
-        self.inner.show_cursor()
+        // Asked when the terminal is dropped, which complains on stderr of what fails: on a terminal that has gone away that
+        // is a panic. Whoever gives the terminal back shows the cursor anyway.
+        let _ = self.inner.show_cursor();
+        Ok(())
     }
 
     fn get_cursor_position(&mut self) -> io::Result<Position> {

@@ -20,12 +20,14 @@ mod session;
 mod signals;
 
 pub use outside::{Arrival, Inputs, Outside, Reconfigured, Word};
-pub(super) use signals::Ends;
+pub use signals::Ends;
 use signals::Signals;
 
-use super::app::{App, Effect, Env, Msg};
+use super::app::{App, Effect, Env, Msg, Tone};
+use super::panic;
 use super::terminal::Screen;
 use super::views;
+use crate::response::Stop;
 use quell_fleet::record::Player;
 
 /// Over a slow line fewer frames are fresher frames.
@@ -43,6 +45,8 @@ const FPS_LOCAL: u16 = 30;
 pub enum Ended {
     /// The operator quit.
     Quit,
+    /// The operator quit while a response ran: it was stopped, and the journal says how far it came.
+    Left,
     /// A signal, or the terminal went away.
     Cut,
 }
@@ -64,6 +68,8 @@ trait World {
     async fn news(&mut self) -> News;
     /// Time has passed.
     fn tick(&mut self) -> io::Result<Vec<Msg>>;
+    /// Stops so many responses, and waits until each has written down how far it came; not for ever.
+    async fn leave(&mut self, running: usize, why: Stop);
     /// Carries an effect out; what comes of it at once.
     fn carry_out(&mut self, effect: Effect) -> io::Result<Vec<Msg>>;
 }
@@ -152,10 +158,37 @@ impl<W: World> Seat<W> {
 }
 
 async fn sit<W: World>(app: App, world: W, max_fps: Option<u16>) -> io::Result<Ended> {
-    let mut signals = Signals::new()?;
+    let signals = Signals::new()?;
     let mut seat = Seat { app, world, screen: Screen::take()?, size: (0, 0) };
+    let (ended, why) = match Box::pin(watch(&mut seat, signals, max_fps)).await {
+        Ok(None) if seat.app.is_responding() => (Ok(Ended::Left), Stop::Left),
+        Ok(None) => (Ok(Ended::Quit), Stop::Left),
+        Ok(Some(signal)) => (Ok(Ended::Cut), Stop::Signal(signal)),
+        // A terminal that cannot be written to any more is gone.
+        Err(e) if Screen::is_gone() => {
+            tracing::info!(error = %e, "the terminal is gone");
+            (Ok(Ended::Cut), Stop::Signal(GONE))
+        }
+        Err(e) => (Err(e), Stop::Signal(GONE)),
+    };
+    let running = seat.app.responding();
+    if running > 0 {
+        seat.world.leave(running, why).await;
+    }
+    ended
+}
+
+/// What a terminal that went away is told by, whether or not the signal came first.
+const GONE: &str = "SIGHUP";
+
+/// The loop; the name of the signal that ended it, `None` when the operator quit.
+async fn watch<W: World>(
+    seat: &mut Seat<W>,
+    mut signals: Signals,
+    max_fps: Option<u16>,
+) -> io::Result<Option<&'static str>> {
     if seat.tick()? || seat.paint()? {
-        return Ok(Ended::Quit);
+        return Ok(None);
     }
     let mut keys = EventStream::new();
     let ssh = std::env::var_os("SSH_CONNECTION").is_some();
@@ -184,11 +217,11 @@ async fn sit<W: World>(app: App, world: W, max_fps: Option<u16>) -> io::Result<E
                     dirty = true;
                 }
                 // The terminal is gone: nobody is left to look.
-                Some(Err(_)) | None => return Ok(Ended::Cut),
+                Some(Err(_)) | None => return Ok(Some(GONE)),
             },
             name = signals.end.any() => {
                 tracing::info!(signal = name, "ending");
-                return Ok(Ended::Cut);
+                return Ok(Some(name));
             }
             _ = signals.stop.recv() => { seat.screen.suspend()?; dirty = true; }
             _ = signals.resume.recv() => { seat.screen.retake()?; dirty = true; }
@@ -203,9 +236,12 @@ async fn sit<W: World>(app: App, world: W, max_fps: Option<u16>) -> io::Result<E
                 if Instant::now() >= next_tick {
                     next_tick = Instant::now() + seat.world.pace();
                     if Screen::is_gone() {
-                        return Ok(Ended::Cut);
+                        return Ok(Some(GONE));
                     }
-                    quit = seat.tick()?;
+                    if let Some(text) = panic::survived() {
+                        quit = seat.tell(vec![Msg::Say(text, Tone::Warn)])?;
+                    }
+                    quit |= seat.tick()?;
                     // Ages and the clock: ratatui writes only the cells that differ.
                     dirty = true;
                 }
@@ -219,7 +255,7 @@ async fn sit<W: World>(app: App, world: W, max_fps: Option<u16>) -> io::Result<E
             dirty = seat.app.rows().is_behind(seat.world.fleet());
         }
         if quit {
-            return Ok(Ended::Quit);
+            return Ok(None);
         }
     }
 }

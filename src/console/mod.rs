@@ -3,7 +3,7 @@
 //! * [`command`]: every command once; [`keymap`]: which keys run it; [`key`]: how keys are written.
 //! * [`app`]: what is looked at: views, cursors, marks, dialogs. Pure: commands in, effects out.
 //! * [`views`]: `&App` and `&Fleet` in, cells out; [`paint`] and [`words`] are what they draw with, [`theme`] how.
-//! * [`backend`], [`terminal`], `ending`: taken and given back; [`event_loop`]: keys first, then events, a frame only when something changed.
+//! * [`backend`], [`terminal`], `ending`, [`panic`]: taken and given back; [`event_loop`]: keys first, then events, a frame only when something changed.
 
 pub mod app;
 pub mod backend;
@@ -13,6 +13,7 @@ pub mod event_loop;
 pub mod key;
 pub mod keymap;
 pub mod paint;
+pub mod panic;
 pub mod terminal;
 pub mod theme;
 pub mod views;

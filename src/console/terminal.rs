@@ -77,7 +77,6 @@ impl Screen {
     pub fn take() -> io::Result<Self> {
         // The theme decides about colour; see there.
         crossterm::style::force_color_output(true);
-        install_panic_hook();
         super::ending::guard();
         enter()?;
         let mut terminal = Terminal::new(WriteOnly::new())?;
@@ -217,24 +216,6 @@ pub fn restore() {
         let _ = execute!(out, event::DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
         let _ = terminal::disable_raw_mode();
     }
-}
-
-/// A panic's report must be readable: the terminal is restored before it is printed.
-fn install_panic_hook() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            // A task that panics is caught by its runtime and the console goes on: its report belongs in the log, not
-            // across the screen.
-            if std::thread::current().name() == Some("main") {
-                restore();
-                before(info);
-            } else {
-                tracing::error!(%info, "panic in a background thread");
-            }
-        }));
-    });
 }
 
 #[cfg(test)]

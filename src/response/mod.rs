@@ -20,6 +20,7 @@ pub mod recover;
 pub mod responder;
 pub mod rules;
 mod run;
+mod stop;
 pub mod view;
 
 pub use listen::{Fact, Listener};
@@ -31,4 +32,5 @@ pub use plan::{
 pub use read::things_served;
 pub use responder::Responder;
 pub use rules::Rules;
+pub use stop::Stop;
 pub use view::{ActionView, Answer, Outcome, RowState, StairRow, TargetOutcome, TargetView};

@@ -8,48 +8,78 @@ use serde_json::{Value, json};
 use crate::cloud::Aws;
 
 use super::journal::{Journal, who};
-use super::past::{self, Answered, Past, Seen};
+use super::past::{Answered, Past, Plans, Seen};
 use super::read::seen;
 use super::run::now;
 
-/// The plans without an outcome that nobody works on any more, each request held against the account; oldest first.
+/// The plans without an outcome that nobody works on any more, as the journal has them; oldest first. One pass over the
+/// journal: its time grows with the journal's length, its memory with the number of plans.
+///
+/// # Errors
+/// The journal cannot be read.
+pub fn left_open(journal: &Path) -> io::Result<Vec<Past>> {
+    Plans::of(&Journal::open(journal)?)?.open()
+}
+
+/// The same, each request held against the account.
 ///
 /// # Errors
 /// The journal cannot be read.
 pub async fn unfinished(clients: &Aws, journal: &Path) -> io::Result<Vec<Past>> {
-    let entries = entries(journal).await?;
-    let mut open = past::open(&entries, past::alive);
+    let mut open = beside(journal, left_open).await?;
     for past in &mut open {
         Box::pin(seen::look(clients, past, now())).await;
     }
     Ok(open)
 }
 
-/// The newest plan that an undo could take back.
-///
-/// # Errors
-/// The journal cannot be read.
-pub async fn last_undoable(journal: &Path) -> io::Result<Option<String>> {
-    Ok(past::undoable(&entries(journal).await?))
+/// A plan with those that finished it, as the journal has them.
+pub(in crate::response) async fn load(journal: &Path, id: &str) -> io::Result<Option<Past>> {
+    let id = id.to_owned();
+    beside(journal, move |path| Plans::of(&Journal::open(path)?)?.load(&id)).await
 }
 
-/// The newest plan that never ended, or ended with requests unsent.
+/// The newest plan that an undo could take back, or a sentence about why there is none.
 ///
 /// # Errors
 /// The journal cannot be read.
-pub async fn last_unfinished(journal: &Path) -> io::Result<Option<String>> {
-    let entries = entries(journal).await?;
-    if let Some(open) = past::open(&entries, past::alive).pop() {
-        return Ok(Some(open.id));
-    }
-    let intents = entries.iter().rev().filter(|e| e.get("kind").and_then(Value::as_str) == Some("intent"));
-    Ok(intents
-        .filter_map(|e| past::load(&entries, e.get("plan")?.as_str()?))
-        .find(|p| {
-            let short = matches!(p.outcome.as_deref(), Some("partly" | "failed" | "interrupted"));
-            short && p.superseded.is_none()
+pub async fn last_undoable(journal: &Path) -> io::Result<Result<String, String>> {
+    beside(journal, |path| {
+        let plans = Plans::of(&Journal::open(path)?)?;
+        Ok(match plans.undoable()? {
+            Some(id) => Ok(id),
+            None => Err(format!("the journal has nothing that can be undone{}", stands(plans.newest()?))),
         })
-        .map(|p| p.id))
+    })
+    .await
+}
+
+/// The newest plan that never ended, or ended with requests unsent; or a sentence about why there is none.
+///
+/// # Errors
+/// The journal cannot be read.
+pub async fn last_unfinished(journal: &Path) -> io::Result<Result<String, String>> {
+    beside(journal, |path| {
+        let plans = Plans::of(&Journal::open(path)?)?;
+        Ok(match plans.unfinished()? {
+            Some(id) => Ok(id),
+            None => Err(format!("the journal has no plan that was cut short{}", stands(plans.newest()?))),
+        })
+    })
+    .await
+}
+
+/// Where the latest plan stands, as the end of a sentence.
+fn stands(newest: Option<Past>) -> String {
+    let Some(past) = newest else { return String::new() };
+    let how = match (&past.undone, &past.outcome, past.busy) {
+        (_, _, Some(process)) => format!("is being worked on by process {process}"),
+        (Some(undone), ..) if undone.whole => format!("was undone by {} of {}", undone.by, undone.at),
+        (Some(undone), ..) => format!("was undone in part by {} of {}", undone.by, undone.at),
+        (None, Some(outcome), _) => format!("ended: {outcome}"),
+        (None, None, _) => "never ended".to_owned(),
+    };
+    format!("; the latest plan, {} ({}), {how}", past.title, past.id)
 }
 
 /// Writes down that an operator lets a plan rest as it is.
@@ -58,10 +88,28 @@ pub async fn last_unfinished(journal: &Path) -> io::Result<Option<String>> {
 /// The journal cannot be written, or has no such plan.
 pub fn close(journal: &Path, id: &str) -> io::Result<()> {
     let journal = Journal::open(journal)?;
-    if past::load(&journal.entries()?, id).is_none() {
+    if Plans::of(&journal)?.load(id)?.is_none() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the journal has no such plan"));
     }
     journal.append(now(), "closed", id, json!({"who": who(None)}))
+}
+
+/// Writes down that nothing is left to send of a plan that was to be finished, or of the undo of one that was to be taken
+/// back: the account shows all of it. What came to an end is left alone.
+///
+/// # Errors
+/// The journal cannot be read or written.
+pub fn nothing_left(journal: &Path, id: &str, undo: bool) -> io::Result<()> {
+    let journal = Journal::open(journal)?;
+    let Some(past) = Plans::of(&journal)?.load(id)? else { return Ok(()) };
+    let rests = if undo { past.undone.filter(|u| !u.whole).map(|u| u.by) } else { Some(past.id) };
+    match rests {
+        Some(id) if undo || past.outcome.is_none() => {
+            let why = "the account shows all of it: nothing is left to send";
+            journal.append(now(), "closed", &id, json!({"who": who(None), "why": why}))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// One plan as the command line tells programs.
@@ -74,6 +122,7 @@ pub fn json(past: &Past) -> Value {
                 Answered::Accepted { request_id } => ("accepted", request_id.clone()),
                 Answered::Refused(_) => ("refused", None),
                 Answered::Never => ("lost", None),
+                Answered::Unsent => ("unsent", None),
             };
             let account = match step.seen() {
                 Seen::Yes | Seen::Over(_) => "done",
@@ -98,9 +147,11 @@ pub fn json(past: &Past) -> Value {
     })
 }
 
-async fn entries(journal: &Path) -> io::Result<Vec<Value>> {
+/// Reads the journal on a thread that may wait for a disk.
+async fn beside<T: Send + 'static>(
+    journal: &Path,
+    read: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     let path = journal.to_owned();
-    tokio::task::spawn_blocking(move || Journal::open(&path)?.entries())
-        .await
-        .map_err(|e| io::Error::other(e.to_string()))?
+    tokio::task::spawn_blocking(move || read(&path)).await.map_err(|e| io::Error::other(e.to_string()))?
 }

@@ -2,24 +2,29 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::json;
-use tokio::sync::{mpsc, watch};
+use serde_json::{Value, json};
+use tokio::sync::{OnceCell, mpsc, watch};
 
 use crate::cloud::{self, Aws};
 use crate::config::Settings;
+use quell_fleet::Ms;
 use quell_fleet::event::Event;
+use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
-use super::gate::{self, Refusal};
-use super::journal::{Journal, who};
+use super::gate::{self, Grant, Refusal};
+use super::journal::scribe::Scribe;
+use super::journal::who;
 use super::listen::{Ear, Fact, Listener, Watched};
 use super::plan::{Intent, Plan, PlanId};
 use super::read;
 use super::recover;
 use super::rules::Rules;
 use super::run::{self, Shared, now};
-use super::view::Answer;
+use super::stop::Stop;
+use super::view::{ActionView, Answer, Outcome, TargetOutcome, TargetView};
 
 /// What the task is asked to do.
 #[derive(Debug)]
@@ -30,8 +35,8 @@ pub(in crate::response) enum Ask {
     Confirm { plan: Box<Plan>, typed: Option<String> },
     /// Write down that a plan was declined.
     Decline { plan: Box<Plan>, reason: SafeText },
-    /// Stop after the requests that are under way.
-    Stop { plan: PlanId },
+    /// Stop after the requests that are under way; all that run, when none is named.
+    Stop { plan: Option<PlanId>, why: Stop },
     /// Other rules from now on.
     Rules(Box<Rules>),
 }
@@ -68,13 +73,14 @@ impl Responder {
         let watched = Arc::new(Watched::default());
         let task = Task {
             clients,
+            journal: Scribe::start(&rules.journal),
             rules: Arc::new(rules),
             events,
             answers,
             watched: Arc::clone(&watched),
             ear: Ear::default(),
             runs: HashMap::new(),
-            identity: None,
+            identity: Arc::default(),
         };
         tokio::spawn(task.serve(asked, heard));
         Self { asks, facts, watched }
@@ -95,9 +101,15 @@ impl Responder {
         self.ask(Ask::Decline { plan: Box::new(plan), reason });
     }
 
-    /// Stops a running plan after the requests under way; what was done stays done and is in the journal.
-    pub fn stop(&self, plan: &PlanId) {
-        self.ask(Ask::Stop { plan: plan.clone() });
+    /// Stops a running plan after the requests under way; what was done stays done and is in the journal, with who or what
+    /// stopped it.
+    pub fn stop(&self, plan: &PlanId, why: Stop) {
+        self.ask(Ask::Stop { plan: Some(plan.clone()), why });
+    }
+
+    /// Stops all that runs.
+    pub fn stop_all(&self, why: Stop) {
+        self.ask(Ask::Stop { plan: None, why });
     }
 
     /// Other guardrails, groups and read-only mode from now on; what runs goes on under those it was confirmed under.
@@ -119,12 +131,13 @@ impl Responder {
 /// A plan under way.
 struct Running {
     facts: mpsc::UnboundedSender<Fact>,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Option<Stop>>,
     names: std::collections::HashSet<String>,
 }
 
 struct Task {
     clients: Aws,
+    journal: Scribe,
     rules: Arc<Rules>,
     events: mpsc::Sender<Event>,
     answers: mpsc::Sender<Answer>,
@@ -132,7 +145,7 @@ struct Task {
     /// Since when telemetry is received, and of whom.
     ear: Ear,
     runs: HashMap<PlanId, Running>,
-    identity: Option<String>,
+    identity: Arc<OnceCell<String>>,
 }
 
 impl Task {
@@ -143,10 +156,12 @@ impl Task {
     ) {
         let (ended, mut ends) = mpsc::unbounded_channel::<PlanId>();
         self.recover();
+        let teller = self.teller();
+        tokio::spawn(async move { teller.identify().await });
         loop {
             tokio::select! {
                 ask = asked.recv() => match ask {
-                    Some(ask) => Box::pin(self.ask(ask, &ended)).await,
+                    Some(ask) => self.ask(ask, &ended),
                     None => break,
                 },
                 Some(fact) = heard.recv() => self.fact(fact),
@@ -170,28 +185,32 @@ impl Task {
         });
     }
 
-    async fn ask(&mut self, ask: Ask, ended: &mpsc::UnboundedSender<PlanId>) {
+    /// Nothing here is waited for: neither AWS nor the disk may keep a stop from being heard.
+    fn ask(&mut self, ask: Ask, ended: &mpsc::UnboundedSender<PlanId>) {
         match ask {
             Ask::Plan { generation, intent } => self.plan(generation, intent),
-            Ask::Confirm { plan, typed } => {
-                let id = plan.id().clone();
-                if let Err(Refusal(reason)) = self.confirm(*plan, typed.as_deref(), ended).await {
-                    let _ = self.answers.send(Answer::Refused { plan: id, reason }).await;
-                }
-            }
+            Ask::Confirm { plan, typed } => self.confirm(*plan, typed.as_deref(), ended),
             Ask::Decline { plan, reason } => {
-                if let Ok(journal) = Journal::open(&self.rules.journal) {
-                    self.identify().await;
-                    self.refused(&journal, &plan, &reason);
-                }
-                let _ = self.answers.send(Answer::Refused { plan: plan.id, reason }).await;
+                let teller = self.teller();
+                tokio::spawn(async move { teller.refused(&plan, reason).await });
             }
-            Ask::Stop { plan } => {
-                if let Some(running) = self.runs.get(&plan) {
-                    let _ = running.stop.send(true);
+            Ask::Stop { plan, why } => {
+                let sought = self.runs.iter().filter(|(id, _)| plan.as_ref().is_none_or(|p| p == *id));
+                for (_, running) in sought {
+                    running.stop.send_if_modified(|stop| {
+                        // Whoever stopped it first is who stopped it.
+                        let first = stop.is_none();
+                        stop.get_or_insert(why);
+                        first
+                    });
                 }
             }
-            Ask::Rules(rules) => self.rules = Arc::new(*rules),
+            Ask::Rules(rules) => {
+                if rules.journal != self.rules.journal {
+                    self.journal = Scribe::start(&rules.journal);
+                }
+                self.rules = Arc::new(*rules);
+            }
         }
     }
 
@@ -205,80 +224,47 @@ impl Task {
         });
     }
 
-    async fn confirm(
-        &mut self,
-        plan: Plan,
-        typed: Option<&str>,
-        ended: &mpsc::UnboundedSender<PlanId>,
-    ) -> Result<(), Refusal> {
-        let began = now();
-        let journal = Journal::open(&self.rules.journal).map_err(|e| {
-            Refusal(SafeText::new(&format!("the journal cannot be opened ({e}): nothing was sent")))
-        })?;
-        self.identify().await;
-        let who = who(self.identity.as_deref());
-        let targets: Vec<&str> = plan.targets.iter().map(|t| t.raw()).collect();
-        if self.runs.contains_key(&plan.id) {
-            return Err(Refusal(SafeText::new("this plan is running already")));
-        }
-        let grant = match gate::decide(&plan, typed, &self.rules, began) {
+    fn confirm(&mut self, plan: Plan, typed: Option<&str>, ended: &mpsc::UnboundedSender<PlanId>) {
+        let (began, teller) = (now(), self.teller());
+        let running = self.runs.contains_key(&plan.id);
+        let granted = if running {
+            Err(Refusal(SafeText::new("this plan is running already")))
+        } else {
+            gate::decide(&plan, typed, &self.rules, began)
+        };
+        let grant = match granted {
             Ok(grant) => grant,
-            Err(refusal) => {
-                self.refused(&journal, &plan, &refusal.0);
-                return Err(refusal);
+            Err(Refusal(reason)) => {
+                tokio::spawn(async move { teller.refused(&plan, reason).await });
+                return;
             }
         };
-        let steps: Vec<_> = plan
-            .work
-            .iter()
-            .flat_map(|w| w.requests.iter().map(move |r| (w, r.call())))
-            .map(|(w, c)| json!({"target": w.name.raw(), "operation": c.operation, "resource": c.resource, "parameters": c.summary}))
-            .collect();
-        let fields = json!({
-            "what": plan.intent.verb(), "title": plan.title, "targets": targets, "who": who,
-            "region": self.clients.region, "steps": steps, "work": plan.work,
-            "undoes": match &plan.intent { Intent::Undo { plan } => Some(plan), _ => None },
-            "finishes": match &plan.intent { Intent::Finish { plan } => Some(plan), _ => None },
-        });
-        // On disk before the first request leaves; otherwise nothing leaves.
-        journal.append(began, "intent", &plan.id.0, fields).map_err(|e| {
-            Refusal(SafeText::new(&format!("the journal cannot be written ({e}): nothing was sent")))
-        })?;
         let (facts, heard) = mpsc::unbounded_channel();
-        let (stop, stopped) = watch::channel(false);
-        let names = run::names(&plan);
+        let (stop, stopped) = watch::channel(None);
         let id = plan.id.clone();
-        self.runs.insert(id.clone(), Running { facts, stop, names });
+        self.runs.insert(id.clone(), Running { facts, stop, names: run::names(&plan) });
         self.watch();
         let shared = Shared {
             clients: self.clients.clone(),
             rules: Arc::clone(&self.rules),
-            journal: Arc::new(journal),
+            journal: self.journal.clone(),
+            unwritten: Arc::default(),
             events: self.events.clone(),
             answers: self.answers.clone(),
         };
         let (ear, ended) = (self.ear.clone(), ended.clone());
         tokio::spawn(async move {
-            Box::pin(run::run(shared, plan, grant, began, ear, heard, stopped)).await;
+            Box::pin(teller.run(shared, plan, grant, began, ear, heard, stopped)).await;
             let _ = ended.send(id);
         });
-        Ok(())
     }
 
-    /// Learns once whose credentials these are.
-    async fn identify(&mut self) {
-        if self.identity.is_none() {
-            let who = cloud::read::caller_identity(&self.clients).await;
-            self.identity = who.ok().map(|who| who.arn.to_string());
-        }
-    }
-
-    fn refused(&self, journal: &Journal, plan: &Plan, reason: &SafeText) {
-        let targets: Vec<&str> = plan.targets.iter().map(|t| t.raw()).collect();
-        let who = who(self.identity.as_deref());
-        let fields = json!({"what": plan.intent.verb(), "targets": targets, "who": who, "reason": reason});
-        if let Err(e) = journal.append(now(), "refused", &plan.id.0, fields) {
-            tracing::warn!(error = %e, "a refusal could not be written to the journal");
+    fn teller(&self) -> Teller {
+        Teller {
+            clients: self.clients.clone(),
+            journal: self.journal.clone(),
+            answers: self.answers.clone(),
+            identity: Arc::clone(&self.identity),
         }
     }
 
@@ -292,6 +278,113 @@ impl Task {
     fn watch(&self) {
         self.watched.set(self.runs.values().flat_map(|r| r.names.iter().cloned()).collect());
     }
+}
+
+/// AWS's answer to whose credentials these are is waited for no longer than this: the journal then says what is known here.
+const IDENTITY: Duration = Duration::from_secs(3);
+
+/// What writes down and answers for the task, beside it.
+struct Teller {
+    clients: Aws,
+    journal: Scribe,
+    answers: mpsc::Sender<Answer>,
+    /// Whose credentials these are; asked once, at the start.
+    identity: Arc<OnceCell<String>>,
+}
+
+impl Teller {
+    /// Whose credentials these are.
+    async fn identify(&self) -> Option<String> {
+        let ask = || async {
+            let found = Box::pin(cloud::read::caller_identity(&self.clients)).await.map_err(drop)?;
+            if found.arn.is_empty() { Err(()) } else { Ok(found.arn.as_str().to_owned()) }
+        };
+        let asked = tokio::time::timeout(IDENTITY, self.identity.get_or_try_init(ask)).await;
+        asked.ok()?.ok().cloned()
+    }
+
+    /// Writes a refusal down and answers with it.
+    async fn refused(&self, plan: &Plan, reason: SafeText) {
+        let targets: Vec<&str> = plan.targets.iter().map(|t| t.raw()).collect();
+        let who = who(self.identify().await.as_deref());
+        let fields = json!({"what": plan.intent.verb(), "targets": targets, "who": who, "reason": reason});
+        if let Err(e) = self.journal.append(now(), "refused", &plan.id.0, fields).await {
+            tracing::warn!(error = %e, "a refusal could not be written to the journal");
+        }
+        let _ = self.answers.send(Answer::Refused { plan: plan.id.clone(), reason }).await;
+    }
+
+    /// Has the intent on disk and runs it to its end; nothing is sent otherwise.
+    #[expect(clippy::too_many_arguments, reason = "what a run is given, handed on")]
+    async fn run(
+        &self,
+        shared: Shared,
+        plan: Plan,
+        grant: Grant,
+        began: Ms,
+        ear: Ear,
+        heard: mpsc::UnboundedReceiver<Fact>,
+        mut stopped: watch::Receiver<Option<Stop>>,
+    ) {
+        let arn = tokio::select! {
+            arn = self.identify() => arn,
+            true = async { stopped.wait_for(Option::is_some).await.is_ok() } => {
+                return self.refused(&plan, SafeText::new("stopped before anything was sent")).await;
+            }
+        };
+        let fields = intent(&plan, &self.clients.region, arn.as_deref());
+        // On disk before the first request leaves; otherwise nothing leaves.
+        if let Err(e) = self.journal.append(began, "intent", &plan.id.0, fields).await {
+            let reason = SafeText::new(&format!("the journal cannot be written ({e}): nothing was sent"));
+            let _ = self.answers.send(Answer::Refused { plan: plan.id, reason }).await;
+            return;
+        }
+        let (id, title, names) = (plan.id.clone(), plan.title.clone(), plan.targets.clone());
+        let run = tokio::spawn(Box::pin(run::run(shared, plan, grant, began, ear, heard, stopped)));
+        if run.await.is_err() {
+            self.broke_down(id, title, names, began).await;
+        }
+    }
+
+    /// A fault of quell's own ended a run: the journal and whoever waits hear of it.
+    async fn broke_down(&self, id: PlanId, title: SafeText, names: Vec<Name>, began: Ms) {
+        let why = SafeText::new("a fault in quell itself ended it; the log has the report");
+        let targets: Vec<_> = names
+            .iter()
+            .map(|n| json!({"target": n.raw(), "result": "unproven", "why": why, "steps": []}))
+            .collect();
+        let outcome = Outcome::Left;
+        let fields = json!({
+            "outcome": outcome.word(), "took_ms": now() - began, "targets": targets, "stopped": "fault",
+        });
+        if let Err(error) = self.journal.append(now(), "outcome", &id.0, fields).await {
+            tracing::error!(%error, "the outcome could not be written to the journal");
+        }
+        let target = |name| {
+            let outcome = Some(TargetOutcome::Unproven { missing: why.clone() });
+            TargetView { name, rows: Vec::new(), outcome }
+        };
+        let targets = names.into_iter().map(target).collect();
+        let view = ActionView { id, title, began, rows: Vec::new(), targets, finished: Some(outcome) };
+        let _ = self.answers.send(Answer::Done(view)).await;
+    }
+}
+
+/// The intent of a plan, as the journal keeps it: enough to tell, to finish and to undo it.
+fn intent(plan: &Plan, region: &str, arn: Option<&str>) -> Value {
+    let targets: Vec<&str> = plan.targets.iter().map(|t| t.raw()).collect();
+    let steps: Vec<_> = plan
+        .work
+        .iter()
+        .flat_map(|w| w.requests.iter().map(move |r| (w, r.call())))
+        .map(|(w, c)| json!({"target": w.name.raw(), "operation": c.operation, "resource": c.resource, "parameters": c.summary}))
+        .collect();
+    json!({
+        "what": plan.intent.verb(), "title": plan.title, "targets": targets, "who": who(arn),
+        "region": region, "steps": steps, "work": plan.work,
+        "undoes": match &plan.intent { Intent::Undo { plan } => Some(plan), _ => None },
+        "finishes": match &plan.intent { Intent::Finish { plan } => Some(plan), _ => None },
+    })
 }
 
 /// A name for a plan: when, and enough chance that two consoles never meet.

@@ -27,6 +27,13 @@ pub enum Answer {
         /// The plans, oldest first.
         plans: Vec<Past>,
     },
+    /// The disk refused a line about a plan that was sent: the journal does not say how it ended.
+    Unwritten {
+        /// The plan.
+        plan: PlanId,
+        /// What is missing, why, and what to do.
+        why: SafeText,
+    },
     /// The gate refused; nothing was sent.
     Refused {
         /// The plan.
@@ -139,6 +146,8 @@ pub enum Outcome {
     Failed,
     /// Stopped by the operator; the journal says how far it came.
     Interrupted,
+    /// The operator left, or the process was told to end; the journal says how far it came.
+    Left,
 }
 
 impl Outcome {
@@ -150,6 +159,7 @@ impl Outcome {
             Self::Partly => "partly",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::Left => "left unproven",
         }
     }
 }

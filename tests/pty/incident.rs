@@ -72,7 +72,8 @@ fn incident(cols: u16, rows: u16) {
         line_with(s, &["Thing02"]).is_some_and(|l| !l.contains("CONTAIN") && !l.contains("LEAKING"))
     });
 
-    // q leaves, and the terminal is as it was.
+    // q leaves, and the terminal is as it was; while a response ran it would ask first.
+    term.wait_for("the release proven", LIMIT, |s| s.contains("released"));
     term.keys("\x1b");
     term.wait_for("the staircase to close", LIMIT, |s| !s.contains("esc close"));
     term.keys("q");

@@ -7,6 +7,7 @@ mod elsewhere;
 mod findings;
 mod hostile;
 mod incident;
+mod leaving;
 mod profiles;
 mod record;
 mod room;

@@ -181,3 +181,19 @@ fn the_agent_of_sensor_device_03_reports_and_a_new_port_stands_out() {
     let opened = term.wait_for("the new port", LIMIT, |s| line_with(s, &["▲", "4444"]).is_some());
     assert!(opened.contains("NOT as Ports expects"), "{opened}");
 }
+
+#[test]
+fn a_read_only_console_writes_no_file() {
+    let home = tempfile::tempdir().unwrap();
+    let mut term = demo(home.path(), &["--read-only"]);
+    term.keys("gp");
+    term.wait_for("the profiles", LIMIT, |s| s.contains("Security profiles") && s.contains("DetectLarge"));
+    term.keys("E");
+    term.wait_for("the refusal", LIMIT, |s| s.contains("read-only: this quell writes no files"));
+    term.keys("\r");
+    term.keys("\x03\x03");
+    term.wait_exit(Duration::from_secs(10));
+    let written = std::fs::read_dir(home.path()).unwrap().filter_map(Result::ok);
+    let written: Vec<_> = written.filter(|f| f.path().extension().is_some_and(|e| e == "json")).collect();
+    assert!(written.is_empty(), "{written:?}");
+}

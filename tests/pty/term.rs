@@ -20,6 +20,8 @@ struct Seen {
     parser: vt100::Parser,
     bytes: Vec<u8>,
     open: bool,
+    /// Nobody reads any more.
+    closed: bool,
 }
 
 impl Term {
@@ -53,6 +55,7 @@ impl Term {
             parser: vt100::Parser::new(size(rows), size(cols), 0),
             bytes: Vec::new(),
             open: true,
+            closed: false,
         }));
         let sink = Arc::clone(&shared);
         std::thread::spawn(move || {
@@ -60,7 +63,7 @@ impl Term {
             loop {
                 let read = reader.read(&mut buffer).unwrap_or(0);
                 let mut seen = sink.lock().expect("the reader did not panic");
-                if read == 0 {
+                if read == 0 || seen.closed {
                     seen.open = false;
                     break;
                 }
@@ -139,6 +142,32 @@ impl Term {
                 "no {what} within {limit:?} (still running: {open}); the screen:\n{screen}"
             );
             std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Closes the terminal, as its window or its line would; the exit code.
+    #[track_caller]
+    pub(crate) fn hang_up(mut self, limit: Duration) -> u32 {
+        self.shared.lock().expect("the reader did not panic").closed = true;
+        // The reader ends with the next thing the program writes: its clock, at the latest.
+        let Self { ref shared, .. } = self;
+        let deadline = Instant::now() + limit;
+        while shared.lock().expect("the reader did not panic").open {
+            assert!(Instant::now() < deadline, "nothing was written within {limit:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // Both other ends of the terminal are ours: without them it is gone.
+        self.writer = Box::new(std::io::sink());
+        let pair = native_pty_system()
+            .openpty(PtySize { rows: 1, cols: 1, pixel_width: 0, pixel_height: 0 })
+            .expect("a pty");
+        self.master = pair.master;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a status") {
+                return status.exit_code();
+            }
+            assert!(Instant::now() < deadline, "still running after {limit:?}");
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 

@@ -56,7 +56,7 @@ fn every_size_is_drawn_and_none_panics() {
 
 #[test]
 fn signals_restore_the_terminal() {
-    for signal in ["TERM", "HUP", "INT"] {
+    for signal in ["TERM", "HUP", "INT", "QUIT"] {
         let home = tempfile::tempdir().unwrap();
         let mut term = unreachable(80, 24, home.path());
         term.wait_for("the first frame", LIMIT, |s| s.contains("Devices"));

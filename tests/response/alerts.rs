@@ -143,3 +143,117 @@ async fn a_forged_post_to_the_listener_is_answered_and_not_believed() {
     assert!(told["why"].as_str().unwrap().contains("not believed"), "{told}");
     assert_eq!(world.changed(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_of_another_topic_or_account_is_ignored_however_it_came() {
+    let world = world().await;
+    let of = |arn: &str| {
+        let mut event: Value = serde_json::from_str(EVENT).unwrap();
+        event["Records"][0]["Sns"]["TopicArn"] = json!(arn);
+        event
+    };
+    let (ours, theirs) =
+        ("arn:aws:sns:us-east-1:123456789012:DDD_Alerts", "arn:aws:sns:us-east-1:999999999999:DDD_Alerts");
+    let only = "arn:aws:sns:us-east-1:123456789012:ONLY_THIS";
+    let unchecked = of(theirs)["Records"][0]["Sns"].to_string();
+    let bare = of(ours)["Records"][0]["Sns"]["Message"].as_str().unwrap().to_owned();
+    let cases: [(&[&str], String, &str); 4] = [
+        (&["--topic-arn", only], of(ours).to_string(), "which --topic-arn does not name"),
+        (&[], of(theirs).to_string(), "of another account"),
+        (&["--no-signature-check"], unchecked, "of another account"),
+        (&["--topic-arn", only], bare, "names no topic"),
+    ];
+    for (flags, text, why) in cases {
+        let line = [&["respond", "--yes", "--json"], flags].concat();
+        let ran = world.run_with(&line, "", Some(&text)).await;
+        assert_eq!((ran.code, world.changed()), (Some(0), 0), "{why}: {ran:?}");
+        let alert = &ran.json()["alerts"][0];
+        assert_eq!(alert["result"], "ignored", "{ran:?}");
+        assert!(alert["why"].as_str().unwrap().contains(why), "{why}: {ran:?}");
+    }
+    let ran = world
+        .run_with(&["respond", "--yes", "--json", "--topic-arn", ours], "", Some(&of(ours).to_string()))
+        .await;
+    assert_eq!(ran.json()["alerts"][0]["result"], "isolated", "{ran:?}");
+}
+
+/// A violation lives on while its device misbehaves: what AWS raises again is news, and so is another thing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_is_the_same_alert_and_not_only_the_same_violation() {
+    let world = world().await;
+    world.things(&["dev-2"]).await;
+    let line = ["respond", "--yes", "--json"];
+    let first = world.run_with(&line, "", Some(EVENT)).await;
+    assert_eq!(first.json()["alerts"][0]["result"], "isolated", "{first:?}");
+    let other = with_message(|m| m["thingName"] = json!("dev-2"));
+    let other = world.run_with(&line, "", Some(&other)).await;
+    assert!(
+        world.member("dev-2").await,
+        "an id that was used keeps no other thing from being answered: {other:?}"
+    );
+    let release = world.run(&["release", "dev-IZWB", "--yes"]).await;
+    assert!(!world.member("dev-IZWB").await, "{release:?}");
+    let again = with_message(|m| m["violationEventTime"] = json!(1_573_786_900_000_i64));
+    let again = world.run_with(&line, "", Some(&again)).await;
+    assert!(world.member("dev-IZWB").await, "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_open_connections_and_bodies_of_many_records_do_not_stop_the_listener() {
+    const IDLE: u64 = 1_100;
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    assert!(limit.maximum.is_none_or(|most| most > 2 * IDLE), "this machine gives too few descriptors");
+    let world = world().await;
+    // As a shell without privileges starts it.
+    let inner = world.command(&["respond", "--yes", "--json", "--listen", "127.0.0.1:0"], "");
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", "ulimit -S -n 256; exec \"$@\"", "sh"])
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(world.folder.path());
+    command
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut many: Value = serde_json::from_str(EVENT).unwrap();
+    let record = many["Records"][0].clone();
+    many["Records"] = json!(vec![record.clone(); 300]);
+    let signed_form = record["Sns"].to_string();
+    let answers = tokio::task::spawn_blocking(move || {
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = lines
+            .find_map(|l| l.unwrap().split_once("http://").map(|(_, a)| a.trim_end_matches('/').to_owned()))
+            .unwrap();
+        // The rest of what it says is read, so that it is never held up.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let idle: Vec<_> = (0..IDLE).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
+        let post = |body: &str| {
+            let mut stream = std::net::TcpStream::connect(&address).unwrap();
+            let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all((head + body).as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        };
+        let answers = [post(&many.to_string()), post(&signed_form)];
+        // Whoever says nothing is not kept for ever.
+        let mut first = idle.into_iter().next().unwrap();
+        let mut rest = Vec::new();
+        let ended = first.read_to_end(&mut rest).is_ok();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        (answers, ended, line)
+    });
+    let ([many, one], ended, line) = answers.await.unwrap();
+    assert!(many.starts_with("HTTP/1.1 400"), "{many}");
+    assert!(one.starts_with("HTTP/1.1 200"), "{one}");
+    assert!(ended, "a connection without headers was closed");
+    assert!(line.contains("not believed"), "one answer, to the one that was taken: {line}");
+}

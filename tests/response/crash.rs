@@ -111,3 +111,133 @@ async fn an_isolation_under_way_is_not_taken_for_a_crash() {
     let told = world.run(&["journal", "recover", "--json"]).await.json();
     assert_eq!(told["plans"], serde_json::json!([]));
 }
+
+/// More than are worked on at once, so that a kill leaves some that were not begun.
+const MANY: [&str; 10] = ["m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9"];
+
+/// What is done, one after the other. `K` kills at a change of that number, before the account sees it or before its answer
+/// arrives.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Isolate,
+    Release,
+    Finish,
+    Undo,
+}
+
+impl Act {
+    fn line(self) -> Vec<&'static str> {
+        let things = |verb| [&[verb], &MANY[..], &["--yes", "--json"]].concat();
+        match self {
+            Self::Isolate => things("isolate"),
+            Self::Release => things("release"),
+            Self::Finish => vec!["finish", "--yes", "--json"],
+            Self::Undo => vec!["undo", "--yes", "--json"],
+        }
+    }
+
+    /// Begins it and kills it at its `n`th change, or lets it end when there are fewer.
+    async fn killed(self, world: &World, n: usize) {
+        let verdict = if n.is_multiple_of(2) { Verdict::Hold } else { Verdict::Swallow };
+        world.door.forget();
+        world.door.rule(move |i, _| if i == n { verdict } else { Verdict::Pass });
+        let mut child = world.spawn(&self.line());
+        while !world.door.is_holding() && child.try_wait().unwrap().is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        world.door.open();
+    }
+
+    async fn done(self, world: &World, case: &str) {
+        let ran = world.run(&self.line()).await;
+        // Nothing to take back, or nothing to finish, is no failure here: where the devices are is looked at.
+        assert!(matches!(ran.code, Some(0 | 1 | 4 | 5)), "{case}: {self:?}: {ran:?}");
+    }
+}
+
+/// Whether all devices are isolated, or none is; anything else fails.
+async fn all_isolated(world: &World, case: &str) -> bool {
+    let mut isolated = Vec::new();
+    for thing in MANY {
+        let member = world.member(thing).await;
+        let found = world.data.get_thing_shadow().thing_name(thing).send().await;
+        let document: Option<Value> =
+            found.ok().map(|f| serde_json::from_slice(f.payload().unwrap().as_ref()).unwrap());
+        let flagged = document.is_some_and(|d| d.pointer("/state/desired/quarantine") == Some(&true.into()));
+        isolated.push((thing, member, flagged));
+    }
+    let [all, none] = [true, false].map(|is| isolated.iter().all(|(_, m, f)| *m == is && *f == is));
+    assert!(all || none, "{case}: neither here nor there: {isolated:?}");
+    all
+}
+
+/// Everything a kill can be followed by, and where the devices are then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_anywhere_in_a_bulk_action_leaves_nothing_that_finish_and_undo_do_not_reach() {
+    use Act::{Finish, Isolate, Release, Undo};
+    // What is done first in peace, what is killed, and the rest in peace; whether the devices are isolated in the end.
+    let ways: [(&[Act], &[Act], &[Act], bool); 9] = [
+        (&[], &[Isolate], &[Finish, Undo], false),
+        (&[], &[Isolate], &[Undo, Finish], false),
+        (&[], &[Isolate, Finish], &[Finish, Undo], false),
+        (&[], &[Isolate, Finish], &[Undo], false),
+        (&[], &[Isolate, Undo], &[Finish], false),
+        (&[], &[Isolate, Undo, Undo], &[Undo, Finish], false),
+        (&[Isolate], &[Release], &[Finish, Undo], true),
+        (&[Isolate], &[Release, Undo], &[Finish], true),
+        (&[Isolate], &[Release, Finish], &[Finish], false),
+    ];
+    let turns = std::sync::Arc::new(tokio::sync::Semaphore::new(6));
+    let mut cases = tokio::task::JoinSet::new();
+    for (before, killed, after, isolated) in ways {
+        // A kill late in the first action is tried where nothing else was killed.
+        for point in if killed.len() == 1 { &[3, 14][..] } else { &[5][..] } {
+            let turns = std::sync::Arc::clone(&turns);
+            cases.spawn(async move {
+                let _turn = turns.acquire().await.unwrap();
+                let case = format!("{before:?}, killed at {point}: {killed:?}, then {after:?}");
+                let world = World::start().await;
+                world.things(&MANY).await;
+                for act in before {
+                    act.done(&world, &case).await;
+                }
+                for (n, act) in killed.iter().enumerate() {
+                    act.killed(&world, if n == 0 { *point } else { 2 + n }).await;
+                }
+                for act in after {
+                    act.done(&world, &case).await;
+                }
+                assert_eq!(all_isolated(&world, &case).await, isolated, "{case}");
+                let left = world.run(&["journal", "recover", "--json"]).await.json();
+                assert_eq!(left["plans"], serde_json::json!([]), "{case}");
+                let verdict = world.run(&["journal", "verify"]).await;
+                assert_eq!(verdict.code, Some(0), "{case}: {verdict:?}");
+            });
+        }
+    }
+    while let Some(case) = cases.join_next().await {
+        case.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_undone_or_finished_says_so() {
+    let world = World::start().await;
+    world.things(&["Thing02"]).await;
+    let joined = world.run(&["join", "IsolatedDevices", "Thing02", "--yes", "--json"]).await;
+    assert_eq!(joined.code, Some(0), "{joined:?}");
+    let id = joined.json()["plan"]["id"].as_str().unwrap().to_owned();
+    let finished = world.run(&["finish", "--yes"]).await;
+    assert!(finished.code == Some(1) && finished.err.contains("ended: proven"), "{finished:?}");
+    let undone = world.run(&["undo", "--yes", "--json"]).await;
+    assert_eq!(undone.code, Some(0), "{undone:?}");
+    let by = undone.json()["plan"]["id"].as_str().unwrap().to_owned();
+    let again = world.run(&["undo", "--yes"]).await;
+    assert!(again.code == Some(1) && again.err.contains(&format!("was undone by {by}")), "{again:?}");
+    let named = world.run(&["undo", &id, "--yes"]).await;
+    assert!(named.code == Some(4) && named.err.contains("undone already"), "{named:?}");
+    let named = world.run(&["finish", &id, "--yes"]).await;
+    assert!(named.code == Some(4) && named.err.contains("nothing is left to finish"), "{named:?}");
+}

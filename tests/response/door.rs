@@ -104,6 +104,11 @@ impl Door {
         *self.rule.lock() = None;
     }
 
+    /// True while a request is held.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.held.load(Ordering::SeqCst)
+    }
+
     /// Waits until a request is held.
     pub(crate) async fn held(&self) {
         let end = tokio::time::Instant::now() + LONG;

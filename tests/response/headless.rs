@@ -390,3 +390,93 @@ async fn what_keeps_talking_is_never_contained() {
     assert_eq!(told["targets"][0]["result"], "unproven");
     assert!(world.member("Thing02").await, "it is in the group, and that is not containment");
 }
+
+/// What is done is done, whoever reads it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_cannot_be_written_changes_no_exit_code() {
+    let world = World::start().await;
+    world.things(&["Thing02"]).await;
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = world.command(&["join", "IsolatedDevices", "Thing02", "--yes", "--json"], "");
+    command.stdout(full());
+    let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(0), "{said}");
+    assert!(said.contains("the result could not be written"), "{said}");
+    assert!(world.member("Thing02").await);
+    // A read that nobody takes ends quietly; one that the disk refuses failed.
+    for (out, code, quiet) in [(true, 0, true), (false, 1, false)] {
+        let mut command = world.command(&["journal", "--json"], "");
+        if !out {
+            command.stdout(full());
+        }
+        let ran = tokio::task::spawn_blocking(move || {
+            let mut child = command.spawn().unwrap();
+            drop(child.stdout.take());
+            child.wait_with_output().unwrap()
+        });
+        let ran = ran.await.unwrap();
+        assert_eq!((ran.status.code(), ran.stderr.is_empty()), (Some(code), quiet), "{ran:?}");
+    }
+}
+
+/// The time given with --timeout is no operator.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_ran_out_is_journalled_as_such() {
+    let world = World::start().await;
+    let certificate = world.things(&["Thing02"]).await;
+    world.device("Thing02", &certificate).await;
+    let ran = world.run(&["isolate", "Thing02", "--yes", "--json", "--timeout", "10ms"]).await;
+    assert!(matches!(ran.code, Some(1 | 3 | 5)), "{ran:?}");
+    let plan = world.run(&["journal", "--json"]).await.json()["plans"][0].clone();
+    assert_eq!(plan["stopped"], "timeout", "{plan}");
+    assert_ne!(plan["outcome"], "interrupted", "{plan}");
+    let why = plan["results"][0]["why"].as_str().unwrap();
+    assert!(why.contains("not within the time that was given for it") && !why.contains("operator"), "{plan}");
+}
+
+/// A disk that takes so much and no more: whatever was refused is said, nothing torn is left, and no plan that did not begin.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_leaves_no_torn_line_and_no_phantom_plan() {
+    // In blocks of 512 bytes, as `ulimit -f` counts in a POSIX shell.
+    const BLOCKS: usize = 64;
+    let mut told = [0; 2];
+    for room in [100, 1_000, 2_200, 2_800, 3_400, 4_200] {
+        let world = World::start().await;
+        world.things(&["Thing02"]).await;
+        let journal = quell::response::journal::Journal::open(&world.rules.journal).unwrap();
+        let filler = "x".repeat(BLOCKS * 512 - room - 250);
+        journal.append(0, "refused", "filler", serde_json::json!({ "reason": filler })).unwrap();
+        let inner = world.command(&["join", "IsolatedDevices", "Thing02", "--yes", "--json"], "");
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh"]);
+        command
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .env_clear()
+            .stdin(std::process::Stdio::null());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(world.folder.path());
+        let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        let verdict = world.run(&["journal", "verify"]).await;
+        assert_eq!(verdict.code, Some(0), "{room}: {verdict:?} {said}");
+        let entries = world.run(&["journal", "--json"]).await.json()["entries"].clone();
+        let kinds: Vec<&str> =
+            entries.as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
+        let has = |kind: &str| kinds.contains(&kind);
+        if has("intent") {
+            assert!(world.member("Thing02").await, "{room}: {said}");
+            assert!(has("outcome") || said.contains("could not be written"), "{room}: {kinds:?} {said}");
+            told[0] += usize::from(!has("outcome"));
+        } else {
+            assert_eq!((ran.status.code(), world.changed()), (Some(4), 0), "{room}: {said}");
+            assert!(
+                said.contains("the journal cannot be written") && said.contains("nothing was sent"),
+                "{said}"
+            );
+            told[1] += 1;
+        }
+    }
+    assert!(told.iter().all(|n| *n > 0), "both were met: {told:?}");
+}

@@ -269,6 +269,52 @@ async fn polls_find_a_violation_by_themselves_and_answer_it_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_the_polling_at_once_and_no_further_alert_is_answered() {
+    let world = World::start().await;
+    world.detects();
+    world.strict_profile().await;
+    for name in ["dev-A", "dev-B", "dev-C"] {
+        let certificate = world.things(&[name]).await;
+        world.device(name, &certificate).await;
+    }
+    // All of them are in alarm before the first is answered.
+    timeout(LONG, async {
+        loop {
+            let ran = world.run(&["violations", "--json"]).await;
+            if ["dev-A", "dev-B", "dev-C"].iter().all(|name| ran.out.contains(name)) {
+                break;
+            }
+        }
+    })
+    .await
+    .unwrap();
+    world.door.forget();
+    let mut quell = Running::of(world.spawn(&["respond", "--poll", "--yes", "--json"]));
+    timeout(LONG, async {
+        while world.changed() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap();
+    // The first is being answered, and takes seconds to be proven silent.
+    let interrupt = std::process::Command::new("kill").args(["-INT", &quell.child.id().to_string()]).status();
+    assert!(interrupt.unwrap().success());
+    let ended = timeout(LONG, async {
+        loop {
+            if let Some(status) = quell.child.try_wait().unwrap() {
+                return status.code();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    assert_eq!(ended.await.unwrap(), Some(130));
+    let answered = world.run(&["journal", "--json"]).await.json();
+    let intents = answered["entries"].as_array().unwrap().iter().filter(|e| e["kind"] == "intent").count();
+    assert_eq!(intents, 1, "no further alert was answered: {answered}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn slack_chime_and_sns_are_told_what_was_done() {
     let world = crate::alerts::world().await;
     let topic = world.topic("OnCall").await;

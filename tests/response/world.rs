@@ -255,7 +255,10 @@ impl Console {
                 match self.answered.recv().await.unwrap() {
                     Answer::Done(view) => return Ok(view),
                     Answer::Refused { reason, .. } => return Err(reason.as_str().to_owned()),
-                    Answer::Progress(_) | Answer::Plan { .. } | Answer::Recovered { .. } => {}
+                    Answer::Progress(_)
+                    | Answer::Plan { .. }
+                    | Answer::Recovered { .. }
+                    | Answer::Unwritten { .. } => {}
                 }
             }
         })
@@ -280,7 +283,9 @@ impl Console {
     }
 
     pub(crate) fn entries(&self) -> Vec<serde_json::Value> {
-        Journal::open(&self.journal).unwrap().entries().unwrap()
+        let mut entries = Vec::new();
+        Journal::open(&self.journal).unwrap().each(|entry| entries.push(entry)).unwrap();
+        entries
     }
 }
 

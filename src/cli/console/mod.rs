@@ -124,7 +124,7 @@ pub(super) fn open(
     });
     match ended.wrap_err("the terminal")? {
         Ended::Quit => Ok(exit::DONE),
-        Ended::Cut => Ok(exit::INTERRUPTED),
+        Ended::Left | Ended::Cut => Ok(exit::INTERRUPTED),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cloud::{PollHandle, mfa};
 use crate::config::{AwsProfiles, Environment, Settings};
 use crate::console::app::{Elsewhere, Msg};
 use crate::console::event_loop::{Arrival, Outside, Reconfigured, Word};
-use crate::response::{Answer, Intent, Listener, Plan, PlanId, Responder};
+use crate::response::{Answer, Intent, Listener, Plan, PlanId, Responder, Stop};
 use crate::stream::StreamHandle;
 use quell_fleet::event::Event;
 use quell_fleet::model::Name;
@@ -149,7 +149,13 @@ impl Outside for Wiring {
 
     fn stop(&mut self, plan: &PlanId) {
         if let Some(responder) = &self.responder {
-            responder.stop(plan);
+            responder.stop(plan, Stop::Operator);
+        }
+    }
+
+    fn stop_all(&mut self, why: Stop) {
+        if let Some(responder) = &self.responder {
+            responder.stop_all(why);
         }
     }
 

@@ -4,6 +4,7 @@ mod plans;
 mod recover;
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -65,21 +66,52 @@ pub(super) fn run(args: &JournalArgs, common: &Common) -> color_eyre::Result<u8>
             }
             if verdict.faults.is_empty() { exit::DONE } else { exit::FAILED }
         }
-        None => {
-            let entries = journal.entries()?;
-            if args.json {
-                let all = serde_json::json!({"plans": plans::of(&entries), "entries": entries});
-                writeln!(out, "{all:#}")?;
-            } else {
-                for entry in &entries {
-                    writeln!(out, "{}", line(entry))?;
-                }
-            }
-            exit::DONE
-        }
+        None => return list(&journal, args.json),
     };
     output::text(&out)?;
     Ok(code)
+}
+
+/// All of it, as it is read: a journal of years is not held in memory. A reader that is gone ends it quietly.
+fn list(journal: &Journal, as_json: bool) -> color_eyre::Result<u8> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let written = if as_json { list_json(journal, &mut out) } else { list_text(journal, &mut out) };
+    match written.and_then(|()| out.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(e.into()),
+        _ => Ok(exit::DONE),
+    }
+}
+
+fn list_text(journal: &Journal, out: &mut impl io::Write) -> io::Result<()> {
+    let mut written = Ok(());
+    journal.each(|entry| {
+        if written.is_ok() {
+            written = writeln!(out, "{}", line(&entry));
+        }
+    })?;
+    written
+}
+
+/// One document: the plans, then the entries, one a line.
+fn list_json(journal: &Journal, out: &mut impl io::Write) -> io::Result<()> {
+    let mut plans = plans::Fold::default();
+    journal.each(|entry| plans.add(&entry))?;
+    out.write_all(b"{\n  \"plans\": [")?;
+    let mut separator = "\n    ";
+    for plan in plans.done() {
+        write!(out, "{separator}{plan}")?;
+        separator = ",\n    ";
+    }
+    out.write_all(b"\n  ],\n  \"entries\": [")?;
+    let (mut written, mut separator) = (Ok(()), "\n    ");
+    journal.each(|entry| {
+        if written.is_ok() {
+            written = write!(out, "{separator}{entry}");
+            separator = ",\n    ";
+        }
+    })?;
+    written?;
+    out.write_all(b"\n  ]\n}\n")
 }
 
 /// One entry in one line.

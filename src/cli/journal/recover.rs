@@ -29,7 +29,7 @@ pub(in crate::cli) fn past(undo: bool, args: &PastArgs, common: &Common) -> colo
         Err(code) => return Ok(code),
     };
     let found = match &args.plan {
-        Some(plan) => Some(plan.clone()),
+        Some(plan) => Ok(plan.clone()),
         None => runtime()?.block_on(async {
             if undo {
                 recover::last_undoable(&settings.journal).await
@@ -38,10 +38,7 @@ pub(in crate::cli) fn past(undo: bool, args: &PastArgs, common: &Common) -> colo
             }
         })?,
     };
-    let Some(plan) = found else {
-        let what = if undo { "nothing that can be undone" } else { "no plan that was cut short" };
-        return Err(eyre!("the journal has {what}"));
-    };
+    let plan = found.map_err(|why| eyre!("{why}"))?;
     respond(if undo { Intent::Undo { plan } } else { Intent::Finish { plan } }, &args.how, common)
 }
 

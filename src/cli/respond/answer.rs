@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::cli::exit;
 use crate::cli::respond_cmds::{Ended, Session, code, plan_json, result_json};
 use crate::cloud::{self, Aws};
 use crate::config::Settings;
+use crate::response::alert::certificates::Certificates;
 use crate::response::alert::policy::AlertRule;
 use crate::response::alert::web::Web;
-use crate::response::alert::{Action, Alert, AlertRules, Envelope, Form, Kind, signature};
+use crate::response::alert::{Action, Alert, AlertRules, Envelope, Form, Kind, Ledger, signature};
 use crate::response::journal::Journal;
-use crate::response::{Confirmation, Intent, Target};
+use crate::response::{Confirmation, Intent, Plan, Stop, Target};
 use quell_fleet::Ms;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
@@ -63,23 +65,30 @@ impl Answered {
 /// What is being answered at this moment, by this process: the journal knows the rest.
 #[derive(Default)]
 struct Flight {
-    violations: HashSet<String>,
+    violations: HashSet<(String, String)>,
     acting: usize,
+    ledger: Ledger,
 }
 
 /// One alert on its way: it leaves the flight however it ends.
 struct Underway<'a> {
     flight: &'a Mutex<Flight>,
-    violation: &'a str,
+    violation: (String, String),
     acts: bool,
 }
 
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
         let mut flight = self.flight.lock();
-        flight.violations.remove(self.violation);
+        flight.violations.remove(&self.violation);
         flight.acting -= usize::from(self.acts);
     }
+}
+
+/// It was to stop before anything was sent.
+fn stopped() -> (u8, &'static str, SafeText, Value) {
+    let why = SafeText::new("stopped before anything was sent");
+    (exit::INTERRUPTED, "interrupted", why.clone(), json!({ "interrupted": why }))
 }
 
 /// Answers alerts; several at once, as long as no two are about one thing.
@@ -89,6 +98,9 @@ pub(super) struct Answerer {
     rules: AlertRules,
     clients: Aws,
     web: Web,
+    certificates: Certificates,
+    /// True once the operator, or the system, wants it to end: nothing is begun any more.
+    stopping: watch::Sender<bool>,
     acts: bool,
     checks_stdin: bool,
     topics: Vec<String>,
@@ -113,6 +125,8 @@ impl Answerer {
             rules,
             clients,
             web: Web::default(),
+            certificates: Certificates::default(),
+            stopping: watch::channel(false).0,
             acts: args.yes && !args.dry_run,
             checks_stdin: !args.no_signature_check,
             topics: args.topics.clone(),
@@ -126,11 +140,31 @@ impl Answerer {
         &self.clients
     }
 
-    /// One message of SNS. Over HTTP anybody can send one: then it must be signed, fresh, and of a topic that is ours.
+    /// Whatever is under way stops, and nothing more is begun.
+    pub(super) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Waits until it is to stop.
+    pub(super) async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // The sender is ours: it cannot be gone.
+        let _ = stopping.wait_for(|stop| *stop).await;
+    }
+
+    /// One message of SNS. Over HTTP anybody can send one: then it must be signed and fresh. However it came, it must be of a
+    /// topic that is ours.
     pub(super) async fn message(&self, message: &Envelope, over_http: bool) -> Answered {
         let signed = over_http || (message.form == Form::Http && self.checks_stdin);
         if signed && let Err(why) = Box::pin(self.believe(message, over_http)).await {
             return Answered::ignored(None, &format!("not believed: {why}"), exit::FAILED);
+        }
+        if let Err(why) = self.ours(message) {
+            return Answered::ignored(None, &why, exit::DONE);
         }
         match message.kind {
             Kind::Notification => {}
@@ -147,29 +181,42 @@ impl Answerer {
 
     /// Why a message is not to be believed.
     async fn believe(&self, message: &Envelope, over_http: bool) -> Result<(), String> {
-        let endpoint = self.settings.endpoint_url.as_deref();
-        if !signature::trusted(&message.signing_cert_url, endpoint) {
-            return Err("its signing certificate is not where SNS keeps them".to_owned());
-        }
-        let certificate = self.web.get(&message.signing_cert_url).await;
-        let certificate = certificate.map_err(|e| format!("its signing certificate: {e}"))?;
         let now = jiff::Timestamp::now();
-        signature::verify(message, &certificate, now.as_second())?;
-        let ours = if self.topics.is_empty() {
-            !self.account.is_empty() && message.topic_arn.split(':').nth(4) == Some(self.account.as_str())
-        } else {
-            self.topics.contains(&message.topic_arn)
-        };
-        if !ours {
-            return Err("SNS sent it, but for a topic that is not ours: --topic-arn names others".to_owned());
-        }
         let sent =
             message.timestamp.parse::<jiff::Timestamp>().map_err(|_| "its time cannot be read".to_owned())?;
         let age = now.as_millisecond() - sent.as_millisecond();
         if over_http && age > STALE_MS {
             return Err("it was sent more than an hour ago".to_owned());
         }
-        Ok(())
+        if message.signature.is_empty() {
+            return Err("it carries no signature".to_owned());
+        }
+        let endpoint = self.settings.endpoint_url.as_deref();
+        let certificate = self.certificates.at(&self.web, &message.signing_cert_url, endpoint).await?;
+        signature::verify(message, &certificate, now.as_second())
+    }
+
+    /// Why a message is none of ours: its topic is not among those of `--topic-arn` or, without any, not of this account.
+    fn ours(&self, message: &Envelope) -> Result<(), String> {
+        let topic = message.topic_arn.as_str();
+        let shown = SafeText::new(topic);
+        if !self.topics.is_empty() {
+            return match message.form {
+                _ if self.topics.iter().any(|t| t == topic) => Ok(()),
+                Form::Raw => Err("a bare alert names no topic, and --topic-arn asks for one".to_owned()),
+                Form::Lambda | Form::Http => {
+                    Err(format!("it is of {shown}, which --topic-arn does not name"))
+                }
+            };
+        }
+        let account = topic.split(':').nth(4).unwrap_or_default();
+        // The workshop prints its event with its account masked: such an ARN names nobody's.
+        let masked =
+            message.form == Form::Lambda && account.len() == 12 && account.bytes().all(|b| b == b'x');
+        if message.form == Form::Raw || masked || (!self.account.is_empty() && account == self.account) {
+            return Ok(());
+        }
+        Err(format!("it is of {shown}, a topic of another account: --topic-arn names those that are ours"))
     }
 
     async fn subscribe(&self, message: &Envelope) -> Answered {
@@ -205,17 +252,23 @@ impl Answerer {
         let mut answered =
             Answered { result: "dry run", code: exit::DONE, ..ignored("--yes acts", exit::DONE) };
         for intent in self.intents(alert, &rule) {
+            if self.is_stopping() && answered.code == exit::INTERRUPTED {
+                break;
+            }
             let mut wait = AGAIN;
             for attempt in 0..=self.rules.retries {
                 let (code, result, why, detail) = Box::pin(self.act(intent.clone(), acts)).await;
-                let last = attempt == self.rules.retries || code != exit::FAILED;
+                let last = attempt == self.rules.retries || code != exit::FAILED || self.is_stopping();
                 if last {
                     (answered.code, answered.result) = (code.max(answered.code), result);
                     answered.why = why;
                     answered.detail.push(detail);
                     break;
                 }
-                tokio::time::sleep(wait).await;
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = self.stopped() => {}
+                }
                 wait *= 2;
             }
         }
@@ -229,19 +282,24 @@ impl Answerer {
             }
         }
         if acts {
-            let handled = !matches!(answered.code, exit::FAILED | exit::REFUSED);
+            let unsent = answered.detail.iter().all(|d| d.get("interrupted").is_some());
+            let handled = !matches!(answered.code, exit::FAILED | exit::REFUSED)
+                && !(answered.code == exit::INTERRUPTED && unsent);
             let plan = answered.detail.iter().find_map(|d| d.pointer("/plan/id")?.as_str());
-            let fields = json!({
-                "violation_id": alert.violation, "message_id": message_id, "thing": alert.thing,
-                "result": answered.result, "why": answered.why, "handled": handled,
-            });
+            let fields = Ledger::fields(alert, message_id, answered.result, answered.why.as_str(), handled);
             let at = jiff::Timestamp::now().as_millisecond();
-            let written =
-                Journal::open(&path).and_then(|j| j.append(at, "alert", plan.unwrap_or_default(), fields));
+            let plan = plan.unwrap_or_default().to_owned();
+            let written = tokio::task::spawn_blocking(move || {
+                Journal::open(&path).and_then(|j| j.append(at, "alert", &plan, fields))
+            });
+            let written = written.await.unwrap_or_else(|e| Err(std::io::Error::other(e)));
             // From here on the journal says it.
             drop(underway);
             if let Err(error) = written {
                 tracing::error!(%error, "the answer to an alert could not be written down");
+                answered
+                    .detail
+                    .push(json!({"journal": format!("the answer could not be written down ({error})")}));
             }
         }
         answered
@@ -251,24 +309,28 @@ impl Answerer {
     fn take_up<'a>(&'a self, alert: &'a Alert, acts: bool) -> Result<Underway<'a>, (String, u8)> {
         // Held while the journal is read: two alerts never see the same last place of an hour as free.
         let mut flight = self.flight.lock();
-        let journal = Journal::open(&self.settings.journal);
-        let entries = journal.and_then(|j| j.entries()).unwrap_or_default();
-        if let Some(plan) = answered_before(&entries, &alert.violation) {
-            return Err((format!("a replay: this violation was answered already ({plan})"), exit::DONE));
+        if let Err(error) = flight.ledger.refresh(&self.settings.journal) {
+            // Nobody knows what was answered: neither a replay nor a flood could be told.
+            return Err((format!("the journal cannot be read ({error}): left to an operator"), exit::FAILED));
         }
-        if flight.violations.contains(&alert.violation) {
+        if let Some(plan) = flight.ledger.answered(alert) {
+            return Err((format!("a replay: this alert was answered already ({plan})"), exit::DONE));
+        }
+        let violation = (alert.violation.clone(), alert.thing.clone());
+        if flight.violations.contains(&violation) {
             return Err(("a replay: this violation is being answered".to_owned(), exit::DONE));
         }
-        if acts && answered_lately(&entries) + flight.acting >= self.rules.max_per_hour {
+        let since = jiff::Timestamp::now().as_millisecond() - STALE_MS;
+        if acts && flight.ledger.since(since) + flight.acting >= self.rules.max_per_hour {
             let why = format!(
                 "more than {} responses within an hour: a flood of alarms is left to an operator",
                 self.rules.max_per_hour
             );
             return Err((why, exit::REFUSED));
         }
-        flight.violations.insert(alert.violation.clone());
+        flight.violations.insert(violation.clone());
         flight.acting += usize::from(acts);
-        Ok(Underway { flight: &self.flight, violation: &alert.violation, acts })
+        Ok(Underway { flight: &self.flight, violation, acts })
     }
 
     /// The thing a message is about, before it is believed: what keeps the messages of one thing in order. Others, which
@@ -302,22 +364,31 @@ impl Answerer {
         own.or(private)
     }
 
+    async fn planned(&self, intent: Intent) -> color_eyre::Result<(Session, Box<Plan>)> {
+        let mut session = Session::open(&self.settings).await?;
+        let intent = session.acquaint(intent).await;
+        let plan = session.plan(intent).await?;
+        Ok((session, plan))
+    }
+
     /// Plans, and runs it when it may act: exit code, word, why, and the whole for programs.
     async fn act(&self, intent: Intent, acts: bool) -> (u8, &'static str, SafeText, Value) {
         let failed = |e: &color_eyre::Report| {
             let why = SafeText::new(&e.to_string());
             (exit::FAILED, "failed", why.clone(), json!({ "failed": why }))
         };
-        let mut session = match Session::open(&self.settings).await {
-            Ok(session) => session,
-            Err(e) => return failed(&e),
-        };
-        let intent = session.acquaint(intent).await;
         let verb = intent.verb();
-        let plan = match session.plan(intent).await {
-            Ok(plan) => plan,
+        let planned = tokio::select! {
+            () = self.stopped() => return stopped(),
+            planned = self.planned(intent) => planned,
+        };
+        let (mut session, plan) = match planned {
+            Ok(planned) => planned,
             Err(e) => return failed(&e),
         };
+        if self.is_stopping() {
+            return stopped();
+        }
         let planned = plan_json(&plan);
         if !acts {
             let why = plan.refused().cloned().unwrap_or_else(|| plan.title().clone());
@@ -330,7 +401,11 @@ impl Answerer {
         // A program cannot type: where the configuration wants a name or the account typed, a person is wanted.
         let ended = match plan.confirmation() {
             Confirmation::Nothing | Confirmation::Enter => {
-                session.run(plan, String::new(), self.timeout).await
+                let stop = async {
+                    self.stopped().await;
+                    Stop::Operator
+                };
+                session.run(plan, String::new(), self.timeout, stop).await
             }
             _ => session.decline(plan, "it wants to be typed by a person: left to an operator").await,
         };
@@ -350,6 +425,7 @@ impl Answerer {
                     exit::DONE => "done",
                     exit::UNPROVEN => "unproven",
                     exit::PARTLY => "partly",
+                    exit::INTERRUPTED => "interrupted",
                     _ => "failed",
                 };
                 (code, result, why, result_json(&view, &planned))
@@ -357,25 +433,4 @@ impl Answerer {
             Err(e) => failed(&e),
         }
     }
-}
-
-/// The plan that answered a violation, if one did.
-fn answered_before(entries: &[Value], violation: &str) -> Option<String> {
-    entries
-        .iter()
-        .filter(|e| e.get("kind").and_then(Value::as_str) == Some("alert"))
-        .filter(|e| e.get("handled").and_then(Value::as_bool) == Some(true))
-        .find(|e| e.get("violation_id").and_then(Value::as_str) == Some(violation))
-        .map(|e| e.get("plan").and_then(Value::as_str).unwrap_or_default().to_owned())
-}
-
-/// How many alerts were answered within the last hour, by whichever process.
-fn answered_lately(entries: &[Value]) -> usize {
-    let since = jiff::Timestamp::now().as_millisecond() - STALE_MS;
-    entries
-        .iter()
-        .filter(|e| e.get("kind").and_then(Value::as_str) == Some("alert"))
-        .filter_map(|e| e.get("at")?.as_str()?.parse::<jiff::Timestamp>().ok())
-        .filter(|at| at.as_millisecond() >= since)
-        .count()
 }

@@ -7,12 +7,14 @@ mod serve;
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cloud;
+use crate::console::event_loop::Ends;
 use crate::response::alert::envelope::{MOST, parse};
 use crate::response::alert::{Alert, AlertRules};
 
@@ -82,7 +84,7 @@ pub(super) fn run(args: &RespondArgs, common: &Common) -> color_eyre::Result<u8>
         match parsed.and_then(|text| parse(&text)) {
             Ok(messages) => Some(messages),
             Err(why) => {
-                tell(args, &[Answered::ignored(None, &why, exit::FAILED)], true)?;
+                tell(args, &[Answered::ignored(None, &why, exit::FAILED)], true);
                 return Ok(exit::FAILED);
             }
         }
@@ -90,18 +92,30 @@ pub(super) fn run(args: &RespondArgs, common: &Common) -> color_eyre::Result<u8>
         None
     };
     runtime()?.block_on(async {
-        let answerer = Box::pin(Answerer::open(&settings, rules, args)).await?;
+        let answerer = Arc::new(Box::pin(Answerer::open(&settings, rules, args)).await?);
+        let (mut ends, told) = (Ends::new()?, Arc::clone(&answerer));
+        tokio::spawn(async move {
+            let signal = ends.any().await;
+            tracing::info!(signal, "ending");
+            told.stop();
+        });
         if let Some(address) = args.listen {
-            return Box::pin(serve::run(answerer, address, args)).await;
+            return Box::pin(serve::run(&answerer, address, args)).await;
         }
         if args.poll {
-            return Box::pin(poll(answerer, args, settings.scaled(settings.polls.alarm))).await;
+            return Box::pin(poll(&answerer, args, settings.scaled(settings.polls.alarm))).await;
         }
         let mut answers = Vec::new();
         for message in stdin.unwrap_or_default() {
+            if answerer.is_stopping() {
+                break;
+            }
             answers.push(Box::pin(answerer.message(&message, false)).await);
         }
-        tell(args, &answers, true)?;
+        tell(args, &answers, true);
+        if answerer.is_stopping() {
+            return Ok(exit::INTERRUPTED);
+        }
         Ok(answers.iter().map(|a| a.code).max_by_key(|c| severity(*c)).unwrap_or(exit::FAILED))
     })
 }
@@ -118,29 +132,35 @@ fn severity(code: u8) -> u8 {
     }
 }
 
-/// Says what became of alerts: one document, or one line each.
-fn tell(args: &RespondArgs, answers: &[Answered], whole: bool) -> io::Result<()> {
+/// Says what became of alerts: one document, or one line each. A line that cannot be written keeps no alert from being
+/// answered.
+fn tell(args: &RespondArgs, answers: &[Answered], whole: bool) {
     if !args.json {
-        return output::text(&answers.iter().map(Answered::line).collect::<String>());
+        return output::result(&answers.iter().map(Answered::line).collect::<String>());
     }
     let all: Vec<Value> = answers.iter().map(Answered::json).collect();
     if whole {
-        return output::text(&format!("{:#}\n", json!({ "alerts": all })));
+        return output::result(&format!("{:#}\n", json!({ "alerts": all })));
     }
-    output::text(&all.iter().map(|a| format!("{}\n", output::ascii_json(a))).collect::<String>())
+    output::result(&all.iter().map(|a| format!("{}\n", output::ascii_json(a))).collect::<String>());
 }
 
 /// Takes each violation as it is first seen for an alarm.
-async fn poll(answerer: Answerer, args: &RespondArgs, every: Duration) -> color_eyre::Result<u8> {
+async fn poll(answerer: &Answerer, args: &RespondArgs, every: Duration) -> color_eyre::Result<u8> {
     let mut tick = tokio::time::interval(every.max(Duration::from_secs(1)));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut seen: Vec<String> = Vec::new();
     loop {
         tokio::select! {
+            biased;
+            () = answerer.stopped() => return Ok(exit::INTERRUPTED),
             _ = tick.tick() => {}
-            _ = tokio::signal::ctrl_c() => return Ok(exit::INTERRUPTED),
         }
-        let found = match Box::pin(cloud::read::active_violations(answerer.clients(), None)).await {
+        let found = tokio::select! {
+            () = answerer.stopped() => return Ok(exit::INTERRUPTED),
+            found = Box::pin(cloud::read::active_violations(answerer.clients(), None)) => found,
+        };
+        let found = match found {
             Ok(found) => found,
             Err(trouble) => {
                 tracing::warn!(message = %trouble.message, "violations could not be read");
@@ -166,7 +186,10 @@ async fn poll(answerer: Answerer, args: &RespondArgs, every: Duration) -> color_
             if answered.code != exit::FAILED {
                 seen.push(violation.id.clone());
             }
-            tell(args, &[answered], false)?;
+            tell(args, &[answered], false);
+            if answerer.is_stopping() {
+                return Ok(exit::INTERRUPTED);
+            }
         }
         seen.retain(|id| found.iter().any(|v| v.id == *id));
     }

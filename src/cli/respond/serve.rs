@@ -1,19 +1,29 @@
 //! SNS's notifications over HTTP: answered quickly, believed only with their signature, worked on a few at once.
+//!
+//! Anybody can connect: a connection has a deadline for its headers and one for the whole, there are never more than
+//! [`CONNECTIONS`], and the oldest gives way to the newest, since what SNS sends takes a moment.
 
+use std::collections::VecDeque;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::routing::post;
 use color_eyre::eyre::WrapErr as _;
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
 
 use crate::cli::exit;
 use crate::response::alert::Envelope;
-use crate::response::alert::envelope::parse;
+use crate::response::alert::envelope::{Form, parse};
 use quell_fleet::text::SafeText;
 
 use super::answer::{Answered, Answerer};
@@ -22,64 +32,151 @@ use super::{RespondArgs, tell};
 
 /// SNS's largest message, with its envelope.
 const BODY: usize = 512 * 1024;
+/// Bytes of all bodies that are being read at the same time: beyond it SNS is told to come again.
+const BODIES: usize = 32 * 1024 * 1024;
 /// Messages that wait; beyond it SNS is told to come again.
 const QUEUE: usize = 256;
+/// Connections at once; each may hold a body.
+const CONNECTIONS: usize = 2_048;
+/// Descriptors that are left to everything else: the MQTT connection, requests to AWS, files.
+const SPARE: u64 = 64;
+/// The headers of a request are there within this time, or the connection is closed.
+const HEADERS: Duration = Duration::from_secs(5);
+/// So is the whole of a request, and its answer.
+const WHOLE: Duration = Duration::from_secs(20);
+/// After the system gave no connection, the next attempt.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// After ctrl-c what is under way gets this long to stop and to write down how far it came.
 const LEAVE: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(
-    answerer: Answerer,
+    answerer: &Answerer,
     address: SocketAddr,
     args: &RespondArgs,
 ) -> color_eyre::Result<u8> {
     let (queue, mut queued) = mpsc::channel::<Envelope>(QUEUE);
-    let take = move |body: String| {
-        let queue = queue.clone();
+    let room = Arc::new(Semaphore::new(BODIES));
+    let take = move |request: Request| {
+        let (queue, room) = (queue.clone(), Arc::clone(&room));
         async move {
-            match parse(&body) {
+            let body = match whole(request, &room).await {
+                Ok(body) => body,
+                Err(status) => return (status, String::new()),
+            };
+            match parse(&body).and_then(one) {
                 Err(why) => {
                     let why = SafeText::new(&why);
                     let _ = writeln!(std::io::stderr(), "not taken: {why}");
                     (StatusCode::BAD_REQUEST, format!("{why}\n"))
                 }
                 // Whether it is believed is found out in its turn; SNS does not wait for that.
-                Ok(messages) => {
-                    for message in messages {
-                        if queue.try_send(message).is_err() {
-                            return (StatusCode::SERVICE_UNAVAILABLE, "later\n".to_owned());
-                        }
-                    }
-                    (StatusCode::OK, String::new())
-                }
+                Ok(message) => match queue.try_send(message) {
+                    Ok(()) => (StatusCode::OK, String::new()),
+                    Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "later\n".to_owned()),
+                },
             }
         }
     };
-    let app = axum::Router::new().route("/", post(take)).layer(DefaultBodyLimit::max(BODY));
-    let listener =
-        tokio::net::TcpListener::bind(address).await.wrap_err_with(|| format!("--listen {address}"))?;
+    let app = axum::Router::new().route("/", post(take));
+    let most = descriptors();
+    let listener = TcpListener::bind(address).await.wrap_err_with(|| format!("--listen {address}"))?;
     let bound = listener.local_addr()?;
     let _ = writeln!(std::io::stderr(), "listening on http://{bound}/");
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    let answerer = &answerer;
+    tokio::spawn(accept(listener, app, most));
     let mut crew = Crew::new(answerer.at_once(), |message: Envelope| -> BoxFuture<'_, Answered> {
         Box::pin(async move { answerer.message(&message, true).await })
     });
     loop {
         tokio::select! {
+            biased;
+            () = answerer.stopped() => break,
+            answered = crew.next() => tell(args, &[answered], false),
             message = queued.recv(), if crew.waiting() < QUEUE => match message {
                 Some(message) => crew.add(answerer.about(&message), message),
                 None => return Ok(exit::FAILED),
             },
-            answered = crew.next() => tell(args, &[answered], false)?,
-            _ = tokio::signal::ctrl_c() => break,
         }
     }
     crew.dismiss();
     let deadline = tokio::time::Instant::now() + LEAVE;
     while !crew.is_idle() {
         let Ok(answered) = tokio::time::timeout_at(deadline, crew.next()).await else { break };
-        tell(args, &[answered], false)?;
+        tell(args, &[answered], false);
     }
     Ok(exit::INTERRUPTED)
+}
+
+/// The body of a request, of at most [`BODY`] bytes, while there is room for it beside all others that are being read.
+async fn whole(request: Request, room: &Semaphore) -> Result<String, StatusCode> {
+    let mut parts = request.into_body().into_data_stream();
+    let (mut body, mut held) = (Vec::new(), Vec::new());
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|_| StatusCode::BAD_REQUEST)?;
+        if body.len() + part.len() > BODY {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let bytes = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        held.push(room.try_acquire_many(bytes).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?);
+        body.extend_from_slice(&part);
+    }
+    String::from_utf8(body).map_err(|_| StatusCode::BAD_REQUEST)
+}
+
+/// SNS posts one signed notification a request; anything else is not from SNS, whatever stands in it.
+fn one(messages: Vec<Envelope>) -> Result<Envelope, String> {
+    let mut messages = messages.into_iter();
+    match (messages.next(), messages.next()) {
+        (Some(message), None) if message.form == Form::Http => Ok(message),
+        _ => Err("SNS posts one signed notification a request: this is another kind of event".to_owned()),
+    }
+}
+
+/// Raises the limit of descriptors as far as this process may, and says how many connections fit below it.
+fn descriptors() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = CONNECTIONS as u64 + SPARE;
+    let raised = limit.maximum.map_or(wanted, |most| wanted.min(most));
+    let mut current = limit.current.unwrap_or(u64::MAX);
+    if current < raised {
+        match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum }) {
+            Ok(()) => current = raised,
+            Err(error) => tracing::warn!(%error, "the limit of descriptors could not be raised"),
+        }
+    }
+    usize::try_from(current.saturating_sub(SPARE)).unwrap_or(CONNECTIONS).clamp(16, CONNECTIONS)
+}
+
+async fn accept(listener: TcpListener, app: axum::Router, most: usize) {
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+        };
+        if open.len() >= most {
+            open.retain(|connection| !connection.is_finished());
+        }
+        if open.len() >= most
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
+        let service = TowerToHyperService::new(app.clone());
+        let serve = async move {
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADERS)
+                .keep_alive(false)
+                .serve_connection(TokioIo::new(stream), service);
+            // Whoever is too slow, or breaks off, is heard no further.
+            let _ = tokio::time::timeout(WHOLE, connection).await;
+        };
+        open.push_back(tokio::spawn(serve).abort_handle());
+    }
 }

@@ -11,7 +11,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::config::{self, Environment, Settings};
-use crate::response::{Intent, Target};
+use crate::console::event_loop::Ends;
+use crate::response::{Intent, Stop, Target, recover};
 use quell_fleet::model::Name;
 
 pub(super) use session::{Ended, Session, code};
@@ -160,6 +161,23 @@ pub(super) fn respond(intent: Intent, how: &How, common: &Common) -> color_eyre:
     runtime()?.block_on(Box::pin(run(intent, how, &settings)))
 }
 
+/// Waits for what stops a response from outside: ctrl-c, or the end of the process or of its terminal.
+async fn stopped(mut ends: Ends) -> Stop {
+    match ends.any().await {
+        "SIGINT" => Stop::Operator,
+        name => Stop::Signal(name),
+    }
+}
+
+/// The plan that is to be finished or undone, and whether it is to be undone.
+fn intent_of_past(intent: &Intent) -> Option<(&str, bool)> {
+    match intent {
+        Intent::Undo { plan } => Some((plan, true)),
+        Intent::Finish { plan } => Some((plan, false)),
+        _ => None,
+    }
+}
+
 async fn run(intent: Intent, how: &How, settings: &Settings) -> color_eyre::Result<u8> {
     let mut session = Session::open(settings).await?;
     let intent = session.served(intent).await;
@@ -173,21 +191,28 @@ async fn run(intent: Intent, how: &How, settings: &Settings) -> color_eyre::Resu
     // The reader of stderr may be gone; what is done does not depend on it.
     let _ = io::stderr().write_all(plan_text(&plan).as_bytes());
     if plan.refused().is_none() && plan.steps().is_empty() {
-        let _ = writeln!(io::stderr(), "nothing to do");
+        if let Some((id, undo)) = intent_of_past(plan.intent())
+            && !settings.read_only
+            && let Err(error) = recover::nothing_left(&settings.journal, id, undo)
+        {
+            let _ = writeln!(io::stderr(), "quell: the journal could not be written: {error}");
+        }
+        let why = plan.would_change_nothing().map(|w| format!(": {w}")).unwrap_or_default();
+        let _ = writeln!(io::stderr(), "nothing to do{why}");
         if how.json {
             output::text(&format!("{:#}\n", json!({"plan": planned, "outcome": "nothing to do"})))?;
         }
         return Ok(exit::DONE);
     }
     let ended = match ask::confirm(&plan, how)? {
-        Ok(typed) => session.run(plan, typed, how.timeout).await?,
+        Ok(typed) => session.run(plan, typed, how.timeout, stopped(Ends::new()?)).await?,
         Err(why) => session.decline(plan, why).await?,
     };
     match ended {
         Ended::Refused(reason) => {
             let _ = writeln!(io::stderr(), "refused: {reason}");
             if how.json {
-                output::text(&format!("{:#}\n", json!({"plan": planned, "refused": reason})))?;
+                output::result(&format!("{:#}\n", json!({"plan": planned, "refused": reason})));
             }
             Ok(exit::REFUSED)
         }
@@ -197,7 +222,7 @@ async fn run(intent: Intent, how: &How, settings: &Settings) -> color_eyre::Resu
             } else {
                 show::result_text(&view)
             };
-            output::text(&text)?;
+            output::result(&text);
             Ok(code(&view, interrupted))
         }
     }

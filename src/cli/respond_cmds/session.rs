@@ -12,7 +12,7 @@ use crate::cli::exit;
 use crate::cloud::Aws;
 use crate::config::Settings;
 use crate::response::{
-    ActionView, Answer, Intent, Listener, Outcome, Plan, Responder, RowState, Target, TargetOutcome,
+    ActionView, Answer, Intent, Listener, Outcome, Plan, Responder, RowState, Stop, Target, TargetOutcome,
 };
 use crate::stream::StreamHandle;
 use quell_fleet::event::Event;
@@ -117,12 +117,13 @@ impl Session {
         }
     }
 
-    /// Runs a confirmed plan to its end, telling on stderr how far it is.
+    /// Runs a confirmed plan to its end, or until `stop`, telling on stderr how far it is.
     pub(in crate::cli) async fn run(
         &mut self,
         plan: Box<Plan>,
         typed: String,
         limit: Option<Duration>,
+        stop: impl Future<Output = Stop>,
     ) -> color_eyre::Result<Ended> {
         let id = plan.id().clone();
         self.responder.confirm(*plan, Some(typed));
@@ -133,6 +134,7 @@ impl Session {
             }
         };
         tokio::pin!(deadline);
+        tokio::pin!(stop);
         let (mut interrupted, mut late, mut said) = (false, false, Said::default());
         loop {
             tokio::select! {
@@ -150,11 +152,11 @@ impl Session {
                 },
                 () = &mut deadline, if !late => {
                     late = true;
-                    self.responder.stop(&id);
+                    self.responder.stop(&id, Stop::Timeout(limit.unwrap_or_default()));
                 }
-                Ok(()) = tokio::signal::ctrl_c(), if !interrupted => {
+                why = &mut stop, if !interrupted => {
                     interrupted = true;
-                    self.responder.stop(&id);
+                    self.responder.stop(&id, why);
                 }
             }
         }
@@ -163,6 +165,9 @@ impl Session {
 
 /// Says what came unasked.
 fn notice(answer: &Answer) {
+    if let Answer::Unwritten { plan, why } = answer {
+        let _ = writeln!(io::stderr(), "{plan}: {why}");
+    }
     if let Answer::Recovered { plans } = answer {
         for plan in plans {
             let _ = writeln!(
@@ -268,13 +273,11 @@ async fn acquaint(mut intent: Intent, fleet: &Mutex<Fleet>) -> Intent {
 
 /// The exit code of an ended response.
 pub(in crate::cli) fn code(view: &ActionView, interrupted: bool) -> u8 {
-    let failed = view.targets.iter().any(|t| matches!(t.outcome, Some(TargetOutcome::Failed { .. })));
     match view.finished {
         _ if interrupted => exit::INTERRUPTED,
         Some(Outcome::Proven) => exit::DONE,
-        // Stopped by --timeout: what was sent was sent.
-        Some(Outcome::Interrupted) if failed => exit::PARTLY,
-        Some(Outcome::Interrupted | Outcome::Unproven) => exit::UNPROVEN,
+        Some(Outcome::Unproven) => exit::UNPROVEN,
+        Some(Outcome::Interrupted | Outcome::Left) => exit::INTERRUPTED,
         Some(Outcome::Partly) => exit::PARTLY,
         Some(Outcome::Failed) | None => exit::FAILED,
     }

@@ -29,6 +29,10 @@ impl App {
                 let (text, tone) = state::outcome_line(&view, verb, env.now, &self.look);
                 self.say(text, tone, env.now);
                 self.keep_action(view);
+                if !self.is_responding() && matches!(self.overlay, Some(Overlay::Leaving)) {
+                    // There is nothing left to leave.
+                    self.overlay = None;
+                }
                 self.reread();
                 self.effects.push(Effect::ReadJournal);
                 let changed = state::changed_by(verb);
@@ -38,6 +42,9 @@ impl App {
                 if matches!(verb, Some("setup" | "undo" | "finish")) {
                     self.outdate_diagnosis(env);
                 }
+            }
+            Answer::Unwritten { plan, why } => {
+                self.say(SafeText::new(&format!("{plan}: {why}")), Tone::Warn, env.now);
             }
             Answer::Recovered { plans } => self.recovered(plans, env),
             Answer::Refused { plan, reason } => {

@@ -38,6 +38,8 @@ pub enum Overlay {
     Entry(Box<EntryState>),
     /// What the start found cut short.
     Recovered(Box<RecoveredState>),
+    /// Whether to leave although a response runs.
+    Leaving,
 }
 
 impl Overlay {

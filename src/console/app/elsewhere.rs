@@ -71,8 +71,18 @@ impl App {
     }
 
     /// True while something that was confirmed has not ended: its proof would be cut off by going elsewhere.
-    pub(super) fn is_responding(&self) -> bool {
-        !self.unanswered.is_empty() || self.actions.iter().any(|action| action.finished.is_none())
+    pub fn is_responding(&self) -> bool {
+        self.responding() > 0
+    }
+
+    /// How many plans were confirmed and have not ended.
+    pub fn responding(&self) -> usize {
+        self.running().count() + self.unanswered.len()
+    }
+
+    /// The responses under way, as far as they were heard of.
+    pub fn running(&self) -> impl Iterator<Item = &crate::response::ActionView> {
+        self.actions.iter().filter(|action| action.finished.is_none())
     }
 
     /// Another account or region: nothing of the old one may stay in sight or under the cursor.

@@ -264,11 +264,16 @@ impl App {
 
     /// Back; at the root, quit.
     pub fn back(&mut self, _: &Env<'_>) {
-        if self.overlay.take().is_some() {
+        if matches!(self.overlay, Some(Overlay::Leaving)) {
+            self.effects.push(Effect::Quit);
+        } else if self.overlay.take().is_some() {
         } else if self.views.len() > 1 {
             self.leave();
         } else if self.zoomed {
             self.zoomed = false;
+        } else if self.is_responding() {
+            // Asked once: what runs would be left unproven.
+            self.overlay = Some(Overlay::Leaving);
         } else {
             self.effects.push(Effect::Quit);
         }
@@ -290,7 +295,12 @@ impl App {
             self.effects.push(Effect::Quit);
         } else {
             self.interrupted = Some(env.now);
-            self.say(SafeText::new("ctrl-c once more quits"), Tone::Warn, env.now);
+            let text = if self.is_responding() {
+                "ctrl-c once more quits, and leaves the response that is running unproven"
+            } else {
+                "ctrl-c once more quits"
+            };
+            self.say(SafeText::new(text), Tone::Warn, env.now);
         }
     }
 

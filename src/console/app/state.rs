@@ -49,6 +49,7 @@ pub(super) fn outcome_line(
         Some(Outcome::Partly) => ("partly done", Tone::Warn),
         Some(Outcome::Failed) => ("failed, nothing was changed", Tone::Warn),
         Some(Outcome::Interrupted) => ("interrupted", Tone::Warn),
+        Some(Outcome::Left) => ("left unproven", Tone::Warn),
         None => ("under way", Tone::Calm),
     };
     (SafeText::new(&format!("{}: {word}", view.title)), tone)
@@ -250,6 +251,7 @@ impl App {
             Some(Overlay::Entry(_) | Overlay::Recovered(_)) => {
                 &[Scope::Journal, Scope::Payload, Scope::Global]
             }
+            Some(Overlay::Leaving) => &[Scope::Global],
             Some(_) => &[Scope::Payload, Scope::Global],
             None if *self.view() == View::WhatIf && self.replay => {
                 &[Scope::WhatIf, Scope::Replay, Scope::List, Scope::Global]

@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Settings;
 use crate::console::app::{Elsewhere, Look, Msg};
-use crate::response::{Answer, Intent, Listener, Plan, PlanId};
+use crate::response::{Answer, Intent, Listener, Plan, PlanId, Stop};
 use quell_fleet::event::Event;
 use quell_fleet::model::Name;
 use quell_fleet::record::Recorder;
@@ -19,6 +19,8 @@ pub trait Outside {
     fn confirm(&mut self, plan: Plan, typed: Option<String>) -> Result<(), SafeText>;
     /// Stop a running response after the requests under way.
     fn stop(&mut self, plan: &PlanId);
+    /// Stop all that runs: the console is left, or its terminal went away.
+    fn stop_all(&mut self, why: Stop);
     /// The recording that is being written, if one is.
     fn recorder(&mut self) -> Option<&mut Recorder>;
     /// Begin a recording, or end it: whether one runs now, and a sentence.

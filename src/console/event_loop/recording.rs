@@ -9,6 +9,7 @@ use quell_fleet::{Fleet, Ms};
 
 use super::super::app::{Effect, Msg, ReplayMove, Tone};
 use super::{News, World};
+use crate::response::Stop;
 
 /// A frame this often while time runs.
 const FRAME: Duration = Duration::from_millis(66);
@@ -26,12 +27,14 @@ pub(super) struct Tape {
     speed: usize,
     /// The time shown, and when it was: in between it runs.
     anchor: (Ms, Instant),
+    /// So many damaged parts were told.
+    damages: usize,
 }
 
 impl Tape {
     pub(super) fn new(player: Player) -> Self {
         let begin = player.span().0;
-        Self { player, paused: false, speed: 2, anchor: (begin, Instant::now()) }
+        Self { player, paused: false, speed: 2, anchor: (begin, Instant::now()), damages: 0 }
     }
 
     fn factor(&self) -> f64 {
@@ -119,7 +122,29 @@ impl World for Tape {
 
     fn tick(&mut self) -> io::Result<Vec<Msg>> {
         let changes = self.player.advance(self.now())?;
-        Ok(vec![Msg::Fleet(changes), Msg::Badge(self.badge())])
+        let mut told = vec![Msg::Fleet(changes), Msg::Badge(self.badge())];
+        let damages = self.player.damages();
+        if let Some(last) = damages.last().filter(|_| damages.len() > self.damages) {
+            let clock = |ms: Ms| {
+                let ms = (ms - self.player.span().0).max(0);
+                format!("{}:{:02}", ms / 60_000, ms % 60_000 / 1000)
+            };
+            let more = damages.len() - self.damages;
+            let others = if more > 1 { format!(" (and {} parts more)", more - 1) } else { String::new() };
+            let text = format!(
+                "the recording is damaged from {} to {}, which is skipped{others}: {}",
+                clock(last.from),
+                clock(last.to),
+                last.what
+            );
+            self.damages = damages.len();
+            told.push(Msg::Say(SafeText::new(&text), Tone::Warn));
+        }
+        Ok(told)
+    }
+
+    async fn leave(&mut self, _running: usize, _why: Stop) {
+        // What ran then runs no more.
     }
 
     fn carry_out(&mut self, effect: Effect) -> io::Result<Vec<Msg>> {

@@ -9,11 +9,15 @@ use quell_fleet::{Changes, Fleet, Ms};
 
 use super::super::app::{Effect, Msg, Tone};
 use super::{Inputs, News, Outside, Word, World, files, now};
+use crate::response::{Answer, Stop};
 
 /// Folding stops after this long and looks at the keyboard: a burst never delays a key by more.
 const SLICE: Duration = Duration::from_millis(4);
 /// Time passes on the screen in seconds.
 const TICK: Duration = Duration::from_secs(1);
+
+/// So long is waited for responses that are left: shorter than whoever sent the signal waits before the process is killed.
+const LEAVE: Duration = Duration::from_millis(1_600);
 
 /// A session.
 pub(super) struct Session<O> {
@@ -116,6 +120,20 @@ impl<O: Outside> World for Session<O> {
             recorder.tick(at);
         }
         Ok(vec![Msg::Fleet(self.fleet.tick(at))])
+    }
+
+    async fn leave(&mut self, mut running: usize, why: Stop) {
+        self.outside.stop_all(why);
+        let ended = async {
+            while running > 0 {
+                match self.inputs.answers.recv().await {
+                    Some(Answer::Done(_) | Answer::Refused { .. }) => running -= 1,
+                    Some(_) => {}
+                    None => return,
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LEAVE, ended).await;
     }
 
     fn carry_out(&mut self, effect: Effect) -> io::Result<Vec<Msg>> {

@@ -2,22 +2,32 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that end it.
-pub(in crate::console) struct Ends([Signal; 3]);
+/// The signals that end the process: SIGTERM, SIGHUP (the terminal went away), SIGINT and SIGQUIT.
+pub struct Ends([(Signal, &'static str); 4]);
 
 impl Ends {
-    pub(in crate::console) fn new() -> std::io::Result<Self> {
+    /// Listens from now on; none of them ends the process by itself any more.
+    ///
+    /// # Errors
+    /// The system gives no handler.
+    pub fn new() -> std::io::Result<Self> {
         Ok(Self([
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-            signal(SignalKind::interrupt())?,
+            (signal(SignalKind::terminate())?, "SIGTERM"),
+            (signal(SignalKind::hangup())?, "SIGHUP"),
+            (signal(SignalKind::interrupt())?, "SIGINT"),
+            (signal(SignalKind::quit())?, "SIGQUIT"),
         ]))
     }
 
-    /// Waits for one of them.
-    pub(in crate::console) async fn any(&mut self) -> &'static str {
-        let [term, hup, int] = &mut self.0;
-        tokio::select! { _ = term.recv() => "SIGTERM", _ = hup.recv() => "SIGHUP", _ = int.recv() => "SIGINT" }
+    /// Waits for one of them; its name.
+    pub async fn any(&mut self) -> &'static str {
+        let [term, hup, int, quit] = &mut self.0;
+        tokio::select! {
+            _ = term.0.recv() => term.1,
+            _ = hup.0.recv() => hup.1,
+            _ = int.0.recv() => int.1,
+            _ = quit.0.recv() => quit.1,
+        }
     }
 }
 

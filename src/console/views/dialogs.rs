@@ -10,7 +10,7 @@ use super::super::command::{self, Danger, Scope};
 use super::super::paint::{Paint, Part, inside, part};
 use super::layout::Place;
 use super::text;
-use super::{condition_style, form, forms, journal, payload, plan, recovered, staircase};
+use super::{condition_style, form, forms, journal, leaving, payload, plan, recovered, staircase};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
     match app.overlay() {
@@ -30,6 +30,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
         Some(Overlay::Profile(form)) => form::profile(env, paint, body, form),
         Some(Overlay::Fields(form)) => form::fields(env, paint, body, form),
         Some(Overlay::Entry(entry)) => journal::entry(app, paint, body, entry),
+        Some(Overlay::Leaving) => leaving::draw(app, env, paint, body),
         Some(Overlay::Recovered(state)) => recovered::draw(app, paint, body, state),
         Some(Overlay::Payload(state)) => payload::draw(app, paint, body, state),
     }

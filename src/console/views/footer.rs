@@ -101,6 +101,7 @@ fn last_action(app: &App, action: &crate::response::ActionView, narrow: bool) ->
         Some(Outcome::Partly) => (s.warn, "partly done"),
         Some(Outcome::Failed) => (s.cross, "failed"),
         Some(Outcome::Interrupted) => (s.warn, "interrupted"),
+        Some(Outcome::Left) => (s.warn, "left unproven"),
     };
     if narrow { format!("{shape} {word}") } else { format!("{shape} {}: {word}", action.title) }
 }
@@ -134,6 +135,7 @@ fn hints(app: &App) -> &'static [&'static str] {
             if runs { &["escape", "stop"] } else { &["escape"] }
         }
         Some(Overlay::Entry(_)) => &["escape", "undo", "finish", "down"],
+        Some(Overlay::Leaving) => &["back", "escape"],
         Some(Overlay::Recovered(_)) => &["finish", "undo", "escape", "down"],
         Some(Overlay::Payload(_)) => &["escape", "left", "right", "copy", "down"],
         Some(Overlay::Help(_)) => &["escape", "down", "up"],

@@ -19,6 +19,7 @@ mod jobs;
 mod journal;
 mod large;
 mod layout;
+mod leaving;
 mod link;
 mod payload;
 mod plan;

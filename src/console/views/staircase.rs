@@ -69,6 +69,11 @@ pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect
         Some(Outcome::Failed) => {
             (format!("{} failed, nothing was changed", s.cross), theme.alarm, theme.alarm)
         }
+        Some(Outcome::Left) => (
+            format!("{} left before it was proven; the journal says how far it came", s.warn),
+            theme.warning,
+            theme.warning,
+        ),
         Some(Outcome::Interrupted) => (
             format!("{} interrupted; the journal says how far it came", s.warn),
             theme.warning,

@@ -56,6 +56,19 @@ pub struct AlertRule {
     pub dry_run: bool,
 }
 
+/// What is wrong, with its line and without what stands there: the line may hold a webhook's token.
+fn wrong(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map(|b| format!("line {}: ", b.matches('\n').count() + 1)).unwrap_or_default();
+    // The message quotes names of keys, and values where one is of a wrong kind; a URL is neither.
+    let message = error.message();
+    let message = match message.split_once("://") {
+        Some((before, _)) => format!("{before}://… (not shown: it may hold a token)"),
+        None => message.to_owned(),
+    };
+    format!("{line}{}", quell_fleet::text::SafeText::new(&message))
+}
+
 /// The file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -103,7 +116,7 @@ impl AlertRules {
     /// # Errors
     /// What is wrong, with its line.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut rules: Self = toml::from_str(text).map_err(|e| e.to_string())?;
+        let mut rules: Self = toml::from_str(text).map_err(|e| wrong(text, &e))?;
         for name in &rules.names {
             rules.patterns.push(ThingFrom::parse(name).map_err(|e| format!("names: {e}"))?);
         }
@@ -159,6 +172,16 @@ mod tests {
         assert_eq!(actions(&alert("Thing03", "other")), None);
         assert!(!format!("{rules:?}").contains("secret"), "a webhook is a secret");
         assert!(AlertRules::parse("[[rule]]\ndo = [\"explode\"]").unwrap_err().contains("line 2"));
+        for mistaken in [
+            "[notify]\nslak = \"https://hooks.slack.com/secret\"",
+            "[notify]\nslack = [\"https://hooks.slack.com/secret\"]",
+            "[notify]\nslack = \"https://hooks.slack.com/secret",
+            "[[rule]]\ndo = [\"https://hooks.slack.com/secret\"]",
+            "max-per-hour = \"https://hooks.slack.com/secret\"",
+        ] {
+            let told = AlertRules::parse(mistaken).unwrap_err();
+            assert!(told.starts_with("line ") && !told.contains("secret"), "{told}");
+        }
         let default = AlertRules::default();
         assert_eq!(default.rule(&alert("x", "y")).unwrap().actions, [Action::Notify, Action::Isolate]);
     }

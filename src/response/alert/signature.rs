@@ -9,20 +9,58 @@ use x509_parser::public_key::PublicKey;
 
 use super::envelope::{Envelope, Kind};
 
-/// True when a URL of a message may be fetched: SNS's own host, or the private endpoint this quell was pointed at.
-pub fn trusted(url: &str, endpoint: Option<&str>) -> bool {
+/// Whose a URL of a message is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// SNS's own host in a region.
+    Aws {
+        /// `sns.eu-west-1.amazonaws.com`.
+        host: String,
+    },
+    /// The private endpoint this quell was pointed at.
+    Endpoint,
+}
+
+/// Whose a URL is; `None` when it is nobody's who may be asked.
+fn place(url: &str, endpoint: Option<&str>) -> Option<Place> {
     if let Some(endpoint) = endpoint.map(|e| e.trim_end_matches('/')).filter(|e| !e.is_empty())
         && !endpoint.contains(".amazonaws.com")
         && url.strip_prefix(endpoint).is_some_and(|rest| rest.starts_with('/'))
     {
-        return true;
+        return Some(Place::Endpoint);
     }
-    let Some(rest) = url.strip_prefix("https://") else { return false };
-    let Some((host, _)) = rest.split_once('/') else { return false };
-    let name = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"));
-    name.and_then(|n| n.strip_prefix("sns.")).is_some_and(|region| {
-        region.len() >= 3 && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    })
+    let (host, _) = url.strip_prefix("https://")?.split_once('/')?;
+    let name = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
+    is_region(name.strip_prefix("sns.")?).then(|| Place::Aws { host: host.to_owned() })
+}
+
+/// `us-east-1`, `us-gov-west-1`: two letters, words, a number. `s3-us-west-2` is none: a bucket called `sns` is served under
+/// `sns.s3-us-west-2.amazonaws.com`, and anybody may have had it.
+fn is_region(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('-').collect();
+    let [partition, words @ .., number] = parts.as_slice() else { return false };
+    let letters = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    partition.len() == 2
+        && letters(partition)
+        && !words.is_empty()
+        && words.iter().all(|word| letters(word))
+        && (1..=2).contains(&number.len())
+        && number.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Where a signing certificate is kept; `None` when SNS keeps none there.
+pub(super) fn certificate_place(url: &str, endpoint: Option<&str>) -> Option<Place> {
+    let found = place(url, endpoint)?;
+    let file = url.rsplit_once('/').map(|(_, file)| file)?;
+    let name = file.strip_prefix("SimpleNotificationService-")?.strip_suffix(".pem")?;
+    let whole =
+        url.split('/').count() == 4 && name.bytes().all(|b| b.is_ascii_hexdigit()) && !name.is_empty();
+    (whole || found == Place::Endpoint).then_some(found)
+}
+
+/// True when a subscription may be confirmed there: SNS's own host, or the private endpoint this quell was pointed at.
+pub fn trusted(url: &str, endpoint: Option<&str>) -> bool {
+    place(url, endpoint).is_some()
 }
 
 /// The text SNS signs: name, newline, value, newline, of the members of its kind in this order.
@@ -115,19 +153,46 @@ mod tests {
 
     #[test]
     fn certificates_come_from_sns_alone() {
-        assert!(trusted("https://sns.us-east-1.amazonaws.com/SimpleNotificationService-1.pem", None));
-        assert!(trusted("https://sns.cn-north-1.amazonaws.com.cn/x.pem", None));
+        let name = "SimpleNotificationService-9c6465fa7f48f5cacd23014631ec1136.pem";
+        for host in [
+            "sns.us-east-1.amazonaws.com",
+            "sns.us-gov-west-1.amazonaws.com",
+            "sns.cn-north-1.amazonaws.com.cn",
+        ] {
+            let url = format!("https://{host}/{name}");
+            assert_eq!(certificate_place(&url, None), Some(Place::Aws { host: host.to_owned() }));
+            assert!(trusted(&format!("https://{host}/?Action=ConfirmSubscription"), None));
+        }
         for wrong in [
-            "http://sns.us-east-1.amazonaws.com/x.pem",
-            "https://sns.us-east-1.amazonaws.com.evil.net/x.pem",
-            "https://evil.net/sns.us-east-1.amazonaws.com/x.pem",
-            "https://s3.us-east-1.amazonaws.com/x.pem",
-            "https://sns.us-east-1.amazonaws.com@evil.net/x.pem",
-            "http://127.0.0.1:4510/x.pem",
+            "http://sns.us-east-1.amazonaws.com/",
+            "https://sns.us-east-1.amazonaws.com.evil.net/",
+            "https://evil.net/sns.us-east-1.amazonaws.com/",
+            "https://s3.us-east-1.amazonaws.com/",
+            "https://sns.s3-us-west-2.amazonaws.com/",
+            "https://sns.s3.amazonaws.com/",
+            "https://sns.abc.amazonaws.com/",
+            "https://sns.us-east-1.elb.amazonaws.com/",
+            "https://sns.us-east-1.amazonaws.com@evil.net/",
+            "https://sns.us-east-1.amazonaws.com:8443/",
+            "http://127.0.0.1:4510/",
         ] {
             assert!(!trusted(wrong, None), "{wrong}");
+            assert_eq!(certificate_place(&format!("{wrong}{name}"), None), None, "{wrong}");
         }
-        assert!(trusted("http://127.0.0.1:4510/x.pem", Some("http://127.0.0.1:4510")));
-        assert!(!trusted("http://127.0.0.1:45101/x.pem", Some("http://127.0.0.1:4510")));
+        for file in [
+            "x.pem",
+            "a/SimpleNotificationService-aa.pem",
+            "SimpleNotificationService-.pem",
+            "SimpleNotificationService-aa.pem?x",
+        ] {
+            assert_eq!(
+                certificate_place(&format!("https://sns.us-east-1.amazonaws.com/{file}"), None),
+                None,
+                "{file}"
+            );
+        }
+        let own = Some("http://127.0.0.1:4510");
+        assert_eq!(certificate_place(&format!("http://127.0.0.1:4510/{name}"), own), Some(Place::Endpoint));
+        assert!(!trusted("http://127.0.0.1:45101/x.pem", own));
     }
 }

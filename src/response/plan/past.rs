@@ -10,20 +10,31 @@ use super::{Level, Reversible};
 
 pub(super) fn finish(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
     let Some(past) = usable(draft, facts, id) else { return };
-    tell(draft, past);
-    for (i, work) in past.work.iter().enumerate() {
-        let mut requests: Vec<Request> = Vec::new();
-        for step in past.steps.iter().filter(|s| s.target == i) {
-            // A cut leaves no trace: it is sent again, which harms nobody.
-            let done = step.happened() && step.seen != Seen::No;
-            if !done && !requests.contains(&step.request) {
-                requests.push(step.request.clone());
-            }
+    match &past.undone {
+        Some(undone) if undone.whole => {
+            return draft.refuse(format!(
+                "it was undone by {} of {}: nothing is left to finish",
+                undone.by, undone.at
+            ));
         }
+        Some(undone) => {
+            return draft.refuse(format!(
+                "its undo ({} of {}) was begun and did not come to its end: finish {0}, or undo {}",
+                undone.by, undone.at, past.id
+            ));
+        }
+        None => {}
+    }
+    tell(draft, past, "left", |step| !step.is_so());
+    for (i, work) in past.work.iter().enumerate() {
+        // A cut leaves no trace: one whose answer was lost is sent again, which harms nobody.
+        let left = past.steps.iter().filter(|s| s.target == i && !s.is_so());
+        let mut requests: Vec<Request> = left.map(|s| s.request.clone()).collect();
         let contains = matches!(work.proof, Proof::Isolated { .. } | Proof::Barred { .. });
         if requests.is_empty() && past.outcome.is_none() && contains {
             // Everything was sent, but nobody saw it proven: cutting once more lets it be.
-            requests.extend(work.requests.iter().find(|r| matches!(r, Request::Cut { .. })).cloned());
+            let cut = past.steps.iter().find(|s| s.target == i && matches!(s.request, Request::Cut { .. }));
+            requests.extend(cut.map(|s| s.request.clone()));
         }
         if !requests.is_empty() {
             draft.work.push(Work { requests, ..work.clone() });
@@ -40,13 +51,26 @@ pub(super) fn finish(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
 
 pub(super) fn undo(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
     let Some(past) = usable(draft, facts, id) else { return };
-    if let Some(later) = &past.superseded {
-        return draft.refuse(format!("{id} was taken over by {later} already"));
+    match &past.undone {
+        Some(undone) if undone.whole => {
+            return draft.refuse(format!("it was undone already, by {} of {}", undone.by, undone.at));
+        }
+        Some(undone) => draft.note(
+            Level::Info,
+            format!(
+                "its undo ({} of {}) did not come to its end: the rest is taken back",
+                undone.by, undone.at
+            ),
+        ),
+        None => {}
     }
-    tell(draft, past);
+    tell(draft, past, "to be taken back", |step| step.happened() && step.seen != Seen::No);
     for (i, work) in past.work.iter().enumerate() {
         let mut requests = Vec::new();
         for step in past.steps.iter().rev().filter(|s| s.target == i && s.happened()) {
+            if past.undone.is_some() && step.seen == Seen::No {
+                continue;
+            }
             if let Some(request) = taken_back(draft, step) {
                 requests.push(request);
             }
@@ -62,6 +86,10 @@ pub(super) fn undo(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
     }
     if draft.work.is_empty() {
         draft.reversible = Reversible::No(SafeText::new("nothing would be sent"));
+        if past.undone.is_some() {
+            draft.nothing = Some(SafeText::new("everything it did is taken back"));
+            return;
+        }
         return draft.refuse("there is nothing that AWS can take back");
     }
     draft.note(Level::Info, "each value goes back to what it was before, not to a default");
@@ -141,30 +169,37 @@ fn prove(draft: &mut Draft<'_>) {
 }
 
 fn usable<'f>(draft: &mut Draft<'_>, facts: &'f Facts, id: &str) -> Option<&'f Past> {
-    if facts.past.is_none() {
-        draft.refuse(format!("the journal has no plan {id} that can be read"));
+    match &facts.past {
+        None => draft.refuse(format!("the journal has no plan {id} that can be read")),
+        Some(Past { busy: Some(process), .. }) => draft.refuse(format!(
+            "process {process} of this host works on it: stop it there, or wait until it has ended"
+        )),
+        Some(past) => return Some(past),
     }
-    facts.past.as_ref()
+    None
 }
 
-/// Each step of the past with its truth: the operator decides on facts.
-fn tell(draft: &mut Draft<'_>, past: &Past) {
+/// What the plan was, and the truth about each step that matters now: the operator decides on facts.
+fn tell(draft: &mut Draft<'_>, past: &Past, what: &str, matters: impl Fn(&PastStep) -> bool) {
     const SHOWN: usize = 40;
+    let ended = past.outcome.as_deref().unwrap_or("never ended: its process is gone");
+    let told: Vec<&PastStep> = past.steps.iter().filter(|s| matters(s)).collect();
     draft.note(
         Level::Info,
         format!(
-            "{} of {} ({})",
+            "{} of {} ({ended}): {} of {} requests {what}",
             past.title,
             past.at,
-            past.outcome.as_deref().unwrap_or("never ended: its process is gone")
+            told.len(),
+            past.steps.len()
         ),
     );
-    for step in past.steps.iter().take(SHOWN) {
+    for step in told.iter().take(SHOWN) {
         let target = past.target_of(step).map_or("", |t| t.raw());
         draft.note(Level::Info, format!("{target}: {}: {}", step.operation(), step.truth()));
     }
-    if past.steps.len() > SHOWN {
-        draft.note(Level::Info, format!("and {} requests more", past.steps.len() - SHOWN));
+    if told.len() > SHOWN {
+        draft.note(Level::Info, format!("and {} requests more", told.len() - SHOWN));
     }
 }
 

@@ -1,14 +1,20 @@
 //! What the account shows about requests whose answer may have been lost: the truth after a crash.
 
+use std::time::Duration;
+
 use super::{audit, detect, rule};
 use crate::cloud::{Aws, read as cloud};
-use crate::response::journal::Journal;
-use crate::response::past::{self, Past, Seen};
+use crate::response::past::{Past, Seen};
 use crate::response::plan::request::Request;
+use crate::response::recover;
 use crate::response::rules::Rules;
 use quell_fleet::Ms;
-use quell_fleet::known::Trouble;
+use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::text::SafeText;
+
+/// What a process sent just before it was killed may still be on its way: its plan is looked at no sooner than this after
+/// the journal last heard of it.
+const SETTLE: Ms = 1_500;
 
 /// The plan `id` of the journal, each of its requests held against the account.
 pub(in crate::response) async fn past(
@@ -17,9 +23,17 @@ pub(in crate::response) async fn past(
     id: &str,
     now: Ms,
 ) -> Result<Option<Past>, Trouble> {
-    let entries = Journal::open(&rules.journal).and_then(|j| j.entries());
-    let mut past = entries.ok().and_then(|entries| past::load(&entries, id));
+    let mut past = recover::load(&rules.journal, id).await.map_err(|e| Trouble {
+        kind: TroubleKind::Failed,
+        message: SafeText::new(&format!("the journal cannot be read: {e}")),
+        missing_action: None,
+        since: now,
+    })?;
     if let Some(past) = &mut past {
+        let wait = past.last.saturating_add(SETTLE).saturating_sub(now).clamp(0, SETTLE);
+        if past.has_lost() {
+            tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
+        }
         look(c, past, now).await;
     }
     Ok(past)

@@ -9,22 +9,25 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::cloud::Aws;
 use quell_fleet::Ms;
 use quell_fleet::event::{Event, ResponseEvent, Stage};
+use quell_fleet::text::SafeText;
 
 use super::climb::{Climb, Look};
 use super::execute::{Accepted, Failed};
 use super::gate::Grant;
-use super::journal::Journal;
+use super::journal::scribe::Scribe;
 use super::listen::{Ear, Fact};
-use super::plan::Plan;
 use super::plan::request::Request;
+use super::plan::{Plan, PlanId};
 use super::rules::Rules;
+use super::stop::Stop;
 use super::view::{ActionView, Answer, Outcome, summary};
 use look::look;
 use send::{send_target, sent};
@@ -39,6 +42,9 @@ const BETWEEN_LOOKS: Ms = 2_000;
 /// What may be looked at in one tick: a question to TestAuthorization weighs four (10 calls a second), the rest one.
 const LOOKS_A_TICK: usize = 8;
 
+/// After the disk refused the outcome, the next attempt.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// One more target makes all of them wait this much longer, in milliseconds.
 const QUEUE_MS: Ms = 300;
 
@@ -47,7 +53,9 @@ const QUEUE_MS: Ms = 300;
 pub(in crate::response) struct Shared {
     pub(in crate::response) clients: Aws,
     pub(in crate::response) rules: Arc<Rules>,
-    pub(in crate::response) journal: Arc<Journal>,
+    pub(in crate::response) journal: Scribe,
+    /// Answers whose line the disk refused: they are told with the outcome.
+    pub(in crate::response) unwritten: Arc<Mutex<Vec<Value>>>,
     pub(in crate::response) events: mpsc::Sender<Event>,
     pub(in crate::response) answers: mpsc::Sender<Answer>,
 }
@@ -74,7 +82,7 @@ struct Run {
     stages: Vec<Option<Stage>>,
     reports: mpsc::UnboundedSender<Report>,
     tasks: JoinSet<()>,
-    stop: watch::Receiver<bool>,
+    stop: watch::Receiver<Option<Stop>>,
 }
 
 /// Runs `plan`, whose intent is already in the journal, to its end.
@@ -85,7 +93,7 @@ pub(in crate::response) async fn run(
     began: Ms,
     ear: Ear,
     mut facts: mpsc::UnboundedReceiver<Fact>,
-    stop: watch::Receiver<bool>,
+    stop: watch::Receiver<Option<Stop>>,
 ) {
     let (reports, mut reported) = mpsc::unbounded_channel();
     let climbs: Vec<Climb> =
@@ -112,7 +120,7 @@ pub(in crate::response) async fn run(
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut stop = run.stop.clone();
-    let mut interrupted = false;
+    let mut stopped: Option<Stop> = None;
     loop {
         tokio::select! {
             Some(report) = reported.recv() => run.report(report),
@@ -121,19 +129,24 @@ pub(in crate::response) async fn run(
                 run.tick();
                 run.tell(None);
             }
-            Ok(()) = stop.changed(), if !interrupted => {
-                interrupted = *stop.borrow();
-            }
+            Ok(()) = stop.changed(), if stopped.is_none() => stopped = *stop.borrow(),
         }
         run.stages().await;
-        if interrupted {
+        if let Some(stopped) = stopped {
             // Requests under way are waited for: what became of them belongs into the journal.
-            while run.tasks.join_next().await.is_some() {}
+            let answered = async { while run.tasks.join_next().await.is_some() {} };
+            match stopped.patience() {
+                None => answered.await,
+                Some(patience) => {
+                    let _ = tokio::time::timeout(patience, answered).await;
+                    run.tasks.abort_all();
+                }
+            }
             while let Ok(report) = reported.try_recv() {
                 run.report(report);
             }
             for climb in &mut run.climbs {
-                climb.give_up("stopped by the operator");
+                climb.give_up(&stopped.why());
             }
             run.stages().await;
         }
@@ -141,7 +154,7 @@ pub(in crate::response) async fn run(
             break;
         }
     }
-    run.finish(interrupted).await;
+    run.finish(stopped).await;
 }
 
 impl Run {
@@ -258,16 +271,39 @@ impl Run {
         }
     }
 
-    async fn finish(mut self, interrupted: bool) {
+    async fn finish(mut self, stopped: Option<Stop>) {
         while self.tasks.join_next().await.is_some() {}
-        let outcome = outcome(&self.climbs, interrupted);
+        let outcome = outcome(&self.climbs, stopped);
         let view = self.view(Some(outcome.clone()));
         let targets: Vec<_> = view.targets.iter().map(target_json).collect();
-        let fields = json!({"outcome": outcome.word(), "took_ms": now() - self.began, "targets": targets});
-        if let Err(e) = self.shared.journal.append(now(), "outcome", &self.plan.id.0, fields) {
-            tracing::error!(error = %e, "the outcome could not be written to the journal");
+        let mut fields = json!({
+            "outcome": outcome.word(), "took_ms": now() - self.began, "targets": targets,
+            "stopped": stopped.map(Stop::word),
+        });
+        let unwritten = std::mem::take(&mut *self.shared.unwritten.lock());
+        if !unwritten.is_empty() {
+            fields["requests"] = unwritten.into();
+        }
+        if let Err(e) = self.shared.journal.append(now(), "outcome", &self.plan.id.0, fields.clone()).await {
+            let why = SafeText::new(&format!(
+                "how it ended could not be written to the journal ({e}): until there is room, it is taken for a \
+                 response that never ended"
+            ));
+            let plan = self.plan.id.clone();
+            tokio::spawn(until_written(self.shared.journal.clone(), plan.clone(), now(), fields));
+            let _ = self.shared.answers.send(Answer::Unwritten { plan, why }).await;
         }
         let _ = self.shared.answers.send(Answer::Done(view)).await;
+    }
+}
+
+/// Tries again to write how a response ended, as long as the process lives.
+async fn until_written(journal: Scribe, plan: PlanId, at: Ms, fields: Value) {
+    loop {
+        tokio::time::sleep(AGAIN).await;
+        if journal.append(at, "outcome", &plan.0, fields.clone()).await.is_ok() {
+            return;
+        }
     }
 }
 

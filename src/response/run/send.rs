@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 use crate::response::execute::{self, Accepted, Failed};
 use crate::response::gate::Grant;
 use crate::response::plan::request::{Request, Work};
+use crate::response::stop::Stop;
 use quell_fleet::text::SafeText;
 
 use super::{Report, Shared, now};
@@ -17,11 +18,11 @@ pub(super) async fn send_target(
     work: &Work,
     t: usize,
     reports: &mpsc::UnboundedSender<Report>,
-    stop: &watch::Receiver<bool>,
+    stop: &watch::Receiver<Option<Stop>>,
 ) {
     for (i, request) in work.requests.iter().enumerate() {
         // What was begun is completed: a device that is half contained helps nobody.
-        if i == 0 && *stop.borrow() {
+        if i == 0 && stop.borrow().is_some() {
             return;
         }
         let _ = reports.send(Report::Begun(t, i));
@@ -58,7 +59,8 @@ pub(super) async fn sent(
         "target": target, "operation": call.operation, "resource": call.resource,
         "of": place.map(|p| p.0), "n": place.map(|p| p.1), "accepted": ok, "certain": certain, "request_id": id, "said": why, "ms": now() - at,
     });
-    if let Err(e) = shared.journal.append(now(), "request", &grant.plan().0, fields) {
+    if let Err(e) = shared.journal.append(now(), "request", &grant.plan().0, fields.clone()).await {
+        shared.unwritten.lock().push(fields);
         // Without a journal nothing more may be done; what was done is told.
         return Err(Failed {
             reason: SafeText::new(&format!(

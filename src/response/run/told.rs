@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::response::climb::Climb;
 use crate::response::plan::request::{CertificateStatus, Proof};
+use crate::response::stop::Stop;
 use crate::response::view::{Outcome, RowState, TargetOutcome, TargetView};
 use quell_fleet::Ms;
 use quell_fleet::event::Stage;
@@ -62,13 +63,16 @@ pub(super) fn stage(climb: &Climb, began: Ms) -> Option<Stage> {
     }
 }
 
-pub(super) fn outcome(climbs: &[Climb], interrupted: bool) -> Outcome {
+/// How it ended as a whole. A proof that did not come within the time given for it is a missing proof; one that was
+/// stopped, or left, is told by that.
+pub(super) fn outcome(climbs: &[Climb], stopped: Option<Stop>) -> Outcome {
     let count = |f: fn(&TargetOutcome) -> bool| climbs.iter().filter(|c| c.outcome().is_some_and(f)).count();
     let failed = count(|o| matches!(o, TargetOutcome::Failed { .. }));
     let partly = count(|o| matches!(o, TargetOutcome::Failed { partly: true, .. }));
     let unproven = count(|o| matches!(o, TargetOutcome::Unproven { .. }));
     match () {
-        () if interrupted => Outcome::Interrupted,
+        () if stopped == Some(Stop::Operator) => Outcome::Interrupted,
+        () if matches!(stopped, Some(Stop::Left | Stop::Signal(_))) => Outcome::Left,
         () if failed == climbs.len() && partly == 0 => Outcome::Failed,
         () if failed > 0 => Outcome::Partly,
         () if unproven > 0 => Outcome::Unproven,

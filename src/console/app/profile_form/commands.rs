@@ -14,6 +14,9 @@ use super::super::form::FormKind;
 use super::super::{App, Effect, Env, ListId, Tone, View, event_key, key_of};
 use super::{ProfileForm, heard, listed, under_cursor};
 
+/// Said where a file would be written.
+const NO_FILES: &str = "read-only: this quell writes no files; quell profiles export prints it";
+
 /// What a verdict may be, as it is chosen and as AWS has it.
 const VERDICTS: [&str; 4] = ["TRUE_POSITIVE", "FALSE_POSITIVE", "BENIGN_POSITIVE", "UNKNOWN"];
 const TYPES: [&str; 4] = ["number", "number-list", "string-list", "ip-address-list"];
@@ -180,6 +183,9 @@ impl App {
         let Some(record) = under_cursor(self, env) else {
             return self.say(SafeText::new("no security profile here"), Tone::Warn, env.now);
         };
+        if self.look.read_only {
+            return self.say(SafeText::new(NO_FILES), Tone::Warn, env.now);
+        }
         let text = serde_json::to_string_pretty(&record.document()).unwrap_or_default();
         let title = format!("Write {} into a file", record.name);
         let name = format!("{}.json", record.name.as_str().replace(':', "_"));
@@ -249,6 +255,9 @@ impl App {
             (None, FormKind::Import) => {
                 let (path, name) = (PathBuf::from(form.value(0)), form.value(1));
                 self.effects.push(Effect::ImportProfile { path, name });
+            }
+            (None, FormKind::Export { .. }) if self.look.read_only => {
+                self.say(SafeText::new(NO_FILES), Tone::Warn, env.now);
             }
             (None, FormKind::Export { text }) => {
                 let path = PathBuf::from(form.value(0));

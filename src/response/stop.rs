@@ -1,0 +1,54 @@
+//! Why a response ends before its proof: who or what stopped it belongs into the journal.
+
+use std::time::Duration;
+
+use super::plan::draft::seconds;
+
+/// Requests under way get this long to be answered when nobody is left to wait for them.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why a response ends before its proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The operator stopped it.
+    Operator,
+    /// The time given for its proof ran out: the time given.
+    Timeout(Duration),
+    /// The operator left the console.
+    Left,
+    /// The process was told to end, or lost its terminal: the signal's name.
+    Signal(&'static str),
+}
+
+impl Stop {
+    /// One word, as the journal says it.
+    pub(in crate::response) fn word(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Timeout(_) => "timeout",
+            Self::Left => "left",
+            Self::Signal(name) => name,
+        }
+    }
+
+    /// A sentence about it.
+    pub(in crate::response) fn why(self) -> String {
+        match self {
+            Self::Operator => "stopped by the operator".to_owned(),
+            Self::Timeout(given) => {
+                let given = i64::try_from(given.as_millis()).unwrap_or(i64::MAX);
+                format!("not within the time that was given for it, {}", seconds(given))
+            }
+            Self::Left => "the operator left before it was proven".to_owned(),
+            Self::Signal(name) => format!("its process was ended by {name} before it was proven"),
+        }
+    }
+
+    /// How long requests under way are waited for; `None` until each is answered.
+    pub(in crate::response) fn patience(self) -> Option<Duration> {
+        match self {
+            Self::Operator | Self::Timeout(_) => None,
+            Self::Left | Self::Signal(_) => Some(PATIENCE),
+        }
+    }
+}
