@@ -114,11 +114,11 @@ async fn unknown(c: &Aws, wanted: &SecurityProfile, facts: &mut DetectFacts) -> 
 async fn load(c: &Aws, wanted: &[&str], prefix: &str, facts: &mut DetectFacts) -> Result<(), Trouble> {
     for text in wanted {
         let Ok(arn) = target_arn(text, prefix) else { continue };
-        if let Some((_, group)) = arn.split_once(":thinggroup/") {
-            if cloud::describe_thing_group(c, group).await?.is_none() {
-                facts.targets.push((arn, None));
-                continue;
-            }
+        if let Some((_, group)) = arn.split_once(":thinggroup/")
+            && cloud::describe_thing_group(c, group).await?.is_none()
+        {
+            facts.targets.push((arn, None));
+            continue;
         }
         let count = read_detect::profiles_of_target(c, &arn).await?;
         facts.targets.push((arn, Some(count)));
