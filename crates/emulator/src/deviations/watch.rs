@@ -117,7 +117,7 @@ pub(super) static ROWS: &[Deviation] = &[
         "names of dimensions partly documented",
         "namespace AWS/IoTFleetMetrics, dimension AggregationType: count, sum, p99, cardinality, …",
     ),
-    row("geo queries", "real", "InvalidQueryException or nothing found"),
+    row("geo queries", "real", "InvalidQueryException"),
     row(
         "index that is off",
         "undocumented",

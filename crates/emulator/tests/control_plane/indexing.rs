@@ -374,3 +374,39 @@ async fn a_large_fleet_is_searched_in_a_moment() {
     assert_eq!(statistics.unwrap().statistics.unwrap().count, 30_000);
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
+
+#[tokio::test]
+async fn blanks_may_stand_around_operators_in_searches_and_in_dynamic_groups() {
+    let world = World::at_speed(100.0).await;
+    world.index_all().await;
+    world.made("Thing01", "1", "a").await;
+    world.made("Thing02", "7", "a").await;
+    for query in [
+        "attributes.build : [1 TO 2]",
+        "attributes.build < 5",
+        "attributes.build <= 1 AND attributes.site : a",
+        "connectivity.connected : false AND attributes.build : 1",
+        "thingName : thing01",
+    ] {
+        assert_eq!(world.found(query).await, ["Thing01"], "{query}");
+    }
+    for query in ["attributes.build:>5", "attributes.build && thingName", "!thingName"] {
+        let refused = world.iot.search_index().query_string(query).send().await;
+        assert_eq!(refusal(refused), is(400, "InvalidQueryException"), "{query}");
+        let group = world.iot.create_dynamic_thing_group().thing_group_name("bad").query_string(query);
+        assert_eq!(refusal(group.send().await), is(400, "InvalidQueryException"), "{query}");
+    }
+    let group =
+        world.iot.create_dynamic_thing_group().thing_group_name("Old").query_string("attributes.build < 5");
+    group.send().await.unwrap();
+    tokio::spawn(indexing::run(std::sync::Arc::clone(&world.account)));
+    let deadline = Instant::now() + LONG;
+    loop {
+        let members = world.iot.list_things_in_thing_group().thing_group_name("Old").send().await.unwrap();
+        if members.things() == ["Thing01"] {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the group has its member");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

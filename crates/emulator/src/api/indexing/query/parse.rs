@@ -55,6 +55,27 @@ fn plain(word: &[Char]) -> String {
     word.iter().map(|(c, _)| c).collect()
 }
 
+/// Refuses what is an operator in other query languages, and would otherwise be a text that nothing has.
+fn foreign(word: &[Char]) -> Result<(), String> {
+    let text = plain(word);
+    if text.starts_with("geo_") && word.contains(&(',', false)) {
+        return Err("Geo queries are not supported here".to_owned());
+    }
+    if let Some((c, _)) = word.iter().find(|(c, escaped)| !escaped && *c == ',') {
+        return Err(format!("The character '{c}' must be escaped"));
+    }
+    match word {
+        [(c @ ('<' | '>' | '=' | '!'), false), ..] => Err(format!("'{c}' was not expected before a value")),
+        [('+', false), rest @ ..] if !rest.first().is_some_and(|(c, _)| c.is_ascii_digit() || *c == '.') => {
+            Err("'+' was not expected before a value".to_owned())
+        }
+        _ if word.iter().all(|(c, escaped)| !escaped && matches!(c, '&' | '|')) => {
+            Err(format!("{text} is not an operator: AND, OR, NOT and - are"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn number(text: &str) -> Option<f64> {
     // Not "inf", "nan" and their like.
     let numeric = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
@@ -149,6 +170,8 @@ impl Parser<'_> {
     fn term(&mut self, field: Option<&str>) -> Result<Node, String> {
         let start = self.at;
         let word = self.word(":<>=")?;
+        // Blanks may stand on both sides of an operator.
+        self.space();
         let next = self.peek();
         if field.is_none() && !word.is_empty() && matches!(next, Some(':' | '<' | '>' | '=')) {
             let name = plain(&word);
@@ -178,6 +201,7 @@ impl Parser<'_> {
         }
         self.space();
         let text = plain(&self.word("")?);
+        self.space();
         let Some(n) = number(&text) else {
             return Err(format!("{field} is compared with '{text}', which is no number"));
         };
@@ -204,6 +228,7 @@ impl Parser<'_> {
                     let found = self.peek().map_or_else(|| "the end".to_owned(), |c| format!("'{c}'"));
                     return Err(format!("A value was expected, not {found}"));
                 }
+                foreign(&word)?;
                 self.test(&word)
             }
         };
