@@ -31,7 +31,25 @@ impl Principal {
     }
 }
 
-/// A connected MQTT session as the services see it.
+/// What a CONNECT asks for beside the connection: the values of `iot:ConnectAttributes`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ConnectAttributes {
+    /// A session that outlives the connection.
+    pub persistent: bool,
+    /// A last will.
+    pub last_will: bool,
+}
+
+impl ConnectAttributes {
+    /// The attributes by the names policies know.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        [(self.persistent, "PersistentConnect"), (self.last_will, "LastWill")]
+            .into_iter()
+            .filter_map(|(asked, name)| asked.then_some(name))
+    }
+}
+
+/// A connected MQTT session as the services see it, or a device that asks over HTTPS: that one has no client id.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// The MQTT client id.
@@ -42,6 +60,8 @@ pub struct Session {
     pub serial: u64,
     /// The peer's address.
     pub ip: std::net::IpAddr,
+    /// What its CONNECT asked for.
+    pub attributes: ConnectAttributes,
 }
 
 /// The four actions an IoT policy decides.
@@ -135,6 +155,10 @@ impl Hooks {
         if topic.starts_with("$aws/rules/") {
             return Routing::Consumed;
         }
+        if api::provisioning::is_request(topic) {
+            api::provisioning::on_publish(&self.account, session, topic, payload);
+            return Routing::Consumed;
+        }
         let Some(rest) = topic.strip_prefix("$aws/things/") else {
             return Routing::Subscribers;
         };
@@ -152,6 +176,12 @@ impl Hooks {
         } else {
             Routing::Subscribers
         }
+    }
+
+    /// A last will, before it is routed: whatever its topic, it reaches subscribers and rules only, no service acts on it.
+    pub fn spoke_last(&self, session: &Session, topic: &str, payload: &Bytes) {
+        api::detect::on_published(&self.account, session, topic, payload.len());
+        api::rules::on_publish(&self.account, session, topic, payload);
     }
 
     /// AWS itself published: rules see shadow answers and events as well.

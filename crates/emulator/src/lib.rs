@@ -28,6 +28,7 @@ pub mod listen;
 pub mod operations;
 pub mod scenario;
 pub mod seed;
+mod signature;
 pub mod sigv4;
 pub mod start;
 pub mod store;

@@ -78,20 +78,25 @@ impl Wal {
 
     /// [`Wal::commit`] from code that may run on an asynchronous worker: other tasks are moved off it while the disk works.
     pub fn commit_in_place(&self) -> io::Result<()> {
-        use tokio::runtime::{Handle, RuntimeFlavor};
         if self.0.is_none() {
             return Ok(());
         }
-        match Handle::try_current().map(|handle| handle.runtime_flavor()) {
-            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| self.commit()),
-            _ => self.commit(),
-        }
+        in_place(|| self.commit())
     }
 
     fn append(&self, table: &str, key: &str, value: Option<&Value>) {
         if let Some(log) = &self.0 {
             append_line(&mut log.lock().buffer, table, key, value);
         }
+    }
+}
+
+/// Does blocking work on the spot; inside the runtime, its worker hands its other tasks on before.
+pub(crate) fn in_place<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
 

@@ -19,6 +19,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs
 use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use tokio_rustls::rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 
+use crate::signature::Hash;
+
 /// MQTT with a client certificate, on a port shared with HTTP.
 pub const ALPN_MQTT: &[u8] = b"x-amzn-mqtt-ca";
 /// HTTP with a client certificate.
@@ -159,6 +161,9 @@ impl ClientCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if dss.scheme == SignatureScheme::ECDSA_NISTP521_SHA512 {
+            return verify_p521(message, cert, dss.signature());
+        }
         verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
@@ -168,10 +173,31 @@ impl ClientCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if dss.scheme == SignatureScheme::ECDSA_NISTP521_SHA512 {
+            return verify_p521(message, cert, dss.signature());
+        }
         verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        let mut schemes = self.provider.signature_verification_algorithms.supported_schemes();
+        schemes.push(SignatureScheme::ECDSA_NISTP521_SHA512);
+        schemes
+    }
+}
+
+/// AWS IoT takes keys on P-521; the TLS library's provider has no such curve.
+fn verify_p521(
+    message: &[u8],
+    cert: &CertificateDer<'_>,
+    signature: &[u8],
+) -> Result<HandshakeSignatureValid, rustls::Error> {
+    let bad = |error| rustls::Error::InvalidCertificate(error);
+    let (_, parsed) =
+        x509_parser::parse_x509_certificate(cert).map_err(|_| bad(rustls::CertificateError::BadEncoding))?;
+    if crate::signature::ecdsa(parsed.public_key(), Hash::Sha512, message, signature) {
+        Ok(HandshakeSignatureValid::assertion())
+    } else {
+        Err(bad(rustls::CertificateError::BadSignature))
     }
 }

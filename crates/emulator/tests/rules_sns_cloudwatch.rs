@@ -390,6 +390,7 @@ async fn an_alarm_reaches_the_profiles_topic_in_the_words_of_the_seed() {
         principal: Principal::Certificate("ab".repeat(32)),
         serial: 1,
         ip: [127, 0, 0, 1].into(),
+        attributes: Default::default(),
     };
     let hooks = Hooks::new(Arc::clone(&world.account));
     hooks.published(&rogue, "temperature-device-02", &"x".repeat(3000).into());

@@ -274,11 +274,12 @@ async fn a_thing_that_joins_the_group_later_gets_the_continuous_job_and_finishes
     let done = device
         .ask(
             topic,
-            json!({"status":"SUCCEEDED","statusDetails":{"progress":"100"},"includeJobExecutionState":true}),
+            json!({"status":"SUCCEEDED","statusDetails":{"stderr":"mv: no such file\n"},"includeJobExecutionState":true}),
         )
         .await
         .unwrap();
     assert_eq!(done["executionState"]["versionNumber"], 3);
+    assert_eq!(done["executionState"]["statusDetails"]["stderr"], "mv: no such file\n");
     assert_eq!(watcher.on("$aws/things/Thing02/jobs/notify").await["jobs"], json!({}));
     assert!(watcher.on("$aws/things/Thing02/jobs/notify-next").await.get("execution").is_none());
     let over = device.ask(topic, json!({"status":"FAILED"})).await.unwrap_err();

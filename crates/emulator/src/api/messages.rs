@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::connections::{broker, client_id, not_connected};
 use super::registry::uuid;
-use super::request::encode_token;
+use super::request::{Awaited, encode_token};
 use super::{ApiError, Req, Resp};
 use crate::broker::{Properties, Retained};
 use crate::hooks::{Hooks, Principal, Routing, Session};
@@ -27,10 +28,12 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// The largest payload, in bytes.
 const LARGEST: usize = 128 * 1024;
+/// How long a confirmation is waited for when the request does not say, in real time.
+const CONFIRMATION: Duration = Duration::from_secs(5);
 /// ListRetainedMessages: at most, and without `maxResults`.
 const PAGE: usize = 200;
 
-/// Publish: to every subscriber, as an IAM identity; IoT policies do not concern it.
+/// Publish: to every subscriber, as an IAM identity or as the device whose certificate came with the request.
 pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
     let topic = req.path("topic");
     if Dialect::Aws.valid_topic(topic).is_err() {
@@ -46,12 +49,13 @@ pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
     }
     let properties = properties(req)?;
     let broker = broker(req)?;
-    let caller = Session {
+    let caller = req.device.clone().unwrap_or_else(|| Session {
         client_id: "".into(),
         principal: Principal::Iam(req.caller.clone()),
         serial: 0,
         ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
-    };
+        attributes: Default::default(),
+    });
     // A request to a shadow or to jobs is one over HTTP too.
     if Hooks::new(Arc::clone(&req.account)).published(&caller, topic, &req.body) == Routing::Subscribers {
         broker.publish_with(topic, req.body.clone(), qos, req.flag("retain"), properties);
@@ -59,7 +63,8 @@ pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
     Resp::json(json!({ "message": "OK", "traceId": uuid() }))
 }
 
-/// SendDirectMessage: to one connected client, subscribed or not.
+/// SendDirectMessage: to one connected client, subscribed or not. With a confirmation, answered once the client has
+/// acknowledged the message.
 pub(super) fn send_direct(req: &Req) -> Result<Resp, ApiError> {
     let (broker, id) = (broker(req)?, client_id(req)?);
     let topic = req.required_query("topic")?;
@@ -70,12 +75,32 @@ pub(super) fn send_direct(req: &Req) -> Result<Resp, ApiError> {
         let text = format!("The payload exceeds {LARGEST} bytes");
         return Err(ApiError::new(413, "RequestEntityTooLargeException", text));
     }
-    // Who asks for a confirmation gets the delivery that is acknowledged.
-    let qos = u8::from(req.flag("confirmation"));
-    if !broker.send_direct(id, topic, req.body.clone(), qos, properties(req)?) {
+    let (confirm, signal) = match req.flag("confirmation") {
+        true => Some(tokio::sync::mpsc::unbounded_channel()).unzip(),
+        false => (None, None),
+    };
+    let patience = match req.long("timeout")?.filter(|_| signal.is_some()) {
+        None => CONFIRMATION,
+        Some(n) => u64::try_from(n)
+            .ok()
+            .filter(|n| (1..=15).contains(n))
+            .map(Duration::from_secs)
+            .ok_or_else(|| ApiError::invalid("timeout must be between 1 and 15"))?,
+    };
+    if !broker.send_direct(id, topic, req.body.clone(), properties(req)?, confirm) {
         return Err(not_connected());
     }
-    Resp::json(json!({ "message": "OK", "traceId": uuid() }))
+    let mut resp = Resp::json(json!({ "message": "OK", "traceId": uuid() }))?;
+    resp.once = signal.map(|signal| Awaited {
+        signal,
+        patience,
+        otherwise: ApiError::new(
+            504,
+            "GatewayTimeoutException",
+            "The client did not confirm the delivery in time.",
+        ),
+    });
+    Ok(resp)
 }
 
 /// The MQTT 5 properties of a Publish: some are headers, some are in the query.

@@ -67,6 +67,7 @@ pub(super) fn find(service: Service, req: &Req) -> Result<Form, ApiError> {
     let form = Req {
         account: req.account.clone(),
         caller: req.caller.clone(),
+        device: None,
         path: Vec::new(),
         query: fields,
         headers: req.headers.clone(),

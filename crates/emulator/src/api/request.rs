@@ -10,13 +10,16 @@ use serde_json::Value;
 
 use super::ApiError;
 use crate::account::Account;
+use crate::hooks::Session;
 
 /// One authenticated request, its path matched.
 pub struct Req {
     /// The account it is for.
     pub account: Arc<Account>,
-    /// The access key id that signed it.
+    /// The access key id that signed it; empty when nobody did.
     pub caller: String,
+    /// The device whose client certificate stands for a signature.
+    pub device: Option<Session>,
     /// Path parameters by name, percent-decoded.
     pub path: Vec<(&'static str, String)>,
     /// Query parameters in order, percent-decoded; a name may repeat.
@@ -186,13 +189,41 @@ pub struct Resp {
     pub body: Bytes,
     /// Further headers; a `content-type` here wins over [`Resp::content_type`].
     pub headers: Vec<(Cow<'static, str>, String)>,
+    /// What has to happen before it is sent.
+    pub once: Option<Awaited>,
+}
+
+/// Something an answer waits for: it is sent after the signal, and an error in its place when that does not come.
+#[derive(Debug)]
+pub struct Awaited {
+    /// Gives the signal, or ends without.
+    pub signal: tokio::sync::mpsc::UnboundedReceiver<()>,
+    /// How long it may take.
+    pub patience: std::time::Duration,
+    /// The answer without it.
+    pub otherwise: ApiError,
 }
 
 impl Resp {
     /// A JSON document.
     pub fn json(value: impl Serialize) -> Result<Self, ApiError> {
         let body = serde_json::to_vec(&value).map_err(|e| ApiError::internal(e.to_string()))?;
-        Ok(Self { status: 200, content_type: "application/json", body: body.into(), headers: Vec::new() })
+        Ok(Self {
+            status: 200,
+            content_type: "application/json",
+            body: body.into(),
+            headers: Vec::new(),
+            once: None,
+        })
+    }
+
+    /// Waits for what it has to wait for.
+    pub(super) async fn when_due(mut self) -> Result<Self, ApiError> {
+        let Some(Awaited { mut signal, patience, otherwise }) = self.once.take() else { return Ok(self) };
+        match tokio::time::timeout(patience, signal.recv()).await {
+            Ok(Some(())) => Ok(self),
+            Ok(None) | Err(_) => Err(otherwise),
+        }
     }
 
     /// `{}`.
@@ -231,7 +262,7 @@ impl Resp {
 
     /// Bytes as they are.
     pub fn raw(content_type: &'static str, body: impl Into<Bytes>) -> Result<Self, ApiError> {
-        Ok(Self { status: 200, content_type, body: body.into(), headers: Vec::new() })
+        Ok(Self { status: 200, content_type, body: body.into(), headers: Vec::new(), once: None })
     }
 
     /// The same with another status.

@@ -1,5 +1,5 @@
-//! Role aliases: what a device names when it asks the credential provider for a role's credentials. Here they are a
-//! registry; there is no credential provider.
+//! Role aliases, and the credentials provider: a device names an alias and gets temporary credentials of its role, with its
+//! certificate as the only proof of who it is.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -7,7 +7,9 @@ use serde_json::json;
 use super::registry::tags::{self, Tag};
 use super::routes::{Route, routes};
 use super::when::{missing, seconds};
-use super::{ApiError, Req, Resp, audit, validate};
+use super::{ApiError, Req, Resp, audit, policy, sessions, validate};
+use crate::account::Account;
+use crate::hooks::Session;
 
 /// The kind in a role alias's ARN.
 const KIND: &str = "rolealias";
@@ -129,4 +131,52 @@ fn list(req: &Req) -> Result<Resp, ApiError> {
     let rows = state.role_aliases.iter().map(|(name, _)| (name, name));
     let (rows, next) = if req.descending() { page.take_descending(rows.rev()) } else { page.take(rows) };
     Resp::page_as("roleAliases", rows, "nextMarker", next)
+}
+
+/// The alias in the path of a request to the credentials provider, when it is one.
+pub(super) fn asked_for(method: &str, path: &str) -> Option<String> {
+    let name = path.strip_prefix("/role-aliases/")?.strip_suffix("/credentials")?;
+    let plain = method == "GET" && !name.is_empty() && !name.contains('/');
+    plain.then(|| percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned())
+}
+
+/// The provider's answer to a certificate that is not registered or not ACTIVE.
+pub(super) fn invalid_certificate() -> ApiError {
+    ApiError::new(403, "AccessDeniedException", "Certificate is invalid on this endpoint")
+}
+
+/// The credentials provider: keys of the alias's role for a certificate whose policies allow
+/// `iot:AssumeRoleWithCertificate` on the alias (docs/aws-iot.md#3.10). A thing the request names must be attached to the
+/// certificate; its variables and the policies of its groups then count.
+///
+/// # Errors
+/// In the order AWS finds them: 403 for a thing that is not attached, 403 without permission, 404 without the alias.
+pub(super) fn credentials(
+    account: &Account,
+    device: &Session,
+    alias: &str,
+    thing: Option<&str>,
+) -> Result<Resp, ApiError> {
+    let certificate = device.principal.identifier();
+    let arn = account.arn(KIND, alias);
+    let held = {
+        let state = account.read();
+        if thing.is_some_and(|thing| !state.identity.is_attached(certificate, thing)) {
+            return Err(ApiError::new(403, "AccessDeniedException", "Invalid thing name passed"));
+        }
+        if !policy::may_assume(&state, device, thing, &arn, account.clock.now_ms()) {
+            return Err(ApiError::new(403, "AccessDeniedException", "Access Denied"));
+        }
+        state.role_aliases.get(alias).cloned()
+    };
+    let held = held.ok_or_else(|| ApiError::not_found("Role alias does not exist"))?;
+    let role = held.role.rsplit('/').next().unwrap_or(&held.role);
+    let who = format!("arn:aws:sts::{}:assumed-role/{role}/{certificate}", account.id);
+    let (keys, expiration) = sessions::open(account, who, held.duration_seconds);
+    Resp::json(json!({ "credentials": {
+        "accessKeyId": keys.id,
+        "secretAccessKey": keys.secret,
+        "sessionToken": keys.token,
+        "expiration": expiration,
+    }}))
 }

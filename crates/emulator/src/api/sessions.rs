@@ -2,6 +2,7 @@
 //! here: whoever may sign may assume any, and the session may do everything.
 
 use super::{ApiError, Req, Resp, query};
+use crate::account::Account;
 
 const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const IAM: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
@@ -19,7 +20,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let hex = |n: u128| format!("{n:032X}");
         Self {
             id: format!("ASIA{}", hex(fastrand::u128(..)).get(..16).unwrap_or_default()),
@@ -53,13 +54,18 @@ fn seconds(req: &Req, usual: i64, most: i64) -> Result<i64, ApiError> {
     number.ok_or_else(|| validation(format!("DurationSeconds must be between 900 and {most}: {text}")))
 }
 
+/// Keys for `arn`, good for so many seconds, and when they end as text.
+pub(super) fn open(account: &Account, arn: String, seconds: i64) -> (Keys, String) {
+    let keys = Keys::new();
+    let end = account.clock.now_ms() / 1000 + seconds;
+    let text = jiff::Timestamp::from_second(end).map(|t| t.to_string()).unwrap_or_default();
+    account.iam.begin_session(arn, &keys, end);
+    (keys, text)
+}
+
 /// Keys for `arn`, and the answer's `Credentials`.
 fn begin(req: &Req, arn: String, seconds: i64) -> String {
-    let keys = Keys::new();
-    let clock = req.account.clock;
-    let end = clock.now_ms() / 1000 + seconds;
-    let text = jiff::Timestamp::from_second(end).map(|t| t.to_string()).unwrap_or_default();
-    req.account.iam.begin_session(arn, &keys, end);
+    let (keys, text) = open(&req.account, arn, seconds);
     format!(
         "<Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey><SessionToken>{}</SessionToken>\
          <Expiration>{text}</Expiration></Credentials>",

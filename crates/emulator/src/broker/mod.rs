@@ -216,11 +216,20 @@ impl Broker {
     }
 
     /// Delivers to one connected client, subscribed or not, with MQTT 5 properties; whether it may receive the topic is
-    /// decided at delivery. False when it is not connected.
-    pub fn send_direct(&self, client: &str, topic: &str, payload: Bytes, qos: u8, with: Properties) -> bool {
+    /// decided at delivery. With `confirm` at QoS 1, and told when the client has acknowledged it. False when the client is
+    /// not connected.
+    pub fn send_direct(
+        &self,
+        client: &str,
+        topic: &str,
+        payload: Bytes,
+        with: Properties,
+        confirm: Option<tokio::sync::mpsc::UnboundedSender<()>>,
+    ) -> bool {
         let Some(session) = self.session(client).filter(|s| s.is_live()) else { return false };
-        let mut delivery = Delivery::plain(topic, payload, qos.min(1));
+        let mut delivery = Delivery::plain(topic, payload, u8::from(confirm.is_some()));
         delivery.properties = wire::properties(with).map(Arc::new);
+        delivery.confirm = confirm;
         self.published.fetch_add(1, Ordering::Relaxed);
         self.push(&session, delivery)
     }

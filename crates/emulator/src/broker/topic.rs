@@ -64,9 +64,7 @@ pub(super) fn publishable(topic: &str) -> bool {
         return true;
     }
     let Some((_, rest)) = topic.strip_prefix("$aws/things/").and_then(|r| r.split_once('/')) else {
-        return topic.starts_with("$aws/certificates/")
-            || topic.starts_with("$aws/provisioning-templates/")
-            || topic.starts_with("$aws/device_location/");
+        return provisions(topic);
     };
     let shadow = |rest: &str| matches!(rest, "get" | "update" | "delete");
     if let Some(rest) = rest.strip_prefix("shadow/") {
@@ -75,7 +73,17 @@ pub(super) fn publishable(topic: &str) -> bool {
             None => shadow(rest),
         };
     }
-    rest.starts_with("jobs/") || rest.starts_with("defender/metrics/") || rest.starts_with("streams/")
+    // A topic of the jobs that is no request is answered as one.
+    rest.starts_with("jobs/") || matches!(rest, "defender/metrics/json" | "defender/metrics/cbor")
+}
+
+/// Requests of fleet provisioning.
+fn provisions(topic: &str) -> bool {
+    let Some((request, "json" | "cbor")) = topic.rsplit_once('/') else { return false };
+    let template =
+        request.strip_prefix("$aws/provisioning-templates/").and_then(|r| r.strip_suffix("/provision"));
+    matches!(request, "$aws/certificates/create" | "$aws/certificates/create-from-csr")
+        || template.is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
 #[cfg(test)]
@@ -113,6 +121,9 @@ mod tests {
             "$aws/things/T/jobs/start-next",
             "$aws/things/T/defender/metrics/json",
             "$aws/rules/r/x",
+            "$aws/certificates/create/json",
+            "$aws/certificates/create-from-csr/cbor",
+            "$aws/provisioning-templates/T/provision/json",
         ] {
             assert!(publishable(good), "{good}");
         }
@@ -121,6 +132,13 @@ mod tests {
             "$aws/things/T/shadow/update/delta",
             "$SYS/x",
             "$aws/things/T",
+            "$aws/things/T/defender/metrics/xml",
+            "$aws/things/T/streams/s/get/json",
+            "$aws/certificates/create/json/accepted",
+            "$aws/certificates/revoke/json",
+            "$aws/provisioning-templates/T/provision/xml",
+            "$aws/provisioning-templates/T/x/provision/json",
+            "$aws/device_location/T/get_position_estimate",
         ] {
             assert!(!publishable(bad), "{bad}");
         }

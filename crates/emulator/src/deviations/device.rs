@@ -35,6 +35,21 @@ pub(super) static ROWS: &[Deviation] = &[
         "undocumented",
         "the CONNECT is refused; MQTT 5 is told topic name invalid",
     ),
+    row(
+        "request topics of services that are not here (streams, device location)",
+        "answered by the service",
+        "end the connection as any reserved topic does",
+    ),
+    row(
+        "age of a signed WebSocket URL",
+        "refused after minutes, 10 to 15 by reports, whatever X-Amz-Expires says",
+        "refused after 5 minutes",
+    ),
+    row(
+        "HTTPS with a certificate that is not ACTIVE",
+        "refused in the TLS handshake",
+        "403 ForbiddenException; the credentials provider says that the certificate is invalid",
+    ),
     row("retained messages", "each topic's last, 500,000", "up to 256 MiB; kept with --state"),
     row("topic aliases to a client", "up to 8", "none are used"),
     row("SNI", "mandatory", "not asked for"),

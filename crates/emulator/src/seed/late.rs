@@ -37,7 +37,7 @@ impl Late {
         let pair = match pair {
             Some(pair) => pair,
             None => {
-                let issued = issue::keys_and_certificate().map_err(failed)?;
+                let issued = issue::keys_and_certificate(issue::KeyKind::P256).map_err(failed)?;
                 Arc::new(KeyPairPem { certificate: issued.certificate_pem, key: issued.private_key_pem })
             }
         };

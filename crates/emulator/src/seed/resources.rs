@@ -59,6 +59,7 @@ fn call(
     let req = Req {
         account: Arc::clone(account),
         caller: account.access_key.clone(),
+        device: None,
         path: path.map(|(name, value)| (name, value.to_owned())).into_iter().collect(),
         query,
         headers: Vec::new(),

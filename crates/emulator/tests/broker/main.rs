@@ -5,12 +5,15 @@
 mod client;
 mod client5;
 mod containment;
+mod direct;
 mod hostile;
+mod https;
 mod limits;
 mod messages;
 mod policies;
 mod presence;
 mod properties;
+mod provisioning;
 mod raw;
 mod retained;
 mod sessions;

@@ -127,3 +127,49 @@ async fn policy_variables_follow_the_client_id_and_the_thing() {
     device.publish_and_be_cut("dt/Thing02", "1").await;
     assert_eq!(Client::refused(world.secure("Thing02", &identity)).await, "NotAuthorized");
 }
+
+#[tokio::test]
+async fn what_a_connect_asks_for_is_a_condition() {
+    let world = World::start().await;
+    let with = |operator: &str, attribute: &str| {
+        let condition = format!(r#"{{"{operator}":{{"iot:ConnectAttributes":["{attribute}"]}}}}"#);
+        let connect =
+            statement("Allow", "Connect", "*").replace('}', &format!(r#","Condition":{condition}}}"#));
+        let publish = statement("Allow", "Publish", "*");
+        format!(r#"{{"Version":"2012-10-17","Statement":[{connect},{publish}]}}"#)
+    };
+    let plain = |world: &World, identity: &crate::Identity| world.secure("Thing01", identity);
+    let persistent = |world: &World, identity: &crate::Identity| {
+        let mut options = world.secure("Thing02", identity);
+        options.set_clean_session(false);
+        options
+    };
+    let willing = |world: &World, identity: &crate::Identity| {
+        with_will(world.secure("Thing03", identity), "dt/x", "x", false)
+    };
+    for (operator, attribute, allowed) in [
+        ("ForAllValues:StringNotEquals", "PersistentConnect", [true, false, true]),
+        ("ForAllValues:StringNotEquals", "LastWill", [true, true, false]),
+        ("ForAllValues:StringEquals", "PersistentConnect", [true, true, false]),
+        ("ForAllValues:StringEquals", "LastWill", [true, false, true]),
+    ] {
+        let identity = world.identity_with(&with(operator, attribute)).await;
+        let asked = [plain(&world, &identity), persistent(&world, &identity), willing(&world, &identity)];
+        for (options, allowed) in asked.into_iter().zip(allowed) {
+            let what = format!("{operator} {attribute}: {}", options.client_id());
+            let mut client = Client::open(options);
+            let heard = client.next().await;
+            assert_eq!(matches!(heard, Heard::Packet(_)), allowed, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_condition_key_that_is_not_modelled_refuses() {
+    let world = World::start().await;
+    let connect = statement("Allow", "Connect", "*")
+        .replace('}', r#","Condition":{"StringNotEquals":{"aws:PrincipalOrgID":"o-1"}}}"#);
+    let identity =
+        world.identity_with(&format!(r#"{{"Version":"2012-10-17","Statement":[{connect}]}}"#)).await;
+    assert_eq!(Client::refused(world.secure("Thing01", &identity)).await, "NotAuthorized");
+}

@@ -166,6 +166,10 @@ async fn a_websocket_with_a_bad_signature_is_refused_with_403() {
         ("an unknown key", Signer { access_key: "AKIASTRANGER", ..Signer::good() }),
         ("another service", Signer { service: "s3", ..Signer::good() }),
         ("an expired signature", Signer { at: ago, expires: 3600, ..Signer::good() }),
+        (
+            "an old one that asks for a day",
+            Signer { at: SystemTime::now() - Duration::from_secs(600), ..Signer::good() },
+        ),
         ("a signature of the future", Signer { at: SystemTime::now() + hour, ..Signer::good() }),
     ] {
         let reason = Client::refused(websocket(&world, "quell-1", &signer.query(&host))).await;

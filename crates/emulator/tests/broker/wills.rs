@@ -74,20 +74,6 @@ async fn a_will_on_an_impossible_topic_is_refused_and_does_nothing() {
         Client::refused(with_will(options("Thing01", world.plain()), topic, "{}", false)).await;
     }
     console.silence().await;
-    // A request to a service is a will like any other.
-    let update = with_will(
-        options("Thing01", world.plain()),
-        "$aws/things/Thing01/shadow/update",
-        r#"{"state":{"reported":{"connected":false}}}"#,
-        false,
-    );
-    drop(Client::connect(update).await);
-    crate::until("the shadow tells that the device is gone", async || {
-        let shadow = world.data.get_thing_shadow().thing_name("Thing01").send().await.ok()?;
-        let document: serde_json::Value = serde_json::from_slice(shadow.payload()?.as_ref()).unwrap();
-        (document["state"]["reported"]["connected"] == false).then_some(())
-    })
-    .await;
 }
 
 fn patient(world: &World, clean: bool, delay: u32, expiry: u32) -> rumqttc::v5::MqttOptions {
@@ -151,4 +137,19 @@ async fn a_delayed_will_waits_for_the_delay_or_the_end_of_the_session() {
     // The session ends with its connection.
     drop(Client5::connect(patient(&world, true, 600, 0)).await);
     assert_eq!(console.text().await.1, "gone");
+}
+
+#[tokio::test]
+async fn a_will_on_a_reserved_topic_reaches_subscribers_and_no_service() {
+    let world = World::start().await;
+    let topic = "$aws/things/T/shadow/update";
+    let mut console = world.client("console").await;
+    console.subscribe(&[topic, "dt/own", "$aws/things/T/shadow/update/+"]).await;
+    let will = r#"{"state":{"reported":{"on":false}}}"#;
+    drop(Client::connect(with_will(options("Thing01", world.plain()), topic, will, false)).await);
+    let (heard, text) = console.text().await;
+    assert_eq!((heard.as_str(), text.as_str()), (topic, will));
+    let mut marker = world.client("marker").await;
+    console.nothing_before(&mut marker, "dt/own").await;
+    assert!(world.data.get_thing_shadow().thing_name("T").send().await.is_err(), "there is no shadow");
 }

@@ -57,6 +57,9 @@ async fn certificates_come_from_requests_and_from_outside_and_are_listed_in_page
     let registered = register().await.unwrap();
     let again = register().await;
     assert_eq!(refusal(again), is(409, "ResourceAlreadyExistsException"));
+    let waiting = iot.register_certificate_without_ca().certificate_pem(&own);
+    let waiting = waiting.status(CertificateStatus::PendingActivation).send().await;
+    assert_eq!(refusal(waiting), is(406, "CertificateStateException"));
     let rubbish = iot.register_certificate().certificate_pem("x").send().await;
     assert_eq!(refusal(rubbish), is(400, "CertificateValidationException"));
 

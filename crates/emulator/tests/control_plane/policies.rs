@@ -16,8 +16,10 @@ async fn a_policy_has_versions_one_of_which_is_in_force() {
     world.policy("p", ALLOW).await;
     let again = iot.create_policy().policy_name("p").policy_document(ALLOW).send().await;
     assert_eq!(refusal(again), is(409, "ResourceAlreadyExistsException"));
-    let malformed = iot.create_policy().policy_name("q").policy_document("{").send().await;
-    assert_eq!(refusal(malformed), is(400, "MalformedPolicyException"));
+    for document in ["{", "{}"] {
+        let malformed = iot.create_policy().policy_name("q").policy_document(document).send().await;
+        assert_eq!(refusal(malformed), is(400, "MalformedPolicyException"), "{document}");
+    }
     let version = || iot.create_policy_version().policy_name("p").policy_document(DENY);
     let made = version().set_as_default(true).send().await.unwrap();
     assert_eq!((made.policy_version_id(), made.is_default_version()), (Some("2"), true));

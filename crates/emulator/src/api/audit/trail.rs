@@ -145,6 +145,7 @@ mod tests {
             principal: Principal::Certificate(certificate.to_owned()),
             serial: 1,
             ip: std::net::Ipv4Addr::LOCALHOST.into(),
+            attributes: Default::default(),
         }
     }
 

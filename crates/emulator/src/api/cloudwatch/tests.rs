@@ -15,6 +15,7 @@ fn call(account: &Arc<Account>, handler: fn(&Req) -> Result<Resp, ApiError>, bod
     let req = Req {
         account: account.clone(),
         caller: "AKIA".to_owned(),
+        device: None,
         path: Vec::new(),
         query: Vec::new(),
         headers: vec![("x-amz-target".to_owned(), "GraniteServiceVersion20100801.X".to_owned())],

@@ -44,7 +44,8 @@ impl Live {
 
 /// A device is who authenticated as one: the console's own IAM sessions have no metrics.
 fn is_device(session: &Session) -> bool {
-    !matches!(session.principal, Principal::Iam(_))
+    // A message over HTTPS has no client id to count it for.
+    !matches!(session.principal, Principal::Iam(_)) && !session.client_id.is_empty()
 }
 
 /// Feeds the engine; a device it has not met is enrolled first.

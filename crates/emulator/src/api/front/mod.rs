@@ -2,12 +2,14 @@
 //! answers in AWS's form (docs/aws-iot.md#2.1). Operations know nothing of any of this.
 //!
 //! * `auth.rs`: SigV4, and which service the credential scope names.
+//! * `device.rs`: requests that come with a client certificate instead of a signature.
 //! * `dialect.rs`: the form an error takes.
 //! * `gzip.rs`: compressed bodies.
 //! * `table.rs`: the route table, compiled.
 //! * `throttle.rs`: requests a second for each operation.
 
 mod auth;
+mod device;
 mod dialect;
 mod gzip;
 mod table;
@@ -22,6 +24,7 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use super::registry::uuid;
+use super::routes::Route;
 use super::{ApiError, Req, Resp, Service, model, query, sns};
 use crate::account::Account;
 use crate::broker::Broker;
@@ -111,8 +114,9 @@ impl Outcome {
             content_type: "text/plain",
             body: error.message.into(),
             headers: Vec::new(),
+            once: None,
         });
-        let Resp { status, content_type, body, headers: extra } = resp;
+        let Resp { status, content_type, body, headers: extra, once: _ } = resp;
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
@@ -139,6 +143,7 @@ impl Front {
         let mut req = Req {
             account: Arc::clone(&self.account),
             caller: String::new(),
+            device: None,
             path: Vec::new(),
             query: decode_query(parts.uri.query().unwrap_or_default()),
             headers: parts
@@ -153,6 +158,9 @@ impl Front {
         {
             // A confirmation is a GET that changes something.
             return Outcome { result: self.commit(&Method::POST, result).await, cut: false };
+        }
+        if let Some(device) = device::of(parts) {
+            return self.run_device(device, &parts.method, parts.uri.path(), req).await;
         }
         let signer = match auth::authenticate(&self.account, parts, &req.body) {
             Ok(signer) => signer,
@@ -192,16 +200,7 @@ impl Front {
                 if let Err(error) = self.account.iam.check(signer.service, route.op, &req) {
                     return Outcome::error(error);
                 }
-                if let Some(end) = self.disturb(signer.service, route.op).await {
-                    return end.outcome();
-                }
-                if !self.throttle.admit(index) {
-                    Err(faults::throttled(signer.service))
-                } else if let Err(error) = model::check(signer.service, route.op, &req) {
-                    Err(error)
-                } else {
-                    self.commit(&parts.method, (route.handler)(&req)).await
-                }
+                return self.operate(index, route, &parts.method, req).await;
             }
             other => {
                 let absent = self.absent_name(signer.service, method, path);
@@ -220,6 +219,25 @@ impl Front {
                 }
                 super::absent::not_here(&req)
             }
+        };
+        Outcome { result, cut: false }
+    }
+
+    /// Runs an operation that its caller may ask for, as far as faults, limits and the service's model let it.
+    async fn operate(&self, index: usize, route: &'static Route, method: &Method, req: Req) -> Outcome {
+        if let Some(end) = self.disturb(route.service, route.op).await {
+            return end.outcome();
+        }
+        let result = if !self.throttle.admit(index) {
+            Err(faults::throttled(route.service))
+        } else if let Err(error) = model::check(route.service, route.op, &req) {
+            Err(error)
+        } else {
+            self.commit(method, (route.handler)(&req)).await
+        };
+        let result = match result {
+            Ok(resp) => resp.when_due().await,
+            error => error,
         };
         Outcome { result, cut: false }
     }

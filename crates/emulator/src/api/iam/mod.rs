@@ -25,6 +25,7 @@ use crate::account::Account;
 use crate::hooks::Action;
 
 use document::{Decision, Policy};
+pub(super) use resources::needed;
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -140,7 +141,7 @@ impl Iam {
     /// `AccessDeniedException`, or what the service calls it.
     pub(super) fn check(&self, service: Service, op: &str, req: &Req) -> Result<(), ApiError> {
         let Some(identity) = self.get(&req.caller) else { return Ok(()) };
-        for (action, resource) in resources::needed(service, op, req) {
+        for (action, resource) in needed(service, op, req) {
             let why = match identity.policy.decide(&action, &resource) {
                 Decision::Allowed => continue,
                 Decision::Denied => "with an explicit deny in an identity-based policy".to_owned(),

@@ -222,11 +222,14 @@ static IOT: &[Row] = &[
     (&["GetRetainedMessage", "Publish"], "topic", "topic"),
 ];
 
+/// Operations on one shadow: a named one has an ARN below its thing's (docs/aws-iot.md#2.7).
+const SHADOW: [&str; 3] = ["DeleteThingShadow", "GetThingShadow", "UpdateThingShadow"];
+
 /// Fleet indexing's only index, when a request names none.
 const INDEX: &str = "AWS_Things";
 
 /// What must be allowed for a request: actions, each with a resource.
-pub(super) fn needed(service: Service, op: &str, req: &Req) -> Vec<(String, String)> {
+pub(in crate::api) fn needed(service: Service, op: &str, req: &Req) -> Vec<(String, String)> {
     let body: Value = serde_json::from_slice(&req.body).unwrap_or_default();
     let on = |prefix: &str, resources: Vec<String>| -> Vec<(String, String)> {
         let action = format!("{prefix}:{op}");
@@ -272,7 +275,12 @@ fn iot(op: &str, req: &Req, body: &Value) -> Vec<String> {
             names.push(INDEX.to_owned());
         }
         for name in names {
-            let arn = if name.starts_with("arn:") { name } else { req.account.arn(kind, &name) };
+            let mut arn = if name.starts_with("arn:") { name } else { req.account.arn(kind, &name) };
+            if SHADOW.contains(&op)
+                && let Some(shadow) = req.query("name")
+            {
+                arn = format!("{arn}/{shadow}");
+            }
             if !out.contains(&arn) {
                 out.push(arn);
             }

@@ -3,12 +3,13 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::certificates::state_error;
 use super::{CertStatus, Certificate, issue, set_certificate_status};
 use crate::api::{ApiError, Req, Resp, validate};
 
 /// CreateKeysAndCertificate.
 pub fn create_keys_and_certificate(req: &Req) -> Result<Resp, ApiError> {
-    let issued = issue::keys_and_certificate()?;
+    let issued = issue::keys_in_place()?;
     let id = register_issued(req, &issued.certificate_pem)?;
     Resp::json(json!({
         "certificateArn": req.account.arn("cert", &id),
@@ -68,7 +69,7 @@ fn register_with(req: &Req, sni_only: bool) -> Result<Resp, ApiError> {
         None => CertStatus::Inactive,
         Some(name) => match wanted(name, "status")? {
             status @ (CertStatus::Active | CertStatus::Inactive | CertStatus::RegisterInactive) => status,
-            _ => return Err(ApiError::invalid(format!("A certificate cannot be registered as {name}"))),
+            _ => return Err(state_error(format!("A certificate cannot be registered in state {name}"))),
         },
     };
     let ca = body.ca_certificate_pem.filter(|_| !sni_only);

@@ -219,7 +219,8 @@ pub fn test_authorization(req: &Req) -> Result<Resp, ApiError> {
     for name in &body.policy_names_to_add {
         policies.push((name.clone(), state.identity.require_policy(name)?.document().to_owned()));
     }
-    let context = context_of(&state, &principal, client_id, effective.thing.as_deref(), None);
+    let now = req.account.clock.now_ms();
+    let context = context_of(&state, &principal, client_id, effective.thing.as_deref(), None, now);
     let bound = Bound::new(policies.iter().map(|(n, d)| (n.as_str(), d.as_str())), &context);
     let missing = context.missing();
     let mut results = Vec::with_capacity(body.auth_infos.len());

@@ -11,7 +11,7 @@ fn identity() -> Identity {
 }
 
 fn certificate(identity: &mut Identity, status: CertStatus) -> String {
-    let issued = issue::keys_and_certificate().unwrap();
+    let issued = issue::keys_and_certificate(issue::KeyKind::P256).unwrap();
     identity.register_certificate(&issued.certificate_pem, status, false, None, 1).unwrap()
 }
 
@@ -23,7 +23,7 @@ fn code<T>(result: Result<T, ApiError>) -> (u16, &'static str) {
 #[test]
 fn an_issued_certificate_registers_once_under_the_hash_of_its_der() {
     let mut identity = identity();
-    let issued = issue::keys_and_certificate().unwrap();
+    let issued = issue::keys_and_certificate(issue::KeyKind::P256).unwrap();
     let register = |i: &mut Identity| {
         i.register_certificate(&issued.certificate_pem, CertStatus::Active, false, None, 1)
     };
@@ -143,4 +143,43 @@ fn two_policies_on_a_group_and_ten_on_a_certificate() {
     assert!(identity.detach_policy("p0", &principal));
     assert!(!identity.detach_policy("p0", &principal));
     identity.delete_policy("p0").unwrap();
+}
+
+#[test]
+fn signing_requests_of_every_key_and_hash_aws_takes_are_answered() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/csr");
+    let mut seen = (0, 0);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let answer = issue::certificate_for(&std::fs::read_to_string(&path).unwrap());
+        if name.starts_with("refused-") {
+            seen.1 += 1;
+            assert_eq!(answer.map_err(|e| e.status), Err(400), "{name}");
+            continue;
+        }
+        seen.0 += 1;
+        let pem = answer.unwrap_or_else(|error| panic!("{name}: {}", error.message));
+        let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
+        let (_, certificate) = x509_parser::parse_x509_certificate(&pem.contents).unwrap();
+        let subject = certificate.subject().iter_common_name().next().unwrap().as_str().unwrap();
+        assert_eq!(subject, "device", "{name}");
+        assert!(!certificate.is_ca() && certificate.validity().is_valid(), "{name}");
+    }
+    assert_eq!(seen, (10, 5));
+}
+
+#[test]
+fn keys_are_rsa_in_pkcs1_as_aws_makes_them() {
+    let issued = issue::keys_and_certificate(issue::KeyKind::Rsa2048).unwrap();
+    assert!(issued.private_key_pem.starts_with("-----BEGIN RSA PRIVATE KEY-----\n"));
+    assert!(issued.public_key_pem.starts_with("-----BEGIN PUBLIC KEY-----\n"));
+    let (_, pem) = x509_parser::pem::parse_x509_pem(issued.certificate_pem.as_bytes()).unwrap();
+    let (_, certificate) = x509_parser::parse_x509_certificate(&pem.contents).unwrap();
+    let (_, private) = x509_parser::pem::parse_x509_pem(issued.private_key_pem.as_bytes()).unwrap();
+    // The key is whole, and the certificate is for it.
+    let key = ring::rsa::KeyPair::from_der(&private.contents).unwrap();
+    let public: &[u8] = key.public().as_ref();
+    assert_eq!(&certificate.public_key().subject_public_key.data[..], public);
+    assert_eq!(key.public().modulus_len(), 256);
 }

@@ -82,7 +82,7 @@ pub(super) struct Request {
     pub(super) step_timeout_in_minutes: Option<i64>,
 }
 
-/// Checks `statusDetails` against AWS's limits.
+/// Checks `statusDetails` against AWS's limits. Values may have line breaks: agents send what a command wrote.
 pub(super) fn check_details(details: Option<&BTreeMap<String, String>>) -> Result<(), String> {
     let Some(details) = details else { return Ok(()) };
     if details.len() > MOST_DETAILS {
@@ -93,11 +93,15 @@ pub(super) fn check_details(details: Option<&BTreeMap<String, String>>) -> Resul
         if key.is_empty() || key.len() > LONGEST_KEY || !key.chars().all(word) {
             return Err("A statusDetails key must match [a-zA-Z0-9:_-]{1,128}".into());
         }
-        if value.is_empty() || value.len() > LONGEST_VALUE || value.chars().any(char::is_control) {
+        if value.is_empty() || value.len() > LONGEST_VALUE || value.chars().any(is_invisible) {
             return Err(format!("A statusDetails value must have 1 to {LONGEST_VALUE} characters"));
         }
     }
     Ok(())
+}
+
+fn is_invisible(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\r' | '\t')
 }
 
 impl Request {

@@ -13,6 +13,7 @@ fn request(account: &Arc<Account>, path: &[(&'static str, &str)], query: &str, b
     Req {
         account: Arc::clone(account),
         caller: String::new(),
+        device: None,
         path: path.iter().map(|(n, v)| (*n, (*v).to_owned())).collect(),
         query: crate::api::front::decode_query(query),
         headers: Vec::new(),

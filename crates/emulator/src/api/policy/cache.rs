@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use super::effective;
 use super::evaluate::Bound;
 use crate::account::Account;
-use crate::hooks::{Action, Session};
+use crate::hooks::{Action, ConnectAttributes, Session};
 
 /// How long a live connection keeps its documents.
 pub(crate) const LIVE: Duration = Duration::from_secs(420);
@@ -33,7 +33,15 @@ const PARKED_SESSIONS: usize = 4096;
 /// The policies of the account's connections.
 pub struct PolicyCache {
     shards: [Mutex<HashMap<u64, Arc<Mutex<Entry>>>>; SHARDS],
-    parked: Mutex<HashMap<(String, Arc<str>), Parked>>,
+    parked: Mutex<HashMap<Key, Parked>>,
+}
+
+/// Whose documents an ended connection leaves behind: principal and client id, and what its CONNECT asked for, which
+/// conditions look at.
+type Key = (String, Arc<str>, ConnectAttributes);
+
+fn key(session: &Session) -> Key {
+    (session.principal.identifier().to_owned(), Arc::clone(&session.client_id), session.attributes)
 }
 
 struct Entry {
@@ -101,14 +109,32 @@ impl PolicyCache {
         if entry.bound.is_empty() || until <= now || entry.expires <= now {
             return;
         }
+        let documents =
+            Parked { bound: Arc::clone(&entry.bound), ip: entry.ip, expires: entry.expires, until };
+        self.park(key(session), documents, now);
+    }
+
+    /// The policies an HTTPS request is decided by. A request is a connection that ends at once: what it loads serves the
+    /// next ones of the same certificate for as long as the documents of an ended connection.
+    pub(super) fn of_request(&self, account: &Account, session: &Session, now: Instant) -> Arc<Bound> {
+        let key = key(session);
+        if let Some(held) = self.parked.lock().get(&key).filter(|p| p.until > now && p.ip == session.ip) {
+            return Arc::clone(&held.bound);
+        }
+        let Entry { bound, ip, expires, .. } = fresh(account, session, now);
+        if !bound.is_empty() {
+            let until = now + account.clock.scaled(PARKED);
+            self.park(key, Parked { bound: Arc::clone(&bound), ip, expires, until }, now);
+        }
+        bound
+    }
+
+    fn park(&self, key: Key, documents: Parked, now: Instant) {
         let mut parked = self.parked.lock();
         if parked.len() >= PARKED_SESSIONS {
             parked.retain(|_, p| p.until > now);
         }
-        parked.insert(
-            (session.principal.identifier().to_owned(), Arc::clone(&session.client_id)),
-            Parked { bound: Arc::clone(&entry.bound), ip: entry.ip, expires: entry.expires, until },
-        );
+        parked.insert(key, documents);
     }
 
     fn shard(&self, session: &Session) -> &Mutex<HashMap<u64, Arc<Mutex<Entry>>>> {
@@ -119,8 +145,7 @@ impl PolicyCache {
         if let Some(entry) = self.shard(session).lock().get(&session.serial) {
             return Arc::clone(entry);
         }
-        let key = (session.principal.identifier().to_owned(), Arc::clone(&session.client_id));
-        let parked = self.parked.lock().remove(&key).filter(|p| p.until > now && p.ip == session.ip);
+        let parked = self.parked.lock().remove(&key(session)).filter(|p| p.until > now && p.ip == session.ip);
         let entry = match parked {
             Some(parked) => Entry {
                 bound: parked.bound,
@@ -142,10 +167,8 @@ impl PolicyCache {
 }
 
 fn fresh(account: &Account, session: &Session, now: Instant) -> Entry {
-    let bound =
-        effective::load(&account.read(), session.principal.identifier(), &session.client_id, session.ip);
     Entry {
-        bound: Arc::new(bound),
+        bound: Arc::new(effective::load(&account.read(), session, account.clock.now_ms())),
         ip: session.ip,
         expires: now + account.clock.scaled(LIVE),
         parked_until: None,

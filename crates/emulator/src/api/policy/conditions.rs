@@ -1,8 +1,30 @@
-//! Condition operators, over the context of one connection.
+//! Condition operators, over the context of one connection (docs/aws-iot.md#4.3).
+//!
+//! A key that is not modelled here fails closed: an Allow with such a condition does not count, a Deny does, whatever the
+//! operator. [`is_modelled`] is the list.
 
-use super::document::Condition;
+use super::document::{Condition, Effect};
 use super::evaluate::Context;
 use super::glob::Glob;
+
+/// Keys that resolve on a connection or would if it had them, in lower case; a last `.` or `[` stands for what follows it.
+const MODELLED: [&str; 9] = [
+    "aws:currenttime",
+    "aws:epochtime",
+    "aws:securetransport",
+    "aws:sourceip",
+    "iot:certificate.",
+    "iot:certificateid",
+    "iot:clientid",
+    "iot:connectattributes",
+    "iot:connection.thing.",
+];
+
+/// Is it a condition key this engine knows the value of?
+pub(super) fn is_modelled(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    MODELLED.iter().any(|known| if known.ends_with('.') { key.starts_with(known) } else { key == *known })
+}
 
 /// What a single value is compared by.
 #[derive(Clone, Copy)]
@@ -14,46 +36,67 @@ enum Test {
     Null,
     IpAddress,
     Numeric(fn(f64, f64) -> bool),
+    Date(fn(f64, f64) -> bool),
+}
+
+/// How a key with several values is judged.
+#[derive(Clone, Copy, PartialEq)]
+enum Quantity {
+    /// A key of one value.
+    One,
+    /// `ForAllValues:`.
+    All,
+    /// `ForAnyValue:`.
+    Any,
 }
 
 struct Operator {
     test: Test,
     negated: bool,
     if_exists: bool,
-    for_all: bool,
+    quantity: Quantity,
 }
 
 fn parse(name: &str) -> Option<Operator> {
-    let (for_all, name) = match name.split_once(':') {
-        Some(("ForAllValues", rest)) => (true, rest),
-        Some(("ForAnyValue", rest)) => (false, rest),
+    let (quantity, name) = match name.split_once(':') {
+        Some(("ForAllValues", rest)) => (Quantity::All, rest),
+        Some(("ForAnyValue", rest)) => (Quantity::Any, rest),
         Some(_) => return None,
-        None => (false, name),
+        None => (Quantity::One, name),
     };
     let (if_exists, name) = match name.strip_suffix("IfExists") {
         Some(rest) => (true, rest),
         None => (false, name),
     };
     let (test, negated) = match name {
-        "StringEquals" | "ArnEquals" => (if name == "ArnEquals" { Test::Like } else { Test::Equals }, false),
+        "StringEquals" | "BinaryEquals" => (Test::Equals, false),
         "StringNotEquals" => (Test::Equals, true),
         "StringEqualsIgnoreCase" => (Test::EqualsIgnoreCase, false),
         "StringNotEqualsIgnoreCase" => (Test::EqualsIgnoreCase, true),
-        "StringLike" | "ArnLike" => (Test::Like, false),
+        "StringLike" | "ArnLike" | "ArnEquals" => (Test::Like, false),
         "StringNotLike" | "ArnNotLike" | "ArnNotEquals" => (Test::Like, true),
         "Bool" => (Test::Bool, false),
-        "Null" => (Test::Null, false),
+        "Null" if !if_exists => (Test::Null, false),
         "IpAddress" => (Test::IpAddress, false),
         "NotIpAddress" => (Test::IpAddress, true),
-        "NumericEquals" => (Test::Numeric(|a, b| a == b), false),
-        "NumericNotEquals" => (Test::Numeric(|a, b| a == b), true),
-        "NumericLessThan" => (Test::Numeric(|a, b| a < b), false),
-        "NumericLessThanEquals" => (Test::Numeric(|a, b| a <= b), false),
-        "NumericGreaterThan" => (Test::Numeric(|a, b| a > b), false),
-        "NumericGreaterThanEquals" => (Test::Numeric(|a, b| a >= b), false),
-        _ => return None,
+        other => {
+            let (date, relation) = match other.strip_prefix("Numeric") {
+                Some(relation) => (false, relation),
+                None => (true, other.strip_prefix("Date")?),
+            };
+            let (holds, negated): (fn(f64, f64) -> bool, bool) = match relation {
+                "Equals" => (|a, b| a == b, false),
+                "NotEquals" => (|a, b| a == b, true),
+                "LessThan" => (|a, b| a < b, false),
+                "LessThanEquals" => (|a, b| a <= b, false),
+                "GreaterThan" => (|a, b| a > b, false),
+                "GreaterThanEquals" => (|a, b| a >= b, false),
+                _ => return None,
+            };
+            (if date { Test::Date(holds) } else { Test::Numeric(holds) }, negated)
+        }
     };
-    Some(Operator { test, negated, if_exists, for_all })
+    Some(Operator { test, negated, if_exists, quantity })
 }
 
 /// Is it an operator this engine evaluates? A document with another is malformed.
@@ -61,24 +104,36 @@ pub(super) fn is_known(operator: &str) -> bool {
     parse(operator).is_some()
 }
 
-/// Does the condition hold? `None` when a variable in its values cannot be resolved: the statement then does not match.
-pub(super) fn holds(condition: &Condition, context: &Context, variables: bool) -> Option<bool> {
-    let operator = parse(&condition.operator)?;
-    let held = context.get(&condition.key);
+/// Does the condition hold for a statement of this effect? False when a variable in its values cannot be resolved: the
+/// statement then does not match.
+pub(super) fn holds(condition: &Condition, effect: Effect, context: &Context, variables: bool) -> bool {
+    if !is_modelled(&condition.key) {
+        return effect == Effect::Deny;
+    }
+    let Some(operator) = parse(&condition.operator) else { return false };
+    let held = context.all(&condition.key);
     if matches!(operator.test, Test::Null) {
-        let absent = held.is_none();
-        return Some(condition.values.iter().any(|v| v.eq_ignore_ascii_case("true") == absent));
+        let absent = held.is_empty();
+        return condition.values.iter().any(|v| v.eq_ignore_ascii_case("true") == absent);
     }
-    let Some(held) = held else {
-        // IAM: an absent key satisfies negated operators, …IfExists and ForAllValues.
-        return Some(operator.negated || operator.if_exists || operator.for_all);
-    };
-    let mut any = false;
+    let mut patterns = Vec::with_capacity(condition.values.len());
     for value in &condition.values {
-        let pattern = if variables { context.substitute(value)? } else { plain(value) };
-        any |= compare(operator.test, held, &pattern);
+        match if variables { context.substitute(value) } else { Some(plain(value)) } {
+            Some(pattern) => patterns.push(pattern),
+            None => return false,
+        }
     }
-    Some(any != operator.negated)
+    if held.is_empty() {
+        // IAM: an absent key satisfies negated operators, …IfExists and ForAllValues, and never ForAnyValue.
+        let negated = operator.negated && operator.quantity != Quantity::Any;
+        return negated || operator.if_exists || operator.quantity == Quantity::All;
+    }
+    let equals = |value: &String| patterns.iter().any(|pattern| compare(operator.test, value, pattern));
+    match (operator.quantity, operator.negated) {
+        (Quantity::One, negated) => held.iter().any(equals) != negated,
+        (Quantity::Any, negated) => held.iter().any(|value| equals(value) != negated),
+        (Quantity::All, negated) => held.iter().all(|value| equals(value) != negated),
+    }
 }
 
 fn plain(value: &str) -> (Glob, String) {
@@ -99,5 +154,30 @@ fn compare(test: Test, held: &str, (glob, text): &(Glob, String)) -> bool {
             (Ok(a), Ok(b)) => holds(a, b),
             _ => false,
         },
+        Test::Date(holds) => match (instant(held), instant(text)) {
+            (Some(a), Some(b)) => holds(a, b),
+            _ => false,
+        },
     }
+}
+
+/// A date as IAM takes it: ISO 8601, as far as to the day, or seconds since the epoch; in seconds.
+fn instant(text: &str) -> Option<f64> {
+    if let Ok(seconds) = text.parse::<f64>()
+        && text.len() > 4
+    {
+        return seconds.is_finite().then_some(seconds);
+    }
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Some(at.as_millisecond() as f64 / 1000.0);
+    }
+    let day: jiff::civil::Date = match text.len() {
+        4 => format!("{text}-01-01"),
+        7 => format!("{text}-01"),
+        _ => text.to_owned(),
+    }
+    .parse()
+    .ok()?;
+    let at = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(at.timestamp().as_second() as f64)
 }

@@ -42,13 +42,10 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a document; the error says what is wrong with it. `{}` is a document that allows nothing.
+    /// Reads a document; the error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let value: Value = serde_json::from_str(text).map_err(|e| format!("not a JSON document: {e}"))?;
         let Value::Object(top) = value else { return Err("not a JSON object".to_owned()) };
-        if top.is_empty() {
-            return Ok(Self { variables: false, statements: Vec::new() });
-        }
         only(&top, "the document", &["Version", "Id", "Statement"])?;
         let variables = match top.get("Version").and_then(Value::as_str) {
             Some("2012-10-17") => true,

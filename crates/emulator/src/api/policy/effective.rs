@@ -2,9 +2,13 @@
 
 use std::net::IpAddr;
 
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+
 use super::evaluate::{Bound, Context};
 use crate::account::State;
 use crate::api::identity::Identity;
+use crate::hooks::Session;
 
 /// The policies of one connection, in the order AWS merges them: the principal's, then those of the thing's groups.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,6 +60,7 @@ pub fn context_of(
     client_id: Option<&str>,
     thing: Option<&str>,
     ip: Option<IpAddr>,
+    now_ms: i64,
 ) -> Context {
     let mut context = Context::default();
     if let Some(id) = client_id {
@@ -65,6 +70,8 @@ pub fn context_of(
         context.set("aws:SourceIp", ip.to_string());
     }
     context.set("aws:SecureTransport", "true");
+    context.set("aws:CurrentTime", jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default().to_string());
+    context.set("aws:EpochTime", (now_ms / 1000).to_string());
     context.set("iot:Connection.Thing.IsAttached", if thing.is_some() { "true" } else { "false" });
     if let Some(name) = thing {
         context.set("iot:Connection.Thing.ThingName", name);
@@ -89,6 +96,7 @@ fn certificate_variables(context: &mut Context, pem: &str) {
     let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(pem.as_bytes()) else { return };
     let Ok((_, certificate)) = x509_parser::parse_x509_certificate(&pem.contents) else { return };
     context.set("iot:Certificate.SerialNumber", certificate.raw_serial_as_string().replace(':', ""));
+    alternative_names(context, &certificate);
     for (side, name) in [("Subject", certificate.subject()), ("Issuer", certificate.issuer())] {
         for attribute in name.iter_attributes() {
             let field = match attribute.attr_type().to_id_string().as_str() {
@@ -115,9 +123,45 @@ fn certificate_variables(context: &mut Context, pem: &str) {
     }
 }
 
-/// [`effective_policies`] bound to the connection's context.
-pub(super) fn load(state: &State, principal: &str, client_id: &str, ip: IpAddr) -> Bound {
-    let effective = effective_policies(state, principal, Some(client_id));
-    let context = context_of(state, principal, Some(client_id), effective.thing.as_deref(), Some(ip));
+/// `${iot:Certificate.Subject.AlternativeName.DNSName}` and its like, of the subject and of the issuer.
+fn alternative_names(context: &mut Context, certificate: &X509Certificate<'_>) {
+    for extension in certificate.extensions() {
+        let (side, names) = match extension.parsed_extension() {
+            ParsedExtension::SubjectAlternativeName(found) => ("Subject", &found.general_names),
+            ParsedExtension::IssuerAlternativeName(found) => ("Issuer", &found.general_names),
+            _ => continue,
+        };
+        for name in names {
+            let (kind, value) = match name {
+                GeneralName::RFC822Name(text) => ("RFC822Name", (*text).to_owned()),
+                GeneralName::DNSName(text) => ("DNSName", (*text).to_owned()),
+                GeneralName::URI(text) => ("UniformResourceIdentifier", (*text).to_owned()),
+                GeneralName::DirectoryName(name) => ("DirectoryName", name.to_string()),
+                GeneralName::IPAddress(bytes) => match address(bytes) {
+                    Some(ip) => ("IPAddress", ip.to_string()),
+                    None => continue,
+                },
+                _ => continue,
+            };
+            context.add(&format!("iot:Certificate.{side}.AlternativeName.{kind}"), value);
+        }
+    }
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    <[u8; 4]>::try_from(bytes)
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
+}
+
+/// [`effective_policies`] bound to the connection's context. An HTTPS request has no client id.
+pub(super) fn load(state: &State, session: &Session, now_ms: i64) -> Bound {
+    let principal = session.principal.identifier();
+    let client_id = Some(&*session.client_id).filter(|id| !id.is_empty());
+    let effective = effective_policies(state, principal, client_id);
+    let mut context =
+        context_of(state, principal, client_id, effective.thing.as_deref(), Some(session.ip), now_ms);
+    session.attributes.names().for_each(|name| context.add("iot:ConnectAttributes", name));
     Bound::new(effective.policies.iter().map(|(n, d)| (n.as_str(), d.as_str())), &context)
 }

@@ -11,19 +11,29 @@ use super::glob::Glob;
 /// What policy variables and condition keys resolve to. Keys are compared without regard to case, as in IAM.
 #[derive(Debug, Default)]
 pub struct Context {
-    values: BTreeMap<String, String>,
+    values: BTreeMap<String, Vec<String>>,
     missing: Mutex<BTreeSet<String>>,
 }
 
 impl Context {
-    /// Sets a value.
+    /// Sets the value of a key.
     pub fn set(&mut self, key: &str, value: impl Into<String>) {
-        self.values.insert(key.to_ascii_lowercase(), value.into());
+        self.values.insert(key.to_ascii_lowercase(), vec![value.into()]);
     }
 
-    /// The value of a key.
-    pub(super) fn get(&self, key: &str) -> Option<&str> {
-        self.values.get(&key.to_ascii_lowercase()).map(String::as_str)
+    /// Adds a value to those of a key.
+    pub(super) fn add(&mut self, key: &str, value: impl Into<String>) {
+        self.values.entry(key.to_ascii_lowercase()).or_default().push(value.into());
+    }
+
+    /// The values of a key; none when it has none.
+    pub(super) fn all(&self, key: &str) -> &[String] {
+        self.values.get(&key.to_ascii_lowercase()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The value of a key; of several, the first.
+    pub(in crate::api) fn get(&self, key: &str) -> Option<&str> {
+        self.all(key).first().map(String::as_str)
     }
 
     /// The variables some document asked for that had no value, so far.
@@ -110,9 +120,11 @@ impl Bound {
             bound.policies.push(name.to_owned());
             let Ok(document) = Document::parse(text) else { continue };
             for statement in document.statements {
+                let (effect, variables) = (statement.effect, document.variables);
                 let verdicts =
-                    statement.conditions.iter().map(|c| conditions::holds(c, context, document.variables));
-                if !verdicts.fold(true, |all, verdict| all & (verdict == Some(true))) {
+                    statement.conditions.iter().map(|c| conditions::holds(c, effect, context, variables));
+                // Each is asked: variables without a value are told of.
+                if !verdicts.fold(true, |all, verdict| all & verdict) {
                     continue;
                 }
                 let Some(resources) = bind(&statement.resources, context, document.variables) else {

@@ -22,7 +22,7 @@ pub use effective::{Effective, context_of, effective_policies};
 pub use evaluate::{Bound, Context, Decision};
 pub(super) use glob::Glob;
 
-use crate::account::Account;
+use crate::account::{Account, State};
 use crate::hooks::{Action, Session};
 
 impl Action {
@@ -51,6 +51,28 @@ impl Action {
 /// filter.
 pub fn authorize(account: &Account, session: &Session, action: Action, resource: &str) -> bool {
     account.policies.authorize(account, session, action, resource, std::time::Instant::now())
+}
+
+/// Decides an HTTPS request: every action on its resource, an ARN, must be allowed.
+pub(super) fn authorize_request(account: &Account, device: &Session, needed: &[(String, String)]) -> bool {
+    let bound = account.policies.of_request(account, device, std::time::Instant::now());
+    needed.iter().all(|(action, resource)| bound.allows(action, resource))
+}
+
+/// Whether the policies of a certificate allow `iot:AssumeRoleWithCertificate` on a role alias, as they are now: for the
+/// thing the request names, if any.
+pub(super) fn may_assume(
+    state: &State,
+    device: &Session,
+    thing: Option<&str>,
+    alias_arn: &str,
+    now_ms: i64,
+) -> bool {
+    let principal = device.principal.identifier();
+    let effective = effective_policies(state, principal, thing);
+    let context = context_of(state, principal, None, effective.thing.as_deref(), Some(device.ip), now_ms);
+    Bound::new(effective.policies.iter().map(|(n, d)| (n.as_str(), d.as_str())), &context)
+        .allows("iot:AssumeRoleWithCertificate", alias_arn)
 }
 
 /// A session ended: its documents serve its client id for a short while more, then are forgotten.

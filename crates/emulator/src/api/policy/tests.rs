@@ -82,15 +82,97 @@ fn conditions_narrow_statements() {
     assert!(!holds(r#"{"NotIpAddress":{"aws:SourceIp":"10.0.0.0/8"}}"#));
     assert!(holds(r#"{"StringLike":{"iot:Connection.Thing.ThingTypeName":"sen*"}}"#));
     assert!(!holds(r#"{"StringEquals":{"iot:Connection.Thing.ThingTypeName":"sen*"}}"#));
-    assert!(!holds(r#"{"StringEquals":{"iot:DomainName":"x"}}"#));
-    assert!(holds(r#"{"StringEqualsIfExists":{"iot:DomainName":"x"}}"#));
-    assert!(holds(r#"{"StringNotEquals":{"iot:DomainName":"x"}}"#));
-    assert!(holds(r#"{"Null":{"iot:DomainName":"true"}}"#));
+    assert!(!holds(r#"{"StringEquals":{"iot:ClientId":"x"}}"#));
+    assert!(holds(r#"{"StringEqualsIfExists":{"iot:ClientId":"x"}}"#));
+    assert!(holds(r#"{"StringNotEquals":{"iot:ClientId":"x"}}"#));
+    assert!(holds(r#"{"Null":{"iot:ClientId":"true"}}"#));
     assert!(holds(r#"{"ForAllValues:StringLike":{"iot:Connection.Thing.ThingTypeName":["s*"]}}"#));
     assert!(!holds(
         r#"{"StringEquals":{"iot:Connection.Thing.ThingTypeName":"sensor"},"IpAddress":{"aws:SourceIp":"11.0.0.1"}}"#
     ));
     assert!(Document::parse(&with(r#"{"StringSounds":{"a":"b"}}"#)).is_err());
+    assert!(Document::parse("{}").is_err(), "a policy has statements");
+}
+
+#[test]
+fn a_key_of_several_values_is_judged_by_all_or_by_any() {
+    let with = |condition: &str| {
+        ALLOW.replace(r#""Resource":"*""#, &format!(r#""Resource":"*","Condition":{condition}"#))
+    };
+    let attributes = |names: &[&str]| {
+        let mut context = Context::default();
+        names.iter().for_each(|name| context.add("iot:ConnectAttributes", *name));
+        context
+    };
+    let only = |quantity: &str, values: &str| {
+        let condition = format!(r#"{{"{quantity}":{{"iot:ConnectAttributes":[{values}]}}}}"#);
+        [&[][..], &["PersistentConnect"], &["LastWill"], &["PersistentConnect", "LastWill"]]
+            .map(|names| bind(&[&with(&condition)], &attributes(names)).allows("iot:Connect", "x"))
+    };
+    let persistent = r#""PersistentConnect""#;
+    assert_eq!(only("ForAllValues:StringEquals", persistent), [true, true, false, false]);
+    assert_eq!(only("ForAllValues:StringNotEquals", persistent), [true, false, true, false]);
+    assert_eq!(only("ForAnyValue:StringEquals", persistent), [false, true, false, true]);
+    assert_eq!(only("ForAnyValue:StringNotEquals", persistent), [false, false, true, true]);
+    assert_eq!(only("StringEquals", persistent), [false, true, false, true]);
+    let both = r#""PersistentConnect","LastWill""#;
+    assert_eq!(only("ForAllValues:StringEquals", both), [true; 4]);
+}
+
+#[test]
+fn a_key_that_is_not_modelled_never_opens_anything() {
+    let mut context = Context::default();
+    context.set("iot:DomainName", "x");
+    let allow = |condition: &str| {
+        let document =
+            ALLOW.replace(r#""Resource":"*""#, &format!(r#""Resource":"*","Condition":{condition}"#));
+        bind(&[&document], &context).allows("iot:Connect", "x")
+    };
+    let deny = |condition: &str| {
+        let document =
+            DENY.replace(r#""Resource":"*""#, &format!(r#""Resource":"*","Condition":{condition}"#));
+        !bind(&[ALLOW, &document], &context).allows("iot:Connect", "x")
+    };
+    for condition in [
+        r#"{"StringEquals":{"iot:DomainName":"x"}}"#,
+        r#"{"StringNotEquals":{"aws:PrincipalOrgID":"x"}}"#,
+        r#"{"StringEqualsIfExists":{"aws:PrincipalOrgID":"x"}}"#,
+        r#"{"ForAllValues:StringLike":{"aws:TagKeys":["*"]}}"#,
+        r#"{"Null":{"aws:PrincipalOrgID":"true"}}"#,
+        r#"{"Null":{"aws:PrincipalOrgID":"false"}}"#,
+    ] {
+        assert!(!allow(condition), "{condition}");
+        assert!(deny(condition), "{condition}");
+    }
+}
+
+#[test]
+fn dates_are_compared_as_instants() {
+    let mut context = Context::default();
+    context.set("aws:CurrentTime", "2026-11-28T06:00:00Z");
+    context.set("aws:EpochTime", "1795845600");
+    let holds = |condition: &str| {
+        let document =
+            ALLOW.replace(r#""Resource":"*""#, &format!(r#""Resource":"*","Condition":{condition}"#));
+        bind(&[&document], &context).allows("iot:Connect", "x")
+    };
+    for condition in [
+        r#"{"DateGreaterThan":{"aws:CurrentTime":"2026-11-28T05:59:59Z"}}"#,
+        r#"{"DateLessThan":{"aws:CurrentTime":["2020-01-01","2026-11-29"]}}"#,
+        r#"{"DateEquals":{"aws:CurrentTime":"2026-11-28T07:00:00+01:00"}}"#,
+        r#"{"DateNotEquals":{"aws:CurrentTime":"2026"}}"#,
+        r#"{"DateGreaterThanEquals":{"aws:EpochTime":"1795845600"}}"#,
+        r#"{"NumericLessThanEquals":{"aws:EpochTime":1795845600}}"#,
+    ] {
+        assert!(holds(condition), "{condition}");
+    }
+    for condition in [
+        r#"{"DateLessThan":{"aws:CurrentTime":"2026-11"}}"#,
+        r#"{"DateGreaterThan":{"aws:CurrentTime":"soon"}}"#,
+        r#"{"DateEquals":{"aws:SourceIp":"2026-11-28"}}"#,
+    ] {
+        assert!(!holds(condition), "{condition}");
+    }
 }
 
 struct World {
@@ -102,7 +184,7 @@ fn world() -> World {
     let account = Account::open("123456789012", "us-east-1", Clock::new(1.0), Wal::default(), "test", "test");
     let certificate = {
         let mut state = account.write();
-        let pem = issue::keys_and_certificate().unwrap().certificate_pem;
+        let pem = issue::keys_and_certificate(issue::KeyKind::P256).unwrap().certificate_pem;
         let id = state.identity.register_certificate(&pem, CertStatus::Active, false, None, 1).unwrap();
         state.registry.create_thing("Thing02", ThingSpec::default(), 1).unwrap();
         state.registry.create_group("Parent", GroupSpec::default(), 1).unwrap();
@@ -125,6 +207,7 @@ impl World {
             principal: Principal::Certificate(self.certificate.clone()),
             serial,
             ip: IpAddr::from([127, 0, 0, 1]),
+            attributes: Default::default(),
         }
     }
 
@@ -200,7 +283,7 @@ fn thing_variables_and_attachment_reach_policies() {
     let effective = effective_policies(&state, &world.certificate, Some("Thing02"));
     assert_eq!(effective.thing.as_deref(), Some("Thing02"));
     let ip = Some(IpAddr::from([10, 0, 0, 1]));
-    let context = context_of(&state, &world.certificate, Some("Thing02"), Some("Thing02"), ip);
+    let context = context_of(&state, &world.certificate, Some("Thing02"), Some("Thing02"), ip, 0);
     for (key, value) in [
         ("iot:Connection.Thing.ThingName", "Thing02"),
         ("iot:Connection.Thing.IsAttached", "true"),

@@ -1,14 +1,17 @@
-//! Provisioning templates and their versions, as a registry.
+//! Fleet provisioning: templates and their versions, and devices that register themselves by one (docs/aws-iot.md#3.11).
 //!
 //! * `body.rs`: what a template's body must have.
 //! * `templates.rs`, `versions.rs`: the operations on templates.
-//!
-//! Devices do not provision themselves here over MQTT (see the deviation register); a template can be kept, versioned and
-//! read, as infrastructure code wants it.
+//! * `mqtt.rs`: what a device asks over MQTT. `register.rs`: what it gets. `template.rs`: what a body comes to for it.
 
 mod body;
+mod mqtt;
+mod register;
+mod template;
 pub mod templates;
 mod versions;
+
+pub use mqtt::{is_request, on_publish};
 
 use crate::api::routes::{Route, routes};
 

@@ -40,6 +40,28 @@ pub struct Template {
     pub(super) next: u32,
 }
 
+impl Template {
+    /// The body in force.
+    pub(super) fn body(&self) -> &str {
+        self.versions.get(&self.default).map_or("", |version| &version.body)
+    }
+
+    /// May devices use it?
+    pub(super) fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Does a Lambda function decide on each device?
+    pub(super) fn has_hook(&self) -> bool {
+        self.hook.is_some()
+    }
+
+    /// Is it for devices that come with a claim certificate?
+    pub(super) fn serves_claims(&self) -> bool {
+        self.kind == TYPES[0]
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Body {
@@ -130,7 +152,7 @@ pub(super) fn describe(req: &Req) -> Result<Resp, ApiError> {
     let held = require(&state, name)?;
     let mut out = summary(req, name, held);
     out["defaultVersionId"] = json!(held.default);
-    out["templateBody"] = json!(held.versions.get(&held.default).map(|version| &version.body));
+    out["templateBody"] = json!(held.body());
     out["provisioningRoleArn"] = json!(held.role);
     if let Some(text) = &held.description {
         out["description"] = json!(text);

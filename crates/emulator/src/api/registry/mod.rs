@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use groups::GroupSpec;
 pub use membership::{MembershipChange, add_to_group, announce, remove_from_group};
+pub(super) use things::ThingChange;
 pub use things::{ThingSpec, delete_thing};
 
 use super::arn::Arns;

@@ -23,12 +23,12 @@ pub struct ThingSpec {
 
 /// What UpdateThing changes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ThingChange {
-    pub(super) type_name: Option<String>,
-    pub(super) remove_type: bool,
-    pub(super) attributes: Option<BTreeMap<String, String>>,
-    pub(super) merge: bool,
-    pub(super) expected_version: Option<i64>,
+pub(in crate::api) struct ThingChange {
+    pub(in crate::api) type_name: Option<String>,
+    pub(in crate::api) remove_type: bool,
+    pub(in crate::api) attributes: Option<BTreeMap<String, String>>,
+    pub(in crate::api) merge: bool,
+    pub(in crate::api) expected_version: Option<i64>,
 }
 
 impl Registry {
@@ -96,7 +96,7 @@ impl Registry {
     }
 
     /// UpdateThing.
-    pub(super) fn update_thing(&mut self, name: &str, change: ThingChange) -> Result<(), ApiError> {
+    pub(in crate::api) fn update_thing(&mut self, name: &str, change: ThingChange) -> Result<(), ApiError> {
         self.check_type(change.type_name.as_deref())?;
         let thing = self.require_thing(name)?;
         expect_version(change.expected_version, thing.version, || format!("thing {name}"))?;

@@ -164,6 +164,7 @@ fn republish(account: &Arc<Account>, topic: &str, qos: &str, output: &Bytes) -> 
         principal: Principal::Iam("AWSIoTRulesEngine".to_owned()),
         serial: 0,
         ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        attributes: Default::default(),
     };
     if Hooks::new(Arc::clone(account)).published(&rules, topic, output) == Routing::Subscribers {
         broker.publish_as(topic, output.clone(), qos, false);

@@ -32,6 +32,7 @@ fn call(
     let req = Req {
         account: account.clone(),
         caller: "AKIA".to_owned(),
+        device: None,
         path: vec![("ruleName", name.to_owned())],
         query: query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
         headers: Vec::new(),
@@ -57,6 +58,7 @@ fn publish(account: &Arc<Account>, topic: &str, payload: &str) {
         principal: Principal::Certificate("ab".repeat(32)),
         serial: 1,
         ip: [127, 0, 0, 1].into(),
+        attributes: Default::default(),
     };
     on_publish(account, &session, topic, &payload.to_owned().into());
 }
@@ -68,6 +70,7 @@ fn sum(account: &Arc<Account>, namespace: &str, name: &str, dimensions: &[(&str,
     let req = Req {
         account: account.clone(),
         caller: "AKIA".to_owned(),
+        device: None,
         path: Vec::new(),
         query: Vec::new(),
         headers: vec![("x-amz-target".to_owned(), "G.GetMetricData".to_owned())],

@@ -140,15 +140,15 @@ impl Update {
         };
         let desired = section("desired", "Desired node must be an object")?;
         let reported = section("reported", "Reported node must be an object")?;
-        if !state.is_empty() {
-            return Err(refuse("State contains an invalid node"));
+        if let Some(node) = state.keys().next() {
+            return Err(refuse(&invalid_node(node)));
         }
         for map in [&desired, &reported].into_iter().flatten().flatten() {
             if map.values().any(|v| depth(v) >= MAX_DEPTH) {
                 return Err(refuse("JSON contains too many levels of nesting; maximum is 6"));
             }
-            if map.values().any(has_null_in_array) {
-                return Err(refuse("State contains an invalid node"));
+            if let Some(node) = map.iter().find_map(|(key, value)| null_in_array(key, value)) {
+                return Err(refuse(&invalid_node(node)));
             }
         }
         Ok(Self { desired, reported, version, token, cleared: false })
@@ -163,12 +163,19 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// A `null` deletes a key; inside an array there is no key to delete, and AWS refuses it.
-fn has_null_in_array(value: &Value) -> bool {
+fn invalid_node(name: &str) -> String {
+    format!("State contains an invalid node: '{name}'")
+}
+
+/// A `null` deletes a key; inside an array there is no key to delete, and AWS refuses it. Gives the key the array stands
+/// under.
+fn null_in_array<'a>(key: &'a str, value: &'a Value) -> Option<&'a str> {
     match value {
-        Value::Object(map) => map.values().any(has_null_in_array),
-        Value::Array(items) => items.iter().any(|item| item.is_null() || has_null_in_array(item)),
-        _ => false,
+        Value::Object(map) => map.iter().find_map(|(key, value)| null_in_array(key, value)),
+        Value::Array(items) => {
+            items.iter().find_map(|item| if item.is_null() { Some(key) } else { null_in_array(key, item) })
+        }
+        _ => None,
     }
 }
 

@@ -112,10 +112,10 @@ fn each_malformed_request_gets_the_text_of_the_error_table() {
     assert_eq!(refused(r#"{"state":{},"version":-1}"#), (400, "Invalid version".into()));
     let long = format!(r#"{{"state":{{}},"clientToken":"{}"}}"#, "x".repeat(65));
     assert_eq!(refused(&long), (400, "Invalid clientToken".into()));
-    assert_eq!(refused(r#"{"state":{"delta":{}}}"#), (400, "State contains an invalid node".into()));
+    assert_eq!(refused(r#"{"state":{"delta":{}}}"#), (400, "State contains an invalid node: 'delta'".into()));
     assert_eq!(
         refused(r#"{"state":{"desired":{"a":[null]}}}"#),
-        (400, "State contains an invalid node".into())
+        (400, "State contains an invalid node: 'a'".into())
     );
     let rejection = Update::parse(b"{\"state\":\"\xff\"}").unwrap_err();
     assert_eq!(

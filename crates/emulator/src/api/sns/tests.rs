@@ -21,6 +21,7 @@ fn call(
     let req = Req {
         account: account.clone(),
         caller: "AKIA".to_owned(),
+        device: None,
         path: Vec::new(),
         query: fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
         headers: vec![("host".to_owned(), "127.0.0.1:4510".to_owned())],

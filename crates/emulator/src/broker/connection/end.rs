@@ -114,6 +114,7 @@ impl Task<'_> {
 /// A will as it is published `delay` seconds from now.
 fn last_delivery(will: Will, delay: u32) -> Delivery {
     Delivery {
+        confirm: None,
         topic: will.topic,
         payload: will.payload,
         qos: will.qos.min(1),

@@ -18,7 +18,7 @@ use crate::broker::pace::Pace;
 use crate::broker::session::{Cut, Live, SessionState};
 use crate::broker::wire::{Hello, In, Malformed, Out, Will, Wire};
 use crate::broker::{Broker, Connection, Peer, topic};
-use crate::hooks::{Action, Session};
+use crate::hooks::{Action, ConnectAttributes, Session};
 
 /// The session of a new connection.
 struct Admitted {
@@ -48,6 +48,10 @@ pub(super) async fn welcome<'a, S: AsyncRead + AsyncWrite + Unpin>(
         principal: peer.principal.clone(),
         serial: broker.next_serial(),
         ip: peer.remote.ip(),
+        attributes: ConnectAttributes {
+            persistent: !hello.clean || hello.expiry != Some(0),
+            last_will: hello.will.is_some(),
+        },
     };
     if let Err((action, resource)) = may_connect(broker, &who, &hello) {
         broker.hooks.denied(&who, action, &resource);

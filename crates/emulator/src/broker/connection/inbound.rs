@@ -61,6 +61,7 @@ impl Task<'_> {
         if routing == Routing::Subscribers && !name.starts_with(topic::BASIC_INGEST) {
             let (topic, matched) = self.matched(&name);
             let delivery = Delivery {
+                confirm: None,
                 topic,
                 payload,
                 qos: publish.qos.value(),

@@ -227,7 +227,7 @@ impl Task<'_> {
                 sent += 1;
                 self.broker.hooks.delivered(&self.who, &delivery.topic);
             } else if let Some(id) = id {
-                self.session.acknowledged(id.get());
+                self.session.withheld(id.get());
             }
         }
         self.round = round;

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use parking_lot::Mutex;
 use rmqtt_codec::v5::PublishProperties;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::Connection;
 use super::index::SubOptions;
@@ -33,12 +33,25 @@ pub(super) struct Delivery {
     pub(super) retain: bool,
     pub(super) properties: Option<Arc<PublishProperties>>,
     pub(super) expires: Option<Instant>,
+    /// Who waits for the client's acknowledgement.
+    pub(super) confirm: Option<Confirm>,
 }
+
+/// Told once when a client has acknowledged a message; ends without a word when that cannot happen any more.
+pub(in crate::broker) type Confirm = mpsc::UnboundedSender<()>;
 
 impl Delivery {
     /// A message without properties that does not expire.
     pub(super) fn plain(topic: impl Into<ByteString>, payload: Bytes, qos: u8) -> Self {
-        Self { topic: topic.into(), payload, qos, retain: false, properties: None, expires: None }
+        Self {
+            topic: topic.into(),
+            payload,
+            qos,
+            retain: false,
+            properties: None,
+            expires: None,
+            confirm: None,
+        }
     }
 
     /// True when it must not be delivered any more.

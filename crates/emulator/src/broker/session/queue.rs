@@ -110,12 +110,25 @@ impl SessionState {
         more
     }
 
-    /// A message was acknowledged, or will never be sent.
+    /// The client acknowledged a message.
     pub(in crate::broker) fn acknowledged(&self, id: u16) {
+        if let Some(confirm) = self.settle(id).and_then(|delivery| delivery.confirm) {
+            // Who waited may have given up.
+            let _ = confirm.send(());
+        }
+    }
+
+    /// A message will never be sent.
+    pub(in crate::broker) fn withheld(&self, id: u16) {
+        self.settle(id);
+    }
+
+    fn settle(&self, id: u16) -> Option<Delivery> {
         let mut inner = self.inner.lock();
-        let Some(at) = inner.in_flight.iter().position(|s| s.id.get() == id) else { return };
-        let cost = inner.in_flight.remove(at).map_or(0, |s| s.delivery.cost());
-        self.free(&mut inner, cost);
+        let at = inner.in_flight.iter().position(|s| s.id.get() == id)?;
+        let delivery = inner.in_flight.remove(at)?.delivery;
+        self.free(&mut inner, delivery.cost());
+        Some(delivery)
     }
 
     /// The connection is gone and the session stays: what was not acknowledged comes again, QoS 0 does not.
@@ -183,6 +196,7 @@ mod tests {
             principal: crate::hooks::Principal::Anonymous,
             serial: 1,
             ip: std::net::Ipv4Addr::LOCALHOST.into(),
+            attributes: Default::default(),
         };
         session.set_live(&mut session.inner.lock(), Live::new(who));
     }

@@ -42,6 +42,7 @@ fn request(
     Req {
         account: account.clone(),
         caller: "AK".into(),
+        device: None,
         path: path.iter().map(|(n, v)| (*n, (*v).to_owned())).collect(),
         query: query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
         headers: Vec::new(),
