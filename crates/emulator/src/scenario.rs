@@ -26,6 +26,18 @@ pub enum Action {
     Normal,
     /// Drops the connection; the device comes back.
     Disconnect,
+    /// From now on it connects under this client id, whatever its thing is called.
+    ClientId(String),
+    /// A second device with its certificate connects as well: under the same client id, so that each cuts the other off,
+    /// or under one of its own.
+    Clone {
+        /// The clone's client id; the device's own without it.
+        id: Option<String>,
+        /// Its messages are of that many bytes; as the device's own without it.
+        bytes: Option<usize>,
+    },
+    /// Its clones are gone.
+    NoClone,
     /// Something on the device listens on that TCP port: its Defender agent tells, if it has one.
     Listen(u16),
     /// The device reports this state to its shadow.
@@ -65,6 +77,7 @@ struct RawStep {
     thing: Option<Spanned<String>>,
     action: Spanned<String>,
     bytes: Option<Spanned<i64>>,
+    id: Option<Spanned<String>>,
     factor: Option<Spanned<f64>>,
     port: Option<Spanned<i64>>,
     state: Option<toml::Table>,
@@ -100,9 +113,25 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
         Some(start) => Err(at_line(start, key, &format!("only goes with action \"{of}\""))),
         None => Ok(()),
     };
-    if name != "rogue-size" {
+    if name != "rogue-size" && name != "clone" {
         misplaced(raw.bytes.as_ref().map(|b| b.span().start), "bytes", "rogue-size")?;
     }
+    if name != "client-id" && name != "clone" {
+        misplaced(raw.id.as_ref().map(|id| id.span().start), "id", "client-id")?;
+    }
+    let bytes = match &raw.bytes {
+        None => None,
+        Some(bytes) => match usize::try_from(*bytes.get_ref()) {
+            Ok(n) if (1..=131_072).contains(&n) => Some(n),
+            _ => return Err(at_line(bytes.span().start, "bytes", "must be 1 to 131072")),
+        },
+    };
+    let id = match &raw.id {
+        Some(id) if !(1..=128).contains(&id.get_ref().len()) => {
+            return Err(at_line(id.span().start, "id", "must have 1 to 128 bytes"));
+        }
+        id => id.as_ref().map(|id| id.get_ref().clone()),
+    };
     if name != "rogue-rate" {
         misplaced(raw.factor.as_ref().map(|f| f.span().start), "factor", "rogue-rate")?;
     }
@@ -128,13 +157,7 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
         serde_json::to_value(table).map_err(|e| at_line(raw.action.span().start, "state", &e.to_string()))
     };
     let action = match name {
-        "rogue-size" => match &raw.bytes {
-            None => Action::RogueSize(3000),
-            Some(bytes) => match usize::try_from(*bytes.get_ref()) {
-                Ok(n) if (1..=131_072).contains(&n) => Action::RogueSize(n),
-                _ => return Err(at_line(bytes.span().start, "bytes", "must be 1 to 131072")),
-            },
-        },
+        "rogue-size" => Action::RogueSize(bytes.unwrap_or(3000)),
         "rogue-rate" => match &raw.factor {
             None => Action::RogueRate(2.0),
             Some(factor) if (0.01..=1000.0).contains(factor.get_ref()) => {
@@ -145,6 +168,12 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
         "silence" => Action::Silence,
         "normal" => Action::Normal,
         "disconnect" => Action::Disconnect,
+        "client-id" => match id {
+            Some(id) => Action::ClientId(id),
+            None => return Err(at_line(raw.action.span().start, "id", "is required with this action")),
+        },
+        "clone" => Action::Clone { id, bytes },
+        "no-clone" => Action::NoClone,
         "listen" => match &raw.port {
             None => Action::Listen(4444),
             Some(port) => match u16::try_from(*port.get_ref()) {
@@ -164,7 +193,8 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
         },
         "no-faults" => Action::NoFaults,
         other => {
-            let known = "rogue-size, rogue-rate, silence, normal, disconnect, listen, report, desired, fault, no-faults";
+            let known = "rogue-size, rogue-rate, silence, normal, disconnect, client-id, clone, no-clone, listen, report, desired, \
+                         fault, no-faults";
             return Err(at_line(
                 raw.action.span().start,
                 "action",
@@ -207,6 +237,15 @@ mod tests {
     }
 
     #[test]
+    fn the_scenarios_beside_it_are_read_and_say_what_they_are_for() {
+        let foreign = parse(include_str!("../../../scenarios/foreign-client-id.toml")).unwrap();
+        assert!(foreign.iter().any(|s| s.action == Action::ClientId("gw-7".into())));
+        let clone = parse(include_str!("../../../scenarios/clone.toml")).unwrap();
+        assert!(clone.iter().any(|s| matches!(&s.action, Action::Clone { id: None, .. })));
+        assert!(clone.iter().any(|s| matches!(&s.action, Action::Clone { id: Some(_), .. })));
+    }
+
+    #[test]
     fn a_mistake_is_named_by_line_and_key() {
         for (text, expected) in [
             ("[[step]]\nat = \"soon\"\nthing = \"T\"\naction = \"silence\"\n", "line 2: at: a time"),
@@ -232,6 +271,11 @@ mod tests {
                 "line 6: unknown field",
             ),
             ("[[step]]\nat = 1\n", "line 2: "),
+            ("[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"client-id\"\n", "line 4: id: is required"),
+            (
+                "[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"silence\"\nid = \"x\"\n",
+                "line 5: id: only goes with",
+            ),
             ("[[step]]\nat = \"1s\"\naction = \"silence\"\n", "line 3: thing: is required"),
             ("[[step]]\nat = \"1s\"\naction = \"fault\"\n", "line 3: fault: is required"),
             (

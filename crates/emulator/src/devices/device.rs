@@ -1,11 +1,12 @@
 //! The task of one simulated device.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, TlsConfiguration, Transport};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::agent::Agent;
@@ -46,6 +47,10 @@ struct Device {
     agent: Option<Agent>,
     report_at: Instant,
     client: AsyncClient,
+    endpoint: Endpoint,
+    seed: u64,
+    /// Other devices with this one's certificate. They end with it.
+    clones: JoinSet<()>,
 }
 
 /// Lives as the device of `spec` until dropped. Reconnects after 1 to 3 seconds of real time whenever it is cut.
@@ -77,6 +82,9 @@ pub(super) async fn run(
         // The first sample is not sent: there is nothing to tell the traffic since.
         report_at: now + clock.scaled(REPORTS),
         client,
+        endpoint,
+        seed,
+        clones: JoinSet::new(),
     };
     let mut connected = false;
     loop {
@@ -95,13 +103,13 @@ pub(super) async fn run(
                     device.work = None;
                     let pause = Duration::from_millis(1000 + (device.payloads.chance() * 2000.0) as u64);
                     tokio::time::sleep(pause).await;
-                    (device.client, link) = connect(&device.spec, &endpoint);
+                    (device.client, link) = connect(&device.spec, &device.endpoint);
                 }
             },
             Some(order) = orders.recv() => {
                 if device.obey_order(order) {
                     // Dropping the link closes the socket without a DISCONNECT, as a power cut does.
-                    (device.client, link) = connect(&device.spec, &endpoint);
+                    (device.client, link) = connect(&device.spec, &device.endpoint);
                     connected = false;
                 }
             }
@@ -123,7 +131,7 @@ impl Drop for Link {
 }
 
 fn connect(spec: &DeviceSpec, endpoint: &Endpoint) -> (AsyncClient, Link) {
-    let mut options = MqttOptions::new(&spec.thing, &endpoint.host, endpoint.port);
+    let mut options = MqttOptions::new(&spec.client_id, &endpoint.host, endpoint.port);
     options.set_keep_alive(Duration::from_secs(30));
     options.set_clean_session(true);
     options.set_max_packet_size(256 * 1024, 256 * 1024);
@@ -292,6 +300,24 @@ impl Device {
         }
     }
 
+    /// Somebody else begins to use this device's certificate; shadow and agent stay the real one's.
+    fn clone_it(&mut self, id: Option<String>, bytes: Option<usize>) {
+        let mut spec = self.spec.clone();
+        spec.kind = Kind::Generic;
+        spec.client_id = id.unwrap_or(spec.client_id);
+        let (sender, orders) = mpsc::unbounded_channel();
+        // The receiver is here still.
+        let _ = bytes.map(|bytes| sender.send(Action::RogueSize(bytes)));
+        let seed = self.seed.wrapping_add(1 + self.clones.len() as u64);
+        let life = run(spec, self.endpoint.clone(), self.clock, seed, orders);
+        // Its orders come from nobody else: the sender lives as long as it does.
+        let life: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(life);
+        self.clones.spawn(async move {
+            let _sender = sender;
+            life.await;
+        });
+    }
+
     /// Follows the scenario; true when the connection shall drop.
     fn obey_order(&mut self, order: Action) -> bool {
         match order {
@@ -308,6 +334,12 @@ impl Device {
                 self.publish(self.topic("shadow/update"), report.to_string());
             }
             Action::Disconnect => return true,
+            Action::ClientId(id) => {
+                self.spec.client_id = id;
+                return true;
+            }
+            Action::Clone { id, bytes } => self.clone_it(id, bytes),
+            Action::NoClone => self.clones.abort_all(),
             // The scenario does that itself, over the account.
             Action::Desired(_) | Action::Fault(_) | Action::NoFaults => {}
         }

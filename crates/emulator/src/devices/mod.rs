@@ -38,8 +38,10 @@ pub enum Kind {
 /// A device to simulate.
 #[derive(Clone)]
 pub struct DeviceSpec {
-    /// Thing name, which is also the MQTT client id.
+    /// Thing name.
     pub thing: String,
+    /// MQTT client id: the thing's name, unless the scenario says otherwise.
+    pub client_id: String,
     /// Its kind.
     pub kind: Kind,
     /// Where its telemetry goes.

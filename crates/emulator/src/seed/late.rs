@@ -43,7 +43,8 @@ impl Late {
         };
         attach(account, &self.thing, &pair, policy).map_err(failed)?;
         dir.write_thing(&self.thing, &pair).map_err(|e| format!("credentials of {}: {e}", self.thing))?;
-        Ok(DeviceSpec { thing: self.thing, kind: self.kind, topic: self.topic, pair })
+        let client_id = self.thing.clone();
+        Ok(DeviceSpec { thing: self.thing, client_id, kind: self.kind, topic: self.topic, pair })
     }
 }
 
