@@ -238,7 +238,7 @@ fn workshop(budget: f64) {
                     vec![Message { topic, len, at, payload: Some(Bytes::from_static(payload.as_bytes())) }];
                 fleet.apply(Event::Batch(Batch { messages, ..Batch::default() }), at);
                 fleet.tick(at);
-                if fleet.counts().early_warning > 0 {
+                if fleet.counts().of(quell_fleet::Word::Warning) > 0 {
                     told.get_or_insert(at - (T0 + 12 * 10_000 + 700));
                 }
             }

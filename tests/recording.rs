@@ -88,7 +88,8 @@ fn incident() -> Vec<(Ms, Option<Event>)> {
             .unwrap();
             events.push((at, Some(poll(SourceId::Violations, 3, at, Reading::Violations(vec![violation])))));
         }
-        let stage = |stage| Some(Event::Response(ResponseEvent { thing: Name::new("Thing02"), stage, at }));
+        let stage =
+            |stage| Some(Event::Response(ResponseEvent { thing: Name::new("Thing02"), stage, at, by: None }));
         if at == CONFIRMED {
             events.push((at, stage(Stage::Containing { began: at, waiting_for: "silence".into() })));
         }

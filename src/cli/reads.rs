@@ -5,11 +5,14 @@ use std::future::Future;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cloud::{Aws, read};
-use crate::config::{self, Environment};
+use crate::cloud::{Aws, denial, now_ms, read};
+use crate::config::{self, Environment, Settings};
+use crate::response::shared;
+use quell_fleet::event::{Event, Poll, Reading};
 use quell_fleet::known::{Trouble, TroubleKind};
-use quell_fleet::model::{JobRecord, Violation};
+use quell_fleet::model::{JobRecord, Name, ThingRecord, Violation};
 use quell_fleet::text::SafeText;
+use quell_fleet::{Fleet, SourceId};
 
 use super::output::{ascii_json, iso, lines, seconds, table};
 use super::{Common, exit};
@@ -90,18 +93,69 @@ fn or_dash(text: Option<SafeText>) -> SafeText {
     text.filter(|t| !t.is_empty()).unwrap_or_else(|| "-".into())
 }
 
-/// `quell things`.
+/// `quell things`: the registry, and of each thing the word and the four answers as far as reads and the journal tell. Nobody
+/// listens here: what only a stream can tell is unknown.
 pub(super) fn things(args: &ReadArgs, common: &Common) -> color_eyre::Result<u8> {
-    one(common, args.json, |clients| async move {
-        let list = read::things(&clients).await?;
+    let settings = match config::load(common, &Environment::of_process()) {
+        Ok(settings) => settings,
+        Err(error) => return usage(&error.to_string()),
+    };
+    one(common, args.json, |aws| async move {
+        let list = read::things(&aws).await?;
+        let fleet = known(&aws, &settings, &list).await;
         let json = list
             .iter()
-            .map(|t| json!({"thingName": t.name.raw(), "thingTypeName": t.thing_type}))
+            .map(|t| {
+                let mut thing = json!({"thingName": t.name.raw(), "thingTypeName": t.thing_type});
+                let facets = fleet.find(t.name.raw()).map(|id| fleet.facets_json(id));
+                if let (Some(Value::Object(facets)), Some(thing)) = (facets, thing.as_object_mut()) {
+                    thing.extend(facets);
+                }
+                thing
+            })
             .collect::<Vec<_>>();
-        let rows: Vec<_> =
-            list.iter().map(|t| vec![t.name.shown().clone(), or_dash(t.thing_type.clone())]).collect();
-        Ok((json!({ "things": json }), table(&["THING", "TYPE"], &rows)))
+        let word =
+            |t: &ThingRecord| fleet.find(t.name.raw()).map_or("UNKNOWN", |id| fleet.device(id).word().text());
+        let rows: Vec<_> = list
+            .iter()
+            .map(|t| vec![t.name.shown().clone(), or_dash(t.thing_type.clone()), word(t).into()])
+            .collect();
+        Ok((json!({ "things": json }), table(&["THING", "TYPE", "STATE"], &rows)))
     })
+}
+
+/// What single reads tell of the things: their violations, who is in an isolation group and whether that denies, and how far
+/// responses of this journal came. What cannot be read is unknown, and says why.
+async fn known(aws: &Aws, settings: &Settings, things: &[ThingRecord]) -> Fleet {
+    let mut fleet = Fleet::new(settings.limits());
+    let learn = |fleet: &mut Fleet, source, outcome| {
+        let at = now_ms();
+        fleet.apply(Event::Poll(Poll { source, generation: 1, at, outcome, next_at: None }), at);
+    };
+    learn(&mut fleet, SourceId::Things, Ok(Reading::Things(things.to_vec())));
+    let violations = read::active_violations(aws, None).await.map(Reading::Violations);
+    learn(&mut fleet, SourceId::Violations, violations);
+    for group in settings.quarantine_groups() {
+        let name = Name::new(group);
+        let members = read::members(aws, group, false).await.map(|list| Reading::Members(name.clone(), list));
+        learn(&mut fleet, SourceId::Members(name.clone()), members);
+        let denial = denial::of_group(aws, group).await.map(|by| Reading::Denial(name.clone(), by));
+        learn(&mut fleet, SourceId::Denial(name), denial);
+    }
+    for source in fleet.take_wanted() {
+        if let SourceId::Certificates(thing) = &source {
+            let list = read::certificates(aws, thing.raw()).await;
+            let list = list.map(|list| Reading::Certificates(thing.clone(), list));
+            learn(&mut fleet, source, list);
+        }
+    }
+    if let Ok(we) = read::caller_identity(aws).await {
+        let place = shared::Place { account: we.account.to_string(), region: we.region.to_string() };
+        for step in shared::told(&settings.journal, place, now_ms()).unwrap_or_default() {
+            fleet.apply(Event::Response(step), now_ms());
+        }
+    }
+    fleet
 }
 
 /// `quell violations`.

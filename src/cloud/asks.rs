@@ -10,7 +10,7 @@ use quell_fleet::known::Trouble;
 use quell_fleet::model::Identity;
 use quell_fleet::{Ms, SourceId};
 
-use super::{Aws, alias, index, metrics, now_ms, read, read_account, read_audit};
+use super::{Aws, alias, denial, index, metrics, now_ms, read, read_account, read_audit};
 
 /// Who we are does not wait longer for the account's alias.
 const NAMELESS: Duration = Duration::from_secs(3);
@@ -71,6 +71,7 @@ pub(super) async fn ask(
         SourceId::GroupsOf(thing) => {
             Reading::GroupsOf(thing.clone(), read::groups_of(aws, thing.raw()).await?)
         }
+        SourceId::Denial(group) => Reading::Denial(group.clone(), denial::of_group(aws, group.raw()).await?),
         SourceId::Jobs => {
             let mut jobs = read::jobs(aws).await?;
             for job in jobs.iter_mut().take(COUNTED_JOBS) {
@@ -145,6 +146,7 @@ pub(super) fn action(id: &SourceId) -> &'static str {
         SourceId::Members(_) => "iot:ListThingsInThingGroup",
         SourceId::Certificates(_) => "iot:ListThingPrincipals",
         SourceId::GroupsOf(_) => "iot:ListThingGroupsForThing",
+        SourceId::Denial(_) => "iot:ListAttachedPolicies",
         SourceId::Jobs => "iot:ListJobs",
         SourceId::Executions(_) => "iot:ListJobExecutionsForJob",
         SourceId::Shadow(..) => "iot:GetThingShadow",

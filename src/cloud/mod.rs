@@ -11,6 +11,7 @@ mod budget;
 mod call;
 mod changes;
 mod convert;
+pub mod denial;
 mod hollow;
 pub mod iam;
 mod index;

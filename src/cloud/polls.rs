@@ -116,6 +116,11 @@ struct Poller {
     indexed: bool,
 }
 
+/// What is always read of an isolation group: who is in it, and whether it denies anything.
+fn of_group(group: &str) -> [SourceId; 2] {
+    [SourceId::Members(Name::new(group)), SourceId::Denial(Name::new(group))]
+}
+
 struct Done {
     source: SourceId,
     generation: u64,
@@ -132,7 +137,7 @@ impl Poller {
             SourceId::Things,
             SourceId::Jobs,
         ];
-        always.extend(self.settings.quarantine_groups().map(|group| SourceId::Members(Name::new(group))));
+        always.extend(self.settings.quarantine_groups().flat_map(of_group));
         always.extend([SourceId::Profiles, SourceId::ViolationEvents]);
         for source in always {
             self.sources.insert(source, Source::new(start, true));
@@ -166,8 +171,7 @@ impl Poller {
             return;
         }
         let now = Instant::now();
-        let groups: Vec<_> =
-            self.settings.quarantine_groups().map(|group| SourceId::Members(Name::new(group))).collect();
+        let groups: Vec<_> = self.settings.quarantine_groups().flat_map(of_group).collect();
         for source in groups {
             self.sources.entry(source).or_insert_with(|| Source::new(now, true)).always = true;
         }
@@ -285,7 +289,9 @@ impl Poller {
             SourceId::Violations => polls.idle,
             SourceId::ViolationEvents => polls.idle * 4,
             SourceId::Members(_) | SourceId::GroupsOf(_) if alarm => polls.idle,
-            SourceId::Members(_) | SourceId::Things | SourceId::Profiles => polls.registry,
+            SourceId::Members(_) | SourceId::Denial(_) | SourceId::Things | SourceId::Profiles => {
+                polls.registry
+            }
             SourceId::Jobs | SourceId::Executions(_) | SourceId::JobsOf(_) => polls.jobs,
             SourceId::Rules | SourceId::Findings | SourceId::PoliciesOf(_) => polls.registry,
             // A task somebody watches moves on within seconds.

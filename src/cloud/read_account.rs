@@ -48,7 +48,7 @@ pub(super) fn safe(text: Option<&str>) -> SafeText {
     SafeText::new(text.unwrap_or_default())
 }
 
-/// GetEffectivePolicies of each certificate of a thing.
+/// GetEffectivePolicies of each certificate of a thing, and what each policy hangs on: GetEffectivePolicies does not say.
 ///
 /// # Errors
 /// When a call fails.
@@ -56,15 +56,40 @@ pub async fn policies_of(aws: &Aws, thing: &str) -> Read<Vec<EffectivePolicy>> {
     let mut out = Vec::new();
     for principal in read::principals(aws, thing).await? {
         let short: String = principal.rsplit('/').next().unwrap_or_default().chars().take(8).collect();
+        let own = read::attached(aws, &principal).await?.unwrap_or_default();
         for policy in read::effective_policies(aws, thing, &principal).await? {
+            let of_group = match own.iter().any(|name| name == policy.name.raw()) {
+                true => None,
+                false => group_of(aws, thing, policy.name.raw()).await?,
+            };
+            let hangs_on = of_group.unwrap_or_else(|| SafeText::new(&format!("certificate {short}…")));
             out.push(EffectivePolicy {
                 name: policy.name.shown().clone(),
-                certificate: SafeText::new(&short),
+                hangs_on,
                 statements: policy.document.as_deref().map(statements).unwrap_or_default(),
             });
         }
     }
     Ok(out)
+}
+
+/// The thing group, of those a thing is in and those above them, that a policy hangs on, in words.
+async fn group_of(aws: &Aws, thing: &str, policy: &str) -> Read<Option<SafeText>> {
+    for group in read::groups_of(aws, thing).await? {
+        let Some(found) = read::describe_thing_group(aws, group.raw()).await? else { continue };
+        let above = found.ancestors.iter().filter_map(|name| {
+            let (prefix, _) = found.arn.rsplit_once('/')?;
+            Some((name, format!("{prefix}/{}", name.raw())))
+        });
+        let own = std::iter::once((&group, found.arn.clone()));
+        for (name, arn) in own.chain(above) {
+            if read::attached(aws, &arn).await?.unwrap_or_default().iter().any(|attached| attached == policy)
+            {
+                return Ok(Some(SafeText::new(&format!("group {}", name.shown()))));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// A policy document's statements in words.

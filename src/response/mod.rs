@@ -20,6 +20,7 @@ pub mod recover;
 pub mod responder;
 pub mod rules;
 mod run;
+pub mod shared;
 mod stop;
 pub mod view;
 

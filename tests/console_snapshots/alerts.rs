@@ -14,7 +14,7 @@ use crate::world::*;
 fn leaking() -> (Fleet, Changes) {
     let mut fleet = incident();
     let stage = Stage::Contained { began: NOW - 9_500, took: 1_600 };
-    let contained = ResponseEvent { thing: Name::new("SensorDevice02"), stage, at: NOW - 8_000 };
+    let contained = ResponseEvent { thing: Name::new("SensorDevice02"), stage, at: NOW - 8_000, by: None };
     fleet.apply(Event::Response(contained), NOW - 8_000);
     let message = Message { topic: 1, len: 3000, at: NOW - 500, payload: Some(Bytes::from_static(b"Q")) };
     let changes = fleet.apply(Event::Batch(Batch { messages: vec![message], ..Batch::default() }), NOW - 400);
@@ -26,7 +26,12 @@ fn a_contained_device_says_how_long_it_took_until_that_was_proven() {
     let mut fleet = incident();
     let stage = Stage::Contained { began: NOW - 9_000, took: 1_600 };
     fleet.apply(
-        Event::Response(ResponseEvent { thing: Name::new("SensorDevice02"), stage, at: NOW - 4_200 }),
+        Event::Response(ResponseEvent {
+            thing: Name::new("SensorDevice02"),
+            stage,
+            at: NOW - 4_200,
+            by: None,
+        }),
         NOW,
     );
     let mut app = App::new(look(false));
@@ -70,7 +75,7 @@ fn without_colour_the_words_and_shapes_are_still_there() {
         assert!(cell.fg == Color::Reset && cell.bg == Color::Reset, "{cell:?}");
     }
     let text = lines(&buffer);
-    for word in ["LEAKING", "▲", "ALARM", "not heard"] {
+    for word in ["LEAKING", "▲", "ALARM", "NO DATA"] {
         assert!(text.contains(word), "{word}: {text}");
     }
 }
@@ -83,7 +88,7 @@ fn without_aws_nothing_of_it_is_missing() {
         render(&mut app, &fleet, NOW, (160, 48));
         press(&mut app, &fleet, keys);
         let text = lines(&render(&mut app, &fleet, NOW, (160, 48)));
-        assert!(text.contains("no AWS") && !text.contains("? alarm"), "{keys}: {text}");
+        assert!(text.contains("no AWS") && !text.contains("? ALARM"), "{keys}: {text}");
         assert!(!text.contains("reading "), "{keys}: {text}");
     }
 }

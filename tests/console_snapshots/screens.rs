@@ -43,8 +43,8 @@ fn nothing_is_known_before_the_network() {
     let mut app = App::new(look(false));
     let screen = lines(&render(&mut app, &fleet, NOW, (160, 48)));
     assert!(screen.contains("connecting"), "{screen}");
-    assert!(screen.contains("? alarm"), "unknown is not zero: {screen}");
-    assert!(!screen.contains("0 alarm") && !screen.contains("0 violations"), "{screen}");
+    assert!(screen.contains("? ALARM"), "unknown is not zero: {screen}");
+    assert!(!screen.contains("0 ALARM") && !screen.contains("0 violations"), "{screen}");
     let trouble = Trouble {
         kind: TroubleKind::Denied,
         message: SafeText::new("denied"),

@@ -136,7 +136,7 @@ pub(crate) fn account() -> Fleet {
     let thing = Name::new(ROGUE);
     let policy = EffectivePolicy {
         name: SafeText::new("WorkshopPolicy"),
-        certificate: SafeText::new("9f3c9f3c"),
+        hangs_on: SafeText::new("certificate 9f3c9f3c…"),
         statements: vec![SafeText::new("Allow iot:* on *")],
     };
     learn(SourceId::PoliciesOf(thing.clone()), AccountReading::Policies(thing.clone(), vec![policy]));

@@ -37,7 +37,7 @@ fn violated(cloud: &Cloud) {
 /// The console on that fleet, everything known.
 fn settled(cloud: &Cloud) -> Screen {
     let mut screen = Screen::of(cloud, &["--topic", "dt/+/data", "--thing-from", "dt/{thing}/data"]);
-    screen.never(&["0 things", "0 alarm", "0 active"]);
+    screen.never(&["0 things", "0 ALARM", "0 active"]);
     screen.wait("everything", whole);
     // Long enough for a stretch of bars.
     screen.look_on(Duration::from_secs(3));
@@ -82,7 +82,7 @@ fn lists(screen: &mut Screen, text: &str) {
 /// What is true of the fleet.
 fn whole(screen: &str) -> bool {
     screen.contains("4 things")
-        && screen.contains("1 alarm")
+        && screen.contains("1 ALARM")
         && screen.contains("●mqtt")
         && screen.contains("●poll")
 }
@@ -156,7 +156,7 @@ fn half_open_connections() {
     screen.wait("the age of what is known", |s| {
         ["poll 15 s", "poll 20 s"].iter().any(|age| s.contains(age))
             && s.contains("4 things")
-            && s.contains("1 alarm")
+            && s.contains("1 ALARM")
     });
     cloud.door.silence(false);
     screen.wait("all of it", |s| whole(s) && shows_gap(s, "thing-0"));
@@ -188,7 +188,7 @@ fn two_seconds_of_latency() {
     cloud.door.slow(Duration::from_secs(2));
     let _devices = fleet(&cloud);
     let mut screen = settled(&cloud);
-    screen.never(&["0 things", "0 alarm", "0 active", "mqtt down", "mqtt connecting"]);
+    screen.never(&["0 things", "0 ALARM", "0 active", "mqtt down", "mqtt connecting"]);
     let fault = Fault::begins(&cloud, &screen);
     screen.look_on(Duration::from_secs(8));
     // Late is not lost: no gap, and nothing is asked twice.
@@ -211,7 +211,7 @@ fn one_call_in_ten_failing() {
         _ => None,
     });
     violated(&cloud);
-    screen.never(&["0 things", "0 alarm", "0 active", "mqtt down"]);
+    screen.never(&["0 things", "0 ALARM", "0 active", "mqtt down"]);
     let fault = Fault::begins(&cloud, &screen);
     screen.look_on(Duration::from_secs(10));
     screen.wait("all of it", whole);
@@ -228,7 +228,7 @@ fn throttling_for_a_minute() {
         let refused = !line.contains("/mqtt");
         refused.then(|| Answer::error(429, "ThrottlingException", "Rate exceeded"))
     });
-    screen.never(&["0 things", "0 alarm", "0 active", "mqtt down"]);
+    screen.never(&["0 things", "0 ALARM", "0 active", "mqtt down"]);
     let fault = Fault::begins(&cloud, &screen);
     let asked = || cloud.door.counts().0;
     let before = asked();
@@ -242,7 +242,7 @@ fn throttling_for_a_minute() {
     assert!(all - half < half - before, "{} times, and then {}", half - before, all - half);
     // What was known a minute ago is still there, and says how old it is.
     let throttled = screen.term.screen();
-    assert!(throttled.contains("4 things") && throttled.contains("1 alarm"), "{throttled}");
+    assert!(throttled.contains("4 things") && throttled.contains("1 ALARM"), "{throttled}");
     assert!(
         ["60 s", "65 s", "70 s", "75 s"].iter().any(|age| throttled.contains(&format!("○poll {age}"))),
         "{throttled}"
@@ -285,7 +285,7 @@ fn credentials_rotated_and_a_url_expired() {
     let more = ["--profile", "desk", "--topic", "dt/+/data", "--thing-from", "dt/{thing}/data"];
     args.extend(more.map(str::to_owned));
     let mut screen = Screen::start(&args, &[("AWS_CONFIG_FILE", config.to_str().unwrap())]);
-    screen.never(&["0 things", "0 alarm"]);
+    screen.never(&["0 things", "0 ALARM"]);
     screen.wait("everything", whole);
     screen.look_on(Duration::from_secs(2));
     let fault = Fault::begins(&cloud, &screen);
@@ -294,7 +294,7 @@ fn credentials_rotated_and_a_url_expired() {
     cloud.door.shut();
     cloud.door.open();
     screen.wait("the loss", |s| s.contains("mqtt down"));
-    screen.wait("the reason, and what was known", |s| s.contains("4 things") && s.contains("1 alarm"));
+    screen.wait("the reason, and what was known", |s| s.contains("4 things") && s.contains("1 ALARM"));
     screen.look_on(Duration::from_secs(3));
     let runs = std::fs::read_to_string(&ran).unwrap().lines().count();
     assert!((1..=4).contains(&runs), "the process ran {runs} times");
@@ -327,7 +327,7 @@ fn a_filter_that_is_forbidden() {
     args.extend(more.map(str::to_owned));
     let mut screen =
         Screen::start(&args, &[("AWS_ACCESS_KEY_ID", "AKIAANA"), ("AWS_SECRET_ACCESS_KEY", "s")]);
-    screen.never(&["0 things", "0 alarm"]);
+    screen.never(&["0 things", "0 ALARM"]);
     screen.wait("the rest", |s| whole(s) && s.contains("1 filter refused"));
     // The ways to find out: together, and then one by one.
     assert!(cloud.door.counts().1 <= 12, "{} connections", cloud.door.counts().1);
@@ -346,7 +346,7 @@ fn a_clock_ten_minutes_wrong() {
     violated(&cloud);
     let _devices = Devices::speak(cloud.publisher());
     let mut screen = Screen::of(&cloud, &["--topic", "dt/+/data", "--thing-from", "dt/{thing}/data"]);
-    screen.never(&["0 alarm"]);
+    screen.never(&["0 ALARM"]);
     let fault = Fault::begins(&cloud, &screen);
     // Every signature would be five minutes too old: it is the measured skew that makes them good.
     screen.wait("everything", whole);
@@ -370,12 +370,12 @@ fn a_control_plane_that_answers_garbage() {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         (!line.contains("/mqtt")).then_some(Answer { status: 200, headers, body })
     });
-    screen.never(&["0 things", "0 alarm", "0 active", "mqtt down"]);
+    screen.never(&["0 things", "0 ALARM", "0 active", "mqtt down"]);
     let fault = Fault::begins(&cloud, &screen);
     screen.wait("that nothing is understood", |s| s.contains("○poll") && !s.contains("●poll"));
     screen.look_on(Duration::from_secs(5));
     let garbage = screen.term.screen();
-    assert!(garbage.contains("4 things") && garbage.contains("1 alarm"), "{garbage}");
+    assert!(garbage.contains("4 things") && garbage.contains("1 ALARM"), "{garbage}");
     assert!(!screen.term.bytes().windows(4).any(|w| w == b"\x1b]0;"), "an escape sequence came through");
     cloud.door.relent();
     violated(&cloud);
@@ -388,7 +388,7 @@ fn a_shadow_of_names_64_kb_long() {
     let cloud = Cloud::start();
     let _devices = fleet(&cloud);
     let mut screen = settled(&cloud);
-    screen.never(&["0 things", "0 alarm", "0 active", "mqtt down"]);
+    screen.never(&["0 things", "0 ALARM", "0 active", "mqtt down"]);
     let fault = Fault::begins(&cloud, &screen);
     let name = "n".repeat(64 * 1024);
     let broker = cloud.running().account.broker().unwrap();

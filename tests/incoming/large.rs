@@ -109,10 +109,10 @@ fn a_large_account_is_asked_for_what_matters_and_not_listed() {
     .concat();
     let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
     let mut screen = Screen::with(&args, &keys, CONFIG);
-    screen.never(&["0 things", "0 alarm", "20000 things  ", "passes the filter"]);
+    screen.never(&["0 things", "0 ALARM", "20000 things  ", "passes the filter"]);
     screen.wait("what the index says", |s| {
         let rows = s.contains("thing-07777") && s.contains("thing-00042");
-        s.contains("20000 things (indexed), 201 shown") && rows && s.contains("1 alarm")
+        s.contains("20000 things (indexed), 201 shown") && rows && s.contains("1 ALARM")
     });
     screen.term.keys("gl");
     screen.wait("the totals", |s| s.contains("fleet index: 20000 things; in alarm 1, connected 1"));

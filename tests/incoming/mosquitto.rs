@@ -48,7 +48,7 @@ fn mosquitto_is_watched_killed_and_back() {
     let args = ["--no-aws", "--mqtt-url", &url, "--topic", "#", "--thing-from", "dt/{thing}/data"];
     // MQTT 5, as mosquitto speaks it.
     let mut screen = Screen::with(&args.map(String::from), &[], "[mqtt]\nkeep-alive-seconds = 5\n");
-    screen.never(&["0 things", "0 alarm"]);
+    screen.never(&["0 things", "0 ALARM"]);
     screen.wait("devices from topics", |s| {
         s.contains("3 things") && s.contains("thing-2") && s.contains(bar) && s.contains("{\"t\":21.5}")
     });
@@ -144,14 +144,14 @@ fn names_passwords_and_an_authority_of_ones_own_in_both_versions() {
         let env = [("QUELL_MQTT_USERNAME", "ops"), ("QUELL_MQTT_PASSWORD", "right")];
         // Without the authority nobody vouches for the broker.
         let mut screen = Screen::with(&args(&[]), &env, &config);
-        screen.never(&["0 things", "0 alarm"]);
+        screen.never(&["0 things", "0 ALARM"]);
         screen.wait("a stranger", |s| s.contains("mqtt down") && s.to_lowercase().contains("certificate"));
         screen.term.keys("q");
         drop(screen);
 
         let ca = at("ca.pem");
         let mut screen = Screen::with(&args(&["--ca", &ca]), &env, &config);
-        screen.never(&["0 things", "0 alarm"]);
+        screen.never(&["0 things", "0 ALARM"]);
         screen.wait("the refusal", |s| s.contains("mqtt down") && s.to_lowercase().contains("authori"));
         // Refused, it does not knock in a loop.
         let (_, before) = cable.counts();
@@ -184,7 +184,7 @@ fn a_broker_of_3_1_1_only_is_a_console_all_the_same() {
     let url = format!("mqtt://{}", cable.address());
     let args = ["--no-aws", "--mqtt-url", &url, "--topic", "#", "--thing-from", "dt/{thing}/data"];
     let mut screen = Screen::with(&args.map(String::from), &[], "[mqtt]\nkeep-alive-seconds = 5\n");
-    screen.never(&["0 things", "0 alarm"]);
+    screen.never(&["0 things", "0 ALARM"]);
     screen.wait("devices from topics", |s| {
         s.contains("●mqtt") && s.contains("3 things") && s.contains(bar) && s.contains("{\"t\":21.5}")
     });
@@ -319,7 +319,7 @@ fn one_of_several_connections_lost_is_a_gap_on_the_screen_and_the_rest_goes_on()
     }
     let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
     let mut screen = Screen::with(&args, &[], &format!("{QUICK}connections = 3\n"));
-    screen.never(&["0 things", "0 alarm"]);
+    screen.never(&["0 things", "0 ALARM"]);
     screen.wait("the devices", |s| s.contains("●mqtt") && s.contains("3 things") && s.contains(bar));
     screen.look_on(Duration::from_secs(2));
     screen.begin();

@@ -49,11 +49,11 @@ fn moto_s_control_plane_says_what_it_can_and_the_rest_is_unknown() {
             ("AWS_ENDPOINT_URL_STS", &endpoint),
         ],
     );
-    screen.never(&["0 alarm", "0 active", "No violations", "no violations"]);
+    screen.never(&["0 ALARM", "0 active", "No violations", "no violations"]);
     // The three of the registry and the one that only speaks.
     screen.wait("what it has", |s| {
         s.contains("4 things")
-            && s.contains("? alarm")
+            && s.contains("? ALARM")
             && s.contains("violations unknown")
             && s.contains("●mqtt")
     });

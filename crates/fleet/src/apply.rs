@@ -27,6 +27,8 @@ impl Fleet {
         let connections = self.link.connections() as u32;
         let (mut second, mut connection) = (Ms::MIN, 0_u32);
         let (mut messages, mut bytes) = (0_u64, 0_u64);
+        let last = batch.messages.last().map(|m| m.at).max(batch.counted.last().map(|c| c.at));
+        let last = last.max((!batch.notices.is_empty()).then_some(now));
         for message in batch.messages {
             let len = u64::from(message.len);
             let own = if connections > 1 { message.topic % connections } else { 0 };
@@ -59,6 +61,9 @@ impl Fleet {
                 shape: Shape::Unknown,
             };
             changes |= self.hear(counted.topic, counted.at, heard, now);
+        }
+        if let Some(at) = last {
+            self.link.alive(at);
         }
         for notice in batch.notices {
             changes |= self.notice(notice, now);
@@ -98,7 +103,7 @@ impl Fleet {
             (Some(thing), false) => self.find(thing.raw()),
             (None, true) => {
                 let id = DeviceId::at(self.devices.len());
-                self.counts.add(super::Condition::Unattributed);
+                self.counts.add(super::Word::Unattributed);
                 self.devices.push(Device::new(Name::adopt(&entry.topic), true, now));
                 Some(id)
             }
@@ -152,7 +157,7 @@ impl Fleet {
         if let Some(presence) = self.strangers.remove(name.raw()) {
             device.adopt_presence(presence);
         }
-        self.counts.add(device.condition());
+        self.counts.add(device.word());
         self.devices.push(device);
         self.by_name.insert(id, &self.devices);
         id

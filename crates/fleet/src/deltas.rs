@@ -35,6 +35,45 @@ const DEPTH: usize = 6;
 /// Bytes kept of one value.
 const VALUE: usize = 200;
 
+/// Entries of a document's metadata looked at for its latest time.
+const ENTRIES: usize = 512;
+
+/// The latest time in a section of a document's metadata, in seconds.
+fn latest(section: &Value) -> Option<i64> {
+    let mut open = vec![section];
+    let (mut latest, mut seen) = (None, 0);
+    while let Some(value) = open.pop() {
+        seen += 1;
+        if seen > ENTRIES {
+            break;
+        }
+        match value {
+            Value::Object(members) => {
+                latest = latest.max(members.get("timestamp").and_then(Value::as_i64));
+                open.extend(members.values());
+            }
+            Value::Array(items) => open.extend(items),
+            _ => {}
+        }
+    }
+    latest
+}
+
+/// True when what is new in a document is (also) what was reported: a device's sign of life, which a desired state set by an
+/// operator is not. By the metadata's times where there are any, else by what differs.
+pub(super) fn reports(known: Option<&ShadowDocument>, document: &ShadowDocument) -> bool {
+    let times = |document: &ShadowDocument| {
+        let section = |name: &str| document.metadata.get(name).and_then(latest);
+        (section("reported"), section("desired"))
+    };
+    match (times(document), known) {
+        ((Some(reported), _), Some(known)) => times(known).0.is_none_or(|before| reported > before),
+        ((Some(reported), desired), None) => desired.is_none_or(|desired| reported >= desired),
+        ((None, _), Some(known)) => !document.reported.is_null() && document.reported != known.reported,
+        ((None, _), None) => !document.reported.is_null() && document.desired.is_null(),
+    }
+}
+
 /// Flattens `state` into paths and values; true when something was left off.
 pub(super) fn flatten(state: &Value) -> (Vec<(SafeText, SafeText)>, bool) {
     let mut out = Vec::new();

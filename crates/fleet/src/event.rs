@@ -317,6 +317,8 @@ pub enum Reading {
     Profiles(Vec<ProfileRecord>),
     /// Credentials and clock.
     Standing(Standing),
+    /// Of a group's policies, the one that denies publishing or connecting, if there is one.
+    Denial(Name, Option<SafeText>),
     /// What only some views need.
     Account(super::account::AccountReading),
 }
@@ -330,6 +332,9 @@ pub struct ResponseEvent {
     pub stage: Stage,
     /// When.
     pub at: Ms,
+    /// Whose response it is; `None` for this console's own.
+    #[serde(default)]
+    pub by: Option<SafeText>,
 }
 
 /// Stages of containment and release.
@@ -360,4 +365,13 @@ pub enum Stage {
     Released,
     /// The certificate was revoked, and with it proven silent.
     Revoked,
+    /// A request failed, or the response was left before it was done: the device is not held.
+    Failed {
+        /// When the operator confirmed.
+        began: Ms,
+        /// What failed, or that it was left.
+        what: SafeText,
+        /// What is left to do.
+        left: SafeText,
+    },
 }

@@ -77,13 +77,13 @@ fn with_detect_refused_the_rogue_is_found_by_a_profile_of_a_file() {
     let Agreement::Open(why) = fleet.aws_on(finding, T0 + 31_000) else { panic!("AWS cannot say anything") };
     assert!(why.as_str().contains("not offered"), "{why}");
     let rogue = fleet.find("Thing02").unwrap();
-    assert_eq!(fleet.device(rogue).condition(), Condition::Finding);
-    assert_eq!((fleet.counts().finding, fleet.counts().alarm), (1, None));
+    assert_eq!(fleet.device(rogue).word(), Word::Finding);
+    assert_eq!((fleet.counts().of(Word::Finding), fleet.counts().alarms_known), (1, false));
     // Back to what is normal: the next message clears it, and it is remembered.
     fleet.apply(heard(1, T0 + 40_000, 120), T0 + 40_000);
     assert!(fleet.own_findings().is_empty());
     assert_eq!(fleet.past_findings().next_back().and_then(|f| f.over), Some(T0 + 40_000));
-    assert_eq!(fleet.device(rogue).condition(), Condition::Ok);
+    assert_eq!(fleet.device(rogue).word(), Word::Ok);
 }
 
 fn violation(profile: &ProfileRecord, thing: &str, at: Ms) -> Violation {
@@ -127,7 +127,7 @@ fn with_detect_on_the_finding_comes_first_and_both_are_told() {
     assert_eq!(fleet.aws_on(&finding, T0 + 80_000), agreed);
     assert_eq!(fleet.ours_on(&list[0]), agreed);
     assert_eq!(fleet.findings_alone().count(), 0);
-    assert_eq!(fleet.device(finding.device).condition(), Condition::Alarm);
+    assert_eq!(fleet.device(finding.device).word(), Word::Alarm);
     // A violation we know nothing of says why.
     let unknown = violation(&large(), "Thing77", T0 + 50_000);
     assert!(matches!(fleet.ours_on(&unknown), Agreement::Differ(text) if text.as_str().contains("--topic")));
@@ -229,7 +229,7 @@ fn ordinary() -> (Fleet, Ms) {
         }
     }
     fleet.tick(T0 + 595_000);
-    assert_eq!((kinds(&fleet, "Thing01"), fleet.counts().early_warning), (vec![], 0));
+    assert_eq!((kinds(&fleet, "Thing01"), fleet.counts().of(Word::Warning)), (vec![], 0));
     (fleet, T0 + 600_000)
 }
 
@@ -243,7 +243,7 @@ fn the_first_bad_message_is_told_with_its_numbers() {
         "in the same millisecond"
     );
     let id = fleet.find("Thing02").unwrap();
-    assert_eq!(fleet.device(id).condition(), Condition::EarlyWarning);
+    assert_eq!(fleet.device(id).word(), Word::Warning);
     let sentence = fleet.device(id).warning().unwrap().sentence.to_string();
     assert!(sentence.contains("3000 bytes") && sentence.contains("its usual 10"), "{sentence}");
     for i in 1..6 {
@@ -260,13 +260,18 @@ fn a_flood_a_silence_and_a_new_topic_are_out_of_the_ordinary() {
     }
     assert_eq!(kinds(&fleet, "Thing02"), [WarningKind::Rate]);
     let (mut fleet, at) = ordinary();
+    // The connection answers all along: it is the devices that are silent.
+    let answered = |fleet: &mut Fleet, at| {
+        fleet.apply(Event::Link(event::LinkEvent::Answered { connection: 0, asked: at, at }), at);
+        fleet.tick(at);
+    };
     for second in 1..=30 {
-        fleet.tick(at + second * 1_000);
+        answered(&mut fleet, at + second * 1_000);
     }
     assert_eq!(kinds(&fleet, "Thing01"), [WarningKind::Silence]);
-    fleet.tick(at + 61_000);
+    answered(&mut fleet, at + 61_000);
     let id = fleet.find("Thing01").unwrap();
-    assert_eq!(fleet.device(id).condition(), Condition::Stale, "silent for good is no early warning");
+    assert_eq!(fleet.device(id).word(), Word::Silent, "silent for good is no early warning");
     fleet.apply(payload(0, at + 70_000, "{\"t\":21.1}"), at + 70_000);
     assert_eq!(kinds(&fleet, "Thing01"), []);
     let entry =
@@ -321,7 +326,9 @@ fn loops_and_churn_are_out_of_the_ordinary() {
 #[test]
 fn a_released_device_that_speaks_again_is_not_flagged_for_its_own_silence() {
     let (mut fleet, at) = ordinary();
-    let stage = |stage, at| Event::Response(event::ResponseEvent { thing: Name::new("Thing02"), stage, at });
+    let stage = |stage, at| {
+        Event::Response(event::ResponseEvent { thing: Name::new("Thing02"), stage, at, by: None })
+    };
     // It goes wrong, is isolated, tries to connect again and again, and is let go.
     fleet.apply(payload(1, at, &"QX8Z".repeat(750)), at);
     fleet.apply(stage(event::Stage::Containing { began: at, waiting_for: "silence".into() }, at), at);
@@ -343,7 +350,7 @@ fn a_released_device_that_speaks_again_is_not_flagged_for_its_own_silence() {
     let id = fleet.find("Thing02").unwrap();
     for second in 0..5 {
         fleet.tick(free + second * 1_000);
-        assert_eq!((kinds(&fleet, "Thing02"), fleet.counts().early_warning), (vec![], 0), "{second}");
+        assert_eq!((kinds(&fleet, "Thing02"), fleet.counts().of(Word::Warning)), (vec![], 0), "{second}");
     }
     // A backlog at once, then as ever.
     for i in 0..12 {
@@ -354,7 +361,7 @@ fn a_released_device_that_speaks_again_is_not_flagged_for_its_own_silence() {
         let at = free + 5_000 + i * 10_000;
         fleet.apply(payload(1, at, "{\"t\":21.1}"), at);
         fleet.tick(at + 500);
-        assert_eq!((kinds(&fleet, "Thing02"), fleet.device(id).condition()), (vec![], Condition::Ok), "{i}");
+        assert_eq!((kinds(&fleet, "Thing02"), fleet.device(id).word()), (vec![], Word::Ok), "{i}");
     }
     // What is bad again is told again, on its first message; and so is a silence of its own.
     let bad = free + 65_000;
@@ -397,7 +404,7 @@ fn a_kind_of_message_that_meant_nothing_once_must_come_twice() {
     round(&mut fleet, Some((1, 2_030)));
     round(&mut fleet, Some((2, 1_980)));
     round(&mut fleet, Some((0, 2_010)));
-    assert_eq!(fleet.counts().early_warning, 0);
+    assert_eq!(fleet.counts().of(Word::Warning), 0);
     // Between the usual and the report is still nobody's ordinary.
     round(&mut fleet, Some((0, 900)));
     assert_eq!(kinds(&fleet, "Thing01"), [WarningKind::Size]);

@@ -46,6 +46,20 @@ impl Listening<'_> {
         }
     }
 
+    /// True when it was listened to at some time.
+    pub fn ever(&self) -> bool {
+        self.link.ever() && self.own.is_none_or(Watch::ever)
+    }
+
+    /// When it was last listened to; `None` while it is, and when it never was.
+    pub fn ended(&self) -> Option<Ms> {
+        let ended = |watch: &Watch| if watch.since().is_some() { None } else { watch.last_end() };
+        match (ended(self.link), self.own.and_then(ended)) {
+            (Some(link), Some(own)) => Some(link.min(own)),
+            (link, own) => link.or(own),
+        }
+    }
+
     /// True when the whole of `from..to` was listened to.
     pub fn covers(&self, from: Ms, to: Ms) -> bool {
         self.link.covers(from, to) && self.own.is_none_or(|own| own.covers(from, to))
@@ -171,7 +185,7 @@ impl Fleet {
 mod tests {
     use super::super::event::{Event, LinkEvent};
     use super::super::tests::{batch, message, topic, up};
-    use super::super::{Column, Condition, Limits};
+    use super::super::{Column, Limits, Word};
     use super::*;
 
     const T0: Ms = 1_700_000_000_000;
@@ -192,8 +206,8 @@ mod tests {
         fleet
     }
 
-    fn condition(fleet: &Fleet, name: &str) -> Condition {
-        fleet.device(fleet.find(name).unwrap()).condition()
+    fn word(fleet: &Fleet, name: &str) -> Word {
+        fleet.device(fleet.find(name).unwrap()).word()
     }
 
     #[test]
@@ -208,8 +222,8 @@ mod tests {
         }
         fleet.tick(later);
         // Neither spoke: of one that is nothing, of the other it is not known.
-        assert_eq!(condition(&fleet, "a"), Condition::Stale);
-        assert_eq!(condition(&fleet, "b"), Condition::Ok);
+        assert_eq!(word(&fleet, "a"), Word::Silent);
+        assert_eq!(word(&fleet, "b"), Word::Ok);
         let b = fleet.find("b").unwrap();
         assert!(fleet.device(b).warning().is_none(), "{:?}", fleet.device(b).warning());
         assert_eq!(fleet.listening(b).since(), None);
@@ -225,12 +239,12 @@ mod tests {
         for second in 0..180 {
             fleet.tick(later + second * 1000);
         }
-        assert_ne!(condition(&fleet, "b"), Condition::Ok, "three minutes of silence are one");
+        assert_ne!(word(&fleet, "b"), Word::Ok, "three minutes of silence are one");
         // What is stale stays so until it speaks, however often one looks away and back.
         fleet.apply(focus(Some(&["b"]), later + 4 * MINUTE), later + 4 * MINUTE);
         fleet.apply(focus(Some(&["a"]), later + 5 * MINUTE), later + 5 * MINUTE);
         fleet.tick(later + 5 * MINUTE + 1_000);
-        assert_eq!(condition(&fleet, "a"), Condition::Stale);
+        assert_eq!(word(&fleet, "a"), Word::Silent);
     }
 
     #[test]

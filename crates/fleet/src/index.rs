@@ -92,6 +92,7 @@ impl Fleet {
         changes |= self.take_indexed(found, at, now);
         // Detect's own list has ids and definitions; without it, the index is the next best.
         if alarms_known && !self.violations.is_current() {
+            self.alarms.learn(&alarms, at, self.limits.detect_speed);
             self.violations.learn(alarms, at);
             changes |= self.assign_violations(now) | Changes::VIOLATIONS;
         }
@@ -116,7 +117,7 @@ impl Fleet {
                 device.groups_mut().learn(thing.groups, at);
             }
             if quarantine.is_some() && device.quarantined_in().is_none() {
-                device.set_quarantined(quarantine, at);
+                device.set_quarantined(quarantine, at, 0);
             }
             if let Some((connected, since, reason)) = thing.connection {
                 let kind = if connected { PresenceKind::Connected } else { PresenceKind::Disconnected };

@@ -8,11 +8,11 @@
 
 pub mod account;
 mod agreement;
+mod alarms;
 mod apply;
 pub mod audit;
 mod baseline;
 mod changes;
-mod condition;
 mod deltas;
 pub mod device;
 pub mod event;
@@ -28,12 +28,14 @@ mod losses;
 pub mod model;
 mod names;
 mod notices;
+pub mod policy;
 mod polls;
 mod preamble;
 mod presence;
 pub mod record;
 mod series;
 mod source;
+pub mod state;
 pub mod text;
 mod traffic;
 
@@ -48,7 +50,6 @@ use std::sync::Arc;
 pub use agreement::Agreement;
 pub use baseline::WarningKind;
 pub use changes::Changes;
-pub use condition::{Condition, Counts};
 pub use deltas::DeltaEntry;
 pub use device::{Device, DeviceId, Warning};
 pub use findings::{Finding, NotJudged};
@@ -62,6 +63,7 @@ pub use polls::PollState;
 pub use presence::PresenceState;
 pub use series::{Column, Series};
 pub use source::SourceId;
+pub use state::{Counts, Facets, Heed, Word};
 
 use event::Event;
 use known::Known;
@@ -121,12 +123,13 @@ pub struct Fleet {
     executions: HashMap<Arc<str>, Known<Vec<ExecutionRecord>>>,
     shadows: deltas::Shadows,
     members: HashMap<Arc<str>, Known<Option<Vec<Name>>>>,
+    denials: HashMap<Arc<str>, Known<state::Denial>>,
     strangers: HashMap<Arc<str>, PresenceState>,
     link: Link,
     focus: Focus,
     losses: Losses,
     polls: std::collections::BTreeMap<SourceId, PollState>,
-    counts: condition::Tally,
+    counts: state::Tally,
     wanted: Vec<SourceId>,
     swept: usize,
     settling: Vec<DeviceId>,
@@ -134,6 +137,7 @@ pub struct Fleet {
     detection: findings::Detection,
     /// When each active violation was first read.
     seen_violations: HashMap<String, Ms>,
+    alarms: alarms::Alarms,
     account: account::Account,
 }
 
@@ -146,6 +150,7 @@ impl Fleet {
             ledger: baseline::Ledger::new(limits.false_alarms),
             detection: findings::Detection::new(limits.detect_speed, limits.security_profiles.clone()),
             seen_violations: HashMap::new(),
+            alarms: alarms::Alarms::default(),
             link: Link::with(limits.connections),
             limits,
             revision: 0,
@@ -164,11 +169,12 @@ impl Fleet {
             jobs: Known::default(),
             executions: HashMap::new(),
             members: HashMap::new(),
+            denials: HashMap::new(),
             strangers: HashMap::new(),
             focus: Focus::default(),
             losses: Losses::default(),
             polls: std::collections::BTreeMap::new(),
-            counts: condition::Tally::default(),
+            counts: state::Tally::default(),
             wanted: Vec::new(),
             swept: 0,
             settling: Vec::new(),
@@ -198,7 +204,7 @@ impl Fleet {
     pub fn apply(&mut self, event: Event, now: Ms) -> Changes {
         let changes = match event {
             Event::Batch(batch) => self.fold(batch, now),
-            Event::Link(event) => self.link_event(event),
+            Event::Link(event) => self.link_event(event, now),
             Event::Poll(poll) => self.poll(poll, now),
             Event::Response(event) => self.response(event, now),
         };
@@ -211,7 +217,7 @@ impl Fleet {
     /// Lets time pass: silence becomes stale, a disconnect that settled becomes true. Cheap: a slice of the fleet a call.
     pub fn tick(&mut self, now: Ms) -> Changes {
         self.ledger.listened(self.speaking(), now);
-        let mut changes = self.age(now) | self.judge_windows(now);
+        let mut changes = self.heed_link(now) | self.age(now) | self.judge_windows(now);
         if self.losses.load(self.near_limit(now), now) {
             changes |= Changes::LINK;
         }
@@ -365,9 +371,16 @@ impl Fleet {
         self.polls.iter()
     }
 
-    /// Messages and bytes a second, over the last five seconds.
-    pub fn rates(&self, now: Ms) -> Rates {
-        self.link.rates(now)
+    /// Messages and bytes a second, over the last five seconds; `None` while nothing can be heard: then there is no rate.
+    pub fn rates(&self, now: Ms) -> Option<Rates> {
+        (self.link.is_up() && self.link.suspect().is_none()).then(|| self.link.rates(now))
+    }
+
+    /// Telemetry messages a minute of a device; `None` when never heard, while it cannot be heard, and before there is enough
+    /// to measure it by.
+    pub fn per_minute(&self, id: DeviceId, now: Ms) -> Option<f64> {
+        self.hearing(id).since()?;
+        self.device(id).per_minute(now)
     }
 
     /// What was not seen, and when.

@@ -24,8 +24,6 @@ pub struct Limits {
     /// How long AWS may take to enforce a group's policy (docs/aws-iot.md#6.1: 6–8 minutes): a quarantined device that is
     /// heard within it is being contained, later it leaks.
     pub policy_delay: Ms,
-    /// How long after a proof of silence a message may still be one that was on its way.
-    pub in_flight: Ms,
     /// How long a `disconnected` waits for a `connected` that overtook it (docs/aws-iot.md#3.5: about 5 s).
     pub settle: Ms,
     /// MQTT connections that share the load: topic numbers go round over them.
@@ -53,7 +51,6 @@ impl Default for Limits {
             strangers: 10_000,
             stale_after: 60_000,
             policy_delay: 8 * 60_000,
-            in_flight: 2_000,
             settle: 5_000,
             connections: 1,
             ceiling: None,

@@ -36,6 +36,17 @@ pub struct Link {
     refused: Vec<(SafeText, SafeText)>,
     reconnects: u64,
     watch: Watch,
+    /// When anything last came, messages or an answer.
+    last_life: Option<Ms>,
+    /// Since when nothing came any more from a fleet that spoke.
+    suspect: Option<Ms>,
+    /// The connection that does not answer, and when it was asked.
+    unanswered: Option<(u32, Ms)>,
+    /// Since when a connection carries all it may, and until when one did.
+    full: Option<Ms>,
+    full_until: Option<Ms>,
+    /// For each connection: the time of the latest question it answered.
+    answered: Vec<Ms>,
     /// For each connection, by second: messages and bytes.
     seconds: Vec<[(Ms, u64, u64); 8]>,
 }
@@ -74,6 +85,11 @@ impl Watch {
     /// True when `from..to` lies in a gap as a whole.
     pub(super) fn misses(&self, from: Ms, to: Ms) -> bool {
         self.gaps().any(|(lost, back)| lost <= from && back.is_none_or(|back| to <= back))
+    }
+
+    /// True when somebody listened at some time.
+    pub(super) fn ever(&self) -> bool {
+        self.open.is_some() || !self.stretches.is_empty()
     }
 
     /// Since when it is listened without interruption.
@@ -168,6 +184,71 @@ impl Link {
         Self { seconds: vec![Default::default(); connections.clamp(1, 64) as usize], ..Self::default() }
     }
 
+    /// Since when the connection seems to stand and cannot be trusted: it does not answer, or nothing comes any more from a
+    /// fleet that spoke.
+    pub fn suspect(&self) -> Option<Ms> {
+        let unanswered = self.unanswered.map(|(_, asked)| asked);
+        match (self.suspect, unanswered) {
+            (Some(silent), Some(asked)) => Some(silent.min(asked)),
+            (silent, asked) => silent.or(asked),
+        }
+    }
+
+    /// True when it was asked and does not answer.
+    pub fn is_unanswered(&self) -> bool {
+        self.unanswered.is_some()
+    }
+
+    /// Since when a connection carries all AWS lets it.
+    pub fn full_since(&self) -> Option<Ms> {
+        self.full
+    }
+
+    /// Until when a connection last carried all it may; the least time there is when none ever did.
+    pub(super) fn full_until(&self) -> Ms {
+        self.full_until.unwrap_or(Ms::MIN)
+    }
+
+    /// When anything last came.
+    pub fn last_life(&self) -> Option<Ms> {
+        self.last_life
+    }
+
+    /// The time of the latest question that a connection answered: what the broker had for it until then has come, since
+    /// MQTT keeps order. The least time there is when there is no such connection.
+    pub fn answered(&self, connection: usize) -> Ms {
+        let all = self.answered.len().max(1);
+        self.answered.get(connection % all).copied().unwrap_or(Ms::MIN)
+    }
+
+    /// Something came.
+    pub(super) fn alive(&mut self, at: Ms) {
+        if self.last_life.is_none_or(|last| at > last) {
+            self.last_life = Some(at);
+            self.suspect = None;
+            // A single connection that brings something is there; of several, only its own answer tells.
+            if self.seconds.len() <= 1 {
+                self.unanswered = self.unanswered.filter(|(_, asked)| *asked >= at);
+            }
+        }
+    }
+
+    pub(super) fn set_suspect(&mut self, since: Option<Ms>) -> bool {
+        std::mem::replace(&mut self.suspect, since) != since
+    }
+
+    pub(super) fn set_full(&mut self, full: bool, now: Ms) -> bool {
+        match (full, self.full) {
+            (true, None) => self.full = Some(now),
+            (false, Some(_)) => {
+                self.full = None;
+                self.full_until = Some(now);
+            }
+            _ => return false,
+        }
+        true
+    }
+
     /// How many connections share the load.
     pub fn connections(&self) -> usize {
         self.seconds.len()
@@ -218,7 +299,7 @@ impl Link {
 }
 
 impl Fleet {
-    pub(super) fn link_event(&mut self, event: LinkEvent) -> Changes {
+    pub(super) fn link_event(&mut self, event: LinkEvent, now: Ms) -> Changes {
         let link = &mut self.link;
         match event {
             LinkEvent::Connecting { at } => {
@@ -237,6 +318,11 @@ impl Fleet {
                 link.client_id = Some(client_id);
                 link.set_filters(filters);
                 link.watch.begin(at);
+                // The subscriptions were answered.
+                link.answered = vec![at; link.seconds.len().max(1)];
+                link.suspect = None;
+                link.unanswered = None;
+                link.last_life = link.last_life.max(Some(at));
                 self.losses.connected(at);
                 if again {
                     // What changed while nobody listened was never announced (docs/aws-iot.md#6.20).
@@ -249,9 +335,21 @@ impl Fleet {
                     }
                 }
             }
-            LinkEvent::Answered { .. } | LinkEvent::Unanswered { .. } => return Changes::NONE,
+            LinkEvent::Answered { connection, asked, at } => {
+                link.alive(at);
+                link.unanswered = link.unanswered.filter(|(other, _)| *other != connection);
+                if let Some(known) = link.answered.get_mut(connection as usize) {
+                    *known = asked.max(*known);
+                }
+                return Changes::NONE;
+            }
+            LinkEvent::Unanswered { connection, asked, .. } => {
+                // What came until the question was asked is still good.
+                link.unanswered.get_or_insert((connection, asked));
+                return Changes::LINK | Changes::DEVICES;
+            }
             LinkEvent::Focus { at, things, wanted, filters } => {
-                return self.focused(things, wanted, filters, at);
+                return self.focused(things, wanted, filters, at) | self.judge_all(now);
             }
             LinkEvent::FilterRefused { filter, why, .. } => {
                 link.filters.retain(|f| *f != filter);
@@ -262,7 +360,12 @@ impl Fleet {
             }
             LinkEvent::Down { at, reason, retry_at } => {
                 self.detection.listen(false, at);
-                link.watch.end(at);
+                // A connection that was suspect heard nothing from the moment on at which the fleet fell silent.
+                link.watch.end(link.suspect().unwrap_or(at));
+                link.suspect = None;
+                link.unanswered = None;
+                link.set_full(false, at);
+                link.answered.clear();
                 if !matches!(link.state, LinkState::Down { .. }) {
                     link.since = Some(at);
                 }
@@ -273,6 +376,6 @@ impl Fleet {
                 link.state = LinkState::Down { reason, retry_at };
             }
         }
-        Changes::LINK
+        Changes::LINK | self.judge_all(now)
     }
 }

@@ -6,6 +6,8 @@ use super::baseline::WarningKind;
 use super::event::{Notice, PresenceKind};
 use super::model::Name;
 use super::presence::PresenceState;
+use super::state::Sign;
+use super::text::SafeText;
 use super::{Changes, DeltaEntry, Fleet, Ms, SourceId, deltas};
 
 /// A device that is refused again and again is not asked about more often.
@@ -30,7 +32,12 @@ impl Fleet {
                 Changes::DELTAS | churn
             }
             Notice::ShadowDocument { thing, shadow, document, at } => {
-                let churn = self.churn(&thing, at, now);
+                let mut churn = self.churn(&thing, at, now);
+                let known = self.shadow(thing.raw(), shadow.as_ref().map(SafeText::as_str));
+                let reported = deltas::reports(known.and_then(|k| k.get()?.as_ref()), &document);
+                if let (true, Some(id)) = (reported, self.find(thing.raw())) {
+                    churn |= self.sign(id, Sign::ShadowReport, at, now);
+                }
                 self.shadows.learn(&thing, shadow.as_ref(), Some(document), at);
                 Changes::DELTAS | churn
             }
@@ -50,8 +57,17 @@ impl Fleet {
                 self.want(SourceId::Jobs);
                 Changes::NONE
             }
-            Notice::JobEvent { job, thing, status, .. } => {
+            Notice::JobEvent { job, thing, status, at } => {
                 self.want(SourceId::Jobs);
+                // The rest is AWS's or the operator's doing.
+                let own = ["SUCCEEDED", "FAILED", "REJECTED", "IN_PROGRESS"]
+                    .iter()
+                    .any(|own| status.as_str().eq_ignore_ascii_case(own));
+                if let (true, Some(thing)) = (own, &thing)
+                    && let Some(id) = self.find(thing.raw())
+                {
+                    self.sign(id, Sign::JobUpdate, at, now);
+                }
                 if let Some(thing) = thing {
                     let executions = self.executions.get_mut(job.raw()).and_then(|known| known.get_mut());
                     let found = executions.and_then(|list| list.iter_mut().find(|e| e.thing == thing));
@@ -74,7 +90,7 @@ impl Fleet {
                 if let Some(device) = self.devices.get_mut(id.index()) {
                     device.set_report(at, accepted);
                 }
-                Changes::DEVICES
+                self.judge(id, now) | Changes::DEVICES
             }
         }
     }

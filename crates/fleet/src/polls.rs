@@ -25,6 +25,10 @@ const SOURCES: usize = 64;
 /// One that was to be read so long ago is not asked for any more: nobody looks at what it feeds.
 const LAPSED: Ms = 600_000;
 
+/// Of this many devices found in an isolation group at once the certificates are asked for.
+const WANTED: usize = 32;
+/// A list that was read may be older than an event that was heard, by this much: it takes back no younger membership.
+const READ_BEFORE: Ms = 10_000;
 /// Executions of this many jobs are kept.
 const JOBS: usize = 256;
 
@@ -109,6 +113,7 @@ impl Fleet {
                         (id, at)
                     })
                     .collect();
+                self.alarms.learn(&list, at, self.limits.detect_speed);
                 self.violations.learn(list, at);
                 self.assign_violations(now) | Changes::VIOLATIONS
             }
@@ -126,14 +131,18 @@ impl Fleet {
                 if let Some(device) = self.devices.get_mut(id.index()) {
                     device.certificates_mut().learn(list, at);
                 }
-                Changes::DEVICES
+                self.judge(id, now) | self.reconcile(id, now) | Changes::DEVICES
             }
+            Reading::Denial(group, by) => self.learn_denial(&group, by, at, now),
             Reading::GroupsOf(thing, groups) => {
                 let id = self.thing(&thing, now);
                 let quarantined = groups.iter().find(|g| self.is_quarantine(g.raw())).cloned();
                 if let Some(device) = self.devices.get_mut(id.index()) {
                     device.groups_mut().learn(groups, at);
-                    device.set_quarantined(quarantined, at);
+                    device.set_quarantined(quarantined.clone(), at, READ_BEFORE);
+                }
+                if let Some(group) = quarantined {
+                    self.want_denial(&group, &thing);
                 }
                 self.judge(id, now) | Changes::DEVICES
             }
@@ -194,6 +203,10 @@ impl Fleet {
             SourceId::ViolationEvents => {
                 self.violation_events.fail(trouble);
                 return Changes::VIOLATIONS;
+            }
+            SourceId::Denial(group) => {
+                self.denials.entry(group.key()).or_default().fail(trouble);
+                return Changes::DEVICES;
             }
             SourceId::Members(group) => self.members.entry(group.key()).or_default().fail(trouble),
             SourceId::Certificates(thing) | SourceId::GroupsOf(thing) => {
@@ -258,7 +271,7 @@ impl Fleet {
         let mut touched = Vec::new();
         for (i, device) in self.devices.iter_mut().enumerate() {
             if device.quarantined_in() == Some(group) && !inside.contains_key(device.name().raw()) {
-                device.set_quarantined(None, now);
+                device.set_quarantined(None, now, READ_BEFORE);
                 touched.push(super::DeviceId::at(i));
             }
         }
@@ -267,11 +280,21 @@ impl Fleet {
             if let Some(device) = self.devices.get_mut(id.index())
                 && device.quarantined_in().is_none()
             {
-                device.set_quarantined(Some(group.clone()), now);
+                device.set_quarantined(Some(group.clone()), now, 0);
                 touched.push(id);
             }
         }
-        touched.into_iter().fold(Changes::NONE, |changes, id| changes | self.judge(id, now))
+        for id in touched.iter().copied().take(WANTED) {
+            let device = self.device(id);
+            if let Some(group) = device.quarantined_in().cloned() {
+                let thing = device.name().clone();
+                self.want_denial(&group, &thing);
+            }
+        }
+        let answered: Vec<_> =
+            self.devices().filter(|(_, d)| d.stage().is_some()).map(|(id, _)| id).collect();
+        let changes = touched.into_iter().fold(Changes::NONE, |changes, id| changes | self.judge(id, now));
+        answered.into_iter().fold(changes, |changes, id| changes | self.reconcile(id, now))
     }
 
     /// A group's member came or went, by notice.
@@ -292,10 +315,13 @@ impl Fleet {
         let id = self.thing(thing, now);
         if let Some(device) = self.devices.get_mut(id.index()) {
             if added {
-                device.set_quarantined(Some(group.clone()), at);
+                device.set_quarantined(Some(group.clone()), at, 0);
             } else if device.quarantined_in() == Some(group) {
-                device.set_quarantined(None, at);
+                device.set_quarantined(None, at, 0);
             }
+        }
+        if added {
+            self.want_denial(group, thing);
         }
         self.judge(id, now) | Changes::DEVICES
     }

@@ -80,14 +80,19 @@ impl Fleet {
             let source = SourceId::Members(group.clone());
             told(&mut events, source, members, |v| Reading::Members(group.clone(), v.clone()));
         }
+        for (group, denial) in &self.denials {
+            let group = Name::new(group);
+            let source = SourceId::Denial(group.clone());
+            told(&mut events, source, denial, |v| Reading::Denial(group.clone(), v.by.clone()));
+        }
         for (_, device) in self.devices() {
             let name = device.name();
             let source = SourceId::Certificates(name.clone());
             let certificates = device.certificates();
             told(&mut events, source, certificates, |v| Reading::Certificates(name.clone(), v.clone()));
             if let Some((stage, at)) = device.stage_and_time() {
-                let thing = name.clone();
-                events.push(Event::Response(ResponseEvent { thing, stage: stage.clone(), at }));
+                let (thing, by) = (name.clone(), device.responder().cloned());
+                events.push(Event::Response(ResponseEvent { thing, stage: stage.clone(), at, by }));
             }
         }
         events

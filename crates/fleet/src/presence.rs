@@ -16,6 +16,10 @@ pub struct PresenceState {
     reason: Option<SafeText>,
     principal: Option<SafeText>,
     failed: Option<Ms>,
+    /// The refused connect before that, with no connect between.
+    failed_before: Option<Ms>,
+    /// When it last connected.
+    joined: Option<Ms>,
     settle: Ms,
 }
 
@@ -49,6 +53,16 @@ impl PresenceState {
         self.failed
     }
 
+    /// When it tried to connect and was refused for the last time but one, with no connect between.
+    pub(super) fn refused_before(&self) -> Option<Ms> {
+        self.failed_before
+    }
+
+    /// When it last connected.
+    pub(super) fn connected_at(&self) -> Option<Ms> {
+        self.joined
+    }
+
     /// Since when it is offline, once that settled.
     pub(super) fn offline_since(&self, now: Ms, settle: Ms) -> Option<Ms> {
         (!self.connected && self.heard != Ms::MIN && now - self.heard >= settle).then_some(self.since)
@@ -72,6 +86,8 @@ impl PresenceState {
             reason: None,
             principal: None,
             failed: None,
+            failed_before: None,
+            joined: None,
             settle,
         }
     }
@@ -107,6 +123,7 @@ impl PresenceState {
             if self.failed.is_some_and(|failed| failed >= at) {
                 return false;
             }
+            self.failed_before = self.failed;
             self.failed = Some(at);
             self.reason = reason.or(self.reason.take());
             if principal.is_some() {
@@ -122,6 +139,10 @@ impl PresenceState {
             return false;
         }
         self.connected = connected;
+        if connected {
+            self.joined = self.joined.max(Some(at));
+            self.failed_before = None;
+        }
         self.since = at;
         self.heard = heard;
         self.version = version;

@@ -23,6 +23,8 @@ pub enum SourceId {
     Certificates(Name),
     /// Groups of a thing.
     GroupsOf(Name),
+    /// Whether a group's policies deny (the quarantine groups).
+    Denial(Name),
     /// Jobs.
     Jobs,
     /// Executions of a job.

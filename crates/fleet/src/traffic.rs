@@ -185,8 +185,9 @@ impl Traffic {
         sorted.get(sorted.len() / 2).map(|kept| Ms::from(unpack(*kept)))
     }
 
-    /// Messages a minute: counted over the last minute, or from the cadence for a device that speaks less often.
-    pub(super) fn per_minute(&self, now: Ms) -> f64 {
+    /// Messages a minute: counted over the last minute, or from the usual interval for a device that speaks less often, and
+    /// for one that is heard for less than a minute. `None` before there is either: a part of a minute is not made a whole.
+    pub(super) fn per_minute(&self, now: Ms) -> Option<f64> {
         let index = now.div_euclid(BUCKET);
         let slots = BUCKETS as Ms;
         let newest = self.last().div_euclid(BUCKET);
@@ -197,9 +198,14 @@ impl Traffic {
         let cadence = self.cadence().unwrap_or(0);
         if sum < 8 && cadence >= 6_000 {
             let overdue = now - self.last() > cadence * 2 + 1_000;
-            return if overdue { sum as f64 } else { 60_000.0 / cadence as f64 };
+            return Some(if overdue { sum as f64 } else { 60_000.0 / cadence as f64 });
         }
-        let over = (now - self.first.max((index - slots + 1) * BUCKET)).clamp(BUCKET, 65_000);
-        sum as f64 * 60_000.0 / over as f64
+        if now - self.first < 60_000 {
+            let known = usize::from(self.interval_count) >= INTERVALS;
+            return known.then(|| 60_000.0 / self.cadence().unwrap_or(1).max(1) as f64);
+        }
+        // The running bucket and the twelve before it: between 60 and 65 seconds.
+        let over = (now - (index - slots + 1) * BUCKET).clamp(60_000, 65_000);
+        Some(sum as f64 * 60_000.0 / over as f64)
     }
 }

@@ -14,7 +14,7 @@ use crate::console::app::{App, Look, Msg};
 use crate::console::event_loop::{self, Ended, Inputs, Word};
 use crate::console::keymap::Keymap;
 use crate::console::theme::{self, Theme};
-use crate::response::{Answer, Responder};
+use crate::response::{Answer, Responder, shared};
 use crate::stream::StreamHandle;
 use quell_fleet::Fleet;
 use quell_fleet::event::Event;
@@ -211,6 +211,9 @@ async fn connect(
         }
     };
     let _ = words.send(Word::Tell(Msg::CannotConnect(None))).await;
+    if let Some(aws) = &made.clients {
+        tokio::spawn(shared::colleagues(aws.clone(), settings.journal.clone(), events.clone()));
+    }
     let made = Parts::of(made, &settings, &events, answers);
     if parts.send(made).await.is_ok() {
         let _ = words.send(Word::Settled).await;

@@ -14,7 +14,7 @@ use quell_fleet::index::IndexReading;
 use quell_fleet::known::TroubleKind;
 use quell_fleet::model::Standing;
 use quell_fleet::text::SafeText;
-use quell_fleet::{DeviceId, Fleet, SourceId};
+use quell_fleet::{Changes, DeviceId, Fleet, Heed, SourceId};
 
 use super::losses::Said;
 use super::{Kind, WatchArgs};
@@ -35,6 +35,10 @@ pub(super) struct Watch {
     not_indexed: Option<SafeText>,
     /// The connection is near its limit, as it was said last.
     near: bool,
+    /// The words as they were said last, by device.
+    states: Vec<quell_fleet::Word>,
+    /// Whether anything could be heard, as it was said last.
+    deaf: Option<&'static str>,
     /// Stretches at the limit, or throttled, that were said.
     losses: Said,
 }
@@ -55,6 +59,8 @@ impl Watch {
             polls: HashMap::new(),
             not_indexed: None,
             near: false,
+            states: Vec::new(),
+            deaf: None,
             losses: Said::default(),
         }
     }
@@ -90,11 +96,52 @@ impl Watch {
             self.near = near.is_some();
             let rates = self.fleet.rates(now);
             let state = if self.near { "near_limit" } else { "below_limit" };
-            let rest = json!({"state": state, "share": near, "messages_per_s": rates.messages_per_s,
-                "bytes_per_s": rates.bytes_per_s});
+            let rest = json!({"state": state, "share": near, "messages_per_s": rates.map(|r| r.messages_per_s),
+                "bytes_per_s": rates.map(|r| r.bytes_per_s)});
             self.line(&mut out, Kind::Link, now, None, rest);
         }
+        self.states(&mut out, now);
         out
+    }
+
+    /// A line for each device whose word is another one than was said, and one when nothing can be heard any more, or again.
+    fn states(&mut self, out: &mut Vec<String>, now: i64) {
+        let deaf = match self.fleet.heed() {
+            Heed::Deaf(why, since) => Some((why.key(), why.to_string(), since)),
+            Heed::Hears | Heed::Never(_) => None,
+        };
+        if self.deaf != deaf.as_ref().map(|(key, ..)| *key) {
+            let rest = match &deaf {
+                Some((key, reason, since)) => {
+                    json!({"state": "not_listening", "why": key, "reason": reason, "since": iso(*since)})
+                }
+                None => json!({"state": "listening"}),
+            };
+            self.line(out, Kind::Link, now, None, rest);
+            self.deaf = deaf.map(|(key, ..)| key);
+        }
+        let mut changed = Vec::new();
+        for (id, device) in self.fleet.devices() {
+            match self.states.get_mut(id.index()) {
+                Some(said) if *said == device.word() => {}
+                Some(said) => changed.push((id, Some(std::mem::replace(said, device.word())))),
+                None => {
+                    self.states.push(device.word());
+                    changed.push((id, None));
+                }
+            }
+        }
+        for (id, was) in changed {
+            let thing = self.fleet.device(id).name().clone();
+            if !self.wants(Kind::State, Some(thing.raw())) {
+                continue;
+            }
+            let mut rest = self.fleet.facets_json(id);
+            if let (Some(was), Some(rest)) = (was, rest.as_object_mut()) {
+                rest.insert("was".to_owned(), was.text().into());
+            }
+            self.line(out, Kind::State, self.fleet.device(id).word_since(), Some(thing.raw()), rest);
+        }
     }
 
     fn findings(&mut self, now: i64) -> Vec<String> {
@@ -137,11 +184,15 @@ impl Watch {
                 for notice in &batch.notices {
                     self.notice(&mut out, notice);
                 }
-                self.fleet.apply(Event::Batch(batch), now);
+                let changes = self.fleet.apply(Event::Batch(batch), now);
+                if changes.contains(Changes::LEAK) {
+                    self.states(&mut out, now);
+                }
             }
             Event::Link(event) => {
                 self.link(&mut out, &event);
                 self.fleet.apply(Event::Link(event), now);
+                self.states(&mut out, now);
             }
             Event::Poll(poll) => {
                 if let Ok(Reading::Violations(list)) = &poll.outcome {
@@ -170,6 +221,7 @@ impl Watch {
                 let rest = json!({ "stage": format!("{:?}", event.stage) });
                 self.line(&mut out, Kind::Response, event.at, Some(event.thing.raw()), rest);
                 self.fleet.apply(Event::Response(event), now);
+                self.states(&mut out, now);
             }
         }
         out
@@ -348,6 +400,7 @@ fn found(reading: &Reading) -> Option<usize> {
         // Told anew when what is in alarm changes, too.
         Reading::Indexed(index) => usize::try_from(index.total).ok().map(|n| n + index.things.len()),
         Reading::NotIndexed(_) => None,
+        Reading::Denial(_, by) => Some(usize::from(by.is_some())),
         Reading::Violations(list) => Some(list.len()),
         Reading::ViolationEvents(list) => Some(list.len()),
         Reading::Found(list) => Some(list.len()),
@@ -379,6 +432,7 @@ pub(super) fn named(source: &SourceId) -> (&'static str, Option<&str>) {
         SourceId::Members(group) => ("members", Some(group.raw())),
         SourceId::Certificates(thing) => ("certificates", Some(thing.raw())),
         SourceId::GroupsOf(thing) => ("groups", Some(thing.raw())),
+        SourceId::Denial(group) => ("denial", Some(group.raw())),
         SourceId::Jobs => ("jobs", None),
         SourceId::Executions(job) => ("executions", Some(job.raw())),
         SourceId::Shadow(thing, _) => ("shadow", Some(thing.raw())),

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::cloud;
 use crate::config::{self, Environment, Settings};
+use crate::response::shared;
 use quell_fleet::Fleet;
 
 use super::output::lines;
@@ -44,6 +45,8 @@ pub enum Kind {
     Gap,
     /// A read of AWS began to fail, began to work, or found another number
     Poll,
+    /// A device's word changed; with the four answers it is made of
+    State,
 }
 
 /// Flags of `quell watch`.
@@ -91,6 +94,9 @@ async fn watch(args: &WatchArgs, settings: &Settings) -> color_eyre::Result<u8> 
             return Ok(exit::FAILED);
         }
     };
+    if let Some(aws) = &source.clients {
+        tokio::spawn(shared::colleagues(aws.clone(), settings.journal.clone(), sender.clone()));
+    }
     drop(sender);
     let mut watch = Watch::new(args, Fleet::new(settings.limits()));
     let deadline = args.length.map(|length| tokio::time::Instant::now() + length);

@@ -56,7 +56,7 @@ pub use list::{Key, ListId, ListState, key_of};
 pub use model::{Effect, Elsewhere, Env, JournalLine, Look, Pane, Section, Tone, View};
 pub use profile_form::{ProfileField, ProfileForm};
 pub use rows::DeviceRows;
-pub use state::{condition_word, done_word, proven_after};
+pub use state::{done_word, proven_after};
 pub use tape::ReplayMove;
 pub use update::Msg;
 pub use whatif::{WhatIfState, Would};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use quell_fleet::text::SafeText;
-use quell_fleet::{Condition, DeviceId, Ms};
+use quell_fleet::{DeviceId, Ms, Word};
 
 use super::dialogs::Overlay;
 use super::list::{Key, ListId};
@@ -155,10 +155,9 @@ impl App {
             .fleet
             .devices()
             .filter(|(_, d)| {
-                matches!(d.condition(), Condition::Leaking | Condition::Alarm | Condition::Finding)
-                    || !d.violations().is_empty()
+                matches!(d.word(), Word::Leaking | Word::Alarm | Word::Finding) || !d.violations().is_empty()
             })
-            .map(|(id, d)| (d.condition(), d.name().raw(), id))
+            .map(|(id, d)| (d.word(), d.name().raw(), id))
             .collect();
         loud.sort_unstable();
         if loud.is_empty() {

@@ -11,7 +11,6 @@ use super::super::views::Sort;
 use super::Env;
 use super::filter::{self, Filter, Subject, topic_matches};
 use super::list::Key;
-use super::state::condition_word;
 
 /// Rows are sorted again at most this often: an order that jumps faster cannot be read.
 const INTERVAL: Ms = 300;
@@ -174,7 +173,7 @@ fn accepts(filter: &Filter, device: &Device, env: &Env<'_>, matcher: &mut nucleo
     };
     let subject = Subject {
         text: device.name().shown().as_str(),
-        state: Some(condition_word(device.condition())),
+        state: Some(device.word().text()),
         size: device.last_len().map(f64::from),
         rate: device.per_minute(env.now),
         in_group: &in_group,

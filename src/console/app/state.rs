@@ -2,7 +2,7 @@
 
 use crate::response::{ActionView, Outcome, PlanId, RowState, TargetOutcome};
 use quell_fleet::text::SafeText;
-use quell_fleet::{Condition, DeviceId, Ms, SourceId};
+use quell_fleet::{DeviceId, Ms, SourceId};
 
 use super::super::command::Scope;
 use super::super::key::Key as Pressed;
@@ -10,22 +10,6 @@ use super::super::words;
 use super::{App, DeviceRows, Filter, JournalLine, ListId, ListState, Overlay, Pane, Section, Tone, View};
 use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
-
-/// A condition in a word, as it stands in the state column. Loud ones are in capitals, so that shape tells too.
-pub fn condition_word(condition: Condition) -> &'static str {
-    match condition {
-        Condition::Leaking => "LEAKING",
-        Condition::Alarm => "ALARM",
-        Condition::Finding => "FINDING",
-        Condition::EarlyWarning => "early warning",
-        Condition::Containing => "CONTAINING",
-        Condition::Contained => "CONTAINED",
-        Condition::Revoked => "revoked",
-        Condition::Stale => "stale",
-        Condition::Ok => "ok",
-        Condition::Unattributed => "unattributed",
-    }
-}
 
 /// How an action ended, in one line.
 pub(super) fn outcome_line(

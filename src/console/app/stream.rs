@@ -98,7 +98,7 @@ impl App {
         let waits = self.shown.is_some_and(|(seq, at)| {
             (0..STEP).contains(&(env.now - at)) && newest.is_some_and(|newest| newest >= seq)
         });
-        if !waits || env.fleet.rates(env.now).messages_per_s < DENSE {
+        if !waits || env.fleet.rates(env.now).is_none_or(|rates| rates.messages_per_s < DENSE) {
             self.shown = newest.map(|seq| (seq, env.now));
         }
     }

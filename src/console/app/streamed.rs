@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use quell_fleet::model::Name;
-use quell_fleet::{Condition, Ms};
+use quell_fleet::{Ms, Word};
 
 use super::{App, Effect, Env, Overlay, PlanPhase, View};
 
@@ -95,11 +95,11 @@ impl App {
             wanted.add(in_sight.iter().copied());
         }
         // The worst first; what is isolated is listened to for leaks.
-        let mut worst: Vec<(Condition, &Name)> = env
+        let mut worst: Vec<(Word, &Name)> = env
             .fleet
             .devices()
-            .filter(|(_, device)| device.condition() < Condition::Stale)
-            .map(|(_, device)| (device.condition(), device.name()))
+            .filter(|(_, device)| device.word() < Word::Silent)
+            .map(|(_, device)| (device.word(), device.name()))
             .collect();
         worst.sort_unstable();
         wanted.add(worst.into_iter().map(|(_, name)| name));

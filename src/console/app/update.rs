@@ -9,7 +9,7 @@ use crate::response::{Answer, PlanId};
 use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
-use quell_fleet::{Changes, Condition};
+use quell_fleet::{Changes, Word};
 
 use super::super::command::{self, CommandId};
 use super::super::views::{self, Place};
@@ -189,9 +189,7 @@ impl App {
         }
         self.refresh_what_if(env);
         self.leaks.retain(|(name, _)| {
-            env.fleet
-                .find(name.raw())
-                .is_some_and(|id| env.fleet.device(id).condition() == Condition::Leaking)
+            env.fleet.find(name.raw()).is_some_and(|id| env.fleet.device(id).word() == Word::Leaking)
         });
         if let Some((_, tone, at)) = &self.status {
             let stays = match tone {
@@ -259,7 +257,7 @@ impl App {
         if changes.contains(Changes::LEAK) {
             for (_, device) in env.fleet.devices() {
                 let known = self.leaks.iter().any(|(name, _)| name == device.name());
-                if device.condition() == Condition::Leaking && !known {
+                if device.word() == Word::Leaking && !known {
                     self.leaks.push((device.name().clone(), env.now));
                     let text = format!("quell: {} is isolated, yet heard", device.name().shown());
                     self.effects.push(Effect::Notify(SafeText::new(&text)));

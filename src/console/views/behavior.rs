@@ -5,7 +5,7 @@
 
 use quell_fleet::model::ProfileRecord;
 use quell_fleet::text::SafeText;
-use quell_fleet::{Condition, Device};
+use quell_fleet::{Device, Word};
 use quell_rules::detect::model::{Behavior, ComparisonOperator, Criteria};
 
 use super::super::app::Env;
@@ -108,7 +108,7 @@ fn against_heard(behavior: &Behavior, criteria: &Criteria, env: &Env<'_>) -> Opt
     };
     let mut seen = Seen { heard: 0, outside: 0, in_alarm: 0 };
     for (_, device) in env.fleet.devices().filter(|(_, d)| !d.is_unattributed()) {
-        let quiet = matches!(device.condition(), Condition::Contained | Condition::Revoked);
+        let quiet = matches!(device.word(), Word::Contained | Word::Revoked);
         let Some(value) = value(device).filter(|_| !quiet) else { continue };
         seen.heard += 1;
         let fine = match operator {

@@ -4,13 +4,13 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
 use quell_fleet::known::TroubleKind;
-use quell_fleet::{LinkState, SourceId};
+use quell_fleet::{Heed, LinkState, SourceId, Word};
 
 use super::super::app::{App, Env};
 use super::super::command;
 use super::super::paint::{Paint, Part, part};
 use super::super::words;
-use super::reason;
+use super::{reason, word_style};
 
 /// Where we are, how fresh it is, how bad it is, what time it is. Parts fall away from narrow screens, the least
 /// needed first.
@@ -78,26 +78,24 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
         "? things".to_owned()
     };
     right.push((6, vec![part(things, theme.text)]));
-    if counts.leaking > 0 {
-        right.push((0, vec![part(format!("{} LEAKING", counts.leaking), theme.leaking)]));
+    // What there is of each word, as the rows and the grid say it; the calm ones fall away first.
+    for (word, n) in counts.each() {
+        let rank = match word {
+            Word::Leaking | Word::NotHeld => 0,
+            Word::Alarm => 1,
+            Word::Finding | Word::Warning | Word::Unproven => 2,
+            Word::Containing | Word::Contained | Word::Revoked => 3,
+            Word::Silent | Word::NoData | Word::Ok | Word::Unknown | Word::Unattributed => 6,
+        };
+        right.push((rank, vec![part(format!("{n} {word}"), word_style(theme, word))]));
     }
-    right.push((
-        1,
-        vec![match counts.alarm {
-            Some(0) => part("0 alarm", theme.dim),
-            Some(n) => part(format!("{n} alarm"), theme.alarm),
-            None if !app.look.aws => part("no Detect", theme.dim),
-            None => part("? alarm", theme.unknown),
-        }],
-    ));
-    if counts.finding > 0 {
-        right.push((2, vec![part(words::plural(counts.finding, "finding", "findings"), theme.warning)]));
-    }
-    if counts.containing > 0 {
-        right.push((3, vec![part(format!("{} containing", counts.containing), theme.busy)]));
-    }
-    if counts.contained > 0 {
-        right.push((3, vec![part(format!("{} isolated", counts.contained), theme.good)]));
+    if counts.of(Word::Alarm) == 0 {
+        let none = match counts.alarms_known {
+            true => part("0 ALARM", theme.dim),
+            false if !app.look.aws => part("no Detect", theme.dim),
+            false => part("? ALARM", theme.unknown),
+        };
+        right.push((1, vec![none]));
     }
     right.push((3, vec![part(words::clock(env.now, &app.look.zone), theme.text)]));
     let width = |parts: &[(u8, Vec<Part<'_>>)]| -> usize {
@@ -159,18 +157,21 @@ fn mqtt<'a>(env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
     let s = theme.symbols;
     match env.fleet.link().state() {
         LinkState::Up => {
-            let rates = env.fleet.rates(env.now);
-            let mut parts = vec![
-                part(format!("{}mqtt", s.up), theme.good),
-                part(
-                    format!(
-                        " {}/s {}/s",
-                        words::number(rates.messages_per_s),
-                        words::bytes(rates.bytes_per_s)
+            let mut parts = match env.fleet.rates(env.now) {
+                Some(rates) => vec![
+                    part(format!("{}mqtt", s.up), theme.good),
+                    part(
+                        format!(
+                            " {}/s {}/s",
+                            words::number(rates.messages_per_s),
+                            words::bytes(rates.bytes_per_s)
+                        ),
+                        theme.text,
                     ),
-                    theme.text,
-                ),
-            ];
+                ],
+                // It seems to stand, and nothing comes any more.
+                None => vec![part(format!("{}mqtt {} suspect", s.down, s.dash), theme.alarm)],
+            };
             if let Some(share) = env.fleet.near_limit(env.now) {
                 // Beyond it one connection to AWS loses messages without a word (docs/aws-iot.md#3.3).
                 let text = format!(" {}{:.0} % of limit", s.warn, share * 100.0);
@@ -239,6 +240,19 @@ fn short(kind: TroubleKind) -> &'static str {
         TroubleKind::Credentials => "no valid credentials",
         TroubleKind::Failed => "failed",
     }
+}
+
+/// Nothing can be heard: on every screen until it is over, since all that is below is as old.
+pub(super) fn deaf(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let Heed::Deaf(why, since) = env.fleet.heed() else { return };
+    let at = words::moment(since, env.now, &app.look.zone);
+    let text = format!(
+        " {} NOT LISTENING since {at}: nothing below is newer {} {why}",
+        theme.symbols.warn, theme.symbols.dash
+    );
+    paint.style(area, theme.alarm);
+    paint.text(area.x, area.y, area.width, &text, theme.alarm);
 }
 
 /// Isolated, yet heard: on every screen until it is over.

@@ -7,14 +7,14 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-use quell_fleet::{Condition, Device, DeviceId, Ms};
+use quell_fleet::{Device, DeviceId, Ms};
 
-use super::super::app::{App, Env, condition_word};
+use super::super::app::{App, Env};
 use super::super::paint::Paint;
 use super::super::theme::Theme;
 use super::super::words;
 use super::spark::{self, Scale};
-use super::{condition_style, devices};
+use super::{devices, said, why};
 
 /// A column.
 pub(in crate::console) struct Column {
@@ -86,9 +86,7 @@ pub(in crate::console) const COLUMNS: [Column; 10] = [
         coloured: false,
         order: Some(Order { words: ["by name", "by name, backwards"], compare: |a, b, _| by_name(a, b) }),
         cell: |row, paint, at| {
-            let loud =
-                matches!(row.device.condition(), Condition::Leaking | Condition::Alarm | Condition::Finding);
-            let style = if loud { paint.theme.brand } else { paint.theme.text };
+            let style = if row.device.word().is_loud() { paint.theme.brand } else { paint.theme.text };
             paint.text(at.x, at.y, at.width, row.device.name().shown().as_str(), style);
         },
     },
@@ -101,19 +99,12 @@ pub(in crate::console) const COLUMNS: [Column; 10] = [
             words: ["worst first", "worst last"],
             compare: |a, b, _| {
                 let violations = b.violations().len().cmp(&a.violations().len());
-                a.condition().cmp(&b.condition()).then(violations)
+                a.word().cmp(&b.word()).then(violations)
             },
         }),
         cell: |row, paint, at| {
-            let condition = row.device.condition();
-            let never =
-                row.device.last_seen().is_none() && matches!(condition, Condition::Stale | Condition::Ok);
-            let (word, style) = if never {
-                ("not heard", paint.theme.dim)
-            } else {
-                (condition_word(condition), condition_style(paint.theme, condition))
-            };
-            paint.text(at.x, at.y, at.width, word, style);
+            let (word, style) = said(row.table.env, paint.theme, row.id, at.width.into());
+            paint.text(at.x, at.y, at.width, &word, style);
         },
     },
     Column {
@@ -129,7 +120,9 @@ pub(in crate::console) const COLUMNS: [Column; 10] = [
             },
         }),
         cell: |row, paint, at| {
-            let rate = row.device.per_minute(row.table.env.now);
+            // Without a listener there is no rate.
+            let env = row.table.env;
+            let rate = env.fleet.per_minute(row.id, env.now);
             let text = rate.map(|v| if v < 0.05 { "0".to_owned() } else { words::number(v) });
             number(paint, at, text);
         },
@@ -189,7 +182,7 @@ pub(in crate::console) const COLUMNS: [Column; 10] = [
         right: false,
         coloured: false,
         order: None,
-        cell: why,
+        cell: reason,
     },
     Column {
         head: |_, _| String::new(),
@@ -393,8 +386,8 @@ fn sizes(table: &Table<'_>, width: u16) -> String {
 }
 
 /// Why the device is what it is.
-fn why(row: &Row<'_>, paint: &mut Paint<'_>, at: Rect) {
-    let (text, style) = devices::about(row.table.app, row.table.env, row.id, row.device, paint.theme);
+fn reason(row: &Row<'_>, paint: &mut Paint<'_>, at: Rect) {
+    let (text, style) = why::why(row.table.app, row.table.env, row.id, paint.theme);
     // The age stands at the end and is never cut: how long matters more than the end of a name.
     match text.rsplit_once("  ") {
         Some((text, age)) if text.width() + age.width() + 1 > usize::from(at.width) => {

@@ -2,12 +2,10 @@
 
 use ratatui::layout::Rect;
 
-use quell_fleet::event::Stage;
-use quell_fleet::{Condition, Device, DeviceId};
+use quell_fleet::Device;
 
 use super::super::app::{App, Env, Key, ListId};
 use super::super::paint::{Paint, inside, part};
-use super::super::words;
 use super::columns::{self, Row, Table};
 use super::spark::{self, Scale};
 use super::{absence, cursor_style, filtered, frame, placed, quiet, reason, scroll_bar};
@@ -116,91 +114,5 @@ pub(super) fn certificate(
             let style = if worst.status.as_str() == "ACTIVE" { theme.text } else { theme.warning };
             (worst.status.as_str().to_lowercase(), style)
         }
-    }
-}
-
-/// In an account too large to stream whole.
-const NOT_STREAMED: &str = "not streamed right now";
-
-/// A device that was never heard is nothing to worry about by itself: many speak rarely, or on other topics.
-fn not_heard(env: &Env<'_>, id: DeviceId) -> String {
-    match env.fleet.listening(id).since() {
-        Some(since) if env.now - since < 1_000 => "listening from now on".to_owned(),
-        Some(since) => format!("no telemetry in {}", words::age(env.now - since)),
-        None if env.fleet.watch().since().is_some() => NOT_STREAMED.to_owned(),
-        None => "not listening yet".to_owned(),
-    }
-}
-
-/// Why the device is what it is, in the last column.
-pub(super) fn about(
-    app: &App,
-    env: &Env<'_>,
-    id: DeviceId,
-    device: &Device,
-    theme: &super::Theme,
-) -> (String, ratatui::style::Style) {
-    let s = theme.symbols;
-    let condition = device.condition();
-    let violation = device.violations().iter().find_map(|i| env.fleet.violations().get()?.get(*i as usize));
-    match (condition, device.stage()) {
-        (Condition::Leaking, _) => {
-            let heard = device.last_seen().map(|at| words::ago(env.now - at)).unwrap_or_default();
-            let key = super::super::command::find("revoke")
-                .map(|id| app.look.keymap.keys_of(id))
-                .unwrap_or_default();
-            let key = key.first().map(|k| format!("; {k} revokes")).unwrap_or_default();
-            return (format!("heard {heard}{key}"), theme.alarm);
-        }
-        (Condition::Containing, Some(Stage::Containing { waiting_for, began })) => {
-            return (format!("{} {} {waiting_for}", words::age(env.now - began), s.dot), theme.busy);
-        }
-        (Condition::Containing, Some(Stage::Unproven { missing, .. })) => {
-            return (format!("not proven: {missing}"), theme.warning);
-        }
-        (Condition::Contained | Condition::Revoked, Some(Stage::Contained { took, .. })) => {
-            let alarm = violation
-                .map(|v| format!(" {} {}", s.dot, quell_fleet::text::SafeText::new(&v.behavior.name)));
-            // The whole wait until it was proven, not the moment of the first cut.
-            let took = device.contained_after().unwrap_or(*took);
-            return (format!("contained in {}{}", words::took(took), alarm.unwrap_or_default()), theme.good);
-        }
-        _ => {}
-    }
-    if let Some(violation) = violation {
-        let more = device.violations().len() - 1;
-        let more = if more > 0 { format!(" +{more}") } else { String::new() };
-        let name = quell_fleet::text::SafeText::new(&violation.behavior.name);
-        let style = if condition == Condition::Alarm { theme.alarm } else { theme.dim };
-        return (format!("{name}{more}  {}", words::age(env.now - violation.started)), style);
-    }
-    if device.findings() > 0
-        && let Some(finding) = env.fleet.own_findings().iter().find(|f| f.device == id)
-    {
-        let name = quell_fleet::text::SafeText::new(&finding.behavior.name);
-        let style = if condition == Condition::Finding { theme.warning } else { theme.dim };
-        return (format!("{name}  {}", words::age(env.now - finding.found)), style);
-    }
-    if let Some(warning) = device.warning() {
-        let text = if s.ascii { warning.text.as_str().replace('×', "x") } else { warning.text.to_string() };
-        return (text, theme.warning);
-    }
-    match condition {
-        Condition::Contained => match device.quarantined_in() {
-            Some(group) => (format!("member of {}", group.shown()), theme.dim),
-            None => (String::new(), theme.dim),
-        },
-        Condition::Stale => match device.last_seen() {
-            Some(at) => (format!("last heard {}", words::ago(env.now - at)), theme.dim),
-            None => (not_heard(env, id), theme.dim),
-        },
-        Condition::Ok if device.last_seen().is_none() => (not_heard(env, id), theme.dim),
-        Condition::Ok
-            if env.fleet.focus().listened().is_some() && env.fleet.listening(id).since().is_none() =>
-        {
-            (NOT_STREAMED.to_owned(), theme.dim)
-        }
-        Condition::Unattributed => ("topic of no known thing".to_owned(), theme.dim),
-        _ => (String::new(), theme.dim),
     }
 }

@@ -10,7 +10,7 @@ use super::super::command::{self, Danger, Scope};
 use super::super::paint::{Paint, Part, inside, part};
 use super::layout::Place;
 use super::text;
-use super::{condition_style, form, forms, journal, leaving, payload, plan, recovered, staircase};
+use super::{form, forms, journal, leaving, payload, plan, recovered, staircase, word_style};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
     match app.overlay() {
@@ -161,9 +161,9 @@ fn palette(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, state: &
                 ]
             }
             PalettePick::Thing(name) => {
-                let state = env.fleet.find(name.raw()).map(|id| env.fleet.device(id).condition());
-                let word = state.map_or("look it up in AWS", super::super::app::condition_word);
-                let style = state.map_or(theme.dim, |c| condition_style(theme, c));
+                let state = env.fleet.find(name.raw()).map(|id| env.fleet.device(id).word());
+                let word = state.map_or("look it up in AWS", quell_fleet::Word::text);
+                let style = state.map_or(theme.dim, |c| word_style(theme, c));
                 vec![
                     part(format!("{:>9}  ", "thing"), theme.dim),
                     part(format!("{}  ", name.shown()), theme.text),

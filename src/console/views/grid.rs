@@ -10,12 +10,12 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-use quell_fleet::{Condition, Device};
+use quell_fleet::{Device, DeviceId, Word};
 
-use super::super::app::{App, Env, condition_word};
+use super::super::app::{App, Env};
 use super::super::paint::{Paint, fit, part};
 use super::super::words;
-use super::{condition_style, frame, large, quiet};
+use super::{frame, large, quiet, said, word_style};
 
 /// A box: its smallest size.
 const BOX: (u16, u16) = (16, 4);
@@ -23,40 +23,12 @@ const BOX: (u16, u16) = (16, 4);
 /// A letter and a name: the widest they get.
 const NAME: u16 = 28;
 
-/// One letter for a state: capitals are loud.
-fn letter(condition: Condition) -> &'static str {
-    match condition {
-        Condition::Leaking => "L",
-        Condition::Alarm => "A",
-        Condition::Finding => "F",
-        Condition::EarlyWarning => "w",
-        Condition::Containing => "~",
-        Condition::Contained => "C",
-        Condition::Revoked => "x",
-        Condition::Stale => "-",
-        Condition::Ok => "o",
-        Condition::Unattributed => "?",
-    }
-}
-
-const ALL: [Condition; 9] = [
-    Condition::Leaking,
-    Condition::Alarm,
-    Condition::Finding,
-    Condition::EarlyWarning,
-    Condition::Containing,
-    Condition::Contained,
-    Condition::Revoked,
-    Condition::Stale,
-    Condition::Ok,
-];
-
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     // By name, not by severity: a participant's place in the room must not move.
-    let mut devices: Vec<&Device> =
-        env.fleet.devices().map(|(_, d)| d).filter(|d| !d.is_unattributed()).collect();
-    devices.sort_by(|a, b| words::natural(a.name().raw(), b.name().raw()));
+    let mut devices: Vec<(DeviceId, &Device)> =
+        env.fleet.devices().filter(|(_, d)| !d.is_unattributed()).collect();
+    devices.sort_by(|(_, a), (_, b)| words::natural(a.name().raw(), b.name().raw()));
     let facts = vec![part(devices.len().to_string(), theme.text)];
     let inner = frame(paint, area, true, "Devices by state", facts);
     if devices.is_empty() {
@@ -65,22 +37,22 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let legend = u16::from(inner.height >= 4);
     let mut body = Rect { height: inner.height - legend, ..inner };
     if large_type(app, theme) && body.height >= 20 {
-        figures(paint, body, &devices);
+        figures(env, paint, body);
         let taken = large::ROWS + 1;
         body = Rect { y: body.y + taken, height: body.height - taken, ..body };
     }
     if let Some(boxes) = Boxes::fit(body, devices.len()) {
-        for (i, device) in devices.iter().enumerate() {
-            one(app, env, paint, boxes.at(body, i), device);
+        for (i, (id, device)) in devices.iter().enumerate() {
+            one(app, env, paint, boxes.at(body, i), *id, device);
         }
     } else if let Some(width) = names_fit(body, &devices) {
-        names(paint, body, &devices, width);
+        names(env, paint, body, &devices, width);
     } else {
         let loud = loud(paint, body, &devices);
         letters(env, paint, Rect { height: body.height - loud, ..body }, &devices);
     }
     if legend > 0 {
-        draw_legend(paint, Rect { y: inner.bottom() - 1, height: 1, ..inner }, &devices);
+        draw_legend(env, paint, Rect { y: inner.bottom() - 1, height: 1, ..inner });
     }
 }
 
@@ -116,17 +88,15 @@ impl Boxes {
     }
 }
 
-fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, device: &Device) {
+fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId, device: &Device) {
     let theme = paint.theme;
-    let condition = device.condition();
-    let style = condition_style(theme, condition);
-    let loud = matches!(condition, Condition::Leaking | Condition::Alarm);
+    let room = usize::from(area.width.saturating_sub(3));
+    let (word, style) = said(env, theme, id, room);
+    let loud = matches!(device.word(), Word::Leaking | Word::NotHeld | Word::Alarm);
     let inner = paint.pane(area, &[], if loud { style } else { theme.border });
     if loud {
         paint.style(inner, style);
     }
-    let never = never_heard(device);
-    let word = if never { "not heard" } else { condition_word(condition) };
     let room = inner.width.saturating_sub(1);
     let name = device.name().shown();
     let name_style = if loud { style } else { theme.brand };
@@ -138,11 +108,11 @@ fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, device: &Dev
     if let Some(text) = large.filter(|_| large_type(app, theme) && inner.height > large::ROWS) {
         paint.text(area.x + 2, area.y, room.saturating_sub(1), &format!(" {name} "), name_style);
         large::draw(paint, inner.x + 1, inner.y, room, text, name_style);
-        paint.text(inner.x + 1, inner.y + large::ROWS, room, word, style);
+        paint.text(inner.x + 1, inner.y + large::ROWS, room, &word, style);
         return;
     }
     paint.text(inner.x + 1, inner.y, room, name.as_str(), name_style);
-    paint.text(inner.x + 1, inner.y + 1, room, word, style);
+    paint.text(inner.x + 1, inner.y + 1, room, &word, style);
     if inner.height >= 3 {
         let size = device.last_len().map_or("-".to_owned(), |n| words::bytes(f64::from(n)));
         let heard = device.last_seen().map_or(String::new(), |at| format!("  {}", words::ago(env.now - at)));
@@ -156,21 +126,13 @@ fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, device: &Dev
     }
 }
 
-/// What matters in the room, in large letters: how many alarm, are isolated, are silent, are well; the worst first, as
-/// many as fit.
-fn figures(paint: &mut Paint<'_>, area: Rect, devices: &[&Device]) {
+/// What matters in the room, in large letters: how many have which word, the same numbers as the header's; the worst first,
+/// as many as fit.
+fn figures(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     let mut x = area.x + 2;
-    let count = |wanted: &dyn Fn(&Device) -> bool| devices.iter().filter(|d| wanted(d)).count();
-    let mut figures: Vec<(usize, &str, Style)> = ALL
-        .into_iter()
-        .map(|c| {
-            let style = if c == Condition::Ok { theme.good } else { condition_style(theme, c) };
-            (count(&|d| d.condition() == c && !never_heard(d)), condition_word(c), style)
-        })
-        .collect();
-    figures.push((count(&never_heard), "not heard", theme.dim));
-    for (n, word, style) in figures.into_iter().filter(|(n, ..)| *n > 0) {
+    for (word, n) in env.fleet.counts().each() {
+        let style = if word == Word::Ok { theme.good } else { word_style(theme, word) };
         let text = format!("{n} {word}");
         let wide = large::width(&text).unwrap_or(0);
         if x + wide <= area.right() {
@@ -184,14 +146,9 @@ fn large_type(app: &App, theme: &super::Theme) -> bool {
     app.is_instructing() && !theme.symbols.ascii
 }
 
-/// Known, but it never said anything here: neither well nor ill.
-fn never_heard(device: &Device) -> bool {
-    device.last_seen().is_none() && matches!(device.condition(), Condition::Ok | Condition::Stale)
-}
-
 /// How wide a letter with a name is, when all of them fit.
-fn names_fit(area: Rect, devices: &[&Device]) -> Option<u16> {
-    let longest = devices.iter().map(|d| d.name().shown().as_str().width()).max().unwrap_or(0);
+fn names_fit(area: Rect, devices: &[(DeviceId, &Device)]) -> Option<u16> {
+    let longest = devices.iter().map(|(_, d)| d.name().shown().as_str().width()).max().unwrap_or(0);
     let width = u16::try_from(longest + 4).unwrap_or(u16::MAX).min(NAME);
     // A name that is cut still tells whose it is, as long as most of it is there.
     let most = [width, width * 3 / 4, 12].into_iter().find(|width| {
@@ -202,47 +159,45 @@ fn names_fit(area: Rect, devices: &[&Device]) -> Option<u16> {
 }
 
 /// A letter and the name a device, column by column.
-fn names(paint: &mut Paint<'_>, area: Rect, devices: &[&Device], width: u16) {
+fn names(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, devices: &[(DeviceId, &Device)], width: u16) {
     let theme = paint.theme;
     let columns = usize::from(area.width / width.max(1)).max(1);
     let rows = devices.len().div_ceil(columns).max(1);
     // Spread over the room there is: from the last row of a classroom a line between helps.
     let gap = if rows * 2 <= usize::from(area.height) { 2 } else { 1 };
-    for (i, device) in devices.iter().enumerate() {
+    for (i, (id, device)) in devices.iter().enumerate() {
         let (x, y) = (area.x + (i / rows) as u16 * width, area.y + (i % rows) as u16 * gap);
-        let condition = device.condition();
-        let style = condition_style(theme, condition);
+        let word = device.word();
+        let (_, style) = said(env, theme, *id, 0);
         let room = usize::from(width.saturating_sub(4));
         let name = fit(device.name().shown().as_str(), room, theme.symbols.more);
-        let loud = condition <= Condition::EarlyWarning;
-        let parts = [
-            part(format!(" {} ", letter(condition)), style),
-            part(name, if loud { style } else { theme.brand }),
-        ];
+        let loud = word <= Word::Warning;
+        let parts =
+            [part(format!(" {} ", word.letter()), style), part(name, if loud { style } else { theme.brand })];
         paint.line(x, y, width, &parts);
     }
 }
 
 /// The loud ones by name, at the bottom: how many lines that took.
-fn loud(paint: &mut Paint<'_>, area: Rect, devices: &[&Device]) -> u16 {
+fn loud(paint: &mut Paint<'_>, area: Rect, devices: &[(DeviceId, &Device)]) -> u16 {
     let theme = paint.theme;
-    let mut loud: Vec<&&Device> = devices.iter().filter(|d| d.condition() <= Condition::Finding).collect();
+    let mut loud: Vec<&Device> = devices.iter().map(|(_, d)| *d).filter(|d| d.word().is_loud()).collect();
     if loud.is_empty() || area.height < 8 {
         return 0;
     }
-    loud.sort_by_key(|d| d.condition());
+    loud.sort_by_key(|d| d.word());
     let (y, room) = (area.bottom() - 1, usize::from(area.width.saturating_sub(2)));
     let (mut parts, mut used) = (Vec::new(), 0);
     for (i, device) in loud.iter().enumerate() {
         let name = fit(device.name().shown().as_str(), NAME.into(), theme.symbols.more);
-        let text = format!(" {} {name} ", condition_word(device.condition()));
+        let text = format!(" {} {name} ", device.word());
         let rest = format!(" and {} more", loud.len() - i);
         used += text.width() + 1;
         if used + rest.width() > room && i > 0 {
             parts.push(part(rest, theme.text));
             break;
         }
-        parts.push(part(text, condition_style(theme, device.condition())));
+        parts.push(part(text, word_style(theme, device.word())));
         parts.push(part(" ", theme.text));
     }
     paint.line(area.x + 1, y, room as u16, &parts);
@@ -269,11 +224,11 @@ fn groups<'a>(env: &Env<'a>) -> HashMap<&'a str, String> {
 }
 
 /// A letter a device, by group or thing type; several devices a letter when there is no room for all.
-fn letters(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, devices: &[&Device]) {
+fn letters(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, devices: &[(DeviceId, &Device)]) {
     let theme = paint.theme;
     let known = groups(env);
     let mut groups: BTreeMap<&str, Vec<&Device>> = BTreeMap::new();
-    for device in devices {
+    for (_, device) in devices {
         let kind = device.thing_type().map_or("no thing type", |t| t.as_str());
         let kind = known.get(device.name().raw()).map_or(kind, String::as_str);
         groups.entry(kind).or_default().push(device);
@@ -295,30 +250,24 @@ fn letters(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, devices: &[&Device]
         let title = format!("{kind}: {}{stands}", words::plural(group.len(), "device", "devices"));
         paint.text(area.x + 1, y, area.width.saturating_sub(2), &title, theme.label);
         y += 1;
-        let cells: Vec<Condition> =
-            group.chunks(each).filter_map(|c| c.iter().map(|d| d.condition()).min()).collect();
+        let cells: Vec<Word> = group.chunks(each).filter_map(|c| c.iter().map(|d| d.word()).min()).collect();
         for line in cells.chunks(width) {
             if y >= area.bottom() {
                 break;
             }
-            for (i, condition) in line.iter().enumerate() {
-                let style: Style = condition_style(theme, *condition);
-                paint.cell(area.x + 1 + i as u16, y, letter(*condition), style);
+            for (i, word) in line.iter().enumerate() {
+                let style: Style = word_style(theme, *word);
+                paint.cell(area.x + 1 + i as u16, y, word.letter(), style);
             }
             y += 1;
         }
     }
 }
 
-fn draw_legend(paint: &mut Paint<'_>, area: Rect, devices: &[&Device]) {
+fn draw_legend(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
-    let mut parts = Vec::new();
-    for condition in ALL {
-        let n = devices.iter().filter(|d| d.condition() == condition).count();
-        if n > 0 {
-            let text = format!(" {} {n} {} ", letter(condition), condition_word(condition));
-            parts.push(part(text, condition_style(theme, condition)));
-        }
-    }
+    let text = |word: Word, n: usize| format!(" {} {n} {word} ", word.letter());
+    let parts: Vec<_> =
+        env.fleet.counts().each().map(|(word, n)| part(text(word, n), word_style(theme, word))).collect();
     paint.line(area.x, area.y, area.width, &parts);
 }

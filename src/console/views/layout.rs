@@ -3,6 +3,8 @@
 
 use ratatui::layout::Rect;
 
+use quell_fleet::Heed;
+
 use super::super::app::{App, Env, ListId, Overlay, Pane, View};
 use super::super::paint::inside;
 use super::{
@@ -38,13 +40,15 @@ pub(in crate::console) enum Place {
 /// The bands of a screen.
 pub(super) struct Bands {
     pub(super) header: Option<Rect>,
+    /// That nothing can be heard.
+    pub(super) deaf: Option<Rect>,
     pub(super) leaks: Option<Rect>,
     pub(super) footer: Option<Rect>,
     pub(super) body: Rect,
 }
 
 impl Bands {
-    pub(super) fn of(app: &App, area: Rect) -> Self {
+    pub(super) fn of(app: &App, env: &Env<'_>, area: Rect) -> Self {
         let mut body = area;
         let band = |wanted: bool, body: &mut Rect| {
             wanted.then(|| {
@@ -55,12 +59,13 @@ impl Bands {
             })
         };
         let header = band(area.height >= 4, &mut body);
+        let deaf = band(matches!(env.fleet.heed(), Heed::Deaf(..)) && body.height >= 2, &mut body);
         let leaks = band(!app.leaks().is_empty() && body.height >= 2, &mut body);
         let footer = (area.height >= 6).then(|| {
             body.height -= 1;
             Rect { y: body.bottom(), height: 1, ..area }
         });
-        Self { header, leaks, footer, body }
+        Self { header, deaf, leaks, footer, body }
     }
 }
 
@@ -99,7 +104,7 @@ pub(super) fn above_details(area: Rect, lines: usize) -> (Rect, Rect) {
 /// What scrolls on a screen of so many columns and rows.
 pub(in crate::console) fn places(app: &App, env: &Env<'_>, (width, height): (u16, u16)) -> Vec<Place> {
     let full = Rect { x: 0, y: 0, width, height };
-    let body = Bands::of(app, full).body;
+    let body = Bands::of(app, env, full).body;
     let one = |list, page| vec![Place::List(list, page)];
     let mut places = match app.view() {
         View::Overview => panes(app, full, body)

@@ -98,8 +98,12 @@ fn connection<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<
         lines.push(vec![part(format!("  as {id}, {}{many}", reconnected(link.reconnects())), theme.text)]);
     }
     let rates = env.fleet.rates(env.now);
-    let carries =
-        format!("  {}/s, {}/s", words::number(rates.messages_per_s), words::bytes(rates.bytes_per_s));
+    let carries = match rates {
+        Some(rates) => {
+            format!("  {}/s, {}/s", words::number(rates.messages_per_s), words::bytes(rates.bytes_per_s))
+        }
+        None => format!("  {} no rate: nothing can be heard", theme.symbols.dash),
+    };
     let mut line = vec![part(carries, theme.text)];
     if let Some((messages, bytes)) = env.fleet.ceiling() {
         let text = format!(
@@ -208,6 +212,7 @@ fn source_words(source: &SourceId) -> String {
         SourceId::Members(group) => format!("members of {}", group.shown()),
         SourceId::Certificates(thing) => format!("certificates of {}", thing.shown()),
         SourceId::GroupsOf(thing) => format!("groups of {}", thing.shown()),
+        SourceId::Denial(group) => format!("policies of {}", group.shown()),
         SourceId::Jobs => "jobs".to_owned(),
         SourceId::Executions(job) => format!("executions of {}", job.shown()),
         SourceId::Shadow(thing, None) => format!("shadow of {}", thing.shown()),

@@ -33,17 +33,20 @@ mod text;
 mod values;
 mod violations;
 mod whatif;
+mod why;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use quell_fleet::Condition;
 use quell_fleet::known::{Known, Trouble, TroubleKind};
+use quell_fleet::{DeviceId, Word};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::app::{App, Env, ListState, Pane, View};
 use super::paint::{Paint, Part, part};
 use super::theme::Theme;
+use super::words;
 
 pub use columns::Sort;
 pub(super) use layout::{Place, places};
@@ -58,9 +61,12 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
     paint.mask_private(app.is_instructing());
     paint.clear(area);
     paint.style(area, app.look.theme.text);
-    let Bands { header, leaks, footer, body } = Bands::of(app, area);
+    let Bands { header, deaf, leaks, footer, body } = Bands::of(app, env, area);
     if let Some(line) = header {
         chrome::header(app, env, &mut paint, line);
+    }
+    if let Some(line) = deaf {
+        chrome::deaf(app, env, &mut paint, line);
     }
     if let Some(line) = leaks {
         chrome::leaks(app, env, &mut paint, line);
@@ -167,17 +173,34 @@ fn cursor_style(theme: &Theme, focused: bool) -> Style {
     if focused { theme.cursor } else { theme.cursor_away }
 }
 
-/// A condition's style.
-fn condition_style(theme: &Theme, condition: Condition) -> Style {
-    match condition {
-        Condition::Leaking => theme.leaking,
-        Condition::Alarm => theme.alarm,
-        Condition::Finding | Condition::EarlyWarning => theme.warning,
-        Condition::Containing => theme.busy,
-        Condition::Contained => theme.good,
-        Condition::Revoked | Condition::Stale | Condition::Unattributed => theme.dim,
-        Condition::Ok => theme.text,
+/// A word's style.
+fn word_style(theme: &Theme, word: Word) -> Style {
+    match word {
+        Word::Leaking => theme.leaking,
+        Word::NotHeld | Word::Alarm => theme.alarm,
+        Word::Finding | Word::Warning | Word::Unproven => theme.warning,
+        Word::Containing => theme.busy,
+        Word::Contained => theme.good,
+        Word::Revoked | Word::Silent | Word::NoData | Word::Unattributed => theme.dim,
+        Word::Unknown => theme.unknown,
+        Word::Ok => theme.text,
     }
+}
+
+/// A device's word as it stands in `room` cells, and its style. While nobody listens a word that speaks of now carries its
+/// age and is dimmed; a leak stays as loud as it was.
+fn said(env: &Env<'_>, theme: &Theme, id: DeviceId, room: usize) -> (String, Style) {
+    let word = env.fleet.device(id).word();
+    let style = word_style(theme, word);
+    let Some(at) = env.fleet.as_of(id) else { return (word.text().to_owned(), style) };
+    let age = words::age(env.now - at);
+    let forms = [
+        format!("{word} {}", words::ago(env.now - at)),
+        format!("{word} {age}"),
+        format!("{word} {}", age.replace(' ', "")),
+    ];
+    let fits = forms.iter().find(|form| form.width() <= room).cloned();
+    (fits.unwrap_or_else(|| word.text().to_owned()), if word.is_loud() { style } else { theme.dim })
 }
 
 /// Why something is not known, in a sentence for a person.

@@ -27,9 +27,9 @@ pub(super) fn page(area: Rect) -> usize {
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focused: bool) {
     let theme = paint.theme;
     let log = env.fleet.stream();
-    let rate = env.fleet.rates(env.now).messages_per_s;
+    let rate = env.fleet.rates(env.now).map(|rates| words::number(rates.messages_per_s));
     let mut facts = vec![match env.fleet.link().state() {
-        LinkState::Up => part(format!("{}/s", words::number(rate)), theme.text),
+        LinkState::Up => part(format!("{}/s", rate.as_deref().unwrap_or(theme.symbols.dash)), theme.text),
         LinkState::Off | LinkState::Connecting => part("connecting", theme.dim),
         LinkState::Down { .. } => part("down", theme.alarm),
     }];

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
+use quell_fleet::policy::denies;
 
 use crate::response::past::Past;
 
@@ -97,34 +98,6 @@ impl GroupFacts {
     /// True when a policy keeps the device from connecting at all.
     pub fn denies_connect(&self) -> bool {
         self.policies.iter().any(|(_, document)| denies(document, &["*", "iot:*", "iot:connect"]))
-    }
-}
-
-/// True when an unconditional Deny statement names one of `actions` on `*`, or, unless everything is asked for, on all but
-/// the device's own jobs and shadow topics.
-fn denies(document: &Value, actions: &[&str]) -> bool {
-    let statements = match document.get("Statement") {
-        Some(Value::Array(list)) => list.iter().collect(),
-        Some(one @ Value::Object(_)) => vec![one],
-        _ => Vec::new(),
-    };
-    let partly = actions.contains(&"iot:publish");
-    statements.into_iter().any(|s| {
-        let spared = words(s.get("NotResource"));
-        let own = !spared.is_empty()
-            && spared.iter().all(|r| r.contains("/$aws/things/${iot:Connection.Thing.ThingName}/"));
-        s.get("Effect").and_then(Value::as_str) == Some("Deny")
-            && s.get("Condition").is_none()
-            && words(s.get("Action")).iter().any(|a| actions.contains(&a.to_ascii_lowercase().as_str()))
-            && (words(s.get("Resource")).iter().any(|r| r == "*") || (partly && own))
-    })
-}
-
-fn words(value: Option<&Value>) -> Vec<String> {
-    match value {
-        Some(Value::String(one)) => vec![one.clone()],
-        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        _ => Vec::new(),
     }
 }
 

@@ -265,7 +265,7 @@ impl Run {
             }
             last.clone_from(&stage);
             if let Some(stage) = stage {
-                let event = ResponseEvent { thing: climb.work.name.clone(), stage, at: now() };
+                let event = ResponseEvent { thing: climb.work.name.clone(), stage, at: now(), by: None };
                 let _ = self.shared.events.send(Event::Response(event)).await;
             }
         }

@@ -8,6 +8,7 @@ use crate::response::stop::Stop;
 use crate::response::view::{Outcome, RowState, TargetOutcome, TargetView};
 use quell_fleet::Ms;
 use quell_fleet::event::Stage;
+use quell_fleet::text::SafeText;
 
 pub(super) fn target_json(target: &TargetView) -> serde_json::Value {
     let rows: Vec<_> = target
@@ -49,7 +50,7 @@ pub(super) fn stage(climb: &Climb, began: Ms) -> Option<Stage> {
             Some(Stage::Unproven { began, missing: missing.clone() })
         }
         (_, Some(TargetOutcome::Failed { reason, .. })) if containing => {
-            Some(Stage::Unproven { began, missing: reason.clone() })
+            Some(Stage::Failed { began, what: reason.clone(), left: left(climb) })
         }
         (_, None) if containing => Some(Stage::Containing { began, waiting_for: climb.waiting_for() }),
         // From the moment it may speak on purpose, hearing it is no leak.
@@ -61,6 +62,14 @@ pub(super) fn stage(climb: &Climb, began: Ms) -> Option<Stage> {
         }
         _ => None,
     }
+}
+
+/// What of a target was not done, in a few words.
+fn left(climb: &Climb) -> SafeText {
+    let view = climb.view();
+    let open = view.rows.iter().filter(|row| !matches!(row.state, RowState::Done(_)));
+    let titles: Vec<&str> = open.map(|row| row.title.as_str()).collect();
+    SafeText::new(&titles.join(", "))
 }
 
 /// How it ended as a whole. A proof that did not come within the time given for it is a missing proof; one that was

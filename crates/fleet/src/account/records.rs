@@ -13,8 +13,9 @@ use quell_rules::detect::model::MetricValue;
 pub struct EffectivePolicy {
     /// Its name.
     pub name: SafeText,
-    /// The certificate it was asked for.
-    pub certificate: SafeText,
+    /// What it hangs on: a certificate or a thing group, in words.
+    #[serde(alias = "certificate")]
+    pub hangs_on: SafeText,
     /// Its statements in words: `Deny iot:* on *`; empty when the document could not be read.
     pub statements: Vec<SafeText>,
 }

@@ -2,11 +2,11 @@
 
 use crate::Ms;
 use crate::baseline::{Ledger, Pace, Signal, WarningKind};
-use crate::condition::Condition;
 use crate::event::Stage;
 use crate::known::Known;
 use crate::model::{CertificateRecord, Name};
 use crate::presence::PresenceState;
+use crate::state::{Held, Sign, Word};
 use crate::text::SafeText;
 use crate::traffic::{Heard, Traffic};
 
@@ -70,9 +70,36 @@ impl Device {
         self.findings = findings;
     }
 
-    pub(crate) fn set_condition(&mut self, condition: Condition, now: Ms) {
-        self.condition = condition;
-        self.condition_since = now;
+    pub(crate) fn set_word(&mut self, word: Word, now: Ms) {
+        self.word = word;
+        self.word_since = now;
+    }
+
+    /// True when somebody asked for it to be held, or put it where it should be.
+    fn is_to_be_held(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.quarantined.is_some() || rest.stage.is_some())
+    }
+
+    /// Silent from now on, or not any more.
+    pub(crate) fn set_quiet(&mut self, quiet: bool, now: Ms) {
+        match quiet {
+            true => _ = self.quiet.get_or_insert(now),
+            false => self.quiet = None,
+        }
+    }
+
+    pub(crate) fn set_held(&mut self, held: Option<Held>) {
+        if held.is_some() || self.rest.is_some() {
+            self.rest_mut().held = held;
+        }
+    }
+
+    /// A sign of life of a kind that has no other place.
+    pub(crate) fn note_sign(&mut self, sign: Sign, at: Ms) {
+        let signs = &mut self.rest_mut().signs;
+        if signs.of(sign).is_none_or(|known| at > known) {
+            signs.set(sign, Some(at));
+        }
     }
 
     pub(crate) fn set_registered(&mut self, registered: bool) -> bool {
@@ -126,20 +153,35 @@ impl Device {
         &mut self.rest_mut().groups
     }
 
-    pub(crate) fn set_stage(&mut self, stage: Stage, at: Ms) {
-        self.rest_mut().stage = Some((stage, at));
+    pub(crate) fn set_stage(&mut self, stage: Stage, at: Ms, by: Option<SafeText>) {
+        let rest = self.rest_mut();
+        rest.stage = Some((stage, at));
+        rest.responder = by;
     }
 
-    /// Notes the group it is quarantined in; the time of a quarantine already known is kept.
-    pub(crate) fn set_quarantined(&mut self, group: Option<Name>, at: Ms) -> bool {
+    /// Notes the group it is quarantined in; the time of a quarantine already known is kept. Whoever took it out released
+    /// it, unless its certificates hold it. What tells of it may be `late`: it takes back nothing younger than that.
+    pub(crate) fn set_quarantined(&mut self, group: Option<Name>, at: Ms, late: Ms) -> bool {
         match (group, &self.rest().quarantined) {
             (None, None) => false,
             (Some(group), Some((known, _))) if *known == group => false,
+            (None, Some((_, since))) if at - since < late => false,
             (group, _) => {
                 if group.is_none() {
                     self.resume(at);
+                    let barred = self.certificates().get().is_some_and(|all| {
+                        !all.is_empty() && all.iter().all(|c| c.status.as_str() != "ACTIVE")
+                    });
+                    let rest = self.rest_mut();
+                    // Also where no response is known yet: one that is told of later, and was earlier, is over.
+                    if !barred && rest.stage.as_ref().is_none_or(|(_, begun)| *begun <= at) {
+                        rest.stage = Some((Stage::Released, at));
+                        rest.responder = None;
+                    }
                 }
-                self.rest_mut().quarantined = group.map(|group| (group, at));
+                let rest = self.rest_mut();
+                rest.held = None;
+                rest.quarantined = group.map(|group| (group, at));
                 true
             }
         }
@@ -178,13 +220,11 @@ impl Device {
         if changed {
             return true;
         }
-        !matches!(
-            self.condition,
-            Condition::Ok
-                | Condition::Alarm
-                | Condition::Finding
-                | Condition::EarlyWarning
-                | Condition::Unattributed
-        )
+        // Whoever should be held is judged with every sign, whatever its word.
+        self.is_to_be_held()
+            || !matches!(
+                self.word,
+                Word::Ok | Word::Alarm | Word::Finding | Word::Warning | Word::Unattributed
+            )
     }
 }

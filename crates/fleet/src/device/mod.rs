@@ -9,12 +9,12 @@ use crate::text::SafeText;
 
 use super::Ms;
 use super::baseline::{Ledger, Pace, WarningKind};
-use super::condition::Condition;
 use super::event::Stage;
 use super::known::Known;
 use super::model::{CertificateRecord, Name};
 use super::presence::PresenceState;
 use super::series::Series;
+use super::state::{Held, Sign, Signs, Word};
 use super::traffic::Traffic;
 
 /// A device's number within one run: dense, never reused. Kept plus one, so that "no device" takes no room of its own.
@@ -53,11 +53,13 @@ pub struct Warning {
 #[derive(Debug)]
 pub struct Device {
     name: Name,
-    condition: Condition,
+    word: Word,
     unattributed: bool,
     findings: u16,
     registered: Option<bool>,
-    condition_since: Ms,
+    word_since: Ms,
+    /// Since when it is silent for longer than usual.
+    quiet: Option<Ms>,
     topics: Topics,
     traffic: Option<Box<Traffic>>,
     presence: Option<Box<PresenceState>>,
@@ -101,6 +103,11 @@ struct Rest {
     certificates: Known<Vec<CertificateRecord>>,
     groups: Known<Vec<Name>>,
     stage: Option<(Stage, Ms)>,
+    /// Whose response that is; `None` for this console's.
+    responder: Option<SafeText>,
+    /// Shadow reports and job updates: other signs have their own place.
+    signs: Signs,
+    held: Option<Held>,
     quarantined: Option<(Name, Ms)>,
     report: Option<(Ms, bool)>,
     connects: Pace,
@@ -126,14 +133,15 @@ fn no_series() -> &'static Series {
 
 impl Device {
     pub(super) fn new(name: Name, unattributed: bool, now: Ms) -> Self {
-        let condition = if unattributed { Condition::Unattributed } else { Condition::Ok };
+        let word = if unattributed { Word::Unattributed } else { Word::Unknown };
         Self {
             name,
-            condition,
+            word,
             unattributed,
             findings: 0,
             registered: None,
-            condition_since: now,
+            word_since: now,
+            quiet: None,
             topics: Topics::None,
             traffic: None,
             presence: None,
@@ -151,14 +159,39 @@ impl Device {
         self.unattributed
     }
 
-    /// The worst true thing about it.
-    pub fn condition(&self) -> Condition {
-        self.condition
+    /// The worst true thing about it, by [`super::Fleet::facets`] and the table of words.
+    pub fn word(&self) -> Word {
+        self.word
     }
 
     /// Since when.
-    pub fn condition_since(&self) -> Ms {
-        self.condition_since
+    pub fn word_since(&self) -> Ms {
+        self.word_since
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet.is_some()
+    }
+
+    pub(super) fn quiet_since(&self) -> Option<Ms> {
+        self.quiet
+    }
+
+    pub(super) fn held(&self) -> Option<Held> {
+        self.rest().held
+    }
+
+    /// When it last gave a sign of life, but for those of its connection.
+    pub(super) fn signs(&self) -> Signs {
+        let mut signs = self.rest().signs;
+        signs.set(Sign::Telemetry, self.last_seen());
+        signs.set(Sign::AgentReport, self.agent_report().map(|(at, _)| at));
+        signs
+    }
+
+    /// Whose response brought it where it stands; `None` for this console's own.
+    pub fn responder(&self) -> Option<&SafeText> {
+        self.rest().responder.as_ref()
     }
 
     /// Whether the registry has it; `None` when the registry was never read.
@@ -187,9 +220,10 @@ impl Device {
         self.presence.as_ref().and_then(|p| p.principal())
     }
 
-    /// Telemetry messages a minute; `None` when never heard.
+    /// Telemetry messages a minute; `None` when never heard, and before there is enough to measure it by.
+    /// [`super::Fleet::per_minute`] tells it only while the device can be heard.
     pub fn per_minute(&self, now: Ms) -> Option<f64> {
-        self.traffic.as_ref().map(|t| t.per_minute(now))
+        self.traffic.as_ref()?.per_minute(now)
     }
 
     /// Length of the last telemetry payload, in bytes.
@@ -319,7 +353,8 @@ impl Device {
         self.rest.get_or_insert_default()
     }
 
-    pub(super) fn stage_and_time(&self) -> Option<(&Stage, Ms)> {
+    /// How far a response brought it, and when.
+    pub fn stage_and_time(&self) -> Option<(&Stage, Ms)> {
         self.rest().stage.as_ref().map(|(stage, at)| (stage, *at))
     }
 

@@ -58,7 +58,6 @@ pub struct Judged {
     pub strangers: usize,
     pub stale_after: Ms,
     pub policy_delay: Ms,
-    pub in_flight: Ms,
     pub settle: Ms,
     /// Absent in version 1, which one connection was enough for.
     #[serde(default = "one")]
@@ -86,7 +85,6 @@ impl From<&Limits> for Judged {
             strangers: l.strangers,
             stale_after: l.stale_after,
             policy_delay: l.policy_delay,
-            in_flight: l.in_flight,
             settle: l.settle,
             connections: l.connections,
             ceiling: l.ceiling,
@@ -111,7 +109,6 @@ impl From<&Judged> for Limits {
             strangers: j.strangers.min(MOST),
             stale_after: j.stale_after,
             policy_delay: j.policy_delay,
-            in_flight: j.in_flight,
             settle: j.settle,
             connections: j.connections.clamp(1, CONNECTIONS),
             ceiling: j.ceiling,

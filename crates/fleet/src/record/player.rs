@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
-use crate::{Changes, Fleet, Limits, Ms};
+use crate::{Changes, Fleet, Limits, Ms, Word};
 
 use super::file::{Damage, Entry, Header, Recording, What};
 
@@ -155,9 +155,9 @@ impl Player {
     /// As [`Player::step`].
     pub fn next_alarm(&mut self) -> io::Result<Option<Ms>> {
         let end = self.span().1;
-        let mut warned = self.fleet.counts().early_warning;
+        let mut warned = self.fleet.counts().of(Word::Warning);
         while let Some((at, changes)) = self.step(end, &mut |_, _| {})? {
-            let now = if changes.is_empty() { warned } else { self.fleet.counts().early_warning };
+            let now = if changes.is_empty() { warned } else { self.fleet.counts().of(Word::Warning) };
             let loud = changes.contains(Changes::ALARM) || changes.contains(Changes::LEAK) || now > warned;
             warned = now;
             if loud {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::event::{Event, LinkEvent, Stage};
 use crate::text::SafeText;
-use crate::{Changes, Condition, Fleet, Ms};
+use crate::{Changes, Fleet, Ms, Word};
 
 use super::file::{Damage, Entry, What};
 use super::player::Player;
@@ -141,6 +141,10 @@ impl Teller {
                         incident.outcome = Some(SafeText::new(&format!("not proven: {missing}")));
                         format!("not proven in time: {missing}")
                     }
+                    Stage::Failed { what, left, .. } => {
+                        incident.outcome = Some(SafeText::new(&format!("not held: {what}; left: {left}")));
+                        format!("not held: {what}; left: {left}")
+                    }
                     Stage::Released => {
                         incident.outcome = Some(SafeText::new("released"));
                         "released".to_owned()
@@ -169,13 +173,13 @@ impl Teller {
             for warning in device.warnings() {
                 if self.once(thing, warning.kind.word(), warning.since) {
                     self.line(at, "early warning", Some(thing), warning.sentence.as_str());
-                    if device.condition() != Condition::Ok {
+                    if device.word() != Word::Ok {
                         let sign = format!("early warning: {}", warning.sentence);
                         self.incidents.entry(thing.clone()).or_default().sign(warning.since, at, &sign);
                     }
                 }
             }
-            if changes.contains(Changes::LEAK) && device.condition() == Condition::Leaking {
+            if changes.contains(Changes::LEAK) && device.word() == Word::Leaking {
                 self.line(at, "leak", Some(thing), "isolated, yet heard");
                 self.incidents.entry(thing.clone()).or_default().leaked.get_or_insert(at);
             }

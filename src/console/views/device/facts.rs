@@ -2,8 +2,9 @@
 
 use ratatui::layout::Rect;
 
+use quell_fleet::DeviceId;
+use quell_fleet::state::{Containment, Denies, Health, Hearing, Sign, Voice};
 use quell_fleet::text::SafeText;
-use quell_fleet::{Device, DeviceId};
 
 use super::super::super::app::{App, Env, ListId};
 use super::super::super::paint::{Paint, Part, part, wrap};
@@ -57,9 +58,10 @@ fn label<'a>(text: &str, theme: &Theme) -> Part<'a> {
     part(format!("{text:<13}"), theme.dim)
 }
 
-pub(super) fn lines<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &Theme) -> Vec<Vec<Part<'a>>> {
+pub(super) fn lines<'a>(app: &App, env: &Env<'a>, id: DeviceId, theme: &Theme) -> Vec<Vec<Part<'a>>> {
     let s = theme.symbols;
-    let mut lines = Vec::new();
+    let device = env.fleet.device(id);
+    let mut lines = answers(app, env, id, theme);
     let heard = match (device.last_seen(), device.cadence()) {
         (Some(at), Some(every)) => {
             format!("{}, usually every {}", words::ago(env.now - at), words::took(every))
@@ -136,7 +138,7 @@ pub(super) fn lines<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &Th
         lines.push(vec![
             label("in alarm", theme),
             part(name, theme.alarm),
-            part(format!("  for {}", words::age(env.now - violation.started)), theme.dim),
+            part(format!("  for {}", words::age(env.now - env.fleet.alarm_since(violation))), theme.dim),
         ]);
         for text in super::super::violations::sentence(&violation.behavior, 60) {
             lines.push(vec![label("", theme), part(text, theme.text)]);
@@ -157,6 +159,67 @@ pub(super) fn lines<'a>(app: &App, env: &Env<'a>, device: &'a Device, theme: &Th
         for (i, line) in wrap(warning.sentence.as_str(), 60).into_iter().enumerate() {
             lines.push(vec![label(if i == 0 { "warning" } else { "" }, theme), part(line, theme.warning)]);
         }
+    }
+    lines
+}
+
+/// The four answers, each with its evidence: what the word was made of.
+fn answers<'a>(app: &App, env: &Env<'a>, id: DeviceId, theme: &Theme) -> Vec<Vec<Part<'a>>> {
+    let (facets, now) = (env.fleet.facets(id), env.now);
+    let clock = |at| words::moment(at, now, &app.look.zone);
+    let hearing = match facets.hearing {
+        Hearing::Listening { since } => part(format!("listening since {}", clock(since)), theme.text),
+        Hearing::NotListening { why, since } => {
+            part(format!("not listening since {}: {why}", clock(since)), theme.warning)
+        }
+        Hearing::Unknown(why) => part(format!("? {why}"), theme.unknown),
+    };
+    let signs: Vec<String> = Sign::ALL
+        .into_iter()
+        .filter_map(|sign| {
+            facets.life.signs.of(sign).map(|at| format!("{} {}", sign.word(), words::ago(now - at)))
+        })
+        .collect();
+    let voice = match facets.life.voice {
+        Voice::Heard if signs.is_empty() => "heard".to_owned(),
+        Voice::Heard => String::new(),
+        Voice::Silent => "silent".to_owned(),
+        Voice::NoData => "no telemetry".to_owned(),
+        Voice::Unknown(_) if signs.is_empty() => "? never listened to".to_owned(),
+        Voice::Unknown(_) => String::new(),
+    };
+    let life: Vec<String> = std::iter::once(voice).filter(|v| !v.is_empty()).chain(signs).collect();
+    let health = match facets.health {
+        Health::Alarm { violations } => {
+            part(words::plural(violations, "violation by AWS", "violations by AWS"), theme.alarm)
+        }
+        Health::Finding { findings } => {
+            part(words::plural(findings.into(), "finding by quell", "findings by quell"), theme.warning)
+        }
+        Health::Warning(_) => part("out of its own ordinary, by quell", theme.warning),
+        Health::Fine => part("nothing against it", theme.text),
+        Health::Unknown(why) => part(format!("? {why}"), theme.unknown),
+    };
+    let label = |text: &str| super::facts::label(text, theme);
+    let mut lines = vec![
+        vec![label("hearing"), hearing],
+        vec![label("life"), part(life.join(", "), theme.text)],
+        vec![label("health"), health],
+    ];
+    let (text, style) = super::super::why::why(app, env, id, theme);
+    match facets.containment {
+        Containment::None => lines.push(vec![label("containment"), part("none asked for", theme.dim)]),
+        _ => lines.push(vec![label("containment"), part(text, style)]),
+    }
+    if let Containment::InGroup { group, since, denies, .. } = facets.containment {
+        let held = match denies {
+            Denies::Yes { by, .. } => format!("denies by {by}"),
+            Denies::No { read } => format!("denies nothing, read {}", words::ago(now - read)),
+            Denies::NoCertificate { .. } => "reaches nothing: no certificate".to_owned(),
+            Denies::Unknown(why) => format!("denies ? ({why})"),
+        };
+        let text = format!("in {} since {}, {held}", group.shown(), clock(since));
+        lines.push(vec![label(""), part(text, theme.text)]);
     }
     lines
 }

@@ -12,11 +12,11 @@ use ratatui::layout::Rect;
 use quell_fleet::SourceId;
 use quell_fleet::model::Name;
 
-use super::super::app::{App, Env, Section, condition_word};
+use super::super::app::{App, Env, Section};
 use super::super::paint::{Paint, inside, part};
 use super::super::words;
 use super::layout::Place;
-use super::{condition_style, frame, quiet, reason, split};
+use super::{frame, quiet, reason, said, split};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, name: &Name) {
     let Some(id) = env.fleet.find(name.raw()) else {
@@ -33,12 +33,12 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     };
     let device = env.fleet.device(id);
     let theme = paint.theme;
-    let condition = device.condition();
+    let (word, style) = said(env, theme, id, 40);
     let title = vec![
-        part(condition_word(condition), condition_style(theme, condition)),
-        part(format!("for {}", words::age(env.now - device.condition_since())), theme.dim),
+        part(word, style),
+        part(format!("for {}", words::age(env.now - device.word_since())), theme.dim),
     ];
-    let lines = facts::lines(app, env, device, theme);
+    let lines = facts::lines(app, env, id, theme);
     let Some(facts) = facts_area(app, area, lines.len()) else {
         return section(app, env, paint, area, name, app.section());
     };
@@ -89,8 +89,8 @@ fn is_wide(area: Rect) -> bool {
 }
 
 pub(super) fn place(app: &App, env: &Env<'_>, area: Rect, name: &Name) -> Option<Place> {
-    let device = env.fleet.device(env.fleet.find(name.raw())?);
-    let lines = facts::lines(app, env, device, &app.look.theme).len();
+    let id = env.fleet.find(name.raw())?;
+    let lines = facts::lines(app, env, id, &app.look.theme).len();
     let area = facts_area(app, area, lines)?;
     Some(Place::Text { lines, page: facts::text_area(inside(area)).height.into() })
 }

@@ -170,7 +170,7 @@ pub(super) fn policies(
     for policy in all {
         lines.push(vec![
             part(policy.name.as_str(), theme.brand),
-            part(format!("  certificate {}{}", policy.certificate, theme.symbols.more), theme.dim),
+            part(format!("  {}", policy.hangs_on), theme.dim),
         ]);
         for statement in &policy.statements {
             let denies = statement.as_str().starts_with("Deny");

@@ -1,0 +1,356 @@
+//! What colleagues do, read from the journal that this console shares with them: each line becomes the step of a response that
+//! the fleet believes one event later. What this process writes is not told again, and what a process that is gone left
+//! unfinished is told as left.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use quell_fleet::Ms;
+use quell_fleet::event::{Event, ResponseEvent, Stage};
+use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
+
+use super::journal::who::alive;
+use crate::cloud::{Aws, read};
+
+/// How often the file is looked at: its length costs one call.
+const LOOK: Duration = Duration::from_millis(300);
+/// Who we are is asked again after this long.
+const AGAIN: Duration = Duration::from_secs(3);
+/// At the start so much of the end of a journal is read: what stands further back is a week old.
+const BACK: u64 = 4 << 20;
+/// Plans under way that are remembered.
+const PLANS: usize = 1_000;
+/// How often it is looked whether those who have plans under way are still there, in looks.
+const ALIVE: u32 = 10;
+
+/// A plan whose end was not read yet.
+#[derive(Debug)]
+struct Open {
+    verb: String,
+    targets: Vec<Name>,
+    began: Ms,
+    who: Value,
+    by: Option<SafeText>,
+}
+
+/// What the lines of a journal mean for the devices, line by line.
+#[derive(Debug)]
+pub struct Steps {
+    open: HashMap<String, Open>,
+    /// The process whose lines are not told.
+    own: u32,
+    place: Place,
+}
+
+/// Where the devices are: one journal serves all accounts and regions of an operator, and names are the same in several.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Twelve digits.
+    pub account: String,
+    /// The region.
+    pub region: String,
+}
+
+impl Place {
+    fn has(&self, entry: &Value) -> bool {
+        let region = entry.get("region").and_then(Value::as_str);
+        // `arn:aws:sts::123456789012:assumed-role/…`
+        let account = entry.pointer("/who/arn").and_then(Value::as_str).and_then(|arn| arn.split(':').nth(4));
+        region == Some(self.region.as_str()) && account == Some(self.account.as_str())
+    }
+}
+
+impl Steps {
+    /// Nothing read yet; lines of the process `own`, and of other places, are not told.
+    pub fn new(own: u32, place: Place) -> Self {
+        Self { open: HashMap::new(), own, place }
+    }
+
+    /// The steps that a line tells of.
+    pub fn line(&mut self, entry: &Value) -> Vec<ResponseEvent> {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+        let Some(at) = text("at").parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond()) else {
+            return Vec::new();
+        };
+        let plan = text("plan").to_owned();
+        match text("kind") {
+            "intent" => self.intent(entry, plan, at),
+            "outcome" => {
+                let Some(open) = self.open.remove(&plan) else { return Vec::new() };
+                let told = entry.get("targets").and_then(Value::as_array).into_iter().flatten();
+                told.filter_map(|target| outcome(&open, target, at)).collect()
+            }
+            "closed" => {
+                self.open.remove(&plan);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn intent(&mut self, entry: &Value, plan: String, at: Ms) -> Vec<ResponseEvent> {
+        let who = entry.get("who").cloned().unwrap_or_default();
+        if !self.place.has(entry) {
+            return Vec::new();
+        }
+        if who.get("process").and_then(Value::as_u64) == Some(self.own.into()) && alive(&who) {
+            return Vec::new();
+        }
+        let verb = entry.get("what").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let targets = entry.get("targets").and_then(Value::as_array).into_iter().flatten();
+        let targets: Vec<Name> = targets.filter_map(Value::as_str).map(Name::new).collect();
+        let by =
+            ["sudo_user", "user", "arn"].iter().find_map(|key| who.get(key)?.as_str()).map(SafeText::new);
+        let asked = |thing: &Name| ResponseEvent {
+            thing: thing.clone(),
+            stage: Stage::Containing { began: at, waiting_for: SafeText::new("their proof") },
+            at,
+            by: by.clone(),
+        };
+        let steps = if holds(&verb) { targets.iter().map(asked).collect() } else { Vec::new() };
+        if self.open.len() < PLANS {
+            self.open.insert(plan, Open { verb, targets, began: at, who, by });
+        }
+        steps
+    }
+
+    /// The devices whose response was left: whoever ran it is not there any more.
+    pub fn left(&mut self, at: Ms) -> Vec<ResponseEvent> {
+        let gone: Vec<String> =
+            self.open.iter().filter(|(_, open)| !alive(&open.who)).map(|(plan, _)| plan.clone()).collect();
+        let mut steps = Vec::new();
+        for open in gone.iter().filter_map(|plan| self.open.remove(plan)).filter(|open| holds(&open.verb)) {
+            // When it was left nobody knows; it is told when it was seen, unless something newer is known.
+            let at = if open.began + 3_600_000 < at { open.began + 1 } else { at };
+            steps.extend(open.targets.iter().map(|thing| ResponseEvent {
+                thing: thing.clone(),
+                stage: Stage::Failed {
+                    began: open.began,
+                    what: SafeText::new("left: the process that ran it is gone"),
+                    left: SafeText::new("the rest of the plan"),
+                },
+                at,
+                by: open.by.clone(),
+            }));
+        }
+        steps
+    }
+}
+
+/// True for a plan that is to hold devices back.
+fn holds(verb: &str) -> bool {
+    matches!(verb, "isolate" | "deactivate" | "revoke")
+}
+
+/// How a target of a plan ended.
+fn outcome(open: &Open, target: &Value, at: Ms) -> Option<ResponseEvent> {
+    let text = |key: &str| target.get(key).and_then(Value::as_str).unwrap_or_default();
+    let thing = Name::new(target.get("target").and_then(Value::as_str)?);
+    let (began, why) = (open.began, SafeText::new(text("why")));
+    let stage = match (open.verb.as_str(), text("result")) {
+        ("revoke", "proven") => Stage::Revoked,
+        ("isolate" | "deactivate", "proven") => Stage::Contained {
+            began,
+            took: target.get("took_ms").and_then(Value::as_i64).unwrap_or_default(),
+        },
+        ("isolate" | "deactivate" | "revoke", "unproven") => Stage::Unproven { began, missing: why },
+        ("isolate" | "deactivate" | "revoke", "failed" | "partly" | "open") => {
+            let steps = target.get("steps").and_then(Value::as_array).into_iter().flatten();
+            let undone = steps.filter(|step| step.get("state").and_then(Value::as_str) != Some("done"));
+            let left: Vec<&str> = undone.filter_map(|step| step.get("proof")?.as_str()).collect();
+            let what = if why.is_empty() { SafeText::new("it was left") } else { why };
+            Stage::Failed { began, what, left: SafeText::new(&left.join(", ")) }
+        }
+        ("release" | "activate", "proven" | "unproven") => Stage::Released,
+        _ => return None,
+    };
+    Some(ResponseEvent { thing, stage, at, by: open.by.clone() })
+}
+
+/// The lines that came to a file since the last look.
+#[derive(Debug, Default)]
+struct Tail {
+    /// Which file, and how far it was read.
+    read: Option<(u64, u64)>,
+}
+
+impl Tail {
+    fn lines(&mut self, path: &Path) -> io::Result<Vec<Value>> {
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.read = None;
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
+        let known = file.metadata()?;
+        let (number, length) = (known.ino(), known.len());
+        let from = match self.read {
+            Some((same, at)) if same == number && at <= length => at,
+            // Another file, set aside or cut: from its beginning, or not from further back than it is worth.
+            _ => length.saturating_sub(BACK),
+        };
+        if from == length {
+            self.read = Some((number, from));
+            return Ok(Vec::new());
+        }
+        file.seek(SeekFrom::Start(from))?;
+        let mut text = Vec::new();
+        file.take((length - from).min(BACK)).read_to_end(&mut text)?;
+        // A line under way is read when it is whole.
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        self.read = Some((number, from + whole as u64));
+        let lines = text.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n');
+        Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
+    }
+}
+
+/// The steps that the end of a journal tells of, oldest first, of other processes than this one: what `things` believes of
+/// responses.
+///
+/// # Errors
+/// The journal exists and cannot be read.
+pub fn told(journal: &Path, place: Place, now: Ms) -> io::Result<Vec<ResponseEvent>> {
+    let (mut tail, mut steps) = (Tail::default(), Steps::new(std::process::id(), place));
+    let mut all: Vec<ResponseEvent> =
+        tail.lines(journal)?.iter().flat_map(|entry| steps.line(entry)).collect();
+    all.extend(steps.left(now));
+    Ok(all)
+}
+
+/// Follows the journal once it is known where we are, for as long as somebody takes the events.
+pub async fn colleagues(aws: Aws, journal: PathBuf, events: mpsc::Sender<Event>) {
+    while !events.is_closed() {
+        match read::caller_identity(&aws).await {
+            Ok(we) => {
+                let (account, region) = (we.account.to_string(), we.region.to_string());
+                return follow(journal, Place { account, region }, events);
+            }
+            Err(_) => tokio::time::sleep(AGAIN).await,
+        }
+    }
+}
+
+/// Follows a journal for as long as somebody takes the events. Runs on a thread of its own: a disk may be slow.
+fn follow(journal: PathBuf, place: Place, events: mpsc::Sender<Event>) {
+    let watch = move || {
+        let (mut tail, mut steps) = (Tail::default(), Steps::new(std::process::id(), place));
+        let mut looks = 0_u32;
+        let mut said = false;
+        while !events.is_closed() {
+            let lines = tail.lines(&journal).unwrap_or_else(|error| {
+                if !std::mem::replace(&mut said, true) {
+                    tracing::warn!(%error, "the shared journal cannot be followed");
+                }
+                Vec::new()
+            });
+            let mut told: Vec<ResponseEvent> = lines.iter().flat_map(|entry| steps.line(entry)).collect();
+            if looks.is_multiple_of(ALIVE) {
+                told.extend(steps.left(super::run::now()));
+            }
+            looks = looks.wrapping_add(1);
+            for step in told {
+                if events.blocking_send(Event::Response(step)).is_err() {
+                    return;
+                }
+            }
+            std::thread::sleep(LOOK);
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("journal".to_owned()).spawn(watch) {
+        tracing::warn!(%error, "the shared journal cannot be followed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::io::Write as _;
+
+    const ARN: &str = "arn:aws:iam::123456789012:user/ana";
+
+    fn place() -> Place {
+        Place { account: "123456789012".to_owned(), region: "us-east-1".to_owned() }
+    }
+
+    fn intent(plan: &str, verb: &str, who: Value) -> Value {
+        json!({"region": "us-east-1", "at": "2026-11-28T04:00:00.000Z", "kind": "intent", "plan": plan, "what": verb, "targets": ["A"], "who": who})
+    }
+
+    fn ana() -> Value {
+        super::super::journal::who(Some(ARN))
+    }
+
+    fn outcome_of(plan: &str, result: &str) -> Value {
+        json!({"at": "2026-11-28T04:00:09.000Z", "kind": "outcome", "plan": plan, "targets": [
+            {"target": "A", "result": result, "took_ms": 800, "why": "AccessDenied", "steps": [
+                {"proof": "add to IsolatedDevices", "state": "done"}, {"proof": "cut the connection", "state": "failed"}]}]})
+    }
+
+    #[test]
+    fn each_line_is_a_step_and_ones_own_is_none() {
+        let mut steps = Steps::new(0, place());
+        let asked = steps.line(&intent("p", "isolate", ana()));
+        assert!(matches!(
+            asked.as_slice(),
+            [ResponseEvent { stage: Stage::Containing { .. }, by: Some(_), .. }]
+        ));
+        let failed = steps.line(&outcome_of("p", "partly"));
+        let [ResponseEvent { stage: Stage::Failed { what, left, .. }, .. }] = failed.as_slice() else {
+            unreachable!("{failed:?}")
+        };
+        assert_eq!((what.as_str(), left.as_str()), ("AccessDenied", "cut the connection"));
+        assert!(steps.line(&outcome_of("p", "proven")).is_empty(), "it has ended");
+        steps.line(&intent("q", "release", ana()));
+        let [ResponseEvent { stage: Stage::Released, .. }] = steps.line(&outcome_of("q", "proven"))[..]
+        else {
+            unreachable!("released")
+        };
+        let elsewhere = Place { account: "210987654321".to_owned(), ..place() };
+        assert!(
+            Steps::new(0, elsewhere).line(&intent("p", "isolate", ana())).is_empty(),
+            "another account's"
+        );
+        let mut own = Steps::new(std::process::id(), place());
+        assert!(own.line(&intent("p", "isolate", ana())).is_empty());
+    }
+
+    #[test]
+    fn what_a_process_that_is_gone_left_is_not_in_flight() {
+        let mut steps = Steps::new(0, place());
+        let mut gone = ana();
+        gone["process"] = json!(2_000_000_000);
+        gone["process_started"] = json!(1);
+        assert_eq!(steps.line(&intent("p", "isolate", gone)).len(), 1);
+        let left = steps.left(1_900_000_000_000);
+        assert!(matches!(left.as_slice(), [ResponseEvent { stage: Stage::Failed { .. }, .. }]), "{left:?}");
+        assert!(steps.left(1_900_000_000_000).is_empty(), "once");
+    }
+
+    #[test]
+    fn lines_are_read_once_whole_and_from_the_file_that_takes_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        let mut tail = Tail::default();
+        assert!(tail.lines(&path).unwrap().is_empty());
+        let mut file = File::create(&path).unwrap();
+        write!(file, "{}\n{{\"kind\":", json!({"n": 1})).unwrap();
+        assert_eq!(tail.lines(&path).unwrap(), [json!({"n": 1})]);
+        writeln!(file, "2}}").unwrap();
+        assert_eq!(tail.lines(&path).unwrap(), [json!({"kind": 2})]);
+        std::fs::rename(&path, folder.path().join("old")).unwrap();
+        std::fs::write(&path, "{\"n\":3}\n").unwrap();
+        assert_eq!(tail.lines(&path).unwrap(), [json!({"n": 3})]);
+        assert!(tail.lines(&path).unwrap().is_empty());
+    }
+}
