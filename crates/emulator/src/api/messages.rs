@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use super::connections::{broker, client_id, not_connected};
 use super::registry::uuid;
 use super::request::{Awaited, encode_token};
-use super::{ApiError, Req, Resp};
-use crate::broker::{Properties, Retained};
+use super::{ApiError, Req, Resp, provisioning};
+use crate::broker::{Properties, Retained, publishable};
 use crate::hooks::{Hooks, Principal, Routing, Session};
 
 /// Base64 with or without its padding, as AWS takes it.
@@ -38,6 +38,13 @@ pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
     let topic = req.path("topic");
     if Dialect::Aws.valid_topic(topic).is_err() {
         return Err(ApiError::invalid("The topic is not valid."));
+    }
+    if !publishable(topic) {
+        // Reserved, and no request of any service.
+        return Err(ApiError::new(403, "ForbiddenException", "Forbidden"));
+    }
+    if provisioning::is_request(topic) {
+        return Err(ApiError::invalid("Fleet provisioning answers over the MQTT connection that asks."));
     }
     let qos = match req.query("qos") {
         None | Some("0") => 0,

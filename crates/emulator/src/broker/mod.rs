@@ -31,6 +31,7 @@ pub use limits::Limits;
 pub use retained::Retained;
 use retained::RetainedMessages;
 use session::{Cut, Delivery, Inner, LastWords, SessionState};
+pub(crate) use topic::publishable;
 
 /// The MQTT 5 properties an application message carries from its publisher to its subscribers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

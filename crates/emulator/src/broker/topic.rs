@@ -56,7 +56,7 @@ pub(super) fn share(filter: &str) -> Option<(&str, &str)> {
 }
 
 /// True for the reserved topics a client may publish to; every other topic that begins with `$` ends the connection.
-pub(super) fn publishable(topic: &str) -> bool {
+pub(crate) fn publishable(topic: &str) -> bool {
     if !topic.starts_with('$') {
         return true;
     }

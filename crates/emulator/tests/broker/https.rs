@@ -75,6 +75,11 @@ async fn a_certificate_publishes_over_https_with_and_without_alpn() {
     assert!(body["traceId"].is_string(), "{body}");
     let (status, _) = world.asked(&identity, "POST /topics/dt%2Fx?retain=true", "x").await;
     assert_eq!(status, 403, "retaining is an action of its own");
+    let other = world.identity_with(ALLOW).await;
+    let (status, _) = world.asked(&other, "POST /topics/$aws/events/presence/connected/x", "{}").await;
+    assert_eq!(status, 403, "reserved, whatever a policy says");
+    let (status, body) = world.asked(&other, "POST /topics/$aws/certificates/create/json", "{}").await;
+    assert_eq!(status, 400, "an answer could not come: {body}");
     let (status, _) = world.asked(&identity, "DELETE /connections/console", "").await;
     assert_eq!(status, 403, "what is for operators wants a signature");
     let (status, _) = world.https(None, &[], "POST /topics/dt/x", &[], b"x").await;
