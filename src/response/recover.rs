@@ -27,6 +27,7 @@ pub fn left_open(journal: &Path) -> io::Result<Vec<Past>> {
 /// The journal cannot be read.
 pub async fn unfinished(clients: &Aws, journal: &Path) -> io::Result<Vec<Past>> {
     let mut open = beside(journal, left_open).await?;
+    seen::settle(&open, now()).await;
     for past in &mut open {
         Box::pin(seen::look(clients, past, now())).await;
     }

@@ -28,6 +28,9 @@ impl App {
                 let verb = self.verb_of(&view.id);
                 let (text, tone) = state::outcome_line(&view, verb, env.now, &self.look);
                 self.say(text, tone, env.now);
+                if let Some((_, why)) = self.unwritten.take_if(|(plan, _)| *plan == view.id) {
+                    self.say(SafeText::new(&format!("{}: {why}", view.title)), Tone::Warn, env.now);
+                }
                 self.keep_action(view);
                 if !self.is_responding() && matches!(self.overlay, Some(Overlay::Leaving)) {
                     // There is nothing left to leave.
@@ -44,7 +47,8 @@ impl App {
                 }
             }
             Answer::Unwritten { plan, why } => {
-                self.say(SafeText::new(&format!("{plan}: {why}")), Tone::Warn, env.now);
+                // Said when the response has ended, which it does at once: that would take its place.
+                self.unwritten = Some((plan, why));
             }
             Answer::Recovered { plans } => self.recovered(plans, env),
             Answer::Refused { plan, reason } => {

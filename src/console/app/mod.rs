@@ -110,6 +110,8 @@ pub struct App {
     confirmed: Vec<(PlanId, &'static str)>,
     /// Plans confirmed of which nothing was heard yet.
     unanswered: Vec<PlanId>,
+    /// The plan whose outcome the disk refused, and a sentence about it.
+    unwritten: Option<(PlanId, SafeText)>,
     /// The profiles of the AWS configuration files.
     profiles: Vec<Name>,
     section: Section,
@@ -161,6 +163,7 @@ impl App {
             asked_tasks: 0,
             confirmed: Vec::new(),
             unanswered: Vec::new(),
+            unwritten: None,
             profiles: Vec::new(),
             section: Section::Messages,
             instructing: false,

@@ -12,9 +12,10 @@ use quell_fleet::Ms;
 use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::text::SafeText;
 
-/// What a process sent just before it was killed may still be on its way: its plan is looked at no sooner than this after
-/// the journal last heard of it.
-const SETTLE: Ms = 1_500;
+/// What a process sent just before it was killed may still be on its way: this long is waited before the account is asked.
+const SETTLE: Duration = Duration::from_millis(1_500);
+/// What the journal last heard of longer ago than this, in milliseconds, has arrived or never will.
+const FRESH: Ms = 60_000;
 
 /// The plan `id` of the journal, each of its requests held against the account.
 pub(in crate::response) async fn past(
@@ -30,13 +31,17 @@ pub(in crate::response) async fn past(
         since: now,
     })?;
     if let Some(past) = &mut past {
-        let wait = past.last.saturating_add(SETTLE).saturating_sub(now).clamp(0, SETTLE);
-        if past.has_lost() {
-            tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
-        }
+        settle([&*past], now).await;
         look(c, past, now).await;
     }
     Ok(past)
+}
+
+/// Waits for what plans that were cut short a moment ago may have under way.
+pub(in crate::response) async fn settle<'p>(plans: impl IntoIterator<Item = &'p Past>, now: Ms) {
+    if plans.into_iter().any(|past| past.has_lost() && now.saturating_sub(past.last) < FRESH) {
+        tokio::time::sleep(SETTLE).await;
+    }
 }
 
 /// Holds each request of a plan against the account. What cannot be read is said to be unknown, with the reason.
