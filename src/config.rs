@@ -21,6 +21,7 @@ mod narrow;
 mod reload;
 mod shares;
 mod thing_from;
+mod verb;
 
 pub use aws_files::{AwsProfiles, REGIONS};
 pub use explain::{Effective, effective, schema, template};
@@ -31,6 +32,7 @@ pub(crate) use load::{config_dir, file_path};
 pub use mqtt::{MqttSettings, MqttVersion, Proxies, Secret};
 pub use reload::Reloaded;
 pub use thing_from::ThingFrom;
+pub use verb::{Inverse, Verb};
 
 /// Everything quell was told.
 #[derive(Clone, Debug)]

@@ -298,6 +298,29 @@ pub async fn connected(aws: &Aws, client_id: &str) -> Read<Option<bool>> {
     }
 }
 
+/// The client id under which the fleet index has a thing connected (GetThingConnectivityData); `None` when it has none.
+pub async fn indexed_client(aws: &Aws, thing: &str) -> Read<Option<String>> {
+    let call = aws.iot.get_thing_connectivity_data().thing_name(thing);
+    let found =
+        failed("iot:GetThingConnectivityData", one!(aws, call, "iot:GetThingConnectivityData", false))?;
+    Ok(found.client_id().filter(|_| found.connected() == Some(true)).map(str::to_owned))
+}
+
+/// The principals attached to a thing exclusively (ListThingPrincipalsV2): what connects with one of them acts as the thing
+/// under any client id (docs/aws-iot.md#4.3).
+pub async fn exclusive_principals(aws: &Aws, thing: &str) -> Read<Vec<String>> {
+    let call = aws
+        .iot
+        .list_thing_principals_v2()
+        .thing_name(thing)
+        .thing_principal_type(aws_sdk_iot::types::ThingPrincipalType::ExclusiveThing);
+    let held = failed(
+        "iot:ListThingPrincipalsV2",
+        pages!(aws, call, "iot:ListThingPrincipalsV2", thing_principal_objects),
+    )?;
+    Ok(held.iter().map(|held| held.principal().to_owned()).collect())
+}
+
 /// GetThingShadow (classic without a name); `None` when there is none.
 pub async fn shadow(aws: &Aws, thing: &str, shadow: Option<&str>) -> Read<Option<ShadowDocument>> {
     let call = aws.data.get_thing_shadow().thing_name(thing).set_shadow_name(shadow.map(String::from));

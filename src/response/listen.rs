@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use quell_fleet::Ms;
 use quell_fleet::event::{Batch, Event, LinkEvent, Notice, PresenceKind};
 use quell_fleet::model::Name;
+use quell_fleet::text::SafeText;
 
 /// Something heard that can prove or disprove a response.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +27,12 @@ pub enum Fact {
     Presence {
         /// The MQTT client id.
         client: Name,
+        /// The principal it used.
+        principal: Option<SafeText>,
         /// Which.
         kind: PresenceKind,
+        /// Why it was disconnected or refused.
+        reason: Option<SafeText>,
         /// AWS's timestamp.
         at: Ms,
     },
@@ -49,6 +54,12 @@ pub enum Fact {
         /// When.
         at: Ms,
     },
+    /// The connection answered a question, each of several: MQTT keeps order, so what the broker had for it when it was
+    /// asked has come.
+    Answered {
+        /// When it was asked; of several connections, the one asked longest ago.
+        asked: Ms,
+    },
     /// The MQTT connection is gone: what is not heard now proves nothing.
     LinkDown {
         /// When.
@@ -56,9 +67,9 @@ pub enum Fact {
     },
 }
 
-/// What the facts so far say of who is listened to.
+/// What could be heard now: whether there is a connection, and of which things it brings the messages.
 #[derive(Clone, Debug, Default)]
-pub(in crate::response) struct Ear {
+pub(in crate::response) struct Hearing {
     /// Since when there is a connection; `None` while there is none.
     pub(in crate::response) link: Option<Ms>,
     /// The things listened to and since when; `None` for all, always.
@@ -67,7 +78,7 @@ pub(in crate::response) struct Ear {
     all: Option<Ms>,
 }
 
-impl Ear {
+impl Hearing {
     #[cfg(test)]
     pub(in crate::response) fn with(link: Option<Ms>) -> Self {
         Self { link, ..Self::default() }
@@ -79,7 +90,7 @@ impl Ear {
             Fact::LinkDown { .. } => self.link = None,
             Fact::Focus { only: Some(only), at } => self.only = Some((Arc::clone(only), *at)),
             Fact::Focus { only: None, at } => (self.only, self.all) = (None, Some(*at)),
-            Fact::Heard { .. } | Fact::Presence { .. } | Fact::AtLimit { .. } => {}
+            Fact::Heard { .. } | Fact::Presence { .. } | Fact::AtLimit { .. } | Fact::Answered { .. } => {}
         }
     }
 
@@ -119,11 +130,22 @@ pub struct Listener {
     link: Option<Fact>,
     /// When it was last told that the connection is at its limit.
     full: Ms,
+    /// When each connection was asked the latest question that it answered.
+    answered: Vec<Ms>,
 }
 
 impl Listener {
     pub(in crate::response) fn new(facts: mpsc::UnboundedSender<Fact>, watched: Arc<Watched>) -> Self {
-        Self { facts, watched, seen: 0, topics: Vec::new(), any: false, link: None, full: 0 }
+        Self {
+            facts,
+            watched,
+            seen: 0,
+            topics: Vec::new(),
+            any: false,
+            link: None,
+            full: 0,
+            answered: Vec::new(),
+        }
     }
 
     /// Looks at one event on its way to [`quell_fleet`]. Call it for every event, before the fleet consumes it.
@@ -145,6 +167,7 @@ impl Listener {
                 let only = things.as_ref().map(|things| things.iter().map(|t| t.raw().to_owned()).collect());
                 self.send(Fact::Focus { only: only.map(Arc::new), at: *at });
             }
+            Event::Link(LinkEvent::Answered { connection, asked, .. }) => self.answered(*connection, *asked),
             Event::Link(_) | Event::Poll(_) | Event::Response(_) => {}
         }
     }
@@ -195,15 +218,41 @@ impl Listener {
             }
         }
         for notice in &batch.notices {
-            if let Notice::Presence { client, kind, at, .. } = notice
-                && self.watched.names.read().contains(client.raw())
-            {
-                self.send(Fact::Presence { client: client.clone(), kind: *kind, at: *at });
+            let Notice::Presence { client, kind, reason, principal, at, .. } = notice else { continue };
+            let watched = {
+                let names = self.watched.names.read();
+                let by_principal = principal.as_ref().is_some_and(|p| names.contains(p.as_str()));
+                by_principal || names.contains(client.raw())
+            };
+            if watched {
+                self.send(Fact::Presence {
+                    client: client.clone(),
+                    principal: principal.clone(),
+                    kind: *kind,
+                    reason: reason.clone(),
+                    at: *at,
+                });
             }
         }
     }
 
+    fn answered(&mut self, connection: u32, asked: Ms) {
+        // Connections are few; a number beyond that is a mistake that must not take memory.
+        let at = (connection as usize).min(63);
+        if self.answered.len() <= at {
+            self.answered.resize(at + 1, Ms::MIN);
+        }
+        if let Some(latest) = self.answered.get_mut(at) {
+            *latest = asked.max(*latest);
+        }
+        if let (true, Some(asked)) = (self.any, self.answered.iter().min().filter(|asked| **asked > Ms::MIN))
+        {
+            self.send(Fact::Answered { asked: *asked });
+        }
+    }
+
     fn link(&mut self, fact: Fact) {
+        self.answered.clear();
         self.link = Some(fact.clone());
         self.send(fact);
     }

@@ -8,13 +8,13 @@
 
 pub mod alert;
 mod aws;
-mod climb;
 mod execute;
 mod gate;
 pub mod journal;
 pub mod listen;
 pub mod past;
 pub mod plan;
+mod prover;
 mod read;
 pub mod recover;
 pub mod responder;

@@ -17,7 +17,7 @@ use quell_fleet::text::SafeText;
 use super::gate::{self, Grant, Refusal};
 use super::journal::scribe::Scribe;
 use super::journal::who;
-use super::listen::{Ear, Fact, Listener, Watched};
+use super::listen::{Fact, Hearing, Listener, Watched};
 use super::plan::{Intent, Plan, PlanId};
 use super::read;
 use super::recover;
@@ -78,7 +78,7 @@ impl Responder {
             events,
             answers,
             watched: Arc::clone(&watched),
-            ear: Ear::default(),
+            hearing: Hearing::default(),
             runs: HashMap::new(),
             identity: Arc::default(),
         };
@@ -117,7 +117,7 @@ impl Responder {
         self.ask(Ask::Rules(Box::new(Rules::from(settings))));
     }
 
-    /// The ear of this responder: whoever receives the fleet's events shows it each of them first.
+    /// The listener of this responder: whoever receives the fleet's events shows it each of them first.
     pub fn listener(&self) -> Listener {
         Listener::new(self.facts.clone(), Arc::clone(&self.watched))
     }
@@ -143,7 +143,7 @@ struct Task {
     answers: mpsc::Sender<Answer>,
     watched: Arc<Watched>,
     /// Since when telemetry is received, and of whom.
-    ear: Ear,
+    hearing: Hearing,
     runs: HashMap<PlanId, Running>,
     identity: Arc<OnceCell<String>>,
 }
@@ -252,9 +252,9 @@ impl Task {
             events: self.events.clone(),
             answers: self.answers.clone(),
         };
-        let (ear, ended) = (self.ear.clone(), ended.clone());
+        let (hearing, ended) = (self.hearing.clone(), ended.clone());
         tokio::spawn(async move {
-            Box::pin(teller.run(shared, plan, grant, began, ear, heard, stopped)).await;
+            Box::pin(teller.run(shared, plan, grant, began, hearing, heard, stopped)).await;
             let _ = ended.send(id);
         });
     }
@@ -269,7 +269,7 @@ impl Task {
     }
 
     fn fact(&mut self, fact: Fact) {
-        self.ear.note(&fact);
+        self.hearing.note(&fact);
         for running in self.runs.values() {
             let _ = running.facts.send(fact.clone());
         }
@@ -322,7 +322,7 @@ impl Teller {
         plan: Plan,
         grant: Grant,
         began: Ms,
-        ear: Ear,
+        hearing: Hearing,
         heard: mpsc::UnboundedReceiver<Fact>,
         mut stopped: watch::Receiver<Option<Stop>>,
     ) {
@@ -340,7 +340,7 @@ impl Teller {
             return;
         }
         let (id, title, names) = (plan.id.clone(), plan.title.clone(), plan.targets.clone());
-        let run = tokio::spawn(Box::pin(run::run(shared, plan, grant, began, ear, heard, stopped)));
+        let run = tokio::spawn(Box::pin(run::run(shared, plan, grant, began, hearing, heard, stopped)));
         if run.await.is_err() {
             self.broke_down(id, title, names, began).await;
         }

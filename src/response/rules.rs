@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Guardrails, Judged};
+use crate::config::{Guardrails, Judged, Verb};
 use quell_fleet::Ms;
 use quell_fleet::model::Name;
 
@@ -64,12 +64,12 @@ impl Rules {
     /// What the guardrails demand of an action.
     pub(in crate::response) fn judge(
         &self,
-        commands: &[String],
+        commands: &[Verb],
         things: &[Name],
         groups: &[Name],
         now: Ms,
     ) -> Judged {
-        let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+        let commands: Vec<&str> = commands.iter().map(|verb| verb.id()).collect();
         let things: Vec<&str> = things.iter().map(|n| n.raw()).collect();
         let groups: Vec<&str> = groups.iter().map(|n| n.raw()).collect();
         self.guardrails.judge(&commands, &things, &groups, now)

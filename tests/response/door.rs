@@ -50,6 +50,7 @@ impl Door {
             ]
             .iter()
             .any(|p| path.starts_with(p))
+            || path.ends_with("/connectivity-data")
             || path == "/";
         if reads {
             return next.run(request).await;

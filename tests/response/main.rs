@@ -6,6 +6,7 @@
 mod alerts;
 mod budget;
 mod bulk;
+mod clients;
 mod crash;
 mod door;
 mod guardrails;
@@ -13,6 +14,7 @@ mod headless;
 mod plans;
 mod profiles;
 mod program;
+mod read_only;
 mod remedy;
 mod rules;
 mod schedules;

@@ -1,4 +1,4 @@
-//! Plans run by the library: proven, refused, read-only.
+//! Plans run by the library: proven, refused.
 
 use std::time::{Duration, Instant};
 
@@ -59,45 +59,6 @@ async fn an_isolation_is_proven_in_seconds_and_a_release_is_heard() {
     let shadow = world.data.get_thing_shadow().thing_name("Thing02").send().await.unwrap();
     let shadow: serde_json::Value = serde_json::from_slice(shadow.payload().unwrap().as_ref()).unwrap();
     assert_eq!(shadow.pointer("/state/desired/quarantine"), None);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn read_only_sends_nothing_whatever_is_asked() {
-    let mut world = World::start().await;
-    world.rules.read_only = true;
-    let certificate = world.things(&["Thing01"]).await;
-    world.group("NeedsUpdate").await;
-    world.door.forget();
-    let mut console = world.console();
-    let things = || vec![target("Thing01")];
-    let job = JobRequest {
-        id: "Update-temp-firmware".to_owned(),
-        targets: vec![JobTarget::Group(Name::new("NeedsUpdate"))],
-        document: "{}".to_owned(),
-        continuous: true,
-        description: None,
-        options: JobOptions::default(),
-    };
-    let certificate = Some(certificate);
-    let intents = [
-        isolate("Thing01"),
-        Intent::Release { things: things(), group: None },
-        Intent::Deactivate { things: things(), certificate: None },
-        Intent::Activate { things: things(), certificate: certificate.clone() },
-        Intent::Revoke { things: things(), certificate },
-        Intent::LaunchJob(job),
-        Intent::CancelJob { job: Name::new("Update-temp-firmware"), force: true },
-    ];
-    for intent in intents {
-        let verb = intent.verb();
-        let plan = console.plan(intent).await;
-        let refused = console.confirm(plan, Some("Thing01")).await.unwrap_err();
-        assert!(refused.contains("read-only"), "{verb}: {refused}");
-    }
-    assert_eq!(world.changed(), 0);
-    let entries = console.entries();
-    assert_eq!(entries.len(), 7);
-    assert!(entries.iter().all(|e| e["kind"] == "refused"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,10 @@
 //! An emulated account behind a door that counts what would change something, and refuses or holds what it is told to.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_sdk_iot::types::ThingPrincipalType;
 use quell::cloud::Aws;
 use quell::config::{Settings, StaticCredentials, ThingFrom};
 use quell::response::journal::Journal;
@@ -16,6 +17,7 @@ use quell_emulator::hooks::{Hooks, Principal};
 use quell_emulator::store::Wal;
 use quell_fleet::event::{Event, Stage};
 use quell_fleet::model::Name;
+use quell_fleet::{Fleet, Limits, LinkState};
 use rumqttc::{AsyncClient, MqttOptions, QoS};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -121,6 +123,18 @@ impl World {
         id
     }
 
+    /// A thing with a certificate that can be no other thing's; the certificate's id.
+    pub(crate) async fn exclusively(&self, name: &str) -> String {
+        let made = self.iot.create_keys_and_certificate().set_as_active(true).send().await.unwrap();
+        let (id, arn) = (made.certificate_id.unwrap(), made.certificate_arn.unwrap());
+        self.iot.attach_policy().policy_name("AllowAll").target(&arn).send().await.unwrap();
+        self.iot.create_thing().thing_name(name).send().await.unwrap();
+        let attach = self.iot.attach_thing_principal().thing_name(name).principal(&arn);
+        attach.thing_principal_type(ThingPrincipalType::ExclusiveThing).send().await.unwrap();
+        self.door.forget();
+        id
+    }
+
     /// A device that speaks every 200 ms and reconnects when cut, as real ones do.
     pub(crate) async fn device(&self, name: &str, certificate: &str) -> u16 {
         self.device_on(name, certificate, &format!("temperature/{name}")).await
@@ -158,8 +172,14 @@ impl World {
         let (tell, stages) = mpsc::unbounded_channel();
         let (heard_tx, heard) = mpsc::unbounded_channel();
         let mut listener = responder.listener();
-        tokio::spawn(forward(received, tell, heard_tx, move |e| listener.observe(e)));
-        Console { responder, answered, stages, heard, journal: self.rules.journal.clone(), _stream: stream }
+        let fleet = Arc::new(Mutex::new(Fleet::new(Limits::default())));
+        let known = Arc::clone(&fleet);
+        tokio::spawn(forward(received, tell, heard_tx, move |e| {
+            listener.observe(e);
+            known.lock().unwrap().apply(e.clone(), jiff::Timestamp::now().as_millisecond());
+        }));
+        let journal = self.rules.journal.clone();
+        Console { responder, answered, stages, heard, journal, fleet, _stream: stream }
     }
 
     pub(crate) async fn member(&self, thing: &str) -> bool {
@@ -229,6 +249,7 @@ pub(crate) struct Console {
     pub(crate) stages: mpsc::UnboundedReceiver<(String, Stage)>,
     pub(crate) heard: mpsc::UnboundedReceiver<String>,
     pub(crate) journal: PathBuf,
+    pub(crate) fleet: Arc<Mutex<Fleet>>,
     _stream: quell::stream::StreamHandle,
 }
 
@@ -264,6 +285,21 @@ impl Console {
         })
         .await
         .unwrap()
+    }
+
+    /// Returns as soon as its stream listens.
+    pub(crate) async fn listens(&self) {
+        let up = async {
+            while !matches!(self.fleet.lock().unwrap().link().state(), LinkState::Up) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(LONG, up).await.unwrap();
+    }
+
+    /// A device as its fleet knows it.
+    pub(crate) fn target(&self, name: &str) -> Target {
+        self.fleet.lock().unwrap().target_named(&Name::new(name))
     }
 
     pub(crate) async fn hears(&mut self, thing: &str) {

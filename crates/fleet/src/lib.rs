@@ -13,6 +13,7 @@ mod apply;
 pub mod audit;
 mod baseline;
 mod changes;
+mod clients;
 mod deltas;
 pub mod device;
 pub mod event;
@@ -36,6 +37,7 @@ pub mod record;
 mod series;
 mod source;
 pub mod state;
+mod target;
 pub mod text;
 mod traffic;
 
@@ -50,6 +52,7 @@ use std::sync::Arc;
 pub use agreement::Agreement;
 pub use baseline::WarningKind;
 pub use changes::Changes;
+pub use clients::{ClientSeen, ClientsSeen};
 pub use deltas::DeltaEntry;
 pub use device::{Device, DeviceId, Warning};
 pub use findings::{Finding, NotJudged};
@@ -64,6 +67,7 @@ pub use presence::PresenceState;
 pub use series::{Column, Series};
 pub use source::SourceId;
 pub use state::{Counts, Facets, Heed, Word};
+pub use target::Target;
 
 use event::Event;
 use known::Known;
@@ -125,6 +129,7 @@ pub struct Fleet {
     members: HashMap<Arc<str>, Known<Option<Vec<Name>>>>,
     denials: HashMap<Arc<str>, Known<state::Denial>>,
     strangers: HashMap<Arc<str>, PresenceState>,
+    clients: Arc<ClientsSeen>,
     link: Link,
     focus: Focus,
     losses: Losses,
@@ -171,6 +176,7 @@ impl Fleet {
             members: HashMap::new(),
             denials: HashMap::new(),
             strangers: HashMap::new(),
+            clients: Arc::default(),
             focus: Focus::default(),
             losses: Losses::default(),
             polls: std::collections::BTreeMap::new(),

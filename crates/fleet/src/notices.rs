@@ -1,5 +1,7 @@
 //! What AWS's own topics said, taken in.
 
+use std::sync::Arc;
+
 use quell_rules::detect::metric::Metric;
 
 use super::baseline::WarningKind;
@@ -47,12 +49,17 @@ impl Fleet {
             }
             // The rejected request changed nothing; the message itself is in the stream.
             Notice::ShadowRejected { .. } => Changes::STREAM,
-            Notice::Presence { client, kind, reason, principal, version, at } => self.presence(
-                &client,
-                |presence| presence.note(kind, version, at, now, reason, principal),
-                (kind, at),
-                now,
-            ),
+            Notice::Presence { client, kind, reason, principal, version, at } => {
+                if let Some(principal) = &principal {
+                    Arc::make_mut(&mut self.clients).note(principal.as_str(), &client, kind, version, at);
+                }
+                self.presence(
+                    &client,
+                    |presence| presence.note(kind, version, at, now, reason, principal),
+                    (kind, at),
+                    now,
+                )
+            }
             Notice::JobsChanged { .. } => {
                 self.want(SourceId::Jobs);
                 Changes::NONE

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::config::Verb;
+
 /// The plans as far as the journal was read.
 #[derive(Default)]
 pub(super) struct Fold {
@@ -59,8 +61,8 @@ fn ended(plan: &mut Map<String, Value>, entry: &Value) {
     if let Some(stopped) = entry.get("stopped").filter(|v| !v.is_null()) {
         plan.insert("stopped".into(), stopped.clone());
     }
-    let contains = ["isolate", "deactivate", "revoke"]
-        .contains(&plan.get("what").and_then(Value::as_str).unwrap_or_default());
+    let verb = plan.get("what").and_then(Value::as_str).and_then(Verb::parse);
+    let contains = verb.is_some_and(|verb| verb.words().contains);
     let targets = entry.get("targets").and_then(Value::as_array).into_iter().flatten();
     let results: Vec<Value> = targets
         .map(|t| {

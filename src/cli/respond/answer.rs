@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::cli::exit;
 use crate::cli::respond_cmds::{Ended, Session, code, plan_json, result_json};
 use crate::cloud::{self, Aws};
-use crate::config::Settings;
+use crate::config::{Settings, Verb};
 use crate::response::alert::certificates::Certificates;
 use crate::response::alert::policy::AlertRule;
 use crate::response::alert::web::Web;
@@ -421,7 +421,7 @@ impl Answerer {
                     word => SafeText::new(&format!("{verb}: {word}")),
                 };
                 let result = match code {
-                    exit::DONE if verb == "isolate" => "isolated",
+                    exit::DONE if verb == Verb::Isolate => "isolated",
                     exit::DONE => "done",
                     exit::UNPROVEN => "unproven",
                     exit::PARTLY => "partly",

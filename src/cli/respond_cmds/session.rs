@@ -264,9 +264,7 @@ async fn acquaint(mut intent: Intent, fleet: &Mutex<Fleet>) -> Intent {
         let _ = writeln!(io::stderr(), "telemetry is not received: GetConnection has to prove it");
     }
     for target in intent.things_mut() {
-        if let Some(id) = fleet.find(target.thing.raw()) {
-            *target = Target::seen(&fleet, fleet.device(id));
-        }
+        *target = fleet.target_named(&target.thing);
     }
     intent
 }

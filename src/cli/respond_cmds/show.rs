@@ -5,7 +5,8 @@ use std::fmt::{self, Write as _};
 use serde_json::{Value, json};
 
 use crate::response::{
-    ActionView, Check, Confirmation, Level, Outcome, Plan, Reversible, RowState, TargetOutcome, TargetView,
+    ActionView, Check, Confirmation, Intent, Level, Outcome, Plan, Reversible, RowState, TargetOutcome,
+    TargetView,
 };
 
 /// A plan as text for people.
@@ -58,6 +59,11 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     if let Some(text) = plan.refused() {
         writeln!(out, "  REFUSED: {text}")?;
     }
+    if let Some(intent) = plan.instead() {
+        let things: Vec<&str> = intent.things().iter().map(|t| t.thing.shown().as_str()).collect();
+        let certificate = certificate(intent).map(|id| format!(" --certificate {id}")).unwrap_or_default();
+        writeln!(out, "  INSTEAD: quell {} {}{certificate}", intent.verb(), things.join(" "))?;
+    }
     Ok(())
 }
 
@@ -101,7 +107,21 @@ pub(in crate::cli) fn plan_json(plan: &Plan) -> Value {
         "reversibleHow": match plan.reversible() { Reversible::Yes(text) | Reversible::No(text) => text },
         "wouldChangeNothing": plan.would_change_nothing(),
         "refused": plan.refused(),
+        "instead": plan.instead().map(instead),
     })
+}
+
+/// What would reach the device where the plan would not.
+fn instead(intent: &Intent) -> Value {
+    let things: Vec<&str> = intent.things().iter().map(|t| t.thing.raw()).collect();
+    json!({"action": intent.verb(), "things": things, "certificate": certificate(intent)})
+}
+
+fn certificate(intent: &Intent) -> Option<&str> {
+    match intent {
+        Intent::Deactivate { certificate, .. } => certificate.as_deref(),
+        _ => None,
+    }
 }
 
 fn confirmation(plan: &Plan) -> &'static str {

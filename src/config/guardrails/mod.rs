@@ -18,43 +18,14 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::verb::Verb;
+
 pub use window::Window;
 
 /// The names rules may use: what the journal calls each changing command.
-const COMMANDS: [&str; 32] = [
-    "isolate",
-    "release",
-    "deactivate",
-    "activate",
-    "revoke",
-    "join",
-    "leave",
-    "job create",
-    "job cancel",
-    "undo",
-    "finish",
-    "setup",
-    "mitigate",
-    "profiles apply",
-    "profiles delete",
-    "profiles attach",
-    "profiles detach",
-    "dimension create",
-    "dimension delete",
-    "metric create",
-    "metric delete",
-    "verify",
-    "rules enable",
-    "rules disable",
-    "rules write",
-    "rules delete",
-    "audit start",
-    "audit cancel",
-    "audit suppress",
-    "audit unsuppress",
-    "action create",
-    "action delete",
-];
+fn commands() -> Vec<&'static str> {
+    Verb::ALL.iter().map(|verb| verb.id()).collect()
+}
 
 /// What an operator must do before a change is sent; ordered from nothing to never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
@@ -252,13 +223,13 @@ pub(super) fn schema() -> serde_json::Map<String, serde_json::Value> {
         "additionalProperties": false,
         "required": ["require"],
         "properties": {
-            "command": {"type": "array", "items": {"enum": COMMANDS}},
+            "command": {"type": "array", "items": {"enum": commands()}},
             "thing": names, "group": names, "within": window, "outside": window,
             "require": demand, "reason": {"type": "string"},
         },
     });
     let levels = json!({
-        "type": "object", "propertyNames": {"enum": COMMANDS}, "additionalProperties": demand,
+        "type": "object", "propertyNames": {"enum": commands()}, "additionalProperties": demand,
         "description": "The least a command demands.",
     });
     [
@@ -273,11 +244,11 @@ pub(super) fn schema() -> serde_json::Map<String, serde_json::Value> {
 }
 
 fn known(command: toml::Spanned<String>) -> Result<String, (usize, String)> {
-    if COMMANDS.contains(&command.get_ref().as_str()) {
+    if Verb::parse(command.get_ref()).is_some() {
         return Ok(command.into_inner());
     }
     let text =
-        format!("{:?} is no command that changes anything: {}", command.get_ref(), COMMANDS.join(", "));
+        format!("{:?} is no command that changes anything: {}", command.get_ref(), commands().join(", "));
     Err((command.span().start, text))
 }
 

@@ -100,6 +100,18 @@ impl App {
         }
     }
 
+    /// Plan what would reach the device, where the plan in front would not.
+    pub fn instead(&mut self, env: &Env<'_>) {
+        let Some(Overlay::Plan(dialog)) = &self.overlay else { return };
+        let PlanPhase::Ready(plan) = &dialog.phase else { return };
+        let Some(intent) = plan.instead().cloned() else {
+            return self.say(SafeText::new("this plan needs no other in its place"), Tone::Calm, env.now);
+        };
+        let whom = intent.things().first().map(|target| target.thing.shown().clone()).unwrap_or_default();
+        let asked = SafeText::new(&format!("{} {whom}", intent.verb().words().lead));
+        self.ask(env, asked, intent);
+    }
+
     /// Plans again with the group that was typed.
     pub(super) fn submit_group(&mut self, env: &Env<'_>) {
         let Some(Overlay::Plan(dialog)) = &mut self.overlay else { return };

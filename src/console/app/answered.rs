@@ -1,5 +1,6 @@
 //! What the responder answers: plans, how far a response is, how it ended, and what is to be read again then.
 
+use crate::config::Verb;
 use crate::response::{ActionView, Answer};
 use quell_fleet::text::SafeText;
 use quell_fleet::{Ms, SourceId};
@@ -38,11 +39,11 @@ impl App {
                 }
                 self.reread();
                 self.effects.push(Effect::ReadJournal);
-                let changed = state::changed_by(verb);
+                let changed = verb.map_or(&[][..], |verb| verb.words().changes);
                 if !changed.is_empty() {
-                    self.effects.push(Effect::ReadSoon(changed));
+                    self.effects.push(Effect::ReadSoon(changed.to_vec()));
                 }
-                if matches!(verb, Some("setup" | "undo" | "finish")) {
+                if matches!(verb, Some(Verb::Setup | Verb::Undo | Verb::Finish)) {
                     self.outdate_diagnosis(env);
                 }
             }

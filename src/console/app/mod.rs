@@ -34,6 +34,7 @@ mod whatif;
 
 use std::collections::{HashMap, HashSet};
 
+use crate::config::Verb;
 use crate::response::{ActionView, PlanId};
 use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
@@ -56,7 +57,7 @@ pub use list::{Key, ListId, ListState, key_of};
 pub use model::{Effect, Elsewhere, Env, JournalLine, Look, Pane, Section, Tone, View};
 pub use profile_form::{ProfileField, ProfileForm};
 pub use rows::DeviceRows;
-pub use state::{done_word, proven_after};
+pub use state::proven_after;
 pub use tape::ReplayMove;
 pub use update::Msg;
 pub use whatif::{WhatIfState, Would};
@@ -107,7 +108,7 @@ pub struct App {
     audits: bool,
     /// When audits were last asked for out of turn.
     asked_tasks: Ms,
-    confirmed: Vec<(PlanId, &'static str)>,
+    confirmed: Vec<(PlanId, Verb)>,
     /// Plans confirmed of which nothing was heard yet.
     unanswered: Vec<PlanId>,
     /// The plan whose outcome the disk refused, and a sentence about it.

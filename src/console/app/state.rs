@@ -1,8 +1,9 @@
 //! Reading accessors for the views, and the words for what is.
 
+use crate::config::Verb;
 use crate::response::{ActionView, Outcome, PlanId, RowState, TargetOutcome};
 use quell_fleet::text::SafeText;
-use quell_fleet::{DeviceId, Ms, SourceId};
+use quell_fleet::{DeviceId, Ms};
 
 use super::super::command::Scope;
 use super::super::key::Key as Pressed;
@@ -14,7 +15,7 @@ use quell_fleet::model::Name;
 /// How an action ended, in one line.
 pub(super) fn outcome_line(
     view: &ActionView,
-    verb: Option<&'static str>,
+    verb: Option<Verb>,
     now: Ms,
     look: &super::Look,
 ) -> (SafeText, Tone) {
@@ -26,61 +27,22 @@ pub(super) fn outcome_line(
             };
             let time = proven_after(view).map(|ms| format!(" in {}", words::took(ms))).unwrap_or_default();
             let (check, at) = (look.theme.symbols.check, words::clock(now, &look.zone));
-            let text = format!("journal {check} {at} {whom} {}{time}", done_word(verb));
+            let text = format!(
+                "journal {check} {at} {whom} {}{time}",
+                verb.map_or("proven", |verb| verb.words().proven)
+            );
             return (SafeText::new(&text), Tone::Calm);
         }
-        Some(Outcome::Unproven) => ("done, but not proven", Tone::Warn),
+        Some(Outcome::Unproven) => {
+            (verb.map_or("done, but not proven", |verb| verb.words().unproven), Tone::Warn)
+        }
         Some(Outcome::Partly) => ("partly done", Tone::Warn),
-        Some(Outcome::Failed) => ("failed, nothing was changed", Tone::Warn),
+        Some(Outcome::Failed) => (verb.map_or("nothing was changed", |verb| verb.words().failed), Tone::Warn),
         Some(Outcome::Interrupted) => ("interrupted", Tone::Warn),
         Some(Outcome::Left) => ("left unproven", Tone::Warn),
-        None => ("under way", Tone::Calm),
+        None => (verb.map_or("under way", |verb| verb.words().doing), Tone::Calm),
     };
     (SafeText::new(&format!("{}: {word}", view.title)), tone)
-}
-
-/// What a command of that verb changes, beside devices.
-pub(super) fn changed_by(verb: Option<&str>) -> Vec<SourceId> {
-    match verb {
-        Some("profiles apply" | "profiles delete" | "profiles attach" | "profiles detach") => {
-            vec![SourceId::Profiles, SourceId::Violations, SourceId::Suppressed]
-        }
-        Some("dimension create" | "dimension delete") => vec![SourceId::Dimensions],
-        Some("metric create" | "metric delete") => vec![SourceId::CustomMetrics],
-        Some("verify") => vec![SourceId::Violations, SourceId::ViolationEvents],
-        // An undo or a finish may have been about any of them.
-        Some("undo" | "finish") => {
-            vec![SourceId::Profiles, SourceId::Dimensions, SourceId::CustomMetrics, SourceId::ViolationEvents]
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// What an action reached, in a word.
-pub fn done_word(verb: Option<&str>) -> &'static str {
-    match verb {
-        Some("isolate") => "contained",
-        Some("release") => "released",
-        Some("deactivate") => "certificate deactivated",
-        Some("activate") => "certificate activated",
-        Some("revoke") => "certificate revoked",
-        Some("join") => "put into the group",
-        Some("leave") => "taken out of the group",
-        Some("job create") => "launched",
-        Some("job cancel") => "cancelled",
-        Some("profiles apply" | "dimension create" | "metric create") => "written",
-        Some("profiles delete" | "dimension delete" | "metric delete") => "deleted",
-        Some("profiles attach") => "attached",
-        Some("profiles detach") => "detached",
-        Some("verify") => "marked",
-        Some("audit schedule") => "scheduled",
-        Some("audit unschedule") => "ended",
-        Some("setup") => "set up",
-        Some("mitigate") => "mitigated by AWS",
-        Some("undo") => "undone",
-        Some("finish") => "finished",
-        _ => "proven",
-    }
 }
 
 /// Milliseconds from the confirmation to the last proof of the slowest target: the whole wait, not the first of its
@@ -99,7 +61,7 @@ pub fn proven_after(view: &ActionView) -> Option<Ms> {
 
 impl App {
     /// The verb a plan was confirmed with.
-    pub fn verb_of(&self, plan: &PlanId) -> Option<&'static str> {
+    pub fn verb_of(&self, plan: &PlanId) -> Option<Verb> {
         self.confirmed.iter().find(|(id, _)| id == plan).map(|(_, verb)| *verb)
     }
 

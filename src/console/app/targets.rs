@@ -211,7 +211,7 @@ impl App {
         } else {
             words::plural(names.len(), "thing", "things")
         };
-        let targets = ids.iter().map(|id| target(env, *id)).collect();
+        let targets = ids.iter().map(|id| env.fleet.target(*id)).collect();
         Some((SafeText::new(&whom), targets))
     }
 
@@ -328,24 +328,6 @@ impl App {
     /// Whether the devices are what keys act on.
     pub(super) fn on_devices(&self) -> bool {
         *self.view() == View::Overview && self.pane == Pane::Devices
-    }
-}
-
-/// A device as the fleet knows it now: frozen into the plan.
-fn target(env: &Env<'_>, id: DeviceId) -> Target {
-    let device = env.fleet.device(id);
-    let topics = device
-        .topics()
-        .iter()
-        .filter_map(|t| env.fleet.topic(*t))
-        .filter(|t| t.is_telemetry())
-        .map(|t| t.text().as_str().to_owned());
-    Target {
-        thing: device.name().clone(),
-        client: None,
-        last_heard: device.last_seen(),
-        cadence: device.cadence(),
-        topics: topics.collect(),
     }
 }
 

@@ -449,6 +449,14 @@ pub static COMMANDS: &[Command] = &[
     looks("half-page-up", "half page up", List, App::half_page_up, "Move half a page up"),
     looks("confirm", "confirm", Plan, App::confirm, "Carry the plan out"),
     looks("edit", "change", Plan, App::edit, "Change the thing group or the job, and plan again"),
+    opens_plan(
+        "instead",
+        "its certificate instead",
+        Reversible,
+        Plan,
+        App::instead,
+        "Plan what would reach the device where this plan would not",
+    ),
     looks("stop", "stop", Plan, App::stop, "Stop a running response after the requests under way"),
     looks(
         "api-calls",

@@ -90,7 +90,7 @@ fn last_action(app: &App, action: &crate::response::ActionView, narrow: bool) ->
                 [only] => only.name.shown().to_string(),
                 many => words::plural(many.len(), "thing", "things"),
             };
-            let word = super::super::app::done_word(app.verb_of(&action.id));
+            let word = app.verb_of(&action.id).map_or("proven", |verb| verb.words().proven);
             let took = after.map(|ms| format!(" in {}", words::took(ms))).unwrap_or_default();
             if narrow {
                 return format!("{} {word}{took}", s.check);

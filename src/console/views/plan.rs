@@ -202,13 +202,12 @@ fn confirmation<'a>(app: &App, plan: &'a Plan, dialog: &PlanDialog, theme: &supe
         Intent::LaunchJob(_) => Some(("edit", "change job")),
         _ => None,
     };
-    let verb = plan.intent().verb();
+    let verb = plan.intent().verb().id();
     let verb = if plan.would_change_nothing().is_some() { "do it all the same" } else { verb };
+    let change = change.into_iter().chain(plan.instead().map(|_| ("instead", "its certificate instead")));
     if plan.refused().is_some() {
-        let hints: Vec<_> = change
-            .into_iter()
-            .chain([("api-calls", "what the API calls are"), ("escape", "leave")])
-            .collect();
+        let hints: Vec<_> =
+            change.chain([("api-calls", "what the API calls are"), ("escape", "leave")]).collect();
         return vec![keys(app, &hints, theme)];
     }
     let mut lines = Vec::new();

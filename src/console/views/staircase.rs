@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::response::{ActionView, Outcome, RowState, StairRow, TargetOutcome, TargetView};
 
-use super::super::app::{App, Env, done_word, proven_after};
+use super::super::app::{App, Env, proven_after};
 use super::super::command;
 use super::super::paint::{Paint, part, wrap};
 use super::super::words;
@@ -41,11 +41,11 @@ pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect
         Some(TargetOutcome::Proven { took }) => Some(*took),
         _ => None,
     });
-    let reached = done_word(verb);
+    let reached = verb.map_or("proven", |verb| verb.words().proven);
     let mut proven = proven_after(action)
         .map(|ms| format!("{reached} in {}", words::took(ms)))
         .unwrap_or(reached.to_owned());
-    if let (Some("isolate" | "deactivate" | "revoke"), Some(last)) = (verb, slowest.max()) {
+    if let (true, Some(last)) = (verb.is_some_and(|verb| verb.words().contains), slowest.max()) {
         proven
             .push_str(&format!("; the last sign of life came {} after the confirmation", words::took(last)));
     }
@@ -61,13 +61,15 @@ pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect
         ),
         Some(Outcome::Proven) => (format!("{} {proven}", s.check), theme.good, theme.good),
         Some(Outcome::Unproven) => {
-            (format!("{} done, but not proven within its time", s.warn), theme.warning, theme.warning)
+            let unproven = verb.map_or("done, but not proven", |verb| verb.words().unproven);
+            (format!("{} {unproven} within its time", s.warn), theme.warning, theme.warning)
         }
         Some(Outcome::Partly) => {
             (format!("{} partly done: see above, and the journal", s.warn), theme.warning, theme.warning)
         }
         Some(Outcome::Failed) => {
-            (format!("{} failed, nothing was changed", s.cross), theme.alarm, theme.alarm)
+            let failed = verb.map_or("failed", |verb| verb.words().failed);
+            (format!("{} {failed}: nothing was changed", s.cross), theme.alarm, theme.alarm)
         }
         Some(Outcome::Left) => (
             format!("{} left before it was proven; the journal says how far it came", s.warn),

@@ -1,6 +1,6 @@
 //! Intent and facts to plan. Pure, so that every warning is a unit test.
 
-use crate::config::Demand;
+use crate::config::{Demand, Inverse, Verb};
 use crate::response::Rules;
 use quell_fleet::Ms;
 use quell_fleet::model::Name;
@@ -23,7 +23,11 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         nothing: None,
         refused: None,
         type_name: None,
-        reversible: Reversible::Yes(SafeText::default()),
+        instead: None,
+        reversible: match intent.verb().words().inverse {
+            Inverse::By(how) => Reversible::Yes(SafeText::new(how)),
+            Inverse::None(why) => Reversible::No(SafeText::new(why)),
+        },
     };
     let targets: Vec<Name> = match &intent {
         Intent::LaunchJob(job) => job.targets.iter().map(|t| t.name().clone()).collect(),
@@ -89,8 +93,8 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
             rules.guardrails.max_bulk
         ));
     }
-    let mut commands = vec![intent.verb().to_owned()];
-    commands.extend(facts.past.iter().map(|p| p.what.clone()));
+    let mut commands = vec![intent.verb()];
+    commands.extend(facts.past.iter().filter_map(|p| Verb::parse(&p.what)));
     let groups = groups_of(&intent, &draft.work);
     let judged = rules.judge(&commands, &targets, &groups, now);
     if let Some(text) = judged.refusal() {
@@ -124,6 +128,7 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         commands,
         groups,
         work: draft.work,
+        instead: draft.instead,
         intent,
     }
 }
@@ -185,31 +190,24 @@ fn groups_of(intent: &Intent, work: &[Work]) -> Vec<Name> {
 fn title(intent: &Intent, targets: &[Name], facts: &Facts) -> SafeText {
     // What is taken back is known by what it was; its id only names it where there is nothing better.
     let earlier = |id: &str| facts.past.as_ref().map_or_else(|| id.to_owned(), |past| past.title.to_string());
-    let verb = match intent {
-        Intent::Isolate { .. } => "Isolate",
-        Intent::Release { .. } => "Release",
-        Intent::Deactivate { .. } => "Deactivate the certificate of",
-        Intent::Activate { .. } => "Activate the certificate of",
-        Intent::Revoke { .. } => "REVOKE the certificate of",
-        Intent::Mitigate(wanted) => {
-            return SafeText::new(&format!("Run {} on {}", wanted.actions.join(", "), whom(targets)));
-        }
-        Intent::Detect(change) => return SafeText::new(&change.title()),
-        Intent::Rule(change) => return SafeText::new(&change.title()),
-        Intent::Audit(change) => return SafeText::new(&change.title()),
-        Intent::Setup(_) => return SafeText::new(&format!("Set up {}", whom(targets))),
-        Intent::Undo { plan } => return SafeText::new(&format!("Undo: {}", earlier(plan))),
-        Intent::Finish { plan } => return SafeText::new(&format!("Finish: {}", earlier(plan))),
-        Intent::LaunchJob(job) => return SafeText::new(&format!("Launch job {}", job.id)),
-        Intent::Join { group, .. } => {
-            return SafeText::new(&format!("Add {} to {}", whom(targets), group.raw()));
-        }
-        Intent::Leave { group, .. } => {
-            return SafeText::new(&format!("Remove {} from {}", whom(targets), group.raw()));
-        }
-        Intent::CancelJob { job, .. } => return SafeText::new(&format!("Cancel job {}", job.raw())),
-    };
-    SafeText::new(&format!("{verb} {}", whom(targets)))
+    let lead = intent.verb().words().lead;
+    SafeText::new(&match intent {
+        Intent::Isolate { .. }
+        | Intent::Release { .. }
+        | Intent::Deactivate { .. }
+        | Intent::Activate { .. }
+        | Intent::Revoke { .. }
+        | Intent::Setup(_) => format!("{lead} {}", whom(targets)),
+        Intent::Mitigate(wanted) => format!("{lead} {} on {}", wanted.actions.join(", "), whom(targets)),
+        Intent::Detect(change) => change.title(),
+        Intent::Rule(change) => change.title(),
+        Intent::Audit(change) => change.title(),
+        Intent::Undo { plan } | Intent::Finish { plan } => format!("{lead} {}", earlier(plan)),
+        Intent::LaunchJob(job) => format!("{lead} {}", job.id),
+        Intent::Join { group, .. } => format!("{lead} {} to {}", whom(targets), group.raw()),
+        Intent::Leave { group, .. } => format!("{lead} {} from {}", whom(targets), group.raw()),
+        Intent::CancelJob { job, .. } => format!("{lead} {}", job.raw()),
+    })
 }
 
 fn whom(targets: &[Name]) -> String {
@@ -222,8 +220,8 @@ fn whom(targets: &[Name]) -> String {
 /// Folds the requests of all targets into numbered lines: one for each kind of request and resource.
 fn steps(draft: &Draft<'_>) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
-    for request in draft.work.iter().flat_map(|w| &w.requests) {
-        let (title, detail) = request.words();
+    for (of, request) in draft.work.iter().flat_map(|w| w.requests.iter().map(|r| (&w.name, r))) {
+        let (title, detail) = request.words(of);
         let (title, detail) = (SafeText::new(title), SafeText::new(&detail));
         let call = request.call();
         match steps.iter_mut().find(|s| s.title == title && s.detail == detail) {

@@ -3,20 +3,17 @@
 use crate::response::plan::draft::{Draft, listed};
 use quell_fleet::text::SafeText;
 
+use super::Level;
 use super::facts::{Facts, PrincipalFacts, ThingFacts};
 use super::request::{CertificateStatus, Proof, Request, Work, short};
-use super::{Level, Reversible};
 
 pub(super) fn deactivate(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>) {
     bar(draft, facts, only, CertificateStatus::Inactive);
-    draft.reversible = Reversible::Yes(SafeText::new("activate takes it back"));
 }
 
 pub(super) fn revoke(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>) {
     bar(draft, facts, only, CertificateStatus::Revoked);
     draft.note(Level::Danger, "REVOKED is final: AWS never lets the status change again");
-    draft.reversible =
-        Reversible::No(SafeText::new("a revoked certificate stays revoked; the device needs a new one"));
     let suffix = draft.work.iter().flat_map(|w| &w.requests).find_map(|r| match r {
         Request::Certificate { id, .. } => id.get(id.len().saturating_sub(8)..).map(SafeText::new),
         _ => None,
@@ -44,8 +41,9 @@ fn lone(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>, status: Certif
     } else {
         let name = quell_fleet::model::Name::new(id);
         draft.work.push(Work {
-            name: name.clone(),
-            client: name,
+            name,
+            clients: Vec::new(),
+            principals: Vec::new(),
             requests: vec![Request::Certificate {
                 id: id.to_owned(),
                 arn: principal.arn.clone(),
@@ -103,15 +101,16 @@ fn bar(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>, status: Certifi
         if ids.is_empty() {
             continue;
         }
-        let client = thing.target.client_id().clone();
+        let clients = thing.client_ids();
         // Leaving ACTIVE disconnects within minutes; the cut makes it now.
         if !requests.is_empty() || taken.iter().any(|t| ids.contains(t)) {
-            requests.push(Request::Cut { client: client.clone() });
+            requests.extend(clients.iter().map(|client| Request::Cut { client: client.clone() }));
         }
         let silence = draft.rules.silence(thing.target.cadence);
         draft.work.push(Work {
             name: thing.target.thing.clone(),
-            client,
+            clients,
+            principals: thing.own_principals(),
             requests,
             mapped: thing.target.mapped(),
             proof: Proof::Barred {
@@ -126,12 +125,12 @@ fn bar(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>, status: Certifi
         let text = format!("every certificate is {} already, or there is none", status.word());
         draft.nothing = Some(SafeText::new(&text));
     }
+    draft.clients(&facts.things);
     draft.prove("its certificate's status, and that it does not connect again");
     draft.prove_silence(&facts.things);
 }
 
 pub(super) fn activate(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>) {
-    draft.reversible = Reversible::Yes(SafeText::new("deactivate takes it back"));
     if lone(draft, facts, only, CertificateStatus::Active) {
         return;
     }
@@ -179,7 +178,8 @@ pub(super) fn activate(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>)
         }
         draft.work.push(Work {
             name: thing.target.thing.clone(),
-            client: thing.target.client_id().clone(),
+            clients: thing.client_ids(),
+            principals: thing.own_principals(),
             requests,
             mapped: thing.target.mapped(),
             proof: Proof::Activated { certificates: ids },

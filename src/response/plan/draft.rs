@@ -7,7 +7,7 @@ use quell_fleet::text::SafeText;
 
 use super::facts::ThingFacts;
 use super::request::Work;
-use super::{Check, Level, Note, Reversible, Target};
+use super::{Check, Intent, Level, Note, Reversible, Target};
 
 /// Collects a plan while it is computed.
 pub(super) struct Draft<'a> {
@@ -20,6 +20,7 @@ pub(super) struct Draft<'a> {
     pub(super) nothing: Option<SafeText>,
     pub(super) refused: Option<SafeText>,
     pub(super) type_name: Option<(SafeText, Option<SafeText>)>,
+    pub(super) instead: Option<Intent>,
     pub(super) reversible: Reversible,
 }
 
@@ -61,6 +62,39 @@ impl Draft<'_> {
             }
         };
         self.prove(text);
+    }
+
+    /// Says under which client ids the devices are cut and watched, where that is not plainly the thing's name.
+    pub(super) fn clients(&mut self, things: &[ThingFacts]) {
+        let registered = || things.iter().filter(|thing| thing.registered);
+        let unseen: Vec<&Name> =
+            registered().filter(|t| t.seen().next().is_none()).map(|t| &t.target.thing).collect();
+        if let [one] = unseen.as_slice() {
+            let name = one.raw();
+            self.note(
+                Level::Warn,
+                format!("the client id of {name} was never seen: asked for under the thing's name, which it may not use"),
+            );
+        } else if !unseen.is_empty() {
+            self.note(
+                Level::Warn,
+                format!(
+                    "client ids never seen, asked for under the thing's name, which it may not use: {}",
+                    listed(&unseen)
+                ),
+            );
+        }
+        for thing in registered() {
+            let others: Vec<&Name> =
+                thing.seen().map(|c| &c.id).filter(|id| **id != thing.target.thing).collect();
+            if !others.is_empty() {
+                let name = thing.target.thing.raw();
+                self.note(
+                    Level::Info,
+                    format!("client ids seen with a principal of {name}: {}", listed(&others)),
+                );
+            }
+        }
     }
 
     /// True when it was heard so lately that it must have a connection.

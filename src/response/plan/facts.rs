@@ -112,8 +112,8 @@ pub struct ThingFacts {
     pub groups: Vec<GroupOfThing>,
     /// Its principals.
     pub principals: Vec<PrincipalFacts>,
-    /// Whether a client of its client id is connected; an error when that could not be asked.
-    pub connected: Result<Option<bool>, Trouble>,
+    /// The client ids it speaks under as far as they were seen, and its own name, which many devices use.
+    pub clients: Vec<ClientFacts>,
     /// `desired.quarantine` of its classic shadow.
     pub flag: Option<Value>,
     /// What TestAuthorization said with the isolation group's policies added: true when it would be denied.
@@ -121,6 +121,61 @@ pub struct ThingFacts {
     /// The policies in effect for its first principal as this thing, by GetEffectivePolicies: name and document. `None` when
     /// it was not asked, or not answered.
     pub effective: Option<Vec<(String, Value)>>,
+}
+
+/// An MQTT client id that a thing may speak under.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientFacts {
+    /// The client id.
+    pub id: Name,
+    /// The principal it was seen with: a certificate's id or an IAM id.
+    pub principal: Option<String>,
+    /// True when presence, the fleet index or GetConnection told of it; false for the thing's own name that is only asked.
+    pub seen: bool,
+    /// Whether it is connected now by GetConnection; `None` when AWS has not heard of it lately. An error when that could
+    /// not be asked.
+    pub connected: Result<Option<bool>, Trouble>,
+}
+
+impl ThingFacts {
+    /// The client ids that were seen.
+    pub fn seen(&self) -> impl Iterator<Item = &ClientFacts> {
+        self.clients.iter().filter(|client| client.seen)
+    }
+
+    /// The client ids to cut, watch and ask about: those seen, else its own name as a candidate.
+    pub fn client_ids(&self) -> Vec<Name> {
+        let seen: Vec<Name> = self.seen().map(|client| client.id.clone()).collect();
+        if seen.is_empty() { vec![self.target.thing.clone()] } else { seen }
+    }
+
+    /// The principals that serve this thing alone: whatever connects with one is this device.
+    pub fn own_principals(&self) -> Vec<String> {
+        let alone = self.principals.iter().filter(|p| p.things.iter().all(|t| *t == self.target.thing));
+        alone.map(|p| p.id().to_owned()).collect()
+    }
+
+    /// True when the policies of the thing's groups apply to a client: its id is the thing's name and its principal is
+    /// attached to the thing, or its principal is attached exclusively (docs/aws-iot.md#4.3).
+    pub fn reaches(&self, client: &ClientFacts) -> bool {
+        let with = client.principal.as_deref();
+        let attached = self.principals.iter().find(|p| Some(p.id()) == with);
+        match attached {
+            Some(principal) if principal.exclusive == Some(true) => true,
+            Some(_) => client.id == self.target.thing,
+            None => client.id == self.target.thing && with.is_none(),
+        }
+    }
+
+    /// The client ids seen that the policies of the thing's groups do not apply to.
+    pub fn unreached(&self) -> Vec<&ClientFacts> {
+        self.seen().filter(|client| !self.reaches(client)).collect()
+    }
+
+    /// True when AWS says of each of its client ids that it is not connected.
+    pub fn is_gone(&self) -> bool {
+        self.clients.iter().all(|client| matches!(client.connected, Ok(Some(false) | None)))
+    }
 }
 
 /// A group a thing is in.
@@ -145,6 +200,15 @@ pub struct PrincipalFacts {
     pub status: Option<String>,
     /// All things it is attached to, the target included.
     pub things: Vec<Name>,
+    /// Whether it is attached exclusively to the target; `None` when it was not asked, or not answered.
+    pub exclusive: Option<bool>,
+}
+
+impl PrincipalFacts {
+    /// How presence events name it: a certificate by its id.
+    pub fn id(&self) -> &str {
+        self.certificate.as_deref().unwrap_or(&self.arn)
+    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
+use super::Level;
 use super::draft::{Draft, listed};
 use super::facts::{Facts, GroupFacts};
 use super::isolate::obstacle;
 use super::request::{Proof, Request, Work};
-use super::{Level, Reversible};
 
 pub(super) fn join(draft: &mut Draft<'_>, facts: &Facts, group: &Name) {
     let Some(found) = usable(draft, facts, group) else { return };
@@ -36,7 +36,8 @@ pub(super) fn join(draft: &mut Draft<'_>, facts: &Facts, group: &Name) {
         }
         draft.work.push(Work {
             name: name.clone(),
-            client: thing.target.client_id().clone(),
+            clients: Vec::new(),
+            principals: Vec::new(),
             requests: vec![Request::AddToGroup { thing: name.clone(), group: group.clone() }],
             mapped: false,
             proof: Proof::Member { group: group.clone(), is: true },
@@ -45,7 +46,7 @@ pub(super) fn join(draft: &mut Draft<'_>, facts: &Facts, group: &Name) {
     if draft.work.is_empty() && draft.refused.is_none() {
         draft.nothing = Some(SafeText::new(&format!("every one of them is in {} already", group.raw())));
     }
-    finish(draft, "ListThingGroupsForThing names it", "leaving the group takes it back");
+    finish(draft, "ListThingGroupsForThing names it");
 }
 
 pub(super) fn leave(draft: &mut Draft<'_>, facts: &Facts, group: &Name) {
@@ -68,7 +69,8 @@ pub(super) fn leave(draft: &mut Draft<'_>, facts: &Facts, group: &Name) {
         }
         draft.work.push(Work {
             name: name.clone(),
-            client: thing.target.client_id().clone(),
+            clients: Vec::new(),
+            principals: Vec::new(),
             requests: vec![Request::RemoveFromGroup { thing: name.clone(), group: group.clone() }],
             mapped: false,
             proof: Proof::Member { group: group.clone(), is: false },
@@ -77,7 +79,7 @@ pub(super) fn leave(draft: &mut Draft<'_>, facts: &Facts, group: &Name) {
     if draft.work.is_empty() && draft.refused.is_none() {
         draft.nothing = Some(SafeText::new(&format!("none of them is in {}", group.raw())));
     }
-    finish(draft, "ListThingGroupsForThing no longer names it", "joining the group takes it back");
+    finish(draft, "ListThingGroupsForThing no longer names it");
 }
 
 fn usable<'f>(draft: &mut Draft<'_>, facts: &'f Facts, group: &Name) -> Option<&'f GroupFacts> {
@@ -111,9 +113,8 @@ fn standing(draft: &mut Draft<'_>, facts: &Facts, group: &Name, what: &str) {
     }
 }
 
-fn finish(draft: &mut Draft<'_>, proof: &str, inverse: &str) {
+fn finish(draft: &mut Draft<'_>, proof: &str) {
     draft.prove(proof);
     let count = draft.work.len();
     draft.note(Level::Info, if count == 1 { "1 device".to_owned() } else { format!("{count} devices") });
-    draft.reversible = Reversible::Yes(SafeText::new(inverse));
 }

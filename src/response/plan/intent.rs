@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use quell_fleet::device::Device;
+use quell_fleet::Target;
 use quell_fleet::model::Name;
-use quell_fleet::{Fleet, Ms};
+
+use crate::config::Verb;
 
 use super::audit::AuditChange;
 use super::detect::DetectChange;
@@ -94,25 +95,25 @@ pub enum Intent {
 }
 
 impl Intent {
-    /// The command's name, as the journal and the command line say it.
-    pub fn verb(&self) -> &'static str {
+    /// The command it is.
+    pub fn verb(&self) -> Verb {
         match self {
-            Self::Isolate { .. } => "isolate",
-            Self::Release { .. } => "release",
-            Self::Deactivate { .. } => "deactivate",
-            Self::Activate { .. } => "activate",
-            Self::Revoke { .. } => "revoke",
-            Self::Join { .. } => "join",
-            Self::Leave { .. } => "leave",
-            Self::Mitigate(_) => "mitigate",
+            Self::Isolate { .. } => Verb::Isolate,
+            Self::Release { .. } => Verb::Release,
+            Self::Deactivate { .. } => Verb::Deactivate,
+            Self::Activate { .. } => Verb::Activate,
+            Self::Revoke { .. } => Verb::Revoke,
+            Self::Join { .. } => Verb::Join,
+            Self::Leave { .. } => Verb::Leave,
+            Self::Mitigate(_) => Verb::Mitigate,
             Self::Detect(change) => change.verb(),
             Self::Rule(change) => change.verb(),
             Self::Audit(change) => change.verb(),
-            Self::Setup(_) => "setup",
-            Self::Undo { .. } => "undo",
-            Self::Finish { .. } => "finish",
-            Self::LaunchJob(_) => "job create",
-            Self::CancelJob { .. } => "job cancel",
+            Self::Setup(_) => Verb::Setup,
+            Self::Undo { .. } => Verb::Undo,
+            Self::Finish { .. } => Verb::Finish,
+            Self::LaunchJob(_) => Verb::LaunchJob,
+            Self::CancelJob { .. } => Verb::CancelJob,
         }
     }
 
@@ -142,63 +143,6 @@ impl Intent {
             | Self::Leave { things, .. } => things,
             _ => &[],
         }
-    }
-}
-
-/// A device as the fleet knows it when the plan is asked for. Frozen from here on: the plan's targets are these names.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Target {
-    /// The thing.
-    pub thing: Name,
-    /// The MQTT client id it was seen with, when presence told; `None` assumes the thing's name.
-    pub client: Option<Name>,
-    /// When it was last heard.
-    pub last_heard: Option<Ms>,
-    /// Milliseconds it usually lets pass between messages; the silence that proves containment is a multiple of it.
-    pub cadence: Option<Ms>,
-    /// Its telemetry topics, for asking whether the policy would deny a publish there.
-    pub topics: Vec<String>,
-}
-
-impl Target {
-    /// A device of which only the name is known.
-    pub fn named(thing: Name) -> Self {
-        Self { thing, client: None, last_heard: None, cadence: None, topics: Vec::new() }
-    }
-
-    /// A device as the fleet knows it now.
-    pub fn seen(fleet: &Fleet, device: &Device) -> Self {
-        // A topic with an escape in its shown form is not the topic AWS knows; the others are enough to ask about.
-        let topics = device
-            .topics()
-            .iter()
-            .filter_map(|id| fleet.topic(*id))
-            .filter(|t| t.is_telemetry())
-            .map(|t| t.text().as_str());
-        let topics = topics.filter(|t| !t.contains('\\')).map(str::to_owned);
-        Self {
-            thing: device.name().clone(),
-            client: None,
-            last_heard: device.last_seen(),
-            cadence: device.cadence(),
-            topics: topics.collect(),
-        }
-    }
-
-    /// True when its telemetry is known to be heard here.
-    pub fn mapped(&self) -> bool {
-        self.last_heard.is_some() || !self.topics.is_empty()
-    }
-
-    /// The client id to cut and to watch: the one seen, else the thing's name.
-    pub fn client_id(&self) -> &Name {
-        self.client.as_ref().unwrap_or(&self.thing)
-    }
-}
-
-impl From<Name> for Target {
-    fn from(thing: Name) -> Self {
-        Self::named(thing)
     }
 }
 

@@ -8,8 +8,8 @@ use quell_fleet::text::SafeText;
 use super::certificates;
 use super::draft::{Draft, seconds};
 use super::facts::{Facts, GroupFacts, ThingFacts};
-use super::request::{DenyQuestion, Proof, Request, Work};
-use super::{Check, Level, Reversible};
+use super::request::{DenyQuestion, Proof, Request, Work, short};
+use super::{Check, Intent, Level};
 
 /// A thing can be in so many groups (docs/aws-iot.md#2.4).
 const MOST_GROUPS: usize = 10;
@@ -92,10 +92,10 @@ pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
                 was: thing.flag.clone(),
             });
         }
-        let client = thing.target.client_id().clone();
+        let clients = thing.client_ids();
         // A second isolation cuts again: the first may have left the socket open.
-        requests.push(Request::Cut { client: client.clone() });
-        let ask = thing.principals.first().map(|p| question(&facts.arn_prefix, &p.arn, thing));
+        requests.extend(clients.iter().map(|client| Request::Cut { client: client.clone() }));
+        let ask = question(&facts.arn_prefix, thing);
         let proof = Proof::Isolated {
             group: group.name.clone(),
             ask,
@@ -103,7 +103,14 @@ pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
             connects: !group.denies_connect(),
             lively: draft.lively(&thing.target),
         };
-        draft.work.push(Work { name: name.clone(), client, requests, mapped: thing.target.mapped(), proof });
+        draft.work.push(Work {
+            name: name.clone(),
+            clients,
+            principals: thing.own_principals(),
+            requests,
+            mapped: thing.target.mapped(),
+            proof,
+        });
     }
     if held > 0 && held == facts.things.len() && !draft.work.is_empty() {
         draft.note(Level::Info, "already isolated: only the connection is cut again, and silence is proven");
@@ -112,10 +119,10 @@ pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
     draft.prove_silence(&facts.things);
     let count = draft.work.len();
     draft.note(Level::Info, if count == 1 { "1 device".to_owned() } else { format!("{count} devices") });
+    draft.clients(&facts.things);
     for thing in &facts.things {
         certificates::describe(draft, thing, facts.things.len() == 1);
     }
-    draft.reversible = Reversible::Yes(SafeText::new("release takes it back"));
 }
 
 /// What GetEffectivePolicies says of a device that stands alone in a plan.
@@ -130,25 +137,30 @@ fn in_effect(draft: &mut Draft<'_>, thing: &ThingFacts, alone: bool) {
 /// True when nothing is connected as the thing and it was not heard for as long as proves silence.
 fn quiet(thing: &ThingFacts, draft: &Draft<'_>) -> bool {
     let window = draft.rules.silence(thing.target.cadence);
-    matches!(thing.connected, Ok(Some(false) | None))
-        && thing.target.last_heard.is_none_or(|at| draft.now - at > window)
+    thing.is_gone() && thing.target.last_heard.is_none_or(|at| draft.now - at > window)
 }
 
-/// The questions asked of TestAuthorization about a thing.
-pub(in crate::response) fn question(prefix: &str, principal: &str, thing: &ThingFacts) -> DenyQuestion {
-    let client = thing.target.client_id().clone();
+/// The questions asked of TestAuthorization about a thing: of the client that its group's policies reach least. `None` when
+/// it has no principal.
+pub(in crate::response) fn question(prefix: &str, thing: &ThingFacts) -> Option<DenyQuestion> {
+    let unreached = thing.unreached().into_iter().next();
+    let client = unreached.or_else(|| thing.seen().next());
+    let with = client.and_then(|client| client.principal.as_deref());
+    let principal =
+        thing.principals.iter().find(|p| Some(p.id()) == with).or_else(|| thing.principals.first())?;
+    let client = client.map_or(&thing.target.thing, |client| &client.id).clone();
     let topics = if thing.target.topics.is_empty() {
         vec![format!("dt/{}/telemetry", client.raw())]
     } else {
         thing.target.topics.clone()
     };
-    DenyQuestion {
-        principal: principal.to_owned(),
+    Some(DenyQuestion {
+        principal: principal.arn.clone(),
         connect: format!("{prefix}client/{}", client.raw()),
         // One call takes ten resources at most.
         publish: topics.iter().take(9).map(|t| format!("{prefix}topic/{t}")).collect(),
         client,
-    }
+    })
 }
 
 /// What AWS would refuse about adding the thing to the group.
@@ -178,21 +190,11 @@ pub(super) fn obstacle(thing: &ThingFacts, group: &GroupFacts) -> Option<String>
 /// Why a group's policy may not reach this device (docs/aws-iot.md#4.3).
 fn doubts(draft: &mut Draft<'_>, thing: &ThingFacts) {
     let name = thing.target.thing.raw();
-    if let Some(client) = thing.target.client.as_ref().filter(|c| **c != thing.target.thing) {
-        draft.note(
-            Level::Danger,
-            format!(
-                "{name} connects as {}: a group's policy applies only when the client id is the thing's name; deactivate its certificate instead",
-                client.raw()
-            ),
-        );
-        draft.nothing.get_or_insert_with(|| {
-            SafeText::new(&format!("the group's policy would not apply: {name} connects as {}", client.raw()))
-        });
-    } else if matches!(thing.connected, Ok(Some(false) | None)) && thing.target.last_heard.is_some() {
+    foreign(draft, thing);
+    if thing.seen().next().is_some() && thing.is_gone() && thing.target.last_heard.is_some() {
         draft.note(
             Level::Warn,
-            format!("no client is connected as {name}: the messages may come from another client id"),
+            format!("no client of {name} is connected: its messages may come from another client id"),
         );
     }
     if thing.principals.is_empty() {
@@ -203,6 +205,50 @@ fn doubts(draft: &mut Draft<'_>, thing: &ThingFacts) {
         draft.nothing.get_or_insert_with(|| {
             SafeText::new(&format!("the group's policy would not apply: {name} has no principal"))
         });
+    }
+}
+
+/// Clients that a group's policy does not reach, and what would: their certificate.
+fn foreign(draft: &mut Draft<'_>, thing: &ThingFacts) {
+    let name = thing.target.thing.raw();
+    let unreached = thing.unreached();
+    for client in &unreached {
+        let id = client.id.raw();
+        let own = client.id == thing.target.thing;
+        let with = client.principal.as_deref().unwrap_or_default();
+        let attached = thing.principals.iter().find(|p| p.id() == with);
+        let why = match attached {
+            _ if own => format!("its principal {} is not attached to the thing", short(with)),
+            Some(principal) if principal.things.len() > 1 => {
+                format!(
+                    "its id is not the thing's name, and its certificate serves {} things",
+                    principal.things.len()
+                )
+            }
+            _ => "its id is not the thing's name, and its certificate is not attached exclusively".to_owned(),
+        };
+        draft.note(
+            Level::Danger,
+            format!("{name} connects as {id}: a group's policy does not reach it ({why})"),
+        );
+        let Some(certificate) = attached.and_then(|p| p.certificate.clone()) else { continue };
+        draft.note(
+            Level::Danger,
+            format!(
+                "deactivate certificate {} instead: that stops {id}, whatever its client id",
+                short(&certificate)
+            ),
+        );
+        draft.instead.get_or_insert_with(|| Intent::Deactivate {
+            things: vec![thing.target.clone()],
+            certificate: Some(certificate),
+        });
+    }
+    let seen = thing.seen().count();
+    if let (Some(client), true) = (unreached.first(), unreached.len() == seen) {
+        let text =
+            format!("the group's policy would not reach {name}, which connects as {}", client.id.raw());
+        draft.nothing.get_or_insert_with(|| SafeText::new(&text));
     }
 }
 
@@ -239,14 +285,15 @@ pub(super) fn release(draft: &mut Draft<'_>, facts: &Facts) {
                     Level::Warn,
                     format!(
                         "its certificate {} is {status}: it stays silent until that is ACTIVE",
-                        super::request::short(id)
+                        short(id)
                     ),
                 );
             }
         }
         draft.work.push(Work {
             name: name.clone(),
-            client: thing.target.client_id().clone(),
+            clients: thing.client_ids(),
+            principals: thing.own_principals(),
             requests,
             mapped: thing.target.mapped(),
             proof: Proof::Released { group: group.name.clone() },
@@ -257,5 +304,4 @@ pub(super) fn release(draft: &mut Draft<'_>, facts: &Facts) {
     let count = draft.work.len();
     draft.note(Level::Info, if count == 1 { "1 device".to_owned() } else { format!("{count} devices") });
     draft.note(Level::Info, "it will alarm again if its behaviour has not changed");
-    draft.reversible = Reversible::Yes(SafeText::new("isolate does it again"));
 }

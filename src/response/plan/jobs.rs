@@ -6,7 +6,7 @@ use quell_fleet::text::SafeText;
 
 use super::facts::Facts;
 use super::request::{Proof, Request, Work};
-use super::{JobOptions, JobRequest, JobTarget, Level, Reversible};
+use super::{JobOptions, JobRequest, JobTarget, Level};
 
 /// A job document has at most so many bytes (docs/aws-iot.md#2.6).
 const MOST_DOCUMENT: usize = 32_768;
@@ -75,7 +75,8 @@ pub(super) fn launch(draft: &mut Draft<'_>, facts: &Facts, job: &JobRequest) {
     let name = Name::new(&job.id);
     draft.work.push(Work {
         name: name.clone(),
-        client: name.clone(),
+        clients: Vec::new(),
+        principals: Vec::new(),
         requests: vec![Request::CreateJob {
             id: job.id.clone(),
             targets,
@@ -88,8 +89,6 @@ pub(super) fn launch(draft: &mut Draft<'_>, facts: &Facts, job: &JobRequest) {
         proof: Proof::Job { job: name, canceled: false },
     });
     draft.prove("the job exists; its executions are in the jobs view");
-    draft.reversible =
-        Reversible::No(SafeText::new("canceling stops what is QUEUED; what a device has done stays done"));
 }
 
 /// What AWS would refuse of the options (docs/aws-iot.md#2.6).
@@ -114,7 +113,6 @@ fn options(draft: &mut Draft<'_>, options: &JobOptions) {
 }
 
 pub(super) fn cancel(draft: &mut Draft<'_>, facts: &Facts, job: &Name, force: bool) {
-    draft.reversible = Reversible::No(SafeText::new("a canceled job does not run again; create a new one"));
     match facts.job_status.as_deref() {
         None => return draft.refuse(format!("there is no job {}", job.raw())),
         Some("IN_PROGRESS" | "SCHEDULED") => {}
@@ -128,7 +126,8 @@ pub(super) fn cancel(draft: &mut Draft<'_>, facts: &Facts, job: &Name, force: bo
     }
     draft.work.push(Work {
         name: job.clone(),
-        client: job.clone(),
+        clients: Vec::new(),
+        principals: Vec::new(),
         requests: vec![Request::CancelJob { job: job.clone(), force }],
         mapped: false,
         proof: Proof::Job { job: job.clone(), canceled: true },

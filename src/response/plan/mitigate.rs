@@ -2,11 +2,10 @@
 
 use crate::response::plan::draft::{Draft, listed};
 use quell_fleet::model::Name;
-use quell_fleet::text::SafeText;
 
 use super::facts::Facts;
 use super::request::{Proof, Request, Work};
-use super::{Level, Mitigation, Reversible};
+use super::{Level, Mitigation};
 
 pub(super) fn build(draft: &mut Draft<'_>, facts: &Facts, wanted: &Mitigation) {
     let audit = !wanted.findings.is_empty();
@@ -60,13 +59,12 @@ pub(super) fn build(draft: &mut Draft<'_>, facts: &Facts, wanted: &Mitigation) {
     };
     let name = Name::new(&wanted.task);
     draft.work.push(Work {
-        name: name.clone(),
-        client: name,
+        name,
+        clients: Vec::new(),
+        principals: Vec::new(),
         requests: vec![request],
         mapped: false,
         proof: Proof::Mitigated { task: wanted.task.clone(), audit },
     });
     draft.prove("the task ends well; a group's policy still takes minutes to apply");
-    draft.reversible =
-        Reversible::No(SafeText::new("AWS's tasks have no rollback; release and activate take devices back"));
 }

@@ -22,14 +22,15 @@ mod setup;
 
 use std::fmt;
 
-use crate::config::Demand;
+use crate::config::{Demand, Verb};
 use quell_fleet::Ms;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
 pub use audit::{ActionSpec, AuditChange, AuditFacts};
 pub use detect::DetectChange;
-pub use intent::{Intent, JobAbort, JobOptions, JobRequest, JobTarget, Mitigation, SetupRequest, Target};
+pub use intent::{Intent, JobAbort, JobOptions, JobRequest, JobTarget, Mitigation, SetupRequest};
+pub use quell_fleet::Target;
 pub use rule::build::doubts as rule_doubts;
 pub use rule::{RuleBody, RuleChange, RuleEdit, RuleFacts};
 
@@ -59,10 +60,11 @@ pub struct Plan {
     pub(in crate::response) reversible: Reversible,
     pub(in crate::response) made: Ms,
     /// What guardrails know it by: its own command, and that of the plan it undoes or finishes.
-    pub(in crate::response) commands: Vec<String>,
+    pub(in crate::response) commands: Vec<Verb>,
     /// Groups it changes or aims at.
     pub(in crate::response) groups: Vec<Name>,
     pub(in crate::response) work: Vec<request::Work>,
+    pub(in crate::response) instead: Option<Intent>,
 }
 
 impl Plan {
@@ -109,6 +111,11 @@ impl Plan {
     /// Why running it would change nothing; shown in red.
     pub fn would_change_nothing(&self) -> Option<&SafeText> {
         self.would_change_nothing.as_ref()
+    }
+
+    /// What would reach the device where this would not; to be planned in its place.
+    pub fn instead(&self) -> Option<&Intent> {
+        self.instead.as_ref()
     }
 
     /// Why it cannot be confirmed at all: with a reason here [`super::Responder::confirm`] answers Refused.

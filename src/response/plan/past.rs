@@ -33,14 +33,18 @@ pub(super) fn finish(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
         let contains = matches!(work.proof, Proof::Isolated { .. } | Proof::Barred { .. });
         if requests.is_empty() && past.outcome.is_none() && contains {
             // Everything was sent, but nobody saw it proven: cutting once more lets it be.
-            let cut = past.steps.iter().find(|s| s.target == i && matches!(s.request, Request::Cut { .. }));
-            requests.extend(cut.map(|s| s.request.clone()));
+            let cuts =
+                past.steps.iter().filter(|s| s.target == i && matches!(s.request, Request::Cut { .. }));
+            for cut in cuts {
+                if !requests.contains(&cut.request) {
+                    requests.push(cut.request.clone());
+                }
+            }
         }
         if !requests.is_empty() {
             draft.work.push(Work { requests, ..work.clone() });
         }
     }
-    draft.reversible = Reversible::Yes(SafeText::new("undo takes it back where AWS has an inverse"));
     if draft.work.is_empty() {
         draft.nothing = Some(SafeText::new("everything it was to do is done"));
         return;
@@ -80,7 +84,7 @@ pub(super) fn undo(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
         }
         let proof = opposite(draft, work, &requests);
         if matches!(proof, Proof::Isolated { .. } | Proof::Barred { .. }) {
-            requests.push(Request::Cut { client: work.client.clone() });
+            requests.extend(work.clients.iter().map(|client| Request::Cut { client: client.clone() }));
         }
         draft.work.push(Work { requests, proof, ..work.clone() });
     }
@@ -93,7 +97,6 @@ pub(super) fn undo(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
         return draft.refuse("there is nothing that AWS can take back");
     }
     draft.note(Level::Info, "each value goes back to what it was before, not to a default");
-    draft.reversible = Reversible::Yes(SafeText::new("the first plan can be asked for again"));
     certificates(draft, past);
     prove(draft);
 }

@@ -260,8 +260,8 @@ impl Request {
         }
     }
 
-    /// The words of its row on the staircase.
-    pub(in crate::response) fn title(&self) -> SafeText {
+    /// The words of its row on the staircase of `of`.
+    pub(in crate::response) fn title(&self, of: &Name) -> SafeText {
         SafeText::new(&match self {
             Self::AddToGroup { group, .. } => format!("added to {}", group.raw()),
             Self::RemoveFromGroup { group, .. } => format!("removed from {}", group.raw()),
@@ -269,6 +269,7 @@ impl Request {
             Self::Flag { to: None, .. } => "shadow no longer asks for quarantine".to_owned(),
             Self::Flag { to: Some(value), .. } => format!("shadow's quarantine is {value} again"),
             Self::Certificate { id, status, .. } => format!("certificate {} {}", short(id), status.word()),
+            Self::Cut { client } if client != of => format!("connection of {} cut", client.raw()),
             Self::Cut { .. } => "connection cut".to_owned(),
             Self::CreateJob { id, .. } => format!("job {id} created"),
             Self::CancelJob { job, .. } => format!("job {} canceled", job.raw()),
@@ -287,8 +288,8 @@ impl Request {
         })
     }
 
-    /// Its line in a plan: what, and on what.
-    pub(in crate::response) fn words(&self) -> (&'static str, String) {
+    /// Its line in a plan about `of`: what, and on what.
+    pub(in crate::response) fn words(&self, of: &Name) -> (&'static str, String) {
         match self {
             Self::AddToGroup { group, .. } => ("add to thing group", group.raw().to_owned()),
             Self::RemoveFromGroup { group, .. } => ("remove from thing group", group.raw().to_owned()),
@@ -299,6 +300,10 @@ impl Request {
             Self::Certificate { id, status, .. } => {
                 ("set certificate", format!("{} {}", short(id), status.word()))
             }
+            Self::Cut { client } if client != of => (
+                "cut the connection",
+                format!("of client {}, again at each reconnect until it is denied", client.raw()),
+            ),
             Self::Cut { .. } => {
                 ("cut the connection", "again at each reconnect until it is denied".to_owned())
             }
@@ -403,11 +408,30 @@ pub(in crate::response) struct DenyQuestion {
     pub(in crate::response) publish: Vec<String>,
 }
 
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Name>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Clients {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Clients::deserialize(deserializer)? {
+        Clients::One(one) => vec![Name::new(&one)],
+        Clients::Many(many) => many.iter().map(|name| Name::new(name)).collect(),
+    })
+}
+
 /// One target's requests, in order, and its proof.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::response) struct Work {
     pub(in crate::response) name: Name,
-    pub(in crate::response) client: Name,
+    /// The client ids to watch and to ask about: those seen with its principals, else its own name as a candidate. Older
+    /// journals name one.
+    #[serde(alias = "client", deserialize_with = "one_or_many")]
+    pub(in crate::response) clients: Vec<Name>,
+    /// Principals that serve this thing alone: whatever connects with one is this device.
+    #[serde(default)]
+    pub(in crate::response) principals: Vec<String>,
     pub(in crate::response) requests: Vec<Request>,
     /// True when a topic is known to be its telemetry: only then does hearing nothing prove anything.
     pub(in crate::response) mapped: bool,

@@ -8,7 +8,7 @@ use quell_fleet::text::SafeText;
 
 use super::facts::Facts;
 use super::request::{Proof, Request, Work};
-use super::{Level, Reversible, SetupRequest};
+use super::{Level, SetupRequest};
 
 /// Denies everything; the device cannot even be patched (docs/aws-iot.md#6.10).
 fn full() -> Value {
@@ -83,7 +83,8 @@ pub(super) fn build(draft: &mut Draft<'_>, facts: &Facts, wanted: &SetupRequest)
     } else {
         draft.work.push(Work {
             name: group.name.clone(),
-            client: group.name.clone(),
+            clients: Vec::new(),
+            principals: Vec::new(),
             requests,
             mapped: false,
             proof: Proof::Ready { group: group.name.clone(), is: true },
@@ -97,5 +98,4 @@ pub(super) fn build(draft: &mut Draft<'_>, facts: &Facts, wanted: &SetupRequest)
     }
     draft.note(Level::Info, "devices are touched only when they are put into the group");
     draft.prove("the group carries a policy that denies");
-    draft.reversible = Reversible::Yes(SafeText::new("undo detaches and deletes what was created"));
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::facts::{Facts, GroupFacts, GroupOfThing, PrincipalFacts, ThingFacts};
+use super::facts::{ClientFacts, Facts, GroupFacts, GroupOfThing, PrincipalFacts, ThingFacts};
 use super::*;
 use crate::response::Rules;
 
@@ -45,11 +45,22 @@ fn thing(raw: &str, serves: &[&str]) -> ThingFacts {
             certificate: Some(CERT.to_owned()),
             status: Some("ACTIVE".to_owned()),
             things: serves.iter().map(|n| name(n)).collect(),
+            exclusive: None,
         }],
-        connected: Ok(Some(true)),
+        clients: vec![client(raw, None)],
         flag: None,
         would_be_denied: None,
         effective: None,
+    }
+}
+
+/// A client id that is connected, and the principal it was seen with.
+fn client(id: &str, principal: Option<&str>) -> ClientFacts {
+    ClientFacts {
+        id: name(id),
+        principal: principal.map(str::to_owned),
+        seen: true,
+        connected: Ok(Some(true)),
     }
 }
 
@@ -139,13 +150,44 @@ fn what_aws_says_about_a_policy_outweighs_our_reading() {
 fn doubts_about_a_device_are_said() {
     let mut all = facts(vec![thing("Thing02", &["Thing02", "Thing01", "Thing03"])]);
     assert!(says(&isolate(&all), Level::Warn, "shared with Thing01, Thing03"));
-    all.things[0].target.client = Some(name("SensorDevice02"));
-    let plan = isolate(&all);
-    assert!(says(&plan, Level::Danger, "connects as SensorDevice02"));
-    assert!(plan.would_change_nothing().is_some());
-    assert!(plan.steps()[2].calls[0].summary.as_str().contains("--client-id SensorDevice02"));
     all.things[0].principals.clear();
     assert!(says(&isolate(&all), Level::Danger, "no principal"));
+}
+
+#[test]
+fn a_client_of_another_name_is_offered_its_certificate() {
+    let mut all = facts(vec![thing("Thing02", &["Thing02"])]);
+    all.things[0].clients = vec![client("gw-7", Some(CERT))];
+    let plan = isolate(&all);
+    assert!(says(&plan, Level::Danger, "Thing02 connects as gw-7: a group's policy does not reach it"));
+    assert!(says(&plan, Level::Danger, "deactivate certificate"));
+    assert!(plan.would_change_nothing().is_some_and(|why| why.as_str().contains("gw-7")));
+    let Some(Intent::Deactivate { things, certificate }) = plan.instead() else {
+        panic!("{:?}", plan.instead())
+    };
+    assert_eq!((things[0].thing.raw(), certificate.as_deref()), ("Thing02", Some(CERT)));
+    assert!(plan.steps()[2].calls[0].summary.as_str().contains("--client-id gw-7"), "{:?}", plan.steps());
+
+    // Under both names: only one of them would fall silent.
+    all.things[0].clients.push(client("Thing02", Some(CERT)));
+    let plan = isolate(&all);
+    assert_eq!(plan.would_change_nothing(), None);
+    assert!(says(&plan, Level::Danger, "connects as gw-7") && plan.instead().is_some());
+
+    all.things[0].principals[0].exclusive = Some(true);
+    let plan = isolate(&all);
+    assert!(!says(&plan, Level::Danger, "gw-7") && plan.instead().is_none(), "{:?}", plan.affects());
+    let cuts = plan.steps().iter().flat_map(|s| &s.calls).filter(|c| c.operation == "iot:DeleteConnection");
+    assert_eq!(cuts.count(), 2, "each of its clients is cut");
+
+    // Its name, used with a principal that is not its own.
+    all.things[0].clients = vec![client("Thing02", Some("another"))];
+    assert!(says(&isolate(&all), Level::Danger, "is not attached to the thing"));
+    let unseen = ClientFacts { seen: false, connected: Ok(None), ..client("Thing02", None) };
+    all.things[0].clients = vec![unseen];
+    let plan = isolate(&all);
+    assert!(says(&plan, Level::Warn, "client id of Thing02 was never seen"), "{:?}", plan.affects());
+    assert!(plan.steps()[2].calls[0].summary.as_str().contains("--client-id Thing02"));
 }
 
 #[test]

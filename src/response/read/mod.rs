@@ -1,6 +1,7 @@
 //! Reads the account for a plan, and again for its proofs. Changes nothing.
 
 pub(in crate::response) mod audit;
+mod clients;
 pub(in crate::response) mod detect;
 mod groups;
 mod jobs;
@@ -62,6 +63,7 @@ pub(in crate::response) async fn read(
                     certificate: Some(id.clone()),
                     status,
                     things: Vec::new(),
+                    exclusive: None,
                 });
             }
             facts.things = all(c, &things, &facts.arn_prefix, &[]).await?;

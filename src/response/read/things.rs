@@ -56,7 +56,7 @@ async fn thing(
         registered: true,
         groups: Vec::new(),
         principals: Vec::new(),
-        connected: Ok(None),
+        clients: Vec::new(),
         flag: None,
         would_be_denied: None,
         effective: None,
@@ -71,10 +71,11 @@ async fn thing(
         .map(|name| GroupOfThing { root: name.clone(), name, dynamic: false })
         .collect();
     facts.principals = principals(c, known, name).await?;
-    facts.connected = cloud::connected(c, target.client_id().raw()).await;
+    facts.clients = super::clients::of(c, target, &mut facts.principals).await;
     facts.flag = flag(c, name).await?;
-    if let (Some(principal), false) = (facts.principals.first(), policies.is_empty()) {
-        let question = crate::response::plan::isolate::question(prefix, &principal.arn, &facts);
+    // Asked with the group's policies added, AWS says what they would do to a client that they reach.
+    let question = crate::response::plan::isolate::question(prefix, &facts).filter(|_| !policies.is_empty());
+    if let (Some(question), true) = (question, facts.unreached().is_empty()) {
         // Not every account lets a console ask this; the documents are read as well.
         facts.would_be_denied = would_deny(c, &question, policies).await.ok();
     }
@@ -110,7 +111,7 @@ async fn principals(c: &Aws, known: &Known, thing: &str) -> Result<Vec<Principal
             None => None,
         };
         let things = things_of(c, &arn).await?;
-        let facts = PrincipalFacts { arn: arn.clone(), certificate, status, things };
+        let facts = PrincipalFacts { arn: arn.clone(), certificate, status, things, exclusive: None };
         read.insert(arn, facts.clone());
         drop(read);
         found.push(facts);

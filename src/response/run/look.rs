@@ -1,9 +1,9 @@
 //! Looks at the account for what would prove one target's work. Changes nothing.
 
 use crate::cloud::{Aws, read as cloud};
-use crate::response::climb::{Look, Wants};
 use crate::response::past::Seen;
 use crate::response::plan::request::{Proof, Work};
+use crate::response::prover::{Look, Wants};
 use crate::response::read;
 
 use super::now;
@@ -74,8 +74,10 @@ pub(super) async fn look(c: &Aws, work: &Work, wants: Wants) -> Look {
     if matches!(work.proof, Proof::Member { .. } | Proof::Ready { .. } | Proof::Mitigated { .. }) {
         return look;
     }
-    if let Ok(connected) = cloud::connected(c, work.client.raw()).await {
-        (look.connected, look.unknown) = (Some(connected.unwrap_or(false)), connected.is_none());
+    for client in &work.clients {
+        if let Ok(connected) = cloud::connected(c, client.raw()).await {
+            look.clients.push((client.clone(), connected));
+        }
     }
     look
 }

@@ -17,15 +17,16 @@ use tokio::task::JoinSet;
 use crate::cloud::Aws;
 use quell_fleet::Ms;
 use quell_fleet::event::{Event, ResponseEvent, Stage};
+use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
-use super::climb::{Climb, Look};
 use super::execute::{Accepted, Failed};
 use super::gate::Grant;
 use super::journal::scribe::Scribe;
-use super::listen::{Ear, Fact};
-use super::plan::request::Request;
+use super::listen::{Fact, Hearing};
+use super::plan::request::{Request, Work};
 use super::plan::{Plan, PlanId};
+use super::prover::{Look, Prover};
 use super::rules::Rules;
 use super::stop::Stop;
 use super::view::{ActionView, Answer, Outcome, summary};
@@ -66,7 +67,7 @@ enum Report {
     Ended(usize, usize, Result<Accepted, Failed>, Ms),
     AllSent(usize, Ms),
     Looked(usize, Box<Look>),
-    CutAgain(usize, bool, Ms),
+    CutAgain(usize, Name, bool, Ms),
 }
 
 pub(in crate::response) fn now() -> Ms {
@@ -78,7 +79,7 @@ struct Run {
     plan: Plan,
     grant: Arc<Grant>,
     began: Ms,
-    climbs: Vec<Climb>,
+    provers: Vec<Prover>,
     stages: Vec<Option<Stage>>,
     reports: mpsc::UnboundedSender<Report>,
     tasks: JoinSet<()>,
@@ -91,26 +92,25 @@ pub(in crate::response) async fn run(
     plan: Plan,
     grant: Grant,
     began: Ms,
-    ear: Ear,
+    hearing: Hearing,
     mut facts: mpsc::UnboundedReceiver<Fact>,
     stop: watch::Receiver<Option<Stop>>,
 ) {
     let (reports, mut reported) = mpsc::unbounded_channel();
-    let climbs: Vec<Climb> =
-        plan.work.iter().map(|w| Climb::new(w.clone(), began, &ear, &shared.rules)).collect();
-    let mut climbs = climbs;
+    let mut provers: Vec<Prover> =
+        plan.work.iter().map(|w| Prover::new(w.clone(), began, &hearing, &shared.rules)).collect();
     // The account is looked at for a few devices at a time: many devices need more patience.
-    let queue = Ms::try_from(climbs.len()).unwrap_or(Ms::MAX).saturating_mul(QUEUE_MS);
-    for climb in &mut climbs {
-        climb.wait_longer(queue);
+    let queue = Ms::try_from(provers.len()).unwrap_or(Ms::MAX).saturating_mul(QUEUE_MS);
+    for prover in &mut provers {
+        prover.wait_longer(queue);
     }
-    let stages = vec![None; climbs.len()];
+    let stages = vec![None; provers.len()];
     let mut run = Run {
         shared,
         plan,
         grant: Arc::new(grant),
         began,
-        climbs,
+        provers,
         stages,
         reports,
         tasks: JoinSet::new(),
@@ -124,7 +124,7 @@ pub(in crate::response) async fn run(
     loop {
         tokio::select! {
             Some(report) = reported.recv() => run.report(report),
-            Some(fact) = facts.recv() => for climb in &mut run.climbs { climb.fact(&fact) },
+            Some(fact) = facts.recv() => for prover in &mut run.provers { prover.fact(&fact) },
             _ = tick.tick() => {
                 run.tick();
                 run.tell(None);
@@ -145,12 +145,12 @@ pub(in crate::response) async fn run(
             while let Ok(report) = reported.try_recv() {
                 run.report(report);
             }
-            for climb in &mut run.climbs {
-                climb.give_up(&stopped.why());
+            for prover in &mut run.provers {
+                prover.give_up(&stopped.why());
             }
             run.stages().await;
         }
-        if run.climbs.iter().all(|c| c.outcome().is_some()) {
+        if run.provers.iter().all(|c| c.outcome().is_some()) {
             break;
         }
     }
@@ -178,30 +178,30 @@ impl Run {
             Report::Ended(t, i, result, at) => self.with(t, |c| c.requested(i, &result, at)),
             Report::AllSent(t, at) => self.with(t, |c| c.all_sent(at)),
             Report::Looked(t, look) => self.with(t, |c| c.look(&look, now())),
-            Report::CutAgain(t, accepted, at) => self.with(t, |c| c.cut_again(accepted, at)),
+            Report::CutAgain(t, client, accepted, at) => self.with(t, |p| p.cut_again(&client, accepted, at)),
         }
     }
 
-    fn with(&mut self, t: usize, act: impl FnOnce(&mut Climb)) {
-        if let Some(climb) = self.climbs.get_mut(t) {
-            act(climb);
+    fn with(&mut self, t: usize, act: impl FnOnce(&mut Prover)) {
+        if let Some(prover) = self.provers.get_mut(t) {
+            act(prover);
         }
     }
 
     fn tick(&mut self) {
         let at = now();
-        for t in 0..self.climbs.len() {
-            let Some(climb) = self.climbs.get_mut(t) else { continue };
-            climb.tick(at);
-            if climb.cut_due(at) {
-                climb.cut_again(false, at);
-                let request = Request::Cut { client: climb.work.client.clone() };
+        for t in 0..self.provers.len() {
+            let Some(prover) = self.provers.get_mut(t) else { continue };
+            prover.tick(at);
+            for client in prover.cuts_due(at) {
+                prover.cut_again(&client, false, at);
+                let request = Request::Cut { client: client.clone() };
                 let (shared, grant, reports) =
                     (self.shared.clone(), Arc::clone(&self.grant), self.reports.clone());
-                let name = climb.work.name.raw().to_owned();
+                let name = prover.work.name.raw().to_owned();
                 self.tasks.spawn(async move {
                     let result = sent(&shared, &grant, &request, &name, None).await;
-                    let _ = reports.send(Report::CutAgain(t, result.is_ok(), now()));
+                    let _ = reports.send(Report::CutAgain(t, client, result.is_ok(), now()));
                 });
             }
         }
@@ -212,7 +212,7 @@ impl Run {
     /// Looks at the account for those that have waited longest, within AWS's rates.
     fn look_around(&mut self, at: Ms) {
         let mut due: Vec<(Ms, usize)> = self
-            .climbs
+            .provers
             .iter()
             .enumerate()
             .filter(|(_, c)| c.proving() && c.next_look <= at)
@@ -221,16 +221,16 @@ impl Run {
         due.sort_unstable();
         let mut left = LOOKS_A_TICK;
         for (_, t) in due {
-            let Some(climb) = self.climbs.get_mut(t) else { continue };
-            let wants = climb.wants();
+            let Some(prover) = self.provers.get_mut(t) else { continue };
+            let wants = prover.wants();
             let weight = if wants.denied { 4 } else { 1 };
             if weight > left {
                 break;
             }
             left -= weight;
-            climb.next_look = at + self.shared.rules.scaled(BETWEEN_LOOKS as f64).max(500);
+            prover.next_look = at + self.shared.rules.scaled(BETWEEN_LOOKS as f64).max(500);
             let (clients, work, reports) =
-                (self.shared.clients.clone(), climb.work.clone(), self.reports.clone());
+                (self.shared.clients.clone(), prover.work.clone(), self.reports.clone());
             self.tasks.spawn(async move {
                 let look = Box::pin(look(&clients, &work, wants)).await;
                 let _ = reports.send(Report::Looked(t, Box::new(look)));
@@ -239,7 +239,7 @@ impl Run {
     }
 
     fn view(&self, finished: Option<Outcome>) -> ActionView {
-        let targets: Vec<_> = self.climbs.iter().map(Climb::view).collect();
+        let targets: Vec<_> = self.provers.iter().map(Prover::view).collect();
         ActionView {
             id: self.plan.id.clone(),
             title: self.plan.title.clone(),
@@ -257,15 +257,15 @@ impl Run {
 
     /// Tells the fleet how far each device is, when that changed.
     async fn stages(&mut self) {
-        for t in 0..self.climbs.len() {
-            let (Some(climb), Some(last)) = (self.climbs.get(t), self.stages.get_mut(t)) else { continue };
-            let stage = stage(climb, self.began);
+        for t in 0..self.provers.len() {
+            let (Some(prover), Some(last)) = (self.provers.get(t), self.stages.get_mut(t)) else { continue };
+            let stage = stage(prover, self.began);
             if stage.is_none() || *last == stage {
                 continue;
             }
             last.clone_from(&stage);
             if let Some(stage) = stage {
-                let event = ResponseEvent { thing: climb.work.name.clone(), stage, at: now(), by: None };
+                let event = ResponseEvent { thing: prover.work.name.clone(), stage, at: now(), by: None };
                 let _ = self.shared.events.send(Event::Response(event)).await;
             }
         }
@@ -273,7 +273,7 @@ impl Run {
 
     async fn finish(mut self, stopped: Option<Stop>) {
         while self.tasks.join_next().await.is_some() {}
-        let outcome = outcome(&self.climbs, stopped);
+        let outcome = outcome(&self.provers, stopped);
         let view = self.view(Some(outcome.clone()));
         let targets: Vec<_> = view.targets.iter().map(target_json).collect();
         let mut fields = json!({
@@ -307,7 +307,11 @@ async fn until_written(journal: Scribe, plan: PlanId, at: Ms, fields: Value) {
     }
 }
 
-/// Names a run listens for.
+/// The things, client ids and principals a run listens for.
 pub(in crate::response) fn names(plan: &Plan) -> HashSet<String> {
-    plan.work.iter().flat_map(|w| [w.name.raw().to_owned(), w.client.raw().to_owned()]).collect()
+    let of = |w: &Work| {
+        let clients = w.clients.iter().map(|client| client.raw().to_owned());
+        clients.chain(w.principals.iter().cloned()).chain([w.name.raw().to_owned()]).collect::<Vec<_>>()
+    };
+    plan.work.iter().flat_map(of).collect()
 }

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::response::climb::Climb;
 use crate::response::plan::request::{CertificateStatus, Proof};
+use crate::response::prover::Prover;
 use crate::response::stop::Stop;
 use crate::response::view::{Outcome, RowState, TargetOutcome, TargetView};
 use quell_fleet::Ms;
@@ -28,9 +28,9 @@ pub(super) fn target_json(target: &TargetView) -> serde_json::Value {
     json!({"target": target.name.raw(), "result": result, "took_ms": took, "why": why, "steps": rows})
 }
 
-pub(super) fn stage(climb: &Climb, began: Ms) -> Option<Stage> {
-    let containing = matches!(climb.work.proof, Proof::Isolated { .. } | Proof::Barred { .. });
-    match (&climb.work.proof, climb.outcome()) {
+pub(super) fn stage(prover: &Prover, began: Ms) -> Option<Stage> {
+    let containing = matches!(prover.work.proof, Proof::Isolated { .. } | Proof::Barred { .. });
+    match (&prover.work.proof, prover.outcome()) {
         (
             Proof::Job { .. }
             | Proof::Member { .. }
@@ -50,13 +50,13 @@ pub(super) fn stage(climb: &Climb, began: Ms) -> Option<Stage> {
             Some(Stage::Unproven { began, missing: missing.clone() })
         }
         (_, Some(TargetOutcome::Failed { reason, .. })) if containing => {
-            Some(Stage::Failed { began, what: reason.clone(), left: left(climb) })
+            Some(Stage::Failed { began, what: reason.clone(), left: left(prover) })
         }
-        (_, None) if containing => Some(Stage::Containing { began, waiting_for: climb.waiting_for() }),
+        (_, None) if containing => Some(Stage::Containing { began, waiting_for: prover.waiting_for() }),
         // From the moment it may speak on purpose, hearing it is no leak.
         (_, _)
             if !containing
-                && (climb.proving() || matches!(climb.outcome(), Some(TargetOutcome::Proven { .. }))) =>
+                && (prover.proving() || matches!(prover.outcome(), Some(TargetOutcome::Proven { .. }))) =>
         {
             Some(Stage::Released)
         }
@@ -65,8 +65,8 @@ pub(super) fn stage(climb: &Climb, began: Ms) -> Option<Stage> {
 }
 
 /// What of a target was not done, in a few words.
-fn left(climb: &Climb) -> SafeText {
-    let view = climb.view();
+fn left(prover: &Prover) -> SafeText {
+    let view = prover.view();
     let open = view.rows.iter().filter(|row| !matches!(row.state, RowState::Done(_)));
     let titles: Vec<&str> = open.map(|row| row.title.as_str()).collect();
     SafeText::new(&titles.join(", "))
@@ -74,15 +74,15 @@ fn left(climb: &Climb) -> SafeText {
 
 /// How it ended as a whole. A proof that did not come within the time given for it is a missing proof; one that was
 /// stopped, or left, is told by that.
-pub(super) fn outcome(climbs: &[Climb], stopped: Option<Stop>) -> Outcome {
-    let count = |f: fn(&TargetOutcome) -> bool| climbs.iter().filter(|c| c.outcome().is_some_and(f)).count();
+pub(super) fn outcome(provers: &[Prover], stopped: Option<Stop>) -> Outcome {
+    let count = |f: fn(&TargetOutcome) -> bool| provers.iter().filter(|c| c.outcome().is_some_and(f)).count();
     let failed = count(|o| matches!(o, TargetOutcome::Failed { .. }));
     let partly = count(|o| matches!(o, TargetOutcome::Failed { partly: true, .. }));
     let unproven = count(|o| matches!(o, TargetOutcome::Unproven { .. }));
     match () {
         () if stopped == Some(Stop::Operator) => Outcome::Interrupted,
         () if matches!(stopped, Some(Stop::Left | Stop::Signal(_))) => Outcome::Left,
-        () if failed == climbs.len() && partly == 0 => Outcome::Failed,
+        () if failed == provers.len() && partly == 0 => Outcome::Failed,
         () if failed > 0 => Outcome::Partly,
         () if unproven > 0 => Outcome::Unproven,
         () => Outcome::Proven,

@@ -1,6 +1,7 @@
 //! Live MQTT connections over HTTP (docs/aws-iot.md#2.7).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -128,19 +129,37 @@ pub(super) fn subscriptions(req: &Req) -> Result<Resp, ApiError> {
     Resp::json(body)
 }
 
-/// GetThingConnectivityData: what the index knows of the client whose id is the thing's name.
+/// The connection of a thing: under an id that is the thing's name, or under any with a principal that is exclusively the
+/// thing's (docs/aws-iot.md#4.3).
+fn connection_of(req: &Req, thing: &str) -> Result<Option<(String, Connection)>, ApiError> {
+    let broker = broker(req)?;
+    if let Some(held) = broker.connection(thing) {
+        return Ok(Some((thing.to_owned(), held)));
+    }
+    let state = req.account.read();
+    let of_thing = |held: &Connection| match &held.principal {
+        Principal::Certificate(id) => state.identity.exclusive_thing(id) == Some(thing),
+        _ => false,
+    };
+    let mut found: Vec<_> = broker.connections().into_iter().filter(|(_, held)| of_thing(held)).collect();
+    found
+        .sort_by_key(|(id, held)| (!held.connected, std::cmp::Reverse(held.connected_since), Arc::clone(id)));
+    Ok(found.into_iter().next().map(|(id, held)| (id.to_string(), held)))
+}
+
+/// GetThingConnectivityData: what the index knows of the thing's connection.
 pub(super) fn connectivity(req: &Req) -> Result<Resp, ApiError> {
     let thing = req.path("thingName");
     req.account.read().registry.require_thing(thing)?;
     let body: Value = req.json()?;
-    let Some(held) = broker(req)?.connection(thing) else {
+    let Some((client, held)) = connection_of(req, thing)? else {
         return Resp::json(json!({"thingName": thing, "connected": false}));
     };
     let since =
         if held.connected { held.connected_since } else { held.disconnected_since.unwrap_or_default() };
     let mut out = json!({
         "thingName": thing,
-        "clientId": thing,
+        "clientId": client,
         "connected": held.connected,
         "timestamp": since as f64 / 1000.0,
         "keepAliveDuration": held.keep_alive,

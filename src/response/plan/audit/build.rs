@@ -31,7 +31,6 @@ pub(in crate::response::plan) fn build(draft: &mut Draft<'_>, facts: &Facts, cha
             };
             push(draft, change, vec![AuditRequest::DeleteSchedule(held.clone())], Proof::Shown);
             draft.note(Level::Info, format!("it ran {}; what it found stays 90 days", held.when()));
-            draft.reversible = Reversible::Yes(SafeText::new("undo schedules it again as it was"));
         }
         AuditChange::Cancel { task } => {
             match read.task.as_deref() {
@@ -42,7 +41,6 @@ pub(in crate::response::plan) fn build(draft: &mut Draft<'_>, facts: &Facts, cha
             if draft.nothing.is_none() {
                 push(draft, change, vec![AuditRequest::Cancel { task: task.clone() }], Proof::Shown);
             }
-            draft.reversible = Reversible::No(SafeText::new("an audit does not go on; start another"));
         }
         AuditChange::Suppress { check, resource, until, description } => {
             suppress(draft, read, change, check, *until, description);
@@ -59,17 +57,15 @@ pub(in crate::response::plan) fn build(draft: &mut Draft<'_>, facts: &Facts, cha
                 token: token(draft.now),
             };
             push(draft, change, vec![request], Proof::Shown);
-            draft.reversible = Reversible::Yes(SafeText::new("undo suppresses them again"));
         }
         AuditChange::CreateAction { name, does, role } => create(draft, read, change, name, does, role),
         AuditChange::DeleteAction { name } => {
             if !read.setup.actions.iter().any(|a| a.name == *name) {
                 return draft.refuse(format!("the account has no mitigation action {}", name.raw()));
             }
-            draft.reversible = match &read.action {
-                Some(_) => Reversible::Yes(SafeText::new("undo creates it again")),
-                None => Reversible::No(SafeText::new("quell cannot write what it did")),
-            };
+            if read.action.is_none() {
+                draft.reversible = Reversible::No(SafeText::new("quell cannot write what it did"));
+            }
             let request = AuditRequest::DeleteAction { name: name.clone(), was: read.action.clone() };
             push(draft, change, vec![request], Proof::Shown);
         }
@@ -85,7 +81,8 @@ fn token(now: Ms) -> String {
 fn push(draft: &mut Draft<'_>, change: &AuditChange, requests: Vec<AuditRequest>, proof: Proof) {
     let name = change.target();
     draft.work.push(Work {
-        client: name.clone(),
+        clients: Vec::new(),
+        principals: Vec::new(),
         name,
         requests: requests.into_iter().map(|r| Request::Audit(Box::new(r))).collect(),
         mapped: false,
@@ -109,7 +106,6 @@ fn start(
     push(draft, change, requests, Proof::Audited { task: None });
     draft.note(Level::Info, "an audit only looks; a large account takes hours");
     draft.prove(format!("the audit ends; waited for up to {}", seconds(draft.rules.patience())));
-    draft.reversible = Reversible::No(SafeText::new("an audit can be canceled while it runs"));
 }
 
 /// The checks an audit is to run, and what enables those that are not enabled: AWS refuses these otherwise.
@@ -189,7 +185,6 @@ fn schedule(
         Some(was) => {
             draft.note(Level::Warn, format!("it replaces: {}, {} checks", was.when(), was.checks.len()));
             requests.push(AuditRequest::UpdateSchedule { to, was: was.clone() });
-            draft.reversible = Reversible::Yes(SafeText::new("undo puts the times and checks back"));
         }
         None if held.len() >= SCHEDULES => {
             return draft.refuse(format!("AWS keeps at most {SCHEDULES} scheduled audits: end one first"));
@@ -236,7 +231,6 @@ fn suppress(
         token: token(draft.now),
     };
     push(draft, change, vec![request], Proof::Shown);
-    draft.reversible = Reversible::Yes(SafeText::new("undo ends it"));
 }
 
 fn days(ms: Ms) -> String {
@@ -295,5 +289,4 @@ fn create(
     let request =
         AuditRequest::CreateAction { name: name.clone(), does: does.clone(), role: role.to_owned() };
     push(draft, change, vec![request], Proof::Shown);
-    draft.reversible = Reversible::Yes(SafeText::new("undo deletes it"));
 }

@@ -3,6 +3,7 @@
 pub(in crate::response) mod build;
 pub(in crate::response) mod request;
 
+use crate::config::Verb;
 use serde::{Deserialize, Serialize};
 
 use quell_fleet::Ms;
@@ -108,16 +109,16 @@ impl ActionSpec {
 
 impl AuditChange {
     /// The command's name, as the journal and the command line say it.
-    pub fn verb(&self) -> &'static str {
+    pub fn verb(&self) -> Verb {
         match self {
-            Self::Start { .. } => "audit start",
-            Self::Cancel { .. } => "audit cancel",
-            Self::Suppress { .. } => "audit suppress",
-            Self::Unsuppress { .. } => "audit unsuppress",
-            Self::Schedule { .. } => "audit schedule",
-            Self::Unschedule { .. } => "audit unschedule",
-            Self::CreateAction { .. } => "action create",
-            Self::DeleteAction { .. } => "action delete",
+            Self::Start { .. } => Verb::StartAudit,
+            Self::Cancel { .. } => Verb::CancelAudit,
+            Self::Suppress { .. } => Verb::Suppress,
+            Self::Unsuppress { .. } => Verb::Unsuppress,
+            Self::Schedule { .. } => Verb::ScheduleAudit,
+            Self::Unschedule { .. } => Verb::UnscheduleAudit,
+            Self::CreateAction { .. } => Verb::CreateAction,
+            Self::DeleteAction { .. } => Verb::DeleteAction,
         }
     }
 
@@ -140,15 +141,11 @@ impl AuditChange {
     pub(in crate::response) fn title(&self) -> String {
         let target = self.target();
         let target = target.raw();
+        let lead = self.verb().words().lead;
         match self {
-            Self::Start { .. } => "Audit the account now".to_owned(),
-            Self::Cancel { .. } => format!("Cancel audit {target}"),
-            Self::Suppress { .. } => format!("Suppress findings about {target}"),
-            Self::Unsuppress { .. } => format!("Tell findings about {target} again"),
-            Self::Schedule { .. } => format!("Schedule audit {target}"),
-            Self::Unschedule { .. } => format!("End scheduled audit {target}"),
-            Self::CreateAction { .. } => format!("Create mitigation action {target}"),
-            Self::DeleteAction { .. } => format!("Delete mitigation action {target}"),
+            Self::Start { .. } => lead.to_owned(),
+            Self::Unsuppress { .. } => format!("{lead} {target} again"),
+            _ => format!("{lead} {target}"),
         }
     }
 }

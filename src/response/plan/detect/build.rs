@@ -44,7 +44,6 @@ pub(in crate::response::plan) fn build(draft: &mut Draft<'_>, facts: &Facts, cha
             used(draft, read, "dimension");
             let was = was.clone();
             push(draft, name, vec![DetectRequest::DeleteDimension { name: name.raw().to_owned(), was }]);
-            draft.reversible = Reversible::Yes(SafeText::new("undo creates it again as it was"));
         }
         DetectChange::CreateMetric { name, kind, display } => {
             create_metric(draft, read, name, kind, display.as_deref());
@@ -55,7 +54,6 @@ pub(in crate::response::plan) fn build(draft: &mut Draft<'_>, facts: &Facts, cha
             let (name_, kind, display) = (name.raw().to_owned(), kind.clone(), display.clone());
             push(draft, name, vec![DetectRequest::DeleteMetric { name: name_, kind, display }]);
             draft.note(Level::Warn, "the values reported for it go with it");
-            draft.reversible = Reversible::Yes(SafeText::new("undo creates it again, without its values"));
         }
         DetectChange::Verify { violations, state, note } => verify(draft, read, violations, state, note),
     }
@@ -64,7 +62,8 @@ pub(in crate::response::plan) fn build(draft: &mut Draft<'_>, facts: &Facts, cha
 fn push(draft: &mut Draft<'_>, name: &Name, requests: Vec<DetectRequest>) {
     draft.work.push(Work {
         name: name.clone(),
-        client: name.clone(),
+        clients: Vec::new(),
+        principals: Vec::new(),
         requests: requests.into_iter().map(|r| Request::Detect(Box::new(r))).collect(),
         mapped: false,
         proof: Proof::Shown,
@@ -147,11 +146,11 @@ fn apply(
         draft.note(Level::Info, format!("goes on judging {}", words.join(", ")));
     }
     push(draft, &Name::new(&name), requests);
-    draft.reversible = Reversible::Yes(SafeText::new(if update {
-        "undo puts back what was before"
-    } else {
-        "undo detaches and deletes it; violations it raised stay in the history"
-    }));
+    if !update {
+        draft.reversible = Reversible::Yes(SafeText::new(
+            "undo detaches and deletes it; violations it raised stay in the history",
+        ));
+    }
 }
 
 /// What its author may not have meant.
@@ -254,7 +253,6 @@ fn delete(draft: &mut Draft<'_>, read: &DetectFacts, profile: &Name) {
         draft.note(Level::Danger, format!("{} of its violations are active now", read.active));
     }
     push(draft, profile, requests);
-    draft.reversible = Reversible::Yes(SafeText::new("undo creates and attaches it again"));
 }
 
 fn attach(draft: &mut Draft<'_>, facts: &Facts, read: &DetectFacts, profile: &Name, targets: &[String]) {
@@ -271,7 +269,6 @@ fn attach(draft: &mut Draft<'_>, facts: &Facts, read: &DetectFacts, profile: &Na
         draft.nothing = Some(SafeText::new("it judges them already"));
     }
     push(draft, profile, requests);
-    draft.reversible = Reversible::Yes(SafeText::new("undo detaches it again"));
 }
 
 fn detach(draft: &mut Draft<'_>, facts: &Facts, read: &DetectFacts, profile: &Name, targets: &[String]) {
@@ -292,7 +289,6 @@ fn detach(draft: &mut Draft<'_>, facts: &Facts, read: &DetectFacts, profile: &Na
         draft.nothing = Some(SafeText::new("it judges none of them"));
     }
     push(draft, profile, requests);
-    draft.reversible = Reversible::Yes(SafeText::new("undo attaches it again"));
 }
 
 fn put_dimension(draft: &mut Draft<'_>, read: &DetectFacts, name: &Name, values: &[String]) {
@@ -316,7 +312,6 @@ fn put_dimension(draft: &mut Draft<'_>, read: &DetectFacts, name: &Name, values:
             }
             let request = DetectRequest::UpdateDimension { name: key, to: values, was: was.clone() };
             push(draft, name, vec![request]);
-            draft.reversible = Reversible::Yes(SafeText::new("undo puts the filters back"));
         }
     }
 }
@@ -339,7 +334,6 @@ fn create_metric(draft: &mut Draft<'_>, read: &DetectFacts, name: &Name, kind: &
         display: display.map(str::to_owned),
     };
     push(draft, name, vec![request]);
-    draft.reversible = Reversible::Yes(SafeText::new("undo deletes it"));
 }
 
 fn verify(draft: &mut Draft<'_>, read: &DetectFacts, violations: &[String], state: &str, note: &str) {
@@ -372,5 +366,4 @@ fn verify(draft: &mut Draft<'_>, read: &DetectFacts, violations: &[String], stat
         push(draft, &Name::new(id), vec![request]);
     }
     draft.note(Level::Info, "says what it was; it neither ends the alarm nor touches the device");
-    draft.reversible = Reversible::Yes(SafeText::new("undo puts back what was said before"));
 }

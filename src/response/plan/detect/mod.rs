@@ -4,6 +4,7 @@
 pub(in crate::response) mod build;
 pub(in crate::response) mod request;
 
+use crate::config::Verb;
 use crate::response::plan::Note;
 use quell_fleet::model::Name;
 use quell_rules::detect::profile::{SecurityProfile, target_words};
@@ -78,17 +79,17 @@ pub enum DetectChange {
 
 impl DetectChange {
     /// The command's name, as the journal and the command line say it.
-    pub fn verb(&self) -> &'static str {
+    pub fn verb(&self) -> Verb {
         match self {
-            Self::Apply { .. } => "profiles apply",
-            Self::Delete { .. } => "profiles delete",
-            Self::Attach { .. } => "profiles attach",
-            Self::Detach { .. } => "profiles detach",
-            Self::PutDimension { .. } => "dimension create",
-            Self::DeleteDimension { .. } => "dimension delete",
-            Self::CreateMetric { .. } => "metric create",
-            Self::DeleteMetric { .. } => "metric delete",
-            Self::Verify { .. } => "verify",
+            Self::Apply { .. } => Verb::ApplyProfile,
+            Self::Delete { .. } => Verb::DeleteProfile,
+            Self::Attach { .. } => Verb::AttachProfile,
+            Self::Detach { .. } => Verb::DetachProfile,
+            Self::PutDimension { .. } => Verb::PutDimension,
+            Self::DeleteDimension { .. } => Verb::DeleteDimension,
+            Self::CreateMetric { .. } => Verb::CreateMetric,
+            Self::DeleteMetric { .. } => Verb::DeleteMetric,
+            Self::Verify { .. } => Verb::Verify,
         }
     }
 
@@ -111,20 +112,19 @@ impl DetectChange {
     pub fn title(&self) -> String {
         let words =
             |targets: &[String]| targets.iter().map(|t| target_words(t)).collect::<Vec<_>>().join(", ");
+        let lead = self.verb().words().lead;
         match self {
-            Self::Apply { profile, .. } => {
-                format!("Write security profile {}", profile.security_profile_name)
-            }
-            Self::Delete { profile } => format!("Delete security profile {}", profile.raw()),
-            Self::Attach { profile, targets } => format!("Attach {} to {}", profile.raw(), words(targets)),
-            Self::Detach { profile, targets } => format!("Detach {} from {}", profile.raw(), words(targets)),
-            Self::PutDimension { name, .. } => format!("Write dimension {}", name.raw()),
-            Self::DeleteDimension { name } => format!("Delete dimension {}", name.raw()),
-            Self::CreateMetric { name, .. } => format!("Create custom metric {}", name.raw()),
-            Self::DeleteMetric { name } => format!("Delete custom metric {}", name.raw()),
+            Self::Apply { profile, .. } => format!("{lead} {}", profile.security_profile_name),
+            Self::Attach { profile, targets } => format!("{lead} {} to {}", profile.raw(), words(targets)),
+            Self::Detach { profile, targets } => format!("{lead} {} from {}", profile.raw(), words(targets)),
+            Self::Delete { profile: name }
+            | Self::PutDimension { name, .. }
+            | Self::DeleteDimension { name }
+            | Self::CreateMetric { name, .. }
+            | Self::DeleteMetric { name } => format!("{lead} {}", name.raw()),
             Self::Verify { violations, state, .. } => match violations.as_slice() {
-                [_] => format!("Mark the violation {state}"),
-                many => format!("Mark {} violations {state}", many.len()),
+                [_] => format!("{lead} the violation {state}"),
+                many => format!("{lead} {} violations {state}", many.len()),
             },
         }
     }

@@ -162,23 +162,23 @@ pub(in crate::response::plan) fn build(draft: &mut Draft<'_>, facts: &Facts, wan
             } else {
                 draft.note(Level::Warn, "what hangs on it is not told any more: its metric stands still");
             }
-            draft.reversible = Reversible::Yes(SafeText::new("undo switches it back"));
             RuleRequest::Switch { rule: rule.clone(), on }
         }
         (RuleEdit::Delete, Some(found)) => {
             let whole = found.others == 0 && !found.error_action && found.body.acts();
-            draft.reversible = if whole {
-                Reversible::Yes(SafeText::new("undo creates it again as it was"))
-            } else {
-                Reversible::No(SafeText::new("it has actions quell cannot write again; disable it instead"))
-            };
+            if !whole {
+                draft.reversible = Reversible::No(SafeText::new(
+                    "it has actions quell cannot write again; disable it instead",
+                ));
+            }
             draft.type_name = Some((rule.shown().clone(), None));
             RuleRequest::Delete { rule: rule.clone(), was: whole.then(|| found.body.clone()) }
         }
     };
     draft.work.push(Work {
-        name: rule.clone(),
-        client: rule,
+        name: rule,
+        clients: Vec::new(),
+        principals: Vec::new(),
         requests: vec![Request::Rule(Box::new(request))],
         mapped: false,
         proof: Proof::Shown,
@@ -231,7 +231,6 @@ fn write(
         draft.note(Level::Info, "its other actions stay as they are");
     }
     draft.note(Level::Warn, format!("it replaces: {}", found.body.sql));
-    draft.reversible = Reversible::Yes(SafeText::new("undo restores what was"));
     Some(RuleRequest::Replace { rule, to: body.clone(), was: found.body.clone() })
 }
 

@@ -3,6 +3,7 @@
 pub(in crate::response) mod build;
 pub(in crate::response) mod request;
 
+use crate::config::Verb;
 use serde::{Deserialize, Serialize};
 
 use quell_fleet::account::{RuleDelivery, RuleMetric};
@@ -70,23 +71,17 @@ pub struct RuleFacts {
 
 impl RuleChange {
     /// The command's name, as the journal and the command line say it.
-    pub fn verb(&self) -> &'static str {
+    pub fn verb(&self) -> Verb {
         match self.change {
-            RuleEdit::Enable => "rules enable",
-            RuleEdit::Disable => "rules disable",
-            RuleEdit::Write(_) | RuleEdit::Amend(_) => "rules write",
-            RuleEdit::Delete => "rules delete",
+            RuleEdit::Enable => Verb::EnableRule,
+            RuleEdit::Disable => Verb::DisableRule,
+            RuleEdit::Write(_) | RuleEdit::Amend(_) => Verb::WriteRule,
+            RuleEdit::Delete => Verb::DeleteRule,
         }
     }
 
     /// The plan's title.
     pub(in crate::response) fn title(&self) -> String {
-        let does = match self.change {
-            RuleEdit::Enable => "Enable",
-            RuleEdit::Disable => "Disable",
-            RuleEdit::Write(_) | RuleEdit::Amend(_) => "Write",
-            RuleEdit::Delete => "Delete",
-        };
-        format!("{does} topic rule {}", self.rule.raw())
+        format!("{} {}", self.verb().words().lead, self.rule.raw())
     }
 }

@@ -1,34 +1,34 @@
-//! One target's staircase: what was requested, what was seen, and whether that proves the response. Pure: facts and times
+//! The prover of one target: what was requested, what was seen, and whether that proves the response. Pure: facts and times
 //! in, rows and an outcome out.
 //!
 //! A device is not contained because AWS accepted a request (docs/aws-iot.md#6.1): it is contained when the policy denies it and
-//! it kept silent for three of its usual intervals while somebody listened.
+//! it kept silent for three of its usual intervals while somebody listened, or was refused when it tried to connect again.
 
-mod rows;
+mod connection;
 mod silence;
+mod steps;
 
 use quell_fleet::Ms;
-use quell_fleet::event::PresenceKind;
+use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
+use connection::Connection;
+
 use super::execute::{Accepted, Failed};
-use super::listen::{Ear, Fact};
+use super::listen::{Fact, Hearing};
 use super::plan::draft::seconds;
 use super::plan::request::{Proof, Request, Work};
 use super::rules::{CACHE_MS, Rules};
 use super::view::{RowState, StairRow, TargetOutcome, TargetView};
-
-/// AWS takes one cut a second for a client (docs/aws-iot.md#2.7).
-const BETWEEN_CUTS: Ms = 1_000;
 
 /// What a look at the account found; `None` where it was not asked, an error where it could not be.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::response) struct Look {
     pub(in crate::response) member: Option<bool>,
     pub(in crate::response) denied: Option<Result<bool, SafeText>>,
-    pub(in crate::response) connected: Option<bool>,
-    /// AWS has never heard of the client id: what is connected, is connected under another.
-    pub(in crate::response) unknown: bool,
+    /// Whether each client id is connected; `None` where AWS has not heard of it: what is connected, is connected under
+    /// another.
+    pub(in crate::response) clients: Vec<(Name, Option<bool>)>,
     pub(in crate::response) status: Option<bool>,
     /// Of a task of AWS's: whether it ended well or badly, and how far it is.
     pub(in crate::response) task: Option<(Option<bool>, SafeText)>,
@@ -41,9 +41,9 @@ pub(in crate::response) struct Wants {
     pub(in crate::response) denied: bool,
 }
 
-/// The rows after the requests'.
+/// A step of the proof: the rows after the requests'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rung {
+enum ProofStep {
     Member,
     NotMember,
     Denied,
@@ -54,23 +54,27 @@ enum Rung {
     Exists,
 }
 
-/// A target on its way.
+/// A target whose response is being proven.
 #[derive(Debug)]
-pub(in crate::response) struct Climb {
+pub(in crate::response) struct Prover {
     pub(in crate::response) work: Work,
     rows: Vec<StairRow>,
-    rungs: Vec<Rung>,
+    proof_steps: Vec<ProofStep>,
     began: Ms,
     /// When the last request was accepted: the proof is waited for from here.
     sent: Option<Ms>,
-    cut: Option<Ms>,
-    tried_cut: Option<Ms>,
     heard: Option<Ms>,
-    connected: Option<Ms>,
-    /// The connection that was there is known to be over: only a new one could speak, and that one meets the policy.
-    ended: bool,
-    /// Since when AWS has said that the client is not connected.
-    gone: Option<Ms>,
+    connections: Vec<Connection>,
+    /// When a connect of it was refused for want of authorization, as it was heard: the latest two.
+    refused: [Option<Ms>; 2],
+    /// When the connection that listens was asked the latest question that it answered: silence counts up to there.
+    answered: Option<Ms>,
+    /// When AWS last said of each client that it is not connected.
+    looked_gone: Option<Ms>,
+    /// When the policy was read to deny it.
+    denied: Option<Ms>,
+    /// Why it cannot be known whether the policy denies it.
+    unasked: Option<SafeText>,
     /// Since when there is a connection to listen by.
     link: Option<Ms>,
     /// Since when it is listened to, among others; `None` while it is not.
@@ -78,7 +82,6 @@ pub(in crate::response) struct Climb {
     /// When the connection last carried all it may.
     full: Option<Ms>,
     listens: bool,
-    wants_cut: bool,
     patience: Ms,
     cache: Ms,
     /// When time was last looked at.
@@ -87,49 +90,51 @@ pub(in crate::response) struct Climb {
     outcome: Option<TargetOutcome>,
 }
 
-impl Climb {
-    /// A target whose plan was confirmed at `began`; `ear` tells since when telemetry is received, if it is.
-    pub(in crate::response) fn new(work: Work, began: Ms, ear: &Ear, rules: &Rules) -> Self {
-        let rungs = match &work.proof {
-            Proof::Isolated { ask, .. } if ask.is_some() => {
-                vec![Rung::Member, Rung::Denied, Rung::Gone, Rung::Silent]
+impl Prover {
+    /// A target whose plan was confirmed at `began`; `hearing` tells since when telemetry is received, if it is.
+    pub(in crate::response) fn new(work: Work, began: Ms, hearing: &Hearing, rules: &Rules) -> Self {
+        let proof_steps = match &work.proof {
+            Proof::Isolated { .. } => {
+                vec![ProofStep::Member, ProofStep::Denied, ProofStep::Gone, ProofStep::Silent]
             }
-            Proof::Isolated { .. } => vec![Rung::Member, Rung::Gone, Rung::Silent],
-            Proof::Barred { .. } => vec![Rung::Status, Rung::Gone, Rung::Silent],
-            Proof::Released { .. } => vec![Rung::NotMember, Rung::Heard],
-            Proof::Activated { .. } => vec![Rung::Status, Rung::Heard],
-            Proof::Member { is: true, .. } => vec![Rung::Member],
-            Proof::Member { is: false, .. } => vec![Rung::NotMember],
+            Proof::Barred { .. } => vec![ProofStep::Status, ProofStep::Gone, ProofStep::Silent],
+            Proof::Released { .. } => vec![ProofStep::NotMember, ProofStep::Heard],
+            Proof::Activated { .. } => vec![ProofStep::Status, ProofStep::Heard],
+            Proof::Member { is: true, .. } => vec![ProofStep::Member],
+            Proof::Member { is: false, .. } => vec![ProofStep::NotMember],
             Proof::Job { .. }
             | Proof::Ready { .. }
             | Proof::Mitigated { .. }
             | Proof::Audited { .. }
             | Proof::Shown => {
-                vec![Rung::Exists]
+                vec![ProofStep::Exists]
             }
         };
         let row = |title: SafeText| StairRow { title, state: RowState::Waiting, detail: SafeText::default() };
-        let mut rows: Vec<StairRow> = work.requests.iter().map(|r| row(r.title())).collect();
-        rows.extend(rungs.iter().map(|r| row(SafeText::new(&rows::words(*r, &work.proof)))));
+        let mut rows: Vec<StairRow> = work.requests.iter().map(|r| row(r.title(&work.name))).collect();
+        rows.extend(proof_steps.iter().map(|r| row(SafeText::new(&steps::words(*r, &work.proof)))));
         let listens = work.mapped;
-        let (link, focus) = (ear.link, ear.focus(work.name.raw()));
+        let (link, focus) = (hearing.link, hearing.focus(work.name.raw()));
+        let connections = work.clients.iter().map(|id| Connection::new(id.clone(), &work.requests)).collect();
+        let unasked = matches!(work.proof, Proof::Isolated { ask: None, .. })
+            .then(|| SafeText::new("it has no principal, which a group's policy would need to reach it"));
         Self {
             work,
             rows,
-            rungs,
+            proof_steps,
             began,
             sent: None,
-            cut: None,
-            tried_cut: None,
             heard: None,
-            connected: None,
-            ended: false,
-            gone: None,
+            connections,
+            refused: [None; 2],
+            answered: None,
+            looked_gone: None,
+            denied: None,
+            unasked,
             link,
             focus,
             full: None,
             listens,
-            wants_cut: false,
             patience: rules.patience(),
             cache: rules.scaled(CACHE_MS),
             now: began,
@@ -158,11 +163,11 @@ impl Climb {
 
     /// What is not known yet.
     pub(in crate::response) fn wants(&self) -> Wants {
-        let open = |rung: Rung| {
-            let row = self.at(rung).and_then(|i| self.rows.get(i));
+        let open = |step: ProofStep| {
+            let row = self.at(step).and_then(|i| self.rows.get(i));
             row.is_some_and(|r| matches!(r.state, RowState::Waiting | RowState::Running))
         };
-        Wants { member: open(Rung::Member), denied: open(Rung::Denied) }
+        Wants { member: open(ProofStep::Member), denied: open(ProofStep::Denied) }
     }
 
     /// The proof still waited for.
@@ -170,7 +175,7 @@ impl Climb {
         let open = self.rows.iter().find(|r| matches!(r.state, RowState::Waiting | RowState::Running));
         match (open, self.stands_until().map(|until| until - self.now)) {
             // Nothing but time is left to wait for.
-            (Some(_), Some(left)) if left > 0 => {
+            (Some(_), Some(left)) if left > 0 && !self.is_open(ProofStep::Denied) => {
                 SafeText::new(&format!("AWS applies it within {}", seconds(left / 10_000 * 10_000)))
             }
             (Some(open), _) => open.title.clone(),
@@ -192,11 +197,11 @@ impl Climb {
                 if let (Proof::Audited { task }, Some(made)) = (&mut self.work.proof, &accepted.made) {
                     *task = Some(made.clone());
                 }
-                if matches!(self.work.requests.get(i), Some(Request::Cut { .. })) {
-                    self.cut = Some(now);
-                    self.tried_cut = Some(now);
-                    self.wants_cut = false;
-                    self.ended |= accepted.remark.is_none();
+                if let Some(Request::Cut { client }) = self.work.requests.get(i) {
+                    let client = client.clone();
+                    if let Some(connection) = self.connection(&client) {
+                        connection.cut(accepted.remark.is_none(), now);
+                    }
                 }
             }
             Err(failed) if self.work.requests.get(i).is_some_and(|r| failed.only_uncut(r)) => {
@@ -222,25 +227,28 @@ impl Climb {
         for i in self.work.requests.len()..self.rows.len() {
             self.set(i, RowState::Running);
         }
-    }
-
-    /// A connection that was cut again.
-    pub(in crate::response) fn cut_again(&mut self, accepted: bool, now: Ms) {
-        self.tried_cut = Some(now);
-        if accepted {
-            self.cut = Some(now);
-            self.wants_cut = false;
-            self.ended = true;
+        for step in self.proof_steps.clone() {
+            let text = steps::waits(step, &self.work.proof, self.cache);
+            self.say(step, &text);
         }
     }
 
-    /// True when the device came back before the deny held, and a cut is due.
-    pub(in crate::response) fn cut_due(&self, now: Ms) -> bool {
-        self.proving()
-            && self.wants_cut
-            && now - self.began <= self.patience
-            && self.tried_cut.is_none_or(|at| now - at >= BETWEEN_CUTS)
-            && self.work.requests.iter().any(|r| matches!(r, Request::Cut { .. }))
+    /// A client that was to be cut again.
+    pub(in crate::response) fn cut_again(&mut self, client: &Name, accepted: bool, now: Ms) {
+        if let Some(connection) = self.connection(client) {
+            connection.tried_cut = Some(now);
+            if accepted {
+                connection.cut(true, now);
+            }
+        }
+    }
+
+    /// The clients that came back before the deny held, and whose cut is due.
+    pub(in crate::response) fn cuts_due(&self, now: Ms) -> Vec<Name> {
+        if !self.proving() || now - self.began > self.patience {
+            return Vec::new();
+        }
+        self.connections.iter().filter(|c| c.cut_due(now)).map(|c| c.client.clone()).collect()
     }
 
     /// Something was heard. Facts from before the confirmation prove nothing.
@@ -250,30 +258,24 @@ impl Climb {
                 self.listens = true;
                 if *at > self.began {
                     self.heard = self.heard.max(Some(*at));
-                    self.wants_cut |= self.cut.is_some_and(|cut| *at > cut);
+                    // A message does not say which of its clients sent it.
+                    for connection in &mut self.connections {
+                        connection.wants_cut |= connection.cut.is_some_and(|cut| *at > cut);
+                    }
                     if self.sent.is_some_and(|sent| *at >= sent) {
-                        self.done(Rung::Heard, *at);
+                        self.done(ProofStep::Heard, *at);
                     }
                 }
             }
-            Fact::Presence { client, kind, at } if *client == self.work.client => match kind {
-                PresenceKind::Connected if *at > self.began => {
-                    self.gone = None;
-                    self.done(Rung::Heard, *at);
-                    self.reconnected(*at);
-                }
-                PresenceKind::Disconnected if *at > self.began => {
-                    self.over(*at);
-                }
-                PresenceKind::ConnectFailed if *at > self.began => {
-                    self.over(*at);
-                    self.say(Rung::Gone, "tried to connect and was refused");
-                }
-                _ => {}
-            },
+            Fact::Presence { client, principal, kind, reason, at }
+                if *at > self.began && self.is_its(client, principal.as_ref()) =>
+            {
+                self.presence(client, *kind, reason.as_ref(), *at);
+            }
             Fact::LinkUp { at } => self.link = Some(*at),
             Fact::LinkDown { .. } => self.link = None,
             Fact::AtLimit { at } => self.full = Some(*at),
+            Fact::Answered { asked } => self.answered = self.answered.max(Some(*asked)),
             Fact::Focus { only, at } => {
                 let among = only.as_ref().is_none_or(|only| only.contains(self.work.name.raw()));
                 self.focus = among.then(|| self.focus.unwrap_or(*at));
@@ -285,56 +287,39 @@ impl Climb {
     /// The account was looked at.
     pub(in crate::response) fn look(&mut self, look: &Look, now: Ms) {
         match look.member {
-            Some(true) => self.done(Rung::Member, now),
-            Some(false) => self.done(Rung::NotMember, now),
+            Some(true) => self.done(ProofStep::Member, now),
+            Some(false) => self.done(ProofStep::NotMember, now),
             None => {}
         }
         match &look.denied {
-            Some(Ok(true)) => self.done(Rung::Denied, now),
-            Some(Ok(false)) => self.say(Rung::Denied, "AWS says it could still publish"),
-            Some(Err(why)) => self.mark(Rung::Denied, RowState::Skipped(why.clone())),
+            Some(Ok(true)) => self.denies(now),
+            Some(Ok(false)) => {
+                self.unasked = None;
+                self.say(ProofStep::Denied, "AWS says it could still connect and publish");
+            }
+            Some(Err(why)) => {
+                self.unasked = Some(why.clone());
+                self.say(ProofStep::Denied, &format!("TestAuthorization could not be asked: {why}"));
+            }
             None => {}
         }
         if look.status == Some(true) {
-            self.done(Rung::Status, now);
-            self.done(Rung::Exists, now);
+            self.done(ProofStep::Status, now);
+            self.done(ProofStep::Exists, now);
         }
         if let Some((ended, words)) = &look.task {
-            self.say(Rung::Exists, words.as_str());
             match ended {
-                Some(true) => self.done(Rung::Exists, now),
+                Some(true) => self.done(ProofStep::Exists, now),
                 Some(false) => {
-                    self.mark(Rung::Exists, RowState::Failed(words.clone()));
+                    self.mark(ProofStep::Exists, RowState::Failed(words.clone()));
                     // AWS began it, and some of it may have happened.
                     self.outcome = Some(TargetOutcome::Failed { reason: words.clone(), partly: true });
                 }
                 None => {}
             }
+            self.say(ProofStep::Exists, words.as_str());
         }
-        match look.connected {
-            Some(true) => {
-                if self.gone.take().is_some() || self.connected.is_none() {
-                    self.reconnected(now);
-                } else if !self.may_connect() {
-                    self.wants_cut |= self.cut.is_some();
-                    self.reopen(Rung::Gone);
-                }
-                if self.ear().is_none() {
-                    self.done(Rung::Heard, now);
-                    self.say(
-                        Rung::Heard,
-                        "connected, says GetConnection; its telemetry is not received here",
-                    );
-                }
-            }
-            Some(false) if !look.unknown => self.over(now),
-            Some(false) => {
-                self.gone.get_or_insert(now);
-                self.wants_cut = false;
-                self.done(Rung::Gone, now);
-            }
-            None => {}
-        }
+        self.looked(&look.clients, now);
     }
 
     /// Time passed.
@@ -347,11 +332,19 @@ impl Climb {
             self.silence(silence, now);
         }
         let open = |r: &StairRow| matches!(r.state, RowState::Waiting | RowState::Running);
-        if !self.rows.iter().any(open) {
+        let left = self.rows.iter().filter(|r| open(r)).count();
+        let only_unasked = left == 1 && self.unasked.is_some() && self.is_open(ProofStep::Denied);
+        if left == 0 {
             self.outcome = Some(TargetOutcome::Proven { took: self.took() });
+        } else if only_unasked {
+            // All else is proven, and waiting does not bring an answer to what cannot be asked.
+            let why = self.unasked.clone().unwrap_or_default();
+            let missing = SafeText::new(&format!("that the policy denies it: {why}"));
+            self.outcome = Some(TargetOutcome::Unproven { missing });
         } else if now - self.began > self.patience + self.window() {
             let missing = match self.heard {
-                Some(at) if self.rungs.contains(&Rung::Silent) => {
+                _ if self.is_open(ProofStep::Denied) => self.waiting_for(),
+                Some(at) if self.proof_steps.contains(&ProofStep::Silent) => {
                     SafeText::new(&format!("silence: heard {} ago", seconds((now - at).max(0))))
                 }
                 _ => self.waiting_for(),
@@ -361,7 +354,7 @@ impl Climb {
     }
 
     /// Since when its telemetry would be received; `None` while it would not.
-    fn ear(&self) -> Option<Ms> {
+    fn hearing(&self) -> Option<Ms> {
         Some(self.link?.max(self.focus?)).filter(|_| self.listens)
     }
 
@@ -387,8 +380,8 @@ impl Climb {
 
     /// From the confirmation to the last message heard or the last cut, for a containment; else to the last row.
     fn took(&self) -> Ms {
-        if self.rungs.contains(&Rung::Silent) {
-            return [self.heard, self.cut]
+        if self.proof_steps.contains(&ProofStep::Silent) {
+            return [self.heard, self.last_cut()]
                 .into_iter()
                 .flatten()
                 .max()

@@ -1,0 +1,145 @@
+//! MQTT client ids by the principal they connect with, as presence events tell them (docs/aws-iot.md#3.5). A thing's name
+//! is not its client id: what a response cuts, watches and asks about are the ids that were seen with its principals.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Ms;
+use super::event::PresenceKind;
+use super::model::Name;
+
+/// Pairs of principal and client id that are kept. Beyond it those not heard of for longest go.
+const KEPT: usize = 100_000;
+/// Client ids kept of one principal: a certificate that a whole fleet shares must not fill the table.
+const EACH: usize = 64;
+/// After an hour offline AWS starts the version of a client's events anew.
+const FORGET: Ms = 3_600_000;
+
+/// A client id seen with a principal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientSeen {
+    /// The MQTT client id.
+    pub client: Name,
+    /// Whether it was connected by the last event that counted; false when it was only refused.
+    pub connected: bool,
+    /// When that was, by AWS's clock.
+    pub at: Ms,
+    version: i64,
+}
+
+/// The client ids seen, by the principal each was seen with: a certificate's id, or an IAM id.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientsSeen {
+    of: HashMap<Arc<str>, Vec<ClientSeen>>,
+    pairs: usize,
+}
+
+impl ClientsSeen {
+    /// The client ids seen with `principal`, the latest last.
+    pub fn of(&self, principal: &str) -> &[ClientSeen] {
+        self.of.get(principal).map_or(&[], Vec::as_slice)
+    }
+
+    /// The principals with which `client` was seen connected. Looks through all.
+    pub fn principals_of<'a>(&'a self, client: &'a str) -> impl Iterator<Item = &'a str> {
+        let holds =
+            move |seen: &Vec<ClientSeen>| seen.iter().any(|s| s.connected && s.client.raw() == client);
+        self.of.iter().filter(move |(_, seen)| holds(seen)).map(|(principal, _)| &**principal)
+    }
+
+    /// Takes one presence event in. Events come twice and out of order: an older one changes nothing.
+    pub fn note(&mut self, principal: &str, client: &Name, kind: PresenceKind, version: i64, at: Ms) {
+        if self.pairs >= KEPT {
+            self.forget();
+        }
+        let connected = kind == PresenceKind::Connected;
+        let seen = match self.of.get_mut(principal) {
+            Some(seen) => seen,
+            None => self.of.entry(principal.into()).or_default(),
+        };
+        let Some(i) = seen.iter().position(|s| s.client == *client) else {
+            if seen.len() >= EACH {
+                seen.remove(0);
+                self.pairs -= 1;
+            }
+            self.pairs += 1;
+            return seen.push(ClientSeen { client: client.clone(), connected, at, version });
+        };
+        let mut held = seen.remove(i);
+        // A refused attempt has no version, and says nothing of a connection that may still be there.
+        let newer = version > held.version || (version == held.version && held.connected && !connected);
+        if kind == PresenceKind::ConnectFailed {
+            held.at = held.at.max(at);
+        } else if newer || at - held.at > FORGET {
+            held = ClientSeen { connected, at, version, ..held };
+        }
+        seen.push(held);
+    }
+
+    /// Lets the older half go.
+    fn forget(&mut self) {
+        let mut times: Vec<Ms> = self.of.values().flatten().map(|seen| seen.at).collect();
+        let half = times.len() / 2;
+        let (_, limit, _) = times.select_nth_unstable(half);
+        let limit = *limit;
+        self.of.retain(|_, seen| {
+            seen.retain(|s| s.at > limit);
+            !seen.is_empty()
+        });
+        self.pairs = self.of.values().map(Vec::len).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use PresenceKind::{ConnectFailed, Connected, Disconnected};
+
+    fn told(seen: &ClientsSeen, principal: &str) -> Vec<(String, bool)> {
+        seen.of(principal).iter().map(|s| (s.client.raw().to_owned(), s.connected)).collect()
+    }
+
+    #[test]
+    fn a_principal_has_the_client_ids_it_connected_as_the_latest_last() {
+        let mut seen = ClientsSeen::default();
+        seen.note("c1", &Name::new("gw-7"), Connected, 1, 100);
+        seen.note("c1", &Name::new("gw-8"), Connected, 1, 200);
+        seen.note("c2", &Name::new("gw-7"), ConnectFailed, 0, 250);
+        seen.note("c1", &Name::new("gw-7"), Disconnected, 1, 300);
+        assert_eq!(told(&seen, "c1"), [("gw-8".to_owned(), true), ("gw-7".to_owned(), false)]);
+        assert_eq!(told(&seen, "c2"), [("gw-7".to_owned(), false)], "refused: seen, not connected");
+        assert_eq!(seen.principals_of("gw-8").collect::<Vec<_>>(), ["c1"]);
+        assert!(seen.of("c3").is_empty());
+    }
+
+    #[test]
+    fn an_event_that_comes_late_or_twice_changes_nothing() {
+        let mut seen = ClientsSeen::default();
+        let gw = Name::new("gw-7");
+        seen.note("c", &gw, Connected, 4, 400);
+        seen.note("c", &gw, Disconnected, 3, 350);
+        seen.note("c", &gw, Connected, 4, 400);
+        assert_eq!(told(&seen, "c"), [("gw-7".to_owned(), true)]);
+        seen.note("c", &gw, Disconnected, 4, 500);
+        seen.note("c", &gw, Connected, 4, 400);
+        assert_eq!(told(&seen, "c"), [("gw-7".to_owned(), false)], "of a pair, the disconnect is the later");
+        seen.note("c", &gw, Connected, 0, 500 + FORGET + 1);
+        assert_eq!(told(&seen, "c"), [("gw-7".to_owned(), true)], "AWS counts anew after an hour");
+    }
+
+    #[test]
+    fn whatever_connects_the_table_keeps_its_size() {
+        let mut seen = ClientsSeen::default();
+        for i in 0..1_000 {
+            seen.note("shared", &Name::new(&format!("client-{i}")), Connected, 0, i);
+        }
+        assert_eq!(seen.of("shared").len(), EACH);
+        assert_eq!(seen.of("shared").last().map(|s| s.client.raw()), Some("client-999"));
+        for i in 0..Ms::try_from(KEPT).unwrap() + 10 {
+            seen.note(&format!("c{i}"), &Name::new("one"), Connected, 0, 1_000 + i);
+        }
+        assert!(seen.pairs <= KEPT, "{}", seen.pairs);
+        assert_eq!(seen.pairs, seen.of.values().map(Vec::len).sum::<usize>());
+        assert_eq!(seen.of(&format!("c{}", KEPT + 5)).len(), 1, "the latest are kept");
+    }
+}
