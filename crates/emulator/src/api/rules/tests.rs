@@ -191,6 +191,12 @@ fn what_aws_refuses_is_refused_by_name() {
     };
     assert_eq!(with("/sql", json!("SELECT FROM 'a'")), "SqlParseException");
     assert_eq!(with("/sql", json!("SELECT isUndefinde(a) FROM 'a'")), "SqlParseException");
+    // What would have to be made up is refused by its name.
+    assert_eq!(with("/sql", json!("SELECT aws_lambda('arn', *) AS v FROM 'a'")), "SqlParseException");
+    assert_eq!(
+        with("/actions/0/cloudwatchMetric/metricValue", json!("${get_secret('s', 'k', 'r')}")),
+        "InvalidRequestException"
+    );
     assert_eq!(with("/awsIotSqlVersion", json!("2017-01-01")), "InvalidRequestException");
     assert_eq!(with("/actions/0", json!({"pager": {}})), "InvalidRequestException");
     assert_eq!(with("/actions/0/cloudwatchMetric/metricUnit", json!("")), "InvalidRequestException");
@@ -225,6 +231,10 @@ fn rules_are_listed_by_topic_and_survive_a_restart() {
     };
     assert_eq!(names(&[]), ["A", "B"]);
     assert_eq!(names(&[("topic", "a/x")]), ["A"]);
+    create(&account, "C", &humidity("SELECT * FROM 'a/#'", "1"));
+    assert_eq!(names(&[("topic", "a")]), [""; 0], "a/# does not match a");
+    assert_eq!(names(&[("topic", "a/x")]), ["A", "C"]);
+    call(&account, delete_topic_rule, "C", &[], &json!({})).unwrap();
     assert_eq!(names(&[("ruleDisabled", "true")]), ["B"]);
     let page = call(&account, list_topic_rules, "", &[("maxResults", "1")], &json!({})).unwrap();
     let token = page["nextToken"].as_str().unwrap();
