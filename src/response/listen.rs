@@ -60,6 +60,11 @@ pub enum Fact {
         /// When it was asked; of several connections, the one asked longest ago.
         asked: Ms,
     },
+    /// A connection was asked and does not answer, nor does anything else come: what is not heard may have been said.
+    Unanswered {
+        /// When the answer was late.
+        at: Ms,
+    },
     /// The MQTT connection is gone: what is not heard now proves nothing.
     LinkDown {
         /// When.
@@ -90,7 +95,11 @@ impl Hearing {
             Fact::LinkDown { .. } => self.link = None,
             Fact::Focus { only: Some(only), at } => self.only = Some((Arc::clone(only), *at)),
             Fact::Focus { only: None, at } => (self.only, self.all) = (None, Some(*at)),
-            Fact::Heard { .. } | Fact::Presence { .. } | Fact::AtLimit { .. } | Fact::Answered { .. } => {}
+            Fact::Heard { .. }
+            | Fact::Presence { .. }
+            | Fact::AtLimit { .. }
+            | Fact::Answered { .. }
+            | Fact::Unanswered { .. } => {}
         }
     }
 
@@ -168,6 +177,7 @@ impl Listener {
                 self.send(Fact::Focus { only: only.map(Arc::new), at: *at });
             }
             Event::Link(LinkEvent::Answered { connection, asked, .. }) => self.answered(*connection, *asked),
+            Event::Link(LinkEvent::Unanswered { at, .. }) => self.send(Fact::Unanswered { at: *at }),
             Event::Link(_) | Event::Poll(_) | Event::Response(_) => {}
         }
     }

@@ -9,6 +9,7 @@ use tokio::sync::{OnceCell, mpsc, watch};
 
 use crate::cloud::{self, Aws};
 use crate::config::Settings;
+use crate::stream::Questions;
 use quell_fleet::Ms;
 use quell_fleet::event::Event;
 use quell_fleet::model::Name;
@@ -39,6 +40,8 @@ pub(in crate::response) enum Ask {
     Stop { plan: Option<PlanId>, why: Stop },
     /// Other rules from now on.
     Rules(Box<Rules>),
+    /// What asks the stream's connections.
+    Questions(Questions),
 }
 
 /// A cheap handle to the task; every call returns at once.
@@ -79,6 +82,7 @@ impl Responder {
             answers,
             watched: Arc::clone(&watched),
             hearing: Hearing::default(),
+            questions: None,
             runs: HashMap::new(),
             identity: Arc::default(),
         };
@@ -122,6 +126,12 @@ impl Responder {
         Listener::new(self.facts.clone(), Arc::clone(&self.watched))
     }
 
+    /// Lets a proof ask the stream whether anything is left on its way. Without it the stream asks by itself, and a proof
+    /// takes a few seconds longer.
+    pub fn asks_by(&self, questions: Questions) {
+        self.ask(Ask::Questions(questions));
+    }
+
     fn ask(&self, ask: Ask) {
         // The task ends only with the process; nobody is left to tell.
         let _ = self.asks.send(ask);
@@ -144,6 +154,7 @@ struct Task {
     watched: Arc<Watched>,
     /// Since when telemetry is received, and of whom.
     hearing: Hearing,
+    questions: Option<Questions>,
     runs: HashMap<PlanId, Running>,
     identity: Arc<OnceCell<String>>,
 }
@@ -205,6 +216,7 @@ impl Task {
                     });
                 }
             }
+            Ask::Questions(questions) => self.questions = Some(questions),
             Ask::Rules(rules) => {
                 if rules.journal != self.rules.journal {
                     self.journal = Scribe::start(&rules.journal);
@@ -251,6 +263,7 @@ impl Task {
             unwritten: Arc::default(),
             events: self.events.clone(),
             answers: self.answers.clone(),
+            questions: self.questions.clone(),
         };
         let (hearing, ended) = (self.hearing.clone(), ended.clone());
         tokio::spawn(async move {

@@ -6,6 +6,9 @@
 mod alerts;
 mod budget;
 mod bulk;
+#[expect(dead_code, reason = "shared with the tests of what comes in, which need more of it")]
+#[path = "../incoming/cable.rs"]
+mod cable;
 mod clients;
 mod crash;
 mod door;
@@ -29,4 +32,5 @@ mod sns;
 #[path = "../pty/term.rs"]
 mod term;
 mod undo;
+mod unheard;
 mod world;

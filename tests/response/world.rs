@@ -169,6 +169,7 @@ impl World {
         let responder =
             Responder::with_rules(self.clients.clone(), self.rules.clone(), events.clone(), answers);
         let stream = quell::stream::spawn(&self.settings, None, None, events);
+        responder.asks_by(stream.questions());
         let (tell, stages) = mpsc::unbounded_channel();
         let (heard_tx, heard) = mpsc::unbounded_channel();
         let mut listener = responder.listener();

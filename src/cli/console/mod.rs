@@ -175,6 +175,9 @@ impl Parts {
             .clients
             .as_ref()
             .map(|clients| Responder::spawn(clients.clone(), settings, events.clone(), answers));
+        if let Some(responder) = &responder {
+            responder.asks_by(source.stream.questions());
+        }
         let region = source.clients.map(|clients| clients.region);
         let settings = settings.clone();
         Self { responder, polls: source.polls, stream: source.stream, region, settings }

@@ -54,6 +54,7 @@ impl Session {
         let signer = Some(crate::cli::source::signer(&clients));
         let host = clients.mqtt_host.as_deref();
         let stream = crate::stream::spawn(settings, signer, host, events);
+        responder.asks_by(stream.questions());
         let fleet = Arc::new(Mutex::new(Fleet::new(settings.limits())));
         tokio::spawn(follow(received, responder.listener(), Arc::clone(&fleet)));
         Ok(Self { responder, answered, fleet, clients, _stream: stream })

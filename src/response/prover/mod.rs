@@ -54,6 +54,9 @@ enum ProofStep {
     Exists,
 }
 
+/// Why a silence on a connection that was lost or does not answer is none.
+const UNHEARD: &str = "the link could not have heard it";
+
 /// A target whose response is being proven.
 #[derive(Debug)]
 pub(in crate::response) struct Prover {
@@ -69,6 +72,8 @@ pub(in crate::response) struct Prover {
     refused: [Option<Ms>; 2],
     /// When the connection that listens was asked the latest question that it answered: silence counts up to there.
     answered: Option<Ms>,
+    /// The connection was lost, or asked without an answer, while the proof was waited for.
+    lost: bool,
     /// When AWS last said of each client that it is not connected.
     looked_gone: Option<Ms>,
     /// When the policy was read to deny it.
@@ -128,6 +133,7 @@ impl Prover {
             connections,
             refused: [None; 2],
             answered: None,
+            lost: false,
             looked_gone: None,
             denied: None,
             unasked,
@@ -273,9 +279,17 @@ impl Prover {
                 self.presence(client, *kind, reason.as_ref(), *at);
             }
             Fact::LinkUp { at } => self.link = Some(*at),
-            Fact::LinkDown { .. } => self.link = None,
+            Fact::LinkDown { .. } => {
+                // One that never stood is not lost: then nobody was meant to hear it.
+                self.lost |= self.link.is_some();
+                self.link = None;
+            }
+            Fact::Unanswered { .. } => self.lost = true,
             Fact::AtLimit { at } => self.full = Some(*at),
-            Fact::Answered { asked } => self.answered = self.answered.max(Some(*asked)),
+            Fact::Answered { asked } => {
+                self.answered = self.answered.max(Some(*asked));
+                self.lost = false;
+            }
             Fact::Focus { only, at } => {
                 let among = only.as_ref().is_none_or(|only| only.contains(self.work.name.raw()));
                 self.focus = among.then(|| self.focus.unwrap_or(*at));
@@ -344,6 +358,7 @@ impl Prover {
         } else if now - self.began > self.patience + self.window() {
             let missing = match self.heard {
                 _ if self.is_open(ProofStep::Denied) => self.waiting_for(),
+                _ if self.unheard() && self.is_open(ProofStep::Silent) => SafeText::new(UNHEARD),
                 Some(at) if self.proof_steps.contains(&ProofStep::Silent) => {
                     SafeText::new(&format!("silence: heard {} ago", seconds((now - at).max(0))))
                 }
@@ -356,6 +371,17 @@ impl Prover {
     /// Since when its telemetry would be received; `None` while it would not.
     fn hearing(&self) -> Option<Ms> {
         Some(self.link?.max(self.focus?)).filter(|_| self.listens)
+    }
+
+    /// True when the connection that should hear it could not have: it was lost, or does not answer. What AWS says of a client
+    /// it knows then proves no silence, for the device may speak by another.
+    fn unheard(&self) -> bool {
+        self.lost && self.listens && self.focus.is_some()
+    }
+
+    /// True while a silence is waited for, which lasts up to an answer of the connection.
+    pub(in crate::response) fn wants_answers(&self) -> bool {
+        self.outcome.is_none() && self.proof_steps.contains(&ProofStep::Silent)
     }
 
     /// Gives the proof up, for `why`.

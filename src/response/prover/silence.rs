@@ -8,7 +8,7 @@ use crate::response::view::RowState;
 use quell_fleet::Ms;
 use quell_fleet::text::SafeText;
 
-use super::{ProofStep, Prover};
+use super::{ProofStep, Prover, UNHEARD};
 
 /// A connection that did not answer for so long is said to be silent itself: it is asked every two seconds.
 const UNANSWERED_MS: Ms = 8_000;
@@ -29,6 +29,9 @@ impl Prover {
         let by_aws =
             self.gone_since().map(|gone| [cut, self.heard].into_iter().flatten().fold(gone, Ms::max));
         let full = self.full.is_some_and(|full| now - full < window);
+        if self.unheard() && !full {
+            return self.say(ProofStep::Silent, UNHEARD);
+        }
         let (quiet_since, deaf) = match by_listening {
             Some(since) if !full => (Some(since), false),
             _ => (by_aws, true),

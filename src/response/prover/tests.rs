@@ -410,3 +410,30 @@ fn silence_that_the_connection_did_not_confirm_proves_nothing() {
     prover.tick(BEGAN + 121_200);
     assert_eq!(prover.outcome(), None, "what had been left behind came");
 }
+
+#[test]
+fn a_silence_that_could_not_have_been_heard_is_none() {
+    // The cable is pulled: nothing is heard, nothing is answered, and AWS says that the client it knows is gone.
+    let mut prover = sent(isolation(true), Some(0));
+    prover.look(&Look { clients: vec![(thing(), Some(false))], ..denied() }, BEGAN + 600);
+    prover.tick(BEGAN + 40_000);
+    assert_eq!(prover.outcome(), None, "it was not asked");
+    prover.fact(&Fact::Unanswered { at: BEGAN + 41_000 });
+    prover.fact(&Fact::LinkDown { at: BEGAN + 50_000 });
+    prover.tick(BEGAN + 90_000);
+    assert_eq!(prover.outcome(), None, "what should have been heard could not be");
+    // Back, it is silent from then on, up to what was answered.
+    prover.fact(&Fact::LinkUp { at: BEGAN + 100_000 });
+    prover.tick(BEGAN + 150_000);
+    assert_eq!(prover.outcome(), None, "not answered since");
+    tick(&mut prover, BEGAN + 151_000);
+    assert!(matches!(prover.outcome(), Some(TargetOutcome::Proven { .. })), "{:?}", prover.outcome());
+
+    let mut prover = sent(isolation(true), Some(0));
+    prover.look(&denied(), BEGAN + 500);
+    prover.fact(&heard(BEGAN + 600));
+    prover.fact(&Fact::Unanswered { at: BEGAN + 5_000 });
+    prover.tick(BEGAN + 700_000);
+    let missing = "the link could not have heard it".into();
+    assert_eq!(prover.outcome(), Some(&TargetOutcome::Unproven { missing }));
+}

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::cloud::Aws;
+use crate::stream::Questions;
 use quell_fleet::Ms;
 use quell_fleet::event::{Event, ResponseEvent, Stage};
 use quell_fleet::model::Name;
@@ -40,6 +41,8 @@ const AT_ONCE: usize = 8;
 const TICK: Duration = Duration::from_millis(200);
 /// Between two looks at the account for one target, in milliseconds.
 const BETWEEN_LOOKS: Ms = 2_000;
+/// Between two questions to the stream's connections, in milliseconds: a proof takes at most this much longer.
+const BETWEEN_QUESTIONS: Ms = 400;
 /// What may be looked at in one tick: a question to TestAuthorization weighs four (10 calls a second), the rest one.
 const LOOKS_A_TICK: usize = 8;
 
@@ -59,6 +62,8 @@ pub(in crate::response) struct Shared {
     pub(in crate::response) unwritten: Arc<Mutex<Vec<Value>>>,
     pub(in crate::response) events: mpsc::Sender<Event>,
     pub(in crate::response) answers: mpsc::Sender<Answer>,
+    /// What asks the stream's connections, where there is a stream.
+    pub(in crate::response) questions: Option<Questions>,
 }
 
 /// What the tasks of a run report.
@@ -84,6 +89,8 @@ struct Run {
     reports: mpsc::UnboundedSender<Report>,
     tasks: JoinSet<()>,
     stop: watch::Receiver<Option<Stop>>,
+    /// When the stream was last asked.
+    asked: Ms,
 }
 
 /// Runs `plan`, whose intent is already in the journal, to its end.
@@ -115,6 +122,7 @@ pub(in crate::response) async fn run(
         reports,
         tasks: JoinSet::new(),
         stop,
+        asked: 0,
     };
     run.send_all();
     let mut tick = tokio::time::interval(TICK);
@@ -188,8 +196,20 @@ impl Run {
         }
     }
 
+    /// A silence lasts up to an answer of the connection, so somebody has to ask.
+    fn inquire(&mut self, at: Ms) {
+        let wanted = self.provers.iter().any(Prover::wants_answers);
+        if let Some(questions) = self.shared.questions.as_ref().filter(|_| wanted)
+            && at - self.asked >= BETWEEN_QUESTIONS
+        {
+            self.asked = at;
+            questions.ask();
+        }
+    }
+
     fn tick(&mut self) {
         let at = now();
+        self.inquire(at);
         for t in 0..self.provers.len() {
             let Some(prover) = self.provers.get_mut(t) else { continue };
             prover.tick(at);
