@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use quell::console::app::{Overlay, View};
-use quell_fleet::event::{Batch, Event, Message, TopicEntry};
+use quell_fleet::event::{Batch, Event, LinkEvent, Message, TopicEntry};
 use quell_fleet::model::Name;
 use quell_fleet::{Fleet, Limits, Ms};
 
@@ -17,6 +17,8 @@ struct Traffic {
 impl Traffic {
     fn new() -> Self {
         let mut fleet = Fleet::new(Limits::default());
+        let (client_id, filters) = ("quell-1".into(), vec!["#".into()]);
+        fleet.apply(Event::Link(LinkEvent::Up { at: NOW - 60_000, client_id, filters }), NOW - 60_000);
         let topic = |id, topic: &str, thing: &str| TopicEntry {
             id,
             topic: topic.into(),

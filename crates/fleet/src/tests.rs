@@ -258,6 +258,36 @@ fn whoever_releases_a_device_it_is_not_being_contained_any_more() {
 }
 
 #[test]
+fn what_a_colleague_proved_ends_when_the_groups_and_the_certificates_are_read_without_it() {
+    let (mut fleet, id) = fleet_with("A", T0);
+    let proved = |fleet: &mut Fleet, by: Option<&str>, at: Ms| {
+        let stage = event::Stage::Contained { began: at - 5_000, took: 100 };
+        let by = by.map(Into::into);
+        fleet.apply(Event::Response(event::ResponseEvent { thing: Name::new("A"), stage, at, by }), at);
+    };
+    fleet.apply(certificates("A", T0, &["c"]), T0);
+    proved(&mut fleet, Some("ana"), T0 + 1_000);
+    let quarantine = Name::new("Quarantine");
+    let source = SourceId::Members(quarantine.clone());
+    let none = event::Reading::Members(quarantine, None);
+    fleet.apply(poll(source, 1, T0 + 20_000, Ok(none)), T0 + 20_000);
+    fleet.apply(members(1, T0 + 20_000, &[]), T0 + 20_000);
+    assert_eq!(fleet.device(id).word(), Word::Contained, "its certificate was not read since");
+    fleet.apply(
+        poll(SourceId::Certificates(Name::new("A")), 2, T0 + 21_000, {
+            let record =
+                model::CertificateRecord { id: "c".to_owned(), status: "ACTIVE".into(), things: vec![] };
+            Ok(event::Reading::Certificates(Name::new("A"), vec![record]))
+        }),
+        T0 + 21_000,
+    );
+    assert_eq!(fleet.device(id).word(), Word::Ok, "somebody let it go");
+    proved(&mut fleet, None, T0 + 22_000);
+    fleet.apply(members(2, T0 + 60_000, &[]), T0 + 60_000);
+    assert_eq!(fleet.device(id).word(), Word::Contained, "what was done here is known here");
+}
+
+#[test]
 fn a_failed_response_is_not_in_flight() {
     let (mut fleet, id) = fleet_with("A", T0);
     fleet.apply(poll(SourceId::Violations, 1, T0, Ok(event::Reading::Violations(vec![violation("A")]))), T0);

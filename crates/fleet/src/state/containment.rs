@@ -56,9 +56,17 @@ impl Fleet {
         let Some((Stage::Contained { .. } | Stage::Unproven { .. }, at)) = device.stage_and_time() else {
             return Changes::NONE;
         };
-        let barred = match device.certificates().get() {
-            None => true,
-            Some(all) => all.is_empty() || all.iter().any(|c| c.status.as_str() != "ACTIVE"),
+        // What was done here is known here.
+        if device.responder().is_none() {
+            return Changes::NONE;
+        }
+        let certificates = device.certificates();
+        let barred = match certificates.get() {
+            Some(all) if certificates.read_at().is_some_and(|read| read > at) => {
+                all.is_empty() || all.iter().any(|c| c.status.as_str() != "ACTIVE")
+            }
+            // Not read since: they may hold it.
+            Some(_) | None => true,
         };
         let without = |group: &std::sync::Arc<str>| {
             let known = self.members.get(&**group);

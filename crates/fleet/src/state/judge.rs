@@ -299,7 +299,7 @@ impl Fleet {
                 return Changes::NONE;
             }
             device.prove(&mut self.ledger);
-            let ask = event.by.is_some() && device.certificates().get().is_none();
+            let ask = event.by.is_some();
             if event.stage == Stage::Released {
                 device.resume(event.at);
             }
