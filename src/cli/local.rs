@@ -192,7 +192,7 @@ fn announce(
         if json {
             // A whole number is written as one: 1, not 1.0.
             let speed = if speed.fract() == 0.0 { json!(speed as i64) } else { json!(speed) };
-            let line = json!({"event": "ready", "region": region, "account": running.account.id, "speed": speed, "http": http,
+            let line = json!({"event": "ready", "region": region, "account": running.account().id(), "speed": speed, "http": http,
                 "mqtt": mqtt, "mqtts": mqtts, "ws": ws, "credentials": credentials});
             writeln!(out, "{line}")?;
         } else {
@@ -204,7 +204,7 @@ fn announce(
     writeln!(
         err,
         "A local AWS IoT is ready: region {region}, account {}, time ×{speed}",
-        running.account.id
+        running.account().id()
     )?;
     writeln!(err, "  AWS APIs      {http}")?;
     writeln!(err, "  MQTT          {}", mqtt.as_deref().unwrap_or("off (--no-plain)"))?;

@@ -159,7 +159,7 @@ fn a_shadow_of_names_64_kb_long_is_shown_and_stopped_by_nothing() {
     // AWS would refuse such a document; a broker that does not must not hurt either.
     let topic = "$aws/things/thing-0/shadow/update/delta";
     let payload = serde_json::json!({"version": 2, "state": {name: 1}}).to_string();
-    cloud.running().account.broker().unwrap().publish(topic, payload.into_bytes().into());
+    cloud.running().account().broker().publish(topic, payload.into_bytes().into());
     watch.wait("the delta", |line| line["type"] == "shadow_delta" && line["version"] == 2);
     cloud.publisher().publish("a/b", b"x");
     watch.wait("a message", |line| line["topic"] == "a/b");

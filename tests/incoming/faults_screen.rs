@@ -268,12 +268,12 @@ fn credentials_rotated_and_a_url_expired() {
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
     let profile = format!("[profile desk]\nregion = us-east-1\ncredential_process = {}\n", script.display());
     std::fs::write(&config, profile).unwrap();
-    let account = &cloud.running().account;
+    let account = cloud.running().account();
     let all = json!([{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}]);
     let keys = |key: &str, token: &str| {
         let user = json!({"UserName": "ana", "AccessKeyId": key, "SecretAccessKey": "s", "SessionToken": token,
             "Policies": all});
-        account.iam.set(account, &json!({"Users": [user]}).to_string()).unwrap();
+        account.set_identities(&json!({"Users": [user]}).to_string()).unwrap();
     };
     let print = |key: &str, token: &str| {
         let text = json!({"Version": 1, "AccessKeyId": key, "SecretAccessKey": "s", "SessionToken": token});
@@ -314,14 +314,14 @@ fn credentials_rotated_and_a_url_expired() {
 fn a_filter_that_is_forbidden() {
     let cloud = Cloud::start();
     let _devices = fleet(&cloud);
-    let account = &cloud.running().account;
+    let account = cloud.running().account();
     let forbidden = json!([{"Statement": [
         {"Effect": "Allow", "Action": "*", "Resource": "*"},
         {"Effect": "Deny", "Action": "iot:Subscribe", "Resource": "*:topicfilter/secret/*"},
     ]}]);
     let user =
         json!({"UserName": "ana", "AccessKeyId": "AKIAANA", "SecretAccessKey": "s", "Policies": forbidden});
-    account.iam.set(account, &json!({"Users": [user]}).to_string()).unwrap();
+    account.set_identities(&json!({"Users": [user]}).to_string()).unwrap();
     let mut args = cloud.flags();
     let more = ["--topic", "dt/+/data", "--topic", "secret/+", "--thing-from", "dt/{thing}/data"];
     args.extend(more.map(str::to_owned));
@@ -391,7 +391,8 @@ fn a_shadow_of_names_64_kb_long() {
     screen.never(&["0 things", "0 ALARM", "0 active", "mqtt down"]);
     let fault = Fault::begins(&cloud, &screen);
     let name = "n".repeat(64 * 1024);
-    let broker = cloud.running().account.broker().unwrap();
+    let account = cloud.running().account();
+    let broker = account.broker();
     for version in 2..12 {
         let payload = json!({"version": version, "state": {&name: {&name: version}}}).to_string();
         broker.publish("$aws/things/thing-0/shadow/update/delta", payload.into_bytes().into());

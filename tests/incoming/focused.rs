@@ -26,8 +26,8 @@ fn console(cloud: &Cloud, key: &str, config: &str) -> Screen {
 }
 
 fn filters(cloud: &Cloud) -> BTreeSet<String> {
-    let broker = cloud.running().account.broker().unwrap();
-    broker.subscriptions(CLIENT).into_iter().map(|(filter, _)| filter).collect()
+    let account = cloud.running().account();
+    account.broker().subscriptions(CLIENT).into_iter().map(|(filter, _)| filter).collect()
 }
 
 #[track_caller]
@@ -140,7 +140,8 @@ fn several_connections_stream_different_things() {
     screen.wait("that both are narrow", |s| s.contains(" streamed") && s.contains("200 shown"));
     let second = format!("{CLIENT}-2");
     let of = |client: &str| -> BTreeSet<String> {
-        let broker = cloud.running().account.broker().unwrap();
+        let account = cloud.running().account();
+        let broker = account.broker();
         broker.subscriptions(client).into_iter().map(|(filter, _)| filter).collect()
     };
     let deadline = Instant::now() + PATIENCE;
@@ -174,8 +175,8 @@ fn what_a_policy_does_not_allow_to_narrow_is_streamed_whole_and_said() {
     ]});
     let users = json!({"Users": [{"UserName": "ana", "AccessKeyId": "AKIAANA", "SecretAccessKey": "akiaana",
         "Policies": [policy]}]});
-    let account = &cloud.running().account;
-    account.iam.set(account, &users.to_string()).unwrap();
+    let account = cloud.running().account();
+    account.set_identities(&users.to_string()).unwrap();
     let mut screen = console(&cloud, "AKIAANA", &config(""));
     screen.wait("what the index says", |s| {
         s.contains("300 things (indexed)") && s.contains("1 filter refused")

@@ -9,9 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use quell_emulator::api::{Service, routes};
-use quell_emulator::hooks::Action;
 use quell_emulator::start::Options;
+use quell_emulator::{Action, operations};
 use serde_json::{Value, json};
 
 use crate::world::{Cloud, Watch, quell};
@@ -50,8 +49,8 @@ impl Guarded {
             user("rob", RESPONDER, vec![reads, responses]),
             user("ada", ADMINISTRATOR, vec![reads, &changes]),
         ]});
-        let account = &guarded.cloud.running().account;
-        account.iam.set(account, &users.to_string()).unwrap();
+        let account = guarded.cloud.running().account();
+        account.set_identities(&users.to_string()).unwrap();
         guarded
     }
 
@@ -250,26 +249,23 @@ const CHANGES: &[&str] = &[
 /// The operations IAM lets a key do, asked one by one with names of nothing that exists.
 fn allowed(guarded: &Guarded, key: &str) -> BTreeSet<&'static str> {
     let mut allowed = BTreeSet::new();
-    for route in routes::all() {
-        let service = match route.service {
-            Service::Iot => "iot",
-            Service::IotData => "iotdata",
-            Service::JobsData => "iot-jobs-data",
-            _ => continue,
-        };
-        let filled: Vec<&str> = route
+    let services = ["iot", "iotdata", "iot-jobs-data"];
+    for operation in operations::all().filter(|o| services.contains(&o.service)) {
+        let filled: Vec<&str> = operation
             .path
             .split('/')
             .map(|segment| match segment {
-                "{policyName}" if route.op == "CreatePolicy" || route.op == "AttachPolicy" => "DenyAll",
-                "{thingGroupName}" if route.op == "CreateThingGroup" => "IsolatedDevices",
+                "{policyName}" if operation.name == "CreatePolicy" || operation.name == "AttachPolicy" => {
+                    "DenyAll"
+                }
+                "{thingGroupName}" if operation.name == "CreateThingGroup" => "IsolatedDevices",
                 "{jobId}" => "quell-nothing",
                 "{indexName}" => "AWS_Things",
                 named if named.starts_with('{') => "nothing",
                 literal => literal,
             })
             .collect();
-        let body = match route.op {
+        let body = match operation.name {
             "AddThingToThingGroup" | "RemoveThingFromThingGroup" => {
                 json!({"thingName": "nothing", "thingGroupName": "IsolatedDevices"})
             }
@@ -277,16 +273,16 @@ fn allowed(guarded: &Guarded, key: &str) -> BTreeSet<&'static str> {
             "CreateJob" => json!({"targets": [format!("{ARN}:thing/nothing")]}),
             _ => json!({}),
         };
-        let body = if route.method == "GET" || route.method == "DELETE" { Value::Null } else { body };
-        let (status, name) = guarded.ask(key, service, route.method, &filled.join("/"), &body);
+        let body = if operation.method == "GET" || operation.method == "DELETE" { Value::Null } else { body };
+        let (status, name) = guarded.ask(key, operation.service, operation.method, &filled.join("/"), &body);
         let refused = status == 403 && (name == "AccessDeniedException" || name == "ForbiddenException");
-        assert!(refused || status != 403, "{}: {status} {name}", route.op);
+        assert!(refused || status != 403, "{}: {status} {name}", operation.name);
         if !refused {
             // Both services have a DescribeJobExecution.
-            allowed.insert(if route.service == Service::JobsData {
+            allowed.insert(if operation.service == "iot-jobs-data" {
                 "a device's operation"
             } else {
-                route.op
+                operation.name
             });
         }
     }
@@ -334,9 +330,9 @@ fn nothing_but_reads_and_responses_is_allowed() {
         );
     }
 
-    let account = &guarded.cloud.running().account;
+    let account = guarded.cloud.running().account();
     for key in [INSTRUCTOR, RESPONDER] {
-        let may = |action, resource| account.iam.allows_mqtt(account, key, action, resource);
+        let may = |action, resource| account.identity_may(key, action, resource);
         assert!(may(Action::Connect, "quell-1") && !may(Action::Connect, "Thing02"), "{key}");
         for topic in ["dt/Thing02/data", "$aws/things/Thing02/shadow/update", "anything"] {
             assert!(!may(Action::Publish, topic) && !may(Action::RetainPublish, topic), "{key} {topic}");

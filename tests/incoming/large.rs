@@ -1,10 +1,10 @@
 //! Accounts too large to list: the fleet index is asked where it is on, and where it is not, everything is listed, with the
 //! reason and without holding up a key.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use aws_sdk_iot::types as sdk;
-use quell_emulator::api::registry::ThingSpec;
 use quell_emulator::start::Options;
 use rumqttc::{Client, MqttOptions, QoS};
 
@@ -18,13 +18,8 @@ pub(crate) const CONFIG: &str = "aws-speed = 60\n[polls]\nidle-seconds = 600\nal
 /// An account with so many things; thing 42 is in quarantine.
 pub(crate) fn account(things: usize) -> Cloud {
     let cloud = Cloud::with(Options { devices: Some(0), speed: 60.0, ..Options::on_free_ports() });
-    let account = &cloud.running().account;
-    {
-        let mut state = account.write();
-        for i in 0..things {
-            state.registry.create_thing(&format!("thing-{i:05}"), ThingSpec::default(), 0).unwrap();
-        }
-    }
+    let names = (0..things).map(|i| (format!("thing-{i:05}"), BTreeMap::new()));
+    cloud.running().account().create_things(names).unwrap();
     let iot = cloud.iot();
     cloud.block(async {
         iot.create_thing_group().thing_group_name("Quarantine").send().await.unwrap();

@@ -261,10 +261,10 @@ fn another_profile_takes_its_code_in_the_console_and_the_account_has_its_alias()
 #[test]
 fn an_alias_that_may_not_be_read_is_left_out() {
     let cloud = Cloud::start();
-    let account = &cloud.running().account;
+    let account = cloud.running().account();
     let users = serde_json::json!({"Users": [{"UserName": "ana", "AccessKeyId": "AKIAANA", "SecretAccessKey": "s",
         "Policies": [{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}]}]});
-    account.iam.set(account, &users.to_string()).unwrap();
+    account.set_identities(&users.to_string()).unwrap();
     let home = tempfile::tempdir().unwrap();
     let flags = cloud.flags();
     let all: Vec<&str> = flags.iter().map(String::as_str).collect();

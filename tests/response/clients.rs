@@ -50,7 +50,7 @@ async fn a_group_s_policy_does_not_reach_a_client_of_another_name_and_its_certif
     let view = console.confirm(plan, None).await.unwrap();
     proven(&view);
     assert_eq!(cut(&console.entries()), ["client/gw-7"]);
-    assert!(!world.broker.connection("gw-7").unwrap().connected);
+    assert!(!world.connection("gw-7").unwrap().connected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +92,7 @@ async fn a_client_id_that_nobody_saw_is_said_and_the_index_knows_some() {
 
     // Connected before anybody listened, so that no presence event tells of it.
     world.device_on("gw-7", &certificate, "temperature/elsewhere").await;
-    while !world.broker.connection("gw-7").is_some_and(|c| c.connected) {
+    while !world.connection("gw-7").is_some_and(|c| c.connected) {
         tokio::task::yield_now().await;
     }
     let ran = world.run(&["isolate", "Thing02", "--dry-run", "--json"]).await;

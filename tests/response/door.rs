@@ -1,8 +1,13 @@
 //! The door in front of the account: counts changing requests, and holds, refuses or swallows those a test picks.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
+use axum::response::Response;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
 use parking_lot::Mutex;
 
 use crate::world::LONG;
@@ -21,6 +26,22 @@ pub(crate) enum Verdict {
 
 type Rule = Box<dyn Fn(usize, &str) -> Verdict + Send>;
 
+/// The account behind the door.
+#[derive(Clone)]
+pub(crate) struct Account {
+    pub(crate) http: SocketAddr,
+    pub(crate) client: Client<HttpConnector, Body>,
+}
+
+impl Account {
+    /// Its answer to a request that passed.
+    async fn ask(&self, mut request: axum::extract::Request) -> Response {
+        let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
+        *request.uri_mut() = format!("http://{}{path}", self.http).parse().unwrap();
+        self.client.request(request).await.unwrap().map(Body::new)
+    }
+}
+
 /// Counts requests, and the changing ones, in order.
 #[derive(Default)]
 pub(crate) struct Door {
@@ -31,11 +52,7 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) async fn pass(
-        &self,
-        request: axum::extract::Request,
-        next: axum::middleware::Next,
-    ) -> axum::response::Response {
+    pub(crate) async fn pass(&self, request: axum::extract::Request, account: &Account) -> Response {
         let path = request.uri().path().to_owned();
         self.requests.lock().push((Instant::now(), format!("{} {path}", request.method())));
         let reads = request.method() == axum::http::Method::GET
@@ -53,7 +70,7 @@ impl Door {
             || path.ends_with("/connectivity-data")
             || path == "/";
         if reads {
-            return next.run(request).await;
+            return account.ask(request).await;
         }
         let line = format!("{} {}", request.method(), request.uri());
         let n = {
@@ -63,19 +80,19 @@ impl Door {
         };
         let verdict = self.rule.lock().as_ref().map_or(Verdict::Pass, |rule| rule(n, &line));
         match verdict {
-            Verdict::Pass => next.run(request).await,
-            Verdict::Refuse => axum::response::Response::builder()
+            Verdict::Pass => account.ask(request).await,
+            Verdict::Refuse => Response::builder()
                 .status(400)
                 .header("x-amzn-errortype", "InvalidRequestException")
                 .header("x-amzn-requestid", "injected")
-                .body(axum::body::Body::from(r#"{"message":"injected"}"#))
+                .body(Body::from(r#"{"message":"injected"}"#))
                 .unwrap(),
             Verdict::Hold => {
                 self.held.store(true, Ordering::SeqCst);
                 std::future::pending().await
             }
             Verdict::Swallow => {
-                let _ = next.run(request).await;
+                let _ = account.ask(request).await;
                 self.held.store(true, Ordering::SeqCst);
                 std::future::pending().await
             }

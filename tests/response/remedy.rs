@@ -13,14 +13,13 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::door::Verdict;
-use crate::world::{LONG, World, isolate, listen};
+use crate::world::{LONG, World, isolate};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/Mitigation";
 
 /// A device that speaks, and carries out the jobs it is given.
 async fn worker(world: &World, name: &str, certificate: &str) {
-    let principal = quell_emulator::hooks::Principal::Certificate(certificate.to_owned());
-    let port = listen(&world.broker, principal).await;
+    let port = world.listen(certificate).await;
     let mut options = MqttOptions::new(name, "127.0.0.1", port);
     options.set_keep_alive(Duration::from_secs(30));
     let (client, mut events) = AsyncClient::new(options, 16);
@@ -119,7 +118,6 @@ async fn action(world: &World, name: &str, params: MitigationActionParams) {
 #[tokio::test(flavor = "multi_thread")]
 async fn aws_s_mitigation_of_a_violation_is_followed_to_its_end() {
     let world = World::start().await;
-    world.detects();
     let certificate = world.things(&["Thing02"]).await;
     world.strict_profile().await;
     world.device("Thing02", &certificate).await;

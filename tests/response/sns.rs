@@ -250,7 +250,6 @@ async fn several_things_are_answered_at_once_and_a_violation_only_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn polls_find_a_violation_by_themselves_and_answer_it_once() {
     let world = World::start().await;
-    world.detects();
     let certificate = world.things(&["dev-IZWB"]).await;
     world.strict_profile().await;
     world.device("dev-IZWB", &certificate).await;

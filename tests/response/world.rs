@@ -1,20 +1,19 @@
 //! An emulated account behind a door that counts what would change something, and refuses or holds what it is told to.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_iot::types::ThingPrincipalType;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use quell::cloud::Aws;
 use quell::config::{Settings, StaticCredentials, ThingFrom};
 use quell::response::journal::Journal;
 use quell::response::{ActionView, Answer, Intent, Plan, Responder, Rules, Target};
-use quell_emulator::account::Account;
-use quell_emulator::api::front;
-use quell_emulator::broker::{Broker, Peer};
-use quell_emulator::clock::Clock;
-use quell_emulator::hooks::{Hooks, Principal};
-use quell_emulator::store::Wal;
+use quell_emulator::start::{Options, Running, start};
+use quell_emulator_tests::tunnel;
 use quell_fleet::event::{Event, Stage};
 use quell_fleet::model::Name;
 use quell_fleet::{Fleet, Limits, LinkState};
@@ -23,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::door::Door;
+use crate::door::{Account, Door};
 
 pub(crate) const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
@@ -35,8 +34,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 pub(crate) const SPEED: f64 = 60.0;
 
 pub(crate) struct World {
-    pub(crate) account: Arc<Account>,
-    pub(crate) broker: Arc<Broker>,
+    running: Running,
+    /// Certificates made here, and their keys, by certificate id.
+    keys: Mutex<HashMap<String, (String, String)>>,
     pub(crate) clients: Aws,
     /// The account asked directly, without quell.
     pub(crate) iot: aws_sdk_iot::Client,
@@ -54,23 +54,19 @@ impl World {
 
     pub(crate) async fn at(speed: f64) -> Self {
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
-        let clock = Clock::new(speed);
-        let account = Account::open("123456789012", "us-east-1", clock, Wal::default(), "test", "test");
-        let broker = Broker::new(Hooks::new(Arc::clone(&account)), clock);
+        let running = start(Options { speed, devices: Some(0), ..Options::on_free_ports() }).await.unwrap();
         let door = Arc::new(Door::default());
         let at_door = Arc::clone(&door);
-        let router =
-            front::router(Arc::clone(&account), Arc::clone(&broker)).layer(axum::middleware::from_fn(
-                move |request: axum::extract::Request, next: axum::middleware::Next| {
-                    let door = Arc::clone(&at_door);
-                    async move { door.pass(request, next).await }
-                },
-            ));
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let account = Account { http: running.http, client };
+        let router = axum::Router::new().fallback(move |request: axum::extract::Request| {
+            let (door, account) = (Arc::clone(&at_door), account.clone());
+            async move { door.pass(request, &account).await }
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
         let folder = tempfile::tempdir().unwrap();
-        let operator = listen(&broker, Principal::Anonymous).await;
         let mut settings = Settings {
             region: Some("us-east-1".to_owned()),
             endpoint_url: Some(endpoint.clone()),
@@ -88,11 +84,12 @@ impl World {
             journal: folder.path().join("quell/journal.jsonl"),
             ..Settings::default()
         };
-        settings.mqtt.url = Some(format!("mqtt://127.0.0.1:{operator}"));
+        settings.mqtt.url = Some(format!("mqtt://{}", running.mqtt.unwrap()));
         let clients = Aws::connect(&settings).await.unwrap();
         let (iot, data) = sdk(settings.endpoint_url.as_deref().unwrap());
         let rules = Rules::from(&settings);
-        let world = Self { account, broker, clients, iot, data, rules, settings, door, folder };
+        let keys = Mutex::default();
+        let world = Self { running, keys, clients, iot, data, rules, settings, door, folder };
         world.policy("AllowAll", ALLOW).await;
         world.policy("DenyAll", DENY).await;
         let group = world.group("IsolatedDevices").await;
@@ -114,6 +111,8 @@ impl World {
     pub(crate) async fn things(&self, names: &[&str]) -> String {
         let made = self.iot.create_keys_and_certificate().set_as_active(true).send().await.unwrap();
         let (id, arn) = (made.certificate_id.unwrap(), made.certificate_arn.unwrap());
+        let pair = (made.certificate_pem.unwrap(), made.key_pair.unwrap().private_key.unwrap());
+        self.keys.lock().unwrap().insert(id.clone(), pair);
         self.iot.attach_policy().policy_name("AllowAll").target(&arn).send().await.unwrap();
         for name in names {
             self.iot.create_thing().thing_name(*name).send().await.unwrap();
@@ -127,12 +126,26 @@ impl World {
     pub(crate) async fn exclusively(&self, name: &str) -> String {
         let made = self.iot.create_keys_and_certificate().set_as_active(true).send().await.unwrap();
         let (id, arn) = (made.certificate_id.unwrap(), made.certificate_arn.unwrap());
+        let pair = (made.certificate_pem.unwrap(), made.key_pair.unwrap().private_key.unwrap());
+        self.keys.lock().unwrap().insert(id.clone(), pair);
         self.iot.attach_policy().policy_name("AllowAll").target(&arn).send().await.unwrap();
         self.iot.create_thing().thing_name(name).send().await.unwrap();
         let attach = self.iot.attach_thing_principal().thing_name(name).principal(&arn);
         attach.thing_principal_type(ThingPrincipalType::ExclusiveThing).send().await.unwrap();
         self.door.forget();
         id
+    }
+
+    /// What the broker knows of a client.
+    pub(crate) fn connection(&self, client: &str) -> Option<quell_emulator::Connection> {
+        self.running.account().broker().connection(client)
+    }
+
+    /// A port of plain TCP that leads to the TLS listener, with a certificate made here.
+    pub(crate) async fn listen(&self, certificate: &str) -> u16 {
+        let ca = std::fs::read_to_string(self.running.credentials().join("root-CA.pem")).unwrap();
+        let (pem, key) = self.keys.lock().unwrap()[certificate].clone();
+        tunnel::tunnel(self.running.mqtts, tunnel::tls(&ca, Some((&pem, &key)), &[])).await
     }
 
     /// A device that speaks every 200 ms and reconnects when cut, as real ones do.
@@ -142,7 +155,7 @@ impl World {
 
     /// The same on a topic of another name.
     pub(crate) async fn device_on(&self, name: &str, certificate: &str, topic: &str) -> u16 {
-        let port = listen(&self.broker, Principal::Certificate(certificate.to_owned())).await;
+        let port = self.listen(certificate).await;
         let mut options = MqttOptions::new(name, "127.0.0.1", port);
         options.set_keep_alive(Duration::from_secs(30));
         let topic = topic.to_owned();
@@ -186,11 +199,6 @@ impl World {
     pub(crate) async fn member(&self, thing: &str) -> bool {
         let found = self.iot.list_thing_groups_for_thing().thing_name(thing).send().await.unwrap();
         found.thing_groups().iter().any(|g| g.group_name() == Some("IsolatedDevices"))
-    }
-
-    /// Begins to judge what devices send, as Detect does.
-    pub(crate) fn detects(&self) {
-        tokio::spawn(quell_emulator::api::detect::run(Arc::clone(&self.account)));
     }
 
     /// A profile that every message of a device violates.
@@ -343,18 +351,6 @@ fn sdk(endpoint: &str) -> (aws_sdk_iot::Client, aws_sdk_iotdataplane::Client) {
         .credentials_provider(credentials)
         .http_client(http);
     (aws_sdk_iot::Client::from_conf(iot.build()), aws_sdk_iotdataplane::Client::from_conf(data.build()))
-}
-
-pub(crate) async fn listen(broker: &Arc<Broker>, principal: Principal) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (local, broker) = (listener.local_addr().unwrap(), Arc::clone(broker));
-    tokio::spawn(async move {
-        while let Ok((stream, remote)) = listener.accept().await {
-            let peer = Peer { remote, local, principal: principal.clone(), websocket: false };
-            tokio::spawn(Arc::clone(&broker).serve(stream, peer));
-        }
-    });
-    local.port()
 }
 
 /// A device as the fleet would describe it.

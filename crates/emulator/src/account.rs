@@ -1,19 +1,24 @@
 //! One emulated AWS account in one region: its stores behind one lock, its clock, its log, its broker.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Weak};
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio_util::sync::CancellationToken;
 
 use super::api::arn::Arns;
 use super::api::connections::DeletePace;
 use super::api::policy::PolicyCache;
-use super::broker::Broker;
+use super::api::registry::ThingSpec;
+use super::broker::{Action, Broker, Limits};
 use super::clock::Clock;
+use super::faults::Faults;
 use super::store::Wal;
 
 /// What the account holds. One lock for all of it: an operation sees one consistent state, and no two locks can be
 /// taken in the wrong order. The broker's hot path does not come here: policies are cached per session, as in AWS.
-pub struct State {
+pub(crate) struct State {
     /// Things, thing groups and memberships.
     pub registry: super::api::registry::Registry,
     /// Certificates, policies and what is attached to what.
@@ -47,50 +52,66 @@ pub struct State {
 /// One account in one region.
 pub struct Account {
     /// The twelve-digit account id.
-    pub id: String,
+    pub(crate) id: String,
     /// The region name, `us-east-1` by default.
-    pub region: String,
+    pub(crate) region: String,
     /// Wall time and the speed of durations.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
     /// The log behind every table.
-    pub wal: Wal,
+    pub(crate) wal: Wal,
     /// The access key id that may do everything.
-    pub access_key: String,
+    pub(crate) access_key: String,
     /// The secret of `access_key`.
-    pub secret_key: String,
+    pub(crate) secret_key: String,
     /// The account's ARNs.
-    pub arns: Arns,
+    pub(crate) arns: Arns,
     /// The policies its connections live with.
-    pub policies: PolicyCache,
+    pub(crate) policies: PolicyCache,
     /// When each client was last cut by DeleteConnection.
-    pub delete_pace: DeletePace,
+    pub(crate) delete_pace: DeletePace,
     /// Buckets and objects. Under a lock of their own, never held with another.
-    pub objects: super::api::s3::Objects,
+    pub(crate) objects: super::api::s3::Objects,
     /// CloudWatch's datapoints. Under a lock of their own, never held with another.
-    pub metrics: super::api::cloudwatch::Metrics,
+    pub(crate) metrics: super::api::cloudwatch::Metrics,
     /// SNS topics and subscriptions. Under a lock of their own, never held with another.
-    pub sns: super::api::sns::Sns,
+    pub(crate) sns: super::api::sns::Sns,
     /// Who connected with which certificate. Under a lock of its own, never held with another.
-    pub trail: super::api::audit::Trail,
+    pub(crate) trail: super::api::audit::Trail,
     /// Topic rules. Read without a lock.
-    pub rules: super::api::rules::Rules,
+    pub(crate) rules: super::api::rules::Rules,
     /// Identities beside the account's own key.
-    pub iam: super::api::iam::Iam,
+    pub(crate) iam: super::api::iam::Iam,
     /// What goes wrong on order.
-    pub faults: super::faults::Faults,
+    pub(crate) faults: Faults,
     state: RwLock<State>,
-    broker: OnceLock<Arc<Broker>>,
+    broker: Arc<Broker>,
+    me: Weak<Self>,
+    ended: CancellationToken,
 }
 
 impl Account {
-    /// An account over what `wal` holds; empty when it holds nothing.
-    pub fn open(
+    /// An account over what `wal` holds, with AWS's limits.
+    #[cfg(test)]
+    pub(crate) fn open(
         id: &str,
         region: &str,
         clock: Clock,
         wal: Wal,
         access_key: &str,
         secret_key: &str,
+    ) -> Arc<Self> {
+        Self::with_limits(id, region, clock, wal, access_key, secret_key, Limits::default())
+    }
+
+    /// An account over what `wal` holds; empty when it holds nothing.
+    pub(crate) fn with_limits(
+        id: &str,
+        region: &str,
+        clock: Clock,
+        wal: Wal,
+        access_key: &str,
+        secret_key: &str,
+        limits: Limits,
     ) -> Arc<Self> {
         let arns = Arns::new(region, id);
         let state = State {
@@ -113,7 +134,10 @@ impl Account {
         let metrics = super::api::cloudwatch::Metrics::open(&wal, clock.now_ms());
         let sns = super::api::sns::Sns::open(&wal);
         let rules = super::api::rules::Rules::open(&wal);
-        Arc::new(Self {
+        Arc::new_cyclic(|me: &Weak<Self>| Self {
+            broker: Broker::new(me.clone(), &wal, clock, limits),
+            me: me.clone(),
+            ended: CancellationToken::new(),
             trail: super::api::audit::Trail::default(),
             rules,
             sns,
@@ -129,36 +153,93 @@ impl Account {
             policies: PolicyCache::default(),
             delete_pace: DeletePace::default(),
             iam: super::api::iam::Iam::default(),
-            faults: super::faults::Faults::default(),
+            faults: Faults::default(),
             state: RwLock::new(state),
-            broker: OnceLock::new(),
         })
     }
 
+    /// The twelve-digit account id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What goes wrong on order.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Replaces the identities beside the account's own key by those of `text`, in the form of `--iam FILE`.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing is changed then.
+    pub fn set_identities(&self, text: &str) -> Result<(), String> {
+        self.iam.set(self, text)
+    }
+
+    /// What IAM decides when the access key id `key` does `action` on the bare name `resource` over MQTT.
+    pub fn identity_may(&self, key: &str, action: Action, resource: &str) -> bool {
+        self.iam.allows_mqtt(self, key, action, resource)
+    }
+
+    /// Registers things with their attributes, faster than a client could: for tests and measurements of large fleets.
+    ///
+    /// # Errors
+    /// CreateThing's first refusal, in words; the things before it are there.
+    pub fn create_things(
+        &self,
+        things: impl IntoIterator<Item = (String, BTreeMap<String, String>)>,
+    ) -> Result<(), String> {
+        let now = self.clock.now_ms();
+        let mut state = self.write();
+        for (name, attributes) in things {
+            let spec = ThingSpec { attributes, ..ThingSpec::default() };
+            state.registry.create_thing(&name, spec, now).map_err(|error| error.message)?;
+        }
+        Ok(())
+    }
+
     /// Reads the state. Never hold the guard across an await or a call into the broker.
-    pub fn read(&self) -> RwLockReadGuard<'_, State> {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read()
     }
 
     /// Changes the state. Never hold the guard across an await or a call into the broker; acknowledge only after
     /// [`Wal::commit`].
-    pub fn write(&self) -> RwLockWriteGuard<'_, State> {
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write()
     }
 
-    /// Ties the broker to the account, once, at start-up.
-    pub fn set_broker(&self, broker: Arc<Broker>) {
-        let _ = self.broker.set(broker);
+    /// The account's broker.
+    pub fn broker(&self) -> &Arc<Broker> {
+        &self.broker
     }
 
-    /// The account's broker; `None` only before start-up is complete and in unit tests of a single store.
-    pub fn broker(&self) -> Option<&Arc<Broker>> {
-        self.broker.get()
+    /// The account for work that goes on elsewhere; `None` while it ends.
+    pub(crate) fn shared(&self) -> Option<Arc<Self>> {
+        self.me.upgrade()
+    }
+
+    /// Runs what takes time within the runtime this is called from, until the account ends; nothing outside of one.
+    pub(crate) fn spawn<F>(&self, work: impl FnOnce(Arc<Self>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (Some(me), Ok(runtime)) = (self.shared(), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        let (ended, work) = (self.ended.clone(), work(me));
+        runtime.spawn(async move { ended.run_until_cancelled_owned(work).await });
+    }
+
+    /// Ends everything that runs for the account: its tasks, and the connections to its broker.
+    pub(crate) fn end(&self) {
+        self.ended.cancel();
+        self.broker.disconnect_all();
     }
 
     /// `arn:aws:iot:REGION:ACCOUNT:KIND/NAME`, for `thing`, `thinggroup`, `cert`, `policy`, `securityprofile`, `job`,
     /// `rule`, `client`, `topic`, `topicfilter`, …
-    pub fn arn(&self, kind: &str, name: &str) -> String {
+    pub(crate) fn arn(&self, kind: &str, name: &str) -> String {
         self.arns.iot(kind, name)
     }
 }

@@ -6,31 +6,43 @@
 //!
 //! Where to find what:
 //!
-//! * [`api`]: the HTTP front; `api/routes.rs` is the one table of operations, one file per resource family beside it.
-//! * [`broker`]: MQTT 3.1.1 and 5. Knows sessions and topics; asks [`hooks`] about everything that is AWS.
-//! * [`account`]: what the account holds, in small stores on one write-ahead log ([`store`]).
-//! * [`listen`], [`tls`], [`ws`], [`sigv4`]: the sockets and who is at their other end.
+//! * `api`: the HTTP front; `api/routes.rs` is the one table of operations, one file per resource family beside it.
+//! * `broker`: MQTT 3.1.1 and 5. Knows sessions and topics; asks its `Host` about everything that is AWS.
+//! * `account`: what the account holds, in small stores on one write-ahead log (`store`).
+//! * `hooks`: the account as the broker's host: what a connection, a publish or a delivery means to policies, shadows, jobs
+//!   and Detect.
+//! * `listen`, `tls`, `ws`, `sigv4`: the sockets and who is at their other end.
 //! * `quell_rules::sql`: AWS IoT SQL, pure, shared with the console, which tests a rule before it is written.
-//! * [`start`]: start-up; [`seed`], [`scenario`], [`devices`]: the workshop's account, its incident and its devices.
+//! * [`start`]: start-up; `seed`, [`scenario`], `devices`: the workshop's account, its incident and its devices.
 //! * [`faults`]: what goes wrong on order.
-//! * [`hooks`]: what a connection, a publish or a delivery means: policies, shadows, jobs, Detect.
+//!
+//! The face is small: [`start::start`] with [`start::Options`], and what a [`start::Running`] lets those in the same process
+//! see of its [`Account`] and [`Broker`].
 
-pub mod account;
-pub mod api;
-pub mod broker;
-pub mod clock;
-pub mod credentials;
+#![expect(
+    unreachable_pub,
+    reason = "the modules are private: `pub` in them means the crate, and what the crate does not use is seen as dead"
+)]
+
+mod account;
+mod api;
+mod broker;
+mod clock;
+mod credentials;
 pub mod deviations;
-pub mod devices;
+mod devices;
 pub mod faults;
-pub mod hooks;
-pub mod listen;
+mod hooks;
+mod listen;
 pub mod operations;
 pub mod scenario;
-pub mod seed;
+mod seed;
 mod signature;
-pub mod sigv4;
+mod sigv4;
 pub mod start;
-pub mod store;
-pub mod tls;
-pub mod ws;
+mod store;
+mod tls;
+mod ws;
+
+pub use account::Account;
+pub use broker::{Action, Broker, Connection, Counters, Limits, Principal};

@@ -20,8 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
-use super::broker::{Broker, Peer};
-use super::hooks::Principal;
+use super::broker::{Broker, Peer, Principal};
 use super::tls;
 
 /// How long a client may take for its handshake.
@@ -46,7 +45,7 @@ pub async fn serve_tcp(listener: TcpListener, broker: Arc<Broker>) {
         let broker = Arc::clone(&broker);
         tokio::spawn(async move {
             let peer = Peer { remote, local, principal: Principal::Anonymous, websocket: false };
-            broker.serve(stream, peer).await;
+            broker.serve(Box::new(stream), peer).await;
         });
     }
 }
@@ -145,7 +144,7 @@ async fn dispatch(
         let _ = http.send((Box::new(stream), Addrs { remote, local, certificate })).await;
     } else if let Some(id) = certificate {
         let peer = Peer { remote, local, principal: Principal::Certificate(id), websocket: false };
-        broker.serve(stream, peer).await;
+        broker.serve(Box::new(stream), peer).await;
     } else {
         tracing::debug!(%remote, "MQTT over TLS without a client certificate refused");
     }

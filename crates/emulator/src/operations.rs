@@ -2,6 +2,29 @@
 
 use super::api::{Service, routes};
 
+/// An operation as its clients send it.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// AWS's name.
+    pub name: &'static str,
+    /// What credential scopes call its service.
+    pub service: &'static str,
+    /// HTTP method.
+    pub method: &'static str,
+    /// The URI: `{name}` is one segment, `{name+}` the rest of the path.
+    pub path: &'static str,
+}
+
+/// The operations that have a path of their own, in the order of the table.
+pub fn all() -> impl Iterator<Item = Operation> {
+    routes::all().map(|route| Operation {
+        name: route.op,
+        service: signing_name(route.service),
+        method: route.method,
+        path: route.path,
+    })
+}
+
 /// A Markdown table: service, resources, operations; a row for each family of the route table.
 pub fn table() -> String {
     let mut rows: Vec<(Service, &str, Vec<&str>)> = Vec::new();

@@ -337,6 +337,3 @@ fn canonical_paths(path: &str, service: &str) -> Vec<String> {
     }
     out
 }
-
-#[cfg(test)]
-mod tests;

@@ -10,11 +10,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::account::Account;
-use super::broker::Broker;
+use super::broker::Limits;
 use super::clock::Clock;
 use super::credentials::{CredentialsDir, operator_env};
 use super::faults::Fault;
-use super::hooks::Hooks;
 use super::scenario::{self, Step};
 use super::store::Wal;
 use super::{api, devices, listen, seed, tls, ws};
@@ -54,6 +53,8 @@ pub struct Options {
     pub region: String,
     /// The twelve-digit account id.
     pub account: String,
+    /// What the broker allows: AWS's limits, unless a test of one lowers it.
+    pub limits: Limits,
 }
 
 impl Default for Options {
@@ -75,6 +76,7 @@ impl Default for Options {
             secret_key: "test".to_owned(),
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
+            limits: Limits::default(),
         }
     }
 }
@@ -124,8 +126,7 @@ impl std::error::Error for StartError {}
 
 /// A running emulated account. Dropping it ends it.
 pub struct Running {
-    /// The account, for those in the same process.
-    pub account: Arc<Account>,
+    account: Arc<Account>,
     /// Where HTTP listens.
     pub http: SocketAddr,
     /// Where plain MQTT listens.
@@ -138,7 +139,18 @@ pub struct Running {
     tasks: JoinSet<()>,
 }
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.account.end();
+    }
+}
+
 impl Running {
+    /// The account, for those in the same process.
+    pub fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.account)
+    }
+
     /// The credentials folder.
     pub fn credentials(&self) -> &std::path::Path {
         self.credentials.path()
@@ -146,6 +158,7 @@ impl Running {
 
     /// Ends all tasks, keeps what was not yet kept, and removes a temporary credentials folder.
     pub async fn shutdown(mut self) {
+        self.account.end();
         self.tasks.shutdown().await;
         if let Err(error) = self.account.wal.commit() {
             tracing::error!(%error, "the last changes could not be kept");
@@ -167,16 +180,6 @@ fn steps(options: &Options) -> Result<Vec<Step>, StartError> {
     let named = |what: String| StartError::Other(format!("--scenario {}: {what}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|e| named(e.to_string()))?;
     scenario::parse(&text).map_err(named)
-}
-
-/// Each simulated device takes two descriptors: as many as the system lets this process have.
-fn more_descriptors() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::debug!(%error, "the limit of open files stays");
-    }
 }
 
 /// Starts the account; it answers on every listener when this returns.
@@ -215,13 +218,14 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     write("operator.env", &operator_env(&url, &options.region, &options.access_key, &options.secret_key))?;
 
     let clock = Clock::new(options.speed).ahead(options.clock_ahead);
-    let account = Account::open(
+    let account = Account::with_limits(
         &options.account,
         &options.region,
         clock,
         wal,
         &options.access_key,
         &options.secret_key,
+        options.limits,
     );
     if let Some(path) = &options.iam {
         let named = |what: String| StartError::Other(format!("--iam {}: {what}", path.display()));
@@ -229,9 +233,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     }
     account.sns.set_base(url);
     account.sns.set_outbox(credentials.path().join("sns-outbox.jsonl"));
-    let broker = Broker::new(Hooks::new(Arc::clone(&account)), clock);
-    let router = api::front::router(Arc::clone(&account), Arc::clone(&broker))
-        .merge(ws::router(Arc::clone(&account), Arc::clone(&broker)));
+    let router = api::front::router(Arc::clone(&account)).merge(ws::router(Arc::clone(&account)));
 
     let seeding = Arc::clone(&account);
     let count = options.devices;
@@ -263,10 +265,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let mut tasks = JoinSet::new();
     tasks.spawn(listen::serve_http(http_listener, router.clone()));
     let mqtt = mqtt.map(|(listener, address)| {
-        tasks.spawn(listen::serve_tcp(listener, Arc::clone(&broker)));
+        tasks.spawn(listen::serve_tcp(listener, Arc::clone(account.broker())));
         address
     });
-    tasks.spawn(listen::serve_tls(mqtts_listener, server, broker, router));
+    tasks.spawn(listen::serve_tls(mqtts_listener, server, Arc::clone(account.broker()), router));
     tasks.spawn(api::detect::run(Arc::clone(&account)));
     tasks.spawn(api::audit::run(Arc::clone(&account)));
     if let Some(path) = options.iam {
@@ -276,7 +278,6 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     tasks.spawn(api::jobs::run(Arc::clone(&account)));
     options.faults.into_iter().for_each(|fault| account.faults.add(fault));
     if !things.is_empty() || !steps.is_empty() {
-        more_descriptors();
         let host = if mqtts.ip().is_unspecified() { "127.0.0.1".to_owned() } else { mqtts.ip().to_string() };
         let endpoint = devices::Endpoint { host, port: mqtts.port(), ca: ca.pem().into() };
         let (sender, equipped) = mpsc::channel(64);

@@ -185,11 +185,6 @@ impl<V: Serialize + DeserializeOwned> Table<V> {
         self.rows.len()
     }
 
-    /// True when there are none.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     fn log(&self, key: &str, row: Option<&V>) {
         if self.wal.0.is_some() {
             let value = row.and_then(|r| serde_json::to_value(r).ok());
@@ -219,6 +214,11 @@ impl Journal {
         if self.wal.0.is_some() {
             self.wal.append(self.name, key, serde_json::to_value(row()).ok().as_ref());
         }
+    }
+
+    /// [`Wal::commit_in_place`] of the log behind it.
+    pub fn commit_in_place(&self) -> io::Result<()> {
+        self.wal.commit_in_place()
     }
 
     /// There is no row under `key` any more.

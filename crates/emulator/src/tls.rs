@@ -1,7 +1,7 @@
 //! The emulator's certificate authority and its TLS: who a client is, is decided after the handshake.
 //!
 //! As in AWS IoT any well-formed client certificate may try: what authenticates is that it is *registered* and ACTIVE, which
-//! [`super::hooks::Hooks::authenticate`] knows. The handshake proves that the client holds the certificate's key.
+//! the account ([`super::broker::Host::authenticate`]) knows. The handshake proves that the client holds the certificate's key.
 
 use std::io;
 use std::path::Path;

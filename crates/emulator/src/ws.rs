@@ -16,8 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::account::Account;
 use super::api::iam;
-use super::broker::{Broker, Peer};
-use super::hooks::Principal;
+use super::broker::{Peer, Principal};
 use super::listen::Addrs;
 use super::sigv4;
 
@@ -26,12 +25,11 @@ const MESSAGE: usize = 1024 * 1024;
 
 struct Door {
     account: Arc<Account>,
-    broker: Arc<Broker>,
 }
 
 /// The route `/mqtt`, to be merged into the HTTP front's router. Must be served with `ConnectInfo<Addrs>`.
-pub fn router(account: Arc<Account>, broker: Arc<Broker>) -> axum::Router {
-    axum::Router::new().route("/mqtt", any(upgrade)).with_state(Arc::new(Door { account, broker }))
+pub fn router(account: Arc<Account>) -> axum::Router {
+    axum::Router::new().route("/mqtt", any(upgrade)).with_state(Arc::new(Door { account }))
 }
 
 async fn upgrade(
@@ -65,7 +63,7 @@ async fn upgrade(
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
     };
-    let broker = Arc::clone(&door.broker);
+    let broker = Arc::clone(door.account.broker());
     upgrade.protocols(["mqtt", "mqttv3.1"]).max_message_size(MESSAGE).max_frame_size(MESSAGE).on_upgrade(
         move |socket| async move {
             let peer = Peer {
@@ -74,7 +72,7 @@ async fn upgrade(
                 principal: Principal::Iam(signer.access_key),
                 websocket: true,
             };
-            broker.serve(WsIo { socket, unread: Bytes::new(), owed: 0 }, peer).await;
+            broker.serve(Box::new(WsIo { socket, unread: Bytes::new(), owed: 0 }), peer).await;
         },
     )
 }

@@ -16,21 +16,16 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use parking_lot::Mutex;
-use quell_emulator::account::Account;
-use quell_emulator::api::front;
-use quell_emulator::broker::Broker;
-use quell_emulator::clock::Clock;
-use quell_emulator::credentials::CredentialsDir;
-use quell_emulator::hooks::{Hooks, Principal, Session};
-use quell_emulator::seed;
-use quell_emulator::store::Wal;
+use quell_emulator::start::{Options, Running, start};
+use quell_emulator_tests::tunnel;
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/IoTtoCloudWatchAlerting";
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:BadIoTDevices";
 
 struct World {
-    account: Arc<Account>,
+    running: Running,
     endpoint: String,
     http: Client<HttpConnector, Full<Bytes>>,
 }
@@ -53,15 +48,40 @@ impl Answer {
 
 impl World {
     async fn start() -> Self {
+        Self::with_devices(0).await
+    }
+
+    async fn with_devices(devices: usize) -> Self {
         // A notification's retries are 20 s apart: 40 ms here.
-        let clock = Clock::new(500.0);
-        let account = Account::open("123456789012", "us-east-1", clock, Wal::default(), "test", "test");
-        let broker = Broker::new(Hooks::new(Arc::clone(&account)), clock);
-        let router = front::router(Arc::clone(&account), broker);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { account, endpoint, http: Client::builder(TokioExecutor::new()).build_http() }
+        let options = Options { speed: 500.0, devices: Some(devices), ..Options::on_free_ports() };
+        let running = start(options).await.unwrap();
+        let endpoint = format!("http://{}", running.http);
+        Self { running, endpoint, http: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// A connection as `client_id` with the certificate and key of a new, active or inactive, certificate that may do
+    /// everything; false when it is refused.
+    async fn device(&self, client_id: &str, active: bool) -> Option<AsyncClient> {
+        let path = format!("/keys-and-certificate?setAsActive={active}");
+        let made = self.call("iot", "POST", &path, &[], b"").await.json();
+        let policy = json!({"policyDocument":
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#});
+        self.call("iot", "POST", "/policies/AllowAll", &[], policy.to_string().as_bytes()).await;
+        let target = json!({"target": made["certificateArn"]});
+        self.call("iot", "PUT", "/target-policies/AllowAll", &[], target.to_string().as_bytes()).await;
+        let ca = std::fs::read_to_string(self.running.credentials().join("root-CA.pem")).unwrap();
+        let (pem, key) = (&made["certificatePem"], &made["keyPair"]["PrivateKey"]);
+        let config = tunnel::tls(&ca, Some((pem.as_str().unwrap(), key.as_str().unwrap())), &[]);
+        let port = tunnel::tunnel(self.running.mqtts, config).await;
+        let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
+        options.set_keep_alive(Duration::from_secs(30));
+        let (client, mut events) = AsyncClient::new(options, 16);
+        match tokio::time::timeout(Duration::from_secs(20), events.poll()).await.unwrap() {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {}
+            _ => return None,
+        }
+        tokio::spawn(async move { while events.poll().await.is_ok() {} });
+        Some(client)
     }
 
     /// A request signed for `service`.
@@ -245,9 +265,7 @@ async fn the_seeds_rule_stays_silent_and_the_corrected_one_counts() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rule_of_the_seeded_account_measures_humidity() {
-    let world = World::start().await;
-    let dir = CredentialsDir::open(None).unwrap();
-    seed::seed(&world.account, Some(1), &dir).unwrap();
+    let world = World::with_devices(1).await;
     for humidity in [63, 40] {
         let update = json!({"state": {"reported": {"Humidity": humidity}}}).to_string();
         world.publish("$aws/things/Thing01/shadow/update", &update).await;
@@ -258,9 +276,8 @@ async fn the_rule_of_the_seeded_account_measures_humidity() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_that_is_not_active_is_only_counted() {
     let world = World::start().await;
-    let hooks = Hooks::new(Arc::clone(&world.account));
-    assert!(!hooks.authenticate(&Principal::Certificate("ab".repeat(32))));
-    assert!(hooks.authenticate(&Principal::Anonymous));
+    assert!(world.device("a", false).await.is_none());
+    assert!(world.device("a", true).await.is_some());
     assert_eq!(world.sum("AWS/IoT", "Connection.AuthNError", json!([])).await, 1.0);
 }
 
@@ -358,7 +375,6 @@ fn verify(note: &Value, pem: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_alarm_reaches_the_profiles_topic_in_the_words_of_the_seed() {
     let world = World::start().await;
-    tokio::spawn(quell_emulator::api::detect::run(Arc::clone(&world.account)));
     let (url, seen) = endpoint(0).await;
     world.form("sns", &[("Action", "CreateTopic"), ("Name", "BadIoTDevices")]).await;
     world
@@ -385,15 +401,8 @@ async fn an_alarm_reaches_the_profiles_topic_in_the_words_of_the_seed() {
     let attached = world.call("iot", "PUT", &path, &[], b"").await;
     assert_eq!(attached.status, 200, "{}", attached.text());
 
-    let rogue = Session {
-        client_id: "Thing02".into(),
-        principal: Principal::Certificate("ab".repeat(32)),
-        serial: 1,
-        ip: [127, 0, 0, 1].into(),
-        attributes: Default::default(),
-    };
-    let hooks = Hooks::new(Arc::clone(&world.account));
-    hooks.published(&rogue, "temperature-device-02", &"x".repeat(3000).into());
+    let rogue = world.device("Thing02", true).await.unwrap();
+    rogue.publish("temperature-device-02", QoS::AtMostOnce, false, "x".repeat(3000)).await.unwrap();
     let alert = received(&seen, 2).await[1].1["Message"].as_str().unwrap().to_owned();
     let alert: Value = serde_json::from_str(&alert).unwrap();
     assert_eq!(alert["thingName"], "Thing02");

@@ -8,8 +8,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::{ApiError, Req, Resp};
-use crate::broker::{Broker, Connection};
-use crate::hooks::Principal;
+use crate::broker::{Connection, Principal};
 
 /// DeleteConnection for one client id: at most once in this time (docs/aws-iot.md#2.7), in real time.
 const DELETE_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,10 +34,6 @@ impl DeletePace {
     }
 }
 
-pub(super) fn broker(req: &Req) -> Result<&Broker, ApiError> {
-    req.account.broker().map(|b| &**b).ok_or_else(|| ApiError::internal("The broker is not running."))
-}
-
 pub(super) fn client_id(req: &Req) -> Result<&str, ApiError> {
     let id = req.path("clientId");
     if id.starts_with('$') || id.len() > 128 {
@@ -53,7 +48,7 @@ pub(super) fn not_connected() -> ApiError {
 
 /// DeleteConnection: cuts a connected client; does not keep it from coming back.
 pub(super) fn delete(req: &Req) -> Result<Resp, ApiError> {
-    let (broker, id) = (broker(req)?, client_id(req)?);
+    let (broker, id) = (req.account.broker(), client_id(req)?);
     if !broker.connection(id).is_some_and(|c| c.connected) {
         return Err(not_connected());
     }
@@ -69,7 +64,7 @@ pub(super) fn delete(req: &Req) -> Result<Resp, ApiError> {
 
 /// GetConnection: also for half an hour after a disconnect.
 pub(super) fn get(req: &Req) -> Result<Resp, ApiError> {
-    let (broker, id) = (broker(req)?, client_id(req)?);
+    let (broker, id) = (req.account.broker(), client_id(req)?);
     let held = broker.connection(id).ok_or_else(not_connected)?;
     let mut body = described(&held);
     body["clientId"] = json!(id);
@@ -112,7 +107,7 @@ fn sockets(body: &mut Value, held: &Connection) {
 
 /// ListSubscriptions of a connected client.
 pub(super) fn subscriptions(req: &Req) -> Result<Resp, ApiError> {
-    let (broker, id) = (broker(req)?, client_id(req)?);
+    let (broker, id) = (req.account.broker(), client_id(req)?);
     if broker.connection(id).is_none() {
         return Err(not_connected());
     }
@@ -132,7 +127,7 @@ pub(super) fn subscriptions(req: &Req) -> Result<Resp, ApiError> {
 /// The connection of a thing: under an id that is the thing's name, or under any with a principal that is exclusively the
 /// thing's (docs/aws-iot.md#4.3).
 fn connection_of(req: &Req, thing: &str) -> Result<Option<(String, Connection)>, ApiError> {
-    let broker = broker(req)?;
+    let broker = req.account.broker();
     if let Some(held) = broker.connection(thing) {
         return Ok(Some((thing.to_owned(), held)));
     }

@@ -2,7 +2,6 @@
 //! ListRetainedMessages).
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -13,12 +12,11 @@ use bytes::Bytes;
 use quell_rules::topics::Dialect;
 use serde_json::{Value, json};
 
-use super::connections::{broker, client_id, not_connected};
+use super::connections::{client_id, not_connected};
 use super::registry::uuid;
 use super::request::{Awaited, encode_token};
 use super::{ApiError, Req, Resp, provisioning};
-use crate::broker::{Properties, Retained, publishable};
-use crate::hooks::{Hooks, Principal, Routing, Session};
+use crate::broker::{Host as _, Principal, Properties, Retained, Routing, Session, publishable};
 
 /// Base64 with or without its padding, as AWS takes it.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -55,7 +53,6 @@ pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
         return Err(ApiError::invalid("The payload exceeds 131072 bytes"));
     }
     let properties = properties(req)?;
-    let broker = broker(req)?;
     let caller = req.device.clone().unwrap_or_else(|| Session {
         client_id: "".into(),
         principal: Principal::Iam(req.caller.clone()),
@@ -64,8 +61,8 @@ pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
         attributes: Default::default(),
     });
     // A request to a shadow or to jobs is one over HTTP too.
-    if Hooks::new(Arc::clone(&req.account)).published(&caller, topic, &req.body) == Routing::Subscribers {
-        broker.publish_with(topic, req.body.clone(), qos, req.flag("retain"), properties);
+    if req.account.published(&caller, topic, &req.body) == Routing::Subscribers {
+        req.account.broker().publish_with(topic, req.body.clone(), qos, req.flag("retain"), properties);
     }
     Resp::json(json!({ "message": "OK", "traceId": uuid() }))
 }
@@ -73,7 +70,7 @@ pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
 /// SendDirectMessage: to one connected client, subscribed or not. With a confirmation, answered once the client has
 /// acknowledged the message.
 pub(super) fn send_direct(req: &Req) -> Result<Resp, ApiError> {
-    let (broker, id) = (broker(req)?, client_id(req)?);
+    let (broker, id) = (req.account.broker(), client_id(req)?);
     let topic = req.required_query("topic")?;
     if Dialect::Aws.valid_topic(topic).is_err() {
         return Err(ApiError::invalid("The topic is not valid."));
@@ -165,7 +162,7 @@ fn pairs(header: &str) -> Option<Vec<(String, String)>> {
 
 /// GetRetainedMessage.
 pub(super) fn get_retained(req: &Req) -> Result<Resp, ApiError> {
-    let Some(held) = broker(req)?.retained(req.path("topic")) else {
+    let Some(held) = req.account.broker().retained(req.path("topic")) else {
         return Err(ApiError::not_found("No retained message exists for the specified topic."));
     };
     let mut body = summary(&held);
@@ -180,7 +177,7 @@ pub(super) fn get_retained(req: &Req) -> Result<Resp, ApiError> {
 /// ListRetainedMessages: topics and sizes, by topic.
 pub(super) fn list_retained(req: &Req) -> Result<Resp, ApiError> {
     let page = req.page(PAGE, PAGE)?;
-    let mut held = broker(req)?.list_retained(page.after.as_deref(), page.size + 1);
+    let mut held = req.account.broker().list_retained(page.after.as_deref(), page.size + 1);
     let more = held.len() > page.size;
     held.truncate(page.size);
     let next = held.last().filter(|_| more).map(|last| encode_token(&last.topic));

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::ApiError;
 use crate::account::Account;
-use crate::hooks::Session;
+use crate::broker::Session;
 
 /// One authenticated request, its path matched.
 pub struct Req {

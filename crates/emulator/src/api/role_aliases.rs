@@ -9,7 +9,7 @@ use super::routes::{Route, routes};
 use super::when::{missing, seconds};
 use super::{ApiError, Req, Resp, audit, policy, sessions, validate};
 use crate::account::Account;
-use crate::hooks::Session;
+use crate::broker::Session;
 
 /// The kind in a role alias's ARN.
 const KIND: &str = "rolealias";

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::Broker;
-use crate::hooks::Session;
+use crate::broker::Session;
 
 impl Broker {
     /// `presence/connected`.

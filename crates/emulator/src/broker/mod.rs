@@ -1,9 +1,10 @@
 //! The MQTT broker of the emulated account: 3.1.1 and 5, QoS 0 and 1, over any byte stream it is handed.
 //!
 //! It knows MQTT and AWS's limits (docs/aws-iot.md#3.3); everything that is policy, service or metric it asks or tells
-//! [`Hooks`]. One task serves one connection; sessions, the subscription index and retained messages are shared.
+//! its [`Host`]. One task serves one connection; sessions, the subscription index and retained messages are shared.
 
 mod connection;
+mod host;
 mod index;
 mod lifecycle;
 mod limits;
@@ -16,8 +17,8 @@ mod wire;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,7 +26,9 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::clock::Clock;
-use super::hooks::{Hooks, Principal};
+use super::store::Wal;
+use connection::LateWill;
+pub use host::{Action, ConnectAttributes, Host, Principal, Routing, Session};
 use index::Index;
 pub use limits::Limits;
 pub use retained::Retained;
@@ -104,9 +107,14 @@ pub struct Counters {
     pub dropped: u64,
 }
 
+/// What a connection runs on.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
 /// The broker. All methods may be called from any thread; none blocks.
 pub struct Broker {
-    hooks: Hooks,
+    /// Weak: the host has the broker, not the other way round. A connection holds its host while it lasts.
+    host: Weak<dyn Host>,
     clock: Clock,
     index: Index,
     sessions: Mutex<HashMap<Arc<str>, Arc<SessionState>>>,
@@ -122,18 +130,13 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// A broker that asks `hooks` about everything that is AWS.
-    pub fn new(hooks: Hooks, clock: Clock) -> Arc<Self> {
-        Self::with_limits(hooks, clock, Limits::default())
-    }
-
-    /// A broker with limits of its own.
-    pub fn with_limits(hooks: Hooks, clock: Clock, limits: Limits) -> Arc<Self> {
-        let retained = RetainedMessages::open(hooks.wal(), clock.now_ms());
+    /// A broker that asks `host` about everything that is AWS and keeps retained messages in `wal`.
+    pub fn new(host: Weak<dyn Host>, wal: &Wal, clock: Clock, limits: Limits) -> Arc<Self> {
+        let retained = RetainedMessages::open(wal, clock.now_ms());
         Arc::new(Self {
             limits,
             queued_bytes: Arc::default(),
-            hooks,
+            host,
             clock,
             index: Index::default(),
             sessions: Mutex::default(),
@@ -150,17 +153,29 @@ impl Broker {
     /// Serves one connection until it ends. Never call from an accept loop without spawning.
     ///
     /// A certificate that is not ACTIVE is refused before any MQTT: the stream is just closed.
-    pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(self: Arc<Self>, io: S, peer: Peer) {
-        if !self.hooks.authenticate(&peer.principal) {
+    pub async fn serve(self: Arc<Self>, io: Box<dyn Stream>, peer: Peer) {
+        let Some(host) = self.host.upgrade().filter(|host| host.authenticate(&peer.principal)) else {
             return;
+        };
+        let late = connection::run(&self, &*host, io, peer).await;
+        drop(host);
+        if let Some(LateWill { delay, session, version }) = late {
+            // Whoever ends the broker does not wait for a will.
+            let broker = Arc::downgrade(&self);
+            drop(self);
+            tokio::time::sleep(delay).await;
+            if let Some(broker) = broker.upgrade() {
+                broker.speak_late(&session, version);
+            }
         }
-        connection::run(&self, io, peer).await;
     }
 
     /// Publishes as AWS itself (QoS 0) to every subscriber; returns how many sessions it was queued for. Whether a session
     /// may receive it is decided when it is delivered.
     pub fn publish(&self, topic: &str, payload: Bytes) -> usize {
-        self.hooks.published_by_aws(topic, &payload);
+        if let Some(host) = self.host.upgrade() {
+            host.published_by_aws(topic, &payload);
+        }
         let delivery = Delivery::plain(topic, payload, 0);
         self.published.fetch_add(1, Ordering::Relaxed);
         self.route(&self.index.matches(topic), &delivery, None)

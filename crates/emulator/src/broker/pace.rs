@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::limits::Limits;
-use crate::hooks::Principal;
+use crate::broker::Principal;
 
 /// A token bucket of messages and one of bytes, each as large as one second's worth.
 pub(super) struct Pace {

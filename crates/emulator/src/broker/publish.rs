@@ -7,7 +7,7 @@ use super::Broker;
 use super::index::Matched;
 use super::session::{Delivery, SessionState};
 use super::topic;
-use crate::hooks::Session;
+use crate::broker::Session;
 
 impl Broker {
     /// Queues `delivery` for everyone in `matched`; `from` is the client that published it, for MQTT 5's "no local".
@@ -38,7 +38,8 @@ impl Broker {
     /// Publishes a last will: it was authorized when its client connected.
     pub(super) fn publish_will(&self, who: &Session, delivery: &Delivery) {
         self.published.fetch_add(1, Ordering::Relaxed);
-        self.hooks.spoke_last(who, &delivery.topic, &delivery.payload);
+        let Some(host) = self.host.upgrade() else { return };
+        host.spoke_last(who, &delivery.topic, &delivery.payload);
         if !delivery.topic.starts_with(topic::BASIC_INGEST) {
             if delivery.retain {
                 self.retained.keep(delivery, self.clock.now_ms(), self.limits.retained_bytes);

@@ -1,6 +1,7 @@
 //! Retained messages: the last one of each topic that was published to be kept.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -139,6 +140,11 @@ impl RetainedMessages {
         self.journal.put(&delivery.topic, || Row::of(delivery, now_ms));
         held.messages
             .insert(delivery.topic.to_string(), (Delivery { retain: true, ..delivery.clone() }, now_ms));
+    }
+
+    /// Makes what was kept durable.
+    pub(super) fn commit(&self) -> io::Result<()> {
+        self.journal.commit_in_place()
     }
 
     /// The message of a topic. AWS gives it only to a filter that equals the topic, never to a wildcard.

@@ -38,7 +38,8 @@ fn main() {
 }
 
 async fn throughput(running: &Running, publishers: usize, messages: usize) {
-    let broker = running.account.broker().unwrap();
+    let account = running.account();
+    let broker = account.broker();
     let mut subscriber = connect(running, "subscriber").await;
     subscriber.write_all(b"\x82\x06\x00\x01\x00\x01#\x00").await.unwrap();
     subscriber.read_exact(&mut [0; 5]).await.unwrap();

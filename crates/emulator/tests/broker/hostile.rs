@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use quell_emulator::broker::{Broker, Limits};
-use quell_emulator::hooks::Hooks;
+use quell_emulator::Limits;
+use quell_emulator::start::Options;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -123,21 +123,16 @@ proptest! {
     }
 }
 
-/// A broker of its own, with short limits, on a port.
-async fn impatient(world: &World, limits: Limits) -> (std::sync::Arc<Broker>, u16) {
-    let account = &world.running.account;
-    let broker = Broker::with_limits(Hooks::new(std::sync::Arc::clone(account)), account.clock, limits);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(quell_emulator::listen::serve_tcp(listener, std::sync::Arc::clone(&broker)));
-    (broker, port)
+/// An account whose broker has short limits.
+async fn impatient(limits: Limits) -> World {
+    World::with(Options { limits, ..Options::on_free_ports() }).await
 }
 
 #[tokio::test]
 async fn a_silent_client_is_given_up_after_one_and_a_half_keep_alives() {
-    let world = World::start().await;
     let limits = Limits { keep_alive: 2..=1200, ..Limits::default() };
-    let (broker, port) = impatient(&world, limits).await;
+    let world = impatient(limits).await;
+    let (broker, port) = (world.running.account().broker().clone(), world.plain());
     // A half-open connection: the socket stays, nothing comes.
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let start = Instant::now();
@@ -160,9 +155,9 @@ async fn a_silent_client_is_given_up_after_one_and_a_half_keep_alives() {
 
 #[tokio::test]
 async fn a_client_that_never_says_connect_is_given_up() {
-    let world = World::start().await;
     let limits = Limits { connect: Duration::from_millis(200), ..Limits::default() };
-    let (broker, port) = impatient(&world, limits).await;
+    let world = impatient(limits).await;
+    let (broker, port) = (world.running.account().broker().clone(), world.plain());
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.write_all(&CONNECT[..5]).await.unwrap();
     let mut back = Vec::new();
@@ -173,9 +168,9 @@ async fn a_client_that_never_says_connect_is_given_up() {
 
 #[tokio::test]
 async fn a_subscriber_that_never_reads_is_bounded_and_then_cut() {
-    let world = World::start().await;
     let limits = Limits { write: Duration::from_secs(1), ..Limits::default() };
-    let (broker, port) = impatient(&world, limits).await;
+    let world = impatient(limits).await;
+    let (broker, port) = (world.running.account().broker().clone(), world.plain());
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.write_all(&[CONNECT, b"\x82\x06\x00\x01\x00\x01#\x00"].concat()).await.unwrap();
     let mut back = [0; 9];
@@ -260,6 +255,6 @@ async fn two_thousand_connections_are_served() {
         assert_eq!(&message, b"\x30\x06\x00\x03cmdx");
     }
     drop(held);
-    let broker = world.running.account.broker().unwrap().clone();
+    let broker = world.running.account().broker().clone();
     crate::until("all are gone", async || broker.connected_clients().is_empty().then_some(())).await;
 }

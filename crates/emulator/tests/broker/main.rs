@@ -6,6 +6,7 @@ mod client;
 mod client5;
 mod containment;
 mod direct;
+mod endings;
 mod hostile;
 mod https;
 mod limits;
@@ -24,9 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quell_emulator::start::{Options, Running, start};
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::ClientConfig;
 
 /// Longer than anything here takes on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
@@ -62,7 +61,11 @@ impl World {
     }
 
     pub(crate) async fn at_speed(speed: f64) -> Self {
-        let options = Options { devices: Some(0), speed, ..Options::on_free_ports() };
+        Self::with(Options { speed, ..Options::on_free_ports() }).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let options = Options { devices: Some(0), ..options };
         let running = start(options).await.unwrap();
         let config = quell_emulator_tests::sdk::config(&format!("http://{}", running.http));
         let iot = aws_sdk_iot::Client::new(&config);
@@ -102,23 +105,8 @@ impl World {
 
     /// TLS that trusts the emulator's authority, with `identity`'s certificate when there is one.
     pub(crate) fn tls(&self, identity: Option<&Identity>, alpn: &[&str]) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.ca.as_bytes()).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        let mut config = match identity {
-            Some(identity) => {
-                let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
-                let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-                builder.with_client_auth_cert(vec![certificate], key).unwrap()
-            }
-            None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Arc::new(config)
+        let identity = identity.map(|i| (i.certificate.as_str(), i.key.as_str()));
+        quell_emulator_tests::tunnel::tls(&self.ca, identity, alpn)
     }
 }
 

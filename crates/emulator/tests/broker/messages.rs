@@ -1,6 +1,6 @@
 //! Which message reaches whom.
 
-use quell_emulator::broker::Counters;
+use quell_emulator::Counters;
 use rumqttc::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, SubscribeReasonCode};
 
@@ -127,7 +127,7 @@ async fn versions_3_and_5_talk_to_each_other() {
 #[tokio::test]
 async fn what_passes_is_counted() {
     let world = World::start().await;
-    let broker = world.running.account.broker().unwrap().clone();
+    let broker = world.running.account().broker().clone();
     let (mut console, mut device) = (world.client("console").await, world.client("device").await);
     console.subscribe(&["dt/#"]).await;
     let before = broker.counters();

@@ -155,7 +155,7 @@ async fn stopping_the_emulator_is_the_servers_doing() {
     console.subscribe(&["$aws/events/presence/disconnected/Thing02"]).await;
     let mut device = world.device("Thing02", &identity).await;
     device.handle.publish("x", QoS::AtMostOnce, false, "1").await.unwrap();
-    let broker = world.running.account.broker().unwrap().clone();
+    let broker = world.running.account().broker().clone();
     assert!(broker.disconnect("Thing02", "SERVER_INITIATED_DISCONNECT", false, true));
     device.ended().await;
     assert_eq!(console.json().await.1["disconnectReason"], "SERVER_INITIATED_DISCONNECT");

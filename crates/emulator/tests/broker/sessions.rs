@@ -140,7 +140,7 @@ async fn an_absent_client_holds_a_bounded_queue() {
     let mut device = Client::connect(lasting(&world)).await;
     device.subscribe(&["cmd/#"]).await;
     drop(device);
-    let broker = world.running.account.broker().unwrap().clone();
+    let broker = world.running.account().broker().clone();
     let mut console = world.client("console").await;
     let payload = vec![b'x'; 100 * 1024];
     let mut published = 0;

@@ -7,11 +7,9 @@ use aws_sdk_iot::types::{
     AuditCheckConfiguration, AuditFinding, AuditFrequency, AuditNotificationTarget, AuditNotificationType,
     AuditTaskStatus, DayOfWeek, LogLevel, LoggingOptionsPayload, ResourceIdentifier,
 };
-use quell_emulator::api::{audit, sns};
-use quell_emulator::hooks::Principal;
 use tokio::time::Instant;
 
-use crate::live::{device, listen};
+use crate::live::device;
 use crate::wire::signed;
 use crate::{World, is, refusal};
 
@@ -99,15 +97,15 @@ async fn settings_come_first_and_disabled_checks_do_not_run() {
 #[tokio::test]
 async fn a_certificate_two_clients_connect_with_is_found_and_a_takeover_too() {
     let world = World::at_speed(300.0).await;
-    let (shared, _) = world.certificate(true).await;
+    let (shared, shared_arn) = world.certificate(true).await;
     let (own, own_arn) = world.certificate(true).await;
     let all = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
     world.policy("AllowAll", all).await;
-    for arn in [&world.account.arn("cert", &shared), &own_arn] {
+    for arn in [&shared_arn, &own_arn] {
         world.iot.attach_policy().policy_name("AllowAll").target(arn).send().await.unwrap();
     }
-    let port = listen(&world, Principal::Certificate(shared.clone())).await;
-    let other = listen(&world, Principal::Certificate(own.clone())).await;
+    let port = world.listen(&shared).await;
+    let other = world.listen(&own).await;
     let mut first = device(port, "Thing01");
     assert!(first.connected().await);
     assert!(device(port, "Thing02").connected().await);
@@ -223,7 +221,7 @@ async fn suppressed_findings_do_not_count() {
     assert_eq!(refusal(both.clone().send().await), is(400, "InvalidRequestException"));
     let past = both.clone().expiration_date(DateTime::from_secs(1));
     assert_eq!(refusal(past.send().await), is(400, "InvalidRequestException"));
-    let soon = DateTime::from_millis(world.account.clock.now_ms() + 3_600_000);
+    let soon = DateTime::from_millis(world.now_ms() + 3_600_000);
     both.expiration_date(soon).description("known").send().await.unwrap();
 
     let task = world.audit(&[LOGGING]).await;
@@ -279,7 +277,7 @@ async fn tasks_are_listed_canceled_and_limited() {
     let task = iot.describe_audit_task().task_id(&ids[0]).send().await.unwrap();
     assert_eq!(task.task_status, Some(AuditTaskStatus::Canceled));
     assert_eq!(task.task_statistics.unwrap().canceled_checks, Some(1));
-    let now = world.account.clock.now_ms();
+    let now = world.now_ms();
     let list = iot.list_audit_tasks();
     let list =
         list.start_time(DateTime::from_millis(now - 60_000)).end_time(DateTime::from_millis(now + 60_000));
@@ -302,12 +300,11 @@ async fn scheduled_audits_run_by_themselves_and_tell_a_topic() {
     // A day is 0.2 s here.
     let world = World::at_speed(400_000.0 / 10.0).await;
     let iot = &world.iot;
-    tokio::spawn(audit::run(world.account.clone()));
-    let folder = tempfile::tempdir().unwrap();
-    let outbox = folder.path().join("outbox.jsonl");
-    world.account.sns.set_outbox(outbox.clone());
+    let outbox = world.outbox();
     let topic = "arn:aws:sns:us-east-1:123456789012:Audits";
-    assert_eq!(sns::publish(&world.account, topic, None, "x").unwrap_err().status, 404);
+    let unknown =
+        signed(&world, "sns", "POST", "/", &format!("Action=Publish&TopicArn={topic}&Message=x")).await;
+    assert!(unknown.contains("<Code>NotFound</Code>"), "{unknown}");
     let made = signed(&world, "sns", "POST", "/", "Action=CreateTopic&Name=Audits").await;
     assert!(made.contains(topic), "{made}");
     let subscribe = format!(
@@ -331,7 +328,7 @@ async fn scheduled_audits_run_by_themselves_and_tell_a_topic() {
         refusal(create("daily", AuditFrequency::Daily).send().await),
         is(409, "ResourceAlreadyExistsException")
     );
-    let now = world.account.clock.now_ms();
+    let now = world.now_ms();
     let deadline = Instant::now() + LONG;
     loop {
         let listed = iot

@@ -8,7 +8,7 @@ use crate::{World, is, refusal};
 
 impl World {
     fn fault(&self, text: &str) {
-        self.account.faults.add(text.parse().unwrap());
+        self.running.account().faults().add(text.parse().unwrap());
     }
 
     /// A client that gives up at the first refusal.
@@ -31,7 +31,7 @@ async fn a_fault_ends_the_operations_it_names_in_the_services_form() {
     let shadow = world.data.get_thing_shadow().thing_name("x").send().await;
     assert_eq!(refusal(shadow), is(429, "ThrottlingException"));
     iot.list_policies().send().await.unwrap();
-    world.account.faults.clear();
+    world.running.account().faults().clear();
     iot.list_things().send().await.unwrap();
 }
 

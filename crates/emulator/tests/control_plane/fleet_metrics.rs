@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use aws_sdk_iot::operation::create_fleet_metric::builders::CreateFleetMetricFluentBuilder;
 use aws_sdk_iot::types::{AggregationType, AggregationTypeName, FleetMetricUnit};
-use quell_emulator::api::indexing;
 use tokio::time::Instant;
 
 use crate::wire::signed;
@@ -67,7 +66,6 @@ async fn a_fleet_metric_becomes_a_cloudwatch_metric() {
         .await
         .unwrap();
 
-    tokio::spawn(indexing::run(world.account.clone()));
     let deadline = Instant::now() + LONG;
     let wanted = "Action=GetMetricStatistics&Namespace=AWS%2FIoTFleetMetrics&MetricName=builds&Period=60&\
                   Statistics.member.1=Maximum&Dimensions.member.1.Name=AggregationType&Dimensions.member.1.Value=sum";

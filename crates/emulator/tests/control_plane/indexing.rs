@@ -9,11 +9,9 @@ use aws_sdk_iot::types::{
     ThingIndexingConfiguration, ThingIndexingMode,
 };
 use aws_smithy_types::Blob;
-use quell_emulator::api::indexing;
-use quell_emulator::hooks::Principal;
 use tokio::time::Instant;
 
-use crate::live::{device, listen};
+use crate::live::device;
 use crate::{World, is, refusal};
 
 /// Longer than anything here takes.
@@ -144,7 +142,7 @@ async fn queries_look_at_registry_shadows_and_connections() {
     let all = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
     world.policy("AllowAll", all).await;
     iot.attach_policy().policy_name("AllowAll").target(&arn).send().await.unwrap();
-    let port = listen(&world, Principal::Certificate(id)).await;
+    let port = world.listen(&id).await;
     let mut client = device(port, "Pump01");
     assert!(client.connected().await);
     world.index_all().await;
@@ -270,7 +268,6 @@ async fn aggregations_count_what_fits() {
 async fn dynamic_groups_follow_their_query() {
     let world = World::at_speed(500.0).await;
     let iot = &world.iot;
-    tokio::spawn(indexing::run(world.account.clone()));
     world.made("T1", "70", "north").await;
     world.made("T2", "80", "north").await;
     world.index_all().await;
@@ -354,16 +351,9 @@ async fn thing_groups_are_searched_too() {
 /// A fleet of thirty thousand answers well within a second, even in a build without optimisation.
 #[tokio::test]
 async fn a_large_fleet_is_searched_in_a_moment() {
-    use quell_emulator::api::registry::ThingSpec;
     let world = World::at_speed(500.0).await;
-    {
-        let mut state = world.account.write();
-        for n in 0..30_000 {
-            let attributes = [("build".to_owned(), (n % 100).to_string())].into();
-            let spec = ThingSpec { attributes, ..ThingSpec::default() };
-            state.registry.create_thing(&format!("T{n:05}"), spec, 0).unwrap();
-        }
-    }
+    let thing = |n: u32| (format!("T{n:05}"), [("build".to_owned(), (n % 100).to_string())].into());
+    world.running.account().create_things((0..30_000).map(thing)).unwrap();
     world.index_all().await;
     let begun = Instant::now();
     let found =

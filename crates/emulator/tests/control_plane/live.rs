@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use aws_sdk_iot::types::{CertificateStatus, Configuration, EventType};
 use aws_smithy_types::Blob;
-use quell_emulator::broker::Peer;
-use quell_emulator::hooks::Principal;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use crate::{World, is, refusal};
+use crate::{ACCOUNT, World, is, refusal};
 
 const ALLOW: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
@@ -82,20 +79,6 @@ impl Device {
     }
 }
 
-/// Listens for connections that authenticate as `principal`; the port.
-pub(crate) async fn listen(world: &World, principal: Principal) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let local = listener.local_addr().unwrap();
-    let broker = world.broker.clone();
-    tokio::spawn(async move {
-        while let Ok((stream, remote)) = listener.accept().await {
-            let peer = Peer { remote, local, principal: principal.clone(), websocket: false };
-            tokio::spawn(broker.clone().serve(stream, peer));
-        }
-    });
-    local.port()
-}
-
 pub(crate) fn device(port: u16, client_id: &str) -> Device {
     let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
     options.set_keep_alive(Duration::from_secs(30));
@@ -129,7 +112,7 @@ async fn fleet(speed: f64) -> Fleet {
     iot.attach_policy().policy_name("AllowAll").target(&arn).send().await.unwrap();
     iot.attach_policy().policy_name("DenyAll").target(group).send().await.unwrap();
     iot.attach_thing_principal().thing_name("Thing02").principal(&arn).send().await.unwrap();
-    let port = listen(&world, Principal::Certificate(id.clone())).await;
+    let port = world.listen(&id).await;
     Fleet { world, certificate: id, port }
 }
 
@@ -252,8 +235,7 @@ async fn connections_are_described_throttled_and_listed() {
 #[tokio::test]
 async fn publishing_and_membership_events_reach_subscribers() {
     let fleet = fleet(1.0).await;
-    let port = listen(&fleet.world, Principal::Iam("test".to_owned())).await;
-    let mut console = device(port, "console");
+    let mut console = device(fleet.world.running.mqtt.unwrap().port(), "console");
     assert!(console.connected().await);
     console.subscribe("dt/#").await;
     console.subscribe("$aws/events/thingGroupMembership/thingGroup/+/thing/+/added").await;
@@ -268,5 +250,5 @@ async fn publishing_and_membership_events_reach_subscribers() {
     assert_eq!(topic, "$aws/events/thingGroupMembership/thingGroup/IsolatedDevices/thing/Thing02/added");
     let event: serde_json::Value = serde_json::from_str(&event).unwrap();
     assert_eq!(event["operation"], "ADDED");
-    assert_eq!(event["thingArn"], fleet.world.account.arn("thing", "Thing02"));
+    assert_eq!(event["thingArn"], format!("arn:aws:iot:us-east-1:{ACCOUNT}:thing/Thing02"));
 }

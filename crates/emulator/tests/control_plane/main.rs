@@ -13,29 +13,28 @@ mod live;
 mod mitigation;
 mod policies;
 mod registry;
+mod signatures;
 mod wire;
 
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use aws_sdk_iot::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use quell_emulator::account::Account;
-use quell_emulator::api::front;
-use quell_emulator::broker::Broker;
-use quell_emulator::clock::Clock;
-use quell_emulator::hooks::Hooks;
-use quell_emulator::store::Wal;
+use parking_lot::Mutex;
+use quell_emulator::start::{Options, Running, start};
+use quell_emulator_tests::tunnel;
 
 /// The account every test gets for itself.
 pub(crate) const ACCOUNT: &str = "123456789012";
 
 /// An emulator on a port of its own, and clients for it.
 pub(crate) struct World {
-    pub(crate) account: Arc<Account>,
-    pub(crate) broker: Arc<Broker>,
+    pub(crate) running: Running,
     pub(crate) endpoint: String,
     pub(crate) iot: aws_sdk_iot::Client,
     pub(crate) data: aws_sdk_iotdataplane::Client,
+    /// Certificates made here, and their keys, by certificate id.
+    keys: Mutex<HashMap<String, (String, String)>>,
 }
 
 impl World {
@@ -44,29 +43,35 @@ impl World {
     }
 
     pub(crate) async fn at_speed(speed: f64) -> Self {
-        let clock = Clock::new(speed);
-        let account = Account::open(ACCOUNT, "us-east-1", clock, Wal::default(), "test", "test");
-        let broker = Broker::new(Hooks::new(Arc::clone(&account)), clock);
-        let router = front::router(Arc::clone(&account), Arc::clone(&broker));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self::with(account, broker, endpoint)
+        Self::with(Options { speed, devices: Some(0), ..Options::on_free_ports() }).await
     }
 
-    /// Clients for an emulator that runs.
-    pub(crate) fn of(account: Arc<Account>, endpoint: &str) -> Self {
-        let broker = Arc::clone(account.broker().unwrap());
-        Self::with(account, broker, endpoint.to_owned())
-    }
-
-    fn with(account: Arc<Account>, broker: Arc<Broker>, endpoint: String) -> Self {
+    pub(crate) async fn with(options: Options) -> Self {
+        let running = start(options).await.unwrap();
+        let endpoint = format!("http://{}", running.http);
         let config = quell_emulator_tests::sdk::config(&endpoint);
         let iot = aws_sdk_iot::Client::new(&config);
         let once = aws_sdk_iotdataplane::config::retry::RetryConfig::disabled();
         let data = aws_sdk_iotdataplane::config::Builder::from(&config).retry_config(once).build();
         let data = aws_sdk_iotdataplane::Client::from_conf(data);
-        Self { account, broker, endpoint, iot, data }
+        Self { running, endpoint, iot, data, keys: Mutex::default() }
+    }
+
+    /// A port of plain TCP that leads to the TLS listener, with a certificate made here.
+    pub(crate) async fn listen(&self, certificate: &str) -> u16 {
+        let ca = std::fs::read_to_string(self.running.credentials().join("root-CA.pem")).unwrap();
+        let (pem, key) = self.keys.lock()[certificate].clone();
+        tunnel::tunnel(self.running.mqtts, tunnel::tls(&ca, Some((&pem, &key)), &[])).await
+    }
+
+    /// Milliseconds since the epoch.
+    pub(crate) fn now_ms(&self) -> i64 {
+        jiff::Timestamp::now().as_millisecond()
+    }
+
+    /// What was sent to subscribers that are nowhere, a line each.
+    pub(crate) fn outbox(&self) -> std::path::PathBuf {
+        self.running.credentials().join("sns-outbox.jsonl")
     }
 
     pub(crate) async fn thing(&self, name: &str) {
@@ -81,7 +86,10 @@ impl World {
     /// A new certificate: its id and ARN.
     pub(crate) async fn certificate(&self, active: bool) -> (String, String) {
         let made = self.iot.create_keys_and_certificate().set_as_active(active).send().await.unwrap();
-        (made.certificate_id.unwrap(), made.certificate_arn.unwrap())
+        let (id, keys) = (made.certificate_id.unwrap(), made.key_pair.unwrap());
+        let pair = (made.certificate_pem.unwrap(), keys.private_key.unwrap());
+        self.keys.lock().insert(id.clone(), pair);
+        (id, made.certificate_arn.unwrap())
     }
 
     pub(crate) async fn policy(&self, name: &str, document: &str) {

@@ -11,12 +11,11 @@ use aws_sdk_iot::types::{
     MitigationActionType, PolicyTemplateName, PublishFindingToSnsParams, ReplaceDefaultPolicyVersionParams,
     ResourceIdentifier, UpdateDeviceCertificateParams,
 };
-use quell_emulator::hooks::Principal;
-use quell_emulator::start::{self, Options};
+use quell_emulator::start::Options;
 use tokio::time::Instant;
 
 use crate::audit::{CLIENTS, LOGGING, POLICY, ROLE, SHARED};
-use crate::live::{device, listen};
+use crate::live::device;
 use crate::wire::signed;
 use crate::{World, is, refusal};
 
@@ -73,8 +72,7 @@ impl World {
 #[tokio::test]
 async fn the_workshops_shared_certificate_is_found_isolated_and_switched_off() {
     let options = Options { speed: 100.0, ..Options::on_free_ports() };
-    let running = start::start(options).await.unwrap();
-    let world = World::of(running.account.clone(), &format!("http://{}", running.http));
+    let world = World::with(options).await;
     let deadline = Instant::now() + LONG;
     world.audits(&[SHARED]).await;
     let (audit, finding) = loop {
@@ -100,7 +98,6 @@ async fn the_workshops_shared_certificate_is_found_isolated_and_switched_off() {
     let statistics = &held.task_statistics.unwrap()[SHARED];
     assert_eq!((statistics.total_findings_count, statistics.succeeded_findings_count), (Some(1), Some(1)));
     assert_eq!(held.actions_definition.unwrap().len(), 2);
-    running.shutdown().await;
 }
 
 #[tokio::test]
@@ -116,9 +113,7 @@ async fn each_action_does_what_it_says() {
         "Action=Subscribe&TopicArn={topic}&Protocol=sqs&Endpoint=arn:aws:sqs:us-east-1:123456789012:q"
     );
     signed(&world, "sns", "POST", "/", &subscribe).await;
-    let folder = tempfile::tempdir().unwrap();
-    let outbox = folder.path().join("outbox.jsonl");
-    world.account.sns.set_outbox(outbox.clone());
+    let outbox = world.outbox();
 
     let blank = ReplaceDefaultPolicyVersionParams::builder()
         .template_name(PolicyTemplateName::BlankPolicy)
@@ -185,7 +180,7 @@ async fn suppressed_findings_are_skipped_and_failures_are_told() {
     let all = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#;
     world.policy("AllowAll", all).await;
     iot.attach_policy().policy_name("AllowAll").target(&arn).send().await.unwrap();
-    let port = listen(&world, Principal::Certificate(id.clone())).await;
+    let port = world.listen(&id).await;
     assert!(device(port, "a").connected().await);
     assert!(device(port, "b").connected().await);
     world.action("Isolate", groups(&["IsolatedDevices"])).await;
@@ -293,7 +288,7 @@ async fn a_task_is_taken_once_and_can_be_canceled() {
     start("t", "token").await.unwrap();
     assert_eq!(refusal(start("t", "other").await), is(400, "TaskAlreadyExistsException"));
     assert_eq!(refusal(start("u", "token").await), is(400, "TaskAlreadyExistsException"));
-    let now = world.account.clock.now_ms();
+    let now = world.now_ms();
     let list = iot.list_audit_mitigation_actions_tasks();
     let list =
         list.start_time(DateTime::from_millis(now - 60_000)).end_time(DateTime::from_millis(now + 60_000));
@@ -315,8 +310,7 @@ async fn a_task_is_taken_once_and_can_be_canceled() {
 #[tokio::test]
 async fn a_violating_thing_is_put_into_its_group() {
     // The workshop's rogue device violates within seconds at this speed.
-    let running = start::start(Options { speed: 200.0, ..Options::on_free_ports() }).await.unwrap();
-    let world = World::of(running.account.clone(), &format!("http://{}", running.http));
+    let world = World::with(Options { speed: 200.0, ..Options::on_free_ports() }).await;
     let iot = &world.iot;
     world.action("Quarantine", groups(&["Quarantine"])).await;
     world.action("Deactivate", deactivate()).await;
@@ -355,12 +349,11 @@ async fn a_violating_thing_is_put_into_its_group() {
     let execution = &executions.actions_executions()[0];
     assert_eq!(execution.violation_id.as_deref(), Some(id.as_str()));
     assert_eq!(execution.status.as_ref().unwrap().as_str(), "SUCCESSFUL");
-    let now = world.account.clock.now_ms();
+    let now = world.now_ms();
     let list = iot.list_detect_mitigation_actions_tasks();
     let list =
         list.start_time(DateTime::from_millis(now - 60_000)).end_time(DateTime::from_millis(now + 60_000));
     assert_eq!(list.send().await.unwrap().tasks().len(), 1);
     let done = iot.cancel_detect_mitigation_actions_task().task_id("t").send().await;
     assert_eq!(refusal(done), is(400, "InvalidRequestException"));
-    running.shutdown().await;
 }

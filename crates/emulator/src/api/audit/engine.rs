@@ -22,11 +22,7 @@ const AT_ONCE: usize = 10;
 ///
 /// # Errors
 /// `InvalidRequestException` for a check that is not enabled, `LimitExceededException` for an eleventh on-demand audit.
-pub(super) fn start(
-    account: &Arc<Account>,
-    schedule: Option<&str>,
-    names: &[String],
-) -> Result<String, ApiError> {
+pub(super) fn start(account: &Account, schedule: Option<&str>, names: &[String]) -> Result<String, ApiError> {
     let now = account.clock.now_ms();
     let id = ordered_id(now).replace('-', "");
     {
@@ -65,10 +61,8 @@ fn forget_old(audit: &mut AuditStore, before_ms: i64) {
     }
 }
 
-fn spawn(account: &Arc<Account>, id: String) {
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(drive(Arc::clone(account), id));
-    }
+fn spawn(account: &Account, id: String) {
+    account.spawn(move |account| drive(account, id));
 }
 
 /// Takes up audits a restart interrupted, and starts the scheduled ones as they become due; until the process ends.

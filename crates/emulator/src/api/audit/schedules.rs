@@ -1,6 +1,5 @@
 //! Scheduled audits.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
@@ -89,7 +88,7 @@ impl Schedule {
 }
 
 /// Starts the audits that are due.
-pub(super) fn start_due(account: &Arc<Account>) {
+pub(super) fn start_due(account: &Account) {
     let now = account.clock.now_ms();
     let due: Vec<(String, Vec<String>)> = {
         let state = account.read();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::account::Account;
-use crate::hooks::{Principal, Session};
+use crate::broker::{Principal, Session};
 
 /// Client ids remembered of one certificate: the longest unseen is forgotten first.
 const CLIENTS: usize = 100;

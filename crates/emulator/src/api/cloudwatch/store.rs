@@ -183,11 +183,6 @@ impl Metrics {
         inner.fresh.entry(key).or_insert_with(|| Bucket::of(unit)).add(value, 1.0);
     }
 
-    /// Puts what was collected where it will be kept.
-    pub fn settle(&self) {
-        self.0.lock().settle();
-    }
-
     /// Periods of `period_ms` that hold data, from `start_ms` (rounded down to a period) to before `end_ms`.
     pub(super) fn periods(
         &self,

@@ -84,10 +84,10 @@ impl Exports {
 
     /// Publishes the batches. Call it without the account's lock.
     pub(super) fn publish(self, account: &Account) {
-        let Some(broker) = account.broker() else { return };
         for (topic, rows) in self.batches {
             for batch in rows.chunks(BATCH) {
-                broker.publish(&topic, json!({"version": "1.0", "metrics": batch}).to_string().into());
+                let payload = json!({"version": "1.0", "metrics": batch}).to_string();
+                account.broker().publish(&topic, payload.into());
             }
         }
     }

@@ -26,9 +26,7 @@ use crate::clock::Clock;
 use crate::store::{Table, Wal};
 use quell_rules::detect::model::{Behavior, MetricValue};
 
-pub use live::{
-    Live, on_connected, on_delivered, on_denied, on_disconnected, on_published, refresh, run, settle,
-};
+pub use live::{Live, on_connected, on_delivered, on_denied, on_disconnected, on_published, refresh, run};
 pub use report::on_report;
 
 /// A security profile. Its name is its key.

@@ -85,9 +85,7 @@ pub fn on_report(account: &Account, thing: &str, rest: &str, payload: &Bytes) {
     if rest == "json" || ciborium::into_writer(&answer, &mut bytes).is_err() {
         bytes = answer.to_string().into_bytes();
     }
-    if let Some(broker) = account.broker() {
-        broker.publish(&topic, bytes.into());
-    }
+    account.broker().publish(&topic, bytes.into());
 }
 
 /// A member under its long or its short name.

@@ -14,7 +14,7 @@ use super::table::Found;
 use super::{Front, Outcome};
 use crate::api::registry::uuid;
 use crate::api::{ApiError, Req, Service, cloudwatch, iam, identity, policy, role_aliases};
-use crate::hooks::{Principal, Session};
+use crate::broker::{Principal, Session};
 use crate::listen::Addrs;
 
 /// What a certificate may ask for; the other operations of the data plane want a signature.

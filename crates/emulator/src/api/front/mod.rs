@@ -27,7 +27,6 @@ use super::registry::uuid;
 use super::routes::Route;
 use super::{ApiError, Req, Resp, Service, model, query, sns};
 use crate::account::Account;
-use crate::broker::Broker;
 use crate::faults::{self, End};
 use dialect::Dialect;
 use table::{Found, Table};
@@ -45,8 +44,7 @@ struct Front {
 }
 
 /// Everything the account answers over HTTP.
-pub fn router(account: Arc<Account>, broker: Arc<Broker>) -> axum::Router {
-    account.set_broker(broker);
+pub fn router(account: Arc<Account>) -> axum::Router {
     if tokio::runtime::Handle::try_current().is_ok() {
         sns::start(&account);
     }

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use super::{ApiError, Req, Service, sessions};
 use crate::account::Account;
-use crate::hooks::Action;
+use crate::broker::Action;
 
 use document::{Decision, Policy};
 pub(super) use resources::needed;

@@ -1,6 +1,5 @@
 //! Certificates: registration and the state machine of docs/aws-iot.md#4.3.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -231,16 +230,14 @@ pub(super) fn state_error(message: String) -> ApiError {
 
 /// UpdateCertificate with its effect on live sessions: they end a while after the certificate left ACTIVE, unless it is
 /// ACTIVE again by then. Takes the account's lock itself; must be called inside the runtime.
-pub fn set_certificate_status(account: &Arc<Account>, id: &str, status: CertStatus) -> Result<(), ApiError> {
+pub fn set_certificate_status(account: &Account, id: &str, status: CertStatus) -> Result<(), ApiError> {
     let left = account.write().identity.change_status(id, status, account.clock.now_ms())?;
-    if left && let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        let (account, id) = (Arc::clone(account), id.to_owned());
-        runtime.spawn(async move {
+    if left {
+        let id = id.to_owned();
+        account.spawn(async move |account| {
             tokio::time::sleep(account.clock.scaled(CERTIFICATE_OFF)).await;
-            if !super::is_active(&account, &id)
-                && let Some(broker) = account.broker()
-            {
-                let cut = broker.disconnect_certificate(&id, "AUTH_ERROR");
+            if !super::is_active(&account, &id) {
+                let cut = account.broker().disconnect_certificate(&id, "AUTH_ERROR");
                 tracing::debug!(certificate = id, cut, "sessions of a certificate that is not ACTIVE");
             }
         });

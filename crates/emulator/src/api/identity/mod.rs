@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use attachments::Target;
 pub use certificates::{CertStatus, Certificate, certificate_id_of, set_certificate_status};
-pub use policies::{Policy, PolicyVersion};
+pub use policies::Policy;
 
 use super::arn::Arns;
 use crate::account::Account;

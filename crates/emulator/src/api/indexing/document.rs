@@ -33,10 +33,10 @@ pub(super) type Presence = HashMap<Arc<str>, Connection>;
 
 /// The connections a query has to know of. The account's lock must not be held.
 pub(super) fn presence(account: &Account, sources: &Sources, wanted: bool) -> Presence {
-    match account.broker() {
-        Some(broker) if sources.connectivity && wanted => broker.connections().into_iter().collect(),
-        _ => Presence::default(),
+    if !(sources.connectivity && wanted) {
+        return Presence::default();
     }
+    account.broker().connections().into_iter().collect()
 }
 
 /// Everything a look at the account needs, made once for a query.

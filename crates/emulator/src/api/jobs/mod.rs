@@ -88,10 +88,8 @@ fn change<R, E: From<ApiError>>(
 }
 
 fn publish(account: &Account, messages: Messages) {
-    if let Some(broker) = account.broker() {
-        for (topic, payload) in messages {
-            broker.publish(&topic, payload);
-        }
+    for (topic, payload) in messages {
+        account.broker().publish(&topic, payload);
     }
 }
 

@@ -7,7 +7,7 @@ use super::device::{self, Refusal, Request};
 use super::presign::Presigner;
 use super::{Env, Messages, change, publish};
 use crate::account::Account;
-use crate::hooks::Session;
+use crate::broker::Session;
 
 /// Bytes of a client token.
 const LONGEST_TOKEN: usize = 64;
@@ -42,10 +42,8 @@ pub fn on_publish(account: &Account, session: &Session, thing: &str, rest: &str,
     if let Some(token) = token {
         body["clientToken"] = token.into();
     }
-    if let Some(broker) = account.broker() {
-        let topic = format!("$aws/things/{thing}/jobs/{rest}/{verdict}");
-        broker.reply(&session.client_id, &topic, Bytes::from(body.to_string()));
-    }
+    let topic = format!("$aws/things/{thing}/jobs/{rest}/{verdict}");
+    account.broker().reply(&session.client_id, &topic, Bytes::from(body.to_string()));
     publish(account, messages);
 }
 

@@ -1,7 +1,5 @@
 //! One mitigation action, really applied.
 
-use std::sync::Arc;
-
 use super::actions::Params;
 use crate::account::Account;
 use crate::api::audit::findings::described;
@@ -29,7 +27,7 @@ impl From<Result<(), ApiError>> for Outcome {
 }
 
 /// Applies an action to an audit finding. Takes the account's lock itself.
-pub(super) fn on_finding(account: &Arc<Account>, params: &Params, id: &str, finding: &Finding) -> Outcome {
+pub(super) fn on_finding(account: &Account, params: &Params, id: &str, finding: &Finding) -> Outcome {
     match params {
         Params::DeviceCertificate { .. } => certificate(&finding.resource)
             .and_then(|id| set_certificate_status(account, id, CertStatus::Inactive))

@@ -12,14 +12,13 @@ use crate::api::ApiError;
 const ACTION: Duration = Duration::from_secs(2);
 
 /// Runs a task within the runtime this is called from.
-pub(super) fn spawn(account: &Arc<Account>, kind: Kind, id: &str) {
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(drive(Arc::clone(account), kind, id.to_owned()));
-    }
+pub(super) fn spawn(account: &Account, kind: Kind, id: &str) {
+    let id = id.to_owned();
+    account.spawn(move |account| drive(account, kind, id));
 }
 
 /// Takes up the tasks a restart interrupted. Must be called inside the runtime.
-pub fn resume(account: &Arc<Account>) {
+pub fn resume(account: &Account) {
     for kind in [Kind::Audit, Kind::Detect] {
         let open: Vec<String> = {
             let state = account.read();
@@ -69,7 +68,7 @@ fn begin(account: &Account, kind: Kind, id: &str) -> Option<(String, Execution, 
     Some((key, execution, task))
 }
 
-fn apply(account: &Arc<Account>, kind: Kind, task: &Task, execution: &Execution) -> Outcome {
+fn apply(account: &Account, kind: Kind, task: &Task, execution: &Execution) -> Outcome {
     let Some(definition) = task.definitions.iter().find(|d| d.id == execution.action_id) else {
         return Outcome::Failed(ApiError::internal("The action is not part of the task."));
     };

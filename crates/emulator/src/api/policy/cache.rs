@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use super::effective;
 use super::evaluate::Bound;
 use crate::account::Account;
-use crate::hooks::{Action, ConnectAttributes, Session};
+use crate::broker::{Action, ConnectAttributes, Session};
 
 /// How long a live connection keeps its documents.
 pub(crate) const LIVE: Duration = Duration::from_secs(420);

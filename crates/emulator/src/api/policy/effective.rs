@@ -8,7 +8,7 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use super::evaluate::{Bound, Context};
 use crate::account::State;
 use crate::api::identity::Identity;
-use crate::hooks::Session;
+use crate::broker::Session;
 
 /// The policies of one connection, in the order AWS merges them: the principal's, then those of the thing's groups.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -18,12 +18,12 @@ pub mod judge;
 
 pub use cache::PolicyCache;
 pub use document::Document;
-pub use effective::{Effective, context_of, effective_policies};
-pub use evaluate::{Bound, Context, Decision};
+pub use effective::{context_of, effective_policies};
+pub use evaluate::{Bound, Decision};
 pub(super) use glob::Glob;
 
 use crate::account::{Account, State};
-use crate::hooks::{Action, Session};
+use crate::broker::{Action, Session};
 
 impl Action {
     /// The action's name in a policy.

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::evaluate::Context;
 use super::*;
 use crate::api::identity::{CertStatus, Target, issue};
 use crate::api::registry::{GroupSpec, ThingSpec, add_to_group, remove_from_group};
+use crate::broker::Principal;
 use crate::clock::Clock;
-use crate::hooks::Principal;
 use crate::store::Wal;
 
 const ALLOW: &str =

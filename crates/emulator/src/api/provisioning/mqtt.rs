@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::register::{OWNERSHIP, Refusal, ownership_token, register};
 use crate::account::Account;
 use crate::api::identity::{CertStatus, issue};
-use crate::hooks::Session;
+use crate::broker::Session;
 
 /// Requests answered at the same time: making a key takes a while.
 static ROOM: Semaphore = Semaphore::const_new(16);
@@ -79,9 +79,10 @@ pub fn is_request(topic: &str) -> bool {
 }
 
 /// A client published to a topic of fleet provisioning. The answer comes later: a key is made in the meantime.
-pub fn on_publish(account: &Arc<Account>, session: &Session, topic: &str, payload: &Bytes) {
+pub fn on_publish(account: &Account, session: &Session, topic: &str, payload: &Bytes) {
     let Some((asked, format)) = asked(topic) else { return };
-    let (account, payload, topic) = (Arc::clone(account), payload.clone(), topic.to_owned());
+    let Some(account) = account.shared() else { return };
+    let (payload, topic) = (payload.clone(), topic.to_owned());
     let client = Arc::clone(&session.client_id);
     let work = move || {
         let outcome = match ROOM.try_acquire() {
@@ -95,9 +96,7 @@ pub fn on_publish(account: &Arc<Account>, session: &Session, topic: &str, payloa
                 ("rejected", json!({"statusCode": status, "errorCode": code, "errorMessage": message}))
             }
         };
-        if let Some(broker) = account.broker() {
-            broker.reply(&client, &format!("{topic}/{verdict}"), format.write(&body));
-        }
+        account.broker().reply(&client, &format!("{topic}/{verdict}"), format.write(&body));
     };
     match tokio::runtime::Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn_blocking(work)),

@@ -57,7 +57,6 @@ impl Registry {
 
 /// Publishes one membership event, if they are on.
 pub(super) fn membership(account: &Account, change: &MembershipChange) {
-    let Some(broker) = account.broker() else { return };
     let group_id = {
         let state = account.read();
         if !state.registry.events_enabled("THING_GROUP_MEMBERSHIP") {
@@ -82,7 +81,7 @@ pub(super) fn membership(account: &Account, change: &MembershipChange) {
         "$aws/events/thingGroupMembership/thingGroup/{}/thing/{}/{suffix}",
         change.group, change.thing
     );
-    broker.publish(&topic, event.to_string().into());
+    account.broker().publish(&topic, event.to_string().into());
 }
 
 /// DescribeEventConfigurations.

@@ -1,7 +1,6 @@
 //! What a rule does with what it selected.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -9,7 +8,7 @@ use serde_json::Value;
 use super::check::{Action, Step};
 use crate::account::Account;
 use crate::api::{cloudwatch, s3, sns};
-use crate::hooks::{Hooks, Principal, Routing, Session};
+use crate::broker::{Host as _, Principal, Routing, Session};
 use quell_rules::sql::{Message, Template};
 use quell_rules::topics::Dialect;
 
@@ -56,7 +55,7 @@ pub(super) fn metric_name(kind: &'static str) -> &'static str {
 
 /// Carries out one action with `output`, the parameters filled from the original `message`.
 pub(super) fn run(
-    account: &Arc<Account>,
+    account: &Account,
     step: &Step,
     message: &Message<'_>,
     output: &Bytes,
@@ -148,8 +147,7 @@ fn metric(
     cloudwatch::put_metric(account, &series, number, unit, at).map_err(|e| refused(e.message))
 }
 
-fn republish(account: &Arc<Account>, topic: &str, qos: &str, output: &Bytes) -> Result<(), Failure> {
-    let Some(broker) = account.broker() else { return Err(failure(topic, "There is no broker")) };
+fn republish(account: &Account, topic: &str, qos: &str, output: &Bytes) -> Result<(), Failure> {
     if let Err(why) = Dialect::Aws.valid_topic(topic) {
         return Err(failure(topic, format!("The topic is not valid: {why}")));
     }
@@ -166,8 +164,8 @@ fn republish(account: &Arc<Account>, topic: &str, qos: &str, output: &Bytes) -> 
         ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         attributes: Default::default(),
     };
-    if Hooks::new(Arc::clone(account)).published(&rules, topic, output) == Routing::Subscribers {
-        broker.publish_as(topic, output.clone(), qos, false);
+    if account.published(&rules, topic, output) == Routing::Subscribers {
+        account.broker().publish_as(topic, output.clone(), qos, false);
     }
     Ok(())
 }

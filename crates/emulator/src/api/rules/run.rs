@@ -1,7 +1,6 @@
 //! A message meets the rules.
 
 use std::cell::Cell;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use super::check::Rule;
 use crate::account::Account;
 use crate::api::cloudwatch;
 use crate::api::registry::uuid;
-use crate::hooks::{Principal, Session};
+use crate::broker::{Principal, Session};
 use quell_rules::sql::{Message, Outcome};
 
 /// How often a message may be republished into the rules before they are thought to feed themselves.
@@ -32,7 +31,7 @@ struct Origin<'a> {
 }
 
 /// A client published; HTTP callers have an empty client id.
-pub fn on_publish(account: &Arc<Account>, session: &Session, topic: &str, payload: &Bytes) {
+pub fn on_publish(account: &Account, session: &Session, topic: &str, payload: &Bytes) {
     let principal = match &session.principal {
         Principal::Anonymous => None,
         known => Some(known.identifier()),
@@ -46,11 +45,11 @@ pub fn on_publish(account: &Arc<Account>, session: &Session, topic: &str, payloa
 }
 
 /// AWS itself published: shadow answers, lifecycle and registry events.
-pub fn on_publish_by_aws(account: &Arc<Account>, topic: &str, payload: &Bytes) {
+pub fn on_publish_by_aws(account: &Account, topic: &str, payload: &Bytes) {
     run_matching(account, Origin { client_id: None, principal: None, ip: None }, topic, payload);
 }
 
-fn run_matching(account: &Arc<Account>, origin: Origin<'_>, topic: &str, payload: &Bytes) {
+fn run_matching(account: &Account, origin: Origin<'_>, topic: &str, payload: &Bytes) {
     let index = account.rules.index();
     if let Some(rest) = topic.strip_prefix("$aws/rules/") {
         // Basic Ingest: the rule is named, and sees the topic without the prefix.
@@ -82,7 +81,7 @@ fn count_action(account: &Account, metric: &str, rule: &str, kind: &'static str)
     cloudwatch::count(account, "AWS/IoT", metric, &dimensions, 1.0);
 }
 
-fn run(account: &Arc<Account>, rule: &Rule, origin: Origin<'_>, topic: &str, payload: &Bytes) {
+fn run(account: &Account, rule: &Rule, origin: Origin<'_>, topic: &str, payload: &Bytes) {
     let depth = DEPTH.get();
     if depth >= HOPS {
         tracing::warn!(rule = rule.name, "rules republish into one another; stopped");
@@ -93,7 +92,7 @@ fn run(account: &Arc<Account>, rule: &Rule, origin: Origin<'_>, topic: &str, pay
     DEPTH.set(depth);
 }
 
-fn evaluate(account: &Arc<Account>, rule: &Rule, origin: Origin<'_>, topic: &str, payload: &Bytes) {
+fn evaluate(account: &Account, rule: &Rule, origin: Origin<'_>, topic: &str, payload: &Bytes) {
     count(account, "TopicMatch", &rule.name);
     let trace_id = uuid();
     let ip = origin.ip.map(|ip| ip.to_string());

@@ -7,15 +7,12 @@ use serde_json::{Value, json};
 use super::*;
 use crate::account::Account;
 use crate::api::{ApiError, Req, Resp, cloudwatch, s3};
-use crate::broker::Broker;
+use crate::broker::{Principal, Session};
 use crate::clock::Clock;
-use crate::hooks::{Hooks, Principal, Session};
 use crate::store::Wal;
 
 fn account_on(wal: Wal) -> Arc<Account> {
-    let account = Account::open("123456789012", "us-east-1", Clock::new(1.0), wal, "AKIA", "secret");
-    account.set_broker(Broker::new(Hooks::new(account.clone()), account.clock));
-    account
+    Account::open("123456789012", "us-east-1", Clock::new(1.0), wal, "AKIA", "secret")
 }
 
 fn account() -> Arc<Account> {
@@ -100,7 +97,7 @@ fn the_seeds_rule_stays_silent_and_the_corrected_one_counts() {
     assert_eq!(sum(&account, "IoT", "HighHumidity", &[]), 0.0);
     assert_eq!(sum(&account, "AWS/IoT", "TopicMatch", &[("RuleName", "HighHumidity")]), 1.0);
     // The shadow service's answer is published by AWS, and rules see it.
-    account.broker().unwrap().publish(&format!("{topic}/accepted"), UPDATE.into());
+    account.broker().publish(&format!("{topic}/accepted"), UPDATE.into());
     assert_eq!(sum(&account, "IoT", "HighHumidity", &[]), 63.0);
     let dimensions = [("ActionType", "CloudwatchMetric"), ("RuleName", "Corrected")];
     assert_eq!(sum(&account, "AWS/IoT", "Success", &dimensions), 1.0);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use self::document::{Accepted, Rejection, Shadow, Update};
 use super::{ApiError, Req, Resp};
 use crate::account::Account;
-use crate::hooks::Session;
+use crate::broker::Session;
 use crate::store::{Table, Wal};
 
 /// Classic and named shadows, under `thing/` and `thing/name`: a thing's name cannot hold a slash.
@@ -94,9 +94,7 @@ fn now(account: &Account) -> i64 {
 }
 
 fn tell(account: &Account, topic: &str, body: &Value) {
-    if let Some(broker) = account.broker() {
-        broker.publish(topic, Bytes::from(body.to_string()));
-    }
+    account.broker().publish(topic, Bytes::from(body.to_string()));
 }
 
 /// Makes the change durable; what cannot be kept must not be acknowledged.

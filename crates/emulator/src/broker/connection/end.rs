@@ -103,7 +103,7 @@ impl Task<'_> {
         if let Some(delivery) = now {
             broker.publish_will(&self.who, &delivery);
         }
-        broker.hooks.disconnected(&self.who, &end.reason);
+        self.host.disconnected(&self.who, &end.reason);
         broker.tell_disconnected(&self.who, &self.session_id, self.version, &end.reason);
         self.session.inner.lock().live = None;
         self.live.set_over();
@@ -126,7 +126,7 @@ fn last_delivery(will: Will, delay: u32) -> Delivery {
 
 impl Broker {
     /// The delay of a will has passed: publishes it unless its client came back.
-    pub(super) fn speak_late(&self, session: &Arc<SessionState>, version: u64) {
+    pub(in crate::broker) fn speak_late(&self, session: &Arc<SessionState>, version: u64) {
         let words = {
             let mut inner = session.inner.lock();
             if inner.version != version || inner.live.is_some() {

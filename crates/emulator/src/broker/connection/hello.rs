@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 
 use super::inbound::detached;
@@ -17,8 +17,7 @@ use crate::broker::limits::{SESSION_DEFAULT, SESSION_LONGEST};
 use crate::broker::pace::Pace;
 use crate::broker::session::{Cut, Live, SessionState};
 use crate::broker::wire::{Hello, In, Malformed, Out, Will, Wire};
-use crate::broker::{Broker, Connection, Peer, topic};
-use crate::hooks::{Action, ConnectAttributes, Session};
+use crate::broker::{Action, Broker, ConnectAttributes, Connection, Host, Peer, Session, Stream, topic};
 
 /// The session of a new connection.
 struct Admitted {
@@ -28,9 +27,10 @@ struct Admitted {
 }
 
 /// Reads the CONNECT and answers it; `None` when the connection was refused.
-pub(super) async fn welcome<'a, S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn welcome<'a>(
     broker: &'a Broker,
-    io: &mut S,
+    host: &'a dyn Host,
+    io: &mut Box<dyn Stream>,
     peer: &Peer,
 ) -> Option<Task<'a>> {
     let mut input = BytesMut::with_capacity(SMALL_READ);
@@ -53,8 +53,8 @@ pub(super) async fn welcome<'a, S: AsyncRead + AsyncWrite + Unpin>(
             last_will: hello.will.is_some(),
         },
     };
-    if let Err((action, resource)) = may_connect(broker, &who, &hello) {
-        broker.hooks.denied(&who, action, &resource);
+    if let Err((action, resource)) = may_connect(host, &who, &hello) {
+        host.denied(&who, action, &resource);
         broker.tell_connect_failed(&who);
         refuse(&mut wire, io, 0x87).await;
         return None;
@@ -83,6 +83,7 @@ pub(super) async fn welcome<'a, S: AsyncRead + AsyncWrite + Unpin>(
     let life = if peer.websocket { limits.websocket_life } else { limits.certificate_life };
     let mut task = Task {
         broker,
+        host,
         // A client may be late by half its keep-alive.
         patience: Duration::from_secs(u64::from(keep_alive)).mul_f32(1.5),
         redelivery: if wire.is_v5() { limits.redelivery_v5 } else { limits.redelivery_v3 },
@@ -117,13 +118,13 @@ pub(super) async fn welcome<'a, S: AsyncRead + AsyncWrite + Unpin>(
         &mut task.output,
     );
     broker.connections.fetch_add(1, Ordering::Relaxed);
-    broker.hooks.connected(&task.who);
+    host.connected(&task.who);
     broker.tell_connected(&task.who, &task.session_id, version);
     Some(task)
 }
 
 /// Reads until the CONNECT is whole.
-async fn greet<S: AsyncRead + Unpin>(io: &mut S, input: &mut BytesMut) -> Option<(Wire, Hello)> {
+async fn greet(io: &mut Box<dyn Stream>, input: &mut BytesMut) -> Option<(Wire, Hello)> {
     let mut wire = None;
     loop {
         if wire.is_none() && !input.is_empty() {
@@ -170,7 +171,7 @@ fn acceptable(hello: &Hello) -> Result<(ByteString, Option<ByteString>), u8> {
 }
 
 /// A connect is authorized when the client id and the last will's topic are.
-fn may_connect(broker: &Broker, who: &Session, hello: &Hello) -> Result<(), (Action, String)> {
+fn may_connect(host: &dyn Host, who: &Session, hello: &Hello) -> Result<(), (Action, String)> {
     let mut needed = vec![(Action::Connect, who.client_id.to_string())];
     if let Some(will) = &hello.will {
         needed.push((Action::Publish, will.topic.to_string()));
@@ -179,11 +180,11 @@ fn may_connect(broker: &Broker, who: &Session, hello: &Hello) -> Result<(), (Act
         }
     }
     needed.into_iter().try_for_each(|(action, resource)| {
-        if broker.hooks.authorize(who, action, &resource) { Ok(()) } else { Err((action, resource)) }
+        if host.authorize(who, action, &resource) { Ok(()) } else { Err((action, resource)) }
     })
 }
 
-async fn refuse<S: AsyncWrite + Unpin>(wire: &mut Wire, io: &mut S, code: u8) {
+async fn refuse(wire: &mut Wire, io: &mut Box<dyn Stream>, code: u8) {
     let mut output = BytesMut::new();
     let ack = Out::ConnAck { code, present: false, keep_alive: None, assigned: None, expiry: None };
     wire.encode(ack, &mut output);

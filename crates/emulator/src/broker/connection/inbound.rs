@@ -17,7 +17,7 @@ use crate::broker::limits::{HIGHEST_ALIAS, LARGEST_PAYLOAD, MOST_FILTERS, MOST_S
 use crate::broker::session::Delivery;
 use crate::broker::topic;
 use crate::broker::wire::Out;
-use crate::hooks::{Action, Routing};
+use crate::broker::{Action, Routing};
 
 /// Topics whose subscribers a connection remembers.
 const CACHED_TOPICS: usize = 1024;
@@ -40,8 +40,8 @@ impl Task<'_> {
         for action in
             [Some(Action::Publish), publish.retain.then_some(Action::RetainPublish)].into_iter().flatten()
         {
-            if !self.broker.hooks.authorize(&self.who, action, &name) {
-                self.broker.hooks.denied(&self.who, action, &name);
+            if !self.host.authorize(&self.who, action, &name) {
+                self.host.denied(&self.who, action, &name);
                 if let (Some(id), true) = (publish.packet_id, self.wire.is_v5()) {
                     self.wire.encode(Out::PubAck { id, code: 0x87 }, &mut self.output);
                 }
@@ -57,7 +57,7 @@ impl Task<'_> {
         // Memory of its own: the payload otherwise keeps the whole read buffer alive while it waits in queues.
         let payload = Bytes::copy_from_slice(&publish.payload);
         self.broker.published.fetch_add(1, Ordering::Relaxed);
-        let routing = self.broker.hooks.published(&self.who, &name, &payload);
+        let routing = self.host.published(&self.who, &name, &payload);
         if routing == Routing::Subscribers && !name.starts_with(topic::BASIC_INGEST) {
             let (topic, matched) = self.matched(&name);
             let delivery = Delivery {
@@ -77,7 +77,7 @@ impl Task<'_> {
                 let broker = self.broker;
                 broker.retained.keep(&delivery, broker.clock.now_ms(), broker.limits.retained_bytes);
                 // Durable before it is acknowledged.
-                if let Err(error) = broker.hooks.wal().commit_in_place() {
+                if let Err(error) = broker.retained.commit() {
                     tracing::error!(%error, "a retained message could not be kept");
                     return Err(End::new("SERVER_ERROR", 0x83));
                 }
@@ -146,8 +146,8 @@ impl Task<'_> {
         let (mut codes, mut granted, mut denied) = (Vec::new(), Vec::new(), false);
         for (filter, options, _) in &filters {
             let plain = topic::share(filter).map_or(&**filter, |(_, inner)| inner);
-            if !self.broker.hooks.authorize(&self.who, Action::Subscribe, plain) {
-                self.broker.hooks.denied(&self.who, Action::Subscribe, plain);
+            if !self.host.authorize(&self.who, Action::Subscribe, plain) {
+                self.host.denied(&self.who, Action::Subscribe, plain);
                 codes.push(0x87);
                 denied = true;
                 continue;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use bytestring::ByteString;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
 use self::end::End;
@@ -24,8 +24,8 @@ use super::limits::MOST_IN_FLIGHT;
 use super::pace::Pace;
 use super::session::{Live, Outgoing, SessionState};
 use super::wire::{In, Out, Will, Wire};
-use super::{Broker, Peer};
-use crate::hooks::{Action, Session};
+use super::{Broker, Host, Peer, Stream};
+use crate::broker::{Action, Session};
 
 /// Deliveries written in one go before the socket is looked at again.
 const DELIVERY_ROUND: usize = 256;
@@ -41,10 +41,24 @@ const HELD: Duration = Duration::from_millis(20);
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// A will that waits until its client has had time to come back.
+pub(super) struct LateWill {
+    /// How long.
+    pub(super) delay: Duration,
+    pub(super) session: Arc<SessionState>,
+    /// The connection whose will it is.
+    pub(super) version: u64,
+}
+
 /// Serves a connection whose transport has been authenticated.
-pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(broker: &Broker, mut io: S, peer: Peer) {
+pub(super) async fn run(
+    broker: &Broker,
+    host: &dyn Host,
+    mut io: Box<dyn Stream>,
+    peer: Peer,
+) -> Option<LateWill> {
     broker.sweep();
-    let Some(mut task) = hello::welcome(broker, &mut io, &peer).await else { return };
+    let mut task = hello::welcome(broker, host, &mut io, &peer).await?;
     let end = task.serve(&mut io).await;
     // Before the farewell: a client that sees its connection end finds that everybody knows.
     let later = task.finish(&end);
@@ -54,15 +68,10 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(broker: &Broke
         task.wire.encode(Out::Disconnect(code), &mut task.output);
     }
     farewell(&mut io, &mut task.output).await;
-    let (session, version) = (Arc::clone(&task.session), task.version);
-    drop((task, io));
-    if let Some(delay) = later {
-        tokio::time::sleep(delay).await;
-        broker.speak_late(&session, version);
-    }
+    later.map(|delay| LateWill { delay, session: Arc::clone(&task.session), version: task.version })
 }
 
-async fn farewell<S: AsyncWrite + Unpin>(io: &mut S, output: &mut BytesMut) {
+async fn farewell(io: &mut Box<dyn Stream>, output: &mut BytesMut) {
     // The peer may be gone already.
     let _ = tokio::time::timeout(FAREWELL, async {
         io.write_all_buf(output).await?;
@@ -74,6 +83,7 @@ async fn farewell<S: AsyncWrite + Unpin>(io: &mut S, output: &mut BytesMut) {
 /// The state of a running connection.
 struct Task<'a> {
     broker: &'a Broker,
+    host: &'a dyn Host,
     wire: Wire,
     who: Session,
     live: Arc<Live>,
@@ -114,7 +124,7 @@ impl Drop for Task<'_> {
 }
 
 impl Task<'_> {
-    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&mut self, io: &mut S) -> End {
+    async fn serve(&mut self, io: &mut Box<dyn Stream>) -> End {
         let mut heard = Instant::now();
         // What came in one segment with the CONNECT.
         if let Err(end) = self.handle_input().await {
@@ -184,7 +194,7 @@ impl Task<'_> {
         }
     }
 
-    async fn flush<S: AsyncWrite + Unpin>(&mut self, io: &mut S) -> Result<(), End> {
+    async fn flush(&mut self, io: &mut Box<dyn Stream>) -> Result<(), End> {
         if !self.output.has_remaining() {
             return Ok(());
         }
@@ -221,11 +231,11 @@ impl Task<'_> {
         let mut sent = 0;
         for Outgoing { delivery, id, dup } in round.drain(..) {
             let out = Out::Publish { delivery: &delivery, id, dup };
-            if self.broker.hooks.authorize(&self.who, Action::Receive, &delivery.topic)
+            if self.host.authorize(&self.who, Action::Receive, &delivery.topic)
                 && self.wire.encode(out, &mut self.output)
             {
                 sent += 1;
-                self.broker.hooks.delivered(&self.who, &delivery.topic);
+                self.host.delivered(&self.who, &delivery.topic);
             } else if let Some(id) = id {
                 self.session.withheld(id.get());
             }

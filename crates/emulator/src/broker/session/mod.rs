@@ -18,7 +18,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::Connection;
 use super::index::SubOptions;
-use crate::hooks::Session;
+use crate::broker::Session;
 
 /// What a waiting message takes beside its topic and payload, about.
 const OVERHEAD: usize = 128;

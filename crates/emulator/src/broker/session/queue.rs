@@ -185,15 +185,15 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::broker::Session;
     use crate::broker::session::{Live, OVERHEAD};
-    use crate::hooks::Session;
 
     const FOREVER: Duration = Duration::from_secs(3600);
 
     fn live(session: &SessionState) {
         let who = Session {
             client_id: "c".into(),
-            principal: crate::hooks::Principal::Anonymous,
+            principal: crate::broker::Principal::Anonymous,
             serial: 1,
             ip: std::net::Ipv4Addr::LOCALHOST.into(),
             attributes: Default::default(),

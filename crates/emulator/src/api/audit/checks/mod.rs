@@ -12,7 +12,7 @@ mod policies;
 use super::{Resource, ResourceIdentifier};
 use crate::account::Account;
 use crate::api::ApiError;
-use crate::hooks::Principal;
+use crate::broker::Principal;
 
 /// How far on-demand audits look back at connections: 31 days, in milliseconds.
 pub(super) const LOOK_BACK_MS: i64 = 31 * 86_400_000;
