@@ -19,8 +19,8 @@ mod recording;
 mod session;
 mod signals;
 
-pub use outside::{Arrival, Inputs, Outside, Reconfigured, Word};
-pub use signals::Ends;
+pub(crate) use outside::{Arrival, Inputs, Outside, Reconfigured, Word};
+pub(crate) use signals::Ends;
 use signals::Signals;
 
 use super::app::{App, Effect, Env, Msg, Tone};
@@ -42,7 +42,7 @@ const FPS_LOCAL: u16 = 30;
 
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// The operator quit.
     Quit,
     /// The operator quit while a response ran: it was stopped, and the journal says how far it came.
@@ -52,7 +52,7 @@ pub enum Ended {
 }
 
 /// Now, in milliseconds since the epoch.
-pub fn now() -> Ms {
+pub(crate) fn now() -> Ms {
     jiff::Timestamp::now().as_millisecond()
 }
 
@@ -89,7 +89,7 @@ struct News {
 /// # Errors
 ///
 /// When the terminal cannot be taken or written to.
-pub async fn run(
+pub(crate) async fn run(
     app: App,
     fleet: Fleet,
     inputs: Inputs,
@@ -104,7 +104,7 @@ pub async fn run(
 /// # Errors
 ///
 /// The terminal cannot be taken or written to, or the recording cannot be read on.
-pub async fn replay(mut app: App, player: Player, max_fps: Option<u16>) -> io::Result<Ended> {
+pub(crate) async fn replay(mut app: App, player: Player, max_fps: Option<u16>) -> io::Result<Ended> {
     app.replaying();
     sit(app, recording::Tape::new(player), max_fps).await
 }

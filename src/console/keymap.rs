@@ -143,7 +143,7 @@ impl Keymap {
     }
 
     /// What `pressed` means where `scopes` hold, the innermost first.
-    pub fn find(&self, scopes: &[Scope], pressed: &[Key]) -> Found {
+    pub(crate) fn find(&self, scopes: &[Scope], pressed: &[Key]) -> Found {
         for scope in scopes {
             if let Some(hit) = self.bindings.iter().find(|b| b.scope == *scope && b.keys == pressed) {
                 return Found::Command(hit.command);
@@ -159,12 +159,12 @@ impl Keymap {
     }
 
     /// All bindings, in the order of the files.
-    pub fn bindings(&self) -> &[Binding] {
+    pub(crate) fn bindings(&self) -> &[Binding] {
         &self.bindings
     }
 
     /// How `command` is reached where `scopes` hold: the first binding that is not hidden by an inner scope.
-    pub fn key_for(&self, scopes: &[Scope], command: CommandId) -> Option<String> {
+    pub(crate) fn key_for(&self, scopes: &[Scope], command: CommandId) -> Option<String> {
         scopes.iter().find_map(|scope| {
             self.bindings
                 .iter()
@@ -178,7 +178,7 @@ impl Keymap {
     }
 
     /// Every way to reach `command`, as written.
-    pub fn keys_of(&self, command: CommandId) -> Vec<String> {
+    pub(crate) fn keys_of(&self, command: CommandId) -> Vec<String> {
         let mut keys: Vec<String> =
             self.bindings.iter().filter(|b| b.command == command).map(|b| show(&b.keys)).collect();
         let mut seen = std::collections::HashSet::new();
@@ -189,7 +189,7 @@ impl Keymap {
 
 impl Binding {
     /// The keys as written in a keymap file.
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         show(&self.keys)
     }
 }

@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::theme::Theme;
 
 /// A buffer with the theme. Coordinates outside the buffer are ignored, so a view need not ask whether it fits.
-pub struct Paint<'a> {
+pub(crate) struct Paint<'a> {
     buf: &'a mut Buffer,
     /// The look.
     pub theme: &'a Theme,
@@ -19,15 +19,15 @@ pub struct Paint<'a> {
 }
 
 /// A part of a line.
-pub type Part<'a> = (Cow<'a, str>, Style);
+pub(crate) type Part<'a> = (Cow<'a, str>, Style);
 
 /// A part from anything that is text.
-pub fn part<'a>(text: impl Into<Cow<'a, str>>, style: Style) -> Part<'a> {
+pub(crate) fn part<'a>(text: impl Into<Cow<'a, str>>, style: Style) -> Part<'a> {
     (text.into(), style)
 }
 
 /// Cuts `text` to `width` cells, ending with `more` when something was left off.
-pub fn fit<'a>(text: &'a str, width: usize, more: &str) -> Cow<'a, str> {
+pub(crate) fn fit<'a>(text: &'a str, width: usize, more: &str) -> Cow<'a, str> {
     if text.len() <= width || text.width() <= width {
         return Cow::Borrowed(text);
     }
@@ -49,7 +49,7 @@ pub fn fit<'a>(text: &'a str, width: usize, more: &str) -> Cow<'a, str> {
 }
 
 /// Replaces account ids (twelve digits) and IP addresses by as many dots: widths stay.
-pub fn mask(text: &str) -> Cow<'_, str> {
+pub(crate) fn mask(text: &str) -> Cow<'_, str> {
     let private = |word: &str| -> bool {
         let digits = word.len() == 12 && word.bytes().all(|b| b.is_ascii_digit());
         digits || (word.len() >= 7 && word.parse::<std::net::IpAddr>().is_ok())
@@ -87,7 +87,7 @@ pub fn mask(text: &str) -> Cow<'_, str> {
 }
 
 /// Breaks `text` into lines of at most `width` cells, at spaces where there are some.
-pub fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -119,8 +119,19 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// The last `width` cells of a text.
+pub(crate) fn tail(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    wrap(&text.chars().rev().collect::<String>(), width)
+        .first()
+        .map(|line| line.chars().rev().collect())
+        .unwrap_or_default()
+}
+
 /// What is inside a frame round `area`; all of it where there is no room for a frame.
-pub fn inside(area: Rect) -> Rect {
+pub(crate) fn inside(area: Rect) -> Rect {
     if area.width < 4 || area.height < 3 {
         return area;
     }
@@ -129,22 +140,22 @@ pub fn inside(area: Rect) -> Rect {
 
 impl<'a> Paint<'a> {
     /// Draws into `buf`.
-    pub fn new(buf: &'a mut Buffer, theme: &'a Theme) -> Self {
+    pub(crate) fn new(buf: &'a mut Buffer, theme: &'a Theme) -> Self {
         Self { buf, theme, masked: false }
     }
 
     /// From now on account ids and addresses are drawn as dots: somebody else is looking.
-    pub fn mask_private(&mut self, masked: bool) {
+    pub(crate) fn mask_private(&mut self, masked: bool) {
         self.masked = masked;
     }
 
     /// The whole screen.
-    pub fn area(&self) -> Rect {
+    pub(crate) fn area(&self) -> Rect {
         self.buf.area
     }
 
     /// Draws `text` at `(x, y)` in at most `width` cells, cut with an ellipsis; returns the cells used.
-    pub fn text(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
+    pub(crate) fn text(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
         let area = self.buf.area;
         if y < area.top() || y >= area.bottom() || x < area.left() || x >= area.right() || width == 0 {
             return 0;
@@ -157,13 +168,13 @@ impl<'a> Paint<'a> {
     }
 
     /// Draws `text` so that it ends at the right edge of `width` cells.
-    pub fn right(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) {
+    pub(crate) fn right(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) {
         let wide = (text.width() as u16).min(width);
         self.text(x + (width - wide), y, wide, text, style);
     }
 
     /// Draws parts after each other; returns the cells used.
-    pub fn line(&mut self, x: u16, y: u16, width: u16, parts: &[Part<'_>]) -> u16 {
+    pub(crate) fn line(&mut self, x: u16, y: u16, width: u16, parts: &[Part<'_>]) -> u16 {
         let mut used = 0;
         for (text, style) in parts {
             if used >= width {
@@ -175,13 +186,13 @@ impl<'a> Paint<'a> {
     }
 
     /// Lays `style` over an area.
-    pub fn style(&mut self, area: Rect, style: Style) {
+    pub(crate) fn style(&mut self, area: Rect, style: Style) {
         let area = area.intersection(self.buf.area);
         self.buf.set_style(area, style);
     }
 
     /// Empties an area.
-    pub fn clear(&mut self, area: Rect) {
+    pub(crate) fn clear(&mut self, area: Rect) {
         let area = area.intersection(self.buf.area);
         for y in area.top()..area.bottom() {
             for x in area.left()..area.right() {
@@ -193,7 +204,7 @@ impl<'a> Paint<'a> {
     }
 
     /// A frame with a title; returns what is inside. Too small for a frame, the whole area is inside.
-    pub fn pane(&mut self, area: Rect, title: &[Part<'_>], style: Style) -> Rect {
+    pub(crate) fn pane(&mut self, area: Rect, title: &[Part<'_>], style: Style) -> Rect {
         let area = area.intersection(self.buf.area);
         if area.width < 4 || area.height < 3 {
             return area;
@@ -222,7 +233,7 @@ impl<'a> Paint<'a> {
     }
 
     /// One cell.
-    pub fn cell(&mut self, x: u16, y: u16, symbol: &str, style: Style) {
+    pub(crate) fn cell(&mut self, x: u16, y: u16, symbol: &str, style: Style) {
         if let Some(cell) = self.buf.cell_mut((x, y)) {
             cell.set_symbol(symbol);
             cell.set_style(style);

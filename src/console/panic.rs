@@ -17,7 +17,7 @@ use super::terminal;
 static SURVIVED: Mutex<Option<SafeText>> = Mutex::new(None);
 
 /// Takes the place of the default report. Once, before anything else runs.
-pub fn install() {
+pub(crate) fn install() {
     std::panic::set_hook(Box::new(|info| {
         let text = report(info);
         // Set when RUST_BACKTRACE asks for one.

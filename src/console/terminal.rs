@@ -24,7 +24,7 @@ static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// Collects a frame and writes it at once, to standard output unless told otherwise.
 #[derive(Default)]
-pub struct FrameWriter {
+pub(crate) struct FrameWriter {
     frame: Vec<u8>,
     elsewhere: Option<Box<dyn Write + Send>>,
 }
@@ -64,7 +64,7 @@ impl Write for FrameWriter {
 }
 
 /// The terminal in our hands. Dropping it gives it back.
-pub struct Screen {
+pub(crate) struct Screen {
     terminal: Terminal<WriteOnly>,
 }
 
@@ -74,7 +74,7 @@ impl Screen {
     /// # Errors
     ///
     /// When standard input or output is not a terminal.
-    pub fn take() -> io::Result<Self> {
+    pub(crate) fn take() -> io::Result<Self> {
         // The theme decides about colour; see there.
         crossterm::style::force_color_output(true);
         super::ending::guard();
@@ -98,7 +98,7 @@ impl Screen {
     /// # Errors
     ///
     /// When the terminal has gone away.
-    pub fn draw(&mut self, render: impl FnOnce(&mut ratatui::Frame<'_>)) -> io::Result<()> {
+    pub(crate) fn draw(&mut self, render: impl FnOnce(&mut ratatui::Frame<'_>)) -> io::Result<()> {
         self.terminal.draw(render).map(|_| ())
     }
 
@@ -107,7 +107,7 @@ impl Screen {
     /// # Errors
     ///
     /// When the terminal has gone away.
-    pub fn forget(&mut self) -> io::Result<()> {
+    pub(crate) fn forget(&mut self) -> io::Result<()> {
         self.terminal.clear()
     }
 
@@ -116,7 +116,7 @@ impl Screen {
     /// # Errors
     ///
     /// When the terminal has gone away meanwhile.
-    pub fn suspend(&mut self) -> io::Result<()> {
+    pub(crate) fn suspend(&mut self) -> io::Result<()> {
         restore();
         // The whole group, as the terminal driver does: a `cargo run` above us must stop too. SIGSTOP, because SIGTSTP
         // is one of the signals we listen to.
@@ -129,7 +129,7 @@ impl Screen {
     /// # Errors
     ///
     /// When the terminal has gone away meanwhile.
-    pub fn retake(&mut self) -> io::Result<()> {
+    pub(crate) fn retake(&mut self) -> io::Result<()> {
         TAKEN.store(false, Ordering::SeqCst);
         enter()?;
         self.terminal.clear()
@@ -140,7 +140,7 @@ impl Screen {
     /// # Errors
     ///
     /// When the terminal has gone away.
-    pub fn notify(&mut self, text: &quell_fleet::text::SafeText) -> io::Result<()> {
+    pub(crate) fn notify(&mut self, text: &quell_fleet::text::SafeText) -> io::Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(&notification(text))?;
         out.flush()
@@ -151,7 +151,7 @@ impl Screen {
     /// # Errors
     ///
     /// When the terminal has gone away.
-    pub fn copy(&mut self, text: &quell_fleet::text::SafeText) -> io::Result<()> {
+    pub(crate) fn copy(&mut self, text: &quell_fleet::text::SafeText) -> io::Result<()> {
         use base64::Engine as _;
         let encoded = base64::engine::general_purpose::STANDARD.encode(text.as_str().as_bytes());
         let mut out = io::stdout().lock();
@@ -160,7 +160,7 @@ impl Screen {
     }
 
     /// True when the terminal behind standard input has gone away: crossterm's reader would spin on it.
-    pub fn is_gone() -> bool {
+    pub(crate) fn is_gone() -> bool {
         matches!(rustix::termios::tcgetattr(io::stdin()), Err(e) if e == rustix::io::Errno::IO)
     }
 }
@@ -205,7 +205,7 @@ pub(super) fn cook() {
 }
 
 /// Gives the terminal back, once; errors are of no use to anyone by then.
-pub fn restore() {
+pub(crate) fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         if ENDING.load(Ordering::SeqCst) {
             // What was written before would stand in the way.

@@ -144,7 +144,7 @@ pub const UNICODE: Symbols = Symbols {
     space: "␣",
     times: "×",
     sorted: ["▾", "▴"],
-    held: "⏸ ",
+    held: "‖ ",
     thumb: "┃",
     frame: ["╭", "╮", "╰", "╯", "─", "│"],
 };

@@ -8,18 +8,18 @@ use jiff::tz::TimeZone;
 use quell_fleet::Ms;
 
 /// At most three significant digits: `6.0`, `119`, `3.0 k`, `12 k`, `1.5 M`.
-pub fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let (scaled, unit) = scale(value);
     if unit.is_empty() { digits(scaled) } else { format!("{} {unit}", digits(scaled)) }
 }
 
 /// A whole number: `7`, `119`, `3.0 k`.
-pub fn count(value: u64) -> String {
+pub(crate) fn count(value: u64) -> String {
     if value < 1000 { value.to_string() } else { number(value as f64) }
 }
 
 /// A size with its unit: `119 B`, `3.0 kB`.
-pub fn bytes(value: f64) -> String {
+pub(crate) fn bytes(value: f64) -> String {
     let (scaled, unit) = scale(value);
     if unit.is_empty() { format!("{scaled:.0} B") } else { format!("{} {unit}B", digits(scaled)) }
 }
@@ -43,7 +43,7 @@ fn digits(value: f64) -> String {
 }
 
 /// How long, in one unit: `now`, `12 s`, `9 m`, `3 h`, `4 d`.
-pub fn age(ms: Ms) -> String {
+pub(crate) fn age(ms: Ms) -> String {
     let seconds = ms.max(0) / 1000;
     match seconds {
         0 => "now".to_owned(),
@@ -55,22 +55,22 @@ pub fn age(ms: Ms) -> String {
 }
 
 /// How long ago: `just now`, `12 s ago`.
-pub fn ago(ms: Ms) -> String {
+pub(crate) fn ago(ms: Ms) -> String {
     if ms < 1_000 { "just now".to_owned() } else { format!("{} ago", age(ms)) }
 }
 
 /// How soon: `now`, `in 12 s`.
-pub fn within(ms: Ms) -> String {
+pub(crate) fn within(ms: Ms) -> String {
     if ms < 1_000 { "now".to_owned() } else { format!("in {}", age(ms)) }
 }
 
 /// A duration with one decimal below ten seconds: `3.8 s`.
-pub fn took(ms: Ms) -> String {
+pub(crate) fn took(ms: Ms) -> String {
     if (0..10_000).contains(&ms) { format!("{:.1} s", ms as f64 / 1000.0) } else { age(ms) }
 }
 
 /// The time of day: `14:22:07`.
-pub fn clock(at: Ms, zone: &TimeZone) -> String {
+pub(crate) fn clock(at: Ms, zone: &TimeZone) -> String {
     match Timestamp::from_millisecond(at) {
         Ok(t) => t.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string(),
         Err(_) => "??:??:??".to_owned(),
@@ -78,7 +78,7 @@ pub fn clock(at: Ms, zone: &TimeZone) -> String {
 }
 
 /// The time of day, with the date when it was another day: `11-20 14:22:07`.
-pub fn moment(at: Ms, now: Ms, zone: &TimeZone) -> String {
+pub(crate) fn moment(at: Ms, now: Ms, zone: &TimeZone) -> String {
     let (Ok(t), Ok(n)) = (Timestamp::from_millisecond(at), Timestamp::from_millisecond(now)) else {
         return "?".to_owned();
     };
@@ -94,7 +94,7 @@ pub fn moment(at: Ms, now: Ms, zone: &TimeZone) -> String {
 
 /// The order a person expects of names: `Thing2` before `Thing10`. Digits that stand together are a number; names that are
 /// the same but for leading zeros are told apart by them.
-pub fn natural(a: &str, b: &str) -> Ordering {
+pub(crate) fn natural(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     loop {
         let (digits_left, digits_right) = (digits_at(left), digits_at(right));
@@ -125,7 +125,7 @@ fn digits_at(text: &str) -> &str {
 }
 
 /// `1 device`, `3 devices`.
-pub fn plural(n: usize, one: &str, many: &str) -> String {
+pub(crate) fn plural(n: usize, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 

@@ -1,6 +1,7 @@
 //! What the footer offers and what keys act on: nothing that cannot be done, and always something that is seen.
 
-use quell::console::app::{Effect, Look, Naming, Overlay};
+use quell::console::app::{Effect, Look};
+use quell::console::dialogs::{Dialog, Naming};
 use quell::response::Intent;
 
 use crate::views::account;
@@ -43,10 +44,10 @@ fn a_list_has_a_line_that_keys_act_on_from_the_start() {
     let (_, isolate) = planned("4i");
     assert!(matches!(isolate, Some(Intent::Isolate { .. })), "{isolate:?}");
     let (app, _) = planned("4M");
-    let Some(Overlay::Group(form)) = app.overlay() else { panic!("no mitigation is named") };
+    let Some(Dialog::Group(form)) = app.dialog() else { panic!("no mitigation is named") };
     assert!(matches!(&form.naming, Naming::Mitigate(ids) if ids.len() == 1));
     // In the audit the same key is about the finding.
     let (app, _) = planned("gaM");
-    let Some(Overlay::Fields(form)) = app.overlay() else { panic!("no mitigation is picked") };
+    let Some(Dialog::Form(form)) = app.dialog() else { panic!("no mitigation is picked") };
     assert!(form.title.as_str().to_lowercase().contains("mitigat"), "{}", form.title);
 }

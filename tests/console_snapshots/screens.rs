@@ -250,7 +250,7 @@ fn a_paste_is_never_a_command() {
     render(&mut app, &fleet, NOW, (80, 24));
     app.update(Msg::Paste("iRDq:".to_owned()), &Env { fleet: &fleet, now: NOW });
     assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Plan { .. } | Effect::Quit)));
-    assert!(app.overlay().is_none());
+    assert!(app.dialog().is_none());
 }
 
 #[test]

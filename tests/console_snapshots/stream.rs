@@ -1,7 +1,8 @@
 //! The stream: the line that is shown is the line that is opened, whatever came meanwhile.
 
 use bytes::Bytes;
-use quell::console::app::{Overlay, View};
+use quell::console::app::View;
+use quell::console::dialogs::Dialog;
 use quell_fleet::event::{Batch, Event, LinkEvent, Message, TopicEntry};
 use quell_fleet::model::Name;
 use quell_fleet::{Fleet, Limits, Ms};
@@ -47,7 +48,7 @@ fn last_line(text: &str) -> String {
 }
 
 fn opened(app: &App) -> String {
-    let Some(Overlay::Payload(payload)) = app.overlay() else { panic!("nothing is open") };
+    let Some(Dialog::Payload(payload)) = app.dialog() else { panic!("nothing is open") };
     String::from_utf8(payload.message.payload.as_deref().unwrap().to_vec()).unwrap()
 }
 

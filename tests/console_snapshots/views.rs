@@ -327,7 +327,7 @@ fn a_room_sees_no_account_and_no_address_and_can_plan_nothing() {
     for key in ["i", "u", "D", "R"] {
         press(&mut app, &fleet, key);
         assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Plan { .. })), "{key}");
-        assert!(app.overlay().is_none(), "{key}");
+        assert!(app.dialog().is_none(), "{key}");
     }
 }
 

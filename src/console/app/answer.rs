@@ -1,71 +1,68 @@
-//! What the operator answers to a plan: carry it out, look closer, change it, stop it, or take it back.
+//! A plan's way once it is there: what the operator answers to it — carry it out, look closer, change it, stop it — and what
+//! the responder answers: how far a response is, how it ended, and what is to be read again then.
 
 use tui_input::Input;
 
-use crate::response::{DetectChange, Intent};
-use quell_fleet::model::Name;
+use crate::config::Verb;
+use crate::response::{ActionView, Answer, DetectChange, Intent};
 use quell_fleet::text::SafeText;
+use quell_fleet::{Ms, SourceId};
 
-use super::dialogs::{Field, JobForm, Overlay};
-use super::{App, Effect, Env, PlanPhase, Tone};
+use super::super::dialogs::{ActionDialog, Dialog, JobForm, PlanPhase};
+use super::{App, Effect, Env, Tone, View, state};
 
 /// Confirmed plans whose verb is remembered.
 const CONFIRMED: usize = 64;
 
 impl App {
-    /// Confirm the plan in front.
-    pub fn confirm(&mut self, env: &Env<'_>) {
-        match self.overlay.take() {
-            Some(Overlay::Plan(mut dialog)) => {
-                let typed = dialog.wants_text().then(|| dialog.typed.value().to_owned());
-                match &dialog.phase {
-                    PlanPhase::Ready(plan) if plan.refused().is_some() => {
-                        self.overlay = Some(Overlay::Plan(dialog));
-                    }
-                    PlanPhase::Ready(plan) if !plan.confirmation().accepts(typed.as_deref()) => {
-                        dialog.typed.reset();
-                        self.say(
-                            SafeText::new("that is not what was asked for: nothing was sent"),
-                            Tone::Warn,
-                            env.now,
-                        );
-                        self.overlay = Some(Overlay::Plan(dialog));
-                    }
-                    PlanPhase::Ready(plan) => {
-                        self.overlay = Some(Overlay::Action(plan.id().clone()));
-                        self.marks.clear();
-                        self.range = None;
-                        self.rows.outdate();
-                        if self.confirmed.len() >= CONFIRMED {
-                            self.confirmed.remove(0);
-                        }
-                        self.confirmed.push((plan.id().clone(), plan.intent().verb()));
-                        if matches!(plan.intent(), Intent::Detect(DetectChange::Apply { .. })) {
-                            self.draft = None;
-                        }
-                        self.unanswered.push(plan.id().clone());
-                        self.effects.push(Effect::Confirm { plan: plan.clone(), typed });
-                    }
-                    PlanPhase::Computing => self.overlay = Some(Overlay::Plan(dialog)),
-                    PlanPhase::Failed(_) => {}
-                }
+    /// Confirm the plan in front; on the staircase, put it away: it goes on behind.
+    pub(crate) fn confirm(&mut self, env: &Env<'_>) {
+        let Some(Dialog::Plan(dialog)) = &mut self.dialog else {
+            if matches!(self.dialog, Some(Dialog::Action(_))) {
+                self.dialog = None;
             }
-            // Enter on the staircase puts it away; it goes on behind.
-            Some(Overlay::Action(_)) | None => {}
-            other => self.overlay = other,
+            return;
+        };
+        let typed = dialog.typed();
+        let plan = match &dialog.phase {
+            PlanPhase::Computing => return,
+            PlanPhase::Failed(_) => {
+                self.dialog = None;
+                return;
+            }
+            PlanPhase::Ready(plan) if plan.refused().is_some() => return,
+            PlanPhase::Ready(plan) if !plan.confirmation().accepts(typed.as_deref()) => {
+                dialog.refuse();
+                let text = "that is not what was asked for: nothing was sent";
+                return self.say(SafeText::new(text), Tone::Warn, env.now);
+            }
+            PlanPhase::Ready(plan) => plan.clone(),
+        };
+        self.dialog = Some(Dialog::Action(ActionDialog { plan: plan.id().clone() }));
+        self.marks.clear();
+        self.range = None;
+        self.rows.outdate();
+        if self.confirmed.len() >= CONFIRMED {
+            self.confirmed.remove(0);
         }
+        self.confirmed.push((plan.id().clone(), plan.intent().verb()));
+        if matches!(plan.intent(), Intent::Detect(DetectChange::Apply { .. })) {
+            self.draft = None;
+        }
+        self.unanswered.push(plan.id().clone());
+        self.effects.push(Effect::Confirm { plan, typed });
     }
 
     /// Show or hide the plan's requests.
-    pub fn api_calls(&mut self, _: &Env<'_>) {
-        if let Some(Overlay::Plan(dialog)) = &mut self.overlay {
+    pub(crate) fn api_calls(&mut self, _: &Env<'_>) {
+        if let Some(Dialog::Plan(dialog)) = &mut self.dialog {
             dialog.calls = !dialog.calls;
         }
     }
 
     /// Change what the plan in front acts with: its thing group, or its job. Nothing else of it can be changed.
-    pub fn edit(&mut self, env: &Env<'_>) {
-        let Some(Overlay::Plan(dialog)) = &mut self.overlay else { return };
+    pub(crate) fn edit(&mut self, env: &Env<'_>) {
+        let Some(Dialog::Plan(dialog)) = &mut self.dialog else { return };
         if matches!(&dialog.intent, Intent::Detect(DetectChange::Apply { .. })) {
             return self.back_to_form(env);
         }
@@ -78,31 +75,16 @@ impl App {
                 dialog.editing = Some(Input::new(group.raw().to_owned()));
             }
             Intent::LaunchJob(request) => {
-                let group = request.targets.iter().find_map(|t| match t {
-                    crate::response::JobTarget::Group(group) => Some(group.raw().to_owned()),
-                    crate::response::JobTarget::Thing(_) => None,
-                });
-                let things = request.targets.iter().filter_map(|t| match t {
-                    crate::response::JobTarget::Thing(thing) => Some(thing.clone()),
-                    crate::response::JobTarget::Group(_) => None,
-                });
-                self.overlay = Some(Overlay::Job(Box::new(JobForm {
-                    id: Input::new(request.id.clone()),
-                    target: Input::new(group.unwrap_or_default()),
-                    things: things.collect(),
-                    continuous: request.continuous,
-                    document: Input::new(request.document.clone()),
-                    field: Field::Id,
-                    trouble: None,
-                })));
+                let form = JobForm::of(request);
+                self.dialog = Some(Dialog::Job(Box::new(form)));
             }
             _ => self.say(SafeText::new("there is nothing to change in this plan"), Tone::Calm, env.now),
         }
     }
 
     /// Plan what would reach the device, where the plan in front would not.
-    pub fn instead(&mut self, env: &Env<'_>) {
-        let Some(Overlay::Plan(dialog)) = &self.overlay else { return };
+    pub(crate) fn instead(&mut self, env: &Env<'_>) {
+        let Some(Dialog::Plan(dialog)) = &self.dialog else { return };
         let PlanPhase::Ready(plan) = &dialog.phase else { return };
         let Some(intent) = plan.instead().cloned() else {
             return self.say(SafeText::new("this plan needs no other in its place"), Tone::Calm, env.now);
@@ -112,28 +94,9 @@ impl App {
         self.ask(env, asked, intent);
     }
 
-    /// Plans again with the group that was typed.
-    pub(super) fn submit_group(&mut self, env: &Env<'_>) {
-        let Some(Overlay::Plan(dialog)) = &mut self.overlay else { return };
-        let Some(typed) = dialog.editing.take() else { return };
-        let typed = typed.value().trim();
-        if typed.is_empty() {
-            return;
-        }
-        let wanted = Name::new(typed);
-        let mut intent = dialog.intent.clone();
-        match &mut intent {
-            Intent::Isolate { group, .. } | Intent::Release { group, .. } => *group = Some(wanted),
-            Intent::Join { group, .. } | Intent::Leave { group, .. } => *group = wanted,
-            _ => return,
-        }
-        let asked = dialog.asked.clone();
-        self.ask(env, asked, intent);
-    }
-
     /// Stop the response in front. What was sent stays sent, and stays in the journal.
-    pub fn stop(&mut self, env: &Env<'_>) {
-        let Some(Overlay::Action(id)) = &self.overlay else { return };
+    pub(crate) fn stop(&mut self, env: &Env<'_>) {
+        let Some(Dialog::Action(ActionDialog { plan: id })) = &self.dialog else { return };
         let running = self.actions.iter().any(|a| a.id == *id && a.finished.is_none());
         if running {
             self.effects.push(Effect::Stop(id.clone()));
@@ -141,6 +104,96 @@ impl App {
             self.say(SafeText::new(text), Tone::Warn, env.now);
         } else {
             self.say(SafeText::new("it has ended"), Tone::Calm, env.now);
+        }
+    }
+
+    /// Takes an answer of the responder in; one of an older generation is dropped.
+    pub(super) fn answer(&mut self, answer: Answer, env: &Env<'_>) {
+        match answer {
+            Answer::Plan { generation, result } => {
+                if let Some(Dialog::Plan(dialog)) = &mut self.dialog
+                    && dialog.generation == generation
+                {
+                    dialog.phase = match result {
+                        Ok(plan) => PlanPhase::Ready(plan),
+                        Err(trouble) => PlanPhase::Failed(trouble),
+                    };
+                }
+            }
+            Answer::Progress(view) => {
+                self.keep_action(view);
+                self.look_at_tasks(env);
+            }
+            Answer::Done(view) => {
+                let verb = self.verb_of(&view.id);
+                let (text, tone) = state::outcome_line(&view, verb, env.now, &self.look);
+                self.say(text, tone, env.now);
+                if let Some((_, why)) = self.unwritten.take_if(|(plan, _)| *plan == view.id) {
+                    self.say(SafeText::new(&format!("{}: {why}", view.title)), Tone::Warn, env.now);
+                }
+                self.keep_action(view);
+                if !self.is_responding() && matches!(self.dialog, Some(Dialog::Leaving(_))) {
+                    // There is nothing left to leave.
+                    self.dialog = None;
+                }
+                self.reread();
+                self.effects.push(Effect::ReadJournal);
+                let changed = verb.map_or(&[][..], |verb| verb.words().changes);
+                if !changed.is_empty() {
+                    self.effects.push(Effect::ReadSoon(changed.to_vec()));
+                }
+                if matches!(verb, Some(Verb::Setup | Verb::Undo | Verb::Finish)) {
+                    self.outdate_diagnosis(env);
+                }
+            }
+            Answer::Unwritten { plan, why } => {
+                // Said when the response has ended, which it does at once: that would take its place.
+                self.unwritten = Some((plan, why));
+            }
+            Answer::Recovered { plans } => self.recovered(plans, env),
+            Answer::Refused { plan, reason } => {
+                self.unanswered.retain(|id| *id != plan);
+                self.say(SafeText::new(&format!("refused: {reason}")), Tone::Warn, env.now);
+                if matches!(self.dialog, Some(Dialog::Action(_))) {
+                    self.dialog = None;
+                }
+            }
+        }
+    }
+
+    /// What a view shows was just changed: it is read again, not waited for.
+    fn reread(&mut self) {
+        let sources = match self.view() {
+            View::Rules => {
+                let metrics = self.watched_rule.clone().map(SourceId::RuleMetrics);
+                std::iter::once(SourceId::Rules).chain(metrics).collect()
+            }
+            View::Audit => vec![SourceId::Findings, SourceId::AuditSetup, SourceId::AuditTasks],
+            _ => return,
+        };
+        self.effects.push(Effect::ReadSoon(sources));
+    }
+
+    /// A task of AWS's was begun here: the view finds it without waiting for its next poll.
+    fn look_at_tasks(&mut self, env: &Env<'_>) {
+        const BETWEEN: Ms = 1_500;
+        let busy = env.fleet.audit_tasks().get().is_some_and(quell_fleet::audit::AuditTasks::busy);
+        if *self.view() == View::Audit && !busy && env.now - self.asked_tasks > BETWEEN {
+            self.asked_tasks = env.now;
+            self.effects.push(Effect::ReadSoon(vec![SourceId::AuditTasks]));
+        }
+    }
+
+    fn keep_action(&mut self, view: ActionView) {
+        self.unanswered.retain(|id| *id != view.id);
+        match self.actions.iter_mut().find(|a| a.id == view.id) {
+            Some(known) => *known = view,
+            None => {
+                if self.actions.len() >= 32 {
+                    self.actions.remove(0);
+                }
+                self.actions.push(view);
+            }
         }
     }
 }

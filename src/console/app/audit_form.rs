@@ -6,8 +6,7 @@ use quell_fleet::audit::{MitigationAction, Schedule};
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
-use super::dialogs::Overlay;
-use super::fields::{FieldsForm, FieldsKind, FormField, Said};
+use super::super::dialogs::{Dialog, Form, FormField, FormKind, Said};
 use super::list::{ListId, key_of};
 use super::{App, Env, Tone, View};
 
@@ -23,7 +22,7 @@ const KINDS: [(&str, &str); 4] = [
 
 impl App {
     /// The finding under the cursor.
-    pub fn finding_here<'a>(&self, env: &Env<'a>) -> Option<&'a FindingRecord> {
+    pub(crate) fn finding_here<'a>(&self, env: &Env<'a>) -> Option<&'a FindingRecord> {
         if *self.view() != View::Audit {
             return None;
         }
@@ -36,18 +35,18 @@ impl App {
         self.say(SafeText::new("no finding under the cursor: n audits now"), Tone::Warn, env.now);
     }
 
-    fn open_fields(&mut self, form: FieldsForm) {
-        self.overlay = Some(Overlay::Fields(Box::new(form)));
+    fn open_fields(&mut self, form: Form) {
+        self.dialog = Some(Dialog::Form(Box::new(form)));
     }
 
     /// Fill in what to audit.
-    pub fn audit_start(&mut self, env: &Env<'_>) {
+    pub(crate) fn audit_start(&mut self, env: &Env<'_>) {
         let fields = check_fields(env);
-        self.open_fields(FieldsForm::new(FieldsKind::AuditStart, "Audit the account now", fields));
+        self.open_fields(Form::new(FormKind::AuditStart, "Audit the account now", fields));
     }
 
     /// Fill in when an audit is to run by itself.
-    pub fn audit_schedule(&mut self, env: &Env<'_>) {
+    pub(crate) fn audit_schedule(&mut self, env: &Env<'_>) {
         let of = |name: &'static str| (name, name);
         let often = Schedule::FREQUENCIES.map(of);
         let mut days = vec![("", "no day: for a daily one")];
@@ -59,11 +58,11 @@ impl App {
             FormField::choice("on", &days, ""),
         ];
         fields.extend(check_fields(env));
-        self.open_fields(FieldsForm::new(FieldsKind::Schedule, "Schedule an audit", fields));
+        self.open_fields(Form::new(FormKind::Schedule, "Schedule an audit", fields));
     }
 
     /// Pick a scheduled audit to end.
-    pub fn audit_unschedule(&mut self, env: &Env<'_>) {
+    pub(crate) fn audit_unschedule(&mut self, env: &Env<'_>) {
         let all = schedules(env);
         if all.is_empty() {
             let text = "no audit is scheduled, or these credentials may not read them";
@@ -72,11 +71,11 @@ impl App {
         let shown = |s: &Schedule| SafeText::new(&format!("{}: {}", s.name.shown(), s.when()));
         let options = all.iter().map(|s| (s.name.raw().to_owned(), shown(s))).collect();
         let fields = vec![FormField::of("audit", options, "")];
-        self.open_fields(FieldsForm::new(FieldsKind::Unschedule, "End a scheduled audit", fields));
+        self.open_fields(Form::new(FormKind::Unschedule, "End a scheduled audit", fields));
     }
 
     /// Plan to stop the audit that runs.
-    pub fn audit_cancel(&mut self, env: &Env<'_>) {
+    pub(crate) fn audit_cancel(&mut self, env: &Env<'_>) {
         let tasks = env.fleet.audit_tasks().get();
         let running = tasks.and_then(|t| t.audits.iter().find(|a| a.status.as_str() == "IN_PROGRESS"));
         match running.map(|a| a.id.clone()) {
@@ -88,18 +87,18 @@ impl App {
     }
 
     /// Fill in how long findings about the resource under the cursor are not told.
-    pub fn suppress(&mut self, env: &Env<'_>) {
+    pub(crate) fn suppress(&mut self, env: &Env<'_>) {
         let Some(finding) = self.finding_here(env) else { return self.no_finding(env) };
         let (check, resource) = (Name::new(finding.check.as_str()), finding.resource_id.clone());
         let until =
             [("30", "30 days"), ("7", "7 days"), ("90", "90 days"), ("365", "a year"), ("", "never ends")];
         let fields = vec![FormField::choice("for", &until, "30"), FormField::text("reason", "")];
         let title = format!("Suppress findings about {}", finding.resource);
-        self.open_fields(FieldsForm::new(FieldsKind::Suppress { check, resource }, &title, fields));
+        self.open_fields(Form::new(FormKind::Suppress { check, resource }, &title, fields));
     }
 
     /// Pick a suppression to end.
-    pub fn unsuppress(&mut self, env: &Env<'_>) {
+    pub(crate) fn unsuppress(&mut self, env: &Env<'_>) {
         let all = env.fleet.audit_setup().get().map(|s| s.suppressions.as_slice()).unwrap_or_default();
         if all.is_empty() {
             return self.say(SafeText::new("nothing is suppressed"), Tone::Calm, env.now);
@@ -111,14 +110,13 @@ impl App {
                 (i.to_string(), SafeText::new(&format!("{} {}", s.check.shown(), s.resource.shown())))
             })
             .collect();
-        let kind =
-            FieldsKind::Unsuppress(all.iter().map(|s| (s.check.clone(), s.resource.clone())).collect());
+        let kind = FormKind::Unsuppress(all.iter().map(|s| (s.check.clone(), s.resource.clone())).collect());
         let fields = vec![FormField::of("suppression", options, "0")];
-        self.open_fields(FieldsForm::new(kind, "Tell suppressed findings again", fields));
+        self.open_fields(Form::new(kind, "Tell suppressed findings again", fields));
     }
 
     /// Pick a mitigation action for the finding under the cursor.
-    pub fn mitigate_finding(&mut self, env: &Env<'_>) {
+    pub(crate) fn mitigate_finding(&mut self, env: &Env<'_>) {
         let Some(finding) = self.finding_here(env) else { return self.no_finding(env) };
         let actions = actions(env);
         if actions.is_empty() {
@@ -132,17 +130,17 @@ impl App {
         let scope: Vec<(&str, &str)> = scope.iter().map(|(v, s)| (*v, s.as_str())).collect();
         let fields =
             vec![FormField::of("action", choices(actions), ""), FormField::choice("findings", &scope, "one")];
-        let kind = FieldsKind::Mitigate {
+        let kind = FormKind::Mitigate {
             check: finding.check.as_str().to_owned(),
             finding: finding.id.as_str().to_owned(),
             all,
         };
         let title = format!("Run a mitigation action on {}", finding.resource);
-        self.open_fields(FieldsForm::new(kind, &title, fields));
+        self.open_fields(Form::new(kind, &title, fields));
     }
 
     /// Fill in a mitigation action.
-    pub fn action_form(&mut self, env: &Env<'_>) {
+    pub(crate) fn action_form(&mut self, env: &Env<'_>) {
         let account = env.fleet.identity().get().map(|who| who.account.to_string()).unwrap_or_default();
         let role = format!("arn:aws:iam::{account}:role/IoTMitigationActionRole");
         let fields = vec![
@@ -151,21 +149,21 @@ impl App {
             FormField::text("group or topic", self.look.isolation_group.clone()),
             FormField::text("role", role),
         ];
-        self.open_fields(FieldsForm::new(FieldsKind::Action, "Create mitigation action", fields));
+        self.open_fields(Form::new(FormKind::Action, "Create mitigation action", fields));
     }
 
     /// Pick a mitigation action to delete.
-    pub fn action_delete(&mut self, env: &Env<'_>) {
+    pub(crate) fn action_delete(&mut self, env: &Env<'_>) {
         let actions = actions(env);
         if actions.is_empty() {
             return self.say(SafeText::new("the account has no mitigation action"), Tone::Calm, env.now);
         }
         let fields = vec![FormField::of("action", choices(actions), "")];
-        self.open_fields(FieldsForm::new(FieldsKind::ActionDelete, "Delete mitigation action", fields));
+        self.open_fields(Form::new(FormKind::ActionDelete, "Delete mitigation action", fields));
     }
 
     /// Show the audits and what is suppressed in place of the finding's details, or those again.
-    pub fn audit_more(&mut self, _: &Env<'_>) {
+    pub(crate) fn audit_more(&mut self, _: &Env<'_>) {
         self.audits = !self.audits;
     }
 }
@@ -213,31 +211,31 @@ fn choices(actions: &[MitigationAction]) -> Vec<(String, SafeText)> {
     actions.iter().map(|a| (a.name.raw().to_owned(), shown(a))).collect()
 }
 
-impl FieldsForm {
-    pub(super) fn audit_said(&self, env: &Env<'_>) -> Vec<(Said, String)> {
+impl Form {
+    pub(in crate::console) fn audit_said(&self, env: &Env<'_>) -> Vec<(Said, String)> {
         let plain = |text: &str| vec![(Said::Plain, text.to_owned())];
         match &self.kind {
-            FieldsKind::AuditStart => {
+            FormKind::AuditStart => {
                 plain("an audit only looks; it is watched to its end, and its findings stay 90 days")
             }
-            FieldsKind::Suppress { check, .. } => {
+            FormKind::Suppress { check, .. } => {
                 vec![(
                     Said::Plain,
                     format!("findings of {} about it are found, marked and not told", check.shown()),
                 )]
             }
-            FieldsKind::Mitigate { .. } => {
+            FormKind::Mitigate { .. } => {
                 let chosen = actions(env).iter().find(|a| a.name.raw() == self.get("action"));
                 let does = chosen.map(|a| format!("AWS {}; there is no rollback", a.does));
                 does.map(|text| (Said::Doubtful, text)).into_iter().collect()
             }
-            FieldsKind::Schedule => self.schedule_said(env),
-            FieldsKind::Action => plain("nothing happens until it is run on a finding"),
-            FieldsKind::Unsuppress(_)
-            | FieldsKind::ActionDelete
-            | FieldsKind::Unschedule
-            | FieldsKind::Detect(_)
-            | FieldsKind::Rule => Vec::new(),
+            FormKind::Schedule => self.schedule_said(env),
+            FormKind::Action => plain("nothing happens until it is run on a finding"),
+            FormKind::Unsuppress(_)
+            | FormKind::ActionDelete
+            | FormKind::Unschedule
+            | FormKind::Detect(_)
+            | FormKind::Rule => Vec::new(),
         }
     }
 
@@ -278,26 +276,26 @@ impl FieldsForm {
         Some(self.get("role").to_owned()).filter(|r| !r.is_empty())
     }
 
-    pub(super) fn audit_intent(&self, env: &Env<'_>) -> Result<Intent, String> {
+    pub(in crate::console) fn audit_intent(&self, env: &Env<'_>) -> Result<Intent, String> {
         let change = match &self.kind {
-            FieldsKind::AuditStart => AuditChange::Start { checks: self.checks(env)?, role: self.role() },
-            FieldsKind::Schedule => {
+            FormKind::AuditStart => AuditChange::Start { checks: self.checks(env)?, role: self.role() },
+            FormKind::Schedule => {
                 let wanted = Schedule { checks: self.checks(env)?, ..self.schedule() };
                 AuditChange::Schedule { wanted, role: self.role() }
             }
-            FieldsKind::Unschedule => AuditChange::Unschedule { name: Name::new(self.get("audit")) },
-            FieldsKind::Suppress { check, resource } => AuditChange::Suppress {
+            FormKind::Unschedule => AuditChange::Unschedule { name: Name::new(self.get("audit")) },
+            FormKind::Suppress { check, resource } => AuditChange::Suppress {
                 check: check.clone(),
                 resource: resource.clone(),
                 until: self.get("for").parse::<i64>().ok().map(|days| env.now + days * DAY),
                 description: self.get("reason").to_owned(),
             },
-            FieldsKind::Unsuppress(all) => {
+            FormKind::Unsuppress(all) => {
                 let at: usize = self.get("suppression").parse().unwrap_or_default();
                 let (check, resource) = all.get(at).cloned().ok_or("pick a suppression")?;
                 AuditChange::Unsuppress { check, resource }
             }
-            FieldsKind::Mitigate { check, finding, all } => {
+            FormKind::Mitigate { check, finding, all } => {
                 let findings =
                     if self.get("findings") == "all" { all.clone() } else { vec![finding.clone()] };
                 return Ok(Intent::Mitigate(Mitigation {
@@ -308,7 +306,7 @@ impl FieldsForm {
                     task: format!("quell-{:016x}", fastrand::u64(..)),
                 }));
             }
-            FieldsKind::Action => {
+            FormKind::Action => {
                 let what = self.get("group or topic").to_owned();
                 let does = match self.get("does") {
                     "certificate" => ActionSpec::Certificate,
@@ -319,9 +317,9 @@ impl FieldsForm {
                 let role = self.get("role").to_owned();
                 AuditChange::CreateAction { name: Name::new(self.get("name")), does, role }
             }
-            FieldsKind::ActionDelete => AuditChange::DeleteAction { name: Name::new(self.get("action")) },
-            FieldsKind::Rule => return Ok(self.rule_intent()),
-            FieldsKind::Detect(_) => return Err("this form is about detection".to_owned()),
+            FormKind::ActionDelete => AuditChange::DeleteAction { name: Name::new(self.get("action")) },
+            FormKind::Rule => return Ok(self.rule_intent()),
+            FormKind::Detect(_) => return Err("this form is about detection".to_owned()),
         };
         Ok(Intent::Audit(change))
     }

@@ -24,7 +24,7 @@ pub struct DoctorLine {
 
 /// What is known of the account's readiness.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Diagnosis {
+pub(crate) enum Diagnosis {
     /// Nobody asked yet.
     #[default]
     Unknown,
@@ -38,7 +38,7 @@ pub enum Diagnosis {
 
 impl App {
     /// Whether the account is ready for an incident.
-    pub fn view_doctor(&mut self, env: &Env<'_>) {
+    pub(crate) fn view_doctor(&mut self, env: &Env<'_>) {
         self.go(View::Doctor);
         if !matches!(self.diagnosis, Diagnosis::Found(_)) {
             self.examine(env);
@@ -46,7 +46,7 @@ impl App {
     }
 
     /// Look again.
-    pub fn examine(&mut self, _: &Env<'_>) {
+    pub(crate) fn examine(&mut self, _: &Env<'_>) {
         if self.diagnosis != Diagnosis::Looking {
             self.diagnosis = Diagnosis::Looking;
             self.effects.push(Effect::Examine);
@@ -62,7 +62,7 @@ impl App {
     }
 
     /// What is known of the account's readiness.
-    pub fn diagnosis(&self) -> &Diagnosis {
+    pub(crate) fn diagnosis(&self) -> &Diagnosis {
         &self.diagnosis
     }
 
@@ -76,12 +76,12 @@ impl App {
     }
 
     /// Plan the isolation group with a policy that denies everything.
-    pub fn setup(&mut self, env: &Env<'_>) {
+    pub(crate) fn setup(&mut self, env: &Env<'_>) {
         self.plan_setup(env, false);
     }
 
     /// Plan an isolation group in which a device can still be patched.
-    pub fn setup_patchable(&mut self, env: &Env<'_>) {
+    pub(crate) fn setup_patchable(&mut self, env: &Env<'_>) {
         self.plan_setup(env, true);
     }
 

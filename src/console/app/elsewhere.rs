@@ -6,7 +6,7 @@ use crate::config::{REGIONS, Secret};
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
-use super::dialogs::{Overlay, PalettePick};
+use super::super::dialogs::{Dialog, PaletteDialog, Pick};
 use super::{App, Effect, Elsewhere, Env, ListState, Pane, Section, Tone, View};
 
 /// The words that begin a switch in the palette.
@@ -14,7 +14,7 @@ const WORDS: [&str; 2] = ["profile", "region"];
 
 impl Elsewhere {
     /// `profile` or `region`.
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Profile(_) | Self::Coded(..) => WORDS[0],
             Self::Region(_) => WORDS[1],
@@ -22,7 +22,7 @@ impl Elsewhere {
     }
 
     /// Which.
-    pub fn name(&self) -> &Name {
+    pub(crate) fn name(&self) -> &Name {
         match self {
             Self::Profile(name) | Self::Coded(name, _) | Self::Region(name) => name,
         }
@@ -31,21 +31,20 @@ impl Elsewhere {
 
 impl App {
     /// Offer the profiles.
-    pub fn profile(&mut self, env: &Env<'_>) {
-        self.palette_with(WORDS[0], env);
+    pub(crate) fn profile(&mut self, env: &Env<'_>) {
+        self.palette_with(&format!("{} ", WORDS[0]), env);
     }
 
     /// Offer the regions.
-    pub fn region(&mut self, env: &Env<'_>) {
-        self.palette_with(WORDS[1], env);
+    pub(crate) fn region(&mut self, env: &Env<'_>) {
+        self.palette_with(&format!("{} ", WORDS[1]), env);
     }
 
-    fn palette_with(&mut self, word: &str, env: &Env<'_>) {
-        self.palette(env);
-        if let Some(Overlay::Palette(state)) = &mut self.overlay {
-            state.input = tui_input::Input::new(format!("{word} "));
-            super::input::search(state, env, &self.profiles);
-        }
+    /// The palette, with what is typed already.
+    pub(super) fn palette_with(&mut self, text: &str, env: &Env<'_>) {
+        let palette = PaletteDialog::with(text, env, &self.profiles);
+        self.effects.push(Effect::ReadProfiles);
+        self.dialog = Some(Dialog::Palette(palette));
     }
 
     /// Goes elsewhere, unless that would cut a response off.
@@ -63,25 +62,23 @@ impl App {
     /// The profiles' names were read: what is chosen stays chosen.
     pub(super) fn set_profiles(&mut self, profiles: Vec<Name>, env: &Env<'_>) {
         self.profiles = profiles;
-        if let Some(Overlay::Palette(state)) = &mut self.overlay {
-            let chosen = state.found.get(state.chosen).cloned();
-            super::input::search(state, env, &self.profiles);
-            state.chosen = state.found.iter().position(|pick| Some(pick) == chosen.as_ref()).unwrap_or(0);
+        if let Some(Dialog::Palette(palette)) = &mut self.dialog {
+            palette.search_again(env, &self.profiles);
         }
     }
 
     /// True while something that was confirmed has not ended: its proof would be cut off by going elsewhere.
-    pub fn is_responding(&self) -> bool {
+    pub(crate) fn is_responding(&self) -> bool {
         self.responding() > 0
     }
 
     /// How many plans were confirmed and have not ended.
-    pub fn responding(&self) -> usize {
+    pub(crate) fn responding(&self) -> usize {
         self.running().count() + self.unanswered.len()
     }
 
     /// The responses under way, as far as they were heard of.
-    pub fn running(&self) -> impl Iterator<Item = &crate::response::ActionView> {
+    pub(crate) fn running(&self) -> impl Iterator<Item = &crate::response::ActionView> {
         self.actions.iter().filter(|action| action.finished.is_none())
     }
 
@@ -98,7 +95,7 @@ impl App {
         self.range = None;
         self.touched = false;
         self.paused = None;
-        self.overlay = None;
+        self.dialog = None;
         self.pending.clear();
         // What was planned there must not be answered here.
         self.generation += 1;
@@ -139,12 +136,12 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
 }
 
 /// What `text` offers when it begins with `profile` or `region`; `None` when it does not.
-pub(super) fn offers(text: &str, profiles: &[Name]) -> Option<Vec<PalettePick>> {
+pub(in crate::console) fn offers(text: &str, profiles: &[Name]) -> Option<Vec<Pick>> {
     if let Some((name, code)) = coded(text)
         && code.len() == CODE
     {
         let code = Secret(code.to_owned());
-        return Some(vec![PalettePick::Elsewhere(Elsewhere::Coded(Name::new(name), code))]);
+        return Some(vec![Pick::Elsewhere(Elsewhere::Coded(Name::new(name), code))]);
     }
     let (word, rest) = text.trim_start().split_once(' ')?;
     let rest = rest.trim();
@@ -154,11 +151,7 @@ pub(super) fn offers(text: &str, profiles: &[Name]) -> Option<Vec<PalettePick>> 
         _ => return None,
     };
     let make = |name: Name| {
-        PalettePick::Elsewhere(if word == WORDS[0] {
-            Elsewhere::Profile(name)
-        } else {
-            Elsewhere::Region(name)
-        })
+        Pick::Elsewhere(if word == WORDS[0] { Elsewhere::Profile(name) } else { Elsewhere::Region(name) })
     };
     let mut found: Vec<Name> = known.iter().filter(|name| name.raw() == rest).cloned().collect();
     let begins = |name: &&Name| name.raw().starts_with(rest) && name.raw() != rest;
@@ -184,7 +177,7 @@ mod tests {
                 picks
                     .iter()
                     .map(|pick| match pick {
-                        PalettePick::Elsewhere(to) => format!("{} {}", to.word(), to.name().raw()),
+                        Pick::Elsewhere(to) => format!("{} {}", to.word(), to.name().raw()),
                         other => panic!("{other:?}"),
                     })
                     .collect::<Vec<_>>()

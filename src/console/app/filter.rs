@@ -8,7 +8,7 @@ use quell_rules::topics::Dialect;
 
 /// A parsed filter.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub(crate) struct Filter {
     text: String,
     terms: Vec<Term>,
 }
@@ -31,7 +31,7 @@ enum Sign {
 }
 
 /// What a filter may ask about a line.
-pub struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     /// The text words are looked for in.
     pub text: &'a str,
     /// Its state in a word.
@@ -48,31 +48,31 @@ pub struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// A line that is only text.
-    pub fn text(text: &'a str) -> Self {
+    pub(crate) fn text(text: &'a str) -> Self {
         Self { text, state: None, size: None, rate: None, in_group: &|_| false, on_topic: &|_| false }
     }
 }
 
 impl Filter {
     /// Reads a filter; a term that is not understood is a word.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let terms = text.split_whitespace().filter_map(term).collect();
         Self { text: text.trim().to_owned(), terms }
     }
 
     /// True when everything passes.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
 
     /// The filter as typed.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// A query of the fleet index for the things that may pass, by what of it an index can know: the beginning of a name,
     /// and a group. `None` when that is nothing.
-    pub fn query(&self) -> Option<String> {
+    pub(crate) fn query(&self) -> Option<String> {
         // Names and groups have no other characters; these need no quotes.
         let plain = |text: &str| {
             text.len() >= 2 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
@@ -90,7 +90,7 @@ impl Filter {
     }
 
     /// True when every term holds.
-    pub fn accepts(&self, subject: &Subject<'_>, matcher: &mut Matcher) -> bool {
+    pub(crate) fn accepts(&self, subject: &Subject<'_>, matcher: &mut Matcher) -> bool {
         self.terms.iter().all(|term| match term {
             Term::Word(atom) => {
                 let mut chars = Vec::new();
@@ -107,7 +107,7 @@ impl Filter {
 }
 
 /// A matcher as [`Filter::accepts`] wants it; costly to make, so it is made once.
-pub(super) fn matcher() -> Matcher {
+pub(in crate::console) fn matcher() -> Matcher {
     Matcher::new(Config::DEFAULT)
 }
 
@@ -165,7 +165,7 @@ fn quantity(text: &str) -> Option<f64> {
 
 /// True when a topic is one that `topic:FILTER` looks for. In the wider dialect: what was heard is searched, and `a/#` is meant
 /// to find `a` too.
-pub fn topic_matches(filter: &str, topic: &str) -> bool {
+pub(crate) fn topic_matches(filter: &str, topic: &str) -> bool {
     Dialect::Mqtt.matches(filter, topic)
 }
 

@@ -6,7 +6,7 @@ use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 use quell_fleet::{DeviceId, SourceId};
 
-use super::dialogs::{Overlay, PaletteState};
+use super::super::dialogs::{ActionDialog, Dialog, FilterLine, HelpDialog, LeavingDialog};
 use super::list::{ListId, ListState};
 use super::{App, Effect, Env, Filter, Tone, View};
 
@@ -19,8 +19,8 @@ pub(super) const VIOLATIONS: [SourceId; 4] =
 
 impl App {
     /// Open what is under the cursor.
-    pub fn open(&mut self, env: &Env<'_>) {
-        if self.overlay.is_some() || self.focused_list() == ListId::Text {
+    pub(crate) fn open(&mut self, env: &Env<'_>) {
+        if self.dialog.is_some() || self.focused_list() == ListId::Text {
             return self.nothing_here(env);
         }
         match self.focused_list() {
@@ -53,9 +53,9 @@ impl App {
     }
 
     /// Copy the name under the cursor.
-    pub fn copy(&mut self, env: &Env<'_>) {
-        let name = match &self.overlay {
-            Some(Overlay::Payload(payload)) => Some(payload.topic.clone()),
+    pub(crate) fn copy(&mut self, env: &Env<'_>) {
+        let name = match &self.dialog {
+            Some(Dialog::Payload(payload)) => Some(payload.topic.clone()),
             None if *self.view() == View::WhatIf => return self.copy_what_if(env),
             _ if self.focused_list() == ListId::Jobs => self.job_under_cursor(env).map(|j| j.shown().clone()),
             _ => self.thing_here(env).map(|id| env.fleet.device(id).name().shown().clone()),
@@ -67,41 +67,40 @@ impl App {
     }
 
     /// Type a filter.
-    pub fn filter(&mut self, env: &Env<'_>) {
+    pub(crate) fn filter(&mut self, env: &Env<'_>) {
         let list = self.focused_list();
-        if matches!(list, ListId::Text | ListId::Journal | ListId::WhatIf) || self.overlay.is_some() {
+        if matches!(list, ListId::Text | ListId::Journal | ListId::WhatIf) || self.dialog.is_some() {
             return self.nothing_here(env);
         }
         let text = self.filter_of(list).map(|f| f.text().to_owned()).unwrap_or_default();
-        self.overlay = Some(Overlay::Filter(list, Input::new(text)));
+        self.dialog = Some(Dialog::Filter(FilterLine { list, input: Input::new(text) }));
     }
 
     /// Search everything.
-    pub fn palette(&mut self, env: &Env<'_>) {
-        let mut state = PaletteState { input: Input::default(), found: Vec::new(), chosen: 0 };
-        super::input::search(&mut state, env, &self.profiles);
-        self.effects.push(Effect::ReadProfiles);
-        self.overlay = Some(Overlay::Palette(state));
+    pub(crate) fn palette(&mut self, env: &Env<'_>) {
+        self.palette_with("", env);
     }
 
     /// The keys in force.
-    pub fn help(&mut self, _: &Env<'_>) {
-        self.overlay = match self.overlay {
-            Some(Overlay::Help(_)) => None,
-            _ => Some(Overlay::Help(ListState::default())),
+    pub(crate) fn help(&mut self, _: &Env<'_>) {
+        self.dialog = match self.dialog {
+            Some(Dialog::Help(_)) => None,
+            _ => Some(Dialog::Help(HelpDialog::default())),
         };
     }
 
     /// The staircase of the last response.
-    pub fn last_action(&mut self, env: &Env<'_>) {
+    pub(crate) fn last_action(&mut self, env: &Env<'_>) {
         match self.actions.last() {
-            Some(action) => self.overlay = Some(Overlay::Action(action.id.clone())),
+            Some(action) => {
+                self.dialog = Some(Dialog::Action(ActionDialog { plan: action.id.clone() }));
+            }
             None => self.say(SafeText::new("nothing was done in this session yet"), Tone::Calm, env.now),
         }
     }
 
     pub(super) fn go(&mut self, view: View) {
-        self.overlay = None;
+        self.dialog = None;
         self.zoomed = false;
         *self.list_mut(ListId::Text) = ListState::default();
         let wanted = match &view {
@@ -145,12 +144,12 @@ impl App {
     }
 
     /// The overview.
-    pub fn view_overview(&mut self, _: &Env<'_>) {
+    pub(crate) fn view_overview(&mut self, _: &Env<'_>) {
         self.go(View::Overview);
     }
 
     /// The device under the cursor.
-    pub fn view_device(&mut self, env: &Env<'_>) {
+    pub(crate) fn view_device(&mut self, env: &Env<'_>) {
         let id = self.thing_here(env).or_else(|| self.device_at_cursor());
         if let Some(id) = id {
             self.open_device(env, id);
@@ -158,62 +157,62 @@ impl App {
     }
 
     /// The stream.
-    pub fn view_stream(&mut self, _: &Env<'_>) {
+    pub(crate) fn view_stream(&mut self, _: &Env<'_>) {
         self.go(View::Stream);
     }
 
     /// Violations.
-    pub fn view_violations(&mut self, _: &Env<'_>) {
+    pub(crate) fn view_violations(&mut self, _: &Env<'_>) {
         self.go(View::Violations);
     }
 
     /// Shadows.
-    pub fn view_shadows(&mut self, _: &Env<'_>) {
+    pub(crate) fn view_shadows(&mut self, _: &Env<'_>) {
         self.go(View::Shadows);
     }
 
     /// Jobs.
-    pub fn view_jobs(&mut self, _: &Env<'_>) {
+    pub(crate) fn view_jobs(&mut self, _: &Env<'_>) {
         self.go(View::Jobs);
     }
 
     /// The journal.
-    pub fn view_journal(&mut self, _: &Env<'_>) {
+    pub(crate) fn view_journal(&mut self, _: &Env<'_>) {
         self.go(View::Journal);
     }
 
     /// Security profiles.
-    pub fn view_profiles(&mut self, _: &Env<'_>) {
+    pub(crate) fn view_profiles(&mut self, _: &Env<'_>) {
         self.go(View::Profiles);
     }
 
     /// Past violations.
-    pub fn view_history(&mut self, _: &Env<'_>) {
+    pub(crate) fn view_history(&mut self, _: &Env<'_>) {
         self.go(View::History);
     }
 
     /// Findings of audits.
-    pub fn view_audit(&mut self, _: &Env<'_>) {
+    pub(crate) fn view_audit(&mut self, _: &Env<'_>) {
         self.go(View::Audit);
     }
 
     /// Topic rules.
-    pub fn view_rules(&mut self, _: &Env<'_>) {
+    pub(crate) fn view_rules(&mut self, _: &Env<'_>) {
         self.go(View::Rules);
     }
 
     /// The connection.
-    pub fn view_link(&mut self, _: &Env<'_>) {
+    pub(crate) fn view_link(&mut self, _: &Env<'_>) {
         self.go(View::Link);
     }
 
     /// All devices by state.
-    pub fn view_grid(&mut self, _: &Env<'_>) {
+    pub(crate) fn view_grid(&mut self, _: &Env<'_>) {
         self.go(View::Grid);
     }
 
     /// What the Defender agent of the device under the cursor reports.
-    pub fn view_metrics(&mut self, env: &Env<'_>) {
+    pub(crate) fn view_metrics(&mut self, env: &Env<'_>) {
         self.view_device(env);
         self.section = super::Section::Metrics;
     }
@@ -225,7 +224,7 @@ impl App {
     }
 
     /// Begin or end showing the console to a room: nothing is planned, and what is private is masked.
-    pub fn instructor(&mut self, env: &Env<'_>) {
+    pub(crate) fn instructor(&mut self, env: &Env<'_>) {
         self.instructing = !self.instructing;
         let text = if self.instructing {
             self.go(View::Grid);
@@ -237,9 +236,9 @@ impl App {
     }
 
     /// One step out; never quits.
-    pub fn escape(&mut self, _: &Env<'_>) {
+    pub(crate) fn escape(&mut self, _: &Env<'_>) {
         let list = self.focused_list();
-        if self.overlay.take().is_some() {
+        if self.dialog.take().is_some() {
         } else if self.filters.remove(&list).is_some() {
             self.rows.outdate();
         } else if self.range.take().is_some() || !self.marks.is_empty() {
@@ -263,34 +262,34 @@ impl App {
     }
 
     /// Back; at the root, quit.
-    pub fn back(&mut self, _: &Env<'_>) {
-        if matches!(self.overlay, Some(Overlay::Leaving)) {
+    pub(crate) fn back(&mut self, _: &Env<'_>) {
+        if matches!(self.dialog, Some(Dialog::Leaving(_))) {
             self.effects.push(Effect::Quit);
-        } else if self.overlay.take().is_some() {
+        } else if self.dialog.take().is_some() {
         } else if self.views.len() > 1 {
             self.leave();
         } else if self.zoomed {
             self.zoomed = false;
         } else if self.is_responding() {
             // Asked once: what runs would be left unproven.
-            self.overlay = Some(Overlay::Leaving);
+            self.dialog = Some(Dialog::Leaving(LeavingDialog));
         } else {
             self.effects.push(Effect::Quit);
         }
     }
 
     /// Into the background.
-    pub fn suspend(&mut self, _: &Env<'_>) {
+    pub(crate) fn suspend(&mut self, _: &Env<'_>) {
         self.effects.push(Effect::Suspend);
     }
 
     /// Everything again.
-    pub fn redraw(&mut self, _: &Env<'_>) {
+    pub(crate) fn redraw(&mut self, _: &Env<'_>) {
         self.effects.push(Effect::Redraw);
     }
 
     /// The first says how, the second quits.
-    pub fn interrupt(&mut self, env: &Env<'_>) {
+    pub(crate) fn interrupt(&mut self, env: &Env<'_>) {
         if self.interrupted.is_some_and(|at| env.now - at < TWICE) {
             self.effects.push(Effect::Quit);
         } else {
@@ -305,7 +304,7 @@ impl App {
     }
 
     /// Quit.
-    pub fn force_quit(&mut self, _: &Env<'_>) {
+    pub(crate) fn force_quit(&mut self, _: &Env<'_>) {
         self.effects.push(Effect::Quit);
     }
 }

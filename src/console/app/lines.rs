@@ -6,8 +6,9 @@ use quell_fleet::model::ViolationEvent;
 use quell_fleet::text::SafeText;
 use quell_fleet::{DeltaEntry, Finding, Fleet};
 
+use super::filter::{self, Subject};
 use super::list::{Key, ListId, key_of};
-use super::{App, Env, JournalLine, Subject, View, filter};
+use super::{App, Env, JournalLine, View};
 
 /// The identity of a delta.
 pub(in crate::console) fn delta_key(entry: &DeltaEntry) -> Key {
@@ -16,7 +17,7 @@ pub(in crate::console) fn delta_key(entry: &DeltaEntry) -> Key {
 
 /// Deltas of one shadow that ask for the same, one after the other: shown once, with how often.
 #[derive(Clone, Copy, Debug)]
-pub struct DeltaGroup<'a> {
+pub(crate) struct DeltaGroup<'a> {
     /// The first of them: the group's identity.
     pub oldest: &'a DeltaEntry,
     /// The last.
@@ -26,7 +27,7 @@ pub struct DeltaGroup<'a> {
 }
 
 /// The deltas kept, repeated ones collapsed, the newest first.
-pub fn delta_groups(fleet: &Fleet) -> Vec<DeltaGroup<'_>> {
+pub(crate) fn delta_groups(fleet: &Fleet) -> Vec<DeltaGroup<'_>> {
     let mut groups: Vec<DeltaGroup<'_>> = Vec::new();
     let mut open: HashMap<(&str, Option<&str>), usize> = HashMap::new();
     for entry in fleet.deltas() {
@@ -66,7 +67,7 @@ impl JournalLine {
 
 impl App {
     /// The keys of a list's lines, in the order they are drawn.
-    pub fn keys(&self, list: ListId, env: &Env<'_>) -> Vec<Key> {
+    pub(crate) fn keys(&self, list: ListId, env: &Env<'_>) -> Vec<Key> {
         let filter = self.filter_of(list);
         let mut matcher = filter.map(|_| filter::matcher());
         let mut passes = |text: &dyn Fn() -> String| match (&filter, &mut matcher) {

@@ -3,10 +3,10 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The identity of a line, stable for the run.
-pub type Key = u64;
+pub(crate) type Key = u64;
 
 /// A key made from what names a line.
-pub fn key_of(name: impl Hash) -> Key {
+pub(crate) fn key_of(name: impl Hash) -> Key {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
     hasher.finish()
@@ -14,7 +14,7 @@ pub fn key_of(name: impl Hash) -> Key {
 
 /// The lists, each with a cursor of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ListId {
+pub(crate) enum ListId {
     /// Devices.
     Devices,
     /// Active violations.
@@ -45,13 +45,13 @@ pub enum ListId {
 
 impl ListId {
     /// How many there are.
-    pub const COUNT: usize = 13;
+    pub(crate) const COUNT: usize = 13;
 }
 
 /// Where a list is, and what of it is in sight. What is in sight is laid out when something happened, before it is drawn, so
 /// that a key acts on what was shown.
 #[derive(Clone, Debug, Default)]
-pub struct ListState {
+pub(crate) struct ListState {
     cursor: Option<Key>,
     /// Where the cursor was last seen: where moving goes on from when its line is gone.
     last_at: usize,
@@ -65,7 +65,7 @@ pub struct ListState {
 
 impl ListState {
     /// The identity under the cursor, whether it is in sight or not.
-    pub fn cursor(&self) -> Option<Key> {
+    pub(crate) fn cursor(&self) -> Option<Key> {
         self.cursor
     }
 
@@ -130,32 +130,32 @@ impl ListState {
     }
 
     /// The lines in sight.
-    pub fn in_sight(&self) -> &[Key] {
+    pub(crate) fn in_sight(&self) -> &[Key] {
         &self.sight
     }
 
     /// The cursor, if its line is in the list: one that left is not replaced by another.
-    pub fn chosen(&self) -> Option<Key> {
+    pub(crate) fn chosen(&self) -> Option<Key> {
         self.cursor.filter(|_| self.found)
     }
 
     /// The place of the cursor in the list, counted from one, and how many lines there are.
-    pub fn place(&self) -> Option<(usize, usize)> {
+    pub(crate) fn place(&self) -> Option<(usize, usize)> {
         self.found.then_some((self.last_at + 1, self.total))
     }
 
     /// The position of the first line in sight.
-    pub fn top(&self) -> usize {
+    pub(crate) fn top(&self) -> usize {
         self.top
     }
 
     /// How many lines there are.
-    pub fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.total
     }
 
     /// How many lines there is room for.
-    pub fn page(&self) -> usize {
+    pub(crate) fn page(&self) -> usize {
         self.page
     }
 

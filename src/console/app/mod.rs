@@ -4,14 +4,10 @@
 //! sight is laid out there too, so that drawing only reads.
 
 mod answer;
-mod answered;
 mod audit_form;
-mod dialogs;
 mod doctor;
 pub(super) mod elsewhere;
-mod fields;
 mod filter;
-mod form;
 mod go;
 mod input;
 mod lines;
@@ -41,26 +37,22 @@ use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 use quell_fleet::{DeviceId, Ms};
 
+use super::dialogs::Dialog;
 use super::key::Key as Pressed;
 
-pub use dialogs::{
-    EntryState, Field, GroupForm, JobForm, Naming, Overlay, PalettePick, PaletteState, PayloadState,
-    PlanDialog, PlanPhase, RecoveredState, Show,
-};
-pub use doctor::{Diagnosis, DoctorLine};
-pub use fields::{FieldsForm, FieldsKind, FormField, Said, Value};
-pub use filter::{Filter, Subject, topic_matches};
-pub use form::{FormKind, FormLine};
-pub use lines::{DeltaGroup, delta_groups};
-pub(super) use lines::{delta_key, event_key, finding_key};
-pub use list::{Key, ListId, ListState, key_of};
-pub use model::{Effect, Elsewhere, Env, JournalLine, Look, Pane, Section, Tone, View};
-pub use profile_form::{ProfileField, ProfileForm};
-pub use rows::DeviceRows;
-pub use state::proven_after;
-pub use tape::ReplayMove;
+pub(crate) use doctor::{Diagnosis, DoctorLine};
+pub(super) use filter::{Filter, matcher, topic_matches};
+pub(super) use lines::{DeltaGroup, delta_groups, delta_key, event_key, finding_key};
+pub(super) use list::{Key, ListId, ListState, key_of};
+pub use model::{Effect, Env, JournalLine, Look, View};
+pub(crate) use model::{Elsewhere, Tone};
+pub(super) use model::{Pane, Section};
+pub(super) use profile_form::ProfileForm;
+pub(super) use rows::DeviceRows;
+pub(super) use state::proven_after;
+pub(super) use tape::ReplayMove;
 pub use update::Msg;
-pub use whatif::{WhatIfState, Would};
+pub(super) use whatif::{WhatIfState, Would};
 
 /// The operator's side of the console.
 pub struct App {
@@ -82,7 +74,7 @@ pub struct App {
     replay: bool,
     recording: bool,
     paused: Option<u64>,
-    overlay: Option<Overlay>,
+    dialog: Option<Dialog>,
     pending: Vec<Pressed>,
     /// The keys of the command that runs, as they are shown.
     pressed: Option<String>,
@@ -143,7 +135,7 @@ impl App {
             replay: false,
             recording: false,
             paused: None,
-            overlay: None,
+            dialog: None,
             pending: Vec::new(),
             pressed: None,
             status: None,

@@ -61,7 +61,7 @@ pub enum View {
 
 /// The panes of the overview.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Pane {
+pub(crate) enum Pane {
     /// Devices.
     Devices,
     /// Violations.
@@ -74,10 +74,10 @@ pub enum Pane {
 
 impl Pane {
     /// In the order `Tab` takes.
-    pub const ALL: [Self; 4] = [Self::Devices, Self::Violations, Self::Deltas, Self::Telemetry];
+    pub(crate) const ALL: [Self; 4] = [Self::Devices, Self::Violations, Self::Deltas, Self::Telemetry];
 
     /// The list it shows.
-    pub fn list(self) -> ListId {
+    pub(crate) fn list(self) -> ListId {
         match self {
             Self::Devices => ListId::Devices,
             Self::Violations => ListId::Violations,
@@ -89,7 +89,7 @@ impl Pane {
 
 /// The parts of the device view beside its facts, in the order `Tab` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
+pub(crate) enum Section {
     /// What was heard of it last.
     Messages,
     /// Reported, desired, delta.
@@ -110,7 +110,7 @@ pub enum Section {
 
 impl Section {
     /// In the order `Tab` takes.
-    pub const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Messages,
         Self::Shadow,
         Self::Sizes,
@@ -122,7 +122,7 @@ impl Section {
     ];
 
     /// Its title.
-    pub fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Messages => "Last messages",
             Self::Shadow => "Shadow",

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use quell_fleet::text::SafeText;
 use quell_fleet::{DeviceId, Ms, Word};
 
-use super::dialogs::Overlay;
 use super::list::{Key, ListId};
 use super::{App, Env, Pane, Section, Tone, View};
 
@@ -14,8 +13,8 @@ const HELD: Ms = 2_000;
 
 impl App {
     fn step(&mut self, env: &Env<'_>, by: isize) {
-        if let Some(dialog) = &mut self.overlay {
-            if let Some(scroll) = dialog.scroll() {
+        if let Some(dialog) = &mut self.dialog {
+            if let Some(scroll) = dialog.component_mut().scroll() {
                 scroll.scroll_by(by);
             }
             return;
@@ -44,93 +43,89 @@ impl App {
 
     fn half(&mut self) -> isize {
         let list = self.focused_list();
-        match self.overlay.as_mut().and_then(Overlay::scroll) {
+        match self.dialog.as_mut().and_then(|dialog| dialog.component_mut().scroll()) {
             Some(scroll) => scroll.half_page(),
             None => self.list(list).half_page(),
         }
     }
 
     /// One down.
-    pub fn down(&mut self, env: &Env<'_>) {
+    pub(crate) fn down(&mut self, env: &Env<'_>) {
         self.step(env, 1);
     }
 
     /// One up.
-    pub fn up(&mut self, env: &Env<'_>) {
+    pub(crate) fn up(&mut self, env: &Env<'_>) {
         self.step(env, -1);
     }
 
     /// Half a page down.
-    pub fn half_page_down(&mut self, env: &Env<'_>) {
+    pub(crate) fn half_page_down(&mut self, env: &Env<'_>) {
         let half = self.half();
         self.step(env, half);
     }
 
     /// Half a page up.
-    pub fn half_page_up(&mut self, env: &Env<'_>) {
+    pub(crate) fn half_page_up(&mut self, env: &Env<'_>) {
         let half = self.half();
         self.step(env, -half);
     }
 
     /// To the first line.
-    pub fn first(&mut self, env: &Env<'_>) {
+    pub(crate) fn first(&mut self, env: &Env<'_>) {
         self.step(env, -(i32::MAX as isize));
     }
 
     /// To the last line.
-    pub fn last(&mut self, env: &Env<'_>) {
+    pub(crate) fn last(&mut self, env: &Env<'_>) {
         self.step(env, i32::MAX as isize);
         // At the end of the stream the view follows again.
-        if self.focused_list() == ListId::Stream && self.overlay.is_none() && self.paused.is_none() {
+        if self.focused_list() == ListId::Stream && self.dialog.is_none() && self.paused.is_none() {
             self.list_mut(ListId::Stream).set(None);
         }
     }
 
     /// The previous way of showing, or the previous pane.
-    pub fn left(&mut self, env: &Env<'_>) {
-        match &mut self.overlay {
-            Some(Overlay::Payload(payload)) => payload.turn(false),
-            Some(Overlay::Recovered(state)) => state.turn(false),
+    pub(crate) fn left(&mut self, env: &Env<'_>) {
+        match &mut self.dialog {
+            Some(dialog) => dialog.component_mut().turn(false),
             None => self.focus_previous(env),
-            Some(_) => {}
         }
     }
 
     /// The next way of showing, or the next pane.
-    pub fn right(&mut self, env: &Env<'_>) {
-        match &mut self.overlay {
-            Some(Overlay::Payload(payload)) => payload.turn(true),
-            Some(Overlay::Recovered(state)) => state.turn(true),
+    pub(crate) fn right(&mut self, env: &Env<'_>) {
+        match &mut self.dialog {
+            Some(dialog) => dialog.component_mut().turn(true),
             None => self.focus_next(env),
-            Some(_) => {}
         }
     }
 
     fn turn_focus(&mut self, by: usize) {
-        if matches!(self.view(), View::Device(_)) && self.overlay.is_none() {
+        if matches!(self.view(), View::Device(_)) && self.dialog.is_none() {
             let at = Section::ALL.iter().position(|s| *s == self.section).unwrap_or(0);
             self.section = Section::ALL[(at + by) % Section::ALL.len()];
         }
-        if *self.view() == View::Overview && self.overlay.is_none() {
+        if *self.view() == View::Overview && self.dialog.is_none() {
             let at = Pane::ALL.iter().position(|p| *p == self.pane).unwrap_or(0);
             self.pane = Pane::ALL[(at + by) % Pane::ALL.len()];
         }
     }
 
     /// Next pane.
-    pub fn focus_next(&mut self, _: &Env<'_>) {
+    pub(crate) fn focus_next(&mut self, _: &Env<'_>) {
         self.turn_focus(1);
     }
 
     /// Previous pane.
-    pub fn focus_previous(&mut self, _: &Env<'_>) {
+    pub(crate) fn focus_previous(&mut self, _: &Env<'_>) {
         let parts = if matches!(self.view(), View::Device(_)) { Section::ALL.len() } else { Pane::ALL.len() };
         self.turn_focus(parts - 1);
     }
 
     /// The focused pane alone, or all again.
-    pub fn zoom(&mut self, env: &Env<'_>) {
-        if !matches!(self.view(), View::Overview | View::Device(_)) || self.overlay.is_some() {
+    pub(crate) fn zoom(&mut self, env: &Env<'_>) {
+        if !matches!(self.view(), View::Overview | View::Device(_)) || self.dialog.is_some() {
             return self.nothing_here(env);
         }
         self.zoomed = !self.zoomed;
@@ -145,12 +140,12 @@ impl App {
     }
 
     /// Linear or logarithmic.
-    pub fn log_scale(&mut self, _: &Env<'_>) {
+    pub(crate) fn log_scale(&mut self, _: &Env<'_>) {
         self.log_scale = !self.log_scale;
     }
 
     /// The next device that is leaking or in alarm, the worst first.
-    pub fn next_alarm(&mut self, env: &Env<'_>) {
+    pub(crate) fn next_alarm(&mut self, env: &Env<'_>) {
         let mut loud: Vec<_> = env
             .fleet
             .devices()
@@ -175,7 +170,7 @@ impl App {
         if let Some((_, _, id)) = loud.get(at) {
             let id = *id;
             self.views = vec![View::Overview];
-            self.overlay = None;
+            self.dialog = None;
             self.pane = Pane::Devices;
             if !self.rows.ids().contains(&id) {
                 // Asking for an alarm outranks a filter that hides it.

@@ -5,14 +5,14 @@ use crate::response::Intent;
 use crate::response::past::Past;
 use quell_fleet::text::SafeText;
 
-use super::dialogs::{EntryState, Overlay, RecoveredState};
-use super::list::{ListId, ListState};
+use super::super::dialogs::{Dialog, EntryDialog, RecoveredDialog};
+use super::list::ListId;
 use super::{App, Effect, Env, JournalLine, Tone};
 
 impl App {
     /// The journal's entry under the cursor.
     fn entry_here(&self) -> Option<&JournalLine> {
-        if let Some(Overlay::Entry(entry)) = &self.overlay {
+        if let Some(Dialog::Entry(entry)) = &self.dialog {
             return Some(&entry.line);
         }
         let Some(Ok(lines)) = &self.journal else { return None };
@@ -23,12 +23,12 @@ impl App {
     /// Open the journal's entry under the cursor.
     pub(super) fn open_entry(&mut self) {
         if let Some(line) = self.entry_here().cloned() {
-            self.overlay = Some(Overlay::Entry(Box::new(EntryState { line, scroll: ListState::default() })));
+            self.dialog = Some(Dialog::Entry(Box::new(EntryDialog::new(line))));
         }
     }
 
     /// Plan what takes the plan under the cursor back, to what was before it.
-    pub fn undo(&mut self, env: &Env<'_>) {
+    pub(crate) fn undo(&mut self, env: &Env<'_>) {
         if let Some(plan) = self.recovered_here() {
             let asked = SafeText::new(&format!("Undo: {}", plan.title));
             return self.ask(env, asked, Intent::Undo { plan: plan.id });
@@ -45,7 +45,7 @@ impl App {
     }
 
     /// Plan what sends the rest of the plan under the cursor.
-    pub fn finish(&mut self, env: &Env<'_>) {
+    pub(crate) fn finish(&mut self, env: &Env<'_>) {
         if let Some(plan) = self.recovered_here() {
             let asked = SafeText::new(&format!("Finish: {}", plan.title));
             return self.ask(env, asked, Intent::Finish { plan: plan.id });
@@ -62,8 +62,8 @@ impl App {
     }
 
     fn recovered_here(&self) -> Option<Past> {
-        let Some(Overlay::Recovered(state)) = &self.overlay else { return None };
-        state.plans.get(state.chosen).cloned()
+        let Some(Dialog::Recovered(state)) = &self.dialog else { return None };
+        state.shown().cloned()
     }
 
     /// What the start found: plans that never ended. Shown at once, unless the operator is in the middle of something.
@@ -79,10 +79,8 @@ impl App {
             last.steps.len(),
         );
         self.say(SafeText::new(&text), Tone::Warn, env.now);
-        if self.overlay.is_none() {
-            let chosen = plans.len() - 1;
-            let scroll = ListState::default();
-            self.overlay = Some(Overlay::Recovered(Box::new(RecoveredState { plans, chosen, scroll })));
+        if self.dialog.is_none() {
+            self.dialog = Some(Dialog::Recovered(Box::new(RecoveredDialog::new(plans))));
         }
     }
 }

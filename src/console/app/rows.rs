@@ -17,7 +17,7 @@ const INTERVAL: Ms = 300;
 
 /// The rows in order.
 #[derive(Default)]
-pub struct DeviceRows {
+pub(crate) struct DeviceRows {
     ids: Vec<DeviceId>,
     keys: Vec<Key>,
     sort: Sort,
@@ -36,22 +36,22 @@ impl DeviceRows {
     }
 
     /// The devices in order.
-    pub fn ids(&self) -> &[DeviceId] {
+    pub(crate) fn ids(&self) -> &[DeviceId] {
         &self.ids
     }
 
     /// Their keys, in the same order.
-    pub fn keys(&self) -> &[Key] {
+    pub(crate) fn keys(&self) -> &[Key] {
         &self.keys
     }
 
     /// What they are sorted by.
-    pub fn sort(&self) -> Sort {
+    pub(crate) fn sort(&self) -> Sort {
         self.sort
     }
 
     /// A device by its key.
-    pub fn device_of(&self, key: Key) -> Option<DeviceId> {
+    pub(crate) fn device_of(&self, key: Key) -> Option<DeviceId> {
         self.keys.iter().position(|k| *k == key).and_then(|at| self.ids.get(at)).copied()
     }
 
@@ -76,17 +76,17 @@ impl DeviceRows {
     }
 
     /// True while the rows stay where they are: a hand is on them.
-    pub fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.held
     }
 
     /// Cells of the longest name of the account.
-    pub fn longest(&self) -> u16 {
+    pub(crate) fn longest(&self) -> u16 {
         self.longest
     }
 
     /// Bytes of the largest message of the account.
-    pub fn most(&self) -> u32 {
+    pub(crate) fn most(&self) -> u32 {
         self.most
     }
 

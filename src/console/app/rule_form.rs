@@ -9,8 +9,7 @@ use quell_fleet::text::SafeText;
 use quell_rules::sql::{Message, Outcome, Statement, Version};
 use quell_rules::topics::Dialect;
 
-use super::dialogs::Overlay;
-use super::fields::{FieldsForm, FieldsKind, FormField, Said};
+use super::super::dialogs::{Dialog, Form, FormField, FormKind, Said};
 use super::list::{ListId, key_of};
 use super::{App, Env, Tone, View};
 
@@ -30,7 +29,7 @@ const UNITS: [(&str, &str); 6] = [
 
 impl App {
     /// The rule under the cursor.
-    pub fn rule_here<'a>(&self, env: &Env<'a>) -> Option<&'a RuleRecord> {
+    pub(crate) fn rule_here<'a>(&self, env: &Env<'a>) -> Option<&'a RuleRecord> {
         if *self.view() != View::Rules {
             return None;
         }
@@ -50,7 +49,7 @@ impl App {
     }
 
     /// Plan to switch the rule on, or off.
-    pub fn rule_switch(&mut self, env: &Env<'_>) {
+    pub(crate) fn rule_switch(&mut self, env: &Env<'_>) {
         self.change_rule(env, |rule| match rule.disabled {
             true => ("Enable", RuleEdit::Enable),
             false => ("Disable", RuleEdit::Disable),
@@ -58,20 +57,20 @@ impl App {
     }
 
     /// Plan to delete the rule.
-    pub fn rule_delete(&mut self, env: &Env<'_>) {
+    pub(crate) fn rule_delete(&mut self, env: &Env<'_>) {
         self.change_rule(env, |_| ("Delete", RuleEdit::Delete));
     }
 
     /// Write the rule under the cursor anew.
-    pub fn rule_form(&mut self, env: &Env<'_>) {
+    pub(crate) fn rule_form(&mut self, env: &Env<'_>) {
         match self.rule_here(env) {
-            Some(rule) => self.overlay = Some(Overlay::Fields(Box::new(of_rule(rule)))),
+            Some(rule) => self.dialog = Some(Dialog::Form(Box::new(of_rule(rule)))),
             None => self.rule_new(env),
         }
     }
 
     /// Write a new rule.
-    pub fn rule_new(&mut self, env: &Env<'_>) {
+    pub(crate) fn rule_new(&mut self, env: &Env<'_>) {
         let account = env.fleet.identity().get().map(|who| who.account.to_string()).unwrap_or_default();
         let blank = RuleRecord {
             name: Name::new(""),
@@ -91,11 +90,11 @@ impl App {
             }],
             deliveries: Vec::new(),
         };
-        self.overlay = Some(Overlay::Fields(Box::new(of_rule(&blank))));
+        self.dialog = Some(Dialog::Form(Box::new(of_rule(&blank))));
     }
 }
 
-fn of_rule(rule: &RuleRecord) -> FieldsForm {
+fn of_rule(rule: &RuleRecord) -> Form {
     let metric = rule.metrics.first();
     let part = |get: fn(&RuleMetric) -> &Name| metric.map_or("", |m| get(m).raw());
     let state = if rule.disabled { "disabled" } else { "enabled" };
@@ -106,8 +105,8 @@ fn of_rule(rule: &RuleRecord) -> FieldsForm {
         units.push((unit, unit));
     }
     let (kind, target, role) = delivered(rule.deliveries.first());
-    FieldsForm::new(
-        FieldsKind::Rule,
+    Form::new(
+        FormKind::Rule,
         "Write topic rule",
         vec![
             FormField::text("rule", rule.name.raw()),
@@ -155,7 +154,7 @@ fn delivered(delivery: Option<&RuleDelivery>) -> (&'static str, &str, &str) {
     }
 }
 
-impl FieldsForm {
+impl Form {
     /// The rule as it stands; without a namespace and a name no metric is written.
     fn rule_body(&self) -> RuleBody {
         let name = |label: &str| Name::new(self.get(label));
@@ -189,12 +188,12 @@ impl FieldsForm {
         }
     }
 
-    pub(super) fn rule_intent(&self) -> Intent {
+    pub(in crate::console) fn rule_intent(&self) -> Intent {
         let change = RuleEdit::Write(Box::new(self.rule_body()));
         Intent::Rule(RuleChange { rule: Name::new(self.get("rule")), change })
     }
 
-    pub(super) fn rule_said(&self, env: &Env<'_>) -> Vec<(Said, String)> {
+    pub(in crate::console) fn rule_said(&self, env: &Env<'_>) -> Vec<(Said, String)> {
         let body = self.rule_body();
         let (wrong, doubtful) = rule_doubts(self.get("rule"), &body);
         let mut said: Vec<(Said, String)> = wrong.into_iter().map(|t| (Said::Wrong, t)).collect();

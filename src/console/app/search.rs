@@ -17,7 +17,7 @@ pub(super) struct Search {
 
 impl App {
     /// What the fleet index is asked for the filter of the device table; `None` where it is not.
-    pub fn searched(&self, env: &Env<'_>) -> Option<SourceId> {
+    pub(crate) fn searched(&self, env: &Env<'_>) -> Option<SourceId> {
         env.fleet.indexing().used().filter(|_| !self.replay)?;
         let query = self.filter_of(ListId::Devices).and_then(Filter::query)?;
         Some(SourceId::Search(Name::new(&query)))

@@ -6,9 +6,10 @@ use quell_fleet::text::SafeText;
 use quell_fleet::{DeviceId, Ms};
 
 use super::super::command::Scope;
+use super::super::dialogs::Dialog;
 use super::super::key::Key as Pressed;
 use super::super::words;
-use super::{App, DeviceRows, Filter, JournalLine, ListId, ListState, Overlay, Pane, Section, Tone, View};
+use super::{App, DeviceRows, Filter, JournalLine, ListId, ListState, Pane, Section, Tone, View};
 use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
 
@@ -47,7 +48,7 @@ pub(super) fn outcome_line(
 
 /// Milliseconds from the confirmation to the last proof of the slowest target: the whole wait, not the first of its
 /// steps.
-pub fn proven_after(view: &ActionView) -> Option<Ms> {
+pub(crate) fn proven_after(view: &ActionView) -> Option<Ms> {
     view.targets
         .iter()
         .filter(|t| matches!(t.outcome, Some(TargetOutcome::Proven { .. })))
@@ -61,37 +62,37 @@ pub fn proven_after(view: &ActionView) -> Option<Ms> {
 
 impl App {
     /// The verb a plan was confirmed with.
-    pub fn verb_of(&self, plan: &PlanId) -> Option<Verb> {
+    pub(crate) fn verb_of(&self, plan: &PlanId) -> Option<Verb> {
         self.confirmed.iter().find(|(id, _)| id == plan).map(|(_, verb)| *verb)
     }
 
     /// Whether a room is being shown the console: nothing is planned, and what is private is masked.
-    pub fn is_instructing(&self) -> bool {
+    pub(crate) fn is_instructing(&self) -> bool {
         self.instructing
     }
 
     /// The focused part of the device view.
-    pub fn section(&self) -> Section {
+    pub(crate) fn section(&self) -> Section {
         self.section
     }
 
     /// Whether audits and suppressions are shown in place of a finding's details.
-    pub fn shows_audits(&self) -> bool {
+    pub(crate) fn shows_audits(&self) -> bool {
         self.audits
     }
 
     /// The focused pane of the overview.
-    pub fn pane(&self) -> Pane {
+    pub(crate) fn pane(&self) -> Pane {
         self.pane
     }
 
     /// Whether the focused pane has the whole screen.
-    pub fn zoomed(&self) -> bool {
+    pub(crate) fn zoomed(&self) -> bool {
         self.zoomed
     }
 
     /// A list's cursor and window.
-    pub fn list(&self, id: ListId) -> &ListState {
+    pub(crate) fn list(&self, id: ListId) -> &ListState {
         &self.lists[id as usize]
     }
 
@@ -100,7 +101,7 @@ impl App {
     }
 
     /// The list keys go to.
-    pub fn focused_list(&self) -> ListId {
+    pub(crate) fn focused_list(&self) -> ListId {
         match self.view() {
             View::Overview => self.pane.list(),
             View::Device(_) => ListId::Text,
@@ -120,23 +121,23 @@ impl App {
     }
 
     /// The filter of a list, if there is one.
-    pub fn filter_of(&self, list: ListId) -> Option<&Filter> {
+    pub(crate) fn filter_of(&self, list: ListId) -> Option<&Filter> {
         self.filters.get(&list).filter(|f| !f.is_empty())
     }
 
     /// The device rows, filtered and sorted.
-    pub fn rows(&self) -> &DeviceRows {
+    pub(crate) fn rows(&self) -> &DeviceRows {
         &self.rows
     }
 
     /// The devices in sight, as they were laid out.
-    pub fn devices_in_sight(&self) -> impl Iterator<Item = DeviceId> {
+    pub(crate) fn devices_in_sight(&self) -> impl Iterator<Item = DeviceId> {
         let list = self.list(ListId::Devices);
         self.rows.ids().iter().skip(list.top()).take(list.in_sight().len()).copied()
     }
 
     /// Whether a device is marked.
-    pub fn is_marked(&self, id: DeviceId) -> bool {
+    pub(crate) fn is_marked(&self, id: DeviceId) -> bool {
         self.marks.contains(&id)
     }
 
@@ -146,77 +147,67 @@ impl App {
     }
 
     /// Whether sparklines are logarithmic.
-    pub fn is_log_scale(&self) -> bool {
+    pub(crate) fn is_log_scale(&self) -> bool {
         self.log_scale
     }
 
     /// The dialog in front.
-    pub fn overlay(&self) -> Option<&Overlay> {
-        self.overlay.as_ref()
+    pub fn dialog(&self) -> Option<&Dialog> {
+        self.dialog.as_ref()
     }
 
     /// Keys of a sequence that has begun.
-    pub fn pending(&self) -> &[Pressed] {
+    pub(crate) fn pending(&self) -> &[Pressed] {
         &self.pending
     }
 
     /// The status line.
-    pub fn status(&self) -> Option<(&SafeText, Tone, Ms)> {
+    pub(crate) fn status(&self) -> Option<(&SafeText, Tone, Ms)> {
         self.status.as_ref().map(|(text, tone, at)| (text, *tone, *at))
     }
 
     /// Responses of this session, the newest last.
-    pub fn actions(&self) -> &[ActionView] {
+    pub(crate) fn actions(&self) -> &[ActionView] {
         &self.actions
     }
 
     /// The journal as last read.
-    pub fn journal_lines(&self) -> Option<&Result<Vec<JournalLine>, SafeText>> {
+    pub(crate) fn journal_lines(&self) -> Option<&Result<Vec<JournalLine>, SafeText>> {
         self.journal.as_ref()
     }
 
     /// What stands in the way of reading anything.
-    pub fn startup_trouble(&self) -> Option<&Trouble> {
+    pub(crate) fn startup_trouble(&self) -> Option<&Trouble> {
         self.startup.as_ref()
     }
 
     /// The thing and the metric whose history the open view shows.
-    pub fn valued(&self) -> Option<&(Name, SafeText)> {
+    pub(crate) fn valued(&self) -> Option<&(Name, SafeText)> {
         self.valued.as_ref()
     }
 
     /// Devices that are isolated, yet heard.
-    pub fn leaks(&self) -> &[(Name, Ms)] {
+    pub(crate) fn leaks(&self) -> &[(Name, Ms)] {
         &self.leaks
     }
 
     /// The scopes that hold now, the innermost first.
-    pub fn scopes(&self) -> &'static [Scope] {
-        match &self.overlay {
-            Some(Overlay::Plan(_) | Overlay::Action(_)) => &[Scope::Plan],
-            Some(Overlay::Entry(_) | Overlay::Recovered(_)) => {
-                &[Scope::Journal, Scope::Payload, Scope::Global]
-            }
-            Some(Overlay::Leaving) => &[Scope::Global],
-            Some(_) => &[Scope::Payload, Scope::Global],
-            None if *self.view() == View::WhatIf && self.replay => {
-                &[Scope::WhatIf, Scope::Replay, Scope::List, Scope::Global]
-            }
-            None if *self.view() == View::WhatIf => &[Scope::WhatIf, Scope::List, Scope::Global],
-            None if *self.view() == View::Rules && !self.replay => {
-                &[Scope::Rules, Scope::List, Scope::Global]
-            }
-            None if *self.view() == View::Audit && !self.replay => {
-                &[Scope::Audit, Scope::List, Scope::Global]
-            }
-            None if self.replay => &[Scope::Replay, Scope::List, Scope::Global],
-            None if matches!(self.view(), View::Jobs | View::Executions(_)) => {
-                &[Scope::Jobs, Scope::List, Scope::Global]
-            }
-            None if *self.view() == View::Profiles => &[Scope::Profiles, Scope::List, Scope::Global],
-            None if *self.view() == View::Journal => &[Scope::Journal, Scope::List, Scope::Global],
-            None if *self.view() == View::Doctor => &[Scope::Doctor, Scope::List, Scope::Global],
-            None => &[Scope::List, Scope::Global],
+    pub(crate) fn scopes(&self) -> &'static [Scope] {
+        if let Some(dialog) = &self.dialog {
+            return dialog.component().scopes();
         }
+        let own = match self.view() {
+            View::WhatIf => Some(Scope::WhatIf),
+            // What changes something is not offered in front of a recording.
+            _ if self.replay => None,
+            View::Rules => Some(Scope::Rules),
+            View::Audit => Some(Scope::Audit),
+            View::Jobs | View::Executions(_) => Some(Scope::Jobs),
+            View::Profiles => Some(Scope::Profiles),
+            View::Journal => Some(Scope::Journal),
+            View::Doctor => Some(Scope::Doctor),
+            _ => None,
+        };
+        Scope::of_view(own, self.replay)
     }
 }

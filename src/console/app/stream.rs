@@ -4,7 +4,7 @@
 use quell_fleet::text::SafeText;
 use quell_fleet::{Kept, Ms};
 
-use super::dialogs::{Overlay, PayloadState};
+use super::super::dialogs::{Dialog, PayloadDialog};
 use super::filter::{self, Subject};
 use super::list::{Key, ListId};
 use super::{App, Env, Tone, View};
@@ -14,7 +14,7 @@ const FAR: usize = 2_000;
 
 impl App {
     /// The last message shown while paused.
-    pub fn paused_at(&self) -> Option<u64> {
+    pub(crate) fn paused_at(&self) -> Option<u64> {
         self.paused
     }
 
@@ -125,6 +125,6 @@ impl App {
             return self.say(SafeText::new(text), Tone::Warn, env.now);
         };
         let topic = env.fleet.topic(message.topic).map(|t| t.text().clone()).unwrap_or_default();
-        self.overlay = Some(Overlay::Payload(Box::new(PayloadState::new(message, topic))));
+        self.dialog = Some(Dialog::Payload(Box::new(PayloadDialog::new(message, topic))));
     }
 }

@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use quell_fleet::model::Name;
 use quell_fleet::{Ms, Word};
 
-use super::{App, Effect, Env, Overlay, PlanPhase, View};
+use super::super::dialogs::{Dialog, PlanPhase};
+use super::{App, Effect, Env, View};
 
 /// More is never asked for: sixteen connections carry eight hundred subscriptions.
 const MOST: usize = 800;
@@ -73,7 +74,7 @@ impl App {
         for action in self.actions.iter().filter(|action| action.finished.is_none()) {
             wanted.add(action.targets.iter().map(|target| &target.name));
         }
-        if let Some(Overlay::Plan(dialog)) = &self.overlay
+        if let Some(Dialog::Plan(dialog)) = &self.dialog
             && let PlanPhase::Ready(plan) = &dialog.phase
         {
             wanted.add(plan.targets());

@@ -19,13 +19,13 @@ pub enum ReplayMove {
 
 impl App {
     /// From now on what is shown comes from a recording.
-    pub fn replaying(&mut self) {
+    pub(crate) fn replaying(&mut self) {
         self.replay = true;
         self.look.read_only = true;
     }
 
     /// Whether a recording is being written.
-    pub fn is_recording(&self) -> bool {
+    pub(crate) fn is_recording(&self) -> bool {
         self.recording
     }
 
@@ -34,37 +34,37 @@ impl App {
     }
 
     /// Begin or end recording.
-    pub fn record(&mut self, _: &Env<'_>) {
+    pub(crate) fn record(&mut self, _: &Env<'_>) {
         self.effects.push(Effect::Record);
     }
 
     /// Hold the recording, or go on.
-    pub fn replay_pause(&mut self, _: &Env<'_>) {
+    pub(crate) fn replay_pause(&mut self, _: &Env<'_>) {
         self.tape(ReplayMove::Pause);
     }
 
     /// Faster.
-    pub fn replay_faster(&mut self, _: &Env<'_>) {
+    pub(crate) fn replay_faster(&mut self, _: &Env<'_>) {
         self.tape(ReplayMove::Faster);
     }
 
     /// Slower.
-    pub fn replay_slower(&mut self, _: &Env<'_>) {
+    pub(crate) fn replay_slower(&mut self, _: &Env<'_>) {
         self.tape(ReplayMove::Slower);
     }
 
     /// Half a minute on.
-    pub fn replay_forward(&mut self, _: &Env<'_>) {
+    pub(crate) fn replay_forward(&mut self, _: &Env<'_>) {
         self.tape(ReplayMove::By(30_000));
     }
 
     /// Half a minute back.
-    pub fn replay_back(&mut self, _: &Env<'_>) {
+    pub(crate) fn replay_back(&mut self, _: &Env<'_>) {
         self.tape(ReplayMove::By(-30_000));
     }
 
     /// To the next alarm.
-    pub fn replay_next_alarm(&mut self, _: &Env<'_>) {
+    pub(crate) fn replay_next_alarm(&mut self, _: &Env<'_>) {
         self.tape(ReplayMove::NextAlarm);
     }
 }

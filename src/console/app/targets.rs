@@ -1,29 +1,27 @@
 //! Writes, as far as the console goes: what a plan is asked for. Nothing here sends anything.
 
-use tui_input::Input;
-
-use crate::response::{Intent, JobRequest, JobTarget, Mitigation, Target};
+use crate::response::{Intent, Target};
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 use quell_fleet::{DeviceId, SourceId};
 
+use super::super::dialogs::{Dialog, GroupForm, JobForm, Naming, PlanDialog};
 use super::super::words;
-use super::dialogs::{Field, GroupForm, JobForm, Naming, Overlay, PlanDialog, PlanPhase};
-use super::{App, Effect, Env, ListId, ListState, Pane, Tone, View, key_of};
+use super::{App, Effect, Env, ListId, Pane, Tone, View, key_of};
 
 impl App {
     /// Plan isolation.
-    pub fn isolate(&mut self, env: &Env<'_>) {
+    pub(crate) fn isolate(&mut self, env: &Env<'_>) {
         self.plan_things(env, "Isolate", |things| Intent::Isolate { things, group: None });
     }
 
     /// Plan release.
-    pub fn release(&mut self, env: &Env<'_>) {
+    pub(crate) fn release(&mut self, env: &Env<'_>) {
         self.plan_things(env, "Release", |things| Intent::Release { things, group: None });
     }
 
     /// Plan deactivation.
-    pub fn deactivate(&mut self, env: &Env<'_>) {
+    pub(crate) fn deactivate(&mut self, env: &Env<'_>) {
         self.plan_things(env, "Deactivate the certificate of", |things| Intent::Deactivate {
             things,
             certificate: None,
@@ -31,7 +29,7 @@ impl App {
     }
 
     /// Plan activation.
-    pub fn activate(&mut self, env: &Env<'_>) {
+    pub(crate) fn activate(&mut self, env: &Env<'_>) {
         self.plan_things(env, "Activate the certificate of", |things| Intent::Activate {
             things,
             certificate: None,
@@ -39,7 +37,7 @@ impl App {
     }
 
     /// Plan revocation.
-    pub fn revoke(&mut self, env: &Env<'_>) {
+    pub(crate) fn revoke(&mut self, env: &Env<'_>) {
         self.plan_things(env, "Revoke the certificate of", |things| Intent::Revoke {
             things,
             certificate: None,
@@ -47,7 +45,7 @@ impl App {
     }
 
     /// Plan the cancellation of a job.
-    pub fn cancel_job(&mut self, env: &Env<'_>) {
+    pub(crate) fn cancel_job(&mut self, env: &Env<'_>) {
         match self.job_under_cursor(env) {
             Some(job) => {
                 let asked = SafeText::new(&format!("Cancel job {}", job.shown()));
@@ -58,45 +56,24 @@ impl App {
     }
 
     /// Open the job form.
-    pub fn job(&mut self, env: &Env<'_>) {
+    pub(crate) fn job(&mut self, env: &Env<'_>) {
         // Without marks the workshop's own job is one Enter away: the group that updates are offered to.
-        let things = self.marked_names(env);
-        let target = if things.is_empty() { self.look.update_group.clone() } else { String::new() };
-        self.overlay = Some(Overlay::Job(Box::new(JobForm {
-            id: Input::new("Update-temp-firmware".to_owned()),
-            target: Input::new(target),
-            continuous: things.is_empty(),
-            things,
-            document: Input::new(r#"{"operation":"update-firmware","version":"1.1"}"#.to_owned()),
-            field: Field::Id,
-            trouble: None,
-        })));
-    }
-
-    /// Turns the form into a request for a plan; nothing leaves while the form has a mistake.
-    pub(super) fn submit_job(&mut self, env: &Env<'_>) {
-        let Some(Overlay::Job(form)) = &mut self.overlay else { return };
-        match request(form) {
-            Ok(request) => {
-                let asked = SafeText::new(&format!("Launch job {}", request.id));
-                self.ask(env, asked, Intent::LaunchJob(request));
-            }
-            Err(trouble) => form.trouble = Some(trouble),
-        }
+        let form = JobForm::new(self.marked_names(env), &self.look.update_group);
+        self.dialog = Some(Dialog::Job(Box::new(form)));
     }
 
     /// Name a thing group to put things into.
-    pub fn join_group(&mut self, env: &Env<'_>) {
+    pub(crate) fn join_group(&mut self, env: &Env<'_>) {
         self.group_form(env, Naming::Join);
     }
 
     /// Name a thing group to take things out of.
-    pub fn leave_group(&mut self, env: &Env<'_>) {
+    pub(crate) fn leave_group(&mut self, env: &Env<'_>) {
         self.group_form(env, Naming::Leave);
     }
 
     /// Name a mitigation action of AWS for the violations of the marked things, or for the one under the cursor.
-    pub fn mitigate(&mut self, env: &Env<'_>) {
+    pub(crate) fn mitigate(&mut self, env: &Env<'_>) {
         if *self.view() == View::Audit {
             return self.mitigate_finding(env);
         }
@@ -136,49 +113,8 @@ impl App {
             _ if join => Some(self.look.update_group.clone()),
             _ => None,
         };
-        let mut form = GroupForm {
-            naming,
-            things,
-            whom,
-            input: Input::new(now.unwrap_or_default()),
-            known: Vec::new(),
-            trouble: None,
-        };
-        form.complete(env);
-        self.overlay = Some(Overlay::Group(Box::new(form)));
-    }
-
-    /// Asks for the plan of the group form.
-    pub(super) fn submit_group_form(&mut self, env: &Env<'_>) {
-        let Some(Overlay::Group(form)) = &mut self.overlay else { return };
-        let typed = form.input.value().trim();
-        if typed.is_empty() || typed.len() > 128 {
-            form.trouble = Some(SafeText::new(match form.naming {
-                Naming::Mitigate(_) => "name the mitigation action",
-                Naming::Join | Naming::Leave => "name the thing group",
-            }));
-            return;
-        }
-        if let Naming::Mitigate(violations) = &form.naming {
-            let wanted = Mitigation {
-                actions: vec![typed.to_owned()],
-                violations: violations.clone(),
-                findings: Vec::new(),
-                check: None,
-                // Made once: the plan that is confirmed twice is one task.
-                task: format!("quell-{:016x}", fastrand::u64(..)),
-            };
-            let asked = SafeText::new(&format!("Run {typed} on {}", form.whom));
-            return self.ask(env, asked, Intent::Mitigate(wanted));
-        }
-        let (group, things) = (Name::new(typed), form.things.clone());
-        let (verb, intent) = if form.naming == Naming::Join {
-            ("Put into", Intent::Join { things, group: group.clone() })
-        } else {
-            ("Take out of", Intent::Leave { things, group: group.clone() })
-        };
-        let asked = SafeText::new(&format!("{verb} {}: {}", group.shown(), form.whom));
-        self.ask(env, asked, intent);
+        let form = GroupForm::new(naming, (whom, things), now.unwrap_or_default(), env);
+        self.dialog = Some(Dialog::Group(Box::new(form)));
     }
 
     fn plan_things(&mut self, env: &Env<'_>, verb: &str, intent: impl FnOnce(Vec<Target>) -> Intent) {
@@ -221,17 +157,8 @@ impl App {
             return self.say(SafeText::new(text), Tone::Warn, env.now);
         }
         self.generation += 1;
-        self.overlay = Some(Overlay::Plan(Box::new(PlanDialog {
-            generation: self.generation,
-            asked,
-            since: env.now,
-            phase: PlanPhase::Computing,
-            intent: intent.clone(),
-            editing: None,
-            typed: Input::default(),
-            calls: false,
-            scroll: ListState::default(),
-        })));
+        let dialog = PlanDialog::new(self.generation, asked, intent.clone());
+        self.dialog = Some(Dialog::Plan(Box::new(dialog)));
         self.effects.push(Effect::Plan { generation: self.generation, intent });
     }
 
@@ -329,57 +256,4 @@ impl App {
     pub(super) fn on_devices(&self) -> bool {
         *self.view() == View::Overview && self.pane == Pane::Devices
     }
-}
-
-impl GroupForm {
-    /// Finds the groups the fleet has heard of that begin with, or contain, what is typed.
-    pub(super) fn complete(&mut self, env: &Env<'_>) {
-        let typed = self.input.value().to_lowercase();
-        if matches!(self.naming, Naming::Mitigate(_)) {
-            let setup = env.fleet.audit_setup().get();
-            let actions = setup.map(|s| s.actions.as_slice()).unwrap_or_default();
-            // The only kind that Detect's violations take.
-            let fits = actions.iter().filter(|a| a.kind.as_str() == "ADD_THINGS_TO_THING_GROUP");
-            self.known = fits.map(|a| a.name.clone()).collect();
-            self.known.retain(|name| name.raw().to_lowercase().contains(&typed));
-            return;
-        }
-        let own = self.things.iter().filter_map(|t| env.fleet.find(t.thing.raw()));
-        let own: Vec<Name> =
-            own.filter_map(|id| env.fleet.device(id).groups().get()).flatten().cloned().collect();
-        let mut known: Vec<Name> = env.fleet.groups_known().into_iter().chain(own).collect();
-        known.retain(|name| name.raw().to_lowercase().contains(&typed));
-        known.sort_unstable();
-        known.dedup();
-        self.known = known;
-    }
-}
-
-fn request(form: &JobForm) -> Result<JobRequest, SafeText> {
-    let id = form.id.value().trim();
-    let fine = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if id.is_empty() || id.len() > 64 || !id.chars().all(fine) {
-        return Err(SafeText::new("a job id has 1 to 64 letters, digits, - or _"));
-    }
-    let group = form.target.value().trim();
-    let targets: Vec<JobTarget> = if group.is_empty() {
-        form.things.iter().cloned().map(JobTarget::Thing).collect()
-    } else {
-        vec![JobTarget::Group(Name::new(group))]
-    };
-    if targets.is_empty() {
-        return Err(SafeText::new("the job has no target: name a thing group, or mark things first"));
-    }
-    let document = form.document.value().trim();
-    if let Err(e) = serde_json::from_str::<serde_json::Value>(document) {
-        return Err(SafeText::new(&format!("the document is not JSON: {e}")));
-    }
-    Ok(JobRequest {
-        id: id.to_owned(),
-        targets,
-        document: document.to_owned(),
-        continuous: form.continuous,
-        description: None,
-        options: crate::response::JobOptions::default(),
-    })
 }

@@ -12,8 +12,9 @@ use quell_fleet::text::SafeText;
 use quell_fleet::{Changes, Word};
 
 use super::super::command::{self, CommandId};
+use super::super::dialogs::{Dialog, PlanPhase};
 use super::super::views::{self, Place};
-use super::{App, DoctorLine, Effect, Env, JournalLine, Key, ListId, Look, Overlay, PlanPhase, Tone};
+use super::{App, DoctorLine, Effect, Env, JournalLine, Key, ListId, Look, Tone};
 
 /// What the console is told.
 #[derive(Debug)]
@@ -180,12 +181,8 @@ impl App {
         }
         self.rest_cursor(env);
         self.follow(env);
-        if let Some(Overlay::Profile(form)) = &mut self.overlay {
-            form.keep_judged(env);
-        }
-        // The account's mitigation actions may come while one is being named.
-        if let Some(Overlay::Group(form)) = &mut self.overlay {
-            form.complete(env);
+        if let Some(dialog) = &mut self.dialog {
+            dialog.component_mut().settle(env);
         }
         self.refresh_what_if(env);
         self.leaks.retain(|(name, _)| {
@@ -225,7 +222,9 @@ impl App {
                 }
                 Place::Text { lines, page } => self.list_mut(ListId::Text).lay_out_text(lines, page),
                 Place::Dialog { lines, page } => {
-                    if let Some(scroll) = self.overlay.as_mut().and_then(Overlay::scroll) {
+                    if let Some(scroll) =
+                        self.dialog.as_mut().and_then(|dialog| dialog.component_mut().scroll())
+                    {
                         scroll.lay_out_text(lines, page);
                     }
                 }
@@ -267,7 +266,7 @@ impl App {
     }
 
     fn no_plan(&mut self, generation: u64, why: SafeText, now: quell_fleet::Ms) {
-        if let Some(Overlay::Plan(dialog)) = &mut self.overlay
+        if let Some(Dialog::Plan(dialog)) = &mut self.dialog
             && dialog.generation == generation
         {
             let kind = quell_fleet::known::TroubleKind::Unreachable;

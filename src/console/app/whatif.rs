@@ -22,7 +22,7 @@ const STATISTICS: [Option<&str>; 8] =
 
 /// A device that would have alarmed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Would {
+pub(crate) struct Would {
     /// The device.
     pub thing: Name,
     /// When first.
@@ -35,14 +35,14 @@ pub struct Would {
 
 impl Would {
     /// Whether it would be in alarm still.
-    pub fn still(&self) -> bool {
+    pub(crate) fn still(&self) -> bool {
         self.alarms.last().is_some_and(|(_, over)| over.is_none())
     }
 }
 
 /// The behaviour being tried, and what it would have done.
 #[derive(Clone, Debug)]
-pub struct WhatIfState {
+pub(crate) struct WhatIfState {
     /// The profile it comes from; `None` when no profile is known, and it is only an example.
     pub profile: Option<SafeText>,
     /// As it is in force.
@@ -70,12 +70,12 @@ pub struct WhatIfState {
 
 impl App {
     /// The behaviour being tried.
-    pub fn what_if_state(&self) -> Option<&WhatIfState> {
+    pub(crate) fn what_if_state(&self) -> Option<&WhatIfState> {
         self.whatif.as_deref()
     }
 
     /// Opens what-if on the behaviour under the cursor, or on the first there is.
-    pub fn what_if(&mut self, env: &Env<'_>) {
+    pub(crate) fn what_if(&mut self, env: &Env<'_>) {
         let wanted = self.behavior_here(env);
         let all = behaviors(env);
         let chosen = all
@@ -168,12 +168,12 @@ impl App {
     }
 
     /// The next behaviour of the profiles known.
-    pub fn what_if_next(&mut self, env: &Env<'_>) {
+    pub(crate) fn what_if_next(&mut self, env: &Env<'_>) {
         self.what_if_turn(env, true);
     }
 
     /// The previous one.
-    pub fn what_if_previous(&mut self, env: &Env<'_>) {
+    pub(crate) fn what_if_previous(&mut self, env: &Env<'_>) {
         self.what_if_turn(env, false);
     }
 
@@ -203,27 +203,27 @@ impl App {
     }
 
     /// A higher threshold.
-    pub fn what_if_raise(&mut self, env: &Env<'_>) {
+    pub(crate) fn what_if_raise(&mut self, env: &Env<'_>) {
         self.move_value(env, |value| value + (value / 20).max(1));
     }
 
     /// A lower threshold.
-    pub fn what_if_lower(&mut self, env: &Env<'_>) {
+    pub(crate) fn what_if_lower(&mut self, env: &Env<'_>) {
         self.move_value(env, |value| value - (value / 20).max(1));
     }
 
     /// Twice the threshold.
-    pub fn what_if_double(&mut self, env: &Env<'_>) {
+    pub(crate) fn what_if_double(&mut self, env: &Env<'_>) {
         self.move_value(env, |value| (value * 2).max(1));
     }
 
     /// Half of it.
-    pub fn what_if_halve(&mut self, env: &Env<'_>) {
+    pub(crate) fn what_if_halve(&mut self, env: &Env<'_>) {
         self.move_value(env, |value| value / 2);
     }
 
     /// The next operator.
-    pub fn what_if_operator(&mut self, _: &Env<'_>) {
+    pub(crate) fn what_if_operator(&mut self, _: &Env<'_>) {
         use ComparisonOperator::{GreaterThan, GreaterThanEquals, LessThan, LessThanEquals};
         self.change(|_, criteria| {
             criteria.comparison_operator = match criteria.comparison_operator {
@@ -238,7 +238,7 @@ impl App {
     }
 
     /// The next percentile; after the last, a value again.
-    pub fn what_if_statistic(&mut self, _: &Env<'_>) {
+    pub(crate) fn what_if_statistic(&mut self, _: &Env<'_>) {
         self.change(|state, criteria| {
             let counted = criteria.value.as_ref().is_none_or(|v| v.count.is_some());
             if !counted || criteria.ml_detection_config.is_some() {
@@ -267,7 +267,7 @@ impl App {
     }
 
     /// The next duration.
-    pub fn what_if_duration(&mut self, env: &Env<'_>) {
+    pub(crate) fn what_if_duration(&mut self, env: &Env<'_>) {
         let mut windowed = true;
         self.change(|_, criteria| match criteria.duration_seconds {
             Some(now) => {
@@ -284,7 +284,7 @@ impl App {
     }
 
     /// One more datapoint to alarm; after ten, one.
-    pub fn what_if_to_alarm(&mut self, _: &Env<'_>) {
+    pub(crate) fn what_if_to_alarm(&mut self, _: &Env<'_>) {
         self.change(|_, criteria| {
             let now = criteria.consecutive_datapoints_to_alarm.unwrap_or(1);
             criteria.consecutive_datapoints_to_alarm = Some(now % 10 + 1);
@@ -292,7 +292,7 @@ impl App {
     }
 
     /// One more datapoint to clear; after ten, one.
-    pub fn what_if_to_clear(&mut self, _: &Env<'_>) {
+    pub(crate) fn what_if_to_clear(&mut self, _: &Env<'_>) {
         self.change(|_, criteria| {
             let now = criteria.consecutive_datapoints_to_clear.unwrap_or(1);
             criteria.consecutive_datapoints_to_clear = Some(now % 10 + 1);
@@ -300,7 +300,7 @@ impl App {
     }
 
     /// As it is in force.
-    pub fn what_if_reset(&mut self, _: &Env<'_>) {
+    pub(crate) fn what_if_reset(&mut self, _: &Env<'_>) {
         if let Some(state) = self.what_if_state() {
             let (profile, behavior) = (state.profile.clone(), state.original.clone());
             self.try_out(profile, behavior);
@@ -351,7 +351,7 @@ fn example() -> Behavior {
 
 impl WhatIfState {
     /// True when a number is another than in force.
-    pub fn is_changed(&self) -> bool {
+    pub(crate) fn is_changed(&self) -> bool {
         self.draft != self.original
     }
 

@@ -87,8 +87,18 @@ impl Scope {
         &[Self::Plan],
     ];
 
+    /// The scopes that hold in a view with a scope of its own, or without one, and in front of a recording.
+    pub(crate) fn of_view(own: Option<Self>, replay: bool) -> &'static [Self] {
+        let holds = |stack: &&&'static [Self]| {
+            let inner =
+                stack.iter().copied().filter(|s| !matches!(s, Self::Replay | Self::List | Self::Global));
+            stack.contains(&Self::List) && inner.eq(own) && stack.contains(&Self::Replay) == replay
+        };
+        Self::STACKS.iter().find(holds).copied().unwrap_or(&[Self::List, Self::Global])
+    }
+
     /// The section of a keymap file.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Global => "global",
             Self::List => "list",
@@ -105,8 +115,26 @@ impl Scope {
         }
     }
 
+    /// The heading of its keys in help.
+    pub(crate) fn heading(self) -> &'static str {
+        match self {
+            Self::Global => "Everywhere",
+            Self::List => "In lists",
+            Self::Jobs => "In jobs",
+            Self::Journal => "In the journal",
+            Self::Profiles => "In security profiles",
+            Self::Doctor => "In the doctor",
+            Self::WhatIf => "In what-if",
+            Self::Rules => "In topic rules",
+            Self::Audit => "In the audit",
+            Self::Payload => "In an opened payload",
+            Self::Replay => "In a recording",
+            Self::Plan => "In a plan",
+        }
+    }
+
     /// Reads a section name.
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.name() == name)
     }
 }

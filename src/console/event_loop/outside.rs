@@ -12,7 +12,7 @@ use quell_fleet::text::SafeText;
 use quell_fleet::{Fleet, Limits, Ms, SourceId};
 
 /// What the wiring does for the console. Every call returns at once.
-pub trait Outside {
+pub(crate) trait Outside {
     /// Compute a plan; the answer carries the generation.
     fn plan(&mut self, generation: u64, intent: Intent) -> Result<(), SafeText>;
     /// Carry a plan out.
@@ -67,7 +67,7 @@ pub trait Outside {
 }
 
 /// What another configuration means for the screen.
-pub struct Reconfigured {
+pub(crate) struct Reconfigured {
     /// How it looks now.
     pub look: Look,
     /// What the fleet holds now.
@@ -77,7 +77,7 @@ pub struct Reconfigured {
 }
 
 /// Another account or region, from its beginning.
-pub struct Arrival {
+pub(crate) struct Arrival {
     /// Nothing is known there yet.
     pub fleet: Fleet,
     /// Its events.
@@ -88,7 +88,7 @@ pub struct Arrival {
 
 /// What the wiring tells the console, besides fleet events and answers.
 #[derive(Debug)]
-pub enum Word {
+pub(crate) enum Word {
     /// What the reducer is to know.
     Tell(Msg),
     /// The clients and the responder are there: [`Outside::settle`] picks them up.
@@ -98,7 +98,7 @@ pub enum Word {
 }
 
 /// What comes into the loop.
-pub struct Inputs {
+pub(crate) struct Inputs {
     /// Fleet events.
     pub events: mpsc::Receiver<Event>,
     /// Answers of the responder.

@@ -3,14 +3,14 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that end the process: SIGTERM, SIGHUP (the terminal went away), SIGINT and SIGQUIT.
-pub struct Ends([(Signal, &'static str); 4]);
+pub(crate) struct Ends([(Signal, &'static str); 4]);
 
 impl Ends {
     /// Listens from now on; none of them ends the process by itself any more.
     ///
     /// # Errors
     /// The system gives no handler.
-    pub fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self([
             (signal(SignalKind::terminate())?, "SIGTERM"),
             (signal(SignalKind::hangup())?, "SIGHUP"),
@@ -20,7 +20,7 @@ impl Ends {
     }
 
     /// Waits for one of them; its name.
-    pub async fn any(&mut self) -> &'static str {
+    pub(crate) async fn any(&mut self) -> &'static str {
         let [term, hup, int, quit] = &mut self.0;
         tokio::select! {
             _ = term.0.recv() => term.1,

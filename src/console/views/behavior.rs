@@ -13,7 +13,7 @@ use super::super::words;
 use super::violations::expected;
 
 /// `normal when message size in bytes is below 2.0 k, for 2 datapoints`.
-pub(super) fn normal(behavior: &Behavior) -> String {
+pub(in crate::console) fn normal(behavior: &Behavior) -> String {
     let text = expected(behavior);
     let text = text.strip_prefix("expected: ").unwrap_or(&text);
     let Some(criteria) = &behavior.criteria else { return format!("no criterion: {text}") };

@@ -199,7 +199,7 @@ pub(in crate::console) const COLUMNS: [Column; 10] = [
 
 /// What a table is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sort {
+pub(crate) struct Sort {
     column: usize,
     reversed: bool,
 }
@@ -368,16 +368,12 @@ fn number(paint: &mut Paint<'_>, at: Rect, text: Option<String>) {
 fn sizes(table: &Table<'_>, width: u16) -> String {
     let Table { app, scale, span, .. } = table;
     let dot = app.look.theme.symbols.dot;
-    let mut text = if width >= 22 {
-        format!("SIZE B {dot} {}", spark::span_words(*span))
-    } else {
-        format!("SIZE {} min", span / 60_000)
-    };
-    if width >= 34 {
+    let mut text = format!("SIZE {dot} {} min", span / 60_000);
+    if let Some(limit) = scale.limit.filter(|_| width >= 26) {
+        text.push_str(&format!(" {dot} limit {}", words::number(f64::from(limit))));
+    }
+    if width >= 40 {
         text.push_str(&format!(" {dot} max {}", words::number(f64::from(scale.most))));
-        if let Some(limit) = scale.limit {
-            text.push_str(&format!(" {dot} limit {}", words::number(f64::from(limit))));
-        }
     }
     if app.is_log_scale() {
         text.push_str(" log");

@@ -5,8 +5,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use quell_fleet::text::SafeText;
 
-use super::super::app::{App, ListId, Overlay, Tone, View};
+use super::super::app::{App, ListId, Tone, View};
 use super::super::command;
+use super::super::dialogs::Dialog;
 use super::super::keymap::Found;
 use super::super::paint::{Paint, part};
 use super::super::words;
@@ -17,9 +18,9 @@ const NARROW: u16 = 100;
 /// What the keys do here, and the last thing that happened.
 pub(super) fn draw(app: &App, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
-    if let Some(Overlay::Filter(_, input)) = app.overlay() {
+    if let Some(Dialog::Filter(line)) = app.dialog() {
         let used = paint.text(area.x, area.y, area.width, " / ", theme.key);
-        let text = SafeText::new(input.value());
+        let text = SafeText::new(line.input.value());
         let wide =
             paint.text(area.x + used, area.y, area.width.saturating_sub(used), text.as_str(), theme.text);
         paint.cell(area.x + used + wide, area.y, " ", theme.cursor);
@@ -107,7 +108,7 @@ fn last_action(app: &App, action: &crate::response::ActionView, narrow: bool) ->
 }
 
 /// A key as the eye knows it.
-pub(super) fn shown_key(key: &str, theme: &super::Theme) -> String {
+pub(in crate::console) fn shown_key(key: &str, theme: &super::Theme) -> String {
     key.split(' ')
         .map(|k| match k {
             "enter" => theme.symbols.enter,
@@ -120,93 +121,74 @@ pub(super) fn shown_key(key: &str, theme: &super::Theme) -> String {
 
 /// The commands worth a hint here, the most wanted first.
 fn hints(app: &App) -> &'static [&'static str] {
-    match app.overlay() {
-        Some(
-            Overlay::Plan(_)
-            | Overlay::Palette(_)
-            | Overlay::Job(_)
-            | Overlay::Group(_)
-            | Overlay::Profile(_)
-            | Overlay::Fields(_)
-            | Overlay::Filter(..),
-        ) => &[],
-        Some(Overlay::Action(id)) => {
-            let runs = app.actions().iter().all(|a| a.id != *id || a.finished.is_none());
-            if runs { &["escape", "stop"] } else { &["escape"] }
+    if let Some(dialog) = app.dialog() {
+        return dialog.component().hints(app);
+    }
+    match app.focused_list() {
+        ListId::Devices => &[
+            "next-alarm",
+            "isolate",
+            "open",
+            "filter",
+            "mark",
+            "help",
+            "release",
+            "revoke",
+            "job",
+            "sort",
+            "palette",
+        ],
+        ListId::Stream => &["open", "pause", "filter", "help", "isolate", "zoom", "last"],
+        ListId::Jobs | ListId::Executions => &["open", "job", "cancel-job", "back", "help", "filter"],
+        ListId::Journal => &["open", "undo", "finish", "back", "help"],
+        ListId::Profiles => &[
+            "profile-form",
+            "profile-new",
+            "what-if",
+            "profile-attach",
+            "profile-detach",
+            "profile-delete",
+            "help",
+            "dimension",
+            "custom-metric",
+            "profile-export",
+            "profile-import",
+            "back",
+        ],
+        ListId::Findings => &[
+            "audit-start",
+            "mitigate-finding",
+            "audit-more",
+            "audit-schedule",
+            "suppress",
+            "action-form",
+            "help",
+            "filter",
+            "back",
+        ],
+        ListId::Rules => &["rule-form", "rule-switch", "rule-new", "help", "rule-delete", "filter", "back"],
+        ListId::History => &["open", "verify", "filter", "isolate", "back", "help"],
+        ListId::WhatIf => &[
+            "what-if-raise",
+            "what-if-lower",
+            "what-if-operator",
+            "what-if-statistic",
+            "what-if-duration",
+            "what-if-to-alarm",
+            "what-if-next",
+            "help",
+            "what-if-reset",
+            "what-if-to-clear",
+            "back",
+        ],
+        ListId::Text if *app.view() == View::Link => &["down", "up", "back", "help", "profile", "region"],
+        ListId::Text if *app.view() == View::Doctor => {
+            &["setup", "setup-patchable", "examine", "back", "help"]
         }
-        Some(Overlay::Entry(_)) => &["escape", "undo", "finish", "down"],
-        Some(Overlay::Leaving) => &["back", "escape"],
-        Some(Overlay::Recovered(_)) => &["finish", "undo", "escape", "down"],
-        Some(Overlay::Payload(_)) => &["escape", "left", "right", "copy", "down"],
-        Some(Overlay::Help(_)) => &["escape", "down", "up"],
-        None => match app.focused_list() {
-            ListId::Devices => &[
-                "next-alarm",
-                "isolate",
-                "open",
-                "filter",
-                "mark",
-                "help",
-                "release",
-                "revoke",
-                "job",
-                "sort",
-                "palette",
-            ],
-            ListId::Stream => &["open", "pause", "filter", "help", "isolate", "zoom", "last"],
-            ListId::Jobs | ListId::Executions => &["open", "job", "cancel-job", "back", "help", "filter"],
-            ListId::Journal => &["open", "undo", "finish", "back", "help"],
-            ListId::Profiles => &[
-                "profile-form",
-                "profile-new",
-                "what-if",
-                "profile-attach",
-                "profile-detach",
-                "profile-delete",
-                "help",
-                "dimension",
-                "custom-metric",
-                "profile-export",
-                "profile-import",
-                "back",
-            ],
-            ListId::Findings => &[
-                "audit-start",
-                "mitigate-finding",
-                "audit-more",
-                "audit-schedule",
-                "suppress",
-                "action-form",
-                "help",
-                "filter",
-                "back",
-            ],
-            ListId::Rules => {
-                &["rule-form", "rule-switch", "rule-new", "help", "rule-delete", "filter", "back"]
-            }
-            ListId::History => &["open", "verify", "filter", "isolate", "back", "help"],
-            ListId::WhatIf => &[
-                "what-if-raise",
-                "what-if-lower",
-                "what-if-operator",
-                "what-if-statistic",
-                "what-if-duration",
-                "what-if-to-alarm",
-                "what-if-next",
-                "help",
-                "what-if-reset",
-                "what-if-to-clear",
-                "back",
-            ],
-            ListId::Text if *app.view() == View::Link => &["down", "up", "back", "help", "profile", "region"],
-            ListId::Text if *app.view() == View::Doctor => {
-                &["setup", "setup-patchable", "examine", "back", "help"]
-            }
-            ListId::Text if *app.view() == View::Grid => &["instructor", "next-alarm", "back", "help"],
-            ListId::Text => {
-                &["isolate", "release", "focus-next", "deactivate", "revoke", "join-group", "back", "help"]
-            }
-            _ => &["next-alarm", "isolate", "open", "filter", "help", "zoom", "back"],
-        },
+        ListId::Text if *app.view() == View::Grid => &["instructor", "next-alarm", "back", "help"],
+        ListId::Text => {
+            &["isolate", "release", "focus-next", "deactivate", "revoke", "join-group", "back", "help"]
+        }
+        _ => &["next-alarm", "isolate", "open", "filter", "help", "zoom", "back"],
     }
 }

@@ -5,11 +5,11 @@ use ratatui::layout::Rect;
 
 use quell_fleet::Heed;
 
-use super::super::app::{App, Env, ListId, Overlay, Pane, View};
+use super::super::app::{App, Env, ListId, Pane, View};
 use super::super::paint::inside;
 use super::{
-    audit, deltas, device, devices, dialogs, doctor, history, jobs, journal, link, payload, plan, profiles,
-    recovered, rules, split, telemetry, violations, whatif,
+    audit, deltas, device, devices, doctor, history, jobs, link, profiles, rules, split, telemetry,
+    violations, whatif,
 };
 
 /// Wide enough for the four live things side by side.
@@ -129,14 +129,7 @@ pub(in crate::console) fn places(app: &App, env: &Env<'_>, (width, height): (u16
         View::Link => vec![link::place(app, env, body)],
         View::Grid => Vec::new(),
     };
-    places.extend(match app.overlay() {
-        Some(Overlay::Help(_)) => Some(dialogs::help_place(app, body)),
-        Some(Overlay::Plan(dialog)) => Some(plan::place(app, body, dialog)),
-        Some(Overlay::Entry(entry)) => Some(journal::entry_place(app, body, entry)),
-        Some(Overlay::Recovered(state)) => recovered::place(app, body, state),
-        Some(Overlay::Payload(state)) => payload::place(app, body, state),
-        _ => None,
-    });
+    places.extend(app.dialog().and_then(|dialog| dialog.component().place(app, body)));
     places
 }
 

@@ -7,11 +7,8 @@ mod columns;
 mod deltas;
 mod device;
 mod devices;
-mod dialogs;
 mod doctor;
 mod footer;
-mod form;
-mod forms;
 mod grid;
 mod history;
 mod indexed;
@@ -19,17 +16,12 @@ mod jobs;
 mod journal;
 mod large;
 mod layout;
-mod leaving;
 mod link;
-mod payload;
-mod plan;
 mod profiles;
-mod recovered;
 mod rules;
 mod spark;
-mod staircase;
 mod telemetry;
-mod text;
+pub(super) mod text;
 mod values;
 mod violations;
 mod whatif;
@@ -48,9 +40,11 @@ use super::paint::{Paint, Part, part};
 use super::theme::Theme;
 use super::words;
 
-pub use columns::Sort;
+pub(super) use behavior::normal;
+pub(super) use columns::Sort;
+pub(super) use footer::shown_key;
 pub(super) use layout::{Place, places};
-pub use violations::{expected, got};
+pub(crate) use violations::{expected, got};
 
 use layout::Bands;
 
@@ -96,10 +90,12 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
         View::Grid => grid::draw(app, env, &mut paint, body),
         View::WhatIf => whatif::draw(app, env, &mut paint, body),
     }
-    dialogs::draw(app, env, &mut paint, body);
+    if let Some(dialog) = app.dialog() {
+        dialog.component().draw(app, env, &mut paint, body);
+    }
 }
 
-fn split(area: Rect, top: u16) -> (Rect, Rect) {
+pub(super) fn split(area: Rect, top: u16) -> (Rect, Rect) {
     let top = top.min(area.height);
     (Rect { height: top, ..area }, Rect { y: area.y + top, height: area.height - top, ..area })
 }
@@ -174,7 +170,7 @@ fn cursor_style(theme: &Theme, focused: bool) -> Style {
 }
 
 /// A word's style.
-fn word_style(theme: &Theme, word: Word) -> Style {
+pub(super) fn word_style(theme: &Theme, word: Word) -> Style {
     match word {
         Word::Leaking => theme.leaking,
         Word::NotHeld | Word::Alarm => theme.alarm,
@@ -204,7 +200,7 @@ fn said(env: &Env<'_>, theme: &Theme, id: DeviceId, room: usize) -> (String, Sty
 }
 
 /// Why something is not known, in a sentence for a person.
-fn reason(trouble: &Trouble) -> String {
+pub(super) fn reason(trouble: &Trouble) -> String {
     let kind = match trouble.kind {
         TroubleKind::Denied => "not allowed",
         TroubleKind::Throttled => "throttled by AWS",

@@ -9,22 +9,22 @@ use super::layout::Place;
 use super::{Theme, cursor_style, scroll_bar};
 
 /// A line of a pane.
-pub(super) type Line<'a> = Vec<Part<'a>>;
+pub(in crate::console) type Line<'a> = Vec<Part<'a>>;
 
 /// Facts of one thing: each a label of `label` cells and a text wrapped into `room` cells beside it.
-pub(super) struct Facts<'a> {
-    pub(super) lines: Vec<Line<'a>>,
+pub(in crate::console) struct Facts<'a> {
+    pub(in crate::console) lines: Vec<Line<'a>>,
     label: usize,
     room: usize,
     dim: Style,
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn new(label: usize, room: usize, theme: &Theme) -> Self {
+    pub(in crate::console) fn new(label: usize, room: usize, theme: &Theme) -> Self {
         Self { lines: Vec::new(), label, room, dim: theme.dim }
     }
 
-    pub(super) fn say(&mut self, label: &str, text: &str, style: Style) {
+    pub(in crate::console) fn say(&mut self, label: &str, text: &str, style: Style) {
         for (i, line) in wrap(text, self.room).into_iter().enumerate() {
             let label = format!("{:<width$}", if i == 0 { label } else { "" }, width = self.label);
             self.lines.push(vec![part(label, self.dim), part(line, style)]);
@@ -33,7 +33,7 @@ impl<'a> Facts<'a> {
 }
 
 /// A list with one line a key, as it is laid out.
-pub(super) fn rows<'a>(
+pub(in crate::console) fn rows<'a>(
     paint: &mut Paint<'_>,
     pane: Rect,
     inner: Rect,
@@ -51,7 +51,7 @@ pub(super) fn rows<'a>(
 }
 
 /// As many lines as there is room for, a cell from either side of `inner`.
-pub(super) fn lines<'a, 'b: 'a>(
+pub(in crate::console) fn lines<'a, 'b: 'a>(
     paint: &mut Paint<'_>,
     inner: Rect,
     lines: impl IntoIterator<Item = &'a Line<'b>>,
@@ -62,7 +62,7 @@ pub(super) fn lines<'a, 'b: 'a>(
 }
 
 /// Lines that scroll in `inner`, and on the lower edge of its `pane` how many are below.
-pub(super) fn scrolled(
+pub(in crate::console) fn scrolled(
     paint: &mut Paint<'_>,
     (pane, inner): (Rect, Rect),
     all: &[Line<'_>],
@@ -78,12 +78,12 @@ pub(super) fn scrolled(
 }
 
 /// Room for lines above a line of keys, in a frame round `area`.
-pub(super) fn above_foot_place(area: Rect, lines: usize) -> Place {
+pub(in crate::console) fn above_foot_place(area: Rect, lines: usize) -> Place {
     Place::Dialog { lines, page: inside(area).height.saturating_sub(1).into() }
 }
 
 /// Lines that scroll above a line of keys, which ends with how many are below.
-pub(super) fn above_foot(
+pub(in crate::console) fn above_foot(
     paint: &mut Paint<'_>,
     inner: Rect,
     all: &[Line<'_>],

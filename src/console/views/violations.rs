@@ -279,7 +279,7 @@ pub(super) fn past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, line: Rect, 
 }
 
 /// `expected: fewer than 5 messages sent in 5 min`.
-pub fn expected(behavior: &Behavior) -> String {
+pub(crate) fn expected(behavior: &Behavior) -> String {
     let metric = behavior.metric.as_deref().unwrap_or("?");
     let Some(criteria) = &behavior.criteria else {
         return format!("expected: {} is exported only", metric_words(metric));
@@ -329,7 +329,7 @@ pub fn expected(behavior: &Behavior) -> String {
 }
 
 /// A measured or expected value in few words.
-pub fn got(value: Option<&MetricValue>) -> String {
+pub(crate) fn got(value: Option<&MetricValue>) -> String {
     let Some(value) = value else { return "?".to_owned() };
     let some = |list: Vec<String>| {
         let shown = list.iter().take(3).cloned().collect::<Vec<_>>().join(", ");

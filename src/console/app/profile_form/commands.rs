@@ -8,14 +8,13 @@ use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 use quell_rules::detect::file;
 
-use super::super::dialogs::{Overlay, PlanPhase};
-use super::super::fields::{FieldsForm, FieldsKind};
-use super::super::form::FormKind;
+use super::super::super::dialogs::{DetectKind, Dialog, Form, FormKind, Outcome, PlanPhase};
 use super::super::{App, Effect, Env, ListId, Tone, View, event_key, key_of};
 use super::{ProfileForm, heard, listed, under_cursor};
 
 /// Said where a file would be written.
-const NO_FILES: &str = "read-only: this quell writes no files; quell profiles export prints it";
+pub(in crate::console::app) const NO_FILES: &str =
+    "read-only: this quell writes no files; quell profiles export prints it";
 
 /// What a verdict may be, as it is chosen and as AWS has it.
 const VERDICTS: [&str; 4] = ["TRUE_POSITIVE", "FALSE_POSITIVE", "BENIGN_POSITIVE", "UNKNOWN"];
@@ -23,7 +22,7 @@ const TYPES: [&str; 4] = ["number", "number-list", "string-list", "ip-address-li
 
 impl App {
     /// Opens the form: as the profile under the cursor, else as the workshop's. A draft of it is found as it was left.
-    pub fn profile_form(&mut self, env: &Env<'_>) {
+    pub(crate) fn profile_form(&mut self, env: &Env<'_>) {
         let record = if *self.view() == View::Profiles { under_cursor(self, env) } else { None };
         let name = record.map(|r| r.name.as_str());
         if let Some(draft) = self.draft.take_if(|draft| draft.base_name() == name) {
@@ -34,53 +33,33 @@ impl App {
     }
 
     /// Opens the form for a profile that does not exist yet.
-    pub fn profile_new(&mut self, env: &Env<'_>) {
+    pub(crate) fn profile_new(&mut self, env: &Env<'_>) {
         self.open_form(ProfileForm::new(env), env);
     }
 
     fn open_form(&mut self, mut form: ProfileForm, env: &Env<'_>) {
         form.judge(env);
-        self.overlay = Some(Overlay::Profile(Box::new(form)));
+        self.dialog = Some(Dialog::Profile(Box::new(form)));
     }
 
-    /// Leaves the form; what was typed is found again when it is opened again.
-    pub(in crate::console::app) fn leave_profile(&mut self, env: &Env<'_>) {
-        if let Some(Overlay::Profile(form)) = self.overlay.take() {
-            self.draft = Some(form);
-            let text = "nothing was sent; the draft is kept until quell ends";
-            self.say(SafeText::new(text), Tone::Calm, env.now);
-        }
-    }
-
-    /// A form without mistakes asks for its plan; one with mistakes goes to the first of them.
-    pub(in crate::console::app) fn submit_profile(&mut self, env: &Env<'_>) {
-        let Some(Overlay::Profile(form)) = &mut self.overlay else { return };
-        if let Some(wrong) = form.first_wrong() {
-            form.field = wrong;
-            return;
-        }
-        if !form.mistakes().is_empty() {
-            return;
-        }
-        let profile = Box::new(form.document());
-        let (held, heard) = heard::held(env);
-        let notes = |b| heard::judged(b, &held, env).into_iter();
-        let named = profile.behaviors.iter().flat_map(|b| {
-            notes(b).map(|n| Note { text: SafeText::new(&format!("{}: {}", b.name, n.text)), ..n })
-        });
-        let heard_notes: Vec<Note> = named.collect();
-        if let Some(Overlay::Profile(form)) = self.overlay.take() {
+    /// Puts the form aside; what was typed is found again when it is opened again. With a plan, asks for it.
+    pub(in crate::console::app) fn keep_draft(&mut self, plan: Option<(SafeText, Intent)>, env: &Env<'_>) {
+        if let Some(Dialog::Profile(form)) = self.dialog.take() {
             self.draft = Some(form);
         }
-        let asked = SafeText::new(&format!("Write security profile {}", profile.security_profile_name));
-        let change = DetectChange::Apply { profile, heard: heard_notes, devices: Some(heard) };
-        self.ask(env, asked, Intent::Detect(change));
+        match plan {
+            Some((asked, intent)) => self.ask(env, asked, intent),
+            None => {
+                let text = "nothing was sent; the draft is kept until quell ends";
+                self.say(SafeText::new(text), Tone::Calm, env.now);
+            }
+        }
     }
 
     /// From the plan back to the form, with what AWS said against it.
     pub(in crate::console::app) fn back_to_form(&mut self, env: &Env<'_>) {
         let Some(mut form) = self.draft.take() else { return };
-        if let Some(Overlay::Plan(dialog)) = &self.overlay
+        if let Some(Dialog::Plan(dialog)) = &self.dialog
             && let PlanPhase::Ready(plan) = &dialog.phase
         {
             let said = plan.affects().iter().filter(|n| n.level == Level::Danger);
@@ -90,16 +69,8 @@ impl App {
         self.open_form(*form, env);
     }
 
-    /// Copies the form as JSON.
-    pub(in crate::console::app) fn copy_form(&mut self, env: &Env<'_>) {
-        let Some(Overlay::Profile(form)) = &self.overlay else { return };
-        let json = serde_json::to_string(&form.document()).unwrap_or_default();
-        self.effects.push(Effect::Copy(SafeText::new(&json)));
-        self.say(SafeText::new("copied as JSON"), Tone::Calm, env.now);
-    }
-
     /// Plan the deletion of the profile under the cursor.
-    pub fn profile_delete(&mut self, env: &Env<'_>) {
+    pub(crate) fn profile_delete(&mut self, env: &Env<'_>) {
         let Some(profile) = self.profile_here(env) else { return };
         let asked = SafeText::new(&format!("Delete security profile {}", profile.shown()));
         self.ask(env, asked, Intent::Detect(DetectChange::Delete { profile }));
@@ -114,12 +85,12 @@ impl App {
     }
 
     /// Name what a profile is to judge besides.
-    pub fn profile_attach(&mut self, env: &Env<'_>) {
+    pub(crate) fn profile_attach(&mut self, env: &Env<'_>) {
         self.target_form(env, true);
     }
 
     /// Name what a profile is no longer to judge.
-    pub fn profile_detach(&mut self, env: &Env<'_>) {
+    pub(crate) fn profile_detach(&mut self, env: &Env<'_>) {
         self.target_form(env, false);
     }
 
@@ -136,16 +107,15 @@ impl App {
             (format!("Detach {}", profile.shown()), first.unwrap_or_default().replace("thinggroup/", ""))
         };
         let hint = "all things, registered, unregistered, or thing groups; with commas";
-        let form =
-            FieldsForm::new(FieldsKind::Detect(FormKind::Target { profile, attach }), &title, Vec::new())
-                .text(if attach { "judge too" } else { "no longer judge" }, &value, hint)
-                .tell(&format!("judges now: {judges}"));
-        self.overlay = Some(Overlay::Fields(Box::new(form)));
+        let form = Form::new(FormKind::Detect(DetectKind::Target { profile, attach }), &title, Vec::new())
+            .text(if attach { "judge too" } else { "no longer judge" }, &value, hint)
+            .tell(&format!("judges now: {judges}"));
+        self.dialog = Some(Dialog::Form(Box::new(form)));
     }
 
     /// Write or delete a dimension.
-    pub fn dimension(&mut self, env: &Env<'_>) {
-        let mut form = FieldsForm::new(FieldsKind::Detect(FormKind::Dimension), "Dimension", Vec::new())
+    pub(crate) fn dimension(&mut self, env: &Env<'_>) {
+        let mut form = Form::new(FormKind::Detect(DetectKind::Dimension), "Dimension", Vec::new())
             .choice("do", &["write", "delete"])
             .text("name", "", "1 to 128 letters, digits, :, _ or -")
             .text("topic filters", "", "with commas: temperature/#, dt/${iot:ClientId}/+");
@@ -153,12 +123,12 @@ impl App {
             let values: Vec<&str> = known.values.iter().map(SafeText::as_str).collect();
             form = form.tell(&format!("{}: {}", known.name, values.join(", ")));
         }
-        self.overlay = Some(Overlay::Fields(Box::new(form)));
+        self.dialog = Some(Dialog::Form(Box::new(form)));
     }
 
     /// Create or delete a custom metric.
-    pub fn custom_metric(&mut self, env: &Env<'_>) {
-        let mut form = FieldsForm::new(FieldsKind::Detect(FormKind::Metric), "Custom metric", Vec::new())
+    pub(crate) fn custom_metric(&mut self, env: &Env<'_>) {
+        let mut form = Form::new(FormKind::Detect(DetectKind::Metric), "Custom metric", Vec::new())
             .choice("do", &["create", "delete"])
             .text("name", "", "as devices report it")
             .choice("type", &TYPES)
@@ -166,20 +136,19 @@ impl App {
         for known in env.fleet.custom_metrics().get().into_iter().flatten().take(6) {
             form = form.tell(&format!("{}, a {}", known.name, known.kind));
         }
-        self.overlay = Some(Overlay::Fields(Box::new(form)));
+        self.dialog = Some(Dialog::Form(Box::new(form)));
     }
 
     /// Take a profile from a file into the form.
-    pub fn profile_import(&mut self, _: &Env<'_>) {
-        let form =
-            FieldsForm::new(FieldsKind::Detect(FormKind::Import), "Take a profile from a file", Vec::new())
-                .text("file", "", "JSON or TOML in AWS's shape")
-                .text("profile", "", "which, if the file has several");
-        self.overlay = Some(Overlay::Fields(Box::new(form)));
+    pub(crate) fn profile_import(&mut self, _: &Env<'_>) {
+        let form = Form::new(FormKind::Detect(DetectKind::Import), "Take a profile from a file", Vec::new())
+            .text("file", "", "JSON or TOML in AWS's shape")
+            .text("profile", "", "which, if the file has several");
+        self.dialog = Some(Dialog::Form(Box::new(form)));
     }
 
     /// Write the profile under the cursor into a file.
-    pub fn profile_export(&mut self, env: &Env<'_>) {
+    pub(crate) fn profile_export(&mut self, env: &Env<'_>) {
         let Some(record) = under_cursor(self, env) else {
             return self.say(SafeText::new("no security profile here"), Tone::Warn, env.now);
         };
@@ -189,19 +158,19 @@ impl App {
         let text = serde_json::to_string_pretty(&record.document()).unwrap_or_default();
         let title = format!("Write {} into a file", record.name);
         let name = format!("{}.json", record.name.as_str().replace(':', "_"));
-        let form = FieldsForm::new(FieldsKind::Detect(FormKind::Export { text }), &title, Vec::new())
+        let form = Form::new(FormKind::Detect(DetectKind::Export { text }), &title, Vec::new())
             .text("file", &name, "a file that does not exist yet")
             .tell("as the AWS CLI and `quell profiles apply` take it");
-        self.overlay = Some(Overlay::Fields(Box::new(form)));
+        self.dialog = Some(Dialog::Form(Box::new(form)));
     }
 
     /// Say what the violation under the cursor was found to be.
-    pub fn verify(&mut self, env: &Env<'_>) {
+    pub(crate) fn verify(&mut self, env: &Env<'_>) {
         let Some((id, words, was)) = self.violation_here(env) else {
             return self.say(SafeText::new("no violation of AWS's under the cursor"), Tone::Warn, env.now);
         };
-        let form = FieldsForm::new(
-            FieldsKind::Detect(FormKind::Verify { violations: vec![id] }),
+        let form = Form::new(
+            FormKind::Detect(DetectKind::Verify { violations: vec![id] }),
             "What was this violation?",
             Vec::new(),
         )
@@ -209,7 +178,7 @@ impl App {
         .text("because", "", "a note of at most 1000 characters")
         .tell(&words)
         .tell(&was);
-        self.overlay = Some(Overlay::Fields(Box::new(form)));
+        self.dialog = Some(Dialog::Form(Box::new(form)));
     }
 
     fn violation_here(&self, env: &Env<'_>) -> Option<(String, String, String)> {
@@ -239,34 +208,6 @@ impl App {
         Some((found.id.clone(), words, said(found.verification.as_ref(), found.note.as_ref())))
     }
 
-    /// A form about detection without mistakes asks for what it is for.
-    pub(in crate::console::app) fn submit_detect(&mut self, env: &Env<'_>) {
-        let Some(Overlay::Fields(form)) = &mut self.overlay else { return };
-        let FieldsKind::Detect(kind) = form.kind.clone() else { return };
-        let change = match wanted(form, &kind) {
-            Ok(change) => change,
-            Err((at, why)) => return form.refuse(at, &why),
-        };
-        match (change, kind) {
-            (Some(change), _) => {
-                let asked = SafeText::new(&change.title());
-                self.ask(env, asked, Intent::Detect(change));
-            }
-            (None, FormKind::Import) => {
-                let (path, name) = (PathBuf::from(form.value(0)), form.value(1));
-                self.effects.push(Effect::ImportProfile { path, name });
-            }
-            (None, FormKind::Export { .. }) if self.look.read_only => {
-                self.say(SafeText::new(NO_FILES), Tone::Warn, env.now);
-            }
-            (None, FormKind::Export { text }) => {
-                let path = PathBuf::from(form.value(0));
-                self.effects.push(Effect::ExportProfile { path, text });
-            }
-            (None, _) => {}
-        }
-    }
-
     /// A file was read: its profile goes into the form, or the form says why not.
     pub(in crate::console::app) fn imported(
         &mut self,
@@ -280,7 +221,7 @@ impl App {
         match read.and_then(|text| file::parse(&text, toml)).and_then(|all| file::only(all, name)) {
             Ok(profile) => self.open_form(ProfileForm::of(profile, env), env),
             Err(why) => {
-                if let Some(Overlay::Fields(form)) = &mut self.overlay {
+                if let Some(Dialog::Form(form)) = &mut self.dialog {
                     form.refuse(0, SafeText::new(&why).as_str());
                 }
             }
@@ -296,11 +237,11 @@ impl App {
     ) {
         match written {
             Ok(()) => {
-                self.overlay = None;
+                self.dialog = None;
                 self.say(SafeText::new(&format!("written to {}", path.display())), Tone::Calm, env.now);
             }
             Err(why) => {
-                if let Some(Overlay::Fields(form)) = &mut self.overlay {
+                if let Some(Dialog::Form(form)) = &mut self.dialog {
                     form.refuse(0, SafeText::new(&why).as_str());
                 }
             }
@@ -308,8 +249,56 @@ impl App {
     }
 }
 
+impl ProfileForm {
+    /// The plan of a form without mistakes; one with mistakes goes to the first of them.
+    pub(in crate::console) fn submit(&mut self, env: &Env<'_>) -> Option<(SafeText, Intent)> {
+        if let Some(wrong) = self.first_wrong() {
+            self.field = wrong;
+            return None;
+        }
+        if !self.mistakes().is_empty() {
+            return None;
+        }
+        let profile = Box::new(self.document());
+        let (held, devices) = heard::held(env);
+        let notes = |b| heard::judged(b, &held, env).into_iter();
+        let named = profile.behaviors.iter().flat_map(|b| {
+            notes(b).map(|n| Note { text: SafeText::new(&format!("{}: {}", b.name, n.text)), ..n })
+        });
+        let heard: Vec<Note> = named.collect();
+        let asked = SafeText::new(&format!("Write security profile {}", profile.security_profile_name));
+        let change = DetectChange::Apply { profile, heard, devices: Some(devices) };
+        Some((asked, Intent::Detect(change)))
+    }
+}
+
+impl Form {
+    /// What a form about detection without mistakes asks for: a plan, or a file.
+    pub(in crate::console) fn submit_detect(&mut self, kind: DetectKind) -> Outcome {
+        let change = match wanted(self, &kind) {
+            Ok(change) => change,
+            Err((at, why)) => {
+                self.refuse(at, &why);
+                return Outcome::Taken;
+            }
+        };
+        match (change, kind) {
+            (Some(change), _) => Outcome::Ask(SafeText::new(&change.title()), Intent::Detect(change)),
+            (None, DetectKind::Import) => {
+                let (path, name) = (PathBuf::from(self.value(0)), self.value(1));
+                Outcome::Want(Effect::ImportProfile { path, name }, None)
+            }
+            (None, DetectKind::Export { text }) => {
+                let path = PathBuf::from(self.value(0));
+                Outcome::Want(Effect::ExportProfile { path, text }, None)
+            }
+            (None, _) => Outcome::Taken,
+        }
+    }
+}
+
 /// What a form asks for; `None` for one that is about a file. The field that is wrong, and why, when one is.
-fn wanted(form: &FieldsForm, kind: &FormKind) -> Result<Option<DetectChange>, (usize, String)> {
+fn wanted(form: &Form, kind: &DetectKind) -> Result<Option<DetectChange>, (usize, String)> {
     let named = |at: usize| {
         let name = form.value(at);
         if quell_rules::detect::validate::valid_name(&name) {
@@ -319,7 +308,7 @@ fn wanted(form: &FieldsForm, kind: &FormKind) -> Result<Option<DetectChange>, (u
         }
     };
     Ok(Some(match kind {
-        FormKind::Target { profile, attach } => {
+        DetectKind::Target { profile, attach } => {
             let typed = form.value(0);
             let targets: Vec<String> = listed(&typed).map(str::to_owned).collect();
             if targets.is_empty() {
@@ -335,7 +324,7 @@ fn wanted(form: &FieldsForm, kind: &FormKind) -> Result<Option<DetectChange>, (u
                 DetectChange::Detach { profile, targets }
             }
         }
-        FormKind::Dimension => {
+        DetectKind::Dimension => {
             let name = named(1)?;
             if form.value(0) == "delete" {
                 return Ok(Some(DetectChange::DeleteDimension { name }));
@@ -346,7 +335,7 @@ fn wanted(form: &FieldsForm, kind: &FormKind) -> Result<Option<DetectChange>, (u
             }
             DetectChange::PutDimension { name, values }
         }
-        FormKind::Metric => {
+        DetectKind::Metric => {
             let name = named(1)?;
             if form.value(0) == "delete" {
                 return Ok(Some(DetectChange::DeleteMetric { name }));
@@ -355,16 +344,16 @@ fn wanted(form: &FieldsForm, kind: &FormKind) -> Result<Option<DetectChange>, (u
             let display = (!display.is_empty()).then_some(display);
             DetectChange::CreateMetric { name, kind: form.value(2), display }
         }
-        FormKind::Verify { violations } => {
+        DetectKind::Verify { violations } => {
             let note = form.value(1);
             if note.chars().count() > 1000 {
                 return Err((1, "at most 1000 characters".to_owned()));
             }
             DetectChange::Verify { violations: violations.clone(), state: form.value(0), note }
         }
-        FormKind::Import | FormKind::Export { .. } if form.value(0).is_empty() => {
+        DetectKind::Import | DetectKind::Export { .. } if form.value(0).is_empty() => {
             return Err((0, "which file?".to_owned()));
         }
-        FormKind::Import | FormKind::Export { .. } => return Ok(None),
+        DetectKind::Import | DetectKind::Export { .. } => return Ok(None),
     }))
 }

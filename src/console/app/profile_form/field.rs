@@ -62,7 +62,7 @@ impl ProfileField {
     ];
 
     /// Its label.
-    pub fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Name => "profile",
             Self::Description => "description",

@@ -22,7 +22,8 @@ use super::{Env, ListId, key_of};
 
 use behavior::{BehaviorForm, Vocabulary, Way};
 
-pub use field::ProfileField;
+pub(super) use commands::NO_FILES;
+pub(crate) use field::ProfileField;
 
 /// The form.
 pub struct ProfileForm {
@@ -62,7 +63,7 @@ fn listed(text: &str) -> impl Iterator<Item = &str> {
 
 impl ProfileForm {
     /// As the workshop's corrected profile has it.
-    pub fn new(env: &Env<'_>) -> Self {
+    pub(crate) fn new(env: &Env<'_>) -> Self {
         let known = env.fleet.identity().get();
         let prefix = known.map_or_else(
             || "arn:aws:iot:us-east-1:000000000000:".to_owned(),
@@ -97,7 +98,7 @@ impl ProfileForm {
     }
 
     /// As a profile is.
-    pub fn of(profile: SecurityProfile, env: &Env<'_>) -> Self {
+    pub(crate) fn of(profile: SecurityProfile, env: &Env<'_>) -> Self {
         let mut form = Self::new(env);
         form.name = Input::new(profile.security_profile_name.clone());
         form.description = Input::new(profile.security_profile_description.clone().unwrap_or_default());
@@ -138,22 +139,22 @@ impl ProfileForm {
     }
 
     /// The behaviour shown, as it stands.
-    pub fn behavior(&self) -> Option<Behavior> {
+    pub(crate) fn behavior(&self) -> Option<Behavior> {
         self.here().map(|b| b.behavior(&self.words))
     }
 
     /// True when the behaviour shown could be judged.
-    pub fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         self.here().is_some_and(|b| b.mistake(&self.words).is_none())
     }
 
     /// How many devices were heard.
-    pub fn devices(&self) -> Option<usize> {
+    pub(crate) fn devices(&self) -> Option<usize> {
         self.devices
     }
 
     /// Judges the behaviour shown on what was heard.
-    pub(super) fn judge(&mut self, env: &Env<'_>) {
+    pub(in crate::console) fn judge(&mut self, env: &Env<'_>) {
         let (held, heard) = heard::held(env);
         self.devices = Some(heard);
         self.judged_at = env.now;
@@ -164,7 +165,7 @@ impl ProfileForm {
     }
 
     /// Judges again when windows may have ended since.
-    pub(super) fn keep_judged(&mut self, env: &Env<'_>) {
+    pub(in crate::console) fn keep_judged(&mut self, env: &Env<'_>) {
         const AGAIN: Ms = 2_000;
         if !(0..AGAIN).contains(&(env.now - self.judged_at)) {
             self.judge(env);
@@ -172,7 +173,7 @@ impl ProfileForm {
     }
 
     /// The next field, or the previous one.
-    pub(super) fn step(&mut self, forward: bool) {
+    pub(in crate::console) fn step(&mut self, forward: bool) {
         let all = ProfileField::ALL;
         let at = all.iter().position(|f| *f == self.field).unwrap_or(0);
         let next = (at + if forward { 1 } else { all.len() - 1 }) % all.len();
@@ -186,7 +187,7 @@ impl ProfileForm {
     }
 
     /// Turns the focused field; false for one that is typed.
-    pub(super) fn turn(&mut self, forward: bool) -> bool {
+    pub(in crate::console) fn turn_choice(&mut self, forward: bool) -> bool {
         let words = self.words.clone();
         if self.field == ProfileField::Which {
             self.turn_behavior(forward);
@@ -208,13 +209,13 @@ impl ProfileForm {
     }
 
     /// Shows the next behaviour, or the previous one.
-    pub(super) fn turn_behavior(&mut self, forward: bool) {
+    pub(in crate::console) fn turn_behavior(&mut self, forward: bool) {
         let len = self.behaviors.len().max(1);
         self.at = (self.at + if forward { 1 } else { len - 1 }) % len;
     }
 
     /// One behaviour more, and it is shown.
-    pub(super) fn add_behavior(&mut self) {
+    pub(in crate::console) fn add_behavior(&mut self) {
         if self.behaviors.len() < validate::MAX_BEHAVIORS {
             self.behaviors.push(BehaviorForm::blank());
             self.at = self.behaviors.len() - 1;
@@ -223,7 +224,7 @@ impl ProfileForm {
     }
 
     /// The behaviour shown is taken out.
-    pub(super) fn drop_behavior(&mut self) {
+    pub(in crate::console) fn drop_behavior(&mut self) {
         if self.at < self.behaviors.len() {
             self.behaviors.remove(self.at);
             self.at = self.at.min(self.behaviors.len().saturating_sub(1));
@@ -232,7 +233,7 @@ impl ProfileForm {
     }
 
     /// The input of the focused field, when it is typed.
-    pub(super) fn input(&mut self) -> Option<&mut Input> {
+    pub(in crate::console) fn input(&mut self) -> Option<&mut Input> {
         let here = self.behaviors.get_mut(self.at);
         match self.field {
             ProfileField::Name => Some(&mut self.name),
@@ -274,7 +275,7 @@ impl ProfileForm {
     }
 
     /// The profile as it stands.
-    pub fn document(&self) -> SecurityProfile {
+    pub(crate) fn document(&self) -> SecurityProfile {
         let mut out = self.base.as_deref().cloned().unwrap_or_default();
         out.security_profile_name = self.name.value().trim().to_owned();
         let description = self.description.value().trim();

@@ -6,7 +6,7 @@ use quell_rules::detect::metric::Metric;
 use quell_rules::detect::profile::{alert_mistake, target_arn};
 use quell_rules::detect::validate;
 
-use super::super::form::FormLine;
+use super::super::super::dialogs::FormLine;
 use super::behavior::{BehaviorForm, Way};
 use super::{ProfileField, ProfileForm, listed, metric_name};
 
@@ -49,7 +49,7 @@ impl ProfileForm {
     }
 
     /// What AWS would refuse, apart from what stands beside a field.
-    pub fn mistakes(&self) -> Vec<String> {
+    pub(crate) fn mistakes(&self) -> Vec<String> {
         if self.first_wrong().is_some() { Vec::new() } else { self.document().mistakes() }
     }
 
@@ -59,7 +59,7 @@ impl ProfileForm {
     }
 
     /// Its fields as they are drawn.
-    pub fn lines(&self) -> Vec<FormLine> {
+    pub(crate) fn lines(&self) -> Vec<FormLine> {
         ProfileField::ALL.into_iter().filter_map(|f| self.line(f)).collect()
     }
 
@@ -103,7 +103,7 @@ impl ProfileForm {
     }
 
     /// The place of the focused field among [`Self::lines`].
-    pub fn focus(&self) -> usize {
+    pub(crate) fn focus(&self) -> usize {
         let shown = |field: &&ProfileField| self.line(**field).is_some();
         ProfileField::ALL.iter().filter(shown).position(|f| *f == self.field).unwrap_or(0)
     }

@@ -44,10 +44,10 @@ fn mistakes_stand_beside_their_fields_and_nothing_is_lost() {
 fn the_seed_s_profile_can_be_written_key_by_key() {
     let mut form = form();
     form.field = ProfileField::Way;
-    assert!(form.turn(true));
+    assert!(form.turn_choice(true));
     form.field = ProfileField::Operator;
-    form.turn(true);
-    form.turn(true);
+    form.turn_choice(true);
+    form.turn_choice(true);
     set(&mut form, ProfileField::Clear, "2");
     set(&mut form, ProfileField::Retained, "message-byte-size, num-messages-received");
     let document = form.document();
@@ -86,7 +86,7 @@ fn every_metric_has_an_operator_and_a_form_that_aws_takes() {
     let few = |shape: &str| if shape.contains("ports") { "22" } else { "10.0.0.0/8" };
     for _ in 0..quell_rules::detect::metric::BUILT_IN.len() {
         form.field = ProfileField::Metric;
-        form.turn(true);
+        form.turn_choice(true);
         let metric = form.here().unwrap().metric.clone();
         let list = ["aws:listening-tcp-ports", "aws:listening-udp-ports", "aws:source-ip-address"];
         let text = if list.contains(&metric.as_str()) || metric.contains("destination") {
@@ -97,10 +97,10 @@ fn every_metric_has_an_operator_and_a_form_that_aws_takes() {
         set(&mut form, ProfileField::Value, text);
         assert_eq!((form.first_wrong(), form.mistakes()), (None, Vec::new()), "{metric}");
         form.field = ProfileField::Way;
-        form.turn(true);
+        form.turn_choice(true);
         assert_eq!(form.mistakes(), Vec::<String>::new(), "{metric}");
         while form.here().unwrap().way != Way::Value {
-            form.turn(true);
+            form.turn_choice(true);
         }
     }
     assert_eq!(DURATIONS[0], 300);

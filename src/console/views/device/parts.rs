@@ -99,7 +99,7 @@ fn column(paint: &mut Paint<'_>, area: Rect, value: &Value) {
         return;
     }
     let mut lines = Vec::new();
-    super::super::payload::tree(value, None, 0, theme, &mut lines);
+    crate::console::dialogs::tree(value, None, 0, theme, &mut lines);
     for (i, line) in lines.iter().take(area.height as usize).enumerate() {
         paint.line(area.x, area.y + i as u16, area.width, line);
     }

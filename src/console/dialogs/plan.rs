@@ -1,19 +1,102 @@
 //! A plan before it is confirmed: what will be done, whom it touches, what proves it.
 
+use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use tui_input::Input;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::response::{Check, Confirmation, Intent, Level, Plan, Reversible};
+use quell_fleet::known::Trouble;
+use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
-use super::super::app::{App, PlanDialog, PlanPhase};
-use super::super::command;
+use super::super::app::{App, Env, ListState};
+use super::super::command::{self, Scope};
+use super::super::key::Key;
 use super::super::paint::{Paint, inside, part, wrap};
-use super::dialogs::centre;
-use super::layout::Place;
-use super::reason;
-use super::text::{self, Line};
+use super::super::theme::Theme;
+use super::super::views::text::{self, Line};
+use super::super::views::{Place, reason, shown_key, split};
+use super::{Component, Here, Outcome, centre, is_control, type_into};
+
+/// A plan on the screen.
+pub struct PlanDialog {
+    /// Comes back with the answer.
+    pub(in crate::console) generation: u64,
+    /// What was asked for, in a few words, until the plan has a title.
+    asked: SafeText,
+    /// How far it is.
+    pub(in crate::console) phase: PlanPhase,
+    /// What it was asked with: asked again, changed, by editing.
+    pub(in crate::console) intent: Intent,
+    /// The changed group being typed.
+    pub(in crate::console) editing: Option<Input>,
+    /// What is typed to confirm.
+    typed: Input,
+    /// Whether the requests are shown.
+    pub(in crate::console) calls: bool,
+    scroll: ListState,
+}
+
+/// How far a plan is.
+pub(crate) enum PlanPhase {
+    /// The account is being read.
+    Computing,
+    /// Here it is.
+    Ready(Box<Plan>),
+    /// It could not be computed.
+    Failed(Trouble),
+}
+
+impl PlanDialog {
+    /// A plan that was asked for.
+    pub(in crate::console) fn new(generation: u64, asked: SafeText, intent: Intent) -> Self {
+        Self {
+            generation,
+            asked,
+            phase: PlanPhase::Computing,
+            intent,
+            editing: None,
+            typed: Input::default(),
+            calls: false,
+            scroll: ListState::default(),
+        }
+    }
+
+    /// True when something must be typed to confirm it.
+    fn wants_name(&self) -> bool {
+        matches!(&self.phase, PlanPhase::Ready(plan)
+            if plan.refused().is_none() && !matches!(plan.confirmation(), Confirmation::Nothing | Confirmation::Enter))
+    }
+
+    /// What was typed to confirm it, where that is asked for.
+    pub(in crate::console) fn typed(&self) -> Option<String> {
+        self.takes_text().then(|| self.typed.value().to_owned())
+    }
+
+    /// What was typed was not what was asked for.
+    pub(in crate::console) fn refuse(&mut self) {
+        self.typed.reset();
+    }
+
+    /// Asks again with the group that was typed.
+    fn with_other_group(&mut self) -> Outcome {
+        let typed = self.editing.take().unwrap_or_default();
+        let typed = typed.value().trim();
+        if typed.is_empty() {
+            return Outcome::Taken;
+        }
+        let wanted = Name::new(typed);
+        let mut intent = self.intent.clone();
+        match &mut intent {
+            Intent::Isolate { group, .. } | Intent::Release { group, .. } => *group = Some(wanted),
+            Intent::Join { group, .. } | Intent::Leave { group, .. } => *group = wanted,
+            _ => return Outcome::Taken,
+        }
+        Outcome::Ask(self.asked.clone(), intent)
+    }
+}
 
 /// Widest a plan gets: longer lines are not read.
 pub(super) const WIDTH: u16 = 100;
@@ -31,7 +114,7 @@ impl Laid<'_> {
     /// Where the lines are, and the keys.
     fn split(&self) -> (Rect, Rect) {
         let inner = inside(self.area);
-        super::split(inner, inner.height.saturating_sub(self.foot.len() as u16))
+        split(inner, inner.height.saturating_sub(self.foot.len() as u16))
     }
 }
 
@@ -66,27 +149,59 @@ fn lay_out<'a>(app: &'a App, body: Rect, dialog: &'a PlanDialog) -> Laid<'a> {
     Laid { title, border, lines, foot, area }
 }
 
-pub(super) fn place(app: &App, body: Rect, dialog: &PlanDialog) -> Place {
-    let laid = lay_out(app, body, dialog);
-    Place::Dialog { lines: laid.lines.len(), page: laid.split().0.height.into() }
+impl Component for PlanDialog {
+    fn scopes(&self) -> &'static [Scope] {
+        &[Scope::Plan]
+    }
+
+    fn takes_text(&self) -> bool {
+        self.editing.is_some() || self.wants_name()
+    }
+
+    fn key(&mut self, event: KeyEvent, _: &Here<'_>) -> Outcome {
+        if let Some(input) = &mut self.editing {
+            match event.code {
+                KeyCode::Esc => self.editing = None,
+                KeyCode::Enter => return self.with_other_group(),
+                _ => type_into(input, event),
+            }
+            return Outcome::Taken;
+        }
+        let edits =
+            matches!(event.code, KeyCode::Backspace | KeyCode::Left | KeyCode::Right | KeyCode::Delete);
+        if Key::from(event).typed().is_some() || edits || is_control(event) {
+            type_into(&mut self.typed, event);
+            return Outcome::Taken;
+        }
+        Outcome::Command
+    }
+
+    fn scroll(&mut self) -> Option<&mut ListState> {
+        Some(&mut self.scroll)
+    }
+
+    fn place(&self, app: &App, body: Rect) -> Option<Place> {
+        let laid = lay_out(app, body, self);
+        Some(Place::Dialog { lines: laid.lines.len(), page: laid.split().0.height.into() })
+    }
+
+    fn draw(&self, app: &App, _: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
+        let theme = paint.theme;
+        let laid = lay_out(app, body, self);
+        paint.clear(laid.area);
+        paint.pane(laid.area, &[part(laid.title.as_str(), theme.brand)], laid.border);
+        // A plan that is longer than the screen scrolls above its keys.
+        let (above, below) = laid.split();
+        text::scrolled(paint, (laid.area, above), &laid.lines, &self.scroll, theme.warning);
+        text::lines(paint, below, &laid.foot);
+    }
 }
 
-pub(super) fn draw(app: &App, paint: &mut Paint<'_>, body: Rect, dialog: &PlanDialog) {
-    let theme = paint.theme;
-    let laid = lay_out(app, body, dialog);
-    paint.clear(laid.area);
-    paint.pane(laid.area, &[part(laid.title.as_str(), theme.brand)], laid.border);
-    // A plan that is longer than the screen scrolls above its keys.
-    let (above, below) = laid.split();
-    text::scrolled(paint, (laid.area, above), &laid.lines, &dialog.scroll, theme.warning);
-    text::lines(paint, below, &laid.foot);
-}
-
-fn label<'a>(text: &'a str, theme: &super::Theme) -> Line<'a> {
+fn label<'a>(text: &'a str, theme: &Theme) -> Line<'a> {
     vec![part(text, theme.dim)]
 }
 
-fn steps<'a>(plan: &'a Plan, theme: &super::Theme, room: usize) -> Vec<Line<'a>> {
+fn steps<'a>(plan: &'a Plan, theme: &Theme, room: usize) -> Vec<Line<'a>> {
     let s = theme.symbols;
     let mut lines = Vec::new();
     for (why, lead) in
@@ -161,7 +276,7 @@ fn steps<'a>(plan: &'a Plan, theme: &super::Theme, room: usize) -> Vec<Line<'a>>
     lines
 }
 
-fn calls<'a>(plan: &'a Plan, theme: &super::Theme, room: usize) -> Vec<Line<'a>> {
+fn calls<'a>(plan: &'a Plan, theme: &Theme, room: usize) -> Vec<Line<'a>> {
     let mut lines = vec![label("the requests, in order", theme)];
     for step in plan.steps() {
         for call in &step.calls {
@@ -178,7 +293,7 @@ fn calls<'a>(plan: &'a Plan, theme: &super::Theme, room: usize) -> Vec<Line<'a>>
     lines
 }
 
-fn confirmation<'a>(app: &App, plan: &'a Plan, dialog: &PlanDialog, theme: &super::Theme) -> Vec<Line<'a>> {
+fn confirmation<'a>(app: &App, plan: &'a Plan, dialog: &PlanDialog, theme: &Theme) -> Vec<Line<'a>> {
     if let Some(input) = &dialog.editing {
         let typed = SafeText::new(input.value());
         return vec![
@@ -266,12 +381,12 @@ fn certificate_ending(plan: &Plan, digits: &str) -> Option<String> {
     Some(format!("{}…{digits}", id.get(..8)?))
 }
 
-pub(super) fn keys<'a>(app: &App, commands: &[(&str, &str)], theme: &super::Theme) -> Line<'a> {
+pub(super) fn keys<'a>(app: &App, commands: &[(&str, &str)], theme: &Theme) -> Line<'a> {
     let mut line = Vec::new();
     for (id, what) in commands {
         let Some(id) = command::find(id) else { continue };
         let Some(key) = app.look.keymap.key_for(app.scopes(), id) else { continue };
-        line.push(part(super::footer::shown_key(&key, theme), theme.key));
+        line.push(part(shown_key(&key, theme), theme.key));
         line.push(part(format!(" {what}     "), theme.dim));
     }
     line

@@ -5,18 +5,44 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::response::{ActionView, Outcome, RowState, StairRow, TargetOutcome, TargetView};
+use crate::response::{ActionView, Outcome, PlanId, RowState, StairRow, TargetOutcome, TargetView};
 
 use super::super::app::{App, Env, proven_after};
-use super::super::command;
-use super::super::paint::{Paint, part, wrap};
+use super::super::command::{self, Scope};
+use super::super::paint::{Paint, fit, part, wrap};
+use super::super::theme::Theme;
+use super::super::views::split;
+use super::super::views::text::{self, Line};
 use super::super::words;
-use super::dialogs::centered;
 use super::plan::{WIDTH, keys};
-use super::text::{self, Line};
+use super::{Component, centered};
+
+/// The staircase of a response.
+pub struct ActionDialog {
+    /// The plan that is carried out.
+    pub(in crate::console) plan: PlanId,
+}
+
+impl Component for ActionDialog {
+    fn scopes(&self) -> &'static [Scope] {
+        &[Scope::Plan]
+    }
+
+    fn hints(&self, app: &App) -> &'static [&'static str] {
+        let runs = app.actions().iter().all(|a| a.id != self.plan || a.finished.is_none());
+        if runs { &["escape", "stop"] } else { &["escape"] }
+    }
+
+    fn draw(&self, app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
+        match app.actions().iter().find(|a| a.id == self.plan) {
+            Some(action) => staircase(app, env, paint, body, action),
+            None => begun(paint, body),
+        }
+    }
+}
 
 /// Between the confirmation and the first word of the responder.
-pub(super) fn begun(paint: &mut Paint<'_>, body: Rect) {
+fn begun(paint: &mut Paint<'_>, body: Rect) {
     let theme = paint.theme;
     let area = centered(paint, body, 60.min(body.width), 1);
     let inner = paint.pane(area, &[part("Confirmed", theme.brand)], theme.busy);
@@ -25,7 +51,7 @@ pub(super) fn begun(paint: &mut Paint<'_>, body: Rect) {
 }
 
 /// The staircase.
-pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, action: &ActionView) {
+fn staircase(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, action: &ActionView) {
     let theme = paint.theme;
     let s = theme.symbols;
     let width = WIDTH.min(body.width);
@@ -111,7 +137,7 @@ pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect
     let height = inner.height.saturating_sub(1) as usize;
     // Too many lines: the end says how it is.
     let top = lines.len().saturating_sub(height);
-    let (above, below) = super::split(inner, height as u16);
+    let (above, below) = split(inner, height as u16);
     text::lines(paint, above, lines.iter().skip(top));
     if inner.height > 1 {
         text::lines(paint, below, [&foot]);
@@ -119,7 +145,7 @@ pub(super) fn action(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect
 }
 
 /// `████████░░░░  81/200 · 2 failed · 1 not proven`: how many have come to an end.
-fn bar<'a>(action: &ActionView, theme: &super::Theme, room: usize) -> Line<'a> {
+fn bar<'a>(action: &ActionView, theme: &Theme, room: usize) -> Line<'a> {
     let s = theme.symbols;
     let all = action.targets.len();
     let count = |wanted: fn(&TargetOutcome) -> bool| {
@@ -164,7 +190,7 @@ fn by_need(action: &ActionView) -> Vec<&TargetView> {
     all
 }
 
-fn one<'a>(target: &'a TargetView, theme: &super::Theme) -> Line<'a> {
+fn one<'a>(target: &'a TargetView, theme: &Theme) -> Line<'a> {
     let s = theme.symbols;
     let (shape, text, style) = match &target.outcome {
         None => (s.running, current(&target.rows), theme.busy),
@@ -193,7 +219,7 @@ fn current(rows: &[StairRow]) -> String {
         .unwrap_or_else(|| "waits for its turn".to_owned())
 }
 
-fn stair<'a>(row: &'a StairRow, theme: &super::Theme, room: usize) -> Line<'a> {
+fn stair<'a>(row: &'a StairRow, theme: &Theme, room: usize) -> Line<'a> {
     let s = theme.symbols;
     let (shape, right, style) = match &row.state {
         RowState::Waiting => (s.waiting, String::new(), theme.dim),
@@ -204,7 +230,7 @@ fn stair<'a>(row: &'a StairRow, theme: &super::Theme, room: usize) -> Line<'a> {
     };
     let title = if matches!(row.state, RowState::Waiting) { theme.dim } else { theme.text };
     let wide = (room * 2 / 5).clamp(12, 44);
-    let shown = super::super::paint::fit(row.title.as_str(), wide, s.more).into_owned();
+    let shown = fit(row.title.as_str(), wide, s.more).into_owned();
     let pad = wide.saturating_sub(shown.width());
     let mut line = vec![
         part(format!("{shape:<2} "), style),
