@@ -15,6 +15,7 @@ mod explain;
 mod file;
 pub mod flags;
 mod guardrails;
+mod key;
 mod load;
 mod mqtt;
 mod narrow;
@@ -33,6 +34,57 @@ pub use mqtt::{MqttSettings, MqttVersion, Proxies, Secret};
 pub use reload::Reloaded;
 pub use thing_from::ThingFrom;
 pub use verb::{Inverse, Verb};
+
+use key::{Key, Kind};
+
+/// Every key of the configuration file: what it sets and how, its bounds, what the template says of it.
+const KEYS: &[Key] = key::keys! {
+    "profile" profile as Plain, Kind::Text, Start, "\"workshop\"", ["AWS_PROFILE"], ["--profile" profile], "The named profile of the AWS configuration files.";
+    "region" region as Plain, Kind::Text, Start, "\"us-east-1\"", ["AWS_REGION", "AWS_DEFAULT_REGION"], ["--region" region], "The AWS region; the profile's without it.";
+    "endpoint-url" endpoint_url as Plain, Kind::Text, Start, "\"http://127.0.0.1:4510\"", ["AWS_ENDPOINT_URL_IOT", "AWS_ENDPOINT_URL"], ["--endpoint-url" endpoint_url], "Control plane endpoint, where it is not AWS's own.";
+    "data-endpoint-url" data_endpoint_url as Plain, Kind::Text, Start, "\"http://127.0.0.1:4510\"", ["AWS_ENDPOINT_URL_IOT_DATA_PLANE", "AWS_ENDPOINT_URL"], ["--data-endpoint-url" data_endpoint_url], "Data plane endpoint; found by DescribeEndpoint without it.";
+    "sts-endpoint-url" sts_endpoint_url as Plain, Kind::Text, Start, "\"http://127.0.0.1:4510\"", ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"], [], "STS endpoint.";
+    "iam-endpoint-url" iam_endpoint_url as Plain, Kind::Text, Start, "\"http://127.0.0.1:4510\"", ["AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL"], [], "IAM endpoint, asked for the account's alias only.";
+    "cloudwatch-endpoint-url" cloudwatch_endpoint_url as Plain, Kind::Text, Start, "\"http://127.0.0.1:4510\"", ["AWS_ENDPOINT_URL_CLOUDWATCH", "AWS_ENDPOINT_URL"], [], "CloudWatch endpoint.";
+    "ca-bundle" ca_bundle as Plain, Kind::File, Start, "\"/etc/ssl/corp.pem\"", ["AWS_CA_BUNDLE"], [], "Certificate authorities to trust instead of the platform's (PEM).";
+    "no-aws" aws as Not, Kind::Flag, Start, "false", [], ["--no-aws" no_aws], "No AWS control plane at all: watch any MQTT broker.";
+    "topics" topics as Filters, Kind::List, Live, "[\"temperature-device-01\", \"dt/+/data\"]", [], ["--topic" topics], "Topic filters of telemetry; AWS allows 50 a connection.";
+    "thing-from" thing_from as Patterns, Kind::List, Live, "[\"temperature-device-(\\\\d+)=Thing$1\", \"dt/{thing}/data\"]", [], ["--thing-from" thing_from], "How a topic names its thing; the first that matches decides. What none matches is unattributed.";
+    "security-profiles" security_profiles as Profiles, Kind::File, Live, "\"profiles.json\"", [], ["--security-profiles" security_profiles], "Security profiles to judge by besides the account's own.";
+    "read-only" read_only as Plain, Kind::Flag, Live, "false", [], ["--read-only" read_only], "Refuse every change.";
+    "instructor" instructor as Plain, Kind::Flag, Start, "false", [], ["--instructor" instructor], "For a room: large letters, account ids and addresses masked, every change refused.";
+    "memory-budget" memory_budget as Size, Kind::Text, Live, "\"16MB\"", [], ["--memory-budget" memory_budget], "Memory for payloads; counts stay exact when payloads are let go.";
+    "max-fps" max_fps as Plain, Kind::Integer(1, 120), Start, "30", [], ["--max-fps" max_fps], "Frames a second at most; 30, or 15 over SSH, without it.";
+    "keymap" keymap as Plain, Kind::Text, Live, "\"vim\"", [], ["--keymap" keymap], "A keymap by name or file.";
+    "theme" theme as Plain, Kind::Text, Live, "\"dark\"", [], ["--theme" theme], "A colour theme.";
+    "ascii" ascii as Plain, Kind::Flag, Live, "false", [], ["--ascii" ascii], "Draw with ASCII only.";
+    "false-alarms-per-device-day" false_alarms as Plain, Kind::Number(0.000_001, 1000.0), Live, "0.01", [], [], "How many false early warnings a device may give a day.";
+    "aws-speed" aws_speed as Plain, Kind::Number(0.1, 1000.0), Start, "1.0", [], [], "What AWS's durations are divided by: 1, except against a sped-up emulator.";
+    "journal" journal as Plain, Kind::File, Start, "\"/var/log/quell/journal.jsonl\"", [], [], "The journal of actions.";
+    "log" log as Plain, Kind::File, Start, "\"/var/log/quell/quell.log\"", [], ["--log" log], "The log.";
+    "mqtt.url" mqtt.url as Plain, Kind::Text, Start, "\"mqtts://broker.example:8883\"", [], ["--mqtt-url" mqtt_url], "wss:// (SigV4), ws://, mqtts:// (client certificate) or mqtt://; found by DescribeEndpoint without it.";
+    "mqtt.cert" mqtt.cert as Plain, Kind::File, Start, "\"console.pem\"", [], ["--cert" cert], "Client certificate (PEM); never a device's.";
+    "mqtt.key" mqtt.key as Plain, Kind::File, Start, "\"console.key\"", [], ["--key" key], "Its private key (PEM).";
+    "mqtt.ca" mqtt.ca as Plain, Kind::File, Start, "\"root-CA.pem\"", ["AWS_CA_BUNDLE"], ["--ca" ca], "Certificate authority to trust for MQTT (PEM).";
+    "mqtt.keep-alive-seconds" mqtt.keep_alive as Seconds, Kind::Integer(5, 1200), Start, "30", [], [], "How often a quiet connection is asked whether it lives; AWS counts less than 30 as 30.";
+    "mqtt.version" mqtt.version as Version, Kind::OneOf(&["auto", "5", "3.1.1"]), Start, "\"auto\"", [], [], "The version to speak: 5, and 3.1.1 with a broker that does not.";
+    "mqtt.renew-minutes" mqtt.renew as Minutes, Kind::Integer(1, 1380), Start, "1380", [], [], "After how long a signed WebSocket is made anew; AWS ends it after 24 hours, a proxy perhaps sooner.";
+    "mqtt.connections" mqtt.connections as Plain, Kind::Integer(1, 16), Start, "1", [], [], "Connections that share the telemetry filters; filters that overlap stay on one.";
+    "mqtt.client-id" mqtt.client_id as ClientId, Kind::Text, Start, "\"quell-desk\"", [], [], "A fixed client id; a new one for each run, beginning with quell-, without it.";
+    "mqtt.username" mqtt.username as Plain, Kind::Text, Start, "\"ops\"", ["QUELL_MQTT_USERNAME"], [], "User name, for brokers that ask for one.";
+    "mqtt.password-file" mqtt.password as SecretFile, Kind::File, Start, "\"/run/secrets/mqtt\"", ["QUELL_MQTT_PASSWORD"], [], "A file with its password (the variable holds the password itself).";
+    "groups.isolate" groups.isolate as Plain, Kind::Text, Live, "\"IsolatedDevices\"", [], [], "Devices are isolated by adding them here; it needs a policy that denies.";
+    "groups.quarantine" groups.quarantine as Plain, Kind::List, Live, "[\"Quarantine\"]", [], [], "Other groups whose members count as quarantined.";
+    "groups.update" groups.update as Plain, Kind::Text, Live, "\"NeedsUpdate\"", [], [], "Devices that need an update: the target of the update job.";
+    "guardrails.max-bulk" guardrails.max_bulk as Plain, Kind::Integer(1, 100_000), Live, "500", [], [], "More devices than this in one action are refused. Rules: [[guardrails.rule]], levels: [guardrails.levels].";
+    "guardrails.type-count-above" guardrails.type_count_above as Plain, Kind::Integer(0, 100_000), Live, "5", [], [], "Above this many devices their number must be typed.";
+    "fleet.index-above" index_above as Plain, Kind::Integer(0, 100_000_000), Live, "10000", [], [], "Above this many things fleet indexing is asked, where it is on, instead of listing them all; 0 for never.";
+    "fleet.stream" narrow as Stream, Kind::OneOf(&["auto", "all"]), Live, "\"auto\"", [], [], "What is streamed while fleet indexing is used: with auto only what is on screen, marked, in alarm or being acted on.";
+    "polls.idle-seconds" polls.idle as Seconds, Kind::Integer(1, 86_400), Live, "30", [], [], "How often violations are read while none is active.";
+    "polls.alarm-seconds" polls.alarm as Seconds, Kind::Integer(1, 86_400), Live, "10", [], [], "The same while one is.";
+    "polls.registry-seconds" polls.registry as Seconds, Kind::Integer(1, 86_400), Live, "120", [], [], "How often the registry, groups and profiles are read.";
+    "polls.jobs-seconds" polls.jobs as Seconds, Kind::Integer(1, 86_400), Live, "30", [], [], "How often jobs are read.";
+};
 
 /// Everything quell was told.
 #[derive(Clone, Debug)]

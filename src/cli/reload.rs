@@ -46,7 +46,9 @@ pub(super) async fn watch(flags: Common, words: mpsc::Sender<Word>) {
         let loaded = tokio::task::spawn_blocking(move || config::load(&flags, &Environment::of_process()));
         let word = match loaded.await {
             Ok(Ok(settings)) => Ok(Box::new(settings)),
-            Ok(Err(error)) => Err(SafeText::new(&format!("{error}; the old configuration stays in force"))),
+            Ok(Err(error)) => {
+                Err(SafeText::new(&format!("{}; the old configuration stays in force", error.in_a_line())))
+            }
             Err(_) => continue,
         };
         if words.send(Word::Config(word)).await.is_err() {

@@ -77,7 +77,7 @@ impl AwsProfiles {
 
     /// The name that is most like one that nobody has; `None` when none is like it.
     pub fn nearest(&self, profile: &str) -> Option<&str> {
-        let near = |known: &&str| super::file::distance(profile, known);
+        let near = |known: &&str| strsim::levenshtein(profile, known);
         self.names().min_by_key(near).filter(|known| near(known) <= 1.max(profile.len() / 3))
     }
 

@@ -10,23 +10,45 @@ use quell_rules::topics::{self, Dialect};
 
 use super::{Proxies, Secret, Settings, ThingFrom, file};
 
-/// A configuration that cannot be used, and where.
+/// A configuration that cannot be used: everything that is wrong with it, each with its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfigError {
-    place: String,
-    message: String,
+    /// Place and message; at least one.
+    wrong: Vec<(String, String)>,
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)
+        for (i, (place, message)) in self.wrong.iter().enumerate() {
+            let between = if i == 0 { "" } else { "\n" };
+            write!(f, "{between}{place}: {message}")?;
+        }
+        Ok(())
     }
 }
 
 impl std::error::Error for ConfigError {}
 
+impl ConfigError {
+    /// An error when something is wrong.
+    pub(super) fn unless_empty(wrong: Vec<(String, String)>) -> Result<(), Self> {
+        if wrong.is_empty() { Ok(()) } else { Err(Self { wrong }) }
+    }
+
+    /// In one line: the first, and how many more there are.
+    pub fn in_a_line(&self) -> String {
+        let first =
+            self.wrong.first().map(|(place, message)| format!("{place}: {message}")).unwrap_or_default();
+        match self.wrong.len() {
+            0 | 1 => first,
+            2 => format!("{first} (and one more mistake)"),
+            n => format!("{first} (and {} more mistakes)", n - 1),
+        }
+    }
+}
+
 pub(super) fn error(place: impl Into<String>, message: impl Into<String>) -> ConfigError {
-    ConfigError { place: place.into(), message: message.into() }
+    ConfigError { wrong: vec![(place.into(), message.into())] }
 }
 
 /// The environment variables, passed in so that tests need not touch the process.
@@ -63,7 +85,7 @@ fn home_dir(env: &Environment, variable: &str, below_home: &str) -> PathBuf {
 
 /// The home folder.
 pub(super) fn home(env: &Environment) -> PathBuf {
-    env.get("HOME").map(PathBuf::from).or_else(|| etcetera::home_dir().ok()).unwrap_or_default()
+    env.get("HOME").map(PathBuf::from).or_else(|| std::env::home_dir()).unwrap_or_default()
 }
 
 /// Where the configuration lives.
@@ -103,7 +125,7 @@ pub fn parse_size(written: &str) -> Result<u64, String> {
 /// Reads the configuration file (if there is one), the environment and the flags, each overriding what came before.
 ///
 /// # Errors
-/// The first thing that cannot be used, with file and line, variable, or flag.
+/// Everything in the file that cannot be used, with its line; else the first flag that cannot.
 pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError> {
     let state = state_dir(env);
     let mut settings = Settings {
@@ -295,9 +317,9 @@ mod tests {
             load_text("\n\nmemory-budget = '5 apples'", Common::default(), &[]).unwrap_err().to_string();
         assert!(error.contains("config.toml:3: memory-budget:"), "{error}");
         let error = load_text("[mqtt]\nkeep-alive-seconds = 'no'", Common::default(), &[]).unwrap_err();
-        assert!(error.to_string().contains(":2: keep-alive-seconds: invalid type: string"), "{error}");
+        assert!(error.to_string().contains(":2: mqtt.keep-alive-seconds: invalid type: string"), "{error}");
         let error = load_text("[mqtt]\nurl = 5", Common::default(), &[]).unwrap_err().to_string();
-        assert!(error.contains(":2: url: invalid type: integer"), "{error}");
+        assert!(error.contains(":2: mqtt.url: invalid type: integer"), "{error}");
         let settings = load_text("\ntheme = 'x'\n", Common::default(), &[]).unwrap();
         assert!(settings.look_from[1].ends_with("config.toml:2: theme"), "{:?}", settings.look_from);
         assert_eq!(settings.look_from[0], "");
@@ -310,6 +332,27 @@ mod tests {
         let flag = Common { topics: vec!["dt/#".into(), "a/#/b".into()], ..Common::default() };
         let error = load_text("", flag, &[]).unwrap_err().to_string();
         assert!(error.starts_with("--topic: \"a/#/b\""), "{error}");
+    }
+
+    #[test]
+    fn all_mistakes_of_a_file_are_told_at_once_in_their_order() {
+        let text = "max-fps = 0\nthem = 'x'\n[mqtt]\nversion = '4'\n[guardrails]\nmax-bulk = 0\n[[guardrails.rule]]\nrequire = 'no'\n";
+        let error = load_text(text, Common::default(), &[]).unwrap_err();
+        let told = error.to_string();
+        let lines: Vec<&str> = told.lines().map(|line| line.split_once("config.toml").unwrap().1).collect();
+        assert_eq!(lines.len(), 5, "{told}");
+        assert_eq!(lines[0], ":1: max-fps: must be 1 to 120");
+        assert_eq!(lines[1], ":2: unknown key \"them\": did you mean \"theme\"?");
+        assert_eq!(lines[2], ":4: mqtt.version: must be \"auto\", \"5\" or \"3.1.1\"");
+        assert_eq!(lines[3], ":6: guardrails.max-bulk: must be 1 to 100000");
+        assert!(lines[4].starts_with(":8: guardrails: unknown variant"), "{told}");
+        assert!(
+            error.in_a_line().ends_with("must be 1 to 120 (and 4 more mistakes)"),
+            "{}",
+            error.in_a_line()
+        );
+        let broken = load_text("theme = \n", Common::default(), &[]).unwrap_err().to_string();
+        assert!(broken.contains("config.toml:1: "), "{broken}");
     }
 
     #[test]

@@ -1,31 +1,8 @@
 //! What of a configuration that changed holds at once, and what only from the next start.
 
 use super::explain::changed;
-use super::{Settings, shares};
-
-/// Keys that hold at once.
-const LIVE: &[&str] = &[
-    "topics",
-    "thing-from",
-    "read-only",
-    "keymap",
-    "theme",
-    "ascii",
-    "memory-budget",
-    "false-alarms-per-device-day",
-    "security-profiles",
-    "groups.isolate",
-    "groups.quarantine",
-    "groups.update",
-    "guardrails.max-bulk",
-    "guardrails.type-count-above",
-    "fleet.index-above",
-    "fleet.stream",
-    "polls.idle-seconds",
-    "polls.alarm-seconds",
-    "polls.registry-seconds",
-    "polls.jobs-seconds",
-];
+use super::key::Holds;
+use super::{KEYS, Settings, shares};
 
 /// What a changed configuration came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,25 +18,17 @@ impl Settings {
     /// as it is, and named.
     pub fn take_live(&mut self, loaded: &Self, new: &Self) -> Reloaded {
         let differ = changed(loaded, new);
-        let (mut now, later): (Vec<_>, Vec<_>) = differ.into_iter().partition(|key| LIVE.contains(key));
+        let (mut now, later): (Vec<_>, Vec<_>) = differ
+            .into_iter()
+            .partition(|name| KEYS.iter().any(|key| key.name == *name && key.holds == Holds::Live));
         if loaded.guardrails != new.guardrails && !now.iter().any(|key| key.starts_with("guardrails")) {
             now.push("guardrails");
         }
-        self.topics.clone_from(&new.topics);
-        self.thing_from.clone_from(&new.thing_from);
-        self.read_only = new.read_only;
-        self.keymap.clone_from(&new.keymap);
-        self.theme.clone_from(&new.theme);
+        for key in KEYS.iter().filter(|key| key.holds == Holds::Live) {
+            (key.keep)(self, new);
+        }
         self.look_from.clone_from(&new.look_from);
-        self.ascii = new.ascii;
-        self.memory_budget = new.memory_budget;
-        self.false_alarms = new.false_alarms;
-        self.security_profiles.clone_from(&new.security_profiles);
-        self.groups = new.groups.clone();
-        self.guardrails = new.guardrails.clone();
-        self.index_above = new.index_above;
-        self.narrow = new.narrow;
-        self.polls = new.polls;
+        self.guardrails.clone_from(&new.guardrails);
         Reloaded { now, later }
     }
 

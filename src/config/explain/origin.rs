@@ -5,9 +5,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::super::flags::Common;
+use super::super::key::Key;
 use super::super::load::file_path;
-use super::super::{AwsProfiles, Environment, Settings};
-use super::{KEYS, Key, value};
+use super::super::{AwsProfiles, Environment, KEYS, Settings};
 
 /// A key, its value in force as JSON, and where that comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +27,7 @@ pub fn effective(settings: &Settings, common: &Common, env: &Environment) -> Vec
     KEYS.iter()
         .map(|key| Effective {
             key: key.name,
-            value: value(settings, key.name),
+            value: (key.get)(settings),
             from: from(key, common, env, &path, &text),
         })
         .map(|found| derived(found, settings, common, env, &path, &text))
@@ -61,7 +61,7 @@ fn derived(
     }
     match found.key {
         "data-endpoint-url" | "sts-endpoint-url" | "cloudwatch-endpoint-url"
-            if !found.value.is_null() && found.value == value(settings, "endpoint-url") =>
+            if !found.value.is_null() && found.value == json!(settings.endpoint_url) =>
         {
             if let Some(key) = KEYS.iter().find(|key| key.name == "endpoint-url") {
                 found.from = format!("{}, which is not AWS's", from(key, common, env, path, text));
@@ -79,12 +79,12 @@ fn derived(
 }
 
 fn from(key: &Key, common: &Common, env: &Environment, path: &Path, text: &str) -> String {
-    if let Some(flag) = key.flag
-        && given(common, key.name)
+    if let Some(flag) = &key.flag
+        && (flag.given)(common)
         // clap takes the profile from its variable by itself.
         && !(key.name == "profile" && env.get("AWS_PROFILE") == common.profile.as_deref())
     {
-        return flag.to_owned();
+        return flag.name.to_owned();
     }
     if let Some(name) = key.env.iter().find(|name| env.get(name).is_some()) {
         return (*name).to_owned();
@@ -124,32 +124,6 @@ fn line(text: &str, name: &str) -> Option<usize> {
         }
     }
     None
-}
-
-fn given(common: &Common, name: &str) -> bool {
-    match name {
-        "profile" => common.profile.is_some(),
-        "region" => common.region.is_some(),
-        "endpoint-url" => common.endpoint_url.is_some(),
-        "data-endpoint-url" => common.data_endpoint_url.is_some(),
-        "no-aws" => common.no_aws,
-        "topics" => !common.topics.is_empty(),
-        "thing-from" => !common.thing_from.is_empty(),
-        "security-profiles" => common.security_profiles.is_some(),
-        "read-only" => common.read_only,
-        "instructor" => common.instructor,
-        "memory-budget" => common.memory_budget.is_some(),
-        "max-fps" => common.max_fps.is_some(),
-        "keymap" => common.keymap.is_some(),
-        "theme" => common.theme.is_some(),
-        "ascii" => common.ascii,
-        "log" => common.log.is_some(),
-        "mqtt.url" => common.mqtt_url.is_some(),
-        "mqtt.cert" => common.cert.is_some(),
-        "mqtt.key" => common.key.is_some(),
-        "mqtt.ca" => common.ca.is_some(),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

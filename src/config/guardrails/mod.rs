@@ -153,12 +153,10 @@ pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     pattern.iter().skip(p).all(|c| *c == '*')
 }
 
-/// The section of the file, as written.
+/// What of the section of the file is no plain key, as written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct GuardrailsFile {
-    max_bulk: Option<usize>,
-    type_count_above: Option<usize>,
     levels: BTreeMap<toml::Spanned<String>, Demand>,
     rule: Vec<GuardFile>,
 }
@@ -179,18 +177,11 @@ struct GuardFile {
 }
 
 impl GuardrailsFile {
-    /// The guardrails it says.
+    /// Takes over the levels and the rules it says.
     ///
     /// # Errors
     /// Where in the file, and what is wrong there.
-    pub(super) fn read(self) -> Result<Guardrails, (usize, String)> {
-        let mut out = Guardrails::default();
-        if let Some(most) = self.max_bulk {
-            out.max_bulk = most;
-        }
-        if let Some(above) = self.type_count_above {
-            out.type_count_above = above;
-        }
+    pub(super) fn read(self, out: &mut Guardrails) -> Result<(), (usize, String)> {
         for (command, demand) in self.levels {
             out.levels.insert(known(command)?, demand);
         }
@@ -208,7 +199,7 @@ impl GuardrailsFile {
                 reason: rule.reason,
             });
         }
-        Ok(out)
+        Ok(())
     }
 }
 
@@ -269,7 +260,6 @@ mod tests {
     #[test]
     fn the_strictest_rule_wins_and_says_why() {
         let text = r#"
-            max-bulk = 7
             levels = { isolate = "none" }
             [[rule]]
             thing = ["line-*"]
@@ -284,8 +274,8 @@ mod tests {
             outside = "Mon-Fri 08:00-18:00"
             require = "account"
         "#;
-        let rails = toml::from_str::<GuardrailsFile>(text).unwrap().read().unwrap();
-        assert_eq!(rails.max_bulk, 7);
+        let mut rails = Guardrails::default();
+        toml::from_str::<GuardrailsFile>(text).unwrap().read(&mut rails).unwrap();
         let (monday, sunday) = (at("2026-11-23T12:00:00Z"), at("2026-11-22T12:00:00Z"));
         let judge = |c: &str, t: &str, now| rails.judge(&[c], &[t], &[], now);
         assert_eq!(judge("isolate", "Thing01", monday).demand, Demand::None);
@@ -305,7 +295,8 @@ mod tests {
     #[test]
     fn a_command_nobody_knows_is_an_error_with_its_place() {
         let text = "[[rule]]\ncommand = [\"isolat\"]\nrequire = \"deny\"\n";
-        let (place, why) = toml::from_str::<GuardrailsFile>(text).unwrap().read().unwrap_err();
+        let file = toml::from_str::<GuardrailsFile>(text).unwrap();
+        let (place, why) = file.read(&mut Guardrails::default()).unwrap_err();
         assert!(place > 8 && why.contains("isolate"), "{place} {why}");
     }
 }
