@@ -70,7 +70,8 @@ pub(super) fn run(args: &DemoArgs, common: &Common) -> Result<u8> {
     let speed = if args.speed.fract() == 0.0 { format!("{:.0}", args.speed) } else { args.speed.to_string() };
     settings.badge =
         Some(SafeText::new(&if speed == "1" { "LOCAL".to_owned() } else { format!("LOCAL ×{speed}") }));
-    super::log_to(&settings.log, common.verbose);
+    // A log that cannot be written is done without: the screen comes first.
+    let _ = super::log::to(&settings.log, common.verbose);
 
     let (ready, is_ready) = oneshot::channel();
     let (stop, stopped) = oneshot::channel();

@@ -100,7 +100,6 @@ pub(super) fn run(args: LocalArgs, common: &Common) -> color_eyre::Result<u8> {
         print(&quell_emulator::operations::table())?;
         return Ok(exit::DONE);
     }
-    init_log(common)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(serve(args, common))?;
     // Connections still open end with the process; nobody waits for them.
@@ -221,29 +220,4 @@ fn print(table: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(table.as_bytes())?;
     out.flush()
-}
-
-/// The log goes to `--log FILE`, or to stderr with `-v`; nowhere otherwise.
-fn init_log(common: &Common) -> color_eyre::Result<()> {
-    use tracing_subscriber::EnvFilter;
-    let level = match common.verbose {
-        0 if common.log.is_none() => return Ok(()),
-        0 | 1 => "quell=info",
-        2 => "quell=debug",
-        _ => "debug",
-    };
-    let filter = EnvFilter::try_from_env("QUELL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt().with_env_filter(filter);
-    let done = match &common.log {
-        Some(path) => {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-            log.with_ansi(false).with_writer(std::sync::Mutex::new(file)).try_init()
-        }
-        None => log.with_writer(std::io::stderr).try_init(),
-    };
-    if let Err(error) = done {
-        tracing::debug!(%error, "the log was set up already");
-    }
-    Ok(())
 }

@@ -12,6 +12,7 @@ mod journal_lines;
 mod keys;
 #[cfg(feature = "emulator")]
 mod local;
+mod log;
 mod output;
 mod pages;
 mod profiles;
@@ -146,6 +147,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     crate::console::panic::install();
     let _ = rustls_provider();
+    log::headless(cli.command.as_ref(), &cli.common);
     let result = match cli.command {
         None => console::run(&cli.common),
         #[cfg(feature = "emulator")]
@@ -200,29 +202,6 @@ pub fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "quell: {report:#}");
             ExitCode::from(exit::FAILED)
         }
-    }
-}
-
-/// Logs into a file: a line on the terminal would be drawn across the screen. A log that cannot be written is done
-/// without; `RUST_LOG` decides in detail what is said.
-fn log_to(path: &std::path::Path, verbose: u8) {
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-    let level = match verbose {
-        0 => "warn,quell=info",
-        1 => "info,quell=debug",
-        _ => "debug,quell=trace",
-    };
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    if let Some(folder) = path.parent() {
-        let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    }
-    if let Ok(file) = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path) {
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_ansi(false)
-            .with_writer(std::sync::Mutex::new(file))
-            .try_init();
     }
 }
 

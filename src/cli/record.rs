@@ -185,7 +185,8 @@ pub(super) fn replay(args: &ReplayArgs, common: &Common) -> color_eyre::Result<u
     settings.aws = player.header().aws;
     settings.aws_speed = player.header().speed;
     settings.read_only = true;
-    super::log_to(&settings.log, common.verbose);
+    // A log that cannot be written is done without: the screen comes first.
+    let _ = super::log::to(&settings.log, common.verbose);
     let look = match super::console::look(&settings) {
         Ok(look) => look,
         Err(text) => return usage(&text),

@@ -29,6 +29,7 @@ use super::keys::Keys;
 use super::patience::Patience;
 use super::signed::Service;
 use super::skew::Skew;
+use super::told::Told;
 
 /// An endpoint given outright wins; without one the SDK's own rules hold (environment, profile, region).
 macro_rules! with_endpoint {
@@ -97,7 +98,10 @@ impl Aws {
             .build();
         let skew = Skew::default();
         let iot = aws_sdk_iot::Client::from_conf(with_endpoint!(
-            aws_sdk_iot::config::Builder::from(&shared).interceptor(skew.clone()).interceptor(Hollow),
+            aws_sdk_iot::config::Builder::from(&shared)
+                .interceptor(skew.clone())
+                .interceptor(Hollow)
+                .interceptor(Told),
             settings.endpoint_url
         ));
         let mut data_url = settings.data_endpoint_url.clone();
@@ -124,11 +128,11 @@ impl Aws {
             }
         }
         let data = aws_sdk_iotdataplane::Client::from_conf(with_endpoint!(
-            aws_sdk_iotdataplane::config::Builder::from(&shared).interceptor(skew.clone()),
+            aws_sdk_iotdataplane::config::Builder::from(&shared).interceptor(skew.clone()).interceptor(Told),
             data_url
         ));
         let sts = aws_sdk_sts::Client::from_conf(with_endpoint!(
-            aws_sdk_sts::config::Builder::from(&shared).interceptor(skew.clone()),
+            aws_sdk_sts::config::Builder::from(&shared).interceptor(skew.clone()).interceptor(Told),
             settings.sts_endpoint_url
         ));
         let connector = Connector::builder()

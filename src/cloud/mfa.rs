@@ -197,7 +197,8 @@ impl Mfa {
         if let Some(url) = &settings.sts_endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        let sts = aws_sdk_sts::Client::new(&loader.load().await);
+        let config = aws_sdk_sts::config::Builder::from(&loader.load().await).interceptor(super::told::Told);
+        let sts = aws_sdk_sts::Client::from_conf(config.build());
         let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let call = sts
             .assume_role()

@@ -28,6 +28,7 @@ pub mod read_audit;
 pub mod read_detect;
 mod signed;
 mod skew;
+mod told;
 pub mod trouble;
 
 pub use aws::Aws;

@@ -48,6 +48,10 @@ pub(super) async fn post(
     body: &str,
 ) -> Read<(u16, Bytes)> {
     let request = signed(aws, service, headers, body).await?;
+    let began = std::time::Instant::now();
+    let tell = |outcome: &str| {
+        super::told::tell(service.name, "POST", None, began.elapsed().as_millis(), SafeText::new(outcome));
+    };
     let called = service.called;
     let sent = async {
         let lost = |what: &str, e: &dyn std::fmt::Display| {
@@ -60,9 +64,14 @@ pub(super) async fn post(
         let bytes = stream.collect().await.map_err(|e| lost("stopped short", &e))?.into_bytes();
         Ok((status, bytes))
     };
-    let (status, bytes) = tokio::time::timeout(PATIENCE, sent)
-        .await
-        .map_err(|_| failed(TroubleKind::Unreachable, &format!("{called}: no answer in time")))??;
+    let answered = tokio::time::timeout(PATIENCE, sent).await;
+    match &answered {
+        Ok(Ok((200, _))) => tell("ok"),
+        Ok(Ok((status, _))) => tell(&status.to_string()),
+        Ok(Err(_)) | Err(_) => tell("no answer"),
+    }
+    let (status, bytes) =
+        answered.map_err(|_| failed(TroubleKind::Unreachable, &format!("{called}: no answer in time")))??;
     if bytes.len() > MOST {
         return Err(failed(TroubleKind::Failed, &format!("{called}'s answer is too large")));
     }

@@ -181,6 +181,8 @@ impl Session {
                 Next::Never => None,
             };
             let retry_at = pause.map(|pause| now_ms() + Ms::try_from(pause.as_millis()).unwrap_or(0));
+            let again_in_ms = pause.map(|pause| pause.as_millis());
+            tracing::info!(reason = %SafeText::limited(reason.as_bytes(), 300), ?again_in_ms, "the stream is down");
             self.tell(LinkEvent::Down { at, reason: SafeText::limited(reason.as_bytes(), 300), retry_at });
             if self.rest(pause, &mut control).await {
                 return;

@@ -16,6 +16,7 @@ mod iam;
 mod identity;
 mod large;
 mod lines;
+mod log;
 mod messages;
 mod mfa;
 mod mosquitto;

@@ -39,7 +39,8 @@ pub(super) fn run(common: &Common) -> Result<u8> {
         Ok(settings) => settings,
         Err(error) => return usage(&error.to_string()),
     };
-    super::log_to(&settings.log, common.verbose);
+    // A log that cannot be written is done without: the screen comes first.
+    let _ = super::log::to(&settings.log, common.verbose);
     let runtime = runtime()?;
     // The last chance to ask on the terminal.
     if let Err(trouble) = runtime.block_on(mfa::prepare(&settings)) {

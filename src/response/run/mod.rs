@@ -285,6 +285,7 @@ impl Run {
             }
             last.clone_from(&stage);
             if let Some(stage) = stage {
+                tracing::info!(plan = %self.plan.id.0, thing = %prover.work.name.shown(), ?stage, "proof");
                 let event = ResponseEvent { thing: prover.work.name.clone(), stage, at: now(), by: None };
                 let _ = self.shared.events.send(Event::Response(event)).await;
             }
@@ -296,6 +297,9 @@ impl Run {
         let outcome = outcome(&self.provers, stopped);
         let view = self.view(Some(outcome.clone()));
         let targets: Vec<_> = view.targets.iter().map(target_json).collect();
+        for target in &targets {
+            tracing::info!(plan = %self.plan.id.0, %target, "proof ended");
+        }
         let mut fields = json!({
             "outcome": outcome.word(), "took_ms": now() - self.began, "targets": targets,
             "stopped": stopped.map(Stop::word),
