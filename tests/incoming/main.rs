@@ -19,6 +19,7 @@ mod lines;
 mod log;
 mod messages;
 mod mfa;
+mod ministack;
 mod mosquitto;
 mod others;
 #[path = "../common/outside.rs"]
