@@ -102,7 +102,7 @@ pub(super) fn things(args: &ReadArgs, common: &Common) -> color_eyre::Result<u8>
     };
     one(common, args.json, |aws| async move {
         let list = read::things(&aws).await?;
-        let fleet = known(&aws, &settings, &list).await;
+        let fleet = Box::pin(known(&aws, &settings, &list)).await;
         let json = list
             .iter()
             .map(|t| {

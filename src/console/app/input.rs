@@ -69,9 +69,9 @@ impl App {
         if control && matches!(event.code, KeyCode::Char('c' | 'z')) {
             // These must work everywhere.
             if event.code == KeyCode::Char('c') {
-                self.interrupt(env)
+                self.interrupt(env);
             } else {
-                self.suspend(env)
+                self.suspend(env);
             }
             return true;
         }
