@@ -283,8 +283,8 @@ impl Answerer {
         }
         if acts {
             let unsent = answered.detail.iter().all(|d| d.get("interrupted").is_some());
-            let handled = !matches!(answered.code, exit::FAILED | exit::REFUSED)
-                && !(answered.code == exit::INTERRUPTED && unsent);
+            let handled = !(matches!(answered.code, exit::FAILED | exit::REFUSED)
+                || answered.code == exit::INTERRUPTED && unsent);
             let plan = answered.detail.iter().find_map(|d| d.pointer("/plan/id")?.as_str());
             let fields = Ledger::fields(alert, message_id, answered.result, answered.why.as_str(), handled);
             let at = jiff::Timestamp::now().as_millisecond();
