@@ -270,7 +270,6 @@ async fn polls_find_a_violation_by_themselves_and_answer_it_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_ends_the_polling_at_once_and_no_further_alert_is_answered() {
     let world = World::start().await;
-    world.detects();
     world.strict_profile().await;
     for name in ["dev-A", "dev-B", "dev-C"] {
         let certificate = world.things(&[name]).await;

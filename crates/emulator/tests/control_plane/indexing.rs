@@ -389,7 +389,6 @@ async fn blanks_may_stand_around_operators_in_searches_and_in_dynamic_groups() {
     let group =
         world.iot.create_dynamic_thing_group().thing_group_name("Old").query_string("attributes.build < 5");
     group.send().await.unwrap();
-    tokio::spawn(indexing::run(std::sync::Arc::clone(&world.account)));
     let deadline = Instant::now() + LONG;
     loop {
         let members = world.iot.list_things_in_thing_group().thing_group_name("Old").send().await.unwrap();
