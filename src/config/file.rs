@@ -61,7 +61,7 @@ fn table(settings: &mut Settings, path: &Path, inside: &str, found: &DeTable<'_>
             match value.get_ref() {
                 DeValue::Table(below) => table(settings, path, &full, below, wrong),
                 _ => {
-                    wrong.push(Wrong { at: value.span().start, message: format!("{full}: must be a table") })
+                    wrong.push(Wrong { at: value.span().start, message: format!("{full}: must be a table") });
                 }
             }
         } else {

@@ -85,7 +85,7 @@ fn home_dir(env: &Environment, variable: &str, below_home: &str) -> PathBuf {
 
 /// The home folder.
 pub(super) fn home(env: &Environment) -> PathBuf {
-    env.get("HOME").map(PathBuf::from).or_else(|| std::env::home_dir()).unwrap_or_default()
+    env.get("HOME").map(PathBuf::from).or_else(std::env::home_dir).unwrap_or_default()
 }
 
 /// Where the configuration lives.

@@ -75,7 +75,6 @@ mod tests {
     fn a_task_that_panics_is_reported_and_survived() {
         install();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        #[expect(clippy::panic, reason = "it is what is tried")]
         let ended = runtime.block_on(async { tokio::spawn(async { panic!("on \u{9b}31mpurpose") }).await });
         assert!(ended.unwrap_err().is_panic());
         let told = survived().unwrap();

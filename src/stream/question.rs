@@ -72,12 +72,13 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// No question yet, on a new connection. `answers` tells whether the broker ever answered one.
+    /// No question yet, on a new connection, whose first is due at once: only a broker that answered one is missed when it stays
+    /// silent. `answers` tells whether the broker ever answered one.
     pub(super) fn new(answers: bool, now: Instant) -> Self {
         Self {
             leaving: VecDeque::new(),
             open: VecDeque::new(),
-            last: now,
+            last: now.checked_sub(EVERY).unwrap_or(now),
             waiting: None,
             heard: now,
             told: false,

@@ -90,6 +90,8 @@ fn what_is_subscribed_to_follows_what_matters() {
     });
     screen.term.keys("\x1b");
     screen.wait("all again", |s| s.contains("thing-00042") && !s.contains("thing-0027xyz"));
+    // The cursor stays on what was found, so that its neighbours are what is seen.
+    wait_filters(&cloud, "what is seen around it", |found| has(found, "dt/thing-00199/data"));
 
     // It is said, and how much, and without a gap of the connection.
     screen.term.keys("gl");
@@ -97,7 +99,7 @@ fn what_is_subscribed_to_follows_what_matters() {
 
     // Whoever looks elsewhere for a moment finds no gap when back.
     screen.look_on(Duration::from_secs(3));
-    assert!(has(&filters(&cloud), "dt/thing-00010/data"), "{:?}", filters(&cloud));
+    assert!(has(&filters(&cloud), "dt/thing-00199/data"), "{:?}", filters(&cloud));
 
     // The configuration wants all: at once, without a restart.
     std::fs::write(screen.home().join("config.toml"), config("stream = 'all'\n")).unwrap();

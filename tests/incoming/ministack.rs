@@ -99,7 +99,7 @@ fn a_device_that_goes_on_speaking_is_never_called_contained() {
             }
         }
     });
-    let speaking = device.clone();
+    let speaking = device;
     std::thread::spawn(move || {
         while speaking.try_publish("dt/Talker/data", QoS::AtMostOnce, false, "21.5").is_ok() {
             std::thread::sleep(Duration::from_millis(200));

@@ -173,12 +173,14 @@ async fn all_isolated(world: &World, case: &str) -> bool {
     all
 }
 
+/// What is done first in peace, what is killed, and the rest in peace; whether the devices are isolated in the end.
+type Way<'a> = (&'a [Act], &'a [Act], &'a [Act], bool);
+
 /// Everything a kill can be followed by, and where the devices are then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_anywhere_in_a_bulk_action_leaves_nothing_that_finish_and_undo_do_not_reach() {
     use Act::{Finish, Isolate, Release, Undo};
-    // What is done first in peace, what is killed, and the rest in peace; whether the devices are isolated in the end.
-    let ways: [(&[Act], &[Act], &[Act], bool); 9] = [
+    let ways: [Way<'static>; 9] = [
         (&[], &[Isolate], &[Finish, Undo], false),
         (&[], &[Isolate], &[Undo, Finish], false),
         (&[], &[Isolate, Finish], &[Finish, Undo], false),

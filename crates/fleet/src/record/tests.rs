@@ -106,6 +106,9 @@ fn a_name_a_device_made_long_is_read_again() {
     }
 }
 
+/// What is done to the bytes of a recording.
+type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
+
 #[test]
 fn a_damaged_part_is_skipped_and_named_and_what_follows_is_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -114,7 +117,7 @@ fn a_damaged_part_is_skipped_and_named_and_what_follows_is_read() {
     let path = folder.path().join("damaged");
     // In the data, in each length, in a time, and bytes that are gone or were put in between.
     let at = places[5];
-    let damages: [&dyn Fn(&mut Vec<u8>); 7] = [
+    let damages: [Damage<'_>; 7] = [
         &|b| b[at + 30] ^= 0xff,
         &|b| b[at] ^= 0x40,
         &|b| b[at + 2] ^= 0xff,
