@@ -259,6 +259,13 @@ impl ProfileForm {
         if !self.mistakes().is_empty() {
             return None;
         }
+        // The form may have been opened before it was known whose account this is, and its targets are ARNs of that account.
+        let Some(prefix) = super::prefix(env) else {
+            self.refused =
+                vec![SafeText::new("whose account this is was not read yet: press Enter again in a moment")];
+            return None;
+        };
+        self.prefix = prefix;
         let profile = Box::new(self.document());
         let (held, devices) = heard::held(env);
         let notes = |b| heard::judged(b, &held, env).into_iter();

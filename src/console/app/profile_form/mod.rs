@@ -61,17 +61,17 @@ fn listed(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|t| !t.is_empty())
 }
 
+/// What the account's ARNs begin with, once it is known whose account this is.
+fn prefix(env: &Env<'_>) -> Option<String> {
+    let who = env.fleet.identity().get()?;
+    let partition = who.arn.as_str().split(':').nth(1).unwrap_or("aws");
+    Some(format!("arn:{partition}:iot:{}:{}:", who.region, who.account))
+}
+
 impl ProfileForm {
     /// As the workshop's corrected profile has it.
     pub(crate) fn new(env: &Env<'_>) -> Self {
-        let known = env.fleet.identity().get();
-        let prefix = known.map_or_else(
-            || "arn:aws:iot:us-east-1:000000000000:".to_owned(),
-            |who| {
-                let partition = who.arn.as_str().split(':').nth(1).unwrap_or("aws").to_owned();
-                format!("arn:{partition}:iot:{}:{}:", who.region, who.account)
-            },
-        );
+        let prefix = prefix(env).unwrap_or_else(|| "arn:aws:iot:us-east-1:000000000000:".to_owned());
         let metrics = env.fleet.custom_metrics().get().into_iter().flatten();
         let dimensions = env.fleet.dimensions().get().into_iter().flatten();
         Self {
