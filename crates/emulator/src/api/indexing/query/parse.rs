@@ -255,6 +255,8 @@ impl Parser<'_> {
         if !word.iter().any(wild) {
             let text = plain(word).to_lowercase();
             let number = number(&text);
+            // The sign of a number is no part of the text of an attribute.
+            let text = if number.is_some() { text.trim_start_matches('+').to_owned() } else { text };
             return Test::Equal { text, number };
         }
         if word.first().is_some_and(wild) {
