@@ -188,8 +188,15 @@ impl Form {
         }
     }
 
-    pub(in crate::console) fn rule_intent(&self) -> Intent {
-        let change = RuleEdit::Write(Box::new(self.rule_body()));
+    /// What the form asks for. A role offered before it was known whose account this is belongs to that account.
+    pub(in crate::console) fn rule_intent(&self, env: &Env<'_>) -> Intent {
+        let mut body = self.rule_body();
+        if let (Some(who), Some(metric)) = (env.fleet.identity().get(), &mut body.metric)
+            && let Some(name) = metric.role.raw().strip_prefix("arn:aws:iam:::")
+        {
+            metric.role = Name::new(&format!("arn:aws:iam::{}:{name}", who.account));
+        }
+        let change = RuleEdit::Write(Box::new(body));
         Intent::Rule(RuleChange { rule: Name::new(self.get("rule")), change })
     }
 

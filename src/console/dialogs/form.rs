@@ -279,10 +279,7 @@ impl Form {
     }
 
     fn intent(&self, env: &Env<'_>) -> Result<Intent, String> {
-        match &self.kind {
-            FormKind::Rule => Ok(self.rule_intent()),
-            _ => self.audit_intent(env),
-        }
+        self.audit_intent(env)
     }
 }
 
