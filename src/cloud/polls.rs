@@ -15,7 +15,7 @@ use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::model::Name;
 use quell_fleet::{Ms, SourceId};
 
-use super::asks::{action, ask};
+use super::asks::{Pace, ask};
 use super::{Aws, index, now_ms};
 
 /// Steers the polls; dropping the last one stops them. All calls return at once.
@@ -53,14 +53,10 @@ impl PollHandle {
 const SLOWEST: Duration = Duration::from_secs(300);
 /// Faster is never asked, whatever the speed of an emulator.
 const FASTEST: Duration = Duration::from_secs(1);
-/// How long a source asked for by a view stays fresh enough not to be asked again.
-const WATCHED: Duration = Duration::from_secs(20);
 /// What failed is asked again after this long, however rarely it is asked otherwise, and then ever less often.
 const AGAIN: Duration = Duration::from_secs(10);
 /// Refused credentials are looked for sooner: somebody is renewing them.
 const RENEWED: Duration = Duration::from_secs(2);
-/// Credentials and clock cost nothing to look at.
-const STANDING: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
 struct Source {
@@ -133,6 +129,7 @@ impl Poller {
         let mut always = vec![
             SourceId::Standing,
             SourceId::Identity,
+            SourceId::Alias,
             SourceId::Violations,
             SourceId::Things,
             SourceId::Jobs,
@@ -214,7 +211,7 @@ impl Poller {
             let events = self.events.clone();
             let wish = index::Wish::of(&self.settings, self.indexed);
             tokio::spawn(async move {
-                let outcome = Box::pin(ask(&aws, &wish, &id, generation, &events)).await;
+                let outcome = ask(&aws, &wish, &id, generation, &events).await;
                 let _ = answers.send(Done { source: id, generation, outcome }).await;
             });
         }
@@ -246,7 +243,7 @@ impl Poller {
         let locked_out = trouble == Some(TroubleKind::Credentials);
         let wait = source.next_after(trouble, base);
         let wait = match trouble {
-            Some(TroubleKind::Throttled) => wait.max(self.aws.budget.held(action(&id))),
+            Some(TroubleKind::Throttled) => wait.max(self.aws.budget.held(id.action())),
             _ => wait,
         };
         let wait = wait.mul_f64(0.9 + 0.2 * fastrand::f64());
@@ -280,30 +277,13 @@ impl Poller {
     }
 
     fn interval(&self, id: &SourceId) -> Duration {
-        let polls = &self.settings.polls;
         let alarm = self.active.load(Ordering::Relaxed) > 0;
-        let base = match id {
-            SourceId::Identity => return Duration::from_secs(900),
-            SourceId::Standing => return STANDING,
-            SourceId::Violations if alarm => polls.alarm,
-            SourceId::Violations => polls.idle,
-            SourceId::ViolationEvents => polls.idle * 4,
-            SourceId::Members(_) | SourceId::GroupsOf(_) if alarm => polls.idle,
-            SourceId::Members(_) | SourceId::Denial(_) | SourceId::Things | SourceId::Profiles => {
-                polls.registry
-            }
-            SourceId::Jobs | SourceId::Executions(_) | SourceId::JobsOf(_) => polls.jobs,
-            SourceId::Rules | SourceId::Findings | SourceId::PoliciesOf(_) => polls.registry,
-            // A task somebody watches moves on within seconds.
-            SourceId::AuditTasks if self.auditing => FASTEST * 2,
-            SourceId::AuditTasks | SourceId::AuditSetup => WATCHED * 3,
-            SourceId::Dimensions | SourceId::CustomMetrics | SourceId::Training | SourceId::Search(_) => {
-                polls.registry
-            }
-            SourceId::Suppressed => polls.idle,
-            SourceId::MetricsOf(_) | SourceId::Values(..) | SourceId::RuleMetrics(_) => WATCHED,
-            SourceId::Certificates(_) | SourceId::GroupsOf(_) | SourceId::Shadow(..) => WATCHED * 3,
-        };
+        let pace = Pace { polls: &self.settings.polls, alarm, auditing: self.auditing };
+        let base = pace.of(id);
+        if matches!(id, SourceId::Identity | SourceId::Alias | SourceId::Standing) {
+            // Not of the fleet: an emulator's faster time does not make them older.
+            return base;
+        }
         self.settings.scaled(base).max(FASTEST.min(base))
     }
 }

@@ -58,7 +58,6 @@ pub async fn caller_identity(aws: &Aws) -> Read<Identity> {
         account: SafeText::new(found.account().unwrap_or_default()),
         arn: SafeText::new(found.arn().unwrap_or_default()),
         region: SafeText::new(&aws.region),
-        alias: None,
     })
 }
 

@@ -89,7 +89,6 @@ pub(crate) fn incident() -> Fleet {
     };
     fleet.apply(Event::Link(up), begin - 5_000);
     let identity = Identity {
-        alias: None,
         account: SafeText::new("123456789012"),
         arn: SafeText::new("arn:aws:iam::123456789012:user/ops@workshop"),
         region: SafeText::new("us-east-1"),

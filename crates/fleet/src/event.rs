@@ -287,6 +287,8 @@ pub struct Poll {
 pub enum Reading {
     /// STS GetCallerIdentity.
     Identity(Identity),
+    /// IAM ListAccountAliases; `None` where the account has no alias or it may not be asked for.
+    Alias(Option<SafeText>),
     /// ListThings.
     Things(Vec<ThingRecord>),
     /// A page of ListThings, and how many were read so far; [`Reading::Things`] follows after the last.
@@ -321,6 +323,31 @@ pub enum Reading {
     Denial(Name, Option<SafeText>),
     /// What only some views need.
     Account(super::account::AccountReading),
+}
+
+impl Reading {
+    /// How many it found, where it is a list; it changes where what a reader would look at changes.
+    pub fn found(&self) -> Option<usize> {
+        match self {
+            Self::Identity(_) | Self::Alias(_) | Self::Shadow(..) | Self::Standing(_) => None,
+            Self::Things(list) => Some(list.len()),
+            Self::ThingsPage(_, so_far) => Some(*so_far),
+            // Told anew when what is in alarm changes, too.
+            Self::Indexed(index) => usize::try_from(index.total).ok().map(|n| n + index.things.len()),
+            Self::NotIndexed(_) => None,
+            Self::Denial(_, by) => Some(usize::from(by.is_some())),
+            Self::Violations(list) => Some(list.len()),
+            Self::ViolationEvents(list) => Some(list.len()),
+            Self::Found(list) => Some(list.len()),
+            Self::Members(_, list) => list.as_ref().map(Vec::len),
+            Self::Certificates(_, list) => Some(list.len()),
+            Self::GroupsOf(_, list) => Some(list.len()),
+            Self::Jobs(list) => Some(list.len()),
+            Self::Executions(_, list) => Some(list.len()),
+            Self::Profiles(list) => Some(list.len()),
+            Self::Account(reading) => Some(reading.len()),
+        }
+    }
 }
 
 /// A device's way along a response.

@@ -52,6 +52,18 @@ impl<T> Default for Known<T> {
     }
 }
 
+/// A [`Known`] of whatever type, where only a failure is told to it.
+pub(super) trait Fallible {
+    /// As [`Known::fail`].
+    fn fail(&mut self, trouble: Trouble);
+}
+
+impl<T> Fallible for Known<T> {
+    fn fail(&mut self, trouble: Trouble) {
+        Known::fail(self, trouble);
+    }
+}
+
 impl<T> Known<T> {
     /// A successful read at `at`; clears the trouble.
     pub fn learn(&mut self, value: T, at: Ms) {

@@ -118,6 +118,7 @@ pub struct Fleet {
     violation_events: Known<Vec<ViolationEvent>>,
     things: Known<usize>,
     identity: Known<Identity>,
+    alias: Known<Option<crate::text::SafeText>>,
     standing: Known<Standing>,
     /// Things read so far of a registry that is being read.
     reading: Option<usize>,
@@ -167,6 +168,7 @@ impl Fleet {
             violation_events: Known::default(),
             things: Known::default(),
             identity: Known::default(),
+            alias: Known::default(),
             standing: Known::default(),
             reading: None,
             indexing: Indexing::Unused,
@@ -345,6 +347,11 @@ impl Fleet {
     /// Who we are.
     pub fn identity(&self) -> &Known<Identity> {
         &self.identity
+    }
+
+    /// The account's alias, where it has one and it may be read.
+    pub fn alias(&self) -> Option<&crate::text::SafeText> {
+        self.alias.get().and_then(Option::as_ref)
     }
 
     /// Members of a group, if it was ever asked for; the value is `None` when the group does not exist.

@@ -103,9 +103,6 @@ pub struct Identity {
     pub arn: SafeText,
     /// The region.
     pub region: SafeText,
-    /// The account's alias, when it has one and it may be read.
-    #[serde(default)]
-    pub alias: Option<SafeText>,
 }
 
 /// How we stand with AWS, besides who we are.

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::account::slot;
 use super::event::{Poll, Reading};
-use super::known::Trouble;
+use super::known::{Fallible, Trouble};
 use super::model::Name;
 use super::{Changes, Fleet, Indexing, Ms, SourceId};
 
@@ -73,6 +74,10 @@ impl Fleet {
         match reading {
             Reading::Identity(identity) => {
                 self.identity.learn(identity, at);
+                Changes::POLLS
+            }
+            Reading::Alias(alias) => {
+                self.alias.learn(alias, at);
                 Changes::POLLS
             }
             Reading::Things(things) => {
@@ -188,72 +193,57 @@ impl Fleet {
     }
 
     fn unread(&mut self, source: &SourceId, trouble: Trouble) -> Changes {
-        match source {
-            SourceId::Identity => self.identity.fail(trouble),
-            SourceId::Standing => self.standing.fail(trouble),
-            SourceId::Things => {
-                self.things.fail(trouble);
-                self.reading = None;
-                return Changes::DEVICES;
-            }
-            SourceId::Violations => {
-                self.violations.fail(trouble);
-                return Changes::VIOLATIONS;
-            }
-            SourceId::ViolationEvents => {
-                self.violation_events.fail(trouble);
-                return Changes::VIOLATIONS;
-            }
-            SourceId::Denial(group) => {
-                self.denials.entry(group.key()).or_default().fail(trouble);
-                return Changes::DEVICES;
-            }
-            SourceId::Members(group) => self.members.entry(group.key()).or_default().fail(trouble),
-            SourceId::Certificates(thing) | SourceId::GroupsOf(thing) => {
-                // A thing that is only asked about need not exist.
-                let Some(id) = self.find(thing.raw()) else { return Changes::DEVICES };
-                let certificates = matches!(source, SourceId::Certificates(_));
-                if let Some(device) = self.devices.get_mut(id.index()) {
-                    if certificates {
-                        device.certificates_mut().fail(trouble);
-                    } else {
-                        device.groups_mut().fail(trouble);
-                    }
-                }
-                return Changes::DEVICES;
-            }
-            SourceId::Jobs => {
-                self.jobs.fail(trouble);
-                return Changes::JOBS;
-            }
-            SourceId::Executions(job) => {
-                self.executions.entry(job.key()).or_default().fail(trouble);
-                return Changes::JOBS;
-            }
-            SourceId::Shadow(thing, shadow) => {
-                self.shadows.slot(thing, shadow.as_ref()).fail(trouble);
-                return Changes::DELTAS;
-            }
-            SourceId::Profiles => {
-                self.profiles.fail(trouble);
-                return Changes::VIOLATIONS;
-            }
-            SourceId::PoliciesOf(_)
-            | SourceId::JobsOf(_)
-            | SourceId::MetricsOf(_)
-            | SourceId::Rules
-            | SourceId::Findings
-            | SourceId::RuleMetrics(_)
-            | SourceId::AuditSetup
-            | SourceId::AuditTasks
-            | SourceId::Dimensions
-            | SourceId::CustomMetrics
-            | SourceId::Training
-            | SourceId::Suppressed
-            | SourceId::Search(_)
-            | SourceId::Values(..) => return self.account.fail(source, trouble),
+        if matches!(source, SourceId::Things) {
+            self.reading = None;
         }
-        Changes::NONE
+        let (place, changes) = self.place(source);
+        if let Some(place) = place {
+            place.fail(trouble);
+        }
+        changes
+    }
+
+    /// Where what a source says is kept, and what changes with it; nowhere, where a thing that was only asked about is no
+    /// device.
+    fn place(&mut self, source: &SourceId) -> (Option<&mut dyn Fallible>, Changes) {
+        let (place, changes): (&mut dyn Fallible, _) = match source {
+            SourceId::Identity => (&mut self.identity, Changes::NONE),
+            SourceId::Alias => (&mut self.alias, Changes::NONE),
+            SourceId::Standing => (&mut self.standing, Changes::NONE),
+            SourceId::Things => (&mut self.things, Changes::DEVICES),
+            SourceId::Violations => (&mut self.violations, Changes::VIOLATIONS),
+            SourceId::ViolationEvents => (&mut self.violation_events, Changes::VIOLATIONS),
+            SourceId::Denial(group) => (self.denials.entry(group.key()).or_default(), Changes::DEVICES),
+            SourceId::Members(group) => (self.members.entry(group.key()).or_default(), Changes::NONE),
+            SourceId::Certificates(thing) | SourceId::GroupsOf(thing) => {
+                let Some(id) = self.find(thing.raw()) else { return (None, Changes::DEVICES) };
+                let Some(device) = self.devices.get_mut(id.index()) else { return (None, Changes::DEVICES) };
+                match source {
+                    SourceId::GroupsOf(_) => (device.groups_mut(), Changes::DEVICES),
+                    _ => (device.certificates_mut(), Changes::DEVICES),
+                }
+            }
+            SourceId::Jobs => (&mut self.jobs, Changes::JOBS),
+            SourceId::Executions(job) => (self.executions.entry(job.key()).or_default(), Changes::JOBS),
+            SourceId::Shadow(thing, shadow) => (self.shadows.slot(thing, shadow.as_ref()), Changes::DELTAS),
+            SourceId::Profiles => (&mut self.profiles, Changes::VIOLATIONS),
+            SourceId::PoliciesOf(thing) => (slot(&mut self.account.policies, thing), Changes::POLLS),
+            SourceId::JobsOf(thing) => (slot(&mut self.account.jobs_of, thing), Changes::POLLS),
+            SourceId::MetricsOf(thing) => (slot(&mut self.account.metrics, thing), Changes::POLLS),
+            SourceId::Rules => (&mut self.account.rules, Changes::POLLS),
+            SourceId::Findings => (&mut self.account.findings, Changes::POLLS),
+            SourceId::RuleMetrics(rule) => (slot(&mut self.account.rule_metrics, rule), Changes::POLLS),
+            SourceId::AuditSetup => (&mut self.account.audit_setup, Changes::POLLS),
+            SourceId::AuditTasks => (&mut self.account.audit_tasks, Changes::POLLS),
+            SourceId::Dimensions => (&mut self.account.dimensions, Changes::POLLS),
+            SourceId::CustomMetrics => (&mut self.account.custom_metrics, Changes::POLLS),
+            SourceId::Training => (&mut self.account.training, Changes::POLLS),
+            SourceId::Suppressed => (&mut self.account.suppressed, Changes::POLLS),
+            SourceId::Values(thing, metric) => (self.account.series(thing, metric), Changes::POLLS),
+            // Found things are devices like all others: the trouble is that of the poll.
+            SourceId::Search(_) => return (None, Changes::POLLS),
+        };
+        (Some(place), changes)
     }
 
     pub(super) fn is_quarantine(&self, group: &str) -> bool {

@@ -46,6 +46,7 @@ impl Fleet {
             ..Batch::default()
         }));
         told(&mut events, SourceId::Identity, &self.identity, |v| Reading::Identity(v.clone()));
+        told(&mut events, SourceId::Alias, &self.alias, |v| Reading::Alias(v.clone()));
         if let Some(at) = self.things.read_at() {
             let registered = self.devices().filter(|(_, d)| d.registered() == Some(true));
             let things = registered

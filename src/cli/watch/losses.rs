@@ -4,9 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::cli::output::iso;
+use quell_fleet::model::Name;
 use quell_fleet::{Loss, LossKind, Losses};
-
-use super::made::named;
 
 /// What was said already of what is listed.
 #[derive(Debug, Default)]
@@ -32,7 +31,7 @@ fn line(loss: &Loss) -> Option<(i64, Value)> {
     let rest = match &loss.kind {
         LossKind::AtLimit => json!({"reason": "at the limit", "since": since, "milliseconds": ms}),
         LossKind::Throttled(source) => {
-            let (source, subject) = named(source);
+            let (source, subject) = (source.name(), source.about().map(Name::raw));
             let mut rest =
                 json!({"reason": "throttled", "source": source, "since": since, "milliseconds": ms});
             if let (Some(subject), Some(rest)) = (subject, rest.as_object_mut()) {

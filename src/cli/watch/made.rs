@@ -12,7 +12,7 @@ use crate::console::views::{expected, got};
 use quell_fleet::event::{Batch, Event, LinkEvent, Notice, Poll, PresenceKind, Reading};
 use quell_fleet::index::IndexReading;
 use quell_fleet::known::TroubleKind;
-use quell_fleet::model::Standing;
+use quell_fleet::model::{Name, Standing};
 use quell_fleet::text::SafeText;
 use quell_fleet::{Changes, DeviceId, Fleet, Heed, SourceId};
 
@@ -260,12 +260,12 @@ impl Watch {
         let stand: Stand = poll
             .outcome
             .as_ref()
-            .map(|reading| (found(reading), standing(reading)))
+            .map(|reading| (reading.found(), standing(reading)))
             .map_err(|trouble| trouble.kind);
         if self.polls.get(&poll.source) == Some(&stand) {
             return;
         }
-        let (source, subject) = named(&poll.source);
+        let (source, subject) = (poll.source.name(), poll.source.about().map(Name::raw));
         let mut rest = json!({ "source": source });
         if let (Some(subject), Some(rest)) = (subject, rest.as_object_mut()) {
             rest.insert("subject".to_owned(), subject.into());
@@ -391,67 +391,11 @@ impl Watch {
     }
 }
 
-/// How many a read found, where it is a list.
-fn found(reading: &Reading) -> Option<usize> {
-    match reading {
-        Reading::Identity(_) | Reading::Shadow(..) | Reading::Standing(_) => None,
-        Reading::Things(list) => Some(list.len()),
-        Reading::ThingsPage(_, so_far) => Some(*so_far),
-        // Told anew when what is in alarm changes, too.
-        Reading::Indexed(index) => usize::try_from(index.total).ok().map(|n| n + index.things.len()),
-        Reading::NotIndexed(_) => None,
-        Reading::Denial(_, by) => Some(usize::from(by.is_some())),
-        Reading::Violations(list) => Some(list.len()),
-        Reading::ViolationEvents(list) => Some(list.len()),
-        Reading::Found(list) => Some(list.len()),
-        Reading::Members(_, list) => list.as_ref().map(Vec::len),
-        Reading::Certificates(_, list) => Some(list.len()),
-        Reading::GroupsOf(_, list) => Some(list.len()),
-        Reading::Jobs(list) => Some(list.len()),
-        Reading::Executions(_, list) => Some(list.len()),
-        Reading::Profiles(list) => Some(list.len()),
-        Reading::Account(reading) => Some(reading.len()),
-    }
-}
-
 /// Credentials and clock; a clock that drifts by seconds is no news.
 fn standing(reading: &Reading) -> Option<Standing> {
     match reading {
         Reading::Standing(standing) => Some(Standing { skew: standing.skew / 30_000, ..*standing }),
         _ => None,
-    }
-}
-
-/// A source as the lines name it, and what it is about.
-pub(super) fn named(source: &SourceId) -> (&'static str, Option<&str>) {
-    match source {
-        SourceId::Identity => ("identity", None),
-        SourceId::Things => ("things", None),
-        SourceId::Violations => ("violations", None),
-        SourceId::ViolationEvents => ("violation_events", None),
-        SourceId::Members(group) => ("members", Some(group.raw())),
-        SourceId::Certificates(thing) => ("certificates", Some(thing.raw())),
-        SourceId::GroupsOf(thing) => ("groups", Some(thing.raw())),
-        SourceId::Denial(group) => ("denial", Some(group.raw())),
-        SourceId::Jobs => ("jobs", None),
-        SourceId::Executions(job) => ("executions", Some(job.raw())),
-        SourceId::Shadow(thing, _) => ("shadow", Some(thing.raw())),
-        SourceId::Profiles => ("profiles", None),
-        SourceId::Standing => ("credentials", None),
-        SourceId::PoliciesOf(thing) => ("policies", Some(thing.raw())),
-        SourceId::JobsOf(thing) => ("jobs_of_thing", Some(thing.raw())),
-        SourceId::MetricsOf(thing) => ("metrics", Some(thing.raw())),
-        SourceId::Rules => ("rules", None),
-        SourceId::Findings => ("audit_findings", None),
-        SourceId::RuleMetrics(rule) => ("rule_metrics", Some(rule.raw())),
-        SourceId::AuditSetup => ("audit_setup", None),
-        SourceId::AuditTasks => ("audit_tasks", None),
-        SourceId::Dimensions => ("dimensions", None),
-        SourceId::CustomMetrics => ("custom_metrics", None),
-        SourceId::Training => ("training", None),
-        SourceId::Suppressed => ("suppressed_violations", None),
-        SourceId::Search(query) => ("search", Some(query.raw())),
-        SourceId::Values(thing, _) => ("metric_values", Some(thing.raw())),
     }
 }
 

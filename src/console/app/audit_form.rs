@@ -318,7 +318,7 @@ impl Form {
                 AuditChange::CreateAction { name: Name::new(self.get("name")), does, role }
             }
             FormKind::ActionDelete => AuditChange::DeleteAction { name: Name::new(self.get("action")) },
-            FormKind::Rule => return Ok(self.rule_intent(env)),
+            FormKind::Rule => return Ok(self.rule_intent()),
             FormKind::Detect(_) => return Err("this form is about detection".to_owned()),
         };
         Ok(Intent::Audit(change))

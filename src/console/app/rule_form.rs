@@ -71,6 +71,10 @@ impl App {
 
     /// Write a new rule.
     pub(crate) fn rule_new(&mut self, env: &Env<'_>) {
+        // The role offered is one of the account.
+        if self.account_known(env).is_none() {
+            return;
+        }
         let account = env.fleet.identity().get().map(|who| who.account.to_string()).unwrap_or_default();
         let blank = RuleRecord {
             name: Name::new(""),
@@ -188,15 +192,9 @@ impl Form {
         }
     }
 
-    /// What the form asks for. A role offered before it was known whose account this is belongs to that account.
-    pub(in crate::console) fn rule_intent(&self, env: &Env<'_>) -> Intent {
-        let mut body = self.rule_body();
-        if let (Some(who), Some(metric)) = (env.fleet.identity().get(), &mut body.metric)
-            && let Some(name) = metric.role.raw().strip_prefix("arn:aws:iam:::")
-        {
-            metric.role = Name::new(&format!("arn:aws:iam::{}:{name}", who.account));
-        }
-        let change = RuleEdit::Write(Box::new(body));
+    /// What the form asks for.
+    pub(in crate::console) fn rule_intent(&self) -> Intent {
+        let change = RuleEdit::Write(Box::new(self.rule_body()));
         Intent::Rule(RuleChange { rule: Name::new(self.get("rule")), change })
     }
 

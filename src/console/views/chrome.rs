@@ -35,7 +35,7 @@ pub(super) fn header(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect
     match env.fleet.identity().get() {
         Some(identity) => {
             left.push((4, vec![part(identity.region.as_str(), theme.text)]));
-            match &identity.alias {
+            match env.fleet.alias() {
                 // Names the account as well as its number does: for a room, neither.
                 Some(alias) if !app.is_instructing() => {
                     let text = format!("{alias} ({})", identity.account);

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use quell_fleet::known::TroubleKind;
-use quell_fleet::{LinkState, Loss, LossKind, SourceId};
+use quell_fleet::{LinkState, Loss, LossKind};
 
 use super::super::app::{App, Env, ListId};
 use super::super::paint::{Paint, inside, part, wrap};
@@ -53,7 +53,7 @@ fn told<'a>(app: &'a App, env: &Env<'a>, inner: Rect) -> Vec<Line<'a>> {
     heading(&mut lines, "Read from AWS", theme);
     for (source, state) in env.fleet.polls() {
         let age = state.last_ok.map_or("never".to_owned(), |at| words::ago((env.now - at).max(0)));
-        let mut line = vec![part(format!("  {:<44} {age:<12} ", source_words(source)), theme.text)];
+        let mut line = vec![part(format!("  {:<44} {age:<12} ", source.words()), theme.text)];
         if let Some(trouble) = &state.trouble {
             let style = if trouble.kind == TroubleKind::Throttled { theme.warning } else { theme.unknown };
             line.push(part(reason(trouble), style));
@@ -195,42 +195,8 @@ fn lost<'a>(app: &App, env: &Env<'_>, theme: &Theme, loss: &Loss) -> Line<'a> {
         LossKind::Merged(count) => {
             format!("{} messages counted but not kept one by one", words::count(*count))
         }
-        LossKind::Throttled(source) => format!("throttled by AWS: {}", source_words(source)),
+        LossKind::Throttled(source) => format!("throttled by AWS: {}", source.words()),
     };
     let style = if loss.to.is_none() { theme.warning } else { theme.text };
     vec![part(format!("  {from:<9} {lasted:<14} "), theme.dim), part(text, style)]
-}
-
-/// A source in words.
-fn source_words(source: &SourceId) -> String {
-    match source {
-        SourceId::Identity => "who we are".to_owned(),
-        SourceId::Standing => "credentials and clock".to_owned(),
-        SourceId::Things => "things".to_owned(),
-        SourceId::Violations => "active violations".to_owned(),
-        SourceId::ViolationEvents => "past violations".to_owned(),
-        SourceId::Members(group) => format!("members of {}", group.shown()),
-        SourceId::Certificates(thing) => format!("certificates of {}", thing.shown()),
-        SourceId::GroupsOf(thing) => format!("groups of {}", thing.shown()),
-        SourceId::Denial(group) => format!("policies of {}", group.shown()),
-        SourceId::Jobs => "jobs".to_owned(),
-        SourceId::Executions(job) => format!("executions of {}", job.shown()),
-        SourceId::Shadow(thing, None) => format!("shadow of {}", thing.shown()),
-        SourceId::Shadow(thing, Some(name)) => format!("shadow {name} of {}", thing.shown()),
-        SourceId::Profiles => "security profiles".to_owned(),
-        SourceId::PoliciesOf(thing) => format!("policies of {}", thing.shown()),
-        SourceId::JobsOf(thing) => format!("jobs of {}", thing.shown()),
-        SourceId::MetricsOf(thing) => format!("agent metrics of {}", thing.shown()),
-        SourceId::Rules => "topic rules".to_owned(),
-        SourceId::Findings => "audit findings".to_owned(),
-        SourceId::RuleMetrics(rule) => format!("metrics of rule {}", rule.shown()),
-        SourceId::AuditSetup => "audit configuration".to_owned(),
-        SourceId::AuditTasks => "audit tasks".to_owned(),
-        SourceId::Dimensions => "dimensions".to_owned(),
-        SourceId::CustomMetrics => "custom metrics".to_owned(),
-        SourceId::Training => "training of ML behaviours".to_owned(),
-        SourceId::Suppressed => "suppressed violations".to_owned(),
-        SourceId::Search(query) => format!("things with {}", query.shown()),
-        SourceId::Values(thing, metric) => format!("{metric} of {}", thing.shown()),
-    }
 }

@@ -14,7 +14,7 @@ pub use records::{
 };
 
 use super::audit::{AuditSetup, AuditTasks};
-use super::known::{Known, Trouble};
+use super::known::Known;
 use super::model::{ExecutionRecord, Name, Violation};
 use super::{Changes, Fleet, Ms, SourceId};
 
@@ -27,22 +27,23 @@ type ByThing<T> = HashMap<Arc<str>, Known<Vec<T>>>;
 /// What was read, and how that went.
 #[derive(Debug, Default)]
 pub(super) struct Account {
-    policies: ByThing<EffectivePolicy>,
-    jobs_of: ByThing<ExecutionRecord>,
-    metrics: ByThing<MetricSeries>,
-    rules: Known<Vec<RuleRecord>>,
-    findings: Known<Vec<FindingRecord>>,
-    rule_metrics: ByThing<RuleSeries>,
-    audit_setup: Known<AuditSetup>,
-    audit_tasks: Known<AuditTasks>,
-    dimensions: Known<Vec<DimensionRecord>>,
-    custom_metrics: Known<Vec<CustomMetricRecord>>,
-    training: Known<Vec<TrainingRecord>>,
-    suppressed: Known<Vec<Violation>>,
-    values: HashMap<(Arc<str>, SafeText), Known<MetricSeries>>,
+    pub(super) policies: ByThing<EffectivePolicy>,
+    pub(super) jobs_of: ByThing<ExecutionRecord>,
+    pub(super) metrics: ByThing<MetricSeries>,
+    pub(super) rules: Known<Vec<RuleRecord>>,
+    pub(super) findings: Known<Vec<FindingRecord>>,
+    pub(super) rule_metrics: ByThing<RuleSeries>,
+    pub(super) audit_setup: Known<AuditSetup>,
+    pub(super) audit_tasks: Known<AuditTasks>,
+    pub(super) dimensions: Known<Vec<DimensionRecord>>,
+    pub(super) custom_metrics: Known<Vec<CustomMetricRecord>>,
+    pub(super) training: Known<Vec<TrainingRecord>>,
+    pub(super) suppressed: Known<Vec<Violation>>,
+    pub(super) values: HashMap<(Arc<str>, SafeText), Known<MetricSeries>>,
 }
 
-fn slot<'a, T>(map: &'a mut ByThing<T>, thing: &Name) -> &'a mut Known<Vec<T>> {
+/// The place of a thing's details; where too many are kept, all go.
+pub(super) fn slot<'a, T>(map: &'a mut ByThing<T>, thing: &Name) -> &'a mut Known<Vec<T>> {
     if map.len() >= THINGS && !map.contains_key(thing.raw()) {
         map.clear();
     }
@@ -79,32 +80,13 @@ impl Account {
         Changes::POLLS
     }
 
-    fn series(&mut self, thing: &Name, metric: &SafeText) -> &mut Known<MetricSeries> {
+    /// The place of a metric of a thing.
+    pub(super) fn series(&mut self, thing: &Name, metric: &SafeText) -> &mut Known<MetricSeries> {
         let key = (thing.key(), metric.clone());
         if self.values.len() >= THINGS && !self.values.contains_key(&key) {
             self.values.clear();
         }
         self.values.entry(key).or_default()
-    }
-
-    pub(super) fn fail(&mut self, source: &SourceId, trouble: Trouble) -> Changes {
-        match source {
-            SourceId::PoliciesOf(thing) => slot(&mut self.policies, thing).fail(trouble),
-            SourceId::JobsOf(thing) => slot(&mut self.jobs_of, thing).fail(trouble),
-            SourceId::MetricsOf(thing) => slot(&mut self.metrics, thing).fail(trouble),
-            SourceId::Rules => self.rules.fail(trouble),
-            SourceId::Findings => self.findings.fail(trouble),
-            SourceId::RuleMetrics(rule) => slot(&mut self.rule_metrics, rule).fail(trouble),
-            SourceId::AuditSetup => self.audit_setup.fail(trouble),
-            SourceId::AuditTasks => self.audit_tasks.fail(trouble),
-            SourceId::Dimensions => self.dimensions.fail(trouble),
-            SourceId::CustomMetrics => self.custom_metrics.fail(trouble),
-            SourceId::Training => self.training.fail(trouble),
-            SourceId::Suppressed => self.suppressed.fail(trouble),
-            SourceId::Values(thing, metric) => self.series(thing, metric).fail(trouble),
-            _ => {}
-        }
-        Changes::POLLS
     }
 }
 
@@ -178,7 +160,7 @@ impl Fleet {
 #[cfg(test)]
 mod tests {
     use super::super::event::{Event, Poll, Reading};
-    use super::super::known::TroubleKind;
+    use super::super::known::{Trouble, TroubleKind};
     use super::super::{Fleet, Limits};
     use super::*;
 

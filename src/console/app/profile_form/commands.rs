@@ -4,9 +4,10 @@
 use std::path::PathBuf;
 
 use crate::response::{DetectChange, Intent, Level, Note};
-use quell_fleet::model::Name;
+use quell_fleet::model::{Name, ProfileRecord};
 use quell_fleet::text::SafeText;
 use quell_rules::detect::file;
+use quell_rules::detect::profile::SecurityProfile;
 
 use super::super::super::dialogs::{DetectKind, Dialog, Form, FormKind, Outcome, PlanPhase};
 use super::super::{App, Effect, Env, ListId, Tone, View, event_key, key_of};
@@ -28,13 +29,36 @@ impl App {
         if let Some(draft) = self.draft.take_if(|draft| draft.base_name() == name) {
             return self.open_form(*draft, env);
         }
-        let form = record.map_or_else(|| ProfileForm::new(env), |r| ProfileForm::of_record(r, env));
-        self.open_form(form, env);
+        let document = record.map(ProfileRecord::document);
+        self.open_new(document, env);
     }
 
     /// Opens the form for a profile that does not exist yet.
     pub(crate) fn profile_new(&mut self, env: &Env<'_>) {
-        self.open_form(ProfileForm::new(env), env);
+        self.open_new(None, env);
+    }
+
+    /// Opens a form for a profile, or for a new one: its targets are ARNs of the account, which must be known.
+    fn open_new(&mut self, document: Option<SecurityProfile>, env: &Env<'_>) {
+        let Some(prefix) = self.account_known(env) else { return };
+        let form = match document {
+            Some(profile) => ProfileForm::of(profile, env, prefix),
+            None => ProfileForm::new(env, prefix),
+        };
+        self.open_form(form, env);
+    }
+
+    /// What the account's ARNs begin with; says why not, while it is not known whose account this is.
+    pub(in crate::console::app) fn account_known(&mut self, env: &Env<'_>) -> Option<String> {
+        let prefix = super::prefix(env);
+        if prefix.is_none() {
+            let text = match env.fleet.identity().trouble() {
+                Some(trouble) => format!("whose account this is could not be read: {}", trouble.message),
+                None => "whose account this is was not read yet: again in a moment".to_owned(),
+            };
+            self.say(SafeText::new(&text), Tone::Warn, env.now);
+        }
+        prefix
     }
 
     fn open_form(&mut self, mut form: ProfileForm, env: &Env<'_>) {
@@ -219,7 +243,7 @@ impl App {
         let toml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
         let name = (!name.is_empty()).then_some(name);
         match read.and_then(|text| file::parse(&text, toml)).and_then(|all| file::only(all, name)) {
-            Ok(profile) => self.open_form(ProfileForm::of(profile, env), env),
+            Ok(profile) => self.open_new(Some(profile), env),
             Err(why) => {
                 if let Some(Dialog::Form(form)) = &mut self.dialog {
                     form.refuse(0, SafeText::new(&why).as_str());
@@ -259,13 +283,6 @@ impl ProfileForm {
         if !self.mistakes().is_empty() {
             return None;
         }
-        // The form may have been opened before it was known whose account this is, and its targets are ARNs of that account.
-        let Some(prefix) = super::prefix(env) else {
-            self.refused =
-                vec![SafeText::new("whose account this is was not read yet: press Enter again in a moment")];
-            return None;
-        };
-        self.prefix = prefix;
         let profile = Box::new(self.document());
         let (held, devices) = heard::held(env);
         let notes = |b| heard::judged(b, &held, env).into_iter();

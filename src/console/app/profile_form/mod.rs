@@ -62,16 +62,15 @@ fn listed(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// What the account's ARNs begin with, once it is known whose account this is.
-fn prefix(env: &Env<'_>) -> Option<String> {
+pub(in crate::console::app) fn prefix(env: &Env<'_>) -> Option<String> {
     let who = env.fleet.identity().get()?;
     let partition = who.arn.as_str().split(':').nth(1).unwrap_or("aws");
     Some(format!("arn:{partition}:iot:{}:{}:", who.region, who.account))
 }
 
 impl ProfileForm {
-    /// As the workshop's corrected profile has it.
-    pub(crate) fn new(env: &Env<'_>) -> Self {
-        let prefix = prefix(env).unwrap_or_else(|| "arn:aws:iot:us-east-1:000000000000:".to_owned());
+    /// As the workshop's corrected profile has it. `prefix` is what the account's ARNs begin with.
+    pub(crate) fn new(env: &Env<'_>, prefix: String) -> Self {
         let metrics = env.fleet.custom_metrics().get().into_iter().flatten();
         let dimensions = env.fleet.dimensions().get().into_iter().flatten();
         Self {
@@ -98,8 +97,8 @@ impl ProfileForm {
     }
 
     /// As a profile is.
-    pub(crate) fn of(profile: SecurityProfile, env: &Env<'_>) -> Self {
-        let mut form = Self::new(env);
+    pub(crate) fn of(profile: SecurityProfile, env: &Env<'_>, prefix: String) -> Self {
+        let mut form = Self::new(env, prefix);
         form.name = Input::new(profile.security_profile_name.clone());
         form.description = Input::new(profile.security_profile_description.clone().unwrap_or_default());
         form.behaviors = profile.behaviors.iter().map(BehaviorForm::of).collect();
@@ -125,10 +124,6 @@ impl ProfileForm {
     }
 
     /// As a profile of the account is.
-    fn of_record(record: &ProfileRecord, env: &Env<'_>) -> Self {
-        Self::of(record.document(), env)
-    }
-
     /// The name of the profile it began as.
     fn base_name(&self) -> Option<&str> {
         self.base.as_ref().map(|b| b.security_profile_name.as_str())

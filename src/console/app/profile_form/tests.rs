@@ -6,9 +6,11 @@ use super::*;
 use quell_fleet::{Fleet, Limits};
 use quell_rules::detect::metric::DURATIONS;
 
+const ACCOUNT: &str = "arn:aws:iot:us-east-1:123456789012:";
+
 fn form() -> ProfileForm {
     let fleet = Fleet::new(Limits::default());
-    ProfileForm::new(&Env { fleet: &fleet, now: 0 })
+    ProfileForm::new(&Env { fleet: &fleet, now: 0 }, ACCOUNT.to_owned())
 }
 
 fn set(form: &mut ProfileForm, field: ProfileField, text: &str) {
@@ -34,7 +36,7 @@ fn mistakes_stand_beside_their_fields_and_nothing_is_lost() {
     assert_eq!(form.trouble(F::Role), None);
     assert_eq!(
         form.document().alert().unwrap().alert_target_arn,
-        "arn:aws:sns:us-east-1:000000000000:BadIoTDevices"
+        "arn:aws:sns:us-east-1:123456789012:BadIoTDevices"
     );
     let values: Vec<String> = form.lines().iter().map(|l| l.shown.to_string()).collect();
     assert!(values.contains(&"many".to_owned()) && values.contains(&"two words".to_owned()));
@@ -72,10 +74,10 @@ fn what_a_form_has_no_field_for_is_kept() {
                 "consecutiveDatapointsToAlarm": 3}}],
         "additionalMetricsToRetainV2": [{"metric": "aws:num-disconnects", "exportMetric": true}],
         "metricsExportConfig": {"mqttTopic": "t", "roleArn": "arn:aws:iam::1:role/r"},
-        "targets": ["arn:aws:iot:us-east-1:000000000000:thinggroup/G"]}))
+        "targets": ["arn:aws:iot:us-east-1:123456789012:thinggroup/G"]}))
     .unwrap();
     let fleet = Fleet::new(Limits::default());
-    let form = ProfileForm::of(profile.clone(), &Env { fleet: &fleet, now: 0 });
+    let form = ProfileForm::of(profile.clone(), &Env { fleet: &fleet, now: 0 }, ACCOUNT.to_owned());
     assert!(form.document().same(&profile), "{:#?}", form.document());
     assert_eq!(form.document().targets, profile.targets);
 }
