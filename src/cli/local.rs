@@ -65,6 +65,16 @@ pub struct LocalArgs {
     /// The secret of --access-key
     #[arg(long, value_name = "SECRET", default_value = "test", hide_default_value = true)]
     pub secret_key: String,
+    /// Take any access key, its signature unseen: one of 12 digits is the account of that number, any other a person of the
+    /// default account; users of --iam are still judged
+    #[arg(long)]
+    pub any_key: bool,
+    /// Fleet indexing from the start: registry, shadows, connectivity and violations of things, and thing groups
+    #[arg(long, value_name = "on|off", default_value = "off")]
+    pub index: Switch,
+    /// No limits of requests and messages a second; without it AWS's, times --speed
+    #[arg(long)]
+    pub no_throttle: bool,
     /// Print one JSON line when every listener is bound
     #[arg(long)]
     pub json: bool,
@@ -77,6 +87,15 @@ pub struct LocalArgs {
     /// Print the operations of AWS that are there, and end
     #[arg(long, conflicts_with = "deviations")]
     pub operations: bool,
+}
+
+/// On or off.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -125,6 +144,9 @@ async fn serve(args: LocalArgs, common: &Common) -> color_eyre::Result<u8> {
         credentials: args.credentials,
         access_key: args.access_key,
         secret_key: args.secret_key,
+        any_key: args.any_key,
+        throttle: !args.no_throttle,
+        index: args.index == Switch::On,
         ..Options::default()
     };
     if let Some(region) = &common.region {

@@ -110,11 +110,17 @@ impl Aws {
             match iot.describe_endpoint().endpoint_type("iot:Data-ATS").send().await {
                 Ok(found) => {
                     if let Some(host) = found.endpoint_address() {
-                        // A control plane without TLS that names itself has no other: a local one.
+                        // A control plane without TLS whose devices are served under its own name is a local one, which
+                        // serves the data plane and the WebSocket beside it.
+                        let name =
+                            |host: &str| host.rsplit_once(':').map_or(host, |(name, _)| name).to_owned();
                         let asked = settings.endpoint_url.as_deref().or(shared.endpoint_url());
-                        let plain = asked.and_then(|url| url.strip_prefix("http://"));
-                        let plain = plain.is_some_and(|rest| rest.split('/').next() == Some(host));
-                        let (http, ws) = if plain { ("http", "ws") } else { ("https", "wss") };
+                        let plain = asked.and_then(|url| url.strip_prefix("http://")?.split('/').next());
+                        let plain = plain.filter(|own| name(own) == name(host));
+                        let (http, ws, host) = match plain {
+                            Some(own) => ("http", "ws", own),
+                            None => ("https", "wss", host),
+                        };
                         data_url.get_or_insert_with(|| format!("{http}://{host}"));
                         mqtt_host = Some(format!("{ws}://{host}"));
                     }

@@ -9,10 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::arn::Arns;
 use super::api::connections::DeletePace;
+use super::api::front::Throttle;
+use super::api::iam::Iam;
 use super::api::policy::PolicyCache;
 use super::api::registry::ThingSpec;
-use super::broker::{Action, Broker, Limits};
+use super::broker::{Action, Broker};
 use super::clock::Clock;
+use super::cloud::Terms;
 use super::faults::Faults;
 use super::store::Wal;
 
@@ -59,10 +62,6 @@ pub struct Account {
     pub(crate) clock: Clock,
     /// The log behind every table.
     pub(crate) wal: Wal,
-    /// The access key id that may do everything.
-    pub(crate) access_key: String,
-    /// The secret of `access_key`.
-    pub(crate) secret_key: String,
     /// The account's ARNs.
     pub(crate) arns: Arns,
     /// The policies its connections live with.
@@ -79,10 +78,12 @@ pub struct Account {
     pub(crate) trail: super::api::audit::Trail,
     /// Topic rules. Read without a lock.
     pub(crate) rules: super::api::rules::Rules,
-    /// Identities beside the account's own key.
-    pub(crate) iam: super::api::iam::Iam,
-    /// What goes wrong on order.
-    pub(crate) faults: Faults,
+    /// Who may sign.
+    pub(crate) iam: Arc<Iam>,
+    /// Requests a second for each operation; `None` without limits.
+    pub(crate) throttle: Option<Throttle>,
+    /// What it has in common with the emulator's other accounts.
+    pub(crate) terms: Arc<Terms>,
     state: RwLock<State>,
     broker: Arc<Broker>,
     me: Weak<Self>,
@@ -90,29 +91,9 @@ pub struct Account {
 }
 
 impl Account {
-    /// An account over what `wal` holds, with AWS's limits.
-    #[cfg(test)]
-    pub(crate) fn open(
-        id: &str,
-        region: &str,
-        clock: Clock,
-        wal: Wal,
-        access_key: &str,
-        secret_key: &str,
-    ) -> Arc<Self> {
-        Self::with_limits(id, region, clock, wal, access_key, secret_key, Limits::default())
-    }
-
     /// An account over what `wal` holds; empty when it holds nothing.
-    pub(crate) fn with_limits(
-        id: &str,
-        region: &str,
-        clock: Clock,
-        wal: Wal,
-        access_key: &str,
-        secret_key: &str,
-        limits: Limits,
-    ) -> Arc<Self> {
+    pub(crate) fn new(id: &str, region: &str, wal: Wal, terms: Arc<Terms>) -> Arc<Self> {
+        let clock = terms.clock;
         let arns = Arns::new(region, id);
         let state = State {
             registry: super::api::registry::Registry::open(&wal, arns.clone()),
@@ -122,7 +103,7 @@ impl Account {
             detect: super::api::detect::DetectStore::open(&wal, clock),
             audit: super::api::audit::AuditStore::open(&wal),
             mitigation: super::api::mitigation::MitigationStore::open(&wal),
-            indexing: super::api::indexing::IndexStore::open(&wal),
+            indexing: super::api::indexing::IndexStore::open(&wal, terms.index),
             authorities: super::api::authorities::Authorities::open(&wal),
             role_aliases: super::store::Table::open(&wal, "role-aliases"),
             authorizers: super::api::authorizers::Authorizers::open(&wal),
@@ -134,8 +115,9 @@ impl Account {
         let metrics = super::api::cloudwatch::Metrics::open(&wal, clock.now_ms());
         let sns = super::api::sns::Sns::open(&wal);
         let rules = super::api::rules::Rules::open(&wal);
+        let throttle = terms.throttle.then(|| Throttle::new(clock.speed()));
         Arc::new_cyclic(|me: &Weak<Self>| Self {
-            broker: Broker::new(me.clone(), &wal, clock, limits),
+            broker: Broker::new(me.clone(), &wal, clock, terms.limits.clone()),
             me: me.clone(),
             ended: CancellationToken::new(),
             trail: super::api::audit::Trail::default(),
@@ -147,15 +129,41 @@ impl Account {
             region: region.to_owned(),
             clock,
             wal,
-            access_key: access_key.to_owned(),
-            secret_key: secret_key.to_owned(),
             arns,
             policies: PolicyCache::default(),
             delete_pace: DeletePace::default(),
-            iam: super::api::iam::Iam::default(),
-            faults: Faults::default(),
+            throttle,
+            iam: Arc::clone(&terms.iam),
+            terms,
             state: RwLock::new(state),
         })
+    }
+
+    /// An account for the tests of its stores.
+    #[cfg(test)]
+    pub(crate) fn open(
+        id: &str,
+        region: &str,
+        clock: Clock,
+        wal: Wal,
+        access_key: &str,
+        secret_key: &str,
+    ) -> Arc<Self> {
+        let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let terms = Terms {
+            region: region.to_owned(),
+            clock,
+            limits: super::broker::Limits::default(),
+            throttle: true,
+            index: false,
+            iam: Arc::new(Iam::new(id, access_key, secret_key, false)),
+            faults: Faults::default(),
+            http: any,
+            mqtts: any,
+            outbox: None,
+            state: None,
+        };
+        Self::new(id, region, wal, Arc::new(terms))
     }
 
     /// The twelve-digit account id.
@@ -163,9 +171,9 @@ impl Account {
         &self.id
     }
 
-    /// What goes wrong on order.
+    /// What goes wrong on order, here and in the emulator's other accounts.
     pub fn faults(&self) -> &Faults {
-        &self.faults
+        &self.terms.faults
     }
 
     /// Replaces the identities beside the account's own key by those of `text`, in the form of `--iam FILE`.
@@ -173,7 +181,7 @@ impl Account {
     /// # Errors
     /// What is wrong with it; nothing is changed then.
     pub fn set_identities(&self, text: &str) -> Result<(), String> {
-        self.iam.set(self, text)
+        self.iam.set(text)
     }
 
     /// What IAM decides when the access key id `key` does `action` on the bare name `resource` over MQTT.

@@ -9,6 +9,7 @@
 //! * `api`: the HTTP front; `api/routes.rs` is the one table of operations, one file per resource family beside it.
 //! * `broker`: MQTT 3.1.1 and 5. Knows sessions and topics; asks its `Host` about everything that is AWS.
 //! * `account`: what the account holds, in small stores on one write-ahead log (`store`).
+//! * `cloud`: the accounts and regions of one emulator, found by who signs; what they have in common.
 //! * `hooks`: the account as the broker's host: what a connection, a publish or a delivery means to policies, shadows, jobs
 //!   and Detect.
 //! * `listen`, `tls`, `ws`, `sigv4`: the sockets and who is at their other end.
@@ -28,6 +29,7 @@ mod account;
 mod api;
 mod broker;
 mod clock;
+mod cloud;
 mod credentials;
 pub mod deviations;
 mod devices;

@@ -20,7 +20,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
-use super::broker::{Broker, Peer, Principal};
+use super::broker::{Peer, Principal};
+use super::cloud::Cloud;
 use super::tls;
 
 /// How long a client may take for its handshake.
@@ -38,11 +39,11 @@ pub fn allow_many_connections() {
     }
 }
 
-/// Plain MQTT without identity: everyone who can reach `listener` may do everything.
-pub async fn serve_tcp(listener: TcpListener, broker: Arc<Broker>) {
+/// Plain MQTT without identity: everyone who can reach `listener` may do everything in the default account.
+pub async fn serve_tcp(listener: TcpListener, cloud: Arc<Cloud>) {
     loop {
         let (stream, remote, local) = accept(&listener).await;
-        let broker = Arc::clone(&broker);
+        let broker = Arc::clone(cloud.main().broker());
         tokio::spawn(async move {
             let peer = Peer { remote, local, principal: Principal::Anonymous, websocket: false };
             broker.serve(Box::new(stream), peer).await;
@@ -55,7 +56,7 @@ pub async fn serve_tcp(listener: TcpListener, broker: Arc<Broker>) {
 pub async fn serve_tls(
     listener: TcpListener,
     config: Arc<ServerConfig>,
-    broker: Arc<Broker>,
+    cloud: Arc<Cloud>,
     http: axum::Router,
 ) {
     let acceptor = TlsAcceptor::from(config);
@@ -64,14 +65,14 @@ pub async fn serve_tls(
     let accepting = async {
         loop {
             let (stream, remote, local) = accept(&listener).await;
-            let (acceptor, broker, sender) = (acceptor.clone(), Arc::clone(&broker), sender.clone());
+            let (acceptor, cloud, sender) = (acceptor.clone(), Arc::clone(&cloud), sender.clone());
             tokio::spawn(async move {
                 let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
                     Ok(Ok(stream)) => stream,
                     Ok(Err(error)) => return tracing::debug!(%remote, %error, "TLS handshake failed"),
                     Err(_) => return tracing::debug!(%remote, "TLS handshake took too long"),
                 };
-                dispatch(stream, remote, local, broker, sender).await;
+                dispatch(stream, remote, local, &cloud, sender).await;
             });
         }
     };
@@ -123,7 +124,7 @@ async fn dispatch(
     mut stream: TlsStream<TcpStream>,
     remote: SocketAddr,
     local: SocketAddr,
-    broker: Arc<Broker>,
+    cloud: &Cloud,
     http: mpsc::Sender<(Box<dyn Stream>, Addrs)>,
 ) {
     let session = stream.get_ref().1;
@@ -143,6 +144,7 @@ async fn dispatch(
         // The HTTP side is gone only while the emulator stops.
         let _ = http.send((Box::new(stream), Addrs { remote, local, certificate })).await;
     } else if let Some(id) = certificate {
+        let broker = Arc::clone(cloud.of_certificate(&id).broker());
         let peer = Peer { remote, local, principal: Principal::Certificate(id), websocket: false };
         broker.serve(Box::new(stream), peer).await;
     } else {

@@ -10,12 +10,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::account::Account;
+use super::api::iam::Iam;
 use super::broker::Limits;
 use super::clock::Clock;
+use super::cloud::{Cloud, Terms};
 use super::credentials::{CredentialsDir, operator_env};
-use super::faults::Fault;
+use super::faults::{Fault, Faults};
 use super::scenario::{self, Step};
-use super::store::Wal;
 use super::{api, devices, listen, seed, tls, ws};
 
 /// What an emulated account is started with.
@@ -53,6 +54,12 @@ pub struct Options {
     pub region: String,
     /// The twelve-digit account id.
     pub account: String,
+    /// Whether any access key is taken, its signature unseen: one of twelve digits is the account of that number.
+    pub any_key: bool,
+    /// Whether requests and messages a second are limited as AWS limits them.
+    pub throttle: bool,
+    /// Whether fleet indexing is on from the start.
+    pub index: bool,
     /// What the broker allows: AWS's limits, unless a test of one lowers it.
     pub limits: Limits,
 }
@@ -76,6 +83,9 @@ impl Default for Options {
             secret_key: "test".to_owned(),
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
+            any_key: false,
+            throttle: true,
+            index: false,
             limits: Limits::default(),
         }
     }
@@ -126,7 +136,7 @@ impl std::error::Error for StartError {}
 
 /// A running emulated account. Dropping it ends it.
 pub struct Running {
-    account: Arc<Account>,
+    cloud: Arc<Cloud>,
     /// Where HTTP listens.
     pub http: SocketAddr,
     /// Where plain MQTT listens.
@@ -141,14 +151,14 @@ pub struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.account.end();
+        self.cloud.end();
     }
 }
 
 impl Running {
-    /// The account, for those in the same process.
+    /// The default account, for those in the same process; another one after it was emptied.
     pub fn account(&self) -> Arc<Account> {
-        Arc::clone(&self.account)
+        self.cloud.main()
     }
 
     /// The credentials folder.
@@ -158,10 +168,12 @@ impl Running {
 
     /// Ends all tasks, keeps what was not yet kept, and removes a temporary credentials folder.
     pub async fn shutdown(mut self) {
-        self.account.end();
+        self.cloud.end();
         self.tasks.shutdown().await;
-        if let Err(error) = self.account.wal.commit() {
-            tracing::error!(%error, "the last changes could not be kept");
+        for account in self.cloud.all() {
+            if let Err(error) = account.wal.commit() {
+                tracing::error!(%error, "the last changes could not be kept");
+            }
         }
     }
 }
@@ -197,14 +209,41 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let (mqtts_listener, mqtts) = bind("--mqtts", options.mqtts).await?;
 
     let other = |what: &str, error: &dyn std::fmt::Display| StartError::Other(format!("{what}: {error}"));
-    let wal = match &options.state {
-        Some(dir) => Wal::open(dir).map_err(|e| other(&format!("--state {}", dir.display()), &e))?,
-        None => Wal::default(),
-    };
     // Devices must find their keys again when the account is kept.
     let folder =
         options.credentials.clone().or_else(|| options.state.as_ref().map(|dir| dir.join("credentials")));
     let credentials = CredentialsDir::open(folder.as_deref()).map_err(|e| other("--credentials", &e))?;
+    let url = format!("http://{http}");
+    let write = |name: &str, text: &str| credentials.write(name, text).map_err(|e| other(name, &e));
+    write("operator.env", &operator_env(&url, &options.region, &options.access_key, &options.secret_key))?;
+
+    let (account, access_key) = (&options.account, &options.access_key);
+    let iam = Arc::new(Iam::new(account, access_key, &options.secret_key, options.any_key));
+    if let Some(path) = &options.iam {
+        iam.load(path).map_err(|what| StartError::Other(format!("--iam {}: {what}", path.display())))?;
+    }
+    let mut limits = options.limits;
+    if !options.throttle {
+        (limits.messages_per_second, limits.bytes_per_second) = (u32::MAX, u32::MAX);
+    }
+    let terms = Terms {
+        region: options.region,
+        clock: Clock::new(options.speed).ahead(options.clock_ahead),
+        limits,
+        throttle: options.throttle,
+        index: options.index,
+        iam: Arc::clone(&iam),
+        faults: Faults::default(),
+        http,
+        mqtts,
+        outbox: Some(credentials.path().join("sns-outbox.jsonl")),
+        state: options.state.clone(),
+    };
+    let cloud = Cloud::open(terms).map_err(|e| match &options.state {
+        Some(dir) => other(&format!("--state {}", dir.display()), &e),
+        None => other("the account", &e),
+    })?;
+    // After the account: its folder is there by now.
     let ca = match &options.state {
         Some(dir) => tls::Ca::load_or_create(dir),
         None => tls::Ca::create(),
@@ -212,28 +251,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let ca = ca.map_err(|e| other("the certificate authority", &e))?;
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), mqtts.ip().to_string()];
     let server = ca.server_config(&names).map_err(|e| other("the TLS server", &e))?;
-    let url = format!("http://{http}");
-    let write = |name: &str, text: &str| credentials.write(name, text).map_err(|e| other(name, &e));
     write("root-CA.pem", ca.pem())?;
-    write("operator.env", &operator_env(&url, &options.region, &options.access_key, &options.secret_key))?;
-
-    let clock = Clock::new(options.speed).ahead(options.clock_ahead);
-    let account = Account::with_limits(
-        &options.account,
-        &options.region,
-        clock,
-        wal,
-        &options.access_key,
-        &options.secret_key,
-        options.limits,
-    );
-    if let Some(path) = &options.iam {
-        let named = |what: String| StartError::Other(format!("--iam {}: {what}", path.display()));
-        api::iam::load(&account, path).map_err(named)?;
-    }
-    account.sns.set_base(url);
-    account.sns.set_outbox(credentials.path().join("sns-outbox.jsonl"));
-    let router = api::front::router(Arc::clone(&account)).merge(ws::router(Arc::clone(&account)));
+    let cloud = Arc::new(cloud);
+    let account = cloud.main();
+    let router = api::front::router(Arc::clone(&cloud)).merge(ws::router(Arc::clone(&cloud)));
 
     let seeding = Arc::clone(&account);
     let count = options.devices;
@@ -260,31 +281,27 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         _ => steps.retain(|s| s.thing.as_ref().is_none_or(|thing| things.contains(thing))),
     }
 
-    // Before any request: one that starts a task drives it itself.
-    api::mitigation::resume(&account);
+    cloud.run();
     let mut tasks = JoinSet::new();
     tasks.spawn(listen::serve_http(http_listener, router.clone()));
     let mqtt = mqtt.map(|(listener, address)| {
-        tasks.spawn(listen::serve_tcp(listener, Arc::clone(account.broker())));
+        tasks.spawn(listen::serve_tcp(listener, Arc::clone(&cloud)));
         address
     });
-    tasks.spawn(listen::serve_tls(mqtts_listener, server, Arc::clone(account.broker()), router));
-    tasks.spawn(api::detect::run(Arc::clone(&account)));
-    tasks.spawn(api::audit::run(Arc::clone(&account)));
+    tasks.spawn(listen::serve_tls(mqtts_listener, server, Arc::clone(&cloud), router));
     if let Some(path) = options.iam {
-        tasks.spawn(api::iam::follow(Arc::clone(&account), path));
+        tasks.spawn(api::iam::follow(iam, path));
     }
-    tasks.spawn(api::indexing::run(Arc::clone(&account)));
-    tasks.spawn(api::jobs::run(Arc::clone(&account)));
-    options.faults.into_iter().for_each(|fault| account.faults.add(fault));
+    options.faults.into_iter().for_each(|fault| cloud.terms().faults.add(fault));
     if !things.is_empty() || !steps.is_empty() {
         let host = if mqtts.ip().is_unspecified() { "127.0.0.1".to_owned() } else { mqtts.ip().to_string() };
         let endpoint = devices::Endpoint { host, port: mqtts.port(), ca: ca.pem().into() };
         let (sender, equipped) = mpsc::channel(64);
         let names = late.iter().map(|l| l.thing.clone()).collect();
-        tasks.spawn(seed::equip_all(Arc::clone(&account), late, credentials.lend(), sender));
+        let folder = credentials.lend();
+        account.spawn(|account| seed::equip_all(account, late, folder, sender));
         let fleet = devices::Fleet { specs, names, equipped, seed: options.seed };
-        tasks.spawn(devices::run(Arc::clone(&account), fleet, endpoint, steps));
+        account.spawn(|account| devices::run(account, fleet, endpoint, steps));
     }
-    Ok(Running { account, http, mqtt, mqtts, things, credentials, tasks })
+    Ok(Running { cloud, http, mqtt, mqtts, things, credentials, tasks })
 }

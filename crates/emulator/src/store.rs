@@ -64,6 +64,14 @@ impl Wal {
         Ok(Self(Some(Arc::new(Mutex::new(Log { file, buffer: Vec::new(), replayed })))))
     }
 
+    /// Removes the log in `dir`, if there is one. A log that is open goes on in a file that has no name any more.
+    pub fn forget(dir: &Path) -> io::Result<()> {
+        match std::fs::remove_file(dir.join("state.jsonl")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes everything written so far durable. Blocking: call it off the asynchronous threads or accept the wait.
     pub fn commit(&self) -> io::Result<()> {
         let Some(log) = &self.0 else { return Ok(()) };

@@ -14,26 +14,21 @@ use bytes::{Buf as _, Bytes};
 use futures_util::{Sink as _, Stream as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::account::Account;
-use super::api::iam;
 use super::broker::{Peer, Principal};
+use super::cloud::Cloud;
 use super::listen::Addrs;
 use super::sigv4;
 
 /// The largest WebSocket message: the largest MQTT packet, with room for clients that send several at once.
 const MESSAGE: usize = 1024 * 1024;
 
-struct Door {
-    account: Arc<Account>,
-}
-
 /// The route `/mqtt`, to be merged into the HTTP front's router. Must be served with `ConnectInfo<Addrs>`.
-pub fn router(account: Arc<Account>) -> axum::Router {
-    axum::Router::new().route("/mqtt", any(upgrade)).with_state(Arc::new(Door { account }))
+pub fn router(cloud: Arc<Cloud>) -> axum::Router {
+    axum::Router::new().route("/mqtt", any(upgrade)).with_state(cloud)
 }
 
 async fn upgrade(
-    State(door): State<Arc<Door>>,
+    State(cloud): State<Arc<Cloud>>,
     ConnectInfo(addrs): ConnectInfo<Addrs>,
     uri: Uri,
     method: Method,
@@ -47,23 +42,18 @@ async fn upgrade(
         headers: &headers,
         body: &[],
     };
-    let secret = |key: &str| iam::secret_of(&door.account, key);
-    let verified = sigv4::verify(&request, secret, door.account.clock.now_ms() / 1000);
-    let signer = match verified {
-        Ok(v) if ["iotdevicegateway", "iotdata"].contains(&v.service.as_str()) => v,
-        Ok(_) => {
-            return refuse("InvalidSignatureException", "Credential should be scoped to correct service");
-        }
-        Err(error) => return refuse(error.code(), &error.to_string()),
+    let signer = match cloud.signed(&request) {
+        Ok(signer) => signer,
+        Err(error) => return refuse(error.code, &error.message),
     };
-    if let Err((code, message)) = iam::admit(&door.account, &signer.access_key, signer.token.as_deref()) {
-        return refuse(code, message);
+    if !["iotdevicegateway", "iotdata"].contains(&signer.service.as_str()) {
+        return refuse("InvalidSignatureException", "Credential should be scoped to correct service");
     }
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
     };
-    let broker = Arc::clone(door.account.broker());
+    let broker = Arc::clone(signer.account.broker());
     upgrade.protocols(["mqtt", "mqttv3.1"]).max_message_size(MESSAGE).max_frame_size(MESSAGE).on_upgrade(
         move |socket| async move {
             let peer = Peer {

@@ -52,7 +52,7 @@ pub(super) fn delete(req: &Req) -> Result<Resp, ApiError> {
     if !broker.connection(id).is_some_and(|c| c.connected) {
         return Err(not_connected());
     }
-    if !req.account.delete_pace.admit(id, Instant::now()) {
+    if req.account.throttle.is_some() && !req.account.delete_pace.admit(id, Instant::now()) {
         return Err(ApiError::new(429, "ThrottlingException", "Rate exceeded"));
     }
     let (clean, silent) = (req.flag("cleanSession"), req.flag("preventWillMessage"));

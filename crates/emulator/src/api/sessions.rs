@@ -108,9 +108,7 @@ pub(super) fn assume_role(req: &Req) -> Result<Resp, ApiError> {
 pub(super) fn get_session_token(req: &Req) -> Result<Resp, ApiError> {
     check_code(req)?;
     let seconds = seconds(req, 43_200, 129_600)?;
-    let known = req.account.iam.arn(&req.caller);
-    let arn = known.unwrap_or_else(|| format!("arn:aws:iam::{}:user/operator", req.account.id));
-    let credentials = begin(req, arn, seconds);
+    let credentials = begin(req, req.account.iam.arn(&req.caller), seconds);
     query::answer("GetSessionToken", STS, &credentials)
 }
 

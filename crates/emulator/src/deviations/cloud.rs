@@ -35,7 +35,7 @@ pub(super) static ROWS: &[Deviation] = &[
     row(
         "throttling",
         "per operation, burst undocumented",
-        "the documented rate in real time, burst twice the rate, at least 10",
+        "the documented rate times --speed, burst twice the rate, at least 10; none with --no-throttle",
     ),
     row(
         "unknown operation",
@@ -71,7 +71,7 @@ pub(super) static ROWS: &[Deviation] = &[
     row(
         "DescribeEndpoint",
         "a host name for each endpoint type",
-        "the host and port of the request, for every type",
+        "the host of the request and the port of the TLS listener, for every type",
     ),
     row(
         "SendDirectMessage that the client may not receive, or that ends with it",
@@ -106,8 +106,29 @@ pub(super) static ROWS: &[Deviation] = &[
     ),
     row(
         "region of a request",
-        "each region has an endpoint of its own",
-        "requests signed for any region are answered by the one account of --region; its ARNs are of that region",
+        "each region has endpoints and a state of its own; some must be enabled first",
+        "the region of the signature's scope, whatever its name, with a state of its own behind the same listeners",
+    ),
+    row(
+        "accounts",
+        "a key belongs to one account",
+        "one account; with --any-key, whose signatures are not looked at, a key of 12 digits is the account of that number",
+    ),
+    row(
+        "accounts and regions together",
+        "no limit",
+        "64; one more is refused with LimitExceededException until POST /_quell/reset empties another than the default one",
+    ),
+    row(
+        "a certificate registered in several accounts or regions",
+        "the server name of the handshake decides",
+        "the default account if it has it, then one where it is ACTIVE",
+    ),
+    row("plain MQTT (--mqtt)", "not offered", "nobody has an identity; everything is of the default account"),
+    row(
+        "a service that is not here",
+        "there",
+        "InvalidAction, UnknownOperationException or NotImplemented in the protocol of the request; the log names it",
     ),
     row(
         "CreateBillingGroup of a name that is there",

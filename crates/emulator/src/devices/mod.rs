@@ -122,8 +122,8 @@ async fn play(
                     tracing::warn!(thing, message = error.message, "scenario: desired state refused");
                 }
             }
-            Action::Fault(fault) => account.faults.add(fault),
-            Action::NoFaults => account.faults.clear(),
+            Action::Fault(fault) => account.faults().add(fault),
+            Action::NoFaults => account.faults().clear(),
             action => {
                 if let Some(order) = orders.get(&thing) {
                     // Fails only when the device's task is gone, which ends the whole simulation.

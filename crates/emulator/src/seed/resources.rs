@@ -58,7 +58,7 @@ fn call(
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let req = Req {
         account: Arc::clone(account),
-        caller: account.access_key.clone(),
+        caller: account.iam.own_key(&account.id).0,
         device: None,
         path: path.map(|(name, value)| (name, value.to_owned())).into_iter().collect(),
         query,

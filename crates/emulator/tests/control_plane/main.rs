@@ -6,6 +6,7 @@ mod audit;
 mod authorities;
 mod definitions;
 mod faults;
+mod first_contact;
 mod fleet_metrics;
 mod identity;
 mod indexing;

@@ -1,32 +1,27 @@
-//! Who signed a request, and for which service.
+//! Which service a signed request is for, and what is said of services that are not here.
 
 use axum::http::request::Parts;
 use bytes::Bytes;
 
-use crate::account::Account;
-use crate::api::{ApiError, Service, iam};
+use super::dialect::Dialect;
+use crate::api::{ApiError, Service};
+use crate::cloud::{Cloud, Signed};
 use crate::sigv4;
 
-/// The signer of a request whose signature is good.
-pub(super) struct Signer {
-    pub(super) access_key: String,
-    pub(super) service: Service,
-}
-
-/// Checks the signature and reads the service from the credential scope.
-pub(super) fn authenticate(account: &Account, parts: &Parts, body: &Bytes) -> Result<Signer, ApiError> {
-    let request = sigv4::Request {
+/// Checks the signature and finds the account it is for.
+pub(super) fn authenticate(cloud: &Cloud, parts: &Parts, body: &Bytes) -> Result<Signed, ApiError> {
+    cloud.signed(&sigv4::Request {
         method: parts.method.as_str(),
         path: parts.uri.path(),
         query: parts.uri.query().unwrap_or_default(),
         headers: &parts.headers,
         body,
-    };
-    let verified = sigv4::verify(&request, |key| iam::secret_of(account, key), account.clock.now_ms() / 1000)
-        .map_err(|error| ApiError::new(error.status(), error.code(), error.to_string()))?;
-    iam::admit(account, &verified.access_key, verified.token.as_deref())
-        .map_err(|(code, message)| ApiError::new(403, code, message))?;
-    let service = match verified.service.as_str() {
+    })
+}
+
+/// The service a credential scope names; `None` for one that is not here.
+pub(super) fn service(name: &str) -> Option<Service> {
+    Some(match name {
         "iot" | "execute-api" => Service::Iot,
         "iotdata" | "iotdevicegateway" => Service::IotData,
         "iot-jobs-data" => Service::JobsData,
@@ -35,13 +30,43 @@ pub(super) fn authenticate(account: &Account, parts: &Parts, body: &Bytes) -> Re
         "sns" => Service::Sns,
         "monitoring" => Service::CloudWatch,
         "s3" => Service::S3,
-        _ => {
-            return Err(ApiError::new(
-                403,
-                "InvalidSignatureException",
-                "Credential should be scoped to correct service",
-            ));
+        _ => return None,
+    })
+}
+
+/// What is answered for a service that is not here: what AWS says to an operation it does not know, in the protocol it was
+/// asked in. The log names the service and the operation.
+pub(super) fn not_here(service: &str, dialect: Dialect, parts: &Parts, body: &Bytes) -> ApiError {
+    let operation = operation(dialect, parts, body);
+    tracing::warn!(service, operation, "service not emulated");
+    let message = format!("This emulator of AWS IoT has no service '{service}' (asked for {operation}).");
+    match dialect {
+        Dialect::Query | Dialect::Ec2 => ApiError::new(400, "InvalidAction", message),
+        Dialect::Json { .. } | Dialect::Cbor { .. } => {
+            ApiError::new(400, "UnknownOperationException", message)
         }
+        Dialect::S3 | Dialect::RestXml => ApiError::new(501, "NotImplemented", message),
+        Dialect::Rest => ApiError::new(404, "UnknownOperationException", message),
+    }
+}
+
+/// The operation by its name, or by method and path where the protocol has no names.
+fn operation(dialect: Dialect, parts: &Parts, body: &Bytes) -> String {
+    let path = parts.uri.path();
+    let named = match dialect {
+        Dialect::Json { .. } => {
+            let target = parts.headers.get("x-amz-target").and_then(|v| v.to_str().ok());
+            target.and_then(|target| target.rsplit('.').next()).map(str::to_owned)
+        }
+        Dialect::Cbor { .. } => path.rsplit('/').next().map(str::to_owned),
+        Dialect::Query | Dialect::Ec2 => {
+            let mut fields = super::decode_query(parts.uri.query().unwrap_or_default());
+            fields.extend(super::decode_query(&String::from_utf8_lossy(body)));
+            fields.into_iter().find(|(name, _)| name == "Action").map(|(_, value)| value)
+        }
+        Dialect::S3 | Dialect::RestXml | Dialect::Rest => None,
     };
-    Ok(Signer { access_key: verified.access_key, service })
+    let name = named.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("{} {path}", parts.method));
+    // Somebody else's text, for a log and a message.
+    name.chars().filter(|c| !c.is_control()).take(128).collect()
 }

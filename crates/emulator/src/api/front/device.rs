@@ -63,7 +63,7 @@ impl Front {
         path: &str,
         mut req: Req,
     ) -> Outcome {
-        let account = Arc::clone(&self.account);
+        let account = Arc::clone(&req.account);
         let known = identity::is_active(&account, device.principal.identifier());
         if !known {
             cloudwatch::count(&account, "AWS/IoT", "Connection.AuthNError", &[], 1.0);

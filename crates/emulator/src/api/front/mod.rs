@@ -1,7 +1,7 @@
 //! The HTTP front: one fallback handler that authenticates, routes, throttles, runs the operation, makes it durable and
 //! answers in AWS's form (docs/aws-iot.md#2.1). Operations know nothing of any of this.
 //!
-//! * `auth.rs`: SigV4, and which service the credential scope names.
+//! * `auth.rs`: who signed, for which account and service; what is said of services that are not here.
 //! * `device.rs`: requests that come with a client certificate instead of a signature.
 //! * `dialect.rs`: the form an error takes.
 //! * `gzip.rs`: compressed bodies.
@@ -18,7 +18,8 @@ mod throttle;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
@@ -27,31 +28,30 @@ use super::registry::uuid;
 use super::routes::Route;
 use super::{ApiError, Req, Resp, Service, model, query, sns};
 use crate::account::Account;
+use crate::cloud::{Cloud, Signed};
 use crate::faults::{self, End};
+use crate::listen::Addrs;
 use dialect::Dialect;
 use table::{Found, Table};
-use throttle::Throttle;
+pub use throttle::Throttle;
 
 /// The largest body read. AWS's own limits are per operation and far lower, but for audit and job documents.
 const BODY: usize = 1024 * 1024;
+/// Empties an account.
+const RESET: &str = "/_quell/reset";
 
 struct Front {
-    account: Arc<Account>,
+    cloud: Arc<Cloud>,
     table: Table,
     /// What AWS has and this has not.
     absent: Table,
-    throttle: Throttle,
 }
 
-/// Everything the account answers over HTTP.
-pub fn router(account: Arc<Account>) -> axum::Router {
-    if tokio::runtime::Handle::try_current().is_ok() {
-        sns::start(&account);
-    }
+/// Everything the accounts of `cloud` answer over HTTP. Must be served with `ConnectInfo<Addrs>`.
+pub fn router(cloud: Arc<Cloud>) -> axum::Router {
     let table = Table::new(super::routes::all());
     let absent = Table::new(super::absent::ROUTES.iter());
-    let throttle = Throttle::new(super::routes::all());
-    axum::Router::new().fallback(answer).with_state(Arc::new(Front { account, table, absent, throttle }))
+    axum::Router::new().fallback(answer).with_state(Arc::new(Front { cloud, table, absent }))
 }
 
 async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
@@ -59,7 +59,7 @@ async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let dialect = Dialect::of(&parts);
     let outcome = match axum::body::to_bytes(body, BODY).await {
-        Ok(body) => front.run(&parts, body).await,
+        Ok(body) => front.run(&parts, dialect, body).await,
         Err(_) => Outcome::error(ApiError::new(
             413,
             "RequestEntityTooLargeException",
@@ -67,7 +67,7 @@ async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
         )),
     };
     let mut response = outcome.into_response(dialect, &request_id);
-    let clock = front.account.clock;
+    let clock = front.cloud.terms().clock;
     if clock.is_ahead()
         && let Ok(date) = jiff::Timestamp::from_millisecond(clock.now_ms())
         && let Ok(date) = HeaderValue::from_str(&date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
@@ -137,71 +137,68 @@ impl Outcome {
 }
 
 impl Front {
-    async fn run(&self, parts: &axum::http::request::Parts, body: Bytes) -> Outcome {
-        let mut req = Req {
-            account: Arc::clone(&self.account),
-            caller: String::new(),
-            device: None,
-            path: Vec::new(),
-            query: decode_query(parts.uri.query().unwrap_or_default()),
-            headers: parts
-                .headers
-                .iter()
-                .map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
-                .collect(),
-            body,
-        };
-        if !parts.headers.contains_key(header::AUTHORIZATION)
-            && let Some(result) = sns::unsigned(&req, parts.method.as_str(), parts.uri.path())
-        {
-            // A confirmation is a GET that changes something.
-            return Outcome { result: self.commit(&Method::POST, result).await, cut: false };
+    async fn run(&self, parts: &Parts, dialect: Dialect, body: Bytes) -> Outcome {
+        let query = decode_query(parts.uri.query().unwrap_or_default());
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            let arn = query.iter().find(|(name, _)| name == "TopicArn" || name == "SubscriptionArn");
+            let account = self.cloud.of_arn(arn.map(|(_, value)| value.as_str()));
+            let req = request(account, parts, query.clone(), body.clone());
+            if let Some(result) = sns::unsigned(&req, parts.method.as_str(), parts.uri.path()) {
+                // A confirmation is a GET that changes something.
+                return Outcome { result: commit(&req.account, &Method::POST, result).await, cut: false };
+            }
         }
         if let Some(device) = device::of(parts) {
+            let account = self.cloud.of_certificate(device.principal.identifier());
+            let req = request(account, parts, query, body);
             return self.run_device(device, &parts.method, parts.uri.path(), req).await;
         }
-        let signer = match auth::authenticate(&self.account, parts, &req.body) {
-            Ok(signer) => signer,
+        let Signed { account, access_key, service } = match auth::authenticate(&self.cloud, parts, &body) {
+            Ok(signed) => signed,
             Err(error) => return Outcome::error(error),
         };
-        req.caller = signer.access_key;
+        if parts.uri.path() == RESET {
+            return Outcome { result: self.reset(&account, &access_key, parts), cut: false };
+        }
+        let Some(service) = auth::service(&service) else {
+            return Outcome::error(auth::not_here(&service, dialect, parts, &body));
+        };
+        let mut req = Req { caller: access_key, ..request(account, parts, query, body) };
         // S3 keeps what it is given; everything else is read here.
-        if req.header("content-encoding") == Some("gzip") && signer.service != Service::S3 {
+        if req.header("content-encoding") == Some("gzip") && service != Service::S3 {
             match gzip::inflate(&req.body, BODY) {
                 Some(body) => req.body = body,
                 None => return Outcome::error(ApiError::invalid("The body is not gzip, or too large")),
             }
         }
         // CloudWatch's Query and JSON forms are posted to `/`, its newest protocol to paths of the table.
-        let form = matches!(signer.service, Service::Sts | Service::Iam | Service::Sns)
-            || (signer.service == Service::CloudWatch && parts.uri.path() == "/");
+        let form = matches!(service, Service::Sts | Service::Iam | Service::Sns)
+            || (service == Service::CloudWatch && parts.uri.path() == "/");
         if form {
-            let result = match query::find(signer.service, &req) {
-                Ok(form)
-                    if let Err(error) = self.account.iam.check(signer.service, form.action, form.req()) =>
-                {
+            let result = match query::find(service, &req) {
+                Ok(form) if let Err(error) = req.account.iam.check(service, form.action, form.req()) => {
                     Err(error)
                 }
-                Ok(form) => match self.disturb(signer.service, form.action).await {
+                Ok(form) => match disturb(&req.account, service, form.action).await {
                     Some(end) => return end.outcome(),
-                    None => self.commit(&parts.method, form.run()).await,
+                    None => commit(&req.account, &parts.method, form.run()).await,
                 },
                 Err(error) => Err(error),
             };
             return Outcome { result, cut: false };
         }
         let (method, path) = (parts.method.as_str(), parts.uri.path());
-        let result = match self.table.find(signer.service, method, path) {
+        let result = match self.table.find(service, method, path) {
             Found::Route(index, route, params) => {
                 tracing::debug!(op = route.op, caller = %req.caller, "operation");
                 req.path = params;
-                if let Err(error) = self.account.iam.check(signer.service, route.op, &req) {
+                if let Err(error) = req.account.iam.check(service, route.op, &req) {
                     return Outcome::error(error);
                 }
                 return self.operate(index, route, &parts.method, req).await;
             }
             other => {
-                let absent = self.absent_name(signer.service, method, path);
+                let absent = self.absent_name(service, method, path);
                 match (absent, other) {
                     (Some(op), _) => tracing::warn!(op, "operation not emulated"),
                     (None, Found::OtherMethod) => {
@@ -212,7 +209,7 @@ impl Front {
                         ));
                     }
                     (None, _) => {
-                        tracing::warn!(method, path, service = ?signer.service, "no operation of AWS");
+                        tracing::warn!(method, path, service = ?service, "no operation of AWS");
                     }
                 }
                 super::absent::not_here(&req)
@@ -223,15 +220,15 @@ impl Front {
 
     /// Runs an operation that its caller may ask for, as far as faults, limits and the service's model let it.
     async fn operate(&self, index: usize, route: &'static Route, method: &Method, req: Req) -> Outcome {
-        if let Some(end) = self.disturb(route.service, route.op).await {
+        if let Some(end) = disturb(&req.account, route.service, route.op).await {
             return end.outcome();
         }
-        let result = if !self.throttle.admit(index) {
+        let result = if req.account.throttle.as_ref().is_some_and(|throttle| !throttle.admit(index)) {
             Err(faults::throttled(route.service))
         } else if let Err(error) = model::check(route.service, route.op, &req) {
             Err(error)
         } else {
-            self.commit(method, (route.handler)(&req)).await
+            commit(&req.account, method, (route.handler)(&req)).await
         };
         let result = match result {
             Ok(resp) => resp.when_due().await,
@@ -248,28 +245,73 @@ impl Front {
         }
     }
 
-    /// What a fault on order does to a request: it may wait here, and may end here.
-    async fn disturb(&self, service: Service, op: &'static str) -> Option<End> {
-        let verdict = self.account.faults.judge(service, op);
-        if !verdict.delay.is_zero() || verdict.end.is_some() {
-            tracing::info!(op, delay = ?verdict.delay, end = ?verdict.end, "fault");
-            tokio::time::sleep(verdict.delay).await;
+    /// Empties the account a request is signed for, and tells which one it was.
+    fn reset(&self, account: &Account, key: &str, parts: &Parts) -> Result<Resp, ApiError> {
+        if parts.method != Method::POST {
+            let what = "The specified HTTP method is not allowed for this resource.";
+            return Err(ApiError::new(405, "MethodNotAllowedException", what));
         }
-        verdict.end
+        let peer = parts.extensions.get::<ConnectInfo<Addrs>>().map(|info| info.0.remote.ip());
+        if !peer.is_some_and(|ip| ip.to_canonical().is_loopback()) {
+            let what = "An account is emptied from the emulator's own machine only.";
+            return Err(ApiError::new(403, "AccessDeniedException", what));
+        }
+        if !account.iam.may_do_everything(key) {
+            let what =
+                format!("User: {} may not do everything, and so not empty the account", account.iam.arn(key));
+            return Err(ApiError::new(403, "AccessDeniedException", what));
+        }
+        self.cloud.reset(account).map_err(|error| {
+            tracing::error!(account = account.id, region = account.region, %error, "the account could not be emptied");
+            ApiError::internal(format!("The account could not be emptied: {error}"))
+        })?;
+        tracing::info!(account = account.id, region = account.region, "emptied");
+        Resp::json(serde_json::json!({ "account": account.id, "region": account.region }))
     }
+}
 
-    /// A change is durable before it is acknowledged, a refused one too: it may have changed something first.
-    async fn commit(&self, method: &Method, result: Result<Resp, ApiError>) -> Result<Resp, ApiError> {
-        if method != Method::GET {
-            let wal = self.account.wal.clone();
-            let written = tokio::task::spawn_blocking(move || wal.commit()).await;
-            if !matches!(written, Ok(Ok(()))) {
-                tracing::error!(?written, "the state could not be written");
-                return Err(ApiError::internal("The state could not be written."));
-            }
-        }
-        result
+/// A request before it is known who made it and for which operation.
+fn request(account: Arc<Account>, parts: &Parts, query: Vec<(String, String)>, body: Bytes) -> Req {
+    Req {
+        account,
+        caller: String::new(),
+        device: None,
+        path: Vec::new(),
+        query,
+        headers: parts
+            .headers
+            .iter()
+            .map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
+            .collect(),
+        body,
     }
+}
+
+/// What a fault on order does to a request: it may wait here, and may end here.
+async fn disturb(account: &Account, service: Service, op: &'static str) -> Option<End> {
+    let verdict = account.terms.faults.judge(service, op);
+    if !verdict.delay.is_zero() || verdict.end.is_some() {
+        tracing::info!(op, delay = ?verdict.delay, end = ?verdict.end, "fault");
+        tokio::time::sleep(verdict.delay).await;
+    }
+    verdict.end
+}
+
+/// A change is durable before it is acknowledged, a refused one too: it may have changed something first.
+async fn commit(
+    account: &Account,
+    method: &Method,
+    result: Result<Resp, ApiError>,
+) -> Result<Resp, ApiError> {
+    if method != Method::GET {
+        let wal = account.wal.clone();
+        let written = tokio::task::spawn_blocking(move || wal.commit()).await;
+        if !matches!(written, Ok(Ok(()))) {
+            tracing::error!(?written, "the state could not be written");
+            return Err(ApiError::internal("The state could not be written."));
+        }
+    }
+    result
 }
 
 /// Query parameters in order, percent-decoded, `+` as a space.

@@ -23,6 +23,7 @@ use serde_json::Value;
 use super::{ApiError, Req, Service, sessions};
 use crate::account::Account;
 use crate::broker::Action;
+use crate::sigv4::Secret;
 
 use document::{Decision, Policy};
 pub(super) use resources::needed;
@@ -42,9 +43,17 @@ struct Identity {
     session: bool,
 }
 
-/// The account's identities by access key id; empty until some are set.
-#[derive(Default)]
-pub struct Iam(RwLock<HashMap<String, Arc<Identity>>>);
+/// Who may sign: the emulator's own key, which may do everything; the identities beside it; anybody, when any key is taken.
+pub struct Iam {
+    /// The account of whoever's key names no other.
+    account: String,
+    own_id: String,
+    own_secret: String,
+    /// Whether a key nobody has is taken, its signature unseen.
+    any_key: bool,
+    /// By access key id; empty until some are set.
+    identities: RwLock<HashMap<String, Arc<Identity>>>,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -66,12 +75,28 @@ struct User {
 }
 
 impl Iam {
+    /// The own key of `account` alone, or beside any key.
+    pub fn new(account: &str, own_id: &str, own_secret: &str, any_key: bool) -> Self {
+        Self {
+            account: account.to_owned(),
+            own_id: own_id.to_owned(),
+            own_secret: own_secret.to_owned(),
+            any_key,
+            identities: RwLock::default(),
+        }
+    }
+
+    /// The account of whoever's key names no other.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
     /// Replaces all identities by those of `text`.
     ///
     /// # Errors
     /// Not the form above, a policy with something that is not evaluated here, a key id that is given twice or is the
     /// account's own. Nothing is changed then.
-    pub fn set(&self, account: &Account, text: &str) -> Result<(), String> {
+    pub fn set(&self, text: &str) -> Result<(), String> {
         let file: File = serde_json::from_str(text).map_err(|e| e.to_string())?;
         let mut identities = HashMap::new();
         for user in file.users {
@@ -83,19 +108,19 @@ impl Iam {
                 Some(Err(error)) => return Err(format!("user {name}: Expiration: {error}")),
             };
             let identity = Identity {
-                arn: format!("arn:aws:iam::{}:user/{name}", account.id),
+                arn: format!("arn:aws:iam::{}:user/{name}", self.account),
                 secret: user.secret_access_key,
                 token: user.session_token,
                 expires,
                 policy,
                 session: false,
             };
-            let taken = user.access_key_id == account.access_key;
+            let taken = user.access_key_id == self.own_id;
             if taken || identities.insert(user.access_key_id, Arc::new(identity)).is_some() {
                 return Err(format!("user {name}: the AccessKeyId is somebody else's"));
             }
         }
-        let mut held = self.0.write();
+        let mut held = self.identities.write();
         // Sessions go on: the file says nothing of them.
         held.retain(|_, identity| identity.session);
         held.extend(identities);
@@ -109,30 +134,97 @@ impl Iam {
         let Ok(policy) = Policy::read(&[everything]) else { return };
         let (secret, token) = (keys.secret.clone(), Some(keys.token.clone()));
         let identity = Identity { arn, secret, token, expires: Some(expires), policy, session: true };
-        let mut held = self.0.write();
+        let mut held = self.identities.write();
         held.retain(|_, known| !known.session || known.expires.is_some_and(|end| end > expires - 2 * 43_200));
         held.insert(keys.id.clone(), Arc::new(identity));
     }
 
     fn get(&self, key: &str) -> Option<Arc<Identity>> {
-        self.0.read().get(key).cloned()
+        self.identities.read().get(key).cloned()
     }
 
-    /// The ARN behind an access key id; `None` for the account's own key.
-    pub fn arn(&self, key: &str) -> Option<String> {
-        self.get(key).map(|identity| identity.arn.clone())
+    /// The ARN of who has an access key id.
+    pub fn arn(&self, key: &str) -> String {
+        if let Some(identity) = self.get(key) {
+            return identity.arn.clone();
+        }
+        // Where any key is taken, each is a person.
+        let sound = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+        let named = self.any_key
+            && key != self.own_id
+            && !is_account(key)
+            && key.len() <= 64
+            && key.chars().all(sound);
+        format!("arn:aws:iam::{}:user/{}", self.account_of(key), if named { key } else { "operator" })
+    }
+
+    /// The account of who has an access key id.
+    pub fn account_of(&self, key: &str) -> String {
+        if let Some(identity) = self.get(key) {
+            return identity.arn.split(':').nth(4).unwrap_or(&self.account).to_owned();
+        }
+        if self.any_key && is_account(key) { key.to_owned() } else { self.account.clone() }
+    }
+
+    /// What the signature of an access key id is checked with; `None` for a key nobody has.
+    pub fn secret_of(&self, key: &str) -> Option<Secret> {
+        match self.get(key) {
+            Some(identity) => Some(Secret::Known(identity.secret.clone())),
+            None if self.any_key => Some(Secret::Any),
+            None => (key == self.own_id).then(|| Secret::Known(self.own_secret.clone())),
+        }
+    }
+
+    /// A key that may do everything in `account`, and its secret: for URLs the emulator signs itself.
+    pub fn own_key(&self, account: &str) -> (String, String) {
+        let id = if account == self.account { &self.own_id } else { account };
+        (id.to_owned(), self.own_secret.clone())
+    }
+
+    /// Whether a key whose signature is good is good itself: its session token is the one it came with, and it has not ended
+    /// at `now`, in seconds since the epoch.
+    ///
+    /// # Errors
+    /// AWS's error name and words.
+    pub fn admit(
+        &self,
+        key: &str,
+        token: Option<&str>,
+        now: i64,
+    ) -> Result<(), (&'static str, &'static str)> {
+        let Some(identity) = self.get(key) else { return Ok(()) };
+        if identity.token.is_some() && identity.token.as_deref() != token {
+            return Err((
+                "UnrecognizedClientException",
+                "The security token included in the request is invalid.",
+            ));
+        }
+        if identity.expires.is_some_and(|end| now >= end) {
+            return Err(("ExpiredTokenException", "The security token included in the request is expired"));
+        }
+        Ok(())
+    }
+
+    /// Whether a key may do everything there is.
+    pub fn may_do_everything(&self, key: &str) -> bool {
+        self.get(key).is_none_or(|identity| identity.policy.decide("quell:Reset", "*") == Decision::Allowed)
+    }
+
+    /// Reads the identities' file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or see [`Iam::set`].
+    pub fn load(&self, path: &Path) -> Result<(), String> {
+        let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
+        self.set(&text)
     }
 
     /// True when the identity may do everything these are: an MQTT action on a bare name. Keys nobody has any more may
     /// nothing; the account's own may everything.
     pub fn allows_mqtt(&self, account: &Account, key: &str, action: Action, resource: &str) -> bool {
-        if key == account.access_key {
-            return true;
-        }
-        self.get(key).is_some_and(|identity| {
-            let arn = account.arn(action.resource_kind(), resource);
-            identity.policy.decide(action.name(), &arn) == Decision::Allowed
-        })
+        let Some(identity) = self.get(key) else { return key == self.own_id || self.any_key };
+        let arn = account.arn(action.resource_kind(), resource);
+        identity.policy.decide(action.name(), &arn) == Decision::Allowed
     }
 
     /// Refuses a request its signer may not make, in AWS's words.
@@ -166,43 +258,13 @@ impl Iam {
     }
 }
 
-/// The secret of an access key id: the account's own or an identity's.
-pub fn secret_of(account: &Account, key: &str) -> Option<String> {
-    if key == account.access_key {
-        return Some(account.secret_key.clone());
-    }
-    account.iam.get(key).map(|identity| identity.secret.clone())
-}
-
-/// Whether a key whose signature is good is good itself: its session token is the one it came with, and it has not ended.
-///
-/// # Errors
-/// AWS's error name and words.
-pub fn admit(account: &Account, key: &str, token: Option<&str>) -> Result<(), (&'static str, &'static str)> {
-    let Some(identity) = account.iam.get(key) else { return Ok(()) };
-    if identity.token.is_some() && identity.token.as_deref() != token {
-        return Err((
-            "UnrecognizedClientException",
-            "The security token included in the request is invalid.",
-        ));
-    }
-    if identity.expires.is_some_and(|end| account.clock.now_ms() / 1000 >= end) {
-        return Err(("ExpiredTokenException", "The security token included in the request is expired"));
-    }
-    Ok(())
-}
-
-/// Reads the identities' file.
-///
-/// # Errors
-/// The file cannot be read, or see [`Iam::set`].
-pub fn load(account: &Account, path: &Path) -> Result<(), String> {
-    let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
-    account.iam.set(account, &text)
+/// Is it the number of an account?
+fn is_account(key: &str) -> bool {
+    key.len() == 12 && key.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Reads the file again whenever it has changed. A file that cannot be read leaves the identities as they are.
-pub async fn follow(account: Arc<Account>, path: PathBuf) {
+pub async fn follow(iam: Arc<Iam>, path: PathBuf) {
     let stamp = || std::fs::metadata(&path).ok().and_then(|m| Some((m.modified().ok()?, m.len())));
     let mut known = stamp();
     loop {
@@ -212,7 +274,7 @@ pub async fn follow(account: Arc<Account>, path: PathBuf) {
             continue;
         }
         known = now;
-        match load(&account, &path) {
+        match iam.load(&path) {
             Ok(()) => tracing::info!(path = %path.display(), "identities read again"),
             Err(error) => tracing::warn!(path = %path.display(), %error, "identities stay as they were"),
         }

@@ -94,6 +94,18 @@ impl Default for Configuration {
     }
 }
 
+impl Configuration {
+    /// Registry, shadows, connectivity and violations of things, and thing groups; built already.
+    fn everything() -> Self {
+        let mut all = Self::default();
+        "REGISTRY_AND_SHADOW".clone_into(&mut all.things.thing_indexing_mode);
+        "STATUS".clone_into(&mut all.things.thing_connectivity_indexing_mode);
+        "VIOLATIONS".clone_into(&mut all.things.device_defender_indexing_mode);
+        "ON".clone_into(&mut all.groups.thing_group_indexing_mode);
+        all
+    }
+}
+
 /// The indexing configuration, and the metrics made of the index.
 pub struct IndexStore {
     configuration: Table<Configuration>,
@@ -101,12 +113,13 @@ pub struct IndexStore {
 }
 
 impl IndexStore {
-    /// What `wal` held.
-    pub fn open(wal: &Wal) -> Self {
-        Self {
-            configuration: Table::open(wal, "indexing-configuration"),
-            fleet_metrics: Table::open(wal, "fleet-metrics"),
+    /// What `wal` held. An account that was never configured has everything indexed when `on`, and nothing otherwise.
+    pub fn open(wal: &Wal, on: bool) -> Self {
+        let mut configuration = Table::open(wal, "indexing-configuration");
+        if on && !configuration.contains(ONLY) {
+            configuration.put(ONLY, Configuration::everything());
         }
+        Self { configuration, fleet_metrics: Table::open(wal, "fleet-metrics") }
     }
 
     fn held(&self) -> Configuration {

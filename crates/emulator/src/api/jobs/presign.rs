@@ -20,8 +20,8 @@ const DEFAULT_SECONDS: u64 = 3600;
 pub(super) struct Presigner<'a> {
     base: String,
     region: &'a str,
-    access_key: &'a str,
-    secret_key: &'a str,
+    /// Access key id and secret.
+    key: (String, String),
     now_ms: i64,
 }
 
@@ -31,8 +31,7 @@ impl<'a> Presigner<'a> {
         Self {
             base: account.sns.base(&account.region),
             region: &account.region,
-            access_key: &account.access_key,
-            secret_key: &account.secret_key,
+            key: account.iam.own_key(&account.id),
             now_ms: account.clock.now_ms(),
         }
     }
@@ -43,8 +42,8 @@ impl<'a> Presigner<'a> {
             host,
             path: &format!("/{bucket}/{key}"),
             region: self.region,
-            access_key: self.access_key,
-            secret_key: self.secret_key,
+            access_key: &self.key.0,
+            secret_key: &self.key.1,
             now: self.now_ms / 1000,
             seconds,
         };

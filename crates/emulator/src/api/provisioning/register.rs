@@ -53,7 +53,11 @@ pub(super) fn ownership_token(account: &Account, certificate: &str) -> String {
 }
 
 fn sign(account: &Account, claim: &str) -> Option<Hmac<Sha256>> {
-    let key = Sha256::digest(format!("certificate ownership {} {}", account.id, account.secret_key));
+    let key = Sha256::digest(format!(
+        "certificate ownership {} {}",
+        account.id,
+        account.iam.own_key(&account.id).1
+    ));
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).ok()?;
     mac.update(claim.as_bytes());
     Some(mac)

@@ -141,7 +141,8 @@ fn a_placeholder_becomes_a_url_that_serves_the_object_each_time_a_device_asks() 
     let mut headers = axum::http::HeaderMap::new();
     headers.insert("host", "127.0.0.1:4510".parse().unwrap());
     let get = crate::sigv4::Request { method: "GET", path, query, headers: &headers, body: b"" };
-    let verify = |now| crate::sigv4::verify(&get, |_| Some("SK"), now);
+    let verify =
+        |now| crate::sigv4::verify(&get, |_| Some(crate::sigv4::Secret::Known("SK".to_owned())), now);
     let now = account.clock.now_ms() / 1000;
     assert_eq!(verify(now).unwrap().service, "s3");
     assert!(verify(now + 302).is_err());
