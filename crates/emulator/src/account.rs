@@ -11,6 +11,8 @@ use super::api::arn::Arns;
 use super::api::connections::DeletePace;
 use super::api::front::Throttle;
 use super::api::iam::Iam;
+#[cfg(test)]
+use super::api::iam::Owner;
 use super::api::policy::PolicyCache;
 use super::api::registry::ThingSpec;
 use super::broker::{Action, Broker};
@@ -76,6 +78,8 @@ pub struct Account {
     pub(crate) sns: super::api::sns::Sns,
     /// Who connected with which certificate. Under a lock of its own, never held with another.
     pub(crate) trail: super::api::audit::Trail,
+    /// What is noted while a drill is on.
+    pub(crate) ledger: super::drill::ledger::Ledger,
     /// Topic rules. Read without a lock.
     pub(crate) rules: super::api::rules::Rules,
     /// Who may sign.
@@ -121,6 +125,7 @@ impl Account {
             me: me.clone(),
             ended: CancellationToken::new(),
             trail: super::api::audit::Trail::default(),
+            ledger: super::drill::ledger::Ledger::default(),
             rules,
             sns,
             metrics,
@@ -156,11 +161,16 @@ impl Account {
             limits: super::broker::Limits::default(),
             throttle: true,
             index: false,
-            iam: Arc::new(Iam::new(id, access_key, secret_key, false)),
+            iam: Arc::new(Iam::new(
+                Owner { account: id.to_owned(), key: access_key.to_owned(), secret: secret_key.to_owned() },
+                Vec::new(),
+                false,
+            )),
             faults: Faults::default(),
             http: any,
             mqtts: any,
             outbox: None,
+            participants: BTreeMap::new(),
             state: None,
         };
         Self::new(id, region, wal, Arc::new(terms))

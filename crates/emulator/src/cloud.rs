@@ -1,7 +1,8 @@
 //! All accounts and regions of one emulator: found by who signs and where, made when somebody first comes, emptied on order.
 //!
 //! As on AWS a region is a state of its own: a thing made in `eu-west-1` is not in `us-east-1`. There is one account, unless
-//! any key is taken: then a key of twelve digits is the account of that number.
+//! any key is taken: then a key of twelve digits is the account of that number. Or there are participants: each has an account
+//! with a key of its own, in one region, and nobody can make another.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -43,8 +44,11 @@ pub struct Terms {
     pub http: SocketAddr,
     /// Where TLS listens: what DescribeEndpoint tells.
     pub mqtts: SocketAddr,
-    /// Where messages to subscribers that are nowhere are written.
+    /// Where messages to subscribers that are nowhere are written, of the default account.
     pub outbox: Option<PathBuf>,
+    /// The participants' accounts by their ids, and where such messages of theirs are written. With participants there are no
+    /// other accounts and no other regions.
+    pub participants: BTreeMap<String, PathBuf>,
     /// Where accounts are kept; in memory without it.
     pub state: Option<PathBuf>,
 }
@@ -96,7 +100,13 @@ impl Cloud {
         let terms = Arc::new(terms);
         let main = load(&terms, &terms.home())?;
         let mut others = BTreeMap::new();
-        if let Some(folder) = terms.state.as_ref().map(|dir| dir.join("accounts")) {
+        for id in terms.participants.keys() {
+            let place = (id.clone(), terms.region.clone());
+            let account = load(&terms, &place)?;
+            others.insert(place, account);
+        }
+        let folder = terms.state.as_ref().filter(|_| terms.participants.is_empty());
+        if let Some(folder) = folder.map(|dir| dir.join("accounts")) {
             for id in names(&folder)? {
                 for region in names(&folder.join(&id))?.into_iter().filter(|region| is_region(region)) {
                     let place = (id.clone(), region);
@@ -144,6 +154,11 @@ impl Cloud {
             let what = format!("Credential should be scoped to a valid region, not '{region}'. ");
             return Err(ApiError::new(403, "InvalidSignatureException", what));
         }
+        if !self.terms.participants.is_empty() {
+            let what =
+                format!("The region {region} is not enabled for account {id}: {} is.", self.terms.region);
+            return Err(ApiError::new(403, "UnrecognizedClientException", what));
+        }
         let place = (id.to_owned(), region.to_owned());
         let mut others = self.others.write();
         if let Some(account) = others.get(&place) {
@@ -186,17 +201,14 @@ impl Cloud {
         Ok(Signed { account, access_key: verified.access_key, service: verified.service })
     }
 
-    /// The account a certificate is registered with; the default one when none knows it. Several may: the default one is
-    /// asked first, then those where it is ACTIVE.
+    /// The account a certificate is registered with; the default one when none knows it. Several may: it is of the one that
+    /// knew it first, so that nobody draws the devices of others to himself with a copy.
     pub fn of_certificate(&self, id: &str) -> Arc<Account> {
-        let main = self.main();
-        let knows = |account: &Account| account.read().identity.certificate(id).is_some();
-        if knows(&main) {
-            return main;
-        }
-        let mut known: Vec<_> = self.all().into_iter().filter(|account| knows(account)).collect();
-        known.sort_by_key(|account| !super::api::identity::is_active(account, id));
-        known.into_iter().next().unwrap_or(main)
+        let known = self.all().into_iter().filter_map(|account| {
+            let since = account.read().identity.certificate(id).map(|held| held.created_ms)?;
+            Some((since, account))
+        });
+        known.min_by_key(|(since, _)| *since).map_or_else(|| self.main(), |(_, account)| account)
     }
 
     /// The account a link without a signature is about: that of the ARN in it; the default one without any.
@@ -225,13 +237,27 @@ impl Cloud {
             let fresh = load(&self.terms, &place)?;
             run(&fresh);
             std::mem::replace(&mut *self.main.write(), fresh).end();
-        } else if let Some(old) = self.others.write().remove(&place) {
-            old.end();
-            if let Some(dir) = folder {
+        } else {
+            // A participant's account is never missing; another one is made when somebody comes.
+            let mut others = self.others.write();
+            if let Some(old) = others.remove(&place) {
+                old.end();
+            }
+            if let Some(dir) = folder.filter(|dir| dir.exists()) {
                 std::fs::remove_dir_all(dir)?;
+            }
+            if self.terms.participants.contains_key(&place.0) {
+                let fresh = load(&self.terms, &place)?;
+                run(&fresh);
+                others.insert(place, fresh);
             }
         }
         Ok(())
+    }
+
+    /// A participant's account, by its id.
+    pub fn participant(&self, id: &str) -> Option<Arc<Account>> {
+        self.others.read().get(&(id.to_owned(), self.terms.region.clone())).cloned()
     }
 
     /// Starts what runs by itself in every account that is there. Must be called inside the runtime, once.
@@ -253,7 +279,9 @@ fn load(terms: &Arc<Terms>, place: &Place) -> io::Result<Arc<Account>> {
     };
     let account = Account::new(&place.0, &place.1, wal, Arc::clone(terms));
     account.sns.set_base(format!("http://{}", terms.http));
-    if let Some(path) = &terms.outbox {
+    let outbox =
+        if *place == terms.home() { terms.outbox.as_ref() } else { terms.participants.get(&place.0) };
+    if let Some(path) = outbox {
         account.sns.set_outbox(path.clone());
     }
     Ok(account)

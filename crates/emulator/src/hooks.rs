@@ -49,6 +49,7 @@ impl Host for Account {
     }
 
     fn published(&self, session: &Session, topic: &str, payload: &Bytes) -> Routing {
+        self.ledger.spoke(session, || self.clock.now_ms());
         api::detect::on_published(self, session, topic, payload.len());
         api::rules::on_publish(self, session, topic, payload);
         if topic.starts_with("$aws/rules/") {

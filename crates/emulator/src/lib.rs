@@ -16,6 +16,7 @@
 //! * `quell_rules::sql`: AWS IoT SQL, pure, shared with the console, which tests a rule before it is written.
 //! * [`start`]: start-up; `seed`, [`scenario`], `devices`: the workshop's account, its incident and its devices.
 //! * [`faults`]: what goes wrong on order.
+//! * [`drill`]: scenarios that are scored, for people who practise.
 //!
 //! The face is small: [`start::start`] with [`start::Options`], and what a [`start::Running`] lets those in the same process
 //! see of its [`Account`] and [`Broker`].
@@ -33,10 +34,12 @@ mod cloud;
 mod credentials;
 pub mod deviations;
 mod devices;
+pub mod drill;
 pub mod faults;
 mod hooks;
 mod listen;
 pub mod operations;
+mod room;
 pub mod scenario;
 mod seed;
 mod signature;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
+use super::drill::{self, Drill};
 use super::faults::Fault;
 
 /// The default scenario: the workshop's incident.
@@ -38,6 +39,12 @@ pub enum Action {
     },
     /// Its clones are gone.
     NoClone,
+    /// Once it is refused, it comes back under this client id.
+    ComesBack(String),
+    /// It leaves a retained message of that many bytes on its topic.
+    Retain(usize),
+    /// Its certificate gets the policy `AllowAll`, beside what it has: somebody's mistake.
+    Permit,
     /// Something on the device listens on that TCP port: its Defender agent tells, if it has one.
     Listen(u16),
     /// The device reports this state to its shadow.
@@ -63,9 +70,21 @@ pub struct Step {
     pub line: usize,
 }
 
+/// What a scenario file says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// What happens, in the order of the times.
+    pub steps: Vec<Step>,
+    /// What is asked of whoever meets it, when the scenario is a drill.
+    pub drill: Option<Drill>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    drill: Option<Spanned<drill::Raw>>,
+    #[serde(default)]
+    incident: Vec<drill::RawIncident>,
     #[serde(default)]
     step: Vec<RawStep>,
 }
@@ -84,21 +103,22 @@ struct RawStep {
     fault: Option<Spanned<String>>,
 }
 
-/// Reads a scenario; steps in the order of their times.
+/// Reads a scenario.
 ///
 /// # Errors
 /// One sentence naming the line and the key.
-pub fn parse(text: &str) -> Result<Vec<Step>, String> {
+pub fn parse(text: &str) -> Result<Scenario, String> {
     let file: File = toml::from_str(text).map_err(|e| {
         let line = e.span().map_or(1, |s| line_of(text, s.start));
         format!("line {line}: {}", e.message())
     })?;
     let mut steps = file.step.into_iter().map(|raw| step(text, raw)).collect::<Result<Vec<_>, _>>()?;
     steps.sort_by_key(|s| s.at);
-    Ok(steps)
+    let drill = drill::read(text, file.drill, file.incident, &steps)?;
+    Ok(Scenario { steps, drill })
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count() + 1
 }
 
@@ -113,10 +133,10 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
         Some(start) => Err(at_line(start, key, &format!("only goes with action \"{of}\""))),
         None => Ok(()),
     };
-    if name != "rogue-size" && name != "clone" {
+    if !matches!(name, "rogue-size" | "clone" | "retain") {
         misplaced(raw.bytes.as_ref().map(|b| b.span().start), "bytes", "rogue-size")?;
     }
-    if name != "client-id" && name != "clone" {
+    if !matches!(name, "client-id" | "clone" | "comes-back") {
         misplaced(raw.id.as_ref().map(|id| id.span().start), "id", "client-id")?;
     }
     let bytes = match &raw.bytes {
@@ -168,10 +188,13 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
         "silence" => Action::Silence,
         "normal" => Action::Normal,
         "disconnect" => Action::Disconnect,
-        "client-id" => match id {
-            Some(id) => Action::ClientId(id),
+        "client-id" | "comes-back" => match id {
+            Some(id) if name == "client-id" => Action::ClientId(id),
+            Some(id) => Action::ComesBack(id),
             None => return Err(at_line(raw.action.span().start, "id", "is required with this action")),
         },
+        "retain" => Action::Retain(bytes.unwrap_or(200)),
+        "permit" => Action::Permit,
         "clone" => Action::Clone { id, bytes },
         "no-clone" => Action::NoClone,
         "listen" => match &raw.port {
@@ -193,8 +216,8 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
         },
         "no-faults" => Action::NoFaults,
         other => {
-            let known = "rogue-size, rogue-rate, silence, normal, disconnect, client-id, clone, no-clone, listen, report, desired, \
-                         fault, no-faults";
+            let known = "rogue-size, rogue-rate, silence, normal, disconnect, client-id, clone, no-clone, comes-back, retain, \
+                         permit, listen, report, desired, fault, no-faults";
             return Err(at_line(
                 raw.action.span().start,
                 "action",
@@ -227,7 +250,8 @@ mod tests {
 
     #[test]
     fn the_workshop_turns_thing02_rogue() {
-        let steps = parse(WORKSHOP).unwrap();
+        let Scenario { steps, drill } = parse(WORKSHOP).unwrap();
+        assert_eq!(drill, None);
         assert!(steps.is_sorted_by_key(|s| s.at));
         assert!(
             steps
@@ -238,9 +262,9 @@ mod tests {
 
     #[test]
     fn the_scenarios_beside_it_are_read_and_say_what_they_are_for() {
-        let foreign = parse(include_str!("../../../scenarios/foreign-client-id.toml")).unwrap();
+        let foreign = parse(include_str!("../../../scenarios/foreign-client-id.toml")).unwrap().steps;
         assert!(foreign.iter().any(|s| s.action == Action::ClientId("gw-7".into())));
-        let clone = parse(include_str!("../../../scenarios/clone.toml")).unwrap();
+        let clone = parse(include_str!("../../../scenarios/clone.toml")).unwrap().steps;
         assert!(clone.iter().any(|s| matches!(&s.action, Action::Clone { id: None, .. })));
         assert!(clone.iter().any(|s| matches!(&s.action, Action::Clone { id: Some(_), .. })));
     }

@@ -1,4 +1,4 @@
-//! Start-up: binds every listener, puts the account, broker, HTTP front and devices together, and ends them again.
+//! Start-up: binds every listener, puts accounts, brokers, HTTP front and devices together, and ends them again.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,16 +10,44 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::account::Account;
-use super::api::iam::Iam;
+use super::api::iam::{Iam, Owner};
 use super::broker::Limits;
 use super::clock::Clock;
 use super::cloud::{Cloud, Terms};
 use super::credentials::{CredentialsDir, operator_env};
 use super::faults::{Fault, Faults};
-use super::scenario::{self, Step};
+use super::room::{Room, Seat};
+use super::scenario::{self, Scenario, Step};
 use super::{api, devices, listen, seed, tls, ws};
 
-/// What an emulated account is started with.
+/// Somebody with an account of their own on the emulator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Participant {
+    /// A name that is fit to be a file's: of the credentials' folder.
+    pub name: String,
+    /// The twelve-digit account id.
+    pub account: String,
+    /// The access key id.
+    pub access_key: String,
+    /// Its secret.
+    pub secret_key: String,
+}
+
+impl Participant {
+    /// The participant of that number, `p07` in account 100000000007, with a secret nobody can guess.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub fn numbered(number: u16) -> io::Result<Self> {
+        let mut secret = [0; 20];
+        getrandom::fill(&mut secret).map_err(|error| io::Error::other(error.to_string()))?;
+        let name = format!("p{number:02}");
+        let account = format!("1{number:011}");
+        Ok(Self { access_key: name.clone(), name, account, secret_key: hex::encode(secret) })
+    }
+}
+
+/// What an emulator is started with.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Control plane, data planes and MQTT WebSocket; port 0 takes a free one.
@@ -60,8 +88,13 @@ pub struct Options {
     pub throttle: bool,
     /// Whether fleet indexing is on from the start.
     pub index: bool,
-    /// What the broker allows: AWS's limits, unless a test of one lowers it.
+    /// What each account's broker allows: AWS's limits, unless a test of one, or a room, lowers it.
     pub limits: Limits,
+    /// Those with an account of their own; the devices and the scenario are then theirs, one of each in every account, and the
+    /// default account is empty.
+    pub participants: Vec<Participant>,
+    /// Under which URL participants reach HTTP; that of the listener without it.
+    pub public: Option<String>,
 }
 
 impl Default for Options {
@@ -87,6 +120,8 @@ impl Default for Options {
             throttle: true,
             index: false,
             limits: Limits::default(),
+            participants: Vec::new(),
+            public: None,
         }
     }
 }
@@ -134,9 +169,9 @@ impl std::fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// A running emulated account. Dropping it ends it.
+/// A running emulator. Dropping it ends it.
 pub struct Running {
-    cloud: Arc<Cloud>,
+    pub(super) cloud: Arc<Cloud>,
     /// Where HTTP listens.
     pub http: SocketAddr,
     /// Where plain MQTT listens.
@@ -147,6 +182,8 @@ pub struct Running {
     pub things: Vec<String>,
     credentials: CredentialsDir,
     tasks: JoinSet<()>,
+    /// The participants.
+    pub(super) room: Arc<Room>,
 }
 
 impl Drop for Running {
@@ -185,7 +222,7 @@ async fn bind(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, S
     Ok((listener, bound))
 }
 
-fn steps(options: &Options) -> Result<Vec<Step>, StartError> {
+fn scenario(options: &Options) -> Result<Scenario, StartError> {
     let Some(path) = &options.scenario else {
         return scenario::parse(scenario::WORKSHOP).map_err(StartError::Other);
     };
@@ -200,7 +237,7 @@ fn steps(options: &Options) -> Result<Vec<Step>, StartError> {
 /// A port in use, a scenario that cannot be read, a folder that cannot be written.
 pub async fn start(options: Options) -> Result<Running, StartError> {
     listen::allow_many_connections();
-    let mut steps = steps(&options)?;
+    let Scenario { mut steps, drill } = scenario(&options)?;
     let (http_listener, http) = bind("--http", options.http).await?;
     let mqtt = match options.mqtt {
         Some(address) => Some(bind("--mqtt", address).await?),
@@ -217,8 +254,17 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let write = |name: &str, text: &str| credentials.write(name, text).map_err(|e| other(name, &e));
     write("operator.env", &operator_env(&url, &options.region, &options.access_key, &options.secret_key))?;
 
-    let (account, access_key) = (&options.account, &options.access_key);
-    let iam = Arc::new(Iam::new(account, access_key, &options.secret_key, options.any_key));
+    let owner = |account: &str, key: &str, secret: &str| Owner {
+        account: account.to_owned(),
+        key: key.to_owned(),
+        secret: secret.to_owned(),
+    };
+    let participants = options.participants.iter();
+    let iam = Arc::new(Iam::new(
+        owner(&options.account, &options.access_key, &options.secret_key),
+        participants.clone().map(|p| owner(&p.account, &p.access_key, &p.secret_key)).collect(),
+        options.any_key,
+    ));
     if let Some(path) = &options.iam {
         iam.load(path).map_err(|what| StartError::Other(format!("--iam {}: {what}", path.display())))?;
     }
@@ -237,6 +283,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         http,
         mqtts,
         outbox: Some(credentials.path().join("sns-outbox.jsonl")),
+        participants: participants
+            .map(|p| (p.account.clone(), credentials.path().join(&p.name).join("sns-outbox.jsonl")))
+            .collect(),
         state: options.state.clone(),
     };
     let cloud = Cloud::open(terms).map_err(|e| match &options.state {
@@ -249,24 +298,41 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         None => tls::Ca::create(),
     };
     let ca = ca.map_err(|e| other("the certificate authority", &e))?;
-    let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), mqtts.ip().to_string()];
+    let mut names =
+        vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), mqtts.ip().to_string()];
+    let public = options.public.as_deref().and_then(|url| url.parse::<axum::http::Uri>().ok());
+    names.extend(public.and_then(|url| url.host().map(str::to_owned)));
     let server = ca.server_config(&names).map_err(|e| other("the TLS server", &e))?;
     write("root-CA.pem", ca.pem())?;
     let cloud = Arc::new(cloud);
-    let account = cloud.main();
     let router = api::front::router(Arc::clone(&cloud)).merge(ws::router(Arc::clone(&cloud)));
 
-    let seeding = Arc::clone(&account);
-    let count = options.devices;
-    let (seeded, credentials) = tokio::task::spawn_blocking(move || {
-        let seeded = seed::seed(&seeding, count, &credentials);
-        (seeded, credentials)
-    })
-    .await
-    .map_err(|e| other("seeding", &e))?;
-    let seed::Seeded { specs, late } = seeded.map_err(StartError::Other)?;
-    let names = specs.iter().map(|s| &s.thing).chain(late.iter().map(|l| &l.thing));
-    let things: Vec<String> = names.cloned().collect();
+    let host = if mqtts.ip().is_unspecified() { "127.0.0.1".to_owned() } else { mqtts.ip().to_string() };
+    let endpoint = devices::Endpoint { host, port: mqtts.port(), ca: ca.pem().into() };
+    let supply = Supply { endpoint, devices: options.devices, seed: options.seed };
+    let mut equipped = Vec::new();
+    let mut things = Vec::new();
+    let mut seats = Vec::new();
+    if options.participants.is_empty() {
+        let made = supply.equip(cloud.main(), credentials.lend()).await?;
+        things.clone_from(&made.things);
+        equipped.push(made);
+    } else {
+        let url = options.public.clone().unwrap_or(url);
+        for participant in options.participants {
+            let Some(account) = cloud.participant(&participant.account) else { continue };
+            let folder = CredentialsDir::open(Some(&credentials.path().join(&participant.name)))
+                .map_err(|e| other("--credentials", &e))?;
+            let (key, secret) = (&participant.access_key, &participant.secret_key);
+            let env = operator_env(&url, &cloud.terms().region, key, secret);
+            folder.write("operator.env", &env).map_err(|e| other("operator.env", &e))?;
+            folder.write("root-CA.pem", ca.pem()).map_err(|e| other("root-CA.pem", &e))?;
+            let made = supply.equip(account, folder.lend()).await?;
+            things.clone_from(&made.things);
+            seats.push(Seat::new(participant, folder, &made));
+            equipped.push(made);
+        }
+    }
     let stranger = steps
         .iter()
         .find_map(|s| s.thing.as_ref().filter(|thing| !things.contains(thing)).map(|thing| (s.line, thing)));
@@ -293,15 +359,73 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         tasks.spawn(api::iam::follow(iam, path));
     }
     options.faults.into_iter().for_each(|fault| cloud.terms().faults.add(fault));
-    if !things.is_empty() || !steps.is_empty() {
-        let host = if mqtts.ip().is_unspecified() { "127.0.0.1".to_owned() } else { mqtts.ip().to_string() };
-        let endpoint = devices::Endpoint { host, port: mqtts.port(), ca: ca.pem().into() };
+    let room = Arc::new(Room::new(supply, seats, steps, drill));
+    for made in equipped {
+        // The steps of a drill wait for its beginning, where there is somebody to have it.
+        let steps = room.steps_at_once();
+        room.supply.run(made, steps);
+    }
+    Ok(Running { cloud, http, mqtt, mqtts, things, credentials, tasks, room })
+}
+
+/// Devices for an account.
+pub(super) struct Supply {
+    endpoint: devices::Endpoint,
+    devices: Option<usize>,
+    seed: u64,
+}
+
+/// An account with its devices, which do not run yet.
+pub(super) struct Equipped {
+    pub(super) account: Arc<Account>,
+    pub(super) things: Vec<String>,
+    /// Thing and topic of those that have a certificate.
+    pub(super) topics: Vec<(String, String)>,
+    /// Where steps are sent to.
+    pub(super) lots: mpsc::UnboundedSender<Vec<Step>>,
+    played: mpsc::UnboundedReceiver<Vec<Step>>,
+    seeded: seed::Seeded,
+    folder: CredentialsDir,
+}
+
+impl Supply {
+    /// Seeds an account nobody used yet, and finds or makes its devices.
+    pub(super) async fn equip(
+        &self,
+        account: Arc<Account>,
+        folder: CredentialsDir,
+    ) -> Result<Equipped, StartError> {
+        let (seeding, count) = (Arc::clone(&account), self.devices);
+        let made = tokio::task::spawn_blocking(move || {
+            let seeded = seed::seed(&seeding, count, &folder)?;
+            Ok::<_, String>((seeded, folder))
+        });
+        let (seeded, folder) = made
+            .await
+            .map_err(|error| StartError::Other(format!("seeding: {error}")))?
+            .map_err(StartError::Other)?;
+        let names = seeded.specs.iter().map(|s| &s.thing).chain(seeded.late.iter().map(|l| &l.thing));
+        let things = names.cloned().collect();
+        let topics = seeded.specs.iter().map(|s| (s.thing.clone(), s.topic.clone())).collect();
+        let (lots, played) = mpsc::unbounded_channel();
+        Ok(Equipped { account, things, topics, lots, played, seeded, folder })
+    }
+
+    /// Runs the devices of an account until it ends, and plays `steps` from now.
+    pub(super) fn run(&self, made: Equipped, steps: Vec<Step>) {
+        let Equipped { account, things, lots, played, seeded, folder, .. } = made;
+        // Where somebody else holds the sender, more may come.
+        let idle = things.is_empty() && steps.is_empty();
+        let _ = lots.send(steps);
+        if idle {
+            return;
+        }
+        let seed::Seeded { specs, late } = seeded;
         let (sender, equipped) = mpsc::channel(64);
         let names = late.iter().map(|l| l.thing.clone()).collect();
-        let folder = credentials.lend();
         account.spawn(|account| seed::equip_all(account, late, folder, sender));
-        let fleet = devices::Fleet { specs, names, equipped, seed: options.seed };
-        account.spawn(|account| devices::run(account, fleet, endpoint, steps));
+        let fleet = devices::Fleet { specs, names, equipped, seed: self.seed };
+        let endpoint = self.endpoint.clone();
+        account.spawn(|account| devices::run(account, fleet, endpoint, played));
     }
-    Ok(Running { cloud, http, mqtt, mqtts, things, credentials, tasks })
 }

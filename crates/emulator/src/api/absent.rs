@@ -59,7 +59,6 @@ pub(super) static ROUTES: &[Route] = routes! {
         ListThingRegistrationTaskReports    GET    "/thing-registration-tasks/{taskId}/reports"                             0 not_here,
         ListThingRegistrationTasks          GET    "/thing-registration-tasks"                                              0 not_here,
         ListTopicRuleDestinations           GET    "/destinations"                                                          0 not_here,
-        RegisterThing                       POST   "/things"                                                                0 not_here,
         RejectCertificateTransfer           PATCH  "/reject-certificate-transfer/{certificateId}"                           0 not_here,
         StartThingRegistrationTask          POST   "/thing-registration-tasks"                                              0 not_here,
         StopThingRegistrationTask           PUT    "/thing-registration-tasks/{taskId}/cancel"                              0 not_here,

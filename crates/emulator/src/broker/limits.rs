@@ -37,6 +37,11 @@ pub struct Limits {
     pub messages_per_second: u32,
     /// Bytes of topics and payloads, likewise.
     pub bytes_per_second: u32,
+    /// Connections at the same time; one more is refused.
+    pub connections: usize,
+    /// Messages a second that all connections together may send, more with a faster clock; the excess is let go like that of
+    /// one connection. No limit without it.
+    pub all_messages_per_second: Option<u32>,
     /// How long an unacknowledged message is held for an MQTT 3.1.1 client.
     pub redelivery_v3: Duration,
     /// How long an unacknowledged message is held for an MQTT 5 client.
@@ -61,6 +66,8 @@ impl Default for Limits {
             certificate_life: Duration::from_secs(7 * 24 * 3600),
             messages_per_second: 100,
             bytes_per_second: 512 * 1024,
+            connections: 500_000,
+            all_messages_per_second: None,
             redelivery_v3: Duration::from_secs(3600),
             redelivery_v5: Duration::from_secs(16 * 60),
             session_messages: 20_000,

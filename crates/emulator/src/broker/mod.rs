@@ -31,6 +31,7 @@ use connection::LateWill;
 pub use host::{Action, ConnectAttributes, Host, Principal, Routing, Session};
 use index::Index;
 pub use limits::Limits;
+use pace::Pace;
 pub use retained::Retained;
 use retained::RetainedMessages;
 use session::{Cut, Delivery, Inner, LastWords, SessionState};
@@ -123,6 +124,9 @@ pub struct Broker {
     queued_bytes: Arc<AtomicUsize>,
     serial: AtomicU64,
     swept: Mutex<Instant>,
+    /// What all connections together send; none without a limit of it.
+    pace: Option<Mutex<Pace>>,
+    live: AtomicUsize,
     connections: AtomicU64,
     published: AtomicU64,
     delivered: AtomicU64,
@@ -133,7 +137,10 @@ impl Broker {
     /// A broker that asks `host` about everything that is AWS and keeps retained messages in `wal`.
     pub fn new(host: Weak<dyn Host>, wal: &Wal, clock: Clock, limits: Limits) -> Arc<Self> {
         let retained = RetainedMessages::open(wal, clock.now_ms());
+        let all = limits.all_messages_per_second.map(|n| f64::from(n) * clock.speed().max(1.0));
         Arc::new(Self {
+            pace: all.map(|messages| Mutex::new(Pace::of(messages, f64::MAX))),
+            live: AtomicUsize::new(0),
             limits,
             queued_bytes: Arc::default(),
             host,

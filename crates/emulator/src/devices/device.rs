@@ -51,6 +51,8 @@ struct Device {
     seed: u64,
     /// Other devices with this one's certificate. They end with it.
     clones: JoinSet<()>,
+    /// The client id it takes when it is refused.
+    refuge: Option<String>,
 }
 
 /// Lives as the device of `spec` until dropped. Reconnects after 1 to 3 seconds of real time whenever it is cut.
@@ -85,6 +87,7 @@ pub(super) async fn run(
         endpoint,
         seed,
         clones: JoinSet::new(),
+        refuge: None,
     };
     let mut connected = false;
     loop {
@@ -99,6 +102,9 @@ pub(super) async fn run(
                 Some(Packet::Publish(message)) => device.hear(&message.topic, &message.payload),
                 Some(_) => {}
                 None => {
+                    if !connected && let Some(id) = device.refuge.take() {
+                        device.spec.client_id = id;
+                    }
                     connected = false;
                     device.work = None;
                     let pause = Duration::from_millis(1000 + (device.payloads.chance() * 2000.0) as u64);
@@ -340,8 +346,16 @@ impl Device {
             }
             Action::Clone { id, bytes } => self.clone_it(id, bytes),
             Action::NoClone => self.clones.abort_all(),
+            Action::ComesBack(id) => self.refuge = Some(id),
+            Action::Retain(bytes) => {
+                let noise = self.payloads.noise(bytes);
+                let topic = self.spec.topic.clone();
+                if let Err(error) = self.client.try_publish(topic, QoS::AtMostOnce, true, noise) {
+                    tracing::debug!(thing = self.spec.thing, %error, "message lost");
+                }
+            }
             // The scenario does that itself, over the account.
-            Action::Desired(_) | Action::Fault(_) | Action::NoFaults => {}
+            Action::Desired(_) | Action::Permit | Action::Fault(_) | Action::NoFaults => {}
         }
         false
     }

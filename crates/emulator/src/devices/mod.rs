@@ -13,10 +13,13 @@ mod work;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::account::Account;
+use super::api::identity::Target;
 use super::api::shadows;
 use super::clock::Clock;
 use super::credentials::KeyPairPem;
@@ -73,8 +76,13 @@ pub struct Fleet {
     pub seed: u64,
 }
 
-/// Runs the devices of `fleet` and plays `steps` until dropped.
-pub async fn run(account: Arc<Account>, fleet: Fleet, endpoint: Endpoint, steps: Vec<Step>) {
+/// Runs the devices of `fleet` until dropped, and plays the steps that come, each lot from when it comes.
+pub async fn run(
+    account: Arc<Account>,
+    fleet: Fleet,
+    endpoint: Endpoint,
+    mut lots: mpsc::UnboundedReceiver<Vec<Step>>,
+) {
     let Fleet { specs, names, mut equipped, seed } = fleet;
     let clock = account.clock;
     let mut tasks = JoinSet::new();
@@ -97,7 +105,17 @@ pub async fn run(account: Arc<Account>, fleet: Fleet, endpoint: Endpoint, steps:
             run(spec);
         }
     };
-    tokio::join!(arriving, play(&account, clock, steps, &orders));
+    let playing = async {
+        let mut plays = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                Some(steps) = lots.recv() => plays.push(play(&account, clock, steps, &orders)),
+                Some(()) = plays.next() => {}
+                else => return,
+            }
+        }
+    };
+    tokio::join!(arriving, playing);
     // The devices go on after the last step; dropping this future ends them.
     while tasks.join_next().await.is_some() {}
 }
@@ -122,6 +140,7 @@ async fn play(
                     tracing::warn!(thing, message = error.message, "scenario: desired state refused");
                 }
             }
+            Action::Permit => permit(account, &thing),
             Action::Fault(fault) => account.faults().add(fault),
             Action::NoFaults => account.faults().clear(),
             action => {
@@ -130,6 +149,16 @@ async fn play(
                     let _ = order.send(action);
                 }
             }
+        }
+    }
+}
+
+/// Gives the certificates of a thing the policy that allows everything.
+fn permit(account: &Account, thing: &str) {
+    let mut state = account.write();
+    for principal in state.identity.principals_of(thing) {
+        if let Err(error) = state.identity.attach_policy("AllowAll", &Target::Principal(principal)) {
+            tracing::warn!(thing, message = error.message, "scenario: the policy was not attached");
         }
     }
 }

@@ -46,6 +46,12 @@ const NEED_UPDATE: [&str; 3] = ["Thing01", "Thing03", "IoTTemperatureDemoDevice"
 /// Those that share one certificate: the workshop's mistake, which the console must see.
 const SHARED: [&str; 3] = ["Thing01", "Thing02", "Thing03"];
 
+/// The names of the fixture things.
+#[cfg(test)]
+pub(crate) fn fixture_things() -> impl Iterator<Item = &'static str> {
+    FIXTURE.iter().map(|(name, _)| *name)
+}
+
 /// The simulated devices of `--devices`: all fixture things without it, none for 0.
 fn names(devices: Option<usize>) -> Vec<(String, Kind, String)> {
     let count = devices.unwrap_or(FIXTURE.len());

@@ -17,6 +17,7 @@ mod properties;
 mod provisioning;
 mod raw;
 mod retained;
+mod rooms;
 mod sessions;
 mod transports;
 mod wills;

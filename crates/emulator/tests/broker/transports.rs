@@ -10,16 +10,16 @@ use crate::client::{Client, options};
 use crate::{ALLOW, World};
 
 /// How a WebSocket request is signed.
-struct Signer {
-    access_key: &'static str,
-    secret: &'static str,
-    service: &'static str,
-    at: SystemTime,
-    expires: u64,
+pub(crate) struct Signer<'a> {
+    pub(crate) access_key: &'a str,
+    pub(crate) secret: &'a str,
+    pub(crate) service: &'static str,
+    pub(crate) at: SystemTime,
+    pub(crate) expires: u64,
 }
 
-impl Signer {
-    fn good() -> Self {
+impl Signer<'_> {
+    pub(crate) fn good() -> Self {
         Self {
             access_key: "test",
             secret: "test",
@@ -30,7 +30,7 @@ impl Signer {
     }
 
     /// The query of a presigned `/mqtt` on `host`.
-    fn query(&self, host: &str) -> String {
+    pub(crate) fn query(&self, host: &str) -> String {
         let mut settings = SigningSettings::default();
         settings.signature_location = SignatureLocation::QueryParams;
         settings.expires_in = Some(Duration::from_secs(self.expires));
@@ -57,7 +57,7 @@ impl Signer {
     }
 }
 
-fn websocket(world: &World, client_id: &str, query: &str) -> MqttOptions {
+pub(crate) fn websocket(world: &World, client_id: &str, query: &str) -> MqttOptions {
     let http = world.running.http;
     let mut options = MqttOptions::new(client_id, format!("ws://{http}/mqtt?{query}"), http.port());
     options.set_transport(Transport::Ws);

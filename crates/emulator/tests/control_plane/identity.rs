@@ -2,7 +2,7 @@
 
 use aws_sdk_iot::types::{CertificateStatus, ThingPrincipalType};
 
-use crate::{World, is, refusal};
+use crate::{ACCOUNT, World, is, refusal};
 
 #[tokio::test]
 async fn a_certificate_lives_through_its_states() {
@@ -125,4 +125,58 @@ async fn a_shared_certificate_names_all_its_things() {
     assert_eq!(refusal(gone), is(404, "ResourceNotFoundException"));
     let nonsense = iot.list_principal_things().principal("somebody").send().await;
     assert_eq!(refusal(nonsense), is(400, "InvalidRequestException"));
+}
+
+#[tokio::test]
+async fn a_thing_is_registered_by_the_template_in_the_request() {
+    let world = World::start().await;
+    world
+        .policy(
+            "Known",
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}"#,
+        )
+        .await;
+    world.group("Pumps").await;
+    let template = serde_json::json!({
+        "Parameters": {"ThingName": {"Type": "String"}, "CSR": {"Type": "String"}, "Place": {"Type": "String", "Default": "WA"}},
+        "Resources": {
+            "thing": {"Type": "AWS::IoT::Thing", "Properties": {"ThingName": {"Ref": "ThingName"},
+                "AttributePayload": {"place": {"Ref": "Place"}}, "ThingGroups": ["Pumps"]}},
+            "certificate": {"Type": "AWS::IoT::Certificate", "Properties":
+                {"CertificateSigningRequest": {"Ref": "CSR"}, "Status": "ACTIVE"}},
+            "policy": {"Type": "AWS::IoT::Policy", "Properties": {"PolicyName": "Known"}}}});
+    let csr = std::fs::read_to_string("fixtures/csr/p256-sha512.pem").unwrap();
+    let register = async |body: &serde_json::Value, csr: &str| {
+        let ask = world.iot.register_thing().template_body(body.to_string());
+        ask.parameters("ThingName", "pump").parameters("CSR", csr).send().await
+    };
+    let made = register(&template, &csr).await.unwrap();
+    let arns = made.resource_arns().unwrap();
+    assert_eq!(arns["thing"], format!("arn:aws:iot:us-east-1:{ACCOUNT}:thing/pump"));
+    assert_eq!(arns["policy"], format!("arn:aws:iot:us-east-1:{ACCOUNT}:policy/Known"));
+    let id = arns["certificate"].rsplit('/').next().unwrap();
+    let held = world.iot.describe_certificate().certificate_id(id).send().await.unwrap();
+    let held = held.certificate_description().unwrap();
+    assert_eq!(held.certificate_pem(), made.certificate_pem());
+    assert_eq!(held.status().unwrap().as_str(), "ACTIVE");
+    let thing = world.iot.describe_thing().thing_name("pump").send().await.unwrap();
+    assert_eq!(thing.attributes().unwrap()["place"], "WA");
+    let principals = world.iot.list_thing_principals().thing_name("pump").send().await.unwrap();
+    assert_eq!(principals.principals(), [arns["certificate"].clone()]);
+    let groups = world.iot.list_thing_groups_for_thing().thing_name("pump").send().await.unwrap();
+    assert_eq!(groups.thing_groups().len(), 1);
+    // What cannot be read is the caller's mistake, what cannot be done a failed registration that leaves nothing.
+    let certificates = async || world.iot.list_certificates().send().await.unwrap().certificates().len();
+    let before = certificates().await;
+    for (body, csr, code) in [
+        (serde_json::json!("no template"), csr.as_str(), "InvalidRequestException"),
+        (serde_json::json!({"Resources": {}}), &csr, "InvalidRequestException"),
+        (template.clone(), "no request", "ResourceRegistrationFailureException"),
+    ] {
+        assert_eq!(refusal(register(&body, csr).await), is(400, code), "{body}");
+    }
+    let mut absent = template.clone();
+    absent["Resources"]["policy"]["Properties"]["PolicyName"] = "Unknown".into();
+    assert_eq!(refusal(register(&absent, &csr).await), is(400, "ResourceRegistrationFailureException"));
+    assert_eq!(certificates().await, before);
 }

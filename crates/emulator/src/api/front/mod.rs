@@ -230,6 +230,8 @@ impl Front {
         } else {
             commit(&req.account, method, (route.handler)(&req)).await
         };
+        // After the operation: what it changed is true by then.
+        req.account.ledger.asked(route.service, route.op, method != Method::GET, &req);
         let result = match result {
             Ok(resp) => resp.when_due().await,
             error => error,

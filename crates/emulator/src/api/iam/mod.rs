@@ -26,7 +26,7 @@ use crate::broker::Action;
 use crate::sigv4::Secret;
 
 use document::{Decision, Policy};
-pub(super) use resources::needed;
+pub(crate) use resources::needed;
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -43,12 +43,23 @@ struct Identity {
     session: bool,
 }
 
-/// Who may sign: the emulator's own key, which may do everything; the identities beside it; anybody, when any key is taken.
+/// The key of an account, which may do everything in it.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// The twelve-digit account id.
+    pub account: String,
+    /// The access key id.
+    pub key: String,
+    /// Its secret.
+    pub secret: String,
+}
+
+/// Who may sign: the accounts' own keys, which may do everything; the identities beside them; anybody, when any key is taken.
 pub struct Iam {
-    /// The account of whoever's key names no other.
-    account: String,
-    own_id: String,
-    own_secret: String,
+    /// Of the account of whoever's key names no other.
+    main: Owner,
+    /// Of the other accounts.
+    others: Vec<Owner>,
     /// Whether a key nobody has is taken, its signature unseen.
     any_key: bool,
     /// By access key id; empty until some are set.
@@ -75,20 +86,19 @@ struct User {
 }
 
 impl Iam {
-    /// The own key of `account` alone, or beside any key.
-    pub fn new(account: &str, own_id: &str, own_secret: &str, any_key: bool) -> Self {
-        Self {
-            account: account.to_owned(),
-            own_id: own_id.to_owned(),
-            own_secret: own_secret.to_owned(),
-            any_key,
-            identities: RwLock::default(),
-        }
+    /// The key of the default account, those of the `others`, and any beside them if `any_key`.
+    pub fn new(main: Owner, others: Vec<Owner>, any_key: bool) -> Self {
+        Self { main, others, any_key, identities: RwLock::default() }
     }
 
     /// The account of whoever's key names no other.
     pub fn account(&self) -> &str {
-        &self.account
+        &self.main.account
+    }
+
+    /// Whose own key that is.
+    fn owner(&self, key: &str) -> Option<&Owner> {
+        std::iter::once(&self.main).chain(&self.others).find(|owner| owner.key == key)
     }
 
     /// Replaces all identities by those of `text`.
@@ -108,14 +118,14 @@ impl Iam {
                 Some(Err(error)) => return Err(format!("user {name}: Expiration: {error}")),
             };
             let identity = Identity {
-                arn: format!("arn:aws:iam::{}:user/{name}", self.account),
+                arn: format!("arn:aws:iam::{}:user/{name}", self.main.account),
                 secret: user.secret_access_key,
                 token: user.session_token,
                 expires,
                 policy,
                 session: false,
             };
-            let taken = user.access_key_id == self.own_id;
+            let taken = self.owner(&user.access_key_id).is_some();
             if taken || identities.insert(user.access_key_id, Arc::new(identity)).is_some() {
                 return Err(format!("user {name}: the AccessKeyId is somebody else's"));
             }
@@ -151,7 +161,7 @@ impl Iam {
         // Where any key is taken, each is a person.
         let sound = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
         let named = self.any_key
-            && key != self.own_id
+            && self.owner(key).is_none()
             && !is_account(key)
             && key.len() <= 64
             && key.chars().all(sound);
@@ -161,9 +171,13 @@ impl Iam {
     /// The account of who has an access key id.
     pub fn account_of(&self, key: &str) -> String {
         if let Some(identity) = self.get(key) {
-            return identity.arn.split(':').nth(4).unwrap_or(&self.account).to_owned();
+            return identity.arn.split(':').nth(4).unwrap_or(&self.main.account).to_owned();
         }
-        if self.any_key && is_account(key) { key.to_owned() } else { self.account.clone() }
+        match self.owner(key) {
+            Some(owner) => owner.account.clone(),
+            None if self.any_key && is_account(key) => key.to_owned(),
+            None => self.main.account.clone(),
+        }
     }
 
     /// What the signature of an access key id is checked with; `None` for a key nobody has.
@@ -171,14 +185,16 @@ impl Iam {
         match self.get(key) {
             Some(identity) => Some(Secret::Known(identity.secret.clone())),
             None if self.any_key => Some(Secret::Any),
-            None => (key == self.own_id).then(|| Secret::Known(self.own_secret.clone())),
+            None => self.owner(key).map(|owner| Secret::Known(owner.secret.clone())),
         }
     }
 
     /// A key that may do everything in `account`, and its secret: for URLs the emulator signs itself.
     pub fn own_key(&self, account: &str) -> (String, String) {
-        let id = if account == self.account { &self.own_id } else { account };
-        (id.to_owned(), self.own_secret.clone())
+        let owner = self.others.iter().find(|owner| owner.account == account).unwrap_or(&self.main);
+        // An account that has no key of its own is there because any is taken: its number is one.
+        let key = if owner.account == account { &owner.key } else { account };
+        (key.to_owned(), owner.secret.clone())
     }
 
     /// Whether a key whose signature is good is good itself: its session token is the one it came with, and it has not ended
@@ -222,7 +238,7 @@ impl Iam {
     /// True when the identity may do everything these are: an MQTT action on a bare name. Keys nobody has any more may
     /// nothing; the account's own may everything.
     pub fn allows_mqtt(&self, account: &Account, key: &str, action: Action, resource: &str) -> bool {
-        let Some(identity) = self.get(key) else { return key == self.own_id || self.any_key };
+        let Some(identity) = self.get(key) else { return self.any_key || self.owner(key).is_some() };
         let arn = account.arn(action.resource_kind(), resource);
         identity.policy.decide(action.name(), &arn) == Decision::Allowed
     }

@@ -229,7 +229,7 @@ const SHADOW: [&str; 3] = ["DeleteThingShadow", "GetThingShadow", "UpdateThingSh
 const INDEX: &str = "AWS_Things";
 
 /// What must be allowed for a request: actions, each with a resource.
-pub(in crate::api) fn needed(service: Service, op: &str, req: &Req) -> Vec<(String, String)> {
+pub(crate) fn needed(service: Service, op: &str, req: &Req) -> Vec<(String, String)> {
     let body: Value = serde_json::from_slice(&req.body).unwrap_or_default();
     let on = |prefix: &str, resources: Vec<String>| -> Vec<(String, String)> {
         let action = format!("{prefix}:{op}");

@@ -75,6 +75,15 @@ pub(super) fn may_assume(
         .allows("iot:AssumeRoleWithCertificate", alias_arn)
 }
 
+/// Whether a session would be let in and heard on `topic`, by its policies as they are now: nothing of it is cached.
+pub(crate) fn may_speak(account: &Account, session: &Session, topic: &str) -> bool {
+    let bound = effective::load(&account.read(), session, account.clock.now_ms());
+    let allows = |action: Action, resource: &str| {
+        bound.allows(action.name(), &account.arn(action.resource_kind(), resource))
+    };
+    allows(Action::Connect, &session.client_id) && allows(Action::Publish, topic)
+}
+
 /// A session ended: its documents serve its client id for a short while more, then are forgotten.
 pub fn forget(account: &Account, session: &Session) {
     account.policies.forget(account, session, std::time::Instant::now());

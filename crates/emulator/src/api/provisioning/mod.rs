@@ -2,7 +2,7 @@
 //!
 //! * `body.rs`: what a template's body must have.
 //! * `templates.rs`, `versions.rs`: the operations on templates.
-//! * `mqtt.rs`: what a device asks over MQTT. `register.rs`: what it gets. `template.rs`: what a body comes to for it.
+//! * `mqtt.rs`: what a device asks over MQTT. `register.rs`: what it gets, and RegisterThing. `template.rs`: what a body comes to for it.
 
 mod body;
 mod mqtt;
@@ -27,5 +27,6 @@ pub static ROUTES: &[Route] = routes! {
         DescribeProvisioningTemplateVersion GET    "/provisioning-templates/{templateName}/versions/{versionId}" 10 versions::describe,
         DeleteProvisioningTemplateVersion   DELETE "/provisioning-templates/{templateName}/versions/{versionId}" 10 versions::delete,
         ListProvisioningTemplateVersions    GET    "/provisioning-templates/{templateName}/versions"             10 versions::list,
+        RegisterThing                       POST   "/things"                                                     10 register::register_thing,
     }
 };

@@ -9,11 +9,11 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::template::{Plan, PolicyPlan, ThingPlan, plan};
+use super::template::{CertificatePlan, Plan, PolicyPlan, ThingPlan, plan};
 use crate::account::{Account, State};
-use crate::api::ApiError;
-use crate::api::identity::{CertStatus, Target, set_certificate_status};
+use crate::api::identity::{CertStatus, Target, issue, set_certificate_status};
 use crate::api::registry::{MembershipChange, ThingChange, ThingSpec, announce};
+use crate::api::{ApiError, Req, Resp};
 
 /// How long a device may take from its new certificate to its registration (docs/aws-iot.md#3.11).
 pub(super) const OWNERSHIP: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -108,7 +108,7 @@ pub(super) fn register(
         }
         let made = plan(&body, given, &pseudo(&state, &certificate, now))?;
         check(&state, &made)?;
-        let joined = apply(&mut state, &certificate, &made, now)?;
+        let (joined, _) = apply(&mut state, &certificate, &made, now)?;
         (made, joined)
     };
     let status = if plan.active { CertStatus::Active } else { CertStatus::Inactive };
@@ -118,6 +118,69 @@ pub(super) fn register(
     answer.insert("deviceConfiguration".into(), Value::Object(plan.configuration));
     answer.insert("thingName".into(), json!(plan.thing.map(|thing| thing.name)));
     Ok(Value::Object(answer))
+}
+
+/// RegisterThing of the control plane: makes, at once, what the template in the request says, for the certificate it names,
+/// makes of a signing request, or registers (docs/aws-iot.md#3.11).
+pub(super) fn register_thing(req: &Req) -> Result<Resp, ApiError> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body {
+        template_body: Option<String>,
+        #[serde(default)]
+        parameters: BTreeMap<String, String>,
+    }
+    let body: Body = req.json()?;
+    let missing = || ApiError::invalid("Missing required parameter: templateBody");
+    let template = body.template_body.ok_or_else(missing)?;
+    // A template that cannot be read is the caller's mistake; one that cannot be carried out is a failed registration.
+    let plan = plan(&template, &body.parameters, &BTreeMap::new())
+        .map_err(|refusal| ApiError::invalid(refusal.message))?;
+    let failed =
+        |refusal: Refusal| ApiError::new(400, "ResourceRegistrationFailureException", refusal.message);
+    let account = &req.account;
+    let issued = match &plan.certificate {
+        // Before anything is locked: it takes a while.
+        Some(CertificatePlan::Csr(csr)) => Some(issue::certificate_for(csr).map_err(|e| failed(e.into()))?),
+        _ => None,
+    };
+    let now = account.clock.now_ms();
+    let status = if plan.active { CertStatus::Active } else { CertStatus::Inactive };
+    let (id, joined, policies, pem) = {
+        let mut state = account.write();
+        check(&state, &plan).map_err(failed)?;
+        let id = match (&plan.certificate, &issued) {
+            (Some(CertificatePlan::Known(id)), _) => {
+                state.identity.require_certificate(id).map_err(|e| failed(e.into()))?;
+                id.clone()
+            }
+            (Some(CertificatePlan::Csr(_)), Some(pem)) => {
+                let made = state.identity.register_certificate(pem, status, false, None, now);
+                made.map_err(|e| failed(e.into()))?
+            }
+            (Some(CertificatePlan::Pem(pem, ca)), _) => {
+                let made = state.identity.register_certificate(pem, status, ca.is_none(), ca.as_deref(), now);
+                made.map_err(|e| failed(e.into()))?
+            }
+            _ => return Err(ApiError::invalid("Template must have certificate resource.")),
+        };
+        let (joined, policies) = apply(&mut state, &id, &plan, now).map_err(failed)?;
+        let pem = state.identity.certificate(&id).map(|held| held.pem.clone()).unwrap_or_default();
+        (id, joined, policies, pem)
+    };
+    if matches!(plan.certificate, Some(CertificatePlan::Known(_))) {
+        set_certificate_status(account, &id, status).map_err(|e| failed(e.into()))?;
+    }
+    announce(account, &joined);
+    let mut arns = Map::new();
+    arns.insert(plan.names.certificate, account.arn("cert", &id).into());
+    if let Some(thing) = &plan.thing {
+        arns.insert(plan.names.thing, account.arn("thing", &thing.name).into());
+    }
+    for (logical, name) in plan.names.policies.into_iter().zip(&policies) {
+        arns.insert(logical, account.arn("policy", name).into());
+    }
+    Resp::json(json!({ "certificatePem": pem, "resourceArns": arns }))
 }
 
 /// The body of a template that devices may use now.
@@ -189,8 +252,8 @@ fn apply(
     certificate: &str,
     plan: &Plan,
     now: i64,
-) -> Result<Vec<MembershipChange>, Refusal> {
-    let mut changes = Vec::new();
+) -> Result<(Vec<MembershipChange>, Vec<String>), Refusal> {
+    let (mut changes, mut policies) = (Vec::new(), Vec::new());
     if let Some(thing) = &plan.thing {
         make_thing(state, thing, now, &mut changes)?;
         state.identity.attach_thing(certificate, &thing.name, plan.exclusive)?;
@@ -207,8 +270,9 @@ fn apply(
             }
         };
         state.identity.attach_policy(&name, &Target::Principal(certificate.to_owned()))?;
+        policies.push(name);
     }
-    Ok(changes)
+    Ok((changes, policies))
 }
 
 /// Creates the thing; of one that is there, only what `OverrideSettings` names is changed.

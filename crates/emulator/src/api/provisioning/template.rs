@@ -10,6 +10,8 @@ use super::register::Refusal;
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Plan {
     pub(super) thing: Option<ThingPlan>,
+    /// Where the certificate comes from, when the template says: a device that has one already is not asked.
+    pub(super) certificate: Option<CertificatePlan>,
     /// `ACTIVE` or `INACTIVE`.
     pub(super) active: bool,
     /// The certificate belongs to the thing exclusively; `None` when the template does not say.
@@ -17,6 +19,27 @@ pub(super) struct Plan {
     pub(super) policies: Vec<PolicyPlan>,
     /// What the device is told, as the template has it.
     pub(super) configuration: Map<String, Value>,
+    /// The logical names of what is made: of the thing, of the certificate, of each policy in order.
+    pub(super) names: Names,
+}
+
+/// How a template calls its resources.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Names {
+    pub(super) thing: String,
+    pub(super) certificate: String,
+    pub(super) policies: Vec<String>,
+}
+
+/// A certificate to use.
+#[derive(Debug, PartialEq)]
+pub(super) enum CertificatePlan {
+    /// One that is registered, by its id.
+    Known(String),
+    /// One to make for this signing request.
+    Csr(String),
+    /// One to register, with the certificate of its CA if that is given.
+    Pem(String, Option<String>),
 }
 
 /// The thing to create, or to bring up to date.
@@ -68,8 +91,13 @@ pub(super) fn plan(
             "AWS::IoT::Thing" if plan.thing.is_some() => {
                 return Err(invalid("Only one thing resource can be defined."));
             }
-            "AWS::IoT::Thing" => plan.thing = Some(scope.thing(resource, properties)?),
+            "AWS::IoT::Thing" => {
+                plan.names.thing.clone_from(name);
+                plan.thing = Some(scope.thing(resource, properties)?);
+            }
             "AWS::IoT::Certificate" => {
+                plan.names.certificate.clone_from(name);
+                plan.certificate = scope.certificate(properties)?;
                 plan.active = properties
                     .get("Status")
                     .map(|v| scope.text(v))
@@ -78,7 +106,10 @@ pub(super) fn plan(
                 let kind = properties.get("ThingPrincipalType").map(|v| scope.text(v)).transpose()?;
                 plan.exclusive = kind.map(|kind| kind.eq_ignore_ascii_case("EXCLUSIVE_THING"));
             }
-            "AWS::IoT::Policy" => plan.policies.push(scope.policy(properties)?),
+            "AWS::IoT::Policy" => {
+                plan.names.policies.push(name.clone());
+                plan.policies.push(scope.policy(properties)?);
+            }
             _ => return Err(invalid(format!("The resource {name} is of an unknown type {kind}."))),
         }
     }
@@ -122,6 +153,22 @@ impl Scope<'_> {
             groups,
             billing_group: text("BillingGroup")?,
             overrides: pairs(resource.get("OverrideSettings"))?,
+        })
+    }
+
+    fn certificate(&self, properties: &Value) -> Result<Option<CertificatePlan>, Refusal> {
+        let text = |key: &str| properties.get(key).map(|v| self.text(v)).transpose();
+        let all = (text("CertificateId")?, text("CertificateSigningRequest")?, text("CertificatePem")?);
+        let ca = text("CACertificatePem")?;
+        Ok(match all {
+            (None, None, None) => None,
+            (Some(id), None, None) => Some(CertificatePlan::Known(id)),
+            (None, Some(csr), None) => Some(CertificatePlan::Csr(csr)),
+            (None, None, Some(pem)) => Some(CertificatePlan::Pem(pem, ca)),
+            _ => {
+                let what = "A certificate resource has one of CertificateId, CertificateSigningRequest, CertificatePem.";
+                return Err(invalid(what));
+            }
         })
     }
 
@@ -252,6 +299,9 @@ mod tests {
         assert_eq!(thing.groups, ["g", "7"]);
         assert_eq!(thing.overrides, values(&[("AttributePayload", "MERGE")]));
         assert_eq!((made.active, made.exclusive), (true, Some(true)));
+        assert_eq!(made.certificate, Some(CertificatePlan::Known("abc".to_owned())));
+        assert_eq!((made.names.thing.as_str(), made.names.certificate.as_str()), ("t", "c"));
+        assert_eq!(made.names.policies, ["p", "q"]);
         let document = PolicyPlan::Document(None, r#"{"Version":"2012-10-17"}"#.to_owned());
         assert_eq!(made.policies, [PolicyPlan::Named("P".to_owned()), document]);
         assert_eq!(Value::Object(made.configuration), json!({"url": "https://eu", "id": "abc"}));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -18,6 +18,23 @@ use crate::broker::pace::Pace;
 use crate::broker::session::{Cut, Live, SessionState};
 use crate::broker::wire::{Hello, In, Malformed, Out, Will, Wire};
 use crate::broker::{Action, Broker, ConnectAttributes, Connection, Host, Peer, Session, Stream, topic};
+
+/// One of the connections there may be at the same time.
+pub(super) struct Seat<'a>(&'a AtomicUsize);
+
+impl<'a> Seat<'a> {
+    fn take(broker: &'a Broker) -> Option<Self> {
+        let seat = Self(&broker.live);
+        // Given back by the drop where it was one too many.
+        (broker.live.fetch_add(1, Ordering::Relaxed) < broker.limits.connections).then_some(seat)
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// The session of a new connection.
 struct Admitted {
@@ -60,6 +77,12 @@ pub(super) async fn welcome<'a>(
         return None;
     }
 
+    let Some(seat) = Seat::take(broker) else {
+        tracing::warn!(client = %who.client_id, "refused: as many connections as there may be");
+        // Quota exceeded; server unavailable in 3.1.1.
+        refuse(&mut wire, io, 0x97).await;
+        return None;
+    };
     let keep_alive = broker.limits.keep_alive(hello.keep_alive);
     let expiry = match hello.expiry {
         None => SESSION_DEFAULT,
@@ -106,6 +129,7 @@ pub(super) async fn welcome<'a>(
         output: BytesMut::new(),
         dies: Instant::now() + life,
         websocket: peer.websocket,
+        _seat: seat,
     };
     task.wire.encode(
         Out::ConnAck {

@@ -48,7 +48,9 @@ impl Task<'_> {
                 return Err(End::denied());
             }
         }
-        if !self.pace.admits(name.len() + publish.payload.len()) {
+        let bytes = name.len() + publish.payload.len();
+        let all = || self.broker.pace.as_ref().is_none_or(|pace| pace.lock().admits(bytes));
+        if !self.pace.admits(bytes) || !all() {
             // Silently: at QoS 1 the acknowledgement does not come.
             self.pace.discarded(true);
             self.count_discarded();

@@ -107,6 +107,7 @@ struct Task<'a> {
     redelivery: Duration,
     dies: Instant,
     websocket: bool,
+    _seat: hello::Seat<'a>,
 }
 
 impl Drop for Task<'_> {
