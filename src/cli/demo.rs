@@ -49,27 +49,7 @@ pub(super) fn run(args: &DemoArgs, common: &Common) -> Result<u8> {
         Ok(settings) => settings,
         Err(error) => return console::usage(&error.to_string()),
     };
-    settings.aws = true;
-    settings.profile = None;
-    settings.region = Some("us-east-1".to_owned());
-    settings.credentials = Some(StaticCredentials {
-        access_key_id: "test".to_owned(),
-        secret_access_key: "test".to_owned(),
-        session_token: None,
-    });
-    settings.mqtt = config::MqttSettings::default();
-    settings.aws_speed = args.speed;
-    if common.topics.is_empty() {
-        // The demo's own devices: with more of them than AWS lets one connection subscribe to, one level's wildcard.
-        if args.devices.is_some_and(|n| n > 6) {
-            settings.topics = vec!["+".to_owned()];
-        }
-        settings.topics.push("dt/+/data".to_owned());
-        settings.thing_from.extend(config::ThingFrom::parse("dt/{thing}/data").ok());
-    }
-    let speed = if args.speed.fract() == 0.0 { format!("{:.0}", args.speed) } else { args.speed.to_string() };
-    settings.badge =
-        Some(SafeText::new(&if speed == "1" { "LOCAL".to_owned() } else { format!("LOCAL ×{speed}") }));
+    local(&mut settings, common, "LOCAL", ("test", "test"), args.speed, args.devices);
     // A log that cannot be written is done without: the screen comes first.
     let _ = super::log::to(&settings.log, common.verbose);
 
@@ -106,8 +86,40 @@ pub(super) fn run(args: &DemoArgs, common: &Common) -> Result<u8> {
     result
 }
 
+/// Settings for a console on a local cloud: who signs, how fast its time runs, and what its devices' topics are.
+pub(super) fn local(
+    settings: &mut Settings,
+    common: &Common,
+    badge: &str,
+    (key, secret): (&str, &str),
+    speed: f64,
+    devices: Option<usize>,
+) {
+    settings.aws = true;
+    settings.profile = None;
+    settings.region = Some("us-east-1".to_owned());
+    settings.credentials = Some(StaticCredentials {
+        access_key_id: key.to_owned(),
+        secret_access_key: secret.to_owned(),
+        session_token: None,
+    });
+    settings.mqtt = config::MqttSettings::default();
+    settings.aws_speed = speed;
+    if common.topics.is_empty() {
+        // Its own devices: with more of them than AWS lets one connection subscribe to, one level's wildcard.
+        if devices.is_some_and(|n| n > 6) {
+            settings.topics = vec!["+".to_owned()];
+        }
+        settings.topics.push("dt/+/data".to_owned());
+        settings.thing_from.extend(config::ThingFrom::parse("dt/{thing}/data").ok());
+    }
+    let speed = if speed.fract() == 0.0 { format!("{speed:.0}") } else { speed.to_string() };
+    settings.badge =
+        Some(SafeText::new(&if speed == "1" { badge.to_owned() } else { format!("{badge} ×{speed}") }));
+}
+
 /// The same settings, pointed at the local cloud.
-fn pointed_at(settings: Settings, http: std::net::SocketAddr) -> Settings {
+pub(super) fn pointed_at(settings: Settings, http: std::net::SocketAddr) -> Settings {
     let url = format!("http://{http}");
     Settings {
         endpoint_url: Some(url.clone()),

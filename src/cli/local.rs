@@ -11,7 +11,7 @@ use super::{Common, exit};
 use quell_emulator::faults::Fault;
 use quell_emulator::start::{Options, Running, start};
 
-const fn loopback(port: u16) -> SocketAddr {
+pub(super) const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
@@ -98,7 +98,7 @@ pub enum Switch {
     Off,
 }
 
-fn speed(text: &str) -> Result<f64, String> {
+pub(super) fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(n) if (0.01..=10_000.0).contains(&n) => Ok(n),
         _ => Err("must be a number from 0.01 to 10000".to_owned()),
@@ -165,10 +165,15 @@ async fn serve(args: LocalArgs, common: &Common) -> color_eyre::Result<u8> {
     Ok(exit::DONE)
 }
 
-struct Signals([tokio::signal::unix::Signal; 3]);
+/// What ends a command that serves: an interrupt, a request to end, a terminal that is gone.
+pub(super) struct Signals([tokio::signal::unix::Signal; 3]);
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// The system does not let it.
+    pub(super) fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self([
             signal(SignalKind::interrupt())?,
@@ -177,7 +182,8 @@ impl Signals {
         ]))
     }
 
-    async fn any(&mut self) {
+    /// Ends with the next one.
+    pub(super) async fn any(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -30,7 +30,7 @@ pub(super) fn headless(command: Option<&Command>, common: &Common) {
     let screen = match command {
         None | Some(Command::Replay(_)) => true,
         #[cfg(feature = "emulator")]
-        Some(Command::Demo(_)) => true,
+        Some(Command::Demo(_) | Command::Drill(_)) => true,
         Some(_) => false,
     };
     match &common.log {

@@ -4,8 +4,12 @@ mod audit;
 mod config;
 mod console;
 #[cfg(feature = "emulator")]
+mod debrief;
+#[cfg(feature = "emulator")]
 mod demo;
 mod doctor;
+#[cfg(feature = "emulator")]
+mod drill;
 mod job;
 mod journal;
 mod journal_lines;
@@ -25,6 +29,8 @@ mod rules;
 mod setup;
 mod source;
 mod watch;
+#[cfg(feature = "emulator")]
+mod workshop;
 mod zone;
 
 use std::process::ExitCode;
@@ -76,6 +82,12 @@ pub enum Command {
     /// The embedded local AWS IoT alone, for the AWS CLI, SDKs, devices, workshops and tests
     #[cfg(feature = "emulator")]
     Local(local::LocalArgs),
+    /// A room of participants on one local cloud: an account, a fleet and a password each, and the score of a drill
+    #[cfg(feature = "emulator")]
+    Workshop(workshop::WorkshopArgs),
+    /// One drill alone, against oneself; the list of them without a name
+    #[cfg(feature = "emulator")]
+    Drill(drill::DrillArgs),
     /// The live data without a screen: one JSON object a line
     Watch(watch::WatchArgs),
     /// The things of the registry
@@ -156,6 +168,10 @@ pub fn main() -> ExitCode {
         Some(Command::Config(args)) => config::run(&args, &cli.common),
         #[cfg(feature = "emulator")]
         Some(Command::Local(args)) => local::run(args, &cli.common),
+        #[cfg(feature = "emulator")]
+        Some(Command::Workshop(args)) => workshop::run(args, &cli.common),
+        #[cfg(feature = "emulator")]
+        Some(Command::Drill(args)) => drill::run(&args, &cli.common),
         Some(Command::Watch(args)) => watch::run(&args, &cli.common),
         Some(Command::Things(args)) => reads::things(&args, &cli.common),
         Some(Command::Violations(args)) => reads::violations(&args, &cli.common),

@@ -133,8 +133,8 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
         log: state.join("quell.log"),
         ..Settings::default()
     };
-    let asked = common.config.clone();
     let path = file_path(common, env);
+    let asked = asked_for(common, env);
     match std::fs::read_to_string(&path) {
         Ok(text) => file::read(&mut settings, &path, &text)?,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && asked.is_none() => {}
@@ -164,9 +164,13 @@ pub(super) fn security_profiles(
     quell_rules::detect::file::parse(&text, toml).map_err(named)
 }
 
-/// The configuration file: the one asked for, or the usual one.
+/// The configuration file: the one asked for by flag or by `QUELL_CONFIG`, or the usual one.
 pub(crate) fn file_path(common: &Common, env: &Environment) -> PathBuf {
-    common.config.clone().unwrap_or_else(|| config_dir(env).join("config.toml"))
+    asked_for(common, env).unwrap_or_else(|| config_dir(env).join("config.toml"))
+}
+
+fn asked_for(common: &Common, env: &Environment) -> Option<PathBuf> {
+    common.config.clone().or_else(|| env.get("QUELL_CONFIG").map(PathBuf::from))
 }
 
 pub(super) fn set<T>(target: &mut T, value: Option<T>) {

@@ -241,6 +241,12 @@ def settings(a):
     iot.update_provisioning_template(templateName="fleet", enabled=False)
     paged(iot, "list_provisioning_templates", "templates")
     iot.delete_provisioning_template(templateName="spare")
+    registered = {"Parameters": {"Id": {"Type": "String"}}, "Resources": {
+        "thing": {"Type": "AWS::IoT::Thing", "Properties": {"ThingName": "registered"}},
+        "certificate": {"Type": "AWS::IoT::Certificate", "Properties": {"CertificateId": {"Ref": "Id"}, "Status": "INACTIVE"}}}}
+    known = iot.create_keys_and_certificate()["certificateId"]
+    made = iot.register_thing(templateBody=json.dumps(registered), parameters={"Id": known})
+    assert made["resourceArns"]["thing"].endswith(":thing/registered") and "BEGIN CERTIFICATE" in made["certificatePem"]
 
     ident = iot.create_keys_and_certificate(setAsActive=False)["certificateId"]
     iot.transfer_certificate(certificateId=ident, targetAwsAccount="210987654321", transferMessage="yours")

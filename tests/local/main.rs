@@ -8,6 +8,7 @@ mod kept;
 #[path = "../common/outside.rs"]
 mod outside;
 mod pages;
+mod room;
 #[path = "../../crates/emulator/tests/common/sdk.rs"]
 #[expect(unreachable_pub, reason = "the emulator's tests use it from another crate")]
 mod sdk;

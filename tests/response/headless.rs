@@ -73,11 +73,11 @@ fn typed(command: &str, plans: [&str; 2]) -> Option<Vec<String>> {
         "action create" => &["action", "create", "Contain", "--group", "IsolatedDevices", "--role", ROLE],
         "action delete" => &["action", "delete", "Known"],
         "respond" => &["respond"],
-        "console" | "demo" | "keys" | "local" | "watch" | "things" | "violations" | "shadow" | "jobs"
-        | "profiles" | "profiles export" | "dimension list" | "metric list" | "job list" | "job show"
-        | "rules check" | "audit status" | "action list" | "journal" | "journal verify"
-        | "journal recover" | "audit" | "rules" | "config" | "completions" | "man" | "record" | "replay"
-        | "report" | "doctor" | "findings" | "explain" => return None,
+        "console" | "demo" | "drill" | "keys" | "local" | "workshop" | "watch" | "things" | "violations"
+        | "shadow" | "jobs" | "profiles" | "profiles export" | "dimension list" | "metric list"
+        | "job list" | "job show" | "rules check" | "audit status" | "action list" | "journal"
+        | "journal verify" | "journal recover" | "audit" | "rules" | "config" | "completions" | "man"
+        | "record" | "replay" | "report" | "doctor" | "findings" | "explain" => return None,
         unknown => panic!("is `quell {unknown}` a command that changes something? say so here"),
     };
     Some(line.iter().map(|w| (*w).to_owned()).collect())

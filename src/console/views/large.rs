@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use super::super::paint::Paint;
 
 /// Rows of a line of large letters.
-pub(super) const ROWS: u16 = 3;
+pub(crate) const ROWS: u16 = 3;
 
 /// Five rows of three pixels each, a bit a pixel, the leftmost the highest.
 fn pixels(c: char) -> Option<[u8; 5]> {
@@ -59,14 +59,14 @@ fn pixels(c: char) -> Option<[u8; 5]> {
 }
 
 /// How many cells `text` takes; `None` when a letter of it has no large form.
-pub(super) fn width(text: &str) -> Option<u16> {
+pub(crate) fn width(text: &str) -> Option<u16> {
     text.chars()
         .all(|c| pixels(c).is_some())
         .then(|| u16::try_from(text.chars().count() * 4).unwrap_or(u16::MAX))
 }
 
 /// Draws `text`, as much of it as fits into `room` cells; how many it took.
-pub(super) fn draw(paint: &mut Paint<'_>, x: u16, y: u16, room: u16, text: &str, style: Style) -> u16 {
+pub(crate) fn draw(paint: &mut Paint<'_>, x: u16, y: u16, room: u16, text: &str, style: Style) -> u16 {
     let mut used = 0;
     for c in text.chars() {
         let Some(rows) = pixels(c) else { continue };

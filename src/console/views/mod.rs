@@ -14,7 +14,7 @@ mod history;
 mod indexed;
 mod jobs;
 mod journal;
-mod large;
+pub(super) mod large;
 mod layout;
 mod link;
 mod profiles;

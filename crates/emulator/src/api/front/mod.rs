@@ -258,6 +258,10 @@ impl Front {
             let what = "An account is emptied from the emulator's own machine only.";
             return Err(ApiError::new(403, "AccessDeniedException", what));
         }
+        if !account.terms.participants.is_empty() {
+            let what = "Whoever runs the room empties its accounts: they get their devices anew.";
+            return Err(ApiError::new(403, "AccessDeniedException", what));
+        }
         if !account.iam.may_do_everything(key) {
             let what =
                 format!("User: {} may not do everything, and so not empty the account", account.iam.arn(key));
