@@ -13,7 +13,7 @@ use quell_fleet::{Ms, SourceId};
 
 use crate::config::Polls;
 
-use super::{Aws, alias, denial, index, metrics, now_ms, read, read_account, read_audit};
+use super::{Aws, alias, denial, index, metrics, now_ms, read, read_account, read_audit, read_shadows};
 
 /// Jobs whose counts are read each time; finished ones keep theirs.
 const COUNTED_JOBS: usize = 20;
@@ -53,6 +53,7 @@ impl Pace<'_> {
             SourceId::Members(_)
             | SourceId::Denial(_)
             | SourceId::Things
+            | SourceId::Outstanding
             | SourceId::Profiles
             | SourceId::Rules
             | SourceId::Findings
@@ -110,6 +111,16 @@ pub(super) fn ask<'a>(
             SourceId::Shadow(thing, shadow) => {
                 let found = read::shadow(aws, thing.raw(), shadow.as_ref().map(AsRef::as_ref)).await?;
                 Reading::Shadow(thing.clone(), shadow.clone(), found)
+            }
+            SourceId::Outstanding => {
+                let tell = |reading| {
+                    let (source, at) = (SourceId::Outstanding, now_ms());
+                    let outcome = Ok(Reading::Outstanding(Box::new(reading)));
+                    // A console that is busy gets them with the rest.
+                    let poll = Poll { source, generation, at, outcome, next_at: None };
+                    let _ = events.try_send(Event::Poll(poll));
+                };
+                Reading::Outstanding(Box::new(read_shadows::outstanding(aws, tell).await?))
             }
             SourceId::Profiles => Reading::Profiles(read::profiles(aws).await?),
             SourceId::Search(query) => Reading::Found(index::find(aws, query.raw()).await?),

@@ -185,6 +185,13 @@ impl Aws {
     }
 }
 
+/// The region that AWS's own chain finds where none is configured: that of the machine this runs on. Waited for only so long.
+pub(crate) async fn found_region(settings: &Settings) -> Option<String> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let found = tokio::time::timeout(PATIENCE, Box::pin(chain(settings))).await.ok()?;
+    found.region().map(|region| region.as_ref().to_owned())
+}
+
 /// One HTTP client for all: with the environment's proxies, and the given authorities instead of the platform's.
 pub(super) fn http(settings: &Settings) -> Result<SharedHttpClient, String> {
     let context = context(settings)?;

@@ -19,7 +19,7 @@ use super::Aws;
 use super::call::{Read, failed, one};
 
 /// The index of things.
-const INDEX: &str = "AWS_Things";
+pub(super) const INDEX: &str = "AWS_Things";
 /// Things of a page of SearchIndex, by its model.
 const PAGE: i32 = 100;
 /// Things of one search: more cannot be looked at one by one anyhow, and that there are more is said.
@@ -149,6 +149,14 @@ pub(super) async fn find(aws: &Aws, query: &str) -> Read<Vec<IndexedThing>> {
     let mut found = BTreeMap::new();
     search(aws, query, FEW, &mut found).await?;
     Ok(found.into_values().collect())
+}
+
+/// The first things as the index has them.
+///
+/// # Errors
+/// It is off, or may not be asked.
+pub(crate) async fn first_things(aws: &Aws) -> Read<Vec<IndexedThing>> {
+    find(aws, "thingName:*").await
 }
 
 /// `thingGroupNames:"NAME"`. AWS allows letters, digits, `:`, `_` and `-` in the name of a group: nothing ends the quotes.

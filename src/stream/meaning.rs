@@ -140,29 +140,8 @@ fn document(current: &mut Value) -> Option<ShadowDocument> {
     let state = current.get_mut("state")?;
     let desired = state.get_mut("desired").map(Value::take).unwrap_or_default();
     let reported = state.get_mut("reported").map(Value::take).unwrap_or_default();
-    let delta = difference(&desired, &reported, 0).unwrap_or_default();
+    let delta = quell_fleet::model::delta(&desired, &reported);
     Some(ShadowDocument { reported, desired, delta, version, metadata })
-}
-
-/// The part of `desired` that `reported` does not equal.
-fn difference(desired: &Value, reported: &Value, depth: u32) -> Option<Value> {
-    match (desired, reported) {
-        // AWS allows eight levels; deeper ones are compared whole.
-        (Value::Object(desired), Value::Object(reported)) if depth < 16 => {
-            let differing: serde_json::Map<_, _> = desired
-                .iter()
-                .filter_map(|(key, value)| {
-                    let found = match reported.get(key) {
-                        Some(reported) => difference(value, reported, depth + 1)?,
-                        None => value.clone(),
-                    };
-                    Some((key.clone(), found))
-                })
-                .collect();
-            (!differing.is_empty()).then_some(Value::Object(differing))
-        }
-        (desired, reported) => (desired != reported && !desired.is_null()).then(|| desired.clone()),
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::baseline::{Shape, WarningKind};
 use super::event::{Batch, TopicEntry};
 use super::model::Name;
 use super::traffic::Heard;
-use super::{Changes, Device, DeviceId, Fleet, Ms, Topic, Warning};
+use super::{Changes, Device, DeviceId, Fleet, Ms, Topic, TopicKind, Warning};
 
 /// Messages heard of a device before a topic of it is new.
 const KNOWN: u64 = 30;
@@ -139,7 +139,8 @@ impl Fleet {
             device.add_topic(entry.id);
         }
         if let Some(slot) = self.topics.get_mut(index) {
-            *slot = Some(Topic { text, device, telemetry: entry.telemetry });
+            let kind = if entry.telemetry { TopicKind::Telemetry } else { TopicKind::of(&entry.topic) };
+            *slot = Some(Topic { text, device, telemetry: entry.telemetry, kind });
         }
     }
 

@@ -9,7 +9,7 @@ use crate::text::SafeText;
 
 use super::Ms;
 use super::known::Known;
-use super::model::{Name, ShadowDocument};
+use super::model::{Name, ShadowDocument, ShadowsReach};
 
 /// One delta message.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,25 +123,83 @@ fn bounded_json(value: &Value) -> String {
     String::from_utf8_lossy(&head.0).into_owned()
 }
 
+/// A shadow whose desired state is not reported.
+#[derive(Clone, Copy, Debug)]
+pub struct Outstanding<'a> {
+    /// The thing.
+    pub thing: &'a Name,
+    /// The named shadow; `None` for the classic one.
+    pub shadow: Option<&'a SafeText>,
+    /// Since when the oldest of what is asked for is; the time it was heard of, where that is not known.
+    pub since: Ms,
+    /// The shadow's version.
+    pub version: i64,
+    /// The document; `None` where only its delta was heard.
+    pub document: Option<&'a ShadowDocument>,
+    /// The last delta that was heard.
+    pub asked: Option<&'a DeltaEntry>,
+}
+
+/// The times in a part of a document's metadata that are of members of `state`, in seconds, the earliest.
+fn earliest(state: &Value, metadata: &Value) -> Option<i64> {
+    let mut open = vec![(state, metadata)];
+    let (mut earliest, mut seen) = (None::<i64>, 0);
+    while let Some((state, metadata)) = open.pop() {
+        seen += 1;
+        if seen > ENTRIES {
+            break;
+        }
+        match (state, metadata) {
+            (Value::Object(members), Value::Object(times)) => {
+                open.extend(members.iter().filter_map(|(key, value)| Some((value, times.get(key)?))));
+            }
+            // A list has a time for each of its items.
+            (_, Value::Array(times)) => open.extend(times.iter().map(|time| (state, time))),
+            (_, Value::Object(time)) => {
+                let at = time.get("timestamp").and_then(Value::as_i64);
+                earliest = earliest.into_iter().chain(at).min();
+            }
+            _ => {}
+        }
+    }
+    earliest
+}
+
 /// A thing's shadows by name, `None` for the classic one.
-type OfThing = BTreeMap<Option<SafeText>, Known<Option<ShadowDocument>>>;
+#[derive(Debug)]
+struct OfThing {
+    thing: Name,
+    all: BTreeMap<Option<SafeText>, Known<Option<ShadowDocument>>>,
+}
+
+fn is_nothing(delta: &Value) -> bool {
+    delta.is_null() || delta.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
+fn only_heard(entry: &DeltaEntry) -> Outstanding<'_> {
+    let (thing, shadow, version) = (&entry.thing, entry.shadow.as_ref(), entry.version);
+    Outstanding { thing, shadow, since: entry.at, version, document: None, asked: Some(entry) }
+}
 
 /// Shadow documents, bounded: the thing heard of first goes first.
 #[derive(Debug)]
 pub(super) struct Shadows {
     limit: usize,
+    /// How far shadows with a delta were looked for.
+    pub(super) reach: Known<ShadowsReach>,
     of: HashMap<Arc<str>, OfThing>,
     order: VecDeque<Arc<str>>,
 }
 
 impl Shadows {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), of: HashMap::new(), order: VecDeque::new() }
+        Self { limit: limit.max(1), reach: Known::default(), of: HashMap::new(), order: VecDeque::new() }
     }
 
     pub(super) fn get(&self, thing: &str, shadow: Option<&str>) -> Option<&Known<Option<ShadowDocument>>> {
         self.of
             .get(thing)?
+            .all
             .iter()
             .find(|(name, _)| name.as_ref().map(SafeText::as_str) == shadow)
             .map(|(_, known)| known)
@@ -162,12 +220,42 @@ impl Shadows {
             }
             self.order.push_back(Arc::clone(&key));
         }
-        let all = self.of.entry(key).or_default();
+        let of = || OfThing { thing: thing.clone(), all: BTreeMap::new() };
+        let all = &mut self.of.entry(key).or_insert_with(of).all;
         // Eleven: the classic shadow and AWS's ten named ones; a broker that invents more loses the others.
         if all.len() >= 11 && !all.contains_key(&shadow.cloned()) {
             all.clear();
         }
         all.entry(shadow.cloned()).or_default()
+    }
+
+    /// The shadows whose desired state is not reported, the oldest first; those too of which only a delta was heard.
+    pub(super) fn outstanding<'a>(&'a self, heard: &'a VecDeque<DeltaEntry>) -> Vec<Outstanding<'a>> {
+        let mut last: HashMap<(&str, Option<&str>), &DeltaEntry> = HashMap::new();
+        for entry in heard {
+            last.insert((entry.thing.raw(), entry.shadow.as_ref().map(SafeText::as_str)), entry);
+        }
+        let mut out = Vec::new();
+        for of in self.of.values() {
+            for (shadow, known) in &of.all {
+                let asked = last.remove(&(of.thing.raw(), shadow.as_ref().map(SafeText::as_str)));
+                let Some(known_document) = known.get() else {
+                    out.extend(asked.map(only_heard));
+                    continue;
+                };
+                let Some(document) = known_document.as_ref().filter(|d| !is_nothing(&d.delta)) else {
+                    continue;
+                };
+                let time = document.metadata.get("desired").and_then(|of| earliest(&document.delta, of));
+                let since = time.map(|seconds| seconds.saturating_mul(1_000));
+                let since = since.or(asked.map(|entry| entry.at)).or(known.read_at()).unwrap_or_default();
+                let (thing, shadow, version) = (&of.thing, shadow.as_ref(), document.version);
+                out.push(Outstanding { thing, shadow, since, version, document: Some(document), asked });
+            }
+        }
+        out.extend(last.into_values().map(only_heard));
+        out.sort_by(|a, b| (a.since, a.thing, a.shadow).cmp(&(b.since, b.thing, b.shadow)));
+        out
     }
 
     /// A whole document as of its version; an older version than the known one is dropped.

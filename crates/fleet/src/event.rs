@@ -315,6 +315,8 @@ pub enum Reading {
     Executions(Name, Vec<ExecutionRecord>),
     /// GetThingShadow; `None` when there is none.
     Shadow(Name, Option<SafeText>, Option<ShadowDocument>),
+    /// Shadows read to find those whose desired state is not reported.
+    Outstanding(Box<super::model::ShadowsReading>),
     /// Security profiles.
     Profiles(Vec<ProfileRecord>),
     /// Credentials and clock.

@@ -53,7 +53,7 @@ pub use agreement::Agreement;
 pub use baseline::WarningKind;
 pub use changes::Changes;
 pub use clients::{ClientSeen, ClientsSeen};
-pub use deltas::DeltaEntry;
+pub use deltas::{DeltaEntry, Outstanding};
 pub use device::{Device, DeviceId, Warning};
 pub use findings::{Finding, NotJudged};
 pub use focus::{Focus, Listening};
@@ -85,6 +85,56 @@ pub struct Topic {
     text: crate::text::SafeText,
     device: Option<DeviceId>,
     telemetry: bool,
+    kind: TopicKind,
+}
+
+/// What the messages of a topic are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TopicKind {
+    /// What a device says by itself.
+    Telemetry,
+    /// A client connected, disconnected, or was refused.
+    Presence,
+    /// A shadow.
+    Shadow,
+    /// A job, or one of its executions.
+    Job,
+    /// What a Defender agent reports, and the answer to it.
+    Agent,
+    /// Another of AWS's own topics.
+    Other,
+}
+
+impl TopicKind {
+    /// All kinds.
+    pub const ALL: [Self; 6] =
+        [Self::Telemetry, Self::Presence, Self::Shadow, Self::Job, Self::Agent, Self::Other];
+
+    /// The kind of `topic` (docs/aws-iot.md#3.4): what does not begin with `$aws/` is telemetry.
+    pub fn of(topic: &str) -> Self {
+        let Some(rest) = topic.strip_prefix("$aws/") else { return Self::Telemetry };
+        let mut levels = rest.split('/');
+        match (levels.next(), levels.next(), levels.next()) {
+            (Some("events"), Some("presence"), _) => Self::Presence,
+            (Some("events"), Some("job" | "jobExecution"), _) => Self::Job,
+            (Some("things"), Some(_), Some("shadow")) => Self::Shadow,
+            (Some("things"), Some(_), Some("jobs")) => Self::Job,
+            (Some("things"), Some(_), Some("defender")) => Self::Agent,
+            _ => Self::Other,
+        }
+    }
+
+    /// In a word.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Telemetry => "telemetry",
+            Self::Presence => "presence",
+            Self::Shadow => "shadow",
+            Self::Job => "job",
+            Self::Agent => "agent",
+            Self::Other => "other",
+        }
+    }
 }
 
 impl Topic {
@@ -101,6 +151,11 @@ impl Topic {
     /// True when its messages are telemetry rather than AWS's own notices.
     pub fn is_telemetry(&self) -> bool {
         self.telemetry
+    }
+
+    /// What its messages are about.
+    pub fn kind(&self) -> TopicKind {
+        self.kind
     }
 }
 
@@ -332,6 +387,16 @@ impl Fleet {
     /// Executions of a job, if they were ever asked for.
     pub fn executions(&self, job: &str) -> Option<&Known<Vec<ExecutionRecord>>> {
         self.executions.get(job)
+    }
+
+    /// The shadows whose desired state is not reported, the oldest first.
+    pub fn outstanding(&self) -> Vec<Outstanding<'_>> {
+        self.shadows.outstanding(&self.deltas)
+    }
+
+    /// How far the account was looked through for them.
+    pub fn shadows_reach(&self) -> &Known<model::ShadowsReach> {
+        &self.shadows.reach
     }
 
     /// A shadow, if it was ever heard or asked for; its value is `None` when the thing has none.

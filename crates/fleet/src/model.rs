@@ -272,6 +272,71 @@ pub struct ShadowDocument {
     pub metadata: serde_json::Value,
 }
 
+/// The part of `desired` that `reported` does not equal; null where there is none.
+pub fn delta(desired: &serde_json::Value, reported: &serde_json::Value) -> serde_json::Value {
+    difference(desired, reported, 0).unwrap_or_default()
+}
+
+fn difference(
+    desired: &serde_json::Value,
+    reported: &serde_json::Value,
+    depth: u32,
+) -> Option<serde_json::Value> {
+    use serde_json::Value;
+    match (desired, reported) {
+        // AWS allows eight levels; deeper ones are compared whole.
+        (Value::Object(desired), Value::Object(reported)) if depth < 16 => {
+            let differing: serde_json::Map<_, _> = desired
+                .iter()
+                .filter_map(|(key, value)| {
+                    let found = match reported.get(key) {
+                        Some(reported) => difference(value, reported, depth + 1)?,
+                        None => value.clone(),
+                    };
+                    Some((key.clone(), found))
+                })
+                .collect();
+            (!differing.is_empty()).then_some(Value::Object(differing))
+        }
+        (desired, reported) => (desired != reported && !desired.is_null()).then(|| desired.clone()),
+    }
+}
+
+/// A shadow that was read, and whose.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShadowRecord {
+    /// The thing.
+    pub thing: Name,
+    /// The named shadow; `None` for the classic one.
+    pub shadow: Option<SafeText>,
+    /// The document.
+    pub document: ShadowDocument,
+}
+
+/// What was read to find the shadows whose desired state is not reported.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ShadowsReading {
+    /// The shadows that were read: those with a delta, from an index; else all of the things looked at.
+    pub found: Vec<ShadowRecord>,
+    /// How the account was looked at.
+    pub reach: ShadowsReach,
+    /// False while there is more to come.
+    pub done: bool,
+}
+
+/// How far shadows were looked at.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ShadowsReach {
+    /// True where the fleet index was asked, which knows those of all things.
+    pub indexed: bool,
+    /// Things whose shadows were read one by one.
+    pub things: usize,
+    /// There are more things, or more shadows, than were looked at.
+    pub more: bool,
+    /// Why named shadows are not among them, where they are not.
+    pub unnamed: Option<SafeText>,
+}
+
 /// A security profile with its behaviours.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProfileRecord {

@@ -48,7 +48,11 @@ impl Fleet {
             return Changes::NONE;
         }
         state.generation = generation;
-        let under_way = matches!(outcome, Ok(Reading::ThingsPage(..) | Reading::NotIndexed(_)));
+        let under_way = match &outcome {
+            Ok(Reading::ThingsPage(..) | Reading::NotIndexed(_)) => true,
+            Ok(Reading::Outstanding(reading)) => !reading.done,
+            _ => false,
+        };
         if !under_way {
             let throttled = matches!(&outcome, Err(t) if t.kind == super::known::TroubleKind::Throttled);
             self.losses.throttled(&source, throttled, at);
@@ -166,6 +170,13 @@ impl Fleet {
                 self.shadows.learn(&thing, shadow.as_ref(), document, at);
                 Changes::DELTAS
             }
+            Reading::Outstanding(reading) => {
+                for read in reading.found {
+                    self.shadows.learn(&read.thing, read.shadow.as_ref(), Some(read.document), at);
+                }
+                self.shadows.reach.learn(reading.reach, at);
+                Changes::DELTAS
+            }
             Reading::Profiles(list) => {
                 self.profiles.learn(list, at);
                 self.profiles_changed(now) | Changes::VIOLATIONS
@@ -226,6 +237,7 @@ impl Fleet {
             SourceId::Jobs => (&mut self.jobs, Changes::JOBS),
             SourceId::Executions(job) => (self.executions.entry(job.key()).or_default(), Changes::JOBS),
             SourceId::Shadow(thing, shadow) => (self.shadows.slot(thing, shadow.as_ref()), Changes::DELTAS),
+            SourceId::Outstanding => (&mut self.shadows.reach, Changes::DELTAS),
             SourceId::Profiles => (&mut self.profiles, Changes::VIOLATIONS),
             SourceId::PoliciesOf(thing) => (slot(&mut self.account.policies, thing), Changes::POLLS),
             SourceId::JobsOf(thing) => (slot(&mut self.account.jobs_of, thing), Changes::POLLS),

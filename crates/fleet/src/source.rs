@@ -77,6 +77,8 @@ sources! {
     Executions(job: Name) = "executions", "iot:ListJobExecutionsForJob", Some(job), format!("executions of {}", job.shown());
     /// A shadow (classic when no name).
     Shadow(thing: Name, shadow: Option<SafeText>) = "shadow", "iot:GetThingShadow", Some(thing), shadow_of(thing, shadow.as_ref());
+    /// Shadows whose desired state is not reported.
+    Outstanding = "outstanding_shadows", "iot:ListNamedShadowsForThing", None, "outstanding shadows".to_owned();
     /// Security profiles.
     Profiles = "profiles", "iot:ListSecurityProfiles", None, "security profiles".to_owned();
     /// When the credentials end, and how wrong the clock is.
