@@ -26,6 +26,7 @@ mod verb;
 
 pub use aws_files::{AwsProfiles, REGIONS};
 pub use explain::{Effective, effective, schema, template};
+pub(crate) use explain::{place, region};
 pub(crate) use guardrails::glob;
 pub use guardrails::{Demand, Guard, Guardrails, Judged, Window};
 pub use load::{ConfigError, Environment, load, parse_size};
@@ -58,6 +59,9 @@ const KEYS: &[Key] = key::keys! {
     "keymap" keymap as Plain, Kind::Text, Live, "\"vim\"", [], ["--keymap" keymap], "A keymap by name or file.";
     "theme" theme as Plain, Kind::Text, Live, "\"dark\"", [], ["--theme" theme], "A colour theme.";
     "ascii" ascii as Plain, Kind::Flag, Live, "false", [], ["--ascii" ascii], "Draw with ASCII only.";
+    "linear" linear as Plain, Kind::Flag, Start, "false", [], ["--linear" linear], "No screen: one sentence a change, commands and answers typed; for screen readers and logs.";
+    "mouse" mouse as Plain, Kind::Flag, Start, "false", [], ["--mouse" mouse], "The mouse too: wheel, click, a column's head; it never changes anything.";
+    "size" size as Screen, Kind::Text, Start, "\"120x36\"", [], ["--size" size], "Columns and rows, where the terminal does not tell them; or ask, to ask it.";
     "false-alarms-per-device-day" false_alarms as Plain, Kind::Number(0.000_001, 1000.0), Live, "0.01", [], [], "How many false early warnings a device may give a day.";
     "aws-speed" aws_speed as Plain, Kind::Number(0.1, 1000.0), Start, "1.0", [], [], "What AWS's durations are divided by: 1, except against a sped-up emulator.";
     "journal" journal as Plain, Kind::File, Start, "\"/var/log/quell/journal.jsonl\"", [], [], "The journal of actions.";
@@ -146,6 +150,12 @@ pub struct Settings {
     pub look_from: [String; 2],
     /// Draw with ASCII only.
     pub ascii: bool,
+    /// No screen: sentences.
+    pub linear: bool,
+    /// The mouse is listened to.
+    pub mouse: bool,
+    /// The size of the screen, where the terminal is not to be believed.
+    pub size: Option<ScreenSize>,
     /// No colour at all.
     pub no_color: bool,
     /// AWS's own durations (policy delay, poll intervals, cadence of windows) are divided by it: 1, except against a
@@ -161,6 +171,43 @@ pub struct Settings {
     pub journal: PathBuf,
     /// The log.
     pub log: PathBuf,
+}
+
+/// The size of a screen that is not the terminal's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScreenSize {
+    /// The terminal is asked for it.
+    Ask,
+    /// Columns and rows.
+    Fixed(u16, u16),
+}
+
+impl ScreenSize {
+    /// `120x36`, or `ask`.
+    ///
+    /// # Errors
+    /// A sentence when it is neither.
+    pub fn parse(written: &str) -> Result<Self, String> {
+        if written == "ask" {
+            return Ok(Self::Ask);
+        }
+        let size = written.split_once(['x', '×']).and_then(|(columns, rows)| {
+            let bounds = |n: &u16| (1..=1_000).contains(n);
+            Some((columns.parse().ok().filter(bounds)?, rows.parse().ok().filter(bounds)?))
+        });
+        size.map(|(columns, rows)| Self::Fixed(columns, rows)).ok_or_else(|| {
+            format!("{:?} is no size: COLUMNSxROWS, such as 120x36, or ask", SafeText::new(written))
+        })
+    }
+}
+
+impl std::fmt::Display for ScreenSize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ask => f.write_str("ask"),
+            Self::Fixed(columns, rows) => write!(f, "{columns}x{rows}"),
+        }
+    }
 }
 
 /// An access key given outright.
@@ -259,6 +306,9 @@ impl Default for Settings {
             theme: None,
             look_from: Default::default(),
             ascii: false,
+            linear: false,
+            mouse: false,
+            size: None,
             no_color: false,
             aws_speed: 1.0,
             badge: None,

@@ -2,6 +2,7 @@
 //!
 //! The console cannot tell it from AWS: it gets endpoints and a key pair, nothing else.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -24,6 +25,15 @@ pub struct DemoArgs {
     /// Simulated things (the workshop's without it)
     #[arg(long, value_name = "N")]
     pub devices: Option<usize>,
+    /// Control plane, data planes and MQTT WebSocket of the local cloud [default: any free port]
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<SocketAddr>,
+    /// Its plain MQTT [default: any free port]
+    #[arg(long, value_name = "ADDR")]
+    pub mqtt: Option<SocketAddr>,
+    /// Its MQTT over TLS [default: any free port]
+    #[arg(long, value_name = "ADDR")]
+    pub mqtts: Option<SocketAddr>,
     /// Who misbehaves, how and when (the workshop's incident without it)
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
@@ -55,13 +65,17 @@ pub(super) fn run(args: &DemoArgs, common: &Common) -> Result<u8> {
 
     let (ready, is_ready) = oneshot::channel();
     let (stop, stopped) = oneshot::channel();
+    let free = Options::on_free_ports();
     let options = Options {
+        http: args.http.unwrap_or(free.http),
+        mqtt: args.mqtt.or(free.mqtt),
+        mqtts: args.mqtts.unwrap_or(free.mqtts),
         speed: args.speed,
         devices: args.devices,
         scenario: args.scenario.clone(),
         seed: args.seed,
         faults: args.faults.clone(),
-        ..Options::on_free_ports()
+        ..free
     };
     let cloud = std::thread::Builder::new()
         .name("local cloud".to_owned())

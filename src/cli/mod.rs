@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 #[cfg(feature = "emulator")]
 mod drill;
+mod help;
 mod job;
 mod journal;
 mod journal_lines;
@@ -35,7 +36,7 @@ mod zone;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 
 pub use crate::config::flags::Common;
 
@@ -91,7 +92,7 @@ pub enum Command {
     /// The live data without a screen: one JSON object a line
     Watch(watch::WatchArgs),
     /// The things of the registry
-    Things(reads::ReadArgs),
+    Things(reads::ThingsArgs),
     /// The active Device Defender violations
     Violations(reads::ReadArgs),
     /// A thing's shadow
@@ -156,7 +157,10 @@ pub enum Command {
 
 /// Parses the arguments, prepares reports and logging, and runs the command.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::from_arg_matches(&help::command().get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     crate::console::panic::install();
     let _ = rustls_provider();
     log::headless(cli.command.as_ref(), &cli.common);
@@ -213,12 +217,21 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(code) => ExitCode::from(code),
+        // Whoever closes a pipe has read enough.
+        Err(report) if is_closed_pipe(&report) => ExitCode::from(exit::DONE),
         Err(report) => {
             use std::io::Write as _;
             let _ = writeln!(std::io::stderr(), "quell: {report:#}");
             ExitCode::from(exit::FAILED)
         }
     }
+}
+
+fn is_closed_pipe(report: &color_eyre::Report) -> bool {
+    report
+        .chain()
+        .filter_map(|error| error.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// One TLS provider for the whole process: ring.

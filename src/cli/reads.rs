@@ -1,20 +1,25 @@
 //! One read each: a table for people, `--json` for programs with AWS's member names.
 
 use std::future::Future;
+use std::time::Duration;
 
 use clap::Args;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
-use crate::cloud::{Aws, denial, now_ms, read};
+use crate::cloud::{Aws, denial, index, now_ms, read};
 use crate::config::{self, Environment, Settings};
+use crate::console::words;
 use crate::response::shared;
 use quell_fleet::event::{Event, Poll, Reading};
 use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::model::{JobRecord, Name, ThingRecord, Violation};
 use quell_fleet::text::SafeText;
-use quell_fleet::{Fleet, SourceId};
+use quell_fleet::{Fleet, Ms, SourceId};
 
 use super::output::{ascii_json, iso, lines, seconds, table};
+use super::source::Source;
 use super::{Common, exit};
 
 /// Flags of a read.
@@ -24,6 +29,22 @@ pub struct ReadArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+/// Flags of `quell things`.
+#[derive(Args, Debug)]
+pub struct ThingsArgs {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Listen so long first, to tell when each was heard last: 15s, 2m
+    #[arg(long = "for", value_name = "DURATION", value_parser = super::output::duration)]
+    pub length: Option<Duration>,
+}
+
+/// Of so many things groups and certificates are read one by one.
+const DETAILED: usize = 200;
+/// Reads under way at once; the budget says how many a second.
+const AT_ONCE: usize = 8;
 
 /// Flags of `quell shadow`.
 #[derive(Args, Debug)]
@@ -47,7 +68,8 @@ where
     F: FnOnce(Aws) -> Fut,
     Fut: Future<Output = Result<Both, Trouble>>,
 {
-    let settings = match config::load(common, &Environment::of_process()) {
+    let env = Environment::of_process();
+    let settings = match config::load(common, &env) {
         Ok(settings) => settings,
         Err(error) => return usage(&error.to_string()),
     };
@@ -58,11 +80,45 @@ where
     let outcome = runtime.block_on(Box::pin(async { ask(Aws::connect(&settings).await?).await }));
     match outcome {
         Ok((json, people)) => {
+            // A head without a line below says neither that there is nothing nor that it was looked for.
+            if !as_json && people.len() < 2 && json.as_object().is_some_and(is_empty) {
+                lines(&mut std::io::stderr().lock(), ["quell: none, read just now".to_owned()])?;
+                return Ok(exit::DONE);
+            }
             let mut out = std::io::stdout().lock();
             lines(&mut out, if as_json { vec![ascii_json(&json)] } else { people })?;
             Ok(exit::DONE)
         }
-        Err(trouble) => complain(&sentence(&trouble)),
+        Err(trouble) => {
+            complain(&format!("{}{}", sentence(&trouble), asked_where(&trouble, &settings, common, &env)))
+        }
+    }
+}
+
+/// True of a result that is an empty list.
+fn is_empty(result: &serde_json::Map<String, Value>) -> bool {
+    result.values().all(|value| value.as_array().is_some_and(Vec::is_empty))
+}
+
+/// Where nobody answered, and what said to ask there; nothing where AWS answered.
+pub(super) fn asked_where(
+    trouble: &Trouble,
+    settings: &Settings,
+    common: &Common,
+    env: &Environment,
+) -> String {
+    if trouble.kind != TroubleKind::Unreachable {
+        return String::new();
+    }
+    match &settings.endpoint_url {
+        Some(url) => {
+            let from = config::place("endpoint-url", common, env);
+            format!(" ({}, from {from})", SafeText::new(url))
+        }
+        None => match config::region(settings, env) {
+            Some(region) => format!(" (AWS IoT in {})", SafeText::new(&region)),
+            None => String::new(),
+        },
     }
 }
 
@@ -94,34 +150,107 @@ fn or_dash(text: Option<SafeText>) -> SafeText {
 }
 
 /// `quell things`: the registry, and of each thing the word and the four answers as far as reads and the journal tell. Nobody
-/// listens here: what only a stream can tell is unknown.
-pub(super) fn things(args: &ReadArgs, common: &Common) -> color_eyre::Result<u8> {
+/// listens here unless that is asked for: what only a stream can tell is unknown.
+pub(super) fn things(args: &ThingsArgs, common: &Common) -> color_eyre::Result<u8> {
     let settings = match config::load(common, &Environment::of_process()) {
         Ok(settings) => settings,
         Err(error) => return usage(&error.to_string()),
     };
+    let length = args.length;
     one(common, args.json, |aws| async move {
         let list = read::things(&aws).await?;
-        let fleet = Box::pin(known(&aws, &settings, &list)).await;
-        let json = list
-            .iter()
-            .map(|t| {
-                let mut thing = json!({"thingName": t.name.raw(), "thingTypeName": t.thing_type});
-                let facets = fleet.find(t.name.raw()).map(|id| fleet.facets_json(id));
-                if let (Some(Value::Object(facets)), Some(thing)) = (facets, thing.as_object_mut()) {
-                    thing.extend(facets);
-                }
-                thing
-            })
-            .collect::<Vec<_>>();
-        let word =
-            |t: &ThingRecord| fleet.find(t.name.raw()).map_or("UNKNOWN", |id| fleet.device(id).word().text());
-        let rows: Vec<_> = list
-            .iter()
-            .map(|t| vec![t.name.shown().clone(), or_dash(t.thing_type.clone()), word(t).into()])
-            .collect();
-        Ok((json!({ "things": json }), table(&["THING", "TYPE", "STATE"], &rows)))
+        let mut fleet = Box::pin(known(&aws, &settings, &list)).await;
+        if let Some(length) = length {
+            Box::pin(listen(&mut fleet, &settings, length)).await?;
+        }
+        let now = now_ms();
+        let rows: Vec<_> = list.iter().map(|thing| thing_row(&fleet, thing, now)).collect();
+        let json: Vec<_> = list.iter().map(|thing| thing_json(&fleet, thing)).collect();
+        if !list.is_empty() {
+            told_besides(&list, length.is_some());
+        }
+        let head = ["THING", "STATE", "CONNECTION", "LAST HEARD", "GROUPS", "CERTIFICATE", "TYPE"];
+        Ok((json!({ "things": json }), table(&head, &rows)))
     })
+}
+
+/// What a table of things leaves out, on stderr.
+fn told_besides(list: &[ThingRecord], listened: bool) {
+    let mut said = Vec::new();
+    if !listened {
+        said.push(
+            "quell: nobody listened: what was heard last is unknown; --for 15s listens first".to_owned(),
+        );
+    }
+    if list.len() > DETAILED {
+        said.push(format!("quell: groups and certificates were read of the first {DETAILED} things"));
+    }
+    // Nothing is lost where it cannot be said.
+    let _ = lines(&mut std::io::stderr().lock(), said);
+}
+
+/// Listens for so long, and reads what the polls read meanwhile.
+async fn listen(fleet: &mut Fleet, settings: &Settings, length: Duration) -> Result<(), Trouble> {
+    let (sender, mut events) = mpsc::channel(64);
+    let source = Source::open(settings, &sender).await?;
+    drop(sender);
+    let end = tokio::time::Instant::now() + length;
+    while let Ok(Some(event)) = tokio::time::timeout_at(end, events.recv()).await {
+        fleet.apply(event, now_ms());
+        if let Some(polls) = &source.polls {
+            fleet.take_wanted().into_iter().for_each(|source| polls.now(source));
+        }
+    }
+    fleet.tick(now_ms());
+    Ok(())
+}
+
+fn thing_row(fleet: &Fleet, thing: &ThingRecord, now: Ms) -> Vec<SafeText> {
+    let device = fleet.find(thing.name.raw()).map(|id| fleet.device(id));
+    let dash = || SafeText::from("-");
+    let connection = match device.and_then(|d| d.connected()) {
+        Some(true) => "connected",
+        Some(false) => "disconnected",
+        None => "unknown",
+    };
+    let heard = device.and_then(|d| d.last_seen()).map_or_else(dash, |at| words::ago(now - at).into());
+    let groups = device.and_then(|d| d.groups().get()).map_or_else(dash, |groups| {
+        let names: Vec<&str> = groups.iter().map(|group| group.shown().as_str()).collect();
+        if names.is_empty() { "none".into() } else { SafeText::new(&names.join(", ")) }
+    });
+    let certificates = device.and_then(|d| d.certificates().get()).map_or_else(dash, |certificates| {
+        let each = certificates.iter().map(|c| format!("{} {}", c.id.get(..8).unwrap_or(&c.id), c.status));
+        let all: Vec<String> = each.collect();
+        if all.is_empty() { "none".into() } else { SafeText::new(&all.join(", ")) }
+    });
+    vec![
+        thing.name.shown().clone(),
+        device.map_or("UNKNOWN", |d| d.word().text()).into(),
+        connection.into(),
+        heard,
+        groups,
+        certificates,
+        or_dash(thing.thing_type.clone()),
+    ]
+}
+
+fn thing_json(fleet: &Fleet, thing: &ThingRecord) -> Value {
+    let mut told = json!({"thingName": thing.name.raw(), "thingTypeName": thing.thing_type});
+    let Some(id) = fleet.find(thing.name.raw()) else { return told };
+    let device = fleet.device(id);
+    let groups = device.groups().get().map(|groups| groups.iter().map(|g| g.raw()).collect::<Vec<_>>());
+    let certificates = device.certificates().get().map(|certificates| {
+        let each = certificates.iter().map(|c| json!({"certificateId": c.id, "status": c.status}));
+        each.collect::<Vec<_>>()
+    });
+    let more = json!({"thingGroupNames": groups, "certificates": certificates, "connected": device.connected(),
+        "lastHeard": device.last_seen().map(iso)});
+    for part in [fleet.facets_json(id), more] {
+        if let (Value::Object(part), Some(told)) = (part, told.as_object_mut()) {
+            told.extend(part);
+        }
+    }
+    told
 }
 
 /// What single reads tell of the things: their violations, who is in an isolation group and whether that denies, and how far
@@ -142,11 +271,19 @@ async fn known(aws: &Aws, settings: &Settings, things: &[ThingRecord]) -> Fleet 
         let denial = denial::of_group(aws, group).await.map(|by| Reading::Denial(name.clone(), by));
         learn(&mut fleet, SourceId::Denial(name), denial);
     }
-    for source in fleet.take_wanted() {
-        if let SourceId::Certificates(thing) = &source {
-            let list = read::certificates(aws, thing.raw()).await;
-            let list = list.map(|list| Reading::Certificates(thing.clone(), list));
-            learn(&mut fleet, source, list);
+    // The index tells groups and connections of many things in one call, where it is on.
+    if let Ok(found) = index::first_things(aws).await {
+        learn(&mut fleet, SourceId::Search(Name::new("thingName:*")), Ok(Reading::Found(found)));
+    }
+    for some in things.chunks(AT_ONCE).take(DETAILED / AT_ONCE) {
+        let certificates = join_all(some.iter().map(|thing| read::certificates(aws, thing.name.raw())));
+        let groups = join_all(some.iter().map(|thing| read::groups_of(aws, thing.name.raw())));
+        let (certificates, groups) = tokio::join!(certificates, groups);
+        for ((thing, certificates), groups) in some.iter().zip(certificates).zip(groups) {
+            let name = || thing.name.clone();
+            let certificates = certificates.map(|list| Reading::Certificates(name(), list));
+            learn(&mut fleet, SourceId::Certificates(name()), certificates);
+            learn(&mut fleet, SourceId::GroupsOf(name()), groups.map(|list| Reading::GroupsOf(name(), list)));
         }
     }
     if let Ok(we) = read::caller_identity(aws).await {

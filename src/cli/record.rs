@@ -191,8 +191,10 @@ pub(super) fn replay(args: &ReplayArgs, common: &Common) -> color_eyre::Result<u
         Ok(look) => look,
         Err(text) => return usage(&text),
     };
-    if !std::io::IsTerminal::is_terminal(&std::io::stdout())
-        || !std::io::IsTerminal::is_terminal(&std::io::stdin())
+    let place = event_loop::Place::from(&settings);
+    if !place.linear
+        && (!std::io::IsTerminal::is_terminal(&std::io::stdout())
+            || !std::io::IsTerminal::is_terminal(&std::io::stdin()))
     {
         return usage("a replay needs a terminal; `quell report` tells what a recording holds");
     }
@@ -201,7 +203,7 @@ pub(super) fn replay(args: &ReplayArgs, common: &Common) -> color_eyre::Result<u
         app.instruct();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(Box::pin(event_loop::replay(app, player, settings.max_fps)))?;
+    let ended = runtime.block_on(Box::pin(event_loop::replay(app, player, &place)))?;
     Ok(if ended == Ended::Quit { exit::DONE } else { exit::INTERRUPTED })
 }
 

@@ -7,8 +7,8 @@ use super::{KEYS, Settings};
 
 mod origin;
 
-pub(super) use origin::place;
 pub use origin::{Effective, effective};
+pub(crate) use origin::{place, region};
 
 /// The keys whose values differ.
 pub(super) fn changed(one: &Settings, other: &Settings) -> Vec<&'static str> {

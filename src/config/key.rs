@@ -14,7 +14,7 @@ use quell_rules::detect::profile::SecurityProfile;
 
 use super::flags::Common;
 use super::load::{check_filter, parse_size, security_profiles};
-use super::{MqttVersion, Secret, Settings, ThingFrom};
+use super::{MqttVersion, ScreenSize, Secret, Settings, ThingFrom};
 
 /// What a key takes.
 #[derive(Clone, Copy, Debug)]
@@ -264,6 +264,20 @@ impl Size {
 
     pub(super) fn show(value: &u64) -> Value {
         json!(value)
+    }
+}
+
+/// The size of the screen.
+pub(super) struct Screen;
+
+impl Screen {
+    pub(super) fn read(written: &Written<'_>) -> Result<Option<ScreenSize>, Wrong> {
+        let text: String = written.take()?;
+        ScreenSize::parse(&text).map(Some).or_else(|message| written.wrong(message))
+    }
+
+    pub(super) fn show(value: &Option<ScreenSize>) -> Value {
+        json!(value.map(|size| size.to_string()))
     }
 }
 

@@ -8,7 +8,7 @@ use super::flags::Common;
 use quell_fleet::text::SafeText;
 use quell_rules::topics::{self, Dialect};
 
-use super::{Proxies, Secret, Settings, ThingFrom, file};
+use super::{Proxies, ScreenSize, Secret, Settings, ThingFrom, file};
 
 /// A configuration that cannot be used: everything that is wrong with it, each with its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,10 +45,6 @@ impl ConfigError {
             n => format!("{first} (and {} more mistakes)", n - 1),
         }
     }
-}
-
-pub(super) fn error(place: impl Into<String>, message: impl Into<String>) -> ConfigError {
-    ConfigError { wrong: vec![(place.into(), message.into())] }
 }
 
 /// The environment variables, passed in so that tests need not touch the process.
@@ -125,7 +121,7 @@ pub fn parse_size(written: &str) -> Result<u64, String> {
 /// Reads the configuration file (if there is one), the environment and the flags, each overriding what came before.
 ///
 /// # Errors
-/// Everything in the file that cannot be used, with its line; else the first flag that cannot.
+/// Everything in the file that cannot be used, with its line, and every flag that cannot.
 pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError> {
     let state = state_dir(env);
     let mut settings = Settings {
@@ -135,22 +131,24 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
     };
     let path = file_path(common, env);
     let asked = asked_for(common, env);
+    let mut wrong = Vec::new();
     match std::fs::read_to_string(&path) {
-        Ok(text) => file::read(&mut settings, &path, &text)?,
+        Ok(text) => {
+            wrong.extend(file::read(&mut settings, &path, &text).err().into_iter().flat_map(|e| e.wrong))
+        }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && asked.is_none() => {}
-        Err(e) => return Err(error(path.display().to_string(), e.to_string())),
+        Err(e) => wrong.push((path.display().to_string(), e.to_string())),
     }
     from_environment(&mut settings, env);
-    from_flags(&mut settings, common, env)?;
+    from_flags(&mut settings, common, env, &mut wrong);
     if settings.mqtt.ca.is_none() {
         settings.mqtt.ca.clone_from(&settings.ca_bundle);
     }
     if !settings.aws && settings.mqtt.url.is_none() {
-        return Err(error(
-            "--no-aws",
-            "needs --mqtt-url URL (or mqtt.url in the configuration): which broker?",
-        ));
+        let why = "needs --mqtt-url URL (or mqtt.url in the configuration): which broker?";
+        wrong.push(("--no-aws".to_owned(), why.to_owned()));
     }
+    ConfigError::unless_empty(wrong)?;
     settings.look_from = ["keymap", "theme"].map(|key| super::explain::place(key, common, env));
     Ok(settings)
 }
@@ -199,11 +197,23 @@ fn from_environment(settings: &mut Settings, env: &Environment) {
     set_some(&mut settings.mqtt.password, get("QUELL_MQTT_PASSWORD").map(Secret));
     settings.proxies = Proxies::of(env);
     settings.no_color |= env.get("NO_COLOR").is_some();
+    // A terminal that cannot move its cursor gets sentences, and one whose locale has no other characters gets ASCII.
+    let dumb = env.get("TERM") == Some("dumb");
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| env.get(name));
+    settings.linear |= dumb;
+    settings.ascii |= dumb || matches!(locale, Some("C" | "POSIX"));
     // The AWS CLI's name for a private authority.
     set_some(&mut settings.ca_bundle, get("AWS_CA_BUNDLE").map(PathBuf::from));
 }
 
-fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Result<(), ConfigError> {
+/// Every flag that cannot be used goes to `wrong`.
+fn from_flags(
+    settings: &mut Settings,
+    common: &Common,
+    env: &Environment,
+    wrong: &mut Vec<(String, String)>,
+) {
+    let mut cannot = |flag: &str, message: String| wrong.push((flag.to_owned(), message));
     // clap takes the profile from its variable by itself.
     let outright = common.profile.as_deref().is_some_and(|profile| env.get("AWS_PROFILE") != Some(profile));
     settings.profile_outright = outright;
@@ -225,7 +235,7 @@ fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Re
     if !common.topics.is_empty() {
         // Those of the file were looked at where their lines are known.
         for filter in &common.topics {
-            check_filter(filter).map_err(|message| error("--topic", message))?;
+            check_filter(filter).unwrap_or_else(|message| cannot("--topic", message));
         }
         settings.topics.clone_from(&common.topics);
     } else if common.no_aws {
@@ -235,13 +245,17 @@ fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Re
     if !common.thing_from.is_empty() {
         settings.thing_from.clear();
         for rule in &common.thing_from {
-            let parsed = ThingFrom::parse(rule).map_err(|message| error("--thing-from", message))?;
-            settings.thing_from.push(parsed);
+            match ThingFrom::parse(rule) {
+                Ok(parsed) => settings.thing_from.push(parsed),
+                Err(message) => cannot("--thing-from", message),
+            }
         }
     }
     if let Some(path) = &common.security_profiles {
-        settings.security_profiles =
-            security_profiles(path).map_err(|message| error("--security-profiles", message))?;
+        match security_profiles(path) {
+            Ok(profiles) => settings.security_profiles = profiles,
+            Err(message) => cannot("--security-profiles", message),
+        }
     }
     settings.instructor |= common.instructor;
     settings.read_only |= common.read_only || settings.instructor;
@@ -251,12 +265,22 @@ fn from_flags(settings: &mut Settings, common: &Common, env: &Environment) -> Re
         settings.theme = Some("projector".to_owned());
     }
     settings.ascii |= common.ascii;
+    settings.linear |= common.linear;
+    settings.mouse |= common.mouse;
+    if let Some(size) = &common.size {
+        match ScreenSize::parse(size) {
+            Ok(size) => settings.size = Some(size),
+            Err(message) => cannot("--size", message),
+        }
+    }
     set_some(&mut settings.max_fps, common.max_fps);
     if let Some(size) = &common.memory_budget {
-        settings.memory_budget = parse_size(size).map_err(|message| error("--memory-budget", message))?;
+        match parse_size(size) {
+            Ok(bytes) => settings.memory_budget = bytes,
+            Err(message) => cannot("--memory-budget", message),
+        }
     }
     set(&mut settings.log, common.log.clone());
-    Ok(())
 }
 
 /// What no broker takes as a filter, and what a console must not ask for (docs/aws-iot.md#3.4).
@@ -357,6 +381,40 @@ mod tests {
         );
         let broken = load_text("theme = \n", Common::default(), &[]).unwrap_err().to_string();
         assert!(broken.contains("config.toml:1: "), "{broken}");
+    }
+
+    #[test]
+    fn what_a_terminal_cannot_show_is_known_by_its_environment() {
+        let ascii = |vars: &[(&str, &str)]| load_text("", Common::default(), vars).unwrap().ascii;
+        assert!(ascii(&[("LANG", "C")]) && ascii(&[("LC_ALL", "POSIX"), ("LANG", "de_DE.UTF-8")]));
+        assert!(
+            !ascii(&[("LANG", "C.UTF-8")])
+                && !ascii(&[])
+                && !ascii(&[("LC_ALL", "en_US.UTF-8"), ("LANG", "C")])
+        );
+        let dumb = load_text("", Common::default(), &[("TERM", "dumb")]).unwrap();
+        assert!(dumb.ascii && dumb.linear);
+        let sized =
+            load_text("size = '132x43'\nlinear = true\nmouse = true", Common::default(), &[]).unwrap();
+        assert_eq!((sized.size, sized.linear, sized.mouse), (Some(ScreenSize::Fixed(132, 43)), true, true));
+        let wrong = Common { size: Some("wide".into()), ..Common::default() };
+        assert!(load_text("", wrong, &[]).unwrap_err().to_string().starts_with("--size: "));
+    }
+
+    #[test]
+    fn a_mistake_in_the_file_does_not_hide_one_in_a_flag() {
+        let common = Common {
+            topics: vec!["a/#/b".into()],
+            thing_from: vec!["(".into()],
+            memory_budget: Some("much".into()),
+            ..Common::default()
+        };
+        let error = load_text("them = 'x'", common, &[]).unwrap_err().to_string();
+        let told: Vec<&str> = error.lines().collect();
+        assert_eq!(told.len(), 4, "{error}");
+        for (line, begins) in told[1..].iter().zip(["--topic: ", "--thing-from: ", "--memory-budget: "]) {
+            assert!(line.starts_with(begins), "{error}");
+        }
     }
 
     #[test]

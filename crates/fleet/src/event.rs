@@ -346,6 +346,7 @@ impl Reading {
             Self::GroupsOf(_, list) => Some(list.len()),
             Self::Jobs(list) => Some(list.len()),
             Self::Executions(_, list) => Some(list.len()),
+            Self::Outstanding(reading) => Some(reading.found.len()),
             Self::Profiles(list) => Some(list.len()),
             Self::Account(reading) => Some(reading.len()),
         }

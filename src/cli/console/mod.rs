@@ -8,7 +8,7 @@ use std::time::Duration;
 use color_eyre::eyre::{Result, WrapErr as _};
 use tokio::sync::mpsc;
 
-use crate::cloud::{PollHandle, mfa};
+use crate::cloud::{self, PollHandle, mfa};
 use crate::config::{self, Environment, Settings};
 use crate::console::app::{App, Look, Msg};
 use crate::console::event_loop::{self, Ended, Inputs, Word};
@@ -42,6 +42,13 @@ pub(super) fn run(common: &Common) -> Result<u8> {
     // A log that cannot be written is done without: the screen comes first.
     let _ = super::log::to(&settings.log, common.verbose);
     let runtime = runtime()?;
+    if settings.aws
+        && config::region(&settings, &Environment::of_process()).is_none()
+        && runtime.block_on(cloud::found_region(&settings)).is_none()
+    {
+        runtime.shutdown_timeout(LEAVE);
+        return usage(&no_region(&settings));
+    }
     // The last chance to ask on the terminal.
     if let Err(trouble) = runtime.block_on(mfa::prepare(&settings)) {
         runtime.shutdown_timeout(LEAVE);
@@ -50,6 +57,16 @@ pub(super) fn run(common: &Common) -> Result<u8> {
     let result = open(&runtime, settings, Some(common.clone()), std::future::ready(Ok(None)));
     runtime.shutdown_timeout(LEAVE);
     result
+}
+
+/// No region: where one may be given. The screen is not taken for a question that it cannot answer.
+fn no_region(settings: &Settings) -> String {
+    let profile = settings.profile.as_deref().unwrap_or("default");
+    format!(
+        "no region: --region NAME, AWS_REGION, or a line \"region = NAME\" of profile {profile} in ~/.aws/config \
+         says which (for example {}); `quell demo` needs none",
+        config::REGIONS.first().copied().unwrap_or("us-east-1")
+    )
 }
 
 /// The runtime of the console: a thread for polls and responses beside the one that draws.
@@ -77,10 +94,14 @@ pub(super) fn open(
         Ok(look) => look,
         Err(text) => return usage(&text),
     };
-    if !std::io::IsTerminal::is_terminal(&std::io::stdout())
-        || !std::io::IsTerminal::is_terminal(&std::io::stdin())
+    let place = event_loop::Place::from(&settings);
+    if !place.linear
+        && (!std::io::IsTerminal::is_terminal(&std::io::stdout())
+            || !std::io::IsTerminal::is_terminal(&std::io::stdin()))
     {
-        return usage("the console needs a terminal; `quell watch` gives the same data as JSON");
+        return usage(
+            "the console needs a terminal; --linear tells the same in sentences, `quell watch` gives it as JSON",
+        );
     }
     mfa::leave_the_terminal();
     let mut app = App::new(look);
@@ -92,7 +113,6 @@ pub(super) fn open(
     let (words, said) = mpsc::channel(16);
     let (parts, settled) = mpsc::channel(1);
     let fleet = Fleet::new(settings.limits());
-    let max_fps = settings.max_fps;
     let outside = Wiring {
         parts: settled,
         responder: None,
@@ -121,7 +141,7 @@ pub(super) fn open(
             tokio::spawn(super::reload::watch(flags, outside.words.clone()));
         }
         let inputs = Inputs { events: incoming, answers: answered, words: said };
-        Box::pin(event_loop::run(app, fleet, inputs, outside, max_fps)).await
+        Box::pin(event_loop::run(app, fleet, inputs, outside, &place)).await
     });
     match ended.wrap_err("the terminal")? {
         Ended::Quit => Ok(exit::DONE),
@@ -135,12 +155,24 @@ pub(super) fn look(settings: &Settings) -> Result<Look, String> {
     let [keymap_from, theme_from] = &settings.look_from;
     let placed = |from: &str, why: String| if from.is_empty() { why } else { format!("{from}: {why}") };
     let keymap = Keymap::load(settings.keymap.as_deref(), Some(&folder))
-        .map_err(|e| placed(keymap_from, e.to_string()))?;
-    let theme =
-        Theme::named(settings.theme.as_deref(), settings.no_color, settings.ascii).ok_or_else(|| {
-            let asked = settings.theme.as_deref().unwrap_or_default();
-            placed(theme_from, format!("there is no theme {asked:?} (known: {})", theme::NAMES.join(", ")))
-        })?;
+        .map_err(|e| placed(keymap_from, e.to_string()));
+    let theme = Theme::named(settings.theme.as_deref(), settings.no_color, settings.ascii).ok_or_else(|| {
+        let asked = settings.theme.as_deref().unwrap_or_default();
+        placed(theme_from, format!("there is no theme {asked:?} (known: {})", theme::NAMES.join(", ")))
+    });
+    // One mistake does not hide the other.
+    let (keymap, theme) = match (keymap, theme) {
+        (Ok(keymap), Ok(theme)) => (keymap, theme),
+        (keymap, theme) => {
+            let wrong: Vec<String> = keymap.err().into_iter().chain(theme.err()).collect();
+            return Err(wrong.join("\nquell: "));
+        }
+    };
+    let mut theme = theme;
+    if settings.linear {
+        // Without a picture there are no frames to see.
+        theme.symbols = theme::Symbols { frame: [" "; 6], ..theme::ASCII };
+    }
     Ok(Look {
         theme,
         keymap,
@@ -195,7 +227,18 @@ async fn connect(
     parts: mpsc::Sender<Parts>,
 ) {
     let settings = match ready.await {
-        Ok(other) => other.unwrap_or(settings),
+        Ok(Some(known)) => {
+            if let Some(url) = &known.endpoint_url {
+                // The AWS CLI, SDKs and devices can use the same cloud.
+                let text = format!(
+                    "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION={} aws --endpoint-url {url} iot list-things",
+                    known.region.as_deref().unwrap_or("us-east-1")
+                );
+                let _ = words.send(Word::Tell(Msg::Reach(SafeText::from(text)))).await;
+            }
+            known
+        }
+        Ok(None) => settings,
         Err(message) => {
             let since = event_loop::now();
             let trouble = Trouble { kind: TroubleKind::Failed, message, missing_action: None, since };

@@ -12,7 +12,7 @@ use crate::response::shared;
 use quell_fleet::Fleet;
 
 use super::output::lines;
-use super::reads::{sentence, usage};
+use super::reads::{asked_where, sentence, usage};
 use super::source::Source;
 use super::{Common, exit};
 
@@ -76,10 +76,10 @@ pub(super) fn run(args: &WatchArgs, common: &Common) -> color_eyre::Result<u8> {
         Err(error) => return usage(&error.to_string()),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(Box::pin(watch(args, &settings)))
+    runtime.block_on(Box::pin(watch(args, &settings, common)))
 }
 
-async fn watch(args: &WatchArgs, settings: &Settings) -> color_eyre::Result<u8> {
+async fn watch(args: &WatchArgs, settings: &Settings, common: &Common) -> color_eyre::Result<u8> {
     // Before anything that takes time: a signal must find somebody listening, also between two looks.
     let mut signals = Signals::new()?;
     let (sender, mut events) = mpsc::channel(64);
@@ -90,7 +90,9 @@ async fn watch(args: &WatchArgs, settings: &Settings) -> color_eyre::Result<u8> 
     let source = match opened {
         Ok(source) => source,
         Err(trouble) => {
-            lines(&mut std::io::stderr().lock(), [format!("quell: {}", sentence(&trouble))])?;
+            let env = Environment::of_process();
+            let place = asked_where(&trouble, settings, common, &env);
+            lines(&mut std::io::stderr().lock(), [format!("quell: {}{place}", sentence(&trouble))])?;
             return Ok(exit::FAILED);
         }
     };
@@ -103,6 +105,9 @@ async fn watch(args: &WatchArgs, settings: &Settings) -> color_eyre::Result<u8> 
     let mut out = std::io::stdout().lock();
     let mut tick = tokio::time::interval(Duration::from_millis(500));
     let mut written = 0;
+    if args.count == Some(0) {
+        return Ok(exit::DONE);
+    }
     loop {
         let never = std::future::pending::<()>();
         let event = tokio::select! {

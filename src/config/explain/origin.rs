@@ -35,7 +35,7 @@ pub fn effective(settings: &Settings, common: &Common, env: &Environment) -> Vec
 }
 
 /// Where a value was given, as an error begins: `--theme`, `…/config.toml:3: theme`; empty when nobody gave it.
-pub(in super::super) fn place(name: &str, common: &Common, env: &Environment) -> String {
+pub(crate) fn place(name: &str, common: &Common, env: &Environment) -> String {
     let path = file_path(common, env);
     let text = std::fs::read_to_string(&path).unwrap_or_default();
     let Some(key) = KEYS.iter().find(|key| key.name == name) else { return String::new() };
@@ -44,6 +44,12 @@ pub(in super::super) fn place(name: &str, common: &Common, env: &Environment) ->
         file if file.starts_with(&path.display().to_string()) => format!("{file}: {name}"),
         other => other,
     }
+}
+
+/// The region in force, as far as files, variables and flags tell: that of the profile, where nothing else does.
+pub(crate) fn region(settings: &Settings, env: &Environment) -> Option<String> {
+    let profile = settings.profile.as_deref().unwrap_or("default");
+    settings.region.clone().or_else(|| AwsProfiles::read(env).get(profile, "region").map(str::to_owned))
 }
 
 /// What nobody gave outright, and comes from something else that was: an endpoint from the control plane's, the region from
@@ -69,7 +75,7 @@ fn derived(
         }
         "region" if settings.aws && settings.region.is_none() => {
             let profile = settings.profile.as_deref().unwrap_or("default");
-            if let Some(region) = AwsProfiles::read(env).get(profile, "region") {
+            if let Some(region) = region(settings, env) {
                 (found.value, found.from) = (json!(region), format!("profile {profile}"));
             }
         }
