@@ -17,16 +17,21 @@ use super::terminal::FrameWriter;
 /// A frame in which no cell changed writes nothing at all: not a byte over a slow line for a second that only passed.
 pub struct WriteOnly {
     inner: CrosstermBackend<FrameWriter>,
-    /// The size of a terminal that is none: of a test, or of a bench.
+    /// The size of a terminal that does not tell it, or is none: of a test, or of a bench.
     fixed: Option<Size>,
     /// What the terminal was last told about its cursor.
     cursor_shown: Option<bool>,
 }
 
 impl WriteOnly {
-    /// A backend that collects each frame and writes it at once.
-    pub(super) fn new() -> Self {
-        Self { inner: CrosstermBackend::new(FrameWriter::default()), fixed: None, cursor_shown: None }
+    /// A backend that collects each frame and writes it at once; on a terminal of this size, whatever it says itself.
+    pub(super) fn new(fixed: Option<Size>) -> Self {
+        Self { inner: CrosstermBackend::new(FrameWriter::default()), fixed, cursor_shown: None }
+    }
+
+    /// From now on the terminal is as large as it says.
+    pub(super) fn follow(&mut self) {
+        self.fixed = None;
     }
 
     /// The same on a terminal of a fixed size that is only a sink: what the console writes can be counted.
@@ -37,7 +42,7 @@ impl WriteOnly {
 
 impl Default for WriteOnly {
     fn default() -> Self {
-        Self::new()
+        Self::new(None)
     }
 }
 

@@ -8,12 +8,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
+use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind, MouseButton, MouseEventKind};
 use futures_util::StreamExt as _;
 
 use quell_fleet::{Fleet, Ms};
 
 mod files;
+mod linear;
 mod outside;
 mod recording;
 mod session;
@@ -23,10 +24,11 @@ pub(crate) use outside::{Arrival, Inputs, Outside, Reconfigured, Word};
 pub(crate) use signals::Ends;
 use signals::Signals;
 
-use super::app::{App, Effect, Env, Msg, Tone};
+use super::app::{App, Effect, Env, Mouse, Msg, Tone};
 use super::panic;
 use super::terminal::Screen;
 use super::views;
+use crate::config::{ScreenSize, Settings};
 use crate::response::Stop;
 use quell_fleet::record::Player;
 
@@ -84,6 +86,30 @@ struct News {
     soon: bool,
 }
 
+/// Where the console sits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    /// Frames a second at most.
+    pub(crate) max_fps: Option<u16>,
+    /// The mouse is listened to.
+    pub(crate) mouse: bool,
+    /// The size of the screen, where the terminal is not to be believed.
+    pub(crate) size: Option<ScreenSize>,
+    /// No screen at all: sentences.
+    pub(crate) linear: bool,
+}
+
+impl From<&Settings> for Place {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            max_fps: settings.max_fps,
+            mouse: settings.mouse,
+            size: settings.size,
+            linear: settings.linear,
+        }
+    }
+}
+
 /// Runs the console until it is quit. The first frame is drawn before anything else is waited for.
 ///
 /// # Errors
@@ -94,9 +120,13 @@ pub(crate) async fn run(
     fleet: Fleet,
     inputs: Inputs,
     outside: impl Outside,
-    max_fps: Option<u16>,
+    place: &Place,
 ) -> io::Result<Ended> {
-    sit(app, session::Session::new(fleet, inputs, outside), max_fps).await
+    let session = session::Session::new(fleet, inputs, outside);
+    if place.linear {
+        return linear::read(app, session).await;
+    }
+    sit(app, session, place).await
 }
 
 /// Plays a recording until it is left.
@@ -104,9 +134,13 @@ pub(crate) async fn run(
 /// # Errors
 ///
 /// The terminal cannot be taken or written to, or the recording cannot be read on.
-pub(crate) async fn replay(mut app: App, player: Player, max_fps: Option<u16>) -> io::Result<Ended> {
+pub(crate) async fn replay(mut app: App, player: Player, place: &Place) -> io::Result<Ended> {
     app.replaying();
-    sit(app, recording::Tape::new(player), max_fps).await
+    let tape = recording::Tape::new(player);
+    if place.linear {
+        return linear::read(app, tape).await;
+    }
+    sit(app, tape, place).await
 }
 
 /// The console in front of what is watched.
@@ -157,10 +191,11 @@ impl<W: World> Seat<W> {
     }
 }
 
-async fn sit<W: World>(app: App, world: W, max_fps: Option<u16>) -> io::Result<Ended> {
+async fn sit<W: World>(app: App, world: W, place: &Place) -> io::Result<Ended> {
     let signals = Signals::new()?;
-    let mut seat = Seat { app, world, screen: Screen::take()?, size: (0, 0) };
-    let (ended, why) = match Box::pin(watch(&mut seat, signals, max_fps)).await {
+    let screen = Screen::take(place.size, place.mouse)?;
+    let mut seat = Seat { app, world, screen, size: (0, 0) };
+    let (ended, why) = match Box::pin(watch(&mut seat, signals, place.max_fps)).await {
         Ok(None) if seat.app.is_responding() => (Ok(Ended::Left), Stop::Left),
         Ok(None) => (Ok(Ended::Quit), Stop::Left),
         Ok(Some(signal)) => (Ok(Ended::Cut), Stop::Signal(signal)),
@@ -252,7 +287,7 @@ async fn watch<W: World>(
             let calm = touched.elapsed() > LIVELY;
             let between = if calm { interval.max(CALM.min(seat.world.pace())) } else { interval };
             next_frame = Instant::now() + between;
-            dirty = seat.app.rows().is_behind(seat.world.fleet());
+            dirty = seat.app.rows().is_behind(seat.world.fleet()) || seat.app.is_searching();
         }
         if quit {
             return Ok(None);
@@ -265,10 +300,19 @@ fn pressed(event: TerminalEvent, screen: &mut Screen) -> io::Result<Option<Msg>>
     Ok(match event {
         TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),
         TerminalEvent::Paste(text) => Some(Msg::Paste(text)),
-        TerminalEvent::Resize(..) => {
+        TerminalEvent::Resize(columns, rows) => {
+            screen.resized(columns, rows);
             screen.forget()?;
             None
         }
+        TerminalEvent::Mouse(mouse) => match mouse.kind {
+            MouseEventKind::ScrollUp => Some(Msg::Mouse(Mouse::Up(mouse.column, mouse.row))),
+            MouseEventKind::ScrollDown => Some(Msg::Mouse(Mouse::Down(mouse.column, mouse.row))),
+            MouseEventKind::Down(MouseButton::Left) => {
+                Some(Msg::Mouse(Mouse::Click(mouse.column, mouse.row)))
+            }
+            _ => None,
+        },
         _ => None,
     })
 }

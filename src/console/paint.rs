@@ -48,6 +48,19 @@ pub(crate) fn fit<'a>(text: &'a str, width: usize, more: &str) -> Cow<'a, str> {
     Cow::Owned(out)
 }
 
+/// Cuts `text` to `width` cells in its middle: names and topics tell most at their ends.
+pub(crate) fn fit_middle<'a>(text: &'a str, width: usize, more: &str) -> Cow<'a, str> {
+    if text.len() <= width || text.width() <= width {
+        return Cow::Borrowed(text);
+    }
+    let room = width.saturating_sub(more.width());
+    if room < 2 {
+        return fit(text, width, more);
+    }
+    let ahead = fit(text, room / 2, "");
+    Cow::Owned(format!("{ahead}{more}{}", tail(text, room - ahead.width())))
+}
+
 /// Replaces account ids (twelve digits) and IP addresses by as many dots: widths stay.
 pub(crate) fn mask(text: &str) -> Cow<'_, str> {
     let private = |word: &str| -> bool {
@@ -147,11 +160,6 @@ impl<'a> Paint<'a> {
     /// From now on account ids and addresses are drawn as dots: somebody else is looking.
     pub(crate) fn mask_private(&mut self, masked: bool) {
         self.masked = masked;
-    }
-
-    /// The whole screen.
-    pub(crate) fn area(&self) -> Rect {
-        self.buf.area
     }
 
     /// Draws `text` at `(x, y)` in at most `width` cells, cut with an ellipsis; returns the cells used.
@@ -255,6 +263,14 @@ mod tests {
     }
 
     #[test]
+    fn a_topic_is_cut_where_topics_agree() {
+        assert_eq!(fit_middle("temperature-device-02", 30, "…"), "temperature-device-02");
+        assert_eq!(fit_middle("temperature-device-02", 12, "…"), "tempe…ice-02");
+        assert_eq!(fit_middle("温度計測の値段", 7, "…"), "温…値段");
+        assert_eq!(fit_middle("abcdef", 2, "…"), "a…");
+    }
+
+    #[test]
     fn what_is_private_is_masked_and_nothing_else() {
         for (text, shown) in [
             ("123456789012", "************"),
@@ -283,6 +299,7 @@ mod tests {
                 proptest::prop_assert!(line.width() <= width, "{line:?}");
             }
             proptest::prop_assert!(fit(safe.as_str(), width, "…").width() <= width);
+            proptest::prop_assert!(fit_middle(safe.as_str(), width, "…").width() <= width);
         }
     }
 }

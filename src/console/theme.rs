@@ -52,6 +52,8 @@ pub struct Theme {
     pub spark: Style,
     /// Sparkline above the profile's threshold.
     pub spark_over: Style,
+    /// What was searched for, where it stands.
+    pub hit: Style,
     /// Keys of a JSON document.
     pub json_key: Style,
     /// Text between quotes in a JSON document.
@@ -107,6 +109,14 @@ pub struct Symbols {
     pub enter: &'static str,
     /// The space key.
     pub space: &'static str,
+    /// Beside what is other than it should be.
+    pub differs: &'static str,
+    /// Beside a message of a shadow.
+    pub shadow: &'static str,
+    /// Beside a message of a job.
+    pub job: &'static str,
+    /// Beside a message of a Defender agent.
+    pub agent: &'static str,
     /// Times.
     pub times: &'static str,
     /// Beside the column that is sorted by: as it is, and backwards.
@@ -142,6 +152,10 @@ pub const UNICODE: Symbols = Symbols {
     dash: "──",
     enter: "⏎",
     space: "␣",
+    differs: "≠",
+    shadow: "≡",
+    job: "»",
+    agent: "≈",
     times: "×",
     sorted: ["▾", "▴"],
     held: "‖ ",
@@ -172,6 +186,10 @@ pub const ASCII: Symbols = Symbols {
     dash: "--",
     enter: "enter",
     space: "space",
+    differs: "!",
+    shadow: "s",
+    job: "j",
+    agent: "m",
     times: "x",
     sorted: ["v", "^"],
     held: "",
@@ -224,6 +242,7 @@ impl Theme {
             unknown: plain.fg(Color::Magenta),
             spark: plain.fg(Color::Cyan),
             spark_over: plain.fg(Color::Red),
+            hit: plain.fg(Color::Black).bg(Color::Yellow),
             json_key: plain.fg(Color::Cyan),
             json_string: plain.fg(Color::Green),
             json_value: plain.fg(Color::Yellow),
@@ -273,6 +292,7 @@ impl Theme {
             unknown: plain.add_modifier(Modifier::UNDERLINED),
             spark: plain,
             spark_over: bold,
+            hit: bold.add_modifier(Modifier::REVERSED),
             json_key: bold,
             json_string: plain,
             json_value: plain,

@@ -4,10 +4,12 @@
 
 mod alerts;
 mod grid;
+mod help;
 mod hints;
 mod keys;
 mod quiet;
 mod screens;
+mod shadows;
 mod stream;
 mod tables;
 mod views;

@@ -49,7 +49,7 @@ fn last_line(text: &str) -> String {
 
 fn opened(app: &App) -> String {
     let Some(Dialog::Payload(payload)) = app.dialog() else { panic!("nothing is open") };
-    String::from_utf8(payload.message.payload.as_deref().unwrap().to_vec()).unwrap()
+    String::from_utf8(payload.shown.message.payload.as_deref().unwrap().to_vec()).unwrap()
 }
 
 const SIZE: (u16, u16) = (120, 30);
@@ -138,4 +138,113 @@ fn a_cursor_that_a_filter_hides_is_let_go() {
     let shown = last_line(&lines(&render(&mut app, &traffic.fleet, NOW, SIZE)));
     press(&mut app, &traffic.fleet, "\n");
     assert_eq!((opened(&app), app.view()), (shown, &View::Stream));
+}
+
+/// A stream with payloads worth searching.
+fn searched() -> Traffic {
+    let mut traffic = Traffic::new();
+    for i in 0..30_i64 {
+        let payload = match i % 10 {
+            3 => format!("{{\"temperature\": {}.5, \"mode\": \"Full Speed\"}}", 40 + i),
+            7 => format!("status {i} \u{1b}[31m alarm"),
+            _ => format!("{{\"temperature\": 21.{i}}}"),
+        };
+        let len = payload.len() as u32;
+        let message = Message { topic: 0, len, at: NOW - 30_000 + i * 1_000, payload: Some(payload.into()) };
+        traffic.fleet.apply(
+            Event::Batch(Batch { messages: vec![message], ..Batch::default() }),
+            NOW - 30_000 + i * 1_000,
+        );
+    }
+    traffic
+}
+
+#[test]
+fn a_search_finds_words_phrases_patterns_and_values_and_says_why_it_finds_nothing() {
+    let traffic = searched();
+    let shown = |search: &str| {
+        let mut app = App::new(look(false));
+        render(&mut app, &traffic.fleet, NOW, SIZE);
+        press(&mut app, &traffic.fleet, &format!("3/{search}\n"));
+        lines(&render(&mut app, &traffic.fleet, NOW, SIZE))
+    };
+    for (search, hits) in [
+        ("temperature>40", "3 hits"),
+        ("\"full speed\"", "3 hits"),
+        ("payload:status.*alarm", "3 hits"),
+        ("temperature>60 mode=\"Full Speed\"", "1 hit "),
+        ("size>30 kitchen", "3 hits"),
+        ("topic:z2m/+ temperature<25", "24 hits"),
+    ] {
+        let text = shown(search);
+        assert!(text.contains(hits), "{search}: {text}");
+    }
+    for (search, why) in [
+        ("temperature>400", "none of the 30 messages kept has temperature>400"),
+        ("payload:[", "payload:[ is no pattern"),
+        ("topic:a+b", "topic:a+b is no filter"),
+        ("status Full", "has all of it: status 3, Full 3"),
+    ] {
+        let text = shown(search);
+        assert!(text.contains(why), "{search}: {text}");
+    }
+}
+
+#[test]
+fn from_hit_to_hit_among_the_other_messages_too() {
+    let traffic = searched();
+    let mut app = App::new(look(false));
+    render(&mut app, &traffic.fleet, NOW, SIZE);
+    press(&mut app, &traffic.fleet, "3/temperature>40\no");
+    let text = lines(&render(&mut app, &traffic.fleet, NOW, SIZE));
+    assert!(text.contains("status 27"), "the others are shown too: {text}");
+    press(&mut app, &traffic.fleet, "n\n");
+    assert!(opened(&app).contains("63.5"), "the newest first");
+    press(&mut app, &traffic.fleet, "\x1bNN\n");
+    assert!(opened(&app).contains("43.5"));
+    press(&mut app, &traffic.fleet, "\x1bN");
+    let text = lines(&render(&mut app, &traffic.fleet, NOW, SIZE));
+    assert!(text.contains("no older message was found"), "{text}");
+}
+
+#[test]
+fn a_search_takes_no_more_of_a_key_than_of_another_however_much_is_kept() {
+    let mut traffic = Traffic::new();
+    let payload = Bytes::from(vec![b'x'; 4_000]);
+    for i in 0..4_000 {
+        let message = Message { topic: 1, len: 4_000, at: NOW - 4_000 + i, payload: Some(payload.clone()) };
+        let batch = Batch { messages: vec![message], ..Batch::default() };
+        traffic.fleet.apply(Event::Batch(batch), NOW - 4_000 + i);
+    }
+    let mut app = App::new(look(false));
+    render(&mut app, &traffic.fleet, NOW, SIZE);
+    press(&mut app, &traffic.fleet, "3/nothing is called so\n");
+    let first = lines(&render(&mut app, &traffic.fleet, NOW, SIZE));
+    assert!(first.contains("so far"), "a step does not look at all of it: {first}");
+    for _ in 0..40 {
+        render(&mut app, &traffic.fleet, NOW, SIZE);
+    }
+    let done = lines(&render(&mut app, &traffic.fleet, NOW, SIZE));
+    assert!(!done.contains("so far") && done.contains("none of the 4000 messages"), "{done}");
+    // What comes after is found too.
+    traffic.hear(0, NOW);
+    press(&mut app, &traffic.fleet, "/\x15kitchen\n");
+    let found = lines(&render(&mut app, &traffic.fleet, NOW, SIZE));
+    assert!(found.contains("1 hit"), "{found}");
+}
+
+#[test]
+fn beside_the_stream_stands_the_message_keys_are_about_and_what_changed_in_it() {
+    let traffic = searched();
+    let mut app = App::new(look(false));
+    render(&mut app, &traffic.fleet, NOW, (160, 48));
+    press(&mut app, &traffic.fleet, "3/mode=\"Full Speed\"\n");
+    let text = lines(&render(&mut app, &traffic.fleet, NOW, (160, 48)));
+    // The newest hit is shown as a tree, and its temperature as other than in the message before.
+    assert!(text.contains("temperature: 63.5"), "{text}");
+    assert!(text.contains("temperature: 21.22 → 63.5") && text.contains("+ mode:"), "{text}");
+    press(&mut app, &traffic.fleet, "\t");
+    let text = lines(&render(&mut app, &traffic.fleet, NOW, (160, 48)));
+    assert!(text.contains("[text]"), "{text}");
+    insta::assert_snapshot!("stream_search_160x48", text);
 }

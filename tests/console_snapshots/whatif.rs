@@ -37,7 +37,7 @@ fn the_keys_move_the_numbers_and_the_answer_follows() {
     let text = screen(&mut app, &fleet, "<+", (160, 48));
     assert!(text.contains("less-than-equals 1995") && text.contains("1 of 2 devices"), "{text}");
     // Datapoints: it would be told later, never sooner.
-    let text = screen(&mut app, &fleet, "nnNN", (160, 48));
+    let text = screen(&mut app, &fleet, "ccCC", (160, 48));
     assert!(text.contains("3 to alarm") && text.contains("3 to clear"), "{text}");
     // A percentile: half of the fleet in every window, by construction; and two devices are noise.
     let text = screen(&mut app, &fleet, "%%%", (160, 48));

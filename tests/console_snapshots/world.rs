@@ -237,9 +237,12 @@ pub(crate) fn press(app: &mut App, fleet: &Fleet, keys: &str) {
             '\n' => KeyCode::Enter,
             '\t' => KeyCode::Tab,
             '\x1b' => KeyCode::Esc,
+            // ctrl-u, which empties a line that is typed.
+            '\x15' => KeyCode::Char('u'),
             c => KeyCode::Char(c),
         };
-        app.update(Msg::Key(KeyEvent::new(code, KeyModifiers::NONE)), &Env { fleet, now: NOW });
+        let modifiers = if key == '\x15' { KeyModifiers::CONTROL } else { KeyModifiers::NONE };
+        app.update(Msg::Key(KeyEvent::new(code, modifiers)), &Env { fleet, now: NOW });
     }
 }
 

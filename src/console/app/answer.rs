@@ -56,7 +56,14 @@ impl App {
     /// Show or hide the plan's requests.
     pub(crate) fn api_calls(&mut self, _: &Env<'_>) {
         if let Some(Dialog::Plan(dialog)) = &mut self.dialog {
-            dialog.calls = !dialog.calls;
+            dialog.show_calls();
+        }
+    }
+
+    /// Show the next page of the plan: its steps, all names, its requests.
+    pub(crate) fn plan_page(&mut self, _: &Env<'_>) {
+        if let Some(Dialog::Plan(dialog)) = &mut self.dialog {
+            dialog.turn_page();
         }
     }
 

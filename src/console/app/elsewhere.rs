@@ -42,7 +42,7 @@ impl App {
 
     /// The palette, with what is typed already.
     pub(super) fn palette_with(&mut self, text: &str, env: &Env<'_>) {
-        let palette = PaletteDialog::with(text, env, &self.profiles);
+        let palette = PaletteDialog::with(text, &self.here(env));
         self.effects.push(Effect::ReadProfiles);
         self.dialog = Some(Dialog::Palette(palette));
     }
@@ -62,8 +62,9 @@ impl App {
     /// The profiles' names were read: what is chosen stays chosen.
     pub(super) fn set_profiles(&mut self, profiles: Vec<Name>, env: &Env<'_>) {
         self.profiles = profiles;
-        if let Some(Dialog::Palette(palette)) = &mut self.dialog {
-            palette.search_again(env, &self.profiles);
+        if let Some(Dialog::Palette(mut palette)) = self.dialog.take_if(|d| matches!(d, Dialog::Palette(_))) {
+            palette.search_again(&self.here(env));
+            self.dialog = Some(Dialog::Palette(palette));
         }
     }
 
@@ -109,6 +110,7 @@ impl App {
         self.diagnosis = super::Diagnosis::Unknown;
         self.shown = None;
         self.search = super::search::Search::default();
+        (self.hits, self.inspected, self.watched_shadow) = (None, None, None);
         self.streamed = super::streamed::Streamed::default();
         self.effects.push(Effect::Watch(Vec::new()));
     }

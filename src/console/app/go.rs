@@ -24,6 +24,10 @@ impl App {
             return self.nothing_here(env);
         }
         match self.focused_list() {
+            ListId::Shadows if self.list(ListId::Shadows).chosen().is_some() => {
+                *self.list_mut(ListId::Text) = ListState::default();
+                self.zoomed = true;
+            }
             ListId::Stream => self.open_payload(env),
             ListId::Journal => self.open_entry(),
             ListId::Jobs => {
@@ -45,35 +49,31 @@ impl App {
         let device = env.fleet.device(id);
         if device.is_unattributed() {
             let topic = device.name().raw();
-            self.filters.insert(ListId::Stream, Filter::parse(&format!("topic:{topic}")));
+            // A topic may hold what parts words, or quotes them.
+            let topic = match topic.contains([' ', '"']) || topic.contains(char::is_whitespace) {
+                true => format!("topic:\"{}\"", topic.replace('"', "\\\"")),
+                false => format!("topic:{topic}"),
+            };
+            self.filters.insert(ListId::Stream, Filter::of_messages(&topic));
             self.go(View::Stream);
         } else {
             self.go(View::Device(Name::clone(device.name())));
         }
     }
 
-    /// Copy the name under the cursor.
-    pub(crate) fn copy(&mut self, env: &Env<'_>) {
-        let name = match &self.dialog {
-            Some(Dialog::Payload(payload)) => Some(payload.topic.clone()),
-            None if *self.view() == View::WhatIf => return self.copy_what_if(env),
-            _ if self.focused_list() == ListId::Jobs => self.job_under_cursor(env).map(|j| j.shown().clone()),
-            _ => self.thing_here(env).map(|id| env.fleet.device(id).name().shown().clone()),
-        };
-        if let Some(name) = name {
-            self.say(SafeText::new(&format!("copied {name}")), Tone::Calm, env.now);
-            self.effects.push(Effect::Copy(name));
-        }
-    }
-
     /// Type a filter.
     pub(crate) fn filter(&mut self, env: &Env<'_>) {
         let list = self.focused_list();
-        if matches!(list, ListId::Text | ListId::Journal | ListId::WhatIf) || self.dialog.is_some() {
+        if !self.has_filter(list) || self.dialog.is_some() {
             return self.nothing_here(env);
         }
         let text = self.filter_of(list).map(|f| f.text().to_owned()).unwrap_or_default();
         self.dialog = Some(Dialog::Filter(FilterLine { list, input: Input::new(text) }));
+    }
+
+    /// Whether a list can be filtered.
+    pub(super) fn has_filter(&self, list: ListId) -> bool {
+        !matches!(list, ListId::Text | ListId::Journal | ListId::WhatIf)
     }
 
     /// Search everything.
@@ -121,6 +121,7 @@ impl App {
             View::Profiles => {
                 vec![SourceId::Profiles, SourceId::Dimensions, SourceId::CustomMetrics, SourceId::Training]
             }
+            View::Shadows => vec![SourceId::Outstanding],
             View::WhatIf => vec![SourceId::Profiles],
             View::Audit => vec![SourceId::Findings, SourceId::AuditSetup, SourceId::AuditTasks],
             View::Rules => vec![SourceId::Rules],
@@ -262,16 +263,25 @@ impl App {
     }
 
     /// Back; at the root, quit.
-    pub(crate) fn back(&mut self, _: &Env<'_>) {
+    pub(crate) fn back(&mut self, env: &Env<'_>) {
         if matches!(self.dialog, Some(Dialog::Leaving(_))) {
             self.effects.push(Effect::Quit);
         } else if self.dialog.take().is_some() {
+        } else if self.zoomed && *self.view() == View::Shadows {
+            self.zoomed = false;
         } else if self.views.len() > 1 {
             self.leave();
         } else if self.zoomed {
             self.zoomed = false;
-        } else if self.is_responding() {
-            // Asked once: what runs would be left unproven.
+        } else {
+            // While something runs it is asked once: it would be left unproven.
+            self.quit(env);
+        }
+    }
+
+    /// Quit; asked once more while a response runs.
+    pub(crate) fn quit(&mut self, _: &Env<'_>) {
+        if self.is_responding() {
             self.dialog = Some(Dialog::Leaving(LeavingDialog));
         } else {
             self.effects.push(Effect::Quit);

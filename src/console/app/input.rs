@@ -5,9 +5,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use quell_fleet::text::SafeText;
 
 use super::super::command;
-use super::super::dialogs::{Here, Outcome, PASTE, Pick};
+use super::super::dialogs::{Here, Outcome, PASTE, PaletteDialog, Pick};
 use super::super::key::Key as Pressed;
 use super::super::keymap::Found;
+use super::super::views;
 use super::profile_form::NO_FILES;
 use super::{App, Effect, Env, Filter, Key, ListId, Tone, View};
 
@@ -75,8 +76,10 @@ impl App {
             }
             return true;
         }
-        let Some(dialog) = &mut self.dialog else { return false };
-        match dialog.component_mut().key(event, &Here { env, profiles: &self.profiles }) {
+        let Some(mut dialog) = self.dialog.take() else { return false };
+        let outcome = dialog.component_mut().key(event, &self.here(env));
+        self.dialog = Some(dialog);
+        match outcome {
             Outcome::Command => return false,
             Outcome::Taken => {}
             Outcome::Leave => self.dialog = None,
@@ -91,29 +94,59 @@ impl App {
                     self.say(SafeText::new(said), Tone::Calm, env.now);
                 }
             }
-            Outcome::Filter(list, text) => {
-                match text {
-                    Some(text) => {
-                        self.filters.insert(list, Filter::parse(&text));
-                    }
-                    None => {
-                        self.filters.remove(&list);
-                        self.dialog = None;
-                    }
+            Outcome::Filter(list, text) => match text {
+                Some(text) => self.set_filter(list, &text),
+                None => {
+                    self.filters.remove(&list);
+                    self.dialog = None;
+                    self.rows.outdate();
                 }
-                self.rows.outdate();
-            }
+            },
             Outcome::Pick(pick) => {
                 self.dialog = None;
                 self.take_pick(pick, env);
+            }
+            Outcome::Copy(offer) => {
+                self.dialog = None;
+                self.put(offer, env);
+            }
+            Outcome::Elsewhere(id) => {
+                let command = command::get(id);
+                let text = match self.is_barred() && command.danger != command::Danger::None {
+                    true => format!("{}: nothing can be changed here", command.name),
+                    false => format!("{} works {}", command.name, command.scope.heading().to_lowercase()),
+                };
+                self.say(SafeText::new(&text), Tone::Brief, env.now);
             }
         }
         true
     }
 
+    /// What a dialog may look at.
+    pub(super) fn here<'a>(&'a self, env: &'a Env<'a>) -> Here<'a> {
+        Here {
+            env,
+            profiles: &self.profiles,
+            look: &self.look,
+            scopes: self.view_scopes(),
+            barred: self.is_barred(),
+            history: &self.history,
+            body: views::body(self, env, self.size),
+        }
+    }
+
     fn take_pick(&mut self, pick: Pick, env: &Env<'_>) {
+        const HISTORY: usize = 50;
+        if let Some(line) = pick.line() {
+            self.history.retain(|known| *known != line);
+            if self.history.len() >= HISTORY {
+                self.history.remove(0);
+            }
+            self.history.push(line);
+        }
         match pick {
             Pick::Command(id) => self.run(id, env),
+            Pick::With(id, argument) => self.run_with(id, &argument, env),
             Pick::Thing(name) => {
                 if let Some(id) = env.fleet.find(name.raw()) {
                     self.list_mut(ListId::Devices).set(Some(id.index() as Key));
@@ -122,6 +155,60 @@ impl App {
             }
             Pick::Elsewhere(to) => self.switch(to, env),
         }
+    }
+
+    /// A line was typed where there is no screen: it is what the palette would run, if it is called outright.
+    pub(super) fn line(&mut self, line: &str, env: &Env<'_>) {
+        match PaletteDialog::called(line, &self.here(env)) {
+            Some(pick) => {
+                self.dialog = None;
+                self.take_pick(pick, env);
+            }
+            None => {
+                let text = format!("there is no command {}; help lists them", SafeText::new(line));
+                self.say(SafeText::new(&text), Tone::Brief, env.now);
+            }
+        }
+    }
+
+    /// Runs a command with what was typed behind it.
+    fn run_with(&mut self, id: command::CommandId, argument: &str, env: &Env<'_>) {
+        match command::get(id).takes {
+            command::Takes::Things => {
+                let mut named = Vec::new();
+                for name in argument.split_whitespace() {
+                    match env.fleet.find(name) {
+                        Some(id) if !named.contains(&id) => named.push(id),
+                        Some(_) => {}
+                        None => {
+                            let text = format!("no thing is called {}", SafeText::new(name));
+                            return self.say(SafeText::new(&text), Tone::Warn, env.now);
+                        }
+                    }
+                }
+                self.named = named;
+                self.run(id, env);
+                self.named.clear();
+            }
+            command::Takes::Filter => {
+                let list = self.focused_list();
+                if !self.has_filter(list) {
+                    return self.nothing_here(env);
+                }
+                self.set_filter(list, argument);
+            }
+            command::Takes::Nothing | command::Takes::Profile | command::Takes::Region => self.run(id, env),
+        }
+    }
+
+    /// Filters a list, or searches the stream.
+    pub(super) fn set_filter(&mut self, list: ListId, text: &str) {
+        let filter = match list {
+            ListId::Stream => Filter::of_messages(text),
+            _ => Filter::parse(text),
+        };
+        self.filters.insert(list, filter);
+        self.rows.outdate();
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use quell_fleet::model::ViolationEvent;
 use quell_fleet::text::SafeText;
-use quell_fleet::{DeltaEntry, Finding, Fleet};
+use quell_fleet::{DeltaEntry, Finding, Fleet, Outstanding};
 
 use super::filter::{self, Subject};
 use super::list::{Key, ListId, key_of};
@@ -13,6 +13,11 @@ use super::{App, Env, JournalLine, View};
 /// The identity of a delta.
 pub(in crate::console) fn delta_key(entry: &DeltaEntry) -> Key {
     key_of((entry.at, entry.thing.raw(), entry.version, entry.shadow.as_ref().map(SafeText::as_str)))
+}
+
+/// The identity of a shadow.
+pub(in crate::console) fn outstanding_key(one: &Outstanding<'_>) -> Key {
+    key_of(("shadow", one.thing.raw(), one.shadow.map(SafeText::as_str)))
 }
 
 /// Deltas of one shadow that ask for the same, one after the other: shown once, with how often.
@@ -96,6 +101,15 @@ impl App {
                 .iter()
                 .filter(|g| passes(&|| g.newest.thing.shown().to_string()))
                 .map(|g| delta_key(g.oldest))
+                .collect(),
+            ListId::Shadows => env
+                .fleet
+                .outstanding()
+                .iter()
+                .filter(|one| {
+                    passes(&|| format!("{} {}", one.thing.shown(), one.shadow.map_or("", SafeText::as_str)))
+                })
+                .map(outstanding_key)
                 .collect(),
             ListId::Stream => self.stream_keys(env),
             ListId::Jobs => env.fleet.jobs().get().map_or_else(Vec::new, |jobs| {

@@ -21,6 +21,8 @@ pub(crate) enum ListId {
     Violations,
     /// Shadow deltas.
     Deltas,
+    /// Shadows whose desired state is not reported.
+    Shadows,
     /// Messages.
     Stream,
     /// Jobs.
@@ -45,7 +47,7 @@ pub(crate) enum ListId {
 
 impl ListId {
     /// How many there are.
-    pub(crate) const COUNT: usize = 13;
+    pub(crate) const COUNT: usize = 14;
 }
 
 /// Where a list is, and what of it is in sight. What is in sight is laid out when something happened, before it is drawn, so
@@ -160,7 +162,7 @@ impl ListState {
     }
 
     /// Scrolls text by `by` lines; its end is kept to when it is laid out.
-    pub(super) fn scroll_by(&mut self, by: isize) {
+    pub(in crate::console) fn scroll_by(&mut self, by: isize) {
         self.top = self.top.saturating_add_signed(by);
     }
 }

@@ -5,14 +5,17 @@
 
 mod answer;
 mod audit_form;
+mod copy;
 mod doctor;
 pub(super) mod elsewhere;
 mod filter;
 mod go;
+mod hits;
 mod input;
 mod lines;
 mod list;
 mod model;
+mod mouse;
 mod moves;
 mod past;
 mod profile_form;
@@ -39,14 +42,17 @@ use quell_fleet::{DeviceId, Ms};
 
 use super::dialogs::Dialog;
 use super::key::Key as Pressed;
+use super::views::{Payload, Show};
 
+pub(super) use copy::Offer;
 pub(crate) use doctor::{Diagnosis, DoctorLine};
 pub(super) use filter::{Filter, matcher, topic_matches};
-pub(super) use lines::{DeltaGroup, delta_groups, delta_key, event_key, finding_key};
+pub(super) use lines::{DeltaGroup, delta_groups, delta_key, event_key, finding_key, outstanding_key};
 pub(super) use list::{Key, ListId, ListState, key_of};
 pub use model::{Effect, Env, JournalLine, Look, View};
 pub(crate) use model::{Elsewhere, Tone};
 pub(super) use model::{Pane, Section};
+pub use mouse::Mouse;
 pub(super) use profile_form::ProfileForm;
 pub(super) use rows::DeviceRows;
 pub(super) use state::proven_after;
@@ -84,6 +90,10 @@ pub struct App {
     valued: Option<(Name, SafeText)>,
     /// A security profile that was being written.
     draft: Option<Box<ProfileForm>>,
+    /// What was run by the palette, the oldest first.
+    history: Vec<String>,
+    /// Things a command was typed with: it acts on them.
+    named: Vec<DeviceId>,
     /// A key was pressed: from then on the cursor stays with its device.
     touched: bool,
     generation: u64,
@@ -93,9 +103,13 @@ pub struct App {
     diagnosis: Diagnosis,
     leaks: Vec<(Name, Ms)>,
     interrupted: Option<Ms>,
+    /// How to reach the local cloud that is looked at with the AWS CLI.
+    reach: Option<SafeText>,
     watched: Vec<DeviceId>,
     /// The rule whose metrics are read.
     watched_rule: Option<Name>,
+    /// The shadow under the cursor, as it was asked for.
+    watched_shadow: Option<list::Key>,
     /// Audits and suppressions are shown in place of a finding's details.
     audits: bool,
     /// When audits were last asked for out of turn.
@@ -111,6 +125,14 @@ pub struct App {
     instructing: bool,
     whatif: Option<Box<WhatIfState>>,
     search: search::Search,
+    /// What a search of the stream has found.
+    hits: Option<hits::Hits>,
+    /// What stands round what was found is shown too.
+    around: bool,
+    /// The message beside the stream.
+    inspected: Option<Box<Payload>>,
+    /// How payloads are shown beside the stream, once that was chosen.
+    show: Option<Show>,
     streamed: streamed::Streamed,
     /// The newest message shown while following, and since when.
     shown: Option<(u64, Ms)>,
@@ -142,6 +164,8 @@ impl App {
             effects: Vec::new(),
             valued: None,
             draft: None,
+            history: Vec::new(),
+            named: Vec::new(),
             touched: false,
             generation: 0,
             actions: Vec::new(),
@@ -150,8 +174,10 @@ impl App {
             diagnosis: Diagnosis::Unknown,
             leaks: Vec::new(),
             interrupted: None,
+            reach: None,
             watched: Vec::new(),
             watched_rule: None,
+            watched_shadow: None,
             audits: false,
             asked_tasks: 0,
             confirmed: Vec::new(),
@@ -162,6 +188,10 @@ impl App {
             instructing: false,
             whatif: None,
             search: search::Search::default(),
+            hits: None,
+            around: false,
+            inspected: None,
+            show: None,
             streamed: streamed::Streamed::default(),
             shown: None,
         }

@@ -145,8 +145,8 @@ pub enum Effect {
     Suspend,
     /// Draw everything again.
     Redraw,
-    /// Put a name into the clipboard.
-    Copy(SafeText),
+    /// Put text into the clipboard: it is safe to paste, and not too much for a terminal.
+    Copy(String),
     /// Ring.
     Notify(SafeText),
     /// Compute a plan.

@@ -12,10 +12,11 @@ use super::{App, Env, Pane, Section, Tone, View};
 const HELD: Ms = 2_000;
 
 impl App {
-    fn step(&mut self, env: &Env<'_>, by: isize) {
+    pub(super) fn step(&mut self, env: &Env<'_>, by: isize) {
         if let Some(dialog) = &mut self.dialog {
-            if let Some(scroll) = dialog.component_mut().scroll() {
-                scroll.scroll_by(by);
+            match dialog.component_mut().scroll() {
+                Some(scroll) => scroll.scroll_by(by),
+                None => self.nothing_here(env),
             }
             return;
         }
@@ -102,6 +103,9 @@ impl App {
     }
 
     fn turn_focus(&mut self, by: usize) {
+        if *self.view() == View::Stream && self.dialog.is_none() {
+            self.turn_payload(by == 1);
+        }
         if matches!(self.view(), View::Device(_)) && self.dialog.is_none() {
             let at = Section::ALL.iter().position(|s| *s == self.section).unwrap_or(0);
             self.section = Section::ALL[(at + by) % Section::ALL.len()];
@@ -112,20 +116,35 @@ impl App {
         }
     }
 
+    /// Whether there is another pane, or another way to show what is shown.
+    fn has_panes(&self) -> bool {
+        match self.view() {
+            View::Overview | View::Device(_) => true,
+            View::Stream => self.inspected.is_some(),
+            _ => false,
+        }
+    }
+
     /// Next pane.
-    pub(crate) fn focus_next(&mut self, _: &Env<'_>) {
+    pub(crate) fn focus_next(&mut self, env: &Env<'_>) {
+        if !self.has_panes() {
+            return self.nothing_here(env);
+        }
         self.turn_focus(1);
     }
 
     /// Previous pane.
-    pub(crate) fn focus_previous(&mut self, _: &Env<'_>) {
+    pub(crate) fn focus_previous(&mut self, env: &Env<'_>) {
+        if !self.has_panes() {
+            return self.nothing_here(env);
+        }
         let parts = if matches!(self.view(), View::Device(_)) { Section::ALL.len() } else { Pane::ALL.len() };
         self.turn_focus(parts - 1);
     }
 
     /// The focused pane alone, or all again.
     pub(crate) fn zoom(&mut self, env: &Env<'_>) {
-        if !matches!(self.view(), View::Overview | View::Device(_)) || self.dialog.is_some() {
+        if !matches!(self.view(), View::Overview | View::Device(_) | View::Shadows) || self.dialog.is_some() {
             return self.nothing_here(env);
         }
         self.zoomed = !self.zoomed;
@@ -140,7 +159,10 @@ impl App {
     }
 
     /// Linear or logarithmic.
-    pub(crate) fn log_scale(&mut self, _: &Env<'_>) {
+    pub(crate) fn log_scale(&mut self, env: &Env<'_>) {
+        if !matches!(self.view(), View::Overview | View::Device(_)) {
+            return self.nothing_here(env);
+        }
         self.log_scale = !self.log_scale;
     }
 

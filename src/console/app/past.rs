@@ -11,7 +11,7 @@ use super::{App, Effect, Env, JournalLine, Tone};
 
 impl App {
     /// The journal's entry under the cursor.
-    fn entry_here(&self) -> Option<&JournalLine> {
+    pub(super) fn entry_here(&self) -> Option<&JournalLine> {
         if let Some(Dialog::Entry(entry)) = &self.dialog {
             return Some(&entry.line);
         }

@@ -172,12 +172,12 @@ fn accepts(filter: &Filter, device: &Device, env: &Env<'_>, matcher: &mut nucleo
             .any(|topic| topic_matches(wanted, topic.text().as_str()))
     };
     let subject = Subject {
-        text: device.name().shown().as_str(),
         state: Some(device.word().text()),
         size: device.last_len().map(f64::from),
         rate: device.per_minute(env.now),
         in_group: &in_group,
         on_topic: &on_topic,
+        ..Subject::text(device.name().shown().as_str())
     };
     filter.accepts(&subject, matcher)
 }

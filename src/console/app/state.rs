@@ -5,9 +5,10 @@ use crate::response::{ActionView, Outcome, PlanId, RowState, TargetOutcome};
 use quell_fleet::text::SafeText;
 use quell_fleet::{DeviceId, Ms};
 
-use super::super::command::Scope;
+use super::super::command::{self, Scope};
 use super::super::dialogs::Dialog;
 use super::super::key::Key as Pressed;
+use super::super::views::shown_key;
 use super::super::words;
 use super::{App, DeviceRows, Filter, JournalLine, ListId, ListState, Pane, Section, Tone, View};
 use quell_fleet::known::Trouble;
@@ -71,6 +72,17 @@ impl App {
         self.instructing
     }
 
+    /// Columns and rows of the screen.
+    pub(crate) fn size(&self) -> (u16, u16) {
+        self.size
+    }
+
+    /// The key that runs a command here, as the eye knows it; `None` where none does.
+    pub(crate) fn key_for(&self, id: &str) -> Option<String> {
+        let key = self.look.keymap.key_for(self.scopes(), command::find(id)?)?;
+        Some(shown_key(&key, &self.look.theme))
+    }
+
     /// The focused part of the device view.
     pub(crate) fn section(&self) -> Section {
         self.section
@@ -107,7 +119,8 @@ impl App {
             View::Device(_) => ListId::Text,
             View::Stream => ListId::Stream,
             View::Violations => ListId::Violations,
-            View::Shadows => ListId::Deltas,
+            View::Shadows if self.zoomed => ListId::Text,
+            View::Shadows => ListId::Shadows,
             View::Jobs => ListId::Jobs,
             View::Executions(_) => ListId::Executions,
             View::Journal => ListId::Journal,
@@ -181,6 +194,11 @@ impl App {
         self.startup.as_ref()
     }
 
+    /// How to reach the local cloud that is looked at with the AWS CLI.
+    pub(crate) fn reach(&self) -> Option<&SafeText> {
+        self.reach.as_ref()
+    }
+
     /// The thing and the metric whose history the open view shows.
     pub(crate) fn valued(&self) -> Option<&(Name, SafeText)> {
         self.valued.as_ref()
@@ -193,11 +211,22 @@ impl App {
 
     /// The scopes that hold now, the innermost first.
     pub(crate) fn scopes(&self) -> &'static [Scope] {
-        if let Some(dialog) = &self.dialog {
-            return dialog.component().scopes();
+        match &self.dialog {
+            Some(dialog) => dialog.component().scopes(),
+            None => self.view_scopes(),
         }
+    }
+
+    /// Whether nothing can be changed: read-only, in front of a room, of a recording, or without AWS.
+    pub(crate) fn is_barred(&self) -> bool {
+        self.look.read_only || self.instructing || !self.look.aws
+    }
+
+    /// The scopes that hold in the view, whatever stands in front of it.
+    pub(crate) fn view_scopes(&self) -> &'static [Scope] {
         let own = match self.view() {
             View::WhatIf => Some(Scope::WhatIf),
+            View::Stream => Some(Scope::Stream),
             // What changes something is not offered in front of a recording.
             _ if self.replay => None,
             View::Rules => Some(Scope::Rules),

@@ -5,7 +5,8 @@ use quell_fleet::text::SafeText;
 use quell_fleet::{Kept, Ms};
 
 use super::super::dialogs::{Dialog, PayloadDialog};
-use super::filter::{self, Subject};
+use super::super::views::{self, Payload};
+use super::filter;
 use super::list::{Key, ListId};
 use super::{App, Env, Tone, View};
 
@@ -25,30 +26,31 @@ impl App {
 
     /// Whether a message belongs into the stream as it is shown: the overview keeps to telemetry, the stream view has
     /// AWS's own notices too.
-    fn streams(&self, message: &Kept, env: &Env<'_>) -> bool {
+    pub(super) fn streams(&self, message: &Kept, env: &Env<'_>) -> bool {
         *self.view() == View::Stream || env.fleet.topic(message.topic).is_none_or(|t| t.is_telemetry())
     }
 
-    /// Whether a message passes what is typed as a filter, by its thing, its topic and its size.
-    fn passes(&self, message: &Kept, env: &Env<'_>, matcher: &mut nucleo_matcher::Matcher) -> bool {
+    /// Whether a message passes what is searched for.
+    fn passes(&self, message: &Kept, env: &Env<'_>) -> bool {
         let Some(filter) = self.filter_of(ListId::Stream) else { return true };
-        let topic = env.fleet.topic(message.topic);
-        let text = topic.map_or("", |t| t.text().as_str());
-        let on_topic = |wanted: &str| super::topic_matches(wanted, text);
-        let thing =
-            topic.and_then(|t| t.device()).map_or("", |id| env.fleet.device(id).name().shown().as_str());
-        let both = format!("{thing} {text}");
-        let subject =
-            Subject { size: Some(f64::from(message.len)), on_topic: &on_topic, ..Subject::text(&both) };
-        filter.accepts(&subject, matcher)
+        self.message(message, env, |subject| filter.accepts(subject, &mut filter::matcher()))
+    }
+
+    /// Whether only what was found is shown, or all messages with what was found marked.
+    pub(crate) fn shows_only_hits(&self) -> bool {
+        !self.around
     }
 
     /// The messages of the stream, the oldest first; while it is held, no newer ones.
     pub(super) fn stream_keys(&self, env: &Env<'_>) -> Vec<Key> {
         let end = self.paused.unwrap_or(u64::MAX);
-        let mut matcher = filter::matcher();
-        let kept = env.fleet.stream().iter().filter(|k| k.seq <= end && self.streams(k, env));
-        kept.filter(|k| self.passes(k, env, &mut matcher)).map(|k| k.seq).collect()
+        match self.hits().filter(|_| self.shows_only_hits()) {
+            Some(hits) => hits.found().take_while(|seq| *seq <= end).collect(),
+            None => {
+                let kept = env.fleet.stream().iter();
+                kept.filter(|k| k.seq <= end && self.streams(k, env)).map(|k| k.seq).collect()
+            }
+        }
     }
 
     /// Lays out the stream: from its end while it is followed, else round the cursor.
@@ -58,14 +60,13 @@ impl App {
             return self.list_mut(ListId::Stream).lay_out(&keys, page);
         }
         let end = self.newest_shown();
-        let newest = env.fleet.stream().iter().rev().skip_while(|k| k.seq > end);
-        let mut sight: Vec<Key> = if self.filter_of(ListId::Stream).is_none() {
-            // The common case costs what is in sight, not what is kept.
-            newest.take(FAR).filter(|k| self.streams(k, env)).take(page).map(|k| k.seq).collect()
-        } else {
-            let mut matcher = filter::matcher();
-            let shown = newest.filter(|k| self.streams(k, env) && self.passes(k, env, &mut matcher));
-            shown.take(page).map(|k| k.seq).collect()
+        let mut sight: Vec<Key> = match self.hits().filter(|_| self.shows_only_hits()) {
+            Some(hits) => hits.found().rev().skip_while(|seq| *seq > end).take(page).collect(),
+            None => {
+                // It costs what is in sight, not what is kept.
+                let newest = env.fleet.stream().iter().rev().skip_while(|k| k.seq > end);
+                newest.take(FAR).filter(|k| self.streams(k, env)).take(page).map(|k| k.seq).collect()
+            }
         };
         sight.reverse();
         self.list_mut(ListId::Stream).lay_out_end(sight, page);
@@ -81,10 +82,9 @@ impl App {
     pub(super) fn rest_in_stream(&mut self, env: &Env<'_>) {
         let Some(cursor) = self.list(ListId::Stream).cursor() else { return };
         let log = env.fleet.stream();
-        let hidden = log
-            .position(cursor)
-            .and_then(|at| log.get(at))
-            .is_some_and(|kept| !(self.streams(kept, env) && self.passes(kept, env, &mut filter::matcher())));
+        let hidden = log.position(cursor).and_then(|at| log.get(at)).is_some_and(|kept| {
+            !(self.streams(kept, env) && (!self.shows_only_hits() || self.passes(kept, env)))
+        });
         if hidden {
             self.list_mut(ListId::Stream).set(None);
         }
@@ -105,6 +105,9 @@ impl App {
 
     /// Freeze the stream at what is shown, or follow it again.
     pub(in crate::console) fn pause(&mut self, env: &Env<'_>) {
+        if self.dialog.is_some() || !matches!(self.view(), View::Overview | View::Stream) {
+            return self.nothing_here(env);
+        }
         let newest = env.fleet.stream().iter().next_back().map(|k| k.seq);
         match (self.paused.take(), newest) {
             (Some(_), _) => self.list_mut(ListId::Stream).set(None),
@@ -118,13 +121,104 @@ impl App {
 
     /// Open the message that is shown.
     pub(super) fn open_payload(&mut self, env: &Env<'_>) {
-        let log = env.fleet.stream();
-        let Some(seq) = self.message_here() else { return };
-        let Some(message) = log.position(seq).and_then(|at| log.get(at)).cloned() else {
+        let Some(seq) = self.message_here() else {
+            let text = "there is no message here to open";
+            return self.say(SafeText::new(text), Tone::Brief, env.now);
+        };
+        let Some(payload) = self.payload_of(env, seq) else {
             let text = "this message is no longer kept; counts stay exact";
             return self.say(SafeText::new(text), Tone::Warn, env.now);
         };
-        let topic = env.fleet.topic(message.topic).map(|t| t.text().clone()).unwrap_or_default();
-        self.dialog = Some(Dialog::Payload(Box::new(PayloadDialog::new(message, topic))));
+        self.dialog = Some(Dialog::Payload(Box::new(PayloadDialog::new(payload))));
+    }
+
+    /// A message with its payload read, and the message before it on its topic.
+    pub(super) fn payload_of(&self, env: &Env<'_>, seq: Key) -> Option<Payload> {
+        let log = env.fleet.stream();
+        let at = log.position(seq)?;
+        let message = log.get(at)?.clone();
+        let older = log.iter().rev().skip(log.len() - at).take(FAR);
+        let before = older.into_iter().find(|kept| kept.topic == message.topic).cloned();
+        let topic = env.fleet.topic(message.topic);
+        let thing = topic
+            .and_then(|t| t.device())
+            .map(|id| env.fleet.device(id))
+            .filter(|device| !device.is_unattributed())
+            .map(|device| device.name().clone());
+        let topic = topic.map(|t| t.text().clone()).unwrap_or_default();
+        Some(Payload::new(message, topic, thing, before.as_ref(), self.show))
+    }
+
+    /// What stands beside the stream, where there is room: the message a key is about.
+    pub(crate) fn inspected(&self) -> Option<&Payload> {
+        self.inspected.as_deref()
+    }
+
+    /// Reads the message beside the stream, when it is another than before.
+    pub(super) fn inspect(&mut self, env: &Env<'_>) {
+        let wanted = (*self.view() == View::Stream && views::has_details(self.size))
+            .then(|| self.message_here())
+            .flatten();
+        if wanted != self.inspected.as_ref().map(|payload| payload.message.seq) {
+            self.inspected = wanted.and_then(|seq| self.payload_of(env, seq)).map(Box::new);
+        }
+    }
+
+    /// The next way, or the previous one, to show the message beside the stream.
+    pub(super) fn turn_payload(&mut self, forward: bool) {
+        if let Some(payload) = &mut self.inspected {
+            self.show = Some(payload.turn(forward));
+        }
+    }
+
+    /// To the next message that was found.
+    pub(in crate::console) fn next_hit(&mut self, env: &Env<'_>) {
+        self.go_to_hit(env, true);
+    }
+
+    /// To the previous message that was found.
+    pub(in crate::console) fn previous_hit(&mut self, env: &Env<'_>) {
+        self.go_to_hit(env, false);
+    }
+
+    fn go_to_hit(&mut self, env: &Env<'_>, newer: bool) {
+        let end = self.paused.unwrap_or(u64::MAX);
+        let Some(hits) = self.hits() else {
+            let key = self.key_for("filter").map(|key| format!("; {key} searches")).unwrap_or_default();
+            let text = format!("nothing is searched for{key}");
+            return self.say(SafeText::new(&text), Tone::Brief, env.now);
+        };
+        let here = self.list(ListId::Stream).cursor();
+        let mut shown = hits.found().filter(|seq| *seq <= end);
+        let to = match here {
+            // Followed, the newest is where one looks.
+            None => shown.next_back(),
+            Some(here) if newer => shown.find(|seq| *seq > here),
+            Some(here) => shown.rfind(|seq| *seq < here),
+        };
+        drop(shown);
+        match to {
+            Some(seq) => self.list_mut(ListId::Stream).set(Some(seq)),
+            None => {
+                let text = match (self.nothing_found(), newer) {
+                    (Some(why), _) => why,
+                    (None, true) => "no newer message was found".to_owned(),
+                    (None, false) => "no older message was found".to_owned(),
+                };
+                self.say(SafeText::new(&text), Tone::Brief, env.now);
+            }
+        }
+    }
+
+    /// Only what was found, or what stands around it too.
+    pub(in crate::console) fn around_hits(&mut self, env: &Env<'_>) {
+        self.around = !self.around;
+        if self.hits().is_none() {
+            let text = match self.around {
+                true => "a search marks what it finds and shows the other messages too",
+                false => "a search shows only what it finds",
+            };
+            self.say(SafeText::new(text), Tone::Calm, env.now);
+        }
     }
 }

@@ -24,6 +24,11 @@ impl App {
         self.look.read_only = true;
     }
 
+    /// Whether a recording is played.
+    pub(crate) fn is_replaying(&self) -> bool {
+        self.replay
+    }
+
     /// Whether a recording is being written.
     pub(crate) fn is_recording(&self) -> bool {
         self.recording

@@ -78,7 +78,8 @@ impl App {
             return self.mitigate_finding(env);
         }
         let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
-        let here = self.list(ListId::Violations).cursor().filter(|_| self.marks.is_empty());
+        let here =
+            self.list(ListId::Violations).cursor().filter(|_| self.marks.is_empty() && self.named.is_empty());
         let violations: Vec<String> = match here {
             Some(cursor) if self.focused_list() == ListId::Violations => {
                 active.iter().filter(|v| key_of(&v.id) == cursor).map(|v| v.id.clone()).collect()
@@ -164,6 +165,9 @@ impl App {
 
     /// What a write acts on: the marks, else the thing under the cursor of whatever is in front.
     fn targets(&self, env: &Env<'_>) -> Vec<DeviceId> {
+        if !self.named.is_empty() {
+            return self.named.clone();
+        }
         if !self.marks.is_empty() {
             let mut ids: Vec<_> = self.marks.iter().copied().collect();
             ids.sort_unstable();
@@ -174,10 +178,14 @@ impl App {
 
     /// The thing under the cursor of the focused list.
     pub(super) fn thing_here(&self, env: &Env<'_>) -> Option<DeviceId> {
+        if let Some(named) = self.named.first() {
+            return Some(*named);
+        }
         if let View::Device(name) = self.view() {
             return env.fleet.find(name.raw());
         }
-        let list = self.focused_list();
+        // A shadow that has the screen is still the one chosen.
+        let list = if *self.view() == View::Shadows { ListId::Shadows } else { self.focused_list() };
         let cursor = self.list(list).cursor()?;
         match list {
             ListId::Devices => self.device_at_cursor(),
@@ -197,6 +205,11 @@ impl App {
                 .deltas()
                 .find(|d| super::lines::delta_key(d) == cursor)
                 .and_then(|d| env.fleet.find(d.thing.raw())),
+            ListId::Shadows => {
+                let all = env.fleet.outstanding();
+                let one = all.iter().find(|one| super::outstanding_key(one) == cursor)?;
+                env.fleet.find(one.thing.raw())
+            }
             ListId::Stream => env
                 .fleet
                 .stream()
@@ -236,6 +249,11 @@ impl App {
     /// The device under the cursor; none when the filter hides it, for nobody acts on what is not seen.
     pub(super) fn device_at_cursor(&self) -> Option<DeviceId> {
         self.rows.device_of(self.list(ListId::Devices).cursor()?)
+    }
+
+    /// The device that keys are about: the one opened, or under the cursor.
+    pub(crate) fn device_in_front(&self, env: &Env<'_>) -> Option<DeviceId> {
+        self.thing_here(env).filter(|id| !env.fleet.device(*id).is_unattributed())
     }
 
     pub(super) fn job_under_cursor(&self, env: &Env<'_>) -> Option<Name> {

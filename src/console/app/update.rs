@@ -14,6 +14,7 @@ use quell_fleet::{Changes, Word};
 use super::super::command::{self, CommandId};
 use super::super::dialogs::{Dialog, PlanPhase};
 use super::super::views::{self, Place};
+use super::mouse::Mouse;
 use super::{App, DoctorLine, Effect, Env, JournalLine, Key, ListId, Look, Tone};
 
 /// What the console is told.
@@ -23,6 +24,10 @@ pub enum Msg {
     Key(KeyEvent),
     /// Text was pasted.
     Paste(String),
+    /// A line was typed where there is no screen: a command, with what it takes.
+    Line(String),
+    /// The mouse was used.
+    Mouse(Mouse),
     /// A command was picked without its key.
     Run(CommandId),
     /// The screen has so many columns and rows.
@@ -83,6 +88,8 @@ pub enum Msg {
         /// Why not.
         written: Result<(), String>,
     },
+    /// How to reach the local cloud that is looked at with the AWS CLI.
+    Reach(SafeText),
     /// A line for the operator.
     Say(SafeText, Tone),
 }
@@ -93,12 +100,20 @@ impl App {
     pub fn update(&mut self, msg: Msg, env: &Env<'_>) -> Vec<Effect> {
         let settles = matches!(
             msg,
-            Msg::Key(_) | Msg::Paste(_) | Msg::Run(_) | Msg::Resize(..) | Msg::Frame | Msg::Arrived(_)
+            Msg::Key(_)
+                | Msg::Paste(_)
+                | Msg::Line(_)
+                | Msg::Mouse(_)
+                | Msg::Run(_)
+                | Msg::Resize(..)
+                | Msg::Frame
+                | Msg::Arrived(_)
         );
         self.take(msg, env);
         if settles {
             self.settle(env);
             self.lay_out(env);
+            self.inspect(env);
             self.ask_for_what_is_seen(env);
         }
         std::mem::take(&mut self.effects)
@@ -108,6 +123,8 @@ impl App {
         match msg {
             Msg::Key(event) => self.key(event, env),
             Msg::Paste(text) => self.paste(&text, env),
+            Msg::Line(line) => self.line(&line, env),
+            Msg::Mouse(mouse) => self.mouse(mouse, env),
             Msg::Run(id) => self.run(id, env),
             Msg::Resize(columns, rows) => self.size = (columns, rows),
             Msg::Frame => {}
@@ -153,6 +170,12 @@ impl App {
             Msg::Badge(badge) => self.look.badge = Some(badge),
             Msg::Imported { path, name, read } => self.imported(&path, &name, read, env),
             Msg::Exported { path, written } => self.exported(&path, written, env),
+            Msg::Reach(command) => {
+                let key = self.key_for("link").map(|key| format!("{key} shows how")).unwrap_or_default();
+                let text = format!("the AWS CLI can reach this cloud too: {key}");
+                self.say(SafeText::new(&text), Tone::Calm, env.now);
+                self.reach = Some(command);
+            }
             Msg::Say(text, tone) => self.say(text, tone, env.now),
         }
     }
@@ -179,6 +202,7 @@ impl App {
         {
             list.set(Some(*first));
         }
+        self.search_stream(env);
         self.rest_cursor(env);
         self.follow(env);
         if let Some(dialog) = &mut self.dialog {
@@ -206,6 +230,7 @@ impl App {
             self.watch_certificates(env);
             self.watch_rule(env);
             self.watch_values(env);
+            self.watch_shadow(env);
             self.stream_what_matters(env);
             self.search_index(env);
         }

@@ -5,7 +5,7 @@ use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 use quell_fleet::{DeviceId, SourceId};
 
-use super::lines::{event_key, finding_key};
+use super::lines::{event_key, finding_key, outstanding_key};
 use super::{App, Effect, Env, ListId, View, go, key_of};
 
 impl App {
@@ -39,6 +39,26 @@ impl App {
             }
             self.watched_rule = rule;
         }
+    }
+
+    /// In the shadows' view, the document of the one under the cursor is read, where only its delta was heard.
+    pub(super) fn watch_shadow(&mut self, env: &Env<'_>) {
+        if *self.view() != View::Shadows {
+            self.watched_shadow = None;
+            return;
+        }
+        let cursor = self.list(ListId::Shadows).chosen();
+        if cursor == self.watched_shadow {
+            return;
+        }
+        self.watched_shadow = cursor;
+        let all = env.fleet.outstanding();
+        let mut sources = vec![SourceId::Outstanding];
+        let chosen = all.iter().find(|one| Some(outstanding_key(one)) == cursor);
+        if let Some(one) = chosen.filter(|one| one.document.is_none()) {
+            sources.push(SourceId::Shadow(one.thing.clone(), one.shadow.cloned()));
+        }
+        self.effects.push(Effect::Watch(sources));
     }
 
     /// In the violations' views, AWS's own values of what the cursor is on are read.

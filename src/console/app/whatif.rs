@@ -313,7 +313,7 @@ impl App {
             return;
         };
         self.say(SafeText::new("copied the behaviour as JSON"), Tone::Calm, env.now);
-        self.effects.push(Effect::Copy(SafeText::new(&json)));
+        self.effects.push(Effect::Copy(json));
     }
 
     /// Judges again what is tried, when it is looked at and something changed or time passed.

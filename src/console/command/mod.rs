@@ -24,6 +24,52 @@ pub enum Danger {
     Permanent,
 }
 
+/// What a command is for: the headings of help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Goes somewhere, or leaves.
+    Go,
+    /// Looks closer, or otherwise.
+    Look,
+    /// Marks things.
+    Mark,
+    /// Opens a plan of a response.
+    Respond,
+    /// Opens a plan of, or a form for, what the account is set up with.
+    Write,
+}
+
+impl Purpose {
+    /// All of them, in the order help shows them.
+    pub const ALL: [Self; 5] = [Self::Go, Self::Look, Self::Mark, Self::Respond, Self::Write];
+
+    /// The heading in help.
+    pub(crate) fn heading(self) -> &'static str {
+        match self {
+            Self::Go => "Go",
+            Self::Look => "Look",
+            Self::Mark => "Mark",
+            Self::Respond => "Respond: each opens a plan",
+            Self::Write => "Write: each opens a plan or a form",
+        }
+    }
+}
+
+/// What a command takes when it is typed in the palette: `isolate Thing03`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Takes {
+    /// Nothing.
+    Nothing,
+    /// Names of things: it acts on them instead of the marked ones, or of the one under the cursor.
+    Things,
+    /// A filter.
+    Filter,
+    /// A profile of the AWS configuration files.
+    Profile,
+    /// A region.
+    Region,
+}
+
 /// Where a binding holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
@@ -31,6 +77,8 @@ pub enum Scope {
     Global,
     /// Wherever there is a list with a cursor.
     List,
+    /// The stream.
+    Stream,
     /// The jobs view.
     Jobs,
     /// The topic rules.
@@ -55,9 +103,10 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes, in the order help shows them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Global,
         Self::List,
+        Self::Stream,
         Self::Jobs,
         Self::Rules,
         Self::Audit,
@@ -71,7 +120,9 @@ impl Scope {
     ];
 
     /// Which scopes hold together, the innermost first.
-    pub const STACKS: [&'static [Self]; 13] = [
+    pub const STACKS: [&'static [Self]; 15] = [
+        &[Self::Stream, Self::Replay, Self::List, Self::Global],
+        &[Self::Stream, Self::List, Self::Global],
         &[Self::WhatIf, Self::Replay, Self::List, Self::Global],
         &[Self::WhatIf, Self::List, Self::Global],
         &[Self::Replay, Self::List, Self::Global],
@@ -102,6 +153,7 @@ impl Scope {
         match self {
             Self::Global => "global",
             Self::List => "list",
+            Self::Stream => "stream",
             Self::Jobs => "jobs",
             Self::Rules => "rules",
             Self::Audit => "audit",
@@ -120,6 +172,7 @@ impl Scope {
         match self {
             Self::Global => "Everywhere",
             Self::List => "In lists",
+            Self::Stream => "In the stream",
             Self::Jobs => "In jobs",
             Self::Journal => "In the journal",
             Self::Profiles => "In security profiles",
@@ -149,10 +202,38 @@ pub struct Command {
     pub sentence: &'static str,
     /// What it can begin.
     pub danger: Danger,
+    /// What it is for.
+    pub purpose: Purpose,
     /// Where it makes sense; the palette offers what makes sense where one is.
     pub scope: Scope,
     /// What it does.
     pub run: fn(&mut App, &Env<'_>),
+    /// What else it is called in the palette.
+    pub aliases: &'static [&'static str],
+    /// What it takes when it is typed there.
+    pub takes: Takes,
+}
+
+impl Command {
+    /// The same, also called so.
+    const fn also(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    /// The same, taking something.
+    const fn takes(self, takes: Takes) -> Self {
+        Self { takes, ..self }
+    }
+
+    /// True when it is called `word` outright: by its id, its name or an alias.
+    pub(crate) fn is_called(&self, word: &str) -> bool {
+        self.id == word || self.name == word || self.aliases.contains(&word)
+    }
+
+    /// Whether it makes sense where these scopes hold; with `barred`, not what changes something.
+    pub(crate) fn works(&self, scopes: &[Scope], barred: bool) -> bool {
+        scopes.contains(&self.scope) && !(barred && self.danger != Danger::None)
+    }
 }
 
 /// The command called `id`.
@@ -186,10 +267,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_command_is_called_means_no_other() {
+        for command in COMMANDS {
+            for word in command.aliases.iter().chain([&command.id]) {
+                let called =
+                    COMMANDS.iter().filter(|other| other.id == *word || other.aliases.contains(word));
+                assert_eq!(called.count(), 1, "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_command_that_can_change_something_is_for_that() {
+        for command in COMMANDS {
+            let changes = matches!(command.purpose, Purpose::Respond | Purpose::Write);
+            assert!(command.danger == Danger::None || changes, "{}", command.id);
+        }
+    }
+
+    #[test]
     fn every_command_has_a_key_or_is_for_the_palette() {
         let map = Keymap::load(None, None).unwrap();
         for (id, command) in all() {
-            let palette_only = matches!(command.id, "activate" | "force-quit");
+            let palette_only = matches!(command.id, "activate" | "force-quit" | "quit");
             assert_eq!(map.keys_of(id).is_empty(), palette_only, "{}", command.id);
         }
     }

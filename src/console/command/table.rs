@@ -1,10 +1,34 @@
 //! The registry itself: what each command is called, what it can begin, where it makes sense and what it does.
 
 use super::super::app::{App, Env};
-use super::{Command, Danger, Scope};
+use super::{Command, Danger, Purpose, Scope, Takes};
 use Danger::{Permanent, Reversible};
-use Scope::{Audit, Doctor, Global, Jobs, Journal, List, Payload, Plan, Profiles, Replay, Rules, WhatIf};
+use Scope::{
+    Audit, Doctor, Global, Jobs, Journal, List, Payload, Plan, Profiles, Replay, Rules, Stream, WhatIf,
+};
 
+/// A command that goes somewhere, or leaves.
+const fn goes(
+    id: &'static str,
+    name: &'static str,
+    scope: Scope,
+    run: fn(&mut App, &Env<'_>),
+    sentence: &'static str,
+) -> Command {
+    Command {
+        id,
+        name,
+        sentence,
+        danger: Danger::None,
+        purpose: Purpose::Go,
+        scope,
+        run,
+        aliases: &[],
+        takes: Takes::Nothing,
+    }
+}
+
+/// A command that only looks, or changes how it looks.
 const fn looks(
     id: &'static str,
     name: &'static str,
@@ -12,10 +36,22 @@ const fn looks(
     run: fn(&mut App, &Env<'_>),
     sentence: &'static str,
 ) -> Command {
-    Command { id, name, sentence, danger: Danger::None, scope, run }
+    Command { purpose: Purpose::Look, ..goes(id, name, scope, run, sentence) }
 }
 
-const fn opens_plan(
+/// A command that marks.
+const fn marks(
+    id: &'static str,
+    name: &'static str,
+    scope: Scope,
+    run: fn(&mut App, &Env<'_>),
+    sentence: &'static str,
+) -> Command {
+    Command { purpose: Purpose::Mark, ..goes(id, name, scope, run, sentence) }
+}
+
+/// A command that opens a plan of a response.
+const fn responds(
     id: &'static str,
     name: &'static str,
     danger: Danger,
@@ -23,77 +59,89 @@ const fn opens_plan(
     run: fn(&mut App, &Env<'_>),
     sentence: &'static str,
 ) -> Command {
-    Command { id, name, sentence, danger, scope, run }
+    Command { danger, purpose: Purpose::Respond, ..goes(id, name, scope, run, sentence) }
+}
+
+/// A command that opens a plan of, or a form for, what the account is set up with.
+const fn writes(
+    id: &'static str,
+    name: &'static str,
+    danger: Danger,
+    scope: Scope,
+    run: fn(&mut App, &Env<'_>),
+    sentence: &'static str,
+) -> Command {
+    Command { danger, purpose: Purpose::Write, ..goes(id, name, scope, run, sentence) }
 }
 
 /// The registry.
 pub static COMMANDS: &[Command] = &[
-    looks(
+    goes(
         "next-alarm",
         "next alarm",
         Global,
         App::next_alarm,
         "Go to the next thing in alarm, the worst first",
     ),
-    opens_plan(
+    responds(
         "isolate",
         "isolate",
         Reversible,
         Global,
         App::isolate,
         "Plan the isolation of the marked things, or of the one under the cursor",
-    ),
-    opens_plan("release", "release", Reversible, Global, App::release, "Plan the release of isolated things"),
-    opens_plan(
+    ).also(&["iso"]).takes(Takes::Things),
+    responds("release", "release", Reversible, Global, App::release, "Plan the release of isolated things").also(&["rel"]).takes(Takes::Things),
+    responds(
         "deactivate",
         "deactivate",
         Reversible,
         Global,
         App::deactivate,
         "Plan the deactivation of certificates; it can be taken back",
-    ),
-    opens_plan(
+    ).takes(Takes::Things),
+    responds(
         "activate",
         "activate",
         Reversible,
         Global,
         App::activate,
         "Plan the activation of deactivated certificates",
-    ),
-    opens_plan(
+    ).takes(Takes::Things),
+    responds(
         "revoke",
         "revoke",
         Permanent,
         Global,
         App::revoke,
         "Plan the revocation of certificates; it cannot be taken back",
-    ),
-    opens_plan("job", "job", Reversible, Global, App::job, "Fill in a job for the marked things or a group"),
-    opens_plan(
+    ).takes(Takes::Things),
+    responds("job", "job", Reversible, Global, App::job, "Fill in a job for the marked things or a group"),
+    responds(
         "join-group",
         "join group",
         Reversible,
         Global,
         App::join_group,
         "Plan to put the marked things into a thing group",
-    ),
-    opens_plan(
+    ).takes(Takes::Things),
+    responds(
         "leave-group",
         "leave group",
         Reversible,
         Global,
         App::leave_group,
         "Plan to take the marked things out of a thing group",
-    ),
-    opens_plan(
+    ).takes(Takes::Things),
+    responds(
         "mitigate",
         "mitigate",
         Permanent,
         Global,
         App::mitigate,
         "Name a mitigation action of AWS for the violation or finding under the cursor, or those of the marked things",
-    ),
-    opens_plan(
+    ).takes(Takes::Things),
+    responds(
         "undo",
         "undo",
         Reversible,
@@ -101,7 +149,7 @@ pub static COMMANDS: &[Command] = &[
         App::undo,
         "Plan what takes the entry under the cursor back, to what was before it",
     ),
-    opens_plan(
+    responds(
         "finish",
         "finish",
         Reversible,
@@ -109,7 +157,7 @@ pub static COMMANDS: &[Command] = &[
         App::finish,
         "Plan what sends the rest of an entry that was cut short or failed",
     ),
-    opens_plan(
+    writes(
         "setup",
         "set up",
         Reversible,
@@ -117,7 +165,7 @@ pub static COMMANDS: &[Command] = &[
         App::setup,
         "Plan the isolation group and a policy on it that denies everything",
     ),
-    opens_plan(
+    writes(
         "setup-patchable",
         "set up, patchable",
         Reversible,
@@ -126,7 +174,7 @@ pub static COMMANDS: &[Command] = &[
         "Plan an isolation policy that leaves a device its own jobs and shadow, so that it can be patched",
     ),
     looks("examine", "look again", Doctor, App::examine, "Look again whether the account is ready"),
-    opens_plan(
+    responds(
         "cancel-job",
         "cancel job",
         Permanent,
@@ -134,7 +182,7 @@ pub static COMMANDS: &[Command] = &[
         App::cancel_job,
         "Plan the cancellation of the job under the cursor",
     ),
-    opens_plan(
+    writes(
         "rule-switch",
         "enable or disable",
         Reversible,
@@ -142,7 +190,7 @@ pub static COMMANDS: &[Command] = &[
         App::rule_switch,
         "Plan to switch the rule under the cursor on, or off",
     ),
-    opens_plan(
+    writes(
         "rule-form",
         "edit",
         Reversible,
@@ -151,7 +199,7 @@ pub static COMMANDS: &[Command] = &[
         "Write the rule under the cursor anew: what it can never match, and what it makes of what was heard",
     ),
     looks("rule-new", "new rule", Rules, App::rule_new, "Fill in a new topic rule"),
-    opens_plan(
+    writes(
         "rule-delete",
         "delete",
         Permanent,
@@ -159,8 +207,8 @@ pub static COMMANDS: &[Command] = &[
         App::rule_delete,
         "Plan the deletion of the rule under the cursor",
     ),
-    opens_plan("audit-start", "audit now", Reversible, Audit, App::audit_start, "Fill in an audit on demand"),
-    opens_plan(
+    writes("audit-start", "audit now", Reversible, Audit, App::audit_start, "Fill in an audit on demand"),
+    writes(
         "audit-cancel",
         "cancel audit",
         Reversible,
@@ -168,7 +216,7 @@ pub static COMMANDS: &[Command] = &[
         App::audit_cancel,
         "Plan to stop the audit that runs",
     ),
-    opens_plan(
+    writes(
         "audit-schedule",
         "schedule",
         Reversible,
@@ -176,7 +224,7 @@ pub static COMMANDS: &[Command] = &[
         App::audit_schedule,
         "Fill in when an audit is to run by itself",
     ),
-    opens_plan(
+    writes(
         "audit-unschedule",
         "end schedule",
         Reversible,
@@ -184,7 +232,7 @@ pub static COMMANDS: &[Command] = &[
         App::audit_unschedule,
         "Pick a scheduled audit to end",
     ),
-    opens_plan(
+    responds(
         "mitigate-finding",
         "mitigate",
         Permanent,
@@ -192,7 +240,7 @@ pub static COMMANDS: &[Command] = &[
         App::mitigate_finding,
         "Pick a mitigation action to run on the finding under the cursor",
     ),
-    opens_plan(
+    writes(
         "action-form",
         "new action",
         Reversible,
@@ -200,7 +248,7 @@ pub static COMMANDS: &[Command] = &[
         App::action_form,
         "Fill in a mitigation action",
     ),
-    opens_plan(
+    writes(
         "action-delete",
         "delete action",
         Reversible,
@@ -208,7 +256,7 @@ pub static COMMANDS: &[Command] = &[
         App::action_delete,
         "Pick a mitigation action to delete",
     ),
-    opens_plan(
+    writes(
         "suppress",
         "suppress",
         Reversible,
@@ -216,7 +264,7 @@ pub static COMMANDS: &[Command] = &[
         App::suppress,
         "Fill in until when findings about the resource under the cursor are not told",
     ),
-    opens_plan("unsuppress", "tell again", Reversible, Audit, App::unsuppress, "Pick a suppression to end"),
+    writes("unsuppress", "tell again", Reversible, Audit, App::unsuppress, "Pick a suppression to end"),
     looks(
         "audit-more",
         "audits",
@@ -224,35 +272,50 @@ pub static COMMANDS: &[Command] = &[
         App::audit_more,
         "Show audits, settings and suppressions in place of the finding's details, or those again",
     ),
-    looks("mark", "mark", List, App::mark, "Mark or unmark the thing under the cursor"),
-    looks(
+    marks("mark", "mark", List, App::mark, "Mark or unmark the thing under the cursor"),
+    marks(
         "range",
         "mark range",
         List,
         App::range,
         "Begin or end marking a range, in the order that is shown now",
     ),
-    looks(
+    marks(
         "mark-all",
         "mark all",
         List,
         App::mark_all,
         "Mark all things that pass the filter, or none of them again",
     ),
-    looks("open", "details", List, App::open, "Open what is under the cursor; never writes"),
+    goes("open", "details", List, App::open, "Open what is under the cursor; never writes"),
     looks(
         "filter",
         "filter",
         Global,
         App::filter,
         "Filter: words, !word, ~fuzzy, state:alarm, size>1k, rate>10, group:NAME, topic:dt/+/x",
-    ),
-    looks("palette", "commands", Global, App::palette, "Search commands, views and things"),
-    looks("help", "keys", Global, App::help, "Show the keys in force"),
-    looks("focus-next", "next pane", Global, App::focus_next, "Move to the next pane"),
-    looks("focus-previous", "previous pane", Global, App::focus_previous, "Move to the previous pane"),
+    ).takes(Takes::Filter),
+    goes("palette", "commands", Global, App::palette, "Search commands, views and things"),
+    goes("help", "keys", Global, App::help, "Show the keys in force").also(&["keys", "h"]),
+    goes("focus-next", "next pane", Global, App::focus_next, "Move to the next pane"),
+    goes("focus-previous", "previous pane", Global, App::focus_previous, "Move to the previous pane"),
     looks("zoom", "zoom", Global, App::zoom, "Give the focused pane the whole screen, or take it back"),
     looks("pause", "pause", Global, App::pause, "Freeze the telemetry view; counting goes on"),
+    goes("hit-next", "next hit", Stream, App::next_hit, "Go to the next message that was found, a newer one"),
+    goes(
+        "hit-previous",
+        "previous hit",
+        Stream,
+        App::previous_hit,
+        "Go to the message found before, an older one",
+    ),
+    looks(
+        "hits-around",
+        "around hits",
+        Stream,
+        App::around_hits,
+        "Show the other messages between those found, or only those found again",
+    ),
     looks("sort", "sort", List, App::sort, "Sort devices backwards, and after that by the next column"),
     looks(
         "log-scale",
@@ -262,15 +325,22 @@ pub static COMMANDS: &[Command] = &[
         "Switch sparklines between a linear and a logarithmic scale",
     ),
     looks("copy", "copy", List, App::copy, "Copy the name under the cursor to the terminal's clipboard"),
-    looks("overview", "overview", Global, App::view_overview, "The four live things on one screen"),
-    looks("device", "device", Global, App::view_device, "Everything about the device under the cursor"),
-    looks("stream", "stream", Global, App::view_stream, "Every message, the newest last"),
-    looks("violations", "violations", Global, App::view_violations, "Active and past violations"),
-    looks("shadows", "shadows", Global, App::view_shadows, "Shadow deltas across the fleet"),
-    looks("jobs", "jobs", Global, App::view_jobs, "Jobs and how far they are"),
-    looks("journal", "journal", Global, App::view_journal, "What was done, by whom, and how it ended"),
-    looks("profiles", "profiles", Global, App::view_profiles, "Security profiles, and what they call normal"),
-    opens_plan(
+    looks(
+        "copy-what",
+        "copy what",
+        List,
+        App::copy_what,
+        "Choose what to copy: thing, client id, ARN, topic, payload, request ids, a violation's id, a plan's API calls",
+    ),
+    goes("overview", "overview", Global, App::view_overview, "The four live things on one screen").also(&["ov", "home"]),
+    goes("device", "device", Global, App::view_device, "Everything about the device under the cursor").also(&["dev"]).takes(Takes::Things),
+    goes("stream", "stream", Global, App::view_stream, "Every message, the newest last").also(&["tail"]),
+    goes("violations", "violations", Global, App::view_violations, "Active and past violations").also(&["viol", "vio"]),
+    goes("shadows", "shadows", Global, App::view_shadows, "Shadow deltas across the fleet").also(&["sh"]),
+    goes("jobs", "jobs", Global, App::view_jobs, "Jobs and how far they are").also(&["job-list"]),
+    goes("journal", "journal", Global, App::view_journal, "What was done, by whom, and how it ended").also(&["jour", "log"]),
+    goes("profiles", "profiles", Global, App::view_profiles, "Security profiles, and what they call normal").also(&["prof"]),
+    writes(
         "profile-form",
         "write a profile",
         Reversible,
@@ -278,7 +348,7 @@ pub static COMMANDS: &[Command] = &[
         App::profile_form,
         "Write the security profile under the cursor: checked at every key, judged on what was heard, then planned",
     ),
-    opens_plan(
+    writes(
         "profile-new",
         "new profile",
         Reversible,
@@ -286,7 +356,7 @@ pub static COMMANDS: &[Command] = &[
         App::profile_new,
         "Write a security profile that does not exist yet",
     ),
-    opens_plan(
+    writes(
         "profile-delete",
         "delete",
         Reversible,
@@ -294,7 +364,7 @@ pub static COMMANDS: &[Command] = &[
         App::profile_delete,
         "Plan the deletion of the security profile under the cursor",
     ),
-    opens_plan(
+    writes(
         "profile-attach",
         "attach",
         Reversible,
@@ -302,7 +372,7 @@ pub static COMMANDS: &[Command] = &[
         App::profile_attach,
         "Plan to let the security profile judge a thing group or all things too",
     ),
-    opens_plan(
+    writes(
         "profile-detach",
         "detach",
         Reversible,
@@ -310,7 +380,7 @@ pub static COMMANDS: &[Command] = &[
         App::profile_detach,
         "Plan to let the security profile no longer judge a target",
     ),
-    opens_plan(
+    writes(
         "profile-import",
         "from a file",
         Reversible,
@@ -325,7 +395,7 @@ pub static COMMANDS: &[Command] = &[
         App::profile_export,
         "Write the security profile under the cursor into a JSON file",
     ),
-    opens_plan(
+    writes(
         "dimension",
         "dimension",
         Reversible,
@@ -333,7 +403,7 @@ pub static COMMANDS: &[Command] = &[
         App::dimension,
         "Plan to write or delete a dimension: topics a behaviour is limited to",
     ),
-    opens_plan(
+    writes(
         "custom-metric",
         "custom metric",
         Reversible,
@@ -341,7 +411,7 @@ pub static COMMANDS: &[Command] = &[
         App::custom_metric,
         "Plan to create or delete a metric of the account's own",
     ),
-    opens_plan(
+    writes(
         "verify",
         "verdict",
         Reversible,
@@ -349,10 +419,10 @@ pub static COMMANDS: &[Command] = &[
         App::verify,
         "Say what the violation under the cursor was found to be, with a note",
     ),
-    looks("history", "history", Global, App::view_history, "Violations of the last day, and what was judged"),
-    looks("audit", "audit", Global, App::view_audit, "Findings of audits, the worst first"),
-    looks("rules", "rules", Global, App::view_rules, "Topic rules: their SQL and what they do"),
-    looks(
+    goes("history", "history", Global, App::view_history, "Violations of the last day, and what was judged").also(&["hist"]),
+    goes("audit", "audit", Global, App::view_audit, "Findings of audits, the worst first"),
+    goes("rules", "rules", Global, App::view_rules, "Topic rules: their SQL and what they do"),
+    goes(
         "what-if",
         "what if",
         Global,
@@ -392,8 +462,8 @@ pub static COMMANDS: &[Command] = &[
         App::what_if_to_clear,
         "One more consecutive datapoint to clear; after ten, one",
     ),
-    looks("what-if-next", "next behaviour", WhatIf, App::what_if_next, "Try the next behaviour"),
-    looks(
+    goes("what-if-next", "next behaviour", WhatIf, App::what_if_next, "Try the next behaviour"),
+    goes(
         "what-if-previous",
         "previous behaviour",
         WhatIf,
@@ -407,49 +477,49 @@ pub static COMMANDS: &[Command] = &[
         App::what_if_reset,
         "Put the numbers back to those in force",
     ),
-    looks("doctor", "doctor", Global, App::view_doctor, "Is this account ready for an incident?"),
-    looks("grid", "all devices", Global, App::view_grid, "All devices as cells by state"),
-    looks(
+    goes("doctor", "doctor", Global, App::view_doctor, "Is this account ready for an incident?").also(&["doc"]),
+    goes("grid", "all devices", Global, App::view_grid, "All devices as cells by state").also(&["all"]),
+    goes(
         "metrics",
         "agent metrics",
         Global,
         App::view_metrics,
         "What the Defender agent of the device under the cursor reports",
-    ),
-    looks(
+    ).takes(Takes::Things),
+    goes(
         "instructor",
         "instructor mode",
         Global,
         App::instructor,
         "For a projector: large cells, account ids and addresses masked, nothing is sent",
-    ),
-    looks(
+    ).also(&["room"]),
+    goes(
         "profile",
         "another profile",
         Global,
         App::profile,
         "Go to another profile of the AWS configuration files",
-    ),
-    looks("region", "another region", Global, App::region, "Go to another region"),
-    looks(
+    ).takes(Takes::Profile),
+    goes("region", "another region", Global, App::region, "Go to another region").takes(Takes::Region),
+    goes(
         "link",
         "connection",
         Global,
         App::view_link,
         "The connection: what it carries, loses and is refused",
-    ),
-    looks("last-action", "last action", Global, App::last_action, "Show how far the last response is"),
-    looks("down", "down", List, App::down, "Move down"),
-    looks("up", "up", List, App::up, "Move up"),
-    looks("left", "left", List, App::left, "Move left, or show the payload the previous way"),
-    looks("right", "right", List, App::right, "Move right, or show the payload the next way"),
-    looks("first", "first", List, App::first, "Go to the first line"),
-    looks("last", "last", List, App::last, "Go to the last line"),
-    looks("half-page-down", "half page down", List, App::half_page_down, "Move half a page down"),
-    looks("half-page-up", "half page up", List, App::half_page_up, "Move half a page up"),
+    ).also(&["conn", "connection"]),
+    goes("last-action", "last action", Global, App::last_action, "Show how far the last response is"),
+    goes("down", "down", List, App::down, "Move down"),
+    goes("up", "up", List, App::up, "Move up"),
+    goes("left", "left", List, App::left, "Move left, or show the payload the previous way"),
+    goes("right", "right", List, App::right, "Move right, or show the payload the next way"),
+    goes("first", "first", List, App::first, "Go to the first line"),
+    goes("last", "last", List, App::last, "Go to the last line"),
+    goes("half-page-down", "half page down", List, App::half_page_down, "Move half a page down"),
+    goes("half-page-up", "half page up", List, App::half_page_up, "Move half a page up"),
     looks("confirm", "confirm", Plan, App::confirm, "Carry the plan out"),
     looks("edit", "change", Plan, App::edit, "Change the thing group or the job, and plan again"),
-    opens_plan(
+    responds(
         "instead",
         "its certificate instead",
         Reversible,
@@ -459,20 +529,27 @@ pub static COMMANDS: &[Command] = &[
     ),
     looks("stop", "stop", Plan, App::stop, "Stop a running response after the requests under way"),
     looks(
+        "plan-page",
+        "next page",
+        Plan,
+        App::plan_page,
+        "Show all names a plan acts on, then its API calls, then its steps again",
+    ),
+    looks(
         "api-calls",
         "what the API calls are",
         Plan,
         App::api_calls,
         "Show the requests the plan would send",
     ),
-    looks(
+    goes(
         "escape",
         "leave",
         Payload,
         App::escape,
         "One step out: dialog, filter, marks, then back; never quits",
     ),
-    looks("back", "back", Global, App::back, "Back, and at the first screen quit"),
+    goes("back", "back", Global, App::back, "Back, and at the first screen quit"),
     looks(
         "record",
         "record",
@@ -486,8 +563,9 @@ pub static COMMANDS: &[Command] = &[
     looks("replay-slower", "slower", Replay, App::replay_slower, "Play slower"),
     looks("replay-forward", "30 s on", Replay, App::replay_forward, "Go half a minute on"),
     looks("replay-back", "30 s back", Replay, App::replay_back, "Go half a minute back"),
-    looks("suspend", "suspend", Global, App::suspend, "Put quell into the background"),
+    goes("suspend", "suspend", Global, App::suspend, "Put quell into the background"),
     looks("redraw", "redraw", Global, App::redraw, "Draw the whole screen again"),
-    looks("interrupt", "quit", Global, App::interrupt, "Pressed twice, quit whatever is going on"),
-    looks("force-quit", "quit now", Global, App::force_quit, "Quit whatever is going on"),
+    goes("interrupt", "interrupt", Global, App::interrupt, "Pressed twice, quit whatever is going on"),
+    goes("quit", "quit", Global, App::quit, "Quit; asked once more while a response runs").also(&["q", "exit"]),
+    goes("force-quit", "quit now", Global, App::force_quit, "Quit whatever is going on"),
 ];

@@ -4,6 +4,7 @@
 //! draws itself. The console opens dialogs, does what their [`Outcome`]s say, and knows nothing of their insides.
 
 mod action;
+mod copy;
 mod entry;
 mod form;
 mod group;
@@ -25,12 +26,13 @@ use crate::response::Intent;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
-use super::app::{App, Effect, Env, ListId, ListState, ProfileForm};
-use super::command::Scope;
+use super::app::{App, Effect, Env, ListId, ListState, Look, Offer, ProfileForm};
+use super::command::{CommandId, Scope};
 use super::paint::Paint;
 use super::views::Place;
 
 pub(super) use action::ActionDialog;
+pub use copy::CopyDialog;
 pub(super) use entry::EntryDialog;
 pub use form::Form;
 pub(super) use form::{DetectKind, FormField, FormKind, FormLine, Said};
@@ -40,7 +42,6 @@ pub(super) use job::JobForm;
 pub(super) use leaving::LeavingDialog;
 pub(super) use palette::{PaletteDialog, Pick};
 pub use payload::PayloadDialog;
-pub(super) use payload::tree;
 pub(super) use plan::{PlanDialog, PlanPhase};
 pub(super) use recovered::RecoveredDialog;
 
@@ -75,6 +76,8 @@ pub enum Dialog {
     Recovered(Box<RecoveredDialog>),
     /// Whether to leave although a response runs.
     Leaving(LeavingDialog),
+    /// What to copy.
+    Copy(CopyDialog),
 }
 
 /// What a dialog does.
@@ -124,6 +127,16 @@ pub(super) struct Here<'a> {
     pub(super) env: &'a Env<'a>,
     /// The profiles of the AWS configuration files.
     pub(super) profiles: &'a [Name],
+    /// Keys and colours.
+    pub(super) look: &'a Look,
+    /// The scopes that hold in the view behind it.
+    pub(super) scopes: &'static [Scope],
+    /// Nothing can be changed here.
+    pub(super) barred: bool,
+    /// What was run by the palette, the oldest first.
+    pub(super) history: &'a [String],
+    /// Where the view behind it is.
+    pub(super) body: Rect,
 }
 
 /// What came of a key.
@@ -144,6 +157,10 @@ pub(super) enum Outcome {
     Filter(ListId, Option<String>),
     /// Something of the palette.
     Pick(Pick),
+    /// This is to be copied.
+    Copy(Offer),
+    /// A command that does not work here.
+    Elsewhere(CommandId),
 }
 
 /// A filter being typed, in the footer.
@@ -174,6 +191,19 @@ impl Component for FilterLine {
 }
 
 impl Dialog {
+    /// True of what is filled in field by field, or typed letter by letter.
+    pub(super) fn is_form(&self) -> bool {
+        matches!(
+            self,
+            Self::Job(_)
+                | Self::Group(_)
+                | Self::Profile(_)
+                | Self::Form(_)
+                | Self::Palette(_)
+                | Self::Filter(_)
+        )
+    }
+
     pub(super) fn component(&self) -> &dyn Component {
         match self {
             Self::Help(dialog) => dialog,
@@ -189,6 +219,7 @@ impl Dialog {
             Self::Entry(dialog) => dialog.as_ref(),
             Self::Recovered(dialog) => dialog.as_ref(),
             Self::Leaving(dialog) => dialog,
+            Self::Copy(dialog) => dialog,
         }
     }
 
@@ -207,6 +238,7 @@ impl Dialog {
             Self::Entry(dialog) => dialog.as_mut(),
             Self::Recovered(dialog) => dialog.as_mut(),
             Self::Leaving(dialog) => dialog,
+            Self::Copy(dialog) => dialog,
         }
     }
 }

@@ -34,10 +34,24 @@ pub struct PlanDialog {
     pub(in crate::console) editing: Option<Input>,
     /// What is typed to confirm.
     typed: Input,
-    /// Whether the requests are shown.
-    pub(in crate::console) calls: bool,
+    /// What of it is shown.
+    page: Page,
     scroll: ListState,
 }
+
+/// What of a plan is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Page {
+    /// What will be done, and whom it touches.
+    Steps,
+    /// All it acts on, by name.
+    Names,
+    /// The requests.
+    Calls,
+}
+
+/// So many of what a plan acts on are named beside its steps.
+const NAMED: usize = 5;
 
 /// How far a plan is.
 pub(crate) enum PlanPhase {
@@ -59,8 +73,56 @@ impl PlanDialog {
             intent,
             editing: None,
             typed: Input::default(),
-            calls: false,
+            page: Page::Steps,
             scroll: ListState::default(),
+        }
+    }
+
+    /// Shows the next of its pages.
+    pub(in crate::console) fn turn_page(&mut self) {
+        let PlanPhase::Ready(plan) = &self.phase else { return };
+        self.page = match self.page {
+            Page::Steps if plan.targets().len() > NAMED => Page::Names,
+            Page::Steps | Page::Names => Page::Calls,
+            Page::Calls => Page::Steps,
+        };
+        self.scroll = ListState::default();
+    }
+
+    /// Shows the requests, or the steps again.
+    pub(in crate::console) fn show_calls(&mut self) {
+        self.page = if self.page == Page::Calls { Page::Steps } else { Page::Calls };
+        self.scroll = ListState::default();
+    }
+
+    /// The requests, or all names, as lines of text.
+    pub(in crate::console) fn told(&self, theme: &Theme, room: usize, requests: bool) -> Vec<String> {
+        let PlanPhase::Ready(plan) = &self.phase else { return Vec::new() };
+        plain(if requests { calls(plan, theme, room) } else { names(plan, theme, room) })
+    }
+
+    /// All of it as lines of text: what will be done, to what, what proves it, whom it touches.
+    pub(in crate::console) fn read_out(&self, app: &App, theme: &Theme, room: usize) -> Vec<String> {
+        match &self.phase {
+            PlanPhase::Computing => Vec::new(),
+            PlanPhase::Failed(trouble) => {
+                vec![format!("{}: no plan could be made: {}. Nothing was sent.", self.asked, reason(trouble))]
+            }
+            PlanPhase::Ready(plan) => {
+                let place = if app.look.read_only { " (read-only)" } else { "" };
+                let mut out = vec![format!("Plan: {}{place}", plan.title())];
+                out.extend(plain(steps(plan, theme, room)));
+                out
+            }
+        }
+    }
+
+    /// What is on the page after the one that is shown.
+    fn next_page(&self, plan: &Plan) -> String {
+        match self.page {
+            Page::Steps if plan.targets().len() > NAMED => format!("all {} names", plan.targets().len()),
+            Page::Steps | Page::Names => "the API calls".to_owned(),
+            Page::Calls => "the steps".to_owned(),
         }
     }
 
@@ -137,7 +199,11 @@ fn lay_out<'a>(app: &'a App, body: Rect, dialog: &'a PlanDialog) -> Laid<'a> {
         PlanPhase::Ready(plan) => {
             let bad = plan.would_change_nothing().is_some() || plan.refused().is_some();
             let border = if bad { theme.alarm } else { theme.focus };
-            let lines = if dialog.calls { calls(plan, theme, room) } else { steps(plan, theme, room) };
+            let lines = match dialog.page {
+                Page::Steps => steps(plan, theme, room),
+                Page::Names => names(plan, theme, room),
+                Page::Calls => calls(plan, theme, room),
+            };
             (plan.title(), border, lines)
         }
     };
@@ -167,6 +233,10 @@ impl Component for PlanDialog {
             }
             return Outcome::Taken;
         }
+        if event.code == KeyCode::Tab {
+            self.turn_page();
+            return Outcome::Taken;
+        }
         let edits =
             matches!(event.code, KeyCode::Backspace | KeyCode::Left | KeyCode::Right | KeyCode::Delete);
         if Key::from(event).typed().is_some() || edits || is_control(event) {
@@ -185,6 +255,15 @@ impl Component for PlanDialog {
         Some(Place::Dialog { lines: laid.lines.len(), page: laid.split().0.height.into() })
     }
 
+    fn hints(&self, _: &App) -> &'static [&'static str] {
+        match &self.phase {
+            _ if self.takes_text() => &[],
+            PlanPhase::Ready(plan) if plan.refused().is_some() => &["plan-page", "api-calls", "escape"],
+            PlanPhase::Ready(_) => &["confirm", "plan-page", "api-calls", "edit", "escape"],
+            PlanPhase::Computing | PlanPhase::Failed(_) => &["escape"],
+        }
+    }
+
     fn draw(&self, app: &App, _: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
         let theme = paint.theme;
         let laid = lay_out(app, body, self);
@@ -195,6 +274,15 @@ impl Component for PlanDialog {
         text::scrolled(paint, (laid.area, above), &laid.lines, &self.scroll, theme.warning);
         text::lines(paint, below, &laid.foot);
     }
+}
+
+/// Lines without their colours.
+fn plain(lines: Vec<Line<'_>>) -> Vec<String> {
+    lines
+        .into_iter()
+        .map(|line| line.iter().map(|(text, _)| text.as_ref()).collect::<String>().trim_end().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
 }
 
 fn label<'a>(text: &'a str, theme: &Theme) -> Line<'a> {
@@ -212,6 +300,10 @@ fn steps<'a>(plan: &'a Plan, theme: &Theme, room: usize) -> Vec<Line<'a>> {
             lines.extend(wrap(&text, room).into_iter().map(|l| vec![part(l, theme.alarm)]));
             lines.push(Vec::new());
         }
+    }
+    if plan.targets().len() > 1 {
+        let text = format!("on {}", some(plan.targets().iter().map(|name| name.shown().as_str()), NAMED));
+        lines.extend(wrap(&text, room).into_iter().map(|l| vec![part(l, theme.text)]));
     }
     if !plan.steps().is_empty() {
         lines.push(label("will", theme));
@@ -255,13 +347,13 @@ fn steps<'a>(plan: &'a Plan, theme: &Theme, room: usize) -> Vec<Line<'a>> {
         }
     }
     lines.push(label("affects", theme));
-    for note in plan.affects() {
-        let (shape, style) = match note.level {
+    for (level, text) in grouped(plan) {
+        let (shape, style) = match level {
             Level::Info => (" ", theme.text),
             Level::Warn => (s.warn, theme.warning),
             Level::Danger => (s.warn, theme.alarm),
         };
-        for (i, l) in wrap(note.text.as_str(), room.saturating_sub(5)).into_iter().enumerate() {
+        for (i, l) in wrap(&text, room.saturating_sub(5)).into_iter().enumerate() {
             let lead = if i == 0 { format!("  {shape} ") } else { "    ".to_owned() };
             lines.push(vec![part(lead, style), part(l, style)]);
         }
@@ -272,6 +364,63 @@ fn steps<'a>(plan: &'a Plan, theme: &Theme, room: usize) -> Vec<Line<'a>> {
     };
     for l in wrap(&text, room.saturating_sub(5)) {
         lines.push(vec![part("    ", style), part(l, style)]);
+    }
+    lines
+}
+
+/// The first names, and how many more: `Thing01, Thing02, +3`.
+fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>, most: usize) -> String {
+    let more = names.len().saturating_sub(most);
+    let mut all: Vec<&str> = names.take(most).collect();
+    let rest = format!("+{more}");
+    if more > 0 {
+        all.push(&rest);
+    }
+    all.join(", ")
+}
+
+/// The notes of a plan; what is said of several things in the same words is said once.
+fn grouped(plan: &Plan) -> Vec<(Level, String)> {
+    let mut out: Vec<(Level, Vec<&str>, &str)> = Vec::new();
+    for note in plan.affects() {
+        let text = note.text.as_str();
+        // A note about one thing begins with its name.
+        let about = plan.targets().iter().map(|name| name.shown().as_str()).find_map(|name| {
+            let rest = text.strip_prefix(name)?.strip_prefix(' ')?;
+            Some((name, rest))
+        });
+        let (name, rest) = about.map_or((None, text), |(name, rest)| (Some(name), rest));
+        let same = out.iter_mut().find(|(level, names, said)| {
+            name.is_some() && !names.is_empty() && *level == note.level && *said == rest
+        });
+        match same {
+            Some((_, names, _)) => names.extend(name),
+            None => out.push((note.level, name.into_iter().collect(), rest)),
+        }
+    }
+    out.into_iter()
+        .map(|(level, names, said)| match names.as_slice() {
+            [] => (level, said.to_owned()),
+            [one] => (level, format!("{one} {said}")),
+            many => {
+                let whom = some(many.iter().copied(), NAMED);
+                (level, format!("{} things {said}: {whom}", many.len()))
+            }
+        })
+        .collect()
+}
+
+/// All that a plan acts on, in columns.
+fn names<'a>(plan: &'a Plan, theme: &Theme, room: usize) -> Vec<Line<'a>> {
+    let mut lines = vec![vec![part(format!("all {} it acts on", plan.targets().len()), theme.dim)]];
+    let longest = plan.targets().iter().map(|name| name.shown().width()).max().unwrap_or(1);
+    let width = (longest + 2).min(room.max(1));
+    for row in plan.targets().chunks((room / width).max(1)) {
+        let cells = row.iter().map(|name| {
+            let gap = " ".repeat(width.saturating_sub(name.shown().width()));
+            part(format!("{}{gap}", name.shown()), theme.text)
+        });
+        lines.push(cells.collect());
     }
     lines
 }
@@ -320,9 +469,9 @@ fn confirmation<'a>(app: &App, plan: &'a Plan, dialog: &PlanDialog, theme: &Them
     let verb = plan.intent().verb().id();
     let verb = if plan.would_change_nothing().is_some() { "do it all the same" } else { verb };
     let change = change.into_iter().chain(plan.instead().map(|_| ("instead", "its certificate instead")));
+    let next = dialog.next_page(plan);
     if plan.refused().is_some() {
-        let hints: Vec<_> =
-            change.chain([("api-calls", "what the API calls are"), ("escape", "leave")]).collect();
+        let hints: Vec<_> = change.chain([("plan-page", next.as_str()), ("escape", "leave")]).collect();
         return vec![keys(app, &hints, theme)];
     }
     let mut lines = Vec::new();
@@ -343,7 +492,7 @@ fn confirmation<'a>(app: &App, plan: &'a Plan, dialog: &PlanDialog, theme: &Them
             let hints: Vec<_> = [("confirm", verb)]
                 .into_iter()
                 .chain(change)
-                .chain([("api-calls", "what the API calls are"), ("escape", "leave")])
+                .chain([("plan-page", next.as_str()), ("escape", "leave")])
                 .collect();
             lines.push(keys(app, &hints, theme));
         }
@@ -358,9 +507,7 @@ fn confirmation<'a>(app: &App, plan: &'a Plan, dialog: &PlanDialog, theme: &Them
             ]);
             // While a name is typed, letters are letters: only these keys are commands.
             let mut line = Vec::new();
-            for (key, what) in
-                [(theme.symbols.enter, verb), ("tab", "what the API calls are"), ("esc", "leave")]
-            {
+            for (key, what) in [(theme.symbols.enter, verb), ("tab", next.as_str()), ("esc", "leave")] {
                 line.push(part(key, theme.key));
                 line.push(part(format!(" {what}     "), theme.dim));
             }

@@ -30,7 +30,7 @@ impl Component for ProfileForm {
             }
             KeyCode::Char('y') if control => {
                 let json = serde_json::to_string(&self.document()).unwrap_or_default();
-                return Outcome::Want(Effect::Copy(SafeText::new(&json)), Some("copied as JSON"));
+                return Outcome::Want(Effect::Copy(json), Some("copied as JSON"));
             }
             KeyCode::Down | KeyCode::Tab => {
                 self.step(true);

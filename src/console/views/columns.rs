@@ -236,6 +236,15 @@ impl Sort {
         Self { column: next.unwrap_or(self.column), reversed: false }
     }
 
+    /// The order of the column whose head stands at `x` in a table of `width` cells; the one in force is reversed.
+    pub(super) fn by_head(self, x: u16, width: u16, longest: u16) -> Option<Self> {
+        let placed = lay_out(width, longest);
+        let at = placed.iter().find(|at| (at.x..at.x.saturating_add(at.width)).contains(&x))?;
+        COLUMNS.get(at.column)?.order?;
+        let reversed = at.column == self.column && !self.reversed;
+        Some(Self { column: at.column, reversed })
+    }
+
     /// Which of two devices stands first; equals by name.
     pub(in crate::console) fn compare(self, a: &Device, b: &Device, now: Ms) -> Ordering {
         let order = self.order().map_or(Ordering::Equal, |order| (order.compare)(a, b, now));

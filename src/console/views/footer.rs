@@ -3,9 +3,10 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
+use quell_fleet::Word;
 use quell_fleet::text::SafeText;
 
-use super::super::app::{App, ListId, Tone, View};
+use super::super::app::{App, Env, ListId, Tone, View};
 use super::super::command;
 use super::super::dialogs::Dialog;
 use super::super::keymap::Found;
@@ -16,7 +17,7 @@ use super::super::words;
 const NARROW: u16 = 100;
 
 /// What the keys do here, and the last thing that happened.
-pub(super) fn draw(app: &App, paint: &mut Paint<'_>, area: Rect) {
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     if let Some(Dialog::Filter(line)) = app.dialog() {
         let used = paint.text(area.x, area.y, area.width, " / ", theme.key);
@@ -24,7 +25,13 @@ pub(super) fn draw(app: &App, paint: &mut Paint<'_>, area: Rect) {
         let wide =
             paint.text(area.x + used, area.y, area.width.saturating_sub(used), text.as_str(), theme.text);
         paint.cell(area.x + used + wide, area.y, " ", theme.cursor);
-        let hint = "state:alarm  size>1k  rate>10  group:NAME  topic:dt/+/x  !word  ~fuzzy   ";
+        let hint = match line.list {
+            ListId::Stream => {
+                "\"phrase\"  payload:RE  temperature>50  size>1k  topic:dt/+/x  kind:job  !word   "
+            }
+            ListId::Devices => "state:alarm  size>1k  rate>10  group:NAME  topic:dt/+/x  !word  ~fuzzy   ",
+            _ => "words  \"phrase\"  !word  ~fuzzy   ",
+        };
         if area.width as usize > used as usize + wide as usize + hint.len() + 4 {
             paint.right(area.x, area.y, area.width, hint, theme.dim);
         }
@@ -56,21 +63,13 @@ pub(super) fn draw(app: &App, paint: &mut Paint<'_>, area: Rect) {
     // A note is read before keys are: it gets its room, keys the rest.
     let keys_room = if note.is_empty() { room } else { room.saturating_sub(note_width + 2) };
     let mut x = area.x + 1;
-    for name in hints(app) {
-        let Some(id) = command::find(name) else { continue };
-        // A plan that cannot be sent is no hint; its key still shows what it would do.
-        let barred = app.look.read_only || app.is_instructing() || !app.look.aws;
-        if barred && command::get(id).danger != command::Danger::None {
-            continue;
-        }
-        let Some(key) = app.look.keymap.key_for(app.scopes(), id) else { continue };
-        let key = shown_key(&key, theme);
-        let words = command::get(id).name;
-        let wide = key.width() + words.width() + 3;
-        if (x - area.x) as usize + wide > keys_room {
+    for hint in hints(app, env) {
+        let Some((keys, words)) = hint.told(app) else { continue };
+        let wide = keys.width() + words.width() + 3;
+        if usize::from(x - area.x) + wide > keys_room {
             break;
         }
-        x += paint.text(x, area.y, area.width, &key, theme.key) + 1;
+        x += paint.text(x, area.y, area.width, &keys, theme.key) + 1;
         x += paint.text(x, area.y, area.width, words, theme.dim) + 2;
     }
     if !note.is_empty() {
@@ -119,11 +118,79 @@ pub(in crate::console) fn shown_key(key: &str, theme: &super::Theme) -> String {
         .join(" ")
 }
 
-/// The commands worth a hint here, the most wanted first.
-fn hints(app: &App) -> &'static [&'static str] {
-    if let Some(dialog) = app.dialog() {
-        return dialog.component().hints(app);
+/// What is worth a hint.
+#[derive(Clone, Copy, PartialEq)]
+enum Hint {
+    /// A command.
+    One(&'static str),
+    /// Two commands that belong together, and what they do.
+    Pair(&'static str, &'static str, &'static str),
+}
+
+impl Hint {
+    /// The keys in force and what they do; `None` where no key does it, or nothing can be changed.
+    fn told(self, app: &App) -> Option<(String, &'static str)> {
+        match self {
+            Self::One(id) => {
+                let command = command::get(command::find(id)?);
+                // A plan that cannot be sent is no hint; its key still shows what it would do.
+                if app.is_barred() && command.danger != command::Danger::None {
+                    return None;
+                }
+                Some((app.key_for(id)?, command.name))
+            }
+            Self::Pair(one, other, words) => {
+                Some((format!("{} {}", app.key_for(one)?, app.key_for(other)?), words))
+            }
+        }
     }
+}
+
+/// What is most likely next, the likeliest first.
+fn hints(app: &App, env: &Env<'_>) -> Vec<Hint> {
+    if let Some(dialog) = app.dialog() {
+        return dialog.component().hints(app).iter().copied().map(Hint::One).collect();
+    }
+    let mut hints = Vec::new();
+    if app.is_replaying() {
+        hints.extend([
+            Hint::One("replay-pause"),
+            Hint::Pair("replay-back", "replay-forward", "seek"),
+            Hint::Pair("replay-slower", "replay-faster", "speed"),
+            Hint::One("replay-next-alarm"),
+        ]);
+    }
+    hints.extend(likely(app, env).iter().copied().map(Hint::One));
+    hints.extend(usual(app).iter().copied().map(Hint::One));
+    let mut seen: Vec<Hint> = Vec::new();
+    hints.retain(|hint| {
+        let new = !seen.contains(hint);
+        seen.push(*hint);
+        new
+    });
+    hints
+}
+
+/// What the state of things suggests.
+fn likely(app: &App, env: &Env<'_>) -> &'static [&'static str] {
+    if app.marked() > 0 {
+        return &["isolate", "release", "job", "join-group", "escape"];
+    }
+    if app.focused_list() == ListId::Stream && app.hits().is_some() {
+        return &["hit-previous", "hit-next", "open", "hits-around", "filter"];
+    }
+    let word = app.device_in_front(env).map(|id| env.fleet.device(id).word());
+    match word {
+        Some(Word::Leaking | Word::NotHeld) => &["revoke", "isolate", "next-alarm"],
+        Some(Word::Alarm | Word::Finding | Word::Warning) => &["isolate", "next-alarm", "open"],
+        Some(Word::Contained | Word::Containing | Word::Unproven) => &["release", "last-action", "open"],
+        _ if env.fleet.counts().of(Word::Alarm) > 0 => &["next-alarm"],
+        _ => &[],
+    }
+}
+
+/// The commands worth a hint in a view, the most wanted first.
+fn usual(app: &App) -> &'static [&'static str] {
     match app.focused_list() {
         ListId::Devices => &[
             "next-alarm",
@@ -138,7 +205,8 @@ fn hints(app: &App) -> &'static [&'static str] {
             "sort",
             "palette",
         ],
-        ListId::Stream => &["open", "pause", "filter", "help", "isolate", "zoom", "last"],
+        ListId::Stream => &["open", "pause", "filter", "copy", "help", "isolate", "last", "back"],
+        ListId::Shadows => &["open", "device", "filter", "isolate", "copy", "help", "back"],
         ListId::Jobs | ListId::Executions => &["open", "job", "cancel-job", "back", "help", "filter"],
         ListId::Journal => &["open", "undo", "finish", "back", "help"],
         ListId::Profiles => &[

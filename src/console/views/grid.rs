@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr as _;
 
 use quell_fleet::{Device, DeviceId, Word};
@@ -90,6 +90,9 @@ impl Boxes {
 
 fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId, device: &Device) {
     let theme = paint.theme;
+    if large_type(app, theme) && area.height > large::ROWS + 2 {
+        return tile(env, paint, area, id, device);
+    }
     let room = usize::from(area.width.saturating_sub(3));
     let (word, style) = said(env, theme, id, room);
     let loud = matches!(device.word(), Word::Leaking | Word::NotHeld | Word::Alarm);
@@ -100,17 +103,6 @@ fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId
     let room = inner.width.saturating_sub(1);
     let name = device.name().shown();
     let name_style = if loud { style } else { theme.brand };
-    // In the room the last row must be able to read it; large letters are capitals, so the name itself stands above. Of a
-    // name that is too long its last part is large: it is what tells one place from the next.
-    let last = name.as_str().rsplit(['-', '_', '.']).next().unwrap_or_default();
-    let fits = |text: &&str| !text.is_empty() && large::width(text).is_some_and(|wide| wide <= room);
-    let large = [name.as_str(), last].into_iter().find(fits);
-    if let Some(text) = large.filter(|_| large_type(app, theme) && inner.height > large::ROWS) {
-        paint.text(area.x + 2, area.y, room.saturating_sub(1), &format!(" {name} "), name_style);
-        large::draw(paint, inner.x + 1, inner.y, room, text, name_style);
-        paint.text(inner.x + 1, inner.y + large::ROWS, room, &word, style);
-        return;
-    }
     paint.text(inner.x + 1, inner.y, room, name.as_str(), name_style);
     paint.text(inner.x + 1, inner.y + 1, room, &word, style);
     if inner.height >= 3 {
@@ -124,6 +116,48 @@ fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId
             if loud { style } else { theme.dim },
         );
     }
+}
+
+/// A tile for a room: who needs somebody is to be seen from the last row. The state is large and tints the tile; the name is
+/// small, and below stands since when, or how long it took.
+fn tile(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId, device: &Device) {
+    let theme = paint.theme;
+    let word = device.word();
+    let (said, style) = said(env, theme, id, area.width.saturating_sub(4).into());
+    // What is calm stays calm: a room of tinted tiles would hide the one that matters.
+    let tinted = word.is_loud() || matches!(word, Word::Contained | Word::Containing | Word::Revoked);
+    let ground = match (tinted, style.bg) {
+        (false, _) => theme.border,
+        (true, Some(_)) => style,
+        (true, None) => style.add_modifier(Modifier::REVERSED),
+    };
+    let inner = paint.pane(area, &[part(device.name().shown().as_str(), ground)], ground);
+    if tinted {
+        paint.style(inner, ground);
+    }
+    let text = if tinted { ground } else { style };
+    let room = inner.width.saturating_sub(2);
+    let spaced = || said.chars().map(String::from).collect::<Vec<_>>().join(" ");
+    let x = |wide: u16| inner.x + inner.width.saturating_sub(wide) / 2;
+    match large::width(&said).map(|wide| wide.saturating_sub(1)).filter(|wide| *wide <= room) {
+        Some(wide) => {
+            large::draw(paint, x(wide), inner.y, wide, &said, text);
+        }
+        // Letters apart are read further than letters together.
+        None => {
+            let wide = u16::try_from(spaced().width()).unwrap_or(u16::MAX);
+            let line = if wide <= room { spaced() } else { said.clone() };
+            let wide = wide.min(room);
+            paint.text(x(wide), inner.y + 1, room, &line, text.add_modifier(Modifier::BOLD));
+        }
+    }
+    let since = match device.contained_after() {
+        Some(after) if word == Word::Contained => format!("in {}", words::took(after)),
+        _ => format!("for {}", words::age(env.now - device.word_since())),
+    };
+    let wide = u16::try_from(since.width()).unwrap_or(room).min(room);
+    let calm = if tinted { ground } else { theme.dim };
+    paint.text(x(wide), inner.y + large::ROWS, room, &since, calm);
 }
 
 /// What matters in the room, in large letters: how many have which word, the same numbers as the header's; the worst first,

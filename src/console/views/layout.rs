@@ -8,8 +8,8 @@ use quell_fleet::Heed;
 use super::super::app::{App, Env, ListId, Pane, View};
 use super::super::paint::inside;
 use super::{
-    audit, deltas, device, devices, doctor, history, jobs, link, profiles, rules, split, telemetry,
-    violations, whatif,
+    audit, deltas, device, devices, doctor, history, jobs, link, profiles, rules, shadows, split, stream,
+    telemetry, violations, whatif,
 };
 
 /// Wide enough for the four live things side by side.
@@ -95,10 +95,34 @@ pub(super) fn panes(app: &App, full: Rect, body: Rect) -> Vec<(Pane, Rect)> {
     vec![(Pane::Devices, above), (other, below)]
 }
 
+/// From so large a screen on a list stands beside or above what is chosen in it.
+const DETAILS: (u16, u16) = (120, 36);
+
+/// Whether there is room for what is chosen beside its list.
+pub(in crate::console) fn has_details((width, height): (u16, u16)) -> bool {
+    width >= DETAILS.0 && height >= DETAILS.1
+}
+
+/// A list and what is chosen in it: beside each other where that leaves both wide enough, else one above the other.
+pub(super) fn beside(area: Rect) -> (Rect, Option<Rect>) {
+    if area.width >= 140 {
+        let left = area.width * 3 / 5;
+        let right = Rect { x: area.x + left, width: area.width - left, ..area };
+        return (Rect { width: left, ..area }, Some(right));
+    }
+    let (above, below) = split(area, area.height * 11 / 20);
+    (above, Some(below))
+}
+
 /// A list above its details: as tall as its lines, up to a third.
 pub(super) fn above_details(area: Rect, lines: usize) -> (Rect, Rect) {
     let lines = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2);
     split(area, lines.clamp(4, (area.height / 3).max(4)))
+}
+
+/// Where the view is on a screen of so many columns and rows.
+pub(in crate::console) fn body(app: &App, env: &Env<'_>, (width, height): (u16, u16)) -> Rect {
+    Bands::of(app, env, Rect { x: 0, y: 0, width, height }).body
 }
 
 /// What scrolls on a screen of so many columns and rows.
@@ -112,11 +136,16 @@ pub(in crate::console) fn places(app: &App, env: &Env<'_>, (width, height): (u16
             .map(|(pane, area)| Place::List(pane.list(), page(env, pane, area)))
             .collect(),
         View::Device(name) => device::place(app, env, body, name).into_iter().collect(),
-        View::Stream => one(ListId::Stream, telemetry::page(body)),
+        View::Stream => one(ListId::Stream, stream::page(app, body)),
         View::Violations => {
             one(ListId::Violations, violations::page(env, violations::parts(body, true).0, true))
         }
-        View::Shadows => one(ListId::Deltas, deltas::page(body)),
+        View::Shadows if app.zoomed() => vec![
+            // What is chosen stays so while it has the screen.
+            Place::List(ListId::Shadows, app.list(ListId::Shadows).page()),
+            shadows::place(app, env, body),
+        ],
+        View::Shadows => one(ListId::Shadows, shadows::page(app, body)),
         View::Jobs => one(ListId::Jobs, jobs::page(body)),
         View::Executions(job) => one(ListId::Executions, jobs::executions_page(env, body, job)),
         View::Journal => one(ListId::Journal, inside(body).height.into()),
@@ -133,12 +162,69 @@ pub(in crate::console) fn places(app: &App, env: &Env<'_>, (width, height): (u16
     places
 }
 
+/// What is at a place of the screen.
+pub(in crate::console) struct Under {
+    /// The pane of the overview.
+    pub(in crate::console) pane: Option<Pane>,
+    /// A line of a list, from the first in sight.
+    pub(in crate::console) row: Option<(ListId, usize)>,
+    /// The order that the head of a column stands for.
+    pub(in crate::console) sort: Option<super::Sort>,
+}
+
+/// What is at a place of the screen; `None` outside all that can be pointed at.
+pub(in crate::console) fn under(
+    app: &App,
+    env: &Env<'_>,
+    size: (u16, u16),
+    (x, y): (u16, u16),
+) -> Option<Under> {
+    let at = ratatui::layout::Position { x, y };
+    let full = Rect { x: 0, y: 0, width: size.0, height: size.1 };
+    let body = body(app, env, size);
+    // A line of a list of lines that are `tall` each, below its heads.
+    let line = |list, area: Rect, heads: u16, tall: u16| {
+        let inner = inside(area);
+        let below = y.checked_sub(inner.y + heads)?;
+        inner.contains(at).then(|| (list, usize::from(below / tall.max(1))))
+    };
+    match app.view() {
+        View::Overview => {
+            let (pane, area) = panes(app, full, body).into_iter().find(|(_, area)| area.contains(at))?;
+            let inner = inside(area);
+            let (mut row, mut sort) = (None, None);
+            match pane {
+                Pane::Devices => {
+                    let heads = u16::from(inner.height >= 3);
+                    row = line(ListId::Devices, area, heads, 1);
+                    if heads == 1 && y == inner.y {
+                        let x = x.saturating_sub(inner.x);
+                        sort = app.rows().sort().by_head(x, inner.width, app.rows().longest());
+                    }
+                }
+                Pane::Telemetry => row = line(ListId::Stream, area, 0, telemetry::tall(inner)),
+                Pane::Violations | Pane::Deltas => {}
+            }
+            Some(Under { pane: Some(pane), row, sort })
+        }
+        View::Stream => {
+            let (area, heads, tall) = stream::rows(app, body);
+            Some(Under { pane: None, row: line(ListId::Stream, area, heads, tall), sort: None })
+        }
+        View::Shadows if !app.zoomed() => {
+            let area = shadows::parts(app, body).0;
+            Some(Under { pane: None, row: line(ListId::Shadows, area, 1, 1), sort: None })
+        }
+        _ => None,
+    }
+}
+
 /// How many entries of a pane of the overview there is room for.
 fn page(env: &Env<'_>, pane: Pane, area: Rect) -> usize {
     match pane {
         Pane::Devices => devices::page(area),
         Pane::Violations => violations::page(env, area, false),
         Pane::Deltas => deltas::page(area),
-        Pane::Telemetry => telemetry::page(area),
+        Pane::Telemetry => telemetry::page(area, false),
     }
 }

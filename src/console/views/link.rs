@@ -176,6 +176,11 @@ fn standing<'a>(app: &App, env: &Env<'_>, theme: &Theme) -> Vec<Line<'a>> {
         };
         lines.push(vec![part(format!("  credentials {ends}; this clock {skew}"), theme.text)]);
     }
+    if let Some(command) = app.reach() {
+        let lead = "  a local cloud, which the AWS CLI reaches too:";
+        lines.push(vec![part(lead, theme.text)]);
+        lines.push(vec![part(format!("  {command}"), theme.key)]);
+    }
     if let Some(so_far) = env.fleet.reading() {
         lines.push(vec![part(format!("  reading the registry: {so_far} things so far"), theme.text)]);
     }

@@ -7,6 +7,7 @@ mod columns;
 mod deltas;
 mod device;
 mod devices;
+mod difference;
 mod doctor;
 mod footer;
 mod grid;
@@ -17,9 +18,12 @@ mod journal;
 pub(super) mod large;
 mod layout;
 mod link;
+mod payload;
 mod profiles;
 mod rules;
+mod shadows;
 mod spark;
+mod stream;
 mod telemetry;
 pub(super) mod text;
 mod values;
@@ -43,10 +47,13 @@ use super::words;
 pub(super) use behavior::normal;
 pub(super) use columns::Sort;
 pub(super) use footer::shown_key;
-pub(super) use layout::{Place, places};
+pub(super) use layout::{Place, Under, body, has_details, places, under};
+pub use payload::Payload;
+pub(super) use payload::{Show, tree};
 pub(crate) use violations::{expected, got};
 
 use layout::Bands;
+pub(super) use why::why;
 
 /// Draws the whole screen.
 pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
@@ -66,7 +73,7 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
         chrome::leaks(app, env, &mut paint, line);
     }
     if let Some(line) = footer {
-        footer::draw(app, &mut paint, line);
+        footer::draw(app, env, &mut paint, line);
     }
     match app.view() {
         View::Overview => {
@@ -75,9 +82,9 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
             }
         }
         View::Device(name) => device::draw(app, env, &mut paint, body, name),
-        View::Stream => telemetry::draw(app, env, &mut paint, body, true),
+        View::Stream => stream::draw(app, env, &mut paint, body),
         View::Violations => violations::draw(app, env, &mut paint, body, true, true),
-        View::Shadows => deltas::draw(app, env, &mut paint, body, true),
+        View::Shadows => shadows::draw(app, env, &mut paint, body),
         View::Jobs => jobs::draw(app, env, &mut paint, body),
         View::Executions(job) => jobs::executions(app, env, &mut paint, body, job),
         View::Journal => journal::draw(app, env, &mut paint, body),
@@ -142,7 +149,7 @@ fn counted<'a>(app: &App, list: super::app::ListId, total: Option<usize>, theme:
 }
 
 /// A bar on the right edge of a pane that shows less than there is: how much of it, and which part.
-fn scroll_bar(paint: &mut Paint<'_>, area: Rect, list: &ListState, focused: bool) {
+pub(super) fn scroll_bar(paint: &mut Paint<'_>, area: Rect, list: &ListState, focused: bool) {
     let (total, page, top) = (list.total(), list.page(), list.top());
     let track = usize::from(area.height.saturating_sub(2));
     if total <= page || page == 0 || track < 3 || area.width < 4 {

@@ -48,7 +48,7 @@ impl Scale {
 }
 
 /// The tightest static limit a known profile puts on the message size.
-fn limit(env: &Env<'_>) -> Option<u32> {
+pub(super) fn limit(env: &Env<'_>) -> Option<u32> {
     use quell_rules::detect::model::ComparisonOperator::{LessThan, LessThanEquals};
     let profiles = env.fleet.profiles().get()?;
     profiles

@@ -52,7 +52,7 @@ pub(super) fn missing(missing: &Missing<'_>, now: Ms) -> String {
 }
 
 /// Why the device is what it is.
-pub(super) fn why(app: &App, env: &Env<'_>, id: DeviceId, theme: &Theme) -> (String, Style) {
+pub(in crate::console) fn why(app: &App, env: &Env<'_>, id: DeviceId, theme: &Theme) -> (String, Style) {
     let (device, facets, now) = (env.fleet.device(id), env.fleet.facets(id), env.now);
     let dot = theme.symbols.dot;
     if device.is_unattributed() {

@@ -11,7 +11,7 @@ use quell_rules::detect::profile::SecurityProfile;
 
 use super::super::super::dialogs::{DetectKind, Dialog, Form, FormKind, Outcome, PlanPhase};
 use super::super::{App, Effect, Env, ListId, Tone, View, event_key, key_of};
-use super::{ProfileForm, heard, listed, under_cursor};
+use super::{ProfileForm, heard, listed, profile_here};
 
 /// Said where a file would be written.
 pub(in crate::console::app) const NO_FILES: &str =
@@ -24,7 +24,7 @@ const TYPES: [&str; 4] = ["number", "number-list", "string-list", "ip-address-li
 impl App {
     /// Opens the form: as the profile under the cursor, else as the workshop's. A draft of it is found as it was left.
     pub(crate) fn profile_form(&mut self, env: &Env<'_>) {
-        let record = if *self.view() == View::Profiles { under_cursor(self, env) } else { None };
+        let record = if *self.view() == View::Profiles { profile_here(self, env) } else { None };
         let name = record.map(|r| r.name.as_str());
         if let Some(draft) = self.draft.take_if(|draft| draft.base_name() == name) {
             return self.open_form(*draft, env);
@@ -101,7 +101,7 @@ impl App {
     }
 
     fn profile_here(&mut self, env: &Env<'_>) -> Option<Name> {
-        let found = under_cursor(self, env).map(|p| Name::new(p.name.as_str()));
+        let found = profile_here(self, env).map(|p| Name::new(p.name.as_str()));
         if found.is_none() {
             self.say(SafeText::new("no security profile here"), Tone::Warn, env.now);
         }
@@ -120,7 +120,7 @@ impl App {
 
     fn target_form(&mut self, env: &Env<'_>, attach: bool) {
         let Some(profile) = self.profile_here(env) else { return };
-        let now = under_cursor(self, env).map(|p| p.targets.clone()).unwrap_or_default();
+        let now = profile_here(self, env).map(|p| p.targets.clone()).unwrap_or_default();
         let words: Vec<String> =
             now.iter().map(|t| quell_rules::detect::profile::target_words(t.as_str())).collect();
         let judges = if words.is_empty() { "nobody".to_owned() } else { words.join(", ") };
@@ -173,7 +173,7 @@ impl App {
 
     /// Write the profile under the cursor into a file.
     pub(crate) fn profile_export(&mut self, env: &Env<'_>) {
-        let Some(record) = under_cursor(self, env) else {
+        let Some(record) = profile_here(self, env) else {
             return self.say(SafeText::new("no security profile here"), Tone::Warn, env.now);
         };
         if self.look.read_only {

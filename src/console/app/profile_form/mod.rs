@@ -68,6 +68,20 @@ pub(in crate::console::app) fn prefix(env: &Env<'_>) -> Option<String> {
     Some(format!("arn:{partition}:iot:{}:{}:", who.region, who.account))
 }
 
+/// A name that no profile known here has: one that is there is never offered as new.
+fn unused_name(env: &Env<'_>, wanted: &str) -> String {
+    let taken: Vec<&str> =
+        env.fleet.profiles().get().into_iter().flatten().map(|profile| profile.name.as_str()).collect();
+    let mut name = wanted.to_owned();
+    for n in 2.. {
+        if !taken.contains(&name.as_str()) {
+            break;
+        }
+        name = format!("{wanted}-{n}");
+    }
+    name
+}
+
 impl ProfileForm {
     /// As the workshop's corrected profile has it. `prefix` is what the account's ARNs begin with.
     pub(crate) fn new(env: &Env<'_>, prefix: String) -> Self {
@@ -75,7 +89,7 @@ impl ProfileForm {
         let dimensions = env.fleet.dimensions().get().into_iter().flatten();
         Self {
             base: None,
-            name: Input::new("DetectLargeMessageSize".to_owned()),
+            name: Input::new(unused_name(env, "DetectLargeMessageSize")),
             description: Input::default(),
             behaviors: vec![BehaviorForm::new()],
             at: 0,
@@ -293,7 +307,7 @@ impl ProfileForm {
 }
 
 /// The profile of the account under the cursor.
-fn under_cursor<'f>(app: &super::App, env: &Env<'f>) -> Option<&'f ProfileRecord> {
+pub(super) fn profile_here<'f>(app: &super::App, env: &Env<'f>) -> Option<&'f ProfileRecord> {
     let all = env.fleet.profiles().get()?;
     let here = app.list(ListId::Profiles).cursor();
     all.iter().find(|p| Some(key_of(p.name.as_str())) == here)

@@ -37,7 +37,7 @@ pub(super) fn messages(
         let parts = [
             part(format!(" {} ", words::clock(message.at, &app.look.zone)), theme.dim),
             part(format!("{:>8}  ", words::bytes(f64::from(message.len))), theme.text),
-            part(super::super::telemetry::glance(message, theme), theme.dim),
+            part(super::super::telemetry::glance(message, theme, None), theme.dim),
         ];
         paint.line(inner.x, inner.y + i as u16, inner.width.saturating_sub(1), &parts);
     }
@@ -99,7 +99,7 @@ fn column(paint: &mut Paint<'_>, area: Rect, value: &Value) {
         return;
     }
     let mut lines = Vec::new();
-    crate::console::dialogs::tree(value, None, 0, theme, &mut lines);
+    super::super::tree(value, theme, area.height.into(), &mut lines);
     for (i, line) in lines.iter().take(area.height as usize).enumerate() {
         paint.line(area.x, area.y + i as u16, area.width, line);
     }

@@ -1,0 +1,329 @@
+//! Shadows: who has not done what it was told, the oldest first; and beside the list the chosen shadow, member by member:
+//! what is reported, what is desired, and where they differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ratatui::layout::Rect;
+use serde_json::Value;
+use unicode_width::UnicodeWidthStr as _;
+
+use quell_fleet::Outstanding;
+use quell_fleet::model::ShadowDocument;
+use quell_fleet::text::SafeText;
+
+use super::super::app::{App, Env, ListId, ListState, outstanding_key};
+use super::super::paint::{Paint, inside, part, wrap};
+use super::super::theme::Theme;
+use super::super::words;
+use super::layout::{Place, beside, has_details};
+use super::text::Line;
+use super::{absence, counted, difference, filtered, frame, quiet, reason, text};
+
+/// Bytes told of one value.
+const VALUE: usize = 200;
+/// Deltas told of one shadow.
+const ASKED: usize = 6;
+
+/// The list, and where the chosen shadow is shown.
+pub(super) fn parts(app: &App, body: Rect) -> (Rect, Option<Rect>) {
+    if app.zoomed() {
+        return (Rect { height: 0, ..body }, Some(body));
+    }
+    if has_details(app.size()) { beside(body) } else { (body, None) }
+}
+
+/// Shadows there is room for, below a line of heads.
+pub(super) fn page(app: &App, body: Rect) -> usize {
+    inside(parts(app, body).0).height.saturating_sub(1).into()
+}
+
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
+    let theme = paint.theme;
+    let (area, details) = parts(app, body);
+    let all = env.fleet.outstanding();
+    let list = app.list(ListId::Shadows);
+    if area.height > 0 {
+        outstanding(app, env, paint, area, &all);
+    }
+    let Some(details) = details else { return };
+    match chosen(app, &all) {
+        Some(one) => {
+            let inner = frame(paint, details, app.zoomed(), &title(one), Vec::new());
+            let lines = lines(app, env, one, inner.width.saturating_sub(2));
+            let still = ListState::default();
+            let scroll = if app.zoomed() { app.list(ListId::Text) } else { &still };
+            text::scrolled(paint, (details, inner), &lines, scroll, theme.dim);
+        }
+        None => {
+            let inner = frame(paint, details, false, "Shadow", Vec::new());
+            let gone = list.cursor().is_some() && app.zoomed();
+            quiet(paint, inner, if gone { "it is outstanding no more" } else { "no shadow is chosen" });
+        }
+    }
+}
+
+/// The shadow under the cursor, while it is outstanding.
+fn chosen<'a, 'b>(app: &App, all: &'b [Outstanding<'a>]) -> Option<&'b Outstanding<'a>> {
+    let key = app.list(ListId::Shadows).chosen()?;
+    all.iter().find(|one| outstanding_key(one) == key)
+}
+
+/// How much text there is of the chosen shadow, and room for, when it has the screen.
+pub(super) fn place(app: &App, env: &Env<'_>, body: Rect) -> Place {
+    let inner = inside(body);
+    let all = env.fleet.outstanding();
+    let lines = chosen(app, &all).map_or(0, |one| lines(app, env, one, inner.width.saturating_sub(2)).len());
+    Place::Text { lines, page: inner.height.into() }
+}
+
+/// The list.
+fn outstanding(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, all: &[Outstanding<'_>]) {
+    let theme = paint.theme;
+    let mut facts = vec![counted(app, ListId::Shadows, Some(all.len()), theme)];
+    facts.extend(filtered(app, ListId::Shadows, theme));
+    facts.push(part(reach(app, env), theme.dim));
+    let inner = frame(paint, area, true, "Outstanding shadows, oldest first", facts);
+    let list = app.list(ListId::Shadows);
+    let columns = Columns::of(app, inner.width, all);
+    if all.is_empty() {
+        nothing(app, env, paint, inner);
+    } else if list.in_sight().is_empty() {
+        quiet(paint, inner, "none of them passes the filter");
+    } else {
+        columns.heads(paint, inner);
+        let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+        text::rows(paint, area, rows, list, |key| {
+            let one = all.iter().find(|one| outstanding_key(one) == key)?;
+            Some(columns.row(env, theme, one))
+        });
+    }
+}
+
+/// A shadow's name: `Thing02`, `Thing02 [config]`.
+fn title(one: &Outstanding<'_>) -> String {
+    match one.shadow {
+        Some(shadow) => format!("{} [{shadow}]", one.thing.shown()),
+        None => one.thing.shown().to_string(),
+    }
+}
+
+/// How the account was looked through, in a few words.
+fn reach(app: &App, env: &Env<'_>) -> String {
+    let known = env.fleet.shadows_reach();
+    let Some(reach) = known.get() else {
+        return if app.look.aws { "reading".to_owned() } else { "as heard".to_owned() };
+    };
+    let age =
+        known.age(env.now).map(|ms| format!(", {}", words::ago(ms / 5_000 * 5_000))).unwrap_or_default();
+    let whole = match (reach.indexed, reach.more) {
+        (true, false) => "of all things, by the fleet index".to_owned(),
+        (true, true) => "the first the fleet index found".to_owned(),
+        (false, more) => {
+            let first = if more { "the first " } else { "" };
+            format!("of {first}{}, read one by one", words::plural(reach.things, "thing", "things"))
+        }
+    };
+    format!("{whole}{age}")
+}
+
+/// Nothing is outstanding, as far as that is known.
+fn nothing(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let known = env.fleet.shadows_reach();
+    if known.get().is_none() && app.look.aws {
+        return absence(app, known, "shadows", paint, area);
+    }
+    let text = match known.get() {
+        Some(reach) => {
+            let unnamed = reach.unnamed.as_ref().map(|why| format!(" Named shadows were not read: {why}."));
+            format!("Nothing is outstanding.{}", unnamed.unwrap_or_default())
+        }
+        None if env.fleet.link().is_up() => "No delta was heard yet.".to_owned(),
+        None => "Not listening yet.".to_owned(),
+    };
+    quiet(paint, area, &text);
+}
+
+/// Where things stand on a line.
+struct Columns {
+    thing: usize,
+    shadow: usize,
+    what: usize,
+}
+
+impl Columns {
+    /// They depend on the screen and on all that is outstanding, not on what is in sight.
+    fn of(app: &App, width: u16, all: &[Outstanding<'_>]) -> Self {
+        let longest = all.iter().map(|one| one.thing.shown().width()).max().unwrap_or(0);
+        let longest = u16::try_from(longest).unwrap_or(u16::MAX).max(app.rows().longest());
+        let thing = longest.clamp(6, (width / 4).clamp(6, 28)).into();
+        let shadow = if width >= 70 { 12 } else { 0 };
+        let what = usize::from(width).saturating_sub(1 + 6 + thing + 1 + shadow + 6 + 2);
+        Self { thing, shadow, what }
+    }
+
+    fn heads(&self, paint: &mut Paint<'_>, inner: Rect) {
+        let shadow = if self.shadow > 0 { "SHADOW" } else { "" };
+        let text = format!(
+            " {:>5} {:<thing$} {shadow:<width$}{:<6}ASKED FOR",
+            "SINCE",
+            "THING",
+            "VERS",
+            thing = self.thing,
+            width = self.shadow,
+        );
+        let style = paint.theme.label;
+        paint.text(inner.x, inner.y, inner.width.saturating_sub(1), &text, style);
+    }
+
+    fn row<'a>(&self, env: &Env<'_>, theme: &Theme, one: &Outstanding<'_>) -> Line<'a> {
+        let more = theme.symbols.more;
+        let pad = |text: &str, width: usize| {
+            let text = super::super::paint::fit_middle(text, width, more).into_owned();
+            let gap = " ".repeat(width.saturating_sub(text.width()));
+            format!("{text}{gap}")
+        };
+        let age = words::age(env.now - one.since);
+        let mut line = vec![
+            part(format!(" {age:>5} "), theme.dim),
+            part(format!("{} ", pad(one.thing.shown().as_str(), self.thing)), theme.brand),
+        ];
+        let shadow = one.shadow.map_or("", SafeText::as_str);
+        if self.shadow > 0 {
+            line.push(part(format!("{} ", pad(shadow, self.shadow - 1)), theme.text));
+        } else if !shadow.is_empty() {
+            line.push(part(format!("[{}] ", pad(shadow, 8).trim_end()), theme.text));
+        }
+        line.push(part(format!("v{:<5}", one.version), theme.dim));
+        line.push(part(asked_for(one, theme, self.what), theme.json_value));
+        line
+    }
+}
+
+/// What is asked for, in one line.
+fn asked_for(one: &Outstanding<'_>, theme: &Theme, room: usize) -> String {
+    let arrow = theme.symbols.arrow;
+    let mut out = String::new();
+    let mut add = |path: &str, value: &str| {
+        if out.width() < room {
+            let comma = if out.is_empty() { "" } else { ", " };
+            out.push_str(&format!("{comma}{path} {arrow} {value}"));
+        }
+    };
+    match (one.document, one.asked) {
+        (Some(document), _) => {
+            for (path, value) in members(&document.delta) {
+                add(&path, &value);
+            }
+        }
+        (None, Some(entry)) => {
+            for (path, value) in &entry.changes {
+                add(path.as_str(), value.as_str());
+            }
+        }
+        (None, None) => {}
+    }
+    out
+}
+
+/// The members of a part of a document by their paths, as they may be shown.
+fn members(part: &Value) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    if !part.is_null() {
+        difference::members(part, &mut found);
+    }
+    let safe = |text: &str| SafeText::limited(text.as_bytes(), VALUE).to_string();
+    found.into_iter().map(|(path, value)| (safe(&path), safe(&value.to_string()))).collect()
+}
+
+/// A shadow in `room` cells: reported, desired and delta side by side, what differs marked; what it waits for, and since when.
+fn lines<'a>(app: &App, env: &Env<'_>, one: &Outstanding<'_>, room: u16) -> Vec<Line<'a>> {
+    let theme = &app.look.theme;
+    let zone = &app.look.zone;
+    let since = words::moment(one.since, env.now, zone);
+    let head = format!("asked for {} ({since}), version {}", words::ago(env.now - one.since), one.version);
+    let mut out: Vec<Line<'a>> =
+        wrap(&head, room.into()).into_iter().map(|line| vec![part(line, theme.dim)]).collect();
+    out.push(Vec::new());
+    let known = env.fleet.shadow(one.thing.raw(), one.shadow.map(SafeText::as_str));
+    if let Some(trouble) = known.and_then(|known| known.trouble()) {
+        let text = format!("not read again: {}", reason(trouble));
+        out.extend(wrap(&text, room.into()).into_iter().map(|line| vec![part(line, theme.unknown)]));
+        out.push(Vec::new());
+    }
+    match one.document {
+        Some(document) => out.extend(table(document, theme, room.into())),
+        None => {
+            let text = "only its delta was heard: the document was not read yet";
+            out.extend(wrap(text, room.into()).into_iter().map(|line| vec![part(line, theme.unknown)]));
+            for (path, value) in one.asked.into_iter().flat_map(|entry| &entry.changes) {
+                out.push(vec![
+                    part(format!("{path} "), theme.json_key),
+                    part(format!("{} {value}", theme.symbols.arrow), theme.warning),
+                ]);
+            }
+        }
+    }
+    let mine = env
+        .fleet
+        .deltas()
+        .rev()
+        .filter(|entry| entry.thing == *one.thing && entry.shadow.as_ref() == one.shadow);
+    let mut asked = mine.take(ASKED).peekable();
+    if asked.peek().is_some() {
+        out.push(Vec::new());
+        out.push(vec![part("asked, the newest first", theme.label)]);
+    }
+    for entry in asked {
+        let what: Vec<String> = entry.changes.iter().map(|(path, value)| format!("{path} {value}")).collect();
+        out.push(vec![
+            part(format!("{} v{} ", words::moment(entry.at, env.now, zone), entry.version), theme.dim),
+            part(what.join(", "), theme.text),
+        ]);
+    }
+    out
+}
+
+/// Member by member: reported, desired, delta; what differs is marked.
+fn table<'a>(document: &ShadowDocument, theme: &Theme, room: usize) -> Vec<Line<'a>> {
+    let [reported, desired, delta] = [&document.reported, &document.desired, &document.delta].map(members);
+    let paths: BTreeSet<&String> = reported.keys().chain(desired.keys()).chain(delta.keys()).collect();
+    // The delta repeats what is desired: it has a column where there is room for it.
+    let columns = if room >= 72 { 3 } else { 2 };
+    let longest = paths.iter().map(|path| path.width()).max().unwrap_or(0);
+    let name = longest.clamp(4, (room / 3).max(4));
+    let width = room.saturating_sub(name + 3) / columns;
+    let cell = |text: &str| {
+        let text = super::super::paint::fit(text, width.saturating_sub(1), theme.symbols.more).into_owned();
+        let gap = " ".repeat(width.saturating_sub(text.width()));
+        format!("{text}{gap}")
+    };
+    let key = |text: &str| {
+        let text = super::super::paint::fit_middle(text, name, theme.symbols.more).into_owned();
+        let gap = " ".repeat((name + 1).saturating_sub(text.width()));
+        format!("{text}{gap}")
+    };
+    let mut head = format!("  {}{}{}", key("KEY"), cell("REPORTED"), cell("DESIRED"));
+    if columns == 3 {
+        head.push_str("DELTA");
+    }
+    let mut lines = vec![vec![part(head, theme.label)]];
+    for path in paths {
+        let differs = delta.contains_key(path.as_str())
+            || delta
+                .keys()
+                .any(|of| path.starts_with(&format!("{of}.")) || of.starts_with(&format!("{path}.")));
+        let told = |of: &BTreeMap<String, String>| cell(of.get(path).map_or("-", String::as_str));
+        let (mark, style) = if differs { (theme.symbols.differs, theme.warning) } else { (" ", theme.text) };
+        let mut line = vec![
+            part(format!("{mark} "), theme.warning),
+            part(key(path), theme.json_key),
+            part(told(&reported), if differs { theme.dim } else { theme.text }),
+            part(told(&desired), style),
+        ];
+        if columns == 3 {
+            line.push(part(delta.get(path).cloned().unwrap_or_default(), theme.warning));
+        }
+        lines.push(line);
+    }
+    lines
+}
