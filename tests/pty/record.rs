@@ -40,7 +40,7 @@ fn alarm_screens(file: &str, home: &Path, env: &[(&str, &str)]) -> Vec<String> {
     let mut screens = Vec::new();
     // Early warning and finding on the first bad message, then the violation: each stands still when it is reached.
     for _ in 0..2 {
-        term.keys("n");
+        term.keys(">");
         let still = |s: &str| s.contains("REPLAY paused") && s.contains("an alarm; space goes on");
         term.wait_for("an alarm", LIMIT, still);
         // A frame more may follow the first that satisfies: the last one is compared.

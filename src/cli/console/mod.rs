@@ -171,7 +171,7 @@ pub(super) fn look(settings: &Settings) -> Result<Look, String> {
     let mut theme = theme;
     if settings.linear {
         // Without a picture there are no frames to see.
-        theme.symbols = theme::Symbols { frame: [" "; 6], ..theme::ASCII };
+        theme.symbols = theme::Symbols { frame: [" "; 6], thumb: " ", ..theme::ASCII };
     }
     Ok(Look {
         theme,

@@ -13,7 +13,7 @@ use quell_fleet::text::SafeText;
 use quell_fleet::{LinkState, Ms, Word};
 
 use super::super::app::{App, Effect, Env, Msg, View};
-use super::super::command;
+use super::super::command::{self, Takes};
 use super::super::dialogs::{Dialog, PlanPhase};
 use super::super::{views, words};
 use super::{Ended, GONE, Signals, World};
@@ -118,7 +118,7 @@ fn stop() {
 
 fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
+    writeln!(out, "{}", text.replace('…', "..."))?;
     out.flush()
 }
 
@@ -162,11 +162,30 @@ impl<W: World> Reader<W> {
         if line.is_empty() {
             return Ok(false);
         }
+        if line == "help" {
+            self.help()?;
+            return Ok(false);
+        }
         let quit = self.tell(vec![Msg::Line(line.to_owned())])?;
         if !quit {
             self.show()?;
         }
         Ok(quit)
+    }
+
+    /// What can be typed here.
+    fn help(&self) -> io::Result<()> {
+        let (scopes, barred) = (self.app.view_scopes(), self.app.is_barred());
+        for (_, command) in command::all().filter(|(_, c)| c.works(scopes, barred)) {
+            let takes = match command.takes {
+                Takes::Nothing => "",
+                Takes::Things => " THING",
+                Takes::Filter => " FILTER",
+                Takes::Profile | Takes::Region => " NAME",
+            };
+            say(&format!("{}{takes}: {}.", command.id, command.sentence))?;
+        }
+        Ok(())
     }
 
     /// What was typed below a plan.

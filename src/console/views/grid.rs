@@ -15,7 +15,7 @@ use quell_fleet::{Device, DeviceId, Word};
 use super::super::app::{App, Env};
 use super::super::paint::{Paint, fit, part};
 use super::super::words;
-use super::{frame, large, quiet, said, word_style};
+use super::{frame, large, quiet, said, spark, word_style};
 
 /// A box: its smallest size.
 const BOX: (u16, u16) = (16, 4);
@@ -41,7 +41,9 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         let taken = large::ROWS + 1;
         body = Rect { y: body.y + taken, height: body.height - taken, ..body };
     }
-    if let Some(boxes) = Boxes::fit(body, devices.len()) {
+    // In a room the few there are fill it.
+    let largest = if large_type(app, theme) { (area.width, 16) } else { (40, 7) };
+    if let Some(boxes) = Boxes::fit(body, devices.len(), largest) {
         for (i, (id, device)) in devices.iter().enumerate() {
             one(app, env, paint, boxes.at(body, i), *id, device);
         }
@@ -65,13 +67,16 @@ struct Boxes {
 
 impl Boxes {
     /// The largest boxes that all fit; `None` when not even small ones do.
-    fn fit(area: Rect, count: usize) -> Option<Self> {
+    /// `largest`: as wide and as tall as a box may get.
+    fn fit(area: Rect, count: usize, largest: (u16, u16)) -> Option<Self> {
         let most = (area.width / BOX.0).max(1) as usize;
         (1..=most)
             .filter_map(|columns| {
                 let rows = count.div_ceil(columns) as u16;
-                let (width, height) = (area.width / columns as u16, (area.height / rows.max(1)).min(7));
-                (width >= BOX.0 && height >= BOX.1).then_some(Self { columns, width: width.min(40), height })
+                let (width, height) =
+                    (area.width / columns as u16, (area.height / rows.max(1)).min(largest.1));
+                let width_most = width.min(largest.0);
+                (width >= BOX.0 && height >= BOX.1).then_some(Self { columns, width: width_most, height })
             })
             // The squarest: a cell is about twice as tall as it is wide.
             .min_by_key(|b| (i32::from(b.width) - i32::from(b.height) * 5).abs())
@@ -91,7 +96,7 @@ impl Boxes {
 fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId, device: &Device) {
     let theme = paint.theme;
     if large_type(app, theme) && area.height > large::ROWS + 2 {
-        return tile(env, paint, area, id, device);
+        return tile(app, env, paint, area, id, device);
     }
     let room = usize::from(area.width.saturating_sub(3));
     let (word, style) = said(env, theme, id, room);
@@ -120,7 +125,7 @@ fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId
 
 /// A tile for a room: who needs somebody is to be seen from the last row. The state is large and tints the tile; the name is
 /// small, and below stands since when, or how long it took.
-fn tile(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId, device: &Device) {
+fn tile(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId, device: &Device) {
     let theme = paint.theme;
     let word = device.word();
     let (said, style) = said(env, theme, id, area.width.saturating_sub(4).into());
@@ -137,27 +142,36 @@ fn tile(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId, device: 
     }
     let text = if tinted { ground } else { style };
     let room = inner.width.saturating_sub(2);
+    let top = inner.y + inner.height.saturating_sub(large::ROWS + 1) / 3;
     let spaced = || said.chars().map(String::from).collect::<Vec<_>>().join(" ");
     let x = |wide: u16| inner.x + inner.width.saturating_sub(wide) / 2;
     match large::width(&said).map(|wide| wide.saturating_sub(1)).filter(|wide| *wide <= room) {
         Some(wide) => {
-            large::draw(paint, x(wide), inner.y, wide, &said, text);
+            large::draw(paint, x(wide), top, wide, &said, text);
         }
         // Letters apart are read further than letters together.
         None => {
             let wide = u16::try_from(spaced().width()).unwrap_or(u16::MAX);
             let line = if wide <= room { spaced() } else { said.clone() };
             let wide = wide.min(room);
-            paint.text(x(wide), inner.y + 1, room, &line, text.add_modifier(Modifier::BOLD));
+            paint.text(x(wide), top + 1, room, &line, text.add_modifier(Modifier::BOLD));
         }
     }
+    let lasted = env.now - device.word_since();
     let since = match device.contained_after() {
         Some(after) if word == Word::Contained => format!("in {}", words::took(after)),
-        _ => format!("for {}", words::age(env.now - device.word_since())),
+        _ if lasted < 1_000 => "just now".to_owned(),
+        _ => format!("for {}", words::age(lasted)),
     };
     let wide = u16::try_from(since.width()).unwrap_or(room).min(room);
     let calm = if tinted { ground } else { theme.dim };
-    paint.text(x(wide), inner.y + large::ROWS, room, &since, calm);
+    paint.text(x(wide), top + large::ROWS, room, &since, calm);
+    // What it sent, where there is room: the limit shows in it.
+    if !tinted && inner.height >= large::ROWS + 4 {
+        let at = Rect { x: inner.x + 1, y: inner.bottom() - 1, width: room, height: 1 };
+        let scale = spark::Scale::of(app, env, app.rows().most());
+        spark::draw(env, paint, at, id, spark::span(env), &scale, false);
+    }
 }
 
 /// What matters in the room, in large letters: how many have which word, the same numbers as the header's; the worst first,

@@ -145,7 +145,7 @@ pub(in crate::console) fn places(app: &App, env: &Env<'_>, (width, height): (u16
             Place::List(ListId::Shadows, app.list(ListId::Shadows).page()),
             shadows::place(app, env, body),
         ],
-        View::Shadows => one(ListId::Shadows, shadows::page(app, body)),
+        View::Shadows => shadows::places(app, env, body),
         View::Jobs => one(ListId::Jobs, jobs::page(body)),
         View::Executions(job) => one(ListId::Executions, jobs::executions_page(env, body, job)),
         View::Journal => one(ListId::Journal, inside(body).height.into()),

@@ -17,7 +17,7 @@ use super::super::theme::Theme;
 use super::super::words;
 use super::layout::{Place, beside, has_details};
 use super::text::Line;
-use super::{absence, counted, difference, filtered, frame, quiet, reason, text};
+use super::{absence, counted, deltas, difference, filtered, frame, quiet, reason, split, text};
 
 /// Bytes told of one value.
 const VALUE: usize = 200;
@@ -32,9 +32,23 @@ pub(super) fn parts(app: &App, body: Rect) -> (Rect, Option<Rect>) {
     if has_details(app.size()) { beside(body) } else { (body, None) }
 }
 
-/// Shadows there is room for, below a line of heads.
-pub(super) fn page(app: &App, body: Rect) -> usize {
-    inside(parts(app, body).0).height.saturating_sub(1).into()
+/// The list, and below it what was asked for of whom, where there is room: as tall as its lines, up to three fifths.
+fn above_log(app: &App, area: Rect, lines: usize) -> (Rect, Option<Rect>) {
+    if !has_details(app.size()) {
+        return (area, None);
+    }
+    let lines = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(3);
+    let (above, below) = split(area, lines.clamp(6, (area.height * 3 / 5).max(6)));
+    (above, Some(below))
+}
+
+/// What scrolls: the list below a line of heads, and what was asked for.
+pub(super) fn places(app: &App, env: &Env<'_>, body: Rect) -> Vec<Place> {
+    let (above, below) = above_log(app, parts(app, body).0, env.fleet.outstanding().len());
+    let page = inside(above).height.saturating_sub(1).into();
+    let mut places = vec![Place::List(ListId::Shadows, page)];
+    places.extend(below.map(|below| Place::List(ListId::Deltas, deltas::page(below))));
+    places
 }
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
@@ -43,7 +57,11 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
     let all = env.fleet.outstanding();
     let list = app.list(ListId::Shadows);
     if area.height > 0 {
-        outstanding(app, env, paint, area, &all);
+        let (above, below) = above_log(app, area, all.len());
+        outstanding(app, env, paint, above, &all);
+        if let Some(below) = below {
+            deltas::draw(app, env, paint, below, false);
+        }
     }
     let Some(details) = details else { return };
     match chosen(app, &all) {

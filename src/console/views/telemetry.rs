@@ -19,7 +19,7 @@ use super::{cursor_style, filtered, frame, quiet, scroll_bar, spark};
 /// Bytes of a payload looked at for one line.
 const GLANCE: usize = 300;
 /// Bytes of a payload shown before what was found in it.
-const LEAD: usize = 16;
+const LEAD: usize = 4;
 /// From so many cells on a message is one line; narrower, its payload stands below its topic.
 const ONE_LINE: u16 = 56;
 
