@@ -134,7 +134,8 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
     let mut wrong = Vec::new();
     match std::fs::read_to_string(&path) {
         Ok(text) => {
-            wrong.extend(file::read(&mut settings, &path, &text).err().into_iter().flat_map(|e| e.wrong))
+            let read = file::read(&mut settings, &path, &text);
+            wrong.extend(read.err().into_iter().flat_map(|e| e.wrong));
         }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && asked.is_none() => {}
         Err(e) => wrong.push((path.display().to_string(), e.to_string())),

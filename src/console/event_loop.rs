@@ -124,9 +124,9 @@ pub(crate) async fn run(
 ) -> io::Result<Ended> {
     let session = session::Session::new(fleet, inputs, outside);
     if place.linear {
-        return linear::read(app, session).await;
+        return Box::pin(linear::read(app, session)).await;
     }
-    sit(app, session, place).await
+    Box::pin(sit(app, session, place)).await
 }
 
 /// Plays a recording until it is left.
@@ -138,9 +138,9 @@ pub(crate) async fn replay(mut app: App, player: Player, place: &Place) -> io::R
     app.replaying();
     let tape = recording::Tape::new(player);
     if place.linear {
-        return linear::read(app, tape).await;
+        return Box::pin(linear::read(app, tape)).await;
     }
-    sit(app, tape, place).await
+    Box::pin(sit(app, tape, place)).await
 }
 
 /// The console in front of what is watched.
