@@ -132,7 +132,7 @@ impl Payload {
             Show::Hex => bytes.len().div_ceil(per(room)),
             Show::Text => as_text(bytes, room).len(),
             Show::Json => self.tree(theme, LINES).len(),
-            Show::Change => self.changes(theme, room).len(),
+            Show::Change => self.differences(theme, room).len(),
         }
     }
 
@@ -142,7 +142,7 @@ impl Payload {
         let room = inner.width.saturating_sub(2);
         let (top, height) = (scroll.top(), inner.height as usize);
         if self.show == Show::Change {
-            let lines = self.changes(theme, room);
+            let lines = self.differences(theme, room);
             return text::lines(paint, inner, lines.iter().skip(top));
         }
         let Some(bytes) = &self.message.payload else {
@@ -180,7 +180,7 @@ impl Payload {
     }
 
     /// What is other than in the message before.
-    pub(in crate::console) fn changes<'a>(&self, theme: &Theme, room: u16) -> Vec<Line<'a>> {
+    pub(in crate::console) fn differences<'a>(&self, theme: &Theme, room: u16) -> Vec<Line<'a>> {
         let s = theme.symbols;
         let Difference { before, changes, same, more } = &self.difference;
         let size = |len: u32| words::bytes(f64::from(len));

@@ -61,7 +61,7 @@ fn one(app: &App, paint: &mut Paint<'_>, area: Rect, payload: &Payload) {
         true => (area, None),
         false => {
             let room = area.width.saturating_sub(4);
-            let lines = u16::try_from(payload.changes(theme, room).len()).unwrap_or(u16::MAX);
+            let lines = u16::try_from(payload.differences(theme, room).len()).unwrap_or(u16::MAX);
             let (above, below) =
                 split(area, area.height.saturating_sub(lines.saturating_add(2).min(area.height / 2)));
             (above, Some(below))
@@ -97,7 +97,7 @@ fn one(app: &App, paint: &mut Paint<'_>, area: Rect, payload: &Payload) {
     if let Some(below) = below.filter(|below| below.height > 2) {
         let inner = frame(paint, below, false, "Change", Vec::new());
         let room = inside(below).width.saturating_sub(2);
-        super::text::lines(paint, inner, &payload.changes(theme, room));
+        super::text::lines(paint, inner, &payload.differences(theme, room));
     }
 }
 
