@@ -15,7 +15,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Respond", &["isolate", "release", "deactivate", "activate", "revoke", "undo", "finish", "respond"]),
     ("Move and mend", &["join", "leave", "job", "mitigate", "verify"]),
     ("Set up", &["setup", "dimension", "metric", "action"]),
-    ("A cloud of one's own", &["local", "workshop", "drill", "debrief"]),
+    ("A cloud of one's own", &["local", "workshop", "drill"]),
     ("quell itself", &["config", "keys", "completions", "man"]),
 ];
 

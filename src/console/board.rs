@@ -366,7 +366,7 @@ pub(crate) trait Room {
 /// The terminal cannot be taken or written to.
 pub(crate) async fn sit(theme: &Theme, title: &str, room: &mut impl Room) -> io::Result<()> {
     let mut ends = Ends::new()?;
-    let mut screen = Screen::take()?;
+    let mut screen = Screen::take(None, false)?;
     let mut keys = EventStream::new();
     let mut board = Board::new(title);
     let mut beat = tokio::time::interval(LOOK);

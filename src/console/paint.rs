@@ -162,6 +162,11 @@ impl<'a> Paint<'a> {
         self.masked = masked;
     }
 
+    /// The whole screen.
+    pub(crate) fn area(&self) -> Rect {
+        self.buf.area
+    }
+
     /// Draws `text` at `(x, y)` in at most `width` cells, cut with an ellipsis; returns the cells used.
     pub(crate) fn text(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
         let area = self.buf.area;
