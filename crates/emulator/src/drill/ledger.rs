@@ -33,7 +33,8 @@ const READS: [&str; 3] = ["SearchIndex", "ValidateSecurityProfileBehaviors", "Ge
 pub(crate) struct Asked {
     /// Epoch milliseconds.
     pub(crate) at: i64,
-    /// What it is about, as in the ends of ARNs: `thing/T`, `cert/ID`, `client/C`, `topic/A`; `retained` for their list.
+    /// What it is about, as in the ends of ARNs: `thing/T`, `cert/ID`, `client/C`, `topic/A`; `retained` for their list, and
+    /// `shadow/T` for a shadow that was only read.
     pub(crate) about: Vec<String>,
 }
 
@@ -79,7 +80,8 @@ impl Ledger {
         if !self.on.load(Ordering::Relaxed) || req.device.is_some() {
             return;
         }
-        if !LOOKS.contains(&op) && (!changes || READS.contains(&op)) {
+        let shadow = op == "GetThingShadow";
+        if !shadow && !LOOKS.contains(&op) && (!changes || READS.contains(&op)) {
             return;
         }
         let mut about: Vec<String> = needed(service, op, req)
@@ -95,6 +97,11 @@ impl Ledger {
             about.extend(
                 violator(&req.account, req.path("violationId")).map(|thing| format!("thing/{thing}")),
             );
+        }
+        if shadow {
+            // A console reads the shadows of a whole list: nobody has one device in mind.
+            about.retain(|about| about.starts_with("thing/"));
+            about.iter_mut().for_each(|about| *about = about.replacen("thing/", "shadow/", 1));
         }
         let mut asked = self.asked.lock();
         if asked.len() >= ASKED {

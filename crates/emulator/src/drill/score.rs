@@ -101,8 +101,10 @@ pub(crate) struct Sight {
     pub(crate) held: Vec<bool>,
     /// Of each incident: the last sign of life, in milliseconds of the drill.
     pub(crate) signs: Vec<Option<i64>>,
-    /// Of each incident: when somebody looked or changed something since the moment before, latest last.
+    /// Of each incident: when somebody asked about it in particular or changed something since the moment before.
     pub(crate) asked: Vec<Vec<i64>>,
+    /// Likewise, with reads that only tell something to whoever has answered: of the shadow that was put right.
+    pub(crate) looked: Vec<Vec<i64>>,
     /// Devices that cannot speak, by certificate: those of the drill too.
     pub(crate) mute: Vec<Mute>,
 }
@@ -208,7 +210,8 @@ impl Sheet {
                 _ => {}
             }
             let Some(since) = card.answered else { continue };
-            card.checked = card.checked.or_else(|| asked.iter().copied().find(|at| *at > since));
+            let looked = sight.looked.get(n).map_or(&[][..], Vec::as_slice);
+            card.checked = card.checked.or_else(|| looked.iter().copied().find(|at| *at > since));
             let silent = !contain || now - since >= ms(SILENCE);
             if card.proven.is_none() && card.checked.is_some() && silent {
                 card.proven = Some(now);
@@ -360,7 +363,8 @@ mod tests {
 
     /// A moment of the only incident.
     fn sight(held: bool, spoke: Option<i64>, asked: &[i64]) -> Sight {
-        Sight { held: vec![held], signs: vec![spoke], asked: vec![asked.to_vec()], mute: Vec::new() }
+        let (asked, looked) = (vec![asked.to_vec()], vec![asked.to_vec()]);
+        Sight { held: vec![held], signs: vec![spoke], asked, looked, mute: Vec::new() }
     }
 
     #[test]
@@ -397,6 +401,7 @@ mod tests {
             held: vec![held, false],
             signs: vec![spoke, None],
             asked: vec![asked.to_vec(), Vec::new()],
+            looked: vec![asked.to_vec(), Vec::new()],
             mute: Vec::new(),
         };
         sheet.observe(&both(true, None, &[70_000]), 70_000);

@@ -63,16 +63,25 @@ pub(crate) fn look(account: &Account, drill: &Drill, devices: &[Device], began: 
         sight.held.push(device.is_some_and(|device| is_answered(account, incident, device)));
         let heard = incident.clients.iter().filter_map(|client| account.ledger.heard(client));
         sight.signs.push(heard.max().map(since));
-        let about = |asked: &&Asked| device.is_some_and(|device| concerns(incident, device, asked));
-        sight.asked.push(asked.iter().filter(about).map(|asked| since(asked.at)).collect());
+        let about = |read: bool| {
+            let about = |asked: &&Asked| device.is_some_and(|device| concerns(incident, device, asked, read));
+            asked.iter().filter(about).map(|asked| since(asked.at)).collect()
+        };
+        sight.asked.push(about(false));
+        sight.looked.push(about(true));
     }
     sight.mute = mute(account, devices);
     sight
 }
 
-fn concerns(incident: &Incident, device: &Device, asked: &Asked) -> bool {
+/// Is it about the incident? With `read` a mere read of a shadow that had to be put right is, too.
+fn concerns(incident: &Incident, device: &Device, asked: &Asked, read: bool) -> bool {
     let names = |about: &String| match about.split_once('/') {
         Some(("thing", name)) => name.split('/').next() == Some(&device.thing),
+        Some(("shadow", name)) => {
+            let restored = matches!(incident.answer, Answer::Restore(_));
+            read && restored && name.split('/').next() == Some(&device.thing)
+        }
         Some(("client", name)) => incident.clients.contains(name),
         Some(("cert", id)) => device.certificates.iter().any(|certificate| certificate == id),
         Some(("topic", name)) => name == device.topic,
@@ -141,13 +150,17 @@ mod tests {
         };
         let asked = |about: &str| Asked { at: 0, about: vec!["policy/P".to_owned(), about.to_owned()] };
         for about in ["thing/T", "thing/T/shadow", "client/gw-7", "cert/c1", "topic/dt/T/data"] {
-            assert!(concerns(&incident(Answer::Contain), &device, &asked(about)), "{about}");
+            assert!(concerns(&incident(Answer::Contain), &device, &asked(about), false), "{about}");
         }
         for about in ["thing/T2", "client/T2", "cert/c2", "topic/dt/T", "retained", "thinggroup/T"] {
-            assert!(!concerns(&incident(Answer::Contain), &device, &asked(about)), "{about}");
+            assert!(!concerns(&incident(Answer::Contain), &device, &asked(about), false), "{about}");
         }
-        assert!(concerns(&incident(Answer::Clear), &device, &asked("retained")));
+        assert!(concerns(&incident(Answer::Clear), &device, &asked("retained"), false));
         let state = Value::Null;
-        assert!(!concerns(&incident(Answer::Restore(state)), &device, &asked("retained")));
+        let restore = incident(Answer::Restore(state));
+        assert!(!concerns(&restore, &device, &asked("retained"), false));
+        assert!(concerns(&restore, &device, &asked("shadow/T"), true));
+        assert!(!concerns(&restore, &device, &asked("shadow/T"), false));
+        assert!(!concerns(&incident(Answer::Contain), &device, &asked("shadow/T"), true));
     }
 }

@@ -301,3 +301,92 @@ async fn taking_the_shared_certificate_is_the_worst_that_can_be_done() {
     assert_eq!(held.points(), 40.0, "70 less 30");
     running.shutdown().await;
 }
+
+/// What answers each drill that ships, by the SDK alone.
+async fn answer(name: &str, iot: &aws_sdk_iot::Client, data: &aws_sdk_iotdataplane::Client) {
+    let isolate = async |thing: &str| {
+        let join = iot.add_thing_to_thing_group().thing_group_name("IsolatedDevices");
+        join.thing_name(thing).send().await.unwrap();
+        // Refused while it is away, as often as it is there.
+        let _ = data.delete_connection().client_id(thing).send().await;
+    };
+    let deactivate = async |thing: &str| {
+        let principals = iot.list_thing_principals().thing_name(thing).send().await.unwrap();
+        let id = principals.principals()[0].rsplit('/').next().unwrap().to_owned();
+        let off = iot.update_certificate().certificate_id(id);
+        off.new_status(aws_sdk_iot::types::CertificateStatus::Inactive).send().await.unwrap();
+    };
+    match name {
+        "oversized" => isolate("Thing02").await,
+        "storm" => {
+            isolate("dev-XBHY").await;
+            isolate("Thing03").await;
+            iot.get_effective_policies().thing_name("IoTTemperatureDemoDevice").send().await.unwrap();
+        }
+        "stolen" => deactivate("dev-IZWB").await,
+        "leak" => {
+            isolate("dev-IZWB").await;
+            let wish = Blob::new(r#"{"state":{"desired":{"uploadTo":null}}}"#);
+            data.update_thing_shadow()
+                .thing_name("IoTTemperatureDemoDevice")
+                .payload(wish)
+                .send()
+                .await
+                .unwrap();
+            data.get_thing_shadow().thing_name("IoTTemperatureDemoDevice").send().await.unwrap();
+        }
+        "return" => {
+            deactivate("dev-IZWB").await;
+            data.publish().topic("temperature-device-02").retain(true).send().await.unwrap();
+            data.list_retained_messages().send().await.unwrap();
+        }
+        other => panic!("how is {other} answered?"),
+    }
+    let _ = data.get_connection().client_id("Thing02").send().await;
+    for thing in ["Thing02", "Thing03", "dev-XBHY", "dev-IZWB"] {
+        iot.get_effective_policies().thing_name(thing).send().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn each_drill_that_ships_can_be_answered_without_a_mistake() {
+    for (name, text) in quell_emulator::drill::SHIPPED {
+        // However slow this machine is, the time is not over.
+        let text = text.replace("lasts = \"2", "lasts = \"4000");
+        let (running, participants) = drilled(1, &text).await;
+        running.begin("p01");
+        let config = config(&running, &participants[0].access_key, &participants[0].secret_key);
+        let (iot, data) = (aws_sdk_iot::Client::new(&config), aws_sdk_iotdataplane::Client::new(&config));
+        let begun = |sheet: &Sheet| sheet.cards.iter().all(|card| sheet.now > card.at + 20_000);
+        let before = sheet(&running, "p01", "everything is wrong", begun).await;
+        assert!(before.cards.iter().all(|card| card.answered.is_none()), "{name}: {before:?}");
+        let done = until(name, async || {
+            answer(name, &iot, &data).await;
+            running.sheet("p01").filter(|sheet| sheet.phase() == Phase::Done)
+        })
+        .await;
+        assert_eq!(done.mistakes, [], "{name}");
+        assert!(done.points() > 0.0, "{name}: {done:?}");
+        running.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_group_alone_does_not_hold_what_comes_back_under_another_name() {
+    let (running, participants) = drilled(1, quell_emulator::drill::shipped("return").unwrap()).await;
+    running.begin("p01");
+    let config = config(&running, &participants[0].access_key, &participants[0].secret_key);
+    let (iot, data) = (aws_sdk_iot::Client::new(&config), aws_sdk_iotdataplane::Client::new(&config));
+    sheet(&running, "p01", "an alarm", |sheet| sheet.phase() == Phase::Alarm).await;
+    let join = iot.add_thing_to_thing_group().thing_group_name("IsolatedDevices");
+    join.thing_name("dev-IZWB").send().await.unwrap();
+    let account = running.account_of("p01").unwrap();
+    until("it is back", async || {
+        let _ = data.delete_connection().client_id("dev-IZWB").send().await;
+        account.broker().connection("gw-9").filter(|held| held.connected)
+    })
+    .await;
+    let sheet = running.sheet("p01").unwrap();
+    assert_eq!((sheet.cards[0].answered, sheet.mistakes.len()), (None, 0));
+    running.shutdown().await;
+}
