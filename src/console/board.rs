@@ -298,10 +298,19 @@ impl Board {
         if tile.hints > 0 {
             marks.push(part(format!("{} hints", tile.hints), theme.dim));
         }
-        let wide = large::width(tile.word).is_some_and(|wide| wide <= inner.width);
-        if inner.height >= LARGE.1 - 2 && wide && !theme.symbols.ascii {
-            let top = inner.y + (inner.height - LARGE.1 + 2) / 2;
+        let wide = large::width(tile.word).filter(|wide| *wide <= inner.width);
+        if let Some(wide) = wide
+            && inner.height >= LARGE.1 - 2
+            && !theme.symbols.ascii
+        {
+            let top = inner.y + (inner.height + 2 - LARGE.1) / 2;
             large::draw(paint, inner.x + 1, top, room, tile.word, style);
+            // The points too, where they fit beside it.
+            let points = tile.points.map_or_else(String::new, |points| points.to_string());
+            let long = large::width(&points).unwrap_or(u16::MAX);
+            if long.saturating_add(wide + 2) <= room {
+                large::draw(paint, inner.right() - long, top, long, &points, theme.text);
+            }
             paint.line(inner.x + 1, top + large::ROWS + 1, room, &times);
             paint.line(inner.x + 1, top + large::ROWS + 2, room, &marks);
         } else {
@@ -464,6 +473,8 @@ mod tests {
             assert!(lines.iter().any(|line| line.contains("✗ 1 wrong")), "{lines:#?}");
         }
         let few = shown(&mut board(3), 120, 36);
+        // Three on a wall: the points of p03 stand large beside its state.
+        assert!(few.iter().any(|line| line.contains("▄▄█") || line.contains("▀▀█")), "{few:#?}");
         assert!(few.iter().any(|line| line.contains("seen 0:42 held 1:10 proven –")), "{few:#?}");
     }
 
