@@ -2,12 +2,18 @@
 //!
 //! A bucket holds the largest length seen in it, packed into 16 bits: exact up to 2047 and within 0.1 % above, which no
 //! sparkline can show. Buckets are aligned to the epoch, so the same messages give the same picture however they were
-//! split into batches. A ring is as long as what it holds: a device heard for a minute takes 24 bytes, after ten 192.
+//! split into batches. Fine buckets are shortest at first, so that a chart fills within half a minute, and twice as long each
+//! time what is held no longer fits; what few messages fill has long ones sooner. A ring is as long as what it holds: a device
+//! heard now and then for a minute takes 24 bytes, after ten minutes 192.
 
 use super::Ms;
 
-/// Length of a fine bucket.
-const FINE: Ms = 10_000;
+/// Length of a fine bucket at first.
+const FINEST: Ms = 1_250;
+/// How often it may double.
+const DOUBLINGS: u8 = 3;
+/// Length of a fine bucket in the end.
+const FINE: Ms = FINEST << DOUBLINGS;
 /// Fine buckets kept: a little more than ten minutes.
 const FINES: usize = 64;
 /// Length of a coarse bucket.
@@ -30,6 +36,8 @@ pub enum Column {
 #[derive(Clone, Debug)]
 pub struct Series {
     last: Ms,
+    /// How often fine buckets have doubled.
+    doublings: u8,
     /// The fine ring, and the coarse one of half its length behind it; empty before the first message.
     rings: Box<[u16]>,
 }
@@ -39,7 +47,7 @@ const SHORTEST: usize = 8;
 
 impl Default for Series {
     fn default() -> Self {
-        Self { last: Ms::MIN, rings: Box::default() }
+        Self { last: Ms::MIN, doublings: 0, rings: Box::default() }
     }
 }
 
@@ -93,16 +101,24 @@ impl Series {
             self.last = at;
             self.rings = vec![0; SHORTEST + SHORTEST / 2].into();
         }
-        let (fine, coarse) = (at.div_euclid(FINE), at.div_euclid(COARSE));
-        let (newest_fine, newest_coarse) = (self.last.div_euclid(FINE), self.last.div_euclid(COARSE));
-        if fine != newest_fine {
-            while self.fine().len() < FINES
-                && (is_short(self.fine(), newest_fine, fine, FINES)
-                    || is_short(self.coarse(), newest_coarse, coarse, COARSES))
-            {
-                self.lengthen();
+        let coarse = at.div_euclid(COARSE);
+        let newest_coarse = self.last.div_euclid(COARSE);
+        if at.div_euclid(self.width()) != self.last.div_euclid(self.width()) {
+            loop {
+                let (fine, full) = (self.loses(at), self.fine().len() >= FINES);
+                // Few messages do not fill short buckets: longer ones hold them as well, in less room.
+                let sparse =
+                    || self.fine().iter().filter(|kept| **kept > 0).count() * 3 < self.fine().len() * 2;
+                if fine && self.doublings < DOUBLINGS && (full || sparse()) {
+                    self.widen();
+                } else if !full && (fine || is_short(self.coarse(), newest_coarse, coarse, COARSES)) {
+                    self.lengthen();
+                } else {
+                    break;
+                }
             }
         }
+        let (fine, newest_fine) = (at.div_euclid(self.width()), self.last.div_euclid(self.width()));
         let packed = pack(len);
         let (fines, coarses) = self.rings.split_at_mut(self.rings.len() / 3 * 2);
         raise(fines, newest_fine, fine, packed);
@@ -113,6 +129,17 @@ impl Series {
     /// When a payload was last heard; the least time there is before the first.
     pub(super) fn last(&self) -> Ms {
         self.last
+    }
+
+    /// Length of a fine bucket now.
+    fn width(&self) -> Ms {
+        FINEST << self.doublings
+    }
+
+    /// True when a message at `at` would push something out of the fine ring that is less than ten minutes old.
+    fn loses(&self, at: Ms) -> bool {
+        let most = FINES << (DOUBLINGS - self.doublings);
+        is_short(self.fine(), self.last.div_euclid(self.width()), at.div_euclid(self.width()), most)
     }
 
     fn fine(&self) -> &[u16] {
@@ -127,7 +154,7 @@ impl Series {
     fn lengthen(&mut self) {
         let mut longer = vec![0; self.rings.len() * 2];
         let (fines, coarses) = longer.split_at_mut(self.rings.len() / 3 * 4);
-        for (from, to, width) in [(self.fine(), fines, FINE), (self.coarse(), coarses, COARSE)] {
+        for (from, to, width) in [(self.fine(), fines, self.width()), (self.coarse(), coarses, COARSE)] {
             let newest = self.last.div_euclid(width);
             let slots = from.len() as Ms;
             for i in newest - slots + 1..=newest {
@@ -139,10 +166,28 @@ impl Series {
         self.rings = longer.into();
     }
 
+    /// Makes fine buckets twice as long: two become one.
+    fn widen(&mut self) {
+        let old = self.fine().to_vec();
+        let newest = self.last.div_euclid(self.width());
+        let slots = old.len() as Ms;
+        let fines = old.len();
+        let ring = self.rings.get_mut(..fines).unwrap_or_default();
+        ring.fill(0);
+        for i in newest - slots + 1..=newest {
+            if let (Some(kept), Some(slot)) =
+                (old.get(i.rem_euclid(slots) as usize), slot(ring, i.div_euclid(2)))
+            {
+                *slot = (*slot).max(*kept);
+            }
+        }
+        self.doublings += 1;
+    }
+
     /// The largest length heard since `since`, as far as ten minutes back.
     pub(super) fn largest_since(&self, since: Ms) -> Option<u32> {
-        let newest = self.last.div_euclid(FINE);
-        let first = since.div_euclid(FINE).max(newest - FINES as Ms + 1);
+        let newest = self.last.div_euclid(self.width());
+        let first = since.div_euclid(self.width()).max(newest - FINES as Ms + 1);
         (first..=newest).filter_map(|i| Self::at(self.fine(), newest, i)).max()
     }
 
@@ -175,7 +220,7 @@ impl Series {
             return;
         }
         let fine = span <= FINE * (FINES as Ms - 1);
-        let (ring, width) = if fine { (self.fine(), FINE) } else { (self.coarse(), COARSE) };
+        let (ring, width) = if fine { (self.fine(), self.width()) } else { (self.coarse(), COARSE) };
         let newest = self.last.div_euclid(width);
         // Columns are aligned to whole column widths: they move left in steps instead of flickering.
         let step = (span / count).max(1);
@@ -201,36 +246,35 @@ mod tests {
     use super::*;
 
     proptest::proptest! {
-        /// However long the rings are, they tell what rings of full length would.
+        /// However long the rings and however wide their buckets are, nothing younger than ten minutes or an hour is lost,
+        /// and each is told within the bucket it was heard in.
         #[test]
-        fn a_short_ring_forgets_nothing(steps in proptest::collection::vec((-400_000_i64..700_000, 1_u32..5_000), 1..80)) {
-            let (mut grown, mut full) = (Series::default(), Series::default());
+        fn a_ring_forgets_nothing(steps in proptest::collection::vec((-400_000_i64..700_000, 1_u32..5_000), 1..80), often in 1_i64..400) {
+            let mut series = Series::default();
             let mut at = 1_700_000_000_000_i64;
-            full.note(at, 0);
-            grown.note(at, 0);
-            while full.fine().len() < FINES {
-                full.lengthen();
-            }
-            let all = |series: &Series| {
-                let of = |ring: &[u16], width: Ms, most: usize| {
-                    let newest = series.last.div_euclid(width);
-                    (newest - most as Ms + 1..=newest).map(|i| Series::at(ring, newest, i)).collect::<Vec<_>>()
-                };
-                (of(series.fine(), FINE, FINES), of(series.coarse(), COARSE, COARSES))
-            };
+            let mut heard = Vec::new();
             for (step, len) in steps {
-                // Late ones come in between; time goes on.
-                let when = at + step;
-                at = at.max(when - 300_000);
-                full.note(when, len);
-                grown.note(when, len);
-                proptest::prop_assert_eq!(all(&grown), all(&full));
+                // Late ones come in between; time goes on, for some runs fast and for some slowly.
+                let when = at + step / often;
+                at = at.max(when - 300_000 / often);
+                series.note(when, len);
+                heard.push((when, len));
+            }
+            for (ring, width, long, most) in [(series.fine(), series.width(), FINE, FINES), (series.coarse(), COARSE, COARSE, COARSES)] {
+                let newest = series.last.div_euclid(long);
+                for bucket in newest - most as Ms + 1..=newest {
+                    let inside = heard.iter().filter(|(when, _)| when.div_euclid(long) == bucket);
+                    let expected = inside.map(|(_, len)| unpack(pack(*len))).max();
+                    let each = bucket * (long / width)..(bucket + 1) * (long / width);
+                    let told = each.filter_map(|i| Series::at(ring, series.last.div_euclid(width), i)).max();
+                    proptest::prop_assert_eq!(told, expected, "bucket {} of {} ms", bucket, width);
+                }
             }
         }
     }
 
     #[test]
-    fn a_device_just_heard_takes_the_smallest_rings() {
+    fn a_device_heard_now_and_then_takes_the_smallest_rings() {
         let mut series = Series::default();
         for i in 0..7 {
             series.note(1_700_000_000_000 + i * 10_000, 120);
@@ -239,6 +283,23 @@ mod tests {
         for i in 7..70 {
             series.note(1_700_000_000_000 + i * 10_000, 120);
         }
-        assert_eq!(series.rings.len(), FINES + COARSES);
+        assert_eq!((series.rings.len(), series.width()), (FINES + COARSES, FINE));
+    }
+
+    #[test]
+    fn a_chart_of_a_device_that_speaks_every_second_fills_within_half_a_minute() {
+        let begin = 1_700_000_000_000;
+        let mut series = Series::default();
+        for i in 0..31 {
+            series.note(begin + i * 1_000, 100 + u32::try_from(i).unwrap());
+        }
+        let mut watch = super::super::link::Watch::default();
+        watch.begin(begin);
+        let mut columns = Vec::new();
+        series.columns(&watch, begin + 30_000, 30_000, 24, &mut columns);
+        assert!(columns.iter().all(|column| matches!(column, Column::Largest(_))), "{columns:?}");
+        // Fine enough to tell one moment from the next.
+        columns.dedup();
+        assert!(columns.len() >= 20, "{columns:?}");
     }
 }
