@@ -158,42 +158,23 @@ fn windows(
     let mut alarms = vec![Alarm::default(); held.devices];
     let mut seen = vec![0_u8; held.devices];
     let mut out = WhatIf::default();
-    let end = held.first + held.windows as i64;
-    // The first and the last window of this length that lie wholly in what is held.
-    let mut number = held.first.div_euclid(per) + i64::from(held.first.rem_euclid(per) != 0);
-    let mut values: Vec<(u32, i64)> = Vec::with_capacity(held.devices);
     let mut sorted: Vec<f64> = Vec::with_capacity(held.devices);
-    while (number + 1) * per <= end {
-        let from = (number * per - held.first) as usize;
-        let columns = from..from + per as usize;
-        let partial = held.partial.get(columns.clone()).is_none_or(|p| p.contains(&true));
-        let at_ms = window::end_ms(number, length_ms);
-        number += 1;
-        values.clear();
-        for device in 0..held.devices {
-            let row = device * held.windows;
-            let range = row + columns.start..row + columns.end;
-            let active = held.counts.get(range.clone()).is_some_and(|c| c.iter().any(|n| *n > 0));
-            if active {
-                let sum = amounts.get(range).map_or(0, |a| a.iter().map(|n| i64::from(*n)).sum());
-                values.push((device as u32, sum));
-            }
-        }
+    each_window(held, amounts, per, |at_ms, partial, values| {
         let threshold = match &statistic {
             None => None,
-            Some(_) if partial => continue,
+            Some(_) if partial => return,
             Some(statistic) => {
                 sorted.clear();
                 sorted.extend(values.iter().map(|(_, v)| *v as f64));
                 sorted.sort_unstable_by(f64::total_cmp);
                 match nearest_rank(&sorted, statistic) {
                     Some(value) => Some(value),
-                    None => continue,
+                    None => return,
                 }
             }
         };
         out.percentile = threshold.or(out.percentile);
-        for (device, value) in &values {
+        for (device, value) in values {
             let normal = match (threshold, expected) {
                 (Some(threshold), _) => Some(compare(*value as f64, operator, threshold)),
                 (None, Some(expected)) => is_normal(
@@ -220,10 +201,68 @@ fn windows(
             }
         }
         out.span_ms += length_ms;
-    }
+    });
     out.judged = seen.iter().filter(|s| **s & 1 != 0).count();
     out.alarmed = seen.iter().filter(|s| **s & 2 != 0).count();
     Ok(out)
+}
+
+/// Calls `each` with the end of every window of `per` base windows that lies wholly in what is held, whether part of it was
+/// not listened to, and the sum of each device that was active in it.
+fn each_window(held: &Held, amounts: &[u32], per: i64, mut each: impl FnMut(i64, bool, &[(u32, i64)])) {
+    let length_ms = held.base_ms.max(1) * per;
+    let end = held.first + held.windows as i64;
+    let mut number = held.first.div_euclid(per) + i64::from(held.first.rem_euclid(per) != 0);
+    let mut values: Vec<(u32, i64)> = Vec::with_capacity(held.devices);
+    while (number + 1) * per <= end {
+        let from = (number * per - held.first) as usize;
+        let columns = from..from + per as usize;
+        let partial = held.partial.get(columns.clone()).is_none_or(|p| p.contains(&true));
+        let at_ms = window::end_ms(number, length_ms);
+        number += 1;
+        values.clear();
+        for device in 0..held.devices {
+            let row = device * held.windows;
+            let range = row + columns.start..row + columns.end;
+            let active = held.counts.get(range.clone()).is_some_and(|c| c.iter().any(|n| *n > 0));
+            if active {
+                let sum = amounts.get(range).map_or(0, |a| a.iter().map(|n| i64::from(*n)).sum());
+                values.push((device as u32, sum));
+            }
+        }
+        each(at_ms, partial, &values);
+    }
+}
+
+/// A value that a behaviour is judged on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// The device's row.
+    pub device: u32,
+    /// The message's time, or the end of the window.
+    pub at_ms: i64,
+    /// The value.
+    pub value: i64,
+}
+
+/// Every value that `behavior` is judged on, whatever its limit; none where [`judge`] has no answer.
+pub fn values(held: &Held, behavior: &Behavior) -> Vec<Value> {
+    let Some(criteria) = &behavior.criteria else { return Vec::new() };
+    let amounts = match behavior.metric.as_deref().and_then(Metric::parse) {
+        Some(Metric::MessageByteSize) if criteria.statistical_threshold.is_none() => {
+            let each = held.messages.iter();
+            return each.map(|m| Value { device: m.device, at_ms: m.at_ms, value: m.len.into() }).collect();
+        }
+        Some(Metric::MessageByteSize) => &held.sums,
+        Some(Metric::MessagesSent) => &held.counts,
+        _ => return Vec::new(),
+    };
+    let per = (criteria.duration_seconds.unwrap_or(BASE_SECONDS) / BASE_SECONDS).max(1);
+    let mut out = Vec::new();
+    each_window(held, amounts, per, |at_ms, _, values| {
+        out.extend(values.iter().map(|(device, value)| Value { device: *device, at_ms, value: *value }));
+    });
+    out
 }
 
 /// What a criterion means that its author may not have meant, one sentence each (docs/aws-iot.md#1.2, #6.14). `devices` is how
