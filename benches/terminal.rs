@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use quell::console::app::{App, Env, Look, Msg};
 use quell::console::backend::WriteOnly;
 use quell::console::keymap::Keymap;
-use quell::console::theme::Theme;
+use quell::console::theme::{Colours, Theme};
 use quell::console::views;
 use quell_fleet::event::{Batch, Event, LinkEvent, Message, TopicEntry};
 use quell_fleet::model::Name;
@@ -45,7 +45,7 @@ impl Write for Counter {
 
 fn console() -> App {
     App::new(Look {
-        theme: Theme::named(None, false, false).unwrap(),
+        theme: Theme::named(None, Colours::Sixteen, false).unwrap(),
         keymap: Keymap::load(None, None).unwrap(),
         zone: TimeZone::UTC,
         badge: None,
@@ -72,8 +72,9 @@ fn fleet_of(devices: u32) -> Fleet {
     fleet
 }
 
-/// Draws [`SECONDS`] of a fleet that sends `rate` messages a second, and prints what it cost.
-fn measure(name: &str, devices: u32, rate: u64) {
+/// Draws [`SECONDS`] of a fleet that sends `rate` messages a second and has done so for `before` seconds, and prints what it
+/// cost.
+fn measure(name: &str, devices: u32, rate: u64, before: u64) {
     let mut fleet = fleet_of(devices);
     let counter = Counter::default();
     let backend = WriteOnly::to_sink(Box::new(counter.clone()), Size::new(160, 48));
@@ -82,7 +83,7 @@ fn measure(name: &str, devices: u32, rate: u64) {
     let payload = Bytes::from_static(br#"{"temperature":21.4,"humidity":40.1,"device":"device"}"#);
     let (mut sent, mut drawing, mut frames) = (0_u64, 0.0, 0_u64);
     let mut first = 0;
-    for step in 0..SECONDS * FPS {
+    for step in 0..(before + SECONDS) * FPS {
         let now = T0 + (step * 1000 / FPS) as Ms;
         let due = step * rate / FPS;
         let mut batch = Batch::default();
@@ -99,13 +100,16 @@ fn measure(name: &str, devices: u32, rate: u64) {
         if step % FPS == 0 {
             fleet.tick(now);
         }
+        if step < before * FPS {
+            continue;
+        }
         let began = Instant::now();
         let env = Env { fleet: &fleet, now };
         app.update(Msg::Resize(160, 48), &env);
         terminal.draw(|frame| views::draw(&app, &env, frame.buffer_mut())).unwrap();
         drawing += began.elapsed().as_secs_f64();
         frames += 1;
-        if step == 0 {
+        if step == before * FPS {
             first = counter.0.load(Ordering::Relaxed);
         }
     }
@@ -121,12 +125,13 @@ fn measure(name: &str, devices: u32, rate: u64) {
 fn main() {
     // `cargo test --benches` runs it too: then once, and small.
     let quick = std::env::args().any(|a| a == "--test");
-    measure("silent, 6 devices", 6, 0);
-    measure("workshop, 6 devices, 1 message/s", 6, 1);
+    measure("silent, 6 devices", 6, 0, 0);
+    measure("workshop, 6 devices, 1 message/s, just begun", 6, 1, 0);
+    measure("workshop, 6 devices, 1 message/s, after ten minutes", 6, 1, 600);
     if quick {
         return;
     }
-    measure("busy, 1000 devices, 100 messages/s", 1_000, 100);
-    measure("busy, 1000 devices, 10 k messages/s", 1_000, 10_000);
-    measure("large, 10 000 devices, 10 k messages/s", 10_000, 10_000);
+    measure("busy, 1000 devices, 100 messages/s", 1_000, 100, 0);
+    measure("busy, 1000 devices, 10 k messages/s", 1_000, 10_000, 0);
+    measure("large, 10 000 devices, 10 k messages/s", 10_000, 10_000, 0);
 }

@@ -57,7 +57,7 @@ const KEYS: &[Key] = key::keys! {
     "memory-budget" memory_budget as Size, Kind::Text, Live, "\"16MB\"", [], ["--memory-budget" memory_budget], "Memory for payloads; counts stay exact when payloads are let go.";
     "max-fps" max_fps as Plain, Kind::Integer(1, 120), Start, "30", [], ["--max-fps" max_fps], "Frames a second at most; 30, or 15 over SSH, without it.";
     "keymap" keymap as Plain, Kind::Text, Live, "\"vim\"", [], ["--keymap" keymap], "A keymap by name or file.";
-    "theme" theme as Plain, Kind::Text, Live, "\"dark\"", [], ["--theme" theme], "A colour theme.";
+    "theme" theme as Plain, Kind::Text, Live, "\"dark\"", [], ["--theme" theme], "The colours: auto (by what the terminal writes on), dark, light, high-contrast, colour-blind, mono or projector.";
     "ascii" ascii as Plain, Kind::Flag, Live, "false", [], ["--ascii" ascii], "Draw with ASCII only.";
     "linear" linear as Plain, Kind::Flag, Start, "false", [], ["--linear" linear], "No screen: one sentence a change, commands and answers typed; for screen readers and logs.";
     "mouse" mouse as Plain, Kind::Flag, Start, "false", [], ["--mouse" mouse], "The mouse too: wheel, click, a column's head; it never changes anything.";

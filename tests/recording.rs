@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::tz::TimeZone;
 use quell::console::app::{App, Env, Look, Msg};
 use quell::console::keymap::Keymap;
-use quell::console::theme::Theme;
+use quell::console::theme::{Colours, Theme};
 use quell::console::views;
 use quell_fleet::event::{
     Batch, Event, LinkEvent, Message, Notice, Poll, Reading, ResponseEvent, Stage, TopicEntry,
@@ -121,7 +121,7 @@ fn header(payloads: bool) -> Header {
 
 fn look() -> Look {
     Look {
-        theme: Theme::named(None, false, false).unwrap(),
+        theme: Theme::named(None, Colours::Sixteen, false).unwrap(),
         keymap: Keymap::load(None, None).unwrap(),
         zone: TimeZone::UTC,
         badge: Some(SafeText::new("LOCAL ×10")),

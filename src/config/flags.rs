@@ -56,7 +56,7 @@ pub struct Common {
     /// A keymap by name or file
     #[arg(long, global = true, help_heading = HEADING, value_name = "NAME|FILE")]
     pub keymap: Option<String>,
-    /// A colour theme
+    /// The colours: auto (by what the terminal writes on), dark, light, high-contrast, colour-blind, mono, projector
     #[arg(long, global = true, help_heading = HEADING, value_name = "NAME")]
     pub theme: Option<String>,
     /// Draw with ASCII only

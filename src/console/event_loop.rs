@@ -25,6 +25,7 @@ pub(crate) use signals::Ends;
 use signals::Signals;
 
 use super::app::{App, Effect, Env, Mouse, Msg, Tone};
+use super::ground::{self, Question};
 use super::panic;
 use super::terminal::Screen;
 use super::views;
@@ -225,6 +226,27 @@ async fn watch<W: World>(
     if seat.tick()? || seat.paint()? {
         return Ok(None);
     }
+    // After the first frame: nothing waits for the answer.
+    let mut question = Question::default();
+    let term = std::env::var("TERM").ok();
+    if seat.app.look.theme.follows_ground() && ground::is_understood(term.as_deref()) {
+        seat.screen.ask_ground()?;
+        question.ask(Instant::now());
+    }
+    let ended = listen(seat, &mut signals, &mut question, max_fps).await;
+    if question.is_open(Instant::now()) {
+        Screen::forget_input();
+    }
+    ended
+}
+
+/// Keys, signals and news until the end.
+async fn listen<W: World>(
+    seat: &mut Seat<W>,
+    signals: &mut Signals,
+    question: &mut Question,
+    max_fps: Option<u16>,
+) -> io::Result<Option<&'static str>> {
     let mut keys = EventStream::new();
     let ssh = std::env::var_os("SSH_CONNECTION").is_some();
     let fps = max_fps.unwrap_or(if ssh { FPS_SSH } else { FPS_LOCAL }).max(1);
@@ -241,9 +263,10 @@ async fn watch<W: World>(
             biased;
             key = keys.next() => match key {
                 Some(Ok(event)) => {
-                    if let Some(msg) = pressed(event, &mut seat.screen)? {
+                    let msgs = pressed(event, &mut seat.screen, question)?;
+                    if !msgs.is_empty() {
                         urgent = true;
-                        quit = seat.tell(vec![msg])?;
+                        quit = seat.tell(msgs)?;
                     }
                     touched = Instant::now();
                     next_frame = next_frame.min(touched + interval);
@@ -296,23 +319,26 @@ async fn watch<W: World>(
 }
 
 /// What an event of the terminal tells the reducer.
-fn pressed(event: TerminalEvent, screen: &mut Screen) -> io::Result<Option<Msg>> {
+fn pressed(event: TerminalEvent, screen: &mut Screen, question: &mut Question) -> io::Result<Vec<Msg>> {
     Ok(match event {
-        TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => Some(Msg::Key(key)),
-        TerminalEvent::Paste(text) => Some(Msg::Paste(text)),
+        TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => {
+            let (keys, ground) = question.take(key, Instant::now());
+            keys.into_iter().map(Msg::Key).chain(ground.map(Msg::Ground)).collect()
+        }
+        TerminalEvent::Paste(text) => vec![Msg::Paste(text)],
         TerminalEvent::Resize(columns, rows) => {
             screen.resized(columns, rows);
             screen.forget()?;
-            None
+            Vec::new()
         }
         TerminalEvent::Mouse(mouse) => match mouse.kind {
-            MouseEventKind::ScrollUp => Some(Msg::Mouse(Mouse::Up(mouse.column, mouse.row))),
-            MouseEventKind::ScrollDown => Some(Msg::Mouse(Mouse::Down(mouse.column, mouse.row))),
+            MouseEventKind::ScrollUp => vec![Msg::Mouse(Mouse::Up(mouse.column, mouse.row))],
+            MouseEventKind::ScrollDown => vec![Msg::Mouse(Mouse::Down(mouse.column, mouse.row))],
             MouseEventKind::Down(MouseButton::Left) => {
-                Some(Msg::Mouse(Mouse::Click(mouse.column, mouse.row)))
+                vec![Msg::Mouse(Mouse::Click(mouse.column, mouse.row))]
             }
-            _ => None,
+            _ => Vec::new(),
         },
-        _ => None,
+        _ => Vec::new(),
     })
 }

@@ -204,13 +204,32 @@ impl<'a> Paint<'a> {
         self.buf.set_style(area, style);
     }
 
-    /// Empties an area.
+    /// Whether every cell of `area` holds `symbol`.
+    pub(crate) fn holds(&self, area: Rect, symbol: &str) -> bool {
+        let mut cells = area.positions().map(|at| self.buf.cell(at));
+        cells.all(|cell| cell.is_some_and(|cell| cell.symbol() == symbol))
+    }
+
+    /// Chooses a line, all of it: see [`Theme::on_row`].
+    pub(crate) fn select(&mut self, line: Rect, focused: bool) {
+        let line = line.intersection(self.buf.area);
+        for y in line.top()..line.bottom() {
+            for x in line.left()..line.right() {
+                if let Some(cell) = self.buf.cell_mut((x, y)) {
+                    cell.set_style(self.theme.on_row(cell.style(), focused));
+                }
+            }
+        }
+    }
+
+    /// Empties an area: the theme's ground is left.
     pub(crate) fn clear(&mut self, area: Rect) {
         let area = area.intersection(self.buf.area);
         for y in area.top()..area.bottom() {
             for x in area.left()..area.right() {
                 if let Some(cell) = self.buf.cell_mut((x, y)) {
                     cell.reset();
+                    cell.set_style(self.theme.text);
                 }
             }
         }
@@ -238,6 +257,10 @@ impl<'a> Paint<'a> {
         self.cell(right, bottom, bottom_right, style);
         if !title.is_empty() && area.width > 6 {
             let x = area.left() + 1;
+            let told: usize = title.iter().map(|(text, _)| text.width()).sum();
+            let told = u16::try_from(told).unwrap_or(u16::MAX).min(area.width - 4);
+            // The edge's colour must not shine through.
+            self.clear(Rect { x: x + 1, y: area.top(), width: told, height: 1 });
             let used = self.text(x, area.top(), 1, " ", style);
             let wide = self.line(x + used, area.top(), area.width - 4, title);
             self.text(x + used + wide, area.top(), 1, " ", style);

@@ -190,6 +190,22 @@ impl Screen {
         out.flush()
     }
 
+    /// Asks the terminal what it writes on; the answer comes among the keys.
+    ///
+    /// # Errors
+    ///
+    /// When the terminal has gone away.
+    pub(super) fn ask_ground(&mut self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(super::ground::ASK)?;
+        out.flush()
+    }
+
+    /// Lets go of what was typed and not read: an answer that is still under way must not come to whoever reads next.
+    pub(super) fn forget_input() {
+        let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
+    }
+
     /// True when the terminal behind standard input has gone away: crossterm's reader would spin on it.
     pub(crate) fn is_gone() -> bool {
         matches!(rustix::termios::tcgetattr(io::stdin()), Err(e) if e == rustix::io::Errno::IO)

@@ -77,6 +77,14 @@ pub(crate) fn clock(at: Ms, zone: &TimeZone) -> String {
     }
 }
 
+/// The time of day without seconds: `14:22`.
+pub(crate) fn minute(at: Ms, zone: &TimeZone) -> String {
+    match Timestamp::from_millisecond(at) {
+        Ok(t) => t.to_zoned(zone.clone()).strftime("%H:%M").to_string(),
+        Err(_) => "??:??".to_owned(),
+    }
+}
+
 /// The time of day, with the date when it was another day: `11-20 14:22:07`.
 pub(crate) fn moment(at: Ms, now: Ms, zone: &TimeZone) -> String {
     let (Ok(t), Ok(n)) = (Timestamp::from_millisecond(at), Timestamp::from_millisecond(now)) else {
@@ -122,6 +130,11 @@ pub(crate) fn natural(a: &str, b: &str) -> Ordering {
 fn digits_at(text: &str) -> &str {
     let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     text.get(..end).unwrap_or_default()
+}
+
+/// How many cells a text takes.
+pub(crate) fn cells(text: &str) -> u16 {
+    u16::try_from(unicode_width::UnicodeWidthStr::width(text)).unwrap_or(u16::MAX)
 }
 
 /// `1 device`, `3 devices`.

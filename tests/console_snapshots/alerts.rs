@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use quell::console::app::{Effect, Env, Look, Msg};
-use quell::console::theme::Theme;
+use quell::console::theme::{Colours, Theme};
 use quell_fleet::event::{Batch, Event, Message, ResponseEvent, Stage};
 use quell_fleet::model::Name;
 use quell_fleet::{Changes, Fleet};
@@ -68,7 +68,7 @@ fn a_leak_is_told_once_by_bell_and_on_every_screen_until_it_is_over() {
 #[test]
 fn without_colour_the_words_and_shapes_are_still_there() {
     let (fleet, changes) = leaking();
-    let mut app = App::new(Look { theme: Theme::named(None, true, false).unwrap(), ..look(false) });
+    let mut app = App::new(Look { theme: Theme::named(None, Colours::None, false).unwrap(), ..look(false) });
     app.update(Msg::Fleet(changes), &Env { fleet: &fleet, now: NOW });
     let buffer = render(&mut app, &fleet, NOW, (80, 24));
     for cell in buffer.content() {

@@ -64,8 +64,8 @@ fn nothing_is_known_before_the_network() {
 fn every_command_on_every_size() {
     let fleet = incident();
     let empty = Fleet::new(Limits::default());
-    let mut sizes = SIZES.to_vec();
-    sizes.extend([(1, 1), (2, 3), (120, 26), (300, 80), (7, 40), (200, 2)]);
+    let mut sizes = SIZES[1..].to_vec();
+    sizes.extend([(1, 1), (2, 3), (120, 26), (7, 40), (200, 2)]);
     for (fleet, sizes) in [(&fleet, &sizes[..]), (&empty, &SIZES[1..])] {
         for size in sizes {
             let mut app = App::new(look(size.0 == 80));
@@ -303,7 +303,7 @@ fn a_read_that_never_comes_back_is_not_shown_as_fresh() {
         let text = lines(&render(&mut app, &fleet, NOW + after, (160, 48)));
         text.lines().next().unwrap_or_default().to_owned()
     };
-    assert!(header(8_000).contains("●poll 5 s"));
+    assert!(header(8_000).contains("●AWS read 5 s ago"));
     let late = header(20_000);
-    assert!(late.contains("○poll 20 s, no answer yet"), "{late}");
+    assert!(late.contains("○AWS read 20 s ago, no answer yet"), "{late}");
 }

@@ -143,7 +143,9 @@ fn a_chosen_row_is_chosen_as_a_whole() {
     press(&mut app, &fleet, "j");
     let buffer = render(&mut app, &fleet, NOW, (160, 48));
     let y = (0..48).find(|y| buffer.cell((1, *y)).unwrap().symbol() == "▌").unwrap();
-    for x in 1..159 {
+    // As far as the pane goes: beside it stands what is chosen.
+    let wide = (2..160).find(|x| buffer.cell((*x, y)).unwrap().symbol() == "│").unwrap();
+    for x in 1..wide {
         let cell = buffer.cell((x, y)).unwrap();
         let chosen = cell.modifier.contains(Modifier::REVERSED) || cell.bg == ratatui::style::Color::Gray;
         assert!(chosen, "a hole at {x}: {cell:?}");

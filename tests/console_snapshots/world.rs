@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use quell::console::app::{self, Effect, Env, JournalLine, Look, Msg};
 use quell::console::command::CommandId;
 use quell::console::keymap::Keymap;
-use quell::console::theme::Theme;
+use quell::console::theme::{Colours, Theme};
 use quell::console::views;
 use quell_fleet::event::{Batch, Event, LinkEvent, Message, Notice, Poll, Reading, TopicEntry};
 use quell_fleet::model::{
@@ -22,11 +22,12 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 
 pub(crate) const NOW: Ms = 1_574_254_500_000;
-pub(crate) const SIZES: [(u16, u16); 5] = [(160, 48), (80, 24), (60, 15), (40, 10), (20, 5)];
+pub(crate) const SIZES: [(u16, u16); 8] =
+    [(160, 48), (80, 24), (200, 50), (120, 36), (100, 30), (60, 15), (40, 10), (20, 5)];
 
 pub(crate) fn look(ascii: bool) -> Look {
     Look {
-        theme: Theme::named(None, false, ascii).unwrap(),
+        theme: Theme::named(None, Colours::Sixteen, ascii).unwrap(),
         keymap: Keymap::load(None, None).unwrap(),
         zone: TimeZone::UTC,
         badge: Some(SafeText::new("LOCAL ×10")),

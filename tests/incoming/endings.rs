@@ -142,7 +142,7 @@ fn a_signal_while_a_response_runs_leaves_a_whole_journal() {
     for name in ["-TERM", "-HUP", "-INT"] {
         let cloud = Cloud::with(Options::on_free_ports());
         let mut screen = Screen::of(&cloud, &[]);
-        screen.wait("the device", |s| s.contains("Thing02") && s.contains("●mqtt"));
+        screen.wait("the device", |s| s.contains("Thing02") && s.contains("●MQTT"));
         screen.term.keys("/Thing02\r");
         screen.wait("the device alone", |s| !s.contains("Thing03"));
         screen.term.keys("ji");

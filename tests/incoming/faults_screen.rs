@@ -84,8 +84,8 @@ fn lists(screen: &mut Screen, text: &str) {
 fn whole(screen: &str) -> bool {
     screen.contains("4 things")
         && screen.contains("1 ALARM")
-        && screen.contains("●mqtt")
-        && screen.contains("●poll")
+        && screen.contains("●MQTT")
+        && screen.contains("●AWS")
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_broker_killed_and_back() {
     let args: Vec<String> = flags.iter().chain(&topics).map(|arg| (*arg).to_owned()).collect();
     let mut screen =
         Screen::start(&args, &[("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
-    screen.wait("the connection", |s| s.contains("●mqtt"));
+    screen.wait("the connection", |s| s.contains("●MQTT"));
     let devices = Devices::speak(publisher());
     screen.wait("the devices", |s| s.contains("3 things"));
     screen.never(&["0 things"]);
@@ -130,16 +130,16 @@ fn a_broker_killed_and_back() {
     screen.begin();
     let before = door.counts();
     first.signal("-KILL");
-    screen.wait("the loss", |s| s.contains("mqtt down"));
+    screen.wait("the loss", |s| s.contains("MQTT down"));
     drop((devices, first));
-    screen.wait("the age of what is known", |s| s.contains("○poll") && s.contains("3 things"));
+    screen.wait("the age of what is known", |s| s.contains("○AWS") && s.contains("3 things"));
     screen.look_on(Duration::from_secs(5));
     let (reads, connects) = door.counts();
     // Each second one waits longer: a broker that starts is not met by a storm.
     assert!(connects - before.1 <= 8, "{} connections", connects - before.1);
     assert!(reads - before.0 <= 120, "{} reads", reads - before.0);
     let _second = start();
-    screen.wait("the connection", |s| s.contains("●mqtt") && s.contains("●poll"));
+    screen.wait("the connection", |s| s.contains("●MQTT") && s.contains("●AWS"));
     let _devices = Devices::speak(publisher());
     screen.wait("the gap", |s| shows_gap(s, "thing-0") && s.contains("3 things"));
     screen.end();
@@ -152,10 +152,10 @@ fn half_open_connections() {
     let mut screen = settled(&cloud);
     let fault = Fault::begins(&cloud, &screen);
     cloud.door.silence(true);
-    screen.wait("the loss", |s| s.contains("mqtt down"));
+    screen.wait("the loss", |s| s.contains("MQTT down"));
     // What was known stays, with its age.
     screen.wait("the age of what is known", |s| {
-        ["poll 15 s", "poll 20 s"].iter().any(|age| s.contains(age))
+        ["read 15 s", "read 20 s"].iter().any(|age| s.contains(age))
             && s.contains("4 things")
             && s.contains("1 ALARM")
     });
@@ -175,8 +175,8 @@ fn a_stall_of_30_seconds() {
     screen.look_on(Duration::from_secs(30));
     let stalled = screen.term.screen();
     // A read waits for its answer for half a minute; meanwhile what is known says its age.
-    assert!(stalled.contains("mqtt down") && stalled.contains("4 things"), "{stalled}");
-    assert!(!stalled.contains("poll <5 s") && !stalled.contains("poll 5 s"), "{stalled}");
+    assert!(stalled.contains("MQTT down") && stalled.contains("4 things"), "{stalled}");
+    assert!(!stalled.contains("read just now") && !stalled.contains("read 5 s"), "{stalled}");
     cloud.door.silence(false);
     screen.wait("all of it", |s| whole(s) && shows_gap(s, "thing-0"));
     fault.over(8);
@@ -189,7 +189,7 @@ fn two_seconds_of_latency() {
     cloud.door.slow(Duration::from_secs(2));
     let _devices = fleet(&cloud);
     let mut screen = settled(&cloud);
-    screen.never(&["0 things", "0 ALARM", "0 active", "mqtt down", "mqtt connecting"]);
+    screen.never(&["0 things", "0 ALARM", "0 active", "MQTT down", "MQTT connecting"]);
     let fault = Fault::begins(&cloud, &screen);
     screen.look_on(Duration::from_secs(8));
     // Late is not lost: no gap, and nothing is asked twice.
@@ -212,7 +212,7 @@ fn one_call_in_ten_failing() {
         _ => None,
     });
     violated(&cloud);
-    screen.never(&["0 things", "0 ALARM", "0 active", "mqtt down"]);
+    screen.never(&["0 things", "0 ALARM", "0 active", "MQTT down"]);
     let fault = Fault::begins(&cloud, &screen);
     screen.look_on(Duration::from_secs(10));
     screen.wait("all of it", whole);
@@ -229,11 +229,11 @@ fn throttling_for_a_minute() {
         let refused = !line.contains("/mqtt");
         refused.then(|| Answer::error(429, "ThrottlingException", "Rate exceeded"))
     });
-    screen.never(&["0 things", "0 ALARM", "0 active", "mqtt down"]);
+    screen.never(&["0 things", "0 ALARM", "0 active", "MQTT down"]);
     let fault = Fault::begins(&cloud, &screen);
     let asked = || cloud.door.counts().0;
     let before = asked();
-    screen.wait("the reason", |s| s.contains("○poll") && s.contains("throttled"));
+    screen.wait("the reason", |s| s.contains("○AWS") && s.contains("throttled"));
     screen.look_on(Duration::from_secs(30));
     let half = asked();
     screen.look_on(Duration::from_secs(30));
@@ -245,7 +245,7 @@ fn throttling_for_a_minute() {
     let throttled = screen.term.screen();
     assert!(throttled.contains("4 things") && throttled.contains("1 ALARM"), "{throttled}");
     assert!(
-        ["60 s", "65 s", "70 s", "75 s"].iter().any(|age| throttled.contains(&format!("○poll {age}"))),
+        ["60 s", "65 s", "70 s", "75 s"].iter().any(|age| throttled.contains(&format!("○AWS read {age}"))),
         "{throttled}"
     );
     cloud.door.relent();
@@ -294,7 +294,7 @@ fn credentials_rotated_and_a_url_expired() {
     // The connection ends, and its URL is signed by a key that nobody knows any more.
     cloud.door.shut();
     cloud.door.open();
-    screen.wait("the loss", |s| s.contains("mqtt down"));
+    screen.wait("the loss", |s| s.contains("MQTT down"));
     screen.wait("the reason, and what was known", |s| s.contains("4 things") && s.contains("1 ALARM"));
     screen.look_on(Duration::from_secs(3));
     let runs = std::fs::read_to_string(&ran).unwrap().lines().count();
@@ -371,9 +371,9 @@ fn a_control_plane_that_answers_garbage() {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         (!line.contains("/mqtt")).then_some(Answer { status: 200, headers, body })
     });
-    screen.never(&["0 things", "0 ALARM", "0 active", "mqtt down"]);
+    screen.never(&["0 things", "0 ALARM", "0 active", "MQTT down"]);
     let fault = Fault::begins(&cloud, &screen);
-    screen.wait("that nothing is understood", |s| s.contains("○poll") && !s.contains("●poll"));
+    screen.wait("that nothing is understood", |s| s.contains("○AWS") && !s.contains("●AWS"));
     screen.look_on(Duration::from_secs(5));
     let garbage = screen.term.screen();
     assert!(garbage.contains("4 things") && garbage.contains("1 ALARM"), "{garbage}");
@@ -389,7 +389,7 @@ fn a_shadow_of_names_64_kb_long() {
     let cloud = Cloud::start();
     let _devices = fleet(&cloud);
     let mut screen = settled(&cloud);
-    screen.never(&["0 things", "0 ALARM", "0 active", "mqtt down"]);
+    screen.never(&["0 things", "0 ALARM", "0 active", "MQTT down"]);
     let fault = Fault::begins(&cloud, &screen);
     let name = "n".repeat(64 * 1024);
     let account = cloud.running().account();

@@ -222,7 +222,7 @@ fn topics_polls_and_guardrails_change_while_it_runs() {
     args.extend(["--config", path.to_str().unwrap()]);
     let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
     let mut term = Term::spawn(&args, 170, 40, home.path(), &keys);
-    term.wait_for("everything", crate::screen::LONG, |s| s.contains("pump-1") && s.contains("●mqtt"));
+    term.wait_for("everything", crate::screen::LONG, |s| s.contains("pump-1") && s.contains("●MQTT"));
     let publisher = cloud.publisher();
     publisher.publish("dt/pump-2/data", b"1");
     // A registry that is read once an hour, and a topic nobody asked for.

@@ -218,7 +218,7 @@ fn the_console_takes_the_codes_of_a_chain_one_after_the_other() {
         s.contains("profile deep wants a code of arn:aws:iam::123456789012:mfa/bob:")
     });
     term.keys(":profile deep 907156\r");
-    term.wait_for("the session", LONG, |s| header(s).contains("from-deep") && header(s).contains("●mqtt"));
+    term.wait_for("the session", LONG, |s| header(s).contains("from-deep") && header(s).contains("●MQTT"));
     term.keys(":profile deep 90x156\r");
     let screen =
         term.wait_for("what a code is", LONG, |s| s.contains("has six digits: `:profile deep CODE`"));
@@ -248,7 +248,7 @@ fn another_profile_takes_its_code_in_the_console_and_the_account_has_its_alias()
     term.wait_for("the code, unseen", LONG, |s| s.contains("profile ops ******"));
     assert!(!term.screen().contains("907155"), "{}", term.screen());
     term.keys("\r");
-    term.wait_for("the session", LONG, |s| header(s).contains("ana-at-desk") && header(s).contains("●mqtt"));
+    term.wait_for("the session", LONG, |s| header(s).contains("ana-at-desk") && header(s).contains("●MQTT"));
     assert_eq!(cached(home.path()).len(), 1);
     // From one that says nothing of it, and masked for a room.
     term.keys("gi");
@@ -270,6 +270,6 @@ fn an_alias_that_may_not_be_read_is_left_out() {
     let all: Vec<&str> = flags.iter().map(String::as_str).collect();
     let env = [("AWS_ACCESS_KEY_ID", "AKIAANA"), ("AWS_SECRET_ACCESS_KEY", "s")];
     let term = Term::spawn(&all, 160, 40, home.path(), &env);
-    let screen = term.wait_for("the account", LONG, |s| s.contains("123456789012") && s.contains("●poll"));
+    let screen = term.wait_for("the account", LONG, |s| s.contains("123456789012") && s.contains("●AWS"));
     assert!(!screen.contains("workshop") && !screen.contains("ListAccountAliases"), "{screen}");
 }

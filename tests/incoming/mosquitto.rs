@@ -55,10 +55,10 @@ fn mosquitto_is_watched_killed_and_back() {
     screen.look_on(Duration::from_secs(2));
     screen.begin();
     drop((devices, broker));
-    screen.wait("the loss", |s| s.contains("mqtt down") && s.contains("3 things"));
+    screen.wait("the loss", |s| s.contains("MQTT down") && s.contains("3 things"));
     screen.look_on(Duration::from_secs(4));
     let _broker = mosquitto(folder.path(), port, "allow_anonymous true").unwrap();
-    screen.wait("the connection", |s| s.contains("●mqtt"));
+    screen.wait("the connection", |s| s.contains("●MQTT"));
     let _devices = Devices::speak(Publisher::to(address));
     screen.wait("the gap", |s| shows_gap(s, "thing-0"));
     screen.end();
@@ -145,14 +145,14 @@ fn names_passwords_and_an_authority_of_ones_own_in_both_versions() {
         // Without the authority nobody vouches for the broker.
         let mut screen = Screen::with(&args(&[]), &env, &config);
         screen.never(&["0 things", "0 ALARM"]);
-        screen.wait("a stranger", |s| s.contains("mqtt down") && s.to_lowercase().contains("certificate"));
+        screen.wait("a stranger", |s| s.contains("MQTT down") && s.to_lowercase().contains("certificate"));
         screen.term.keys("q");
         drop(screen);
 
         let ca = at("ca.pem");
         let mut screen = Screen::with(&args(&["--ca", &ca]), &env, &config);
         screen.never(&["0 things", "0 ALARM"]);
-        screen.wait("the refusal", |s| s.contains("mqtt down") && s.to_lowercase().contains("authori"));
+        screen.wait("the refusal", |s| s.contains("MQTT down") && s.to_lowercase().contains("authori"));
         // Refused, it does not knock in a loop.
         let (_, before) = cable.counts();
         screen.begin();
@@ -165,7 +165,7 @@ fn names_passwords_and_an_authority_of_ones_own_in_both_versions() {
         set_password(folder.path(), "right").unwrap();
         broker.signal("-HUP");
         screen.wait("devices", |s| {
-            s.contains("●mqtt") && s.contains("3 things") && s.contains(bar) && s.contains("{\"t\":21.5}")
+            s.contains("●MQTT") && s.contains("3 things") && s.contains(bar) && s.contains("{\"t\":21.5}")
         });
         use_everything(&mut screen);
         screen.term.keys("q");
@@ -186,14 +186,14 @@ fn a_broker_of_3_1_1_only_is_a_console_all_the_same() {
     let mut screen = Screen::with(&args.map(String::from), &[], "[mqtt]\nkeep-alive-seconds = 5\n");
     screen.never(&["0 things", "0 ALARM"]);
     screen.wait("devices from topics", |s| {
-        s.contains("●mqtt") && s.contains("3 things") && s.contains(bar) && s.contains("{\"t\":21.5}")
+        s.contains("●MQTT") && s.contains("3 things") && s.contains(bar) && s.contains("{\"t\":21.5}")
     });
     assert_eq!(cable.levels(), [5, 4], "5 is tried once, and not again");
     use_everything(&mut screen);
     // Back after a loss, it is known what the broker speaks.
     cable.cut(0);
-    screen.wait("the loss", |s| s.contains("mqtt down"));
-    screen.wait("the connection", |s| s.contains("●mqtt"));
+    screen.wait("the loss", |s| s.contains("MQTT down"));
+    screen.wait("the connection", |s| s.contains("●MQTT"));
     assert_eq!(cable.levels(), [5, 4, 4]);
     screen.term.keys("q");
 }
@@ -320,12 +320,12 @@ fn one_of_several_connections_lost_is_a_gap_on_the_screen_and_the_rest_goes_on()
     let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
     let mut screen = Screen::with(&args, &[], &format!("{QUICK}connections = 3\n"));
     screen.never(&["0 things", "0 ALARM"]);
-    screen.wait("the devices", |s| s.contains("●mqtt") && s.contains("3 things") && s.contains(bar));
+    screen.wait("the devices", |s| s.contains("●MQTT") && s.contains("3 things") && s.contains(bar));
     screen.look_on(Duration::from_secs(2));
     screen.begin();
     cable.shut(true);
     cable.cut(0);
-    screen.wait("the loss", |s| s.contains("mqtt down"));
+    screen.wait("the loss", |s| s.contains("MQTT down"));
     screen.term.keys("gl");
     screen.wait("which one", |s| {
         s.contains("MQTT is down") && s.contains(": connection ") && s.contains(" of 3: ")
@@ -334,14 +334,14 @@ fn one_of_several_connections_lost_is_a_gap_on_the_screen_and_the_rest_goes_on()
     // A gap is drawn where a whole column of two to three seconds lies in it.
     screen.look_on(Duration::from_secs(6));
     cable.shut(false);
-    screen.wait("the connection", |s| s.contains("●mqtt"));
+    screen.wait("the connection", |s| s.contains("●MQTT"));
     screen.wait("the gap", |s| (0..3).any(|n| shows_gap(s, &format!("thing-{n}"))));
     drop((devices, broker));
-    screen.wait("the loss of all", |s| s.contains("mqtt down"));
+    screen.wait("the loss of all", |s| s.contains("MQTT down"));
     screen.look_on(Duration::from_secs(6));
     let _broker = mosquitto(folder.path(), port, "allow_anonymous true").unwrap();
     let _devices = Devices::speak(Publisher::to(local(port)));
-    screen.wait("the connection", |s| s.contains("●mqtt"));
+    screen.wait("the connection", |s| s.contains("●MQTT"));
     screen.wait("the gap in all", |s| (0..3).all(|n| shows_gap(s, &format!("thing-{n}"))));
     screen.end();
     screen.term.keys("gl");

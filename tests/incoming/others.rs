@@ -55,7 +55,7 @@ fn moto_s_control_plane_says_what_it_can_and_the_rest_is_unknown() {
         s.contains("4 things")
             && s.contains("? ALARM")
             && s.contains("violations unknown")
-            && s.contains("●mqtt")
+            && s.contains("●MQTT")
     });
     screen.begin();
     for (key, unknown) in [("4", "violations unknown"), ("gp", "profiles unknown")] {

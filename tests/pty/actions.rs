@@ -34,7 +34,7 @@ fn revoking_a_shared_certificate_names_the_other_things_and_asks_for_more_than_a
 fn a_continuous_job_is_launched_and_its_bar_moves_to_the_end() {
     let home = tempfile::tempdir().unwrap();
     let mut term = Term::spawn(&["demo"], 80, 24, home.path(), &[]);
-    term.wait_for("devices", LIMIT, |s| s.contains("Thing01") && s.contains("●mqtt"));
+    term.wait_for("devices", LIMIT, |s| s.contains("Thing01") && s.contains("●MQTT"));
     term.keys("J");
     term.wait_for("the job form", LIMIT, |s| {
         s.contains("Update-temp-firmware") && s.contains("NeedsUpdate") && s.contains("CONTINUOUS")

@@ -79,7 +79,7 @@ fn another_profile_is_another_fleet_and_one_that_does_not_work_changes_nothing()
     term.wait_for("the first account", LIMIT, |s| {
         header(s).contains("111111111111") && header(s).contains("us-east-1") && s.contains("Thing02")
     });
-    term.wait_for("its telemetry", LIMIT, |s| header(s).contains("●mqtt") && s.contains("B"));
+    term.wait_for("its telemetry", LIMIT, |s| header(s).contains("●MQTT") && s.contains("B"));
 
     // One whose keys are refused: said, and the first goes on.
     term.keys(":profile wrong\r");
@@ -97,7 +97,7 @@ fn another_profile_is_another_fleet_and_one_that_does_not_work_changes_nothing()
     });
     assert!(!screen.contains("Thing02"), "nothing of the first account is left:\n{screen}");
     // The old connection is gone from the first cloud's broker, the new one is at the second's.
-    term.wait_for("the link of the second", LIMIT, |s| header(s).contains("●mqtt"));
+    term.wait_for("the link of the second", LIMIT, |s| header(s).contains("●MQTT"));
 
     // Plans are made there now.
     term.keys("i");
@@ -110,7 +110,7 @@ fn another_profile_is_another_fleet_and_one_that_does_not_work_changes_nothing()
     term.wait_for("the first account again", LIMIT, |s| {
         header(s).contains("111111111111") && s.contains("Thing02") && !s.contains("only-in-two")
     });
-    term.wait_for("its telemetry again", LIMIT, |s| header(s).contains("●mqtt"));
+    term.wait_for("its telemetry again", LIMIT, |s| header(s).contains("●MQTT"));
 
     // A response that has begun is never cut off.
     term.keys("/Thing01\r");

@@ -41,7 +41,7 @@ fn without_detect(cols: u16, rows: u16) {
     term.keys("\r");
     term.wait_for("containment", LIMIT, |s| line_with(s, &["Thing02", "CONTAINED"]).is_some());
     let screen = term.wait_for("a measured time", LIMIT, |s| s.contains("contained in"));
-    assert!(line_with(&screen, &["Thing02", "ALARM"]).is_none(), "AWS never said a word:\n{screen}");
+    assert!(line_with(&screen, &["│", "Thing02", "ALARM"]).is_none(), "AWS never said a word:\n{screen}");
     let journal = std::fs::read_to_string(home.path().join("state/quell/journal.jsonl")).unwrap();
     assert!(journal.contains("\"intent\"") && journal.contains("\"proven\""), "{journal}");
 }

@@ -14,7 +14,7 @@ const SPEED: &str = "60";
 fn demo(home: &Path, more: &[&str]) -> Term {
     let args = [&["demo", "--speed", SPEED], more].concat();
     let term = Term::spawn(&args, 160, 48, home, &[]);
-    term.wait_for("devices", LIMIT, |s| s.contains("Thing01") && s.contains("●mqtt"));
+    term.wait_for("devices", LIMIT, |s| s.contains("Thing01") && s.contains("●MQTT"));
     term
 }
 

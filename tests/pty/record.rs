@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The incident from the first message to the proof, with `w` pressed at both ends: the recording.
 fn recorded(home: &Path) -> PathBuf {
     let mut term = Term::spawn(&["demo"], 160, 48, home, &[]);
-    term.wait_for("a live link", LIMIT, |s| s.contains("●mqtt") && s.contains("Thing02"));
+    term.wait_for("a live link", LIMIT, |s| s.contains("●MQTT") && s.contains("Thing02"));
     term.keys("w");
     term.wait_for("a recording", LIMIT, |s| s.contains(" REC "));
     term.wait_for("the alarm", LIMIT, |s| line_with(s, &["Thing02", "ALARM"]).is_some());

@@ -23,7 +23,7 @@ fn close(term: &mut Term) {
 fn the_humidity_rule_is_told_why_it_stays_silent_and_the_corrected_one_counts_in_a_chart() {
     let home = tempfile::tempdir().unwrap();
     let mut term = Term::spawn(&["demo", "--speed", "60"], 120, 40, home.path(), &[]);
-    term.wait_for("the account", LIMIT, |s| s.contains("IoTTemperatureDemoDevice") && s.contains("●mqtt"));
+    term.wait_for("the account", LIMIT, |s| s.contains("IoTTemperatureDemoDevice") && s.contains("●MQTT"));
     term.keys("gr");
     term.wait_for("the seeded rule", LIMIT, |s| line_with(s, &["enabled", "HighHumidity"]).is_some());
     // The seed's own rule, word for word.
@@ -79,7 +79,7 @@ fn the_humidity_rule_is_told_why_it_stays_silent_and_the_corrected_one_counts_in
 fn an_audit_is_followed_from_its_start_to_a_mitigation_that_acts() {
     let home = tempfile::tempdir().unwrap();
     let mut term = Term::spawn(&["demo", "--speed", "10"], 120, 40, home.path(), &[]);
-    term.wait_for("the account", LIMIT, |s| s.contains("Thing03") && s.contains("●mqtt"));
+    term.wait_for("the account", LIMIT, |s| s.contains("Thing03") && s.contains("●MQTT"));
     term.keys("ga");
     term.wait_for("nothing audited yet", LIMIT, |s| s.contains("0 of 17 checks enabled"));
     term.keys("n");

@@ -203,5 +203,7 @@ impl Drop for Term {
 
 /// The line of `screen` that contains every one of `parts`.
 pub(crate) fn line_with<'a>(screen: &'a str, parts: &[&str]) -> Option<&'a str> {
-    screen.lines().find(|line| parts.iter().all(|part| line.contains(part)))
+    // The upper edge of a frame is a title, no line of a list.
+    let mut lines = screen.lines().filter(|line| !line.trim_start().starts_with('╭'));
+    lines.find(|line| parts.iter().all(|part| line.contains(part)))
 }

@@ -13,7 +13,7 @@ use crate::config::{self, Environment, Settings};
 use crate::console::app::{App, Look, Msg};
 use crate::console::event_loop::{self, Ended, Inputs, Word};
 use crate::console::keymap::Keymap;
-use crate::console::theme::{self, Theme};
+use crate::console::theme::{self, Colours, Ground, Theme};
 use crate::response::{Answer, Responder, shared};
 use crate::stream::StreamHandle;
 use quell_fleet::Fleet;
@@ -151,12 +151,18 @@ pub(super) fn open(
 
 /// How it looks, from the settings; an error is one sentence for the operator.
 pub(super) fn look(settings: &Settings) -> Result<Look, String> {
-    let folder = config::config_dir(&Environment::of_process()).join("keymaps");
+    let environment = Environment::of_process();
+    let folder = config::config_dir(&environment).join("keymaps");
     let [keymap_from, theme_from] = &settings.look_from;
     let placed = |from: &str, why: String| if from.is_empty() { why } else { format!("{from}: {why}") };
     let keymap = Keymap::load(settings.keymap.as_deref(), Some(&folder))
         .map_err(|e| placed(keymap_from, e.to_string()));
-    let theme = Theme::named(settings.theme.as_deref(), settings.no_color, settings.ascii).ok_or_else(|| {
+    let colours = if settings.no_color {
+        Colours::None
+    } else {
+        Colours::of(environment.get("COLORTERM"), environment.get("TERM"))
+    };
+    let theme = Theme::named(settings.theme.as_deref(), colours, settings.ascii).ok_or_else(|| {
         let asked = settings.theme.as_deref().unwrap_or_default();
         placed(theme_from, format!("there is no theme {asked:?} (known: {})", theme::NAMES.join(", ")))
     });
@@ -168,7 +174,8 @@ pub(super) fn look(settings: &Settings) -> Result<Look, String> {
             return Err(wrong.join("\nquell: "));
         }
     };
-    let mut theme = theme;
+    let ground = Ground::guess(environment.get("COLORFGBG")).filter(|_| theme.follows_ground());
+    let mut theme = ground.map_or_else(|| theme.clone(), |ground| theme.on(ground));
     if settings.linear {
         // Without a picture there are no frames to see.
         theme.symbols = theme::Symbols { frame: [" "; 6], thumb: " ", ..theme::ASCII };

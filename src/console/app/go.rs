@@ -129,7 +129,7 @@ impl App {
         };
         self.effects.push(Effect::Watch(wanted));
         self.valued = None;
-        if matches!(view, View::Journal | View::Device(_)) {
+        if matches!(view, View::Journal | View::Device(_) | View::Violations) {
             self.effects.push(Effect::ReadJournal);
         }
         if view == View::Overview {

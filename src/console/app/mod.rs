@@ -42,6 +42,7 @@ use quell_fleet::{DeviceId, Ms};
 
 use super::dialogs::Dialog;
 use super::key::Key as Pressed;
+use super::theme::Ground;
 use super::views::{Payload, Show};
 
 pub(super) use copy::Offer;
@@ -110,6 +111,8 @@ pub struct App {
     watched_rule: Option<Name>,
     /// The shadow under the cursor, as it was asked for.
     watched_shadow: Option<list::Key>,
+    /// The job whose executions are read.
+    watched_job: Option<Name>,
     /// Audits and suppressions are shown in place of a finding's details.
     audits: bool,
     /// When audits were last asked for out of turn.
@@ -136,6 +139,8 @@ pub struct App {
     streamed: streamed::Streamed,
     /// The newest message shown while following, and since when.
     shown: Option<(u64, Ms)>,
+    /// What the terminal said it writes on.
+    ground: Option<Ground>,
 }
 
 impl App {
@@ -178,6 +183,7 @@ impl App {
             watched: Vec::new(),
             watched_rule: None,
             watched_shadow: None,
+            watched_job: None,
             audits: false,
             asked_tasks: 0,
             confirmed: Vec::new(),
@@ -194,6 +200,7 @@ impl App {
             show: None,
             streamed: streamed::Streamed::default(),
             shown: None,
+            ground: None,
         }
     }
 

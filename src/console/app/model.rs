@@ -76,6 +76,16 @@ impl Pane {
     /// In the order `Tab` takes.
     pub(crate) const ALL: [Self; 4] = [Self::Devices, Self::Violations, Self::Deltas, Self::Telemetry];
 
+    /// Its title.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Devices => "Devices",
+            Self::Violations => "Violations",
+            Self::Deltas => "Shadow deltas",
+            Self::Telemetry => "Telemetry",
+        }
+    }
+
     /// The list it shows.
     pub(crate) fn list(self) -> ListId {
         match self {

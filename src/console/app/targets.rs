@@ -247,6 +247,16 @@ impl App {
     }
 
     /// The device under the cursor; none when the filter hides it, for nobody acts on what is not seen.
+    /// The device the overview shows beside its lists: the one under the cursor, of the violations and deltas the one they
+    /// are about.
+    pub(in crate::console) fn focused_device(&self, env: &Env<'_>) -> Option<DeviceId> {
+        let here = match self.focused_list() {
+            ListId::Violations | ListId::Deltas => self.thing_here(env),
+            _ => None,
+        };
+        here.or_else(|| self.device_at_cursor())
+    }
+
     pub(super) fn device_at_cursor(&self) -> Option<DeviceId> {
         self.rows.device_of(self.list(ListId::Devices).cursor()?)
     }

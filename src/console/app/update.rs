@@ -13,6 +13,7 @@ use quell_fleet::{Changes, Word};
 
 use super::super::command::{self, CommandId};
 use super::super::dialogs::{Dialog, PlanPhase};
+use super::super::theme::Ground;
 use super::super::views::{self, Place};
 use super::mouse::Mouse;
 use super::{App, DoctorLine, Effect, Env, JournalLine, Key, ListId, Look, Tone};
@@ -32,6 +33,8 @@ pub enum Msg {
     Run(CommandId),
     /// The screen has so many columns and rows.
     Resize(u16, u16),
+    /// What the terminal writes on.
+    Ground(Ground),
     /// A frame is about to be drawn: what it shows is settled now.
     Frame,
     /// The fleet changed, or only time passed.
@@ -158,8 +161,13 @@ impl App {
                 self.recording = false;
                 self.say(text, Tone::Calm, env.now);
             }
+            Msg::Ground(ground) => {
+                self.ground = Some(ground);
+                self.stand_on_ground();
+            }
             Msg::Configured(look, text) => {
                 self.look = *look;
+                self.stand_on_ground();
                 self.say(text, Tone::Calm, env.now);
             }
             Msg::Recorded(Ok((recording, text))) => {
@@ -177,6 +185,12 @@ impl App {
                 self.reach = Some(command);
             }
             Msg::Say(text, tone) => self.say(text, tone, env.now),
+        }
+    }
+
+    fn stand_on_ground(&mut self) {
+        if let Some(ground) = self.ground.filter(|_| self.look.theme.follows_ground()) {
+            self.look.theme = self.look.theme.on(ground);
         }
     }
 
@@ -229,6 +243,7 @@ impl App {
         if self.look.aws {
             self.watch_certificates(env);
             self.watch_rule(env);
+            self.watch_job(env);
             self.watch_values(env);
             self.watch_shadow(env);
             self.stream_what_matters(env);

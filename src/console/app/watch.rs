@@ -30,6 +30,17 @@ impl App {
         }
     }
 
+    /// The executions of the job under the cursor are read beside it.
+    pub(super) fn watch_job(&mut self, env: &Env<'_>) {
+        let job = (*self.view() == View::Jobs).then(|| self.job_under_cursor(env)).flatten();
+        if job != self.watched_job {
+            if let Some(job) = &job {
+                self.effects.push(Effect::Watch(vec![SourceId::Jobs, SourceId::Executions(job.clone())]));
+            }
+            self.watched_job = job;
+        }
+    }
+
     /// CloudWatch is read for the rule under the cursor only: each metric asked for is paid for.
     pub(super) fn watch_rule(&mut self, env: &Env<'_>) {
         let rule = self.rule_here(env).map(|r| r.name.clone());

@@ -9,6 +9,7 @@ use quell_rules::detect::model::{Behavior, ComparisonOperator, Criteria, MetricV
 use quell_rules::detect::whatif::{self, Held, WhatIf};
 use quell_rules::detect::{metric, validate};
 
+use super::super::views::Spread;
 use super::list::key_of;
 use super::{App, Effect, Env, ListId, Tone, View, event_key, finding_key};
 
@@ -40,6 +41,20 @@ impl Would {
     }
 }
 
+/// Stretches the time held is divided into.
+const STRETCHES: usize = 240;
+
+/// The values a behaviour is judged on, drawn together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::console) struct Picture {
+    /// How often each came.
+    pub(in crate::console) spread: Spread,
+    /// Of each stretch of time the value farthest on the wrong side; `None` without one.
+    pub(in crate::console) over_time: Vec<Option<i64>>,
+    /// The time of it.
+    pub(in crate::console) time: (Ms, Ms),
+}
+
 /// The behaviour being tried, and what it would have done.
 #[derive(Clone, Debug)]
 pub(crate) struct WhatIfState {
@@ -59,6 +74,8 @@ pub(crate) struct WhatIfState {
     pub cautions: Vec<String>,
     /// The stretch of time the answer is about.
     pub span: (Ms, Ms),
+    /// Every value it is judged on: how often each size of it came, and the worst of each stretch of time.
+    pub(in crate::console) picture: Picture,
     /// Base windows in which messages may have been missed, and how many there are.
     pub partial: (usize, usize),
     /// The threshold to come back to from a percentile.
@@ -141,6 +158,7 @@ impl App {
             would: Vec::new(),
             cautions: Vec::new(),
             span: (0, 0),
+            picture: Picture::default(),
             partial: (0, 0),
             value,
             held: Held::default(),
@@ -369,6 +387,29 @@ impl WhatIfState {
         }
     }
 
+    /// Whether values above the limit are wrong; else those below it are.
+    pub(crate) fn is_upper(&self) -> bool {
+        let operator = self.draft.criteria.as_ref().and_then(|c| c.comparison_operator);
+        !matches!(operator, Some(ComparisonOperator::GreaterThan | ComparisonOperator::GreaterThanEquals))
+    }
+
+    fn pictured(&self) -> Picture {
+        let values = whatif::values(&self.held, &self.draft);
+        let ends = values.iter().map(|v| v.at_ms);
+        let (Some(from), Some(to)) = (ends.clone().min(), ends.max()) else { return Picture::default() };
+        let upper = self.is_upper();
+        let long = (to - from).max(1);
+        let mut over_time = vec![None; STRETCHES];
+        for value in &values {
+            let at = (value.at_ms - from).saturating_mul(STRETCHES as Ms - 1) / long;
+            if let Some(slot) = usize::try_from(at).ok().and_then(|at| over_time.get_mut(at)) {
+                let worse = |held: i64| if upper { held.max(value.value) } else { held.min(value.value) };
+                *slot = Some(slot.map_or(value.value, worse));
+            }
+        }
+        Picture { spread: values.iter().map(|v| v.value as f64).collect(), over_time, time: (from, to) }
+    }
+
     fn judge(&mut self, env: &Env<'_>) {
         let (held, to) = (&self.held, self.held_at.unwrap_or(env.now));
         self.result = whatif::judge(held, &self.draft);
@@ -382,6 +423,7 @@ impl WhatIfState {
         let windowed = self.draft.criteria.as_ref().is_some_and(|c| c.duration_seconds.is_some());
         let first = held.messages.first().map_or(to, |m| m.at_ms);
         self.span = (if windowed { held.first * held.base_ms } else { first }, to);
+        self.picture = self.pictured();
         self.would.clear();
         let Ok(result) = &self.result else { return };
         let mut steps: BTreeMap<usize, Vec<&whatif::Step>> = BTreeMap::new();

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::super::app::{App, Env, JournalLine, ListState};
 use super::super::command::{self, Scope};
 use super::super::paint::{Paint, part, wrap};
+use super::super::theme::Theme;
 use super::super::views::text::{self, Facts, Line};
 use super::super::views::{Place, shown_key};
 use super::super::words;
@@ -60,11 +61,15 @@ impl Component for EntryDialog {
     }
 }
 
-/// An opened entry, laid out: its requests with their ids, and how each target ended.
+/// An opened entry, laid out.
 fn laid<'a>(app: &App, body: Rect, line: &'a JournalLine) -> (Rect, Vec<Line<'a>>) {
-    let theme = &app.look.theme;
     let width = 110.min(body.width);
-    let room = width.saturating_sub(4) as usize;
+    let lines = told(&app.look.theme, line, width.saturating_sub(4).into());
+    (centre(body, width, lines.len() + 1), lines)
+}
+
+/// An entry in full: its requests with their ids, and how each target ended.
+pub(in crate::console) fn told<'a>(theme: &Theme, line: &'a JournalLine, room: usize) -> Vec<Line<'a>> {
     let style = if line.good { theme.good } else { theme.warning };
     let mut facts = Facts::new(9, room.saturating_sub(9), theme);
     facts.say("what", line.what.as_str(), theme.brand);
@@ -76,5 +81,5 @@ fn laid<'a>(app: &App, body: Rect, line: &'a JournalLine) -> (Rect, Vec<Line<'a>
     for detail in &line.details {
         lines.extend(wrap(detail.as_str(), room).into_iter().map(|l| vec![part(l, theme.text)]));
     }
-    (centre(body, width, lines.len() + 1), lines)
+    lines
 }

@@ -33,7 +33,7 @@ use super::views::Place;
 
 pub(super) use action::ActionDialog;
 pub use copy::CopyDialog;
-pub(super) use entry::EntryDialog;
+pub(super) use entry::{EntryDialog, told};
 pub use form::Form;
 pub(super) use form::{DetectKind, FormField, FormKind, FormLine, Said};
 pub use group::{GroupForm, Naming};

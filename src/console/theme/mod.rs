@@ -1,15 +1,27 @@
-//! How things look: all colours, attributes and symbols, in one file.
+//! How things look: all colours, attributes and symbols, in one place.
 //!
-//! The default theme uses the terminal's own 16 colours, so it fits any palette, light or dark. Colour never carries a
-//! meaning alone: a word or a shape stands beside it, and the `mono` theme (`NO_COLOR`) shows the same with bold,
-//! reverse and underline. crossterm's own `NO_COLOR` handling writes bare resets that would erase those under ratatui,
-//! so the decision is made here and colour output is forced on.
+//! A theme is one of [`NAMES`] on a [`Ground`] in as many colours as the terminal has. The worst word is the brightest thing
+//! on the screen: alarm states are inverse. Every text that carries meaning stands out from its ground by a contrast that
+//! `contrast` computes over the palettes terminals come with. Colour never carries a meaning alone: a word or a shape
+//! stands beside it, and the `mono` theme (`NO_COLOR`) shows the same with bold, reverse and underline. crossterm's own
+//! `NO_COLOR` handling writes bare resets that would erase those under ratatui, so the decision is made here and colour
+//! output is forced on.
+
+mod inks;
+mod symbols;
+
+#[cfg(test)]
+mod contrast;
 
 use ratatui::style::{Color, Modifier, Style};
+
+pub use symbols::{ASCII, Symbols, UNICODE};
 
 /// The look.
 #[derive(Clone, Debug)]
 pub struct Theme {
+    kind: Kind,
+    colours: Colours,
     /// Ordinary text.
     pub text: Style,
     /// What is there to be read second.
@@ -20,40 +32,50 @@ pub struct Theme {
     pub border: Style,
     /// Border and title of the pane with the focus.
     pub focus: Style,
-    /// The line under the cursor.
+    /// The caret in a line that is typed, and the chosen line of a dialog.
     pub cursor: Style,
+    /// The line under the cursor; see [`Theme::on_row`].
+    row: Style,
     /// The line under the cursor in a pane without the focus.
-    pub cursor_away: Style,
-    /// Sizes under the cursor.
-    pub cursor_spark: Style,
-    /// Sizes under the cursor above the profile's threshold.
-    pub cursor_spark_over: Style,
+    row_away: Style,
     /// A marked line's mark.
     pub mark: Style,
-    /// The product's name.
+    /// The product's name, and names of things.
     pub brand: Style,
     /// The badge that says this is not AWS.
     pub badge: Style,
     /// Keys in the footer and in help.
     pub key: Style,
-    /// Alarm.
+    /// What is said of an alarm.
     pub alarm: Style,
+    /// The word of an alarm itself.
+    pub alarm_state: Style,
     /// Isolated, yet heard.
     pub leaking: Style,
     /// Something is off, nothing is certain.
     pub warning: Style,
+    /// The word of that.
+    pub warning_state: Style,
     /// Proven.
     pub good: Style,
+    /// The word of that.
+    pub good_state: Style,
     /// Being done.
     pub busy: Style,
+    /// The word of that.
+    pub busy_state: Style,
     /// Unknown, with its reason.
     pub unknown: Style,
-    /// Sparkline.
+    /// Bars of a chart.
     pub spark: Style,
-    /// Sparkline above the profile's threshold.
+    /// Bars above the profile's limit.
     pub spark_over: Style,
     /// What was searched for, where it stands.
     pub hit: Style,
+    /// A limit drawn as a line.
+    pub limit: Style,
+    /// Time nobody listened in.
+    pub rule: Style,
     /// Keys of a JSON document.
     pub json_key: Style,
     /// Text between quotes in a JSON document.
@@ -64,240 +86,154 @@ pub struct Theme {
     pub symbols: Symbols,
 }
 
-/// Shapes: Unicode, or ASCII for terminals and fonts that have nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Symbols {
-    /// True when only ASCII may be drawn.
-    pub ascii: bool,
-    /// Eight heights.
-    pub blocks: [&'static str; 8],
-    /// Watched, and nothing came.
-    pub gap: &'static str,
-    /// Not watched.
-    pub unwatched: &'static str,
-    /// Beside something that is up.
-    pub up: &'static str,
-    /// Beside something that is down.
-    pub down: &'static str,
-    /// At the cursor.
-    pub cursor: &'static str,
-    /// At a marked line.
-    pub mark: &'static str,
-    /// Checked, done.
-    pub check: &'static str,
-    /// Failed.
-    pub cross: &'static str,
-    /// Attention.
-    pub warn: &'static str,
-    /// Waiting.
-    pub waiting: &'static str,
-    /// Running.
-    pub running: &'static str,
-    /// From here to there.
-    pub arrow: &'static str,
-    /// Something was left off.
-    pub more: &'static str,
-    /// A full cell of a bar.
-    pub bar: &'static str,
-    /// An empty cell of a bar.
-    pub bar_empty: &'static str,
-    /// Between parts.
-    pub dot: &'static str,
-    /// Between parts of a title.
-    pub dash: &'static str,
-    /// The enter key.
-    pub enter: &'static str,
-    /// The space key.
-    pub space: &'static str,
-    /// Beside what is other than it should be.
-    pub differs: &'static str,
-    /// Beside a message of a shadow.
-    pub shadow: &'static str,
-    /// Beside a message of a job.
-    pub job: &'static str,
-    /// Beside a message of a Defender agent.
-    pub agent: &'static str,
-    /// Times.
-    pub times: &'static str,
-    /// Beside the column that is sorted by: as it is, and backwards.
-    pub sorted: [&'static str; 2],
-    /// What moves otherwise is held.
-    pub held: &'static str,
-    /// The part of a scroll bar that is in sight.
-    pub thumb: &'static str,
-    /// Corners and edges: top left, top right, bottom left, bottom right, horizontal, vertical.
-    pub frame: [&'static str; 6],
+/// What the terminal writes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ground {
+    /// Light letters on it.
+    #[default]
+    Dark,
+    /// Dark letters on it.
+    Light,
 }
 
-/// Unicode shapes.
-pub const UNICODE: Symbols = Symbols {
-    ascii: false,
-    blocks: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
-    gap: "·",
-    unwatched: " ",
-    up: "●",
-    down: "○",
-    cursor: "▌",
-    mark: "◆",
-    check: "✓",
-    cross: "✗",
-    warn: "▲",
-    waiting: "·",
-    running: "▸",
-    arrow: "→",
-    more: "…",
-    bar: "█",
-    bar_empty: "░",
-    dot: "·",
-    dash: "──",
-    enter: "⏎",
-    space: "␣",
-    differs: "≠",
-    shadow: "≡",
-    job: "»",
-    agent: "≈",
-    times: "×",
-    sorted: ["▾", "▴"],
-    held: "‖ ",
-    thumb: "┃",
-    frame: ["╭", "╮", "╰", "╯", "─", "│"],
-};
+impl Ground {
+    /// By the brightness of a colour whose parts go from 0 to 1: what black letters are read on better is light.
+    pub fn of(red: f64, green: f64, blue: f64) -> Self {
+        let linear = |v: f64| if v <= 0.040_45 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) };
+        let bright = 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+        if bright > 0.179 { Self::Light } else { Self::Dark }
+    }
 
-/// ASCII shapes.
-pub const ASCII: Symbols = Symbols {
-    ascii: true,
-    blocks: ["_", ".", ":", "-", "=", "+", "*", "#"],
-    gap: "'",
-    unwatched: " ",
-    up: "*",
-    down: "o",
-    cursor: ">",
-    mark: "+",
-    check: "ok",
-    cross: "x",
-    warn: "!",
-    waiting: ".",
-    running: ">",
-    arrow: "->",
-    more: "~",
-    bar: "#",
-    bar_empty: ".",
-    dot: "-",
-    dash: "--",
-    enter: "enter",
-    space: "space",
-    differs: "!",
-    shadow: "s",
-    job: "j",
-    agent: "m",
-    times: "x",
-    sorted: ["v", "^"],
-    held: "",
-    thumb: "#",
-    frame: ["+", "+", "+", "+", "-", "|"],
-};
+    /// What the variable `COLORFGBG` of some terminals says, `15;0`: the last part is the number of the ground's colour.
+    pub fn guess(variable: Option<&str>) -> Option<Self> {
+        let number: u8 = variable?.rsplit(';').next()?.parse().ok()?;
+        match number {
+            7 | 9..=15 => Some(Self::Light),
+            0..=8 => Some(Self::Dark),
+            _ => None,
+        }
+    }
+}
 
-/// The names [`Theme::named`] knows.
-pub const NAMES: [&str; 3] = ["default", "mono", "projector"];
+/// How many colours there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colours {
+    /// None are wanted: `NO_COLOR`.
+    None,
+    /// The terminal's sixteen, as its owner chose them.
+    Sixteen,
+    /// All.
+    True,
+}
+
+impl Colours {
+    /// As the terminal says in its variables `COLORTERM` and `TERM`.
+    pub fn of(colorterm: Option<&str>, term: Option<&str>) -> Self {
+        let says = colorterm.is_some_and(|text| matches!(text, "truecolor" | "24bit"));
+        let direct = term.is_some_and(|text| text.ends_with("-direct"));
+        if says || direct { Self::True } else { Self::Sixteen }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Auto,
+    Dark,
+    Light,
+    HighContrast,
+    ColourBlind,
+    Mono,
+    Projector,
+}
+
+/// The names [`Theme::named`] knows; without one it is the first.
+pub const NAMES: [&str; 7] = ["auto", "dark", "light", "high-contrast", "colour-blind", "mono", "projector"];
 
 impl Theme {
-    /// A theme by name; `None` when there is none of that name. `no_color` wins over the name.
-    pub fn named(name: Option<&str>, no_color: bool, ascii: bool) -> Option<Self> {
+    /// A theme by name; `None` when there is none of that name. Where no colours are wanted it is `mono`, whatever the name.
+    pub fn named(name: Option<&str>, colours: Colours, ascii: bool) -> Option<Self> {
+        let kind = match name.unwrap_or("auto") {
+            "auto" => Kind::Auto,
+            "dark" => Kind::Dark,
+            "light" => Kind::Light,
+            "high-contrast" => Kind::HighContrast,
+            "colour-blind" => Kind::ColourBlind,
+            "mono" => Kind::Mono,
+            "projector" => Kind::Projector,
+            _ => return None,
+        };
+        let kind = if colours == Colours::None { Kind::Mono } else { kind };
         let symbols = if ascii { ASCII } else { UNICODE };
-        if no_color {
-            return Some(Self::mono(symbols));
-        }
-        match name {
-            None | Some("default") => Some(Self::ansi(symbols)),
-            Some("mono") => Some(Self::mono(symbols)),
-            Some("projector") => Some(Self::projector(symbols)),
-            Some(_) => None,
+        Some(Self::made(kind, colours, Ground::default(), symbols))
+    }
+
+    fn made(kind: Kind, colours: Colours, ground: Ground, symbols: Symbols) -> Self {
+        let inked = |ground| match (colours, ground) {
+            (Colours::True, Ground::Dark) => inks::dark(symbols),
+            (Colours::True, Ground::Light) => inks::light(symbols),
+            (_, Ground::Dark) => inks::dark_of_sixteen(symbols),
+            (_, Ground::Light) => inks::light_of_sixteen(symbols),
+        };
+        let theme = match kind {
+            Kind::Auto => inked(ground),
+            Kind::Dark => inked(Ground::Dark),
+            Kind::Light => inked(Ground::Light),
+            Kind::Projector => inked(ground).bold(),
+            Kind::ColourBlind => inks::colour_blind(inked(ground), colours, ground),
+            Kind::HighContrast => inks::high_contrast(symbols, colours),
+            Kind::Mono => inks::mono(symbols),
+        };
+        Self { kind, colours, ..theme }
+    }
+
+    /// Whether it is another on another ground: only then is the terminal asked for its own.
+    pub fn follows_ground(&self) -> bool {
+        matches!(self.kind, Kind::Auto | Kind::ColourBlind | Kind::Projector)
+    }
+
+    /// The same theme on a ground; one that does not follow it stays as it is.
+    #[must_use]
+    pub fn on(&self, ground: Ground) -> Self {
+        Self::made(self.kind, self.colours, ground, self.symbols)
+    }
+
+    /// For the last row of a room: all of it bold, nothing dim.
+    fn bold(self) -> Self {
+        let bold = |style: Style| style.add_modifier(Modifier::BOLD);
+        let text = bold(self.text);
+        Self {
+            text,
+            dim: text,
+            label: bold(self.label),
+            alarm: bold(self.alarm),
+            warning: bold(self.warning),
+            good: bold(self.good),
+            busy: bold(self.busy),
+            unknown: bold(self.unknown),
+            spark: bold(self.spark),
+            spark_over: bold(self.spark_over),
+            ..self
         }
     }
 
-    /// The terminal's 16 colours.
-    fn ansi(symbols: Symbols) -> Self {
-        let plain = Style::new();
-        Self {
-            text: plain,
-            // Bright black is invisible in some palettes; dim degrades to plain text where it is not known.
-            dim: plain.add_modifier(Modifier::DIM),
-            label: plain.add_modifier(Modifier::DIM),
-            border: plain.fg(Color::DarkGray),
-            focus: plain.fg(Color::Cyan),
-            cursor: plain.add_modifier(Modifier::REVERSED),
-            cursor_away: plain.add_modifier(Modifier::UNDERLINED),
-            // Reversed, bars are dark on the light line; a colour of their own would make the ground another.
-            cursor_spark: plain.fg(Color::Reset).add_modifier(Modifier::REVERSED),
-            cursor_spark_over: plain.fg(Color::Red).bg(Color::Gray).remove_modifier(Modifier::REVERSED),
-            mark: plain.fg(Color::Magenta).add_modifier(Modifier::BOLD),
-            brand: plain.add_modifier(Modifier::BOLD),
-            badge: plain.fg(Color::Black).bg(Color::Yellow).add_modifier(Modifier::BOLD),
-            key: plain.fg(Color::Cyan).add_modifier(Modifier::BOLD),
-            alarm: plain.fg(Color::Red).add_modifier(Modifier::BOLD),
-            leaking: plain.fg(Color::White).bg(Color::Red).add_modifier(Modifier::BOLD),
-            warning: plain.fg(Color::Yellow),
-            good: plain.fg(Color::Green),
-            busy: plain.fg(Color::Blue).add_modifier(Modifier::BOLD),
-            unknown: plain.fg(Color::Magenta),
-            spark: plain.fg(Color::Cyan),
-            spark_over: plain.fg(Color::Red),
-            hit: plain.fg(Color::Black).bg(Color::Yellow),
-            json_key: plain.fg(Color::Cyan),
-            json_string: plain.fg(Color::Green),
-            json_value: plain.fg(Color::Yellow),
-            symbols,
+    /// A style on the line under the cursor, which is chosen as a whole. What has a ground of its own, an alarm's word,
+    /// keeps it. Where the line is reversed colours go: each would turn into a ground of its own.
+    pub fn on_row(&self, style: Style, focused: bool) -> Style {
+        let row = if focused { self.row } else { self.row_away };
+        let plain = |colour: Option<Color>| colour.filter(|c| *c != Color::Reset);
+        let own = plain(style.bg).is_some_and(|ground| Some(ground) != self.text.bg)
+            || style.add_modifier.contains(Modifier::REVERSED);
+        if own {
+            return if self.kind == Kind::Mono { style.add_modifier(Modifier::UNDERLINED) } else { style };
         }
-    }
-
-    /// For a projector: bold text, no dim.
-    fn projector(symbols: Symbols) -> Self {
-        let bold = Style::new().add_modifier(Modifier::BOLD);
-        Self {
-            text: bold,
-            dim: Style::new(),
-            label: Style::new(),
-            border: Style::new(),
-            warning: bold.fg(Color::Yellow),
-            good: bold.fg(Color::Green),
-            spark: bold.fg(Color::Cyan),
-            spark_over: bold.fg(Color::Red),
-            ..Self::ansi(symbols)
+        if row.add_modifier.contains(Modifier::REVERSED) {
+            let bold = style.add_modifier & Modifier::BOLD;
+            let reset = |colour: Option<Color>| colour.unwrap_or(Color::Reset);
+            let plain = Style::new().fg(reset(self.text.fg)).bg(reset(self.text.bg));
+            return plain.add_modifier(row.add_modifier | bold);
         }
-    }
-
-    /// No colour at all: bold, reverse and underline carry what words do not.
-    fn mono(symbols: Symbols) -> Self {
-        let plain = Style::new();
-        let bold = plain.add_modifier(Modifier::BOLD);
-        Self {
-            text: plain,
-            dim: plain,
-            label: plain.add_modifier(Modifier::UNDERLINED),
-            border: plain,
-            focus: bold,
-            cursor: plain.add_modifier(Modifier::REVERSED),
-            cursor_away: plain.add_modifier(Modifier::UNDERLINED),
-            cursor_spark: plain.add_modifier(Modifier::REVERSED),
-            cursor_spark_over: bold.add_modifier(Modifier::REVERSED),
-            mark: bold,
-            brand: bold,
-            badge: bold.add_modifier(Modifier::REVERSED),
-            key: bold,
-            alarm: bold,
-            leaking: bold.add_modifier(Modifier::REVERSED),
-            warning: plain.add_modifier(Modifier::UNDERLINED),
-            good: plain,
-            busy: bold,
-            unknown: plain.add_modifier(Modifier::UNDERLINED),
-            spark: plain,
-            spark_over: bold,
-            hit: bold.add_modifier(Modifier::REVERSED),
-            json_key: bold,
-            json_string: plain,
-            json_value: plain,
-            symbols,
-        }
+        let style = if plain(style.fg).is_none() { Style { fg: row.fg, ..style } } else { style };
+        Style { bg: row.bg.or(style.bg), ..style }.add_modifier(row.add_modifier)
     }
 }
 
@@ -307,22 +243,54 @@ mod tests {
 
     #[test]
     fn no_color_means_none() {
-        let theme = Theme::named(Some("default"), true, false).unwrap();
-        for style in [theme.alarm, theme.badge, theme.spark, theme.border, theme.leaking, theme.good] {
+        let theme = Theme::named(Some("auto"), Colours::None, false).unwrap();
+        for style in
+            [theme.alarm, theme.alarm_state, theme.badge, theme.spark, theme.border, theme.leaking, theme.row]
+        {
             assert!(style.fg.is_none() && style.bg.is_none(), "{style:?}");
         }
-        assert!(Theme::named(Some("no-such"), false, false).is_none());
+        assert!(!theme.follows_ground());
+        assert!(Theme::named(Some("no-such"), Colours::Sixteen, false).is_none());
         for name in NAMES {
-            assert!(Theme::named(Some(name), false, true).is_some());
+            assert!(Theme::named(Some(name), Colours::True, true).is_some());
         }
     }
 
     #[test]
-    fn ascii_is_ascii() {
-        let s = ASCII;
-        let all = [s.gap, s.up, s.down, s.cursor, s.mark, s.check, s.cross, s.warn, s.arrow, s.more, s.bar];
-        for text in all.iter().chain(&s.blocks).chain(&s.frame).chain(&s.sorted).chain([&s.held, &s.thumb]) {
-            assert!(text.is_ascii(), "{text}");
+    fn a_theme_that_was_asked_for_stays_on_any_ground() {
+        let light = Theme::named(Some("light"), Colours::True, false).unwrap();
+        assert_eq!(light.on(Ground::Dark).alarm, light.alarm);
+        assert!(!light.follows_ground());
+        let auto = Theme::named(None, Colours::True, false).unwrap();
+        assert_ne!(auto.on(Ground::Light).alarm, auto.alarm);
+        assert_eq!(auto.on(Ground::Light).on(Ground::Dark).alarm, auto.alarm);
+    }
+
+    #[test]
+    fn a_ground_is_light_where_black_is_read_better() {
+        assert_eq!(Ground::of(0.0, 0.17, 0.21), Ground::Dark);
+        assert_eq!(Ground::of(0.99, 0.96, 0.89), Ground::Light);
+        assert_eq!(Ground::guess(Some("15;0")), Some(Ground::Dark));
+        assert_eq!(Ground::guess(Some("0;default;15")), Some(Ground::Light));
+        assert_eq!(Ground::guess(Some("0;default")), None);
+        assert_eq!(Colours::of(Some("truecolor"), None), Colours::True);
+        assert_eq!(Colours::of(None, Some("xterm-256color")), Colours::Sixteen);
+    }
+
+    #[test]
+    fn an_alarm_keeps_its_ground_on_the_line_under_the_cursor() {
+        for colours in [Colours::Sixteen, Colours::True] {
+            let theme = Theme::named(None, colours, false).unwrap();
+            assert_eq!(theme.on_row(theme.alarm_state, true), theme.alarm_state);
+            assert_ne!(theme.on_row(theme.text, true), theme.text);
+            // A hole would be a cell whose ground is another than its neighbour's.
+            let ground = |style: Style| (style.bg, style.add_modifier.contains(Modifier::REVERSED));
+            let text = ground(theme.on_row(theme.text, true));
+            for style in [theme.spark, theme.spark_over, theme.rule, theme.dim, theme.good, theme.warning] {
+                let on = theme.on_row(style, true);
+                assert_eq!(ground(on).1, text.1);
+                assert!(!text.1 || on.fg == Some(Color::Reset), "reversed, a colour would be a ground");
+            }
         }
     }
 }

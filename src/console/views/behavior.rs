@@ -36,15 +36,19 @@ pub(super) fn doubts(behavior: &Behavior, env: &Env<'_>) -> Vec<String> {
     if let Some(threshold) = &criteria.statistical_threshold {
         out.extend(by_construction(criteria, threshold.statistic.as_deref()));
     }
-    if let Some(seen) = against_heard(behavior, criteria, env) {
+    if let Some(seen) = heard(behavior, env) {
         let above = matches!(
             criteria.comparison_operator,
             Some(ComparisonOperator::GreaterThan | ComparisonOperator::GreaterThanEquals)
         );
-        if seen.outside > 0 && seen.outside * 2 >= seen.heard {
+        if seen.outside > 0 && seen.outside * 2 >= seen.values.len() {
             let lead =
                 if above { "the criterion says what is NORMAL and looks inverted" } else { "too tight" };
-            out.push(format!("{lead}: {} of {} heard would alarm now", seen.outside, devices(seen.heard)));
+            out.push(format!(
+                "{lead}: {} of {} heard would alarm now",
+                seen.outside,
+                devices(seen.values.len())
+            ));
         } else if above {
             out.push("the criterion says what is NORMAL: whatever is below it alarms".to_owned());
         }
@@ -86,14 +90,20 @@ fn by_construction(criteria: &Criteria, statistic: Option<&str>) -> Option<Strin
         .then(|| if outside >= 25.0 { format!("{text}: half of a healthy fleet may alarm") } else { text })
 }
 
-/// Devices heard, and those a static criterion would call abnormal now.
-struct Seen {
-    heard: usize,
-    outside: usize,
+/// What was heard of a behaviour's metric, one value a device, beside a static criterion.
+pub(super) struct Heard {
+    pub(super) values: Vec<f64>,
+    pub(super) limit: f64,
+    /// Values above the limit are wrong, else those below it.
+    pub(super) above: bool,
+    /// Devices the criterion would call abnormal now.
+    pub(super) outside: usize,
     in_alarm: usize,
 }
 
-fn against_heard(behavior: &Behavior, criteria: &Criteria, env: &Env<'_>) -> Option<Seen> {
+/// `None` where nothing was heard that the behaviour is about.
+pub(super) fn heard(behavior: &Behavior, env: &Env<'_>) -> Option<Heard> {
+    let criteria = behavior.criteria.as_ref()?;
     let limit = criteria.value.as_ref()?.count? as f64;
     let operator = criteria.comparison_operator?;
     let seconds = criteria.duration_seconds;
@@ -106,11 +116,12 @@ fn against_heard(behavior: &Behavior, criteria: &Criteria, env: &Env<'_>) -> Opt
         true => device.last_len().map(f64::from),
         false => device.per_minute(env.now).map(|rate| rate * minutes),
     };
-    let mut seen = Seen { heard: 0, outside: 0, in_alarm: 0 };
+    let above = matches!(operator, ComparisonOperator::LessThan | ComparisonOperator::LessThanEquals);
+    let mut heard = Heard { values: Vec::new(), limit, above, outside: 0, in_alarm: 0 };
     for (_, device) in env.fleet.devices().filter(|(_, d)| !d.is_unattributed()) {
         let quiet = matches!(device.word(), Word::Contained | Word::Revoked);
         let Some(value) = value(device).filter(|_| !quiet) else { continue };
-        seen.heard += 1;
+        heard.values.push(value);
         let fine = match operator {
             ComparisonOperator::LessThan => value < limit,
             ComparisonOperator::LessThanEquals => value <= limit,
@@ -118,11 +129,11 @@ fn against_heard(behavior: &Behavior, criteria: &Criteria, env: &Env<'_>) -> Opt
             ComparisonOperator::GreaterThanEquals => value >= limit,
             _ => return None,
         };
-        seen.outside += usize::from(!fine);
+        heard.outside += usize::from(!fine);
         let mine = device.violations().iter().filter_map(|i| env.fleet.violations().get()?.get(*i as usize));
-        seen.in_alarm += usize::from(mine.into_iter().any(|v| v.behavior.name == behavior.name));
+        heard.in_alarm += usize::from(mine.into_iter().any(|v| v.behavior.name == behavior.name));
     }
-    (seen.heard > 0).then_some(seen)
+    (!heard.values.is_empty()).then_some(heard)
 }
 
 #[cfg(test)]

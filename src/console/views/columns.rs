@@ -4,7 +4,6 @@
 use std::cmp::Ordering;
 
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
 use quell_fleet::{Device, DeviceId, Ms};
@@ -22,8 +21,6 @@ pub(in crate::console) struct Column {
     width: Width,
     /// Ends at its right edge: numbers.
     right: bool,
-    /// Its cells keep colours of their own on the line under the cursor.
-    coloured: bool,
     order: Option<Order>,
     cell: fn(&Row<'_>, &mut Paint<'_>, Rect),
 }
@@ -63,8 +60,6 @@ pub(super) struct Row<'a> {
     pub(super) table: &'a Table<'a>,
     pub(super) id: DeviceId,
     pub(super) device: &'a Device,
-    /// The cursor is on it, in the pane with the focus.
-    pub(super) chosen: bool,
 }
 
 /// A column where it stands: from the left edge of the table, and how wide.
@@ -83,7 +78,6 @@ pub(in crate::console) const COLUMNS: [Column; 10] = [
         head: |_, _| "THING".to_owned(),
         width: Width::Name,
         right: false,
-        coloured: false,
         order: Some(Order { words: ["by name", "by name, backwards"], compare: |a, b, _| by_name(a, b) }),
         cell: |row, paint, at| {
             let style = if row.device.word().is_loud() { paint.theme.brand } else { paint.theme.text };
@@ -94,7 +88,6 @@ pub(in crate::console) const COLUMNS: [Column; 10] = [
         head: |_, _| "STATE".to_owned(),
         width: Width::Cells(&[(21, 9), (26, 13)]),
         right: false,
-        coloured: false,
         order: Some(Order {
             words: ["worst first", "worst last"],
             compare: |a, b, _| {
@@ -109,9 +102,8 @@ pub(in crate::console) const COLUMNS: [Column; 10] = [
     },
     Column {
         head: |_, _| "/MIN".to_owned(),
-        width: Width::Cells(&[(110, 5)]),
+        width: Width::Cells(&[(84, 5)]),
         right: true,
-        coloured: false,
         order: Some(Order {
             words: ["most talkative first", "least talkative first"],
             compare: |a, b, now| {
@@ -129,9 +121,8 @@ pub(in crate::console) const COLUMNS: [Column; 10] = [
     },
     Column {
         head: |_, _| "LAST".to_owned(),
-        width: Width::Cells(&[(41, 7), (110, 6)]),
+        width: Width::Cells(&[(41, 7), (84, 6)]),
         right: true,
-        coloured: false,
         order: Some(Order {
             words: ["largest last message first", "smallest last message first"],
             compare: |a, b, _| b.last_len().cmp(&a.last_len()),
@@ -140,36 +131,32 @@ pub(in crate::console) const COLUMNS: [Column; 10] = [
     },
     Column {
         head: |_, _| "P50".to_owned(),
-        width: Width::Cells(&[(110, 6)]),
+        width: Width::Cells(&[(106, 6)]),
         right: true,
-        coloured: false,
         order: None,
         cell: |row, paint, at| number(paint, at, size(row.device.p50())),
     },
     Column {
         head: |_, _| "MAX".to_owned(),
-        width: Width::Cells(&[(110, 6)]),
+        width: Width::Cells(&[(90, 6)]),
         right: true,
-        coloured: false,
         order: None,
         cell: |row, paint, at| number(paint, at, size(row.device.max())),
     },
     Column {
         head: sizes,
-        width: Width::Rest { from: 47, percent: 40, least: 6, most: 60 },
+        width: Width::Rest { from: 47, percent: 50, least: 6, most: 60 },
         right: false,
-        coloured: true,
         order: None,
         cell: |row, paint, at| {
             let Table { env, scale, span, .. } = row.table;
-            spark::draw(env, paint, at, row.id, *span, scale, row.chosen);
+            spark::draw(env, paint, at, row.id, *span, scale);
         },
     },
     Column {
         head: |_, _| "CERT".to_owned(),
-        width: Width::Cells(&[(110, 8)]),
+        width: Width::Cells(&[(128, 8)]),
         right: false,
-        coloured: false,
         order: None,
         cell: |row, paint, at| {
             let (text, style) = devices::certificate(row.table.app, row.device, paint.theme);
@@ -180,7 +167,6 @@ pub(in crate::console) const COLUMNS: [Column; 10] = [
         head: |_, _| "WHY".to_owned(),
         width: Width::Rest { from: 70, percent: 100, least: 16, most: 44 },
         right: false,
-        coloured: false,
         order: None,
         cell: reason,
     },
@@ -188,7 +174,6 @@ pub(in crate::console) const COLUMNS: [Column; 10] = [
         head: |_, _| String::new(),
         width: Width::Hidden,
         right: false,
-        coloured: false,
         order: Some(Order {
             words: ["last heard first", "longest silent first"],
             compare: |a, b, _| b.last_seen().cmp(&a.last_seen()),
@@ -341,26 +326,13 @@ pub(super) fn heads(table: &Table<'_>, paint: &mut Paint<'_>, line: Rect, placed
     }
 }
 
-/// Draws a row; the line under the cursor is chosen as a whole.
-pub(super) fn row(
-    row: &Row<'_>,
-    paint: &mut Paint<'_>,
-    line: Rect,
-    placed: &[Placed],
-    cursor: Option<Style>,
-) {
-    let cells = |paint: &mut Paint<'_>, wanted: fn(&Column) -> bool| {
-        for at in placed {
-            if let Some(column) = COLUMNS.get(at.column).filter(|c| wanted(c)) {
-                let area = Rect { x: line.x + at.x, width: at.width, ..line };
-                (column.cell)(row, paint, area.intersection(line));
-            }
+/// Draws a row.
+pub(super) fn row(row: &Row<'_>, paint: &mut Paint<'_>, line: Rect, placed: &[Placed]) {
+    for at in placed {
+        if let Some(column) = COLUMNS.get(at.column) {
+            let area = Rect { x: line.x + at.x, width: at.width, ..line };
+            (column.cell)(row, paint, area.intersection(line));
         }
-    };
-    cells(paint, |_| true);
-    if let Some(style) = cursor {
-        paint.style(line, style);
-        cells(paint, |column| column.coloured);
     }
 }
 
@@ -377,12 +349,12 @@ fn number(paint: &mut Paint<'_>, at: Rect, text: Option<String>) {
 fn sizes(table: &Table<'_>, width: u16) -> String {
     let Table { app, scale, span, .. } = table;
     let dot = app.look.theme.symbols.dot;
-    let mut text = format!("SIZE {dot} {} min", span / 60_000);
-    if let Some(limit) = scale.limit.filter(|_| width >= 26) {
-        text.push_str(&format!(" {dot} limit {}", words::number(f64::from(limit))));
+    let mut text = format!("SIZE {dot} {}", spark::span_words(*span));
+    if let Some(limit) = scale.limit.filter(|_| width >= 20) {
+        text.push_str(&format!(" {}{}", app.look.theme.symbols.limit, words::bytes(f64::from(limit))));
     }
     if width >= 40 {
-        text.push_str(&format!(" {dot} max {}", words::number(f64::from(scale.most))));
+        text.push_str(&format!(" {dot} max {}", words::bytes(f64::from(scale.most))));
     }
     if app.is_log_scale() {
         text.push_str(" log");
@@ -395,7 +367,7 @@ fn reason(row: &Row<'_>, paint: &mut Paint<'_>, at: Rect) {
     let (text, style) = why::why(row.table.app, row.table.env, row.id, paint.theme);
     // The age stands at the end and is never cut: how long matters more than the end of a name.
     match text.rsplit_once("  ") {
-        Some((text, age)) if text.width() + age.width() + 1 > usize::from(at.width) => {
+        Some((text, age)) if text.width() + age.width() + 2 > usize::from(at.width) => {
             let wide = age.width() as u16;
             paint.text(at.x, at.y, at.width.saturating_sub(wide + 1), text, style);
             paint.right(at.x, at.y, at.width, age, style);

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::super::app::{App, DeltaGroup, Env, ListId, delta_groups, delta_key};
 use super::super::paint::{Paint, inside, part};
 use super::super::words;
-use super::{cursor_style, filtered, frame, quiet, scroll_bar};
+use super::{filtered, frame, quiet, scroll_bar};
 
 /// Entries that are sure to fit: they have different heights, at least two lines each.
 pub(super) fn page(area: Rect) -> usize {
@@ -39,7 +39,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         let begin = y;
         y = draw_entry(app, paint, inner, y, entry);
         if here {
-            paint.style(Rect { y: begin, height: 1, ..inner }, cursor_style(theme, focused));
+            paint.select(Rect { y: begin, height: 1, ..inner }, focused);
         }
     }
     scroll_bar(paint, area, list, focused);

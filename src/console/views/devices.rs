@@ -8,7 +8,7 @@ use super::super::app::{App, Env, Key, ListId};
 use super::super::paint::{Paint, inside, part};
 use super::columns::{self, Row, Table};
 use super::spark::{self, Scale};
-use super::{absence, cursor_style, filtered, frame, placed, quiet, reason, scroll_bar};
+use super::{absence, filtered, frame, placed, quiet, reason, scroll_bar};
 
 /// Rows there is room for: the heads take one where three fit.
 pub(super) fn page(area: Rect) -> usize {
@@ -59,8 +59,11 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         if app.is_marked(id) {
             paint.text(line.x + 1, y, 1, theme.symbols.mark, theme.mark);
         }
-        let row = Row { table: &table, id, device: env.fleet.device(id), chosen: here && focused };
-        columns::row(&row, paint, line, &columns, here.then(|| cursor_style(theme, focused)));
+        let row = Row { table: &table, id, device: env.fleet.device(id) };
+        columns::row(&row, paint, line, &columns);
+        if here {
+            paint.select(line, focused);
+        }
     }
     scroll_bar(paint, area, list, focused);
 }

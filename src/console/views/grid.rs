@@ -170,7 +170,7 @@ fn tile(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceI
     if !tinted && inner.height >= large::ROWS + 4 {
         let at = Rect { x: inner.x + 1, y: inner.bottom() - 1, width: room, height: 1 };
         let scale = spark::Scale::of(app, env, app.rows().most());
-        spark::draw(env, paint, at, id, spark::span(env), &scale, false);
+        spark::draw(env, paint, at, id, spark::span(env), &scale);
     }
 }
 

@@ -2,20 +2,98 @@
 
 use ratatui::layout::Rect;
 
+use quell_fleet::Ms;
+use quell_fleet::model::ViolationEvent;
+
 use super::super::app::{App, Env, ListId, event_key};
 use super::super::paint::{Paint, part};
 use super::super::words;
-use super::text;
 use super::violations::got;
 use super::{absence, counted, filtered, frame, quiet};
+use super::{layout, text};
 
-/// Where the list is, and the values of its chosen line.
-pub(super) fn parts(area: Rect) -> (Rect, Rect) {
-    if area.height >= 3 * super::values::ROWS {
-        super::split(area, area.height - super::values::ROWS)
-    } else {
-        (area, Rect { height: 0, ..area })
+/// Hours a strip is about.
+const DAY: Ms = 86_400_000;
+/// Behaviours with a strip of their own.
+const STRIPS: usize = 6;
+
+/// Where things are.
+pub(super) struct Parts {
+    pub(super) list: Rect,
+    /// A strip for each behaviour over the day.
+    strips: Rect,
+    /// The values of the chosen line.
+    metric: Rect,
+}
+
+pub(super) fn parts(env: &Env<'_>, area: Rect) -> Parts {
+    let none = Rect { height: 0, ..area };
+    if layout::tells(area) {
+        let behaviours = behaviours(env).len();
+        let (strips, rest) = super::split(area, u16::try_from(behaviours.clamp(1, STRIPS)).unwrap_or(1) + 3);
+        let lines = u16::try_from(env.fleet.violation_events().get().map_or(0, Vec::len)).unwrap_or(u16::MAX);
+        let (list, metric) = super::split(rest, lines.saturating_add(2).clamp(6, rest.height / 2));
+        return Parts { list, strips, metric };
     }
+    if area.height >= 3 * super::values::ROWS {
+        let (list, metric) = super::split(area, area.height - super::values::ROWS);
+        Parts { list, strips: none, metric }
+    } else {
+        Parts { list: area, strips: none, metric: none }
+    }
+}
+
+/// The behaviours that alarmed or cleared, the newest first.
+fn behaviours<'a>(env: &Env<'a>) -> Vec<&'a str> {
+    let mut events: Vec<&ViolationEvent> = env.fleet.violation_events().get().into_iter().flatten().collect();
+    events.sort_by_key(|event| std::cmp::Reverse(event.at));
+    let mut names: Vec<&str> = Vec::new();
+    for event in events {
+        if !names.contains(&event.behavior.as_str()) {
+            names.push(event.behavior.as_str());
+        }
+    }
+    names
+}
+
+/// The day of each behaviour: where it alarmed, where it cleared.
+fn strips(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let s = theme.symbols;
+    let names = behaviours(env);
+    let inner = frame(paint, area, false, "The day", vec![part("alarms and clears by behaviour", theme.dim)]);
+    if names.is_empty() {
+        return quiet(paint, inner, "no violation in the last 24 hours, as far as AWS tells");
+    }
+    let label = 26.min(inner.width / 3);
+    let line = Rect { x: inner.x + label, width: inner.width.saturating_sub(label + 1), height: 1, ..inner };
+    let cells = Ms::from(line.width.max(1));
+    let (from, to) = super::chart::time(env.now, DAY, line.width.into());
+    for (y, name) in (inner.y..inner.bottom().saturating_sub(1)).zip(names.iter().take(STRIPS)) {
+        paint.text(inner.x + 1, y, label.saturating_sub(2), name, theme.text);
+        let all = env.fleet.violation_events().get().into_iter().flatten();
+        let mine: Vec<&ViolationEvent> = all.filter(|event| event.behavior.as_str() == *name).collect();
+        for cell in 0..line.width {
+            let begin = from + (to - from) * Ms::from(cell) / cells;
+            let end = from + (to - from) * Ms::from(cell + 1) / cells;
+            let inside =
+                |kind: &str| mine.iter().any(|e| (begin..end).contains(&e.at) && e.kind.as_str() == kind);
+            let (symbol, style) = if inside("in-alarm") {
+                (s.warn, theme.alarm)
+            } else if inside("alarm-cleared") {
+                (s.check, theme.good)
+            } else {
+                (s.gap, theme.border)
+            };
+            paint.cell(line.x + cell, y, symbol, style);
+        }
+    }
+    super::chart::times(
+        paint,
+        Rect { y: inner.bottom().saturating_sub(1), ..line },
+        &app.look.zone,
+        (from, to),
+    );
 }
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -30,9 +108,12 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     if suppressed > 0 {
         facts.push(part(format!("{suppressed} suppressed now"), theme.dim));
     }
-    let (area, metric) = parts(area);
+    let Parts { list: area, strips: day, metric } = parts(env, area);
     if metric.height > 0 {
         super::values::draw(app, env, paint, metric);
+    }
+    if day.height > 0 {
+        strips(app, env, paint, day);
     }
     let inner = frame(paint, area, true, "Violation history", facts);
     let Some(all) = known.get() else { return absence(app, known, "past violations", paint, inner) };

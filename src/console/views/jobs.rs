@@ -3,21 +3,27 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use quell_fleet::model::{JobCounts, JobRecord, Name};
+use quell_fleet::model::{ExecutionRecord, JobCounts, JobRecord, Name};
 use quell_fleet::text::SafeText;
 
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, inside, part};
 use super::super::words;
-use super::text;
-use super::{absence, counted, cursor_style, filtered, frame, quiet, scroll_bar};
+use super::{absence, counted, filtered, frame, quiet, scroll_bar};
+use super::{layout, text};
 
 /// Lines of a job.
 const TALL: u16 = 3;
 
+/// Where the jobs are, and below them the executions of the chosen one.
+pub(super) fn list_parts(env: &Env<'_>, area: Rect) -> (Rect, Rect) {
+    let jobs = env.fleet.jobs().get().map_or(0, Vec::len);
+    layout::above_told(area, jobs.saturating_mul(TALL.into()))
+}
+
 /// Jobs there is room for.
-pub(super) fn page(area: Rect) -> usize {
-    (inside(area).height / TALL).max(1).into()
+pub(super) fn page(env: &Env<'_>, area: Rect) -> usize {
+    (inside(list_parts(env, area).0).height / TALL).max(1).into()
 }
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -25,6 +31,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let known = env.fleet.jobs();
     let mut facts = vec![counted(app, ListId::Jobs, known.get().map(Vec::len), theme)];
     facts.extend(filtered(app, ListId::Jobs, theme));
+    let (area, below) = list_parts(env, area);
     let inner = frame(paint, area, true, "Jobs", facts);
     let Some(all) = known.get() else { return absence(app, known, "jobs", paint, inner) };
     if all.is_empty() {
@@ -35,10 +42,66 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         let Some(job) = all.iter().find(|j| key_of(j.id.raw()) == *key) else { continue };
         entry(app, env, paint, Rect { y, height: TALL.min(inner.bottom() - y), ..inner }, job);
         if list.cursor() == Some(*key) {
-            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
+            paint.select(Rect { y, height: 1, ..inner }, true);
         }
     }
     scroll_bar(paint, area, list, true);
+    if below.height > 0
+        && let Some(job) = all.iter().find(|j| Some(key_of(j.id.raw())) == list.chosen())
+    {
+        told(app, env, paint, below, job);
+    }
+}
+
+/// How the chosen job is going: when each device finished, and who is not there yet.
+fn told(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, job: &JobRecord) {
+    let theme = paint.theme;
+    let fact = part(job.status.to_string(), status_style(theme, job.status.as_str()));
+    let inner = frame(paint, area, false, job.id.shown().as_str(), vec![fact]);
+    let Some(known) = env.fleet.executions(job.id.raw()) else {
+        return quiet(paint, inner, "reading executions");
+    };
+    let Some(all) = known.get() else { return absence(app, known, "executions", paint, inner) };
+    if all.is_empty() {
+        return quiet(paint, inner, "no executions yet: no device is a target");
+    }
+    // What is stuck is read first: the failed, then those that wait longest.
+    let rank = |e: &ExecutionRecord| match e.status.as_str() {
+        "FAILED" | "REJECTED" | "TIMED_OUT" => 0,
+        "IN_PROGRESS" => 1,
+        "QUEUED" => 2,
+        _ => 3,
+    };
+    let since = |e: &ExecutionRecord| e.updated.or(e.started).or(e.queued);
+    let mut sorted: Vec<&ExecutionRecord> = all.iter().collect();
+    sorted.sort_by_key(|e| (rank(e), since(e)));
+    let clock = |at: Option<i64>| at.map(|at| words::moment(at, env.now, &app.look.zone)).unwrap_or_default();
+    let head = format!(
+        "{:<28} {:<12} {:>3}  {:<9} {:<9} {:<9} AGE",
+        "THING", "STATUS", "#", "QUEUED", "STARTED", "UPDATED"
+    );
+    let mut lines = vec![vec![part(head, theme.label)]];
+    for execution in sorted {
+        let name =
+            super::super::paint::fit(execution.thing.shown().as_str(), 28, theme.symbols.more).into_owned();
+        let age = since(execution).map(|at| words::age(env.now - at)).unwrap_or_default();
+        lines.push(vec![
+            part(format!("{name:<28} "), theme.text),
+            part(format!("{:<12} ", execution.status), status_style(theme, execution.status.as_str())),
+            part(format!("{:>3}  ", execution.number), theme.dim),
+            part(
+                format!(
+                    "{:<9} {:<9} {:<9} ",
+                    clock(execution.queued),
+                    clock(execution.started),
+                    clock(execution.updated)
+                ),
+                theme.text,
+            ),
+            part(age, theme.dim),
+        ]);
+    }
+    text::lines(paint, inner, &lines);
 }
 
 fn entry(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, job: &JobRecord) {

@@ -3,9 +3,20 @@
 use ratatui::layout::Rect;
 
 use super::super::app::{App, Env, JournalLine, ListId};
+use super::super::dialogs;
 use super::super::paint::{Paint, fit, part};
 use super::super::words;
-use super::{counted, cursor_style, frame, quiet, scroll_bar};
+use super::{counted, frame, quiet, scroll_bar};
+use super::{layout, text};
+
+/// Where the list is, and below it what its chosen line did.
+pub(super) fn parts(app: &App, area: Rect) -> (Rect, Rect) {
+    let lines = match app.journal_lines() {
+        Some(Ok(lines)) => lines.len(),
+        _ => 0,
+    };
+    layout::above_told(area, lines)
+}
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
@@ -17,6 +28,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         facts
             .push(part(quell_fleet::text::SafeText::new(&path.display().to_string()).to_string(), theme.dim));
     }
+    let (area, below) = parts(app, area);
     let inner = frame(paint, area, true, "Journal", facts);
     let lines = match app.journal_lines() {
         None => return quiet(paint, inner, "reading"),
@@ -26,12 +38,20 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     };
     let list = app.list(ListId::Journal);
     for (y, line) in (inner.y..inner.bottom()).zip(lines.iter().skip(list.top())) {
-        one(app, env, paint, Rect { y, height: 1, ..inner }, line);
+        let row = Rect { y, height: 1, ..inner };
+        one(app, env, paint, row, line);
         if list.cursor() == Some(line.key()) {
-            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, true));
+            paint.select(row, true);
         }
     }
     scroll_bar(paint, area, list, true);
+    if below.height > 0
+        && let Some(line) = lines.iter().find(|line| Some(line.key()) == list.chosen())
+    {
+        let at = words::moment(line.at, env.now, &app.look.zone);
+        let inner = frame(paint, below, false, line.what.as_str(), vec![part(at, theme.dim)]);
+        text::lines(paint, inner, &dialogs::told(theme, line, inner.width.saturating_sub(2).into()));
+    }
 }
 
 /// An entry in a line: when, what, to whom, how it ended, by whom.

@@ -8,12 +8,18 @@ use quell_fleet::Heed;
 use super::super::app::{App, Env, ListId, Pane, View};
 use super::super::paint::inside;
 use super::{
-    audit, deltas, device, devices, doctor, history, jobs, link, profiles, rules, shadows, split, stream,
-    telemetry, violations, whatif,
+    audit, deltas, device, devices, doctor, focus, history, jobs, journal, link, profiles, rules, shadows,
+    split, stream, telemetry, violations, whatif,
 };
 
-/// Wide enough for the four live things side by side.
-const WIDE: (u16, u16) = (120, 26);
+/// Room for the four live things at once, and the device under the cursor beside its list.
+const WIDE: (u16, u16) = (120, 30);
+/// Room for a column of the stream's own beside them.
+const BROAD: (u16, u16) = (190, 36);
+/// Room for two lower panes side by side.
+const PAIR: (u16, u16) = (90, 26);
+/// Room for a second line of the header.
+const TALL: (u16, u16) = (100, 30);
 /// Below this a single pane.
 const SMALL: (u16, u16) = (60, 15);
 
@@ -40,6 +46,8 @@ pub(in crate::console) enum Place {
 /// The bands of a screen.
 pub(super) struct Bands {
     pub(super) header: Option<Rect>,
+    /// A line of its own for how bad it is.
+    pub(super) counts: Option<Rect>,
     /// That nothing can be heard.
     pub(super) deaf: Option<Rect>,
     pub(super) leaks: Option<Rect>,
@@ -59,40 +67,97 @@ impl Bands {
             })
         };
         let header = band(area.height >= 4, &mut body);
+        let counts = band(area.width >= TALL.0 && area.height >= TALL.1, &mut body);
         let deaf = band(matches!(env.fleet.heed(), Heed::Deaf(..)) && body.height >= 2, &mut body);
         let leaks = band(!app.leaks().is_empty() && body.height >= 2, &mut body);
         let footer = (area.height >= 6).then(|| {
             body.height -= 1;
             Rect { y: body.bottom(), height: 1, ..area }
         });
-        Self { header, deaf, leaks, footer, body }
+        Self { header, counts, deaf, leaks, footer, body }
     }
 }
 
-/// The panes of the overview.
-pub(super) fn panes(app: &App, full: Rect, body: Rect) -> Vec<(Pane, Rect)> {
-    if app.zoomed() || full.width < SMALL.0 || full.height < SMALL.1 {
-        return vec![(app.pane(), body)];
+/// The overview: its panes, and what stands beside them.
+pub(super) struct Overview {
+    pub(super) panes: Vec<(Pane, Rect)>,
+    /// The device under the cursor.
+    pub(super) focus: Option<Rect>,
+    /// The line for the titles of the panes that share a place.
+    pub(super) tabs: Option<Rect>,
+}
+
+/// The pane below the devices where there is one place for three.
+pub(super) fn lower(pane: Pane) -> Pane {
+    if pane == Pane::Devices { Pane::Violations } else { pane }
+}
+
+impl Overview {
+    pub(super) fn of(app: &App, env: &Env<'_>, full: Rect, body: Rect) -> Self {
+        let fits = |(width, height)| full.width >= width && full.height >= height;
+        if app.zoomed() || !fits(SMALL) {
+            return Self { panes: vec![(app.pane(), body)], focus: None, tabs: None };
+        }
+        if fits(WIDE) {
+            return Self::wide(app, env, body, fits(BROAD));
+        }
+        if fits(PAIR) {
+            let tall = rows(app).max(8).min(body.height.saturating_sub(wanted(env, body)));
+            let (above, below) = split(body, tall);
+            let (left, right) = cut(below, below.width / 2);
+            let second = if app.pane() == Pane::Deltas { Pane::Deltas } else { Pane::Telemetry };
+            let panes = vec![(Pane::Devices, above), (Pane::Violations, left), (second, right)];
+            return Self { panes, focus: None, tabs: None };
+        }
+        let (above, below) = split(body, rows(app).clamp(7, (body.height * 3 / 5).max(7)));
+        let panes = vec![(Pane::Devices, above), (lower(app.pane()), below)];
+        Self { panes, focus: None, tabs: Some(Rect { height: 1, ..below }) }
     }
-    if full.width >= WIDE.0 && full.height >= WIDE.1 {
-        // No emptier than needed above, and never so tall that the three below get too little.
-        let rows = u16::try_from(app.rows().ids().len()).unwrap_or(u16::MAX).saturating_add(3);
-        let top = rows.clamp(8, (body.height * 3 / 5).max(8));
-        let (above, below) = split(body, top);
-        let left = below.width * 2 / 5;
-        let middle = below.width * 26 / 100;
-        let b = Rect { x: below.x + left, width: middle, ..below };
-        let c = Rect { x: below.x + left + middle, width: below.width - left - middle, ..below };
-        return vec![
-            (Pane::Devices, above),
-            (Pane::Violations, Rect { width: left, ..below }),
-            (Pane::Deltas, b),
-            (Pane::Telemetry, c),
-        ];
+
+    fn wide(app: &App, env: &Env<'_>, body: Rect, broad: bool) -> Self {
+        let (main, column) = if broad {
+            cut(body, body.width - (body.width * 29 / 100).min(70))
+        } else {
+            (body, Rect { width: 0, ..body })
+        };
+        // What is below gets what it has lines for, what is above the rest; few devices leave the stream more.
+        let lower = wanted(env, main);
+        let most = main.height.saturating_sub(lower);
+        let top = if broad { most } else { rows(app).max(focus::ROOM).min(most) };
+        let (above, below) = split(main, top);
+        let aside = (above.width * 38 / 100).clamp(44, 66);
+        let (list, focus) = cut(above, above.width.saturating_sub(aside));
+        let mut panes = vec![(Pane::Devices, list)];
+        if broad {
+            let (left, right) = cut(below, below.width * 54 / 100);
+            panes.extend([(Pane::Violations, left), (Pane::Deltas, right), (Pane::Telemetry, column)]);
+        } else {
+            let (left, rest) = cut(below, below.width * 36 / 100);
+            let (middle, right) = cut(rest, rest.width * 40 / 100);
+            panes.extend([(Pane::Violations, left), (Pane::Deltas, middle), (Pane::Telemetry, right)]);
+        }
+        Self { panes, focus: Some(focus), tabs: None }
     }
-    let (above, below) = split(body, body.height * 3 / 5);
-    let other = if app.pane() == Pane::Devices { Pane::Violations } else { app.pane() };
-    vec![(Pane::Devices, above), (other, below)]
+}
+
+/// Rows the devices have lines for, with their heads and their frame.
+fn rows(app: &App) -> u16 {
+    u16::try_from(app.rows().ids().len()).unwrap_or(u16::MAX).saturating_add(3)
+}
+
+/// Rows the lower panes have lines for, frames included, within reason.
+fn wanted(env: &Env<'_>, body: Rect) -> u16 {
+    let violations =
+        2 * (env.fleet.violations().get().map_or(0, Vec::len) + env.fleet.findings_alone().count());
+    let deltas = 3 * env.fleet.deltas().len();
+    let lines = u16::try_from(violations.max(deltas)).unwrap_or(u16::MAX).saturating_add(2);
+    lines.clamp(6, (body.height * 2 / 5).max(6))
+}
+
+/// Splits an area, `left` columns to the left.
+pub(super) fn cut(area: Rect, left: u16) -> (Rect, Rect) {
+    let left = left.min(area.width);
+    (Rect { width: left, ..area }, Rect { x: area.x + left, width: area.width - left, ..area })
 }
 
 /// From so large a screen on a list stands beside or above what is chosen in it.
@@ -125,20 +190,36 @@ pub(in crate::console) fn body(app: &App, env: &Env<'_>, (width, height): (u16, 
     Bands::of(app, env, Rect { x: 0, y: 0, width, height }).body
 }
 
+/// A list above what is told of its chosen line, on a screen that has room for both: as tall as its lines, up to a half.
+pub(super) fn above_told(area: Rect, lines: usize) -> (Rect, Rect) {
+    if !tells(area) {
+        return (area, Rect { y: area.bottom(), height: 0, ..area });
+    }
+    let lines = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2);
+    split(area, lines.clamp(5, area.height / 2))
+}
+
+/// Whether a body has room for a list and what is told of its chosen line.
+pub(super) fn tells(body: Rect) -> bool {
+    // The bands above and below it take up to five rows.
+    has_details((body.width, body.height.saturating_add(5)))
+}
+
 /// What scrolls on a screen of so many columns and rows.
 pub(in crate::console) fn places(app: &App, env: &Env<'_>, (width, height): (u16, u16)) -> Vec<Place> {
     let full = Rect { x: 0, y: 0, width, height };
     let body = Bands::of(app, env, full).body;
     let one = |list, page| vec![Place::List(list, page)];
     let mut places = match app.view() {
-        View::Overview => panes(app, full, body)
+        View::Overview => Overview::of(app, env, full, body)
+            .panes
             .into_iter()
             .map(|(pane, area)| Place::List(pane.list(), page(env, pane, area)))
             .collect(),
         View::Device(name) => device::place(app, env, body, name).into_iter().collect(),
         View::Stream => one(ListId::Stream, stream::page(app, body)),
         View::Violations => {
-            one(ListId::Violations, violations::page(env, violations::parts(body, true).0, true))
+            one(ListId::Violations, violations::page(env, violations::parts(env, body).active, true))
         }
         View::Shadows if app.zoomed() => vec![
             // What is chosen stays so while it has the screen.
@@ -146,11 +227,11 @@ pub(in crate::console) fn places(app: &App, env: &Env<'_>, (width, height): (u16
             shadows::place(app, env, body),
         ],
         View::Shadows => shadows::places(app, env, body),
-        View::Jobs => one(ListId::Jobs, jobs::page(body)),
+        View::Jobs => one(ListId::Jobs, jobs::page(env, body)),
         View::Executions(job) => one(ListId::Executions, jobs::executions_page(env, body, job)),
-        View::Journal => one(ListId::Journal, inside(body).height.into()),
+        View::Journal => one(ListId::Journal, inside(journal::parts(app, body).0).height.into()),
         View::Profiles => one(ListId::Profiles, inside(profiles::parts(env, body).0).height.into()),
-        View::History => one(ListId::History, inside(history::parts(body).0).height.into()),
+        View::History => one(ListId::History, inside(history::parts(env, body).list).height.into()),
         View::Audit => one(ListId::Findings, inside(audit::parts(app, env, body).list).height.into()),
         View::Rules => one(ListId::Rules, inside(rules::parts(env, body).0).height.into()),
         View::WhatIf => one(ListId::WhatIf, whatif::page(app, body)),
@@ -190,7 +271,8 @@ pub(in crate::console) fn under(
     };
     match app.view() {
         View::Overview => {
-            let (pane, area) = panes(app, full, body).into_iter().find(|(_, area)| area.contains(at))?;
+            let panes = Overview::of(app, env, full, body).panes;
+            let (pane, area) = panes.into_iter().find(|(_, area)| area.contains(at))?;
             let inner = inside(area);
             let (mut row, mut sort) = (None, None);
             match pane {

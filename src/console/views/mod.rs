@@ -2,6 +2,7 @@
 
 mod audit;
 mod behavior;
+mod chart;
 mod chrome;
 mod columns;
 mod deltas;
@@ -9,6 +10,7 @@ mod device;
 mod devices;
 mod difference;
 mod doctor;
+mod focus;
 mod footer;
 mod grid;
 mod history;
@@ -23,6 +25,7 @@ mod profiles;
 mod rules;
 mod shadows;
 mod spark;
+mod spread;
 mod stream;
 mod telemetry;
 pub(super) mod text;
@@ -33,7 +36,7 @@ mod why;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 
 use quell_fleet::known::{Known, Trouble, TroubleKind};
 use quell_fleet::{DeviceId, Word};
@@ -50,6 +53,7 @@ pub(super) use footer::shown_key;
 pub(super) use layout::{Place, Under, body, has_details, places, under};
 pub use payload::Payload;
 pub(super) use payload::{Show, tree};
+pub(super) use spread::Spread;
 pub(crate) use violations::{expected, got};
 
 use layout::Bands;
@@ -61,10 +65,9 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
     let mut paint = Paint::new(buf, &app.look.theme);
     paint.mask_private(app.is_instructing());
     paint.clear(area);
-    paint.style(area, app.look.theme.text);
-    let Bands { header, deaf, leaks, footer, body } = Bands::of(app, env, area);
+    let Bands { header, counts, deaf, leaks, footer, body } = Bands::of(app, env, area);
     if let Some(line) = header {
-        chrome::header(app, env, &mut paint, line);
+        chrome::header(app, env, &mut paint, line, counts);
     }
     if let Some(line) = deaf {
         chrome::deaf(app, env, &mut paint, line);
@@ -77,13 +80,20 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
     }
     match app.view() {
         View::Overview => {
-            for (which, place) in layout::panes(app, area, body) {
+            let overview = layout::Overview::of(app, env, area, body);
+            if let Some(area) = overview.focus {
+                focus::draw(app, env, &mut paint, area);
+            }
+            for (which, place) in overview.panes {
                 pane(app, env, &mut paint, place, which);
+            }
+            if let Some(line) = overview.tabs {
+                tabs(app, &mut paint, line);
             }
         }
         View::Device(name) => device::draw(app, env, &mut paint, body, name),
         View::Stream => stream::draw(app, env, &mut paint, body),
-        View::Violations => violations::draw(app, env, &mut paint, body, true, true),
+        View::Violations => violations::draw_all(app, env, &mut paint, body),
         View::Shadows => shadows::draw(app, env, &mut paint, body),
         View::Jobs => jobs::draw(app, env, &mut paint, body),
         View::Executions(job) => jobs::executions(app, env, &mut paint, body, job),
@@ -111,9 +121,24 @@ fn pane(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, which: Pane
     let focused = app.pane() == which;
     match which {
         Pane::Devices => devices::draw(app, env, paint, area, focused),
-        Pane::Violations => violations::draw(app, env, paint, area, focused, false),
+        Pane::Violations => violations::draw(app, env, paint, area, focused),
         Pane::Deltas => deltas::draw(app, env, paint, area, focused),
         Pane::Telemetry => telemetry::draw(app, env, paint, area, focused),
+    }
+}
+
+/// On the edge of the pane that has a place for itself alone, the names of those that share it: `Tab` brings each there.
+fn tabs(app: &App, paint: &mut Paint<'_>, line: Rect) {
+    let theme = paint.theme;
+    let shown = layout::lower(app.pane());
+    let others = [Pane::Violations, Pane::Deltas, Pane::Telemetry].into_iter().filter(|pane| *pane != shown);
+    let names: Vec<&str> = others.map(Pane::title).collect();
+    let text = format!(" tab {} ", names.join(&format!(" {} ", theme.symbols.axis)));
+    let wide = text.width() as u16;
+    let at = Rect { x: line.right().saturating_sub(wide + 2), width: wide, ..line };
+    // Where the pane says something of its own it goes first.
+    if at.x > line.x && paint.holds(at, theme.symbols.frame[4]) {
+        paint.text(at.x, at.y, wide, &text, theme.dim);
     }
 }
 
@@ -121,7 +146,7 @@ fn pane(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, which: Pane
 fn frame(paint: &mut Paint<'_>, area: Rect, focused: bool, title: &str, facts: Vec<Part<'_>>) -> Rect {
     let theme = paint.theme;
     let style = if focused { theme.focus } else { theme.border };
-    let name = if focused { theme.focus.add_modifier(ratatui::style::Modifier::BOLD) } else { theme.text };
+    let name = if focused { theme.focus.add_modifier(Modifier::BOLD) } else { theme.text };
     let mut parts = vec![part(title.to_owned(), name)];
     for fact in facts {
         parts.push(part(format!(" {} ", theme.symbols.dash), style));
@@ -171,19 +196,14 @@ fn filtered<'a>(app: &App, list: super::app::ListId, theme: &Theme) -> Option<Pa
         .map(|f| part(format!("/{}", quell_fleet::text::SafeText::new(f.text())), theme.warning))
 }
 
-/// The cursor's line: reversed where the focus is, underlined elsewhere.
-fn cursor_style(theme: &Theme, focused: bool) -> Style {
-    if focused { theme.cursor } else { theme.cursor_away }
-}
-
 /// A word's style.
 pub(super) fn word_style(theme: &Theme, word: Word) -> Style {
     match word {
         Word::Leaking => theme.leaking,
-        Word::NotHeld | Word::Alarm => theme.alarm,
-        Word::Finding | Word::Warning | Word::Unproven => theme.warning,
-        Word::Containing => theme.busy,
-        Word::Contained => theme.good,
+        Word::NotHeld | Word::Alarm => theme.alarm_state,
+        Word::Finding | Word::Warning | Word::Unproven => theme.warning_state,
+        Word::Containing => theme.busy_state,
+        Word::Contained => theme.good_state,
         Word::Revoked | Word::Silent | Word::NoData | Word::Unattributed => theme.dim,
         Word::Unknown => theme.unknown,
         Word::Ok => theme.text,

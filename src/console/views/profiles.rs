@@ -10,6 +10,7 @@ use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, Part, part, wrap};
 use super::super::words;
 use super::layout;
+use super::spread::{self, Spread};
 use super::text;
 use super::{absence, behavior, counted, filtered, frame, quiet};
 
@@ -59,6 +60,14 @@ fn detail(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRec
     let theme = paint.theme;
     let s = theme.symbols;
     let inner = frame(paint, area, false, profile.name.as_str(), Vec::new());
+    let (inner, aside) = if layout::tells(area) || (area.width >= 116 && area.height >= 20) {
+        layout::cut(inner, inner.width * 58 / 100)
+    } else {
+        (inner, Rect { width: 0, ..inner })
+    };
+    if aside.width > 0 {
+        spreads(env, paint, aside, profile);
+    }
     let room = inner.width.saturating_sub(4) as usize;
     let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
     for doubt in behavior::profile_doubts(profile) {
@@ -98,6 +107,41 @@ fn detail(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRec
     lines.push(vec![part(text, if active == Some(0) { theme.dim } else { theme.alarm })]);
     lines.extend(vocabulary(env, theme));
     text::lines(paint, inner, &lines);
+}
+
+/// What was heard of each behaviour's metric, with the limit in it.
+fn spreads(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRecord) {
+    const LEAST: u16 = 8;
+    const MOST: u16 = 24;
+    let theme = paint.theme;
+    let drawn = profile.behaviors.iter().filter_map(|b| behavior::heard(b, env).map(|heard| (b, heard)));
+    let drawn: Vec<_> = drawn.collect();
+    let each = area.height / u16::try_from(drawn.len()).unwrap_or(u16::MAX).max(1);
+    let tall = each.clamp(LEAST, MOST);
+    let mut y = area.y;
+    for (behavior, heard) in drawn {
+        if y + tall > area.bottom() {
+            return;
+        }
+        let room = area.width.saturating_sub(2);
+        let wrong = if heard.outside > 0 { theme.alarm } else { theme.good };
+        let title = [
+            part(SafeText::new(&behavior.name).to_string(), theme.brand),
+            part(format!("  {} heard, ", words::plural(heard.values.len(), "device", "devices")), theme.dim),
+            part(format!("{} outside now", heard.outside), wrong),
+        ];
+        paint.line(area.x + 1, y, room, &title);
+        let sizes = behavior.metric.as_deref() == Some("aws:message-byte-size");
+        let unit: fn(f64) -> String = if sizes { words::bytes } else { words::number };
+        let values: Spread = heard.values.iter().copied().collect();
+        let line = spread::Line { at: heard.limit, above: heard.above };
+        let plot = Rect { x: area.x + 1, y: y + 1, width: room, height: tall - 2 };
+        spread::draw(paint, plot, &values, Some(&line), unit);
+        y += tall;
+    }
+    if y == area.y {
+        quiet(paint, area, "what was heard says nothing of these behaviours");
+    }
 }
 
 /// Who is told, what is kept besides, and what the profile says of itself.

@@ -15,35 +15,64 @@ pub(super) struct Scale {
     /// The profile's limit on the message size, if one is known.
     pub(super) limit: Option<u32>,
     log: bool,
+    /// What is below the limit is beyond it.
+    below: bool,
 }
 
-/// The stretch of time shown: as long as there is something to show, up to ten minutes, in few steps.
+/// Stretches of time that are shown, in seconds: the longest that was listened to. Each is at most half as long again as the
+/// one before, so that a column that has filled never empties.
+const SPANS: [i64; 11] = [30, 45, 60, 90, 120, 180, 240, 300, 400, 500, 600];
+
+/// The stretch of time shown: as long as there is something to show, up to ten minutes, in small steps.
 pub(super) fn span(env: &Env<'_>) -> i64 {
     let first = env.fleet.watch().gaps().next().map(|(lost, _)| lost).or(env.fleet.watch().since());
     let watched = first.map_or(0, |at| env.now - at);
-    match watched {
-        ..110_000 => 120_000,
-        110_000..280_000 => 300_000,
-        _ => 600_000,
-    }
+    let longest = SPANS.iter().rev().map(|seconds| seconds * 1_000).find(|span| *span <= watched);
+    longest.unwrap_or(30_000)
 }
 
-/// `last 10 min`.
+/// The longest stretch that is shown of one device: as much as was listened to, from ten minutes to the hour its sizes are
+/// kept for.
+pub(super) fn long_span(env: &Env<'_>) -> i64 {
+    const LONG: [i64; 6] = [10, 15, 20, 30, 45, 60];
+    let first = env.fleet.watch().gaps().next().map(|(lost, _)| lost).or(env.fleet.watch().since());
+    let watched = first.map_or(0, |at| env.now - at);
+    LONG.iter().map(|minutes| minutes * 60_000).find(|span| *span >= watched).unwrap_or(3_600_000)
+}
+
+/// `30 s`, `2 min`.
 pub(super) fn span_words(ms: i64) -> String {
-    format!("last {} min", ms / 60_000)
+    let seconds = ms / 1_000;
+    if seconds % 60 == 0 { format!("{} min", seconds / 60) } else { format!("{seconds} s") }
 }
 
 impl Scale {
     /// The scale up to `most` bytes, and never below the limit: what is harmless does not look like an attack.
     pub(super) fn of(app: &App, env: &Env<'_>, most: u32) -> Self {
-        let limit = limit(env);
-        Self { most: most.max(limit.unwrap_or(0)).max(1), limit, log: app.is_log_scale() }
+        Self { log: app.is_log_scale(), ..Self::to(most, limit(env)) }
     }
 
-    fn height(&self, value: u32) -> usize {
+    /// The same for any value and its limit.
+    pub(super) fn to(most: u32, limit: Option<u32>) -> Self {
+        Self { most: most.max(limit.unwrap_or(0)).max(1), limit, log: false, below: false }
+    }
+
+    /// How high a value is in `rows` cells, in eighths of a cell: never nothing.
+    pub(super) fn eighths(&self, value: u32, rows: u16) -> u16 {
         let (value, most) = (f64::from(value), f64::from(self.most.max(1)));
         let part = if self.log { (value + 1.0).ln() / (most + 1.0).ln() } else { value / most };
-        ((part * 8.0).ceil() as usize).clamp(1, 8) - 1
+        let all = rows.max(1).saturating_mul(8);
+        ((part * f64::from(all)).ceil() as u16).clamp(1, all)
+    }
+
+    /// For a limit that values must not fall below.
+    pub(super) fn wrong_below(self, below: bool) -> Self {
+        Self { below, ..self }
+    }
+
+    /// Whether a value is at its limit or beyond.
+    pub(super) fn is_over(&self, value: u32) -> bool {
+        self.limit.is_some_and(|limit| if self.below { value <= limit } else { value >= limit })
     }
 }
 
@@ -62,37 +91,33 @@ pub(super) fn limit(env: &Env<'_>) -> Option<u32> {
         .min()
 }
 
-/// Draws a device's sizes over `span`; under the cursor in colours that stand on it.
-pub(super) fn draw(
-    env: &Env<'_>,
-    paint: &mut Paint<'_>,
-    at: Rect,
-    id: DeviceId,
-    span: i64,
-    scale: &Scale,
-    chosen: bool,
-) {
+/// Draws a device's sizes over `span`.
+pub(super) fn draw(env: &Env<'_>, paint: &mut Paint<'_>, at: Rect, id: DeviceId, span: i64, scale: &Scale) {
     let theme = paint.theme;
     let s = theme.symbols;
     let Rect { x, y, width, .. } = at;
-    let [plain, above, none] = if chosen {
-        [theme.cursor_spark, theme.cursor_spark_over, theme.cursor_spark]
-    } else {
-        [theme.spark, theme.spark_over, theme.dim]
-    };
     let mut columns = Vec::with_capacity(width as usize);
     let series = env.fleet.device(id).series();
     series.columns(env.fleet.listening(id), env.now, span, width as usize, &mut columns);
     for (i, column) in columns.iter().enumerate() {
         let (symbol, style) = match column {
-            Column::NotWatching => (s.unwatched, none),
-            Column::Silent => (s.gap, none),
+            Column::NotWatching => (s.unwatched, theme.rule),
+            Column::Silent => (s.gap, theme.dim),
             Column::Largest(value) => {
-                let over = scale.limit.is_some_and(|limit| *value >= limit);
-                let symbol = s.blocks.get(scale.height(*value)).copied().unwrap_or(s.gap);
-                (symbol, if over { above } else { plain })
+                let height = usize::from(scale.eighths(*value, 1)) - 1;
+                let symbol = s.blocks.get(height).copied().unwrap_or(s.gap);
+                (symbol, if scale.is_over(*value) { theme.spark_over } else { theme.spark })
             }
         };
         paint.cell(x + i as u16, y, symbol, style);
     }
+}
+
+/// The largest value of a row of columns; nothing is zero.
+pub(super) fn largest(columns: &[Column]) -> u32 {
+    let values = columns.iter().filter_map(|column| match column {
+        Column::Largest(value) => Some(*value),
+        Column::NotWatching | Column::Silent => None,
+    });
+    values.max().unwrap_or(0)
 }

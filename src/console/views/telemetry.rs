@@ -14,7 +14,7 @@ use super::super::app::{App, Env, Filter, ListId};
 use super::super::paint::{Paint, Part, fit, fit_middle, inside, part};
 use super::super::theme::{Symbols, Theme};
 use super::super::words;
-use super::{cursor_style, filtered, frame, quiet, scroll_bar, spark};
+use super::{filtered, frame, quiet, scroll_bar, spark};
 
 /// Bytes of a payload looked at for one line.
 const GLANCE: usize = 300;
@@ -113,7 +113,7 @@ pub(super) fn list(
             told.lines(paint, at);
         }
         if list.cursor() == Some(message.seq) && focused {
-            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, focused));
+            paint.select(Rect { y, height: 1, ..inner }, focused);
         }
     }
     if list.cursor().is_some() {

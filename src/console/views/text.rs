@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use super::super::app::{Key, ListState};
 use super::super::paint::{Paint, Part, inside, part, wrap};
 use super::layout::Place;
-use super::{Theme, cursor_style, scroll_bar};
+use super::{Theme, scroll_bar};
 
 /// A line of a pane.
 pub(in crate::console) type Line<'a> = Vec<Part<'a>>;
@@ -44,7 +44,7 @@ pub(in crate::console) fn rows<'a>(
         let Some(parts) = line(*key) else { continue };
         paint.line(inner.x, y, inner.width.saturating_sub(1), &parts);
         if list.chosen() == Some(*key) {
-            paint.style(Rect { y, height: 1, ..inner }, cursor_style(paint.theme, true));
+            paint.select(Rect { y, height: 1, ..inner }, true);
         }
     }
     scroll_bar(paint, pane, list, true);

@@ -2,23 +2,44 @@
 
 use ratatui::layout::Rect;
 
-use quell_fleet::model::{Violation, ViolationEvent};
+use quell_fleet::model::{Name, Violation, ViolationEvent};
 use quell_fleet::text::SafeText;
 use quell_fleet::{Agreement, Finding, SourceId};
 use quell_rules::detect::model::{Behavior, ComparisonOperator, MetricValue};
 
-use super::super::app::{App, Env, ListId, finding_key, key_of};
+use super::super::app::{App, Env, JournalLine, ListId, finding_key, key_of};
 use super::super::paint::{Paint, inside, part, wrap};
 use super::super::words;
-use super::{absence, cursor_style, filtered, frame, quiet, scroll_bar, values};
+use super::{absence, filtered, frame, layout, quiet, scroll_bar, text, values};
 
-/// Where the active ones are, and the past ones below them.
-pub(super) fn parts(area: Rect, past: bool) -> (Rect, Rect) {
-    if past && area.height >= 16 {
-        super::split(area, area.height / 2)
+/// Where things are in the view of violations.
+pub(super) struct Parts {
+    pub(super) active: Rect,
+    /// Those that are over.
+    past: Rect,
+    /// What is told of the chosen one.
+    told: Rect,
+}
+
+/// The active ones, the past ones below them, and beside both what is told of the chosen one.
+pub(super) fn parts(env: &Env<'_>, area: Rect) -> Parts {
+    let (list, told) = if layout::tells(area) {
+        layout::cut(area, area.width * 52 / 100)
     } else {
-        (area, Rect { height: 0, ..area })
+        (area, Rect { width: 0, ..area })
+    };
+    if list.height < 16 {
+        return Parts { active: list, past: Rect { height: 0, ..list }, told };
     }
+    // As tall as what is active, as long as what is over has some room too.
+    let active = env.fleet.violations().get().map_or(0, Vec::len) + env.fleet.findings_alone().count();
+    let rows = |lines: usize| u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2);
+    let past = rows(env.fleet.violation_events().get().map_or(1, Vec::len)).min(list.height / 3);
+    let (least, most) =
+        if told.width > 0 { (8, list.height - past) } else { (list.height / 2, list.height / 2) };
+    let (active, past) =
+        super::split(list, rows(active * usize::from(tall(true))).clamp(least, most.max(least)));
+    Parts { active, past, told }
 }
 
 /// Lines of an entry.
@@ -38,19 +59,176 @@ pub(super) fn page(env: &Env<'_>, area: Rect, wide: bool) -> usize {
     ((inner.height - u16::from(silence_is_told(env, inner))) / tall(wide)).max(1).into()
 }
 
-/// Draws active violations, and with `past` also those that are over.
-pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focused: bool, past: bool) {
-    let (active, below) = parts(area, past);
-    draw_active(app, env, paint, active, focused, past);
-    let below = if below.height >= values::ROWS + 4 {
-        let (metric, below) = super::split(below, values::ROWS);
+/// Draws the active ones in a pane of the overview.
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focused: bool) {
+    draw_active(app, env, paint, area, focused, false);
+}
+
+/// Draws all there is about violations.
+pub(super) fn draw_all(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let Parts { active, past, told } = parts(env, area);
+    draw_active(app, env, paint, active, true, true);
+    let mut past = past;
+    if told.width > 0 {
+        detail(app, env, paint, told);
+    } else if past.height >= values::ROWS + 4 {
+        let (metric, below) = super::split(past, values::ROWS);
         values::draw(app, env, paint, metric);
-        below
-    } else {
-        below
+        past = below;
+    }
+    if past.height > 0 {
+        draw_past(app, env, paint, past);
+    }
+}
+
+/// How bad the chosen one is, since when, and who says so.
+fn detail(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let Some(chosen) = Chosen::of(app, env) else {
+        return judged(env, paint, area);
     };
-    if below.height > 0 {
-        draw_past(app, env, paint, below);
+    let title = vec![part(SafeText::new(&chosen.behavior.name).to_string(), chosen.style(theme))];
+    let inner = frame(paint, area, false, chosen.thing.shown().as_str(), title);
+    let room = usize::from(inner.width.saturating_sub(2));
+    let clock = |at| words::moment(at, env.now, &app.look.zone);
+    let mut lines: Vec<text::Line<'_>> = Vec::new();
+    let mut say =
+        |text: &str, style| lines.extend(wrap(text, room).into_iter().map(|l| vec![part(l, style)]));
+    say(&super::normal(chosen.behavior), theme.text);
+    say(
+        &format!("got {}, for {}", got(chosen.value), words::age(env.now - chosen.since)),
+        chosen.style(theme),
+    );
+    let (text, style) = chosen.said(app, env, theme);
+    say(&text, style);
+    say(&format!("profile {}", chosen.profile), theme.dim);
+    if let By::Aws(Violation { verification: Some(verdict), note, .. }) = chosen.by {
+        let note = note.as_ref().filter(|note| !note.is_empty());
+        let note = note.map(|note| format!(": {note}")).unwrap_or_default();
+        say(&format!("judged {verdict}{note}"), theme.text);
+    }
+    if let Some(id) = env.fleet.find(chosen.thing.raw()) {
+        let (word, style) = super::said(env, theme, id, 40);
+        let (why, _) = super::why::why(app, env, id, theme);
+        lines.push(vec![part("now ", theme.dim), part(word, style), part(format!("  {why}"), theme.text)]);
+    }
+    let told = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+    text::lines(paint, inner, &lines);
+    let (_, rest) = super::split(inner, told.saturating_add(1).min(inner.height));
+    let (traces, rest) = super::split(rest, (rest.height * 3 / 5).clamp(rest.height.min(10), 24));
+    match chosen.behavior.metric.as_deref() {
+        Some(metric) => values::charts(app, env, paint, traces, chosen.thing, &SafeText::new(metric)),
+        None => quiet(paint, traces, "it is about no metric"),
+    }
+    let mut after: Vec<text::Line<'_>> = Vec::new();
+    let done: Vec<&JournalLine> = match app.journal_lines() {
+        Some(Ok(lines)) => lines.iter().filter(|line| line.targets.contains(chosen.thing)).take(4).collect(),
+        _ => Vec::new(),
+    };
+    after.push(vec![part("What was done", theme.brand)]);
+    if done.is_empty() {
+        after.push(vec![part("nothing, from this host", theme.dim)]);
+    }
+    for line in done {
+        let style = if line.good { theme.good } else { theme.warning };
+        after.push(vec![
+            part(format!("{:<8} {:<11} ", clock(line.at), line.what), theme.text),
+            part(format!("{}  ", line.outcome), style),
+            part(line.who.to_string(), theme.dim),
+        ]);
+    }
+    let all = env.fleet.violation_events().get().into_iter().flatten();
+    let mut earlier: Vec<&ViolationEvent> = all.filter(|event| event.thing == *chosen.thing).collect();
+    earlier.sort_by_key(|event| std::cmp::Reverse(event.at));
+    after.push(vec![part("Earlier, of this thing", theme.brand)]);
+    for event in earlier {
+        let style = if event.kind.as_str() == "in-alarm" { theme.alarm } else { theme.good };
+        after.push(vec![
+            part(format!("{:<8} ", clock(event.at)), theme.dim),
+            part(format!("{:<17} ", event.kind), style),
+            part(event.behavior.to_string(), theme.text),
+        ]);
+    }
+    let (_, rest) = super::split(rest, rest.height.min(1));
+    text::lines(paint, rest, &after);
+}
+
+/// What is judged, where nothing is against anybody: an empty list is good news as far as this goes.
+fn judged(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let inner = frame(paint, area, false, "What is judged", Vec::new());
+    let Some(profiles) = env.fleet.profiles().get() else {
+        return quiet(paint, inner, "the security profiles are not read yet");
+    };
+    let room = usize::from(inner.width.saturating_sub(4));
+    let mut lines: Vec<text::Line<'_>> = Vec::new();
+    for profile in profiles {
+        let targets = words::plural(profile.targets.len(), "target", "targets");
+        lines.push(vec![part(profile.name.as_str(), theme.brand), part(format!("  {targets}"), theme.dim)]);
+        for behavior in &profile.behaviors {
+            let name = SafeText::new(&behavior.name);
+            let text = format!("{name}: {}", super::normal(behavior));
+            lines.extend(
+                wrap(&text, room).into_iter().map(|line| vec![part(format!("  {line}"), theme.text)]),
+            );
+            if let Some(heard) = super::behavior::heard(behavior, env) {
+                let devices = words::plural(heard.values.len(), "device", "devices");
+                let text = format!("  {devices} heard, {} outside now", heard.outside);
+                lines.push(vec![part(text, if heard.outside > 0 { theme.alarm } else { theme.good })]);
+            }
+            for doubt in super::behavior::doubts(behavior, env) {
+                let text = format!("{} {doubt}", theme.symbols.warn);
+                lines.extend(
+                    wrap(&text, room).into_iter().map(|line| vec![part(format!("  {line}"), theme.warning)]),
+                );
+            }
+        }
+        lines.push(Vec::new());
+    }
+    text::lines(paint, inner, &lines);
+}
+
+/// The violation under the cursor, whoever says it.
+struct Chosen<'a> {
+    thing: &'a Name,
+    profile: &'a SafeText,
+    behavior: &'a Behavior,
+    value: Option<&'a MetricValue>,
+    since: quell_fleet::Ms,
+    by: By<'a>,
+}
+
+/// Who says it.
+enum By<'a> {
+    Aws(&'a Violation),
+    Quell(&'a Finding),
+}
+
+impl<'a> Chosen<'a> {
+    fn of(app: &App, env: &Env<'a>) -> Option<Self> {
+        let cursor = app.list(ListId::Violations).chosen()?;
+        let active = env.fleet.violations().get().into_iter().flatten();
+        if let Some(v) = active.into_iter().find(|v| key_of(&v.id) == cursor) {
+            let since = env.fleet.alarm_since(v);
+            let (thing, profile, behavior, value) = (&v.thing, &v.profile, &v.behavior, v.value.as_ref());
+            return Some(Self { thing, profile, behavior, value, since, by: By::Aws(v) });
+        }
+        let f = env.fleet.own_findings().iter().find(|f| finding_key(f) == cursor)?;
+        let (thing, profile, value) = (&f.thing, &f.profile, Some(&f.value));
+        Some(Self { thing, profile, behavior: &f.behavior, value, since: f.found, by: By::Quell(f) })
+    }
+
+    fn style(&self, theme: &super::Theme) -> ratatui::style::Style {
+        if matches!(self.by, By::Aws(_)) { theme.alarm } else { theme.warning }
+    }
+
+    /// What the other side says, and who was first.
+    fn said(&self, app: &App, env: &Env<'_>, theme: &super::Theme) -> (String, ratatui::style::Style) {
+        match self.by {
+            By::Aws(violation) => said(env.fleet.ours_on(violation), "quell", theme),
+            By::Quell(_) if !app.look.aws => ("no AWS to agree or disagree (--no-aws)".to_owned(), theme.dim),
+            By::Quell(finding) => said(env.fleet.aws_on(finding, env.now), "AWS", theme),
+        }
     }
 }
 
@@ -102,7 +280,7 @@ fn draw_active(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focu
             },
         }
         if list.cursor() == Some(*key) && focused {
-            paint.style(Rect { y, height: 1, ..inner }, cursor_style(theme, focused));
+            paint.select(Rect { y, height: 1, ..inner }, focused);
         }
     }
     scroll_bar(paint, area, list, focused);
@@ -141,7 +319,8 @@ fn entry(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, violation: &Violation
     let theme = paint.theme;
     let age = words::age(env.now - violation.started);
     let mut parts = vec![
-        part(" ALARM  ", theme.alarm),
+        part(" ALARM ", theme.alarm_state),
+        part(" ", theme.text),
         part(violation.thing.shown().as_str(), theme.brand),
         part("  ", theme.text),
         part(SafeText::new(&violation.behavior.name).as_str().to_owned(), theme.text),
@@ -180,7 +359,7 @@ fn own(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, finding: &Fi
     let theme = paint.theme;
     let age = words::age(env.now - finding.found);
     let mut parts = vec![
-        part(" FINDING ", theme.warning),
+        part(" FINDING ", theme.warning_state),
         part(finding.thing.shown().as_str(), theme.brand),
         part("  ", theme.text),
         part(SafeText::new(&finding.behavior.name).as_str().to_owned(), theme.text),

@@ -5,32 +5,47 @@ use ratatui::layout::Rect;
 use super::super::app::{App, Env, ListId, WhatIfState, Would, key_of};
 use super::super::paint::{Paint, Part, inside, part, wrap};
 use super::super::words;
-use super::text;
+use super::chart::{self, Chart};
+use super::spark::{self, Scale};
+use super::spread;
 use super::violations::expected;
-use super::{Theme, cursor_style, frame, quiet};
-use quell_fleet::Ms;
+use super::{Theme, frame, quiet};
+use super::{layout, text};
 use quell_fleet::text::SafeText;
+use quell_fleet::{Column, Ms};
 use quell_rules::detect::model::Criteria;
 
 /// Where the strip of alarms over time begins to be worth its room.
 const STRIP: u16 = 40;
 
-/// Devices there is room for.
-pub(super) fn page(app: &App, area: Rect) -> usize {
-    let inner = inside(area);
-    let lines = app
-        .what_if_state()
-        .map_or(0, |state| told(state, &app.look.theme, inner.width.saturating_sub(2) as usize).len());
-    devices_area(inner, lines).height.into()
+/// Rows of the charts at least, where both fit.
+const CHARTS: u16 = 13;
+
+/// Where things are.
+struct Parts {
+    charts: Rect,
+    devices: Rect,
 }
 
-/// Where the devices are, below so many lines.
-fn devices_area(inner: Rect, lines: usize) -> Rect {
-    let mut y = inner.y.saturating_add(u16::try_from(lines).unwrap_or(u16::MAX)).min(inner.bottom());
-    if inner.height >= 16 {
-        y = (y + 1).min(inner.bottom());
-    }
-    Rect { y, height: inner.bottom().saturating_sub(y), ..inner }
+fn parts(area: Rect, lines: usize, devices: usize) -> Parts {
+    let inner = inside(area);
+    let told = u16::try_from(lines).unwrap_or(u16::MAX);
+    let told = if inner.height >= 16 { told.saturating_add(1) } else { told };
+    let (_, rest) = super::split(inner, told);
+    // The devices get as many lines as there are, the charts the rest.
+    let devices = u16::try_from(devices).unwrap_or(u16::MAX).max(2);
+    let charts = rest.height.saturating_sub(devices).max(CHARTS).max(rest.height / 2).min(rest.height);
+    let room = if layout::tells(area) { charts } else { 0 };
+    let (charts, devices) = super::split(rest, room);
+    Parts { charts, devices }
+}
+
+/// Devices there is room for.
+pub(super) fn page(app: &App, area: Rect) -> usize {
+    let room = inside(area).width.saturating_sub(2) as usize;
+    let Some(state) = app.what_if_state() else { return 0 };
+    let lines = told(state, &app.look.theme, room).len();
+    parts(area, lines, state.would.len()).devices.height.into()
 }
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -52,7 +67,67 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let inner = frame(paint, area, true, "What if", facts);
     let lines = told(state, theme, inner.width.saturating_sub(2) as usize);
     text::lines(paint, inner, &lines);
-    devices(app, env, paint, devices_area(inner, lines.len()), state);
+    let Parts { charts, devices: below } = parts(area, lines.len(), state.would.len());
+    if charts.height > 0 {
+        pictures(app, paint, charts, state);
+    }
+    devices(app, env, paint, below, state);
+}
+
+/// Both follow the keys: how often each value came, with the limit as a line in it, and the worst values over time.
+fn pictures(app: &App, paint: &mut Paint<'_>, area: Rect, state: &WhatIfState) {
+    let theme = paint.theme;
+    let picture = &state.picture;
+    let (left, right) = layout::cut(area, area.width / 2);
+    let sizes = state.draft.metric.as_deref() == Some("aws:message-byte-size");
+    let unit: fn(f64) -> String = if sizes { words::bytes } else { words::number };
+    let windowed = state.draft.criteria.as_ref().is_some_and(|c| c.duration_seconds.is_some());
+    let of = if windowed { "windows" } else { "messages" };
+    let limit = limit(state);
+    let title = |paint: &mut Paint<'_>, area: Rect, text: String| {
+        paint.text(area.x + 1, area.y, area.width.saturating_sub(2), &text, theme.label);
+        let (_, rest) = super::split(area, 1);
+        Rect {
+            x: rest.x + 1,
+            width: rest.width.saturating_sub(3),
+            height: rest.height.saturating_sub(1),
+            ..rest
+        }
+    };
+    let named = limit.map_or(String::new(), |limit| format!(", the line is {}", unit(limit)));
+    let plot = title(paint, left, format!("How many {of} had which value{named}"));
+    if picture.spread.is_empty() {
+        return quiet(paint, plot, "nothing to draw yet");
+    }
+    let line = limit.map(|at| spread::Line { at, above: state.is_upper() });
+    spread::draw(paint, plot, &picture.spread, line.as_ref(), unit);
+    let worst = if state.is_upper() { "largest" } else { "smallest" };
+    let plot = title(paint, right, format!("The {worst} value over time"));
+    let cells = chart::cells(plot);
+    let columns: Vec<Column> = (0..cells)
+        .map(|cell| {
+            let (begin, end) = (
+                cell * picture.over_time.len() / cells.max(1),
+                (cell + 1) * picture.over_time.len() / cells.max(1),
+            );
+            let stretch = picture.over_time.get(begin..end.max(begin + 1)).unwrap_or_default();
+            let values = stretch.iter().flatten().copied();
+            let worst = if state.is_upper() { values.max() } else { values.min() };
+            worst.map_or(Column::Silent, |v| Column::Largest(u32::try_from(v.max(0)).unwrap_or(u32::MAX)))
+        })
+        .collect();
+    let limit = limit.map(|limit| limit.clamp(0.0, f64::from(u32::MAX)) as u32);
+    let scale = Scale::to(spark::largest(&columns), limit).wrong_below(!state.is_upper());
+    chart::draw(paint, plot, &app.look.zone, &Chart { columns: &columns, time: picture.time, scale, unit });
+}
+
+/// What divides what is normal from what is not: the value tried, or the percentile as it was last.
+fn limit(state: &WhatIfState) -> Option<f64> {
+    let criteria = state.draft.criteria.as_ref()?;
+    if criteria.statistical_threshold.is_some() {
+        return state.result.as_ref().ok()?.percentile;
+    }
+    criteria.value.as_ref()?.count.map(|n| n as f64)
 }
 
 /// What is tried, what is doubtful about it, and what it would have done.
@@ -177,7 +252,7 @@ fn devices(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, state: &
             alarms(paint, bar, would, state.span);
         }
         if list.cursor() == Some(key_of(would.thing.raw())) {
-            paint.style(Rect { y, height: 1, ..area }, cursor_style(theme, true));
+            paint.select(Rect { y, height: 1, ..area }, true);
         }
     }
 }

@@ -1,18 +1,17 @@
-//! A device's sizes: an hour of them, and how often each size came among the messages kept.
+//! A device's sizes: up to an hour of them, and how often each size came among the messages kept.
 
 use ratatui::layout::Rect;
 
+use quell_fleet::DeviceId;
 use quell_fleet::model::Name;
-use quell_fleet::{Column, DeviceId};
 
 use super::super::super::app::{App, Env, Section};
 use super::super::super::paint::{Paint, part};
 use super::super::super::words;
-use super::super::spark::Scale;
+use super::super::chart::{self, Chart};
+use super::super::spark::{self, Scale};
 use super::super::{frame, quiet};
 
-/// The longest stretch a device's sizes are kept for.
-const HOUR: i64 = 3_600_000;
 /// Messages of the ring looked back through for the histogram.
 const FAR: usize = 10_000;
 
@@ -20,7 +19,13 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     let theme = paint.theme;
     let Some(id) = env.fleet.find(name.raw()) else { return };
     let device = env.fleet.device(id);
-    let inner = frame(paint, area, focused, Section::Sizes.title(), vec![part("last hour", theme.dim)]);
+    let inner = frame(
+        paint,
+        area,
+        focused,
+        Section::Sizes.title(),
+        vec![part(format!("last {}", spark::span_words(spark::long_span(env))), theme.dim)],
+    );
     if device.last_seen().is_none() {
         return quiet(paint, inner, "no telemetry was heard");
     }
@@ -28,7 +33,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     let bars = buckets.len() as u16;
     // The chart gets what the histogram leaves, as long as both can be read.
     let below = if inner.height >= bars + 5 { bars + 1 } else { 0 };
-    let height = inner.height.saturating_sub(below).min(10);
+    let height = inner.height.saturating_sub(below).min(14);
     hour(app, env, paint, Rect { height, ..inner }, id);
     if below > 0 {
         let rest = Rect { y: inner.y + height, height: inner.height - height, ..inner };
@@ -36,51 +41,16 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     }
 }
 
-/// An hour in columns: the largest message of each two minutes.
+/// The largest message of each stretch.
 fn hour(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId) {
-    let theme = paint.theme;
-    let s = theme.symbols;
-    if area.height < 2 || area.width < 12 {
-        return;
-    }
-    let device = env.fleet.device(id);
+    let area = Rect { width: area.width.saturating_sub(1), ..area };
+    let (span, cells) = (spark::long_span(env), chart::cells(area));
     let mut columns = Vec::new();
-    let width = (area.width - 2).min(120);
-    device.series().columns(env.fleet.listening(id), env.now, HOUR, width as usize, &mut columns);
-    let largest = columns.iter().filter_map(|c| match c {
-        Column::Largest(v) => Some(*v),
-        _ => None,
-    });
-    let most = largest.max().unwrap_or(0).max(1);
-    let limit = Scale::of(app, env, device.max().unwrap_or(0)).limit;
-    let rows = area.height - 1;
-    for (i, column) in columns.iter().enumerate() {
-        let x = area.x + 1 + i as u16;
-        let value = match column {
-            Column::NotWatching => continue,
-            Column::Silent => {
-                paint.cell(x, area.y + rows - 1, s.gap, theme.dim);
-                continue;
-            }
-            Column::Largest(value) => *value,
-        };
-        let style = if limit.is_some_and(|l| value >= l) { theme.spark_over } else { theme.spark };
-        let eighths = (u64::from(value) * u64::from(rows) * 8).div_ceil(u64::from(most)).max(1);
-        for row in 0..rows {
-            let filled = eighths.saturating_sub(u64::from(row) * 8).min(8);
-            if filled > 0 {
-                let block = s.blocks.get(filled as usize - 1).copied().unwrap_or(s.gap);
-                paint.cell(x, area.y + rows - 1 - row, block, style);
-            }
-        }
-    }
-    let scale = limit.map(|l| format!(", limit {}", words::bytes(f64::from(l)))).unwrap_or_default();
-    let text = format!("60 min ago; largest of each 2 min, max {}{scale}", words::bytes(f64::from(most)));
-    let y = area.y + rows;
-    let used = paint.text(area.x + 1, y, area.width.saturating_sub(6), &text, theme.dim);
-    if used + 6 < width {
-        paint.right(area.x + 1, y, width, "now", theme.dim);
-    }
+    env.fleet.device(id).series().columns(env.fleet.listening(id), env.now, span, cells, &mut columns);
+    let scale = Scale::of(app, env, spark::largest(&columns));
+    let chart =
+        Chart { columns: &columns, time: chart::time(env.now, span, cells), scale, unit: words::bytes };
+    chart::draw(paint, area, &app.look.zone, &chart);
 }
 
 /// How often a size came.

@@ -30,7 +30,7 @@ pub(super) fn draw(
     if chart > 0 && inner.width > 12 {
         let scale = Scale::of(app, env, device.max().unwrap_or(0));
         let line = Rect { x: inner.x + 1, y: inner.y, width: inner.width - 2, height: 1 };
-        spark::draw(env, paint, line, id, spark::span(env), &scale, false);
+        spark::draw(env, paint, line, id, spark::span(env), &scale);
         let limit =
             scale.limit.map(|l| format!(", limit {}", words::bytes(f64::from(l)))).unwrap_or_default();
         let text = format!(

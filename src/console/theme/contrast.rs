@@ -1,0 +1,285 @@
+//! What stands out from what: computed for every theme, every style and the line under the cursor, over the palettes that
+//! terminals come with. WCAG 2's contrast ratio; 4.5 is its bound for text, 3 for what is only seen, as a bar is.
+
+use ratatui::style::{Color, Modifier, Style};
+
+use super::{Colours, Ground, Kind, NAMES, Theme};
+
+/// Sixteen colours, and what letters and ground are by default.
+struct Palette {
+    name: &'static str,
+    colours: [u32; 18],
+}
+
+const DARK: [Palette; 6] = [
+    Palette {
+        name: "xterm",
+        colours: [
+            0x000000, 0xcd0000, 0x00cd00, 0xcdcd00, 0x0000ee, 0xcd00cd, 0x00cdcd, 0xe5e5e5, 0x7f7f7f,
+            0xff0000, 0x00ff00, 0xffff00, 0x5c5cff, 0xff00ff, 0x00ffff, 0xffffff, 0xe5e5e5, 0x000000,
+        ],
+    },
+    Palette {
+        name: "Linux console",
+        colours: [
+            0x000000, 0xaa0000, 0x00aa00, 0xaa5500, 0x0000aa, 0xaa00aa, 0x00aaaa, 0xaaaaaa, 0x555555,
+            0xff5555, 0x55ff55, 0xffff55, 0x5555ff, 0xff55ff, 0x55ffff, 0xffffff, 0xaaaaaa, 0x000000,
+        ],
+    },
+    Palette {
+        name: "PuTTY",
+        colours: [
+            0x000000, 0xbb0000, 0x00bb00, 0xbbbb00, 0x0000bb, 0xbb00bb, 0x00bbbb, 0xbbbbbb, 0x555555,
+            0xff5555, 0x55ff55, 0xffff55, 0x5555ff, 0xff55ff, 0x55ffff, 0xffffff, 0xbbbbbb, 0x000000,
+        ],
+    },
+    Palette {
+        name: "Campbell",
+        colours: [
+            0x0c0c0c, 0xc50f1f, 0x13a10e, 0xc19c00, 0x0037da, 0x881798, 0x3a96dd, 0xcccccc, 0x767676,
+            0xe74856, 0x16c60c, 0xf9f1a5, 0x3b78ff, 0xb4009e, 0x61d6d6, 0xf2f2f2, 0xcccccc, 0x0c0c0c,
+        ],
+    },
+    Palette {
+        name: "VS Code",
+        colours: [
+            0x000000, 0xcd3131, 0x0dbc79, 0xe5e510, 0x2472c8, 0xbc3fbc, 0x11a8cd, 0xe5e5e5, 0x666666,
+            0xf14c4c, 0x23d18b, 0xf5f543, 0x3b8eea, 0xd670d6, 0x29b8db, 0xe5e5e5, 0xcccccc, 0x1e1e1e,
+        ],
+    },
+    Palette {
+        name: "Solarized dark",
+        colours: [
+            0x073642, 0xdc322f, 0x859900, 0xb58900, 0x268bd2, 0xd33682, 0x2aa198, 0xeee8d5, 0x002b36,
+            0xcb4b16, 0x586e75, 0x657b83, 0x839496, 0x6c71c4, 0x93a1a1, 0xfdf6e3, 0x839496, 0x002b36,
+        ],
+    },
+];
+
+const LIGHT: [Palette; 3] = [
+    Palette {
+        name: "xterm on white",
+        colours: [
+            0x000000, 0xcd0000, 0x00cd00, 0xcdcd00, 0x0000ee, 0xcd00cd, 0x00cdcd, 0xe5e5e5, 0x7f7f7f,
+            0xff0000, 0x00ff00, 0xffff00, 0x5c5cff, 0xff00ff, 0x00ffff, 0xffffff, 0x000000, 0xffffff,
+        ],
+    },
+    Palette {
+        name: "macOS Terminal",
+        colours: [
+            0x000000, 0x990000, 0x00a600, 0x999900, 0x0000b2, 0xb200b2, 0x00a6b2, 0xbfbfbf, 0x666666,
+            0xe50000, 0x00d900, 0xe5e500, 0x0000ff, 0xe500e5, 0x00e5e5, 0xe5e5e5, 0x000000, 0xffffff,
+        ],
+    },
+    Palette {
+        name: "Solarized light",
+        colours: [
+            0x073642, 0xdc322f, 0x859900, 0xb58900, 0x268bd2, 0xd33682, 0x2aa198, 0xeee8d5, 0x002b36,
+            0xcb4b16, 0x586e75, 0x657b83, 0x839496, 0x6c71c4, 0x93a1a1, 0xfdf6e3, 0x657b83, 0xfdf6e3,
+        ],
+    },
+];
+
+impl Palette {
+    /// Its sixteen colours allow no more.
+    fn allows(&self) -> f64 {
+        if self.name.starts_with("Solarized") { 3.0 } else { 4.5 }
+    }
+
+    fn colour(&self, colour: Option<Color>, otherwise: usize) -> u32 {
+        let index = match colour {
+            None | Some(Color::Reset) => otherwise,
+            Some(Color::Rgb(r, g, b)) => return u32::from_be_bytes([0, r, g, b]),
+            Some(Color::Black) => 0,
+            Some(Color::Red) => 1,
+            Some(Color::Green) => 2,
+            Some(Color::Yellow) => 3,
+            Some(Color::Blue) => 4,
+            Some(Color::Magenta) => 5,
+            Some(Color::Cyan) => 6,
+            Some(Color::Gray) => 7,
+            Some(Color::DarkGray) => 8,
+            Some(Color::LightRed) => 9,
+            Some(Color::LightGreen) => 10,
+            Some(Color::LightYellow) => 11,
+            Some(Color::LightBlue) => 12,
+            Some(Color::LightMagenta) => 13,
+            Some(Color::LightCyan) => 14,
+            Some(Color::White) => 15,
+            Some(Color::Indexed(index)) => usize::from(index),
+        };
+        self.colours[index]
+    }
+
+    fn contrast(&self, style: Style) -> f64 {
+        let (letters, ground) = (self.colour(style.fg, 16), self.colour(style.bg, 17));
+        let (a, b) = (brightness(linear(letters)) + 0.05, brightness(linear(ground)) + 0.05);
+        (a / b).max(b / a)
+    }
+}
+
+/// The linear parts of a colour.
+fn linear(colour: u32) -> [f64; 3] {
+    let [_, r, g, b] = colour.to_be_bytes();
+    [r, g, b].map(|part| {
+        let v = f64::from(part) / 255.0;
+        if v <= 0.040_45 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
+    })
+}
+
+fn brightness([r, g, b]: [f64; 3]) -> f64 {
+    0.2126 * r + 0.7152 * g + 0.0722 * b
+}
+
+/// Every style that says something, and whether it is text.
+fn styles(theme: &Theme) -> Vec<(&'static str, Style, bool)> {
+    vec![
+        ("text", theme.text, true),
+        ("dim", theme.dim, true),
+        ("label", theme.label, true),
+        ("focus", theme.focus, true),
+        ("cursor", theme.cursor, true),
+        ("mark", theme.mark, true),
+        ("brand", theme.brand, true),
+        ("badge", theme.badge, true),
+        ("key", theme.key, true),
+        ("alarm", theme.alarm, true),
+        ("alarm_state", theme.alarm_state, true),
+        ("leaking", theme.leaking, true),
+        ("warning", theme.warning, true),
+        ("warning_state", theme.warning_state, true),
+        ("good", theme.good, true),
+        ("good_state", theme.good_state, true),
+        ("busy", theme.busy, true),
+        ("busy_state", theme.busy_state, true),
+        ("unknown", theme.unknown, true),
+        ("hit", theme.hit, true),
+        ("json_key", theme.json_key, true),
+        ("json_string", theme.json_string, true),
+        ("json_value", theme.json_value, true),
+        ("spark", theme.spark, false),
+        ("spark_over", theme.spark_over, false),
+        ("limit", theme.limit, true),
+    ]
+}
+
+fn palettes(theme: &Theme, ground: Ground) -> Vec<&'static Palette> {
+    match (theme.kind, ground) {
+        (Kind::Mono | Kind::HighContrast, _) => DARK.iter().chain(&LIGHT).collect(),
+        (Kind::Dark, _) | (_, Ground::Dark) if theme.kind != Kind::Light => DARK.iter().collect(),
+        _ => LIGHT.iter().collect(),
+    }
+}
+
+fn all(mut each: impl FnMut(&str, &Theme, &'static Palette)) {
+    for name in NAMES {
+        for colours in [Colours::None, Colours::Sixteen, Colours::True] {
+            for ground in [Ground::Dark, Ground::Light] {
+                let theme = Theme::named(Some(name), colours, false).unwrap().on(ground);
+                for palette in palettes(&theme, ground) {
+                    each(&format!("{name}, {colours:?}"), &theme, palette);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn everything_that_means_something_stands_out_from_its_ground() {
+    let mut faint = Vec::new();
+    all(|name, theme, palette| {
+        for (what, style, text) in styles(theme) {
+            let plain = theme.text.patch(style);
+            let rows = [
+                ("", plain),
+                (" on its row", theme.on_row(plain, true)),
+                (" on a row away", theme.on_row(plain, false)),
+            ];
+            for (place, style) in rows {
+                let least = if text { palette.allows() } else { 3.0 };
+                let found = palette.contrast(style);
+                if found < least {
+                    faint.push(format!("{name}, {}: {what}{place} {found:.1}", palette.name));
+                }
+            }
+        }
+    });
+    assert!(faint.is_empty(), "{faint:#?}");
+}
+
+#[test]
+fn the_alarm_is_inverse_and_no_text_is_ansi_blue() {
+    all(|name, theme, _| {
+        for style in [theme.alarm_state, theme.leaking] {
+            let ground = style.bg.is_some_and(|c| c != Color::Reset)
+                || style.add_modifier.contains(Modifier::REVERSED);
+            assert!(ground && style.add_modifier.contains(Modifier::BOLD), "{name}");
+        }
+        assert_ne!(theme.alarm_state, theme.leaking, "{name}");
+        for (what, style, _) in styles(theme) {
+            assert!(!matches!(style.fg, Some(Color::Blue | Color::LightBlue)), "{name}: {what}");
+        }
+    });
+}
+
+/// How a colour looks to an eye without one kind of cone (Machado, Oliveira, Fernandes 2009, severity 1).
+const EYES: [(&str, [[f64; 3]; 3]); 3] = [
+    (
+        "protanopia",
+        [
+            [0.152_286, 1.052_583, -0.204_868],
+            [0.114_503, 0.786_281, 0.099_216],
+            [-0.003_882, -0.048_116, 1.051_998],
+        ],
+    ),
+    (
+        "deuteranopia",
+        [
+            [0.367_322, 0.860_646, -0.227_968],
+            [0.280_085, 0.672_501, 0.047_413],
+            [-0.011_820, 0.042_940, 0.968_881],
+        ],
+    ),
+    (
+        "tritanopia",
+        [
+            [1.255_528, -0.076_749, -0.178_779],
+            [-0.078_411, 0.930_809, 0.147_602],
+            [0.004_733, 0.691_367, 0.303_900],
+        ],
+    ),
+];
+
+/// A colour as an eye sees it, in CIE Lab under D65.
+fn seen(colour: u32, eye: &[[f64; 3]; 3]) -> [f64; 3] {
+    let rgb = linear(colour);
+    let [r, g, b] = eye.map(|row| (row[0] * rgb[0] + row[1] * rgb[1] + row[2] * rgb[2]).clamp(0.0, 1.0));
+    let f = |t: f64| if t > 0.008_856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 };
+    let x = f((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505);
+    let y = f(0.2126 * r + 0.7152 * g + 0.0722 * b);
+    let z = f((0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089);
+    [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+}
+
+#[test]
+fn the_colour_blind_theme_is_told_apart_by_eyes_that_lack_a_cone() {
+    /// Twice what is told apart at a glance when two patches lie side by side is about this.
+    const APART: f64 = 12.0;
+    for (ground, palettes) in [(Ground::Dark, &DARK[..1]), (Ground::Light, &LIGHT[..1])] {
+        let theme = Theme::named(Some("colour-blind"), Colours::True, false).unwrap().on(ground);
+        let colour = |style: Style| palettes[0].colour(style.fg, 16);
+        for (eye, matrix) in &EYES {
+            for (a, b) in [
+                (theme.alarm, theme.good),
+                (theme.alarm, theme.text),
+                (theme.good, theme.text),
+                (theme.spark, theme.spark_over),
+                (theme.warning, theme.good),
+            ] {
+                let (a, b) = (seen(colour(a), matrix), seen(colour(b), matrix));
+                let apart = a.iter().zip(&b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt();
+                assert!(apart >= APART, "{ground:?}, {eye}: {apart:.0}");
+            }
+        }
+    }
+}
