@@ -419,6 +419,7 @@ pub(crate) async fn sit(theme: &Theme, title: &str, room: &mut impl Room) -> io:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::console::theme::Colours;
 
     fn tile(n: usize) -> Tile {
         let (word, tone) = match n % 5 {
@@ -441,7 +442,7 @@ mod tests {
     }
 
     fn shown(board: &mut Board, width: u16, height: u16) -> Vec<String> {
-        let theme = Theme::named(None, false, false).unwrap();
+        let theme = Theme::named(None, Colours::Sixteen, false).unwrap();
         let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
         board.draw(&mut buf, &theme);
         (0..height).map(|y| (0..width).map(|x| buf[(x, y)].symbol().to_owned()).collect::<String>()).collect()
