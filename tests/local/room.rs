@@ -87,7 +87,7 @@ fn three_play_a_drill_and_the_one_who_answers_it_has_the_points() {
     };
     let points: Vec<f64> =
         over["participants"].as_array().unwrap().iter().map(|p| p["points"].as_f64().unwrap()).collect();
-    assert!(points[0] == 0.0 && points[2] == 0.0 && points[1] >= 70.0, "{points:?}");
+    assert!(points[0] == 0.0 && points[2] == 0.0 && points[1] > 0.0, "{points:?}");
     let first = &over["participants"][1]["cards"][0];
     assert!(first["seen"].as_i64() <= first["answered"].as_i64(), "{first}");
     let debrief = std::fs::read_to_string(told.join("debrief.md")).unwrap();

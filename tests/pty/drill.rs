@@ -26,14 +26,18 @@ fn a_drill_is_played_in_the_console_and_scored_when_it_is_left() {
     term.wait_for("the staircase to close", LIMIT, |s| !s.contains("esc close"));
     term.keys("q");
     let seen = term.wait_for("the score", LIMIT, |s| s.contains("POINTS") && s.contains("p01"));
-    assert!(line_with(&seen, &["p01", "100", "done"]).is_some(), "{seen}");
+    // How many points it is depends on how fast this machine is; that nothing was wrong does not.
+    let standing = line_with(&seen, &["p01", "done"]).unwrap();
+    assert!(standing.split_whitespace().rev().take(2).all(|word| word == "0"), "{standing}");
     assert!(line_with(&seen, &["Thing02", "proven"]).is_some(), "{seen}");
     assert_eq!(term.wait_exit(Duration::from_secs(10)), 0);
     let debrief = std::fs::read_to_string(told.join("debrief.md")).unwrap();
     assert!(
-        debrief.contains("## p01: 100 points") && debrief.contains("messages of 3000 bytes"),
+        debrief.contains("## p01: ")
+            && !debrief.contains("wrong:")
+            && debrief.contains("messages of 3000 bytes"),
         "{debrief}"
     );
     let csv = std::fs::read_to_string(told.join("standings.csv")).unwrap();
-    assert!(csv.lines().nth(1).unwrap().starts_with("p01,100,done,"), "{csv}");
+    assert!(csv.lines().nth(1).is_some_and(|row| row.starts_with("p01,") && row.contains(",done,")), "{csv}");
 }
