@@ -144,7 +144,8 @@ pub(super) fn timeline(sheet: &Sheet) -> Vec<(i64, String)> {
     }
     lines.sort_by_key(|(at, _)| *at);
     if sheet.hints > 0 {
-        lines.push((sheet.now, format!("{} hints asked for", sheet.hints)));
+        let plural = if sheet.hints == 1 { "" } else { "s" };
+        lines.push((sheet.now, format!("{} hint{plural} asked for", sheet.hints)));
     }
     lines
 }

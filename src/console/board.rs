@@ -184,7 +184,7 @@ impl Board {
                 ask(self, what, Wish::Begin(Some(self.at.clone())));
             }
             KeyCode::Char('B') => {
-                ask(self, "Begin the drill of all anew, in empty accounts? y".to_owned(), Wish::Begin(None))
+                ask(self, "Begin the drill of all anew, in empty accounts? y".to_owned(), Wish::Begin(None));
             }
             KeyCode::Char('R') => {
                 let what = format!("Empty the account of {}, with everything in it? y", self.at);
@@ -296,7 +296,8 @@ impl Board {
             marks.push(part(format!("{} {} wrong  ", theme.symbols.cross, tile.wrong), theme.alarm));
         }
         if tile.hints > 0 {
-            marks.push(part(format!("{} hints", tile.hints), theme.dim));
+            let plural = if tile.hints == 1 { "" } else { "s" };
+            marks.push(part(format!("{} hint{plural}", tile.hints), theme.dim));
         }
         let wide = large::width(tile.word).filter(|wide| *wide <= inner.width);
         if let Some(wide) = wide
