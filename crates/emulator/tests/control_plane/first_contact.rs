@@ -79,6 +79,9 @@ impl Caller {
     }
 }
 
+/// Service, path, headers, body; the status of the answer and what it has in it.
+type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
+
 fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
@@ -225,7 +228,7 @@ async fn a_service_that_is_not_there_answers_in_its_clients_protocol() {
     let target = ("x-amz-target", "DynamoDB_20120810.ListTables");
     let json = |version: &'static str| [target, ("content-type", version)];
     let cbor = [("smithy-protocol", "rpc-v2-cbor"), ("content-type", "application/cbor")];
-    let cases: [(&str, &str, &[(&str, &str)], &str, u16, &str); 8] = [
+    let cases: [Case<'_>; 8] = [
         (
             "autoscaling",
             "/",
