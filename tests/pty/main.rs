@@ -13,6 +13,7 @@ mod profiles;
 mod record;
 mod room;
 mod rules_audit;
+mod seen;
 mod suspend;
 mod term;
 mod terminal;

@@ -275,3 +275,35 @@ async fn connect(
     // The words end when the console does; until then the senders here keep its channels open.
     words.closed().await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_console_takes_every_example_of_the_template() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("profiles.json"), r#"{"securityProfileName":"p","behaviors":[]}"#)
+            .unwrap();
+        let secret = dir.path().join("mqtt");
+        std::fs::write(&secret, "hush").unwrap();
+        let path = dir.path().join("config.toml");
+        let template = config::template().replace("/run/secrets/mqtt", &secret.display().to_string());
+        let (mut table, mut keys) = ("", 0);
+        for line in template.lines() {
+            if line.starts_with('[') {
+                table = line;
+            }
+            let Some(example) = line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')) else {
+                continue;
+            };
+            let given = if line.contains("no-aws") { "mqtt.url = 'mqtt://h'\n" } else { "" };
+            std::fs::write(&path, format!("{given}{table}\n{example}\n")).unwrap();
+            let common = Common { config: Some(path.clone()), ..Common::default() };
+            let settings = config::load(&common, &Environment::default()).unwrap();
+            look(&settings).unwrap_or_else(|why| panic!("{example}: {why}"));
+            keys += 1;
+        }
+        assert!(keys > 40, "{keys}");
+    }
+}

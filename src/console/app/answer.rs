@@ -30,7 +30,10 @@ impl App {
                 self.dialog = None;
                 return;
             }
-            PlanPhase::Ready(plan) if plan.refused().is_some() => return,
+            PlanPhase::Ready(plan) if dialog.refused(plan).is_some() => {
+                let why = dialog.refused(plan).unwrap_or_default().to_owned();
+                return self.say(SafeText::new(&why), Tone::Brief, env.now);
+            }
             PlanPhase::Ready(plan) if !plan.confirmation().accepts(typed.as_deref()) => {
                 dialog.refuse();
                 let text = "that is not what was asked for: nothing was sent";

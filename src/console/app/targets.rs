@@ -158,7 +158,7 @@ impl App {
             return self.say(SafeText::new(text), Tone::Warn, env.now);
         }
         self.generation += 1;
-        let dialog = PlanDialog::new(self.generation, asked, intent.clone());
+        let dialog = PlanDialog::new(self.generation, asked, intent.clone(), self.look.read_only);
         self.dialog = Some(Dialog::Plan(Box::new(dialog)));
         self.effects.push(Effect::Plan { generation: self.generation, intent });
     }

@@ -34,6 +34,8 @@ pub struct PlanDialog {
     pub(in crate::console) editing: Option<Input>,
     /// What is typed to confirm.
     typed: Input,
+    /// Nothing may be changed here.
+    read_only: bool,
     /// What of it is shown.
     page: Page,
     scroll: ListState,
@@ -50,6 +52,9 @@ enum Page {
     Calls,
 }
 
+/// Said in a plan where nothing may be changed.
+const READ_ONLY: &str = "read-only: this quell changes nothing";
+
 /// So many of what a plan acts on are named beside its steps.
 const NAMED: usize = 5;
 
@@ -65,8 +70,10 @@ pub(crate) enum PlanPhase {
 
 impl PlanDialog {
     /// A plan that was asked for.
-    pub(in crate::console) fn new(generation: u64, asked: SafeText, intent: Intent) -> Self {
+    /// With `read_only` it is only shown: there is nothing to confirm.
+    pub(in crate::console) fn new(generation: u64, asked: SafeText, intent: Intent, read_only: bool) -> Self {
         Self {
+            read_only,
             generation,
             asked,
             phase: PlanPhase::Computing,
@@ -76,6 +83,11 @@ impl PlanDialog {
             page: Page::Steps,
             scroll: ListState::default(),
         }
+    }
+
+    /// Why the plan cannot be confirmed: nothing may be changed here, or what the plan itself says.
+    pub(in crate::console) fn refused<'a>(&self, plan: &'a Plan) -> Option<&'a str> {
+        if self.read_only { Some(READ_ONLY) } else { plan.refused().map(SafeText::as_str) }
     }
 
     /// Shows the next of its pages.
@@ -102,16 +114,15 @@ impl PlanDialog {
     }
 
     /// All of it as lines of text: what will be done, to what, what proves it, whom it touches.
-    pub(in crate::console) fn read_out(&self, app: &App, theme: &Theme, room: usize) -> Vec<String> {
+    pub(in crate::console) fn read_out(&self, theme: &Theme, room: usize) -> Vec<String> {
         match &self.phase {
             PlanPhase::Computing => Vec::new(),
             PlanPhase::Failed(trouble) => {
                 vec![format!("{}: no plan could be made: {}. Nothing was sent.", self.asked, reason(trouble))]
             }
             PlanPhase::Ready(plan) => {
-                let place = if app.look.read_only { " (read-only)" } else { "" };
-                let mut out = vec![format!("Plan: {}{place}", plan.title())];
-                out.extend(plain(steps(plan, theme, room)));
+                let mut out = vec![format!("Plan: {}", plan.title())];
+                out.extend(plain(steps(plan, self.refused(plan), theme, room)));
                 out
             }
         }
@@ -129,7 +140,7 @@ impl PlanDialog {
     /// True when something must be typed to confirm it.
     fn wants_name(&self) -> bool {
         matches!(&self.phase, PlanPhase::Ready(plan)
-            if plan.refused().is_none() && !matches!(plan.confirmation(), Confirmation::Nothing | Confirmation::Enter))
+            if self.refused(plan).is_none() && !matches!(plan.confirmation(), Confirmation::Nothing | Confirmation::Enter))
     }
 
     /// What was typed to confirm it, where that is asked for.
@@ -197,10 +208,10 @@ fn lay_out<'a>(app: &'a App, body: Rect, dialog: &'a PlanDialog) -> Laid<'a> {
             (&dialog.asked, theme.alarm, lines)
         }
         PlanPhase::Ready(plan) => {
-            let bad = plan.would_change_nothing().is_some() || plan.refused().is_some();
+            let bad = plan.would_change_nothing().is_some() || dialog.refused(plan).is_some();
             let border = if bad { theme.alarm } else { theme.focus };
             let lines = match dialog.page {
-                Page::Steps => steps(plan, theme, room),
+                Page::Steps => steps(plan, dialog.refused(plan), theme, room),
                 Page::Names => names(plan, theme, room),
                 Page::Calls => calls(plan, theme, room),
             };
@@ -258,7 +269,7 @@ impl Component for PlanDialog {
     fn hints(&self, _: &App) -> &'static [&'static str] {
         match &self.phase {
             _ if self.takes_text() => &[],
-            PlanPhase::Ready(plan) if plan.refused().is_some() => &["plan-page", "api-calls", "escape"],
+            PlanPhase::Ready(plan) if self.refused(plan).is_some() => &["plan-page", "api-calls", "escape"],
             PlanPhase::Ready(_) => &["confirm", "plan-page", "api-calls", "edit", "escape"],
             PlanPhase::Computing | PlanPhase::Failed(_) => &["escape"],
         }
@@ -289,12 +300,11 @@ fn label<'a>(text: &'a str, theme: &Theme) -> Line<'a> {
     vec![part(text, theme.dim)]
 }
 
-fn steps<'a>(plan: &'a Plan, theme: &Theme, room: usize) -> Vec<Line<'a>> {
+fn steps<'a>(plan: &'a Plan, refused: Option<&str>, theme: &Theme, room: usize) -> Vec<Line<'a>> {
     let s = theme.symbols;
     let mut lines = Vec::new();
-    for (why, lead) in
-        [(plan.refused(), "refused: "), (plan.would_change_nothing(), "this would change nothing: ")]
-    {
+    let nothing = plan.would_change_nothing().map(SafeText::as_str);
+    for (why, lead) in [(refused, "refused: "), (nothing, "this would change nothing: ")] {
         if let Some(why) = why {
             let text = format!("{lead}{why}");
             lines.extend(wrap(&text, room).into_iter().map(|l| vec![part(l, theme.alarm)]));
@@ -470,7 +480,7 @@ fn confirmation<'a>(app: &App, plan: &'a Plan, dialog: &PlanDialog, theme: &Them
     let verb = if plan.would_change_nothing().is_some() { "do it all the same" } else { verb };
     let change = change.into_iter().chain(plan.instead().map(|_| ("instead", "its certificate instead")));
     let next = dialog.next_page(plan);
-    if plan.refused().is_some() {
+    if dialog.refused(plan).is_some() {
         let hints: Vec<_> = change.chain([("plan-page", next.as_str()), ("escape", "leave")]).collect();
         return vec![keys(app, &hints, theme)];
     }

@@ -221,7 +221,7 @@ impl<W: World> Reader<W> {
         let Some(Dialog::Plan(dialog)) = self.app.dialog() else { return Ok(false) };
         let PlanPhase::Ready(plan) = &dialog.phase else { return Ok(false) };
         let verb = plan.intent().verb().id();
-        if plan.refused().is_some() {
+        if dialog.refused(plan).is_some() {
             say("It cannot be confirmed.")?;
             return self.run("escape");
         }
@@ -373,7 +373,7 @@ impl<W: World> Reader<W> {
         }
         self.told.plan = Some(dialog.generation);
         let theme = &self.app.look.theme;
-        for text in dialog.read_out(&self.app, theme, usize::from(PAGE.0)) {
+        for text in dialog.read_out(theme, usize::from(PAGE.0)) {
             say(&text)?;
         }
         if matches!(dialog.phase, PlanPhase::Failed(_)) {
