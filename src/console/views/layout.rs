@@ -132,8 +132,8 @@ impl Overview {
             let (left, right) = cut(below, below.width * 54 / 100);
             panes.extend([(Pane::Violations, left), (Pane::Deltas, right), (Pane::Telemetry, column)]);
         } else {
-            let (left, rest) = cut(below, below.width * 36 / 100);
-            let (middle, right) = cut(rest, rest.width * 40 / 100);
+            let (left, rest) = cut(below, below.width * 30 / 100);
+            let (middle, right) = cut(rest, rest.width * 34 / 100);
             panes.extend([(Pane::Violations, left), (Pane::Deltas, middle), (Pane::Telemetry, right)]);
         }
         Self { panes, focus: Some(focus), tabs: None }
