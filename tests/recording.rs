@@ -88,8 +88,7 @@ fn incident() -> Vec<(Ms, Option<Event>)> {
             .unwrap();
             events.push((at, Some(poll(SourceId::Violations, 3, at, Reading::Violations(vec![violation])))));
         }
-        let stage =
-            |stage| Some(Event::Response(ResponseEvent { thing: Name::new("Thing02"), stage, at, by: None }));
+        let stage = |stage| Some(Event::Response(ResponseEvent::new(Name::new("Thing02"), stage, at)));
         if at == CONFIRMED {
             events.push((at, stage(Stage::Containing { began: at, waiting_for: "silence".into() })));
         }

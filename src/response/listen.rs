@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
-use quell_fleet::Ms;
 use quell_fleet::event::{Batch, Event, LinkEvent, Notice, PresenceKind};
 use quell_fleet::model::Name;
+use quell_fleet::state::Sign;
 use quell_fleet::text::SafeText;
+use quell_fleet::{Fleet, Ms};
 
 /// Something heard that can prove or disprove a response.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,20 @@ pub enum Fact {
         thing: Name,
         /// When the last of them was received.
         at: Ms,
+    },
+    /// Another sign of life that AWS let through: a shadow report, a job update, an agent's report.
+    Sign {
+        /// The device.
+        thing: Name,
+        /// When.
+        at: Ms,
+    },
+    /// Of several connections, those that bring what a device says: only their answers count for it.
+    Carried {
+        /// The device.
+        thing: Name,
+        /// The connections, from 0.
+        by: Vec<usize>,
     },
     /// A client connected, disconnected, or was refused.
     Presence {
@@ -54,14 +69,15 @@ pub enum Fact {
         /// When.
         at: Ms,
     },
-    /// The connection answered a question, each of several: MQTT keeps order, so what the broker had for it when it was
-    /// asked has come.
+    /// A connection answered a question. MQTT keeps order, so what the broker had for it when it was asked has come.
     Answered {
-        /// When it was asked; of several connections, the one asked longest ago.
-        asked: Ms,
+        /// For each connection, when the latest question was asked that it answered; the least time there is for none.
+        asked: Arc<[Ms]>,
     },
     /// A connection was asked and does not answer, nor does anything else come: what is not heard may have been said.
     Unanswered {
+        /// Which, from 0.
+        connection: usize,
         /// When the answer was late.
         at: Ms,
     },
@@ -96,6 +112,8 @@ impl Hearing {
             Fact::Focus { only: Some(only), at } => self.only = Some((Arc::clone(only), *at)),
             Fact::Focus { only: None, at } => (self.only, self.all) = (None, Some(*at)),
             Fact::Heard { .. }
+            | Fact::Sign { .. }
+            | Fact::Carried { .. }
             | Fact::Presence { .. }
             | Fact::AtLimit { .. }
             | Fact::Answered { .. }
@@ -141,6 +159,10 @@ pub struct Listener {
     full: Ms,
     /// When each connection was asked the latest question that it answered.
     answered: Vec<Ms>,
+    /// Watched things of which a message on AWS's own topics may be a sign of life.
+    signs: Vec<Name>,
+    /// Other things are watched, or a topic of theirs is new: who carries them is to be told again.
+    outdated: bool,
 }
 
 impl Listener {
@@ -154,16 +176,20 @@ impl Listener {
             link: None,
             full: 0,
             answered: Vec::new(),
+            signs: Vec::new(),
+            outdated: false,
         }
     }
 
-    /// Looks at one event on its way to [`quell_fleet`]. Call it for every event, before the fleet consumes it.
+    /// Looks at one event on its way to [`quell_fleet`]. Call it for every event, before the fleet consumes it, and
+    /// [`Self::heed`] when the fleet has.
     pub fn observe(&mut self, event: &Event) {
         let version = self.watched.version.load(Ordering::Acquire);
         if version != self.seen {
             self.seen = version;
             let names = self.watched.names.read();
             self.any = !names.is_empty();
+            self.outdated = true;
             for (thing, watched) in self.topics.iter_mut().flatten() {
                 *watched = names.contains(thing.raw());
             }
@@ -177,17 +203,38 @@ impl Listener {
                 self.send(Fact::Focus { only: only.map(Arc::new), at: *at });
             }
             Event::Link(LinkEvent::Answered { connection, asked, .. }) => self.answered(*connection, *asked),
-            Event::Link(LinkEvent::Unanswered { at, .. }) => self.send(Fact::Unanswered { at: *at }),
+            Event::Link(LinkEvent::Unanswered { connection, at, .. }) => {
+                self.send(Fact::Unanswered { connection: *connection as usize, at: *at });
+            }
             Event::Link(_) | Event::Poll(_) | Event::Response(_) => {}
         }
     }
 
-    /// Says that the connection is at its limit ([`quell_fleet::Fleet::is_at_limit`]).
-    pub fn at_limit(&mut self, at: Ms) {
+    /// Tells what the fleet made of the event that it was just given: signs of life that are no telemetry, a connection at its
+    /// limit, and which of several connections bring what the watched things say.
+    pub fn heed(&mut self, fleet: &Fleet, now: Ms) {
+        let connections = fleet.link().connections();
+        self.answered.resize(connections.max(1), Ms::MIN);
+        if !self.any {
+            return;
+        }
+        for thing in std::mem::take(&mut self.signs) {
+            let Some(id) = fleet.find(thing.raw()) else { continue };
+            let signs = fleet.facets(id).life.signs;
+            let kinds = [Sign::ShadowReport, Sign::JobUpdate, Sign::AgentReport];
+            if let Some(at) = kinds.into_iter().filter_map(|kind| signs.of(kind)).max() {
+                self.send(Fact::Sign { thing, at });
+            }
+        }
         // Once a second is often enough: no silence is shorter.
-        if self.any && at - self.full >= 1_000 {
-            self.full = at;
-            self.send(Fact::AtLimit { at });
+        if now - self.full >= 1_000 && fleet.is_at_limit(now) {
+            self.full = now;
+            self.send(Fact::AtLimit { at: now });
+        }
+        if connections > 1 && std::mem::take(&mut self.outdated) {
+            for name in self.watched.names.read().iter() {
+                self.send(Fact::Carried { thing: Name::new(name), by: fleet.carriers_of(name) });
+            }
         }
     }
 
@@ -200,6 +247,7 @@ impl Listener {
             }
             let watched = |thing: &Name| self.watched.names.read().contains(thing.raw());
             let slot = entry.thing.as_ref().filter(|_| entry.telemetry).map(|t| (t.clone(), watched(t)));
+            self.outdated |= slot.as_ref().is_some_and(|(_, watched)| *watched);
             if let Some(place) = self.topics.get_mut(at) {
                 *place = slot;
             }
@@ -228,6 +276,14 @@ impl Listener {
             }
         }
         for notice in &batch.notices {
+            if let Notice::ShadowDocument { thing, .. }
+            | Notice::DefenderReport { thing, .. }
+            | Notice::JobEvent { thing: Some(thing), .. } = notice
+                && !self.signs.contains(thing)
+                && self.watched.names.read().contains(thing.raw())
+            {
+                self.signs.push(thing.clone());
+            }
             let Notice::Presence { client, kind, reason, principal, at, .. } = notice else { continue };
             let watched = {
                 let names = self.watched.names.read();
@@ -255,14 +311,13 @@ impl Listener {
         if let Some(latest) = self.answered.get_mut(at) {
             *latest = asked.max(*latest);
         }
-        if let (true, Some(asked)) = (self.any, self.answered.iter().min().filter(|asked| **asked > Ms::MIN))
-        {
-            self.send(Fact::Answered { asked: *asked });
+        if self.any {
+            self.send(Fact::Answered { asked: self.answered.as_slice().into() });
         }
     }
 
     fn link(&mut self, fact: Fact) {
-        self.answered.clear();
+        self.answered.fill(Ms::MIN);
         self.link = Some(fact.clone());
         self.send(fact);
     }

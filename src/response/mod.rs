@@ -34,4 +34,4 @@ pub use read::things_served;
 pub use responder::Responder;
 pub use rules::Rules;
 pub use stop::Stop;
-pub use view::{ActionView, Answer, Outcome, RowState, StairRow, TargetOutcome, TargetView};
+pub use view::{ActionView, Answer, Gauge, Outcome, RowState, StairRow, TargetOutcome, TargetView};

@@ -5,7 +5,7 @@
 //! again in full. The account is asked elsewhere.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use serde::Deserialize;
@@ -171,6 +171,8 @@ pub struct Past {
     /// When the journal last heard of it, in milliseconds since 1970.
     pub(in crate::response) last: Ms,
     pub(in crate::response) work: Vec<Work>,
+    /// Targets whose proof nobody waited for to its end: what was sent for them may hold, and was never seen to.
+    pub(in crate::response) unseen: HashSet<usize>,
 }
 
 impl Past {
@@ -512,6 +514,7 @@ impl Plans {
             busy: self.busy(root)?,
             last: 0,
             work: Vec::new(),
+            unseen: HashSet::new(),
         };
         for number in self.efforts.get(root).into_iter().flatten() {
             let Some(plan) = self.plans.get(*number) else { continue };
@@ -563,11 +566,21 @@ impl Plans {
         for (n, step) in past.steps.iter().enumerate() {
             known.entry(step.target).or_default().push(n);
         }
+        let ended = outcome.get("targets").and_then(Value::as_array).into_iter().flatten();
+        let ended: HashMap<&str, &str> =
+            ended.map(|target| (text(target, "target"), text(target, "result"))).collect();
+        // A word for what was left came later than the journal: there it is called unproven.
+        let left = matches!(plan.end, None | Some(End::Left | End::Interrupted));
         for (t, one) in work.into_iter().enumerate() {
             let target = *targets.entry(one.name.clone()).or_insert_with(|| {
                 past.work.push(one.clone());
                 past.work.len() - 1
             });
+            match ended.get(one.name.raw()) {
+                Some(&("left" | "open")) => past.unseen.insert(target),
+                Some(&"unproven") | None if left => past.unseen.insert(target),
+                _ => past.unseen.remove(&target),
+            };
             let known = known.entry(target).or_default();
             for (n, request) in one.requests.into_iter().enumerate() {
                 let answered = answers.remove(&(t, n)).unwrap_or_else(|| silent.clone());

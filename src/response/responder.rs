@@ -11,7 +11,7 @@ use crate::cloud::{self, Aws};
 use crate::config::Settings;
 use crate::stream::Questions;
 use quell_fleet::Ms;
-use quell_fleet::event::Event;
+use quell_fleet::event::{Event, ResponseEvent, Stage};
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
@@ -106,7 +106,7 @@ impl Responder {
     }
 
     /// Stops a running plan after the requests under way; what was done stays done and is in the journal, with who or what
-    /// stopped it.
+    /// stopped it. Asked again, it waits no longer for their answers than a moment: the outcome is written all the same.
     pub fn stop(&self, plan: &PlanId, why: Stop) {
         self.ask(Ask::Stop { plan: Some(plan.clone()), why });
     }
@@ -208,11 +208,9 @@ impl Task {
             Ask::Stop { plan, why } => {
                 let sought = self.runs.iter().filter(|(id, _)| plan.as_ref().is_none_or(|p| p == *id));
                 for (_, running) in sought {
-                    running.stop.send_if_modified(|stop| {
-                        // Whoever stopped it first is who stopped it.
-                        let first = stop.is_none();
+                    // Whoever stopped it first is who stopped it; whoever stops it again is in a hurry.
+                    running.stop.send_modify(|stop| {
                         stop.get_or_insert(why);
-                        first
                     });
                 }
             }
@@ -352,33 +350,40 @@ impl Teller {
             let _ = self.answers.send(Answer::Refused { plan: plan.id, reason }).await;
             return;
         }
-        let (id, title, names) = (plan.id.clone(), plan.title.clone(), plan.targets.clone());
+        let (kept, events) = (plan.clone(), shared.events.clone());
         let run = tokio::spawn(Box::pin(run::run(shared, plan, grant, began, hearing, heard, stopped)));
         if run.await.is_err() {
-            self.broke_down(id, title, names, began).await;
+            self.broke_down(kept, began, &events).await;
         }
     }
 
     /// A fault of quell's own ended a run: the journal and whoever waits hear of it.
-    async fn broke_down(&self, id: PlanId, title: SafeText, names: Vec<Name>, began: Ms) {
+    async fn broke_down(&self, plan: Plan, began: Ms, events: &mpsc::Sender<Event>) {
         let why = SafeText::new("a fault in quell itself ended it; the log has the report");
-        let targets: Vec<_> = names
-            .iter()
-            .map(|n| json!({"target": n.raw(), "result": "unproven", "why": why, "steps": []}))
-            .collect();
-        let outcome = Outcome::Left;
+        let outcome = Some(TargetOutcome::Left { why: why.clone(), missing: SafeText::default() });
+        let (result, ..) = TargetOutcome::told(outcome.as_ref());
+        let told = |name: &Name| json!({"target": name.raw(), "result": result, "why": why, "steps": []});
+        let targets: Vec<_> = plan.targets.iter().map(told).collect();
+        let ended = Outcome::Left;
         let fields = json!({
-            "outcome": outcome.word(), "took_ms": now() - began, "targets": targets, "stopped": "fault",
+            "outcome": ended.word(), "took_ms": now() - began, "targets": targets, "stopped": "fault",
         });
-        if let Err(error) = self.journal.append(now(), "outcome", &id.0, fields).await {
+        if let Err(error) = self.journal.append(now(), "outcome", &plan.id.0, fields).await {
             tracing::error!(%error, "the outcome could not be written to the journal");
         }
-        let target = |name| {
-            let outcome = Some(TargetOutcome::Unproven { missing: why.clone() });
-            TargetView { name, rows: Vec::new(), outcome }
-        };
-        let targets = names.into_iter().map(target).collect();
-        let view = ActionView { id, title, began, rows: Vec::new(), targets, finished: Some(outcome) };
+        for work in plan.work.iter().filter(|work| work.proof.holds()) {
+            let left = SafeText::new("the rest of the plan");
+            let stage = Stage::Failed { began, what: why.clone(), left };
+            let told = ResponseEvent {
+                plan: Some(SafeText::new(&plan.id.0)),
+                ..ResponseEvent::new(work.name.clone(), stage, now())
+            };
+            let _ = events.send(Event::Response(told)).await;
+        }
+        let target = |name| TargetView { name, rows: Vec::new(), outcome: outcome.clone() };
+        let targets = plan.targets.into_iter().map(target).collect();
+        let (id, title) = (plan.id, plan.title);
+        let view = ActionView { id, title, began, rows: Vec::new(), targets, finished: Some(ended) };
         let _ = self.answers.send(Answer::Done(view)).await;
     }
 }

@@ -34,11 +34,35 @@ const ALIVE: u32 = 10;
 /// A plan whose end was not read yet.
 #[derive(Debug)]
 struct Open {
-    verb: String,
-    targets: Vec<Name>,
+    targets: Vec<(Name, Aim)>,
     began: Ms,
     who: Value,
     by: Option<SafeText>,
+}
+
+/// What a plan is to do to a device, by what was to prove it: an undo of an isolation is a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Aim {
+    Hold,
+    /// For good: its certificates are revoked.
+    Revoke,
+    LetGo,
+}
+
+impl Aim {
+    /// Of one target of an intent; `None` for what neither holds a device nor lets it go.
+    fn of(work: &Value) -> Option<(Name, Self)> {
+        let aim = match work.get("proof")?.as_object()?.iter().next()? {
+            (kind, _) if kind == "Isolated" => Self::Hold,
+            (kind, proof) if kind == "Barred" => match proof.get("is").and_then(Value::as_str) {
+                Some("REVOKED") => Self::Revoke,
+                _ => Self::Hold,
+            },
+            (kind, _) if kind == "Released" || kind == "Activated" => Self::LetGo,
+            _ => return None,
+        };
+        Some((Name::new(work.get("name")?.as_str()?), aim))
+    }
 }
 
 /// What the lines of a journal mean for the devices, line by line.
@@ -86,7 +110,14 @@ impl Steps {
             "outcome" => {
                 let Some(open) = self.open.remove(&plan) else { return Vec::new() };
                 let told = entry.get("targets").and_then(Value::as_array).into_iter().flatten();
-                told.filter_map(|target| outcome(&open, target, at)).collect()
+                told.filter_map(|target| open.ended(&plan, target, at)).collect()
+            }
+            // From the moment it may speak on purpose, hearing it is no leak.
+            "request" if entry.get("accepted").and_then(Value::as_bool) == Some(true) => {
+                let Some(open) = self.open.get(&plan) else { return Vec::new() };
+                let released = |name: &Name| open.step(&plan, name.clone(), Stage::Released, at);
+                let let_go = |(name, aim): &&(Name, Aim)| *aim == Aim::LetGo && name.raw() == text("target");
+                open.targets.iter().filter(let_go).map(|(name, _)| released(name)).collect()
             }
             "closed" => {
                 self.open.remove(&plan);
@@ -104,20 +135,15 @@ impl Steps {
         if who.get("process").and_then(Value::as_u64) == Some(self.own.into()) && alive(&who) {
             return Vec::new();
         }
-        let verb = entry.get("what").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let targets = entry.get("targets").and_then(Value::as_array).into_iter().flatten();
-        let targets: Vec<Name> = targets.filter_map(Value::as_str).map(Name::new).collect();
+        let work = entry.get("work").and_then(Value::as_array).into_iter().flatten();
+        let targets: Vec<(Name, Aim)> = work.filter_map(Aim::of).collect();
         let by =
             ["sudo_user", "user", "arn"].iter().find_map(|key| who.get(key)?.as_str()).map(SafeText::new);
-        let asked = |thing: &Name| ResponseEvent {
-            thing: thing.clone(),
-            stage: Stage::Containing { began: at, waiting_for: SafeText::new("their proof") },
-            at,
-            by: by.clone(),
-        };
-        let steps = if holds(&verb) { targets.iter().map(asked).collect() } else { Vec::new() };
+        let open = Open { targets, began: at, who, by };
+        let stage = Stage::Containing { began: at, waiting_for: SafeText::new("their proof") };
+        let steps = open.held().map(|name| open.step(&plan, name.clone(), stage.clone(), at)).collect();
         if self.open.len() < PLANS {
-            self.open.insert(plan, Open { verb, targets, began: at, who, by });
+            self.open.insert(plan, open);
         }
         steps
     }
@@ -127,52 +153,61 @@ impl Steps {
         let gone: Vec<String> =
             self.open.iter().filter(|(_, open)| !alive(&open.who)).map(|(plan, _)| plan.clone()).collect();
         let mut steps = Vec::new();
-        for open in gone.iter().filter_map(|plan| self.open.remove(plan)).filter(|open| holds(&open.verb)) {
+        let open = gone.iter().filter_map(|plan| Some((plan, self.open.remove(plan)?)));
+        for (plan, open) in open {
             // When it was left nobody knows; it is told when it was seen, unless something newer is known.
             let at = if open.began + 3_600_000 < at { open.began + 1 } else { at };
-            steps.extend(open.targets.iter().map(|thing| ResponseEvent {
-                thing: thing.clone(),
-                stage: Stage::Failed {
-                    began: open.began,
-                    what: SafeText::new("left: the process that ran it is gone"),
-                    left: SafeText::new("the rest of the plan"),
-                },
-                at,
-                by: open.by.clone(),
-            }));
+            let stage = Stage::Failed {
+                began: open.began,
+                what: SafeText::new("left: the process that ran it is gone"),
+                left: SafeText::new("the rest of the plan"),
+            };
+            steps.extend(open.held().map(|thing| open.step(plan, thing.clone(), stage.clone(), at)));
         }
         steps
     }
 }
 
-/// True for a plan that is to hold devices back.
-fn holds(verb: &str) -> bool {
-    matches!(verb, "isolate" | "deactivate" | "revoke")
-}
+impl Open {
+    /// The devices it is to hold back.
+    fn held(&self) -> impl Iterator<Item = &Name> {
+        self.targets.iter().filter(|(_, aim)| *aim != Aim::LetGo).map(|(name, _)| name)
+    }
 
-/// How a target of a plan ended.
-fn outcome(open: &Open, target: &Value, at: Ms) -> Option<ResponseEvent> {
-    let text = |key: &str| target.get(key).and_then(Value::as_str).unwrap_or_default();
-    let thing = Name::new(target.get("target").and_then(Value::as_str)?);
-    let (began, why) = (open.began, SafeText::new(text("why")));
-    let stage = match (open.verb.as_str(), text("result")) {
-        ("revoke", "proven") => Stage::Revoked,
-        ("isolate" | "deactivate", "proven") => Stage::Contained {
-            began,
-            took: target.get("took_ms").and_then(Value::as_i64).unwrap_or_default(),
-        },
-        ("isolate" | "deactivate" | "revoke", "unproven") => Stage::Unproven { began, missing: why },
-        ("isolate" | "deactivate" | "revoke", "failed" | "partly" | "open") => {
-            let steps = target.get("steps").and_then(Value::as_array).into_iter().flatten();
-            let undone = steps.filter(|step| step.get("state").and_then(Value::as_str) != Some("done"));
-            let left: Vec<&str> = undone.filter_map(|step| step.get("proof")?.as_str()).collect();
-            let what = if why.is_empty() { SafeText::new("it was left") } else { why };
-            Stage::Failed { began, what, left: SafeText::new(&left.join(", ")) }
-        }
-        ("release" | "activate", "proven" | "unproven") => Stage::Released,
-        _ => return None,
-    };
-    Some(ResponseEvent { thing, stage, at, by: open.by.clone() })
+    fn step(&self, plan: &str, thing: Name, stage: Stage, at: Ms) -> ResponseEvent {
+        let plan = Some(SafeText::new(plan));
+        ResponseEvent { by: self.by.clone(), plan, ..ResponseEvent::new(thing, stage, at) }
+    }
+
+    /// How a target of the plan ended.
+    fn ended(&self, plan: &str, target: &Value, at: Ms) -> Option<ResponseEvent> {
+        let text = |key: &str| target.get(key).and_then(Value::as_str).unwrap_or_default();
+        let thing = Name::new(target.get("target").and_then(Value::as_str)?);
+        let (_, aim) = self.targets.iter().find(|(name, _)| *name == thing)?;
+        let (began, why) = (self.began, SafeText::new(text("why")));
+        let stage = match (aim, text("result")) {
+            (Aim::Revoke, "proven") => Stage::Revoked,
+            (Aim::Hold, "proven") => Stage::Contained {
+                began,
+                took: target.get("took_ms").and_then(Value::as_i64).unwrap_or_default(),
+            },
+            (Aim::Hold | Aim::Revoke, "unproven") => Stage::Unproven { began, missing: why },
+            (Aim::Hold | Aim::Revoke, "failed" | "partly" | "left" | "open") => {
+                let steps = target.get("steps").and_then(Value::as_array).into_iter().flatten();
+                let undone = steps.filter(|step| step.get("state").and_then(Value::as_str) != Some("done"));
+                let left: Vec<&str> = undone.filter_map(|step| step.get("proof")?.as_str()).collect();
+                let what = if why.is_empty() { SafeText::new("it was left") } else { why };
+                Stage::Failed { began, what, left: SafeText::new(&left.join(", ")) }
+            }
+            (Aim::LetGo, "proven" | "unproven" | "left") => Stage::Released,
+            _ => return None,
+        };
+        let silent_until = text("silent_until").parse::<jiff::Timestamp>().ok();
+        Some(ResponseEvent {
+            silent_until: silent_until.map(jiff::Timestamp::as_millisecond),
+            ..self.step(plan, thing, stage, at)
+        })
+    }
 }
 
 /// The lines that came to a file since the last look.
@@ -284,7 +319,14 @@ mod tests {
     }
 
     fn intent(plan: &str, verb: &str, who: Value) -> Value {
-        json!({"region": "us-east-1", "at": "2026-11-28T04:00:00.000Z", "kind": "intent", "plan": plan, "what": verb, "targets": ["A"], "who": who})
+        let proof = match verb {
+            "isolate" => json!({"Isolated": {"group": "G", "ask": null, "silence": 30_000}}),
+            _ => json!({"Released": {"group": "G"}}),
+        };
+        json!({
+            "region": "us-east-1", "at": "2026-11-28T04:00:00.000Z", "kind": "intent", "plan": plan, "what": verb,
+            "targets": ["A"], "work": [{"name": "A", "proof": proof}], "who": who,
+        })
     }
 
     fn ana() -> Value {
@@ -305,13 +347,20 @@ mod tests {
             asked.as_slice(),
             [ResponseEvent { stage: Stage::Containing { .. }, by: Some(_), .. }]
         ));
+        assert_eq!(asked[0].plan.as_ref().map(SafeText::as_str), Some("p"), "what finish and undo name");
         let failed = steps.line(&outcome_of("p", "partly"));
         let [ResponseEvent { stage: Stage::Failed { what, left, .. }, .. }] = failed.as_slice() else {
             unreachable!("{failed:?}")
         };
         assert_eq!((what.as_str(), left.as_str()), ("AccessDenied", "cut the connection"));
         assert!(steps.line(&outcome_of("p", "proven")).is_empty(), "it has ended");
-        steps.line(&intent("q", "release", ana()));
+        // An undo says so, and lets go: from its first answer on hearing the device is no leak.
+        steps.line(&intent("q", "undo", ana()));
+        let removed = json!({"at": "2026-11-28T04:00:01.000Z", "kind": "request", "plan": "q", "target": "A",
+            "operation": "iot:RemoveThingFromThingGroup", "accepted": true});
+        let [ResponseEvent { stage: Stage::Released, .. }] = steps.line(&removed)[..] else {
+            unreachable!("released")
+        };
         let [ResponseEvent { stage: Stage::Released, .. }] = steps.line(&outcome_of("q", "proven"))[..]
         else {
             unreachable!("released")
@@ -323,6 +372,23 @@ mod tests {
         );
         let mut own = Steps::new(std::process::id(), place());
         assert!(own.line(&intent("p", "isolate", ana())).is_empty());
+    }
+
+    #[test]
+    fn a_proof_says_until_when_it_was_silent_and_what_was_left_is_not_held() {
+        let mut steps = Steps::new(0, place());
+        steps.line(&intent("p", "isolate", ana()));
+        let mut proven = outcome_of("p", "proven");
+        proven["targets"][0]["silent_until"] = json!("2026-11-28T04:00:08.400Z");
+        let told = steps.line(&proven);
+        let [ResponseEvent { stage: Stage::Contained { .. }, silent_until: Some(until), at, .. }] = told[..]
+        else {
+            unreachable!("{told:?}")
+        };
+        assert_eq!(at - until, 600);
+        steps.line(&intent("q", "isolate", ana()));
+        let left = steps.line(&outcome_of("q", "left"));
+        assert!(matches!(left.as_slice(), [ResponseEvent { stage: Stage::Failed { .. }, .. }]), "{left:?}");
     }
 
     #[test]

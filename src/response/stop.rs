@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::plan::draft::seconds;
 
-/// Requests under way get this long to be answered when nobody is left to wait for them.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Requests under way get this long to be answered when nobody waits for them.
+pub(in crate::response) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a response ends before its proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,11 +44,11 @@ impl Stop {
         }
     }
 
-    /// How long requests under way are waited for; `None` until each is answered.
-    pub(in crate::response) fn patience(self) -> Option<Duration> {
+    /// True when somebody is there to wait for the answers to the requests under way.
+    pub(in crate::response) fn is_waited_for(self) -> bool {
         match self {
-            Self::Operator | Self::Timeout(_) => None,
-            Self::Left | Self::Signal(_) => Some(PATIENCE),
+            Self::Operator | Self::Timeout(_) => true,
+            Self::Left | Self::Signal(_) => false,
         }
     }
 }

@@ -60,6 +60,17 @@ pub struct ActionView {
     pub finished: Option<Outcome>,
 }
 
+impl ActionView {
+    /// How many targets a response that has ended left: a request of theirs failed or was not sent, or nobody waited for
+    /// their proof.
+    pub fn unfinished(&self) -> usize {
+        let left = |target: &&TargetView| {
+            matches!(target.outcome, Some(TargetOutcome::Failed { .. } | TargetOutcome::Left { .. }) | None)
+        };
+        self.targets.iter().filter(left).count()
+    }
+}
+
 /// One target's way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TargetView {
@@ -80,6 +91,17 @@ pub struct StairRow {
     pub state: RowState,
     /// More about it: a request id, a countdown, what was last heard. May be empty.
     pub detail: SafeText,
+    /// How much of a wait is over, where it has a known length.
+    pub gauge: Option<Gauge>,
+}
+
+/// How much of a wait is over, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gauge {
+    /// So much; never more than `of` needs.
+    pub done: Ms,
+    /// Of so much.
+    pub of: Ms,
 }
 
 /// How far a step is.
@@ -110,6 +132,13 @@ pub enum TargetOutcome {
         /// The missing proof.
         missing: SafeText,
     },
+    /// All requests were accepted, and the response was stopped or left before it was proven.
+    Left {
+        /// By whom, or by what.
+        why: SafeText,
+        /// The proof that was waited for.
+        missing: SafeText,
+    },
     /// A request failed, and so the rest for this target was left.
     Failed {
         /// Why.
@@ -125,6 +154,7 @@ impl TargetOutcome {
         match outcome {
             Some(Self::Proven { took }) => ("proven", Some(*took), None),
             Some(Self::Unproven { missing }) => ("unproven", None, Some(missing)),
+            Some(Self::Left { why, .. }) => ("left", None, Some(why)),
             Some(Self::Failed { reason, partly }) => {
                 (if *partly { "partly" } else { "failed" }, None, Some(reason))
             }
@@ -201,5 +231,10 @@ fn together(title: &SafeText, targets: &[TargetView]) -> StairRow {
         () if done > 0 => RowState::Done(latest),
         () => RowState::Skipped(SafeText::default()),
     };
-    StairRow { title: title.clone(), state, detail: SafeText::new(&format!("{done} of {}", rows.len())) }
+    StairRow {
+        title: title.clone(),
+        state,
+        detail: SafeText::new(&format!("{done} of {}", rows.len())),
+        gauge: None,
+    }
 }

@@ -14,7 +14,7 @@ use crate::world::*;
 fn leaking() -> (Fleet, Changes) {
     let mut fleet = incident();
     let stage = Stage::Contained { began: NOW - 9_500, took: 1_600 };
-    let contained = ResponseEvent { thing: Name::new("SensorDevice02"), stage, at: NOW - 8_000, by: None };
+    let contained = ResponseEvent::new(Name::new("SensorDevice02"), stage, NOW - 8_000);
     fleet.apply(Event::Response(contained), NOW - 8_000);
     let message = Message { topic: 1, len: 3000, at: NOW - 500, payload: Some(Bytes::from_static(b"Q")) };
     let changes = fleet.apply(Event::Batch(Batch { messages: vec![message], ..Batch::default() }), NOW - 400);
@@ -25,15 +25,7 @@ fn leaking() -> (Fleet, Changes) {
 fn a_contained_device_says_how_long_it_took_until_that_was_proven() {
     let mut fleet = incident();
     let stage = Stage::Contained { began: NOW - 9_000, took: 1_600 };
-    fleet.apply(
-        Event::Response(ResponseEvent {
-            thing: Name::new("SensorDevice02"),
-            stage,
-            at: NOW - 4_200,
-            by: None,
-        }),
-        NOW,
-    );
+    fleet.apply(Event::Response(ResponseEvent::new(Name::new("SensorDevice02"), stage, NOW - 4_200)), NOW);
     let mut app = App::new(look(false));
     let text = lines(&render(&mut app, &fleet, NOW, (160, 48)));
     assert!(text.contains("CONTAINED") && text.contains("contained in 4.8 s"), "{text}");

@@ -90,3 +90,34 @@ async fn a_stop_completes_what_was_begun_and_finish_does_the_rest() {
         assert!(world.member(name).await, "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_ctrl_c_waits_for_no_answer_and_loses_no_outcome() {
+    let (world, _) = fleet(1).await;
+    // AWS never answers the second request.
+    world.door.rule(|n, _| if n == 1 { Verdict::Hold } else { Verdict::Pass });
+    let child = world.spawn(&["isolate", "bulk-000", "--yes", "--json"]);
+    let id = child.id().to_string();
+    let interrupt = || {
+        let sent = std::process::Command::new("kill").args(["-INT", &id]).status();
+        assert!(sent.unwrap().success());
+    };
+    world.door.held().await;
+    interrupt();
+    // It waits for the answer, and goes on to: the journal has no outcome yet.
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    let journal = world.run(&["journal", "--json"]).await.json();
+    assert!(journal["plans"][0]["outcome"].is_null(), "{journal}");
+    interrupt();
+    interrupt();
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    let output = tokio::time::timeout(crate::world::LONG, ended).await.unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let journal = world.run(&["journal", "--json"]).await.json();
+    assert_eq!(journal["plans"][0]["outcome"], "left unproven", "{journal}");
+    // What became of the request is not known, and is looked up rather than believed unsent.
+    world.door.open();
+    let finished = world.run(&["finish", "--yes", "--json"]).await;
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    assert!(world.member("bulk-000").await);
+}

@@ -81,7 +81,7 @@ async fn many_are_isolated_under_a_bar_stopped_and_the_rest_is_finished() {
         term.keys("30\r");
         term.wait_for("the bar", LIMIT, |s| s.contains("/30") && s.contains("█"));
         term.keys("s");
-        let stopped = term.wait_for("the stop", LIMIT, |s| s.contains("interrupted;"));
+        let stopped = term.wait_for("the stop", LIMIT, |s| s.contains("stopped before it was proven"));
         assert!(line_with(&stopped, &["✗", "bulk-00"]).is_some(), "what failed is named first:\n{stopped}");
         term
     })

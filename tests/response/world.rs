@@ -155,6 +155,17 @@ impl World {
 
     /// The same on a topic of another name.
     pub(crate) async fn device_on(&self, name: &str, certificate: &str, topic: &str) -> u16 {
+        self.device_saying(name, certificate, topic, "21.5").await
+    }
+
+    /// The same, saying something else.
+    pub(crate) async fn device_saying(
+        &self,
+        name: &str,
+        certificate: &str,
+        topic: &str,
+        payload: &'static str,
+    ) -> u16 {
         let port = self.listen(certificate).await;
         let mut options = MqttOptions::new(name, "127.0.0.1", port);
         options.set_keep_alive(Duration::from_secs(30));
@@ -169,11 +180,23 @@ impl World {
         });
         tokio::spawn(async move {
             loop {
-                let _ = client.try_publish(&topic, QoS::AtMostOnce, false, "21.5");
+                let _ = client.try_publish(&topic, QoS::AtMostOnce, false, payload);
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         });
         port
+    }
+
+    /// So many messages a second on a topic, until it is dropped.
+    pub(crate) fn flood(&self, topic: &'static str, per_second: u32) -> Flood {
+        let account = self.running.account();
+        Flood(tokio::spawn(async move {
+            let mut tick = tokio::time::interval(Duration::from_secs(1) / per_second);
+            loop {
+                tick.tick().await;
+                account.broker().publish(topic, b"21.5".to_vec().into());
+            }
+        }))
     }
 
     pub(crate) fn console(&self) -> Console {
@@ -190,7 +213,10 @@ impl World {
         let known = Arc::clone(&fleet);
         tokio::spawn(forward(received, tell, heard_tx, move |e| {
             listener.observe(e);
-            known.lock().unwrap().apply(e.clone(), jiff::Timestamp::now().as_millisecond());
+            let now = jiff::Timestamp::now().as_millisecond();
+            let mut fleet = known.lock().unwrap();
+            fleet.apply(e.clone(), now);
+            listener.heed(&fleet, now);
         }));
         let journal = self.rules.journal.clone();
         Console { responder, answered, stages, heard, journal, fleet, _stream: stream }
@@ -225,6 +251,15 @@ impl World {
 
     pub(crate) fn changed(&self) -> u64 {
         self.door.changes().len() as u64
+    }
+}
+
+/// Messages that come until it is dropped.
+pub(crate) struct Flood(tokio::task::JoinHandle<()>);
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -365,6 +365,20 @@ pub struct ResponseEvent {
     /// Whose response it is; `None` for this console's own.
     #[serde(default)]
     pub by: Option<SafeText>,
+    /// The plan of the journal it belongs to, as finish and undo name it.
+    #[serde(default)]
+    pub plan: Option<SafeText>,
+    /// Of a stage that a silence proves: until when the silence is known. Whatever is heard later is a leak, also when it was
+    /// heard before the proof was told. `None`: until the stage was told.
+    #[serde(default)]
+    pub silent_until: Option<Ms>,
+}
+
+impl ResponseEvent {
+    /// A step of this console's own, told at `at`.
+    pub fn new(thing: Name, stage: Stage, at: Ms) -> Self {
+        Self { thing, stage, at, by: None, plan: None, silent_until: None }
+    }
 }
 
 /// Stages of containment and release.

@@ -326,9 +326,7 @@ fn loops_and_churn_are_out_of_the_ordinary() {
 #[test]
 fn a_released_device_that_speaks_again_is_not_flagged_for_its_own_silence() {
     let (mut fleet, at) = ordinary();
-    let stage = |stage, at| {
-        Event::Response(event::ResponseEvent { thing: Name::new("Thing02"), stage, at, by: None })
-    };
+    let stage = |stage, at| Event::Response(event::ResponseEvent::new(Name::new("Thing02"), stage, at));
     // It goes wrong, is isolated, tries to connect again and again, and is let go.
     fleet.apply(payload(1, at, &"QX8Z".repeat(750)), at);
     fleet.apply(stage(event::Stage::Containing { began: at, waiting_for: "silence".into() }, at), at);

@@ -92,8 +92,12 @@ impl Fleet {
             let certificates = device.certificates();
             told(&mut events, source, certificates, |v| Reading::Certificates(name.clone(), v.clone()));
             if let Some((stage, at)) = device.stage_and_time() {
-                let (thing, by) = (name.clone(), device.responder().cloned());
-                events.push(Event::Response(ResponseEvent { thing, stage: stage.clone(), at, by }));
+                events.push(Event::Response(ResponseEvent {
+                    by: device.responder().cloned(),
+                    plan: device.plan().cloned(),
+                    silent_until: device.silent_until(),
+                    ..ResponseEvent::new(name.clone(), stage.clone(), at)
+                }));
             }
         }
         events

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::text::SafeText;
+
 use super::clients::ClientsSeen;
 use super::model::Name;
+use super::state::{Deaf, Hearing, Reason};
 use super::{DeviceId, Fleet, Ms};
 
 /// A device as it was known when a plan was asked for. Frozen: what is heard later does not change whom the plan is about.
@@ -19,12 +22,22 @@ pub struct Target {
     pub cadence: Option<Ms>,
     /// Its telemetry topics, for asking whether the policy would deny a publish there.
     pub topics: Vec<String>,
+    /// Why it could not be heard then, so that its silence proves nothing; `None` where it could, or will be as soon as it is
+    /// streamed.
+    pub unheard: Option<SafeText>,
 }
 
 impl Target {
     /// A device of which only the name is known.
     pub fn named(thing: Name) -> Self {
-        Self { thing, clients: Arc::default(), last_heard: None, cadence: None, topics: Vec::new() }
+        Self {
+            thing,
+            clients: Arc::default(),
+            last_heard: None,
+            cadence: None,
+            topics: Vec::new(),
+            unheard: None,
+        }
     }
 
     /// True when its telemetry is known to be heard here.
@@ -57,7 +70,17 @@ impl Fleet {
             last_heard: device.last_seen(),
             cadence: device.cadence(),
             topics: topics.map(str::to_owned).collect(),
+            unheard: self.unheard(id),
         }
+    }
+
+    fn unheard(&self, id: DeviceId) -> Option<SafeText> {
+        let why = match self.hearing(id) {
+            Hearing::NotListening { why, .. } | Hearing::Unknown(Reason::NeverListened(why)) => why,
+            Hearing::Listening { .. } | Hearing::Unknown(_) => return None,
+        };
+        // What a response is about is streamed.
+        (why != Deaf::NotStreamed).then(|| SafeText::from(why.to_string()))
     }
 
     /// A thing by its name, as far as the fleet knows it: a name alone still has the client ids that were seen.

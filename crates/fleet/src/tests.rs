@@ -68,7 +68,7 @@ fn violation(thing: &str) -> Violation {
 }
 
 fn stage(thing: &str, stage: event::Stage, at: Ms) -> Event {
-    Event::Response(event::ResponseEvent { thing: Name::new(thing), stage, at, by: None })
+    Event::Response(event::ResponseEvent::new(Name::new(thing), stage, at))
 }
 
 fn trouble(at: Ms) -> known::Trouble {
@@ -236,12 +236,32 @@ fn without_a_certificate_a_group_reaches_nothing() {
 }
 
 #[test]
+fn what_was_heard_between_the_silence_and_the_word_about_it_is_a_leak() {
+    let (mut fleet, id) = fleet_with("A", T0);
+    let contained = |silent_until, at| {
+        let stage = event::Stage::Contained { began: T0 + 1_000, took: 100 };
+        let told = event::ResponseEvent {
+            silent_until: Some(silent_until),
+            ..event::ResponseEvent::new(Name::new("A"), stage, at)
+        };
+        Event::Response(told)
+    };
+    fleet.apply(contained(T0 + 20_000, T0 + 20_600), T0 + 20_600);
+    assert_eq!(fleet.device(id).word(), Word::Contained);
+    // Its last word was under way while the proof was told.
+    let (mut late, id) = fleet_with("A", T0);
+    late.apply(batch(vec![], vec![message(0, T0 + 20_300, 100)]), T0 + 20_300);
+    late.apply(contained(T0 + 20_000, T0 + 20_600), T0 + 20_600);
+    assert_eq!(late.device(id).word(), Word::Leaking);
+}
+
+#[test]
 fn whoever_releases_a_device_it_is_not_being_contained_any_more() {
     let (mut fleet, id) = fleet_with("A", T0);
     let began = T0 + 1_000;
     let by = Some("ana".into());
     let stage = event::Stage::Containing { began, waiting_for: "silence".into() };
-    let asked = event::ResponseEvent { thing: Name::new("A"), stage, at: began, by };
+    let asked = event::ResponseEvent { by, ..event::ResponseEvent::new(Name::new("A"), stage, began) };
     fleet.apply(Event::Response(asked), began);
     assert_eq!((fleet.device(id).word(), fleet.device(id).responder().is_some()), (Word::Containing, true));
     let membership = |added, at| {
@@ -263,7 +283,8 @@ fn what_a_colleague_proved_ends_when_the_groups_and_the_certificates_are_read_wi
     let proved = |fleet: &mut Fleet, by: Option<&str>, at: Ms| {
         let stage = event::Stage::Contained { began: at - 5_000, took: 100 };
         let by = by.map(Into::into);
-        fleet.apply(Event::Response(event::ResponseEvent { thing: Name::new("A"), stage, at, by }), at);
+        let told = event::ResponseEvent { by, ..event::ResponseEvent::new(Name::new("A"), stage, at) };
+        fleet.apply(Event::Response(told), at);
     };
     fleet.apply(certificates("A", T0, &["c"]), T0);
     proved(&mut fleet, Some("ana"), T0 + 1_000);

@@ -233,7 +233,7 @@ fn event(world: &mut World, step: Step) -> Option<Event> {
                 RELEASED => Stage::Released,
                 _ => Stage::Revoked,
             };
-            Event::Response(ResponseEvent { thing: name(), stage, at: now, by: None })
+            Event::Response(ResponseEvent::new(name(), stage, now))
         }
         // A second at the limit: the connection carries all it may.
         _ => {

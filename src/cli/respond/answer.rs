@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use futures_util::stream;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -401,10 +402,10 @@ impl Answerer {
         // A program cannot type: where the configuration wants a name or the account typed, a person is wanted.
         let ended = match plan.confirmation() {
             Confirmation::Nothing | Confirmation::Enter => {
-                let stop = async {
+                let stop = stream::once(async {
                     self.stopped().await;
                     Stop::Operator
-                };
+                });
                 session.run(plan, String::new(), self.timeout, stop).await
             }
             _ => session.decline(plan, "it wants to be typed by a person: left to an operator").await,

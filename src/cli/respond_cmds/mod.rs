@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::{Stream, stream};
 use serde_json::json;
 
 use crate::config::{self, Environment, Settings};
@@ -161,12 +162,15 @@ pub(super) fn respond(intent: Intent, how: &How, common: &Common) -> color_eyre:
     runtime()?.block_on(Box::pin(run(intent, how, &settings)))
 }
 
-/// Waits for what stops a response from outside: ctrl-c, or the end of the process or of its terminal.
-async fn stopped(mut ends: Ends) -> Stop {
-    match ends.any().await {
-        "SIGINT" => Stop::Operator,
-        name => Stop::Signal(name),
-    }
+/// What stops a response from outside, each time it is asked to: ctrl-c, or the end of the process or of its terminal.
+fn stops(ends: Ends) -> impl Stream<Item = Stop> {
+    stream::unfold(ends, |mut ends| async move {
+        let stop = match ends.any().await {
+            "SIGINT" => Stop::Operator,
+            name => Stop::Signal(name),
+        };
+        Some((stop, ends))
+    })
 }
 
 /// The plan that is to be finished or undone, and whether it is to be undone.
@@ -205,7 +209,7 @@ async fn run(intent: Intent, how: &How, settings: &Settings) -> color_eyre::Resu
         return Ok(exit::DONE);
     }
     let ended = match ask::confirm(&plan, how)? {
-        Ok(typed) => session.run(plan, typed, how.timeout, stopped(Ends::new()?)).await?,
+        Ok(typed) => session.run(plan, typed, how.timeout, stops(Ends::new()?)).await?,
         Err(why) => session.decline(plan, why).await?,
     };
     match ended {

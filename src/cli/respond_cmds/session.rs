@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use color_eyre::eyre::eyre;
+use futures_util::{Stream, StreamExt as _};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -118,13 +119,14 @@ impl Session {
         }
     }
 
-    /// Runs a confirmed plan to its end, or until `stop`, telling on stderr how far it is.
+    /// Runs a confirmed plan to its end, or until `stop` says so, telling on stderr how far it is. Each later word of `stop`
+    /// hurries it: the outcome is written down whatever comes.
     pub(in crate::cli) async fn run(
         &mut self,
         plan: Box<Plan>,
         typed: String,
         limit: Option<Duration>,
-        stop: impl Future<Output = Stop>,
+        stop: impl Stream<Item = Stop>,
     ) -> color_eyre::Result<Ended> {
         let id = plan.id().clone();
         self.responder.confirm(*plan, Some(typed));
@@ -155,8 +157,10 @@ impl Session {
                     late = true;
                     self.responder.stop(&id, Stop::Timeout(limit.unwrap_or_default()));
                 }
-                why = &mut stop, if !interrupted => {
-                    interrupted = true;
+                Some(why) = stop.next() => {
+                    if std::mem::replace(&mut interrupted, true) {
+                        let _ = writeln!(io::stderr(), "stopping: how far it came is being written down");
+                    }
                     self.responder.stop(&id, why);
                 }
             }
@@ -240,9 +244,7 @@ async fn follow(mut received: mpsc::Receiver<Event>, mut listener: Listener, fle
         let now = jiff::Timestamp::now().as_millisecond();
         let mut fleet = fleet.lock();
         fleet.apply(event, now);
-        if fleet.is_at_limit(now) {
-            listener.at_limit(now);
-        }
+        listener.heed(&fleet, now);
     }
 }
 

@@ -175,6 +175,7 @@ fn write_result(out: &mut String, view: &ActionView) -> fmt::Result {
                 format!("proven in {}{last}", tenths(after))
             }
             Some(TargetOutcome::Unproven { missing }) => format!("NOT PROVEN: {missing}"),
+            Some(TargetOutcome::Left { why, missing }) => format!("NOT PROVEN: {why}; waited for: {missing}"),
             Some(TargetOutcome::Failed { reason, partly: true }) => format!("PARTLY DONE: {reason}"),
             Some(TargetOutcome::Failed { reason, partly: false }) => format!("FAILED: {reason}"),
             None => "open".to_owned(),

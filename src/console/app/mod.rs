@@ -6,6 +6,7 @@
 mod answer;
 mod audit_form;
 mod copy;
+mod colleagues;
 mod doctor;
 pub(super) mod elsewhere;
 mod filter;

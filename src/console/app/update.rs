@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crossterm::event::KeyEvent;
 
 use crate::response::{Answer, PlanId};
+use quell_fleet::event::ResponseEvent;
 use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
@@ -39,6 +40,8 @@ pub enum Msg {
     Frame,
     /// The fleet changed, or only time passed.
     Fleet(Changes),
+    /// Colleagues who write the same journal came along with responses of theirs.
+    Colleagues(Vec<ResponseEvent>),
     /// What was shown begins anew from another time: a recording was wound back.
     Rewound,
     /// The responder answers.
@@ -132,6 +135,7 @@ impl App {
             Msg::Resize(columns, rows) => self.size = (columns, rows),
             Msg::Frame => {}
             Msg::Fleet(changes) => self.note(changes, env),
+            Msg::Colleagues(steps) => self.colleagues(&steps, env),
             Msg::Rewound => {
                 // Devices may have other numbers there, or not be known yet.
                 self.marks.clear();

@@ -5,7 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::response::{ActionView, Outcome, PlanId, RowState, StairRow, TargetOutcome, TargetView};
+use quell_fleet::Ms;
+
+use crate::response::{ActionView, Gauge, Outcome, PlanId, RowState, StairRow, TargetOutcome, TargetView};
 
 use super::super::app::{App, Env, proven_after};
 use super::super::command::{self, Scope};
@@ -29,8 +31,11 @@ impl Component for ActionDialog {
     }
 
     fn hints(&self, app: &App) -> &'static [&'static str] {
-        let runs = app.actions().iter().all(|a| a.id != self.plan || a.finished.is_none());
-        if runs { &["escape", "stop"] } else { &["escape"] }
+        match app.actions().iter().find(|a| a.id == self.plan) {
+            Some(action) if action.finished.is_some() && action.unfinished() > 0 => &["escape", "finish"],
+            Some(action) if action.finished.is_some() => &["escape"],
+            Some(_) | None => &["escape", "stop"],
+        }
     }
 
     fn draw(&self, app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) {
@@ -97,16 +102,13 @@ fn staircase(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, action
             let failed = verb.map_or("failed", |verb| verb.words().failed);
             (format!("{} {failed}: nothing was changed", s.cross), theme.alarm, theme.alarm)
         }
-        Some(Outcome::Left) => (
-            format!("{} left before it was proven; the journal says how far it came", s.warn),
-            theme.warning,
-            theme.warning,
-        ),
-        Some(Outcome::Interrupted) => (
-            format!("{} interrupted; the journal says how far it came", s.warn),
-            theme.warning,
-            theme.warning,
-        ),
+        Some(ended @ (Outcome::Left | Outcome::Interrupted)) => {
+            let held = if verb.is_some_and(|verb| verb.words().contains) { "NOT HELD: " } else { "" };
+            let how = if *ended == Outcome::Left { "left" } else { "stopped" };
+            let text =
+                format!("{} {held}{how} before it was proven; the journal says how far it came", s.warn);
+            (text, theme.warning, theme.warning)
+        }
     };
     let told = wrap(&text, room).into_iter().map(|line| vec![part(line, style)]);
     if action.targets.len() > 1 {
@@ -121,10 +123,11 @@ fn staircase(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, action
         lines.push(Vec::new());
     }
     lines.extend(told);
-    let mut foot = if action.finished.is_none() {
-        keys(app, &[("escape", "close"), ("stop", "stop")], theme)
-    } else {
-        keys(app, &[("escape", "close")], theme)
+    let left = format!("finish the {} left", action.unfinished());
+    let mut foot = match action.finished {
+        None => keys(app, &[("escape", "close"), ("stop", "stop")], theme),
+        Some(_) if action.unfinished() > 0 => keys(app, &[("escape", "close"), ("finish", &left)], theme),
+        Some(_) => keys(app, &[("escape", "close")], theme),
     };
     if let Some(key) =
         command::find("last-action").and_then(|id| app.look.keymap.keys_of(id).first().cloned())
@@ -152,7 +155,7 @@ fn bar<'a>(action: &ActionView, theme: &Theme, room: usize) -> Line<'a> {
         action.targets.iter().filter(|t| t.outcome.as_ref().is_some_and(wanted)).count()
     };
     let failed = count(|o| matches!(o, TargetOutcome::Failed { .. }));
-    let unproven = count(|o| matches!(o, TargetOutcome::Unproven { .. }));
+    let unproven = count(|o| matches!(o, TargetOutcome::Unproven { .. } | TargetOutcome::Left { .. }));
     let proven = count(|o| matches!(o, TargetOutcome::Proven { .. }));
     let ended = failed + unproven + proven;
     let cells = room.saturating_sub(40).clamp(10, 50);
@@ -182,7 +185,7 @@ fn by_need(action: &ActionView) -> Vec<&TargetView> {
     let mut all: Vec<&TargetView> = action.targets.iter().collect();
     all.sort_by_key(|t| match &t.outcome {
         Some(TargetOutcome::Failed { .. }) => 0,
-        Some(TargetOutcome::Unproven { .. }) => 1,
+        Some(TargetOutcome::Unproven { .. } | TargetOutcome::Left { .. }) => 1,
         None if t.rows.iter().any(|r| !matches!(r.state, RowState::Waiting)) => 2,
         None => 3,
         Some(TargetOutcome::Proven { .. }) => 4,
@@ -200,6 +203,7 @@ fn one<'a>(target: &'a TargetView, theme: &Theme) -> Line<'a> {
         Some(TargetOutcome::Unproven { missing }) => {
             (s.warn, format!("not proven: {missing}"), theme.warning)
         }
+        Some(TargetOutcome::Left { why, missing }) => (s.warn, format!("{why}: {missing}"), theme.warning),
         Some(TargetOutcome::Failed { reason, partly }) => {
             let lead = if *partly { "partly done: " } else { "failed: " };
             (s.cross, format!("{lead}{reason}"), theme.alarm)
@@ -219,11 +223,19 @@ fn current(rows: &[StairRow]) -> String {
         .unwrap_or_else(|| "waits for its turn".to_owned())
 }
 
+/// How much of a wait is over: a bar that counts.
+fn gauge(gauge: Gauge, theme: &Theme) -> String {
+    const CELLS: Ms = 8;
+    let full = (gauge.done.max(0).saturating_mul(CELLS) / gauge.of.max(1)).min(CELLS);
+    let cells = |symbol: &str, n: Ms| symbol.repeat(usize::try_from(n).unwrap_or_default());
+    cells(theme.symbols.bar, full) + &cells(theme.symbols.bar_empty, CELLS - full)
+}
+
 fn stair<'a>(row: &'a StairRow, theme: &Theme, room: usize) -> Line<'a> {
     let s = theme.symbols;
     let (shape, right, style) = match &row.state {
         RowState::Waiting => (s.waiting, String::new(), theme.dim),
-        RowState::Running => (s.running, String::new(), theme.busy),
+        RowState::Running => (s.running, row.gauge.map(|g| gauge(g, theme)).unwrap_or_default(), theme.busy),
         RowState::Done(ms) => (s.check, words::took(*ms), theme.good),
         RowState::Failed(why) => (s.cross, why.to_string(), theme.alarm),
         RowState::Skipped(why) => ("-", why.to_string(), theme.dim),

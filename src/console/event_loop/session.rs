@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use quell_fleet::event::Event;
+use quell_fleet::event::{Event, ResponseEvent};
 use quell_fleet::text::SafeText;
 use quell_fleet::{Changes, Fleet, Ms};
 
@@ -31,11 +31,12 @@ impl<O: Outside> Session<O> {
         Self { fleet, inputs, outside }
     }
 
-    /// Folds what has come, for at most [`SLICE`].
-    fn fold(&mut self, first: Event) -> Changes {
+    /// Folds what has come, for at most [`SLICE`]; the steps of colleagues' responses among it are given as well.
+    fn fold(&mut self, first: Event) -> (Changes, Vec<ResponseEvent>) {
         let began = Instant::now();
         let at = now();
         let mut changes = Changes::NONE;
+        let mut colleagues = Vec::new();
         let mut next = Some(first);
         while let Some(event) = next {
             if let Some(listener) = self.outside.listener() {
@@ -44,21 +45,24 @@ impl<O: Outside> Session<O> {
             if let Some(recorder) = self.outside.recorder() {
                 recorder.event(&event, at);
             }
+            if let Event::Response(step) = &event
+                && step.by.is_some()
+            {
+                colleagues.push(step.clone());
+            }
             changes |= self.fleet.apply(event, at);
+            if let Some(listener) = self.outside.listener() {
+                listener.heed(&self.fleet, at);
+            }
             if began.elapsed() >= SLICE {
                 break;
             }
             next = self.inputs.events.try_recv().ok();
         }
-        if self.fleet.is_at_limit(at)
-            && let Some(listener) = self.outside.listener()
-        {
-            listener.at_limit(at);
-        }
         for source in self.fleet.take_wanted() {
             self.outside.read_soon(source);
         }
-        changes
+        (changes, colleagues)
     }
 
     fn heard(&mut self, word: Word) -> Vec<Msg> {
@@ -107,8 +111,12 @@ impl<O: Outside> World for Session<O> {
                 News { msgs: vec![Msg::Answer(answer)], seen: true, soon: true }
             }
             Some(event) = self.inputs.events.recv() => {
-                let changes = self.fold(event);
-                News { msgs: vec![Msg::Fleet(changes)], seen: !changes.is_empty(), soon: changes.is_news() }
+                let (changes, colleagues) = self.fold(event);
+                let mut msgs = vec![Msg::Fleet(changes)];
+                if !colleagues.is_empty() {
+                    msgs.push(Msg::Colleagues(colleagues));
+                }
+                News { msgs, seen: !changes.is_empty(), soon: changes.is_news() }
             }
             else => std::future::pending().await,
         }

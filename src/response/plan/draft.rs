@@ -62,6 +62,26 @@ impl Draft<'_> {
             }
         };
         self.prove(text);
+        self.unheard(things);
+    }
+
+    /// Says beforehand whose silence proves nothing, because it could not be heard to be broken.
+    fn unheard(&mut self, things: &[ThingFacts]) {
+        let mut told: Vec<(&SafeText, Vec<&Name>)> = Vec::new();
+        for target in things.iter().map(|thing| &thing.target) {
+            let Some(why) = &target.unheard else { continue };
+            match told.iter_mut().find(|(known, _)| *known == why) {
+                Some((_, names)) => names.push(&target.thing),
+                None => told.push((why, vec![&target.thing])),
+            }
+        }
+        for (why, names) in told {
+            let text = format!(
+                "{why}: the silence of {} proves nothing meanwhile; only AWS's word that no client is connected counts",
+                listed(&names)
+            );
+            self.note(Level::Warn, text);
+        }
     }
 
     /// Says under which client ids the devices are cut and watched, where that is not plainly the thing's name.

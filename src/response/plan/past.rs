@@ -30,8 +30,8 @@ pub(super) fn finish(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
         // A cut leaves no trace: one whose answer was lost is sent again, which harms nobody.
         let left = past.steps.iter().filter(|s| s.target == i && !s.is_so());
         let mut requests: Vec<Request> = left.map(|s| s.request.clone()).collect();
-        let contains = matches!(work.proof, Proof::Isolated { .. } | Proof::Barred { .. });
-        if requests.is_empty() && past.outcome.is_none() && contains {
+        let contains = work.proof.holds();
+        if requests.is_empty() && past.unseen.contains(&i) && contains {
             // Everything was sent, but nobody saw it proven: cutting once more lets it be.
             let cuts =
                 past.steps.iter().filter(|s| s.target == i && matches!(s.request, Request::Cut { .. }));
@@ -83,7 +83,7 @@ pub(super) fn undo(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
             continue;
         }
         let proof = opposite(draft, work, &requests);
-        if matches!(proof, Proof::Isolated { .. } | Proof::Barred { .. }) {
+        if proof.holds() {
             requests.extend(work.clients.iter().map(|client| Request::Cut { client: client.clone() }));
         }
         draft.work.push(Work { requests, proof, ..work.clone() });

@@ -399,6 +399,13 @@ pub(in crate::response) enum Proof {
     Mitigated { task: String, audit: bool },
 }
 
+impl Proof {
+    /// True when a device is to be held back.
+    pub(in crate::response) fn holds(&self) -> bool {
+        matches!(self, Self::Isolated { .. } | Self::Barred { .. })
+    }
+}
+
 /// A TestAuthorization call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::response) struct DenyQuestion {

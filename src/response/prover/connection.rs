@@ -174,6 +174,9 @@ impl Prover {
         let stranger = !connection.cuttable;
         self.refused = [None; 2];
         self.reopen(ProofStep::Gone);
+        if self.silent_until.take().is_some() {
+            self.reopen(ProofStep::Silent);
+        }
         if stranger && self.work.requests.iter().any(|r| matches!(r, Request::Cut { .. })) {
             let text = format!("connected as {}, which the plan does not cut: plan again", client.raw());
             self.say(ProofStep::Gone, &text);

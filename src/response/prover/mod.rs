@@ -19,6 +19,7 @@ use super::listen::{Fact, Hearing};
 use super::plan::draft::seconds;
 use super::plan::request::{Proof, Request, Work};
 use super::rules::{CACHE_MS, Rules};
+use super::stop::Stop;
 use super::view::{RowState, StairRow, TargetOutcome, TargetView};
 
 /// What a look at the account found; `None` where it was not asked, an error where it could not be.
@@ -70,10 +71,14 @@ pub(in crate::response) struct Prover {
     connections: Vec<Connection>,
     /// When a connect of it was refused for want of authorization, as it was heard: the latest two.
     refused: [Option<Ms>; 2],
-    /// When the connection that listens was asked the latest question that it answered: silence counts up to there.
+    /// When the connections that listen were asked the latest question that each of them answered: silence counts up to there.
     answered: Option<Ms>,
-    /// The connection was lost, or asked without an answer, while the proof was waited for.
-    lost: bool,
+    /// Of several connections, those that bring what the device says; `None` for all.
+    carriers: Option<Vec<usize>>,
+    /// Since when such a connection is lost, or asked without an answer.
+    lost: Option<Ms>,
+    /// Until when the silence that is proven is known.
+    silent_until: Option<Ms>,
     /// When AWS last said of each client that it is not connected.
     looked_gone: Option<Ms>,
     /// When the policy was read to deny it.
@@ -115,7 +120,12 @@ impl Prover {
                 vec![ProofStep::Exists]
             }
         };
-        let row = |title: SafeText| StairRow { title, state: RowState::Waiting, detail: SafeText::default() };
+        let row = |title: SafeText| StairRow {
+            title,
+            state: RowState::Waiting,
+            detail: SafeText::default(),
+            gauge: None,
+        };
         let mut rows: Vec<StairRow> = work.requests.iter().map(|r| row(r.title(&work.name))).collect();
         rows.extend(proof_steps.iter().map(|r| row(SafeText::new(&steps::words(*r, &work.proof)))));
         let listens = work.mapped;
@@ -133,7 +143,9 @@ impl Prover {
             connections,
             refused: [None; 2],
             answered: None,
-            lost: false,
+            carriers: None,
+            lost: None,
+            silent_until: None,
             looked_gone: None,
             denied: None,
             unasked,
@@ -191,6 +203,7 @@ impl Prover {
 
     pub(in crate::response) fn requesting(&mut self, i: usize) {
         self.set(i, RowState::Running);
+        self.detail(i, "waits for AWS's answer, usually less than a second");
     }
 
     pub(in crate::response) fn requested(&mut self, i: usize, result: &Result<Accepted, Failed>, now: Ms) {
@@ -218,6 +231,7 @@ impl Prover {
                 let partly =
                     self.rows.iter().any(|r| matches!(r.state, RowState::Done(_))) || !failed.certain;
                 self.set(i, RowState::Failed(failed.reason.clone()));
+                self.detail(i, "");
                 for later in i + 1..self.rows.len() {
                     self.set(later, RowState::Skipped(SafeText::new("not reached")));
                 }
@@ -262,33 +276,33 @@ impl Prover {
         match fact {
             Fact::Heard { thing, at } if *thing == self.work.name => {
                 self.listens = true;
-                if *at > self.began {
-                    self.heard = self.heard.max(Some(*at));
-                    // A message does not say which of its clients sent it.
-                    for connection in &mut self.connections {
-                        connection.wants_cut |= connection.cut.is_some_and(|cut| *at > cut);
-                    }
-                    if self.sent.is_some_and(|sent| *at >= sent) {
-                        self.done(ProofStep::Heard, *at);
-                    }
-                }
+                self.spoke(*at);
             }
+            Fact::Sign { thing, at } if *thing == self.work.name => self.spoke(*at),
+            Fact::Carried { thing, by } if *thing == self.work.name => self.carriers = Some(by.clone()),
             Fact::Presence { client, principal, kind, reason, at }
                 if *at > self.began && self.is_its(client, principal.as_ref()) =>
             {
                 self.presence(client, *kind, reason.as_ref(), *at);
             }
             Fact::LinkUp { at } => self.link = Some(*at),
-            Fact::LinkDown { .. } => {
+            Fact::LinkDown { at } => {
                 // One that never stood is not lost: then nobody was meant to hear it.
-                self.lost |= self.link.is_some();
+                if self.link.is_some() {
+                    self.lost = self.lost.max(Some(*at));
+                }
                 self.link = None;
             }
-            Fact::Unanswered { .. } => self.lost = true,
+            Fact::Unanswered { connection, at } if self.is_carried_by(*connection) => {
+                self.lost = self.lost.max(Some(*at));
+            }
             Fact::AtLimit { at } => self.full = Some(*at),
             Fact::Answered { asked } => {
-                self.answered = self.answered.max(Some(*asked));
-                self.lost = false;
+                let of_its = asked.iter().enumerate().filter(|(i, _)| self.is_carried_by(*i));
+                let asked = of_its.map(|(_, asked)| *asked).min().filter(|asked| *asked > Ms::MIN);
+                self.answered = self.answered.max(asked);
+                // What was asked after the loss tells that it is over.
+                self.lost = self.lost.filter(|lost| self.answered.is_none_or(|asked| asked < *lost));
             }
             Fact::Focus { only, at } => {
                 let among = only.as_ref().is_none_or(|only| only.contains(self.work.name.raw()));
@@ -296,6 +310,36 @@ impl Prover {
             }
             _ => {}
         }
+    }
+
+    /// It gave a sign of life that AWS let through.
+    fn spoke(&mut self, at: Ms) {
+        if at <= self.began {
+            return;
+        }
+        self.heard = self.heard.max(Some(at));
+        // A message does not say which of its clients sent it.
+        for connection in &mut self.connections {
+            connection.wants_cut |= connection.cut.is_some_and(|cut| at > cut);
+        }
+        if self.sent.is_some_and(|sent| at >= sent) {
+            self.done(ProofStep::Heard, at);
+        }
+        // The other proofs are waited for still: the silence that was proven is over.
+        if self.outcome.is_none() && self.silent_until.is_some_and(|until| at > until) {
+            self.silent_until = None;
+            self.reopen(ProofStep::Silent);
+        }
+    }
+
+    /// True when this connection brings what the device says.
+    fn is_carried_by(&self, connection: usize) -> bool {
+        self.carriers.as_ref().is_none_or(|by| by.contains(&connection))
+    }
+
+    /// Until when the silence is known that proved it; whatever comes later is a leak.
+    pub(in crate::response) fn silent_until(&self) -> Option<Ms> {
+        self.silent_until
     }
 
     /// The account was looked at.
@@ -376,7 +420,7 @@ impl Prover {
     /// True when the connection that should hear it could not have: it was lost, or does not answer. What AWS says of a client
     /// it knows then proves no silence, for the device may speak by another.
     fn unheard(&self) -> bool {
-        self.lost && self.listens && self.focus.is_some()
+        self.lost.is_some() && self.listens && self.focus.is_some()
     }
 
     /// True while a silence is waited for, which lasts up to an answer of the connection.
@@ -384,17 +428,24 @@ impl Prover {
         self.outcome.is_none() && self.proof_steps.contains(&ProofStep::Silent)
     }
 
-    /// Gives the proof up, for `why`.
-    pub(in crate::response) fn give_up(&mut self, why: &str) {
-        if self.outcome.is_none() {
-            self.outcome = Some(if self.sent.is_some() {
+    /// Gives the proof up. Only the time given for it leaves it unproven; one that is stopped or left does not hold, as far as
+    /// anybody knows.
+    pub(in crate::response) fn give_up(&mut self, stop: Stop) {
+        if self.outcome.is_some() {
+            return;
+        }
+        let why = stop.why();
+        self.outcome = Some(match (self.sent, stop) {
+            (Some(_), Stop::Timeout(_)) => {
                 TargetOutcome::Unproven { missing: SafeText::new(&format!("{} ({why})", self.waiting_for())) }
-            } else {
+            }
+            (Some(_), _) => TargetOutcome::Left { why: SafeText::new(&why), missing: self.waiting_for() },
+            (None, _) => {
                 let partly =
                     self.rows.iter().any(|r| matches!(r.state, RowState::Done(_) | RowState::Running));
-                TargetOutcome::Failed { reason: SafeText::new(why), partly }
-            });
-        }
+                TargetOutcome::Failed { reason: SafeText::new(&why), partly }
+            }
+        });
     }
 
     fn window(&self) -> Ms {

@@ -4,7 +4,7 @@
 
 use crate::response::plan::draft::seconds;
 use crate::response::plan::request::Proof;
-use crate::response::view::RowState;
+use crate::response::view::{Gauge, RowState};
 use quell_fleet::Ms;
 use quell_fleet::text::SafeText;
 
@@ -15,10 +15,14 @@ const UNANSWERED_MS: Ms = 8_000;
 
 impl Prover {
     pub(super) fn silence(&mut self, window: Ms, now: Ms) {
-        if let Some(how) = self.kept_out(window, now) {
-            self.done(ProofStep::Silent, now);
-            return self.say(ProofStep::Silent, &how);
+        if self.silent_until.is_some() {
+            // Proven, and nothing came since; the other proofs are waited for.
+            return;
         }
+        if let Some(how) = self.kept_out(window) {
+            return self.silent(self.answered.unwrap_or(now), now, &how);
+        }
+        self.gauge(None);
         let (cut, connected) = (self.last_cut(), self.last_connected());
         let said = [Some(self.began), cut, self.heard, connected];
         // Somebody listens to a topic known to be this device's, and hears all there is.
@@ -60,14 +64,12 @@ impl Prover {
                 };
                 self.mark(ProofStep::Gone, RowState::Skipped(SafeText::new(why)));
             }
-            self.done(ProofStep::Silent, now);
-            return if full {
-                self.say(ProofStep::Silent, "by GetConnection: at AWS's message limit");
-            } else if deaf {
-                self.say(ProofStep::Silent, "by GetConnection: its telemetry is not received here");
-            } else {
-                self.say(ProofStep::Silent, &format!("silent for {}", seconds(quiet)));
+            let how = match deaf {
+                true if full => "by GetConnection: at AWS's message limit".to_owned(),
+                true => "by GetConnection: its telemetry is not received here".to_owned(),
+                false => format!("silent for {}", seconds(quiet)),
             };
+            return self.silent(until.max(since), now, &how);
         }
         let spoke = cut.is_some_and(|cut| self.heard.is_some_and(|heard| heard > cut));
         // AWS's delay counts from a deny that was read; where nothing denies, nothing is about to change.
@@ -88,19 +90,40 @@ impl Prover {
             _ if spoke && self.is_open(ProofStep::Denied) => {
                 "spoke after the cut; nothing denies it yet".to_owned()
             }
-            _ if self.refused[1].is_some() => format!(
-                "refused; a second refusal or {} of silence proves it, {} so far",
-                seconds(interval(window)),
-                seconds(quiet / 1000 * 1000)
-            ),
-            _ => format!("silent for {} of {}", seconds(quiet / 1000 * 1000), seconds(window)),
+            _ if self.refused[1].is_some() => {
+                let quiet = self.refused[1].map_or(0, |at| (until - since.max(at)).max(0));
+                self.gauge(Some(Gauge { done: quiet, of: interval(window) }));
+                format!(
+                    "refused; a second refusal or {} of silence proves it, {} so far",
+                    seconds(interval(window)),
+                    seconds(quiet / 1000 * 1000)
+                )
+            }
+            _ => {
+                self.gauge(Some(Gauge { done: quiet, of: window }));
+                format!("silent for {} of {}", seconds(quiet / 1000 * 1000), seconds(window))
+            }
         };
         self.say(ProofStep::Silent, &text);
     }
 
+    /// It is silent, as far as it is known until then.
+    fn silent(&mut self, until: Ms, now: Ms, how: &str) {
+        self.silent_until = Some(until);
+        self.done(ProofStep::Silent, now);
+        self.say(ProofStep::Silent, how);
+    }
+
+    /// How far the wait for silence is.
+    fn gauge(&mut self, gauge: Option<Gauge>) {
+        if let Some(row) = self.at(ProofStep::Silent).and_then(|i| self.rows.get_mut(i)) {
+            row.gauge = gauge;
+        }
+    }
+
     /// How it is known to be kept out, when it is: after the deny was read a connect was refused, no session of it is left,
     /// and then it was refused again or kept silent for one usual interval.
-    fn kept_out(&mut self, window: Ms, now: Ms) -> Option<String> {
+    fn kept_out(&self, window: Ms) -> Option<String> {
         let last = self.refused[1]?;
         self.denied?;
         let first = self.refused[0].unwrap_or(last);
@@ -109,7 +132,7 @@ impl Prover {
         }
         // Asked after the refusal: a session of another client would still be there.
         let looked = self.looked_gone.is_some_and(|at| at >= first);
-        let full = self.full.is_some_and(|full| now - full < window);
+        let full = self.full.is_some_and(|full| self.now - full < window);
         let from = first.max(self.hearing()?);
         let answered = self.answered.is_some_and(|asked| asked >= first);
         if !looked || full || !answered || self.heard.is_some_and(|at| at > first) {

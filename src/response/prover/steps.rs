@@ -39,6 +39,9 @@ impl Prover {
             && !matches!(self.rows.get(i).map(|r| &r.state), Some(RowState::Done(_)))
         {
             self.set(i, RowState::Done((now - self.began).max(0)));
+            if let Some(row) = self.rows.get_mut(i) {
+                row.gauge = None;
+            }
             // What it waited for is no longer of interest.
             self.detail(i, "");
         }

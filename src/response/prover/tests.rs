@@ -65,9 +65,14 @@ fn reason(kind: PresenceKind) -> Option<quell_fleet::text::SafeText> {
     (kind == PresenceKind::ConnectFailed).then(|| "AUTHORIZATION_FAILED".into())
 }
 
+/// The only connection answered what it was asked then.
+fn answered(asked: Ms) -> Fact {
+    Fact::Answered { asked: [asked].into() }
+}
+
 /// Time passes, while the connection answers.
 pub(super) fn tick(prover: &mut Prover, now: Ms) {
-    prover.fact(&Fact::Answered { asked: now });
+    prover.fact(&answered(now));
     prover.tick(now);
 }
 
@@ -271,10 +276,10 @@ fn a_refusal_and_one_usual_interval_of_silence_prove_it_once_the_connection_answ
     prover.tick(BEGAN + 5_000);
     prover.fact(&presence(PresenceKind::ConnectFailed, BEGAN + 5_000));
     prover.look(&gone(), BEGAN + 6_000);
-    prover.fact(&Fact::Answered { asked: BEGAN + 14_000 });
+    prover.fact(&answered(BEGAN + 14_000));
     prover.tick(BEGAN + 20_000);
     assert_eq!(prover.outcome(), None, "nothing came since, so what it said may be under way");
-    prover.fact(&Fact::Answered { asked: BEGAN + 20_100 });
+    prover.fact(&answered(BEGAN + 20_100));
     prover.tick(BEGAN + 20_200);
     assert!(matches!(prover.outcome(), Some(TargetOutcome::Proven { .. })), "{:#?}", prover.view());
 }
@@ -400,13 +405,13 @@ fn each_client_of_a_device_is_cut_and_must_be_gone() {
 fn silence_that_the_connection_did_not_confirm_proves_nothing() {
     let mut prover = waiting();
     prover.look(&gone(), BEGAN + 600);
-    prover.fact(&Fact::Answered { asked: BEGAN + 20_000 });
+    prover.fact(&answered(BEGAN + 20_000));
     prover.tick(BEGAN + 120_000);
     assert_eq!(prover.outcome(), None, "for a hundred seconds nobody knows what was left behind");
     let silent = prover.view().rows.last().unwrap().detail.to_string();
     assert!(silent.contains("has not answered for 100 s"), "{silent}");
     prover.fact(&heard(BEGAN + 119_000));
-    prover.fact(&Fact::Answered { asked: BEGAN + 121_000 });
+    prover.fact(&answered(BEGAN + 121_000));
     prover.tick(BEGAN + 121_200);
     assert_eq!(prover.outcome(), None, "what had been left behind came");
 }
@@ -418,7 +423,7 @@ fn a_silence_that_could_not_have_been_heard_is_none() {
     prover.look(&Look { clients: vec![(thing(), Some(false))], ..denied() }, BEGAN + 600);
     prover.tick(BEGAN + 40_000);
     assert_eq!(prover.outcome(), None, "it was not asked");
-    prover.fact(&Fact::Unanswered { at: BEGAN + 41_000 });
+    prover.fact(&Fact::Unanswered { connection: 0, at: BEGAN + 41_000 });
     prover.fact(&Fact::LinkDown { at: BEGAN + 50_000 });
     prover.tick(BEGAN + 90_000);
     assert_eq!(prover.outcome(), None, "what should have been heard could not be");
@@ -432,8 +437,78 @@ fn a_silence_that_could_not_have_been_heard_is_none() {
     let mut prover = sent(isolation(true), Some(0));
     prover.look(&denied(), BEGAN + 500);
     prover.fact(&heard(BEGAN + 600));
-    prover.fact(&Fact::Unanswered { at: BEGAN + 5_000 });
+    prover.fact(&Fact::Unanswered { connection: 0, at: BEGAN + 5_000 });
     prover.tick(BEGAN + 700_000);
     let missing = "the link could not have heard it".into();
     assert_eq!(prover.outcome(), Some(&TargetOutcome::Unproven { missing }));
+}
+
+#[test]
+fn a_voice_after_the_silence_and_before_the_last_proof_begins_the_silence_anew() {
+    let mut prover = sent(isolation(true), Some(0));
+    prover.look(&Look { member: Some(true), ..gone() }, BEGAN + 500);
+    tick(&mut prover, BEGAN + 31_000);
+    let silent = |prover: &Prover| prover.view().rows.last().unwrap().state.clone();
+    assert!(matches!(silent(&prover), RowState::Done(_)), "{:#?}", prover.view());
+    assert_eq!((prover.outcome(), prover.silent_until()), (None, Some(BEGAN + 31_000)));
+    prover.fact(&heard(BEGAN + 40_000));
+    assert_eq!((silent(&prover), prover.silent_until()), (RowState::Running, None));
+    prover.look(&denied(), BEGAN + 41_000);
+    tick(&mut prover, BEGAN + 69_000);
+    assert_eq!(prover.outcome(), None, "it spoke, and its silence is not long enough yet");
+    tick(&mut prover, BEGAN + 70_100);
+    assert_eq!(prover.outcome(), Some(&TargetOutcome::Proven { took: 40_000 }));
+    assert_eq!(prover.silent_until(), Some(BEGAN + 70_100), "what comes later is a leak");
+}
+
+#[test]
+fn a_sign_of_life_of_any_kind_is_no_silence() {
+    let mut prover = sent(isolation(true), Some(0));
+    prover.look(&Look { clients: vec![(thing(), Some(false))], ..denied() }, BEGAN + 500);
+    for second in 1..40 {
+        // Its shadow is reported to, and no telemetry is heard.
+        prover.fact(&Fact::Sign { thing: thing(), at: BEGAN + second * 1_000 });
+        tick(&mut prover, BEGAN + second * 1_000 + 500);
+    }
+    assert_eq!(prover.outcome(), None);
+    tick(&mut prover, BEGAN + 69_100);
+    assert_eq!(prover.outcome(), Some(&TargetOutcome::Proven { took: 39_000 }));
+}
+
+#[test]
+fn of_several_connections_those_that_carry_the_device_have_to_answer() {
+    let answers = |first: Ms, second: Ms, third: Ms| Fact::Answered { asked: [first, second, third].into() };
+    let mut prover = waiting();
+    prover.look(&gone(), BEGAN + 600);
+    prover.fact(&answers(BEGAN + 40_000, BEGAN + 40_000, Ms::MIN));
+    prover.tick(BEGAN + 40_100);
+    assert_eq!(prover.outcome(), None, "it may be heard by the third, as far as is known");
+    prover.fact(&Fact::Carried { thing: thing(), by: vec![0, 1] });
+    prover.fact(&Fact::Unanswered { connection: 2, at: BEGAN + 41_000 });
+    prover.fact(&answers(BEGAN + 41_000, BEGAN + 20_000, Ms::MIN));
+    prover.tick(BEGAN + 41_100);
+    assert_eq!(prover.outcome(), None, "the second carries it, and answered long ago");
+    prover.fact(&answers(BEGAN + 41_000, BEGAN + 42_000, Ms::MIN));
+    prover.tick(BEGAN + 42_100);
+    assert!(matches!(prover.outcome(), Some(TargetOutcome::Proven { .. })), "{:#?}", prover.view());
+    assert_eq!(prover.silent_until(), Some(BEGAN + 41_000));
+}
+
+#[test]
+fn what_is_stopped_or_left_is_not_held_and_only_time_leaves_it_unproven() {
+    for stop in [Stop::Operator, Stop::Left, Stop::Signal("SIGTERM")] {
+        let mut prover = waiting();
+        prover.look(&gone(), BEGAN + 600);
+        prover.give_up(stop);
+        let Some(TargetOutcome::Left { why, missing }) = prover.outcome() else {
+            panic!("{:?}", prover.outcome())
+        };
+        assert_eq!((why.as_str(), missing.as_str()), (stop.why().as_str(), "silent for 30 s"));
+    }
+    let mut prover = waiting();
+    prover.give_up(Stop::Timeout(std::time::Duration::from_secs(9)));
+    assert!(matches!(prover.outcome(), Some(TargetOutcome::Unproven { .. })));
+    let mut unsent = Prover::new(isolation(true), BEGAN, &Hearing::with(Some(0)), &rules());
+    unsent.give_up(Stop::Left);
+    assert!(matches!(unsent.outcome(), Some(TargetOutcome::Failed { partly: false, .. })));
 }

@@ -29,7 +29,7 @@ use super::plan::request::{Request, Work};
 use super::plan::{Plan, PlanId};
 use super::prover::{Look, Prover};
 use super::rules::Rules;
-use super::stop::Stop;
+use super::stop::{PATIENCE, Stop};
 use super::view::{ActionView, Answer, Outcome, summary};
 use look::look;
 use send::{send_target, sent};
@@ -91,6 +91,8 @@ struct Run {
     stop: watch::Receiver<Option<Stop>>,
     /// When the stream was last asked.
     asked: Ms,
+    /// Requests under way were not waited for: what became of them is not known.
+    cut_off: bool,
 }
 
 /// Runs `plan`, whose intent is already in the journal, to its end.
@@ -123,6 +125,7 @@ pub(in crate::response) async fn run(
         tasks: JoinSet::new(),
         stop,
         asked: 0,
+        cut_off: false,
     };
     run.send_all();
     let mut tick = tokio::time::interval(TICK);
@@ -142,19 +145,12 @@ pub(in crate::response) async fn run(
         run.stages().await;
         if let Some(stopped) = stopped {
             // Requests under way are waited for: what became of them belongs into the journal.
-            let answered = async { while run.tasks.join_next().await.is_some() {} };
-            match stopped.patience() {
-                None => answered.await,
-                Some(patience) => {
-                    let _ = tokio::time::timeout(patience, answered).await;
-                    run.tasks.abort_all();
-                }
-            }
+            run.settle(stopped, &mut stop).await;
             while let Ok(report) = reported.try_recv() {
                 run.report(report);
             }
             for prover in &mut run.provers {
-                prover.give_up(&stopped.why());
+                prover.give_up(stopped);
             }
             run.stages().await;
         }
@@ -193,6 +189,26 @@ impl Run {
     fn with(&mut self, t: usize, act: impl FnOnce(&mut Prover)) {
         if let Some(prover) = self.provers.get_mut(t) {
             act(prover);
+        }
+    }
+
+    /// Waits for the answers to the requests under way: as long as it takes, unless nobody is left to wait, or whoever stopped
+    /// it asks again.
+    async fn settle(&mut self, stopped: Stop, again: &mut watch::Receiver<Option<Stop>>) {
+        let answered = async { while self.tasks.join_next().await.is_some() {} };
+        let hurry = async {
+            if stopped.is_waited_for() && again.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(PATIENCE).await;
+        };
+        let answered = tokio::select! {
+            () = answered => true,
+            () = hurry => false,
+        };
+        if !answered {
+            self.cut_off = true;
+            self.tasks.abort_all();
         }
     }
 
@@ -286,7 +302,11 @@ impl Run {
             last.clone_from(&stage);
             if let Some(stage) = stage {
                 tracing::info!(plan = %self.plan.id.0, thing = %prover.work.name.shown(), ?stage, "proof");
-                let event = ResponseEvent { thing: prover.work.name.clone(), stage, at: now(), by: None };
+                let event = ResponseEvent {
+                    plan: Some(SafeText::new(&self.plan.id.0)),
+                    silent_until: prover.silent_until(),
+                    ..ResponseEvent::new(prover.work.name.clone(), stage, now())
+                };
                 let _ = self.shared.events.send(Event::Response(event)).await;
             }
         }
@@ -294,9 +314,11 @@ impl Run {
 
     async fn finish(mut self, stopped: Option<Stop>) {
         while self.tasks.join_next().await.is_some() {}
-        let outcome = outcome(&self.provers, stopped);
+        let outcome = if self.cut_off { Outcome::Left } else { outcome(&self.provers, stopped) };
         let view = self.view(Some(outcome.clone()));
-        let targets: Vec<_> = view.targets.iter().map(target_json).collect();
+        let until = self.provers.iter().map(Prover::silent_until);
+        let targets: Vec<_> =
+            view.targets.iter().zip(until).map(|(target, until)| target_json(target, until)).collect();
         for target in &targets {
             tracing::info!(plan = %self.plan.id.0, %target, "proof ended");
         }

@@ -10,7 +10,13 @@ use quell_fleet::Ms;
 use quell_fleet::event::Stage;
 use quell_fleet::text::SafeText;
 
-pub(super) fn target_json(target: &TargetView) -> serde_json::Value {
+/// A time as the journal writes it.
+fn iso(at: Ms) -> Option<String> {
+    jiff::Timestamp::from_millisecond(at).ok().map(|at| format!("{at:.3}"))
+}
+
+/// One target of a response, as its outcome is written down; `silent_until` is until when the silence that proved it is known.
+pub(super) fn target_json(target: &TargetView, silent_until: Option<Ms>) -> serde_json::Value {
     let rows: Vec<_> = target
         .rows
         .iter()
@@ -25,11 +31,14 @@ pub(super) fn target_json(target: &TargetView) -> serde_json::Value {
         })
         .collect();
     let (result, took, why) = TargetOutcome::told(target.outcome.as_ref());
-    json!({"target": target.name.raw(), "result": result, "took_ms": took, "why": why, "steps": rows})
+    json!({
+        "target": target.name.raw(), "result": result, "took_ms": took, "why": why,
+        "silent_until": silent_until.and_then(iso), "steps": rows,
+    })
 }
 
 pub(super) fn stage(prover: &Prover, began: Ms) -> Option<Stage> {
-    let containing = matches!(prover.work.proof, Proof::Isolated { .. } | Proof::Barred { .. });
+    let containing = prover.work.proof.holds();
     match (&prover.work.proof, prover.outcome()) {
         (
             Proof::Job { .. }
@@ -49,8 +58,10 @@ pub(super) fn stage(prover: &Prover, began: Ms) -> Option<Stage> {
         (_, Some(TargetOutcome::Unproven { missing })) if containing => {
             Some(Stage::Unproven { began, missing: missing.clone() })
         }
-        (_, Some(TargetOutcome::Failed { reason, .. })) if containing => {
-            Some(Stage::Failed { began, what: reason.clone(), left: left(prover) })
+        (_, Some(TargetOutcome::Failed { reason: what, .. } | TargetOutcome::Left { why: what, .. }))
+            if containing =>
+        {
+            Some(Stage::Failed { began, what: what.clone(), left: left(prover) })
         }
         (_, None) if containing => Some(Stage::Containing { began, waiting_for: prover.waiting_for() }),
         // From the moment it may speak on purpose, hearing it is no leak.

@@ -2,7 +2,7 @@
 
 use crate::Ms;
 use crate::baseline::{Ledger, Pace, Signal, WarningKind};
-use crate::event::Stage;
+use crate::event::{ResponseEvent, Stage};
 use crate::known::Known;
 use crate::model::{CertificateRecord, Name};
 use crate::presence::PresenceState;
@@ -153,10 +153,13 @@ impl Device {
         &mut self.rest_mut().groups
     }
 
-    pub(crate) fn set_stage(&mut self, stage: Stage, at: Ms, by: Option<SafeText>) {
+    /// A step of a response, whatever stood there before.
+    pub(crate) fn set_stage(&mut self, event: ResponseEvent) {
         let rest = self.rest_mut();
-        rest.stage = Some((stage, at));
-        rest.responder = by;
+        rest.stage = Some((event.stage, event.at));
+        rest.responder = event.by;
+        rest.plan = event.plan;
+        rest.silent_until = event.silent_until;
     }
 
     /// Notes the group it is quarantined in; the time of a quarantine already known is kept. Whoever took it out released
@@ -176,7 +179,7 @@ impl Device {
                     // Also where no response is known yet: one that is told of later, and was earlier, is over.
                     if !barred && rest.stage.as_ref().is_none_or(|(_, begun)| *begun <= at) {
                         rest.stage = Some((Stage::Released, at));
-                        rest.responder = None;
+                        (rest.responder, rest.plan, rest.silent_until) = (None, None, None);
                     }
                 }
                 let rest = self.rest_mut();

@@ -105,6 +105,10 @@ struct Rest {
     stage: Option<(Stage, Ms)>,
     /// Whose response that is; `None` for this console's.
     responder: Option<SafeText>,
+    /// The plan of the journal that is.
+    plan: Option<SafeText>,
+    /// Until when the silence is known that proved it.
+    silent_until: Option<Ms>,
     /// Shadow reports and job updates: other signs have their own place.
     signs: Signs,
     held: Option<Held>,
@@ -192,6 +196,16 @@ impl Device {
     /// Whose response brought it where it stands; `None` for this console's own.
     pub fn responder(&self) -> Option<&SafeText> {
         self.rest().responder.as_ref()
+    }
+
+    /// The plan of the journal that brought it where it stands, as finish and undo name it.
+    pub fn plan(&self) -> Option<&SafeText> {
+        self.rest().plan.as_ref()
+    }
+
+    /// Until when the silence is known that proved a response.
+    pub(super) fn silent_until(&self) -> Option<Ms> {
+        self.rest().silent_until
     }
 
     /// Whether the registry has it; `None` when the registry was never read.

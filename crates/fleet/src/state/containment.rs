@@ -1,7 +1,7 @@
 //! Whether a device is held, and by what that is known: the steps of responses, membership of isolation groups and whether
 //! those deny anything, its connection, and its silence.
 
-use crate::event::Stage;
+use crate::event::{ResponseEvent, Stage};
 use crate::model::Name;
 use crate::text::SafeText;
 use crate::{Changes, Device, DeviceId, Fleet, Ms, SourceId};
@@ -78,7 +78,7 @@ impl Fleet {
         }
         if let Some(device) = self.devices.get_mut(id.index()) {
             device.resume(now);
-            device.set_stage(Stage::Released, now, None);
+            device.set_stage(ResponseEvent::new(device.name().clone(), Stage::Released, now));
         }
         self.judge(id, now)
     }
@@ -148,7 +148,8 @@ impl Fleet {
                     Stage::Contained { began, took } => (*began, *took),
                     _ => (proven, 0),
                 };
-                if let Some((heard, at)) = heard_after(proven) {
+                // What was heard between the end of the silence and the word about it is a leak as well.
+                if let Some((heard, at)) = heard_after(device.silent_until().unwrap_or(proven)) {
                     return seen.unwrap_or(Containment::Leaking { heard, at, after: After::Proof(proven) });
                 }
                 let proof = Proof::Response { began, took, proven, by };

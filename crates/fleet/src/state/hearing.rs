@@ -144,14 +144,26 @@ impl Fleet {
         false
     }
 
-    /// True when the connection that carries the device's filters answered a question asked at `at` or later: what the broker
+    /// True when each connection that carries the device's filters answered a question asked at `at` or later: what the broker
     /// had for us until then has come (MQTT keeps order).
     pub(crate) fn answered_since(&self, device: &Device, at: Ms) -> bool {
-        let topics = device.topics();
-        if topics.is_empty() {
-            return (0..self.link.connections()).all(|i| self.link.answered(i) >= at);
+        self.carriers(device).all(|i| self.link.answered(i) >= at)
+    }
+
+    /// The connections that bring what the device says, from 0: those its telemetry came by, and the first, which has AWS's
+    /// own topics. All, while none of its telemetry came.
+    pub(crate) fn carriers<'a>(&'a self, device: &'a Device) -> impl Iterator<Item = usize> + 'a {
+        let (all, topics) = (self.link.connections().max(1), device.topics());
+        let by_topic = move |i: usize| topics.iter().take(16).any(|topic| *topic as usize % all == i);
+        (0..all).filter(move |i| *i == 0 || topics.is_empty() || by_topic(*i))
+    }
+
+    /// The same of a thing by its name, as numbers of connections; all for one that is not known.
+    pub fn carriers_of(&self, thing: &str) -> Vec<usize> {
+        match self.find(thing) {
+            Some(id) => self.carriers(self.device(id)).collect(),
+            None => (0..self.link.connections().max(1)).collect(),
         }
-        topics.iter().take(16).all(|topic| self.link.answered(*topic as usize) >= at)
     }
 }
 

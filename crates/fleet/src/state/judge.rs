@@ -299,14 +299,14 @@ impl Fleet {
                 return Changes::NONE;
             }
             device.prove(&mut self.ledger);
-            let ask = event.by.is_some();
+            let (thing, ask) = (event.thing.clone(), event.by.is_some());
             if event.stage == Stage::Released {
                 device.resume(event.at);
             }
-            device.set_stage(event.stage, event.at, event.by);
+            device.set_stage(event);
             if ask {
                 // Whether a certificate holds it tells what a membership that is not there means.
-                self.want(crate::SourceId::Certificates(event.thing));
+                self.want(crate::SourceId::Certificates(thing));
             }
         }
         self.judge(id, now) | Changes::DEVICES
