@@ -164,7 +164,7 @@ impl App {
     }
 
     /// What a write acts on: the marks, else the thing under the cursor of whatever is in front.
-    fn targets(&self, env: &Env<'_>) -> Vec<DeviceId> {
+    pub(super) fn targets(&self, env: &Env<'_>) -> Vec<DeviceId> {
         if !self.named.is_empty() {
             return self.named.clone();
         }

@@ -153,9 +153,9 @@ pub static COMMANDS: &[Command] = &[
         "finish",
         "finish",
         Reversible,
-        Journal,
+        Global,
         App::finish,
-        "Plan what sends the rest of an entry that was cut short or failed",
+        "Plan what sends the rest of a response that was cut short, left or failed",
     ),
     writes(
         "setup",

@@ -71,8 +71,9 @@ pub(in crate::console) fn why(app: &App, env: &Env<'_>, id: DeviceId, theme: &Th
         }
         Containment::Failed { by: who, at, what, left } => {
             let left = if left.is_empty() { String::new() } else { format!("left: {left}") };
-            let text = joined(dot, [what.to_string(), left, by(who, now - at)]);
-            return (format!("{text}{}", key(app, "finish", "finishes")), theme.alarm);
+            // What to do comes first: the reason may be longer than the row.
+            let finish = key(app, "finish", "finishes").trim_start_matches("; ").to_owned();
+            return (joined(dot, [finish, by(who, now - at), what.to_string(), left]), theme.alarm);
         }
         Containment::Asked { by: who, since, waiting_for } => {
             let whose = by(who, now - since);
