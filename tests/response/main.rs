@@ -24,6 +24,7 @@ mod schedules;
 mod screen;
 mod setup;
 mod sns;
+mod states;
 #[expect(
     dead_code,
     clippy::expect_used,
