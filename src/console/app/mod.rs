@@ -5,8 +5,8 @@
 
 mod answer;
 mod audit_form;
-mod copy;
 mod colleagues;
+mod copy;
 mod doctor;
 pub(super) mod elsewhere;
 mod filter;
