@@ -244,9 +244,9 @@ pub(super) fn action(args: ActionArgs, common: &Common) -> color_eyre::Result<u8
             let rows: Vec<_> = setup
                 .actions
                 .iter()
-                .map(|a| vec![a.name.shown().clone(), a.kind.clone(), a.does.clone()])
+                .map(|a| [a.name.shown().clone(), a.kind.clone(), a.does.clone()])
                 .collect();
-            Ok((json!({ "actions": json }), table(&["ACTION", "TYPE", "DOES"], &rows)))
+            Ok((json!({ "actions": json }), table(["ACTION", "TYPE", "DOES"], &rows)))
         }),
         ActionCommand::Create(args) => {
             let does = match args.does {
@@ -289,28 +289,28 @@ fn status(json: bool, common: &Common) -> color_eyre::Result<u8> {
                     "failedChecks": t.failed})
             })
             .collect();
-        let mut rows: Vec<Vec<SafeText>> = Vec::new();
+        let mut rows = Vec::new();
         for (name, on) in &setup.checks {
             let state = SafeText::new(if *on { "enabled" } else { "off" });
-            rows.push(vec![SafeText::new("check"), name.shown().clone(), state]);
+            rows.push([SafeText::new("check"), name.shown().clone(), state]);
         }
         for s in &setup.suppressions {
             let until = s.until.map_or("for ever".to_owned(), |at| format!("until {}", iso(at)));
             let what = format!("{} {}", s.check.shown(), s.resource.shown());
-            rows.push(vec![SafeText::new("suppressed"), SafeText::new(&what), SafeText::new(&until)]);
+            rows.push([SafeText::new("suppressed"), SafeText::new(&what), SafeText::new(&until)]);
         }
         for s in setup.schedules.iter().flatten() {
             let words = format!("{}, {} checks", s.when(), s.checks.len());
-            rows.push(vec![SafeText::new("scheduled"), s.name.shown().clone(), SafeText::new(&words)]);
+            rows.push([SafeText::new("scheduled"), s.name.shown().clone(), SafeText::new(&words)]);
         }
         for t in &tasks.audits {
             let words = format!("{} {}/{} checks", t.status, t.ended, t.total);
-            rows.push(vec![SafeText::new("audit"), t.id.shown().clone(), SafeText::new(&words)]);
+            rows.push([SafeText::new("audit"), t.id.shown().clone(), SafeText::new(&words)]);
         }
         let schedules = setup.schedules.as_ref().map(|all| all.iter().map(schedule_json).collect::<Vec<_>>());
         let json = json!({"roleArn": setup.role, "checks": checks, "suppressions": suppressions,
             "tasks": audits, "scheduledAudits": schedules});
-        Ok((json, table(&["WHAT", "NAME", "STATE"], &rows)))
+        Ok((json, table(["WHAT", "NAME", "STATE"], &rows)))
     })
 }
 
@@ -348,7 +348,7 @@ fn findings(json: bool, common: &Common) -> color_eyre::Result<u8> {
         let rows: Vec<_> = list
             .iter()
             .map(|finding| {
-                vec![
+                [
                     finding.severity.clone(),
                     finding.check.clone(),
                     finding.resource.clone(),
@@ -358,7 +358,7 @@ fn findings(json: bool, common: &Common) -> color_eyre::Result<u8> {
             })
             .collect();
         let head = ["SEVERITY", "CHECK", "RESOURCE", "REASON", "FOUND"];
-        Ok((json!({ "findings": json }), table(&head, &rows)))
+        Ok((json!({ "findings": json }), table(head, &rows)))
     })
 }
 

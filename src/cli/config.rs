@@ -48,13 +48,13 @@ pub(super) fn run(args: &ConfigArgs, common: &Common) -> color_eyre::Result<u8> 
         lines(&mut out, [ascii_json(&Value::Object(all))])?;
         return Ok(exit::DONE);
     }
-    let rows: Vec<Vec<SafeText>> = all
+    let rows: Vec<_> = all
         .iter()
         .map(|e| {
             let shown = if e.value.is_null() { "-".to_owned() } else { e.value.to_string() };
-            vec![e.key.into(), SafeText::new(&shown), SafeText::new(&e.from)]
+            [e.key.into(), SafeText::new(&shown), SafeText::new(&e.from)]
         })
         .collect();
-    lines(&mut out, table(&["KEY", "VALUE", "FROM"], &rows))?;
+    lines(&mut out, table(["KEY", "VALUE", "FROM"], &rows))?;
     Ok(exit::DONE)
 }

@@ -43,17 +43,16 @@ pub(super) fn table(standings: &[Standing]) -> Vec<String> {
     });
     let row = |(name, sheet): &&Standing| {
         let Some(sheet) = sheet else {
-            return [name.as_str(), "–", "waits", "–", "–", "–", "–", "–"].map(SafeText::new).to_vec();
+            return [name.as_str(), "–", "waits", "–", "–", "–", "–", "–"].map(SafeText::new);
         };
         let [seen, answered, proven] = stages(sheet).map(|took| took.map_or_else(|| "–".to_owned(), clock));
         let [points, hints, wrong] =
             [sheet.points() as usize, sheet.hints, sheet.mistakes.len()].map(|n| n.to_string());
         [name.clone(), points, word(sheet.phase()).to_owned(), seen, answered, proven, wrong, hints]
             .map(|text| SafeText::new(&text))
-            .to_vec()
     };
-    let rows: Vec<Vec<SafeText>> = sorted.iter().map(row).collect();
-    output::table(&["WHO", "POINTS", "STATE", "SEEN", "ANSWERED", "PROVEN", "WRONG", "HINTS"], &rows)
+    let rows: Vec<_> = sorted.iter().map(row).collect();
+    output::table(["WHO", "POINTS", "STATE", "SEEN", "ANSWERED", "PROVEN", "WRONG", "HINTS"], &rows)
 }
 
 /// One row for each participant; times in seconds of the drill, empty where there is none.

@@ -154,9 +154,9 @@ fn list(json: bool) -> Result<u8> {
         return Ok(exit::DONE);
     }
     let cells = |(name, title, minutes): &(&str, String, u64)| {
-        vec![SafeText::new(name), SafeText::new(&format!("{minutes} min")), SafeText::new(title)]
+        [SafeText::new(name), SafeText::new(&format!("{minutes} min")), SafeText::new(title)]
     };
-    let rows: Vec<Vec<SafeText>> = rows.iter().map(cells).collect();
-    output::text(&(output::table(&["NAME", "LASTS", "WHAT"], &rows).join("\n") + "\n"))?;
+    let rows: Vec<_> = rows.iter().map(cells).collect();
+    output::text(&(output::table(["NAME", "LASTS", "WHAT"], &rows).join("\n") + "\n"))?;
     Ok(exit::DONE)
 }

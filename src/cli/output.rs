@@ -91,16 +91,20 @@ pub(super) fn text(text: &str) -> io::Result<()> {
     }
 }
 
-/// A table with a head; columns are as wide as their widest cell.
-pub(super) fn table(head: &[&str], rows: &[Vec<SafeText>]) -> Vec<String> {
-    let head: Vec<SafeText> = head.iter().map(|h| SafeText::new(h)).collect();
-    let mut widths: Vec<usize> = head.iter().map(SafeText::width).collect();
+/// A table with a head; columns are as wide as their widest cell. A column without its cell, or a cell without its column,
+/// does not compile.
+pub(super) fn table<const COLUMNS: usize>(
+    head: [&str; COLUMNS],
+    rows: &[[SafeText; COLUMNS]],
+) -> Vec<String> {
+    let head = head.map(SafeText::new);
+    let mut widths = head.each_ref().map(SafeText::width);
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.width());
         }
     }
-    let line = |row: &[SafeText]| {
+    let line = |row: &[SafeText; COLUMNS]| {
         let mut line = String::new();
         for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
             if i > 0 {
@@ -111,7 +115,7 @@ pub(super) fn table(head: &[&str], rows: &[Vec<SafeText>]) -> Vec<String> {
         }
         line.trim_end().to_owned()
     };
-    std::iter::once(line(&head)).chain(rows.iter().map(|row| line(row))).collect()
+    std::iter::once(line(&head)).chain(rows.iter().map(line)).collect()
 }
 
 #[cfg(test)]
@@ -128,8 +132,8 @@ mod tests {
 
     #[test]
     fn tables_line_up_and_times_are_iso() {
-        let rows = vec![vec!["温度".into(), "x".into()], vec!["b".into(), "y".into()]];
-        assert_eq!(table(&["A", "B"], &rows), ["A     B", "温度  x", "b     y"]);
+        let rows = [["温度".into(), "x".into()], ["b".into(), "y".into()]];
+        assert_eq!(table(["A", "B"], &rows), ["A     B", "温度  x", "b     y"]);
         assert_eq!(iso(1_574_254_500_123), "2019-11-20T12:55:00.123Z");
     }
 }

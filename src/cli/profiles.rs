@@ -218,12 +218,12 @@ pub(super) fn dimension(args: DimensionArgs, common: &Common) -> color_eyre::Res
                 .iter()
                 .map(|d| {
                     let values: Vec<&str> = d.values.iter().map(SafeText::as_str).collect();
-                    vec![d.name.clone(), SafeText::new(&values.join(" "))]
+                    [d.name.clone(), SafeText::new(&values.join(" "))]
                 })
                 .collect();
             let json: Vec<_> =
                 list.iter().map(|d| json!({"name": d.name, "stringValues": d.values})).collect();
-            Ok((json!({ "dimensions": json }), table(&["DIMENSION", "TOPIC FILTERS"], &rows)))
+            Ok((json!({ "dimensions": json }), table(["DIMENSION", "TOPIC FILTERS"], &rows)))
         }),
         DimensionCommand::Create { name, filters, how } => {
             change(DetectChange::PutDimension { name: Name::new(&name), values: filters }, &how)
@@ -241,15 +241,13 @@ pub(super) fn metric(args: MetricArgs, common: &Common) -> color_eyre::Result<u8
             let list = read_account::custom_metrics(&clients).await?;
             let rows: Vec<_> = list
                 .iter()
-                .map(|m| {
-                    vec![m.name.clone(), m.kind.clone(), m.display.clone().unwrap_or_else(|| "-".into())]
-                })
+                .map(|m| [m.name.clone(), m.kind.clone(), m.display.clone().unwrap_or_else(|| "-".into())])
                 .collect();
             let json: Vec<_> = list
                 .iter()
                 .map(|m| json!({"metricName": m.name, "metricType": m.kind, "displayName": m.display}))
                 .collect();
-            Ok((json!({ "customMetrics": json }), table(&["METRIC", "TYPE", "DISPLAY NAME"], &rows)))
+            Ok((json!({ "customMetrics": json }), table(["METRIC", "TYPE", "DISPLAY NAME"], &rows)))
         }),
         MetricCommand::Create { name, kind, display_name, how } => {
             change(DetectChange::CreateMetric { name: Name::new(&name), kind, display: display_name }, &how)
@@ -289,10 +287,10 @@ fn list(as_json: bool, common: &Common) -> color_eyre::Result<u8> {
             .map(|p| {
                 let behaviors: Vec<&str> = p.behaviors.iter().map(|b| b.name.as_str()).collect();
                 let targets: Vec<String> = p.targets.iter().map(|t| target_words(t.as_str())).collect();
-                vec![p.name.clone(), SafeText::new(&behaviors.join(", ")), SafeText::new(&targets.join(", "))]
+                [p.name.clone(), SafeText::new(&behaviors.join(", ")), SafeText::new(&targets.join(", "))]
             })
             .collect();
-        Ok((json!({ "securityProfiles": json }), table(&["PROFILE", "BEHAVIORS", "TARGETS"], &rows)))
+        Ok((json!({ "securityProfiles": json }), table(["PROFILE", "BEHAVIORS", "TARGETS"], &rows)))
     })
 }
 

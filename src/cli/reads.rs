@@ -170,7 +170,7 @@ pub(super) fn things(args: &ThingsArgs, common: &Common) -> color_eyre::Result<u
             told_besides(&list, length.is_some());
         }
         let head = ["THING", "STATE", "CONNECTION", "LAST HEARD", "GROUPS", "CERTIFICATE", "TYPE"];
-        Ok((json!({ "things": json }), table(&head, &rows)))
+        Ok((json!({ "things": json }), table(head, &rows)))
     })
 }
 
@@ -205,7 +205,7 @@ async fn listen(fleet: &mut Fleet, settings: &Settings, length: Duration) -> Res
     Ok(())
 }
 
-fn thing_row(fleet: &Fleet, thing: &ThingRecord, now: Ms) -> Vec<SafeText> {
+fn thing_row(fleet: &Fleet, thing: &ThingRecord, now: Ms) -> [SafeText; 7] {
     let device = fleet.find(thing.name.raw()).map(|id| fleet.device(id));
     let dash = || SafeText::from("-");
     let connection = match device.and_then(|d| d.connected()) {
@@ -223,7 +223,7 @@ fn thing_row(fleet: &Fleet, thing: &ThingRecord, now: Ms) -> Vec<SafeText> {
         let all: Vec<String> = each.collect();
         if all.is_empty() { "none".into() } else { SafeText::new(&all.join(", ")) }
     });
-    vec![
+    [
         thing.name.shown().clone(),
         device.map_or("UNKNOWN", |d| d.word().text()).into(),
         connection.into(),
@@ -304,7 +304,7 @@ pub(super) fn violations(args: &ReadArgs, common: &Common) -> color_eyre::Result
             .iter()
             .map(|v| {
                 let value = v.value.as_ref().and_then(|v| serde_json::to_string(v).ok()).unwrap_or_default();
-                vec![
+                [
                     v.thing.shown().clone(),
                     v.profile.clone(),
                     SafeText::new(&v.behavior.name),
@@ -313,7 +313,7 @@ pub(super) fn violations(args: &ReadArgs, common: &Common) -> color_eyre::Result
                 ]
             })
             .collect();
-        let people = table(&["THING", "PROFILE", "BEHAVIOR", "LAST VALUE", "SINCE"], &rows);
+        let people = table(["THING", "PROFILE", "BEHAVIOR", "LAST VALUE", "SINCE"], &rows);
         Ok((json!({ "activeViolations": json }), people))
     })
 }
@@ -365,7 +365,7 @@ pub(super) fn jobs(args: &ReadArgs, common: &Common) -> color_eyre::Result<u8> {
         }
         let json: Vec<_> = list.iter().map(job_json).collect();
         let rows: Vec<_> = list.iter().map(job_row).collect();
-        let people = table(&["JOB", "STATUS", "TARGETS", "DONE", "FAILED", "OPEN", "CREATED"], &rows);
+        let people = table(["JOB", "STATUS", "TARGETS", "DONE", "FAILED", "OPEN", "CREATED"], &rows);
         Ok((json!({ "jobs": json }), people))
     })
 }
@@ -391,10 +391,10 @@ fn job_json(job: &JobRecord) -> Value {
     })
 }
 
-fn job_row(job: &JobRecord) -> Vec<SafeText> {
+fn job_row(job: &JobRecord) -> [SafeText; 7] {
     let number = |n: Option<u32>| n.map_or_else(|| "-".into(), |n| SafeText::from(n.to_string()));
     let targets: Vec<&str> = job.targets.iter().map(SafeText::as_str).collect();
-    vec![
+    [
         job.id.shown().clone(),
         job.status.clone(),
         SafeText::new(&targets.join(", ")),

@@ -198,7 +198,7 @@ fn list(json: bool, common: &Common) -> color_eyre::Result<u8> {
             .iter()
             .map(|rule| {
                 let actions: Vec<&str> = rule.actions.iter().map(SafeText::as_str).collect();
-                vec![
+                [
                     rule.name.shown().clone(),
                     SafeText::new(if rule.disabled { "disabled" } else { "enabled" }),
                     rule.sql.clone(),
@@ -206,6 +206,6 @@ fn list(json: bool, common: &Common) -> color_eyre::Result<u8> {
                 ]
             })
             .collect();
-        Ok((json!({ "rules": json }), table(&["RULE", "STATE", "SQL", "ACTIONS"], &rows)))
+        Ok((json!({ "rules": json }), table(["RULE", "STATE", "SQL", "ACTIONS"], &rows)))
     })
 }
