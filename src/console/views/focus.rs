@@ -185,7 +185,7 @@ fn certificates(
             .collect();
         let also = match others.as_slice() {
             [] => String::new(),
-            [few @ ..] if few.len() <= 3 => format!(", also of {}", few.join(", ")),
+            few if few.len() <= 3 => format!(", also of {}", few.join(", ")),
             [first, ..] => format!(", also of {first} and {} more", others.len() - 1),
         };
         let style = if others.is_empty() { style } else { theme.warning };
