@@ -11,9 +11,16 @@
 //!
 //! `quell_emulator`, a local AWS IoT, is reached over sockets only; `cli` alone starts it.
 
+// What is cut by a byte that a device or a file chose may be cut inside a character.
+#![cfg_attr(not(test), deny(clippy::string_slice))]
+
 pub mod cli;
 pub mod cloud;
 pub mod config;
 pub mod console;
 pub mod response;
 pub mod stream;
+
+#[cfg(test)]
+#[path = "../tests/common/mutate.rs"]
+mod mutate;

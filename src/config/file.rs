@@ -98,3 +98,43 @@ fn unknown(inside: &str, name: &str) -> String {
     let known = nearest.map(|known| format!(": did you mean {known:?}?")).unwrap_or_default();
     format!("unknown key {:?}{known}", SafeText::new(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ThingFrom, parse_size};
+    use crate::mutate::{self, Rng, SEED};
+
+    #[test]
+    fn mutated_files_are_survived() {
+        let (mut rng, texts) = (Rng::with_seed(SEED), mutate::texts("tests/corpus/config"));
+        let path = Path::new("/nowhere/config.toml");
+        for text in &texts {
+            read(&mut Settings::default(), path, text).unwrap();
+        }
+        let pieces = &[
+            "[guardrails]\n",
+            "[[guardrails.rule]]\n",
+            " = [",
+            "99999999GB",
+            "outside = \"Mon-",
+            "(\\\\d+)=",
+            "mqtt.",
+        ];
+        let mut taken = 0;
+        for _ in 0..4_000 {
+            let text = mutate::mutated(&texts, pieces, &mut rng);
+            match read(&mut Settings::default(), path, &text) {
+                Ok(()) => taken += 1,
+                // Each with its line.
+                Err(wrong) => assert!(wrong.to_string().contains("config.toml:"), "{wrong}"),
+            }
+            let word = text.get(..40).unwrap_or(&text);
+            let _ = parse_size(word);
+            if let Ok(rule) = ThingFrom::parse(word) {
+                let _ = rule.thing("temperature-device-\u{e9}");
+            }
+        }
+        assert!(taken > 100, "too few of the mutations are configurations still: {taken}");
+    }
+}

@@ -122,8 +122,9 @@ fn literal(pattern: &str) -> &str {
     let (plain, rest) = pattern.split_at(end);
     // What may be missing, or may come again, is not certain.
     if rest.starts_with(['*', '?', '+', '{']) {
-        let last = plain.chars().next_back().map_or(0, char::len_utf8);
-        return &plain[..plain.len() - last];
+        let mut certain = plain.chars();
+        certain.next_back();
+        return certain.as_str();
     }
     plain
 }

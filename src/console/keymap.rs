@@ -364,4 +364,22 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn mutated_keymaps_are_survived() {
+        use crate::mutate::{self, Rng, SEED};
+        let (mut rng, mut texts) = (Rng::with_seed(SEED), mutate::texts("tests/corpus/keymaps"));
+        texts.extend(mutate::texts("keymaps"));
+        for text in &texts {
+            Keymap::merge(&[("m.toml", text)]).unwrap();
+        }
+        let pieces = &["[plan]\n", "\"ctrl-", "alt-", "\" = \"none\"\n", "f99", "space "];
+        for _ in 0..2_000 {
+            if let Ok(keymap) = Keymap::merge(&[("m.toml", &mutate::mutated(&texts, pieces, &mut rng))]) {
+                for binding in keymap.bindings() {
+                    let _ = binding.shown();
+                }
+            }
+        }
+    }
 }

@@ -251,4 +251,17 @@ mod tests {
             assert!(error.starts_with(expected), "{text}: {error}");
         }
     }
+
+    #[test]
+    fn mutated_orders_are_survived() {
+        use crate::mutate::{self, Rng, SEED};
+        let (mut rng, texts) = (Rng::with_seed(SEED), mutate::texts("corpus/faults"));
+        for text in &texts {
+            text.trim().parse::<Fault>().unwrap();
+        }
+        for _ in 0..5_000 {
+            let _ =
+                mutate::mutated(&texts, &["=latency:", "@", "1e308h", "error:"], &mut rng).parse::<Fault>();
+        }
+    }
 }

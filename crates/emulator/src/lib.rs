@@ -21,6 +21,8 @@
 //! The face is small: [`start::start`] with [`start::Options`], and what a [`start::Running`] lets those in the same process
 //! see of its [`Account`] and [`Broker`].
 
+// What is cut by a byte that a device or a caller chose may be cut inside a character.
+#![cfg_attr(not(test), deny(clippy::string_slice))]
 #![expect(
     unreachable_pub,
     reason = "the modules are private: `pub` in them means the crate, and what the crate does not use is seen as dead"
@@ -38,6 +40,9 @@ pub mod drill;
 pub mod faults;
 mod hooks;
 mod listen;
+#[cfg(test)]
+#[path = "../../../tests/common/mutate.rs"]
+mod mutate;
 pub mod operations;
 mod room;
 pub mod scenario;

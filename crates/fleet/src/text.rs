@@ -5,8 +5,6 @@
 //! make one name look like another, and a 128 KB line must never be laid out cell by cell. So outside text becomes
 //! `SafeText` where it enters the process, and stays it.
 
-#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
-
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;

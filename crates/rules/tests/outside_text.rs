@@ -3,13 +3,14 @@
 //! run.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-use std::path::Path;
+#[path = "../../../tests/common/mutate.rs"]
+#[expect(dead_code, reason = "shared with the tests of the other crates, which need more of it")]
+mod mutate;
 
-use fastrand::Rng;
+use mutate::{Rng, SEED};
 use quell_rules::detect::{file, validate};
 use quell_rules::sql::{Message, Outcome, Statement, Template, Version};
 
-const SEED: u64 = 0x9e37_79b9;
 /// Statements tried, each with several payloads.
 const ROUNDS: usize = 10_000;
 /// Pieces that mean something somewhere.
@@ -75,53 +76,17 @@ const PIECES: &[&str] = &[
     "\n",
 ];
 
-fn corpus(folder: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(folder);
-    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| {
-            let path = entry.unwrap().path();
-            (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap())
-        })
-        .collect();
-    // In the same order everywhere.
-    files.sort();
-    assert!(!files.is_empty());
-    files
+fn corpus(name: &str) -> Vec<(String, Vec<u8>)> {
+    mutate::corpus(&format!("tests/corpus/{name}"))
 }
 
-fn texts(folder: &str) -> Vec<String> {
-    corpus(folder).into_iter().map(|(_, bytes)| String::from_utf8(bytes).unwrap()).collect()
+fn texts(name: &str) -> Vec<String> {
+    mutate::texts(&format!("tests/corpus/{name}"))
 }
 
 /// A few changes to one of the texts.
 fn mutated(texts: &[String], rng: &mut Rng) -> String {
-    let mut text: Vec<char> = rng.choice(texts).unwrap().chars().collect();
-    for _ in 0..rng.usize(1..6) {
-        let at = rng.usize(..=text.len());
-        let to = (at + rng.usize(0..12)).min(text.len());
-        match rng.u8(0..6) {
-            0 => drop(text.drain(at..to)),
-            1 => drop(text.splice(at..to, rng.choice(PIECES).unwrap().chars())),
-            2 => {
-                let piece: Vec<char> = text[at..to].to_vec();
-                let many = rng.usize(1..40);
-                text.splice(at..at, piece.repeat(many));
-            }
-            3 => {
-                let other: Vec<char> = rng.choice(texts).unwrap().chars().collect();
-                let from = rng.usize(..=other.len());
-                text.splice(at..to, other[from..].iter().copied());
-            }
-            4 => text.insert(at, rng.char(..)),
-            _ => {
-                let piece: Vec<char> = rng.choice(PIECES).unwrap().chars().collect();
-                text.splice(at..at, piece.repeat(rng.usize(1..300)));
-            }
-        }
-        text.truncate(20_000);
-    }
-    text.into_iter().collect()
+    mutate::mutated(texts, PIECES, rng)
 }
 
 fn message(payload: &[u8]) -> Message<'_> {

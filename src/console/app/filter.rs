@@ -651,4 +651,16 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn mutated_filters_are_survived() {
+        use crate::mutate::{self, Rng, SEED};
+        let (mut rng, texts) = (Rng::with_seed(SEED), mutate::texts("tests/corpus/filters"));
+        let (mut matcher, subject) = (matcher(), Subject::text("Sensor\u{e9}Device02 \u{202e}"));
+        let pieces = &["state:", "size>", "rate<", "topic:", "~", "!", "1e400k"];
+        for _ in 0..5_000 {
+            let filter = Filter::parse(&mutate::mutated(&texts, pieces, &mut rng));
+            let _ = (filter.accepts(&subject, &mut matcher), filter.query());
+        }
+    }
 }

@@ -225,4 +225,29 @@ mod tests {
         let hostile = r#"{"thingName":"../x","violationEventType":"in-alarm","violationId":"1","securityProfileName":"p"}"#;
         assert!(Alert::parse(hostile).unwrap_err().contains("thingName"));
     }
+
+    #[test]
+    fn mutated_notifications_and_alerts_are_survived() {
+        use crate::mutate::{self, Rng, SEED};
+        use crate::response::alert::signature;
+        let (mut rng, texts) = (Rng::with_seed(SEED), mutate::texts("tests/corpus/sns"));
+        let alerts = mutate::texts("tests/corpus/alerts");
+        let pieces = &["\"Records\":[", "\"Sns\":{", "\"Type\":", "Notification", "\"Message\":\"{", "../"];
+        for text in texts.iter().chain(&alerts) {
+            parse(text).unwrap();
+        }
+        let mut read = 0;
+        for _ in 0..10_000 {
+            for envelope in parse(&mutate::mutated(&texts, pieces, &mut rng)).into_iter().flatten() {
+                read += 1;
+                let _ = Alert::parse(&envelope.message);
+                let _ = signature::trusted(&envelope.signing_cert_url, None);
+                assert!(signature::verify(&envelope, b"no certificate", 0).is_err());
+            }
+            if let Ok(alert) = Alert::parse(&mutate::mutated(&alerts, pieces, &mut rng)) {
+                let _ = alert.sentence();
+            }
+        }
+        assert!(read > 500, "too few of the mutations are notifications still: {read}");
+    }
 }

@@ -185,4 +185,21 @@ mod tests {
         let default = AlertRules::default();
         assert_eq!(default.rule(&alert("x", "y")).unwrap().actions, [Action::Notify, Action::Isolate]);
     }
+
+    #[test]
+    fn mutated_rules_are_survived() {
+        use crate::mutate::{self, Rng, SEED};
+        let (mut rng, texts) = (Rng::with_seed(SEED), mutate::texts("tests/corpus/alert-rules"));
+        AlertRules::parse(&texts[0]).unwrap();
+        let alert = alert("SensorDevice02", "LargeMessageSize");
+        let pieces = &["[[rule]]\n", "(\\\\d+)=", "names = [", "((((", "{thing}", "do = []\n"];
+        let mut read = 0;
+        for _ in 0..5_000 {
+            if let Ok(rules) = AlertRules::parse(&mutate::mutated(&texts, pieces, &mut rng)) {
+                read += 1;
+                let _ = (rules.thing(&alert), rules.rule(&alert));
+            }
+        }
+        assert!(read > 100, "too few of the mutations are rules still: {read}");
+    }
 }

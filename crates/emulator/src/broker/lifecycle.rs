@@ -59,7 +59,7 @@ impl Broker {
 
 /// A random identifier in UUID form, for session identifiers.
 pub(super) fn uuid() -> String {
-    let bits = fastrand::u128(..);
-    let hex = format!("{bits:032x}");
-    format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+    let (a, b, c) = (fastrand::u32(..), fastrand::u16(..), fastrand::u16(..0x1000));
+    let (d, e) = (fastrand::u16(..0x1000), fastrand::u64(..1 << 48));
+    format!("{a:08x}-{b:04x}-4{c:03x}-a{d:03x}-{e:012x}")
 }

@@ -7,8 +7,6 @@
 //! * [`file`]: the format. [`recorder`]: writing without making the console wait. [`player`]: playing back, with seek.
 //! * [`report`]: what happened, from a recording and the journal.
 
-#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
-
 pub mod file;
 pub mod player;
 pub mod recorder;

@@ -253,4 +253,29 @@ mod tests {
         assert_eq!(address("2001:db8::7:8883"), "2001:db8::7");
         assert_eq!(address("192.0.2.1"), "192.0.2.1");
     }
+
+    #[test]
+    fn mutated_reports_are_survived() {
+        use crate::mutate::{self, Rng, SEED};
+        let (mut rng, texts) = (Rng::with_seed(SEED), mutate::texts("corpus/reports"));
+        let cbor = texts.iter().map(|text| {
+            let value: Value = serde_json::from_str(text).unwrap();
+            assert!(parse(&value).is_some(), "{text}");
+            let mut bytes = Vec::new();
+            ciborium::into_writer(&value, &mut bytes).unwrap();
+            (String::new(), bytes)
+        });
+        let cbor: Vec<(String, Vec<u8>)> = cbor.collect();
+        let pieces = &["\"total\":", "\"remote_addr\":", "\"number\":", "[[[[[[", "\"cmet\":{"];
+        let mut read = 0;
+        for _ in 0..5_000 {
+            let json = serde_json::from_str::<Value>(&mutate::mutated(&texts, pieces, &mut rng)).ok();
+            let other = ciborium::from_reader::<Value, _>(mutate::scrambled(&cbor, &mut rng).as_slice()).ok();
+            for document in [json, other].into_iter().flatten() {
+                let _ = report_id(&document);
+                read += usize::from(parse(&document).is_some());
+            }
+        }
+        assert!(read > 100, "too few of the mutations are reports still: {read}");
+    }
 }

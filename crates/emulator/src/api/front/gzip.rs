@@ -13,7 +13,7 @@ pub(super) fn inflate(body: &[u8], most: usize) -> Option<Bytes> {
     // File name and comment, each to its zero byte.
     for flag in [0x08, 0x10] {
         if flags & flag != 0 {
-            rest = &rest[rest.iter().position(|b| *b == 0)? + 1..];
+            rest = rest.get(rest.iter().position(|b| *b == 0)? + 1..)?;
         }
     }
     if flags & 0x02 != 0 {

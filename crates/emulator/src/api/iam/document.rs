@@ -164,4 +164,20 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
     }
+
+    #[test]
+    fn mutated_documents_are_survived() {
+        use crate::mutate::{self, Rng, SEED};
+        let (mut rng, texts) = (Rng::with_seed(SEED), mutate::texts("corpus/iam"));
+        let pieces = &["iot:Get*", "arn:aws:iot:*:*:", "Condition", "NotAction"];
+        let mut read = 0;
+        for _ in 0..10_000 {
+            let text = mutate::mutated(&texts, pieces, &mut rng);
+            let Ok(documents) = serde_json::from_str::<Vec<Value>>(&text) else { continue };
+            let Ok(policy) = Policy::read(&documents) else { continue };
+            read += 1;
+            let _ = policy.decide("iot:DeleteConnection", "arn:aws:iot:us-east-1:123456789012:client/\u{e9}");
+        }
+        assert!(read > 200, "too few of the mutations are policies still: {read}");
+    }
 }

@@ -138,7 +138,8 @@ impl Jobs {
     /// The next things the rollout would reach.
     pub(super) fn next_waiting(&self, job: &str, at_most: usize) -> Vec<String> {
         let prefix = key(job, "");
-        rows(&self.waiting, &prefix).take(at_most).map(|(k, _)| k[prefix.len()..].to_owned()).collect()
+        let of_it = rows(&self.waiting, &prefix).filter_map(|(k, _)| k.strip_prefix(&prefix));
+        of_it.take(at_most).map(str::to_owned).collect()
     }
 
     pub(super) fn wait(&mut self, job: &str, thing: &str) {

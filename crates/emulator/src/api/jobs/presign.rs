@@ -91,9 +91,10 @@ fn next(text: &str) -> Option<(&str, Found<'_>, &str)> {
     let classic = text.find(CLASSIC).map(|at| (at, CLASSIC.len(), false));
     let v2 = text.find(V2).map(|at| (at, V2.len(), true));
     let (at, skip, v2) = classic.into_iter().chain(v2).min()?;
-    let end = at + text[at..].find('}')?;
-    let found = Found { whole: &text[at..=end], url: &text[at + skip..end], v2 };
-    Some((&text[..at], found, &text[end + 1..]))
+    let (before, rest) = text.split_at_checked(at)?;
+    let (whole, after) = rest.split_at_checked(rest.find('}')? + 1)?;
+    let url = whole.get(skip..)?.strip_suffix('}')?;
+    Some((before, Found { whole, url, v2 }, after))
 }
 
 /// Checks the placeholders of the document of a job or template to be.

@@ -46,11 +46,12 @@ impl Context {
     pub(super) fn substitute(&self, text: &str) -> Option<(Glob, String)> {
         let (mut glob, mut plain) = (Glob::default(), String::new());
         let mut rest = text;
-        while let Some(start) = rest.find("${") {
-            glob.push_pattern(&rest[..start]);
-            plain.push_str(&rest[..start]);
-            let Some(end) = rest[start..].find('}') else { break };
-            let key = rest[start + 2..start + end].trim();
+        while let Some((before, variable)) = rest.split_once("${") {
+            // What is not closed is text, from its beginning.
+            let Some((key, after)) = variable.split_once('}') else { break };
+            glob.push_pattern(before);
+            plain.push_str(before);
+            let key = key.trim();
             let value = match key {
                 "*" | "?" | "$" => key,
                 key => match self.get(key) {
@@ -63,7 +64,7 @@ impl Context {
             };
             glob.push_literal(value);
             plain.push_str(value);
-            rest = &rest[start + end + 1..];
+            rest = after;
         }
         glob.push_pattern(rest);
         plain.push_str(rest);

@@ -12,6 +12,7 @@ use crate::api::identity::{CertStatus, Target, issue};
 use crate::api::registry::{GroupSpec, ThingSpec, add_to_group, remove_from_group};
 use crate::broker::Principal;
 use crate::clock::Clock;
+use crate::mutate::{self, Rng, SEED};
 use crate::store::Wal;
 
 const ALLOW: &str =
@@ -312,4 +313,36 @@ proptest! {
         context.set("iot:ClientId", text.clone());
         let _ = context.substitute(&text);
     }
+}
+
+#[test]
+fn mutated_documents_are_survived() {
+    const PIECES: &[&str] = &[
+        "${iot:ClientId}",
+        "${",
+        "ForAnyValue:",
+        "IfExists",
+        "NotIpAddress",
+        "/33",
+        "Numeric",
+        "Date",
+        "iot:*",
+    ];
+    let (mut rng, texts) = (Rng::with_seed(SEED), mutate::texts("corpus/policies"));
+    for text in &texts {
+        Document::parse(text).unwrap();
+    }
+    let mut parsed = 0;
+    for _ in 0..10_000 {
+        let text = mutate::mutated(&texts, PIECES, &mut rng);
+        parsed += usize::from(Document::parse(&text).is_ok());
+        let mut context = Context::default();
+        context.set("iot:ClientId", "Thing\u{e9}02");
+        context.set("aws:SourceIp", "10.0.0.7");
+        let bound = bind(&[&text], &context);
+        for resource in ["arn:aws:iot:us-east-1:123456789012:topic/temperature-device-\u{e9}", "", "*"] {
+            let _ = bound.decide("iot:Publish", resource);
+        }
+    }
+    assert!(parsed > 500, "too few of the mutations are documents still: {parsed}");
 }

@@ -327,4 +327,25 @@ mod tests {
             assert!(plan(&body.to_string(), &values(&[]), &values(&[])).is_err(), "{name}");
         }
     }
+
+    #[test]
+    fn mutated_templates_are_survived() {
+        use crate::mutate::{self, Rng, SEED};
+        let (mut rng, texts) = (Rng::with_seed(SEED), mutate::texts("corpus/templates"));
+        let pieces = &[
+            "{\"Fn::Sub\":",
+            "{\"Ref\":\"Serial\"}",
+            "${",
+            "${!",
+            "\"Fn::Select\":[\"9\",",
+            "AWS::IoT::Thing",
+        ];
+        let given = values(&[("Serial", "7\u{e9}"), ("Place", "eu/west")]);
+        let pseudo = values(&[("AWS::IoT::Certificate::Id", "abc")]);
+        let mut made = 0;
+        for _ in 0..10_000 {
+            made += usize::from(plan(&mutate::mutated(&texts, pieces, &mut rng), &given, &pseudo).is_ok());
+        }
+        assert!(made > 200, "too few of the mutations are templates still: {made}");
+    }
 }

@@ -232,10 +232,10 @@ fn list_objects(req: &Req, bucket: &str) -> Result<Resp, ApiError> {
     let (mut rows, mut groups) = (String::new(), String::new());
     let (mut count, mut last, mut truncated, mut group) = (0, String::new(), false, String::new());
     for (key, size, tag, modified) in req.account.objects.keys(bucket, prefix, after) {
-        let common = (!delimiter.is_empty())
-            .then(|| key[prefix.len()..].find(delimiter))
-            .flatten()
-            .map(|at| &key[..prefix.len() + at + delimiter.len()]);
+        let rest = key.strip_prefix(prefix).filter(|_| !delimiter.is_empty());
+        let common = rest
+            .and_then(|rest| rest.find(delimiter))
+            .and_then(|at| key.get(..prefix.len() + at + delimiter.len()));
         // A group that was told already, on this page or the one before.
         if let Some(common) = common
             && (common == group || (!after.is_empty() && after.starts_with(common)))

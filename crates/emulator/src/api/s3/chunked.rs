@@ -9,9 +9,10 @@ pub(super) fn decode(body: &[u8]) -> Option<Bytes> {
     let mut rest = body;
     loop {
         let end = rest.windows(2).position(|w| w == b"\r\n")?;
-        let line = std::str::from_utf8(&rest[..end]).ok()?;
+        let (line, tail) = rest.split_at_checked(end)?;
+        let line = std::str::from_utf8(line).ok()?;
         let size = usize::from_str_radix(line.split(';').next()?.trim(), 16).ok()?;
-        rest = &rest[end + 2..];
+        rest = tail.strip_prefix(b"\r\n")?;
         if size == 0 {
             return Some(out.into());
         }

@@ -43,8 +43,8 @@ pub fn parse_url(url: &str) -> Option<(String, String)> {
     if host.starts_with("s3.") || host.starts_with("s3-") || !host.contains(".s3") {
         return split(path);
     }
-    let at = host.find(".s3.").or_else(|| host.find(".s3-"))?;
-    (!path.is_empty()).then(|| (host[..at].to_owned(), decode(path)))
+    let (bucket, _) = host.split_once(".s3.").or_else(|| host.split_once(".s3-"))?;
+    (!path.is_empty()).then(|| (bucket.to_owned(), decode(path)))
 }
 
 /// Puts an object on behalf of a rule's action; the bucket must exist.

@@ -225,3 +225,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn mutated_updates_are_survived() {
+    use crate::mutate::{self, Rng, SEED};
+    let (mut rng, texts) = (Rng::with_seed(SEED), mutate::texts("corpus/shadows"));
+    let files = mutate::corpus("corpus/shadows");
+    let pieces = &["\"state\":", "\"desired\":{", "\"reported\":null", "\"version\":-1"];
+    let (mut shadow, mut taken) = (Shadow::default(), 0);
+    for round in 0..10_000 {
+        let bytes = if round % 2 == 0 {
+            mutate::mutated(&texts, pieces, &mut rng).into_bytes()
+        } else {
+            mutate::scrambled(&files, &mut rng)
+        };
+        let _ = request_token(&bytes);
+        if let Ok(update) = Update::parse(&bytes) {
+            taken += usize::from(shadow.update(&update, round).is_ok());
+            let _ = (shadow.document(round, None), shadow.delta());
+        }
+        if round % 100 == 0 {
+            shadow.delete(round, None);
+        }
+    }
+    assert!(taken > 50, "too few of the mutations are updates still: {taken}");
+}

@@ -231,7 +231,7 @@ pub fn list_named_shadows(req: &Req) -> Result<Resp, ApiError> {
         .after(Some(&prefix))
         .take_while(|(key, _)| key.starts_with(&prefix))
         .filter(|(_, shadow)| shadow.is_live())
-        .map(|(key, _)| (&key[prefix.len()..], key[prefix.len()..].to_owned()));
+        .filter_map(|(key, _)| key.strip_prefix(&*prefix).map(|name| (name, name.to_owned())));
     let (results, token) = page.take(rows);
     let mut body = json!({"results": results, "timestamp": now(&req.account)});
     if let Some(token) = token {

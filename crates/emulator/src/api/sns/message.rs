@@ -24,8 +24,10 @@ impl Signer {
         let mut params = CertificateParams::new(vec!["sns.amazonaws.com".to_owned()])?;
         params.distinguished_name.push(DnType::CommonName, "sns.amazonaws.com");
         let certificate = params.self_signed(&key)?;
-        let digest = hex::encode(sha2::Sha256::digest(certificate.der()));
-        let path = format!("/SimpleNotificationService-{}.pem", &digest[..32]);
+        // SNS's own names have 32 digits.
+        let digest = sha2::Sha256::digest(certificate.der());
+        let path =
+            format!("/SimpleNotificationService-{}.pem", hex::encode(digest.get(..16).unwrap_or(&digest)));
         Ok(Self { key, pem: certificate.pem(), path })
     }
 

@@ -181,3 +181,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn mutated_queries_are_survived() {
+    use crate::mutate::{self, Rng, SEED};
+    const PIECES: &[&str] = &[
+        " AND ",
+        " OR ",
+        " NOT ",
+        "[1 TO ",
+        "{* TO ",
+        "attributes.",
+        ":>=",
+        "-(",
+        "\\:",
+        "shadow.name.",
+        "(((((",
+    ];
+    let (mut rng, texts) = (Rng::with_seed(SEED), mutate::texts("corpus/queries"));
+    for text in &texts {
+        Query::parse(text.trim()).unwrap_or_else(|e| panic!("{text}: {e}"));
+    }
+    let document = Plain(json!({"a": "b", "attributes.build": "75", "\u{e9}": [1, true, "DHT22 rev B"]}));
+    let mut parsed = 0;
+    for _ in 0..10_000 {
+        if let Ok(query) = Query::parse(&mutate::mutated(&texts, PIECES, &mut rng)) {
+            parsed += 1;
+            query.matches(&document);
+            query.names_field("shadow.");
+        }
+    }
+    assert!(parsed > 500, "too few of the mutations are queries still: {parsed}");
+}
