@@ -82,7 +82,17 @@ fn notices(tick: i64, at: Ms) -> Vec<Notice> {
     let presence = |client: String| {
         let kind = if tick % 2 == 0 { PresenceKind::Connected } else { PresenceKind::Disconnected };
         let client = Name::new(&client);
-        Notice::Presence { client, kind, reason: None, principal: None, version: tick, at }
+        Notice::Presence {
+            client,
+            kind,
+            reason: None,
+            principal: None,
+            version: tick,
+            at,
+            address: None,
+            session: None,
+            received: None,
+        }
     };
     // A client id for each run of each script: nobody ever sees it again.
     let mut all = vec![presence(name(tick)), presence(format!("script-{tick:06}"))];

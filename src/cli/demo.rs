@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::config::{self, Environment, Settings, StaticCredentials};
 use quell_emulator::faults::Fault;
+use quell_emulator::scenario;
 use quell_emulator::start::{Options, start};
 use quell_fleet::text::SafeText;
 
@@ -34,8 +35,9 @@ pub struct DemoArgs {
     /// Its MQTT over TLS [default: any free port]
     #[arg(long, value_name = "ADDR")]
     pub mqtts: Option<SocketAddr>,
-    /// Who misbehaves, how and when (the workshop's incident without it)
-    #[arg(long, value_name = "FILE")]
+    /// Who misbehaves, how and when: a TOML file, or workshop, clone (two devices with one identity), foreign-client-id (a
+    /// device under another name) [default: workshop]
+    #[arg(long, value_name = "FILE|NAME")]
     pub scenario: Option<PathBuf>,
     /// Make requests fail: OPERATION=KIND, e.g. ListThings=throttle, detect=refuse; may be repeated
     #[arg(long = "fault", value_name = "FAULT")]
@@ -52,8 +54,10 @@ pub(super) fn run(args: &DemoArgs, common: &Common) -> Result<u8> {
     }
     if let Some(path) = &args.scenario
         && !path.is_file()
+        && path.to_str().and_then(scenario::shipped).is_none()
     {
-        return console::usage(&format!("--scenario {}: no such file", path.display()));
+        let names = scenario::SHIPPED.map(|(name, _)| name).join(", ");
+        return console::usage(&format!("--scenario {}: no such file, nor one of {names}", path.display()));
     }
     let mut settings = match config::load(common, &Environment::of_process()) {
         Ok(settings) => settings,

@@ -40,8 +40,9 @@ pub struct LocalArgs {
     /// workshop's six]
     #[arg(long, value_name = "N")]
     pub devices: Option<usize>,
-    /// Who misbehaves when (TOML) [default: the workshop's incident]
-    #[arg(long, value_name = "FILE")]
+    /// Who misbehaves when: a TOML file, or workshop, clone (two devices with one identity), foreign-client-id (a device
+    /// under another name) [default: workshop]
+    #[arg(long, value_name = "FILE|NAME")]
     pub scenario: Option<PathBuf>,
     /// Make requests fail: OPERATION=KIND, e.g. ListThings=throttle, Describe*=error:503@50%, *=latency:2s,
     /// GetThingShadow=drop, detect=refuse; may be repeated

@@ -123,6 +123,8 @@ pub enum Command {
     Activate(respond_cmds::CertificateArgs),
     /// Set the certificates of things REVOKED (final)
     Revoke(respond_cmds::CertificateArgs),
+    /// Cut one session of a thing whose identity several use, and prove that one or none is left
+    Cut(respond_cmds::CutArgs),
     /// Create, list, show and cancel jobs
     Job(job::JobArgs),
     /// What was done, by whom, when, with the request ids
@@ -188,6 +190,7 @@ pub fn main() -> ExitCode {
         Some(Command::Rules(args)) => rules::run(args, &cli.common),
         Some(Command::Audit(args)) => audit::run(args, &cli.common),
         Some(Command::Action(args)) => audit::action(args, &cli.common),
+        Some(Command::Cut(args)) => respond_cmds::cut(&args, &cli.common),
         Some(Command::Isolate(args)) => respond_cmds::things(respond_cmds::Verb::Isolate, &args, &cli.common),
         Some(Command::Release(args)) => respond_cmds::things(respond_cmds::Verb::Release, &args, &cli.common),
         Some(Command::Deactivate(args)) => {

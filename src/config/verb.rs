@@ -94,6 +94,12 @@ verbs! {
         unproven: "certificate revoked, but the device is not proven silent", failed: "certificate left as it was",
         inverse: Never("a revoked certificate stays revoked; the device needs a new one"), contains: true, changes: &[],
     }
+    /// Cut one session of an identity that several use.
+    Cut {
+        id: "cut", lead: "Cut a session of", doing: "cutting", proven: "cut: one session or none is left",
+        unproven: "cut, but not proven to stay away", failed: "not cut",
+        inverse: Never("a client that was cut comes back by itself, if it tries"), contains: false, changes: &[],
+    }
     /// Put devices into a thing group.
     Join {
         id: "join", lead: "Add", doing: "adding to the group", proven: "put into the group",
@@ -356,6 +362,7 @@ mod tests {
             "audit unschedule",
             "action create",
             "action delete",
+            "cut",
         ];
         for id in written {
             assert!(Verb::parse(id).is_some(), "{id}");

@@ -102,6 +102,9 @@ impl Meaning {
                     principal: text(&body, "principalIdentifier"),
                     version: body.get("versionNumber").and_then(Value::as_i64).unwrap_or_default(),
                     at: body.get("timestamp").and_then(Value::as_i64).unwrap_or(at),
+                    address: text(&body, "ipAddress"),
+                    session: text(&body, "sessionIdentifier"),
+                    received: Some(at),
                 }
             }
             Self::JobsNotify => Notice::JobsChanged { thing: thing()?, at },
@@ -188,5 +191,42 @@ mod tests {
             assert!(notice("$aws/events/presence/connected/t", payload).is_none(), "{payload}");
         }
         assert!(notice("temperature-device-01", "21.5").is_none());
+    }
+
+    #[test]
+    fn mutated_messages_on_reserved_topics_are_survived() {
+        use crate::mutate::{self, Rng, SEED};
+        use quell_fleet::event::{Batch, Event};
+        const TOPICS: [&str; 9] = [
+            "$aws/events/presence/connected/T",
+            "$aws/things/t/shadow/update/delta",
+            "$aws/things/t/shadow/name/\u{e9}/update/documents",
+            "$aws/things/t/shadow/update/rejected",
+            "$aws/events/jobExecution/J/succeeded",
+            "$aws/events/thingGroupMembership/thingGroup/G/thing/T/added",
+            "$aws/things/t/defender/metrics/json/accepted",
+            "$aws/events/job/J/canceled",
+            "$aws/",
+        ];
+        let (mut rng, files) = (Rng::with_seed(SEED), mutate::corpus("tests/corpus/notices"));
+        let texts = mutate::texts("tests/corpus/notices");
+        let pieces = &["\"current\":{", "\"versionNumber\":", "\"timestamp\":", "\"state\":{"];
+        let topics: Vec<String> = TOPICS.iter().map(|topic| (*topic).to_owned()).collect();
+        let mut fleet = quell_fleet::Fleet::new(quell_fleet::Limits::default());
+        let mut understood = 0;
+        for round in 0..10_000 {
+            let payload = if rng.bool() {
+                mutate::scrambled(&files, &mut rng)
+            } else {
+                mutate::mutated(&texts, pieces, &mut rng).into_bytes()
+            };
+            let whole = topics[rng.usize(..topics.len())].clone();
+            let topic = if rng.bool() { whole } else { mutate::mutated(&topics, &["/", "shadow"], &mut rng) };
+            let Some(notice) = Meaning::of(&topic).notice(&topic, &payload, round) else { continue };
+            understood += 1;
+            fleet.apply(Event::Batch(Batch { notices: vec![notice], ..Batch::default() }), round);
+            fleet.tick(round);
+        }
+        assert!(understood > 500, "too few of the mutations are understood still: {understood}");
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 mod actions;
+mod clones;
 mod drill;
 mod elsewhere;
 mod findings;

@@ -33,6 +33,7 @@ fn typed(command: &str, plans: [&str; 2]) -> Option<Vec<String>> {
         "deactivate" => &["deactivate", "Thing02"],
         "activate" => &["activate", "Thing04"],
         "revoke" => &["revoke", "Thing02"],
+        "cut" => &["cut", "Thing02", "--client", "Thing02"],
         "join" => &["join", "NeedsUpdate", "Thing02"],
         "leave" => &["leave", "IsolatedDevices", "Thing02"],
         "job create" => &JOB,

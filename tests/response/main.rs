@@ -10,6 +10,7 @@ mod bulk;
 #[path = "../incoming/cable.rs"]
 mod cable;
 mod clients;
+mod clones;
 mod crash;
 mod door;
 mod guardrails;

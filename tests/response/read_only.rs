@@ -28,6 +28,7 @@ fn intent(verb: Verb, [done, failed]: &[String; 2]) -> Intent {
         Verb::Deactivate => Intent::Deactivate { things: things(), certificate: None },
         Verb::Activate => Intent::Activate { things: vec![target("Thing04")], certificate: None },
         Verb::Revoke => Intent::Revoke { things: things(), certificate: None },
+        Verb::Cut => Intent::Cut { things: vec![target("Thing05")], client: name("Thing05") },
         Verb::Join => Intent::Join { things: things(), group: name("NeedsUpdate") },
         Verb::Leave => Intent::Leave { things: things(), group: name("IsolatedDevices") },
         Verb::Mitigate => Intent::Mitigate(Mitigation {
@@ -121,7 +122,10 @@ fn intent(verb: Verb, [done, failed]: &[String; 2]) -> Intent {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_intent_sends_anything_in_read_only_mode() {
     let (mut world, plans) = Box::pin(busy()).await;
+    let certificate = world.things(&["Thing05"]).await;
+    world.device("Thing05", &certificate).await;
     let mut console = world.console();
+    console.hears("Thing05").await;
     let before = console.entries().len();
     // The same without the mode has something to send: it is the mode that keeps it back.
     let mut able = Vec::new();

@@ -14,6 +14,18 @@ use super::faults::Fault;
 /// The default scenario: the workshop's incident.
 pub const WORKSHOP: &str = include_str!("../../../scenarios/workshop.toml");
 
+/// The scenarios that ship, by name, the default first.
+pub const SHIPPED: [(&str, &str); 3] = [
+    ("workshop", WORKSHOP),
+    ("clone", include_str!("../../../scenarios/clone.toml")),
+    ("foreign-client-id", include_str!("../../../scenarios/foreign-client-id.toml")),
+];
+
+/// The text of a scenario that ships.
+pub fn shipped(name: &str) -> Option<&'static str> {
+    SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
@@ -262,9 +274,10 @@ mod tests {
 
     #[test]
     fn the_scenarios_beside_it_are_read_and_say_what_they_are_for() {
-        let foreign = parse(include_str!("../../../scenarios/foreign-client-id.toml")).unwrap().steps;
+        assert!(SHIPPED.iter().all(|(_, text)| parse(text).is_ok()));
+        let foreign = parse(shipped("foreign-client-id").unwrap()).unwrap().steps;
         assert!(foreign.iter().any(|s| s.action == Action::ClientId("gw-7".into())));
-        let clone = parse(include_str!("../../../scenarios/clone.toml")).unwrap().steps;
+        let clone = parse(shipped("clone").unwrap()).unwrap().steps;
         assert!(clone.iter().any(|s| matches!(&s.action, Action::Clone { id: None, .. })));
         assert!(clone.iter().any(|s| matches!(&s.action, Action::Clone { id: Some(_), .. })));
     }
@@ -321,5 +334,25 @@ mod tests {
         assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(duration("1.5m"), Some(Duration::from_secs(90)));
         assert_eq!((duration("5"), duration("s"), duration("1e400s")), (None, None, None));
+    }
+
+    #[test]
+    fn mutated_scenarios_are_survived() {
+        use crate::mutate::{self, Rng, SEED};
+        let (mut rng, mut texts) = (Rng::with_seed(SEED), mutate::texts("corpus/scenarios"));
+        texts.extend(mutate::texts("../../scenarios"));
+        for text in &texts {
+            parse(text).unwrap();
+        }
+        let pieces =
+            &["[[step]]\n", "at = ", "action = \"clone\"\n", "bytes = -1\n", "1e400h", "state = {", "\"\"\""];
+        let mut read = 0;
+        for _ in 0..4_000 {
+            match parse(&mutate::mutated(&texts, pieces, &mut rng)) {
+                Ok(_) => read += 1,
+                Err(why) => assert!(why.starts_with("line "), "{why}"),
+            }
+        }
+        assert!(read > 100, "too few of the mutations are scenarios still: {read}");
     }
 }

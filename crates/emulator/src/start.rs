@@ -62,7 +62,7 @@ pub struct Options {
     pub clock_ahead: std::time::Duration,
     /// Simulated things: the fixture set without it, an empty account for 0.
     pub devices: Option<usize>,
-    /// A scenario file; the workshop's without it.
+    /// A scenario file, or the name of one that ships ([`scenario::SHIPPED`]); the workshop's without it.
     pub scenario: Option<PathBuf>,
     /// Identities beside the account's own key: see [`api::iam`].
     pub iam: Option<PathBuf>,
@@ -227,8 +227,12 @@ fn scenario(options: &Options) -> Result<Scenario, StartError> {
         return scenario::parse(scenario::WORKSHOP).map_err(StartError::Other);
     };
     let named = |what: String| StartError::Other(format!("--scenario {}: {what}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|e| named(e.to_string()))?;
-    scenario::parse(&text).map_err(named)
+    // A file of the name of one that ships comes before it.
+    match (std::fs::read_to_string(path), path.to_str().and_then(scenario::shipped)) {
+        (Ok(text), _) => scenario::parse(&text).map_err(named),
+        (Err(_), Some(text)) => scenario::parse(text).map_err(named),
+        (Err(error), None) => Err(named(error.to_string())),
+    }
 }
 
 /// Starts the account; it answers on every listener when this returns.

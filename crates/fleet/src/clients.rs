@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Ms;
 use super::event::PresenceKind;
 use super::model::Name;
+use super::text::SafeText;
 
 /// Pairs of principal and client id that are kept. Beyond it those not heard of for longest go.
 const KEPT: usize = 100_000;
@@ -24,6 +25,8 @@ pub struct ClientSeen {
     pub connected: bool,
     /// When that was, by AWS's clock.
     pub at: Ms,
+    /// The address it last connected from, or tried to.
+    pub address: Option<SafeText>,
     version: i64,
 }
 
@@ -48,7 +51,15 @@ impl ClientsSeen {
     }
 
     /// Takes one presence event in. Events come twice and out of order: an older one changes nothing.
-    pub fn note(&mut self, principal: &str, client: &Name, kind: PresenceKind, version: i64, at: Ms) {
+    pub fn note(
+        &mut self,
+        principal: &str,
+        client: &Name,
+        kind: PresenceKind,
+        version: i64,
+        at: Ms,
+        address: Option<&SafeText>,
+    ) {
         if self.pairs >= KEPT {
             self.forget();
         }
@@ -63,9 +74,18 @@ impl ClientsSeen {
                 self.pairs -= 1;
             }
             self.pairs += 1;
-            return seen.push(ClientSeen { client: client.clone(), connected, at, version });
+            return seen.push(ClientSeen {
+                client: client.clone(),
+                connected,
+                at,
+                address: address.cloned(),
+                version,
+            });
         };
         let mut held = seen.remove(i);
+        if address.is_some() && at >= held.at {
+            held.address = address.cloned();
+        }
         // A refused attempt has no version, and says nothing of a connection that may still be there.
         let newer = version > held.version || (version == held.version && held.connected && !connected);
         if kind == PresenceKind::ConnectFailed {
@@ -102,10 +122,10 @@ mod tests {
     #[test]
     fn a_principal_has_the_client_ids_it_connected_as_the_latest_last() {
         let mut seen = ClientsSeen::default();
-        seen.note("c1", &Name::new("gw-7"), Connected, 1, 100);
-        seen.note("c1", &Name::new("gw-8"), Connected, 1, 200);
-        seen.note("c2", &Name::new("gw-7"), ConnectFailed, 0, 250);
-        seen.note("c1", &Name::new("gw-7"), Disconnected, 1, 300);
+        seen.note("c1", &Name::new("gw-7"), Connected, 1, 100, None);
+        seen.note("c1", &Name::new("gw-8"), Connected, 1, 200, None);
+        seen.note("c2", &Name::new("gw-7"), ConnectFailed, 0, 250, None);
+        seen.note("c1", &Name::new("gw-7"), Disconnected, 1, 300, None);
         assert_eq!(told(&seen, "c1"), [("gw-8".to_owned(), true), ("gw-7".to_owned(), false)]);
         assert_eq!(told(&seen, "c2"), [("gw-7".to_owned(), false)], "refused: seen, not connected");
         assert_eq!(seen.principals_of("gw-8").collect::<Vec<_>>(), ["c1"]);
@@ -116,14 +136,14 @@ mod tests {
     fn an_event_that_comes_late_or_twice_changes_nothing() {
         let mut seen = ClientsSeen::default();
         let gw = Name::new("gw-7");
-        seen.note("c", &gw, Connected, 4, 400);
-        seen.note("c", &gw, Disconnected, 3, 350);
-        seen.note("c", &gw, Connected, 4, 400);
+        seen.note("c", &gw, Connected, 4, 400, None);
+        seen.note("c", &gw, Disconnected, 3, 350, None);
+        seen.note("c", &gw, Connected, 4, 400, None);
         assert_eq!(told(&seen, "c"), [("gw-7".to_owned(), true)]);
-        seen.note("c", &gw, Disconnected, 4, 500);
-        seen.note("c", &gw, Connected, 4, 400);
+        seen.note("c", &gw, Disconnected, 4, 500, None);
+        seen.note("c", &gw, Connected, 4, 400, None);
         assert_eq!(told(&seen, "c"), [("gw-7".to_owned(), false)], "of a pair, the disconnect is the later");
-        seen.note("c", &gw, Connected, 0, 500 + FORGET + 1);
+        seen.note("c", &gw, Connected, 0, 500 + FORGET + 1, None);
         assert_eq!(told(&seen, "c"), [("gw-7".to_owned(), true)], "AWS counts anew after an hour");
     }
 
@@ -131,12 +151,12 @@ mod tests {
     fn whatever_connects_the_table_keeps_its_size() {
         let mut seen = ClientsSeen::default();
         for i in 0..1_000 {
-            seen.note("shared", &Name::new(&format!("client-{i}")), Connected, 0, i);
+            seen.note("shared", &Name::new(&format!("client-{i}")), Connected, 0, i, None);
         }
         assert_eq!(seen.of("shared").len(), EACH);
         assert_eq!(seen.of("shared").last().map(|s| s.client.raw()), Some("client-999"));
         for i in 0..Ms::try_from(KEPT).unwrap() + 10 {
-            seen.note(&format!("c{i}"), &Name::new("one"), Connected, 0, 1_000 + i);
+            seen.note(&format!("c{i}"), &Name::new("one"), Connected, 0, 1_000 + i, None);
         }
         assert!(seen.pairs <= KEPT, "{}", seen.pairs);
         assert_eq!(seen.pairs, seen.of.values().map(Vec::len).sum::<usize>());

@@ -147,6 +147,15 @@ pub enum Notice {
         version: i64,
         /// AWS's timestamp.
         at: Ms,
+        /// The address it connects from; a `disconnected` has none.
+        #[serde(default)]
+        address: Option<SafeText>,
+        /// AWS's id of the session: equal for a connect and its disconnect.
+        #[serde(default)]
+        session: Option<SafeText>,
+        /// When the event was received; absent in older recordings.
+        #[serde(default)]
+        received: Option<Ms>,
     },
     /// `$aws/things/{t}/jobs/notify`: the pending executions changed.
     JobsChanged {

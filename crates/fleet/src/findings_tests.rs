@@ -292,6 +292,9 @@ fn loops_and_churn_are_out_of_the_ordinary() {
                 principal: None,
                 version,
                 at,
+                address: None,
+                session: None,
+                received: None,
             }],
             ..Batch::default()
         })
@@ -339,6 +342,9 @@ fn a_released_device_that_speaks_again_is_not_flagged_for_its_own_silence() {
             principal: None,
             version: i,
             at: at + 60_000 + i * 1_000,
+            address: None,
+            session: None,
+            received: None,
         };
         let batch = Batch { notices: vec![notice], ..Batch::default() };
         fleet.apply(Event::Batch(batch), at + 60_000 + i * 1_000);

@@ -3,8 +3,8 @@
 //! Pure: no I/O, no async, no clock of its own, no terminal. [`Fleet::apply`] is the one way in; the same events with the
 //! same times give the same state, which is what makes record and replay, and tests, honest.
 
-// What is cut by a byte that a device chose may be cut inside a character.
-#![cfg_attr(not(test), deny(clippy::string_slice))]
+// What is cut by a byte that a device chose may be cut inside a character, or behind the end.
+#![cfg_attr(not(test), deny(clippy::string_slice, clippy::indexing_slicing))]
 
 pub mod account;
 mod agreement;
@@ -14,6 +14,7 @@ pub mod audit;
 mod baseline;
 mod changes;
 mod clients;
+mod clones;
 mod deltas;
 pub mod device;
 pub mod event;
@@ -53,6 +54,7 @@ pub use agreement::Agreement;
 pub use baseline::WarningKind;
 pub use changes::Changes;
 pub use clients::{ClientSeen, ClientsSeen};
+pub use clones::{ClonedIdentity, Sharing, Voice as CloneVoice};
 pub use deltas::{DeltaEntry, Outstanding};
 pub use device::{Device, DeviceId, Warning};
 pub use findings::{Finding, NotJudged};
@@ -67,7 +69,7 @@ pub use presence::PresenceState;
 pub use series::{Column, Series};
 pub use source::SourceId;
 pub use state::{Counts, Facets, Heed, Word};
-pub use target::Target;
+pub use target::{ClientOf, Target};
 
 use event::Event;
 use known::Known;
@@ -186,6 +188,7 @@ pub struct Fleet {
     denials: HashMap<Arc<str>, Known<state::Denial>>,
     strangers: HashMap<Arc<str>, PresenceState>,
     clients: Arc<ClientsSeen>,
+    clones: clones::Clones,
     link: Link,
     focus: Focus,
     losses: Losses,
@@ -234,6 +237,7 @@ impl Fleet {
             denials: HashMap::new(),
             strangers: HashMap::new(),
             clients: Arc::default(),
+            clones: clones::Clones::default(),
             focus: Focus::default(),
             losses: Losses::default(),
             polls: std::collections::BTreeMap::new(),
@@ -280,7 +284,8 @@ impl Fleet {
     /// Lets time pass: silence becomes stale, a disconnect that settled becomes true. Cheap: a slice of the fleet a call.
     pub fn tick(&mut self, now: Ms) -> Changes {
         self.ledger.listened(self.speaking(), now);
-        let mut changes = self.heed_link(now) | self.age(now) | self.judge_windows(now);
+        let mut changes =
+            self.heed_link(now) | self.age(now) | self.judge_windows(now) | self.age_clones(now);
         if self.losses.load(self.near_limit(now), now) {
             changes |= Changes::LINK;
         }

@@ -311,6 +311,7 @@ impl Fleet {
             }
             LinkEvent::Up { at, client_id, filters } => {
                 self.detection.listen(true, at);
+                self.clones.reconnected();
                 let again = link.client_id.is_some();
                 link.reconnects += u64::from(again);
                 link.state = LinkState::Up;

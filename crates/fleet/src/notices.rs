@@ -5,6 +5,7 @@ use std::sync::Arc;
 use quell_rules::detect::metric::Metric;
 
 use super::baseline::WarningKind;
+use super::clones::Told;
 use super::event::{Notice, PresenceKind};
 use super::model::Name;
 use super::presence::PresenceState;
@@ -14,6 +15,9 @@ use super::{Changes, DeltaEntry, Fleet, Ms, SourceId, deltas};
 
 /// A device that is refused again and again is not asked about more often.
 const REFUSED_AGAIN: Ms = 60_000;
+
+/// The end of the year 9999.
+const LATEST: Ms = 253_402_300_799_999;
 
 impl Fleet {
     pub(super) fn notice(&mut self, notice: Notice, now: Ms) -> Changes {
@@ -49,16 +53,29 @@ impl Fleet {
             }
             // The rejected request changed nothing; the message itself is in the stream.
             Notice::ShadowRejected { .. } => Changes::STREAM,
-            Notice::Presence { client, kind, reason, principal, version, at } => {
+            Notice::Presence { client, kind, reason, principal, version, at, address, session, received } => {
+                // A time that no clock of AWS's can show is what a broker of somebody else's, or a damaged recording, says.
+                let at = at.clamp(0, LATEST);
+                let received = received.unwrap_or(now).clamp(0, LATEST);
+                let told = Told {
+                    client: &client,
+                    kind,
+                    reason: reason.as_ref(),
+                    principal: principal.as_ref(),
+                    address: address.as_ref(),
+                    session: session.as_ref(),
+                    version,
+                    at,
+                    received,
+                };
                 if let Some(principal) = &principal {
-                    Arc::make_mut(&mut self.clients).note(principal.as_str(), &client, kind, version, at);
+                    let clients = Arc::make_mut(&mut self.clients);
+                    clients.note(principal.as_str(), &client, kind, version, at, address.as_ref());
                 }
-                self.presence(
-                    &client,
-                    |presence| presence.note(kind, version, at, now, reason, principal),
-                    (kind, at),
-                    now,
-                )
+                let cloned = self.sessions(&told, now);
+                let noted =
+                    |presence: &mut PresenceState| presence.note(kind, version, at, now, reason, principal);
+                cloned | self.presence(&client, noted, (kind, at), now)
             }
             Notice::JobsChanged { .. } => {
                 self.want(SourceId::Jobs);

@@ -137,6 +137,14 @@ impl Fleet {
             }
             Reading::Certificates(thing, list) => {
                 let id = self.thing(&thing, now);
+                for certificate in &list {
+                    self.clones.owned(&certificate.id, id);
+                    for other in &certificate.things {
+                        if let Some(other) = self.find(other.raw()) {
+                            self.clones.owned(&certificate.id, other);
+                        }
+                    }
+                }
                 if let Some(device) = self.devices.get_mut(id.index()) {
                     device.certificates_mut().learn(list, at);
                 }

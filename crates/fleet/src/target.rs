@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::text::SafeText;
 
 use super::clients::ClientsSeen;
+use super::clones::ClonedIdentity;
 use super::model::Name;
 use super::state::{Deaf, Hearing, Reason};
 use super::{DeviceId, Fleet, Ms};
@@ -25,6 +26,23 @@ pub struct Target {
     /// Why it could not be heard then, so that its silence proves nothing; `None` where it could, or will be as soon as it is
     /// streamed.
     pub unheard: Option<SafeText>,
+    /// The finding that two devices use its identity, if it stands.
+    pub cloned: Option<Arc<ClonedIdentity>>,
+}
+
+/// A client id that was seen with a device's principals.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClientOf<'a> {
+    /// The MQTT client id.
+    pub client: &'a Name,
+    /// The principal it was seen with: a certificate's id or an IAM id; `None` where no event named one.
+    pub principal: Option<&'a str>,
+    /// Whether it was connected by the last event that counted.
+    pub connected: bool,
+    /// When that was, by AWS's clock.
+    pub at: Ms,
+    /// The address it connected from, where an event named one.
+    pub address: Option<&'a SafeText>,
 }
 
 impl Target {
@@ -37,6 +55,7 @@ impl Target {
             cadence: None,
             topics: Vec::new(),
             unheard: None,
+            cloned: None,
         }
     }
 
@@ -71,6 +90,7 @@ impl Fleet {
             cadence: device.cadence(),
             topics: topics.map(str::to_owned).collect(),
             unheard: self.unheard(id),
+            cloned: self.cloned_of(id).cloned().map(Arc::new),
         }
     }
 
@@ -94,5 +114,43 @@ impl Fleet {
     /// The client ids seen, by principal.
     pub fn clients(&self) -> &ClientsSeen {
         &self.clients
+    }
+
+    /// Every client id seen with one of a device's principals, as far as these are known, and the thing's own name where it
+    /// was seen at all; the latest last. One that bears the name of another thing is that thing's.
+    pub fn clients_of(&self, id: DeviceId) -> impl Iterator<Item = ClientOf<'_>> {
+        let device = self.device(id);
+        let certificates = device.certificates().get().into_iter().flatten().map(|c| c.id.as_str());
+        let mut principals: Vec<&str> = certificates.collect();
+        if let Some(seen) = device.principal_seen().map(SafeText::as_str)
+            && !principals.contains(&seen)
+        {
+            principals.push(seen);
+        }
+        let mut all: Vec<ClientOf<'_>> = Vec::new();
+        for principal in principals {
+            let of_it = self.clients.of(principal).iter();
+            let its = of_it.filter(|seen| self.named(&seen.client).is_none_or(|other| other == id));
+            all.extend(its.map(|seen| ClientOf {
+                client: &seen.client,
+                principal: Some(principal),
+                connected: seen.connected,
+                at: seen.at,
+                address: seen.address.as_ref(),
+            }));
+        }
+        if let Some(presence) = device.presence()
+            && all.iter().all(|known| known.client != device.name())
+        {
+            all.push(ClientOf {
+                client: device.name(),
+                principal: presence.principal().map(SafeText::as_str),
+                connected: presence.connected(),
+                at: presence.since(),
+                address: None,
+            });
+        }
+        all.sort_by_key(|client| client.at);
+        all.into_iter()
     }
 }

@@ -140,7 +140,17 @@ fn certificates(thing: &str, at: Ms, ids: &[&str]) -> Event {
 
 fn presence(kind: event::PresenceKind, version: i64, at: Ms) -> Event {
     let client = Name::new("A");
-    let notice = event::Notice::Presence { client, kind, reason: None, principal: None, version, at };
+    let notice = event::Notice::Presence {
+        client,
+        kind,
+        reason: None,
+        principal: None,
+        version,
+        at,
+        address: None,
+        session: None,
+        received: None,
+    };
     Event::Batch(Batch { notices: vec![notice], ..Batch::default() })
 }
 

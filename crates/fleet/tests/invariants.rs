@@ -121,7 +121,19 @@ fn event(world: &mut World, step: Step) -> Option<Event> {
     let topic = step.whom as u32;
     let presence = |kind| {
         let (reason, principal) = (None, None);
-        notice(Notice::Presence { client: name(), kind, reason, principal, version: count, at: now })
+        let (address, session, received) = (None, None, None);
+        let (version, at) = (count, now);
+        notice(Notice::Presence {
+            client: name(),
+            kind,
+            reason,
+            principal,
+            version,
+            at,
+            address,
+            session,
+            received,
+        })
     };
     let message = |topic| Message { topic, len: 100, at: now, payload: None };
     Some(match step.what {

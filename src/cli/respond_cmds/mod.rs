@@ -49,6 +49,20 @@ pub struct CertificateArgs {
     pub how: How,
 }
 
+/// Flags of `quell cut`.
+#[derive(Args, Debug)]
+pub struct CutArgs {
+    /// The thing
+    #[arg(value_name = "THING")]
+    pub thing: String,
+    /// The client id of the session to cut; it must have been seen with a principal of the thing
+    #[arg(long, value_name = "ID")]
+    pub client: String,
+    /// How to run
+    #[command(flatten)]
+    pub how: How,
+}
+
 /// Flags of the commands that change membership.
 #[derive(Args, Debug)]
 pub struct GroupArgs {
@@ -121,6 +135,11 @@ pub(super) fn certificates(verb: Verb, args: &CertificateArgs, common: &Common) 
         _ => Intent::Deactivate { things, certificate },
     };
     respond(intent, &args.how, common)
+}
+
+pub(super) fn cut(args: &CutArgs, common: &Common) -> color_eyre::Result<u8> {
+    let things = targets(std::slice::from_ref(&args.thing));
+    respond(Intent::Cut { things, client: Name::new(&args.client) }, &args.how, common)
 }
 
 pub(super) fn group(join: bool, args: &GroupArgs, common: &Common) -> color_eyre::Result<u8> {

@@ -59,6 +59,10 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
     if let Some(text) = plan.refused() {
         writeln!(out, "  REFUSED: {text}")?;
     }
+    if let Some(Intent::Cut { things, client }) = plan.cut_one() {
+        let things: Vec<&str> = things.iter().map(|t| t.thing.shown().as_str()).collect();
+        writeln!(out, "  OR: quell cut {} --client {}", things.join(" "), client.shown())?;
+    }
     if let Some(intent) = plan.instead() {
         let things: Vec<&str> = intent.things().iter().map(|t| t.thing.shown().as_str()).collect();
         let certificate = certificate(intent).map(|id| format!(" --certificate {id}")).unwrap_or_default();
@@ -108,6 +112,7 @@ pub(in crate::cli) fn plan_json(plan: &Plan) -> Value {
         "wouldChangeNothing": plan.would_change_nothing(),
         "refused": plan.refused(),
         "instead": plan.instead().map(instead),
+        "cut": plan.cut_one().map(cut_one),
     })
 }
 
@@ -115,6 +120,13 @@ pub(in crate::cli) fn plan_json(plan: &Plan) -> Value {
 fn instead(intent: &Intent) -> Value {
     let things: Vec<&str> = intent.things().iter().map(|t| t.thing.raw()).collect();
     json!({"action": intent.verb(), "things": things, "certificate": certificate(intent)})
+}
+
+/// What would cut one session only.
+fn cut_one(intent: &Intent) -> Value {
+    let things: Vec<&str> = intent.things().iter().map(|t| t.thing.raw()).collect();
+    let client = if let Intent::Cut { client, .. } = intent { Some(client.raw()) } else { None };
+    json!({"action": intent.verb(), "things": things, "client": client})
 }
 
 fn certificate(intent: &Intent) -> Option<&str> {

@@ -29,6 +29,8 @@ pub(super) struct Watch {
     warned: HashSet<DeviceId>,
     /// Findings said already: device, profile, behaviour, time of the datapoint.
     found: HashSet<(DeviceId, String, String, i64)>,
+    /// Cloned identities said already, and when each was found.
+    cloned: HashMap<DeviceId, i64>,
     /// How each source stood when it was last said.
     polls: HashMap<SourceId, Stand>,
     /// Why a large account is listed, as it was said last.
@@ -56,6 +58,7 @@ impl Watch {
             violations: HashSet::new(),
             warned: HashSet::new(),
             found: HashSet::new(),
+            cloned: HashMap::new(),
             polls: HashMap::new(),
             not_indexed: None,
             near: false,
@@ -170,6 +173,14 @@ impl Watch {
             found.insert(key);
         }
         self.found = found;
+        let cloned: HashMap<DeviceId, i64> =
+            self.fleet.cloned().iter().map(|f| (f.device, f.found)).collect();
+        for found in self.fleet.cloned() {
+            if self.cloned.get(&found.device) != Some(&found.found) {
+                self.line(&mut out, Kind::Finding, now, Some(found.thing.raw()), found.json());
+            }
+        }
+        self.cloned = cloned;
         out
     }
 
@@ -330,14 +341,14 @@ impl Watch {
                 let rest = json!({"shadow": shadow, "version": version, "state": state});
                 self.line(out, Kind::ShadowDelta, *at, Some(thing.raw()), rest);
             }
-            Notice::Presence { client, kind, reason, principal, version, at } => {
+            Notice::Presence { client, kind, reason, principal, version, at, address, session, .. } => {
                 let event = match kind {
                     PresenceKind::Connected => "connected",
                     PresenceKind::Disconnected => "disconnected",
                     PresenceKind::ConnectFailed => "connect_failed",
                 };
                 let rest = json!({"client": client.raw(), "event": event, "reason": reason,
-                    "principal": principal, "version": version});
+                    "principal": principal, "version": version, "address": address, "session": session});
                 self.line(out, Kind::Presence, *at, Some(client.raw()), rest);
             }
             Notice::JobEvent { job, thing, status, at } => {

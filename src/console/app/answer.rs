@@ -99,6 +99,24 @@ impl App {
         let Some(intent) = plan.instead().cloned() else {
             return self.say(SafeText::new("this plan needs no other in its place"), Tone::Calm, env.now);
         };
+        self.ask_instead(env, intent);
+    }
+
+    /// Plan to cut one session only, where the plan in front would isolate an identity that several use.
+    pub(crate) fn cut_one(&mut self, env: &Env<'_>) {
+        let Some(Dialog::Plan(dialog)) = &self.dialog else { return };
+        let PlanPhase::Ready(plan) = &dialog.phase else { return };
+        let Some(intent) = plan.cut_one().cloned() else {
+            return self.say(
+                SafeText::new("there is no session to choose in this plan"),
+                Tone::Calm,
+                env.now,
+            );
+        };
+        self.ask_instead(env, intent);
+    }
+
+    fn ask_instead(&mut self, env: &Env<'_>, intent: Intent) {
         let whom = intent.things().first().map(|target| target.thing.shown().clone()).unwrap_or_default();
         let asked = SafeText::new(&format!("{} {whom}", intent.verb().words().lead));
         self.ask(env, asked, intent);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use quell_fleet::model::ViolationEvent;
 use quell_fleet::text::SafeText;
-use quell_fleet::{DeltaEntry, Finding, Fleet, Outstanding};
+use quell_fleet::{ClonedIdentity, DeltaEntry, Finding, Fleet, Outstanding};
 
 use super::filter::{self, Subject};
 use super::list::{Key, ListId, key_of};
@@ -58,6 +58,11 @@ pub(in crate::console) fn finding_key(finding: &Finding) -> Key {
     key_of(("finding", finding.thing.raw(), finding.profile.as_str(), &finding.behavior.name))
 }
 
+/// The identity of a finding that an identity is cloned.
+pub(in crate::console) fn cloned_key(cloned: &ClonedIdentity) -> Key {
+    key_of(("cloned", cloned.thing.raw()))
+}
+
 /// The identity of a past violation's event.
 pub(in crate::console) fn event_key(event: &ViolationEvent) -> Key {
     key_of((event.id.as_str(), event.kind.as_str(), event.at))
@@ -95,6 +100,9 @@ impl App {
                     })
                     .map(finding_key),
                 );
+                let cloned = env.fleet.cloned().iter();
+                let cloned = cloned.filter(|f| passes(&|| format!("{} {}", f.thing.shown(), f.text())));
+                keys.extend(cloned.map(cloned_key));
                 keys
             }
             ListId::Deltas => delta_groups(env.fleet)

@@ -49,7 +49,9 @@ use super::views::{Payload, Show};
 pub(super) use copy::Offer;
 pub(crate) use doctor::{Diagnosis, DoctorLine};
 pub(super) use filter::{Filter, matcher, topic_matches};
-pub(super) use lines::{DeltaGroup, delta_groups, delta_key, event_key, finding_key, outstanding_key};
+pub(super) use lines::{
+    DeltaGroup, cloned_key, delta_groups, delta_key, event_key, finding_key, outstanding_key,
+};
 pub(super) use list::{Key, ListId, ListState, key_of};
 pub use model::{Effect, Env, JournalLine, Look, View};
 pub(crate) use model::{Elsewhere, Tone};

@@ -196,7 +196,9 @@ impl App {
                     Some(thing) => env.fleet.find(thing),
                     None => {
                         let own = env.fleet.own_findings();
-                        own.iter().find(|f| super::finding_key(f) == cursor).map(|f| f.device)
+                        let own = own.iter().find(|f| super::finding_key(f) == cursor).map(|f| f.device);
+                        let mut cloned = env.fleet.cloned().iter();
+                        own.or_else(|| cloned.find(|f| super::cloned_key(f) == cursor).map(|f| f.device))
                     }
                 }
             }

@@ -527,6 +527,14 @@ pub static COMMANDS: &[Command] = &[
         App::instead,
         "Plan what would reach the device where this plan would not",
     ),
+    opens_plan(
+        "cut-one",
+        "cut one session",
+        Reversible,
+        Plan,
+        App::cut_one,
+        "Plan to cut one session only, where two devices use one identity",
+    ),
     looks("stop", "stop", Plan, App::stop, "Stop a running response after the requests under way"),
     looks(
         "plan-page",

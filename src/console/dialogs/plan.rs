@@ -478,7 +478,10 @@ fn confirmation<'a>(app: &App, plan: &'a Plan, dialog: &PlanDialog, theme: &Them
     };
     let verb = plan.intent().verb().id();
     let verb = if plan.would_change_nothing().is_some() { "do it all the same" } else { verb };
-    let change = change.into_iter().chain(plan.instead().map(|_| ("instead", "its certificate instead")));
+    let change = change
+        .into_iter()
+        .chain(plan.instead().map(|_| ("instead", "its certificate instead")))
+        .chain(plan.cut_one().map(|_| ("cut-one", "cut one session")));
     let next = dialog.next_page(plan);
     if dialog.refused(plan).is_some() {
         let hints: Vec<_> = change.chain([("plan-page", next.as_str()), ("escape", "leave")]).collect();

@@ -4,10 +4,10 @@ use ratatui::layout::Rect;
 
 use quell_fleet::model::{Name, Violation, ViolationEvent};
 use quell_fleet::text::SafeText;
-use quell_fleet::{Agreement, Finding, SourceId};
+use quell_fleet::{Agreement, ClonedIdentity, Finding, SourceId};
 use quell_rules::detect::model::{Behavior, ComparisonOperator, MetricValue};
 
-use super::super::app::{App, Env, JournalLine, ListId, finding_key, key_of};
+use super::super::app::{App, Env, JournalLine, ListId, cloned_key, finding_key, key_of};
 use super::super::paint::{Paint, inside, part, wrap};
 use super::super::words;
 use super::{absence, filtered, frame, layout, quiet, scroll_bar, text, values};
@@ -47,9 +47,14 @@ fn tall(wide: bool) -> u16 {
     if wide { 3 } else { 2 }
 }
 
+/// quell's findings of both kinds.
+fn findings(env: &Env<'_>) -> usize {
+    env.fleet.own_findings().len() + env.fleet.cloned().len()
+}
+
 /// Detect's silence has a reason, and quell's findings stand below it: whether that line is there.
 fn silence_is_told(env: &Env<'_>, inner: Rect) -> bool {
-    let found = !env.fleet.own_findings().is_empty();
+    let found = findings(env) > 0;
     env.fleet.violations().get().is_none() && found && inner.height > 4
 }
 
@@ -248,7 +253,7 @@ fn draw_active(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focu
     if suppressed > 0 {
         facts.push(part(format!("{suppressed} suppressed"), theme.dim));
     }
-    let found = env.fleet.own_findings().len();
+    let found = findings(env);
     if found > 0 {
         facts.push(part(words::plural(found, "finding", "findings"), theme.warning));
     }
@@ -257,7 +262,7 @@ fn draw_active(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focu
     let all = known.get().map_or(&[][..], Vec::as_slice);
     let mut inner = inner;
     if all.is_empty() {
-        if env.fleet.own_findings().is_empty() {
+        if findings(env) == 0 {
             if known.get().is_none() {
                 return absence(app, known, "violations", paint, inner);
             }
@@ -276,7 +281,10 @@ fn draw_active(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focu
             Some(violation) => entry(env, paint, area, violation, wide),
             None => match env.fleet.own_findings().iter().find(|f| finding_key(f) == *key) {
                 Some(finding) => own(app, env, paint, area, finding, wide),
-                None => continue,
+                None => match env.fleet.cloned().iter().find(|f| cloned_key(f) == *key) {
+                    Some(found) => cloned(env, paint, area, found, wide),
+                    None => continue,
+                },
             },
         }
         if list.cursor() == Some(*key) && focused {
@@ -391,6 +399,31 @@ fn own(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, finding: &Fi
             ("no AWS to agree or disagree (--no-aws)".to_owned(), theme.dim)
         };
         paint.text(x, area.y + 2, room, &text, style);
+    }
+}
+
+/// An identity that two devices use.
+fn cloned(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, found: &ClonedIdentity, wide: bool) {
+    let theme = paint.theme;
+    let age = words::age(env.now - found.found);
+    let mut parts = vec![
+        part(" FINDING ", theme.warning),
+        part(found.thing.shown().as_str(), theme.brand),
+        part("  ", theme.text),
+        part(found.text(), theme.text),
+    ];
+    if wide {
+        parts.push(part("  by quell", theme.dim));
+    }
+    let room = area.width.saturating_sub(age.len() as u16 + 2);
+    paint.line(area.x, area.y, room, &parts);
+    paint.right(area.x, area.y, area.width.saturating_sub(1), &age, theme.dim);
+    let room = area.width.saturating_sub(9);
+    let whole = wrap(&found.sentence(), room.into());
+    let fits = whole.len() < usize::from(area.height);
+    let lines = if fits { whole } else { wrap(&found.told_apart(), room.into()) };
+    for (y, line) in (area.y + 1..area.bottom()).zip(&lines) {
+        paint.text(area.x + 8, y, room, line, theme.dim);
     }
 }
 

@@ -124,6 +124,10 @@ pub(in crate::console) fn why(app: &App, env: &Env<'_>, id: DeviceId, theme: &Th
                 let text = joined(dot, [name, within]);
                 return (format!("{text}  {}", words::age(now - finding.found)), theme.warning);
             }
+            if let Some(cloned) = env.fleet.cloned_of(id) {
+                let text = joined(dot, [cloned.text().to_owned(), within]);
+                return (format!("{text}  {}", words::age(now - cloned.found)), theme.warning);
+            }
         }
         Health::Warning(warning) => {
             let text = warning.text.to_string();

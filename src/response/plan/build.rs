@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::facts::Facts;
 use super::request::{Request, Work};
 use super::{Check, Confirmation, Intent, Level, Plan, PlanId, ProofLine, Reversible, Step};
-use super::{audit, certificates, detect, groups, isolate, jobs, mitigate, past, rule, setup};
+use super::{audit, certificates, cut, detect, groups, isolate, jobs, mitigate, past, rule, setup};
 
 pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, now: Ms) -> Plan {
     let mut draft = Draft {
@@ -24,6 +24,7 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         refused: None,
         type_name: None,
         instead: None,
+        cut: None,
         reversible: match intent.verb().words().inverse {
             Inverse::By(how) => Reversible::Yes(SafeText::new(how)),
             Inverse::None(why) => Reversible::No(SafeText::new(why)),
@@ -71,6 +72,7 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
             certificates::activate(&mut draft, facts, certificate.as_deref());
         }
         Intent::Revoke { certificate, .. } => certificates::revoke(&mut draft, facts, certificate.as_deref()),
+        Intent::Cut { client, .. } => cut::cut(&mut draft, facts, client),
         Intent::Join { group, .. } => groups::join(&mut draft, facts, group),
         Intent::Leave { group, .. } => groups::leave(&mut draft, facts, group),
         Intent::Mitigate(wanted) => mitigate::build(&mut draft, facts, wanted),
@@ -129,6 +131,7 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         groups,
         work: draft.work,
         instead: draft.instead,
+        cut: draft.cut,
         intent,
     }
 }
@@ -204,6 +207,7 @@ fn title(intent: &Intent, targets: &[Name], facts: &Facts) -> SafeText {
         Intent::Audit(change) => change.title(),
         Intent::Undo { plan } | Intent::Finish { plan } => format!("{lead} {}", earlier(plan)),
         Intent::LaunchJob(job) => format!("{lead} {}", job.id),
+        Intent::Cut { client, .. } => format!("{lead} {}: client {}", whom(targets), client.raw()),
         Intent::Join { group, .. } => format!("{lead} {} to {}", whom(targets), group.raw()),
         Intent::Leave { group, .. } => format!("{lead} {} from {}", whom(targets), group.raw()),
         Intent::CancelJob { job, .. } => format!("{lead} {}", job.raw()),

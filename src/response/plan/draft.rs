@@ -21,6 +21,7 @@ pub(super) struct Draft<'a> {
     pub(super) refused: Option<SafeText>,
     pub(super) type_name: Option<(SafeText, Option<SafeText>)>,
     pub(super) instead: Option<Intent>,
+    pub(super) cut: Option<Intent>,
     pub(super) reversible: Reversible,
 }
 

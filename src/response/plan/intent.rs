@@ -49,6 +49,13 @@ pub enum Intent {
         /// Only this certificate; `None` takes all of the thing's.
         certificate: Option<String>,
     },
+    /// Cut one session of devices whose identity several use; the rest goes on.
+    Cut {
+        /// The devices.
+        things: Vec<Target>,
+        /// The client id of the session.
+        client: Name,
+    },
     /// Put devices into a static thing group of any purpose, such as the target of a continuous job.
     Join {
         /// The devices.
@@ -103,6 +110,7 @@ impl Intent {
             Self::Deactivate { .. } => Verb::Deactivate,
             Self::Activate { .. } => Verb::Activate,
             Self::Revoke { .. } => Verb::Revoke,
+            Self::Cut { .. } => Verb::Cut,
             Self::Join { .. } => Verb::Join,
             Self::Leave { .. } => Verb::Leave,
             Self::Mitigate(_) => Verb::Mitigate,
@@ -125,6 +133,7 @@ impl Intent {
             | Self::Deactivate { things, .. }
             | Self::Activate { things, .. }
             | Self::Revoke { things, .. }
+            | Self::Cut { things, .. }
             | Self::Join { things, .. }
             | Self::Leave { things, .. } => things,
             _ => &mut [],
@@ -139,6 +148,7 @@ impl Intent {
             | Self::Deactivate { things, .. }
             | Self::Activate { things, .. }
             | Self::Revoke { things, .. }
+            | Self::Cut { things, .. }
             | Self::Join { things, .. }
             | Self::Leave { things, .. } => things,
             _ => &[],

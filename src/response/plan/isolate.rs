@@ -6,7 +6,8 @@ use crate::response::rules::CACHE_MS;
 use quell_fleet::text::SafeText;
 
 use super::certificates;
-use super::draft::{Draft, seconds};
+use super::cut;
+use super::draft::{Draft, listed, seconds};
 use super::facts::{Facts, GroupFacts, ThingFacts};
 use super::request::{DenyQuestion, Proof, Request, Work, short};
 use super::{Check, Intent, Level};
@@ -75,6 +76,7 @@ pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
             continue;
         }
         doubts(draft, thing);
+        cut::offer(draft, thing, facts.things.len() == 1);
         in_effect(draft, thing, facts.things.len() == 1);
         let mut requests = Vec::new();
         let flagged = thing.flag == Some(Value::Bool(true));
@@ -116,6 +118,12 @@ pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
         draft.note(Level::Info, "already isolated: only the connection is cut again, and silence is proven");
     }
     draft.prove(format!("the policy denies; takes up to {} to apply", seconds(draft.rules.scaled(CACHE_MS))));
+    if let [ThingFacts { target, .. }] = facts.things.as_slice()
+        && let Some(cloned) = &target.cloned
+    {
+        let clients = listed(&cloned.clients());
+        draft.prove(format!("no session is left of the two ({clients}), by presence and GetConnection"));
+    }
     draft.prove_silence(&facts.things);
     let count = draft.work.len();
     draft.note(Level::Info, if count == 1 { "1 device".to_owned() } else { format!("{count} devices") });

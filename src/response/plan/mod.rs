@@ -7,6 +7,7 @@
 pub(in crate::response) mod audit;
 mod build;
 mod certificates;
+mod cut;
 pub(in crate::response) mod detect;
 pub(in crate::response) mod draft;
 pub mod facts;
@@ -65,6 +66,7 @@ pub struct Plan {
     pub(in crate::response) groups: Vec<Name>,
     pub(in crate::response) work: Vec<request::Work>,
     pub(in crate::response) instead: Option<Intent>,
+    pub(in crate::response) cut: Option<Intent>,
 }
 
 impl Plan {
@@ -116,6 +118,11 @@ impl Plan {
     /// What would reach the device where this would not; to be planned in its place.
     pub fn instead(&self) -> Option<&Intent> {
         self.instead.as_ref()
+    }
+
+    /// What would cut one session only, where several use the identity.
+    pub fn cut_one(&self) -> Option<&Intent> {
+        self.cut.as_ref()
     }
 
     /// Why it cannot be confirmed at all: with a reason here [`super::Responder::confirm`] answers Refused.

@@ -150,6 +150,7 @@ fn prove(draft: &mut Draft<'_>) {
             Proof::Barred { .. } => {
                 "its certificate's status, that it does not connect again, and that it keeps silent"
             }
+            Proof::OneLeft { .. } => "the client stays away, and one session or none is left",
             Proof::Released { .. } => "it is out of the group, and heard again",
             Proof::Activated { .. } => "its certificate's status, and that it is heard again",
             Proof::Member { is: true, .. } => "it is a member of the group",
@@ -258,7 +259,7 @@ fn opposite(draft: &Draft<'_>, work: &Work, requests: &[Request]) -> Proof {
         Proof::Member { group, is } => Proof::Member { group: group.clone(), is: !is },
         Proof::Job { job, canceled } => Proof::Job { job: job.clone(), canceled: !canceled },
         Proof::Ready { group, is } => Proof::Ready { group: group.clone(), is: !is },
-        Proof::Mitigated { .. } | Proof::Shown => work.proof.clone(),
+        Proof::Mitigated { .. } | Proof::Shown | Proof::OneLeft { .. } => work.proof.clone(),
         // What was enabled for it is disabled again; the audit itself was only a look.
         Proof::Audited { .. } => Proof::Shown,
     }

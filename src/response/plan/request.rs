@@ -381,6 +381,9 @@ pub(in crate::response) enum Proof {
         #[serde(default)]
         lively: bool,
     },
+    /// The client that was cut stays away, or nobody takes its session over, for the silence in milliseconds; and one session
+    /// or none is left.
+    OneLeft { cut: Name, silence: Ms },
     /// Out of the group, and heard again.
     Released { group: Name },
     /// The status, and heard again.

@@ -81,6 +81,9 @@ impl Prover {
 
     /// A presence event of a client of its.
     pub(super) fn presence(&mut self, client: &Name, kind: PresenceKind, reason: Option<&SafeText>, at: Ms) {
+        if self.leaves_one() {
+            return self.left_presence(client, kind, reason, at);
+        }
         if self.connection(client).is_none() {
             // It came back under a name that nobody had seen: not cut, because the plan did not say so.
             self.connections.push(Connection::new(client.clone(), &[]));
@@ -112,6 +115,9 @@ impl Prover {
 
     /// What AWS says of its clients.
     pub(super) fn looked(&mut self, clients: &[(Name, Option<bool>)], now: Ms) {
+        if self.leaves_one() {
+            return self.left_looked(clients, now);
+        }
         for (client, connected) in clients {
             let may_connect = self.may_connect();
             let Some(connection) = self.connection(client) else { continue };

@@ -5,6 +5,7 @@
 //! it kept silent for three of its usual intervals while somebody listened, or was refused when it tried to connect again.
 
 mod connection;
+mod left;
 mod silence;
 mod steps;
 
@@ -53,6 +54,8 @@ enum ProofStep {
     Silent,
     Heard,
     Exists,
+    Away,
+    OneLeft,
 }
 
 /// Why a silence on a connection that was lost or does not answer is none.
@@ -69,6 +72,8 @@ pub(in crate::response) struct Prover {
     sent: Option<Ms>,
     heard: Option<Ms>,
     connections: Vec<Connection>,
+    /// Where one session is to be left: what was seen since the cut.
+    left: left::Left,
     /// When a connect of it was refused for want of authorization, as it was heard: the latest two.
     refused: [Option<Ms>; 2],
     /// When the connections that listen were asked the latest question that each of them answered: silence counts up to there.
@@ -108,6 +113,7 @@ impl Prover {
                 vec![ProofStep::Member, ProofStep::Denied, ProofStep::Gone, ProofStep::Silent]
             }
             Proof::Barred { .. } => vec![ProofStep::Status, ProofStep::Gone, ProofStep::Silent],
+            Proof::OneLeft { .. } => vec![ProofStep::Away, ProofStep::OneLeft],
             Proof::Released { .. } => vec![ProofStep::NotMember, ProofStep::Heard],
             Proof::Activated { .. } => vec![ProofStep::Status, ProofStep::Heard],
             Proof::Member { is: true, .. } => vec![ProofStep::Member],
@@ -127,7 +133,7 @@ impl Prover {
             gauge: None,
         };
         let mut rows: Vec<StairRow> = work.requests.iter().map(|r| row(r.title(&work.name))).collect();
-        rows.extend(proof_steps.iter().map(|r| row(SafeText::new(&steps::words(*r, &work.proof)))));
+        rows.extend(proof_steps.iter().map(|r| row(SafeText::new(&steps::words(*r, &work)))));
         let listens = work.mapped;
         let (link, focus) = (hearing.link, hearing.focus(work.name.raw()));
         let connections = work.clients.iter().map(|id| Connection::new(id.clone(), &work.requests)).collect();
@@ -141,6 +147,7 @@ impl Prover {
             sent: None,
             heard: None,
             connections,
+            left: left::Left::default(),
             refused: [None; 2],
             answered: None,
             carriers: None,
@@ -265,7 +272,7 @@ impl Prover {
 
     /// The clients that came back before the deny held, and whose cut is due.
     pub(in crate::response) fn cuts_due(&self, now: Ms) -> Vec<Name> {
-        if !self.proving() || now - self.began > self.patience {
+        if !self.proving() || self.leaves_one() || now - self.began > self.patience {
             return Vec::new();
         }
         self.connections.iter().filter(|c| c.cut_due(now)).map(|c| c.client.clone()).collect()
@@ -389,6 +396,7 @@ impl Prover {
         if let Proof::Isolated { silence, .. } | Proof::Barred { silence, .. } = self.work.proof {
             self.silence(silence, now);
         }
+        self.left_tick(now);
         let open = |r: &StairRow| matches!(r.state, RowState::Waiting | RowState::Running);
         let left = self.rows.iter().filter(|r| open(r)).count();
         let only_unasked = left == 1 && self.unasked.is_some() && self.is_open(ProofStep::Denied);
@@ -425,7 +433,7 @@ impl Prover {
 
     /// True while a silence is waited for, which lasts up to an answer of the connection.
     pub(in crate::response) fn wants_answers(&self) -> bool {
-        self.outcome.is_none() && self.proof_steps.contains(&ProofStep::Silent)
+        self.outcome.is_none() && (self.leaves_one() || self.proof_steps.contains(&ProofStep::Silent))
     }
 
     /// Gives the proof up. Only the time given for it leaves it unproven; one that is stopped or left does not hold, as far as
@@ -450,7 +458,9 @@ impl Prover {
 
     fn window(&self) -> Ms {
         match self.work.proof {
-            Proof::Isolated { silence, .. } | Proof::Barred { silence, .. } => silence,
+            Proof::Isolated { silence, .. }
+            | Proof::Barred { silence, .. }
+            | Proof::OneLeft { silence, .. } => silence,
             _ => 0,
         }
     }

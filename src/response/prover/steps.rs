@@ -1,7 +1,7 @@
 //! The steps of a proof: finding the row of one, what each is called, and what each waits for.
 
 use crate::response::plan::draft::seconds;
-use crate::response::plan::request::Proof;
+use crate::response::plan::request::{Proof, Work};
 use crate::response::view::RowState;
 use quell_fleet::Ms;
 use quell_fleet::text::SafeText;
@@ -75,13 +75,14 @@ pub(super) fn waits(step: ProofStep, proof: &Proof, cache: Ms) -> String {
         (ProofStep::Exists, Proof::Audited { .. }) => "waits for AWS's audit, minutes to hours".to_owned(),
         (ProofStep::Exists, Proof::Mitigated { .. }) => "waits for AWS's task, usually a minute".to_owned(),
         (ProofStep::Exists, _) => "waits for the account to show it, usually a second or two".to_owned(),
-        // Says itself how far it is.
-        (ProofStep::Silent, _) => String::new(),
+        (ProofStep::OneLeft, _) => "waits for GetConnection, usually a second or two".to_owned(),
+        // They say themselves how far they are.
+        (ProofStep::Silent | ProofStep::Away, _) => String::new(),
     }
 }
 
-pub(super) fn words(step: ProofStep, proof: &Proof) -> String {
-    match (step, proof) {
+pub(super) fn words(step: ProofStep, work: &Work) -> String {
+    match (step, &work.proof) {
         (ProofStep::Member, Proof::Isolated { group, .. } | Proof::Member { group, .. }) => {
             format!("member of {}", group.raw())
         }
@@ -91,6 +92,10 @@ pub(super) fn words(step: ProofStep, proof: &Proof) -> String {
         (ProofStep::Denied, _) => "policy denies it".to_owned(),
         (ProofStep::Status, Proof::Barred { is, .. }) => format!("its certificate is {}", is.word()),
         (ProofStep::Status, _) => "its certificate is ACTIVE".to_owned(),
+        (ProofStep::Gone, _) if work.clients.len() > 1 => {
+            let names: Vec<&str> = work.clients.iter().map(|client| client.raw()).collect();
+            format!("no session left: {}", names.join(", "))
+        }
         (ProofStep::Gone, _) => "disconnected".to_owned(),
         (ProofStep::Silent, Proof::Isolated { silence, .. } | Proof::Barred { silence, .. }) => {
             format!("silent for {}", seconds(*silence))
@@ -103,6 +108,10 @@ pub(super) fn words(step: ProofStep, proof: &Proof) -> String {
         (ProofStep::Exists, Proof::Mitigated { .. }) => "AWS's task succeeded".to_owned(),
         (ProofStep::Exists, Proof::Audited { .. }) => "the audit ended".to_owned(),
         (ProofStep::Exists, _) => "the job exists".to_owned(),
-        (ProofStep::Member | ProofStep::NotMember | ProofStep::Silent, _) => String::new(),
+        (ProofStep::Away, Proof::OneLeft { cut, silence }) => {
+            format!("{} stays away for {}", cut.raw(), seconds(*silence))
+        }
+        (ProofStep::OneLeft, _) => "one session or none is left".to_owned(),
+        (ProofStep::Member | ProofStep::NotMember | ProofStep::Silent | ProofStep::Away, _) => String::new(),
     }
 }

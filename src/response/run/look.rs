@@ -27,6 +27,7 @@ pub(super) async fn look(c: &Aws, work: &Work, wants: Wants) -> Look {
                 };
             }
         }
+        Proof::OneLeft { .. } => {}
         Proof::Released { group } | Proof::Member { group, .. } => {
             look.member = cloud::groups_of(c, work.name.raw()).await.ok().map(|g| g.contains(group));
         }

@@ -42,6 +42,7 @@ pub(super) fn stage(prover: &Prover, began: Ms) -> Option<Stage> {
     match (&prover.work.proof, prover.outcome()) {
         (
             Proof::Job { .. }
+            | Proof::OneLeft { .. }
             | Proof::Member { .. }
             | Proof::Ready { .. }
             | Proof::Mitigated { .. }

@@ -2,6 +2,7 @@
 
 use crate::Ms;
 use crate::baseline::{Ledger, Pace, Signal, WarningKind};
+use crate::clones::Suspect;
 use crate::event::{ResponseEvent, Stage};
 use crate::known::Known;
 use crate::model::{CertificateRecord, Name};
@@ -57,6 +58,7 @@ impl Device {
         rest.warnings.clear();
         rest.connects.resume();
         rest.shadow_updates.resume();
+        rest.suspect = None;
         rest.resumed = Some(at);
     }
 
@@ -64,6 +66,24 @@ impl Device {
     pub(crate) fn pace(&mut self, connects: bool) -> &mut Pace {
         let rest = self.rest_mut();
         if connects { &mut rest.connects } else { &mut rest.shadow_updates }
+    }
+
+    /// What is kept of its sessions, from now on.
+    pub(crate) fn suspect_mut(&mut self) -> &mut Suspect {
+        self.rest_mut().suspect.get_or_insert_default()
+    }
+
+    /// Nothing is kept of its sessions any more.
+    pub(crate) fn clear_suspect(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.suspect = None;
+        }
+    }
+
+    pub(crate) fn set_cloned(&mut self, cloned: bool) {
+        if cloned || self.rest.is_some() {
+            self.rest_mut().cloned = cloned;
+        }
     }
 
     pub(crate) fn set_findings(&mut self, findings: u16) {
@@ -206,6 +226,9 @@ impl Device {
     pub(crate) fn hear(&mut self, at: Ms, since: Ms, heard: Heard, ledger: &mut Ledger) -> bool {
         let since = since.max(self.resumed());
         let traffic = self.traffic.get_or_insert_with(|| Box::new(Traffic::new(at)));
+        if let Some(suspect) = self.rest.as_mut().and_then(|rest| rest.suspect.as_deref_mut()) {
+            suspect.heard(at, heard);
+        }
         // Empty vectors cost nothing; nearly every message leaves it empty.
         let mut signals = Vec::new();
         traffic.note(at, since, heard, ledger, &mut signals);

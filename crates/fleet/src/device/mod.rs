@@ -9,6 +9,7 @@ use crate::text::SafeText;
 
 use super::Ms;
 use super::baseline::{Ledger, Pace, WarningKind};
+use super::clones::Suspect;
 use super::event::Stage;
 use super::known::Known;
 use super::model::{CertificateRecord, Name};
@@ -116,6 +117,9 @@ struct Rest {
     report: Option<(Ms, bool)>,
     connects: Pace,
     shadow_updates: Pace,
+    suspect: Option<Box<Suspect>>,
+    /// Its identity is used by two devices.
+    cloned: bool,
     /// When it was last let go by a response.
     resumed: Option<Ms>,
 }
@@ -308,9 +312,14 @@ impl Device {
         self.rest.as_ref().and_then(|rest| rest.resumed).unwrap_or(Ms::MIN)
     }
 
-    /// How many of [`super::Fleet::findings`] are about it.
+    /// How many of quell's findings are about it: of [`super::Fleet::own_findings`] and of [`super::Fleet::cloned`].
     pub fn findings(&self) -> u16 {
-        self.findings
+        self.findings.saturating_add(self.rest().cloned.into())
+    }
+
+    /// What is kept of its sessions, if its identity may be used twice.
+    pub(super) fn suspect(&self) -> Option<&Suspect> {
+        self.rest.as_ref()?.suspect.as_deref()
     }
 
     /// Positions in [`super::Fleet::violations`].

@@ -198,6 +198,15 @@ impl Teller {
                 incident.found.get_or_insert(finding.found);
             }
         }
+        for cloned in fleet.cloned() {
+            let thing = cloned.thing.shown();
+            if self.once(thing, "cloned identity", cloned.found) {
+                self.line(cloned.found, "finding", Some(thing), &cloned.sentence());
+                let incident = self.incidents.entry(thing.clone()).or_default();
+                incident.sign(cloned.found, cloned.found, &format!("finding: {}", cloned.text()));
+                incident.found.get_or_insert(cloned.found);
+            }
+        }
         for violation in fleet.violations().get().into_iter().flatten() {
             let thing = violation.thing.shown();
             if self.once(thing, &violation.id, 0) {

@@ -16,7 +16,7 @@ fn iso(at: Ms) -> Value {
 
 impl Fleet {
     /// The device's word and its four answers, each with its evidence: `state`, `as_of`, `hearing`, `life`, `health`,
-    /// `containment`. Times are in UTC; `as_of` stands only where the word is older than now.
+    /// `containment`, and the client ids seen with its principals, `clients`. Times are in UTC; `as_of` stands only where the word is older than now.
     pub fn facets_json(&self, id: DeviceId) -> Value {
         let (device, facets) = (self.device(id), self.facets(id));
         let mut out = json!({
@@ -26,11 +26,30 @@ impl Fleet {
             "life": life(&facets),
             "health": self.health_json(id, &facets),
             "containment": containment(&facets.containment),
+            "clients": self.clients_json(id),
         });
         if let (Some(at), Some(out)) = (self.as_of(id), out.as_object_mut()) {
             out.insert("as_of".to_owned(), iso(at));
         }
         out
+    }
+
+    fn clients_json(&self, id: DeviceId) -> Value {
+        let told = |client: crate::ClientOf<'_>| {
+            json!({"clientId": client.client.raw(), "principal": client.principal, "connected": client.connected,
+                "at": iso(client.at), "address": client.address})
+        };
+        self.clients_of(id).map(told).collect()
+    }
+
+    /// quell's findings about a device: behaviours that are not met, and an identity that two devices use.
+    fn findings_json(&self, id: DeviceId) -> Vec<Value> {
+        let of_it = self.own_findings().iter().filter(|f| f.device == id);
+        let behaviors = of_it.map(|f| {
+            json!({"finding": "behavior", "behavior": f.behavior.name, "securityProfileName": f.profile,
+                "first_seen": iso(f.found), "value": f.value})
+        });
+        behaviors.chain(self.cloned_of(id).map(|found| found.json())).collect()
     }
 
     fn health_json(&self, id: DeviceId, facets: &Facets<'_>) -> Value {
@@ -46,17 +65,10 @@ impl Fleet {
                     })
                     .collect();
                 json!({"is": "alarm", "by": "AWS IoT Device Defender", "read": self.violations().read_at().map(iso),
-                    "violations": list})
+                    "violations": list, "findings": self.findings_json(id)})
             }
             Health::Finding { .. } => {
-                let of_it = self.own_findings().iter().filter(|f| f.device == id);
-                let list: Vec<Value> = of_it
-                    .map(|f| {
-                        json!({"behavior": f.behavior.name, "securityProfileName": f.profile,
-                            "first_seen": iso(f.found), "value": f.value})
-                    })
-                    .collect();
-                json!({"is": "finding", "by": "quell", "findings": list})
+                json!({"is": "finding", "by": "quell", "findings": self.findings_json(id)})
             }
             Health::Warning(warning) => json!({"is": "warning", "by": "quell", "kind": warning.kind.word(),
                 "since": iso(warning.since), "sentence": warning.sentence}),

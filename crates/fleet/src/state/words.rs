@@ -170,8 +170,10 @@ impl Word {
                 "FINDING",
                 "F",
                 true,
-                "By quell's own judgement a behaviour of a security profile is not met; AWS has not said so.",
-                "As for ALARM: AWS's own judgement comes with its next window.",
+                "By quell's own judgement a behaviour of a security profile is not met, which AWS has not said; or two \
+                 devices use its identity, which AWS does not look for.",
+                "As for ALARM. AWS's own judgement of a behaviour comes with its next window; of a cloned identity the plan \
+                 (`i`) offers to cut one session or to isolate both.",
             ),
             Self::Warning => entry(
                 "WARNING",

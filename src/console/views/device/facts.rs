@@ -91,6 +91,7 @@ pub(super) fn lines<'a>(app: &App, env: &Env<'a>, id: DeviceId, theme: &Theme) -
         let text = format!("tried to connect and was refused {}", words::ago(env.now - at));
         lines.push(vec![label("", theme), part(text, theme.warning)]);
     }
+    lines.extend(clients(env, id, theme));
     match device.certificates().get() {
         Some(all) if all.is_empty() => {
             lines.push(vec![label("certificate", theme), part("none", theme.warning)]);
@@ -155,10 +156,47 @@ pub(super) fn lines<'a>(app: &App, env: &Env<'a>, id: DeviceId, theme: &Theme) -
         let got = super::super::violations::got(Some(&finding.value));
         lines.push(vec![label("", theme), part(format!("got {got}"), theme.warning)]);
     }
+    if let Some(cloned) = env.fleet.cloned_of(id) {
+        for (i, line) in wrap(&cloned.sentence(), 60).into_iter().enumerate() {
+            lines.push(vec![label(if i == 0 { "finding" } else { "" }, theme), part(line, theme.warning)]);
+        }
+        let text = format!("by quell, for {}", words::age(env.now - cloned.found));
+        lines.push(vec![label("", theme), part(text, theme.dim)]);
+    }
     for warning in device.warnings() {
         for (i, line) in wrap(warning.sentence.as_str(), 60).into_iter().enumerate() {
             lines.push(vec![label(if i == 0 { "warning" } else { "" }, theme), part(line, theme.warning)]);
         }
+    }
+    lines
+}
+
+/// Every client id seen with its principals: a thing's name is not its client id.
+fn clients<'a>(env: &Env<'a>, id: DeviceId, theme: &Theme) -> Vec<Vec<Part<'a>>> {
+    /// The latest of them; a fleet may share a certificate.
+    const SHOWN: usize = 6;
+    let mut all: Vec<_> = env.fleet.clients_of(id).collect();
+    all.reverse();
+    let own = env.fleet.device(id).name();
+    if all.is_empty() {
+        return vec![vec![label("client id", theme), part("? never seen to connect", theme.unknown)]];
+    }
+    let mut lines: Vec<Vec<Part<'a>>> = Vec::new();
+    for client in all.iter().take(SHOWN) {
+        let style = if client.client == own { theme.text } else { theme.warning };
+        let (word, tone) =
+            if client.connected { ("connected", theme.good) } else { ("not connected", theme.dim) };
+        let last = if client.connected { "" } else { ", last" };
+        let from = client.address.map(|address| format!("{last} from {address}")).unwrap_or_default();
+        lines.push(vec![
+            label(if lines.is_empty() { "client id" } else { "" }, theme),
+            part(format!("{}  ", client.client.shown()), style),
+            part(word, tone),
+            part(from, theme.dim),
+        ]);
+    }
+    if all.len() > SHOWN {
+        lines.push(vec![label("", theme), part(format!("and {} more", all.len() - SHOWN), theme.dim)]);
     }
     lines
 }
