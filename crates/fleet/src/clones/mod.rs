@@ -71,7 +71,7 @@ impl Voice {
         }
         match self.bytes {
             Some((least, largest)) if least == largest => {
-                said.push(format!("with messages of {least} bytes"))
+                said.push(format!("with messages of {least} bytes"));
             }
             Some((least, largest)) => said.push(format!("with messages of {least} to {largest} bytes")),
             None => {}
