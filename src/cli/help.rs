@@ -12,7 +12,10 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Read once",
         &["things", "violations", "shadow", "jobs", "profiles", "rules", "audit", "journal", "doctor"],
     ),
-    ("Respond", &["isolate", "release", "deactivate", "activate", "revoke", "undo", "finish", "respond"]),
+    (
+        "Respond",
+        &["isolate", "release", "deactivate", "activate", "revoke", "cut", "undo", "finish", "respond"],
+    ),
     ("Move and mend", &["join", "leave", "job", "mitigate", "verify"]),
     ("Set up", &["setup", "dimension", "metric", "action"]),
     ("A cloud of one's own", &["local", "workshop", "drill"]),

@@ -527,7 +527,7 @@ pub static COMMANDS: &[Command] = &[
         App::instead,
         "Plan what would reach the device where this plan would not",
     ),
-    opens_plan(
+    responds(
         "cut-one",
         "cut one session",
         Reversible,
