@@ -442,7 +442,7 @@ fn what_a_response_let_go_is_judged_anew() {
     life.connect(USUAL);
     assert!(fight(&mut life, &mut dice, By::Size).is_some());
     let (thing, at) = (Name::new("Thing02"), life.now);
-    let told = |stage| Event::Response(ResponseEvent { thing: thing.clone(), stage, at, by: None });
+    let told = |stage| Event::Response(ResponseEvent::new(thing.clone(), stage, at));
     life.fleet.apply(told(Stage::Containing { began: at, waiting_for: "silence".into() }), at);
     assert_eq!(life.word(), Word::Containing);
     life.fleet.apply(told(Stage::Released), at);

@@ -100,7 +100,7 @@ impl Prover {
             None if self.shares_one_id() => return self.say(ProofStep::Away, UNHEARD),
             None => (sent, self.left.looked.as_ref().map_or(sent, |(_, at)| *at)),
         };
-        if self.lost && self.link.is_some() {
+        if self.lost.is_some() && self.link.is_some() {
             return self.say(ProofStep::Away, UNHEARD);
         }
         let from = from.max(sent).max(self.left.disturbed.unwrap_or(sent));
