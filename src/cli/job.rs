@@ -121,7 +121,9 @@ pub(super) fn run(args: JobArgs, common: &Common) -> color_eyre::Result<u8> {
         JobCommand::Create(create) => {
             let document = match (&create.document, create.document_json) {
                 (Some(file), _) => {
-                    std::fs::read_to_string(file).map_err(|e| eyre!("{}: {e}", file.display()))?
+                    let text = std::fs::read_to_string(file).map_err(|e| eyre!("{}: {e}", file.display()))?;
+                    // Editors of Windows put a byte-order mark before the text; it is no JSON.
+                    text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
                 }
                 (None, text) => text.unwrap_or_default(),
             };

@@ -26,7 +26,7 @@ pub fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(
             let connector = failure.as_connector_error().map(|e| e as &(dyn std::error::Error + 'static));
             match of_credentials(connector) {
                 Some(words) => (TroubleKind::Credentials, words),
-                None => (TroubleKind::Unreachable, format!("not reached: {}", root(connector))),
+                None => (TroubleKind::Unreachable, format!("not reached: {}", plain(root(connector)))),
             }
         }
         SdkError::ConstructionFailure(_) => {
@@ -126,6 +126,14 @@ fn root(error: Option<&(dyn std::error::Error + 'static)>) -> String {
     last.map_or_else(|| "unknown".to_owned(), ToString::to_string)
 }
 
+/// What rustls says of bytes that are no TLS, in words that tell what to do.
+fn plain(words: String) -> String {
+    if words.contains("received corrupt message") {
+        return "the other side does not speak TLS: http:// instead of https://?".to_owned();
+    }
+    words
+}
+
 /// How long AWS, or a proxy before it, asks to wait.
 pub(super) fn retry_after<E>(error: &SdkError<E, Response>) -> Option<std::time::Duration> {
     let headers = error.raw_response()?.headers();
@@ -159,5 +167,8 @@ mod tests {
         let text = "User: u is not authorized to perform: iot:ListThings on resource: *";
         assert_eq!(missing(text, "x"), "iot:ListThings");
         assert_eq!(missing("no", "iot:GetX"), "iot:GetX");
+        let corrupt = "received corrupt message of type InvalidContentType".to_owned();
+        assert!(plain(corrupt).contains("http:// instead of https://"));
+        assert_eq!(plain("refused".to_owned()), "refused");
     }
 }

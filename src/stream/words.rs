@@ -9,8 +9,16 @@ const SIGNATURE: &str = "the broker refused the signature (HTTP 403): expired cr
 const HUNG_UP: &str = "the broker hung up";
 const DEAD: &str = "the broker stopped answering";
 
+/// What a port without TLS answers to one who speaks it, as rustls calls it.
+const CORRUPT: &str = "received corrupt message";
+
 fn loss(how: How, words: impl Into<String>) -> Loss {
-    Loss { how, words: words.into() }
+    let words = words.into();
+    if words.contains(CORRUPT) {
+        let plain = "the other side does not speak TLS: mqtt:// or ws:// instead of mqtts:// or wss://?";
+        return Loss { how, words: plain.to_owned() };
+    }
+    Loss { how, words }
 }
 
 pub(super) fn loss_v4(error: &rumqttc::ConnectionError) -> Loss {
@@ -135,5 +143,7 @@ mod tests {
         assert_eq!(loss_v5(&v5::ConnectionError::MqttState(taken)).how, How::TakenOver);
         assert!(!websocket("bad wss://h/mqtt?X-Amz-Signature=abc").words.contains("abc"));
         assert_eq!(websocket("HTTP error: 403 Forbidden").how, How::Refused);
+        let corrupt = std::io::Error::other("received corrupt message of type InvalidContentType");
+        assert!(loss_v4(&E::Io(corrupt)).words.contains("does not speak TLS"));
     }
 }

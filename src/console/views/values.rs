@@ -66,7 +66,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
             paint.text(x + label + wide + 1, inner.y, tail, &text.unwrap_or_default(), theme.text);
             let most = series.points.iter().filter_map(|(_, v)| number(v)).fold(0.0, f64::max);
             let values = words::plural(series.points.len(), "value", "values");
-            let text = format!("{values}, at most {}", words::number(most));
+            // Below stand sizes of messages: whoever compares the two must know that these are of a window each.
+            let text = format!("{values}, one a window, at most {}", words::number(most));
             paint.text(x + label, inner.y + 1, wide, &text, theme.dim);
         }
     }

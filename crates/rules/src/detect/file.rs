@@ -20,8 +20,10 @@ enum Shape {
 /// Reads profiles from `text`; `toml` says which of the two it is.
 ///
 /// # Errors
-/// A sentence naming what is wrong: the syntax with its line, or the first behaviour that AWS would refuse.
+/// A sentence naming what is wrong: the syntax with its line, or everything that AWS would refuse.
 pub fn parse(text: &str, toml: bool) -> Result<Vec<SecurityProfile>, String> {
+    // Editors of Windows put a byte-order mark before the text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let value: serde_json::Value = if toml {
         toml::from_str(text).map_err(|e| e.to_string().trim().replace('\n', " "))?
     } else {
@@ -29,7 +31,7 @@ pub fn parse(text: &str, toml: bool) -> Result<Vec<SecurityProfile>, String> {
     };
     // Tried one by one: an untagged error would only say that nothing fits.
     let shape = if value.get("securityProfiles").is_some() || value.is_array() {
-        serde_json::from_value::<Shape>(value.clone()).map_err(|_| first_wrong(&value))?
+        serde_json::from_value::<Shape>(value.clone()).map_err(|_| unreadable(&value))?
     } else {
         Shape::One(serde_json::from_value(value).map_err(|e| e.to_string())?)
     };
@@ -37,16 +39,15 @@ pub fn parse(text: &str, toml: bool) -> Result<Vec<SecurityProfile>, String> {
         Shape::Many { profiles } | Shape::List(profiles) => profiles,
         Shape::One(profile) => vec![profile],
     };
+    let mut wrong: Vec<String> = Vec::new();
     for (at, profile) in profiles.iter().enumerate() {
         let name = &profile.security_profile_name;
         if profiles.iter().take(at).any(|p| p.security_profile_name == *name) {
-            return Err(format!("security profile {name} twice"));
+            wrong.push(format!("security profile {name} twice"));
         }
-        if let Some(wrong) = profile.mistakes().into_iter().next() {
-            return Err(format!("security profile {name}: {wrong}"));
-        }
+        wrong.extend(profile.mistakes().iter().map(|wrong| format!("security profile {name}: {wrong}")));
     }
-    Ok(profiles)
+    if wrong.is_empty() { Ok(profiles) } else { Err(wrong.join("; ")) }
 }
 
 /// The one profile that is meant: the only one, or the one called `name`.
@@ -63,14 +64,16 @@ pub fn only(profiles: Vec<SecurityProfile>, name: Option<&str>) -> Result<Securi
     }
 }
 
-fn first_wrong(value: &serde_json::Value) -> String {
+/// Everything that makes no profile, in its place.
+fn unreadable(value: &serde_json::Value) -> String {
     let list = value.get("securityProfiles").unwrap_or(value);
     let Some(list) = list.as_array() else { return "securityProfiles must be a list".to_owned() };
-    let wrong = list.iter().enumerate().find_map(|(at, one)| {
+    let wrong = list.iter().enumerate().filter_map(|(at, one)| {
         let error = serde_json::from_value::<SecurityProfile>(one.clone()).err()?;
         Some(format!("security profile {}: {error}", at + 1))
     });
-    wrong.unwrap_or_else(|| "no security profiles".to_owned())
+    let wrong: Vec<String> = wrong.collect();
+    if wrong.is_empty() { "no security profiles".to_owned() } else { wrong.join("; ") }
 }
 
 #[cfg(test)]
@@ -110,5 +113,11 @@ criteria = { comparisonOperator = "less-than-equals", value = { count = 1024 } }
         assert!(error.contains("DetectLargeMessageSize") && error.contains("in-port-set"), "{error}");
         assert!(parse("[{\"behaviors\":[]}]", false).unwrap_err().contains("securityProfileName"));
         assert!(parse("{", false).is_err() && parse("= 3", true).is_err());
+        let twice = wrong.replace("count = 1024", "count = 1024, ports = [1]");
+        let all = parse(&twice.replace("aws:message-byte-size", "no-such-metric"), true).unwrap_err();
+        assert!(all.matches("security profile DetectLargeMessageSize: ").count() > 1, "{all}");
+        let unread = parse("[{\"behaviors\":[]},{\"behaviors\":1}]", false).unwrap_err();
+        assert!(unread.contains("profile 1:") && unread.contains("profile 2:"), "{unread}");
+        assert!(parse(&format!("\u{feff}{TOML}"), true).is_ok(), "as an editor of Windows writes it");
     }
 }
