@@ -191,9 +191,15 @@ impl Past {
         self.steps.iter().any(|s| s.answered == Answered::Never)
     }
 
-    /// True when something of it may be in the account that can be taken back.
-    fn can_be_undone(&self) -> bool {
-        self.steps.iter().any(|s| s.may_have_happened() && s.request.inverse().is_some())
+    /// True when something of it may be in the account.
+    fn may_have_changed(&self) -> bool {
+        self.steps.iter().any(PastStep::may_have_happened)
+    }
+
+    /// True when something of it may be in the account that can be taken back, and was not yet.
+    pub(in crate::response) fn can_be_undone(&self) -> bool {
+        !self.undone.as_ref().is_some_and(|undone| undone.whole)
+            && self.steps.iter().any(|s| s.may_have_happened() && s.request.inverse().is_some())
     }
 }
 
@@ -451,18 +457,16 @@ impl Plans {
         Ok(open)
     }
 
-    /// The newest effort that an undo could take back: it changed something, or may have, and was not undone.
-    pub(in crate::response) fn undoable(&self) -> io::Result<Option<String>> {
-        for root in self.roots().into_iter().rev() {
-            let Some(plan) = self.plans.get(root).filter(|p| p.undoes.is_none()) else { continue };
-            if self.undone(root).is_some_and(|(_, whole)| whole) {
-                continue;
-            }
-            if self.effort(root)?.is_some_and(|past| past.can_be_undone()) {
-                return Ok(Some(plan.id.clone()));
-            }
-        }
-        Ok(None)
+    /// The efforts that an undo without a name could mean, the newest first: those that changed something, or may have, and
+    /// are no undo themselves.
+    pub(in crate::response) fn changed(&self) -> impl Iterator<Item = io::Result<Past>> {
+        let roots = self.roots().into_iter().rev();
+        let roots = roots.filter(|root| self.plans.get(*root).is_some_and(|plan| plan.undoes.is_none()));
+        roots.filter_map(|root| match self.effort(root) {
+            Ok(Some(past)) if past.may_have_changed() => Some(Ok(past)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        })
     }
 
     /// The newest effort that never ended, or ended with requests unsent.

@@ -40,17 +40,38 @@ pub(in crate::response) async fn load(journal: &Path, id: &str) -> io::Result<Op
     beside(journal, move |path| Plans::of(&Journal::open(path)?)?.load(&id)).await
 }
 
-/// The newest plan that an undo could take back, or a sentence about why there is none.
+/// Plans that are looked through for one that can still be taken back.
+const EARLIER: usize = 1_000;
+
+/// The newest plan that changed something, when an undo can take it back; or a sentence about why not, and which earlier one
+/// it could: whoever asks without a name means the newest, and nothing older is taken back in its place.
 ///
 /// # Errors
 /// The journal cannot be read.
 pub async fn last_undoable(journal: &Path) -> io::Result<Result<String, String>> {
     beside(journal, |path| {
         let plans = Plans::of(&Journal::open(path)?)?;
-        Ok(match plans.undoable()? {
-            Some(id) => Ok(id),
-            None => Err(format!("the journal has nothing that can be undone{}", stands(plans.newest()?))),
-        })
+        let mut changed = plans.changed();
+        let Some(newest) = changed.next().transpose()? else {
+            return Ok(Err(format!("the journal has nothing that can be undone{}", stands(plans.newest()?))));
+        };
+        if newest.can_be_undone() {
+            return Ok(Ok(newest.id));
+        }
+        let mut earlier = String::new();
+        for past in changed.take(EARLIER) {
+            let past = past?;
+            if past.can_be_undone() {
+                let (id, title, at) = (past.id, past.title, past.at);
+                earlier = format!(". Before it: quell undo {id} takes back {title} of {at}");
+                break;
+            }
+        }
+        let why = match &newest.undone {
+            Some(_) => "there is nothing left to undo",
+            None => "AWS has nothing that takes it back",
+        };
+        Ok(Err(format!("{why}{}{earlier}", stands(Some(newest)))))
     })
     .await
 }

@@ -49,6 +49,11 @@ fn outcome(plan: &'static str, word: &str) -> (&'static str, &'static str, Value
     ("outcome", plan, json!({ "outcome": word }))
 }
 
+/// The plan that an undo without a name takes back.
+fn undoable(plans: &Plans) -> Option<String> {
+    plans.changed().next().transpose().unwrap().filter(Past::can_be_undone).map(|past| past.id)
+}
+
 fn ids(found: &[Past]) -> Vec<&str> {
     found.iter().map(|p| p.id.as_str()).collect()
 }
@@ -63,7 +68,7 @@ fn an_intent_without_an_outcome_is_open_and_its_answers_are_known() {
     assert_eq!(past.steps[1].answered, Answered::Never, "an answer that is uncertain is none");
     assert!(past.steps[0].happened() && !past.steps[2].happened());
     assert_eq!(plans.unfinished().unwrap().as_deref(), Some("a"));
-    assert_eq!(plans.undoable().unwrap().as_deref(), Some("a"));
+    assert_eq!(undoable(&plans).as_deref(), Some("a"));
 }
 
 #[test]
@@ -78,7 +83,7 @@ fn what_somebody_works_on_is_not_open() {
 
 #[test]
 fn all_answers_may_have_been_lost_and_it_can_still_be_undone() {
-    assert_eq!(plans(&[begun("a")]).undoable().unwrap().as_deref(), Some("a"));
+    assert_eq!(undoable(&plans(&[begun("a")])).as_deref(), Some("a"));
 }
 
 #[test]
@@ -123,7 +128,7 @@ fn finishing_and_undoing_see_all_that_was_sent_whatever_was_cut_short_how_often(
     let whole = plans(&entries);
     assert!(whole.open().unwrap().is_empty());
     assert_eq!(whole.unfinished().unwrap(), None);
-    assert_eq!(whole.undoable().unwrap().as_deref(), Some("a"));
+    assert_eq!(undoable(&whole).as_deref(), Some("a"));
 
     // The undo is cut short, finished, and then it is all undone.
     let back = |thing: &str| json!({"RemoveFromGroup": {"thing": thing, "group": "G"}});
@@ -132,7 +137,7 @@ fn finishing_and_undoing_see_all_that_was_sent_whatever_was_cut_short_how_often(
     let half = plans(&entries);
     assert_eq!(ids(&half.open().unwrap()), ["u"]);
     assert_eq!(half.unfinished().unwrap().as_deref(), Some("u"), "finish finishes the undo");
-    assert_eq!(half.undoable().unwrap().as_deref(), Some("a"), "undo goes on with it");
+    assert_eq!(undoable(&half).as_deref(), Some("a"), "undo goes on with it");
     assert!(half.load("a").unwrap().unwrap().undone.is_some_and(|u| u.by == "u" && !u.whole));
     let mut again = entries.clone();
     again.push(intent("u2", "undoes", "a", &[work("B", &[back("B")])]));
@@ -142,12 +147,12 @@ fn finishing_and_undoing_see_all_that_was_sent_whatever_was_cut_short_how_often(
     entries.push(intent("f", "finishes", "u", &[work("B", &[back("B")])]));
     entries.push(outcome("f", "proven"));
     let all = plans(&entries);
-    assert_eq!((all.undoable().unwrap(), all.unfinished().unwrap()), (None, None));
+    assert_eq!((undoable(&all), all.unfinished().unwrap()), (None, None));
     assert!(all.load("c").unwrap().unwrap().undone.is_some_and(|u| u.whole));
     // An undo that is undone undoes nothing.
     entries.push(intent("v", "undoes", "u", &[work("A", &[add("A")])]));
     entries.push(outcome("v", "proven"));
-    assert_eq!(plans(&entries).undoable().unwrap().as_deref(), Some("a"));
+    assert_eq!(undoable(&plans(&entries)).as_deref(), Some("a"));
 }
 
 #[test]
@@ -164,7 +169,7 @@ fn an_operator_lets_an_effort_rest_until_it_is_taken_up_again() {
     let mut entries = vec![begun("a"), finish(), ("closed", "a", json!({}))];
     let closed = plans(&entries);
     assert!(closed.open().unwrap().is_empty() && closed.unfinished().unwrap().is_none());
-    assert_eq!(closed.undoable().unwrap().as_deref(), Some("a"));
+    assert_eq!(undoable(&closed).as_deref(), Some("a"));
     entries.push(intent("c", "finishes", "a", &[work("B", &[flag("B")])]));
     assert_eq!(ids(&plans(&entries).open().unwrap()), ["a"]);
 }
