@@ -41,7 +41,9 @@ impl Fleet {
             bytes += len;
             let shape = Shape::of(message.payload.as_deref());
             let heard = Heard { count: 1, bytes: len, largest: message.len, last: message.len, shape };
-            changes |= self.hear(message.topic, message.at, heard, now);
+            if message.len > 0 || !self.is_own(message.topic, message.at) {
+                changes |= self.hear(message.topic, message.at, heard, now);
+            }
             self.log.push(message.topic, message.len, message.at, message.payload);
         }
         if messages > 0 {
@@ -69,6 +71,13 @@ impl Fleet {
             changes |= self.notice(notice, now);
         }
         changes
+    }
+
+    /// True when an empty message is the one that this console published itself.
+    #[cold]
+    fn is_own(&mut self, topic: u32, at: Ms) -> bool {
+        let Some(Some(topic)) = self.topics.get(topic as usize) else { return false };
+        self.own.take(&topic.text, at)
     }
 
     #[inline]

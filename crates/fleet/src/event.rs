@@ -28,6 +28,17 @@ pub enum Event {
     Poll(Poll),
     /// A response moved a device along (or off) the containment staircase.
     Response(ResponseEvent),
+    /// This console is about to publish on a device's topic itself.
+    Own(OwnMessage),
+}
+
+/// An empty message that this console is about to publish, to clear a retained one: heard, it is nobody's sign of life.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OwnMessage {
+    /// The topic, exact.
+    pub topic: Arc<str>,
+    /// When it is about to be sent.
+    pub at: Ms,
 }
 
 /// A topic seen for the first time on this connection; messages refer to it by number.

@@ -30,6 +30,7 @@ mod losses;
 pub mod model;
 mod names;
 mod notices;
+mod own;
 pub mod policy;
 mod polls;
 mod preamble;
@@ -192,6 +193,7 @@ pub struct Fleet {
     link: Link,
     focus: Focus,
     losses: Losses,
+    own: own::OwnMessages,
     polls: std::collections::BTreeMap<SourceId, PollState>,
     counts: state::Tally,
     wanted: Vec<SourceId>,
@@ -240,6 +242,7 @@ impl Fleet {
             clones: clones::Clones::default(),
             focus: Focus::default(),
             losses: Losses::default(),
+            own: own::OwnMessages::default(),
             polls: std::collections::BTreeMap::new(),
             counts: state::Tally::default(),
             wanted: Vec::new(),
@@ -274,6 +277,7 @@ impl Fleet {
             Event::Link(event) => self.link_event(event, now),
             Event::Poll(poll) => self.poll(poll, now),
             Event::Response(event) => self.response(event, now),
+            Event::Own(own) => self.own.expect(&own),
         };
         if !changes.is_empty() {
             self.revision += 1;

@@ -55,7 +55,38 @@ pub struct Incident {
     pub outcome: Option<SafeText>,
     /// When it was heard although it was isolated.
     pub leaked: Option<Ms>,
+    /// What the sweep after its containment said, the latest one: a line for each residue.
+    pub left: Vec<Left>,
 }
+
+/// A line of the sweep after a containment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Left {
+    /// What was looked for, as the journal names it: `retained`.
+    pub residue: SafeText,
+    /// `clear`, `found` or `unknown`.
+    pub mark: SafeText,
+    /// What was found, or why it is not known.
+    pub text: SafeText,
+    /// The request ids it rests on.
+    pub requests: Vec<SafeText>,
+}
+
+impl Left {
+    fn of(line: &Value) -> Self {
+        let text = |name: &str| SafeText::new(line.get(name).and_then(Value::as_str).unwrap_or_default());
+        let ids = line.get("requestIds").and_then(Value::as_array).into_iter().flatten();
+        Self {
+            residue: text("residue"),
+            mark: text("mark"),
+            text: text("text"),
+            requests: ids.filter_map(Value::as_str).take(LEFT).map(SafeText::new).collect(),
+        }
+    }
+}
+
+/// Lines kept of one sweep, and request ids of one line: there are ten residues.
+const LEFT: usize = 32;
 
 impl Incident {
     fn sign(&mut self, began: Ms, detected: Ms, sign: &str) {
@@ -223,6 +254,23 @@ impl Teller {
         }
     }
 
+    fn swept(&mut self, entry: &Value, at: Ms) {
+        for target in entry.get("targets").and_then(Value::as_array).into_iter().flatten() {
+            let Some(thing) = target.get("target").and_then(Value::as_str).map(SafeText::new) else {
+                continue;
+            };
+            let lines = target.get("lines").and_then(Value::as_array).into_iter().flatten();
+            let left: Vec<Left> = lines.take(LEFT).map(Left::of).collect();
+            let found: Vec<&str> =
+                left.iter().filter(|l| l.mark.as_str() == "found").map(|l| l.residue.as_str()).collect();
+            let said = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
+            self.line(at, "journal", Some(&thing), &format!("left behind: {said}"));
+            if let Some(incident) = self.incidents.get_mut(&thing) {
+                incident.left = left;
+            }
+        }
+    }
+
     fn journal(&mut self, entries: &[Value], (from, to): (Ms, Ms)) {
         let text = |e: &Value, name: &str| e.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let names = |e: &Value| -> Vec<SafeText> {
@@ -248,6 +296,10 @@ impl Teller {
                 "outcome" => format!("ended: {}", text(entry, "outcome")),
                 "request" => {
                     format!("{} sent, request {}", text(entry, "operation"), text(entry, "request_id"))
+                }
+                "sweep" => {
+                    self.swept(entry, at);
+                    continue;
                 }
                 _ => continue,
             };
@@ -332,6 +384,9 @@ impl Report {
                     "firstSign": i.sign, "finding": i.found.map(iso), "violationRead": i.violation.map(iso),
                     "responded": i.responded.map(iso), "by": i.who, "contained": i.contained.map(iso),
                     "outcome": i.outcome, "leaked": i.leaked.map(iso),
+                    "leftBehind": i.left.iter().map(|l| json!({
+                        "residue": l.residue, "mark": l.mark, "text": l.text, "requestIds": l.requests,
+                    })).collect::<Vec<_>>(),
                     "timeToDetectMs": i.time_to_detect(), "timeToRespondMs": i.time_to_respond(),
                     "timeToContainMs": i.time_to_contain(),
                 })
@@ -399,6 +454,14 @@ impl Report {
             writeln!(out, "- response by: {}; outcome: {}", text(&i.who), text(&i.outcome))?;
             if let Some(leaked) = i.leaked {
                 writeln!(out, "- **heard although isolated**, first at {}", iso(leaked))?;
+            }
+            if !i.left.is_empty() {
+                writeln!(out, "\n| left behind | | | request |\n| --- | --- | --- | --- |")?;
+            }
+            for l in &i.left {
+                let ids = l.requests.iter().map(|id| md(id.as_str())).collect::<Vec<_>>().join(" ");
+                let (residue, mark) = (md(l.residue.as_str()), md(l.mark.as_str()));
+                writeln!(out, "| {residue} | {mark} | {} | {ids} |", md(l.text.as_str()))?;
             }
         }
         writeln!(out, "\n## Timeline\n\n| time (UTC) | what | thing | |\n| --- | --- | --- | --- |")?;
