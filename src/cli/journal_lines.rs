@@ -57,6 +57,11 @@ impl Latest {
                     ended(line, entry);
                 }
             }
+            "sweep" => {
+                if let Some(line) = self.line(text("plan")) {
+                    swept(line, entry);
+                }
+            }
             _ => {}
         }
     }
@@ -150,6 +155,21 @@ fn ended(line: &mut JournalLine, entry: &Value) {
             let after = step.get("after_ms").and_then(Value::as_i64);
             let after = after.map(|ms| format!(" after {}", words::took(ms))).unwrap_or_default();
             detail(line, || format!("  {}: {}{after}  {}", text("proof"), text("state"), text("detail")));
+        }
+    }
+}
+
+/// What a sweep found, residue by residue.
+fn swept(line: &mut JournalLine, entry: &Value) {
+    for target in entry.get("targets").and_then(Value::as_array).into_iter().flatten() {
+        let name = target.get("target").and_then(Value::as_str).unwrap_or_default();
+        detail(line, || format!("{name} left behind"));
+        for found in target.get("lines").and_then(Value::as_array).into_iter().flatten() {
+            let text = |name: &str| found.get(name).and_then(Value::as_str).unwrap_or_default();
+            let ids = found.get("requestIds").and_then(Value::as_array).into_iter().flatten();
+            let ids: Vec<&str> = ids.filter_map(Value::as_str).collect();
+            let ids = if ids.is_empty() { String::new() } else { format!(", request {}", ids.join(" ")) };
+            detail(line, || format!("  {}: {}  {}{ids}", text("residue"), text("mark"), text("text")));
         }
     }
 }

@@ -26,6 +26,7 @@ mod record;
 mod reload;
 mod respond;
 mod respond_cmds;
+mod retained;
 mod rules;
 mod setup;
 mod source;
@@ -125,6 +126,10 @@ pub enum Command {
     Revoke(respond_cmds::CertificateArgs),
     /// Cut one session of a thing whose identity several use, and prove that one or none is left
     Cut(respond_cmds::CutArgs),
+    /// The retained messages of the account; clear those of things
+    Retained(retained::RetainedArgs),
+    /// What things left behind: retained messages, sessions, credentials, jobs; reads only
+    Sweep(retained::SweepArgs),
     /// Create, list, show and cancel jobs
     Job(job::JobArgs),
     /// What was done, by whom, when, with the request ids
@@ -202,6 +207,8 @@ pub fn main() -> ExitCode {
         Some(Command::Revoke(args)) => {
             respond_cmds::certificates(respond_cmds::Verb::Revoke, &args, &cli.common)
         }
+        Some(Command::Retained(args)) => retained::run(args, &cli.common),
+        Some(Command::Sweep(args)) => retained::sweep(&args, &cli.common),
         Some(Command::Job(args)) => job::run(args, &cli.common),
         Some(Command::Completions(args)) => pages::completions(&args),
         Some(Command::Man) => pages::man(),

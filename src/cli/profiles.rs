@@ -193,7 +193,7 @@ pub(super) fn run(args: ProfilesArgs, common: &Common) -> color_eyre::Result<u8>
                 profile.targets = Some(attach.into_iter().map(Target::Plain).collect());
             }
             let profile = Box::new(profile);
-            change(DetectChange::Apply { profile, heard: Vec::new(), devices: None }, &how)
+            change(DetectChange::Apply { profile, heard: Vec::new(), devices: None, new: false }, &how)
         }
         Some(ProfilesCommand::Delete { name, how }) => {
             change(DetectChange::Delete { profile: Name::new(&name) }, &how)

@@ -61,6 +61,8 @@ fn allowed(operation: &str) -> f64 {
         // A shadow's limit is each thing's (20), and the account's is thousands.
         "iot:DescribeThingGroup"
         | "iot:GetConnection"
+        | "iot:ListSubscriptions"
+        | "iot:SendDirectMessage"
         | "iot:DeleteConnection"
         | "iot:GetThingShadow"
         | "iot:UpdateThingShadow" => 100.0,

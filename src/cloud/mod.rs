@@ -26,10 +26,12 @@ pub mod read;
 pub mod read_account;
 pub mod read_audit;
 pub mod read_detect;
+pub mod read_left;
 mod read_shadows;
 mod signed;
 mod skew;
 mod told;
+mod traced;
 pub mod trouble;
 
 pub use aws::Aws;
@@ -40,6 +42,7 @@ pub use keys::Keys;
 pub use own::refuse_device_certificate;
 pub use polls::{PollHandle, spawn_polls};
 pub use skew::Skew;
+pub use traced::{cite, traced};
 
 use quell_fleet::Ms;
 

@@ -260,17 +260,28 @@ pub async fn effective_policies(aws: &Aws, thing: &str, principal: &str) -> Read
         .collect())
 }
 
-/// TestAuthorization: what AWS would decide for this principal and client id about each resource of the questions, as if the
-/// policies named in `add` were in force too.
+/// What TestAuthorization says of one question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// The action asked about.
+    pub action: sdk::ActionType,
+    /// The resources asked about, as ARNs.
+    pub resources: Vec<String>,
+    /// What AWS would decide.
+    pub decision: sdk::AuthDecision,
+}
+
+/// TestAuthorization: what AWS would decide for this principal about each resource of the questions, as if the policies named
+/// in `add` were in force too. Without a client id it is a request over HTTPS (docs/aws-iot.md#3.10).
 pub async fn test_authorization(
     aws: &Aws,
     principal: &str,
-    client_id: &str,
+    client_id: Option<&str>,
     questions: Vec<(sdk::ActionType, Vec<String>)>,
     add: &[String],
-) -> Read<Vec<(sdk::ActionType, sdk::AuthDecision)>> {
-    let mut call = aws.iot.test_authorization().principal(principal).client_id(client_id);
-    call = call.set_policy_names_to_add((!add.is_empty()).then(|| add.to_vec()));
+) -> Read<Vec<Decided>> {
+    let call = aws.iot.test_authorization().principal(principal).set_client_id(client_id.map(String::from));
+    let mut call = call.set_policy_names_to_add((!add.is_empty()).then(|| add.to_vec()));
     for (action, resources) in questions {
         let info = sdk::AuthInfo::builder().action_type(action).set_resources(Some(resources)).build();
         call = call.auth_infos(info.map_err(|e| Trouble {
@@ -282,7 +293,12 @@ pub async fn test_authorization(
     }
     let found = failed("iot:TestAuthorization", one!(aws, call, "iot:TestAuthorization", true))?;
     let decided = |result: &sdk::AuthResult| {
-        Some((result.auth_info()?.action_type()?.clone(), result.auth_decision()?.clone()))
+        let asked = result.auth_info()?;
+        Some(Decided {
+            action: asked.action_type()?.clone(),
+            resources: asked.resources().to_vec(),
+            decision: result.auth_decision()?.clone(),
+        })
     };
     Ok(found.auth_results().iter().filter_map(decided).collect())
 }

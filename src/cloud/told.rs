@@ -51,7 +51,11 @@ impl Intercept for Told {
             config.load::<Metadata>().map_or(("", ""), |called| (called.service(), called.name()));
         let response = context.response();
         let failed = matches!(context.output_or_error(), Some(Err(_)) | None);
-        tell(service, operation, response.and_then(request_id).as_ref(), ms, outcome(response, failed));
+        let id = response.and_then(request_id);
+        if let Some(id) = &id {
+            super::traced::note(id);
+        }
+        tell(service, operation, id.as_ref(), ms, outcome(response, failed));
         Ok(())
     }
 }

@@ -125,6 +125,12 @@ verbs! {
         unproven: "set up, but the group is not seen to deny yet", failed: "not set up",
         inverse: By("undo detaches and deletes what was created"), contains: false, changes: &[],
     }
+    /// Clear the retained messages on a device's topics.
+    ClearRetained {
+        id: "retained clear", lead: "Clear the retained messages of", doing: "clearing", proven: "cleared",
+        unproven: "cleared, but AWS still shows a retained message", failed: "nothing was cleared",
+        inverse: Never("AWS keeps no copy of a retained message: what it said is gone"), contains: false, changes: &[],
+    }
     /// Create a job.
     LaunchJob {
         id: "job create", lead: "Launch job", doing: "launching", proven: "launched",
@@ -363,6 +369,7 @@ mod tests {
             "action create",
             "action delete",
             "cut",
+            "retained clear",
         ];
         for id in written {
             assert!(Verb::parse(id).is_some(), "{id}");

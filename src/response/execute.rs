@@ -12,6 +12,7 @@ use aws_sdk_iot::types::{
     DetectMitigationActionsTaskTarget, JobExecutionFailureType, JobExecutionsRolloutConfig, TargetSelection,
     TimeoutConfig,
 };
+use aws_sdk_iotdataplane::config::retry::RetryConfig;
 use aws_sdk_iotdataplane::primitives::Blob;
 use aws_smithy_runtime_api::http::Response;
 
@@ -23,7 +24,7 @@ use quell_fleet::text::SafeText;
 use super::aws::{not_found, request_id, trouble};
 use super::gate::Grant;
 use super::plan::JobAbort;
-use super::plan::request::{CertificateStatus, Request, flag_payload};
+use super::plan::request::{ASKED_ON, CertificateStatus, Request, flag_payload};
 use super::read;
 
 /// A request that AWS accepted.
@@ -35,7 +36,23 @@ pub(in crate::response) struct Accepted {
     pub(in crate::response) remark: Option<SafeText>,
     /// The id AWS gave to what was made, where the proof needs it.
     pub(in crate::response) made: Option<String>,
+    /// What a client answered that was asked.
+    pub(in crate::response) reply: Option<Reply>,
 }
+
+/// What became of a direct message to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::response) enum Reply {
+    /// The client acknowledged it: it is there.
+    Confirmed,
+    /// It is connected, and did not acknowledge it in time.
+    Unconfirmed,
+    /// It is not connected.
+    Absent,
+}
+
+/// Seconds in which a client has to acknowledge a direct message; AWS takes 1 to 15.
+const CONFIRM: i32 = 3;
 
 /// Why a request was not accepted.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,10 +177,33 @@ pub(in crate::response) async fn send(
                 Err(e) if not_found(&e) => Ok(Accepted {
                     request_id: request_id(&e),
                     remark: Some(SafeText::new("was not connected")),
-                    made: None,
+                    ..Accepted::default()
                 }),
                 Err(e) => Err(sent.failed(&e)),
             }
+        }
+        Request::ClearRetained { topic } => sent
+            .done(door.data().publish().topic(topic).qos(1).retain(true).payload(Blob::new("")).send().await),
+        Request::Ask { client } => {
+            let message = door
+                .data()
+                .send_direct_message()
+                .client_id(client.raw())
+                .topic(ASKED_ON)
+                .confirmation(true)
+                .timeout(CONFIRM);
+            // Sent again it would be another message; a client that did not answer has answered.
+            let once = aws_sdk_iotdataplane::config::Builder::new().retry_config(RetryConfig::disabled());
+            let (reply, said, id) = match message.customize().config_override(once).send().await {
+                Ok(answer) => (Reply::Confirmed, "confirmed by the client", request_id(&answer)),
+                Err(e) if not_found(&e) => (Reply::Absent, "was not connected", request_id(&e)),
+                Err(e) if e.code() == Some("GatewayTimeoutException") => {
+                    (Reply::Unconfirmed, "not confirmed in time", request_id(&e))
+                }
+                Err(e) => return Err(sent.failed(&e)),
+            };
+            let remark = Some(SafeText::new(said));
+            Ok(Accepted { request_id: id, remark, reply: Some(reply), ..Accepted::default() })
         }
         Request::CreateJob { id, targets, document, continuous, description, options } => {
             let selection = if *continuous { TargetSelection::Continuous } else { TargetSelection::Snapshot };

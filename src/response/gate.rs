@@ -69,10 +69,11 @@ pub(in crate::response) fn decide(
             "the plan is too old: the account may have changed since it was read. Ask for it again",
         );
     }
-    let requests: Vec<Request> = plan.work.iter().flat_map(|w| w.requests.iter().cloned()).collect();
+    let mut requests: Vec<Request> = plan.work.iter().flat_map(|w| w.requests.iter().cloned()).collect();
     if requests.is_empty() {
         return refuse("there is nothing to send");
     }
+    requests.extend(plan.work.iter().flat_map(|w| w.questions.iter().cloned()));
     Ok(Grant { plan: plan.id.clone(), requests })
 }
 

@@ -206,7 +206,7 @@ impl Listener {
             Event::Link(LinkEvent::Unanswered { connection, at, .. }) => {
                 self.send(Fact::Unanswered { connection: *connection as usize, at: *at });
             }
-            Event::Link(_) | Event::Poll(_) | Event::Response(_) => {}
+            Event::Link(_) | Event::Poll(_) | Event::Response(_) | Event::Own(_) => {}
         }
     }
 

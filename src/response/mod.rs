@@ -22,6 +22,7 @@ pub mod rules;
 mod run;
 pub mod shared;
 mod stop;
+pub mod sweep;
 pub mod view;
 
 pub use listen::{Fact, Listener};
@@ -34,4 +35,5 @@ pub use read::things_served;
 pub use responder::Responder;
 pub use rules::Rules;
 pub use stop::Stop;
+pub use sweep::{Mark, Residue, Sweep, Swept, Trace};
 pub use view::{ActionView, Answer, Gauge, Outcome, RowState, StairRow, TargetOutcome, TargetView};

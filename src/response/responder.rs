@@ -25,6 +25,7 @@ use super::recover;
 use super::rules::Rules;
 use super::run::{self, Shared, now};
 use super::stop::Stop;
+use super::sweep::Swept;
 use super::view::{ActionView, Answer, Outcome, TargetOutcome, TargetView};
 
 /// What the task is asked to do.
@@ -383,7 +384,8 @@ impl Teller {
         let target = |name| TargetView { name, rows: Vec::new(), outcome: outcome.clone() };
         let targets = plan.targets.into_iter().map(target).collect();
         let (id, title) = (plan.id, plan.title);
-        let view = ActionView { id, title, began, rows: Vec::new(), targets, finished: Some(ended) };
+        let (rows, finished) = (Vec::new(), Some(ended));
+        let view = ActionView { id, title, began, rows, targets, finished, swept: Swept::None };
         let _ = self.answers.send(Answer::Done(view)).await;
     }
 }

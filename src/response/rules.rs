@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Guardrails, Judged, Verb};
+use crate::config::{Guardrails, Judged, ThingFrom, Verb};
 use quell_fleet::Ms;
 use quell_fleet::model::Name;
 
@@ -23,6 +23,10 @@ pub struct Rules {
     pub plan_age: Ms,
     /// Send no request, even though nothing is refused: `--dry-run`.
     pub dry_run: bool,
+    /// Every group whose members count as quarantined, the one above among them.
+    pub quarantine_groups: Vec<Name>,
+    /// How a topic names its thing; the first that matches decides.
+    pub thing_from: Vec<ThingFrom>,
 }
 
 /// Policies, group membership and certificates take effect within this time (docs/aws-iot.md#4.3: 6 to 8 minutes).
@@ -42,6 +46,8 @@ impl From<&crate::config::Settings> for Rules {
             read_only: settings.read_only,
             speed: settings.aws_speed,
             guardrails: settings.guardrails.clone(),
+            quarantine_groups: settings.quarantine_groups().map(Name::new).collect(),
+            thing_from: settings.thing_from.clone(),
             ..Self::new(settings.journal.clone(), &settings.groups.isolate)
         }
     }
@@ -58,6 +64,8 @@ impl Rules {
             journal,
             plan_age: 10 * 60_000,
             dry_run: false,
+            quarantine_groups: vec![Name::new(isolate_group)],
+            thing_from: Vec::new(),
         }
     }
 
@@ -73,6 +81,11 @@ impl Rules {
         let things: Vec<&str> = things.iter().map(|n| n.raw()).collect();
         let groups: Vec<&str> = groups.iter().map(|n| n.raw()).collect();
         self.guardrails.judge(&commands, &things, &groups, now)
+    }
+
+    /// The thing that a topic names.
+    pub(in crate::response) fn thing_of(&self, topic: &str) -> Option<String> {
+        self.thing_from.iter().find_map(|rule| rule.thing(topic))
     }
 
     /// An AWS duration in milliseconds as it passes here.

@@ -7,6 +7,7 @@ use quell_fleet::text::SafeText;
 
 use super::past::Past;
 use super::plan::{Plan, PlanId};
+use super::sweep::Swept;
 
 /// What the background task answers.
 #[derive(Clone, Debug)]
@@ -20,8 +21,10 @@ pub enum Answer {
     },
     /// A confirmed plan came along.
     Progress(ActionView),
-    /// It ended.
+    /// It ended. Where [`ActionView::swept`] says so, what was left behind is looked for now.
     Done(ActionView),
+    /// What was left behind was looked for.
+    Swept(ActionView),
     /// Plans of the journal that never ended, with the truth about each of their requests: found at the start.
     Recovered {
         /// The plans, oldest first.
@@ -58,6 +61,8 @@ pub struct ActionView {
     pub targets: Vec<TargetView>,
     /// How it ended; `None` while it runs.
     pub finished: Option<Outcome>,
+    /// What the contained devices left behind, looked for after it ended.
+    pub swept: Swept,
 }
 
 impl ActionView {

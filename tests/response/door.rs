@@ -48,6 +48,8 @@ pub(crate) struct Door {
     changes: Mutex<Vec<String>>,
     requests: Mutex<Vec<(Instant, String)>>,
     rule: Mutex<Option<Rule>>,
+    /// Reads whose path has one of these in it are not allowed.
+    unreadable: Mutex<Vec<&'static str>>,
     held: AtomicBool,
 }
 
@@ -68,7 +70,14 @@ impl Door {
             .iter()
             .any(|p| path.starts_with(p))
             || path.ends_with("/connectivity-data")
+            // A direct message to a client changes nothing in the account.
+            || path.ends_with("/messages")
             || path == "/";
+        if reads && self.unreadable.lock().iter().any(|part| path.contains(part)) {
+            let said = r#"{"message":"User: u is not authorized to perform: iot:Refused on resource: *"}"#;
+            let answer = Response::builder().status(403).header("x-amzn-errortype", "AccessDeniedException");
+            return answer.header("x-amzn-requestid", "injected").body(Body::from(said)).unwrap();
+        }
         if reads {
             return account.ask(request).await;
         }
@@ -103,6 +112,11 @@ impl Door {
         self.changes.lock().clear();
         self.requests.lock().clear();
         self.held.store(false, Ordering::SeqCst);
+    }
+
+    /// Lets nobody read where the path has one of `parts` in it.
+    pub(crate) fn unreadable(&self, parts: &[&'static str]) {
+        *self.unreadable.lock() = parts.to_vec();
     }
 
     pub(crate) fn changes(&self) -> Vec<String> {

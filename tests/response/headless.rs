@@ -73,12 +73,15 @@ fn typed(command: &str, plans: [&str; 2]) -> Option<Vec<String>> {
         "audit unsuppress" => &["audit", "unsuppress", "LOGGING_DISABLED_CHECK", "account=123456789012"],
         "action create" => &["action", "create", "Contain", "--group", "IsolatedDevices", "--role", ROLE],
         "action delete" => &["action", "delete", "Known"],
+        "retained clear" => &["retained", "clear", "Thing02"],
         "respond" => &["respond"],
         "console" | "demo" | "drill" | "keys" | "local" | "workshop" | "watch" | "things" | "violations"
         | "shadow" | "jobs" | "profiles" | "profiles export" | "dimension list" | "metric list"
         | "job list" | "job show" | "rules check" | "audit status" | "action list" | "journal"
         | "journal verify" | "journal recover" | "audit" | "rules" | "config" | "completions" | "man"
-        | "record" | "replay" | "report" | "doctor" | "findings" | "explain" => return None,
+        | "record" | "replay" | "report" | "doctor" | "findings" | "explain" | "retained" | "sweep" => {
+            return None;
+        }
         unknown => panic!("is `quell {unknown}` a command that changes something? say so here"),
     };
     Some(line.iter().map(|w| (*w).to_owned()).collect())
@@ -90,7 +93,7 @@ fn commands() -> Vec<String> {
     for command in quell::cli::Cli::command().get_subcommands() {
         let name = command.get_name();
         if command.get_subcommands().next().is_none()
-            || matches!(name, "journal" | "profiles" | "rules" | "audit")
+            || matches!(name, "journal" | "profiles" | "rules" | "audit" | "retained")
         {
             out.push(name.to_owned());
         }
@@ -116,6 +119,8 @@ pub(crate) async fn busy() -> (World, [String; 2]) {
     crate::profiles::one(&world, "Judged").await;
     let dimension = world.iot.create_dimension().name("Known").string_values("a/#");
     dimension.r#type(aws_sdk_iot::types::DimensionType::TopicFilter).send().await.unwrap();
+    let retain = world.data.publish().topic("temperature/Thing02").retain(true);
+    retain.payload(aws_sdk_iotdataplane::primitives::Blob::new("x")).send().await.unwrap();
     let metric = world.iot.create_custom_metric().metric_name("known");
     metric.metric_type(aws_sdk_iot::types::CustomMetricType::Number).send().await.unwrap();
     world.file("profile.json", crate::profiles::CORRECTED);
@@ -196,6 +201,7 @@ fn the_console_s_writing_commands_are_all_headless_too() {
     for command in COMMANDS.iter().filter(|c| c.danger != Danger::None) {
         let headless = match command.id {
             "job" => "job create",
+            "clear-retained" => "retained clear",
             "instead" => "deactivate",
             "rule-switch" => "rules disable",
             "rule-delete" => "rules delete",

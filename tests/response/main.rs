@@ -26,6 +26,7 @@ mod screen;
 mod setup;
 mod sns;
 mod states;
+mod sweep;
 #[expect(
     dead_code,
     clippy::expect_used,

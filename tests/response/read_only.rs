@@ -41,6 +41,7 @@ fn intent(verb: Verb, [done, failed]: &[String; 2]) -> Intent {
         Verb::Setup => {
             Intent::Setup(SetupRequest { group: Some(name("New")), policy: None, patchable: false })
         }
+        Verb::ClearRetained => Intent::ClearRetained { things: things(), topics: Vec::new() },
         Verb::LaunchJob => Intent::LaunchJob(JobRequest {
             id: "update-1".to_owned(),
             targets: vec![JobTarget::Group(name("NeedsUpdate"))],
@@ -51,7 +52,8 @@ fn intent(verb: Verb, [done, failed]: &[String; 2]) -> Intent {
         }),
         Verb::CancelJob => Intent::CancelJob { job: name("running"), force: true },
         Verb::ApplyProfile => {
-            Intent::Detect(DetectChange::Apply { profile: profile(), heard: Vec::new(), devices: None })
+            let (profile, heard) = (profile(), Vec::new());
+            Intent::Detect(DetectChange::Apply { profile, heard, devices: None, new: false })
         }
         Verb::DeleteProfile => Intent::Detect(DetectChange::Delete { profile: name("Judged") }),
         Verb::AttachProfile => {

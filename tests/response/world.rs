@@ -282,7 +282,7 @@ async fn forward(
                     }
                 }
             }
-            Event::Link(_) | Event::Poll(_) => {}
+            Event::Link(_) | Event::Poll(_) | Event::Own(_) => {}
         }
     }
 }
@@ -321,6 +321,7 @@ impl Console {
                     Answer::Done(view) => return Ok(view),
                     Answer::Refused { reason, .. } => return Err(reason.as_str().to_owned()),
                     Answer::Progress(_)
+                    | Answer::Swept(_)
                     | Answer::Plan { .. }
                     | Answer::Recovered { .. }
                     | Answer::Unwritten { .. } => {}
@@ -329,6 +330,18 @@ impl Console {
         })
         .await
         .unwrap()
+    }
+
+    /// What was left behind, when that was looked for.
+    pub(crate) async fn swept(&mut self) -> ActionView {
+        let swept = async {
+            loop {
+                if let Answer::Swept(view) = self.answered.recv().await.unwrap() {
+                    return view;
+                }
+            }
+        };
+        timeout(LONG, swept).await.unwrap()
     }
 
     /// Returns as soon as its stream listens.

@@ -137,10 +137,29 @@ fn line(entry: &Value) -> SafeText {
             )
         }
         "outcome" => format!("{} {}", text("outcome"), targets.join(" ")),
+        "sweep" => format!("left behind: {}", swept(entry)),
         "refused" => format!("{} {} REFUSED: {}", text("what"), targets.join(" "), text("reason")),
         other => other.to_owned(),
     };
     SafeText::new(&format!("{} {:<8} {}", text("at"), text("kind"), what.trim_end()))
+}
+
+/// `Thing02 retained, jobs; Thing03 nothing`: what a sweep found.
+fn swept(entry: &Value) -> String {
+    let targets = entry.get("targets").and_then(Value::as_array).into_iter().flatten();
+    let told = targets.map(|target| {
+        let of = |mark: &str| -> Vec<&str> {
+            let lines = target.get("lines").and_then(Value::as_array).into_iter().flatten();
+            let lines = lines.filter(|line| line.get("mark").and_then(Value::as_str) == Some(mark));
+            lines.filter_map(|line| line.get("residue")?.as_str()).collect()
+        };
+        let (found, unknown) = (of("found"), of("unknown"));
+        let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
+        let unknown =
+            if unknown.is_empty() { String::new() } else { format!(" (unknown: {})", unknown.join(", ")) };
+        format!("{} {found}{unknown}", name(target).unwrap_or_default())
+    });
+    told.collect::<Vec<_>>().join("; ")
 }
 
 /// A target is a name in an intent, and an object with one in an outcome.

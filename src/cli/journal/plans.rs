@@ -27,6 +27,11 @@ impl Fold {
                     ended(plan, entry);
                 }
             }
+            Some("sweep") => {
+                if let Some(plan) = self.numbers.get(id).and_then(|n| self.plans.get_mut(*n)) {
+                    plan.insert("leftBehind".into(), entry.get("targets").cloned().unwrap_or_default());
+                }
+            }
             _ => {}
         }
     }

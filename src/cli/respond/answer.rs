@@ -416,6 +416,7 @@ impl Answerer {
             }
             Ok(Ended::View { view, interrupted }) => {
                 let code = code(&view, interrupted);
+                let view = session.swept(view, self.stopped()).await;
                 let word = view.finished.as_ref().map_or("open", crate::response::Outcome::word);
                 let why = match word {
                     "proven" => SafeText::new(&format!("{verb}, proven")),

@@ -13,11 +13,11 @@ use serde_json::json;
 
 use crate::config::{self, Environment, Settings};
 use crate::console::event_loop::Ends;
-use crate::response::{Intent, Stop, Target, recover};
+use crate::response::{Intent, Stop, Swept, Target, recover};
 use quell_fleet::model::Name;
 
 pub(super) use session::{Ended, Session, code};
-pub(super) use show::{plan_json, plan_text, result_json};
+pub(super) use show::{plan_json, plan_text, result_json, sweeps_text};
 
 use super::{Common, exit, output};
 
@@ -149,7 +149,7 @@ pub(super) fn group(join: bool, args: &GroupArgs, common: &Common) -> color_eyre
 }
 
 /// The things named, each once, in the order given.
-fn targets(names: &[String]) -> Vec<Target> {
+pub(super) fn targets(names: &[String]) -> Vec<Target> {
     let mut targets: Vec<Target> = Vec::new();
     for name in names {
         if !targets.iter().any(|t| t.thing.raw() == name) {
@@ -240,13 +240,22 @@ async fn run(intent: Intent, how: &How, settings: &Settings) -> color_eyre::Resu
             Ok(exit::REFUSED)
         }
         Ended::View { view, interrupted } => {
-            let text = if how.json {
-                format!("{:#}\n", result_json(&view, &planned))
-            } else {
-                show::result_text(&view)
+            let code = code(&view, interrupted);
+            // The proof is told first: a sweep of many devices takes its time.
+            if !how.json {
+                output::result(&show::result_text(&view));
+            }
+            if view.swept == Swept::Running {
+                let _ = writeln!(io::stderr(), "looking for what was left behind");
+            }
+            let mut ends = Ends::new()?;
+            let view = session.swept(view, ends.any()).await;
+            let text = match how.json {
+                true => format!("{:#}\n", result_json(&view, &planned)),
+                false => show::swept_text(&view),
             };
             output::result(&text);
-            Ok(code(&view, interrupted))
+            Ok(code)
         }
     }
 }

@@ -13,15 +13,20 @@ use crate::cli::exit;
 use crate::cloud::Aws;
 use crate::config::Settings;
 use crate::response::{
-    ActionView, Answer, Intent, Listener, Outcome, Plan, Responder, RowState, Stop, Target, TargetOutcome,
+    ActionView, Answer, Intent, Listener, Outcome, Plan, Responder, RowState, Stop, Sweep, Swept, Target,
+    TargetOutcome,
 };
 use crate::stream::StreamHandle;
 use quell_fleet::event::Event;
+use quell_fleet::known::Trouble;
 use quell_fleet::text::SafeText;
 use quell_fleet::{Fleet, LinkState};
 
 /// How long the commands listen before they plan.
 const LISTEN: Duration = Duration::from_secs(3);
+
+/// A sweep ends by itself before this time.
+const SWEEP: Duration = Duration::from_secs(120);
 
 /// How a confirmed plan ended.
 pub(in crate::cli) enum Ended {
@@ -96,6 +101,16 @@ impl Session {
         acquaint(intent, &self.fleet).await
     }
 
+    /// What things left behind, looked at now, after listening for a moment.
+    pub(in crate::cli) async fn swept_now(
+        &self,
+        settings: &Settings,
+        things: Vec<Target>,
+    ) -> Result<Vec<Sweep>, Trouble> {
+        let intent = self.acquaint(Intent::Isolate { things, group: None }).await;
+        crate::response::sweep::now(&self.clients, settings, intent.things()).await
+    }
+
     pub(in crate::cli) async fn plan(&mut self, intent: Intent) -> color_eyre::Result<Box<Plan>> {
         self.responder.plan(1, intent);
         loop {
@@ -165,6 +180,32 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Waits for the sweep that follows a response, where one does, or until `stop`: what is told of the response is not
+    /// changed by it.
+    pub(in crate::cli) async fn swept(
+        &mut self,
+        view: Box<ActionView>,
+        stop: impl Future,
+    ) -> Box<ActionView> {
+        if view.swept != Swept::Running {
+            return view;
+        }
+        let found = async {
+            loop {
+                match self.answered.recv().await {
+                    Some(Answer::Swept(swept)) if swept.id == view.id => return Some(Box::new(swept)),
+                    Some(answer) => notice(&answer),
+                    None => return None,
+                }
+            }
+        };
+        let found = tokio::select! {
+            found = tokio::time::timeout(SWEEP, found) => found.ok().flatten(),
+            _ = stop => None,
+        };
+        found.unwrap_or(view)
     }
 }
 

@@ -4,9 +4,11 @@ use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
 
+use quell_fleet::text::SafeText;
+
 use crate::response::{
-    ActionView, Check, Confirmation, Intent, Level, Outcome, Plan, Reversible, RowState, TargetOutcome,
-    TargetView,
+    ActionView, Check, Confirmation, Intent, Level, Mark, Outcome, Plan, Reversible, RowState, Sweep, Swept,
+    TargetOutcome, TargetView,
 };
 
 /// A plan as text for people.
@@ -150,7 +152,48 @@ fn confirmation(plan: &Plan) -> &'static str {
 pub(in crate::cli) fn result_json(view: &ActionView, planned: &Value) -> Value {
     let outcome = view.finished.as_ref().map_or("open", Outcome::word);
     let targets: Vec<Value> = view.targets.iter().map(target_json).collect();
-    json!({"plan": planned, "outcome": outcome, "targets": targets})
+    let swept = match &view.swept {
+        Swept::None => Value::Null,
+        Swept::Running => "not told in time".into(),
+        Swept::Done(sweeps) => sweeps.iter().map(Sweep::json).collect(),
+    };
+    json!({"plan": planned, "outcome": outcome, "targets": targets, "leftBehind": swept})
+}
+
+/// What was left behind, for people: a line for each residue, with the request ids, and the command that mends it.
+pub(in crate::cli) fn swept_text(view: &ActionView) -> String {
+    match &view.swept {
+        Swept::None => String::new(),
+        Swept::Running => "what was left behind was not told in time\n".to_owned(),
+        Swept::Done(sweeps) => sweeps_text(sweeps),
+    }
+}
+
+/// [`swept_text`] of sweeps.
+pub(in crate::cli) fn sweeps_text(sweeps: &[Sweep]) -> String {
+    let mut out = String::new();
+    let _ = write_sweeps(&mut out, sweeps);
+    out
+}
+
+fn write_sweeps(out: &mut String, sweeps: &[Sweep]) -> fmt::Result {
+    for sweep in sweeps {
+        writeln!(out, "{}  left behind: {}", sweep.thing.shown(), sweep.summary())?;
+        for trace in &sweep.traces {
+            let mark = match trace.mark {
+                Mark::Clear => "✓",
+                Mark::Found => "✗",
+                Mark::Unknown => "unknown",
+            };
+            let ids = trace.requests.iter().map(SafeText::as_str).collect::<Vec<_>>().join(" ");
+            let ids = if ids.is_empty() { ids } else { format!("  ({ids})") };
+            writeln!(out, "  {mark:>7}  {:<22}  {}{ids}", trace.residue.title(), trace.text)?;
+            if let Some(run) = &trace.run {
+                writeln!(out, "           {run}")?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// How it ended, for people: of many devices, only those that are not proven with each of their steps.

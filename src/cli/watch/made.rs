@@ -234,6 +234,7 @@ impl Watch {
                 self.fleet.apply(Event::Response(event), now);
                 self.states(&mut out, now);
             }
+            Event::Own(own) => drop(self.fleet.apply(Event::Own(own), now)),
         }
         out
     }

@@ -174,6 +174,11 @@ impl App {
                     self.outdate_diagnosis(env);
                 }
             }
+            Answer::Swept(view) => {
+                // The proof keeps the status line: what was left behind stands under the staircase.
+                self.keep_action(view);
+                self.effects.push(Effect::ReadJournal);
+            }
             Answer::Unwritten { plan, why } => {
                 // Said when the response has ended, which it does at once: that would take its place.
                 self.unwritten = Some((plan, why));

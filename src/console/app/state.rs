@@ -1,7 +1,7 @@
 //! Reading accessors for the views, and the words for what is.
 
 use crate::config::Verb;
-use crate::response::{ActionView, Outcome, PlanId, RowState, TargetOutcome};
+use crate::response::{ActionView, Outcome, PlanId, RowState, Sweep, Swept, TargetOutcome};
 use quell_fleet::text::SafeText;
 use quell_fleet::{DeviceId, Ms};
 
@@ -182,6 +182,14 @@ impl App {
     /// Responses of this session, the newest last.
     pub(crate) fn actions(&self) -> &[ActionView] {
         &self.actions
+    }
+
+    /// The latest sweep of a thing in this session.
+    pub(crate) fn sweep_of(&self, thing: &Name) -> Option<&Sweep> {
+        self.actions.iter().rev().find_map(|action| match &action.swept {
+            Swept::Done(sweeps) => sweeps.iter().find(|sweep| sweep.thing == *thing),
+            _ => None,
+        })
     }
 
     /// The journal as last read.

@@ -1,11 +1,11 @@
 //! Writes, as far as the console goes: what a plan is asked for. Nothing here sends anything.
 
-use crate::response::{Intent, Target};
+use crate::response::{Intent, Residue, Swept, Target};
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 use quell_fleet::{DeviceId, SourceId};
 
-use super::super::dialogs::{Dialog, GroupForm, JobForm, Naming, PlanDialog};
+use super::super::dialogs::{ActionDialog, Dialog, GroupForm, JobForm, Naming, PlanDialog};
 use super::super::words;
 use super::{App, Effect, Env, ListId, Pane, Tone, View, key_of};
 
@@ -42,6 +42,33 @@ impl App {
             things,
             certificate: None,
         });
+    }
+
+    /// Plan to clear retained messages: of the things of the staircase in front, else as any write.
+    pub(crate) fn clear_retained(&mut self, env: &Env<'_>) {
+        let lead = "Clear the retained messages of";
+        let intent = |things| Intent::ClearRetained { things, topics: Vec::new() };
+        let Some(Dialog::Action(ActionDialog { plan })) = &self.dialog else {
+            return self.plan_things(env, lead, intent);
+        };
+        let Some(action) = self.actions().iter().find(|action| action.id == *plan) else { return };
+        if action.finished.is_none() {
+            let text = "it has not ended: what was left behind is looked for afterwards";
+            return self.say(SafeText::new(text), Tone::Calm, env.now);
+        }
+        let left = match &action.swept {
+            Swept::Done(sweeps) => sweeps.iter().filter(|s| s.left(Residue::Retained)).collect(),
+            _ => Vec::new(),
+        };
+        let things: Vec<Target> = left.iter().map(|sweep| env.fleet.target_named(&sweep.thing)).collect();
+        let Some(first) = things.first() else {
+            return self.say(SafeText::new("nothing is retained on its topics"), Tone::Calm, env.now);
+        };
+        let whom = match things.len() {
+            1 => first.thing.shown().to_string(),
+            many => words::plural(many, "thing", "things"),
+        };
+        self.ask(env, SafeText::new(&format!("{lead} {whom}")), intent(things));
     }
 
     /// Plan the cancellation of a job.

@@ -116,6 +116,15 @@ pub static COMMANDS: &[Command] = &[
         App::revoke,
         "Plan the revocation of certificates; it cannot be taken back",
     ).takes(Takes::Things),
+    responds(
+        "clear-retained",
+        "clear retained",
+        Permanent,
+        Global,
+        App::clear_retained,
+        "Plan to clear the retained messages on the topics of things; it cannot be taken back",
+    )
+    .takes(Takes::Things),
     responds("job", "job", Reversible, Global, App::job, "Fill in a job for the marked things or a group"),
     responds(
         "join-group",

@@ -7,14 +7,16 @@ use unicode_width::UnicodeWidthStr as _;
 
 use quell_fleet::Ms;
 
-use crate::response::{ActionView, Gauge, Outcome, PlanId, RowState, StairRow, TargetOutcome, TargetView};
+use crate::response::{
+    ActionView, Gauge, Outcome, PlanId, Residue, RowState, StairRow, Swept, TargetOutcome, TargetView,
+};
 
 use super::super::app::{App, Env, proven_after};
 use super::super::command::{self, Scope};
 use super::super::paint::{Paint, fit, part, wrap};
 use super::super::theme::Theme;
-use super::super::views::split;
 use super::super::views::text::{self, Line};
+use super::super::views::{left, split};
 use super::super::words;
 use super::plan::{WIDTH, keys};
 use super::{Component, centered};
@@ -123,10 +125,22 @@ fn staircase(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect, action
         lines.push(Vec::new());
     }
     lines.extend(told);
+    let swept = left::under(&action.swept, theme, room);
+    if !swept.is_empty() {
+        lines.push(Vec::new());
+        lines.extend(swept);
+    }
+    let retained = match &action.swept {
+        Swept::Done(sweeps) => sweeps.iter().any(|sweep| sweep.left(Residue::Retained)),
+        _ => false,
+    };
     let left = format!("finish the {} left", action.unfinished());
     let mut foot = match action.finished {
         None => keys(app, &[("escape", "close"), ("stop", "stop")], theme),
         Some(_) if action.unfinished() > 0 => keys(app, &[("escape", "close"), ("finish", &left)], theme),
+        Some(_) if retained => {
+            keys(app, &[("escape", "close"), ("clear-retained", "clear what is retained")], theme)
+        }
         Some(_) => keys(app, &[("escape", "close")], theme),
     };
     if let Some(key) =

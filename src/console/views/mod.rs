@@ -19,6 +19,7 @@ mod jobs;
 mod journal;
 pub(super) mod large;
 mod layout;
+pub(super) mod left;
 mod link;
 mod payload;
 mod profiles;

@@ -49,6 +49,7 @@ pub(in crate::response) async fn send(
                     request_id: request_id(&answer),
                     remark: answer.task_id().map(|id| SafeText::new(&format!("audit {id}"))),
                     made: answer.task_id().map(str::to_owned),
+                    ..Accepted::default()
                 }),
                 Err(e) => Err(sent.failed(&e)),
             }

@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::facts::Facts;
 use super::request::{Request, Work};
 use super::{Check, Confirmation, Intent, Level, Plan, PlanId, ProofLine, Reversible, Step};
-use super::{audit, certificates, cut, detect, groups, isolate, jobs, mitigate, past, rule, setup};
+use super::{audit, certificates, cut, detect, groups, isolate, jobs, mitigate, past, retained, rule, setup};
 
 pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, now: Ms) -> Plan {
     let mut draft = Draft {
@@ -30,9 +30,13 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
             Inverse::None(why) => Reversible::No(SafeText::new(why)),
         },
     };
-    let targets: Vec<Name> = match &intent {
+    let mut targets: Vec<Name> = match &intent {
         Intent::LaunchJob(job) => job.targets.iter().map(|t| t.name().clone()).collect(),
         Intent::CancelJob { job, .. } => vec![job.clone()],
+        Intent::ClearRetained { things, topics } => {
+            let things = things.iter().map(|thing| thing.thing.clone());
+            things.chain(topics.iter().map(|topic| Name::new(topic))).collect()
+        }
         Intent::Mitigate(_) => facts.mitigated.clone(),
         Intent::Detect(change) => change.targets(),
         Intent::Rule(change) => vec![change.rule.clone()],
@@ -75,6 +79,7 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         Intent::Cut { client, .. } => cut::cut(&mut draft, facts, client),
         Intent::Join { group, .. } => groups::join(&mut draft, facts, group),
         Intent::Leave { group, .. } => groups::leave(&mut draft, facts, group),
+        Intent::ClearRetained { topics, .. } => retained::clear(&mut draft, facts, topics),
         Intent::Mitigate(wanted) => mitigate::build(&mut draft, facts, wanted),
         Intent::Detect(change) => detect::build::build(&mut draft, facts, change),
         Intent::Rule(change) => rule::build::build(&mut draft, facts, change),
@@ -84,6 +89,10 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         Intent::Finish { plan } => past::finish(&mut draft, facts, plan),
         Intent::LaunchJob(job) => jobs::launch(&mut draft, facts, job),
         Intent::CancelJob { job, force } => jobs::cancel(&mut draft, facts, job, *force),
+    }
+    if matches!(intent, Intent::Undo { .. } | Intent::Finish { .. }) && !draft.work.is_empty() {
+        // Only what is left of an earlier plan is acted on, shown and counted.
+        targets = draft.work.iter().map(|work| work.name.clone()).collect();
     }
     if targets.is_empty() {
         draft.refuse("no target");
@@ -201,11 +210,17 @@ fn title(intent: &Intent, targets: &[Name], facts: &Facts) -> SafeText {
         | Intent::Activate { .. }
         | Intent::Revoke { .. }
         | Intent::Setup(_) => format!("{lead} {}", whom(targets)),
+        Intent::ClearRetained { .. } => format!("{lead} {}", whom(targets)),
         Intent::Mitigate(wanted) => format!("{lead} {} on {}", wanted.actions.join(", "), whom(targets)),
         Intent::Detect(change) => change.title(),
         Intent::Rule(change) => change.title(),
         Intent::Audit(change) => change.title(),
-        Intent::Undo { plan } | Intent::Finish { plan } => format!("{lead} {}", earlier(plan)),
+        Intent::Undo { plan } | Intent::Finish { plan } => {
+            let all = facts.past.iter().flat_map(|past| past.targets()).count();
+            let part =
+                if targets.len() < all { format!(" ({} of {all})", targets.len()) } else { String::new() };
+            format!("{lead} {}{part}", earlier(plan))
+        }
         Intent::LaunchJob(job) => format!("{lead} {}", job.id),
         Intent::Cut { client, .. } => format!("{lead} {}: client {}", whom(targets), client.raw()),
         Intent::Join { group, .. } => format!("{lead} {} to {}", whom(targets), group.raw()),

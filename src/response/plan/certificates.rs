@@ -40,20 +40,17 @@ fn lone(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>, status: Certif
         draft.nothing = Some(SafeText::new(&format!("it is {} already", status.word())));
     } else {
         let name = quell_fleet::model::Name::new(id);
-        draft.work.push(Work {
+        draft.work.push(Work::of(
             name,
-            clients: Vec::new(),
-            principals: Vec::new(),
-            requests: vec![Request::Certificate {
+            vec![Request::Certificate {
                 id: id.to_owned(),
                 arn: principal.arn.clone(),
                 status,
                 was: was(principal),
                 things: Vec::new(),
             }],
-            mapped: false,
-            proof: Proof::Shown,
-        });
+            Proof::Shown,
+        ));
     }
     draft.note(Level::Info, "it is attached to no thing: no device is known to connect with it");
     draft.prove("its certificate's status");
@@ -107,19 +104,9 @@ fn bar(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>, status: Certifi
             requests.extend(clients.iter().map(|client| Request::Cut { client: client.clone() }));
         }
         let silence = draft.rules.silence(thing.target.cadence);
-        draft.work.push(Work {
-            name: thing.target.thing.clone(),
-            clients,
-            principals: thing.own_principals(),
-            requests,
-            mapped: thing.target.mapped(),
-            proof: Proof::Barred {
-                certificates: ids,
-                is: status,
-                silence,
-                lively: draft.lively(&thing.target),
-            },
-        });
+        let lively = draft.lively(&thing.target);
+        let proof = Proof::Barred { certificates: ids, is: status, silence, lively };
+        draft.work.push(thing.contained(requests, proof));
     }
     if draft.work.iter().all(|w| w.requests.is_empty()) {
         let text = format!("every certificate is {} already, or there is none", status.word());
@@ -128,6 +115,7 @@ fn bar(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>, status: Certifi
     draft.clients(&facts.things);
     draft.prove("its certificate's status, and that it does not connect again");
     draft.prove_silence(&facts.things);
+    draft.sweep();
 }
 
 pub(super) fn activate(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>) {
@@ -176,14 +164,7 @@ pub(super) fn activate(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>)
         if ids.is_empty() || (requests.is_empty() && !taken.iter().any(|t| ids.contains(t))) {
             continue;
         }
-        draft.work.push(Work {
-            name: thing.target.thing.clone(),
-            clients: thing.client_ids(),
-            principals: thing.own_principals(),
-            requests,
-            mapped: thing.target.mapped(),
-            proof: Proof::Activated { certificates: ids },
-        });
+        draft.work.push(thing.work(requests, Proof::Activated { certificates: ids }));
     }
     if draft.work.iter().all(|w| w.requests.is_empty()) {
         draft.nothing = Some(SafeText::new("there is no certificate to activate"));

@@ -87,13 +87,8 @@ pub(super) fn cut(draft: &mut Draft<'_>, facts: &Facts, client: &Name) {
         }
         draft.prove("one session or none is left, by GetConnection");
         let clients = std::iter::once(client.clone()).chain(others).collect();
-        draft.work.push(Work {
-            name: thing.target.thing.clone(),
-            clients,
-            principals: thing.own_principals(),
-            requests: vec![Request::Cut { client: client.clone() }],
-            mapped: thing.target.mapped(),
-            proof: Proof::OneLeft { cut: client.clone(), silence },
-        });
+        let cut = Request::Cut { client: client.clone() };
+        let proof = Proof::OneLeft { cut: client.clone(), silence };
+        draft.work.push(Work { clients, ..thing.work(vec![cut], proof) });
     }
 }

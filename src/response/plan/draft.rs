@@ -85,6 +85,13 @@ impl Draft<'_> {
         }
     }
 
+    /// What follows a containment, in the words of the plan.
+    pub(super) fn sweep(&mut self) {
+        self.prove(
+            "then looked for: what it left behind (retained messages, sessions, keys, jobs); its clients are asked by a direct message",
+        );
+    }
+
     /// Says under which client ids the devices are cut and watched, where that is not plainly the thing's name.
     pub(super) fn clients(&mut self, things: &[ThingFacts]) {
         let registered = || things.iter().filter(|thing| thing.registered);

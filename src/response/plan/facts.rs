@@ -8,9 +8,12 @@ use quell_fleet::policy::denies;
 
 use crate::response::past::Past;
 
+use crate::cloud::read_left::RetainedRecord;
+
 use super::Target;
 use super::audit::AuditFacts;
 use super::detect::DetectFacts;
+use super::request::{Proof, Request, Work};
 use super::rule::RuleFacts;
 
 /// Everything read for one plan.
@@ -46,6 +49,9 @@ pub struct Facts {
     pub rule: Option<RuleFacts>,
     /// The audit settings as they are, when the intent changes audits.
     pub audit: Option<AuditFacts>,
+    /// Retained messages that an intent would clear, each with the device on whose topic it is; without one where the topic
+    /// was named directly.
+    pub retained: Vec<(Option<Name>, RetainedRecord)>,
     /// How many things a job would reach now.
     pub reached: usize,
 }
@@ -170,6 +176,42 @@ impl ThingFacts {
     /// The client ids seen that the policies of the thing's groups do not apply to.
     pub fn unreached(&self) -> Vec<&ClientFacts> {
         self.seen().filter(|client| !self.reaches(client)).collect()
+    }
+
+    /// Work on it, listened for under its client ids.
+    pub(super) fn work(&self, requests: Vec<Request>, proof: Proof) -> Work {
+        Work {
+            clients: self.client_ids(),
+            principals: self.own_principals(),
+            mapped: self.target.mapped(),
+            ..Work::of(self.target.thing.clone(), requests, proof)
+        }
+    }
+
+    /// The same for a containment: its clients are asked afterwards, and what it left behind is looked for.
+    pub(super) fn contained(&self, requests: Vec<Request>, proof: Proof) -> Work {
+        let work = self.work(requests, proof);
+        Work {
+            questions: work.clients.iter().map(|client| Request::Ask { client: client.clone() }).collect(),
+            siblings: self.siblings(),
+            topics: self.target.topics.clone(),
+            ..work
+        }
+    }
+
+    /// Client ids seen with its principals that are not among its own: they bear the names of other things.
+    pub(in crate::response) fn siblings(&self) -> Vec<Name> {
+        const MOST: usize = 8;
+        let own = self.client_ids();
+        let mut found: Vec<Name> = Vec::new();
+        for seen in
+            self.principals.iter().flat_map(|principal| self.target.clients.of(principal.id()).iter().rev())
+        {
+            if found.len() < MOST && !own.contains(&seen.client) && !found.contains(&seen.client) {
+                found.push(seen.client.clone());
+            }
+        }
+        found
     }
 
     /// True when AWS says of each of its client ids that it is not connected.

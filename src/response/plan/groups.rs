@@ -11,14 +11,39 @@ use super::request::{Proof, Request, Work};
 
 pub(super) fn join(draft: &mut Draft<'_>, facts: &Facts, group: &Name) {
     let Some(found) = usable(draft, facts, group) else { return };
-    if let Some(policy) = found.any_deny() {
-        draft.note(
+    let isolation = draft.rules.quarantine_groups.contains(group);
+    match (found.full_deny(), found.any_deny()) {
+        (Some(policy), _) => draft.note(
             Level::Danger,
             format!(
-                "policy {policy} of {} denies: the devices will be cut off; isolate would prove it",
+                "{}policy {policy} of {} denies iot:* on *: the devices will be cut off; isolate would prove it",
+                if isolation { "an isolation group: " } else { "" },
                 group.raw()
             ),
-        );
+        ),
+        (None, Some(policy)) => draft.note(
+            Level::Danger,
+            format!(
+                "{}policy {policy} of {} denies publishing or connecting: the devices will fall silent; isolate would prove it",
+                if isolation { "an isolation group: " } else { "" },
+                group.raw()
+            ),
+        ),
+        (None, None) if isolation => {
+            let policies: Vec<&str> = found.policies.iter().map(|(name, _)| name.as_str()).collect();
+            let read = match policies.is_empty() {
+                true => "it has no policy".to_owned(),
+                false => format!("read: {}", policies.join(", ")),
+            };
+            draft.note(
+                Level::Danger,
+                format!(
+                    "{} is listed as an isolation group and denies nothing ({read}): nobody in it is held back",
+                    group.raw()
+                ),
+            );
+        }
+        (None, None) => {}
     }
     standing(draft, facts, group, "they get it as soon as they are in the group");
     for thing in facts.things.iter().filter(|t| t.registered) {
@@ -34,14 +59,9 @@ pub(super) fn join(draft: &mut Draft<'_>, facts: &Facts, group: &Name) {
             }
             continue;
         }
-        draft.work.push(Work {
-            name: name.clone(),
-            clients: Vec::new(),
-            principals: Vec::new(),
-            requests: vec![Request::AddToGroup { thing: name.clone(), group: group.clone() }],
-            mapped: false,
-            proof: Proof::Member { group: group.clone(), is: true },
-        });
+        let add = Request::AddToGroup { thing: name.clone(), group: group.clone() };
+        let proof = Proof::Member { group: group.clone(), is: true };
+        draft.work.push(Work::of(name.clone(), vec![add], proof));
     }
     if draft.work.is_empty() && draft.refused.is_none() {
         draft.nothing = Some(SafeText::new(&format!("every one of them is in {} already", group.raw())));
@@ -67,14 +87,9 @@ pub(super) fn leave(draft: &mut Draft<'_>, facts: &Facts, group: &Name) {
             draft.note(Level::Info, format!("{} is not in {}", name.raw(), group.raw()));
             continue;
         }
-        draft.work.push(Work {
-            name: name.clone(),
-            clients: Vec::new(),
-            principals: Vec::new(),
-            requests: vec![Request::RemoveFromGroup { thing: name.clone(), group: group.clone() }],
-            mapped: false,
-            proof: Proof::Member { group: group.clone(), is: false },
-        });
+        let remove = Request::RemoveFromGroup { thing: name.clone(), group: group.clone() };
+        let proof = Proof::Member { group: group.clone(), is: false };
+        draft.work.push(Work::of(name.clone(), vec![remove], proof));
     }
     if draft.work.is_empty() && draft.refused.is_none() {
         draft.nothing = Some(SafeText::new(&format!("none of them is in {}", group.raw())));

@@ -70,6 +70,13 @@ pub enum Intent {
         /// The group.
         group: Name,
     },
+    /// Clear the retained messages on the devices' topics.
+    ClearRetained {
+        /// The devices.
+        things: Vec<Target>,
+        /// Topics named directly, exact, whosever they are.
+        topics: Vec<String>,
+    },
     /// Let AWS run its own mitigation actions.
     Mitigate(Mitigation),
     /// Change what Detect judges by: profiles, dimensions, custom metrics, verdicts.
@@ -113,6 +120,7 @@ impl Intent {
             Self::Cut { .. } => Verb::Cut,
             Self::Join { .. } => Verb::Join,
             Self::Leave { .. } => Verb::Leave,
+            Self::ClearRetained { .. } => Verb::ClearRetained,
             Self::Mitigate(_) => Verb::Mitigate,
             Self::Detect(change) => change.verb(),
             Self::Rule(change) => change.verb(),
@@ -135,7 +143,8 @@ impl Intent {
             | Self::Revoke { things, .. }
             | Self::Cut { things, .. }
             | Self::Join { things, .. }
-            | Self::Leave { things, .. } => things,
+            | Self::Leave { things, .. }
+            | Self::ClearRetained { things, .. } => things,
             _ => &mut [],
         }
     }
@@ -150,7 +159,8 @@ impl Intent {
             | Self::Revoke { things, .. }
             | Self::Cut { things, .. }
             | Self::Join { things, .. }
-            | Self::Leave { things, .. } => things,
+            | Self::Leave { things, .. }
+            | Self::ClearRetained { things, .. } => things,
             _ => &[],
         }
     }

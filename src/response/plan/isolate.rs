@@ -8,8 +8,8 @@ use quell_fleet::text::SafeText;
 use super::certificates;
 use super::cut;
 use super::draft::{Draft, listed, seconds};
-use super::facts::{Facts, GroupFacts, ThingFacts};
-use super::request::{DenyQuestion, Proof, Request, Work, short};
+use super::facts::{Facts, GroupFacts, PrincipalFacts, ThingFacts};
+use super::request::{DenyQuestion, Proof, Request, short};
 use super::{Check, Intent, Level};
 
 /// A thing can be in so many groups (docs/aws-iot.md#2.4).
@@ -105,14 +105,7 @@ pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
             connects: !group.denies_connect(),
             lively: draft.lively(&thing.target),
         };
-        draft.work.push(Work {
-            name: name.clone(),
-            clients,
-            principals: thing.own_principals(),
-            requests,
-            mapped: thing.target.mapped(),
-            proof,
-        });
+        draft.work.push(thing.contained(requests, proof));
     }
     if held > 0 && held == facts.things.len() && !draft.work.is_empty() {
         draft.note(Level::Info, "already isolated: only the connection is cut again, and silence is proven");
@@ -125,12 +118,46 @@ pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
         draft.prove(format!("no session is left of the two ({clients}), by presence and GetConnection"));
     }
     draft.prove_silence(&facts.things);
+    draft.sweep();
     let count = draft.work.len();
     draft.note(Level::Info, if count == 1 { "1 device".to_owned() } else { format!("{count} devices") });
     draft.clients(&facts.things);
     for thing in &facts.things {
         certificates::describe(draft, thing, facts.things.len() == 1);
     }
+    over_https(draft, &facts.things);
+}
+
+/// A request over HTTPS has no client id: a group's policy reaches only a certificate that is exclusively the thing's
+/// (docs/aws-iot.md#3.10).
+fn over_https(draft: &mut Draft<'_>, things: &[ThingFacts]) {
+    let open = |principal: &&PrincipalFacts| {
+        principal.certificate.is_some()
+            && principal.status.as_deref() == Some("ACTIVE")
+            && principal.exclusive != Some(true)
+    };
+    let reached: Vec<&ThingFacts> =
+        things.iter().filter(|thing| thing.registered && thing.principals.iter().any(|p| open(&p))).collect();
+    let text = match reached.as_slice() {
+        [] => return,
+        [one] => {
+            let certificate = one.principals.iter().find(open);
+            let id = certificate.map(|principal| short(principal.id())).unwrap_or_default();
+            match certificate.and_then(|principal| principal.exclusive) {
+                Some(_) => format!(
+                    "over HTTPS its certificate {id} may go on publishing: it is not attached exclusively, so the group's policy does not reach it"
+                ),
+                None => format!(
+                    "over HTTPS its certificate {id} may go on publishing, unless it is attached exclusively: a group's policy needs a client id"
+                ),
+            }
+        }
+        many => format!(
+            "over HTTPS the certificates of {} of them may go on publishing, unless they are attached exclusively: a group's policy needs a client id",
+            many.len()
+        ),
+    };
+    draft.note(Level::Warn, text);
 }
 
 /// What GetEffectivePolicies says of a device that stands alone in a plan.
@@ -298,14 +325,7 @@ pub(super) fn release(draft: &mut Draft<'_>, facts: &Facts) {
                 );
             }
         }
-        draft.work.push(Work {
-            name: name.clone(),
-            clients: thing.client_ids(),
-            principals: thing.own_principals(),
-            requests,
-            mapped: thing.target.mapped(),
-            proof: Proof::Released { group: group.name.clone() },
-        });
+        draft.work.push(thing.work(requests, Proof::Released { group: group.name.clone() }));
     }
     draft
         .prove(format!("heard again; the deny may hold for up to {}", seconds(draft.rules.scaled(CACHE_MS))));

@@ -73,11 +73,9 @@ pub(super) fn launch(draft: &mut Draft<'_>, facts: &Facts, job: &JobRequest) {
         })
         .collect();
     let name = Name::new(&job.id);
-    draft.work.push(Work {
-        name: name.clone(),
-        clients: Vec::new(),
-        principals: Vec::new(),
-        requests: vec![Request::CreateJob {
+    draft.work.push(Work::of(
+        name.clone(),
+        vec![Request::CreateJob {
             id: job.id.clone(),
             targets,
             document: job.document.clone(),
@@ -85,9 +83,8 @@ pub(super) fn launch(draft: &mut Draft<'_>, facts: &Facts, job: &JobRequest) {
             description: job.description.clone(),
             options: job.options.clone(),
         }],
-        mapped: false,
-        proof: Proof::Job { job: name, canceled: false },
-    });
+        Proof::Job { job: name, canceled: false },
+    ));
     draft.prove("the job exists; its executions are in the jobs view");
 }
 
@@ -124,13 +121,8 @@ pub(super) fn cancel(draft: &mut Draft<'_>, facts: &Facts, job: &Name, force: bo
     if !force {
         draft.note(Level::Info, "executions that are IN_PROGRESS go on");
     }
-    draft.work.push(Work {
-        name: job.clone(),
-        clients: Vec::new(),
-        principals: Vec::new(),
-        requests: vec![Request::CancelJob { job: job.clone(), force }],
-        mapped: false,
-        proof: Proof::Job { job: job.clone(), canceled: true },
-    });
+    let cancel = Request::CancelJob { job: job.clone(), force };
+    let proof = Proof::Job { job: job.clone(), canceled: true };
+    draft.work.push(Work::of(job.clone(), vec![cancel], proof));
     draft.prove("its status is CANCELED");
 }

@@ -58,13 +58,6 @@ pub(super) fn build(draft: &mut Draft<'_>, facts: &Facts, wanted: &Mitigation) {
         },
     };
     let name = Name::new(&wanted.task);
-    draft.work.push(Work {
-        name,
-        clients: Vec::new(),
-        principals: Vec::new(),
-        requests: vec![request],
-        mapped: false,
-        proof: Proof::Mitigated { task: wanted.task.clone(), audit },
-    });
+    draft.work.push(Work::of(name, vec![request], Proof::Mitigated { task: wanted.task.clone(), audit }));
     draft.prove("the task ends well; a group's policy still takes minutes to apply");
 }

@@ -18,6 +18,7 @@ mod jobs;
 mod mitigate;
 mod past;
 pub(in crate::response) mod request;
+mod retained;
 pub(in crate::response) mod rule;
 mod setup;
 

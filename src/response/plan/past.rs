@@ -86,7 +86,11 @@ pub(super) fn undo(draft: &mut Draft<'_>, facts: &Facts, id: &str) {
         if proof.holds() {
             requests.extend(work.clients.iter().map(|client| Request::Cut { client: client.clone() }));
         }
-        draft.work.push(Work { requests, proof, ..work.clone() });
+        let questions = match proof {
+            Proof::Isolated { .. } | Proof::Barred { .. } => work.questions.clone(),
+            _ => Vec::new(),
+        };
+        draft.work.push(Work { requests, questions, proof, ..work.clone() });
     }
     if draft.work.is_empty() {
         draft.reversible = Reversible::No(SafeText::new("nothing would be sent"));
@@ -169,6 +173,9 @@ fn prove(draft: &mut Draft<'_>) {
     }
     for words in said {
         draft.prove(words);
+    }
+    if draft.work.iter().any(|work| !work.questions.is_empty()) {
+        draft.sweep();
     }
 }
 

@@ -13,6 +13,9 @@ use super::detect::request::DetectRequest;
 use super::rule::request::RuleRequest;
 use super::{ApiCall, JobOptions};
 
+/// The topic of a direct message that only asks: no device subscribes to it, so that none takes it for a command.
+pub(in crate::response) const ASKED_ON: &str = "quell/asks";
+
 /// The status a certificate is set to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -63,6 +66,14 @@ pub(in crate::response) enum Request {
         things: Vec<Name>,
     },
     Cut {
+        client: Name,
+    },
+    /// An empty retained message, which takes the one that is kept away.
+    ClearRetained {
+        topic: String,
+    },
+    /// A direct message to a client, with confirmation: whether it is there, its own answer says. Changes nothing.
+    Ask {
         client: Name,
     },
     CreateJob {
@@ -129,6 +140,8 @@ impl Request {
             Self::Flag { .. } => "iot:UpdateThingShadow",
             Self::Certificate { .. } => "iot:UpdateCertificate",
             Self::Cut { .. } => "iot:DeleteConnection",
+            Self::ClearRetained { .. } => "iot:RetainPublish",
+            Self::Ask { .. } => "iot:SendDirectMessage",
             Self::CreateJob { .. } => "iot:CreateJob",
             Self::CancelJob { .. } => "iot:CancelJob",
             Self::CreateGroup { .. } => "iot:CreateThingGroup",
@@ -179,6 +192,8 @@ impl Request {
             Self::Audit(request) => Self::Audit(Box::new(request.inverse()?)),
             Self::Certificate { was: None, .. }
             | Self::Cut { .. }
+            | Self::Ask { .. }
+            | Self::ClearRetained { .. }
             | Self::CancelJob { .. }
             | Self::DeleteGroup { .. }
             | Self::DeletePolicy { .. }
@@ -204,6 +219,13 @@ impl Request {
             Self::Cut { client } => (
                 format!("client/{}", client.raw()),
                 format!("--client-id {} --clean-session --prevent-will-message", client.raw()),
+            ),
+            Self::ClearRetained { topic } => {
+                (format!("topic/{topic}"), format!("--topic {topic} --qos 1 --retain --payload ''"))
+            }
+            Self::Ask { client } => (
+                format!("client/{}", client.raw()),
+                format!("--client-id {} --topic {ASKED_ON} --confirmation", client.raw()),
             ),
             Self::CreateJob { id, targets, document, continuous, options, .. } => (
                 format!("job/{id}"),
@@ -271,6 +293,8 @@ impl Request {
             Self::Certificate { id, status, .. } => format!("certificate {} {}", short(id), status.word()),
             Self::Cut { client } if client != of => format!("connection of {} cut", client.raw()),
             Self::Cut { .. } => "connection cut".to_owned(),
+            Self::ClearRetained { topic } => format!("{topic} cleared"),
+            Self::Ask { client } => format!("{} asked", client.raw()),
             Self::CreateJob { id, .. } => format!("job {id} created"),
             Self::CancelJob { job, .. } => format!("job {} canceled", job.raw()),
             Self::CreateGroup { group } => format!("thing group {} created", group.raw()),
@@ -307,6 +331,8 @@ impl Request {
             Self::Cut { .. } => {
                 ("cut the connection", "again at each reconnect until it is denied".to_owned())
             }
+            Self::ClearRetained { topic } => ("clear the retained message on", topic.clone()),
+            Self::Ask { client } => ("ask the client", client.raw().to_owned()),
             Self::CreateJob { continuous, targets, options, .. } => {
                 let names: Vec<&str> =
                     targets.iter().filter_map(|t| t.rsplit_once('/').map(|(_, n)| n)).collect();
@@ -443,7 +469,33 @@ pub(in crate::response) struct Work {
     #[serde(default)]
     pub(in crate::response) principals: Vec<String>,
     pub(in crate::response) requests: Vec<Request>,
+    /// Sent once the proof is there, to hear from the clients themselves; they change nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::response) questions: Vec<Request>,
+    /// Client ids seen with its principals that bear other things' names: not cut, and looked for by the sweep.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::response) siblings: Vec<Name>,
+    /// Its telemetry topics, exact, for the sweep.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::response) topics: Vec<String>,
     /// True when a topic is known to be its telemetry: only then does hearing nothing prove anything.
     pub(in crate::response) mapped: bool,
     pub(in crate::response) proof: Proof,
+}
+
+impl Work {
+    /// Work that nobody listens for: no client is cut or asked, and no silence is waited for.
+    pub(in crate::response) fn of(name: Name, requests: Vec<Request>, proof: Proof) -> Self {
+        Self {
+            name,
+            clients: Vec::new(),
+            principals: Vec::new(),
+            requests,
+            questions: Vec::new(),
+            siblings: Vec::new(),
+            topics: Vec::new(),
+            mapped: false,
+            proof,
+        }
+    }
 }

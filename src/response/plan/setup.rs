@@ -81,14 +81,8 @@ pub(super) fn build(draft: &mut Draft<'_>, facts: &Facts, wanted: &SetupRequest)
     if requests.is_empty() {
         draft.nothing = Some(SafeText::new("nothing is missing"));
     } else {
-        draft.work.push(Work {
-            name: group.name.clone(),
-            clients: Vec::new(),
-            principals: Vec::new(),
-            requests,
-            mapped: false,
-            proof: Proof::Ready { group: group.name.clone(), is: true },
-        });
+        let proof = Proof::Ready { group: group.name.clone(), is: true };
+        draft.work.push(Work::of(group.name.clone(), requests, proof));
     }
     if wanted.patchable {
         draft.note(

@@ -108,11 +108,10 @@ fn an_isolation_reads_as_the_screen_shows_it() {
         ]
     );
     assert_eq!(plan.steps()[0].check, Check::Passed("policy DenyAll denies iot:* on *".into()));
-    let last = plan.proofs().last().unwrap();
-    assert_eq!(
-        last.text.as_str(),
-        "no message from this device for 30 s (last heard 2 s ago, usually every 10 s)"
-    );
+    let proofs: Vec<&str> = plan.proofs().iter().map(|proof| proof.text.as_str()).collect();
+    let [.., silence, sweep] = proofs.as_slice() else { panic!("{proofs:?}") };
+    assert_eq!(*silence, "no message from this device for 30 s (last heard 2 s ago, usually every 10 s)");
+    assert!(sweep.contains("left behind") && sweep.contains("asked by a direct message"), "{sweep}");
     assert!(says(&plan, Level::Info, "serves no other thing"));
 }
 

@@ -193,6 +193,12 @@ impl Prover {
         matches!(self.work.proof, Proof::Isolated { connects: true, .. })
     }
 
+    /// The client ids that were watched, those that came up meanwhile too, and whether a connection of each was cut.
+    pub(in crate::response) fn watched(&self) -> Vec<(Name, bool)> {
+        let cut = |c: &Connection| c.cut.is_some() && !c.absent;
+        self.connections.iter().map(|c| (c.client.clone(), cut(c))).collect()
+    }
+
     /// Since when AWS has said of each of its clients that it is not connected.
     pub(super) fn gone_since(&self) -> Option<Ms> {
         let gone: Option<Vec<Ms>> = self.connections.iter().map(|connection| connection.gone).collect();

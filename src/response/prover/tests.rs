@@ -25,6 +25,9 @@ pub(super) fn isolation(mapped: bool) -> Work {
             Request::AddToGroup { thing: thing(), group: group.clone() },
             Request::Cut { client: thing() },
         ],
+        questions: Vec::new(),
+        siblings: Vec::new(),
+        topics: Vec::new(),
         mapped,
         proof: Proof::Isolated {
             group,

@@ -70,7 +70,11 @@ fn heard(target: &Target, principals: &[PrincipalFacts]) -> Vec<ClientFacts> {
 
 /// Says which principals are attached exclusively to the thing. Not every account lets a console ask this: then it is not
 /// known.
-async fn exclusive(c: &Aws, thing: &str, principals: &mut [PrincipalFacts]) {
+pub(super) async fn exclusive(c: &Aws, thing: &str, principals: &mut [PrincipalFacts]) {
+    // Asked before where the client ids made it matter.
+    if principals.iter().all(|principal| principal.exclusive.is_some()) {
+        return;
+    }
     if let Ok(held) = cloud::exclusive_principals(c, thing).await {
         for principal in principals {
             principal.exclusive = Some(held.contains(&principal.arn));

@@ -6,6 +6,7 @@ pub(in crate::response) mod detect;
 mod groups;
 mod jobs;
 mod mitigation;
+mod retained;
 pub(in crate::response) mod rule;
 pub(in crate::response) mod seen;
 mod things;
@@ -15,7 +16,7 @@ use quell_fleet::Ms;
 use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
 
-use super::plan::facts::{Facts, PrincipalFacts};
+use super::plan::facts::{Facts, PrincipalFacts, ThingFacts};
 use super::plan::{Intent, Target};
 use super::rules::Rules;
 use groups::{group, policy_document, roots};
@@ -44,6 +45,9 @@ pub(in crate::response) async fn read(
             facts.group = Some(found);
             facts.things = all(c, things, &facts.arn_prefix, &policies).await?;
             effective(c, &mut facts.things).await;
+            if isolating && let [only] = facts.things.as_mut_slice() {
+                clients::exclusive(c, only.target.thing.raw(), &mut only.principals).await;
+            }
             if isolating {
                 roots(c, &mut facts.things).await?;
             }
@@ -78,6 +82,10 @@ pub(in crate::response) async fn read(
             facts.things = all(c, things, &facts.arn_prefix, &[]).await?;
             roots(c, &mut facts.things).await?;
         }
+        Intent::ClearRetained { things, topics } => {
+            facts.things = all(c, things, &facts.arn_prefix, &[]).await?;
+            facts.retained = retained::of(c, rules, &facts.things, topics).await?;
+        }
         Intent::Rule(change) => facts.rule = rule::read(c, change.rule.raw()).await?,
         Intent::Audit(change) => facts.audit = Some(Box::pin(audit::facts(c, change)).await?),
         Intent::Detect(change) => {
@@ -100,6 +108,15 @@ pub(in crate::response) async fn read(
     Ok(facts)
 }
 
+/// What is known of each of `targets`, without anything that only an isolation asks.
+pub(in crate::response) async fn things(
+    c: &Aws,
+    targets: &[Target],
+    prefix: &str,
+) -> Result<Vec<ThingFacts>, Trouble> {
+    all(c, targets, prefix, &[]).await
+}
+
 /// The things the certificate called `id` serves, in order of their names.
 ///
 /// # Errors
@@ -111,7 +128,7 @@ pub async fn things_served(c: &Aws, id: &str) -> Result<Vec<Name>, Trouble> {
 }
 
 /// `arn:aws:iot:REGION:ACCOUNT:`.
-async fn arn_prefix(c: &Aws) -> Result<String, Trouble> {
+pub(in crate::response) async fn arn_prefix(c: &Aws) -> Result<String, Trouble> {
     let who = cloud::caller_identity(c).await?;
     let partition = who.arn.as_str().split(':').nth(1).unwrap_or("aws");
     Ok(format!("arn:{partition}:iot:{}:{}:", c.region, who.account))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{audit, detect, rule};
-use crate::cloud::{Aws, read as cloud};
+use crate::cloud::{Aws, read as cloud, read_left};
 use crate::response::past::{Past, Seen};
 use crate::response::plan::request::Request;
 use crate::response::recover;
@@ -75,6 +75,8 @@ pub(in crate::response) async fn shows(c: &Aws, request: &Request, now: Ms) -> R
             let is = if connected { "is connected" } else { "is not connected" };
             Seen::Unknown(SafeText::new(&format!("AWS keeps no record of a cut; the client {is} now")))
         }
+        Request::ClearRetained { topic } => yes(read_left::retained_on(c, topic).await?.is_none()),
+        Request::Ask { .. } => Seen::Unknown(SafeText::new("AWS keeps no record of a direct message")),
         Request::CreateJob { id, .. } => match super::job_status(c, id).await?.as_deref() {
             None => Seen::No,
             Some("IN_PROGRESS" | "SCHEDULED") => Seen::Yes,

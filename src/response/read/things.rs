@@ -143,10 +143,10 @@ pub(in crate::response) async fn would_deny(
         (ActionType::Publish, question.publish.clone()),
     ];
     let (principal, client) = (&question.principal, question.client.raw());
-    let answers = cloud::test_authorization(c, principal, client, questions, add).await?;
+    let answers = cloud::test_authorization(c, principal, Some(client), questions, add).await?;
     let denied = |kind: &ActionType| {
-        let mut of_kind = answers.iter().filter(|(action, _)| action == kind).peekable();
-        of_kind.peek().is_some() && of_kind.all(|(_, decision)| *decision != AuthDecision::Allowed)
+        let mut of_kind = answers.iter().filter(|answer| answer.action == *kind).peekable();
+        of_kind.peek().is_some() && of_kind.all(|answer| answer.decision != AuthDecision::Allowed)
     };
     Ok(denied(&ActionType::Connect) || denied(&ActionType::Publish))
 }

@@ -1,8 +1,9 @@
-//! Runs one confirmed plan: journal the intent, send what was granted target by target, journal each outcome, and wait for
-//! the proofs.
+//! Runs one confirmed plan: journal the intent, send what was granted target by target, journal each outcome, wait for the
+//! proofs, and look for what was left behind.
 
 mod look;
 mod send;
+mod sweep;
 mod told;
 
 use std::collections::HashSet;
@@ -30,6 +31,7 @@ use super::plan::{Plan, PlanId};
 use super::prover::{Look, Prover};
 use super::rules::Rules;
 use super::stop::{PATIENCE, Stop};
+use super::sweep::Swept;
 use super::view::{ActionView, Answer, Outcome, summary};
 use look::look;
 use send::{send_target, sent};
@@ -283,6 +285,7 @@ impl Run {
             rows: summary(&targets),
             targets,
             finished,
+            swept: Swept::None,
         }
     }
 
@@ -315,7 +318,7 @@ impl Run {
     async fn finish(mut self, stopped: Option<Stop>) {
         while self.tasks.join_next().await.is_some() {}
         let outcome = if self.cut_off { Outcome::Left } else { outcome(&self.provers, stopped) };
-        let view = self.view(Some(outcome.clone()));
+        let mut view = self.view(Some(outcome.clone()));
         let until = self.provers.iter().map(Prover::silent_until);
         let targets: Vec<_> =
             view.targets.iter().zip(until).map(|(target, until)| target_json(target, until)).collect();
@@ -339,7 +342,17 @@ impl Run {
             tokio::spawn(until_written(self.shared.journal.clone(), plan.clone(), now(), fields));
             let _ = self.shared.answers.send(Answer::Unwritten { plan, why }).await;
         }
-        let _ = self.shared.answers.send(Answer::Done(view)).await;
+        // Whoever stopped it does not wait for more.
+        let contained = if stopped.is_none() { sweep::contained(&self.provers) } else { Vec::new() };
+        if contained.is_empty() {
+            let _ = self.shared.answers.send(Answer::Done(view)).await;
+            return;
+        }
+        view.swept = Swept::Running;
+        let _ = self.shared.answers.send(Answer::Done(view.clone())).await;
+        let found = sweep::run(&self.shared, self.grant, &self.plan.id, contained).await;
+        view.swept = Swept::Done(found);
+        let _ = self.shared.answers.send(Answer::Swept(view)).await;
     }
 }
 

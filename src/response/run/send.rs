@@ -7,6 +7,7 @@ use crate::response::execute::{self, Accepted, Failed};
 use crate::response::gate::Grant;
 use crate::response::plan::request::{Request, Work};
 use crate::response::stop::Stop;
+use quell_fleet::event::{Event, OwnMessage};
 use quell_fleet::text::SafeText;
 
 use super::{Report, Shared, now};
@@ -48,6 +49,11 @@ pub(super) async fn sent(
 ) -> Result<Accepted, Failed> {
     let _turn = shared.clients.turn(request.operation()).await;
     let at = now();
+    if let Request::ClearRetained { topic } = request {
+        // The fleet must know before it is heard: it comes back on the device's own topic.
+        let own = OwnMessage { topic: topic.as_str().into(), at };
+        let _ = shared.events.send(Event::Own(own)).await;
+    }
     let result = Box::pin(execute::send(&shared.clients, grant, request, at)).await;
     let (ok, id, why) = match &result {
         Ok(accepted) => (true, &accepted.request_id, accepted.remark.as_ref()),

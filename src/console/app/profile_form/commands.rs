@@ -291,7 +291,9 @@ impl ProfileForm {
         });
         let heard: Vec<Note> = named.collect();
         let asked = SafeText::new(&format!("Write security profile {}", profile.security_profile_name));
-        let change = DetectChange::Apply { profile, heard, devices: Some(devices) };
+        // A name that is not the one it began with is a new profile's.
+        let new = self.base_name() != Some(profile.security_profile_name.as_str());
+        let change = DetectChange::Apply { profile, heard, devices: Some(devices), new };
         Some((asked, Intent::Detect(change)))
     }
 }

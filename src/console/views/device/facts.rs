@@ -12,7 +12,7 @@ use super::super::super::theme::Theme;
 use super::super::super::words;
 use super::super::frame;
 use super::super::spark::{self, Scale};
-use super::super::{split, text};
+use super::super::{left, split, text};
 
 pub(super) fn draw(
     app: &App,
@@ -162,6 +162,12 @@ pub(super) fn lines<'a>(app: &App, env: &Env<'a>, id: DeviceId, theme: &Theme) -
         }
         let text = format!("by quell, for {}", words::age(env.now - cloned.found));
         lines.push(vec![label("", theme), part(text, theme.dim)]);
+    }
+    if let Some(sweep) = app.sweep_of(device.name()) {
+        lines.push(vec![label("left behind", theme), part(sweep.summary(), theme.text)]);
+        for line in left::one(sweep, theme, 60) {
+            lines.push(std::iter::once(label("", theme)).chain(line).collect());
+        }
     }
     for warning in device.warnings() {
         for (i, line) in wrap(warning.sentence.as_str(), 60).into_iter().enumerate() {

@@ -79,15 +79,8 @@ fn token(now: Ms) -> String {
 }
 
 fn push(draft: &mut Draft<'_>, change: &AuditChange, requests: Vec<AuditRequest>, proof: Proof) {
-    let name = change.target();
-    draft.work.push(Work {
-        clients: Vec::new(),
-        principals: Vec::new(),
-        name,
-        requests: requests.into_iter().map(|r| Request::Audit(Box::new(r))).collect(),
-        mapped: false,
-        proof,
-    });
+    let requests = requests.into_iter().map(|r| Request::Audit(Box::new(r))).collect();
+    draft.work.push(Work::of(change.target(), requests, proof));
 }
 
 fn role_ok(role: &str) -> bool {

@@ -32,7 +32,13 @@ pub(in crate::response::plan) fn build(draft: &mut Draft<'_>, facts: &Facts, cha
     let Some(read) = &facts.detect else { return draft.refuse("the account could not be read") };
     draft.prove("the account shows it as it was written");
     match change {
-        DetectChange::Apply { profile, heard, devices } => {
+        DetectChange::Apply { profile, heard, devices, new } => {
+            if *new && read.profile.is_some() {
+                let name = &profile.security_profile_name;
+                draft.refuse(format!(
+                    "there is a security profile {name} already: take another name, or open that one to change it"
+                ));
+            }
             apply(draft, facts, read, profile, heard, *devices);
         }
         DetectChange::Delete { profile } => delete(draft, read, profile),
@@ -60,14 +66,8 @@ pub(in crate::response::plan) fn build(draft: &mut Draft<'_>, facts: &Facts, cha
 }
 
 fn push(draft: &mut Draft<'_>, name: &Name, requests: Vec<DetectRequest>) {
-    draft.work.push(Work {
-        name: name.clone(),
-        clients: Vec::new(),
-        principals: Vec::new(),
-        requests: requests.into_iter().map(|r| Request::Detect(Box::new(r))).collect(),
-        mapped: false,
-        proof: Proof::Shown,
-    });
+    let requests = requests.into_iter().map(|r| Request::Detect(Box::new(r))).collect();
+    draft.work.push(Work::of(name.clone(), requests, Proof::Shown));
 }
 
 fn absent(draft: &mut Draft<'_>, what: &str, name: &Name) {

@@ -20,6 +20,8 @@ pub enum DetectChange {
         heard: Vec<Note>,
         /// How many devices were heard, when somebody listened.
         devices: Option<usize>,
+        /// It is meant to be a new one: a profile of that name is not written over.
+        new: bool,
     },
     /// Delete a profile, its targets first.
     Delete {

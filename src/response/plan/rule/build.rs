@@ -175,14 +175,7 @@ pub(in crate::response::plan) fn build(draft: &mut Draft<'_>, facts: &Facts, wan
             RuleRequest::Delete { rule: rule.clone(), was: whole.then(|| found.body.clone()) }
         }
     };
-    draft.work.push(Work {
-        name: rule,
-        clients: Vec::new(),
-        principals: Vec::new(),
-        requests: vec![Request::Rule(Box::new(request))],
-        mapped: false,
-        proof: Proof::Shown,
-    });
+    draft.work.push(Work::of(rule, vec![Request::Rule(Box::new(request))], Proof::Shown));
     draft.prove("the account shows it as it was written");
 }
 
