@@ -60,14 +60,14 @@ pub(super) fn run(args: RetainedArgs, common: &Common) -> color_eyre::Result<u8>
                     json!({"topic": found.topic, "payloadSize": found.bytes, "lastModifiedTime": found.at})
                 })
                 .collect();
-            let rows: Vec<Vec<SafeText>> = list
+            let rows: Vec<[SafeText; 3]> = list
                 .iter()
                 .map(|found| {
                     let bytes = SafeText::new(&found.bytes.to_string());
-                    vec![SafeText::new(&found.topic), bytes, SafeText::new(&iso(found.at))]
+                    [SafeText::new(&found.topic), bytes, SafeText::new(&iso(found.at))]
                 })
                 .collect();
-            Ok((json!({ "retainedTopics": json }), table(&["TOPIC", "BYTES", "PUBLISHED"], &rows)))
+            Ok((json!({ "retainedTopics": json }), table(["TOPIC", "BYTES", "PUBLISHED"], &rows)))
         }),
     }
 }

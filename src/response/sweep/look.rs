@@ -63,8 +63,11 @@ struct Once {
     now: Ms,
     retained: OnceCell<Found<Vec<RetainedRecord>>>,
     aliases: OnceCell<Found<Vec<RoleAliasRecord>>>,
-    certificates: tokio::sync::Mutex<HashMap<String, Arc<(Held, Vec<SafeText>)>>>,
+    certificates: tokio::sync::Mutex<Certificates>,
 }
+
+/// Certificates that were read, by id, with the request ids.
+type Certificates = HashMap<String, Arc<(Held, Vec<SafeText>)>>;
 
 /// What was read, and the request ids.
 type Found<T> = (Read<T>, Vec<SafeText>);
@@ -107,7 +110,11 @@ pub(in crate::response) async fn sweep(
 async fn one(once: Arc<Once>, subject: Arc<Subject>) -> Sweep {
     let of = || (Arc::clone(&once), Arc::clone(&subject));
     // The certificates are asked about by three lines; the clients by two.
-    let held = line(of(), |once, of| async move { certificates(&once, of.thing.raw()).await.map(Arc::new) });
+    let held =
+        line(
+            of(),
+            |once, of| async move { Box::pin(certificates(&once, of.thing.raw())).await.map(Arc::new) },
+        );
     let (held, of_held) = held.await;
     let read = match &held {
         Ok(Ok(held)) => Arc::clone(held),
@@ -116,14 +123,15 @@ async fn one(once: Arc<Once>, subject: Arc<Subject>) -> Sweep {
     let with = Arc::clone(&read);
     let clients = line(of(), |once, of| async move { clients(&once.aws, &of, &with).await });
     let (clients, of_clients) = clients.await;
-    let retained = line(of(), |once, of| async move { retained(&once, &of).await });
+    let retained = line(of(), |once, of| async move { Box::pin(retained(&once, &of)).await });
     let desired = line(of(), |once, of| async move { desired(&once.aws, of.thing.raw()).await });
     let jobs = line(of(), |once, of| async move { read_account::jobs_of(&once.aws, of.thing.raw()).await });
     let known = matches!(held, Ok(Ok(_)));
     let with = Arc::clone(&read);
     let https = line(of(), |once, of| async move { https(&once, &of, &with).await });
     let with = Arc::clone(&read);
-    let credentials = line(of(), |once, of| async move { credentials(&once, of.thing.raw(), &with).await });
+    let credentials =
+        line(of(), |once, of| async move { Box::pin(credentials(&once, of.thing.raw(), &with)).await });
     let (retained, desired, jobs, https, credentials) =
         tokio::join!(retained, desired, jobs, https, credentials);
     let of_certificates = |judged: &dyn Fn(&[Held]) -> Verdict| match &held {
@@ -196,7 +204,7 @@ async fn certificates(once: &Once, thing: &str) -> Read<Vec<Held>> {
         let found = match known.get(id) {
             Some(found) => Arc::clone(found),
             None => {
-                let found = Arc::new(traced(certificate(&once.aws, id, &arn)).await);
+                let found = Arc::new(traced(Box::pin(certificate(&once.aws, id, &arn))).await);
                 known.insert(id.to_owned(), Arc::clone(&found));
                 found
             }
@@ -266,7 +274,7 @@ impl Own<'_> {
 }
 
 async fn retained(once: &Once, subject: &Subject) -> Verdict {
-    let read = async { traced(read_left::retained(&once.aws)).await };
+    let read = async { traced(Box::pin(read_left::retained(&once.aws))).await };
     let (all, ids) = once.retained.get_or_init(|| read).await;
     cite(ids);
     let known = !subject.topics.is_empty();
@@ -324,7 +332,7 @@ async fn credentials(once: &Once, thing: &str, held: &[Held]) -> Verdict {
     if !judge::may_assume(held) {
         return judge::credentials(held, None, |_| false, once.now);
     }
-    let read = async { traced(aliases(&once.aws)).await };
+    let read = async { traced(Box::pin(aliases(&once.aws))).await };
     let (aliases, ids) = once.aliases.get_or_init(|| read).await;
     cite(ids);
     // A certificate that is exclusively the thing's acts as the thing, so that the group's policy reaches it.
