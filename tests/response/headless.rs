@@ -202,6 +202,7 @@ fn the_console_s_writing_commands_are_all_headless_too() {
         let headless = match command.id {
             "job" => "job create",
             "clear-retained" => "retained clear",
+            "cut-one" => "cut",
             "instead" => "deactivate",
             "rule-switch" => "rules disable",
             "rule-delete" => "rules delete",
