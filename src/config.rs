@@ -111,6 +111,9 @@ pub struct Settings {
     pub iam_endpoint_url: Option<String>,
     /// CloudWatch, when it is not AWS's.
     pub cloudwatch_endpoint_url: Option<String>,
+    /// When the account began, where it is one that ends with this process: what a journal says of earlier days was done to
+    /// another. UTC, milliseconds.
+    pub account_since: Option<quell_fleet::Ms>,
     /// Key pair given outright; used by `quell demo`. Never logged.
     pub credentials: Option<StaticCredentials>,
     /// Where telemetry comes from.
@@ -285,6 +288,7 @@ impl Default for Settings {
             sts_endpoint_url: None,
             iam_endpoint_url: None,
             cloudwatch_endpoint_url: None,
+            account_since: None,
             credentials: None,
             mqtt: MqttSettings::default(),
             ca_bundle: None,

@@ -123,6 +123,7 @@ pub(super) fn local(
     });
     settings.mqtt = config::MqttSettings::default();
     settings.aws_speed = speed;
+    settings.account_since = Some(jiff::Timestamp::now().as_millisecond());
     if common.topics.is_empty() {
         // Its own devices: with more of them than AWS lets one connection subscribe to, one level's wildcard.
         if devices.is_some_and(|n| n > 6) {

@@ -287,7 +287,11 @@ async fn known(aws: &Aws, settings: &Settings, things: &[ThingRecord]) -> Fleet 
         }
     }
     if let Ok(we) = read::caller_identity(aws).await {
-        let place = shared::Place { account: we.account.to_string(), region: we.region.to_string() };
+        let place = shared::Place {
+            account: we.account.to_string(),
+            region: we.region.to_string(),
+            since: settings.account_since,
+        };
         for step in shared::told(&settings.journal, place, now_ms()).unwrap_or_default() {
             fleet.apply(Event::Response(step), now_ms());
         }

@@ -19,6 +19,7 @@ use quell_fleet::text::SafeText;
 
 use super::journal::who::alive;
 use crate::cloud::{Aws, read};
+use crate::config::Settings;
 
 /// How often the file is looked at: its length costs one call.
 const LOOK: Duration = Duration::from_millis(300);
@@ -81,6 +82,9 @@ pub struct Place {
     pub account: String,
     /// The region.
     pub region: String,
+    /// When the account began, where that is known: an emulated one forgets with its process, and what an earlier one of the
+    /// same name was asked says nothing of this one. UTC, milliseconds.
+    pub since: Option<Ms>,
 }
 
 impl Place {
@@ -104,6 +108,9 @@ impl Steps {
         let Some(at) = text("at").parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond()) else {
             return Vec::new();
         };
+        if self.place.since.is_some_and(|since| at < since) {
+            return Vec::new();
+        }
         let plan = text("plan").to_owned();
         match text("kind") {
             "intent" => self.intent(entry, plan, at),
@@ -263,12 +270,13 @@ pub fn told(journal: &Path, place: Place, now: Ms) -> io::Result<Vec<ResponseEve
 }
 
 /// Follows the journal once it is known where we are, for as long as somebody takes the events.
-pub async fn colleagues(aws: Aws, journal: PathBuf, events: mpsc::Sender<Event>) {
+pub async fn colleagues(aws: Aws, settings: Settings, events: mpsc::Sender<Event>) {
     while !events.is_closed() {
         match read::caller_identity(&aws).await {
             Ok(we) => {
                 let (account, region) = (we.account.to_string(), we.region.to_string());
-                return follow(journal, Place { account, region }, events);
+                let place = Place { account, region, since: settings.account_since };
+                return follow(settings.journal, place, events);
             }
             Err(_) => tokio::time::sleep(AGAIN).await,
         }
@@ -315,7 +323,7 @@ mod tests {
     const ARN: &str = "arn:aws:iam::123456789012:user/ana";
 
     fn place() -> Place {
-        Place { account: "123456789012".to_owned(), region: "us-east-1".to_owned() }
+        Place { account: "123456789012".to_owned(), region: "us-east-1".to_owned(), since: None }
     }
 
     fn intent(plan: &str, verb: &str, who: Value) -> Value {

@@ -160,6 +160,6 @@ pub(crate) fn shows_gap(screen: &str, thing: &str) -> bool {
     let Some(line) = sparkline(screen, thing) else { return false };
     let drawn: Vec<char> = line.chars().skip_while(|c| !bar(*c)).collect();
     let last = drawn.iter().rposition(|c| bar(*c)).unwrap_or(0);
-    // A stretch of silence would be dots.
-    drawn[..last].contains(&' ')
+    // A stretch of silence would be dots; one in which nobody listened is a rule.
+    drawn[..last].contains(&'─')
 }

@@ -97,7 +97,7 @@ async fn watch(args: &WatchArgs, settings: &Settings, common: &Common) -> color_
         }
     };
     if let Some(aws) = &source.clients {
-        tokio::spawn(shared::colleagues(aws.clone(), settings.journal.clone(), sender.clone()));
+        tokio::spawn(shared::colleagues(aws.clone(), settings.clone(), sender.clone()));
     }
     drop(sender);
     let mut watch = Watch::new(args, Fleet::new(settings.limits()));
