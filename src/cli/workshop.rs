@@ -466,6 +466,10 @@ pub(super) fn debrief(
     standings: &[Standing],
     json: bool,
 ) -> color_eyre::Result<()> {
+    // First: whoever hears that it is over may look at once.
+    if let Some(folder) = folder {
+        debrief::export(folder, drill, standings)?;
+    }
     if json {
         let mut line = debrief::json(drill, standings);
         line["event"] = json!("over");
@@ -474,9 +478,6 @@ pub(super) fn debrief(
         let mut lines = debrief::table(standings);
         lines.push(String::new());
         output::text(&(lines.join("\n") + &format!("{}\n", drill.teaches)))?;
-    }
-    if let Some(folder) = folder {
-        debrief::export(folder, drill, standings)?;
     }
     Ok(())
 }
