@@ -13,10 +13,10 @@ fn the_manual_page_and_the_completions_name_every_command() {
     let help = String::from_utf8(quell(&["--help"]).stdout).unwrap();
     let commands: Vec<_> = help
         .lines()
-        .skip_while(|line| !line.starts_with("Commands:"))
-        .skip(1)
-        .take_while(|line| !line.is_empty())
-        .filter_map(|line| line.split_whitespace().next())
+        .skip_while(|line| !line.starts_with("Usage:"))
+        .take_while(|line| !line.starts_with("Global options:"))
+        // Commands stand in groups, each under its purpose.
+        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
         .collect();
     assert!(commands.contains(&"isolate") && commands.contains(&"man"), "{commands:?}");
     let man = String::from_utf8(quell(&["man"]).stdout).unwrap();
