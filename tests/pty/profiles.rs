@@ -146,7 +146,7 @@ fn the_agent_of_sensor_device_03_reports_and_a_new_port_stands_out() {
     let mut term = demo(home.path(), &["--scenario", scenario.to_str().unwrap()]);
     // What its profile expects: SSH and nothing else.
     term.keys("gp");
-    term.wait_for("the profiles", LIMIT, |s| s.contains("MsgSentSecProfile"));
+    term.wait_for("the profiles", LIMIT, |s| s.contains("MsgSentSecProfile") && s.contains("us-east-1"));
     term.keys("n");
     term.wait_for("the form", LIMIT, |s| s.contains("what is normal"));
     term.keys("\x15Ports\t\t\t\x15OnlySsh\t");

@@ -23,7 +23,9 @@ fn close(term: &mut Term) {
 fn the_humidity_rule_is_told_why_it_stays_silent_and_the_corrected_one_counts_in_a_chart() {
     let home = tempfile::tempdir().unwrap();
     let mut term = Term::spawn(&["demo", "--speed", "60"], 120, 40, home.path(), &[]);
-    term.wait_for("the account", LIMIT, |s| s.contains("IoTTemperatureDemoDevice") && s.contains("●MQTT"));
+    term.wait_for("the account", LIMIT, |s| {
+        s.contains("IoTTemperatureDemoDevice") && s.contains("●MQTT") && s.contains("us-east-1")
+    });
     term.keys("gr");
     term.wait_for("the seeded rule", LIMIT, |s| line_with(s, &["enabled", "HighHumidity"]).is_some());
     // The seed's own rule, word for word.

@@ -10,7 +10,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn demo(args: &[&str], home: &std::path::Path) -> Term {
     let term = Term::spawn(&[&["demo"], args].concat(), 160, 48, home, &[]);
     term.wait_for("devices", LIMIT, |s| {
-        s.contains("Thing01") && s.contains("mqtt") && s.contains("6 things")
+        s.contains("Thing01") && s.contains("MQTT") && s.contains("6 things")
     });
     term
 }
