@@ -178,7 +178,7 @@ fn a_stall_of_30_seconds() {
     assert!(stalled.contains("MQTT down") && stalled.contains("4 things"), "{stalled}");
     assert!(!stalled.contains("read just now") && !stalled.contains("read 5 s"), "{stalled}");
     cloud.door.silence(false);
-    screen.wait("all of it", whole);
+    screen.wait("all of it", |s| whole(s) && shows_gap(s, "thing-0"));
     fault.over(8);
     lists(&mut screen, "not connected: ");
 }

@@ -97,6 +97,11 @@ impl Watch {
         self.open
     }
 
+    /// Since when there is something to show: the begin of the oldest stretch that is remembered, whatever was lost since.
+    pub fn first(&self) -> Option<Ms> {
+        self.stretches.front().map(|(since, _)| *since).or(self.open)
+    }
+
     /// The gaps between stretches, oldest first: `(lost, back)`; the last may still be open.
     pub fn gaps(&self) -> impl Iterator<Item = (Ms, Option<Ms>)> + '_ {
         self.stretches.iter().enumerate().map(|(i, (_, until))| {

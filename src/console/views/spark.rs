@@ -25,18 +25,21 @@ const SPANS: [i64; 11] = [30, 45, 60, 90, 120, 180, 240, 300, 400, 500, 600];
 
 /// The stretch of time shown: as long as there is something to show, up to ten minutes, in small steps.
 pub(super) fn span(env: &Env<'_>) -> i64 {
-    let first = env.fleet.watch().gaps().next().map(|(lost, _)| lost).or(env.fleet.watch().since());
-    let watched = first.map_or(0, |at| env.now - at);
+    let watched = watched(env);
     let longest = SPANS.iter().rev().map(|seconds| seconds * 1_000).find(|span| *span <= watched);
     longest.unwrap_or(30_000)
+}
+
+/// How long ago listening first began, gaps included: what was heard before a gap is still to be shown.
+fn watched(env: &Env<'_>) -> i64 {
+    env.fleet.watch().first().map_or(0, |at| env.now.saturating_sub(at))
 }
 
 /// The longest stretch that is shown of one device: as much as was listened to, from ten minutes to the hour its sizes are
 /// kept for.
 pub(super) fn long_span(env: &Env<'_>) -> i64 {
     const LONG: [i64; 6] = [10, 15, 20, 30, 45, 60];
-    let first = env.fleet.watch().gaps().next().map(|(lost, _)| lost).or(env.fleet.watch().since());
-    let watched = first.map_or(0, |at| env.now - at);
+    let watched = watched(env);
     LONG.iter().map(|minutes| minutes * 60_000).find(|span| *span >= watched).unwrap_or(3_600_000)
 }
 
