@@ -193,7 +193,8 @@ fn certificates(
     }
 }
 
-/// As whom it is connected: client ids that were seen, never the thing's name by assumption.
+/// As whom it is connected: client ids that were seen, never the thing's name by assumption. Those that share its certificate
+/// under the names of other things are theirs.
 fn connection(
     env: &Env<'_>,
     id: DeviceId,
@@ -202,32 +203,24 @@ fn connection(
     say: &mut impl FnMut(&str, ratatui::style::Style),
 ) {
     let device = env.fleet.device(id);
-    let of_certificates = device.certificates().get().into_iter().flatten();
-    let mut seen: Vec<_> = of_certificates
-        .flat_map(|c| env.fleet.clients().of(&c.id))
-        .filter(|client| client.connected)
-        .collect();
-    if seen.is_empty() {
-        match device.presence() {
-            Some(presence) if presence.connected() => {
-                say(&format!("connected since {}", clock(presence.since())), theme.text);
-            }
-            Some(presence) => {
-                let why = presence.reason().map(|r| format!(": {r}")).unwrap_or_default();
-                say(&format!("not connected since {}{why}", clock(presence.since())), theme.warning);
-            }
-            None => say("no presence event heard", theme.dim),
+    let all: Vec<_> = env.fleet.clients_of(id).collect();
+    let mut connected: Vec<_> = all.iter().filter(|client| client.connected).collect();
+    connected.sort_by_key(|client| client.client != device.name());
+    match (connected.as_slice(), all.last()) {
+        ([client, others @ ..], _) => {
+            let others: Vec<_> =
+                others.iter().take(3).map(|other| other.client.shown().to_string()).collect();
+            let others =
+                if others.is_empty() { String::new() } else { format!(", and as {}", others.join(", ")) };
+            let text = format!("connected as {} since {}{others}", client.client.shown(), clock(client.at));
+            say(&text, theme.text);
         }
-    }
-    // A certificate that several things share is connected as several: its own name first.
-    seen.sort_by_key(|client| client.client != *device.name());
-    if let [client, others @ ..] = seen.as_slice() {
-        let others: Vec<String> =
-            others.iter().take(3).map(|other| other.client.shown().to_string()).collect();
-        let others =
-            if others.is_empty() { String::new() } else { format!(", and as {}", others.join(", ")) };
-        let text = format!("connected as {} since {}{others}", client.client.shown(), clock(client.at));
-        say(&text, theme.text);
+        ([], Some(last)) => {
+            let why =
+                device.presence().and_then(|p| p.reason()).map(|r| format!(": {r}")).unwrap_or_default();
+            say(&format!("not connected since {}{why}", clock(last.at)), theme.warning);
+        }
+        ([], None) => say("no presence event heard", theme.dim),
     }
     if let Some(at) = device.presence().and_then(|p| p.refused_at()) {
         say(&format!("refused to connect {}", words::ago(env.now - at)), theme.warning);
