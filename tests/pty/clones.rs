@@ -9,17 +9,15 @@ const LIMIT: Duration = Duration::from_secs(60);
 const FOUND: Duration = Duration::from_secs(180);
 
 #[test]
-#[ignore = "AWS's own alarm of the fight comes first since the merge and the finding is not seen within three minutes"]
 fn a_clone_is_found_with_its_evidence_and_the_plan_offers_both_ways() {
     let home = tempfile::tempdir().unwrap();
     let scenario = home.path().join("clone.toml");
     let step = "[[step]]\nat = \"0s\"\nthing = \"Thing02\"\naction = \"clone\"\nbytes = 400\n";
     std::fs::write(&scenario, step).unwrap();
-    let mut term =
-        Term::spawn(&["demo", "--scenario", scenario.to_str().unwrap()], 160, 48, home.path(), &[]);
-    term.wait_for("the finding", FOUND, |s| {
-        line_with(s, &["Thing02", "FINDING", "two devices, one client id"]).is_some()
-    });
+    // Without Detect: an alarm of AWS about the number of messages, which comes in the same minute, would be the row's word.
+    let args = ["demo", "--fault", "detect=refuse", "--scenario", scenario.to_str().unwrap()];
+    let mut term = Term::spawn(&args, 160, 48, home.path(), &[]);
+    term.wait_for("the finding", FOUND, |s| line_with(s, &["Thing02", "FINDING", "two devices,"]).is_some());
     // The evidence, where findings are told.
     term.keys("4");
     let told = term.wait_for("the evidence", LIMIT, |s| {
