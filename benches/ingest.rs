@@ -109,7 +109,8 @@ fn path(c: &mut Criterion) {
         at += 10;
         while let Ok(packet) = Packet::read(wire, 256 * 1024) {
             if let Packet::Publish(publish) = packet {
-                batcher.push(&publish.topic, &publish.payload, at);
+                let topic = std::str::from_utf8(&publish.topic).unwrap();
+                batcher.push(topic, &publish.payload, at);
             }
             if batcher.len() >= 1_000 {
                 fleet.apply(Event::Batch(batcher.take()), at);

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use aws_credential_types::provider::ProvideCredentials as _;
 use quell_fleet::event::{LinkEvent, Notice, PresenceKind};
-use rumqttc::{TlsConfiguration, Transport};
 use tokio::sync::watch;
 
+use super::dial::{Socket, Way, dial};
 use super::now_ms;
 use super::pace::{HAND_OVER, Pace};
 use super::question::{Asked, Due};
 use super::session::{Control, End, Session, called, wished};
 use super::sign::signed_url;
 use super::target::Scheme;
-use super::wire::{Answer, Asker, Heard, How, Loss, Route, Version, Wire};
+use super::wire::{Answer, Asker, Greeting, Heard, How, Loss, Version, Wire};
 use super::{Only, proxy, tls, words};
 
 /// How long a connection may take.
@@ -34,57 +34,75 @@ struct Wishes<'a> {
 }
 
 impl Session {
-    async fn route(&self) -> Result<Route, String> {
+    /// The way to the broker, with a signature made now where one is needed.
+    async fn way(&self) -> Result<Way, String> {
         let target = &self.target;
         let mqtt = &self.settings.mqtt;
-        let address = if target.is_websocket() {
-            match &self.signer {
-                Some(signer) => {
-                    let credentials = signer
-                        .credentials
-                        .provide_credentials()
-                        .await
-                        .map_err(|e| format!("credentials: {}", words::chain(&e)))?;
-                    signed_url(target, &credentials, &signer.region, (signer.now)())?
-                }
-                None => target.url(),
+        let websocket = match (&self.signer, target.is_websocket()) {
+            (_, false) => None,
+            (None, true) => Some(target.url()),
+            (Some(signer), true) => {
+                let credentials = signer
+                    .credentials
+                    .provide_credentials()
+                    .await
+                    .map_err(|e| format!("credentials: {}", words::chain(&e)))?;
+                Some(signed_url(target, &credentials, &signer.region, (signer.now)())?)
             }
-        } else {
-            target.host.clone()
         };
-        let transport = match target.scheme {
-            Scheme::Ws => Transport::ws(),
-            Scheme::Wss => Transport::wss_with_config(TlsConfiguration::Rustls(tls::config(mqtt, None)?)),
-            Scheme::Mqtts => {
-                // On 443 AWS tells MQTT from HTTPS by ALPN (docs/aws-iot.md#3.1).
-                let alpn = (target.port == 443).then_some(&b"x-amzn-mqtt-ca"[..]);
-                Transport::tls_with_config(TlsConfiguration::Rustls(tls::config(mqtt, alpn)?))
-            }
-            Scheme::Mqtt => Transport::tcp(),
+        let tls = match target.scheme {
+            Scheme::Mqtt | Scheme::Ws => None,
+            Scheme::Wss => Some(tls::config(mqtt, None)?),
+            // On 443 AWS tells MQTT from HTTPS by ALPN (docs/aws-iot.md#3.1).
+            Scheme::Mqtts => Some(tls::config(mqtt, (target.port == 443).then_some(&b"x-amzn-mqtt-ca"[..]))?),
         };
-        Ok(Route {
+        Ok(Way {
+            host: target.host.clone(),
+            port: target.port,
+            proxy: proxy::towards(&self.settings.proxies, target)?,
+            tls,
+            websocket,
+        })
+    }
+
+    fn greeting(&self) -> Greeting {
+        let mqtt = &self.settings.mqtt;
+        Greeting {
             version: self.version,
             client_id: self.client_id.clone(),
-            address,
-            port: target.port,
-            transport,
             keep_alive: mqtt.keep_alive,
             timeout: if self.version_proven || self.version == Version::V4 { CONNECT } else { TRY },
             aws: self.settings.aws,
             login: mqtt.username.clone().map(|user| (user, mqtt.password.clone().unwrap_or_default().0)),
-            proxy: proxy::towards(&self.settings.proxies, target)?,
-        })
+        }
+    }
+
+    /// Connects, up to the first byte of MQTT. What waits for the console is handed over meanwhile.
+    async fn dial(&mut self, control: &mut Control) -> Result<Box<dyn Socket>, End> {
+        let way = tokio::select! {
+            end = called(&mut control.stop, &mut control.settings) => return Err(if end { End::Stopped } else { End::Changed }),
+            way = self.way() => {
+                way.map_err(|words| End::Lost(Loss { how: How::Network, words }))?
+            }
+        };
+        let mut dialled = pin!(dial(&way, CONNECT));
+        loop {
+            let flushed = self.flush();
+            tokio::select! {
+                biased;
+                dialled = &mut dialled => return dialled.map_err(End::Lost),
+                end = called(&mut control.stop, &mut control.settings) => return Err(if end { End::Stopped } else { End::Changed }),
+                () = tokio::time::sleep(HAND_OVER), if !flushed => {}
+            }
+        }
     }
 
     pub(super) async fn connection(&mut self, control: &mut Control) -> End {
-        let route = tokio::select! {
-            end = called(&mut control.stop, &mut control.settings) => return if end { End::Stopped } else { End::Changed },
-            route = self.route() => match route {
-                Ok(route) => route,
-                Err(words) => return End::Lost(Loss { how: How::Network, words }),
-            },
+        let line = match self.dial(control).await {
+            Ok(line) => line,
+            Err(end) => return end,
         };
-        let mut wire = Wire::new(route);
+        let mut wire = Wire::new(self.greeting(), line);
         let asker = wire.asker();
         let mut renewal = pin!(tokio::time::sleep(self.settings.scaled(self.settings.mqtt.renew)));
         let mut pace = Pace::default();

@@ -3,6 +3,7 @@
 
 mod batcher;
 mod connection;
+mod dial;
 mod filters;
 mod focus;
 mod meaning;

@@ -1,10 +1,19 @@
 //! The proxy on the way to a broker: CONNECT over HTTP, as the environment says.
 
-use rumqttc::{Proxy, ProxyAuth, ProxyType};
+use base64::Engine as _;
 
 use crate::config::Proxies;
 
 use super::target::{Scheme, Target};
+
+/// A proxy that is asked with CONNECT.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Proxy {
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// What stands behind `Proxy-Authorization`: a secret.
+    pub(super) login: Option<String>,
+}
 
 /// The proxy towards a target.
 ///
@@ -31,11 +40,12 @@ pub(super) fn towards(proxies: &Proxies, target: &Target) -> Result<Option<Proxy
         return Err(wrong("has no host"));
     }
     let plain = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let auth = login.map_or(ProxyAuth::None, |login| {
+    let login = login.map(|login| {
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
-        ProxyAuth::Basic { username: plain(user), password: plain(password) }
+        let pair = format!("{}:{}", plain(user), plain(password));
+        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
     });
-    Ok(Some(Proxy { ty: ProxyType::Http, auth, addr: host.to_owned(), port }))
+    Ok(Some(Proxy { host: host.to_owned(), port, login }))
 }
 
 #[cfg(test)]
@@ -47,12 +57,10 @@ mod tests {
         let target = Target::parse("wss://x.iot.us-east-1.amazonaws.com/mqtt").unwrap();
         let with = |url: &str| Proxies { https: Some(url.into()), ..Proxies::default() };
         let proxy = towards(&with("http://u:p%40ss@proxy.corp:3128/"), &target).unwrap().unwrap();
-        assert_eq!((proxy.addr.as_str(), proxy.port), ("proxy.corp", 3128));
-        assert!(
-            matches!(proxy.auth, ProxyAuth::Basic { username, password } if username == "u" && password == "p@ss")
-        );
+        assert_eq!((proxy.host.as_str(), proxy.port), ("proxy.corp", 3128));
+        assert_eq!(proxy.login.as_deref(), Some("Basic dTpwQHNz"), "u:p@ss");
         assert!(towards(&Proxies::default(), &target).unwrap().is_none());
-        let error = towards(&with("socks5://u:secret@h:1"), &target).err().unwrap();
+        let error = towards(&with("socks5://u:secret@h:1"), &target).unwrap_err();
         assert!(!error.contains("secret"), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 //! connection whose cable was pulled looks quiet until its keep-alive ends, a minute and a half later.
 //!
 //! The question is an UNSUBSCRIBE from a filter nobody holds, which every broker answers with an UNSUBACK; the library does not
-//! let a PINGREQ be sent when one is wanted. Each connection asks by itself every [`EVERY`], and at once when somebody who
+//! let a PINGREQ be sent when one is wanted, and sends none while something else is sent. Each connection asks by itself every [`EVERY`], and at once when somebody who
 //! proves something wants it ([`Questions::ask`]).
 
 use std::collections::VecDeque;
@@ -23,6 +23,9 @@ const EVERY: Duration = Duration::from_secs(2);
 const SUSPECT: Duration = Duration::from_secs(3);
 /// And this long: the connection is dead, and a new one is made.
 const DEAD: Duration = Duration::from_secs(12);
+/// How often a broker that never answered one is asked again: seldom, for as long as something is sent to it no PINGREQ is, and
+/// that is the one question it may answer.
+const UNHEEDED: Duration = Duration::from_secs(300);
 /// Questions under way: no answer is worth more than the latest ones.
 const OPEN: usize = 16;
 
@@ -138,7 +141,7 @@ impl Asked {
         match (self.told, self.answers) {
             (false, _) => (quiet + SUSPECT, Due::Suspect(at)),
             (true, true) => (quiet + DEAD, Due::Dead),
-            (true, false) => (self.last + EVERY, Due::Ask),
+            (true, false) => (self.last + UNHEEDED, Due::Ask),
         }
     }
 
@@ -197,7 +200,7 @@ mod tests {
         asked.ask(now, 1_000);
         asked.sent(1);
         asked.suspected();
-        assert_eq!(asked.next(), (now + EVERY, Due::Ask));
+        assert_eq!(asked.next(), (now + UNHEEDED, Due::Ask));
         for id in 0..100 {
             asked.ask(now, Ms::from(id));
             asked.sent(id);

@@ -1,5 +1,4 @@
-//! TLS for the stream: one provider (ring), the platform's authorities or the given one. rumqttc's own default panics on
-//! a broken store, so it is never used.
+//! TLS for the stream: one provider (ring), the platform's authorities or the given one.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,10 +1,15 @@
 //! One connection, MQTT 5 or 3.1.1 alike: what is heard, and in what words it is lost. MQTT 5 is asked for first, because
 //! it says why: a refused filter and a taken-over client id come with their reason instead of a hang-up.
 
-use bytes::Bytes;
-use rumqttc::v5::mqttbytes::v5 as five;
-use rumqttc::{NetworkOptions, Proxy, QoS, Transport, v5};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rumqttc_v5 as v5;
+
+use super::dial::Socket;
 use super::words;
 
 /// AWS allows 128 KiB of payload; topic, header and a pair of 8 KB shadow states come on top.
@@ -12,7 +17,7 @@ const PACKET_AWS: u32 = 256 * 1024;
 /// Other brokers allow up to 256 MB; one message must not take the machine.
 const PACKET: u32 = 16 << 20;
 /// Requests under way: a console only subscribes, and gives up at most every filter AWS allows at once.
-const REQUESTS: usize = 128;
+const REQUESTS: u16 = 128;
 
 /// The version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,19 +26,16 @@ pub(super) enum Version {
     V4,
 }
 
-/// How to connect.
-pub(super) struct Route {
+/// What a broker is greeted with.
+pub(super) struct Greeting {
     pub(super) version: Version,
     pub(super) client_id: String,
-    /// A host, or the whole URL of a WebSocket.
-    pub(super) address: String,
-    pub(super) port: u16,
-    pub(super) transport: Transport,
-    pub(super) keep_alive: std::time::Duration,
-    pub(super) timeout: std::time::Duration,
+    pub(super) keep_alive: Duration,
+    /// How long the broker may take to answer.
+    pub(super) timeout: Duration,
     pub(super) aws: bool,
+    /// A user name, and a password unless it is empty.
     pub(super) login: Option<(String, String)>,
-    pub(super) proxy: Option<Proxy>,
 }
 
 /// What is heard.
@@ -67,17 +69,11 @@ pub(super) enum Answer {
 }
 
 /// A topic as it came; one that is not UTF-8 is no topic.
-pub(super) enum Topic {
-    Text(String),
-    Bytes(Bytes),
-}
+pub(super) struct Topic(Bytes);
 
 impl Topic {
     pub(super) fn as_str(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
-        }
+        std::str::from_utf8(&self.0).ok()
     }
 }
 
@@ -122,51 +118,66 @@ pub(super) enum Asker {
     V5(v5::AsyncClient),
 }
 
+/// The connection that stands, for the library to take once: it would make a second one of its own after a loss, and is not
+/// asked that far.
+fn once(
+    line: Box<dyn Socket>,
+) -> impl Fn() -> std::future::Ready<io::Result<Box<dyn Socket>>> + Send + Sync + 'static {
+    let line = Arc::new(Mutex::new(Some(line)));
+    move || std::future::ready(line.lock().take().ok_or_else(|| io::ErrorKind::NotConnected.into()))
+}
+
 impl Wire {
-    pub(super) fn new(route: Route) -> Self {
-        let packet = if route.aws { PACKET_AWS } else { PACKET };
-        match route.version {
+    /// Greets the broker at the other end of `line`; [`Self::next`] does it.
+    pub(super) fn new(greeting: Greeting, line: Box<dyn Socket>) -> Self {
+        let packet = if greeting.aws { PACKET_AWS } else { PACKET };
+        let keep_alive = u16::try_from(greeting.keep_alive.as_secs()).unwrap_or(u16::MAX);
+        let line = once(line);
+        match greeting.version {
             Version::V4 => {
-                let mut options = rumqttc::MqttOptions::new(route.client_id, route.address, route.port);
+                // The line leads there already: host and port are never looked at.
+                let mut options = rumqttc::MqttOptions::new(greeting.client_id, "");
                 let size = packet as usize;
                 options
-                    .set_transport(route.transport)
-                    .set_keep_alive(route.keep_alive)
+                    .set_socket_connector(move |_, _| line())
+                    .set_keep_alive(keep_alive)
                     .set_max_packet_size(size, size)
-                    // Packet identifiers go round within this.
-                    .set_inflight(REQUESTS as u16)
+                    .set_inflight(REQUESTS)
                     .set_clean_session(true);
-                if let Some((user, password)) = route.login {
-                    options.set_credentials(user, password);
+                match greeting.login {
+                    Some((user, password)) if !password.is_empty() => {
+                        options.set_credentials(user, password);
+                    }
+                    Some((user, _)) => {
+                        options.set_username(user);
+                    }
+                    None => {}
                 }
-                if let Some(proxy) = route.proxy {
-                    options.set_proxy(proxy);
-                }
-                let (client, mut eventloop) = rumqttc::AsyncClient::new(options, REQUESTS);
-                eventloop.network_options.set_tcp_nodelay(true);
-                eventloop.network_options.set_connection_timeout(route.timeout.as_secs());
+                let builder = rumqttc::AsyncClient::builder(options).capacity(usize::from(REQUESTS));
+                let (client, mut eventloop) = builder.build();
+                eventloop.network_options.set_connection_timeout(greeting.timeout.as_secs());
                 Self::V4(client, Box::new(eventloop))
             }
             Version::V5 => {
-                let mut options = v5::MqttOptions::new(route.client_id, route.address, route.port);
-                let mut network = NetworkOptions::new();
-                network.set_tcp_nodelay(true);
+                let mut options = v5::MqttOptions::new(greeting.client_id, "");
                 options
-                    .set_transport(route.transport)
-                    .set_keep_alive(route.keep_alive)
+                    .set_socket_connector(move |_, _| line())
+                    .set_keep_alive(keep_alive)
                     .set_max_packet_size(Some(packet))
-                    .set_connection_timeout(route.timeout.as_secs())
-                    // Its tables are as long as this, and packet identifiers go round within it.
-                    .set_outgoing_inflight_upper_limit(REQUESTS as u16)
-                    .set_network_options(network)
+                    .set_connect_timeout(greeting.timeout)
+                    .set_outgoing_inflight_upper_limit(REQUESTS)
                     .set_clean_start(true);
-                if let Some((user, password)) = route.login {
-                    options.set_credentials(user, password);
+                match greeting.login {
+                    Some((user, password)) if !password.is_empty() => {
+                        options.set_credentials(user, password);
+                    }
+                    Some((user, _)) => {
+                        options.set_username(user);
+                    }
+                    None => {}
                 }
-                if let Some(proxy) = route.proxy {
-                    options.set_proxy(proxy);
-                }
-                let (client, eventloop) = v5::AsyncClient::new(options, REQUESTS);
+                let (client, eventloop) =
+                    v5::AsyncClient::builder(options).capacity(usize::from(REQUESTS)).build();
                 Self::V5(client, Box::new(eventloop))
             }
         }
@@ -203,12 +214,13 @@ impl Asker {
     pub(super) fn subscribe(&self, filters: &[String]) -> bool {
         match self {
             Self::V4(client) => {
-                let ask = |path: &String| rumqttc::SubscribeFilter::new(path.clone(), QoS::AtMostOnce);
-                client.try_subscribe_many(filters.iter().map(ask).collect::<Vec<_>>()).is_ok()
+                let ask =
+                    |path: &String| rumqttc::SubscribeFilter::new(path.clone(), rumqttc::QoS::AtMostOnce);
+                client.try_subscribe_many(filters.iter().map(ask)).is_ok()
             }
             Self::V5(client) => {
-                let ask = |path: &String| five::Filter::new(path.clone(), v5::mqttbytes::QoS::AtMostOnce);
-                client.try_subscribe_many(filters.iter().map(ask).collect::<Vec<_>>()).is_ok()
+                let ask = |path: &String| v5::SubscribeFilter::new(path.clone(), v5::QoS::AtMostOnce);
+                client.try_subscribe_many(filters.iter().map(ask)).is_ok()
             }
         }
     }
@@ -225,9 +237,7 @@ impl Asker {
 fn heard_v4(event: rumqttc::Event) -> Heard {
     use rumqttc::{Event, Outgoing, Packet, SubscribeReasonCode};
     match event {
-        Event::Incoming(Packet::Publish(publish)) => {
-            Heard::Message(Topic::Text(publish.topic), publish.payload)
-        }
+        Event::Incoming(Packet::Publish(publish)) => Heard::Message(Topic(publish.topic), publish.payload),
         Event::Incoming(Packet::ConnAck(_)) => Heard::Welcome,
         Event::Incoming(Packet::SubAck(ack)) => {
             let answer = |code: &SubscribeReasonCode| match code {
@@ -245,13 +255,11 @@ fn heard_v4(event: rumqttc::Event) -> Heard {
 }
 
 fn heard_v5(event: v5::Event) -> Heard {
-    use five::{Packet, SubscribeReasonCode};
+    use v5::{Event, Outgoing, Packet, SubscribeReasonCode};
     match event {
-        v5::Event::Incoming(Packet::Publish(publish)) => {
-            Heard::Message(Topic::Bytes(publish.topic), publish.payload)
-        }
-        v5::Event::Incoming(Packet::ConnAck(_)) => Heard::Welcome,
-        v5::Event::Incoming(Packet::SubAck(ack)) => {
+        Event::Incoming(Packet::Publish(publish)) => Heard::Message(Topic(publish.topic), publish.payload),
+        Event::Incoming(Packet::ConnAck(_)) => Heard::Welcome,
+        Event::Incoming(Packet::SubAck(ack)) => {
             let answer = |code: &SubscribeReasonCode| match code {
                 SubscribeReasonCode::Success(_) => Answer::Accepted,
                 SubscribeReasonCode::NotAuthorized => Answer::NotAuthorized,
@@ -260,10 +268,10 @@ fn heard_v5(event: v5::Event) -> Heard {
             };
             Heard::Answered(ack.pkid, ack.return_codes.iter().map(answer).collect())
         }
-        v5::Event::Incoming(Packet::UnsubAck(ack)) => Heard::Released(ack.pkid),
-        v5::Event::Incoming(_) => Heard::Life,
-        v5::Event::Outgoing(rumqttc::Outgoing::Subscribe(id)) => Heard::Asked(id),
-        v5::Event::Outgoing(rumqttc::Outgoing::Unsubscribe(id)) => Heard::Left(id),
-        v5::Event::Outgoing(_) => Heard::Nothing,
+        Event::Incoming(Packet::UnsubAck(ack)) => Heard::Released(ack.pkid),
+        Event::Incoming(_) => Heard::Life,
+        Event::Outgoing(Outgoing::Subscribe(id)) => Heard::Asked(id),
+        Event::Outgoing(Outgoing::Unsubscribe(id)) => Heard::Left(id),
+        Event::Outgoing(_) | Event::Auth(_) => Heard::Nothing,
     }
 }

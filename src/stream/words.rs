@@ -1,6 +1,7 @@
 //! Why a connection ended, in one sentence for a person: never with the signed URL in it.
 
-use rumqttc::v5;
+use rumqttc_v5 as v5;
+use tokio_tungstenite::tungstenite;
 
 use super::wire::{How, Loss};
 
@@ -8,24 +9,21 @@ const SIGNATURE: &str = "the broker refused the signature (HTTP 403): expired cr
                          for this client id, or a clock off by more than 5 minutes";
 const HUNG_UP: &str = "the broker hung up";
 const DEAD: &str = "the broker stopped answering";
+/// What a connection that was not made in time is called.
+pub(super) const LATE: &str = "no connection in time";
+/// What a handshake that met no TLS is called.
+pub(super) const NO_TLS: &str =
+    "the other side does not speak TLS: mqtt:// or ws:// instead of mqtts:// or wss://?";
 
-/// What a port without TLS answers to one who speaks it, as rustls calls it.
-const CORRUPT: &str = "received corrupt message";
-
-fn loss(how: How, words: impl Into<String>) -> Loss {
-    let words = words.into();
-    if words.contains(CORRUPT) {
-        let plain = "the other side does not speak TLS: mqtt:// or ws:// instead of mqtts:// or wss://?";
-        return Loss { how, words: plain.to_owned() };
-    }
-    Loss { how, words }
+pub(super) fn loss(how: How, words: impl Into<String>) -> Loss {
+    Loss { how, words: words.into() }
 }
 
 pub(super) fn loss_v4(error: &rumqttc::ConnectionError) -> Loss {
+    use rumqttc::mqttbytes::Error as P;
     use rumqttc::{ConnectReturnCode as Code, ConnectionError as E, StateError as S};
     match error {
-        E::Websocket(error) => websocket(&error.to_string()),
-        E::NetworkTimeout => loss(How::TimedOut, "no connection in time"),
+        E::NetworkTimeout => loss(How::TimedOut, LATE),
         E::ConnectionRefused(Code::RefusedProtocolVersion) => {
             loss(How::Version, "the broker does not speak MQTT 3.1.1")
         }
@@ -40,19 +38,22 @@ pub(super) fn loss_v4(error: &rumqttc::ConnectionError) -> Loss {
             loss(How::Refused, format!("the broker refused the connection: {code:?}"))
         }
         E::MqttState(S::ConnectionAborted) => loss(How::HungUp, HUNG_UP),
-        E::MqttState(S::AwaitPingResp) => loss(How::Dead, DEAD),
-        E::MqttState(S::Io(error)) | E::Io(error) => io(error),
-        E::MqttState(S::Deserialization(_)) | E::NotConnAck(_) => loss(How::Garbled, chain(error)),
+        E::MqttState(S::AwaitPingResp) | E::FlushTimeout => loss(How::Dead, DEAD),
+        E::MqttState(S::Io(error) | S::Deserialization(P::Io(error))) | E::Io(error) => io(error),
+        E::MqttState(S::Deserialization(_) | S::ProtocolViolation(_)) | E::NotConnAck(_) => {
+            loss(How::Garbled, chain(error))
+        }
         other => loss(How::Network, chain(other)),
     }
 }
 
 pub(super) fn loss_v5(error: &v5::ConnectionError) -> Loss {
-    use v5::mqttbytes::v5::{ConnectReturnCode as Code, DisconnectReasonCode as Reason};
-    use v5::{ConnectionError as E, StateError as S};
+    use v5::mqttbytes::Error as P;
+    use v5::{
+        ConnectReturnCode as Code, ConnectionError as E, DisconnectReasonCode as Reason, StateError as S,
+    };
     match error {
-        E::Websocket(error) => websocket(&error.to_string()),
-        E::Timeout(_) => loss(How::TimedOut, "no connection in time"),
+        E::Timeout(_) => loss(How::TimedOut, LATE),
         E::ConnectionRefused(Code::RefusedProtocolVersion | Code::UnsupportedProtocolVersion) => {
             loss(How::Version, "the broker does not speak MQTT 5")
         }
@@ -80,10 +81,9 @@ pub(super) fn loss_v5(error: &v5::ConnectionError) -> Loss {
         },
         E::MqttState(S::ConnectionAborted) => loss(How::HungUp, HUNG_UP),
         E::MqttState(S::AwaitPingResp) => loss(How::Dead, DEAD),
-        E::MqttState(S::Io(error)) | E::Io(error) => io(error),
-        E::MqttState(S::Deserialization(_) | S::IncomingPacketTooLarge { .. }) | E::NotConnAck(_) => {
-            loss(How::Garbled, chain(error))
-        }
+        E::MqttState(S::Io(error) | S::Deserialization(P::Io(error))) | E::Io(error) => io(error),
+        E::MqttState(S::Deserialization(_) | S::ProtocolViolation(_) | S::IncomingPacketTooLarge { .. })
+        | E::NotConnAck(_) => loss(How::Garbled, chain(error)),
         other => loss(How::Network, chain(other)),
     }
 }
@@ -97,17 +97,33 @@ fn io(error: &std::io::Error) -> Loss {
     loss(how, chain(error))
 }
 
-/// The words of a WebSocket's end; a URL, which would hold the signature, is in none of them.
-fn websocket(text: &str) -> Loss {
-    if text.contains("403") {
-        loss(How::Refused, SIGNATURE)
-    } else if text.contains("426") {
-        loss(How::Refused, "the broker refused the signature (HTTP 426): the URL expired on the way")
-    } else if text.contains("X-Amz-") {
+/// Why a WebSocket could not be opened; a URL, which would hold the signature, is in none of the words.
+pub(super) fn websocket(error: &tungstenite::Error) -> Loss {
+    if let tungstenite::Error::Http(response) = error {
+        match response.status().as_u16() {
+            403 => return loss(How::Refused, SIGNATURE),
+            426 => {
+                let expired = "the broker refused the signature (HTTP 426): the URL expired on the way";
+                return loss(How::Refused, expired);
+            }
+            _ => {}
+        }
+    }
+    let text = chain(error);
+    if text.contains("X-Amz-") {
         loss(How::Network, "the WebSocket could not be opened")
     } else {
         loss(How::Network, text)
     }
+}
+
+/// The first cause of an error.
+pub(super) fn root(error: &dyn std::error::Error) -> String {
+    let mut root = error;
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    root.to_string()
 }
 
 /// An error with its causes, each said once.
@@ -137,13 +153,17 @@ mod tests {
         assert_eq!(v4(E::MqttState(S::ConnectionAborted)), How::HungUp);
         assert_eq!(v4(E::ConnectionRefused(ConnectReturnCode::NotAuthorized)), How::Refused);
         let taken = v5::StateError::ServerDisconnect {
-            reason_code: v5::mqttbytes::v5::DisconnectReasonCode::SessionTakenOver,
+            reason_code: v5::DisconnectReasonCode::SessionTakenOver,
             reason_string: None,
         };
         assert_eq!(loss_v5(&v5::ConnectionError::MqttState(taken)).how, How::TakenOver);
-        assert!(!websocket("bad wss://h/mqtt?X-Amz-Signature=abc").words.contains("abc"));
-        assert_eq!(websocket("HTTP error: 403 Forbidden").how, How::Refused);
-        let corrupt = std::io::Error::other("received corrupt message of type InvalidContentType");
-        assert!(loss_v4(&E::Io(corrupt)).words.contains("does not speak TLS"));
+        // The library wraps what the socket says in what it says of packets.
+        let reset = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert_eq!(v4(E::MqttState(S::Deserialization(reset().into()))), How::HungUp);
+        let reset = v5::StateError::from(v5::mqttbytes::Error::from(reset()));
+        assert_eq!(loss_v5(&v5::ConnectionError::MqttState(reset)).how, How::HungUp);
+        let url = "bad wss://h/mqtt?X-Amz-Signature=abc".to_owned();
+        let unable = tungstenite::Error::Url(tungstenite::error::UrlError::UnableToConnect(url));
+        assert!(!websocket(&unable).words.contains("abc"));
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_iot::types as sdk;
 use quell_emulator::start::Options;
-use rumqttc::{Client, MqttOptions, QoS};
+use rumqttc::{Client, MqttOptions, PublishOptions};
 
 use crate::door::Answer;
 use crate::screen::Screen;
@@ -70,12 +70,12 @@ fn violate(cloud: &Cloud, thing: &str) {
         attach.security_profile_target_arn(arn).send().await.unwrap();
     });
     let address = cloud.running().mqtt.unwrap();
-    let options = MqttOptions::new(thing, address.ip().to_string(), address.port());
-    let (client, mut connection) = Client::new(options, 8);
+    let options = MqttOptions::new(thing, (address.ip().to_string(), address.port()));
+    let (client, mut connection) = Client::builder(options).capacity(8).build();
     let topic = format!("dt/{thing}/data");
     // It goes on: a size that is not measured any more is no violation any more.
     std::thread::spawn(move || {
-        while client.publish(&topic, QoS::AtMostOnce, false, vec![b'x'; 500]).is_ok() {
+        while client.publish(&topic, vec![b'x'; 500], PublishOptions::at_most_once()).is_ok() {
             std::thread::sleep(Duration::from_millis(500));
         }
     });

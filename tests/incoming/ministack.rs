@@ -4,9 +4,11 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rumqttc::{Client, MqttOptions, QoS, TlsConfiguration, Transport};
+use quell_emulator_tests::tunnel;
+use rumqttc::{Client, MqttOptions, PublishOptions};
 use serde_json::Value;
 
 use crate::beside::Beside;
@@ -84,14 +86,12 @@ fn a_device_that_goes_on_speaking_is_never_called_contained() {
     std::fs::write(at("cert.pem"), &keys[0].0).unwrap();
     std::fs::write(at("key.pem"), &keys[0].1).unwrap();
 
-    let mut options = MqttOptions::new("Talker", "localhost", tls);
-    options.set_keep_alive(Duration::from_secs(30));
-    options.set_transport(Transport::Tls(TlsConfiguration::Simple {
-        ca: ca.into_bytes(),
-        alpn: None,
-        client_auth: Some((keys[1].0.clone().into_bytes(), keys[1].1.clone().into_bytes())),
-    }));
-    let (device, mut connection) = Client::new(options, 16);
+    let mut options = MqttOptions::new("Talker", ("localhost", tls));
+    options.set_keep_alive(30);
+    let config = tunnel::tls(&ca, Some((&keys[1].0, &keys[1].1)), &[]);
+    let to = std::net::SocketAddr::from(([127, 0, 0, 1], tls));
+    options.set_socket_connector(move |_, _| tunnel::dial(to, Arc::clone(&config)));
+    let (device, mut connection) = Client::builder(options).capacity(16).build();
     std::thread::spawn(move || {
         for event in connection.iter() {
             if event.is_err() {
@@ -101,7 +101,7 @@ fn a_device_that_goes_on_speaking_is_never_called_contained() {
     });
     let speaking = device;
     std::thread::spawn(move || {
-        while speaking.try_publish("dt/Talker/data", QoS::AtMostOnce, false, "21.5").is_ok() {
+        while speaking.try_publish("dt/Talker/data", "21.5", PublishOptions::at_most_once()).is_ok() {
             std::thread::sleep(Duration::from_millis(200));
         }
     });

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use quell_emulator::start::{Options, Running, start};
-use rumqttc::{Client, MqttOptions, QoS};
+use rumqttc::{Client, MqttOptions, PublishOptions};
 use serde_json::Value;
 
 use crate::door::Door;
@@ -97,12 +97,9 @@ pub(crate) struct Publisher {
 impl Publisher {
     pub(crate) fn to(address: std::net::SocketAddr) -> Self {
         let id = format!("test-{:08x}", fastrand::u32(..));
-        let mut options = MqttOptions::new(id, address.ip().to_string(), address.port());
-        options
-            .set_keep_alive(Duration::from_secs(60))
-            .set_inflight(90)
-            .set_max_packet_size(1 << 20, 1 << 20);
-        let (client, mut connection) = Client::new(options, 64);
+        let mut options = MqttOptions::new(id, (address.ip().to_string(), address.port()));
+        options.set_keep_alive(60).set_inflight(90).set_max_packet_size(1 << 20, 1 << 20);
+        let (client, mut connection) = Client::builder(options).capacity(64).build();
         let (tell, acknowledged) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for event in connection.iter() {
@@ -121,7 +118,7 @@ impl Publisher {
     }
 
     pub(crate) fn publish(&self, topic: &str, payload: &[u8]) {
-        self.client.publish(topic, QoS::AtLeastOnce, false, payload).unwrap();
+        self.client.publish(topic, payload, PublishOptions::at_least_once()).unwrap();
         self.acknowledged.recv_timeout(PATIENCE).unwrap();
     }
 
@@ -129,7 +126,7 @@ impl Publisher {
     pub(crate) fn burst(&self, messages: impl Iterator<Item = (String, Vec<u8>)>) {
         let mut waiting = 0;
         for (topic, payload) in messages {
-            self.client.publish(topic, QoS::AtLeastOnce, false, payload).unwrap();
+            self.client.publish(topic, payload, PublishOptions::at_least_once()).unwrap();
             waiting += 1;
         }
         for _ in 0..waiting {

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
+use rumqttc::{Client, Event, MqttOptions, Packet, PublishOptions};
 
 /// Ends the emulator with the test.
 struct Local(std::process::Child);
@@ -80,18 +80,18 @@ fn hostile_payloads_put_only_printable_cells_on_the_terminal() {
     term.wait_for("a live link", Duration::from_secs(30), |s| s.contains("●MQTT"));
 
     // A client with a hostile id, publishing hostile payloads on hostile topics.
-    let mut options = MqttOptions::new("dev\u{202e}\u{200b}-evil", host, port.parse().unwrap());
+    let mut options = MqttOptions::new("dev\u{202e}\u{200b}-evil", (host, port.parse().unwrap()));
     options.set_max_packet_size(256 * 1024, 256 * 1024);
-    let (client, mut connection) = Client::new(options, 64);
+    let (client, mut connection) = Client::builder(options).capacity(64).build();
     let topics = ["plain", "to\u{202e}pic/\u{200b}x", "$aws/things/evil\u{9b}31m/shadow/update"];
     let payloads = hostile();
     let expected = payloads.len() * topics.len();
     for payload in &payloads {
         for topic in topics {
-            client.try_publish(topic, QoS::AtLeastOnce, false, payload.clone()).unwrap();
+            client.try_publish(topic, payload.clone(), PublishOptions::at_least_once()).unwrap();
         }
     }
-    client.try_publish("last", QoS::AtLeastOnce, false, "the-last-message").unwrap();
+    client.try_publish("last", "the-last-message", PublishOptions::at_least_once()).unwrap();
     let mut acknowledged = 0;
     for event in connection.iter() {
         if let Event::Incoming(Packet::PubAck(_)) = event.expect("the broker takes what is within its limits")

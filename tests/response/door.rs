@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use axum::response::Response;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use parking_lot::Mutex;
+use quell_emulator_tests::http::{Request, Response};
 
 use crate::world::LONG;
 
@@ -30,15 +31,16 @@ type Rule = Box<dyn Fn(usize, &str) -> Verdict + Send>;
 #[derive(Clone)]
 pub(crate) struct Account {
     pub(crate) http: SocketAddr,
-    pub(crate) client: Client<HttpConnector, Body>,
+    pub(crate) client: Client<HttpConnector, Full<Bytes>>,
 }
 
 impl Account {
     /// Its answer to a request that passed.
-    async fn ask(&self, mut request: axum::extract::Request) -> Response {
+    async fn ask(&self, mut request: Request) -> Response {
         let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
         *request.uri_mut() = format!("http://{}{path}", self.http).parse().unwrap();
-        self.client.request(request).await.unwrap().map(Body::new)
+        let (parts, body) = self.client.request(request.map(Full::new)).await.unwrap().into_parts();
+        Response::from_parts(parts, body.collect().await.unwrap().to_bytes().into())
     }
 }
 
@@ -54,10 +56,10 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) async fn pass(&self, request: axum::extract::Request, account: &Account) -> Response {
+    pub(crate) async fn pass(&self, request: Request, account: &Account) -> Response {
         let path = request.uri().path().to_owned();
         self.requests.lock().push((Instant::now(), format!("{} {path}", request.method())));
-        let reads = request.method() == axum::http::Method::GET
+        let reads = request.method() == hyper::Method::GET
             || [
                 "/test-authorization",
                 "/attached-policies/",
@@ -90,11 +92,11 @@ impl Door {
         let verdict = self.rule.lock().as_ref().map_or(Verdict::Pass, |rule| rule(n, &line));
         match verdict {
             Verdict::Pass => account.ask(request).await,
-            Verdict::Refuse => Response::builder()
+            Verdict::Refuse => hyper::Response::builder()
                 .status(400)
                 .header("x-amzn-errortype", "InvalidRequestException")
                 .header("x-amzn-requestid", "injected")
-                .body(Body::from(r#"{"message":"injected"}"#))
+                .body(r#"{"message":"injected"}"#.into())
                 .unwrap(),
             Verdict::Hold => {
                 self.held.store(true, Ordering::SeqCst);

@@ -8,7 +8,7 @@ use aws_sdk_iot::types::{
 };
 use quell::response::{Outcome, RowState};
 use quell_fleet::event::Stage;
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -20,9 +20,9 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/Mitigation";
 /// A device that speaks, and carries out the jobs it is given.
 async fn worker(world: &World, name: &str, certificate: &str) {
     let port = world.listen(certificate).await;
-    let mut options = MqttOptions::new(name, "127.0.0.1", port);
-    options.set_keep_alive(Duration::from_secs(30));
-    let (client, mut events) = AsyncClient::new(options, 16);
+    let mut options = MqttOptions::new(name, ("127.0.0.1", port));
+    options.set_keep_alive(30);
+    let (client, mut events) = AsyncClient::builder(options).capacity(16).build();
     let (speaker, topic) = (client.clone(), format!("temperature/{name}"));
     let jobs = format!("$aws/things/{name}/jobs");
     tokio::spawn(async move {
@@ -36,8 +36,11 @@ async fn worker(world: &World, name: &str, certificate: &str) {
                     let document: Value = serde_json::from_slice(&message.payload).unwrap_or_default();
                     if let Some(job) = document.pointer("/execution/jobId").and_then(Value::as_str) {
                         let done = json!({"status": "SUCCEEDED"}).to_string();
-                        let _ =
-                            client.try_publish(format!("{jobs}/{job}/update"), QoS::AtMostOnce, false, done);
+                        let _ = client.try_publish(
+                            format!("{jobs}/{job}/update"),
+                            done,
+                            PublishOptions::at_most_once(),
+                        );
                     }
                 }
                 Ok(_) => {}
@@ -50,7 +53,7 @@ async fn worker(world: &World, name: &str, certificate: &str) {
         for n in 0_u64.. {
             // It asks for work more often than it speaks: speaking is what gets it cut off.
             let (topic, text) = if n.is_multiple_of(10) { (&topic, "21.5") } else { (&jobs, "{}") };
-            let _ = speaker.try_publish(topic, QoS::AtMostOnce, false, text);
+            let _ = speaker.try_publish(topic, text, PublishOptions::at_most_once());
             tokio::time::sleep(Duration::from_millis(150)).await;
         }
     });

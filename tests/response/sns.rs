@@ -12,6 +12,7 @@ use aws_sigv4::sign::v4;
 use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use quell::response::alert::web::Web;
+use quell_emulator_tests::http;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -131,13 +132,13 @@ impl Ear {
     /// Answers `status` on every path; its address.
     async fn open(&self, status: u16) -> String {
         let ear = self.clone();
-        let take = move |uri: axum::http::Uri, body: String| {
-            ear.0.lock().entry(uri.path().to_owned()).or_default().push(body);
-            async move { axum::http::StatusCode::from_u16(status).unwrap() }
-        };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(take)).await });
+        http::serve(listener, move |request| {
+            let body = String::from_utf8(request.body().to_vec()).unwrap();
+            ear.0.lock().entry(request.uri().path().to_owned()).or_default().push(body);
+            std::future::ready(http::status(status))
+        });
         address
     }
 

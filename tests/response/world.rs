@@ -13,11 +13,11 @@ use quell::config::{Settings, StaticCredentials, ThingFrom};
 use quell::response::journal::Journal;
 use quell::response::{ActionView, Answer, Intent, Plan, Responder, Rules, Target};
 use quell_emulator::start::{Options, Running, start};
-use quell_emulator_tests::tunnel;
+use quell_emulator_tests::{http, tunnel};
 use quell_fleet::event::{Event, Stage};
 use quell_fleet::model::Name;
 use quell_fleet::{Fleet, Limits, LinkState};
-use rumqttc::{AsyncClient, MqttOptions, QoS};
+use rumqttc::{AsyncClient, MqttOptions, PublishOptions};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -59,13 +59,12 @@ impl World {
         let at_door = Arc::clone(&door);
         let client = Client::builder(TokioExecutor::new()).build_http();
         let account = Account { http: running.http, client };
-        let router = axum::Router::new().fallback(move |request: axum::extract::Request| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        http::serve(listener, move |request| {
             let (door, account) = (Arc::clone(&at_door), account.clone());
             async move { door.pass(request, &account).await }
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings {
             region: Some("us-east-1".to_owned()),
@@ -167,10 +166,10 @@ impl World {
         payload: &'static str,
     ) -> u16 {
         let port = self.listen(certificate).await;
-        let mut options = MqttOptions::new(name, "127.0.0.1", port);
-        options.set_keep_alive(Duration::from_secs(30));
+        let mut options = MqttOptions::new(name, ("127.0.0.1", port));
+        options.set_keep_alive(30);
         let topic = topic.to_owned();
-        let (client, mut events) = AsyncClient::new(options, 4);
+        let (client, mut events) = AsyncClient::builder(options).capacity(4).build();
         tokio::spawn(async move {
             loop {
                 if events.poll().await.is_err() {
@@ -180,7 +179,7 @@ impl World {
         });
         tokio::spawn(async move {
             loop {
-                let _ = client.try_publish(&topic, QoS::AtMostOnce, false, payload);
+                let _ = client.try_publish(&topic, payload, PublishOptions::at_most_once());
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         });

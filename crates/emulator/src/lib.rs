@@ -39,6 +39,7 @@ mod devices;
 pub mod drill;
 pub mod faults;
 mod hooks;
+mod http;
 mod listen;
 #[cfg(test)]
 #[path = "../../../tests/common/mutate.rs"]

@@ -1,7 +1,8 @@
 //! Accept loops: plain MQTT, TLS (MQTT or HTTP by what the client says), and plain HTTP.
 //!
 //! A handshake never runs in an accept loop: one slow client must not keep the others waiting. The loops end when their
-//! future is dropped; connections they spawned live on until the runtime ends or the broker cuts them.
+//! future is dropped; HTTP connections then end after the request under way, the others when the broker cuts them or the
+//! runtime ends.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,18 +11,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
 use super::broker::{Peer, Principal};
 use super::cloud::Cloud;
+use super::http::{Addrs, Http};
 use super::tls;
 
 /// How long a client may take for its handshake.
@@ -53,51 +53,31 @@ pub async fn serve_tcp(listener: TcpListener, cloud: Arc<Cloud>) {
 
 /// TLS: MQTT for clients with a certificate, HTTP (which includes WebSocket) for those that ask for it by ALPN, or by
 /// sending HTTP when they say nothing.
-pub async fn serve_tls(
-    listener: TcpListener,
-    config: Arc<ServerConfig>,
-    cloud: Arc<Cloud>,
-    http: axum::Router,
-) {
+pub async fn serve_tls(listener: TcpListener, config: Arc<ServerConfig>, cloud: Arc<Cloud>, http: Arc<Http>) {
     let acceptor = TlsAcceptor::from(config);
-    let (sender, receiver) = mpsc::channel(64);
-    let local = listener.local_addr().ok();
-    let accepting = async {
-        loop {
-            let (stream, remote, local) = accept(&listener).await;
-            let (acceptor, cloud, sender) = (acceptor.clone(), Arc::clone(&cloud), sender.clone());
-            tokio::spawn(async move {
-                let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => stream,
-                    Ok(Err(error)) => return tracing::debug!(%remote, %error, "TLS handshake failed"),
-                    Err(_) => return tracing::debug!(%remote, "TLS handshake took too long"),
-                };
-                dispatch(stream, remote, local, &cloud, sender).await;
-            });
-        }
-    };
-    tokio::select! {
-        () = accepting => {}
-        () = serve_handed(receiver, local, http) => {}
+    let (_open, open) = watch::channel(());
+    loop {
+        let (stream, remote, local) = accept(&listener).await;
+        let (acceptor, cloud, http) = (acceptor.clone(), Arc::clone(&cloud), Arc::clone(&http));
+        let open = open.clone();
+        tokio::spawn(async move {
+            let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return tracing::debug!(%remote, %error, "TLS handshake failed"),
+                Err(_) => return tracing::debug!(%remote, "TLS handshake took too long"),
+            };
+            dispatch(stream, remote, local, &cloud, http, open).await;
+        });
     }
 }
 
 /// Plain HTTP, which includes WebSocket at `ws://`.
-pub async fn serve_http(listener: TcpListener, http: axum::Router) {
-    let (sender, receiver) = mpsc::channel(64);
-    let local = listener.local_addr().ok();
-    let accepting = async {
-        loop {
-            let (stream, remote, local) = accept(&listener).await;
-            let addrs = Addrs { remote, local, certificate: None };
-            if sender.send((Box::new(stream) as Box<dyn Stream>, addrs)).await.is_err() {
-                return;
-            }
-        }
-    };
-    tokio::select! {
-        () = accepting => {}
-        () = serve_handed(receiver, local, http) => {}
+pub async fn serve_http(listener: TcpListener, http: Arc<Http>) {
+    let (_open, open) = watch::channel(());
+    loop {
+        let (stream, remote, local) = accept(&listener).await;
+        let addrs = Addrs { remote, local, certificate: None };
+        tokio::spawn(Arc::clone(&http).serve(stream, addrs, open.clone()));
     }
 }
 
@@ -125,7 +105,8 @@ async fn dispatch(
     remote: SocketAddr,
     local: SocketAddr,
     cloud: &Cloud,
-    http: mpsc::Sender<(Box<dyn Stream>, Addrs)>,
+    http: Arc<Http>,
+    open: watch::Receiver<()>,
 ) {
     let session = stream.get_ref().1;
     let certificate = session.peer_certificates().and_then(|c| c.first()).map(|c| tls::certificate_id(c));
@@ -141,69 +122,13 @@ async fn dispatch(
     };
     let stream = Prefixed { head, io: stream };
     if !mqtt {
-        // The HTTP side is gone only while the emulator stops.
-        let _ = http.send((Box::new(stream), Addrs { remote, local, certificate })).await;
+        http.serve(stream, Addrs { remote, local, certificate }, open).await;
     } else if let Some(id) = certificate {
         let broker = Arc::clone(cloud.of_certificate(&id).broker());
         let peer = Peer { remote, local, principal: Principal::Certificate(id), websocket: false };
         broker.serve(Box::new(stream), peer).await;
     } else {
         tracing::debug!(%remote, "MQTT over TLS without a client certificate refused");
-    }
-}
-
-/// Where an HTTP connection came from, for handlers: `ConnectInfo<Addrs>`.
-#[derive(Clone, Debug)]
-pub struct Addrs {
-    /// The client's socket address.
-    pub remote: SocketAddr,
-    /// The listener's socket address.
-    pub local: SocketAddr,
-    /// The AWS certificate id of the client's certificate, when it has shown one.
-    pub certificate: Option<String>,
-}
-
-/// What HTTP runs on.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
-
-/// Connections accepted elsewhere, handed to axum.
-struct Handed {
-    receiver: mpsc::Receiver<(Box<dyn Stream>, Addrs)>,
-    local: SocketAddr,
-}
-
-impl axum::serve::Listener for Handed {
-    type Io = Box<dyn Stream>;
-    type Addr = Addrs;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        match self.receiver.recv().await {
-            Some(handed) => handed,
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        Ok(Addrs { remote: self.local, local: self.local, certificate: None })
-    }
-}
-
-impl Connected<IncomingStream<'_, Handed>> for Addrs {
-    fn connect_info(stream: IncomingStream<'_, Handed>) -> Self {
-        stream.remote_addr().clone()
-    }
-}
-
-async fn serve_handed(
-    receiver: mpsc::Receiver<(Box<dyn Stream>, Addrs)>,
-    local: Option<SocketAddr>,
-    http: axum::Router,
-) {
-    let local = local.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
-    let service = http.into_make_service_with_connect_info::<Addrs>();
-    if let Err(error) = axum::serve(Handed { receiver, local }, service).await {
-        tracing::error!(%error, "the HTTP server ended");
     }
 }
 

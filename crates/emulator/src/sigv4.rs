@@ -1,6 +1,6 @@
 //! Checks AWS Signature Version 4 as AWS's front doors do: in the `Authorization` header or in the query of a presigned URL.
 //!
-//! The client says which headers it signed and the check uses exactly those: the CRT signs `connection;host`, rumqttc only
+//! The client says which headers it signed and the check uses exactly those: the CRT signs `connection;host`, others only
 //! `host`. A session token in a presigned URL may be part of the signature or appended after it (docs/aws-iot.md#3.2).
 
 mod presign;
@@ -8,8 +8,8 @@ mod presign;
 use std::borrow::Cow;
 use std::fmt;
 
-use axum::http::HeaderMap;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use hyper::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 

@@ -16,9 +16,10 @@ use super::clock::Clock;
 use super::cloud::{Cloud, Terms};
 use super::credentials::{CredentialsDir, operator_env};
 use super::faults::{Fault, Faults};
+use super::http::Http;
 use super::room::{Room, Seat};
 use super::scenario::{self, Scenario, Step};
-use super::{api, devices, listen, seed, tls, ws};
+use super::{api, devices, listen, seed, tls};
 
 /// Somebody with an account of their own on the emulator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -304,12 +305,12 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let ca = ca.map_err(|e| other("the certificate authority", &e))?;
     let mut names =
         vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), mqtts.ip().to_string()];
-    let public = options.public.as_deref().and_then(|url| url.parse::<axum::http::Uri>().ok());
+    let public = options.public.as_deref().and_then(|url| url.parse::<hyper::Uri>().ok());
     names.extend(public.and_then(|url| url.host().map(str::to_owned)));
     let server = ca.server_config(&names).map_err(|e| other("the TLS server", &e))?;
     write("root-CA.pem", ca.pem())?;
     let cloud = Arc::new(cloud);
-    let router = api::front::router(Arc::clone(&cloud)).merge(ws::router(Arc::clone(&cloud)));
+    let doors = Http::new(Arc::clone(&cloud));
 
     let host = if mqtts.ip().is_unspecified() { "127.0.0.1".to_owned() } else { mqtts.ip().to_string() };
     let endpoint = devices::Endpoint { host, port: mqtts.port(), ca: ca.pem().into() };
@@ -353,12 +354,12 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
 
     cloud.run();
     let mut tasks = JoinSet::new();
-    tasks.spawn(listen::serve_http(http_listener, router.clone()));
+    tasks.spawn(listen::serve_http(http_listener, Arc::clone(&doors)));
     let mqtt = mqtt.map(|(listener, address)| {
         tasks.spawn(listen::serve_tcp(listener, Arc::clone(&cloud)));
         address
     });
-    tasks.spawn(listen::serve_tls(mqtts_listener, server, Arc::clone(&cloud), router));
+    tasks.spawn(listen::serve_tls(mqtts_listener, server, Arc::clone(&cloud), doors));
     if let Some(path) = options.iam {
         tasks.spawn(api::iam::follow(iam, path));
     }

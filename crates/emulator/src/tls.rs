@@ -15,9 +15,12 @@ use sha2::{Digest as _, Sha256};
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
 use tokio_rustls::rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use tokio_rustls::rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use tokio_rustls::rustls::{
+    ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
+};
 
 use crate::signature::Hash;
 
@@ -115,6 +118,21 @@ impl Ca {
         config.alpn_protocols = [ALPN_MQTT, ALPN_HTTP_CERTIFICATE, ALPN_HTTP].map(<[u8]>::to_vec).to_vec();
         Ok(Arc::new(config))
     }
+}
+
+/// A client that trusts `ca` and shows `certificate`, all in PEM.
+pub fn client_config(ca: &str, certificate: &str, key: &str) -> io::Result<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).map_err(other)?).map_err(other)?;
+    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(other)?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(other)?;
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(other)?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![certificate], key)
+        .map_err(other)?;
+    Ok(Arc::new(config))
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {

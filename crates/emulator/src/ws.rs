@@ -5,77 +5,102 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::any;
 use bytes::{Buf as _, Bytes};
 use futures_util::{Sink as _, Stream as _};
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use hyper::upgrade::Upgraded;
+use hyper::{HeaderMap, StatusCode};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::broker::{Peer, Principal};
 use super::cloud::Cloud;
-use super::listen::Addrs;
+use super::http::{Addrs, Request, Response};
 use super::sigv4;
 
 /// The largest WebSocket message: the largest MQTT packet, with room for clients that send several at once.
 const MESSAGE: usize = 1024 * 1024;
+/// The sub-protocols spoken, the preferred first.
+const PROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 
-/// The route `/mqtt`, to be merged into the HTTP front's router. Must be served with `ConnectInfo<Addrs>`.
-pub fn router(cloud: Arc<Cloud>) -> axum::Router {
-    axum::Router::new().route("/mqtt", any(upgrade)).with_state(cloud)
-}
-
-async fn upgrade(
-    State(cloud): State<Arc<Cloud>>,
-    ConnectInfo(addrs): ConnectInfo<Addrs>,
-    uri: Uri,
-    method: Method,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
-) -> Response {
-    let request = sigv4::Request {
-        method: method.as_str(),
-        path: uri.path(),
-        query: uri.query().unwrap_or_default(),
-        headers: &headers,
+/// Answers a request at `/mqtt`; one that is signed and asks for a WebSocket goes on as a client of its account's broker.
+pub fn upgrade(cloud: &Cloud, mut request: Request) -> Response {
+    let signed = sigv4::Request {
+        method: request.method().as_str(),
+        path: request.uri().path(),
+        query: request.uri().query().unwrap_or_default(),
+        headers: request.headers(),
         body: &[],
     };
-    let signer = match cloud.signed(&request) {
+    let signer = match cloud.signed(&signed) {
         Ok(signer) => signer,
         Err(error) => return refuse(error.code, &error.message),
     };
     if !["iotdevicegateway", "iotdata"].contains(&signer.service.as_str()) {
         return refuse("InvalidSignatureException", "Credential should be scoped to correct service");
     }
-    let upgrade = match upgrade {
-        Ok(upgrade) => upgrade,
-        Err(rejection) => return rejection.into_response(),
+    let Some(addrs) = request.extensions().get::<Addrs>().cloned() else {
+        return plain(StatusCode::INTERNAL_SERVER_ERROR, "a connection from nowhere");
     };
+    let mut response = match create_response_with_body(&request, Full::default) {
+        Ok(response) => response,
+        Err(error) => return plain(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    if let Some(protocol) = agreed(request.headers()) {
+        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+    }
+    let upgrading = hyper::upgrade::on(&mut request);
     let broker = Arc::clone(signer.account.broker());
-    upgrade.protocols(["mqtt", "mqttv3.1"]).max_message_size(MESSAGE).max_frame_size(MESSAGE).on_upgrade(
-        move |socket| async move {
-            let peer = Peer {
-                remote: addrs.remote,
-                local: addrs.local,
-                principal: Principal::Iam(signer.access_key),
-                websocket: true,
-            };
-            broker.serve(Box::new(WsIo { socket, unread: Bytes::new(), owed: 0 }), peer).await;
-        },
-    )
+    tokio::spawn(async move {
+        let upgraded = match upgrading.await {
+            Ok(upgraded) => TokioIo::new(upgraded),
+            Err(error) => return tracing::debug!(%error, "no WebSocket came of it"),
+        };
+        let config = WebSocketConfig::default().max_message_size(Some(MESSAGE)).max_frame_size(Some(MESSAGE));
+        let socket = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
+        let peer = Peer {
+            remote: addrs.remote,
+            local: addrs.local,
+            principal: Principal::Iam(signer.access_key),
+            websocket: true,
+        };
+        broker.serve(Box::new(WsIo { socket, unread: Bytes::new(), owed: 0 }), peer).await;
+    });
+    response
+}
+
+/// The first of our sub-protocols that the client asks for.
+fn agreed(headers: &HeaderMap) -> Option<&'static str> {
+    let asked: Vec<&str> = headers
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(',').map(str::trim))
+        .collect();
+    PROTOCOLS.into_iter().find(|ours| asked.contains(ours))
+}
+
+fn plain(status: StatusCode, text: &str) -> Response {
+    let mut response = Response::new(Full::from(text.to_owned()));
+    *response.status_mut() = status;
+    response
 }
 
 fn refuse(code: &'static str, message: &str) -> Response {
-    let body = serde_json::json!({ "message": message }).to_string();
-    let headers = [("x-amzn-errortype", code), ("content-type", "application/json")];
-    (StatusCode::FORBIDDEN, headers, body).into_response()
+    let mut response = plain(StatusCode::FORBIDDEN, &serde_json::json!({ "message": message }).to_string());
+    response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(code));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// A WebSocket as a byte stream: MQTT packets need not align with messages.
 struct WsIo {
-    socket: WebSocket,
+    socket: WebSocketStream<TokioIo<Upgraded>>,
     unread: Bytes,
     /// Bytes of the packet being sent that did not come with its beginning.
     owed: usize,
@@ -106,7 +131,7 @@ impl AsyncRead for WsIo {
                 Some(Ok(Message::Text(_))) => {
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "text frame")));
                 }
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),
                 Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
             }

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+#[path = "common/http.rs"]
+pub mod http;
 #[path = "common/sdk.rs"]
 pub mod sdk;
 #[path = "common/tunnel.rs"]

@@ -8,17 +8,17 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use axum::body::Bytes;
-use axum::http::{HeaderMap, Request};
 use ciborium::Value as Cbor;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper::{HeaderMap, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use parking_lot::Mutex;
 use quell_emulator::start::{Options, Running, start};
-use quell_emulator_tests::tunnel;
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use quell_emulator_tests::{http, tunnel};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions};
 use serde_json::{Value, json};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/IoTtoCloudWatchAlerting";
@@ -73,9 +73,9 @@ impl World {
         let (pem, key) = (&made["certificatePem"], &made["keyPair"]["PrivateKey"]);
         let config = tunnel::tls(&ca, Some((pem.as_str().unwrap(), key.as_str().unwrap())), &[]);
         let port = tunnel::tunnel(self.running.mqtts, config).await;
-        let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
-        options.set_keep_alive(Duration::from_secs(30));
-        let (client, mut events) = AsyncClient::new(options, 16);
+        let mut options = MqttOptions::new(client_id, ("127.0.0.1", port));
+        options.set_keep_alive(30);
+        let (client, mut events) = AsyncClient::builder(options).capacity(16).build();
         match tokio::time::timeout(Duration::from_secs(20), events.poll()).await.unwrap() {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {}
             _ => return None,
@@ -190,22 +190,19 @@ type Received = Arc<Mutex<Vec<(String, Value)>>>;
 async fn endpoint(refusals: usize) -> (String, Received) {
     let received: Received = Arc::default();
     let (kept, left) = (Arc::clone(&received), Arc::new(Mutex::new(refusals)));
-    let handler = move |headers: HeaderMap, body: Bytes| async move {
-        {
-            let mut left = left.lock();
-            if *left > 0 {
-                *left -= 1;
-                return axum::http::StatusCode::SERVICE_UNAVAILABLE;
-            }
+    let answer = move |request: http::Request| {
+        let mut left = left.lock();
+        if *left > 0 {
+            *left -= 1;
+            return std::future::ready(http::status(503));
         }
-        let kind = headers["x-amz-sns-message-type"].to_str().unwrap().to_owned();
-        kept.lock().push((kind, serde_json::from_slice(&body).unwrap()));
-        axum::http::StatusCode::OK
+        let kind = request.headers()["x-amz-sns-message-type"].to_str().unwrap().to_owned();
+        kept.lock().push((kind, serde_json::from_slice(request.body()).unwrap()));
+        std::future::ready(http::status(200))
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    let router = axum::Router::new().route("/hook", axum::routing::post(handler));
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    http::serve(listener, answer);
     (url, received)
 }
 
@@ -402,7 +399,7 @@ async fn an_alarm_reaches_the_profiles_topic_in_the_words_of_the_seed() {
     assert_eq!(attached.status, 200, "{}", attached.text());
 
     let rogue = world.device("Thing02", true).await.unwrap();
-    rogue.publish("temperature-device-02", QoS::AtMostOnce, false, "x".repeat(3000)).await.unwrap();
+    rogue.publish("temperature-device-02", "x".repeat(3000), PublishOptions::at_most_once()).await.unwrap();
     let alert = received(&seen, 2).await[1].1["Message"].as_str().unwrap().to_owned();
     let alert: Value = serde_json::from_str(&alert).unwrap();
     assert_eq!(alert["thingName"], "Thing02");

@@ -10,7 +10,7 @@ use aws_sdk_iot::types::{
 };
 use aws_sdk_iotdataplane::primitives::Blob;
 use quell_emulator::start::{Options, Running, start};
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -37,10 +37,10 @@ impl World {
     }
 
     async fn client(&self, id: &str, filters: &[&str]) -> Mqtt {
-        let mut options = MqttOptions::new(id, "127.0.0.1", self.running.mqtt.unwrap().port());
-        options.set_keep_alive(Duration::from_secs(30));
+        let mut options = MqttOptions::new(id, ("127.0.0.1", self.running.mqtt.unwrap().port()));
+        options.set_keep_alive(30);
         options.set_max_packet_size(160 * 1024, 160 * 1024);
-        let (client, mut events) = AsyncClient::new(options, 64);
+        let (client, mut events) = AsyncClient::builder(options).capacity(64).build();
         let (sender, inbox) = mpsc::unbounded_channel();
         let (acknowledged, mut acknowledgements) = mpsc::unbounded_channel();
         tokio::spawn(async move {
@@ -48,7 +48,7 @@ impl World {
                 match event {
                     Event::Incoming(Packet::Publish(p)) => {
                         let body = serde_json::from_slice(&p.payload).unwrap_or(Value::Null);
-                        let _ = sender.send((p.topic, body));
+                        let _ = sender.send((String::from_utf8(p.topic.to_vec()).unwrap(), body));
                     }
                     Event::Incoming(Packet::SubAck(_)) => drop(acknowledged.send(())),
                     _ => {}
@@ -84,7 +84,7 @@ struct Mqtt {
 
 impl Mqtt {
     async fn publish(&self, topic: &str, body: impl Into<String>) {
-        self.client.publish(topic, QoS::AtLeastOnce, false, body.into()).await.unwrap();
+        self.client.publish(topic, body.into(), PublishOptions::at_least_once()).await.unwrap();
     }
 
     /// The next message on `topic`; others are kept for later.

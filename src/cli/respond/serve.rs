@@ -4,19 +4,19 @@
 //! [`CONNECTIONS`], and the oldest gives way to the newest, since what SNS sends takes a moment.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::routing::post;
 use color_eyre::eyre::WrapErr as _;
-use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
@@ -56,34 +56,12 @@ pub(super) async fn run(
     args: &RespondArgs,
 ) -> color_eyre::Result<u8> {
     let (queue, mut queued) = mpsc::channel::<Envelope>(QUEUE);
-    let room = Arc::new(Semaphore::new(BODIES));
-    let take = move |request: Request| {
-        let (queue, room) = (queue.clone(), Arc::clone(&room));
-        async move {
-            let body = match whole(request, &room).await {
-                Ok(body) => body,
-                Err(status) => return (status, String::new()),
-            };
-            match parse(&body).and_then(one) {
-                Err(why) => {
-                    let why = SafeText::new(&why);
-                    let _ = writeln!(std::io::stderr(), "not taken: {why}");
-                    (StatusCode::BAD_REQUEST, format!("{why}\n"))
-                }
-                // Whether it is believed is found out in its turn; SNS does not wait for that.
-                Ok(message) => match queue.try_send(message) {
-                    Ok(()) => (StatusCode::OK, String::new()),
-                    Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "later\n".to_owned()),
-                },
-            }
-        }
-    };
-    let app = axum::Router::new().route("/", post(take));
+    let door = Door { queue, room: Arc::new(Semaphore::new(BODIES)) };
     let most = descriptors();
     let listener = TcpListener::bind(address).await.wrap_err_with(|| format!("--listen {address}"))?;
     let bound = listener.local_addr()?;
     let _ = writeln!(std::io::stderr(), "listening on http://{bound}/");
-    tokio::spawn(accept(listener, app, most));
+    tokio::spawn(accept(listener, door, most));
     let mut crew = Crew::new(answerer.at_once(), |message: Envelope| -> BoxFuture<'_, Answered> {
         Box::pin(async move { answerer.message(&message, true).await })
     });
@@ -107,12 +85,53 @@ pub(super) async fn run(
     Ok(exit::INTERRUPTED)
 }
 
+/// Where SNS posts.
+#[derive(Clone)]
+struct Door {
+    /// What was taken.
+    queue: mpsc::Sender<Envelope>,
+    /// Bytes that all bodies that are being read may have yet.
+    room: Arc<Semaphore>,
+}
+
+impl Door {
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (status, text) = match (request.uri().path(), request.method()) {
+            ("/", &Method::POST) => self.take(request).await,
+            ("/", _) => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
+            _ => (StatusCode::NOT_FOUND, String::new()),
+        };
+        let mut response = Response::new(Full::from(text));
+        *response.status_mut() = status;
+        Ok(response)
+    }
+
+    async fn take(&self, request: Request<Incoming>) -> (StatusCode, String) {
+        let body = match whole(request, &self.room).await {
+            Ok(body) => body,
+            Err(status) => return (status, String::new()),
+        };
+        match parse(&body).and_then(one) {
+            Err(why) => {
+                let why = SafeText::new(&why);
+                let _ = writeln!(std::io::stderr(), "not taken: {why}");
+                (StatusCode::BAD_REQUEST, format!("{why}\n"))
+            }
+            // Whether it is believed is found out in its turn; SNS does not wait for that.
+            Ok(message) => match self.queue.try_send(message) {
+                Ok(()) => (StatusCode::OK, String::new()),
+                Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "later\n".to_owned()),
+            },
+        }
+    }
+}
+
 /// The body of a request, of at most [`BODY`] bytes, while there is room for it beside all others that are being read.
-async fn whole(request: Request, room: &Semaphore) -> Result<String, StatusCode> {
-    let mut parts = request.into_body().into_data_stream();
+async fn whole(request: Request<Incoming>, room: &Semaphore) -> Result<String, StatusCode> {
+    let mut parts = request.into_body();
     let (mut body, mut held) = (Vec::new(), Vec::new());
-    while let Some(part) = parts.next().await {
-        let part = part.map_err(|_| StatusCode::BAD_REQUEST)?;
+    while let Some(part) = parts.frame().await {
+        let part = part.map_err(|_| StatusCode::BAD_REQUEST)?.into_data().unwrap_or_default();
         if body.len() + part.len() > BODY {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
@@ -148,7 +167,7 @@ fn descriptors() -> usize {
     usize::try_from(current.saturating_sub(SPARE)).unwrap_or(CONNECTIONS).clamp(16, CONNECTIONS)
 }
 
-async fn accept(listener: TcpListener, app: axum::Router, most: usize) {
+async fn accept(listener: TcpListener, door: Door, most: usize) {
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let stream = match listener.accept().await {
@@ -167,8 +186,9 @@ async fn accept(listener: TcpListener, app: axum::Router, most: usize) {
         {
             oldest.abort();
         }
-        let service = TowerToHyperService::new(app.clone());
+        let door = door.clone();
         let serve = async move {
+            let service = service_fn(|request| door.clone().answer(request));
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADERS)

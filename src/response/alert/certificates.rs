@@ -239,11 +239,10 @@ mod tests {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let count = Arc::clone(&asked);
-        let serve = axum::Router::new().fallback(move || {
+        quell_emulator_tests::http::serve(listener, move |_| {
             count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            async { axum::http::StatusCode::NOT_FOUND }
+            std::future::ready(quell_emulator_tests::http::status(404))
         });
-        tokio::spawn(async move { axum::serve(listener, serve).await });
         let (certificates, web) = (Certificates::default(), Web::default());
         for n in 0..40 {
             for _ in 0..3 {

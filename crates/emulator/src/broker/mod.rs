@@ -54,6 +54,14 @@ pub struct Properties {
     pub expiry: Option<u32>,
 }
 
+impl Properties {
+    /// What a message carries on; `None` when that is nothing. Its time is told elsewhere, since it runs.
+    fn carried(mut self) -> Option<Self> {
+        self.expiry = None;
+        (self != Self::default()).then_some(self)
+    }
+}
+
 /// How long GetConnection remembers a client that left.
 const REMEMBERED: Duration = Duration::from_secs(30 * 60);
 
@@ -204,7 +212,7 @@ impl Broker {
     ) -> usize {
         let mut delivery = Delivery { retain, ..Delivery::plain(topic, payload, qos.min(1)) };
         delivery.expires = properties.expiry.map(|s| Instant::now() + Duration::from_secs(s.into()));
-        delivery.properties = wire::properties(properties).map(Arc::new);
+        delivery.properties = properties.carried().map(Arc::new);
         if retain {
             self.retained.keep(&delivery, self.clock.now_ms(), self.limits.retained_bytes);
         }
@@ -251,7 +259,7 @@ impl Broker {
     ) -> bool {
         let Some(session) = self.session(client).filter(|s| s.is_live()) else { return false };
         let mut delivery = Delivery::plain(topic, payload, u8::from(confirm.is_some()));
-        delivery.properties = wire::properties(with).map(Arc::new);
+        delivery.properties = with.carried().map(Arc::new);
         delivery.confirm = confirm;
         self.published.fetch_add(1, Ordering::Relaxed);
         self.push(&session, delivery)

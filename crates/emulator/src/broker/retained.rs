@@ -10,11 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use rmqtt_codec::v5::PublishProperties;
 use serde::{Deserialize, Serialize};
 
+use super::Properties;
 use super::session::Delivery;
-use super::{Properties, wire};
 use crate::store::{Journal, Wal};
 
 /// A retained message as GetRetainedMessage tells of it.
@@ -53,7 +52,7 @@ impl Row {
             qos: delivery.qos,
             modified_ms: now_ms,
             expires_ms: delivery.expires.map(|at| now_ms.saturating_add(left(at))),
-            properties: delivery.properties.as_deref().map(plain),
+            properties: delivery.properties.as_deref().cloned(),
         }
     }
 
@@ -66,23 +65,8 @@ impl Row {
             let left = u64::try_from(at.saturating_sub(now_ms)).ok().filter(|left| *left > 0)?;
             delivery.expires = Instant::now().checked_add(Duration::from_millis(left));
         }
-        delivery.properties = self.properties.and_then(wire::properties).map(Arc::new);
+        delivery.properties = self.properties.and_then(Properties::carried).map(Arc::new);
         Some((delivery, self.modified_ms))
-    }
-}
-
-fn plain(properties: &PublishProperties) -> Properties {
-    Properties {
-        utf8: properties.is_utf8_payload,
-        content_type: properties.content_type.as_ref().map(ToString::to_string),
-        response_topic: properties.response_topic.as_ref().map(ToString::to_string),
-        correlation_data: properties.correlation_data.clone(),
-        user_properties: properties
-            .user_properties
-            .iter()
-            .map(|(k, v)| (k.to_string(), v.to_string()))
-            .collect(),
-        expiry: None,
     }
 }
 
@@ -185,7 +169,7 @@ fn described(delivery: &Delivery, modified: i64) -> Retained {
         payload: delivery.payload.clone(),
         qos: delivery.qos,
         modified,
-        user_properties: pairs.map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+        user_properties: pairs.cloned().collect(),
     }
 }
 
@@ -225,7 +209,7 @@ mod tests {
         let keep = |topic: &'static str, payload: &'static [u8], seconds: Option<u64>| {
             let mut delivery = Delivery::plain(topic, Bytes::from_static(payload), 1);
             delivery.expires = seconds.map(|s| Instant::now() + Duration::from_secs(s));
-            delivery.properties = wire::properties(properties.clone()).map(Arc::new);
+            delivery.properties = properties.clone().carried().map(Arc::new);
             held.keep(&delivery, 1000, 1 << 20);
         };
         keep("a", b"\xff1", None);

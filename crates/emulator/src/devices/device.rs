@@ -1,20 +1,28 @@
 //! The task of one simulated device.
 
+use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, TlsConfiguration, Transport};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS, SubscribeFilter};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::agent::Agent;
 use super::payload::Payloads;
 use super::work::Work;
 use super::{DeviceSpec, Endpoint, Kind};
 use crate::clock::Clock;
+use crate::credentials::KeyPairPem;
 use crate::scenario::Action;
+use crate::tls;
 
 /// Between two messages of a healthy device.
 const CADENCE: Duration = Duration::from_secs(10);
@@ -99,7 +107,10 @@ pub(super) async fn run(
                     device.next = device.next.max(Instant::now());
                     device.greet();
                 }
-                Some(Packet::Publish(message)) => device.hear(&message.topic, &message.payload),
+                Some(Packet::SubAck(_)) => device.ask(),
+                Some(Packet::Publish(message)) => {
+                    device.hear(&String::from_utf8_lossy(&message.topic), &message.payload);
+                }
                 Some(_) => {}
                 None => {
                     if !connected && let Some(id) = device.refuge.take() {
@@ -137,16 +148,14 @@ impl Drop for Link {
 }
 
 fn connect(spec: &DeviceSpec, endpoint: &Endpoint) -> (AsyncClient, Link) {
-    let mut options = MqttOptions::new(&spec.client_id, &endpoint.host, endpoint.port);
-    options.set_keep_alive(Duration::from_secs(30));
-    options.set_clean_session(true);
-    options.set_max_packet_size(256 * 1024, 256 * 1024);
-    options.set_transport(Transport::Tls(TlsConfiguration::Simple {
-        ca: endpoint.ca.as_bytes().to_vec(),
-        alpn: None,
-        client_auth: Some((spec.pair.certificate.as_bytes().to_vec(), spec.pair.key.as_bytes().to_vec())),
-    }));
-    let (client, mut events) = AsyncClient::new(options, 64);
+    let mut options = MqttOptions::new(&spec.client_id, (endpoint.host.as_str(), endpoint.port));
+    let (to, identity) = (endpoint.clone(), Arc::clone(&spec.pair));
+    options
+        .set_keep_alive(30)
+        .set_clean_session(true)
+        .set_max_packet_size(256 * 1024, 256 * 1024)
+        .set_socket_connector(move |_, _| dial(to.clone(), Arc::clone(&identity)));
+    let (client, mut events) = AsyncClient::builder(options).capacity(64).build();
     let (sender, receiver) = mpsc::channel(64);
     let thing = spec.thing.clone();
     let task = tokio::spawn(async move {
@@ -165,6 +174,15 @@ fn connect(spec: &DeviceSpec, endpoint: &Endpoint) -> (AsyncClient, Link) {
     (client, Link { events: receiver, task })
 }
 
+/// TLS to the endpoint, with a device's certificate.
+async fn dial(endpoint: Endpoint, identity: Arc<KeyPairPem>) -> io::Result<TlsStream<TcpStream>> {
+    let config =
+        tls::client_config(&endpoint.ca, &identity.certificate, &identity.key).map_err(io::Error::other)?;
+    let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
+    let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+    TlsConnector::from(config).connect(name, stream).await
+}
+
 impl Device {
     fn topic(&self, rest: &str) -> String {
         format!("$aws/things/{}/{rest}", self.spec.thing)
@@ -176,12 +194,12 @@ impl Device {
         if let Some(agent) = &mut self.agent {
             agent.sent(payload.len());
         }
-        if let Err(error) = self.client.try_publish(topic, QoS::AtMostOnce, false, payload) {
+        if let Err(error) = self.client.try_publish(topic, payload, PublishOptions::at_most_once()) {
             tracing::debug!(thing = self.spec.thing, %error, "message lost");
         }
     }
 
-    /// What it does on every new connection.
+    /// What it does first on every new connection.
     fn greet(&mut self) {
         let mut topics = vec!["jobs/notify-next", "jobs/start-next/accepted"];
         if self.spec.kind != Kind::Generic {
@@ -190,11 +208,16 @@ impl Device {
         if self.agent.is_some() {
             topics.extend(["defender/metrics/json/accepted", "defender/metrics/json/rejected"]);
         }
-        for topic in topics {
-            if let Err(error) = self.client.try_subscribe(self.topic(topic), QoS::AtLeastOnce) {
-                tracing::debug!(thing = self.spec.thing, %error, "subscription lost");
-            }
+        let filters =
+            topics.into_iter().map(|topic| SubscribeFilter::new(self.topic(topic), QoS::AtLeastOnce));
+        if let Err(error) = self.client.try_subscribe_many(filters) {
+            tracing::debug!(thing = self.spec.thing, %error, "subscription lost");
         }
+    }
+
+    /// Asks for what waits for it, once the answers reach it: the client sends a message before a subscription that was asked
+    /// for earlier.
+    fn ask(&mut self) {
         self.publish(self.topic("jobs/start-next"), "{}");
         if self.spec.kind != Kind::Generic {
             self.publish(self.topic("shadow/get"), "");
@@ -350,7 +373,9 @@ impl Device {
             Action::Retain(bytes) => {
                 let noise = self.payloads.noise(bytes);
                 let topic = self.spec.topic.clone();
-                if let Err(error) = self.client.try_publish(topic, QoS::AtMostOnce, true, noise) {
+                if let Err(error) =
+                    self.client.try_publish(topic, noise, PublishOptions::at_most_once().retained())
+                {
                     tracing::debug!(thing = self.spec.thing, %error, "message lost");
                 }
             }

@@ -1,13 +1,14 @@
 //! An MQTT 3.1.1 client (rumqttc) whose packets a test waits for one by one.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, LastWill, MqttOptions, Packet, Publish, QoS,
-    SubscribeReasonCode, TlsConfiguration, Transport,
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, LastWill, MqttOptions, Packet, Publish,
+    PublishOptions, QoS, SubscribeReasonCode,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_rustls::rustls::ClientConfig;
 
 use crate::{Identity, LONG, SOON, World};
 
@@ -32,8 +33,8 @@ impl Drop for Client {
 
 /// Options for plain MQTT with AWS's packet sizes and a clean session.
 pub(crate) fn options(client_id: &str, port: u16) -> MqttOptions {
-    let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
-    options.set_keep_alive(Duration::from_secs(30));
+    let mut options = MqttOptions::new(client_id, ("127.0.0.1", port));
+    options.set_keep_alive(30);
     options.set_max_packet_size(512 * 1024, 512 * 1024);
     options
 }
@@ -41,10 +42,14 @@ pub(crate) fn options(client_id: &str, port: u16) -> MqttOptions {
 impl World {
     /// Options for MQTT over TLS with a certificate.
     pub(crate) fn secure(&self, client_id: &str, identity: &Identity) -> MqttOptions {
-        let mut options = options(client_id, self.running.mqtts.port());
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(
-            self.tls(Some(identity), &[]),
-        )));
+        self.over_tls(client_id, self.tls(Some(identity), &[]))
+    }
+
+    /// Options for MQTT over TLS as `config` has it.
+    pub(crate) fn over_tls(&self, client_id: &str, config: Arc<ClientConfig>) -> MqttOptions {
+        let to = self.running.mqtts;
+        let mut options = options(client_id, to.port());
+        options.set_socket_connector(move |_, _| quell_emulator_tests::tunnel::dial(to, Arc::clone(&config)));
         options
     }
 
@@ -59,6 +64,11 @@ impl World {
     }
 }
 
+/// The topic of a message.
+pub(crate) fn topic(message: &Publish) -> String {
+    String::from_utf8(message.topic.to_vec()).unwrap()
+}
+
 pub(crate) fn with_will(mut options: MqttOptions, topic: &str, payload: &str, retain: bool) -> MqttOptions {
     options.set_last_will(LastWill::new(topic, payload, QoS::AtLeastOnce, retain));
     options
@@ -67,7 +77,7 @@ pub(crate) fn with_will(mut options: MqttOptions, topic: &str, payload: &str, re
 impl Client {
     /// Starts to connect; one connection, no retry.
     pub(crate) fn open(options: MqttOptions) -> Self {
-        let (handle, mut events) = AsyncClient::new(options, 256);
+        let (handle, mut events) = AsyncClient::builder(options).capacity(256).build();
         let (tell, heard) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
             let reason = loop {
@@ -176,13 +186,13 @@ impl Client {
 
     /// Publishes at QoS 1 and waits for the acknowledgement.
     pub(crate) async fn publish(&mut self, topic: &str, payload: impl Into<Vec<u8>>) {
-        self.handle.publish(topic, QoS::AtLeastOnce, false, payload).await.unwrap();
+        self.handle.publish(topic, payload.into(), PublishOptions::at_least_once()).await.unwrap();
         self.wait("a PUBACK", |p| matches!(p, Packet::PubAck(_)).then_some(())).await;
     }
 
     /// Publishes at QoS 1 and waits for the end of the connection, which must come without an acknowledgement.
     pub(crate) async fn publish_and_be_cut(&mut self, topic: &str, payload: impl Into<Vec<u8>>) {
-        self.handle.publish(topic, QoS::AtLeastOnce, false, payload).await.unwrap();
+        self.handle.publish(topic, payload.into(), PublishOptions::at_least_once()).await.unwrap();
         loop {
             match self.next().await {
                 Heard::Packet(Packet::PubAck(_)) => panic!("{topic} was acknowledged"),
@@ -204,7 +214,7 @@ impl Client {
     /// The next message's topic and payload as text.
     pub(crate) async fn text(&mut self) -> (String, String) {
         let message = self.message().await;
-        (message.topic, String::from_utf8(message.payload.to_vec()).unwrap())
+        (topic(&message), String::from_utf8(message.payload.to_vec()).unwrap())
     }
 
     /// The next message as JSON.
@@ -232,7 +242,7 @@ impl Client {
             }
         };
         if let Ok(message) = timeout(SOON, message).await {
-            panic!("unexpected message on {}", message.topic);
+            panic!("unexpected message on {}", topic(&message));
         }
     }
 }

@@ -1,12 +1,9 @@
 //! An MQTT 5 client (rumqttc) whose packets a test waits for one by one.
 
-use std::time::Duration;
-
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, ConnectReturnCode, Filter, Packet, Publish, PublishProperties, SubscribeReasonCode,
+use rumqttc_v5::{
+    AsyncClient, ConnAck, ConnectReturnCode, ConnectionError, Event, MqttOptions, Packet, Publish,
+    PublishOptions, PublishProperties, QoS, SubscribeFilter, SubscribeReasonCode,
 };
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, MqttOptions};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -33,9 +30,11 @@ impl Drop for Client5 {
 
 /// Options for plain MQTT 5 with a clean start.
 pub(crate) fn options5(client_id: &str, port: u16) -> MqttOptions {
-    let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
-    options.set_keep_alive(Duration::from_secs(30));
+    let mut options = MqttOptions::new(client_id, ("127.0.0.1", port));
+    options.set_keep_alive(30);
     options.set_max_packet_size(Some(512 * 1024));
+    // A client of a test never was another one before: what is left of its session is the broker's to know.
+    options.set_broker_session_resume_policy(rumqttc_v5::BrokerSessionResumePolicy::AllowBrokerOnly);
     options
 }
 
@@ -48,7 +47,7 @@ impl World {
 
 impl Client5 {
     pub(crate) fn open(options: MqttOptions) -> Self {
-        let (handle, mut events) = AsyncClient::new(options, 256);
+        let (handle, mut events) = AsyncClient::builder(options).capacity(256).build();
         let (tell, heard) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
             let reason = loop {
@@ -56,7 +55,7 @@ impl Client5 {
                     Ok(Event::Incoming(packet)) => {
                         let _ = tell.send(Heard5::Packet(packet));
                     }
-                    Ok(Event::Outgoing(_)) => {}
+                    Ok(Event::Outgoing(_) | Event::Auth(_)) => {}
                     Err(ConnectionError::ConnectionRefused(code)) => break format!("{code:?}"),
                     Err(error) => break error.to_string(),
                 }
@@ -96,7 +95,7 @@ impl Client5 {
         }
     }
 
-    pub(crate) async fn subscribe_with(&mut self, filter: Filter) -> SubscribeReasonCode {
+    pub(crate) async fn subscribe_with(&mut self, filter: SubscribeFilter) -> SubscribeReasonCode {
         self.handle.subscribe_many([filter]).await.unwrap();
         self.wait("a SUBACK", |p| match p {
             Packet::SubAck(ack) => ack.return_codes.into_iter().next(),
@@ -107,7 +106,7 @@ impl Client5 {
 
     /// Subscribes at QoS 1; fails when refused.
     pub(crate) async fn subscribe(&mut self, filter: &str) {
-        let code = self.subscribe_with(Filter::new(filter, QoS::AtLeastOnce)).await;
+        let code = self.subscribe_with(SubscribeFilter::new(filter, QoS::AtLeastOnce)).await;
         assert_eq!(code, SubscribeReasonCode::Success(QoS::AtLeastOnce), "{filter}");
     }
 
@@ -123,11 +122,8 @@ impl Client5 {
         retain: bool,
         properties: PublishProperties,
     ) {
-        let payload = payload.to_owned();
-        self.handle
-            .publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties)
-            .await
-            .unwrap();
+        let options = PublishOptions::at_least_once().retain(retain).properties(properties);
+        self.handle.publish(topic, payload.to_owned(), options).await.unwrap();
         self.wait("a PUBACK", |p| matches!(p, Packet::PubAck(_)).then_some(())).await;
     }
 

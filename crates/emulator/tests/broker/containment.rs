@@ -34,7 +34,7 @@ async fn switch(world: &World, identity: &Identity, status: CertificateStatus) {
 async fn talk_until_cut(device: &mut Client) -> std::time::Duration {
     let start = Instant::now();
     loop {
-        device.handle.publish("dt/x", rumqttc::QoS::AtLeastOnce, false, "1").await.unwrap();
+        device.handle.publish("dt/x", "1", rumqttc::PublishOptions::at_least_once()).await.unwrap();
         loop {
             match device.next().await {
                 crate::client::Heard::Packet(rumqttc::Packet::PubAck(_)) => break,

@@ -2,7 +2,7 @@
 
 use quell_emulator::Counters;
 use rumqttc::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, SubscribeReasonCode};
+use rumqttc_v5::{SubscribeFilter, SubscribeReasonCode};
 
 use crate::World;
 
@@ -115,10 +115,10 @@ async fn versions_3_and_5_talk_to_each_other() {
     new.publish("to/old", "from new", false).await;
     assert_eq!(old.text().await.1, "from new");
     // No local: a client's own message does not come back.
-    let mut filter = Filter::new("own", rumqttc::v5::mqttbytes::QoS::AtMostOnce);
+    let mut filter = SubscribeFilter::new("own", rumqttc_v5::QoS::AtMostOnce);
     filter.nolocal = true;
     let code = new.subscribe_with(filter).await;
-    assert_eq!(code, SubscribeReasonCode::Success(rumqttc::v5::mqttbytes::QoS::AtMostOnce));
+    assert_eq!(code, SubscribeReasonCode::Success(rumqttc_v5::QoS::AtMostOnce));
     new.publish("own", "echo", false).await;
     old.publish("own", "from old").await;
     assert_eq!(new.text().await, "from old");

@@ -1,6 +1,6 @@
 //! What each denial of an IoT policy does to a connection (docs/aws-iot.md#4.3).
 
-use rumqttc::QoS;
+use rumqttc::PublishOptions;
 
 use crate::World;
 use crate::client::{Client, Heard, with_will};
@@ -58,12 +58,12 @@ async fn a_denied_publish_ends_the_connection() {
     );
     // QoS 0 has no acknowledgement to miss, and is cut as well.
     let mut device = world.device("Thing01", &identity).await;
-    device.handle.publish("secret", QoS::AtMostOnce, false, "bad").await.unwrap();
+    device.handle.publish("secret", "bad", PublishOptions::at_most_once()).await.unwrap();
     device.ended().await;
     assert_eq!(console.json().await.1["disconnectReason"], "AUTH_ERROR");
     // Retaining is an action of its own.
     let mut device = world.device("Thing01", &identity).await;
-    device.handle.publish("dt/x", QoS::AtMostOnce, true, "kept").await.unwrap();
+    device.handle.publish("dt/x", "kept", PublishOptions::at_most_once().retained()).await.unwrap();
     device.ended().await;
     assert_eq!(console.json().await.1["disconnectReason"], "AUTH_ERROR", "and `kept` was not delivered");
 }

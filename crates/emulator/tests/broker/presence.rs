@@ -1,6 +1,6 @@
 //! Lifecycle events, and the disconnect reasons in them (docs/aws-iot.md#3.5).
 
-use rumqttc::QoS;
+use rumqttc::PublishOptions;
 
 use crate::client::options;
 use crate::raw::Raw;
@@ -154,7 +154,7 @@ async fn stopping_the_emulator_is_the_servers_doing() {
     let mut console = world.client("console").await;
     console.subscribe(&["$aws/events/presence/disconnected/Thing02"]).await;
     let mut device = world.device("Thing02", &identity).await;
-    device.handle.publish("x", QoS::AtMostOnce, false, "1").await.unwrap();
+    device.handle.publish("x", "1", PublishOptions::at_most_once()).await.unwrap();
     let broker = world.running.account().broker().clone();
     assert!(broker.disconnect("Thing02", "SERVER_INITIATED_DISCONNECT", false, true));
     device.ended().await;

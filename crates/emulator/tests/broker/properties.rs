@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PublishProperties, SubscribeReasonCode, UnsubAckReason};
+use rumqttc_v5::QoS;
+use rumqttc_v5::{Packet, PublishProperties, SubscribeFilter, SubscribeReasonCode, UnsubAckReason};
 
 use crate::client5::{Client5, options5};
 use crate::raw::Raw;
@@ -117,7 +117,7 @@ async fn refusals_carry_reason_codes() {
         _ => None,
     });
     assert_eq!(reasons.await, [UnsubAckReason::NoSubscriptionExisted]);
-    let filters = (0..9).map(|n| Filter::new(format!("f/{n}"), QoS::AtMostOnce));
+    let filters = (0..9).map(|n| SubscribeFilter::new(format!("f/{n}"), QoS::AtMostOnce));
     device.handle.subscribe_many(filters).await.unwrap();
     let codes = device.wait("a SUBACK", |p| match p {
         Packet::SubAck(ack) => Some(ack.return_codes),

@@ -1,7 +1,7 @@
 //! Fleet provisioning over MQTT, by claim (docs/aws-iot.md#3.11).
 
 use bytes::Bytes;
-use rumqttc::QoS;
+use rumqttc::PublishOptions;
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -56,7 +56,7 @@ async fn ask(device: &mut Client, topic: &str, payload: impl Into<Bytes>) -> (bo
     for verdict in ["accepted", "rejected"] {
         device.subscribe(&[&format!("{topic}/{verdict}")]).await;
     }
-    device.handle.publish(topic, QoS::AtLeastOnce, false, payload.into()).await.unwrap();
+    device.handle.publish(topic, payload.into(), PublishOptions::at_least_once()).await.unwrap();
     let answer = device.message().await;
     (answer.topic == format!("{topic}/accepted"), answer.payload)
 }
@@ -198,12 +198,12 @@ async fn a_reserved_topic_that_is_no_request_ends_the_connection() {
         "$aws/things/T/streams/s/get/json",
     ] {
         let mut device = world.client("device").await;
-        device.handle.publish(topic, QoS::AtMostOnce, false, "{}").await.unwrap();
+        device.handle.publish(topic, "{}", PublishOptions::at_most_once()).await.unwrap();
         device.ended().await;
     }
     // One of the jobs is answered.
     let mut device = world.client("device").await;
     device.subscribe(&["$aws/things/T/jobs/nonsense/rejected"]).await;
-    device.handle.publish("$aws/things/T/jobs/nonsense", QoS::AtMostOnce, false, "{}").await.unwrap();
+    device.handle.publish("$aws/things/T/jobs/nonsense", "{}", PublishOptions::at_most_once()).await.unwrap();
     assert_eq!(device.json().await.1["code"], "InvalidTopic");
 }

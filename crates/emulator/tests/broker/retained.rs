@@ -1,14 +1,14 @@
 //! Retained messages over MQTT and over HTTP.
 
 use aws_smithy_types::Blob;
-use rumqttc::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, RetainForwardRule};
+use rumqttc::{PublishOptions, QoS};
+use rumqttc_v5::{RetainForwardRule, SubscribeFilter};
 
 use crate::World;
 
 async fn retain(world: &World, topic: &str, payload: &str) {
     let mut device = world.client("retainer").await;
-    device.handle.publish(topic, QoS::AtLeastOnce, true, payload).await.unwrap();
+    device.handle.publish(topic, payload, PublishOptions::at_least_once().retained()).await.unwrap();
     device.wait("a PUBACK", |p| matches!(p, rumqttc::Packet::PubAck(_)).then_some(())).await;
 }
 
@@ -70,7 +70,7 @@ async fn mqtt_5_says_when_it_wants_retained_messages() {
     retain(&world, "state/x", "on").await;
     let mut client = world.client5("c").await;
     let with = |rule| {
-        let mut filter = Filter::new("state/x", rumqttc::v5::mqttbytes::QoS::AtLeastOnce);
+        let mut filter = SubscribeFilter::new("state/x", rumqttc_v5::QoS::AtLeastOnce);
         filter.retain_forward_rule = rule;
         filter.preserve_retain = true;
         filter

@@ -188,7 +188,7 @@ async fn a_participant_has_so_many_connections_and_messages_and_no_more() {
         }
     })
     .await;
-    next.handle.publish("dt/x", rumqttc::QoS::AtMostOnce, false, "1").await.unwrap();
+    next.handle.publish("dt/x", "1", rumqttc::PublishOptions::at_most_once()).await.unwrap();
     let account = world.running.account_of("p01").unwrap();
     until("the message is let go", async || (account.broker().counters().dropped == 1).then_some(())).await;
 }

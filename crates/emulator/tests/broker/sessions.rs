@@ -1,6 +1,6 @@
 //! Sessions that outlive their connection.
 
-use rumqttc::{Packet, QoS};
+use rumqttc::{Packet, PublishOptions};
 
 use crate::World;
 use crate::client::{Client, options};
@@ -9,7 +9,7 @@ use crate::client5::{Client5, options5};
 fn lasting(world: &World) -> rumqttc::MqttOptions {
     let mut options = options("Thing01", world.plain());
     options.set_clean_session(false);
-    options.set_manual_acks(true);
+    options.set_ack_mode(rumqttc::AckMode::Manual);
     options
 }
 
@@ -22,7 +22,7 @@ async fn a_session_keeps_subscriptions_and_what_came_meanwhile() {
     device.ended().await;
     let mut console = world.client("console").await;
     console.publish("cmd/a", "kept").await;
-    console.handle.publish("cmd/b", QoS::AtMostOnce, false, "lost").await.unwrap();
+    console.handle.publish("cmd/b", "lost", PublishOptions::at_most_once()).await.unwrap();
     console.publish("cmd/c", "kept too").await;
     let (mut device, present) = Client::connect_session(lasting(&world)).await;
     assert!(present);
@@ -159,7 +159,7 @@ async fn an_absent_client_holds_a_bounded_queue() {
         device.handle.ack(&message).await.unwrap();
         received += 1;
     }
-    console.handle.publish("cmd/a", QoS::AtLeastOnce, false, "room again").await.unwrap();
+    console.handle.publish("cmd/a", "room again", PublishOptions::at_least_once()).await.unwrap();
     console.wait("a PUBACK", |p| matches!(p, Packet::PubAck(_)).then_some(())).await;
     assert_eq!(device.text().await.1, "room again");
 }

@@ -1,10 +1,16 @@
 //! Every listener: TCP, TLS with a client certificate, TLS by ALPN on the shared port, WebSocket with SigV4.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
-use rumqttc::{MqttOptions, QoS, TlsConfiguration, Transport};
+use futures_util::{SinkExt as _, StreamExt as _};
+use rumqttc::{MqttOptions, PublishOptions, QoS};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::client::{Client, options};
 use crate::{ALLOW, World};
@@ -59,10 +65,43 @@ impl Signer<'_> {
 
 pub(crate) fn websocket(world: &World, client_id: &str, query: &str) -> MqttOptions {
     let http = world.running.http;
-    let mut options = MqttOptions::new(client_id, format!("ws://{http}/mqtt?{query}"), http.port());
-    options.set_transport(Transport::Ws);
-    options.set_keep_alive(Duration::from_secs(30));
+    let mut options = options(client_id, http.port());
+    let url = format!("ws://{http}/mqtt?{query}");
+    options.set_socket_connector(move |_, _| framed(http, url.clone()));
     options
+}
+
+/// The bytes that go through a WebSocket.
+async fn framed(to: SocketAddr, url: String) -> io::Result<DuplexStream> {
+    let mut request = url.into_client_request().map_err(io::Error::other)?;
+    request.headers_mut().insert("Sec-WebSocket-Protocol", "mqtt".parse().unwrap());
+    let tcp = tokio::net::TcpStream::connect(to).await?;
+    let (socket, _) = tokio_tungstenite::client_async(request, tcp).await.map_err(io::Error::other)?;
+    let (mut sink, mut stream) = socket.split();
+    let (near, mut far) = tokio::io::duplex(64 * 1024);
+    // One task for both ways: whichever side ends, the other one does.
+    tokio::spawn(async move {
+        let mut buffer = [0; 4096];
+        loop {
+            tokio::select! {
+                read = far.read(&mut buffer) => match read {
+                    Ok(n @ 1..) => {
+                        if sink.send(Message::Binary(buffer[..n].to_vec().into())).await.is_err() {
+                            return;
+                        }
+                    }
+                    _ => return,
+                },
+                message = stream.next() => {
+                    let Some(Ok(message)) = message else { return };
+                    if far.write_all(&message.into_data()).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    });
+    Ok(near)
 }
 
 #[tokio::test]
@@ -71,7 +110,11 @@ async fn plain_tcp_carries_qos_0_and_1() {
     let (mut console, mut device) = (world.client("console").await, world.client("SensorDevice01").await);
     console.subscribe(&["dt/+/temperature"]).await;
     device.publish("dt/SensorDevice01/temperature", "21.5").await;
-    device.handle.publish("dt/SensorDevice01/temperature", QoS::AtMostOnce, false, "22").await.unwrap();
+    device
+        .handle
+        .publish("dt/SensorDevice01/temperature", "22", PublishOptions::at_most_once())
+        .await
+        .unwrap();
     let first = console.message().await;
     assert_eq!(
         (first.qos, &first.payload[..], first.dup, first.retain),
@@ -98,9 +141,7 @@ async fn a_certificate_is_the_principal_of_its_connection() {
 #[tokio::test]
 async fn without_a_registered_certificate_tls_leads_nowhere() {
     let world = World::start().await;
-    let mut bare = options("Thing01", world.running.mqtts.port());
-    bare.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(world.tls(None, &[]))));
-    Client::refused(bare).await;
+    Client::refused(world.over_tls("Thing01", world.tls(None, &[]))).await;
     let other = World::start().await;
     let stranger = other.identity_with(ALLOW).await;
     Client::refused(world.secure("Thing01", &stranger)).await;
@@ -112,12 +153,7 @@ async fn without_a_registered_certificate_tls_leads_nowhere() {
 async fn one_tls_port_serves_mqtt_and_https_by_alpn() {
     let world = World::start().await;
     let identity = world.identity_with(ALLOW).await;
-    let with_alpn = |names: &[&str]| {
-        let mut options = options("Thing01", world.running.mqtts.port());
-        let tls = TlsConfiguration::Rustls(world.tls(Some(&identity), names));
-        options.set_transport(Transport::tls_with_config(tls));
-        options
-    };
+    let with_alpn = |names: &[&str]| world.over_tls("Thing01", world.tls(Some(&identity), names));
     let mut device = Client::connect(with_alpn(&["x-amzn-mqtt-ca"])).await;
     device.publish("dt/x", "1").await;
     drop(device);
@@ -129,7 +165,6 @@ async fn one_tls_port_serves_mqtt_and_https_by_alpn() {
     let tcp = tokio::net::TcpStream::connect(world.running.mqtts).await.unwrap();
     let connector = tokio_rustls::TlsConnector::from(world.tls(None, &["http/1.1"]));
     let mut stream = connector.connect("localhost".try_into().unwrap(), tcp).await.unwrap();
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let query = Signer::good().query(&host);
     let request = format!("GET /mqtt?{query} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

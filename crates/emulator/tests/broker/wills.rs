@@ -1,7 +1,7 @@
 //! Last wills.
 
 use bytes::Bytes;
-use rumqttc::v5::mqttbytes::v5::{LastWill, LastWillProperties};
+use rumqttc_v5::{LastWill, LastWillProperties};
 
 use crate::client::{Client, options, with_will};
 use crate::client5::{Client5, options5};
@@ -76,7 +76,7 @@ async fn a_will_on_an_impossible_topic_is_refused_and_does_nothing() {
     console.silence().await;
 }
 
-fn patient(world: &World, clean: bool, delay: u32, expiry: u32) -> rumqttc::v5::MqttOptions {
+fn patient(world: &World, clean: bool, delay: u32, expiry: u32) -> rumqttc_v5::MqttOptions {
     let mut options = options5("Thing01", world.plain());
     let properties = LastWillProperties {
         delay_interval: Some(delay),
@@ -87,7 +87,7 @@ fn patient(world: &World, clean: bool, delay: u32, expiry: u32) -> rumqttc::v5::
         correlation_data: Some(Bytes::from_static(b"42")),
         user_properties: vec![("site".into(), "north".into())],
     };
-    let qos = rumqttc::v5::mqttbytes::QoS::AtLeastOnce;
+    let qos = rumqttc_v5::QoS::AtLeastOnce;
     options.set_last_will(LastWill::new("dt/last", "gone", qos, false, Some(properties)));
     options.set_clean_start(clean);
     options.set_session_expiry_interval(Some(expiry));

@@ -1,10 +1,12 @@
 //! TLS as devices speak it, and a tunnel for clients that only speak plain TCP.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
@@ -31,6 +33,18 @@ pub fn tls(ca: &str, identity: Option<(&str, &str)>, alpn: &[&str]) -> Arc<Clien
     };
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     Arc::new(config)
+}
+
+/// A TLS connection to `to`, which calls itself localhost.
+///
+/// # Errors
+/// What the network or the handshake says.
+///
+/// # Panics
+/// Never: the name is one.
+pub async fn dial(to: SocketAddr, config: Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(config).connect(name, TcpStream::connect(to).await?).await
 }
 
 /// A loopback port whose connections go through TLS to `to`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_iot::types::{CertificateStatus, Configuration, EventType};
 use aws_smithy_types::Blob;
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
@@ -53,7 +53,10 @@ impl Device {
 
     async fn message(&mut self) -> (String, String) {
         let text = |p| match p {
-            Packet::Publish(m) => Some((m.topic, String::from_utf8(m.payload.to_vec()).unwrap())),
+            Packet::Publish(m) => {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                Some((text(&m.topic), text(&m.payload)))
+            }
             _ => None,
         };
         self.wait(text).await.expect("a message")
@@ -63,7 +66,7 @@ impl Device {
     async fn talk(&mut self, until: Duration) -> Option<Duration> {
         let start = Instant::now();
         while start.elapsed() < until {
-            if self.client.publish("dt/x", QoS::AtLeastOnce, false, "1").await.is_err() {
+            if self.client.publish("dt/x", "1", PublishOptions::at_least_once()).await.is_err() {
                 return Some(start.elapsed());
             }
             if self.wait(|p| matches!(p, Packet::PubAck(_)).then_some(())).await.is_none() {
@@ -80,9 +83,9 @@ impl Device {
 }
 
 pub(crate) fn device(port: u16, client_id: &str) -> Device {
-    let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
-    options.set_keep_alive(Duration::from_secs(30));
-    let (client, mut events) = AsyncClient::new(options, 16);
+    let mut options = MqttOptions::new(client_id, ("127.0.0.1", port));
+    options.set_keep_alive(30);
+    let (client, mut events) = AsyncClient::builder(options).capacity(16).build();
     let (tell, heard) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Ok(event) = events.poll().await {

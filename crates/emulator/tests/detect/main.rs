@@ -13,7 +13,7 @@ use aws_sdk_iot::types::{
     ActiveViolation, Behavior, BehaviorCriteria, ComparisonOperator, MetricValue, StatisticalThreshold,
 };
 use quell_emulator::start::{Options, Running, start};
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions};
 
 const ALL: &str = "arn:aws:iot:us-east-1:123456789012:all/things";
 /// 300 s take 3 s.
@@ -56,9 +56,11 @@ async fn profile_named(iot: &Client, name: &str, behavior: &str, metric: &str, c
 async fn send(running: &Running, id: &str, count: usize, bytes: usize) {
     let address = running.mqtt.unwrap();
     let (client, mut events) =
-        AsyncClient::new(MqttOptions::new(id, address.ip().to_string(), address.port()), count + 1);
+        AsyncClient::builder(MqttOptions::new(id, (address.ip().to_string(), address.port())))
+            .capacity(count + 1)
+            .build();
     for _ in 0..count {
-        client.publish(format!("dt/{id}"), QoS::AtLeastOnce, false, vec![b'x'; bytes]).await.unwrap();
+        client.publish(format!("dt/{id}"), vec![b'x'; bytes], PublishOptions::at_least_once()).await.unwrap();
     }
     let mut acknowledged = 0;
     while acknowledged < count {

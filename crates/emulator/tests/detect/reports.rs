@@ -8,7 +8,7 @@ use aws_sdk_iot::types::{
     Behavior, BehaviorCriteria, ComparisonOperator, CustomMetricType, MetricToRetain, MetricValue,
 };
 use quell_emulator::start::Running;
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -32,7 +32,9 @@ impl Mqtt {
     pub(super) async fn connect(running: &Running, id: &str, filters: &[&str]) -> Self {
         let address = running.mqtt.unwrap();
         let (client, mut events) =
-            AsyncClient::new(MqttOptions::new(id, address.ip().to_string(), address.port()), 64);
+            AsyncClient::builder(MqttOptions::new(id, (address.ip().to_string(), address.port())))
+                .capacity(64)
+                .build();
         for filter in filters {
             client.subscribe(*filter, QoS::AtLeastOnce).await.unwrap();
         }
@@ -48,7 +50,8 @@ impl Mqtt {
         let task = tokio::spawn(async move {
             while let Ok(event) = events.poll().await {
                 if let Event::Incoming(Packet::Publish(message)) = event {
-                    let _ = sender.send((message.topic, message.payload.to_vec()));
+                    let _ = sender
+                        .send((String::from_utf8(message.topic.to_vec()).unwrap(), message.payload.to_vec()));
                 }
             }
         });
@@ -60,7 +63,7 @@ impl Mqtt {
     }
 
     pub(super) async fn publish(&self, topic: &str, payload: impl Into<Vec<u8>>) {
-        self.client.publish(topic, QoS::AtLeastOnce, false, payload).await.unwrap();
+        self.client.publish(topic, payload.into(), PublishOptions::at_least_once()).await.unwrap();
     }
 
     /// Reports in `format` and returns the answer's verb and body.

@@ -4,6 +4,7 @@
 use aws_sdk_iot::Client;
 use aws_sdk_iot::types::{ActiveViolation, BehaviorCriteria, ComparisonOperator};
 use aws_sdk_iotdataplane::primitives::Blob;
+use quell_emulator_tests::http;
 use serde_json::{Value, json};
 
 use super::{count, emulator, profile_named, send, violations, window_start};
@@ -41,9 +42,12 @@ fn printed(violation: &ActiveViolation) -> Value {
 async fn the_printed_violation_goes_through_the_sdk_unchanged() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let answer = || async { ([("content-type", "application/json")], VIOLATIONS) };
-    let router = axum::Router::new().route("/active-violations", axum::routing::get(answer));
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    http::serve(listener, |request| {
+        let known = request.uri().path() == "/active-violations";
+        let body = if known { VIOLATIONS } else { "" };
+        let answer = hyper::Response::builder().status(if known { 200 } else { 404 });
+        std::future::ready(answer.header("content-type", "application/json").body(body.into()).unwrap())
+    });
     let found = Client::new(&quell_emulator_tests::sdk::config(&endpoint))
         .list_active_violations()
         .send()

@@ -1,7 +1,7 @@
 //! Which service a signed request is for, and what is said of services that are not here.
 
-use axum::http::request::Parts;
 use bytes::Bytes;
+use hyper::http::request::Parts;
 
 use super::dialect::Dialect;
 use crate::api::{ApiError, Service};

@@ -6,16 +6,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::ConnectInfo;
-use axum::http::request::Parts;
-use axum::http::{Method, header};
+use hyper::http::request::Parts;
+use hyper::{Method, header};
 
 use super::table::Found;
 use super::{Front, Outcome};
 use crate::api::registry::uuid;
 use crate::api::{ApiError, Req, Service, cloudwatch, iam, identity, policy, role_aliases};
 use crate::broker::{Principal, Session};
-use crate::listen::Addrs;
+use crate::http::Addrs;
 
 /// What a certificate may ask for; the other operations of the data plane want a signature.
 const OPERATIONS: [&str; 11] = [
@@ -36,7 +35,7 @@ const OPERATIONS: [&str; 11] = [
 pub(super) fn of(parts: &Parts) -> Option<Session> {
     let signed = parts.headers.contains_key(header::AUTHORIZATION)
         || parts.uri.query().is_some_and(|query| query.contains("X-Amz-"));
-    let ConnectInfo(addrs) = parts.extensions.get::<ConnectInfo<Addrs>>()?;
+    let addrs = parts.extensions.get::<Addrs>()?;
     let certificate = addrs.certificate.clone().filter(|_| !signed)?;
     Some(Session {
         client_id: "".into(),

@@ -1,8 +1,8 @@
 //! The form errors take: each service speaks a protocol of its own, and a client understands a refusal, that of its very
 //! signature too, only in that one.
 
-use axum::http::header;
-use axum::http::request::Parts;
+use hyper::header;
+use hyper::http::request::Parts;
 
 use crate::api::{ApiError, Resp, cloudwatch, query};
 
@@ -138,7 +138,7 @@ fn shape(code: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::Request;
+    use hyper::Request;
 
     use super::*;
 

@@ -17,12 +17,11 @@ mod throttle;
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::response::Response;
 use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
 
 use super::registry::uuid;
 use super::routes::Route;
@@ -30,7 +29,7 @@ use super::{ApiError, Req, Resp, Service, model, query, sns};
 use crate::account::Account;
 use crate::cloud::{Cloud, Signed};
 use crate::faults::{self, End};
-use crate::listen::Addrs;
+use crate::http::{Addrs, Request, Response};
 use dialect::Dialect;
 use table::{Found, Table};
 pub use throttle::Throttle;
@@ -40,41 +39,45 @@ const BODY: usize = 1024 * 1024;
 /// Empties an account.
 const RESET: &str = "/_quell/reset";
 
-struct Front {
+/// Everything the accounts of a cloud answer over HTTP but MQTT.
+pub struct Front {
     cloud: Arc<Cloud>,
     table: Table,
     /// What AWS has and this has not.
     absent: Table,
 }
 
-/// Everything the accounts of `cloud` answer over HTTP. Must be served with `ConnectInfo<Addrs>`.
-pub fn router(cloud: Arc<Cloud>) -> axum::Router {
-    let table = Table::new(super::routes::all());
-    let absent = Table::new(super::absent::ROUTES.iter());
-    axum::Router::new().fallback(answer).with_state(Arc::new(Front { cloud, table, absent }))
-}
-
-async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
-    let request_id = uuid();
-    let (parts, body) = request.into_parts();
-    let dialect = Dialect::of(&parts);
-    let outcome = match axum::body::to_bytes(body, BODY).await {
-        Ok(body) => front.run(&parts, dialect, body).await,
-        Err(_) => Outcome::error(ApiError::new(
-            413,
-            "RequestEntityTooLargeException",
-            format!("The request is larger than {BODY} bytes"),
-        )),
-    };
-    let mut response = outcome.into_response(dialect, &request_id);
-    let clock = front.cloud.terms().clock;
-    if clock.is_ahead()
-        && let Ok(date) = jiff::Timestamp::from_millisecond(clock.now_ms())
-        && let Ok(date) = HeaderValue::from_str(&date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
-    {
-        response.headers_mut().insert(header::DATE, date);
+impl Front {
+    /// The front of the accounts of `cloud`.
+    pub fn new(cloud: Arc<Cloud>) -> Self {
+        let table = Table::new(super::routes::all());
+        let absent = Table::new(super::absent::ROUTES.iter());
+        Self { cloud, table, absent }
     }
-    response
+
+    /// The answer to a request; none when its connection is to be given up.
+    pub async fn answer(&self, request: Request) -> Option<Response> {
+        let request_id = uuid();
+        let (parts, body) = request.into_parts();
+        let dialect = Dialect::of(&parts);
+        let outcome = match Limited::new(body, BODY).collect().await {
+            Ok(body) => self.run(&parts, dialect, body.to_bytes()).await,
+            Err(_) => Outcome::error(ApiError::new(
+                413,
+                "RequestEntityTooLargeException",
+                format!("The request is larger than {BODY} bytes"),
+            )),
+        };
+        let mut response = outcome.into_response(dialect, &request_id)?;
+        let clock = self.cloud.terms().clock;
+        if clock.is_ahead()
+            && let Ok(date) = jiff::Timestamp::from_millisecond(clock.now_ms())
+            && let Ok(date) = HeaderValue::from_str(&date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+        {
+            response.headers_mut().insert(header::DATE, date);
+        }
+        Some(response)
+    }
 }
 
 /// What a request came to.
@@ -98,13 +101,9 @@ impl Outcome {
         Self { result: Err(error), cut: false }
     }
 
-    fn into_response(self, dialect: Dialect, request_id: &str) -> Response {
+    fn into_response(self, dialect: Dialect, request_id: &str) -> Option<Response> {
         if self.cut {
-            // A body that fails before its first byte: the server gives the connection up with nothing sent.
-            let broken = futures_util::stream::once(async {
-                Err::<Bytes, _>(std::io::Error::other("cut by a fault"))
-            });
-            return Response::new(Body::from_stream(broken));
+            return None;
         }
         let code = self.result.as_ref().err().map(|error| error.code);
         let resp = self.result.or_else(|error| dialect.say(error, request_id)).unwrap_or_else(|error| Resp {
@@ -115,7 +114,7 @@ impl Outcome {
             once: None,
         });
         let Resp { status, content_type, body, headers: extra, once: _ } = resp;
-        let mut response = Response::new(Body::from(body));
+        let mut response = Response::new(Full::from(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -132,7 +131,7 @@ impl Outcome {
                 headers.insert(name, value);
             }
         }
-        response
+        Some(response)
     }
 }
 
@@ -253,7 +252,7 @@ impl Front {
             let what = "The specified HTTP method is not allowed for this resource.";
             return Err(ApiError::new(405, "MethodNotAllowedException", what));
         }
-        let peer = parts.extensions.get::<ConnectInfo<Addrs>>().map(|info| info.0.remote.ip());
+        let peer = parts.extensions.get::<Addrs>().map(|addrs| addrs.remote.ip());
         if !peer.is_some_and(|ip| ip.to_canonical().is_loopback()) {
             let what = "An account is emptied from the emulator's own machine only.";
             return Err(ApiError::new(403, "AccessDeniedException", what));

@@ -123,7 +123,7 @@ async fn post(http: &Http, job: &Job, delay: Duration) -> bool {
         if attempt > 0 {
             tokio::time::sleep(delay).await;
         }
-        let mut request = axum::http::Request::post(&job.endpoint)
+        let mut request = hyper::Request::post(&job.endpoint)
             .header("content-type", "text/plain; charset=UTF-8")
             .header("user-agent", "Amazon Simple Notification Service Agent")
             .header("x-amz-sns-message-type", job.kind)
@@ -162,7 +162,7 @@ async fn post(http: &Http, job: &Job, delay: Duration) -> bool {
 
 /// Is the endpoint on this machine? Only literal addresses and `localhost`: a name could be resolved to anything.
 fn is_loopback(endpoint: &str) -> bool {
-    let Ok(uri) = endpoint.parse::<axum::http::Uri>() else { return false };
+    let Ok(uri) = endpoint.parse::<hyper::Uri>() else { return false };
     let Some(host) = uri.host() else { return false };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"

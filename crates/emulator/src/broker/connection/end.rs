@@ -119,7 +119,7 @@ fn last_delivery(will: Will, delay: u32) -> Delivery {
         payload: will.payload,
         qos: will.qos.min(1),
         retain: will.retain,
-        properties: will.properties,
+        properties: will.properties.map(Arc::new),
         expires: will.expiry.map(|s| Instant::now() + Duration::from_secs(u64::from(s) + u64::from(delay))),
     }
 }

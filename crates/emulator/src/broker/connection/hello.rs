@@ -5,18 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use bytestring::ByteString;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 
-use super::inbound::detached;
 use super::{SMALL_READ, Task, farewell, window};
 use crate::broker::lifecycle::uuid;
 use crate::broker::limits::{SESSION_DEFAULT, SESSION_LONGEST};
 use crate::broker::pace::Pace;
 use crate::broker::session::{Cut, Live, SessionState};
-use crate::broker::wire::{Hello, In, Malformed, Out, Will, Wire};
+use crate::broker::wire::{Hello, In, Malformed, Out, Wire};
 use crate::broker::{Action, Broker, ConnectAttributes, Connection, Host, Peer, Session, Stream, topic};
 
 /// One of the connections there may be at the same time.
@@ -116,7 +115,7 @@ pub(super) async fn welcome<'a>(
         session,
         session_id: uuid(),
         version,
-        will: hello.will.map(own),
+        will: hello.will,
         expiry,
         aliases: HashMap::new(),
         cache: HashMap::new(),
@@ -213,16 +212,6 @@ async fn refuse(wire: &mut Wire, io: &mut Box<dyn Stream>, code: u8) {
     let ack = Out::ConnAck { code, present: false, keep_alive: None, assigned: None, expiry: None };
     wire.encode(ack, &mut output);
     farewell(io, &mut output).await;
-}
-
-/// The will in memory of its own: it lives as long as the connection and must not keep the read buffer.
-fn own(will: Will) -> Will {
-    Will {
-        topic: ByteString::from(&*will.topic),
-        payload: Bytes::copy_from_slice(&will.payload),
-        properties: will.properties.map(|p| Arc::new(detached(&p))),
-        ..will
-    }
 }
 
 impl Broker {

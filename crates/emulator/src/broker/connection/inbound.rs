@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use rmqtt_codec::types::{Publish, QoS};
-use rmqtt_codec::v5::PublishProperties;
 
 use super::Task;
 use super::end::End;
@@ -16,7 +14,7 @@ use crate::broker::index::{Matched, RetainHandling, SubOptions};
 use crate::broker::limits::{HIGHEST_ALIAS, LARGEST_PAYLOAD, MOST_FILTERS, MOST_SUBSCRIPTIONS};
 use crate::broker::session::Delivery;
 use crate::broker::topic;
-use crate::broker::wire::Out;
+use crate::broker::wire::{Out, Publish};
 use crate::broker::{Action, Routing};
 
 /// Topics whose subscribers a connection remembers.
@@ -24,7 +22,7 @@ const CACHED_TOPICS: usize = 1024;
 
 impl Task<'_> {
     pub(super) fn publish(&mut self, publish: Publish) -> Result<(), End> {
-        if publish.qos == QoS::ExactlyOnce {
+        if publish.qos > 1 {
             return Err(End::client_error(0x9b));
         }
         let name = self.resolve_alias(&publish)?;
@@ -42,7 +40,7 @@ impl Task<'_> {
         {
             if !self.host.authorize(&self.who, action, &name) {
                 self.host.denied(&self.who, action, &name);
-                if let (Some(id), true) = (publish.packet_id, self.wire.is_v5()) {
+                if let (Some(id), true) = (publish.id, self.wire.is_v5()) {
                     self.wire.encode(Out::PubAck { id, code: 0x87 }, &mut self.output);
                 }
                 return Err(End::denied());
@@ -66,14 +64,12 @@ impl Task<'_> {
                 confirm: None,
                 topic,
                 payload,
-                qos: publish.qos.value(),
+                qos: publish.qos,
                 retain: publish.retain,
                 expires: publish
-                    .properties
-                    .as_ref()
-                    .and_then(|p| p.message_expiry_interval)
-                    .map(|s| std::time::Instant::now() + Duration::from_secs(u64::from(s.get()))),
-                properties: publish.properties.as_ref().filter(|p| travels(p)).map(|p| Arc::new(detached(p))),
+                    .expiry
+                    .map(|seconds| std::time::Instant::now() + Duration::from_secs(u64::from(seconds))),
+                properties: publish.properties,
             };
             if publish.retain {
                 let broker = self.broker;
@@ -86,7 +82,7 @@ impl Task<'_> {
             }
             self.broker.route(&matched, &delivery, Some(&self.who.client_id));
         }
-        if let Some(id) = publish.packet_id {
+        if let Some(id) = publish.id {
             self.wire.encode(Out::PubAck { id, code: 0 }, &mut self.output);
         }
         Ok(())
@@ -94,16 +90,14 @@ impl Task<'_> {
 
     /// MQTT 5: an empty topic with an alias means the topic the alias was given.
     fn resolve_alias(&mut self, publish: &Publish) -> Result<ByteString, End> {
-        let Some(alias) = publish.properties.as_ref().and_then(|p| p.topic_alias) else {
-            return Ok(publish.topic.clone());
-        };
-        if alias.get() > HIGHEST_ALIAS {
+        let Some(alias) = publish.alias else { return Ok(publish.topic.clone()) };
+        if alias > HIGHEST_ALIAS {
             return Err(End::client_error(0x94));
         }
         if publish.topic.is_empty() {
-            return self.aliases.get(&alias.get()).cloned().ok_or_else(|| End::client_error(0x82));
+            return self.aliases.get(&alias).cloned().ok_or_else(|| End::client_error(0x82));
         }
-        self.aliases.insert(alias.get(), ByteString::from(&*publish.topic));
+        self.aliases.insert(alias, ByteString::from(&*publish.topic));
         Ok(publish.topic.clone())
     }
 
@@ -203,29 +197,5 @@ impl Task<'_> {
         if !gone.is_empty() {
             self.broker.tell_topics("unsubscribed", &self.who, &self.session_id, &gone);
         }
-    }
-}
-
-/// True when any of the properties is for the subscribers.
-fn travels(p: &PublishProperties) -> bool {
-    p.correlation_data.is_some()
-        || p.content_type.is_some()
-        || !p.user_properties.is_empty()
-        || p.is_utf8_payload
-        || p.response_topic.is_some()
-}
-
-/// The properties that go on to subscribers, in memory of their own.
-pub(super) fn detached(p: &PublishProperties) -> PublishProperties {
-    let text = |t: &ByteString| ByteString::from(&**t);
-    PublishProperties {
-        topic_alias: None,
-        correlation_data: p.correlation_data.as_deref().map(Bytes::copy_from_slice),
-        message_expiry_interval: None,
-        content_type: p.content_type.as_ref().map(text),
-        user_properties: p.user_properties.iter().map(|(k, v)| (text(k), text(v))).collect(),
-        is_utf8_payload: p.is_utf8_payload,
-        response_topic: p.response_topic.as_ref().map(text),
-        subscription_ids: Vec::new(),
     }
 }

@@ -265,7 +265,7 @@ impl Task<'_> {
         while let Some(packet) = self.wire.decode(&mut self.input).map_err(|e| End::client_error(e.0))? {
             match packet {
                 In::Publish(publish) => {
-                    self.publish(*publish)?;
+                    self.publish(publish)?;
                     // A flooding publisher must not keep its worker from everybody else.
                     tokio::task::consume_budget().await;
                 }

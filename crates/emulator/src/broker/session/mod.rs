@@ -13,12 +13,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use bytestring::ByteString;
 use parking_lot::Mutex;
-use rmqtt_codec::v5::PublishProperties;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::Connection;
 use super::index::SubOptions;
-use crate::broker::Session;
+use crate::broker::{Properties, Session};
 
 /// What a waiting message takes beside its topic and payload, about.
 const OVERHEAD: usize = 128;
@@ -31,7 +30,7 @@ pub(super) struct Delivery {
     /// 0 or 1.
     pub(super) qos: u8,
     pub(super) retain: bool,
-    pub(super) properties: Option<Arc<PublishProperties>>,
+    pub(super) properties: Option<Arc<Properties>>,
     pub(super) expires: Option<Instant>,
     /// Who waits for the client's acknowledgement.
     pub(super) confirm: Option<Confirm>,

@@ -1,151 +1,194 @@
-//! The broker's answers as packets of each version.
+//! The broker's answers, written.
 
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU16;
 
-use bytestring::ByteString;
-use rmqtt_codec::types::QoS;
-use rmqtt_codec::v5::PublishProperties;
-use rmqtt_codec::{v3, v5};
+use bytes::{BufMut as _, BytesMut};
 
-use super::{LARGEST_PACKET, Out};
+use super::decode::property;
+use super::{LARGEST_PACKET, Out, Version};
 use crate::broker::Properties;
 use crate::broker::limits::{HIGHEST_ALIAS, MOST_IN_FLIGHT};
 use crate::broker::session::Delivery;
 
-/// `None` when MQTT 3.1.1 has nothing to say.
-pub(super) fn to_v3(out: Out<'_>) -> Option<v3::Packet> {
-    Some(match out {
-        Out::ConnAck { code, present, .. } => v3::Packet::ConnectAck(v3::ConnectAck {
-            return_code: match code {
-                0 => v3::ConnectAckReason::ConnectionAccepted,
-                0x85 => v3::ConnectAckReason::IdentifierRejected,
-                0x84 => v3::ConnectAckReason::UnacceptableProtocolVersion,
-                0x87 => v3::ConnectAckReason::NotAuthorized,
-                _ => v3::ConnectAckReason::ServiceUnavailable,
-            },
-            session_present: present,
-        }),
-        Out::Publish { delivery, id, dup } => {
-            v3::Packet::Publish(Box::new(publish(delivery, id, dup, false)))
-        }
-        Out::PubAck { id, .. } => v3::Packet::PublishAck { packet_id: id },
-        Out::SubAck { id, codes } => v3::Packet::SubscribeAck {
-            packet_id: id,
-            status: codes
-                .into_iter()
-                .map(|c| match c {
-                    0 => v3::SubscribeReturnCode::Success(QoS::AtMostOnce),
-                    1 => v3::SubscribeReturnCode::Success(QoS::AtLeastOnce),
-                    _ => v3::SubscribeReturnCode::Failure,
-                })
-                .collect(),
-        },
-        Out::UnsubAck { id, .. } => v3::Packet::UnsubscribeAck { packet_id: id },
-        Out::Pong => v3::Packet::PingResponse,
-        // A 3.1.1 server says nothing before it closes.
-        Out::Disconnect(_) => return None,
-    })
-}
+/// The properties of a server's CONNACK, by their numbers.
+const ASSIGNED_ID: u8 = 0x12;
+const SERVER_KEEP_ALIVE: u8 = 0x13;
+const MAX_QOS: u8 = 0x24;
+const SUBSCRIPTIONS_AVAILABLE: u8 = 0x29;
 
-pub(super) fn to_v5(out: Out<'_>) -> v5::Packet {
+/// Appends a packet; `None`, with nothing of use in `buffer`, when a part of it is longer than MQTT can say. MQTT 3.1.1 has
+/// nothing to say instead of some.
+pub(super) fn packet(version: Version, out: Out<'_>, buffer: &mut BytesMut) -> Option<()> {
+    let v5 = version == Version::V5;
     match out {
         Out::ConnAck { code, present, keep_alive, assigned, expiry } => {
-            v5::Packet::ConnectAck(Box::new(v5::ConnectAck {
-                session_present: present,
-                reason_code: v5::ConnectAckReason::try_from(code)
-                    .unwrap_or(v5::ConnectAckReason::UnspecifiedError),
-                session_expiry_interval_secs: expiry,
-                receive_max: NonZeroU16::new(MOST_IN_FLIGHT as u16).unwrap_or(NonZeroU16::MAX),
-                max_qos: QoS::AtLeastOnce,
-                max_packet_size: Some(LARGEST_PACKET),
-                assigned_client_id: assigned,
-                topic_alias_max: HIGHEST_ALIAS,
-                retain_available: true,
-                wildcard_subscription_available: true,
-                subscription_identifiers_available: false,
-                shared_subscription_available: true,
-                server_keepalive_sec: keep_alive,
-                ..v5::ConnectAck::default()
-            }))
+            let mut body = vec![u8::from(present), if v5 { code } else { connect_code(code) }];
+            if v5 {
+                let mut properties = Vec::new();
+                if let Some(seconds) = expiry {
+                    properties.put_u8(property::SESSION_EXPIRY);
+                    properties.put_u32(seconds);
+                }
+                properties.put_u8(property::RECEIVE_MAX);
+                properties.put_u16(MOST_IN_FLIGHT as u16);
+                properties.put_slice(&[MAX_QOS, 1]);
+                properties.put_u8(property::MAX_PACKET);
+                properties.put_u32(LARGEST_PACKET);
+                if let Some(id) = assigned {
+                    properties.put_u8(ASSIGNED_ID);
+                    text(&mut properties, &id)?;
+                }
+                properties.put_u8(property::ALIAS_MAX);
+                properties.put_u16(HIGHEST_ALIAS);
+                properties.put_slice(&[SUBSCRIPTIONS_AVAILABLE, 0]);
+                if let Some(seconds) = keep_alive {
+                    properties.put_u8(SERVER_KEEP_ALIVE);
+                    properties.put_u16(seconds);
+                }
+                length(&mut body, properties.len())?;
+                body.put_slice(&properties);
+            }
+            whole(buffer, 0x20, &body)
         }
-        Out::Publish { delivery, id, dup } => v5::Packet::Publish(Box::new(publish(delivery, id, dup, true))),
-        Out::PubAck { id, code } => v5::Packet::PublishAck(v5::PublishAck {
-            packet_id: id,
-            reason_code: v5::PublishAckReason::try_from(code)
-                .unwrap_or(v5::PublishAckReason::UnspecifiedError),
-            properties: Vec::new(),
-            reason_string: None,
-        }),
-        Out::SubAck { id, codes } => v5::Packet::SubscribeAck(v5::SubscribeAck {
-            packet_id: id,
-            properties: Vec::new(),
-            reason_string: None,
-            status: codes
-                .into_iter()
-                .map(|c| {
-                    v5::SubscribeAckReason::try_from(c).unwrap_or(v5::SubscribeAckReason::UnspecifiedError)
-                })
-                .collect(),
-        }),
-        Out::UnsubAck { id, found } => v5::Packet::UnsubscribeAck(v5::UnsubscribeAck {
-            packet_id: id,
-            properties: Vec::new(),
-            reason_string: None,
-            status: found
-                .into_iter()
-                .map(|f| {
-                    if f {
-                        v5::UnsubscribeAckReason::Success
-                    } else {
-                        v5::UnsubscribeAckReason::NoSubscriptionExisted
-                    }
-                })
-                .collect(),
-        }),
-        Out::Pong => v5::Packet::PingResponse,
-        Out::Disconnect(code) => v5::Packet::Disconnect(v5::Disconnect {
-            reason_code: v5::DisconnectReasonCode::try_from(code)
-                .unwrap_or(v5::DisconnectReasonCode::UnspecifiedError),
-            session_expiry_interval_secs: None,
-            server_reference: None,
-            reason_string: None,
-            user_properties: Vec::new(),
-        }),
+        Out::Publish { delivery, id, dup } => publish(v5, delivery, id, dup, buffer),
+        Out::PubAck { id, code } => {
+            let mut body = id.get().to_be_bytes().to_vec();
+            if v5 && code != 0 {
+                body.put_slice(&[code, 0]);
+            }
+            whole(buffer, 0x40, &body)
+        }
+        Out::SubAck { id, codes } => {
+            let mut body = id.get().to_be_bytes().to_vec();
+            if v5 {
+                body.put_u8(0);
+            }
+            // MQTT 3.1.1 has one code for every refusal.
+            body.extend(codes.into_iter().map(|code| if v5 || code < 2 { code } else { 0x80 }));
+            whole(buffer, 0x90, &body)
+        }
+        Out::UnsubAck { id, found } => {
+            let mut body = id.get().to_be_bytes().to_vec();
+            if v5 {
+                body.put_u8(0);
+                // 0x11: no subscription existed.
+                body.extend(found.into_iter().map(|found| if found { 0 } else { 0x11 }));
+            }
+            whole(buffer, 0xb0, &body)
+        }
+        Out::Pong => whole(buffer, 0xd0, &[]),
+        Out::Disconnect(code) if v5 => whole(buffer, 0xe0, &[code, 0]),
+        // A 3.1.1 server says nothing before it closes.
+        Out::Disconnect(_) => Some(()),
     }
 }
 
-fn publish(delivery: &Delivery, id: Option<NonZeroU16>, dup: bool, v5: bool) -> rmqtt_codec::types::Publish {
-    let properties = v5.then(|| {
-        let mut properties = delivery.properties.as_deref().cloned().unwrap_or_default();
+/// The CONNACK code of MQTT 3.1.1 for a reason of MQTT 5.
+fn connect_code(reason: u8) -> u8 {
+    match reason {
+        0 => 0,
+        0x84 => 1,
+        0x85 => 2,
+        0x87 => 5,
+        // The server is unavailable.
+        _ => 3,
+    }
+}
+
+fn publish(
+    v5: bool,
+    delivery: &Delivery,
+    id: Option<NonZeroU16>,
+    dup: bool,
+    buffer: &mut BytesMut,
+) -> Option<()> {
+    let mut properties = Vec::new();
+    if v5 {
         if let Some(at) = delivery.expires {
             let left = at.saturating_duration_since(std::time::Instant::now()).as_secs().max(1);
-            properties.message_expiry_interval = NonZeroU32::new(u32::try_from(left).unwrap_or(u32::MAX));
+            properties.put_u8(property::EXPIRY);
+            properties.put_u32(u32::try_from(left).unwrap_or(u32::MAX));
         }
-        properties
-    });
-    rmqtt_codec::types::Publish {
-        dup,
-        retain: delivery.retain,
-        qos: if id.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce },
-        topic: delivery.topic.clone(),
-        packet_id: id,
-        payload: delivery.payload.clone(),
-        properties,
+        if let Some(carried) = &delivery.properties {
+            carry(&mut properties, carried)?;
+        }
     }
+    let mut head = Vec::with_capacity(4);
+    if v5 {
+        length(&mut head, properties.len())?;
+    }
+    let topic = u16::try_from(delivery.topic.len()).ok()?;
+    let id = id.map(|id| id.get().to_be_bytes());
+    let size = 2
+        + delivery.topic.len()
+        + id.map_or(0, |id| id.len())
+        + head.len()
+        + properties.len()
+        + delivery.payload.len();
+    let qos = u8::from(id.is_some());
+    buffer.reserve(size + 5);
+    buffer.put_u8(0x30 | u8::from(dup) << 3 | qos << 1 | u8::from(delivery.retain));
+    length(buffer, size)?;
+    buffer.put_u16(topic);
+    buffer.put_slice(delivery.topic.as_bytes());
+    if let Some(id) = id {
+        buffer.put_slice(&id);
+    }
+    buffer.put_slice(&head);
+    buffer.put_slice(&properties);
+    buffer.put_slice(&delivery.payload);
+    Some(())
 }
 
-/// The properties of a message that did not come over MQTT; `None` when there are none.
-pub(in crate::broker) fn properties(properties: Properties) -> Option<PublishProperties> {
-    if properties == Properties::default() {
+/// The properties a message carries to its subscribers.
+fn carry(out: &mut Vec<u8>, carried: &Properties) -> Option<()> {
+    if carried.utf8 {
+        out.put_slice(&[property::UTF8, 1]);
+    }
+    for (number, value) in
+        [(property::CONTENT_TYPE, &carried.content_type), (property::RESPONSE_TOPIC, &carried.response_topic)]
+    {
+        if let Some(value) = value {
+            out.put_u8(number);
+            text(out, value)?;
+        }
+    }
+    if let Some(data) = &carried.correlation_data {
+        out.put_u8(property::CORRELATION);
+        out.put_u16(u16::try_from(data.len()).ok()?);
+        out.put_slice(data);
+    }
+    for (name, value) in &carried.user_properties {
+        out.put_u8(property::USER);
+        text(out, name)?;
+        text(out, value)?;
+    }
+    Some(())
+}
+
+fn text(out: &mut Vec<u8>, text: &str) -> Option<()> {
+    out.put_u16(u16::try_from(text.len()).ok()?);
+    out.put_slice(text.as_bytes());
+    Some(())
+}
+
+/// A length of up to four bytes, seven bits in each.
+fn length(out: &mut impl bytes::BufMut, mut value: usize) -> Option<()> {
+    if value > 0x0fff_ffff {
         return None;
     }
-    let pairs = properties.user_properties.into_iter();
-    Some(PublishProperties {
-        content_type: properties.content_type.map(ByteString::from),
-        response_topic: properties.response_topic.map(ByteString::from),
-        correlation_data: properties.correlation_data,
-        user_properties: pairs.map(|(k, v)| (k.into(), v.into())).collect(),
-        is_utf8_payload: properties.utf8,
-        ..PublishProperties::default()
-    })
+    while value > 0x7f {
+        out.put_u8(value as u8 & 0x7f | 0x80);
+        value >>= 7;
+    }
+    out.put_u8(value as u8);
+    Some(())
+}
+
+fn whole(buffer: &mut BytesMut, first: u8, body: &[u8]) -> Option<()> {
+    buffer.reserve(body.len() + 5);
+    buffer.put_u8(first);
+    length(buffer, body.len())?;
+    buffer.put_slice(body);
+    Some(())
 }

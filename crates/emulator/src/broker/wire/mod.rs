@@ -1,30 +1,36 @@
 //! One vocabulary over MQTT 3.1.1 and 5 packets, so that the connection's logic is written once.
 
+mod decode;
 mod encode;
 
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
-use rmqtt_codec::error::DecodeError;
-use rmqtt_codec::types::{MQTT_LEVEL_31, QoS};
-use rmqtt_codec::v5::PublishProperties;
-use rmqtt_codec::version::{ProtocolVersion, VersionCodec};
-use rmqtt_codec::{v3, v5};
-use tokio_util::codec::{Decoder as _, Encoder as _};
 
-use super::index::{RetainHandling, SubOptions};
+use super::Properties;
+use super::index::SubOptions;
 use super::session::Delivery;
-pub(super) use encode::properties;
 
 /// The largest packet: MQTT 5 allows 146 KB, of which 128 KB are payload.
 pub(super) const LARGEST_PACKET: u32 = 149_504;
 
-/// The codec of a connection, by the version its CONNECT names.
-pub(super) enum Wire {
-    V3(v3::Codec),
-    V5(v5::Codec),
+/// What a CONNECT calls its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    /// MQTT 3.1, which is understood as far as it is refused.
+    Old,
+    /// MQTT 3.1.1.
+    V4,
+    V5,
+}
+
+/// How a connection reads and writes, by the version its CONNECT names.
+pub(super) struct Wire {
+    version: Version,
+    /// The largest packet the client takes.
+    largest: Option<NonZeroU32>,
 }
 
 /// A CONNECT, whatever its version.
@@ -50,13 +56,29 @@ pub(super) struct Will {
     pub(super) delay: u32,
     /// MQTT 5: seconds it may wait for its subscribers.
     pub(super) expiry: Option<u32>,
-    pub(super) properties: Option<Arc<PublishProperties>>,
+    pub(super) properties: Option<Properties>,
+}
+
+/// A message of a client.
+pub(super) struct Publish {
+    /// As it was sent: empty when an alias stands for it.
+    pub(super) topic: ByteString,
+    /// MQTT 5: the number that stands for the topic, or will.
+    pub(super) alias: Option<u16>,
+    /// At QoS 1 and 2.
+    pub(super) id: Option<NonZeroU16>,
+    pub(super) qos: u8,
+    pub(super) retain: bool,
+    /// MQTT 5: seconds it may wait for its subscribers.
+    pub(super) expiry: Option<u32>,
+    pub(super) properties: Option<Arc<Properties>>,
+    pub(super) payload: Bytes,
 }
 
 /// What a client sends.
 pub(super) enum In {
     Connect(Hello),
-    Publish(Box<rmqtt_codec::types::Publish>),
+    Publish(Publish),
     PubAck(u16),
     Subscribe {
         id: NonZeroU16,
@@ -112,162 +134,34 @@ pub(super) enum Out<'a> {
 #[derive(Debug)]
 pub(super) struct Malformed(pub(super) u8);
 
-impl From<DecodeError> for Malformed {
-    fn from(error: DecodeError) -> Self {
-        // 0x95: packet too large, 0x81: malformed packet.
-        Self(if matches!(error, DecodeError::MaxSizeExceeded { .. }) { 0x95 } else { 0x81 })
-    }
-}
-
 impl Wire {
     /// Finds the version in the first bytes of a CONNECT; `None` while they are too few.
-    pub(super) fn sniff(buffer: &mut BytesMut) -> Result<Option<Self>, Malformed> {
-        match VersionCodec.decode(buffer)? {
-            Some(ProtocolVersion::MQTT3) => Ok(Some(Self::V3(v3::Codec::new(LARGEST_PACKET)))),
-            Some(ProtocolVersion::MQTT5) => Ok(Some(Self::V5(v5::Codec::new(LARGEST_PACKET, 0)))),
-            None => Ok(None),
-        }
+    pub(super) fn sniff(buffer: &[u8]) -> Result<Option<Self>, Malformed> {
+        Ok(decode::version(buffer)?.map(|version| Self { version, largest: None }))
     }
 
     pub(super) fn is_v5(&self) -> bool {
-        matches!(self, Self::V5(_))
+        self.version == Version::V5
     }
 
     /// The next whole packet in `buffer`.
     pub(super) fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<In>, Malformed> {
-        match self {
-            Self::V3(codec) => Ok(codec.decode(buffer)?.map(|(packet, _)| from_v3(packet))),
-            Self::V5(codec) => {
-                let Some((packet, _)) = codec.decode(buffer)? else { return Ok(None) };
-                if let v5::Packet::Connect(c) = &packet
-                    && let Some(max) = c.max_packet_size
-                {
-                    codec.set_max_outbound_size(max.get());
-                }
-                Ok(Some(from_v5(packet)))
-            }
-        }
+        let Some((first, body)) = decode::frame(buffer)? else { return Ok(None) };
+        let (packet, largest) = decode::packet(self.version, first, body)?;
+        self.largest = largest.or(self.largest);
+        Ok(Some(packet))
     }
 
     /// Appends a packet to `buffer`; false when it was left out because the peer's own limit forbids it, as MQTT 5 asks.
     pub(super) fn encode(&mut self, out: Out<'_>, buffer: &mut BytesMut) -> bool {
         let start = buffer.len();
-        let done = match self {
-            Self::V3(codec) => encode::to_v3(out).is_none_or(|packet| codec.encode(packet, buffer).is_ok()),
-            Self::V5(codec) => codec.encode(encode::to_v5(out), buffer).is_ok(),
-        };
-        if !done {
+        let written = encode::packet(self.version, out, buffer).is_some();
+        let fits = self.largest.is_none_or(|most| buffer.len() - start <= most.get() as usize);
+        if !written || !fits {
             buffer.truncate(start);
             tracing::debug!("a packet could not be encoded for this peer");
         }
-        done
-    }
-}
-
-fn from_v3(packet: v3::Packet) -> In {
-    match packet {
-        v3::Packet::Connect(c) => In::Connect(Hello {
-            client_id: c.client_id,
-            clean: c.clean_session,
-            keep_alive: c.keep_alive,
-            expiry: if c.clean_session { Some(0) } else { None },
-            receive_max: usize::MAX,
-            // 0x84: unsupported protocol version. AWS IoT has no MQTT 3.1.
-            refusal: (c.protocol.level() == MQTT_LEVEL_31).then_some(0x84),
-            will: c.last_will.map(|w| Will {
-                topic: w.topic,
-                payload: w.message,
-                qos: w.qos.value(),
-                retain: w.retain,
-                delay: 0,
-                expiry: None,
-                properties: None,
-            }),
-        }),
-        v3::Packet::Publish(p) => In::Publish(p),
-        v3::Packet::PublishAck { packet_id } => In::PubAck(packet_id.get()),
-        v3::Packet::Subscribe { packet_id, topic_filters } => In::Subscribe {
-            id: packet_id,
-            filters: topic_filters
-                .into_iter()
-                .map(|(f, q)| {
-                    let options = SubOptions {
-                        qos: q.value().min(1),
-                        no_local: false,
-                        retain_as_published: false,
-                        retain_handling: RetainHandling::Every,
-                    };
-                    (f, options, q == QoS::ExactlyOnce)
-                })
-                .collect(),
-            identifier: false,
-        },
-        v3::Packet::Unsubscribe { packet_id, topic_filters } => {
-            In::Unsubscribe { id: packet_id, filters: topic_filters }
-        }
-        v3::Packet::PingRequest => In::Ping,
-        v3::Packet::Disconnect => In::Disconnect { with_will: false, expiry: None },
-        _ => In::Unsupported,
-    }
-}
-
-fn from_v5(packet: v5::Packet) -> In {
-    match packet {
-        v5::Packet::Connect(c) => In::Connect(Hello {
-            client_id: c.client_id,
-            clean: c.clean_start,
-            keep_alive: c.keep_alive,
-            expiry: Some(c.session_expiry_interval_secs),
-            receive_max: c.receive_max.map_or(usize::from(u16::MAX), |m| usize::from(m.get())),
-            // 0x8c: bad authentication method. AWS IoT has no enhanced authentication.
-            refusal: c.auth_method.is_some().then_some(0x8c),
-            will: c.last_will.map(|w| Will {
-                qos: w.qos.value(),
-                retain: w.retain,
-                delay: w.will_delay_interval_sec.unwrap_or(0),
-                expiry: w.message_expiry_interval.map(|s| s.get()),
-                properties: Some(Arc::new(PublishProperties {
-                    correlation_data: w.correlation_data,
-                    content_type: w.content_type,
-                    user_properties: w.user_properties,
-                    is_utf8_payload: w.is_utf8_payload.unwrap_or(false),
-                    response_topic: w.response_topic,
-                    ..PublishProperties::default()
-                })),
-                topic: w.topic,
-                payload: w.message,
-            }),
-        }),
-        v5::Packet::Publish(p) => In::Publish(p),
-        v5::Packet::PublishAck(ack) => In::PubAck(ack.packet_id.get()),
-        v5::Packet::Subscribe(s) => In::Subscribe {
-            id: s.packet_id,
-            identifier: s.id.is_some(),
-            filters: s
-                .topic_filters
-                .into_iter()
-                .map(|(f, o)| {
-                    let options = SubOptions {
-                        qos: o.qos.value().min(1),
-                        no_local: o.no_local,
-                        retain_as_published: o.retain_as_published,
-                        retain_handling: match o.retain_handling {
-                            v5::RetainHandling::AtSubscribe => RetainHandling::Every,
-                            v5::RetainHandling::AtSubscribeNew => RetainHandling::New,
-                            v5::RetainHandling::NoAtSubscribe => RetainHandling::Never,
-                        },
-                    };
-                    (f, options, o.qos == QoS::ExactlyOnce)
-                })
-                .collect(),
-        },
-        v5::Packet::Unsubscribe(u) => In::Unsubscribe { id: u.packet_id, filters: u.topic_filters },
-        v5::Packet::PingRequest => In::Ping,
-        v5::Packet::Disconnect(d) => In::Disconnect {
-            with_will: d.reason_code != v5::DisconnectReasonCode::NormalDisconnection,
-            expiry: d.session_expiry_interval_secs,
-        },
-        _ => In::Unsupported,
+        written && fits
     }
 }
 
@@ -288,7 +182,7 @@ mod tests {
         for piece in pieces {
             buffer.extend_from_slice(piece);
             if wire.is_none() {
-                match Wire::sniff(&mut buffer) {
+                match Wire::sniff(&buffer) {
                     Ok(found) => wire = found,
                     Err(_) => return packets,
                 }

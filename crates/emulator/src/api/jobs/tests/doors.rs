@@ -138,7 +138,7 @@ fn a_placeholder_becomes_a_url_that_serves_the_object_each_time_a_device_asks() 
 
     // The signature is one the front lets in, until it runs out.
     let (path, query) = url.strip_prefix("http://127.0.0.1:4510").unwrap().split_once('?').unwrap();
-    let mut headers = axum::http::HeaderMap::new();
+    let mut headers = hyper::HeaderMap::new();
     headers.insert("host", "127.0.0.1:4510".parse().unwrap());
     let get = crate::sigv4::Request { method: "GET", path, query, headers: &headers, body: b"" };
     let verify =
