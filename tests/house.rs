@@ -1,6 +1,6 @@
 //! The structure of the sources, read as text: which room may use which, and that every fact cited is written down.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -164,4 +164,50 @@ fn a_citation_is_read_whole() {
     let text = "a (docs/aws-iot.md#2.3, #4.1.12). b docs/aws-iot.md#3.4 to #3.8; c docs/aws-iot.md#5.";
     assert_eq!(citations(text), ["2.3", "4.1.12", "3.4", "3.8", "5"]);
     assert_eq!(rooms_used("use crate::{cli, cloud::Clients};").len(), 4);
+}
+
+#[test]
+fn every_test_that_the_threat_model_names_is_there() {
+    let page = std::fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
+    let texts: Vec<String> = ["src", "crates", "tests"]
+        .iter()
+        .flat_map(|folder| sources(&root().join(folder)))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    // What stands between backticks and looks like the name of a test: words joined by low lines.
+    let named: BTreeSet<&str> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| {
+            name.contains('_')
+                && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        })
+        .collect();
+    assert!(named.len() > 25, "only {named:?}");
+    let missing: Vec<_> = named
+        .iter()
+        .filter(|name| {
+            let head = format!("fn {name}(");
+            !texts.iter().any(|text| text.contains(&head))
+        })
+        .collect();
+    assert!(missing.is_empty(), "no test has these names: {missing:?}");
+}
+
+#[test]
+fn every_advisory_that_is_accepted_has_a_reason_and_an_end() {
+    let text = std::fs::read_to_string(root().join("deny.toml")).unwrap();
+    let today = jiff::Zoned::now().date();
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let accepted: Vec<usize> =
+        (0..lines.len()).filter(|&n| lines[n].starts_with("{ id = \"RUSTSEC-")).collect();
+    for &n in &accepted {
+        assert!(lines[n].contains("reason = \""), "no reason: {}", lines[n]);
+        let until = lines[n - 1].strip_prefix("# until ").and_then(|rest| rest.get(..10)).unwrap_or_default();
+        let until: jiff::civil::Date =
+            until.parse().unwrap_or_else(|_| panic!("no `# until DAY`: {}", lines[n]));
+        assert!(today <= until, "is it still needed? {}", lines[n]);
+    }
+    assert_eq!(accepted.len(), text.matches("RUSTSEC-").count());
 }

@@ -1,5 +1,6 @@
 //! The commands: clap definitions and, one file each, thin callers of the rooms.
 
+mod about;
 mod audit;
 mod config;
 mod console;
@@ -61,7 +62,7 @@ pub mod exit {
 
 /// The operations console for AWS IoT fleets: watch, isolate, and prove that a device went silent.
 #[derive(Debug, Parser)]
-#[command(name = "quell", version, about, long_about = None, disable_help_subcommand = true)]
+#[command(name = "quell", version, long_version = about::VERSION.as_str(), about, long_about = None, disable_help_subcommand = true)]
 pub struct Cli {
     /// Flags every command takes.
     #[command(flatten)]

@@ -12,7 +12,7 @@ use super::drill::{self, Drill};
 use super::faults::Fault;
 
 /// The default scenario: the workshop's incident.
-pub const WORKSHOP: &str = include_str!("../../../scenarios/workshop.toml");
+pub const WORKSHOP: &str = include_str!("workshop.toml");
 
 /// The scenarios that ship, by name, the default first.
 pub const SHIPPED: [(&str, &str); 3] = [

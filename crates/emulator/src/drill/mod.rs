@@ -27,11 +27,11 @@ const PAR: [Duration; 3] = [Duration::from_secs(180), Duration::from_secs(360), 
 const HINTS: usize = 10;
 /// The drills that ship: name and file.
 pub const SHIPPED: [(&str, &str); 5] = [
-    ("oversized", include_str!("../../../../scenarios/drill-oversized.toml")),
-    ("storm", include_str!("../../../../scenarios/drill-storm.toml")),
-    ("stolen", include_str!("../../../../scenarios/drill-stolen.toml")),
-    ("leak", include_str!("../../../../scenarios/drill-leak.toml")),
-    ("return", include_str!("../../../../scenarios/drill-return.toml")),
+    ("oversized", include_str!("oversized.toml")),
+    ("storm", include_str!("storm.toml")),
+    ("stolen", include_str!("stolen.toml")),
+    ("leak", include_str!("leak.toml")),
+    ("return", include_str!("return.toml")),
 ];
 
 /// What answers an incident.
