@@ -211,3 +211,25 @@ fn every_advisory_that_is_accepted_has_a_reason_and_an_end() {
     }
     assert_eq!(accepted.len(), text.matches("RUSTSEC-").count());
 }
+
+#[test]
+fn the_worked_changes_fit_the_sources() {
+    let mut hunks = 0;
+    for entry in std::fs::read_dir(root().join("docs/contributing")).unwrap() {
+        let diff = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for file in diff.split("\n+++ b/").skip(1) {
+            let (name, rest) = file.split_once('\n').unwrap();
+            let source = std::fs::read_to_string(root().join(name)).unwrap();
+            for hunk in rest.split("\n@@ -").map(|hunk| hunk.trim_start_matches("@@ -")) {
+                let lines = hunk.lines().skip(1).take_while(|line| !line.starts_with("diff --git"));
+                let old: Vec<&str> = lines
+                    .filter(|line| !line.starts_with('+'))
+                    .map(|line| line.get(1..).unwrap_or(""))
+                    .collect();
+                hunks += 1;
+                assert!(source.contains(&old.join("\n")), "{name} has changed under\n{hunk}");
+            }
+        }
+    }
+    assert!(hunks >= 7, "only {hunks}");
+}
