@@ -18,8 +18,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{self, ClientConfig};
 use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{self, ClientConfig};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -105,7 +105,11 @@ async fn encrypt(
     let name = way.host.trim_matches(['[', ']']).to_owned();
     let name = ServerName::try_from(name).map_err(|error| wrong(error.to_string()))?;
     TlsConnector::from(Arc::clone(config)).connect(name, tcp).await.map_err(|error| {
-        if unencrypted(&error) { words::loss(How::Network, words::NO_TLS) } else { wrong(words::root(&error)) }
+        if unencrypted(&error) {
+            words::loss(How::Network, words::NO_TLS)
+        } else {
+            wrong(words::root(&error))
+        }
     })
 }
 
@@ -242,7 +246,7 @@ mod tests {
                 let _ = stream.read(&mut [0; 512]).await.unwrap();
                 stream.write_all(answer).await.unwrap();
             });
-            let tls = super::super::tls::config(None, None, &[]).unwrap();
+            let tls = super::super::tls::config(&crate::config::MqttSettings::default(), None).unwrap();
             let loss = fails(&Way { tls: Some(tls), ..way(port) }).await;
             assert!(loss.words.contains("does not speak TLS"), "{}", loss.words);
         }

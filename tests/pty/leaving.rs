@@ -11,8 +11,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// The demo with its isolation of the rogue confirmed and not yet proven, the staircase put away.
 fn responding(home: &Path) -> Term {
-    // Slow enough that a loaded machine has answered before the silence is proven.
-    let mut term = Term::spawn(&["demo", "--speed", "4"], 120, 36, home, &[]);
+    // The session is not cut for as long as the test needs, however fast silence is proven otherwise.
+    let args = ["demo", "--speed", "4", "--fault", "DeleteConnection=latency:300s"];
+    let mut term = Term::spawn(&args, 120, 36, home, &[]);
     term.wait_for("alarm", 3 * LIMIT, |s| line_with(s, &["Thing02", "ALARM"]).is_some());
     term.keys("ai");
     term.wait_for("plan", LIMIT, |s| s.contains("⏎ isolate"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quell::response::{ActionView, Intent, Level, Outcome, Plan};
-use rumqttc::{AsyncClient, MqttOptions, QoS};
+use rumqttc::{AsyncClient, MqttOptions, PublishOptions};
 
 use crate::world::{Console, World, isolate};
 
@@ -23,12 +23,12 @@ fn row(view: &ActionView, title: &str) -> String {
 /// Another device with the certificate, under a client id of its choice; `comes_back` when it is cut.
 async fn another(world: &World, client: &str, certificate: &str, payload: &'static str, comes_back: bool) {
     let port = world.listen(certificate).await;
-    let mut options = MqttOptions::new(client, "127.0.0.1", port);
-    options.set_keep_alive(Duration::from_secs(30));
-    let (client, mut events) = AsyncClient::new(options, 4);
+    let mut options = MqttOptions::new(client, ("127.0.0.1", port));
+    options.set_keep_alive(30);
+    let (client, mut events) = AsyncClient::builder(options).capacity(4).build();
     let speaks = tokio::spawn(async move {
         loop {
-            let _ = client.try_publish("temperature/Thing02", QoS::AtMostOnce, false, payload);
+            let _ = client.try_publish("temperature/Thing02", payload, PublishOptions::at_most_once());
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     });

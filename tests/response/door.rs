@@ -55,6 +55,12 @@ pub(crate) struct Door {
     held: AtomicBool,
 }
 
+/// An answer that the account did not give.
+fn injected(status: u16, kind: &str, said: &'static str) -> Response {
+    let answer = hyper::Response::builder().status(status).header("x-amzn-errortype", kind);
+    answer.header("x-amzn-requestid", "injected").body(said.into()).unwrap()
+}
+
 impl Door {
     pub(crate) async fn pass(&self, request: Request, account: &Account) -> Response {
         let path = request.uri().path().to_owned();
@@ -77,8 +83,7 @@ impl Door {
             || path == "/";
         if reads && self.unreadable.lock().iter().any(|part| path.contains(part)) {
             let said = r#"{"message":"User: u is not authorized to perform: iot:Refused on resource: *"}"#;
-            let answer = Response::builder().status(403).header("x-amzn-errortype", "AccessDeniedException");
-            return answer.header("x-amzn-requestid", "injected").body(Body::from(said)).unwrap();
+            return injected(403, "AccessDeniedException", said);
         }
         if reads {
             return account.ask(request).await;
@@ -92,12 +97,7 @@ impl Door {
         let verdict = self.rule.lock().as_ref().map_or(Verdict::Pass, |rule| rule(n, &line));
         match verdict {
             Verdict::Pass => account.ask(request).await,
-            Verdict::Refuse => hyper::Response::builder()
-                .status(400)
-                .header("x-amzn-errortype", "InvalidRequestException")
-                .header("x-amzn-requestid", "injected")
-                .body(r#"{"message":"injected"}"#.into())
-                .unwrap(),
+            Verdict::Refuse => injected(400, "InvalidRequestException", r#"{"message":"injected"}"#),
             Verdict::Hold => {
                 self.held.store(true, Ordering::SeqCst);
                 std::future::pending().await

@@ -92,25 +92,33 @@ fn detail(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let Some(chosen) = Chosen::of(app, env) else {
         return judged(env, paint, area);
     };
-    let title = vec![part(SafeText::new(&chosen.behavior.name).to_string(), chosen.style(theme))];
+    let title = vec![part(chosen.title(), chosen.style(theme))];
     let inner = frame(paint, area, false, chosen.thing.shown().as_str(), title);
     let room = usize::from(inner.width.saturating_sub(2));
     let clock = |at| words::moment(at, env.now, &app.look.zone);
     let mut lines: Vec<text::Line<'_>> = Vec::new();
     let mut say =
         |text: &str, style| lines.extend(wrap(text, room).into_iter().map(|l| vec![part(l, style)]));
-    say(&super::normal(chosen.behavior), theme.text);
-    say(
-        &format!("got {}, for {}", got(chosen.value), words::age(env.now - chosen.since)),
-        chosen.style(theme),
-    );
-    let (text, style) = chosen.said(app, env, theme);
-    say(&text, style);
-    say(&format!("profile {}", chosen.profile), theme.dim);
-    if let By::Aws(Violation { verification: Some(verdict), note, .. }) = chosen.by {
-        let note = note.as_ref().filter(|note| !note.is_empty());
-        let note = note.map(|note| format!(": {note}")).unwrap_or_default();
-        say(&format!("judged {verdict}{note}"), theme.text);
+    match &chosen.by {
+        By::Breach(breach) => {
+            say(&super::normal(breach.behavior), theme.text);
+            let got = format!("got {}, for {}", got(breach.value), words::age(env.now - chosen.since));
+            say(&got, chosen.style(theme));
+            let (text, style) = breach.said(app, env, theme);
+            say(&text, style);
+            say(&format!("profile {}", breach.profile), theme.dim);
+            if let Judge::Aws(Violation { verification: Some(verdict), note, .. }) = breach.judge {
+                let note = note.as_ref().filter(|note| !note.is_empty());
+                let note = note.map(|note| format!(": {note}")).unwrap_or_default();
+                say(&format!("judged {verdict}{note}"), theme.text);
+            }
+        }
+        By::Cloned(found) => {
+            say(&found.sentence(), theme.text);
+            let ago = |at| words::age(env.now - at);
+            let seen = format!("found {} ago, last sign {} ago, by quell", ago(found.found), ago(found.last));
+            say(&seen, chosen.style(theme));
+        }
     }
     if let Some(id) = env.fleet.find(chosen.thing.raw()) {
         let (word, style) = super::said(env, theme, id, 40);
@@ -121,7 +129,12 @@ fn detail(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     text::lines(paint, inner, &lines);
     let (_, rest) = super::split(inner, told.saturating_add(1).min(inner.height));
     let (traces, rest) = super::split(rest, (rest.height * 3 / 5).clamp(rest.height.min(10), 24));
-    match chosen.behavior.metric.as_deref() {
+    let metric = match &chosen.by {
+        By::Breach(breach) => breach.behavior.metric.as_deref(),
+        // How large its messages are is what tells the two apart most often.
+        By::Cloned(_) => Some("aws:message-byte-size"),
+    };
+    match metric {
         Some(metric) => values::charts(app, env, paint, traces, chosen.thing, &SafeText::new(metric)),
         None => quiet(paint, traces, "it is about no metric"),
     }
@@ -193,18 +206,29 @@ fn judged(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     text::lines(paint, inner, &lines);
 }
 
-/// The violation under the cursor, whoever says it.
+/// The entry under the cursor, whoever says it.
 struct Chosen<'a> {
     thing: &'a Name,
-    profile: &'a SafeText,
-    behavior: &'a Behavior,
-    value: Option<&'a MetricValue>,
     since: quell_fleet::Ms,
     by: By<'a>,
 }
 
-/// Who says it.
+/// What is told of the thing.
 enum By<'a> {
+    Breach(Breach<'a>),
+    Cloned(&'a ClonedIdentity),
+}
+
+/// A behaviour that a thing does not keep.
+struct Breach<'a> {
+    profile: &'a SafeText,
+    behavior: &'a Behavior,
+    value: Option<&'a MetricValue>,
+    judge: Judge<'a>,
+}
+
+/// Who says it.
+enum Judge<'a> {
     Aws(&'a Violation),
     Quell(&'a Finding),
 }
@@ -214,26 +238,55 @@ impl<'a> Chosen<'a> {
         let cursor = app.list(ListId::Violations).chosen()?;
         let active = env.fleet.violations().get().into_iter().flatten();
         if let Some(v) = active.into_iter().find(|v| key_of(&v.id) == cursor) {
-            let since = env.fleet.alarm_since(v);
-            let (thing, profile, behavior, value) = (&v.thing, &v.profile, &v.behavior, v.value.as_ref());
-            return Some(Self { thing, profile, behavior, value, since, by: By::Aws(v) });
+            let (profile, behavior, value) = (&v.profile, &v.behavior, v.value.as_ref());
+            let by = By::Breach(Breach { profile, behavior, value, judge: Judge::Aws(v) });
+            return Some(Self { thing: &v.thing, since: env.fleet.alarm_since(v), by });
         }
-        let f = env.fleet.own_findings().iter().find(|f| finding_key(f) == cursor)?;
-        let (thing, profile, value) = (&f.thing, &f.profile, Some(&f.value));
-        Some(Self { thing, profile, behavior: &f.behavior, value, since: f.found, by: By::Quell(f) })
+        if let Some(f) = env.fleet.own_findings().iter().find(|f| finding_key(f) == cursor) {
+            let (profile, behavior, value) = (&f.profile, &f.behavior, Some(&f.value));
+            let by = By::Breach(Breach { profile, behavior, value, judge: Judge::Quell(f) });
+            return Some(Self { thing: &f.thing, since: f.found, by });
+        }
+        let found = env.fleet.cloned().iter().find(|f| cloned_key(f) == cursor)?;
+        Some(Self { thing: &found.thing, since: found.found, by: By::Cloned(found) })
+    }
+
+    fn title(&self) -> String {
+        match &self.by {
+            By::Breach(breach) => SafeText::new(&breach.behavior.name).to_string(),
+            By::Cloned(found) => found.text().to_owned(),
+        }
     }
 
     fn style(&self, theme: &super::Theme) -> ratatui::style::Style {
-        if matches!(self.by, By::Aws(_)) { theme.alarm } else { theme.warning }
+        match self.by {
+            By::Breach(Breach { judge: Judge::Aws(_), .. }) => theme.alarm,
+            By::Breach(_) | By::Cloned(_) => theme.warning,
+        }
     }
+}
 
+impl Breach<'_> {
     /// What the other side says, and who was first.
     fn said(&self, app: &App, env: &Env<'_>, theme: &super::Theme) -> (String, ratatui::style::Style) {
-        match self.by {
-            By::Aws(violation) => said(env.fleet.ours_on(violation), "quell", theme),
-            By::Quell(_) if !app.look.aws => ("no AWS to agree or disagree (--no-aws)".to_owned(), theme.dim),
-            By::Quell(finding) => said(env.fleet.aws_on(finding, env.now), "AWS", theme),
+        match self.judge {
+            Judge::Aws(violation) => said(env.fleet.ours_on(violation), "quell", theme),
+            Judge::Quell(finding) => said_by_aws(app, env, finding, theme),
         }
+    }
+}
+
+/// What AWS says of one of quell's findings.
+fn said_by_aws(
+    app: &App,
+    env: &Env<'_>,
+    finding: &Finding,
+    theme: &super::Theme,
+) -> (String, ratatui::style::Style) {
+    if app.look.aws {
+        said(env.fleet.aws_on(finding, env.now), "AWS", theme)
+    } else {
+        ("no AWS to agree or disagree (--no-aws)".to_owned(), theme.dim)
     }
 }
 
@@ -393,11 +446,7 @@ fn own(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, finding: &Fi
         paint.text(x, area.y + 1, room, &text, theme.dim);
     }
     if area.height > 2 {
-        let (text, style) = if app.look.aws {
-            said(env.fleet.aws_on(finding, env.now), "AWS", theme)
-        } else {
-            ("no AWS to agree or disagree (--no-aws)".to_owned(), theme.dim)
-        };
+        let (text, style) = said_by_aws(app, env, finding, theme);
         paint.text(x, area.y + 2, room, &text, style);
     }
 }
