@@ -46,7 +46,6 @@ fn settled(cloud: &Cloud) -> Screen {
 
 /// A fault that begins: what it costs is counted until it is over. Nothing is pressed meanwhile.
 struct Fault<'a> {
-    screen: &'a Screen,
     cloud: &'a Cloud,
     began: Instant,
     asked: (usize, usize),
@@ -57,15 +56,13 @@ struct Fault<'a> {
 const READS: f64 = 14.0;
 
 impl<'a> Fault<'a> {
-    fn begins(cloud: &'a Cloud, screen: &'a Screen) -> Self {
-        screen.begin();
-        Self { screen, cloud, began: Instant::now(), asked: cloud.door.counts() }
+    fn begins(cloud: &'a Cloud) -> Self {
+        Self { cloud, began: Instant::now(), asked: cloud.door.counts() }
     }
 
     /// It is over: nothing ran in a loop, neither here nor towards AWS, and it took so many connections at the most.
     #[track_caller]
     fn over(self, connections: usize) {
-        self.screen.end();
         let (reads, connects) = self.cloud.door.counts();
         let (reads, connects) = (reads - self.asked.0, connects - self.asked.1);
         let seconds = self.began.elapsed().as_secs_f64();
@@ -127,7 +124,6 @@ fn a_broker_killed_and_back() {
     screen.wait("the devices", |s| s.contains("3 things"));
     screen.never(&["0 things"]);
     screen.look_on(Duration::from_secs(3));
-    screen.begin();
     let before = door.counts();
     first.signal("-KILL");
     screen.wait("the loss", |s| s.contains("MQTT down"));
@@ -142,7 +138,6 @@ fn a_broker_killed_and_back() {
     screen.wait("the connection", |s| s.contains("●MQTT") && s.contains("●AWS"));
     let _devices = Devices::speak(publisher());
     screen.wait("the gap", |s| shows_gap(s, "thing-0") && s.contains("3 things"));
-    screen.end();
 }
 
 #[test]
@@ -150,7 +145,7 @@ fn half_open_connections() {
     let cloud = Cloud::start();
     let _devices = fleet(&cloud);
     let mut screen = settled(&cloud);
-    let fault = Fault::begins(&cloud, &screen);
+    let fault = Fault::begins(&cloud);
     cloud.door.silence(true);
     screen.wait("the loss", |s| s.contains("MQTT down"));
     // What was known stays, with its age.
@@ -170,7 +165,7 @@ fn a_stall_of_30_seconds() {
     let cloud = Cloud::start();
     let _devices = fleet(&cloud);
     let mut screen = settled(&cloud);
-    let fault = Fault::begins(&cloud, &screen);
+    let fault = Fault::begins(&cloud);
     cloud.door.silence(true);
     screen.look_on(Duration::from_secs(30));
     let stalled = screen.term.screen();
@@ -190,7 +185,7 @@ fn two_seconds_of_latency() {
     let _devices = fleet(&cloud);
     let mut screen = settled(&cloud);
     screen.never(&["0 things", "0 ALARM", "0 active", "MQTT down", "MQTT connecting"]);
-    let fault = Fault::begins(&cloud, &screen);
+    let fault = Fault::begins(&cloud);
     screen.look_on(Duration::from_secs(8));
     // Late is not lost: no gap, and nothing is asked twice.
     let screen_now = screen.wait("all of it", |s| whole(s) && s.contains(bar));
@@ -213,7 +208,7 @@ fn one_call_in_ten_failing() {
     });
     violated(&cloud);
     screen.never(&["0 things", "0 ALARM", "0 active", "MQTT down"]);
-    let fault = Fault::begins(&cloud, &screen);
+    let fault = Fault::begins(&cloud);
     screen.look_on(Duration::from_secs(10));
     screen.wait("all of it", whole);
     fault.over(0);
@@ -230,7 +225,7 @@ fn throttling_for_a_minute() {
         refused.then(|| Answer::error(429, "ThrottlingException", "Rate exceeded"))
     });
     screen.never(&["0 things", "0 ALARM", "0 active", "MQTT down"]);
-    let fault = Fault::begins(&cloud, &screen);
+    let fault = Fault::begins(&cloud);
     let asked = || cloud.door.counts().0;
     let before = asked();
     screen.wait("the reason", |s| s.contains("○AWS") && s.contains("throttled"));
@@ -289,7 +284,7 @@ fn credentials_rotated_and_a_url_expired() {
     screen.never(&["0 things", "0 ALARM"]);
     screen.wait("everything", whole);
     screen.look_on(Duration::from_secs(2));
-    let fault = Fault::begins(&cloud, &screen);
+    let fault = Fault::begins(&cloud);
     keys("ASIASECOND", "two/token==");
     // The connection ends, and its URL is signed by a key that nobody knows any more.
     cloud.door.shut();
@@ -332,7 +327,7 @@ fn a_filter_that_is_forbidden() {
     screen.wait("the rest", |s| whole(s) && s.contains("1 filter refused"));
     // The ways to find out: together, and then one by one.
     assert!(cloud.door.counts().1 <= 12, "{} connections", cloud.door.counts().1);
-    let fault = Fault::begins(&cloud, &screen);
+    let fault = Fault::begins(&cloud);
     screen.look_on(Duration::from_secs(4));
     // What is forbidden is asked for once.
     fault.over(0);
@@ -348,7 +343,7 @@ fn a_clock_ten_minutes_wrong() {
     let _devices = Devices::speak(cloud.publisher());
     let mut screen = Screen::of(&cloud, &["--topic", "dt/+/data", "--thing-from", "dt/{thing}/data"]);
     screen.never(&["0 ALARM"]);
-    let fault = Fault::begins(&cloud, &screen);
+    let fault = Fault::begins(&cloud);
     // Every signature would be five minutes too old: it is the measured skew that makes them good.
     screen.wait("everything", whole);
     screen.look_on(Duration::from_secs(3));
@@ -372,7 +367,7 @@ fn a_control_plane_that_answers_garbage() {
         (!line.contains("/mqtt")).then_some(Answer { status: 200, headers, body })
     });
     screen.never(&["0 things", "0 ALARM", "0 active", "MQTT down"]);
-    let fault = Fault::begins(&cloud, &screen);
+    let fault = Fault::begins(&cloud);
     screen.wait("that nothing is understood", |s| s.contains("○AWS") && !s.contains("●AWS"));
     screen.look_on(Duration::from_secs(5));
     let garbage = screen.term.screen();
@@ -390,7 +385,7 @@ fn a_shadow_of_names_64_kb_long() {
     let _devices = fleet(&cloud);
     let mut screen = settled(&cloud);
     screen.never(&["0 things", "0 ALARM", "0 active", "MQTT down"]);
-    let fault = Fault::begins(&cloud, &screen);
+    let fault = Fault::begins(&cloud);
     let name = "n".repeat(64 * 1024);
     let account = cloud.running().account();
     let broker = account.broker();

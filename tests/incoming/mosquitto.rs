@@ -53,7 +53,6 @@ fn mosquitto_is_watched_killed_and_back() {
         s.contains("3 things") && s.contains("thing-2") && s.contains(bar) && s.contains("{\"t\":21.5}")
     });
     screen.look_on(Duration::from_secs(2));
-    screen.begin();
     drop((devices, broker));
     screen.wait("the loss", |s| s.contains("MQTT down") && s.contains("3 things"));
     screen.look_on(Duration::from_secs(4));
@@ -61,7 +60,6 @@ fn mosquitto_is_watched_killed_and_back() {
     screen.wait("the connection", |s| s.contains("●MQTT"));
     let _devices = Devices::speak(Publisher::to(address));
     screen.wait("the gap", |s| shows_gap(s, "thing-0"));
-    screen.end();
     use_everything(&mut screen);
     screen.term.keys("q");
 }
@@ -155,9 +153,7 @@ fn names_passwords_and_an_authority_of_ones_own_in_both_versions() {
         screen.wait("the refusal", |s| s.contains("MQTT down") && s.to_lowercase().contains("authori"));
         // Refused, it does not knock in a loop.
         let (_, before) = cable.counts();
-        screen.begin();
         screen.look_on(Duration::from_secs(5));
-        screen.end();
         let (_, after) = cable.counts();
         assert!((before..=before + 6).contains(&after), "{} attempts in 5 s", after - before);
         assert!(!screen.term.screen().contains("right"), "{}", screen.term.screen());
@@ -322,7 +318,6 @@ fn one_of_several_connections_lost_is_a_gap_on_the_screen_and_the_rest_goes_on()
     screen.never(&["0 things", "0 ALARM"]);
     screen.wait("the devices", |s| s.contains("●MQTT") && s.contains("3 things") && s.contains(bar));
     screen.look_on(Duration::from_secs(2));
-    screen.begin();
     cable.shut(true);
     cable.cut(0);
     screen.wait("the loss", |s| s.contains("MQTT down"));
@@ -343,7 +338,6 @@ fn one_of_several_connections_lost_is_a_gap_on_the_screen_and_the_rest_goes_on()
     let _devices = Devices::speak(Publisher::to(local(port)));
     screen.wait("the connection", |s| s.contains("●MQTT"));
     screen.wait("the gap in all", |s| (0..3).all(|n| shows_gap(s, &format!("thing-{n}"))));
-    screen.end();
     screen.term.keys("gl");
     screen.wait("the gaps as events", |s| s.matches("not connected").count() >= 2);
     screen.term.keys("q");

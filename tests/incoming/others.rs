@@ -57,11 +57,9 @@ fn moto_s_control_plane_says_what_it_can_and_the_rest_is_unknown() {
             && s.contains("violations unknown")
             && s.contains("●MQTT")
     });
-    screen.begin();
     for (key, unknown) in [("4", "violations unknown"), ("gp", "profiles unknown")] {
         screen.term.keys(key);
         screen.wait(unknown, |s| s.contains(unknown));
     }
     screen.look_on(Duration::from_secs(4));
-    screen.end();
 }

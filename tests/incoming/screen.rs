@@ -1,7 +1,6 @@
 //! The console on a real terminal while things go wrong: what it shows is looked at all the time, what it costs is
 //! measured, and no key is pressed.
 
-use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,15 +11,12 @@ use crate::world::{Cloud, Publisher};
 
 /// Longer than anything here takes, also on a machine that does other things.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
-/// Of one core, over a stretch: a loop that does not wait takes all of one.
-const CPU: f64 = 0.5;
 
 /// The console, its home, and what may never be seen on it.
 pub(crate) struct Screen {
     pub(crate) term: Term,
     home: tempfile::TempDir,
     never: Vec<String>,
-    stretch: Cell<(Instant, f64)>,
 }
 
 /// Polls every second, and a connection that says nothing is dead after ten.
@@ -46,7 +42,7 @@ impl Screen {
         let mut all: Vec<&str> = args.iter().map(String::as_str).collect();
         all.extend(["--config", path.to_str().unwrap()]);
         let term = Term::spawn(&all, 170, 50, home.path(), env);
-        Self { term, home, never: Vec::new(), stretch: Cell::new((Instant::now(), 0.0)) }
+        Self { term, home, never: Vec::new() }
     }
 
     /// From now on none of these may ever be shown: what is known not to be so.
@@ -91,33 +87,9 @@ impl Screen {
         assert!(!screen.contains("panicked"), "{screen}");
     }
 
-    /// A stretch whose cost is measured begins.
-    pub(crate) fn begin(&self) {
-        self.stretch.set((Instant::now(), self.cpu()));
-    }
-
-    /// It ends: the process is there, and has not been busy with nothing.
-    #[track_caller]
-    pub(crate) fn end(&self) {
-        let (began, before) = self.stretch.get();
-        let (wall, used) = (began.elapsed().as_secs_f64(), self.cpu() - before);
-        assert!(used < CPU * wall.max(2.0), "{used:.1} CPU seconds in {wall:.1} s");
-    }
-
-    fn cpu(&self) -> f64 {
-        cpu_seconds(self.term.pid())
-    }
-
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }
-}
-
-/// Seconds of processor time a process has used.
-pub(crate) fn cpu_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
 }
 
 /// Devices that speak four times a second, straight to the broker.

@@ -232,14 +232,6 @@ impl Watch {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
-
-    /// Seconds of processor time it has used.
-    pub(crate) fn cpu_seconds(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-        ticks / 100.0
-    }
 }
 
 impl Drop for Watch {

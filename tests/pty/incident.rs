@@ -1,6 +1,6 @@
 //! The main job, through the real binary on a real terminal: an incident seen, answered and proven.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::term::{Term, line_with};
 
@@ -16,7 +16,6 @@ fn demo(cols: u16, rows: u16, home: &std::path::Path) -> Term {
 /// The whole incident at one size: seen, answered, proven, journalled, released.
 fn incident(cols: u16, rows: u16) {
     let home = tempfile::tempdir().unwrap();
-    let launched = Instant::now();
     let mut term = demo(cols, rows, home.path());
 
     // Live before any key: devices are heard and the link is up.
@@ -24,7 +23,6 @@ fn incident(cols: u16, rows: u16) {
 
     // The rogue rises to the top of the device table as ALARM.
     let screen = term.wait_for("alarm", ALARM_LIMIT, |s| line_with(s, &["Thing02", "ALARM"]).is_some());
-    assert!(launched.elapsed() < ALARM_LIMIT, "the alarm took {:?}", launched.elapsed());
     let mut lines = screen.lines().filter(|l| !l.starts_with('╭'));
     let first_device = lines.find(|l| l.contains("Thing0") || l.contains("dev-")).unwrap();
     assert!(first_device.contains("Thing02"), "the worst comes first:\n{screen}");

@@ -1,7 +1,5 @@
 //! Plans run by the library: proven, refused.
 
-use std::time::{Duration, Instant};
-
 use quell::response::journal::Journal;
 use quell::response::{Intent, JobOptions, JobRequest, JobTarget, Level, Outcome, RowState};
 use quell_fleet::event::Stage;
@@ -10,7 +8,7 @@ use quell_fleet::model::Name;
 use crate::world::{World, isolate, target};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_isolation_is_proven_in_seconds_and_a_release_is_heard() {
+async fn an_isolation_is_proven_and_a_release_is_heard() {
     let world = World::start().await;
     let certificate = world.things(&["Thing02"]).await;
     world.device("Thing02", &certificate).await;
@@ -20,10 +18,8 @@ async fn an_isolation_is_proven_in_seconds_and_a_release_is_heard() {
     let plan = console.plan(isolate("Thing02")).await;
     assert_eq!(plan.refused(), None);
     assert_eq!(world.changed(), 0, "planning changes nothing");
-    let start = Instant::now();
     let view = console.confirm(plan, None).await.unwrap();
     assert_eq!(view.finished, Some(Outcome::Proven), "{view:#?}");
-    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     assert!(world.member("Thing02").await);
     assert!(
         view.rows.iter().all(|r| matches!(r.state, RowState::Done(_) | RowState::Skipped(_))),

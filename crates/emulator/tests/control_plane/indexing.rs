@@ -348,21 +348,18 @@ async fn thing_groups_are_searched_too() {
     assert_eq!(search("thingGroupName:*").await.unwrap().thing_groups().len(), 2);
 }
 
-/// A fleet of thirty thousand answers well within a second, even in a build without optimisation.
 #[tokio::test]
-async fn a_large_fleet_is_searched_in_a_moment() {
+async fn a_large_fleet_is_searched_and_counted_whole() {
     let world = World::at_speed(500.0).await;
     let thing = |n: u32| (format!("T{n:05}"), [("build".to_owned(), (n % 100).to_string())].into());
     world.running.account().create_things((0..30_000).map(thing)).unwrap();
     world.index_all().await;
-    let begun = Instant::now();
     let found =
         world.iot.search_index().query_string("attributes.build:7 AND thingName:t29*").send().await.unwrap();
     assert_eq!(found.things().len(), 10);
     let statistics =
         world.iot.get_statistics().query_string("*").aggregation_field("attributes.build").send().await;
     assert_eq!(statistics.unwrap().statistics.unwrap().count, 30_000);
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
