@@ -1,5 +1,6 @@
-//! What a policy document denies, as far as that can be told without a request: only an unconditional statement counts.
+//! What policy documents say without a connection: whether one denies unconditionally, and whether anybody may be allowed.
 
+use quell_rules::policy::{Bound, Context, Decision, Document, Doubt, Glob};
 use serde_json::Value;
 
 /// True when an unconditional Deny statement names one of `actions` (in lower case) on `*`, or, where publishing is asked for,
@@ -36,39 +37,35 @@ pub enum Allows {
     Perhaps,
 }
 
-/// What `documents`, which apply together, say of `action` on `resource` (an ARN). An explicit deny outweighs what allows
-/// (docs/aws-iot.md#4.3).
+/// What `documents`, which apply together, say of `action` on `resource` (an ARN), whoever asks. A document that cannot be
+/// read may say anything.
 pub fn allows<'a>(documents: impl IntoIterator<Item = &'a Value>, action: &str, resource: &str) -> Allows {
-    let (mut allowed, mut denied) = (Allows::No, Allows::No);
-    for statement in documents.into_iter().flat_map(statements) {
-        let applies = both(names_action(statement, action), names_resource(statement, resource));
-        let applies = match statement.get("Condition") {
-            Some(_) => both(applies, Allows::Perhaps),
-            None => applies,
-        };
-        let side = match statement.get("Effect").and_then(Value::as_str) {
-            Some("Allow") => &mut allowed,
-            Some("Deny") => &mut denied,
-            _ => continue,
-        };
-        *side = match (*side, applies) {
-            (Allows::Yes, _) | (_, Allows::Yes) => Allows::Yes,
-            (Allows::No, Allows::No) => Allows::No,
-            _ => Allows::Perhaps,
-        };
+    let (mut read, mut unread) = (Vec::new(), false);
+    for document in documents {
+        match Document::parse(&document.to_string()) {
+            Ok(document) => read.push(document),
+            Err(_) => unread = true,
+        }
     }
-    match (allowed, denied) {
-        (Allows::No, _) | (_, Allows::Yes) => Allows::No,
-        (allowed, Allows::No) => allowed,
-        (_, Allows::Perhaps) => Allows::Perhaps,
+    let anybody = Context::anybody();
+    let [certain, possible] = [Doubt::Closed, Doubt::Open].map(|doubt| {
+        let decision = Bound::new(read.iter().map(|d| ("", d)), &anybody, doubt).decide(action, resource);
+        (decision.is_allowed(), matches!(decision, Decision::ExplicitDeny { .. }))
+    });
+    match (certain, possible) {
+        // What denies for certain denies whatever else is written.
+        (_, (_, true)) => Allows::No,
+        _ if unread => Allows::Perhaps,
+        ((true, _), _) => Allows::Yes,
+        (_, (true, _)) => Allows::Perhaps,
+        _ => Allows::No,
     }
 }
 
 /// True when a statement of `documents` allows `action` on anything.
 pub fn names<'a>(documents: impl IntoIterator<Item = &'a Value>, action: &str) -> bool {
     documents.into_iter().flat_map(statements).any(|statement| {
-        statement.get("Effect").and_then(Value::as_str) == Some("Allow")
-            && names_action(statement, action) != Allows::No
+        statement.get("Effect").and_then(Value::as_str) == Some("Allow") && names_action(statement, action)
     })
 }
 
@@ -80,90 +77,14 @@ fn statements(document: &Value) -> Vec<&Value> {
     }
 }
 
-fn both(one: Allows, other: Allows) -> Allows {
-    match (one, other) {
-        (Allows::No, _) | (_, Allows::No) => Allows::No,
-        (Allows::Yes, Allows::Yes) => Allows::Yes,
-        _ => Allows::Perhaps,
-    }
-}
-
-fn negated(is: Allows) -> Allows {
-    match is {
-        Allows::Yes => Allows::No,
-        Allows::No => Allows::Yes,
-        Allows::Perhaps => Allows::Perhaps,
-    }
-}
-
-fn names_action(statement: &Value, action: &str) -> Allows {
+fn names_action(statement: &Value, action: &str) -> bool {
     let action = action.to_ascii_lowercase();
-    let any = |value| one_of(&words(value), |pattern| matches(&pattern.to_ascii_lowercase(), &action));
+    let any =
+        |value| words(value).iter().any(|pattern| Glob::new(&pattern.to_ascii_lowercase()).matches(&action));
     match statement.get("NotAction") {
-        Some(others) => negated(any(Some(others))),
+        Some(others) => !any(Some(others)),
         None => any(statement.get("Action")),
     }
-}
-
-fn names_resource(statement: &Value, resource: &str) -> Allows {
-    let any = |value| one_of(&words(value), |pattern| matches(pattern, resource));
-    match statement.get("NotResource") {
-        Some(others) => negated(any(Some(others))),
-        None => any(statement.get("Resource")),
-    }
-}
-
-fn one_of(patterns: &[String], matches: impl Fn(&str) -> Allows) -> Allows {
-    let found = patterns.iter().map(|pattern| matches(pattern));
-    found.fold(Allows::No, |so_far, one| match (so_far, one) {
-        (Allows::Yes, _) | (_, Allows::Yes) => Allows::Yes,
-        (Allows::No, Allows::No) => Allows::No,
-        _ => Allows::Perhaps,
-    })
-}
-
-/// Whether a pattern with `*` and `?` matches `text`; one with a policy variable only may, whatever stands for it.
-fn matches(pattern: &str, text: &str) -> Allows {
-    let mut plain = String::with_capacity(pattern.len());
-    let (mut rest, mut varies) = (pattern, false);
-    while let Some((before, variable)) = rest.split_once("${") {
-        plain.push_str(before);
-        plain.push('*');
-        varies = true;
-        rest = variable.split_once('}').map_or("", |(_, after)| after);
-    }
-    plain.push_str(rest);
-    match glob(&plain, text) {
-        true if varies => Allows::Perhaps,
-        true => Allows::Yes,
-        false => Allows::No,
-    }
-}
-
-/// Wildcards as in ARNs: linear but for the last `*`, to which it comes back.
-fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t, mut back) = (0, 0, None);
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                back = Some((p + 1, t));
-                p += 1;
-            }
-            Some(c) if *c == '?' || Some(c) == text.get(t) => {
-                p += 1;
-                t += 1;
-            }
-            _ => match back {
-                Some((after, from)) => {
-                    (p, t) = (after, from + 1);
-                    back = Some((after, from + 1));
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.iter().skip(p).all(|c| *c == '*')
 }
 
 #[cfg(test)]
@@ -174,7 +95,11 @@ mod tests {
     const ALIAS: &str = "arn:aws:iot:us-east-1:1:rolealias/Uploads";
 
     fn assume(statements: Value) -> Allows {
-        allows([&json!({ "Statement": statements })], "iot:AssumeRoleWithCertificate", ALIAS)
+        allows(
+            [&json!({ "Version": "2012-10-17", "Statement": statements })],
+            "iot:AssumeRoleWithCertificate",
+            ALIAS,
+        )
     }
 
     #[test]
@@ -191,26 +116,13 @@ mod tests {
         };
         assert_eq!(assume(json!([allow, deny(json!({}))])), Allows::No);
         assert_eq!(assume(json!([allow, deny(json!({"Condition": {"Bool": {"x": "y"}}}))])), Allows::Perhaps);
-        let variable =
-            json!({"Effect": "Allow", "Action": "iot:*", "Resource": "*rolealias/${iot:ClientId}"});
+        let variable = json!({"Effect": "Allow", "Action": "iot:*", "Resource": "arn:aws:iot:*rolealias/${iot:ClientId}"});
         assert_eq!(assume(variable), Allows::Perhaps);
-        let others =
-            json!({"Effect": "Allow", "NotAction": "iot:Publish", "NotResource": "*rolealias/Other"});
+        let others = json!({"Effect": "Allow", "NotAction": "iot:Publish", "NotResource": "arn:aws:iot:*rolealias/Other"});
         assert_eq!(assume(others), Allows::Yes);
-        assert_eq!(assume(json!("not a policy")), Allows::No);
-    }
-
-    #[test]
-    fn wildcards_match_as_in_arns() {
-        for (pattern, text, is) in [
-            ("*", "", true),
-            ("a*b*c", "a-b-b-c", true),
-            ("a*b", "a-b-c", false),
-            ("?é", "xé", true),
-            ("", "x", false),
-            ("**x", "yx", true),
-        ] {
-            assert_eq!(glob(pattern, text), is, "{pattern} on {text}");
-        }
+        assert_eq!(assume(json!("not a policy")), Allows::Perhaps);
+        let unread = json!("not a policy");
+        let deny = json!({"Version": "2012-10-17", "Statement": deny(json!({}))});
+        assert_eq!(allows([&unread, &deny], "iot:AssumeRoleWithCertificate", ALIAS), Allows::No);
     }
 }

@@ -1,7 +1,8 @@
 //! Pure rules of AWS IoT, shared by the console and the emulator: what a behaviour means, what a statement selects, what a
-//! topic filter brings.
+//! topic filter brings, what a policy allows.
 //!
 //! * [`detect`]: Device Defender behaviours and how a window is judged.
+//! * [`policy`]: IoT policies and what they decide.
 //! * [`sql`]: the language of topic rules.
 //! * [`topics`]: topic names and filters, in both dialects.
 
@@ -9,5 +10,6 @@
 #![cfg_attr(not(test), deny(clippy::string_slice, clippy::indexing_slicing))]
 
 pub mod detect;
+pub mod policy;
 pub mod sql;
 pub mod topics;

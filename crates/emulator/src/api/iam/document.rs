@@ -3,9 +3,8 @@
 //! What is not evaluated (conditions, variables, principals) is refused when it is read: a policy must never grant more
 //! here than it says.
 
+use quell_rules::policy::Glob;
 use serde_json::{Map, Value};
-
-use crate::api::policy::Glob;
 
 /// All statements of an identity.
 #[derive(Debug, Default)]

@@ -1,10 +1,11 @@
 //! Policies and their versions over HTTP; effective policies and TestAuthorization.
 
+use quell_rules::policy::{Bound, Decision, StatementId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::http_attachments::principal_of;
-use crate::api::policy::{Bound, Decision, context_of, effective_policies};
+use crate::api::policy::{bind, context_of, effective_policies};
 use crate::api::registry::tags::{self, Tag};
 use crate::api::{ApiError, Req, Resp, validate};
 
@@ -221,17 +222,16 @@ pub fn test_authorization(req: &Req) -> Result<Resp, ApiError> {
     }
     let now = req.account.clock.now_ms();
     let context = context_of(&state, &principal, client_id, effective.thing.as_deref(), None, now);
-    let bound = Bound::new(policies.iter().map(|(n, d)| (n.as_str(), d.as_str())), &context);
-    let missing = context.missing();
+    let bound = bind(&policies, &context);
     let mut results = Vec::with_capacity(body.auth_infos.len());
     for info in &body.auth_infos {
-        results.push(judge(req, &bound, info, &missing)?);
+        results.push(judge(req, &bound, info)?);
     }
     Resp::json(json!({ "authResults": results }))
 }
 
 /// One `authInfo`: allowed only when every resource of it is.
-fn judge(req: &Req, bound: &Bound, info: &AuthInfo, missing: &[String]) -> Result<Value, ApiError> {
+fn judge(req: &Req, bound: &Bound, info: &AuthInfo) -> Result<Value, ApiError> {
     let kind = info.action_type.as_deref().unwrap_or_default();
     validate::one_of("authInfos.actionType", kind, &["PUBLISH", "SUBSCRIBE", "RECEIVE", "CONNECT"])?;
     if info.resources.is_empty() {
@@ -246,15 +246,16 @@ fn judge(req: &Req, bound: &Bound, info: &AuthInfo, missing: &[String]) -> Resul
     let (mut allowing, mut denying, mut implicit) = (Vec::new(), Vec::new(), false);
     for resource in &info.resources {
         match bound.decide(action, resource) {
-            Decision::Allowed(by) => allowing.extend(by),
-            Decision::ExplicitDeny(by, despite) => {
+            Decision::Allowed { by } => allowing.extend(by),
+            Decision::ExplicitDeny { by, despite } => {
                 denying.extend(by);
                 allowing.extend(despite);
             }
-            Decision::ImplicitDeny => implicit = true,
+            Decision::ImplicitDeny { .. } => implicit = true,
         }
     }
-    let list = |mut names: Vec<String>| -> Vec<Value> {
+    let list = |statements: Vec<StatementId>| -> Vec<Value> {
+        let mut names: Vec<String> = statements.into_iter().map(|statement| statement.policy).collect();
         names.sort();
         names.dedup();
         names
@@ -275,6 +276,6 @@ fn judge(req: &Req, bound: &Bound, info: &AuthInfo, missing: &[String]) -> Resul
             "explicitDeny": { "policies": list(denying) },
         },
         "authDecision": decision,
-        "missingContextValues": missing,
+        "missingContextValues": bound.missing().collect::<Vec<_>>(),
     }))
 }

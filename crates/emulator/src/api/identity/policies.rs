@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use quell_rules::policy::{CHARACTERS, Document, characters};
 use serde::{Deserialize, Serialize};
 
 use super::Identity;
-use crate::api::policy::Document;
 use crate::api::registry::uuid;
 use crate::api::{ApiError, validate};
 
 /// Versions a policy may have.
 const VERSIONS: usize = 5;
-/// Characters of a document, whitespace not counted.
-const CHARACTERS: usize = 2048;
 /// A document without statements.
 const BLANK: &str = r#"{"Version":"2012-10-17","Statement":[]}"#;
 
@@ -208,7 +206,7 @@ impl Identity {
 
 fn check_document(document: &str) -> Result<(), ApiError> {
     let malformed = |message: String| ApiError::new(400, "MalformedPolicyException", message);
-    if document.chars().filter(|c| !c.is_whitespace()).count() > CHARACTERS {
+    if characters(document) > CHARACTERS {
         return Err(malformed(format!("Policy document exceeds the maximum of {CHARACTERS} characters")));
     }
     Document::parse(document)

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use quell_rules::policy::Bound;
 
 use super::effective;
-use super::evaluate::Bound;
 use crate::account::Account;
 use crate::broker::{Action, ConnectAttributes, Session};
 

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
+use quell_rules::policy::{Bound, Context, Document, Doubt};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 
-use super::evaluate::{Bound, Context};
 use crate::account::State;
 use crate::api::identity::Identity;
 use crate::broker::Session;
@@ -163,5 +163,15 @@ pub(super) fn load(state: &State, session: &Session, now_ms: i64) -> Bound {
     let mut context =
         context_of(state, principal, client_id, effective.thing.as_deref(), Some(session.ip), now_ms);
     session.attributes.names().for_each(|name| context.add("iot:ConnectAttributes", name));
-    Bound::new(effective.policies.iter().map(|(n, d)| (n.as_str(), d.as_str())), &context)
+    bind(&effective.policies, &context)
+}
+
+/// Stored policies, as `(name, document)`, bound to a connection's context. A document that does not parse denies nothing and
+/// allows nothing: none can be stored.
+pub fn bind(policies: &[(String, String)], context: &Context) -> Bound {
+    let read: Vec<(&str, Document)> = policies
+        .iter()
+        .map(|(name, text)| (name.as_str(), Document::parse(text).unwrap_or_default()))
+        .collect();
+    Bound::new(read.iter().map(|(name, document)| (*name, document)), context, Doubt::Closed)
 }

@@ -1,26 +1,14 @@
-//! IoT policies: documents, variables, evaluation, inheritance, and the cache of 6 to 8 minutes (docs/aws-iot.md#4.3).
+//! IoT policies in an account: inheritance, and the cache of 6 to 8 minutes (docs/aws-iot.md#4.3). What a document says and
+//! decides is [`quell_rules::policy`]'s.
 //!
-//! * `document.rs`: what a policy document says, and what makes it malformed.
-//! * `glob.rs`: wildcards over ARNs, in which MQTT's `+` and `#` mean nothing.
-//! * `conditions.rs`: condition operators over the context of a connection.
-//! * `evaluate.rs`: documents bound to one connection's context, and the decision. Pure.
 //! * `effective.rs`: which documents govern a principal, and its context.
-//! * `judge.rs`: what an auditor would say of a document.
 //! * `cache.rs`: how long a connection lives with the documents it once loaded.
 
 mod cache;
-mod conditions;
-mod document;
 mod effective;
-mod evaluate;
-mod glob;
-pub mod judge;
 
 pub use cache::PolicyCache;
-pub use document::Document;
-pub use effective::{context_of, effective_policies};
-pub use evaluate::{Bound, Decision};
-pub(super) use glob::Glob;
+pub use effective::{bind, context_of, effective_policies};
 
 use crate::account::{Account, State};
 use crate::broker::{Action, Session};
@@ -71,8 +59,7 @@ pub(super) fn may_assume(
     let principal = device.principal.identifier();
     let effective = effective_policies(state, principal, thing);
     let context = context_of(state, principal, None, effective.thing.as_deref(), Some(device.ip), now_ms);
-    Bound::new(effective.policies.iter().map(|(n, d)| (n.as_str(), d.as_str())), &context)
-        .allows("iot:AssumeRoleWithCertificate", alias_arn)
+    bind(&effective.policies, &context).allows("iot:AssumeRoleWithCertificate", alias_arn)
 }
 
 /// Whether a session would be let in and heard on `topic`, by its policies as they are now: nothing of it is cached.

@@ -1,9 +1,10 @@
 //! Checks of IoT policies: what the document in force allows too much, or denies in vain.
 
+use quell_rules::policy::{Document, audit};
+
 use super::super::{Resource, ResourceIdentifier};
 use super::{Draft, Outcome, Window};
 use crate::account::Account;
-use crate::api::policy::{Document, judge};
 
 fn each(account: &Account, look: impl Fn(&Document) -> Option<(&'static str, String)>) -> Outcome {
     let state = account.read();
@@ -22,7 +23,7 @@ fn each(account: &Account, look: impl Fn(&Document) -> Option<(&'static str, Str
 /// IOT_POLICY_OVERLY_PERMISSIVE_CHECK.
 pub(super) fn permissive(account: &Account, _: Window) -> Outcome {
     each(account, |document| {
-        let broad = judge::broad_access(document);
+        let broad = audit::broad_access(document);
         (!broad.is_empty()).then(|| {
             let reason =
                 format!("Policy allows broad access to IoT data plane actions: [{}].", broad.join(", "));
@@ -34,12 +35,12 @@ pub(super) fn permissive(account: &Account, _: Window) -> Outcome {
 /// IOT_POLICY_POTENTIAL_MISCONFIGURATION_CHECK.
 pub(super) fn misconfigured(account: &Account, _: Window) -> Outcome {
     each(account, |document| {
-        if let Some(resource) = judge::mqtt_wildcard_in_deny(document) {
+        if let Some(resource) = audit::mqtt_wildcard_in_deny(document) {
             let reason =
                 format!("A deny statement holds an MQTT wildcard, which is no wildcard there: {resource}.");
             return Some(("POLICY_CONTAINS_MQTT_WILDCARDS_IN_DENY_STATEMENT", reason));
         }
-        judge::deny_evaded_by_filter(document).map(|(denied, filter)| {
+        audit::deny_evaded_by_filter(document).map(|(denied, filter)| {
             let reason = format!("Topic filters meant to be denied ({denied}) are allowed through {filter}.");
             ("TOPIC_FILTERS_INTENDED_TO_DENY_ALLOWED_USING_WILDCARDS", reason)
         })

@@ -8,7 +8,7 @@ mod parse;
 
 use std::borrow::Cow;
 
-use super::super::policy::Glob;
+use quell_rules::policy::Glob;
 
 /// One value of a document.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,8 @@
 //! Reads a query.
 
+use quell_rules::policy::Glob;
+
 use super::{Bound, Node, Test};
-use crate::api::policy::Glob;
 
 /// Characters of a query, and of one with a leading wildcard.
 const LENGTH: usize = 1000;

@@ -2,6 +2,14 @@
 
 use serde_json::{Map, Value};
 
+/// Characters a document may have, whitespace not counted (docs/aws-iot.md#2.4).
+pub const CHARACTERS: usize = 2048;
+
+/// The characters of a document that AWS counts: all but whitespace.
+pub fn characters(document: &str) -> usize {
+    document.chars().filter(|c| !c.is_whitespace()).count()
+}
+
 /// Allow or Deny.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -27,14 +35,15 @@ pub(super) struct Condition {
 /// One statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Statement {
+    pub(super) sid: Option<String>,
     pub(super) effect: Effect,
     pub(super) actions: Selection,
     pub(super) resources: Selection,
     pub(super) conditions: Vec<Condition>,
 }
 
-/// A parsed policy document.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A parsed policy document. The default one has no statements, as no stored one has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Document {
     /// Policy variables mean something (`2012-10-17`).
     pub(super) variables: bool,
@@ -42,7 +51,10 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a document; the error says what is wrong with it.
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
     pub fn parse(text: &str) -> Result<Self, String> {
         let value: Value = serde_json::from_str(text).map_err(|e| format!("not a JSON document: {e}"))?;
         let Value::Object(top) = value else { return Err("not a JSON object".to_owned()) };
@@ -60,6 +72,11 @@ impl Document {
             _ => return Err("Statement is missing or empty".to_owned()),
         };
         Ok(Self { variables, statements })
+    }
+
+    /// How many statements it has.
+    pub fn statements(&self) -> usize {
+        self.statements.len()
     }
 }
 
@@ -95,7 +112,8 @@ fn statement(value: &Value) -> Result<Statement, String> {
         Some(Value::Object(operators)) => conditions(operators)?,
         Some(_) => return Err("Condition is not an object".to_owned()),
     };
-    Ok(Statement { effect, actions, resources, conditions })
+    let sid = map.get("Sid").and_then(Value::as_str).map(str::to_owned);
+    Ok(Statement { sid, effect, actions, resources, conditions })
 }
 
 fn selection(map: &Map<String, Value>, yes: &str, no: &str) -> Result<Selection, String> {

@@ -108,7 +108,7 @@ pub fn deny_evaded_by_filter(document: &Document) -> Option<(&str, String)> {
                 continue;
             }
             for kept in (0..levels.len()).rev() {
-                let mut filter = levels[..kept].join("/");
+                let mut filter = levels.iter().take(kept).copied().collect::<Vec<_>>().join("/");
                 filter.push_str(if kept == 0 { "#" } else { "/#" });
                 let arn = format!("{head}topicfilter/{filter}");
                 let names = |s: &Statement| names_resource(&s.resources, &arn);

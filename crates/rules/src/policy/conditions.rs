@@ -3,8 +3,8 @@
 //! A key that is not modelled here fails closed: an Allow with such a condition does not count, a Deny does, whatever the
 //! operator. [`is_modelled`] is the list.
 
-use super::document::{Condition, Effect};
-use super::evaluate::Context;
+use super::document::Condition;
+use super::evaluate::{Binding, Why};
 use super::glob::Glob;
 
 /// Keys that resolve on a connection or would if it had them, in lower case; a last `.` or `[` stands for what follows it.
@@ -104,36 +104,45 @@ pub(super) fn is_known(operator: &str) -> bool {
     parse(operator).is_some()
 }
 
-/// Does the condition hold for a statement of this effect? False when a variable in its values cannot be resolved: the
-/// statement then does not match.
-pub(super) fn holds(condition: &Condition, effect: Effect, context: &Context, variables: bool) -> bool {
-    if !is_modelled(&condition.key) {
-        return effect == Effect::Deny;
+/// Does the condition hold?
+///
+/// # Errors
+/// Why the statement does not count.
+pub(super) fn hold(condition: &Condition, with: Binding<'_>) -> Result<(), Why> {
+    let Binding { context, variables, widen } = with;
+    let not_known = |key: &str| if widen { Ok(()) } else { Err(Why::NotKnown(key.to_owned())) };
+    if !is_modelled(&condition.key) || context.is_unknown(&condition.key) {
+        return not_known(&condition.key);
     }
-    let Some(operator) = parse(&condition.operator) else { return false };
+    let no = || Err(Why::Condition { operator: condition.operator.clone(), key: condition.key.clone() });
+    let Some(operator) = parse(&condition.operator) else { return no() };
     let held = context.all(&condition.key);
     if matches!(operator.test, Test::Null) {
         let absent = held.is_empty();
-        return condition.values.iter().any(|v| v.eq_ignore_ascii_case("true") == absent);
+        let holds = condition.values.iter().any(|v| v.eq_ignore_ascii_case("true") == absent);
+        return if holds { Ok(()) } else { no() };
     }
     let mut patterns = Vec::with_capacity(condition.values.len());
     for value in &condition.values {
-        match if variables { context.substitute(value) } else { Some(plain(value)) } {
-            Some(pattern) => patterns.push(pattern),
-            None => return false,
+        match if variables { context.substitute(value, false) } else { Ok(plain(value)) } {
+            Ok(pattern) => patterns.push(pattern),
+            Err(Why::NotKnown(variable)) => return not_known(&variable),
+            Err(why) => return Err(why),
         }
     }
     if held.is_empty() {
         // IAM: an absent key satisfies negated operators, …IfExists and ForAllValues, and never ForAnyValue.
         let negated = operator.negated && operator.quantity != Quantity::Any;
-        return negated || operator.if_exists || operator.quantity == Quantity::All;
+        let holds = negated || operator.if_exists || operator.quantity == Quantity::All;
+        return if holds { Ok(()) } else { no() };
     }
     let equals = |value: &String| patterns.iter().any(|pattern| compare(operator.test, value, pattern));
-    match (operator.quantity, operator.negated) {
+    let holds = match (operator.quantity, operator.negated) {
         (Quantity::One, negated) => held.iter().any(equals) != negated,
         (Quantity::Any, negated) => held.iter().any(|value| equals(value) != negated),
         (Quantity::All, negated) => held.iter().all(|value| equals(value) != negated),
-    }
+    };
+    if holds { Ok(()) } else { no() }
 }
 
 fn plain(value: &str) -> (Glob, String) {

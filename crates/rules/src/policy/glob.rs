@@ -10,18 +10,18 @@ enum Token {
 
 /// A compiled pattern.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::api) struct Glob(Vec<Token>);
+pub struct Glob(Vec<Token>);
 
 impl Glob {
     /// A pattern whose `*` and `?` are wildcards.
-    pub(in crate::api) fn new(pattern: &str) -> Self {
+    pub fn new(pattern: &str) -> Self {
         let mut glob = Self::default();
         glob.push_pattern(pattern);
         glob
     }
 
     /// Appends text whose `*` and `?` are wildcards.
-    pub(in crate::api) fn push_pattern(&mut self, text: &str) {
+    pub fn push_pattern(&mut self, text: &str) {
         for byte in text.bytes() {
             match byte {
                 b'*' if self.0.last() == Some(&Token::Any) => {}
@@ -33,12 +33,12 @@ impl Glob {
     }
 
     /// Appends text that stands for itself: the value of a variable.
-    pub(in crate::api) fn push_literal(&mut self, text: &str) {
+    pub fn push_literal(&mut self, text: &str) {
         self.0.extend(text.bytes().map(Token::Byte));
     }
 
     /// Does the whole of `text` match? Linear in the pattern for each `*`: no input makes it exponential.
-    pub(in crate::api) fn matches(&self, text: &str) -> bool {
+    pub fn matches(&self, text: &str) -> bool {
         let (pattern, text) = (&self.0, text.as_bytes());
         let (mut p, mut t) = (0, 0);
         let mut retry: Option<(usize, usize)> = None;
