@@ -35,7 +35,7 @@ fn main() {
 
 fn read(path: &Path) -> Duration {
     let began = Instant::now();
-    let open = recover::left_open(path).unwrap();
+    let open = recover::left_open(path, None).unwrap();
     let took = began.elapsed();
     assert_eq!(open.len(), 1, "the last plan was cut short");
     took

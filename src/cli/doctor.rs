@@ -14,6 +14,7 @@ use crate::response::plan::facts::GroupFacts;
 use crate::response::recover;
 use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
+use quell_fleet::shell::{command, word};
 use quell_fleet::text::SafeText;
 
 use super::respond_cmds::{Session, runtime, settings};
@@ -183,7 +184,7 @@ async fn examine(settings: &Settings) -> Report {
     remedy(&clients, &settings.groups.update, &mut report).await;
     detect(&clients, &mut report).await;
     Box::pin(devices(&clients, &mut report)).await;
-    match recover::unfinished(&clients, &settings.journal).await {
+    match recover::unfinished(&clients, &settings.journal, settings.account_since).await {
         Ok(open) if open.is_empty() => report.good("crashes", "every response came to an end"),
         Ok(open) => {
             report.bad("crashes", format!("{} responses never ended", open.len()), "quell journal recover");
@@ -234,7 +235,11 @@ async fn listening(settings: &Settings, report: &mut Report) {
 
 async fn group(clients: &Aws, name: &str, isolates: bool, report: &mut Report) {
     let check = if isolates { "isolation" } else { "quarantine" };
-    let setup = if isolates { "quell setup".to_owned() } else { format!("quell setup --group {name}") };
+    let setup = if isolates {
+        "quell setup".to_owned()
+    } else {
+        command(&["quell", "setup", &format!("--group={name}")], [])
+    };
     let found = match read::describe_thing_group(clients, name).await {
         Ok(Some(found)) => found,
         Ok(None) if isolates => return report.bad(check, format!("there is no thing group {name}"), setup),
@@ -290,7 +295,7 @@ async fn remedy(clients: &Aws, name: &str, report: &mut Report) {
         Ok(None) => report.bad(
             "remedy",
             format!("there is no thing group {name}"),
-            format!("aws iot create-thing-group --thing-group-name {name}"),
+            format!("aws iot create-thing-group --thing-group-name {}", word(name)),
         ),
         Err(trouble) => report.trouble("remedy", &trouble),
     }
@@ -348,7 +353,7 @@ async fn devices(clients: &Aws, report: &mut Report) {
             format!("without a principal, so that no policy reaches them: {}", list.join(", ")),
             format!(
                 "aws iot attach-thing-principal --thing-name {} --principal ARN",
-                list.first().unwrap_or(&"THING")
+                list.first().map_or_else(|| "THING".to_owned(), |name| word(name))
             ),
         );
     }

@@ -26,8 +26,7 @@ pub(super) fn ascii_json(value: &Value) -> String {
 
 /// `2026-11-21T02:40:21.123Z`.
 pub(super) fn iso(ms: Ms) -> String {
-    jiff::Timestamp::from_millisecond(ms)
-        .map_or_else(|_| ms.to_string(), |time| time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+    quell_fleet::format::iso(ms).unwrap_or_else(|| ms.to_string())
 }
 
 /// Epoch seconds, as AWS's JSON has them.

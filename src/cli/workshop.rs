@@ -15,6 +15,7 @@ use crate::console::board::{self, Tile, Tone, Wish};
 use quell_emulator::Limits;
 use quell_emulator::drill::{self, Phase, Stage};
 use quell_emulator::start::{Options, Participant, Running, StartError, start};
+use quell_fleet::shell;
 
 use super::debrief::{self, Standing, clock, word};
 use super::local::{Signals, loopback, speed};
@@ -352,7 +353,7 @@ pub(super) fn join(running: &Running, speed: f64) -> std::io::Result<Vec<(String
     for participant in running.participants() {
         let name = &participant.name;
         let Some(folder) = running.folder(name) else { continue };
-        let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+        let quoted = |path: &Path| shell::word(&path.display().to_string());
         let config = folder.join("quell.toml");
         let journal = toml::Value::String(folder.join("journal.jsonl").display().to_string());
         private(

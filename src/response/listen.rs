@@ -55,6 +55,8 @@ pub enum Fact {
     LinkUp {
         /// When.
         at: Ms,
+        /// Presence events come by it: the broker accepted a filter for them.
+        presence: bool,
     },
     /// Other devices are listened to than before: only the silence of these counts, and from here.
     Focus {
@@ -93,6 +95,8 @@ pub enum Fact {
 pub(in crate::response) struct Hearing {
     /// Since when there is a connection; `None` while there is none.
     pub(in crate::response) link: Option<Ms>,
+    /// Presence events come by it.
+    pub(in crate::response) presence: bool,
     /// The things listened to and since when; `None` for all, always.
     only: Option<(Arc<HashSet<String>>, Ms)>,
     /// Since when all are, after it was only some.
@@ -102,12 +106,12 @@ pub(in crate::response) struct Hearing {
 impl Hearing {
     #[cfg(test)]
     pub(in crate::response) fn with(link: Option<Ms>) -> Self {
-        Self { link, ..Self::default() }
+        Self { link, presence: link.is_some(), ..Self::default() }
     }
 
     pub(in crate::response) fn note(&mut self, fact: &Fact) {
         match fact {
-            Fact::LinkUp { at } => self.link = Some(*at),
+            Fact::LinkUp { at, presence } => (self.link, self.presence) = (Some(*at), *presence),
             Fact::LinkDown { .. } => self.link = None,
             Fact::Focus { only: Some(only), at } => self.only = Some((Arc::clone(only), *at)),
             Fact::Focus { only: None, at } => (self.only, self.all) = (None, Some(*at)),
@@ -196,7 +200,10 @@ impl Listener {
         }
         match event {
             Event::Batch(batch) => self.batch(batch),
-            Event::Link(LinkEvent::Up { at, .. }) => self.link(Fact::LinkUp { at: *at }),
+            Event::Link(LinkEvent::Up { at, filters, .. }) => {
+                let presence = filters.iter().any(|f| f.as_str().starts_with("$aws/events/presence/"));
+                self.link(Fact::LinkUp { at: *at, presence });
+            }
             Event::Link(LinkEvent::Down { at, .. }) => self.link(Fact::LinkDown { at: *at }),
             Event::Link(LinkEvent::Focus { at, things, .. }) => {
                 let only = things.as_ref().map(|things| things.iter().map(|t| t.raw().to_owned()).collect());

@@ -301,11 +301,11 @@ pub(in crate::response) struct Plans {
 }
 
 impl Plans {
-    /// Reads the journal once.
+    /// Reads the journal once. Plans begun before `since` are not among them: the account they were about is gone.
     ///
     /// # Errors
     /// It exists and cannot be read.
-    pub(in crate::response) fn of(journal: &Journal) -> io::Result<Self> {
+    pub(in crate::response) fn of(journal: &Journal, since: Option<Ms>) -> io::Result<Self> {
         let mut all = Self {
             reading: Reading::default(),
             plans: Vec::new(),
@@ -316,16 +316,19 @@ impl Plans {
         let mut reading = journal.reading()?;
         reading.each(|place, line| {
             if let Ok(light) = serde_json::from_slice::<Light<'_>>(line) {
-                all.note(place, &light);
+                all.note(place, &light, since);
             }
         })?;
         all.reading = reading;
         Ok(all)
     }
 
-    fn note(&mut self, place: Place, line: &Light<'_>) {
+    fn note(&mut self, place: Place, line: &Light<'_>, since: Option<Ms>) {
         let at = || line.at.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond);
         if line.kind == "intent" {
+            if since.is_some_and(|since| at() < since) {
+                return;
+            }
             let number = self.plans.len();
             let known = |id: &Option<String>| {
                 id.as_ref()

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::cloud::Aws;
+use quell_fleet::Ms;
 
 use super::journal::{Journal, who};
 use super::past::{Answered, Past, Plans, Seen};
@@ -15,18 +16,21 @@ use super::run::now;
 /// The plans without an outcome that nobody works on any more, as the journal has them; oldest first. One pass over the
 /// journal: its time grows with the journal's length, its memory with the number of plans.
 ///
+/// Here and below, plans begun before `since` are not looked at: an emulated account forgets with its process, and what an
+/// earlier one of the same name was asked says nothing of this one.
+///
 /// # Errors
 /// The journal cannot be read.
-pub fn left_open(journal: &Path) -> io::Result<Vec<Past>> {
-    Plans::of(&Journal::open(journal)?)?.open()
+pub fn left_open(journal: &Path, since: Option<Ms>) -> io::Result<Vec<Past>> {
+    Plans::of(&Journal::open(journal)?, since)?.open()
 }
 
 /// The same, each request held against the account.
 ///
 /// # Errors
 /// The journal cannot be read.
-pub async fn unfinished(clients: &Aws, journal: &Path) -> io::Result<Vec<Past>> {
-    let mut open = beside(journal, left_open).await?;
+pub async fn unfinished(clients: &Aws, journal: &Path, since: Option<Ms>) -> io::Result<Vec<Past>> {
+    let mut open = beside(journal, move |path| left_open(path, since)).await?;
     seen::settle(&open, now()).await;
     for past in &mut open {
         Box::pin(seen::look(clients, past, now())).await;
@@ -35,9 +39,13 @@ pub async fn unfinished(clients: &Aws, journal: &Path) -> io::Result<Vec<Past>> 
 }
 
 /// A plan with those that finished it, as the journal has them.
-pub(in crate::response) async fn load(journal: &Path, id: &str) -> io::Result<Option<Past>> {
+pub(in crate::response) async fn load(
+    journal: &Path,
+    since: Option<Ms>,
+    id: &str,
+) -> io::Result<Option<Past>> {
     let id = id.to_owned();
-    beside(journal, move |path| Plans::of(&Journal::open(path)?)?.load(&id)).await
+    beside(journal, move |path| Plans::of(&Journal::open(path)?, since)?.load(&id)).await
 }
 
 /// Plans that are looked through for one that can still be taken back.
@@ -48,9 +56,9 @@ const EARLIER: usize = 1_000;
 ///
 /// # Errors
 /// The journal cannot be read.
-pub async fn last_undoable(journal: &Path) -> io::Result<Result<String, String>> {
-    beside(journal, |path| {
-        let plans = Plans::of(&Journal::open(path)?)?;
+pub async fn last_undoable(journal: &Path, since: Option<Ms>) -> io::Result<Result<String, String>> {
+    beside(journal, move |path| {
+        let plans = Plans::of(&Journal::open(path)?, since)?;
         let mut changed = plans.changed();
         let Some(newest) = changed.next().transpose()? else {
             return Ok(Err(format!("the journal has nothing that can be undone{}", stands(plans.newest()?))));
@@ -80,9 +88,9 @@ pub async fn last_undoable(journal: &Path) -> io::Result<Result<String, String>>
 ///
 /// # Errors
 /// The journal cannot be read.
-pub async fn last_unfinished(journal: &Path) -> io::Result<Result<String, String>> {
-    beside(journal, |path| {
-        let plans = Plans::of(&Journal::open(path)?)?;
+pub async fn last_unfinished(journal: &Path, since: Option<Ms>) -> io::Result<Result<String, String>> {
+    beside(journal, move |path| {
+        let plans = Plans::of(&Journal::open(path)?, since)?;
         Ok(match plans.unfinished()? {
             Some(id) => Ok(id),
             None => Err(format!("the journal has no plan that was cut short{}", stands(plans.newest()?))),
@@ -110,7 +118,7 @@ fn stands(newest: Option<Past>) -> String {
 /// The journal cannot be written, or has no such plan.
 pub fn close(journal: &Path, id: &str) -> io::Result<()> {
     let journal = Journal::open(journal)?;
-    if Plans::of(&journal)?.load(id)?.is_none() {
+    if Plans::of(&journal, None)?.load(id)?.is_none() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the journal has no such plan"));
     }
     journal.append(now(), "closed", id, json!({"who": who(None)}))
@@ -123,7 +131,7 @@ pub fn close(journal: &Path, id: &str) -> io::Result<()> {
 /// The journal cannot be read or written.
 pub fn nothing_left(journal: &Path, id: &str, undo: bool) -> io::Result<()> {
     let journal = Journal::open(journal)?;
-    let Some(past) = Plans::of(&journal)?.load(id)? else { return Ok(()) };
+    let Some(past) = Plans::of(&journal, None)?.load(id)? else { return Ok(()) };
     let rests = if undo { past.undone.filter(|u| !u.whole).map(|u| u.by) } else { Some(past.id) };
     match rests {
         Some(id) if undo || past.outcome.is_none() => {

@@ -189,7 +189,7 @@ impl Task {
     fn recover(&self) {
         let (clients, rules, answers) = (self.clients.clone(), Arc::clone(&self.rules), self.answers.clone());
         tokio::spawn(async move {
-            match Box::pin(recover::unfinished(&clients, &rules.journal)).await {
+            match Box::pin(recover::unfinished(&clients, &rules.journal, rules.since)).await {
                 Ok(plans) if plans.is_empty() => {}
                 Ok(plans) => drop(answers.send(Answer::Recovered { plans }).await),
                 Err(error) => tracing::warn!(%error, "the journal could not be read for unfinished plans"),

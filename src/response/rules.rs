@@ -19,6 +19,8 @@ pub struct Rules {
     pub speed: f64,
     /// The journal file.
     pub journal: PathBuf,
+    /// When the account began, where that is known: plans of the journal from before are about another.
+    pub since: Option<Ms>,
     /// A plan older than this (milliseconds) is not run: the account may have changed since it was read.
     pub plan_age: Ms,
     /// Send no request, even though nothing is refused: `--dry-run`.
@@ -44,6 +46,7 @@ impl From<&crate::config::Settings> for Rules {
     fn from(settings: &crate::config::Settings) -> Self {
         Self {
             read_only: settings.read_only,
+            since: settings.account_since,
             speed: settings.aws_speed,
             guardrails: settings.guardrails.clone(),
             quarantine_groups: settings.quarantine_groups().map(Name::new).collect(),
@@ -62,6 +65,7 @@ impl Rules {
             guardrails: Guardrails::default(),
             speed: 1.0,
             journal,
+            since: None,
             plan_age: 10 * 60_000,
             dry_run: false,
             quarantine_groups: vec![Name::new(isolate_group)],

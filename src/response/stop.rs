@@ -1,8 +1,7 @@
 //! Why a response ends before its proof: who or what stopped it belongs into the journal.
 
+use quell_fleet::format::seconds;
 use std::time::Duration;
-
-use super::plan::draft::seconds;
 
 /// Requests under way get this long to be answered when nobody waits for them.
 pub(in crate::response) const PATIENCE: Duration = Duration::from_secs(1);

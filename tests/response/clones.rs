@@ -126,7 +126,7 @@ async fn of_two_under_one_client_id_a_cut_holds_neither_and_the_isolation_both()
     assert!(says(&cut, Level::Warn, "both may come back"), "{:#?}", cut.affects());
     let view = console.confirm(cut, None).await.unwrap();
     assert_eq!(view.finished, Some(Outcome::Unproven), "{view:#?}");
-    assert!(row(&view, "stays away").contains("taken over again"), "{view:#?}");
+    assert!(row(&view, "nobody takes the session of Thing02 over").contains("taken over again"), "{view:#?}");
 
     let plan = console.plan(isolate("Thing02")).await;
     let view = console.confirm(plan, None).await.unwrap();

@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::response::journal::Journal;
+use quell_fleet::format::left_behind;
 use quell_fleet::text::SafeText;
 
 use super::respond_cmds::settings;
@@ -147,18 +148,7 @@ fn line(entry: &Value) -> SafeText {
 /// `Thing02 retained, jobs; Thing03 nothing`: what a sweep found.
 fn swept(entry: &Value) -> String {
     let targets = entry.get("targets").and_then(Value::as_array).into_iter().flatten();
-    let told = targets.map(|target| {
-        let of = |mark: &str| -> Vec<&str> {
-            let lines = target.get("lines").and_then(Value::as_array).into_iter().flatten();
-            let lines = lines.filter(|line| line.get("mark").and_then(Value::as_str) == Some(mark));
-            lines.filter_map(|line| line.get("residue")?.as_str()).collect()
-        };
-        let (found, unknown) = (of("found"), of("unknown"));
-        let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
-        let unknown =
-            if unknown.is_empty() { String::new() } else { format!(" (unknown: {})", unknown.join(", ")) };
-        format!("{} {found}{unknown}", name(target).unwrap_or_default())
-    });
+    let told = targets.map(|target| format!("{} {}", name(target).unwrap_or_default(), left_behind(target)));
     told.collect::<Vec<_>>().join("; ")
 }
 

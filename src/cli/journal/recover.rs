@@ -32,9 +32,9 @@ pub(in crate::cli) fn past(undo: bool, args: &PastArgs, common: &Common) -> colo
         Some(plan) => Ok(plan.clone()),
         None => runtime()?.block_on(async {
             if undo {
-                recover::last_undoable(&settings.journal).await
+                recover::last_undoable(&settings.journal, settings.account_since).await
             } else {
-                recover::last_unfinished(&settings.journal).await
+                recover::last_unfinished(&settings.journal, settings.account_since).await
             }
         })?,
     };
@@ -49,7 +49,9 @@ pub(super) fn run(close: Option<&str>, as_json: bool, settings: &Settings) -> co
     }
     let plans = runtime()?.block_on(async {
         let clients = Aws::connect(settings).await.map_err(|t| eyre!("{}", t.message))?;
-        Box::pin(recover::unfinished(&clients, &settings.journal)).await.map_err(color_eyre::Report::from)
+        Box::pin(recover::unfinished(&clients, &settings.journal, settings.account_since))
+            .await
+            .map_err(color_eyre::Report::from)
     })?;
     if as_json {
         let plans: Vec<Value> = plans.iter().map(recover::json).collect();

@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
 
+use quell_fleet::shell::command;
 use quell_fleet::text::SafeText;
 
 use crate::response::{
@@ -62,13 +63,16 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
         writeln!(out, "  REFUSED: {text}")?;
     }
     if let Some(Intent::Cut { things, client }) = plan.cut_one() {
-        let things: Vec<&str> = things.iter().map(|t| t.thing.shown().as_str()).collect();
-        writeln!(out, "  OR: quell cut {} --client {}", things.join(" "), client.shown())?;
+        let things = things.iter().map(|t| t.thing.raw());
+        let client = format!("--client={}", client.raw());
+        writeln!(out, "  OR: {}", command(&["quell", "cut", &client], things))?;
     }
     if let Some(intent) = plan.instead() {
-        let things: Vec<&str> = intent.things().iter().map(|t| t.thing.shown().as_str()).collect();
-        let certificate = certificate(intent).map(|id| format!(" --certificate {id}")).unwrap_or_default();
-        writeln!(out, "  INSTEAD: quell {} {}{certificate}", intent.verb(), things.join(" "))?;
+        let certificate = certificate(intent).map(|id| format!("--certificate={id}"));
+        let mut words = vec!["quell", intent.verb().id()];
+        words.extend(certificate.as_deref());
+        let things = intent.things().iter().map(|t| t.thing.raw());
+        writeln!(out, "  INSTEAD: {}", command(&words, things))?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ fn journal(entries: &[(&'static str, &str, Value)]) -> (tempfile::TempDir, Journ
 fn plans(entries: &[(&'static str, &str, Value)]) -> Plans {
     let (_folder, journal) = journal(entries);
     // The files stay open although their folder goes.
-    Plans::of(&journal).unwrap()
+    Plans::of(&journal, None).unwrap()
 }
 
 fn add(thing: &str) -> Value {
@@ -56,6 +56,16 @@ fn undoable(plans: &Plans) -> Option<String> {
 
 fn ids(found: &[Past]) -> Vec<&str> {
     found.iter().map(|p| p.id.as_str()).collect()
+}
+
+#[test]
+fn what_was_begun_before_the_account_is_not_offered() {
+    let (_folder, journal) = journal(&[begun("a"), accepted("a", 0, 0)]);
+    let since = |since| Plans::of(&journal, Some(since)).unwrap();
+    assert_eq!(ids(&since(0).open().unwrap()), ["a"]);
+    let later = since(Ms::MAX);
+    assert!(later.open().unwrap().is_empty() && later.load("a").unwrap().is_none());
+    assert_eq!((undoable(&later), later.unfinished().unwrap()), (None, None));
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Plans about certificates. One certificate may serve many things, so the others are named before anything else.
 
 use crate::response::plan::draft::{Draft, listed};
+use quell_fleet::format::short;
 use quell_fleet::text::SafeText;
 
 use super::Level;
 use super::facts::{Facts, PrincipalFacts, ThingFacts};
-use super::request::{CertificateStatus, Proof, Request, Work, short};
+use super::request::{CertificateStatus, Proof, Request, Work};
 
 pub(super) fn deactivate(draft: &mut Draft<'_>, facts: &Facts, only: Option<&str>) {
     bar(draft, facts, only, CertificateStatus::Inactive);

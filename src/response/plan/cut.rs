@@ -4,9 +4,9 @@ use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 use quell_fleet::{ClonedIdentity, Sharing};
 
-use super::draft::{Draft, listed, seconds};
+use super::draft::{Draft, listed};
 use super::facts::{Facts, ThingFacts};
-use super::request::{Proof, Request, Work};
+use super::request::{Proof, Request, Work, stays_away};
 use super::{Intent, Level};
 
 /// Says of a device whose identity two devices use what is known of the two, and offers to cut one of them.
@@ -74,17 +74,12 @@ pub(super) fn cut(draft: &mut Draft<'_>, facts: &Facts, client: &Name) {
                 "under one client id the cut ends whichever session is there at that moment, and both may come back: \
                  only isolating holds them",
             );
-            draft.prove(format!(
-                "nobody takes the session of {} over for {}",
-                client.raw(),
-                seconds(silence)
-            ));
         } else {
             let names: Vec<&Name> = others.iter().collect();
             draft.note(Level::Info, format!("left as they are: {}", listed(&names)));
             draft.note(Level::Warn, "nothing keeps it from coming back: if it does, isolate or deactivate");
-            draft.prove(format!("{} stays away for {}", client.raw(), seconds(silence)));
         }
+        draft.prove(stays_away(client, silence, others.is_empty()));
         draft.prove("one session or none is left, by GetConnection");
         let clients = std::iter::once(client.clone()).chain(others).collect();
         let cut = Request::Cut { client: client.clone() };

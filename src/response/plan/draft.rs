@@ -2,6 +2,7 @@
 
 use crate::response::Rules;
 use quell_fleet::Ms;
+use quell_fleet::format::seconds;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
@@ -139,15 +140,6 @@ impl Draft<'_> {
             said.push(format!("usually every {}", seconds(cadence)));
         }
         if said.is_empty() { None } else { Some(said.join(", ")) }
-    }
-}
-
-/// `10 s`, `1.5 s`, `4 min`.
-pub(in crate::response) fn seconds(ms: Ms) -> String {
-    match ms {
-        ms if ms >= 120_000 => format!("{} min", ms / 60_000),
-        ms if ms >= 10_000 || ms % 1000 == 0 => format!("{} s", ms / 1000),
-        ms => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Facts {
     /// Retained messages that an intent would clear, each with the device on whose topic it is; without one where the topic
     /// was named directly.
     pub retained: Vec<(Option<Name>, RetainedRecord)>,
+    /// Why the retained messages of the account could not be listed, so that only topics that were heard were asked for.
+    pub unlisted: Option<Trouble>,
     /// How many things a job would reach now.
     pub reached: usize,
 }

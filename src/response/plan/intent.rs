@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use quell_fleet::Target;
 use quell_fleet::model::Name;
+use quell_fleet::shell::word;
 
 use crate::config::Verb;
 
@@ -213,9 +214,9 @@ impl JobOptions {
     /// The parameter that names the document.
     pub(in crate::response) fn document(&self, document: &str) -> String {
         match (&self.source, &self.template) {
-            (Some(url), _) => format!("--document-source {url}"),
-            (None, Some(arn)) => format!("--job-template-arn {arn}"),
-            (None, None) => format!("--document <{} bytes>", document.len()),
+            (Some(url), _) => format!("--document-source {}", word(url)),
+            (None, Some(arn)) => format!("--job-template-arn {}", word(arn)),
+            (None, None) => format!("--document '<{} bytes>'", document.len()),
         }
     }
 
@@ -227,7 +228,8 @@ impl JobOptions {
         }
         if let Some(JobAbort { failure, percent, after }) = &self.abort {
             out.push_str(&format!(
-                " --abort-config criteriaList=[{{failureType={failure},action=CANCEL,thresholdPercentage={percent},minNumberOfExecutedThings={after}}}]"
+                " --abort-config {}",
+                word(&format!("criteriaList=[{{failureType={failure},action=CANCEL,thresholdPercentage={percent},minNumberOfExecutedThings={after}}}]"))
             ));
         }
         if let Some(n) = self.timeout_minutes {

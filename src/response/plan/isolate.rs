@@ -3,13 +3,14 @@
 use serde_json::Value;
 
 use crate::response::rules::CACHE_MS;
+use quell_fleet::format::{seconds, short};
 use quell_fleet::text::SafeText;
 
 use super::certificates;
 use super::cut;
-use super::draft::{Draft, listed, seconds};
+use super::draft::{Draft, listed};
 use super::facts::{Facts, GroupFacts, PrincipalFacts, ThingFacts};
-use super::request::{DenyQuestion, Proof, Request, short};
+use super::request::{DenyQuestion, Proof, Request};
 use super::{Check, Intent, Level};
 
 /// A thing can be in so many groups (docs/aws-iot.md#2.4).

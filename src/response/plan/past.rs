@@ -2,10 +2,11 @@
 
 use crate::response::past::{Past, PastStep, Seen};
 use crate::response::plan::draft::{Draft, listed};
+use quell_fleet::format::short;
 use quell_fleet::text::SafeText;
 
 use super::facts::Facts;
-use super::request::{CertificateStatus, Proof, Request, Work, short};
+use super::request::{CertificateStatus, Proof, Request, Work};
 use super::{Level, Reversible};
 
 pub(super) fn finish(draft: &mut Draft<'_>, facts: &Facts, id: &str) {

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use quell_fleet::Ms;
+use quell_fleet::format::{seconds, short};
 use quell_fleet::model::Name;
+use quell_fleet::shell::word;
 use quell_fleet::text::SafeText;
 
 use super::audit::request::AuditRequest;
@@ -207,31 +209,33 @@ impl Request {
         let (resource, summary) = match self {
             Self::AddToGroup { thing, group } | Self::RemoveFromGroup { thing, group } => (
                 format!("thing/{} thinggroup/{}", thing.raw(), group.raw()),
-                format!("--thing-name {} --thing-group-name {}", thing.raw(), group.raw()),
+                format!("--thing-name {} --thing-group-name {}", word(thing.raw()), word(group.raw())),
             ),
             Self::Flag { thing, to, .. } => (
                 format!("thing/{}", thing.raw()),
-                format!("--thing-name {} --payload '{}'", thing.raw(), flag_payload(to.as_ref())),
+                format!("--thing-name {} --payload {}", word(thing.raw()), word(&flag_payload(to.as_ref()))),
             ),
-            Self::Certificate { id, status, .. } => {
-                (format!("cert/{id}"), format!("--certificate-id {id} --new-status {}", status.word()))
-            }
+            Self::Certificate { id, status, .. } => (
+                format!("cert/{id}"),
+                format!("--certificate-id {} --new-status {}", word(id), status.word()),
+            ),
             Self::Cut { client } => (
                 format!("client/{}", client.raw()),
-                format!("--client-id {} --clean-session --prevent-will-message", client.raw()),
+                format!("--client-id {} --clean-session --prevent-will-message", word(client.raw())),
             ),
             Self::ClearRetained { topic } => {
-                (format!("topic/{topic}"), format!("--topic {topic} --qos 1 --retain --payload ''"))
+                (format!("topic/{topic}"), format!("--topic {} --qos 1 --retain --payload ''", word(topic)))
             }
             Self::Ask { client } => (
                 format!("client/{}", client.raw()),
-                format!("--client-id {} --topic {ASKED_ON} --confirmation", client.raw()),
+                format!("--client-id {} --topic {ASKED_ON} --confirmation", word(client.raw())),
             ),
             Self::CreateJob { id, targets, document, continuous, options, .. } => (
                 format!("job/{id}"),
                 format!(
-                    "--job-id {id} --targets {} --target-selection {} {}{}",
-                    targets.join(" "),
+                    "--job-id {} --targets {} --target-selection {} {}{}",
+                    word(id),
+                    words(targets),
                     if *continuous { "CONTINUOUS" } else { "SNAPSHOT" },
                     options.document(document),
                     options.flags()
@@ -239,21 +243,21 @@ impl Request {
             ),
             Self::CancelJob { job, force } => (
                 format!("job/{}", job.raw()),
-                format!("--job-id {}{}", job.raw(), if *force { " --force" } else { "" }),
+                format!("--job-id {}{}", word(job.raw()), if *force { " --force" } else { "" }),
             ),
             Self::CreateGroup { group } | Self::DeleteGroup { group } => {
-                (format!("thinggroup/{}", group.raw()), format!("--thing-group-name {}", group.raw()))
+                (format!("thinggroup/{}", group.raw()), format!("--thing-group-name {}", word(group.raw())))
             }
             Self::CreatePolicy { policy, document } => (
                 format!("policy/{}", policy.raw()),
-                format!("--policy-name {} --policy-document '{document}'", policy.raw()),
+                format!("--policy-name {} --policy-document {}", word(policy.raw()), word(document)),
             ),
             Self::DeletePolicy { policy } => {
-                (format!("policy/{}", policy.raw()), format!("--policy-name {}", policy.raw()))
+                (format!("policy/{}", policy.raw()), format!("--policy-name {}", word(policy.raw())))
             }
             Self::AttachPolicy { policy, target } | Self::DetachPolicy { policy, target } => (
                 format!("policy/{} {target}", policy.raw()),
-                format!("--policy-name {} --target {target}", policy.raw()),
+                format!("--policy-name {} --target {}", word(policy.raw()), word(target)),
             ),
             Self::Detect(request) => request.call(),
             Self::Rule(request) => return request.call(),
@@ -261,17 +265,19 @@ impl Request {
             Self::Mitigate { task, violations, actions } => (
                 format!("task/{task}"),
                 format!(
-                    "--task-id {task} --target violationIds={} --actions {}",
-                    violations.join(","),
-                    actions.join(" ")
+                    "--task-id {} --target {} --actions {}",
+                    word(task),
+                    word(&format!("violationIds={}", violations.join(","))),
+                    words(actions)
                 ),
             ),
             Self::MitigateFindings { task, findings, check, actions } => (
                 format!("task/{task}"),
                 format!(
-                    "--task-id {task} --target findingIds={} --audit-check-to-actions-mapping {check}={}",
-                    findings.join(","),
-                    actions.join(",")
+                    "--task-id {} --target {} --audit-check-to-actions-mapping {}",
+                    word(task),
+                    word(&format!("findingIds={}", findings.join(","))),
+                    word(&format!("{check}={}", actions.join(",")))
                 ),
             ),
         };
@@ -370,6 +376,19 @@ impl Request {
     }
 }
 
+/// Words of a command, one after the other.
+pub(in crate::response) fn words(all: &[String]) -> String {
+    all.iter().map(|one| word(one)).collect::<Vec<_>>().join(" ")
+}
+
+/// What must be seen after one session was cut; `shared` says that all sessions are of one client id.
+pub(in crate::response) fn stays_away(cut: &Name, silence: Ms, shared: bool) -> String {
+    match shared {
+        true => format!("nobody takes the session of {} over for {}", cut.raw(), seconds(silence)),
+        false => format!("{} stays away for {}", cut.raw(), seconds(silence)),
+    }
+}
+
 fn last(arn: &str) -> &str {
     arn.rsplit_once('/').map_or(arn, |(_, name)| name)
 }
@@ -377,12 +396,6 @@ fn last(arn: &str) -> &str {
 /// The shadow document that sets `desired.quarantine`, or takes it out with `null`.
 pub(in crate::response) fn flag_payload(to: Option<&Value>) -> String {
     json!({"state": {"desired": {"quarantine": to}}}).to_string()
-}
-
-/// The first characters of a certificate id, enough to tell it from others.
-pub(in crate::response) fn short(id: &str) -> String {
-    let head: String = id.chars().take(8).collect();
-    if head.len() < id.len() { format!("{head}…") } else { head }
 }
 
 /// What must be seen before a target counts as done.

@@ -1,10 +1,11 @@
 //! Clearing retained messages: an empty one on each topic takes the one that is kept away (docs/aws-iot.md#3.3).
 
+use quell_fleet::format::seconds;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
 use super::Level;
-use super::draft::{Draft, seconds};
+use super::draft::Draft;
 use super::facts::Facts;
 use super::request::{Proof, Request, Work};
 
@@ -28,6 +29,15 @@ pub(super) fn clear(draft: &mut Draft<'_>, facts: &Facts, topics: &[String]) {
                 format!("no topic of {} is known: only topics that bear its name are cleared", name.raw()),
             );
         }
+    }
+    if let Some(trouble) = &facts.unlisted {
+        draft.note(
+            Level::Warn,
+            format!(
+                "only topics it was heard on were asked for, others may be retained: {}",
+                trouble.message
+            ),
+        );
     }
     for topic in topics.iter().filter(|topic| !facts.retained.iter().any(|(_, one)| one.topic == **topic)) {
         draft.note(Level::Info, format!("{}: nothing is retained", SafeText::new(topic)));

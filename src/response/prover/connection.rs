@@ -6,6 +6,7 @@ use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
 use crate::response::plan::request::{Proof, Request};
+use crate::response::sweep::Cut;
 use crate::response::view::RowState;
 
 use super::{ProofStep, Prover};
@@ -194,8 +195,8 @@ impl Prover {
     }
 
     /// The client ids that were watched, those that came up meanwhile too, and whether a connection of each was cut.
-    pub(in crate::response) fn watched(&self) -> Vec<(Name, bool)> {
-        let cut = |c: &Connection| c.cut.is_some() && !c.absent;
+    pub(in crate::response) fn watched(&self) -> Vec<(Name, Cut)> {
+        let cut = |c: &Connection| if c.cut.is_some() && !c.absent { Cut::Done } else { Cut::Not };
         self.connections.iter().map(|c| (c.client.clone(), cut(c))).collect()
     }
 

@@ -10,6 +10,7 @@ mod silence;
 mod steps;
 
 use quell_fleet::Ms;
+use quell_fleet::format::seconds;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
@@ -17,7 +18,6 @@ use connection::Connection;
 
 use super::execute::{Accepted, Failed};
 use super::listen::{Fact, Hearing};
-use super::plan::draft::seconds;
 use super::plan::request::{Proof, Request, Work};
 use super::rules::{CACHE_MS, Rules};
 use super::stop::Stop;
@@ -92,6 +92,8 @@ pub(in crate::response) struct Prover {
     unasked: Option<SafeText>,
     /// Since when there is a connection to listen by.
     link: Option<Ms>,
+    /// Presence events come by it.
+    presence: bool,
     /// Since when it is listened to, among others; `None` while it is not.
     focus: Option<Ms>,
     /// When the connection last carried all it may.
@@ -157,6 +159,7 @@ impl Prover {
             denied: None,
             unasked,
             link,
+            presence: hearing.presence,
             focus,
             full: None,
             listens,
@@ -292,7 +295,7 @@ impl Prover {
             {
                 self.presence(client, *kind, reason.as_ref(), *at);
             }
-            Fact::LinkUp { at } => self.link = Some(*at),
+            Fact::LinkUp { at, presence } => (self.link, self.presence) = (Some(*at), *presence),
             Fact::LinkDown { at } => {
                 // One that never stood is not lost: then nobody was meant to hear it.
                 if self.link.is_some() {
@@ -414,10 +417,20 @@ impl Prover {
                 Some(at) if self.proof_steps.contains(&ProofStep::Silent) => {
                     SafeText::new(&format!("silence: heard {} ago", seconds((now - at).max(0))))
                 }
+                _ if self.is_open(ProofStep::Away) => self.explained(ProofStep::Away),
                 _ => self.waiting_for(),
             };
             self.outcome = Some(TargetOutcome::Unproven { missing });
         }
+    }
+
+    /// A step that is waited for, and how far it is or why it cannot be had.
+    fn explained(&self, step: ProofStep) -> SafeText {
+        let Some(row) = self.at(step).and_then(|i| self.rows.get(i)) else { return self.waiting_for() };
+        if row.detail.is_empty() {
+            return row.title.clone();
+        }
+        SafeText::new(&format!("{}: {}", row.title, row.detail))
     }
 
     /// Since when its telemetry would be received; `None` while it would not.

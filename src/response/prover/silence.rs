@@ -2,10 +2,10 @@
 //! policy to it, six to eight minutes later (docs/aws-iot.md#4.3), however quiet it is. A device that was refused when it
 //! tried to connect says more than silence does: it wants to speak and cannot.
 
-use crate::response::plan::draft::seconds;
 use crate::response::plan::request::Proof;
 use crate::response::view::{Gauge, RowState};
 use quell_fleet::Ms;
+use quell_fleet::format::seconds;
 use quell_fleet::text::SafeText;
 
 use super::{ProofStep, Prover, UNHEARD};

@@ -1,9 +1,9 @@
 //! The steps of a proof: finding the row of one, what each is called, and what each waits for.
 
-use crate::response::plan::draft::seconds;
-use crate::response::plan::request::{Proof, Work};
+use crate::response::plan::request::{Proof, Work, stays_away};
 use crate::response::view::RowState;
 use quell_fleet::Ms;
+use quell_fleet::format::seconds;
 use quell_fleet::text::SafeText;
 
 use super::{ProofStep, Prover};
@@ -109,7 +109,7 @@ pub(super) fn words(step: ProofStep, work: &Work) -> String {
         (ProofStep::Exists, Proof::Audited { .. }) => "the audit ended".to_owned(),
         (ProofStep::Exists, _) => "the job exists".to_owned(),
         (ProofStep::Away, Proof::OneLeft { cut, silence }) => {
-            format!("{} stays away for {}", cut.raw(), seconds(*silence))
+            stays_away(cut, *silence, work.clients.len() == 1)
         }
         (ProofStep::OneLeft, _) => "one session or none is left".to_owned(),
         (ProofStep::Member | ProofStep::NotMember | ProofStep::Silent | ProofStep::Away, _) => String::new(),

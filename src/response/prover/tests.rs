@@ -153,7 +153,7 @@ fn nobody_listening_proves_nothing_by_silence() {
     prover.look(&denied(), BEGAN + 500);
     tick(&mut prover, BEGAN + 200_000);
     assert_eq!(prover.outcome(), None, "no link");
-    prover.fact(&Fact::LinkUp { at: BEGAN + 200_000 });
+    prover.fact(&Fact::LinkUp { at: BEGAN + 200_000, presence: true });
     tick(&mut prover, BEGAN + 229_000);
     assert_eq!(prover.outcome(), None, "silence counts from the link on");
     tick(&mut prover, BEGAN + 230_000);
@@ -312,7 +312,7 @@ fn a_refusal_does_not_outweigh_a_voice_a_session_or_a_link_that_is_gone() {
     refused(&mut deaf, BEGAN + 2_000);
     deaf.look(&gone(), BEGAN + 3_000);
     deaf.fact(&Fact::LinkDown { at: BEGAN + 3_100 });
-    deaf.fact(&Fact::LinkUp { at: BEGAN + 3_900 });
+    deaf.fact(&Fact::LinkUp { at: BEGAN + 3_900, presence: true });
     refused(&mut deaf, BEGAN + 4_000);
     tick(&mut deaf, BEGAN + 4_200);
     assert_eq!(deaf.outcome(), None, "between the two nobody listened");
@@ -431,7 +431,7 @@ fn a_silence_that_could_not_have_been_heard_is_none() {
     prover.tick(BEGAN + 90_000);
     assert_eq!(prover.outcome(), None, "what should have been heard could not be");
     // Back, it is silent from then on, up to what was answered.
-    prover.fact(&Fact::LinkUp { at: BEGAN + 100_000 });
+    prover.fact(&Fact::LinkUp { at: BEGAN + 100_000, presence: true });
     prover.tick(BEGAN + 150_000);
     assert_eq!(prover.outcome(), None, "not answered since");
     tick(&mut prover, BEGAN + 151_000);

@@ -6,7 +6,7 @@ pub(in crate::response) mod detect;
 mod groups;
 mod jobs;
 mod mitigation;
-mod retained;
+pub(in crate::response) mod retained;
 pub(in crate::response) mod rule;
 pub(in crate::response) mod seen;
 mod things;
@@ -84,7 +84,7 @@ pub(in crate::response) async fn read(
         }
         Intent::ClearRetained { things, topics } => {
             facts.things = all(c, things, &facts.arn_prefix, &[]).await?;
-            facts.retained = retained::of(c, rules, &facts.things, topics).await?;
+            (facts.retained, facts.unlisted) = retained::of(c, rules, &facts.things, topics).await?;
         }
         Intent::Rule(change) => facts.rule = rule::read(c, change.rule.raw()).await?,
         Intent::Audit(change) => facts.audit = Some(Box::pin(audit::facts(c, change)).await?),

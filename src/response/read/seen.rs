@@ -24,7 +24,7 @@ pub(in crate::response) async fn past(
     id: &str,
     now: Ms,
 ) -> Result<Option<Past>, Trouble> {
-    let mut past = recover::load(&rules.journal, id).await.map_err(|e| Trouble {
+    let mut past = recover::load(&rules.journal, rules.since, id).await.map_err(|e| Trouble {
         kind: TroubleKind::Failed,
         message: SafeText::new(&format!("the journal cannot be read: {e}")),
         missing_action: None,

@@ -1,8 +1,10 @@
-//! After the proof: the clients are asked themselves, and what the contained devices left behind is looked for. The proof is
+//! After the proof, had or missed: the clients are asked themselves, and what the contained devices left behind is looked for. The proof is
 //! told before, and nothing here changes it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
 use crate::response::gate::Grant;
@@ -11,18 +13,25 @@ use crate::response::plan::request::{Proof, Request, Work};
 use crate::response::prover::Prover;
 use crate::response::sweep::{self, Subject, Sweep};
 use crate::response::view::TargetOutcome;
+use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
 use super::send::sent;
 use super::{Shared, now};
 
-/// The clients of so many devices are asked one after the other: each may take some seconds to answer.
-const ASKED: usize = 20;
+/// So many clients are asked at once: each may take some seconds to answer.
+const AT_ONCE: usize = 8;
+/// So many clients of one device are asked: a hostile one takes a name for each connection.
+const CLIENTS: usize = 8;
+/// After so long no more are asked; an answer that is under way is waited for, for it belongs into the journal.
+const ASKING: Duration = Duration::from_secs(15);
 
-/// What there is to sweep: the devices that were proven contained.
+/// What there is to sweep: the devices that hold as far as was asked, proven or not.
 pub(super) fn contained(provers: &[Prover]) -> Vec<(Work, Subject)> {
-    let proven = |p: &&Prover| matches!(p.outcome(), Some(TargetOutcome::Proven { .. }));
-    provers.iter().filter(proven).filter_map(|p| Some((p.work.clone(), subject(p)?))).collect()
+    let held = |p: &&Prover| {
+        matches!(p.outcome(), Some(TargetOutcome::Proven { .. } | TargetOutcome::Unproven { .. }))
+    };
+    provers.iter().filter(held).filter_map(|p| Some((p.work.clone(), subject(p)?))).collect()
 }
 
 fn subject(prover: &Prover) -> Option<Subject> {
@@ -38,7 +47,7 @@ fn subject(prover: &Prover) -> Option<Subject> {
         topics: prover.work.topics.clone(),
         connects,
         barred,
-        told: Vec::new(),
+        told: Some(Vec::new()),
     })
 }
 
@@ -62,26 +71,45 @@ pub(super) async fn run(
 }
 
 async fn look(shared: Shared, grant: Arc<Grant>, devices: Vec<(Work, Subject)>) -> Vec<Sweep> {
-    let mut subjects = Vec::new();
-    let many = devices.len() > ASKED;
-    for (work, mut subject) in devices {
-        for question in &work.questions {
-            let Request::Ask { client } = question else { continue };
-            if many {
-                let why = format!("of more than {ASKED} devices at once none is asked");
-                subject.told.push(((client.clone(), Err(SafeText::new(&why))), None));
-                continue;
-            }
-            let answer = sent(&shared, &grant, question, work.name.raw(), None).await;
-            subject.told.push(match answer {
-                Ok(accepted) => {
-                    let reply = accepted.reply.ok_or_else(|| "no answer is understood".into());
-                    ((client.clone(), reply), accepted.request_id)
-                }
-                Err(failed) => ((client.clone(), Err(failed.reason)), failed.request_id),
-            });
-        }
-        subjects.push(subject);
+    let until = Instant::now() + ASKING;
+    let (works, mut subjects): (Vec<Work>, Vec<Subject>) = devices.into_iter().unzip();
+    let mut questions: Vec<(usize, usize, Name, Request, Name)> = Vec::new();
+    for (of, work) in works.iter().enumerate() {
+        let asks = work.questions.iter().filter_map(|question| match question {
+            Request::Ask { client } => Some((question.clone(), client.clone())),
+            _ => None,
+        });
+        let thing = &work.name;
+        questions.extend(asks.enumerate().map(|(nth, (ask, client))| (of, nth, thing.clone(), ask, client)));
     }
-    sweep::sweep(&shared.clients, &shared.rules, subjects, now()).await
+    // The first client of each device before the second of any.
+    questions.sort_by_key(|(_, nth, ..)| *nth);
+    let asked = stream::iter(questions).map(|(of, nth, thing, question, client)| {
+        let (shared, grant) = (shared.clone(), Arc::clone(&grant));
+        async move {
+            let not = |why: String| (Err(SafeText::new(&why)), None);
+            let (reply, id) = if nth >= CLIENTS {
+                not(format!("of a device's clients {CLIENTS} are asked"))
+            } else if Instant::now() >= until {
+                not(format!("not asked within {} s", ASKING.as_secs()))
+            } else {
+                match sent(&shared, &grant, &question, thing.raw(), None).await {
+                    Ok(accepted) => {
+                        let reply = accepted.reply.ok_or_else(|| "no answer is understood".into());
+                        (reply, accepted.request_id)
+                    }
+                    Err(failed) => (Err(failed.reason), failed.request_id),
+                }
+            };
+            (of, nth, ((client, reply), id))
+        }
+    });
+    let mut asked: Vec<_> = asked.buffer_unordered(AT_ONCE).collect().await;
+    asked.sort_by_key(|(_, nth, _)| *nth);
+    for (of, _, answer) in asked {
+        if let Some(subject) = subjects.get_mut(of) {
+            subject.told.get_or_insert_default().push(answer);
+        }
+    }
+    sweep::sweep(&shared.clients, &shared.rules, None, subjects, now()).await
 }

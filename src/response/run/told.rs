@@ -8,12 +8,8 @@ use crate::response::stop::Stop;
 use crate::response::view::{Outcome, RowState, TargetOutcome, TargetView};
 use quell_fleet::Ms;
 use quell_fleet::event::Stage;
+use quell_fleet::format::iso;
 use quell_fleet::text::SafeText;
-
-/// A time as the journal writes it.
-fn iso(at: Ms) -> Option<String> {
-    jiff::Timestamp::from_millisecond(at).ok().map(|at| format!("{at:.3}"))
-}
 
 /// One target of a response, as its outcome is written down; `silent_until` is until when the silence that proved it is known.
 pub(super) fn target_json(target: &TargetView, silent_until: Option<Ms>) -> serde_json::Value {

@@ -5,15 +5,16 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use quell_fleet::Ms;
+use quell_fleet::format::{seconds, short};
 use quell_fleet::model::{ExecutionRecord, Name, ShadowDocument};
 use quell_fleet::policy::{Allows, allows, names};
+use quell_fleet::shell::{command, word};
 use quell_fleet::text::SafeText;
 
 use crate::cloud::read::Read;
 use crate::cloud::read_left::{ConnectionRecord, RetainedRecord, RoleAliasRecord};
 use crate::response::execute::Reply;
-use crate::response::plan::draft::seconds;
-use crate::response::plan::request::short;
+use crate::response::read::retained::Retained;
 use quell_fleet::known::Trouble;
 
 use super::Mark;
@@ -83,13 +84,47 @@ impl Held {
     }
 }
 
-/// Retained messages. `known` says that its topics are known: then their absence is one.
-pub(super) fn retained(thing: &Name, own: &[RetainedRecord], all: usize, known: bool, now: Ms) -> Verdict {
+/// A list as far as it was read, and how many of it were not.
+#[derive(Debug)]
+pub(super) struct Part<T> {
+    pub(super) read: Vec<T>,
+    pub(super) unread: usize,
+}
+
+impl<T> Part<T> {
+    /// What is clear as far as it was read, is clear only where nothing is unread; `what` names what was read.
+    fn clear(&self, what: &str, text: impl Into<String>) -> Verdict {
+        let text = text.into();
+        match self.unread {
+            0 => Verdict::new(Mark::Clear, text),
+            unread => Verdict::unknown(format!(
+                "{text}, of {} {what}; {unread} more were not read",
+                self.read.len()
+            )),
+        }
+    }
+}
+
+/// Retained messages: `own` among `all`. `known` says that its topics are known: then their absence is one.
+pub(super) fn retained(
+    thing: &Name,
+    own: &[RetainedRecord],
+    all: &Retained,
+    known: bool,
+    now: Ms,
+) -> Verdict {
     if own.is_empty() {
-        return match known {
-            true => Verdict::new(Mark::Clear, format!("none on its topics ({all} in the account)")),
-            false => Verdict::unknown(format!(
-                "none of the {all} in the account bears its name; which topics are its own is not known"
+        return match (all, known) {
+            (Retained::All(all), true) => {
+                Verdict::new(Mark::Clear, format!("none on its topics ({} in the account)", all.len()))
+            }
+            (Retained::All(all), false) => Verdict::unknown(format!(
+                "none of the {} in the account bears its name; which topics are its own is not known",
+                all.len()
+            )),
+            (Retained::On { asked, unlisted, .. }, _) => Verdict::unknown(format!(
+                "none on {asked} topics it was heard on; which others bear its name: {}",
+                why(unlisted)
             )),
         };
     }
@@ -97,17 +132,22 @@ pub(super) fn retained(thing: &Name, own: &[RetainedRecord], all: usize, known: 
         let topic = SafeText::new(&found.topic);
         format!("{topic} ({} B, {} ago)", found.bytes, seconds((now - found.at).max(0)))
     };
-    Verdict::new(Mark::Found, some(own, one)).run(format!("quell retained clear {}", quoted(thing.raw())))
+    let mut text = some(own, one);
+    if let Retained::On { unlisted, .. } = all {
+        let _ = write!(text, "; which others bear its name: {}", why(unlisted));
+    }
+    Verdict::new(Mark::Found, text).run(command(&["quell", "retained", "clear"], [thing.raw()]))
 }
 
-/// A name as a shell takes it for one word.
-fn quoted(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/@=+,".contains(c);
-    if !name.is_empty() && name.chars().all(plain) {
-        name.to_owned()
-    } else {
-        format!("'{}'", name.replace('\'', "'\\''"))
-    }
+/// What the response did about a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::response) enum Cut {
+    /// It ended the connection, without its session and without its last will.
+    Done,
+    /// It did not.
+    Not,
+    /// There was no response: a sweep by itself.
+    ByNobody,
 }
 
 /// A client id, and what AWS knows of it.
@@ -116,8 +156,7 @@ pub(super) struct Client {
     pub(super) connection: Read<Option<ConnectionRecord>>,
     /// Its filters; `None` when AWS does not know the client.
     pub(super) filters: Read<Option<Vec<String>>>,
-    /// The response cut a connection of it, without its session and without its last will.
-    pub(super) cut: bool,
+    pub(super) cut: Cut,
     /// It bears the name of another thing on the same certificate.
     pub(super) sibling: bool,
 }
@@ -130,9 +169,9 @@ impl Client {
 
 /// Connections under the client ids of the device, and of others with its certificates. `allowed`: the policy lets it
 /// connect, so that it can be patched.
-pub(super) fn sessions(thing: &Name, clients: &[Client], allowed: bool, now: Ms) -> Verdict {
+pub(super) fn sessions(thing: &Name, clients: &Part<Client>, allowed: bool, now: Ms) -> Verdict {
     let connected: Vec<(&Client, &ConnectionRecord)> =
-        clients.iter().filter_map(|client| Some((client, client.connected()?))).collect();
+        clients.read.iter().filter_map(|client| Some((client, client.connected()?))).collect();
     if !connected.is_empty() {
         let text = some(&connected, |(client, found)| {
             let hears = match &client.filters {
@@ -145,18 +184,18 @@ pub(super) fn sessions(thing: &Name, clients: &[Client], allowed: bool, now: Ms)
             format!("{}{of} connected for {since}{hears}", client.id.shown())
         });
         return match connected.iter().find(|(client, _)| client.sibling || !allowed) {
-            None => Verdict::new(Mark::Clear, format!("{text}: the policy lets it connect")),
+            None => clients.clear("client ids", format!("{text}: the policy lets it connect")),
             Some((client, _)) if client.sibling => Verdict::new(Mark::Found, text),
-            Some(_) => Verdict::new(Mark::Found, text).run(format!("quell isolate {}", quoted(thing.raw()))),
+            Some(_) => Verdict::new(Mark::Found, text).run(command(&["quell", "isolate"], [thing.raw()])),
         };
     }
-    if let Some(trouble) = clients.iter().find_map(|client| client.connection.as_ref().err()) {
+    if let Some(trouble) = clients.read.iter().find_map(|client| client.connection.as_ref().err()) {
         return Verdict::unknown(why(trouble));
     }
-    let own: Vec<&Client> = clients.iter().filter(|client| !client.sibling).collect();
+    let own: Vec<&Client> = clients.read.iter().filter(|client| !client.sibling).collect();
     let ids = some(&own, |client| client.id.shown().to_string());
     match own.iter().any(|client| matches!(client.connection, Ok(Some(_)))) {
-        true => Verdict::new(Mark::Clear, format!("not connected: {ids}")),
+        true => clients.clear("client ids", format!("not connected: {ids}")),
         // No operation lists the clients of a principal (docs/aws-iot.md#4.3).
         false => Verdict::unknown(format!(
             "AWS has not seen {ids} within half an hour: it may use another client id"
@@ -165,8 +204,9 @@ pub(super) fn sessions(thing: &Name, clients: &[Client], allowed: bool, now: Ms)
 }
 
 /// Sessions that are kept beyond their connection, and last wills.
-pub(super) fn queued(clients: &[Client]) -> Verdict {
+pub(super) fn queued(clients: &Part<Client>) -> Verdict {
     let kept: Vec<(&Client, usize)> = clients
+        .read
         .iter()
         .filter(|client| !client.sibling && client.connected().is_none())
         .filter_map(|client| match &client.filters {
@@ -180,16 +220,17 @@ pub(super) fn queued(clients: &[Client]) -> Verdict {
         });
         return Verdict::new(Mark::Found, text);
     }
-    if let Some(trouble) =
-        clients.iter().filter(|client| !client.sibling).find_map(|client| client.filters.as_ref().err())
-    {
+    let own = || clients.read.iter().filter(|client| !client.sibling);
+    if let Some(trouble) = own().find_map(|client| client.filters.as_ref().err()) {
         return Verdict::unknown(why(trouble));
     }
-    let will = match clients.iter().any(|client| client.cut) {
-        true => "; the cut kept its last will back",
-        false => "; it was not cut, so AWS may have sent its last will",
+    let cut = |cut: Cut| own().any(|client| client.cut == cut);
+    let will = match () {
+        () if cut(Cut::Done) => "; the cut kept its last will back",
+        () if cut(Cut::Not) => "; it was not cut, so AWS may have sent its last will",
+        () => "",
     };
-    Verdict::new(Mark::Clear, format!("no session is kept{will}"))
+    clients.clear("client ids", format!("no session is kept{will}"))
 }
 
 /// Other things on its certificates.
@@ -223,7 +264,7 @@ pub(super) fn certificates(thing: &Name, held: &[Held], barred: bool) -> Verdict
     match (barred, active.len()) {
         (true, 0) => Verdict::new(Mark::Clear, "none of it is ACTIVE"),
         (true, _) => Verdict::new(Mark::Found, format!("still ACTIVE: {ids}"))
-            .run(format!("quell deactivate {}", quoted(thing.raw()))),
+            .run(command(&["quell", "deactivate"], [thing.raw()])),
         (false, 0) => Verdict::new(Mark::Clear, "none of it is ACTIVE"),
         (false, 1) => Verdict::new(Mark::Clear, format!("no other than {ids}, ACTIVE")),
         (false, n) => Verdict::new(Mark::Found, format!("{n} ACTIVE: {ids}")),
@@ -234,7 +275,13 @@ pub(super) fn certificates(thing: &Name, held: &[Held], barred: bool) -> Verdict
 pub(super) struct Asked<'a> {
     pub(super) held: &'a Held,
     /// Each topic's ARN, and whether a publish would be allowed.
-    pub(super) answers: Read<Vec<(String, bool)>>,
+    pub(super) answers: Read<Part<(String, bool)>>,
+}
+
+impl Asked<'_> {
+    fn answers(&self) -> impl Iterator<Item = &(String, bool)> {
+        self.answers.iter().flat_map(|answers| &answers.read)
+    }
 }
 
 /// Publishing over HTTPS with a certificate. `known`: the topics asked about are the device's own.
@@ -245,7 +292,7 @@ pub(super) fn https(thing: &Name, asked: &[Asked<'_>], known: bool) -> Verdict {
     let mut told: Vec<String> = Vec::new();
     for question in asked {
         let allowed: Vec<&String> =
-            question.answers.iter().flatten().filter(|(_, allowed)| *allowed).map(|(arn, _)| arn).collect();
+            question.answers().filter(|(_, allowed)| *allowed).map(|(arn, _)| arn).collect();
         let Some(first) = allowed.first() else { continue };
         let documents = question.held.documents.as_deref().unwrap_or_default();
         let retain = match allows(documents, "iot:RetainPublish", first) {
@@ -257,13 +304,20 @@ pub(super) fn https(thing: &Name, asked: &[Asked<'_>], known: bool) -> Verdict {
     }
     if !told.is_empty() {
         let text = format!("{}: no client id, so a group's policy does not reach it", told.join("; "));
-        return Verdict::new(Mark::Found, text).run(format!("quell deactivate {}", quoted(thing.raw())));
+        return Verdict::new(Mark::Found, text).run(command(&["quell", "deactivate"], [thing.raw()]));
     }
     match asked.iter().find_map(|question| question.answers.as_ref().err()) {
         Some(trouble) => Verdict::unknown(why(trouble)),
-        None if known => Verdict::new(Mark::Clear, "denied on its topics"),
+        None if known => {
+            let least = asked.iter().filter_map(|question| question.answers.as_ref().ok());
+            let least = least.max_by_key(|answers| answers.unread);
+            least.map_or_else(
+                || Verdict::unknown("not asked"),
+                |answers| answers.clear("topics", "denied on its topics"),
+            )
+        }
         None => {
-            let first = asked.iter().flat_map(|question| question.answers.iter().flatten()).next();
+            let first = asked.iter().flat_map(Asked::answers).next();
             let topic = first.map_or_else(String::new, |(arn, _)| SafeText::new(topic_of(arn)).to_string());
             Verdict::unknown(format!("denied on {topic}; which topics are its own is not known"))
         }
@@ -279,7 +333,7 @@ fn topic_of(arn: &str) -> &str {
 /// the thing without naming it, so that its group's policy reaches them.
 pub(super) fn credentials(
     held: &[Held],
-    aliases: Option<&Read<Vec<RoleAliasRecord>>>,
+    aliases: Option<&Read<Part<RoleAliasRecord>>>,
     denied: impl Fn(&Held) -> bool,
     now: Ms,
 ) -> Verdict {
@@ -297,7 +351,7 @@ pub(super) fn credentials(
     };
     let mut told: Vec<String> = Vec::new();
     let mut run = None;
-    for alias in aliases {
+    for alias in &aliases.read {
         let allowing: Vec<&Held> = held
             .iter()
             .filter(|h| allows(h.documents.iter().flatten(), ASSUME, &alias.arn) != Allows::No)
@@ -317,7 +371,7 @@ pub(super) fn credentials(
     }
     match run {
         Some(run) => Verdict::new(Mark::Found, told.join("; ")).run(run),
-        None => Verdict::new(Mark::Clear, "no role alias is allowed to its certificates"),
+        None => aliases.clear("role aliases", "no role alias is allowed to its certificates"),
     }
 }
 
@@ -337,10 +391,10 @@ fn revoke(role: &str, now: Ms) -> String {
         "Effect": "Deny", "Action": "*", "Resource": "*",
         "Condition": {"DateLessThan": {"aws:TokenIssueTime": clock(now)}},
     }]});
-    let document = document.to_string().replace('\'', "");
     format!(
-        "aws iam put-role-policy --role-name {} --policy-name QuellDenyOlderSessions --policy-document '{document}'",
-        quoted(role)
+        "aws iam put-role-policy --role-name {} --policy-name QuellDenyOlderSessions --policy-document {}",
+        word(role),
+        word(&document.to_string())
     )
 }
 
@@ -348,13 +402,13 @@ fn revoke(role: &str, now: Ms) -> String {
 pub(super) type Shadow = (Option<Name>, Read<Option<ShadowDocument>>);
 
 /// Desired state that waits for it. Its own flag of quarantine is no residue.
-pub(super) fn desired(shadows: &Read<Vec<Shadow>>) -> Verdict {
+pub(super) fn desired(shadows: &Read<Part<Shadow>>) -> Verdict {
     let shadows = match shadows {
         Ok(shadows) => shadows,
         Err(trouble) => return Verdict::unknown(why(trouble)),
     };
     let mut told: Vec<String> = Vec::new();
-    for (name, document) in shadows {
+    for (name, document) in &shadows.read {
         let Ok(Some(document)) = document else { continue };
         let waiting: Vec<&String> = document
             .delta
@@ -372,9 +426,9 @@ pub(super) fn desired(shadows: &Read<Vec<Shadow>>) -> Verdict {
     if !told.is_empty() {
         return Verdict::new(Mark::Found, format!("waits for it: {}", told.join("; ")));
     }
-    match shadows.iter().find_map(|(_, document)| document.as_ref().err()) {
+    match shadows.read.iter().find_map(|(_, document)| document.as_ref().err()) {
         Some(trouble) => Verdict::unknown(why(trouble)),
-        None => Verdict::new(Mark::Clear, "none waits for it"),
+        None => shadows.clear("shadows", "none waits for it"),
     }
 }
 
@@ -400,8 +454,11 @@ pub(super) fn jobs(executions: &Read<Vec<ExecutionRecord>>) -> Verdict {
 /// A client id and what it answered to a direct message; why it could not be asked.
 pub(super) type Told = (Name, Result<Reply, SafeText>);
 
-/// What its clients answered. `allowed`: the policy lets it connect.
-pub(super) fn answer(told: &[Told], allowed: bool) -> Verdict {
+/// What its clients answered; `None` where they were not to be asked. `allowed`: the policy lets it connect.
+pub(super) fn answer(told: Option<&[Told]>, allowed: bool) -> Verdict {
+    let Some(told) = told else {
+        return Verdict::unknown("not asked: a sweep by itself sends nothing to a client");
+    };
     let of = |wanted: Reply| -> Vec<&Name> {
         told.iter().filter(|(_, reply)| *reply == Ok(wanted)).map(|(client, _)| client).collect()
     };
@@ -436,6 +493,10 @@ pub(super) fn answer(told: &[Told], allowed: bool) -> Verdict {
 mod tests {
     use super::*;
     use quell_fleet::known::TroubleKind;
+
+    fn whole<T>(read: Vec<T>) -> Part<T> {
+        Part { read, unread: 0 }
+    }
     use serde_json::json;
 
     const NOW: Ms = 1_800_000_000_000;
@@ -465,40 +526,77 @@ mod tests {
     fn client(id: &str, connection: Option<bool>) -> Client {
         let record = |connected| ConnectionRecord { connected, since: NOW - 5_000, gone: None, kept: 0 };
         let id = Name::new(id);
-        Client { id, connection: Ok(connection.map(record)), filters: Ok(None), cut: true, sibling: false }
+        Client {
+            id,
+            connection: Ok(connection.map(record)),
+            filters: Ok(None),
+            cut: Cut::Done,
+            sibling: false,
+        }
     }
 
     #[test]
     fn what_is_not_known_is_neither_there_nor_not() {
-        assert_eq!(retained(&thing(), &[], 3, false, NOW).mark, Mark::Unknown, "its topics are not known");
-        assert_eq!(retained(&thing(), &[], 3, true, NOW).mark, Mark::Clear);
-        assert_eq!(sessions(&thing(), &[client("Thing02", None)], false, NOW).mark, Mark::Unknown);
+        let other = RetainedRecord { topic: "x".to_owned(), bytes: 1, at: NOW };
+        let all = Retained::All(vec![other]);
+        assert_eq!(retained(&thing(), &[], &all, false, NOW).mark, Mark::Unknown, "its topics are not known");
+        let verdict = retained(&thing(), &[], &all, true, NOW);
+        assert_eq!(
+            (verdict.mark, verdict.text.as_str()),
+            (Mark::Clear, "none on its topics (1 in the account)")
+        );
+        let unlisted = Retained::On { found: Vec::new(), asked: 2, unlisted: denied() };
+        let verdict = retained(&thing(), &[], &unlisted, true, NOW);
+        assert_eq!(verdict.mark, Mark::Unknown, "what could not be listed is not absent");
+        assert!(verdict.text.contains("on 2 topics") && verdict.text.contains("iot:ListX"), "{verdict:?}");
+        let one = whole(vec![client("Thing02", None)]);
+        assert_eq!(sessions(&thing(), &one, false, NOW).mark, Mark::Unknown);
         let certificate = Held { documents: Err(denied()), ..held("a", "ACTIVE", json!([])) };
         assert_eq!(credentials(&[certificate], None, |_| false, NOW).mark, Mark::Unknown);
         let verdict = jobs(&Err(denied()));
         assert_eq!((verdict.mark, verdict.text.as_str()), (Mark::Unknown, "refused (needs iot:ListX)"));
         let denies = [Asked {
             held: &held("a", "ACTIVE", allow("iot:Publish")),
-            answers: Ok(vec![("arn:aws:iot:r:1:topic/dt/x".to_owned(), false)]),
+            answers: Ok(whole(vec![("arn:aws:iot:r:1:topic/dt/x".to_owned(), false)])),
         }];
         assert_eq!(https(&thing(), &denies, true).mark, Mark::Clear);
         assert_eq!(https(&thing(), &denies, false).mark, Mark::Unknown, "a guessed topic proves nothing");
-        assert_eq!(answer(&[], false).mark, Mark::Unknown);
+        assert_eq!(answer(Some(&[]), false).mark, Mark::Unknown);
+        let verdict = answer(None, false);
+        assert!(verdict.mark == Mark::Unknown && verdict.text.contains("by itself"), "{verdict:?}");
     }
 
     #[test]
     fn a_session_that_is_kept_waits_though_nothing_is_connected() {
-        let gone = client("Thing02", Some(false));
-        assert_eq!(queued(std::slice::from_ref(&gone)).mark, Mark::Clear);
-        let kept = Client { filters: Ok(Some(vec!["cmd/#".to_owned()])), ..gone };
-        let verdict = queued(&[kept]);
+        let gone = || client("Thing02", Some(false));
+        let verdict = queued(&whole(vec![gone()]));
+        assert!(verdict.mark == Mark::Clear && verdict.text.contains("kept its last will"), "{verdict:?}");
+        let alone = Client { cut: Cut::ByNobody, ..gone() };
+        assert_eq!(queued(&whole(vec![alone])).text, "no session is kept", "nobody was to cut it");
+        let kept = Client { filters: Ok(Some(vec!["cmd/#".to_owned()])), ..gone() };
+        let verdict = queued(&whole(vec![kept]));
         assert!(verdict.mark == Mark::Found && verdict.text.contains("a session of Thing02"), "{verdict:?}");
         let sibling = Client { sibling: true, ..client("Thing03", Some(true)) };
-        let both = [client("Thing02", Some(false)), sibling];
+        let both = whole(vec![client("Thing02", Some(false)), sibling]);
         let verdict = sessions(&thing(), &both, false, NOW);
         assert!(verdict.mark == Mark::Found && verdict.text.contains("Thing03, on the same"), "{verdict:?}");
-        assert_eq!(sessions(&thing(), &[client("Thing02", Some(true))], true, NOW).mark, Mark::Clear);
-        assert_eq!(sessions(&thing(), &[client("Thing02", Some(true))], false, NOW).mark, Mark::Found);
+        let there = whole(vec![client("Thing02", Some(true))]);
+        assert_eq!(sessions(&thing(), &there, true, NOW).mark, Mark::Clear);
+        assert_eq!(sessions(&thing(), &there, false, NOW).mark, Mark::Found);
+    }
+
+    #[test]
+    fn what_was_not_read_keeps_the_rest_from_being_clear() {
+        let clients = Part { read: vec![client("Thing02", Some(false))], unread: 3 };
+        for verdict in [sessions(&thing(), &clients, false, NOW), queued(&clients)] {
+            assert!(verdict.mark == Mark::Unknown && verdict.text.contains("3 more"), "{verdict:?}");
+        }
+        assert_eq!(desired(&Ok(Part { read: Vec::new(), unread: 1 })).mark, Mark::Unknown);
+        let held = held("a", "ACTIVE", allow("iot:Publish"));
+        let read = vec![("arn:aws:iot:r:1:topic/dt/x".to_owned(), false)];
+        let asked = [Asked { held: &held, answers: Ok(Part { read, unread: 5 }) }];
+        let verdict = https(&thing(), &asked, true);
+        assert!(verdict.mark == Mark::Unknown && verdict.text.contains("5 more"), "{verdict:?}");
     }
 
     #[test]
@@ -508,7 +606,7 @@ mod tests {
             role: "arn:aws:iam::1:role/dev/it's".to_owned(),
             duration: 3_600,
         };
-        let aliases = Ok(vec![alias]);
+        let aliases = Ok(whole(vec![alias]));
         let revoked = held("a", "REVOKED", allow("iot:*"));
         let verdict = credentials(std::slice::from_ref(&revoked), Some(&aliases), |_| false, NOW);
         assert_eq!(verdict.mark, Mark::Found);
@@ -525,13 +623,6 @@ mod tests {
     }
 
     #[test]
-    fn hostile_names_stay_one_word_of_a_command() {
-        assert_eq!(quoted("Thing02"), "Thing02");
-        assert_eq!(quoted("a b; rm -rf '"), r"'a b; rm -rf '\'''");
-        assert_eq!(quoted(""), "''");
-    }
-
-    #[test]
     fn its_own_flag_is_no_residue() {
         let shadow = |delta: Value| {
             let document = ShadowDocument {
@@ -541,7 +632,7 @@ mod tests {
                 version: 1,
                 metadata: json!({}),
             };
-            Ok(vec![(None, Ok(Some(document)))])
+            Ok(whole(vec![(None, Ok(Some(document)))]))
         };
         assert_eq!(desired(&shadow(json!({"quarantine": true}))).mark, Mark::Clear);
         assert_eq!(desired(&shadow(json!({"quarantine": true, "led": 1}))).mark, Mark::Found);

@@ -18,9 +18,10 @@ use quell_fleet::text::SafeText;
 use crate::cloud::read::Read;
 use crate::cloud::read_left::{RetainedRecord, RoleAliasRecord};
 use crate::cloud::{Aws, cite, read as cloud, read_account, read_left, traced};
+use crate::response::read::retained::Retained;
 use crate::response::rules::Rules;
 
-use super::judge::{self, Asked, Client, Held, Shadow, Told, Verdict};
+use super::judge::{self, Asked, Client, Cut, Held, Part, Shadow, Told, Verdict};
 use super::{Residue, Sweep, Trace};
 
 /// So many devices are swept at once: each makes some fifteen calls, most of which AWS answers ten times a second.
@@ -30,7 +31,9 @@ const LINE: Duration = Duration::from_secs(20);
 /// A sweep of many devices ends after this time: those that were not reached are unknown.
 const ALL: Duration = Duration::from_secs(30);
 /// Topics asked about in one TestAuthorization: AWS takes ten questions.
-const TOPICS: usize = 9;
+const QUESTIONS: usize = 10;
+/// Topics of one device that are asked about: most devices have fewer.
+const TOPICS: usize = 4 * QUESTIONS;
 /// Client ids asked about for one device, those of the other things on its certificates among them.
 const CLIENTS: usize = 12;
 /// Named shadows of one device that are read.
@@ -43,7 +46,7 @@ const ALIASES: usize = 100;
 pub(in crate::response) struct Subject {
     pub(in crate::response) thing: Name,
     /// The client ids that were watched, and whether a connection of each was cut.
-    pub(in crate::response) clients: Vec<(Name, bool)>,
+    pub(in crate::response) clients: Vec<(Name, Cut)>,
     /// Client ids of other things on its certificates.
     pub(in crate::response) siblings: Vec<Name>,
     /// Its telemetry topics, exact.
@@ -52,8 +55,8 @@ pub(in crate::response) struct Subject {
     pub(in crate::response) connects: bool,
     /// Its certificates were what the response was about.
     pub(in crate::response) barred: bool,
-    /// What its clients answered when they were asked, with the request ids.
-    pub(in crate::response) told: Vec<(Told, Option<String>)>,
+    /// What its clients answered when they were asked, with the request ids; `None` where nothing is sent to them.
+    pub(in crate::response) told: Option<Vec<(Told, Option<String>)>>,
 }
 
 /// What is read once for all devices.
@@ -61,8 +64,10 @@ struct Once {
     aws: Aws,
     rules: Rules,
     now: Ms,
+    /// What the ARNs of the account begin with.
+    prefix: OnceCell<Found<String>>,
     retained: OnceCell<Found<Vec<RetainedRecord>>>,
-    aliases: OnceCell<Found<Vec<RoleAliasRecord>>>,
+    aliases: OnceCell<Found<Part<RoleAliasRecord>>>,
     certificates: tokio::sync::Mutex<Certificates>,
 }
 
@@ -75,10 +80,11 @@ type Found<T> = (Read<T>, Vec<SafeText>);
 /// What a line reads, or in words why it has nothing, and the request ids.
 type Line<T> = (Result<T, String>, Vec<SafeText>);
 
-/// Looks for what each of `subjects` left behind.
+/// Looks for what each of `subjects` left behind; `prefix` is what the ARNs of the account begin with, where it is known.
 pub(in crate::response) async fn sweep(
     aws: &Aws,
     rules: &Rules,
+    prefix: Option<String>,
     subjects: Vec<Subject>,
     now: Ms,
 ) -> Vec<Sweep> {
@@ -86,6 +92,7 @@ pub(in crate::response) async fn sweep(
         aws: aws.clone(),
         rules: rules.clone(),
         now,
+        prefix: OnceCell::new_with(prefix.map(|prefix| (Ok(prefix), Vec::new()))),
         retained: OnceCell::new(),
         aliases: OnceCell::new(),
         certificates: tokio::sync::Mutex::default(),
@@ -139,7 +146,7 @@ async fn one(once: Arc<Once>, subject: Arc<Subject>) -> Sweep {
         Ok(Err(trouble)) => Verdict::unknown(judge::why(trouble)),
         Err(late) => Verdict::unknown(late.as_str()),
     };
-    let of_sessions = |judged: &dyn Fn(&[Client]) -> Verdict| match &clients {
+    let of_sessions = |judged: &dyn Fn(&Part<Client>) -> Verdict| match &clients {
         Ok(clients) => judged(clients),
         Err(late) => Verdict::unknown(late.as_str()),
     };
@@ -148,8 +155,10 @@ async fn one(once: Arc<Once>, subject: Arc<Subject>) -> Sweep {
         true => plain(found),
         false => (of_certificates(&|_| Verdict::unknown("")), of_held.clone()),
     };
-    let told: Vec<Told> = subject.told.iter().map(|(told, _)| told.clone()).collect();
-    let of_told = subject.told.iter().filter_map(|(_, id)| id.as_deref().map(SafeText::new)).collect();
+    let told: Option<Vec<Told>> =
+        subject.told.as_ref().map(|told| told.iter().map(|(told, _)| told.clone()).collect());
+    let of_told = subject.told.iter().flatten();
+    let of_told = of_told.filter_map(|(_, id)| id.as_deref().map(SafeText::new)).collect();
     let thing = &subject.thing;
     let made = [
         (Residue::Retained, plain(retained)),
@@ -167,7 +176,7 @@ async fn one(once: Arc<Once>, subject: Arc<Subject>) -> Sweep {
         (Residue::Credentials, certified(credentials)),
         (Residue::Desired, plain((desired.0.map(|shadows| judge::desired(&shadows)), desired.1))),
         (Residue::Jobs, plain((jobs.0.map(|executions| judge::jobs(&executions)), jobs.1))),
-        (Residue::Answer, (judge::answer(&told, subject.connects), of_told)),
+        (Residue::Answer, (judge::answer(told.as_deref(), subject.connects), of_told)),
     ];
     let trace = |(residue, (verdict, requests)): (Residue, (Verdict, Vec<SafeText>))| Trace {
         residue,
@@ -228,24 +237,25 @@ async fn certificate(aws: &Aws, id: &str, arn: &str) -> Held {
     }
 }
 
-async fn clients(aws: &Aws, subject: &Subject, held: &[Held]) -> Vec<Client> {
+async fn clients(aws: &Aws, subject: &Subject, held: &[Held]) -> Part<Client> {
     let own = subject.clients.iter().map(|(id, cut)| (id, *cut, false));
-    let mut wanted: Vec<(&Name, bool, bool)> = own.collect();
+    let mut wanted: Vec<(&Name, Cut, bool)> = own.collect();
     // Those that were seen, and the names of the things on its certificates, which their clients may bear.
     let others = held.iter().flat_map(|held| held.things.iter().flatten());
     let siblings = subject.siblings.iter().chain(others).filter(|id| **id != subject.thing);
     for id in siblings {
-        if wanted.len() < CLIENTS && wanted.iter().all(|(known, ..)| *known != id) {
-            wanted.push((id, false, true));
+        if wanted.iter().all(|(known, ..)| *known != id) {
+            wanted.push((id, Cut::Not, true));
         }
     }
+    let unread = wanted.len().saturating_sub(CLIENTS);
     let mut all = Vec::new();
-    for (id, cut, sibling) in wanted {
+    for (id, cut, sibling) in wanted.into_iter().take(CLIENTS) {
         let connection = read_left::connection(aws, id.raw()).await;
         let filters = read_left::subscriptions(aws, id.raw()).await;
         all.push(Client { id: id.clone(), connection, filters, cut, sibling });
     }
-    all
+    Part { read: all, unread }
 }
 
 /// What tells a device's topics from others.
@@ -280,49 +290,53 @@ async fn retained(once: &Once, subject: &Subject) -> Verdict {
     let known = !subject.topics.is_empty();
     let clients: Vec<Name> = subject.clients.iter().map(|(client, _)| client.clone()).collect();
     let own = Own { thing: &subject.thing, topics: &subject.topics, clients: &clients };
-    match all {
-        Ok(all) => {
-            let own: Vec<RetainedRecord> =
-                all.iter().filter(|found| own.is(&once.rules, &found.topic)).cloned().collect();
-            judge::retained(&subject.thing, &own, all.len(), known, once.now)
-        }
-        // Whoever may not list may still ask for one topic.
-        Err(trouble) if known => {
-            let mut own = Vec::new();
-            for topic in &subject.topics {
-                match read_left::retained_on(&once.aws, topic).await {
-                    Ok(found) => own.extend(found),
-                    Err(_) => return Verdict::unknown(judge::why(trouble)),
-                }
-            }
-            judge::retained(&subject.thing, &own, own.len(), known, once.now)
-        }
-        Err(trouble) => Verdict::unknown(judge::why(trouble)),
-    }
+    let all = match Retained::of(&once.aws, all.clone(), &subject.topics).await {
+        Ok(all) => all,
+        Err(trouble) => return Verdict::unknown(judge::why(&trouble)),
+    };
+    let own: Vec<RetainedRecord> =
+        all.found().iter().filter(|found| own.is(&once.rules, &found.topic)).cloned().collect();
+    judge::retained(&subject.thing, &own, &all, known, once.now)
 }
 
 async fn https(once: &Once, subject: &Subject, held: &[Held]) -> Verdict {
     let active: Vec<&Held> = held.iter().filter(|held| held.may_connect()).collect();
-    let prefix = match crate::response::read::arn_prefix(&once.aws).await {
+    let read = async { traced(Box::pin(crate::response::read::arn_prefix(&once.aws))).await };
+    let (prefix, ids) = once.prefix.get_or_init(|| read).await;
+    cite(ids);
+    let prefix = match prefix {
         Ok(prefix) => prefix,
-        Err(trouble) => return Verdict::unknown(judge::why(&trouble)),
+        Err(trouble) => return Verdict::unknown(judge::why(trouble)),
     };
     let known = !subject.topics.is_empty();
-    let topics = match known {
+    let unread = subject.topics.len().saturating_sub(TOPICS);
+    let topics: Vec<String> = match known {
         true => subject.topics.iter().take(TOPICS).map(|topic| format!("{prefix}topic/{topic}")).collect(),
         false => vec![format!("{prefix}topic/dt/{}/telemetry", subject.thing.raw())],
     };
     let mut asked = Vec::new();
     for held in active {
-        let questions = topics.iter().map(|topic| (ActionType::Publish, vec![topic.clone()])).collect();
         let principal = format!("{prefix}cert/{}", held.id);
-        let answers = cloud::test_authorization(&once.aws, &principal, None, questions, &[]).await;
-        let answers = answers.map(|all| {
-            let allowed = |d: &AuthDecision| *d == AuthDecision::Allowed;
-            all.into_iter()
-                .filter_map(|answer| Some((answer.resources.first()?.clone(), allowed(&answer.decision))))
-                .collect()
-        });
+        let mut answers = Ok(Part { read: Vec::new(), unread });
+        for some in topics.chunks(QUESTIONS) {
+            let questions = some.iter().map(|topic| (ActionType::Publish, vec![topic.clone()])).collect();
+            match cloud::test_authorization(&once.aws, &principal, None, questions, &[]).await {
+                Ok(all) => {
+                    let allowed = |d: &AuthDecision| *d == AuthDecision::Allowed;
+                    let answered = all.into_iter().filter_map(|answer| {
+                        Some((answer.resources.first()?.clone(), allowed(&answer.decision)))
+                    });
+                    answers = answers.map(|mut part| {
+                        part.read.extend(answered);
+                        part
+                    });
+                }
+                Err(trouble) => {
+                    answers = Err(trouble);
+                    break;
+                }
+            }
+        }
         asked.push(Asked { held, answers });
     }
     judge::https(&subject.thing, &asked, known)
@@ -347,25 +361,29 @@ async fn credentials(once: &Once, thing: &str, held: &[Held]) -> Verdict {
             .iter()
             .filter_map(|policy| serde_json::from_str(policy.document.as_deref()?).ok())
             .collect();
-        let none = aliases.iter().all(|alias| allows(&documents, judge::ASSUME, &alias.arn) == Allows::No);
+        let none =
+            aliases.read.iter().all(|alias| allows(&documents, judge::ASSUME, &alias.arn) == Allows::No);
         barred.extend(arn.split_once(":cert/").filter(|_| none).map(|(_, id)| id.to_owned()));
     }
     judge::credentials(held, Some(aliases), |held| barred.contains(&held.id), once.now)
 }
 
-async fn aliases(aws: &Aws) -> Read<Vec<RoleAliasRecord>> {
+async fn aliases(aws: &Aws) -> Read<Part<RoleAliasRecord>> {
+    let names = read_left::role_aliases(aws).await?;
     let mut all = Vec::new();
-    for name in read_left::role_aliases(aws).await?.iter().take(ALIASES) {
+    for name in names.iter().take(ALIASES) {
         all.extend(read_left::role_alias(aws, name).await?);
     }
-    Ok(all)
+    Ok(Part { read: all, unread: names.len().saturating_sub(ALIASES) })
 }
 
-async fn desired(aws: &Aws, thing: &str) -> Read<Vec<Shadow>> {
+async fn desired(aws: &Aws, thing: &str) -> Read<Part<Shadow>> {
     let mut all = vec![(None, cloud::shadow(aws, thing, None).await)];
-    for name in read_left::named_shadows(aws, thing).await?.into_iter().take(SHADOWS) {
+    let names = read_left::named_shadows(aws, thing).await?;
+    let unread = names.len().saturating_sub(SHADOWS);
+    for name in names.into_iter().take(SHADOWS) {
         let document = cloud::shadow(aws, thing, Some(name.raw())).await;
         all.push((Some(name), document));
     }
-    Ok(all)
+    Ok(Part { read: all, unread })
 }

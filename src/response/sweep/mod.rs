@@ -22,6 +22,7 @@ use super::plan::facts::ThingFacts;
 use super::read;
 use super::rules::Rules;
 
+pub(in crate::response) use judge::Cut;
 pub(in crate::response) use look::{Own, Subject, sweep};
 
 /// Something that a device may leave behind, or have left of its reach.
@@ -155,9 +156,10 @@ impl Sweep {
         self.traces.iter().any(|trace| trace.residue == residue && trace.mark == Mark::Found)
     }
 
-    /// `nothing left behind`, `2 found, 1 unknown`.
+    /// `nothing left behind`, `2 found, 1 unknown`, `unknown`.
     pub fn summary(&self) -> String {
         match self.counts() {
+            (0, unknown) if unknown == self.traces.len() => "unknown".to_owned(),
             (0, 0) => "nothing left behind".to_owned(),
             (found, 0) => format!("{found} found"),
             (0, unknown) => format!("none found, {unknown} unknown"),
@@ -202,15 +204,15 @@ pub async fn now(aws: &Aws, settings: &Settings, things: &[Target]) -> Result<Ve
     let facts = read::things(aws, things, &prefix).await?;
     let subject = |facts: &ThingFacts| Subject {
         thing: facts.target.thing.clone(),
-        clients: facts.client_ids().into_iter().map(|client| (client, false)).collect(),
+        clients: facts.client_ids().into_iter().map(|client| (client, Cut::ByNobody)).collect(),
         siblings: facts.siblings(),
         topics: facts.target.topics.clone(),
         connects: false,
         barred: false,
-        told: Vec::new(),
+        told: None,
     };
     let subjects = facts.iter().map(subject).collect();
-    Ok(sweep(aws, &Rules::from(settings), subjects, super::run::now()).await)
+    Ok(sweep(aws, &Rules::from(settings), Some(prefix), subjects, super::run::now()).await)
 }
 
 /// How far the sweep after a response is.

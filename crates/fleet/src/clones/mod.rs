@@ -22,6 +22,7 @@ use super::model::Name;
 use super::text::SafeText;
 use super::traffic::Heard;
 use super::{Changes, DeviceId, Fleet, Ms};
+use crate::format::{iso, short};
 
 use beside::Beside;
 use turns::{Key, Turns};
@@ -215,16 +216,6 @@ impl ClonedIdentity {
         }
         out
     }
-}
-
-fn iso(at: Ms) -> Value {
-    jiff::Timestamp::from_millisecond(at).map_or(Value::Null, |at| format!("{at:.3}").into())
-}
-
-/// The first characters of a principal, enough to tell it from others.
-fn short(id: &str) -> String {
-    let head: String = id.chars().take(8).collect();
-    if head.len() < id.len() { format!("{head}…") } else { head }
 }
 
 /// What is kept of one device whose identity may be used twice. Bounded, and only of devices whose sessions were taken over,

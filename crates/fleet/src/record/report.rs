@@ -261,9 +261,7 @@ impl Teller {
             };
             let lines = target.get("lines").and_then(Value::as_array).into_iter().flatten();
             let left: Vec<Left> = lines.take(LEFT).map(Left::of).collect();
-            let found: Vec<&str> =
-                left.iter().filter(|l| l.mark.as_str() == "found").map(|l| l.residue.as_str()).collect();
-            let said = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
+            let said = crate::format::left_behind(target);
             self.line(at, "journal", Some(&thing), &format!("left behind: {said}"));
             if let Some(incident) = self.incidents.get_mut(&thing) {
                 incident.left = left;
@@ -348,7 +346,7 @@ pub fn tell(player: &mut Player, journal: &[Value]) -> io::Result<Report> {
 }
 
 fn iso(at: Ms) -> String {
-    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |t| format!("{t:.3}"))
+    crate::format::iso(at).unwrap_or_else(|| at.to_string())
 }
 
 /// `3.8 s`, `2 min 5 s`.

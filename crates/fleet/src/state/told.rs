@@ -2,17 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::format::iso;
 use crate::text::SafeText;
-use crate::{DeviceId, Fleet, Ms};
+use crate::{DeviceId, Fleet};
 
 use super::facets::{After, Containment, Denies, Facets, Health, Hearing, Missing, Proof, Sign, Voice};
-
-fn iso(at: Ms) -> Value {
-    match jiff::Timestamp::from_millisecond(at) {
-        Ok(at) => format!("{at:.3}").into(),
-        Err(_) => Value::Null,
-    }
-}
 
 impl Fleet {
     /// The device's word and its four answers, each with its evidence: `state`, `as_of`, `hearing`, `life`, `health`,
@@ -29,7 +23,7 @@ impl Fleet {
             "clients": self.clients_json(id),
         });
         if let (Some(at), Some(out)) = (self.as_of(id), out.as_object_mut()) {
-            out.insert("as_of".to_owned(), iso(at));
+            out.insert("as_of".to_owned(), iso(at).into());
         }
         out
     }
@@ -97,7 +91,7 @@ fn life(facets: &Facets<'_>) -> Value {
     };
     let last: serde_json::Map<String, Value> = Sign::ALL
         .into_iter()
-        .filter_map(|sign| Some((sign.key().to_owned(), iso(facets.life.signs.of(sign)?))))
+        .filter_map(|sign| Some((sign.key().to_owned(), iso(facets.life.signs.of(sign)?).into())))
         .collect();
     if let Some(out) = out.as_object_mut() {
         out.insert("last".to_owned(), Value::Object(last));

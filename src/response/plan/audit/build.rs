@@ -1,11 +1,12 @@
 //! Changes to Device Defender Audit, as plans.
 
-use crate::response::plan::draft::{Draft, seconds};
+use crate::response::plan::draft::Draft;
 use crate::response::plan::facts::Facts;
 use crate::response::plan::request::{Proof, Request, Work};
 use crate::response::plan::{Level, Reversible};
 use quell_fleet::Ms;
 use quell_fleet::audit::Schedule;
+use quell_fleet::format::seconds;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 

@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::response::plan::ApiCall;
+use crate::response::plan::request::words;
 use quell_fleet::Ms;
 use quell_fleet::audit::{Resource, Schedule};
 use quell_fleet::model::Name;
+use quell_fleet::shell::word;
 use quell_fleet::text::SafeText;
 
 use super::ActionSpec;
@@ -97,26 +99,33 @@ impl AuditRequest {
                     format!("{role}--audit-check-configurations {}=enabled", checks.join(",")),
                 )
             }
-            Self::Disable { checks } => {
-                ("account".to_owned(), format!("--audit-check-configurations {}=disabled", checks.join(",")))
-            }
+            Self::Disable { checks } => (
+                "account".to_owned(),
+                format!("--audit-check-configurations {}", word(&format!("{}=disabled", checks.join(",")))),
+            ),
             Self::Start { checks } => {
-                ("account".to_owned(), format!("--target-check-names {}", checks.join(" ")))
+                ("account".to_owned(), format!("--target-check-names {}", words(checks)))
             }
-            Self::Cancel { task } => (format!("task/{}", task.raw()), format!("--task-id {}", task.raw())),
+            Self::Cancel { task } => {
+                (format!("task/{}", task.raw()), format!("--task-id {}", word(task.raw())))
+            }
             Self::Suppress { check, resource, until, .. } => {
                 let until = until.map_or("--suppress-indefinitely".to_owned(), |at| {
                     format!("--expiration-date {}", at / 1000)
                 });
-                let id = json!(resource.0);
+                let id = word(&json!(resource.0).to_string());
                 (
                     format!("suppression/{}", check.raw()),
-                    format!("--check-name {} --resource-identifier '{id}' {until}", check.raw()),
+                    format!("--check-name {} --resource-identifier {id} {until}", word(check.raw())),
                 )
             }
             Self::Unsuppress { check, resource, .. } => (
                 format!("suppression/{}", check.raw()),
-                format!("--check-name {} --resource-identifier '{}'", check.raw(), json!(resource.0)),
+                format!(
+                    "--check-name {} --resource-identifier {}",
+                    word(check.raw()),
+                    word(&json!(resource.0).to_string())
+                ),
             ),
             Self::CreateSchedule(schedule) | Self::UpdateSchedule { to: schedule, .. } => {
                 let day = match (&schedule.day, schedule.frequency.as_str()) {
@@ -124,25 +133,31 @@ impl AuditRequest {
                     (Some(day), _) => format!(" --day-of-week {day}"),
                     (None, _) => String::new(),
                 };
-                let (name, checks) = (schedule.name.raw(), schedule.checks.join(" "));
+                let (name, checks) = (schedule.name.raw(), words(&schedule.checks));
                 (
                     format!("scheduledaudit/{name}"),
                     format!(
-                        "--scheduled-audit-name {name} --frequency {}{day} --target-check-names {checks}",
+                        "--scheduled-audit-name {} --frequency {}{day} --target-check-names {checks}",
+                        word(name),
                         schedule.frequency
                     ),
                 )
             }
             Self::DeleteSchedule(schedule) => (
                 format!("scheduledaudit/{}", schedule.name.raw()),
-                format!("--scheduled-audit-name {}", schedule.name.raw()),
+                format!("--scheduled-audit-name {}", word(schedule.name.raw())),
             ),
             Self::CreateAction { name, does, role } => (
                 format!("mitigationaction/{}", name.raw()),
-                format!("--action-name {} --role-arn {role} --action-params <{}>", name.raw(), does.words()),
+                format!(
+                    "--action-name {} --role-arn {} --action-params {}",
+                    word(name.raw()),
+                    word(role),
+                    word(&format!("<{}>", does.words()))
+                ),
             ),
             Self::DeleteAction { name, .. } => {
-                (format!("mitigationaction/{}", name.raw()), format!("--action-name {}", name.raw()))
+                (format!("mitigationaction/{}", name.raw()), format!("--action-name {}", word(name.raw())))
             }
         };
         ApiCall {

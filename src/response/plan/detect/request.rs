@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::response::plan::request::words;
+use quell_fleet::shell::word;
 use quell_rules::detect::profile::{SecurityProfile, target_words};
 
 /// One changing request of Detect's part of the API. `was` is what it replaces, for an undo that restores that.
@@ -105,46 +107,54 @@ impl DetectRequest {
         match self {
             Self::CreateProfile { profile } => (
                 format!("securityprofile/{}", profile.security_profile_name),
-                format!("--cli-input-json '{}'", json(profile)),
+                format!("--cli-input-json {}", word(&json(profile))),
             ),
             Self::UpdateProfile { to, version: v, .. } => (
                 format!("securityprofile/{}", to.security_profile_name),
-                format!("{}--cli-input-json '{}'", version(v).trim_start().to_owned() + " ", json(to))
-                    .trim_start()
-                    .to_owned(),
+                format!("{} --cli-input-json {}", version(v), word(&json(to))).trim_start().to_owned(),
             ),
             Self::DeleteProfile { was, version: v } => {
                 let name = &was.security_profile_name;
-                (format!("securityprofile/{name}"), format!("--security-profile-name {name}{}", version(v)))
+                (
+                    format!("securityprofile/{name}"),
+                    format!("--security-profile-name {}{}", word(name), version(v)),
+                )
             }
             Self::Attach { profile, target } | Self::Detach { profile, target } => (
                 format!("securityprofile/{profile} {target}"),
-                format!("--security-profile-name {profile} --security-profile-target-arn {target}"),
+                format!(
+                    "--security-profile-name {} --security-profile-target-arn {}",
+                    word(profile),
+                    word(target)
+                ),
             ),
             Self::CreateDimension { name, values } | Self::UpdateDimension { name, to: values, .. } => (
                 format!("dimension/{name}"),
-                format!("--name {name} --type TOPIC_FILTER --string-values {}", quoted(values)),
+                format!("--name {} --type TOPIC_FILTER --string-values {}", word(name), words(values)),
             ),
-            Self::DeleteDimension { name, .. } => (format!("dimension/{name}"), format!("--name {name}")),
+            Self::DeleteDimension { name, .. } => {
+                (format!("dimension/{name}"), format!("--name {}", word(name)))
+            }
             Self::CreateMetric { name, kind, display } => {
-                let display = display.as_ref().map(|d| format!(" --display-name '{d}'")).unwrap_or_default();
+                let display =
+                    display.as_ref().map(|d| format!(" --display-name {}", word(d))).unwrap_or_default();
                 (
                     format!("custommetric/{name}"),
-                    format!("--metric-name {name} --metric-type {kind}{display}"),
+                    format!("--metric-name {} --metric-type {}{display}", word(name), word(kind)),
                 )
             }
             Self::DeleteMetric { name, .. } => {
-                (format!("custommetric/{name}"), format!("--metric-name {name}"))
+                (format!("custommetric/{name}"), format!("--metric-name {}", word(name)))
             }
             Self::Verify { violation, state, note, .. } => {
                 let note = if note.is_empty() {
                     String::new()
                 } else {
-                    format!(" --verification-state-description '{note}'")
+                    format!(" --verification-state-description {}", word(note))
                 };
                 (
                     format!("violation/{violation}"),
-                    format!("--violation-id {violation} --verification-state {state}{note}"),
+                    format!("--violation-id {} --verification-state {}{note}", word(violation), word(state)),
                 )
             }
         }
@@ -200,10 +210,6 @@ impl DetectRequest {
             Self::Verify { state, note, .. } => ("set verification state", format!("{state}: {note}")),
         }
     }
-}
-
-fn quoted(values: &[String]) -> String {
-    values.iter().map(|v| format!("'{v}'")).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

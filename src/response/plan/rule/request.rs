@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::response::plan::ApiCall;
 use quell_fleet::account::RuleDelivery;
 use quell_fleet::model::Name;
+use quell_fleet::shell::word;
 use quell_fleet::text::SafeText;
 
 use super::{RuleBody, RuleFacts};
@@ -87,14 +88,14 @@ impl RuleRequest {
                     "sql": body.sql, "awsIotSqlVersion": body.version, "description": body.description,
                     "ruleDisabled": body.disabled, "actions": action.into_iter().chain(delivery).collect::<Vec<_>>(),
                 });
-                format!(" --topic-rule-payload '{payload}'")
+                format!(" --topic-rule-payload {}", word(&payload.to_string()))
             }
             Self::Switch { .. } | Self::Delete { .. } => String::new(),
         };
         ApiCall {
             operation: self.operation(),
             resource: SafeText::new(&format!("rule/{name}")),
-            summary: SafeText::new(&format!("--rule-name {name}{payload}")),
+            summary: SafeText::new(&format!("--rule-name {}{payload}", word(name))),
         }
     }
 
