@@ -198,7 +198,7 @@ async fn on_the_board(
     private(&running.credentials().join("joins.txt"), &lines)?;
     let mut seen =
         Seen { running, export: args.export.as_deref(), begins: Some(Instant::now() + args.begin_after) };
-    board::sit(&look.theme, &drill.title, &mut seen).await?;
+    board::sit(&look.theme, settings.size, &drill.title, &mut seen).await?;
     Ok(exit::DONE)
 }
 

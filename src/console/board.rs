@@ -4,7 +4,7 @@
 //! from tiles; only [`sit`] touches the terminal.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures_util::StreamExt as _;
@@ -13,11 +13,13 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::event_loop::Ends;
+use super::ground::{self, Question};
 use super::paint::{Paint, part};
 use super::terminal::Screen;
 use super::theme::Theme;
 use super::views::large;
 use super::words;
+use crate::config::ScreenSize;
 
 /// The smallest tile with large letters: five of them and the frame.
 const LARGE: (u16, u16) = (24, 8);
@@ -374,29 +376,49 @@ pub(crate) trait Room {
 ///
 /// # Errors
 /// The terminal cannot be taken or written to.
-pub(crate) async fn sit(theme: &Theme, title: &str, room: &mut impl Room) -> io::Result<()> {
+pub(crate) async fn sit(
+    theme: &Theme,
+    size: Option<ScreenSize>,
+    title: &str,
+    room: &mut impl Room,
+) -> io::Result<()> {
     let mut ends = Ends::new()?;
-    let mut screen = Screen::take(None, false)?;
-    let mut keys = EventStream::new();
+    let mut screen = Screen::take(size, false)?;
+    let mut theme = theme.clone();
     let mut board = Board::new(title);
+    // The answer comes among the keys: nothing waits for it.
+    let mut question = Question::default();
+    let term = std::env::var("TERM").ok();
+    if theme.follows_ground() && ground::is_understood(term.as_deref()) {
+        screen.ask_ground()?;
+        question.ask(Instant::now());
+    }
+    let mut keys = EventStream::new();
     let mut beat = tokio::time::interval(LOOK);
     loop {
         let wish = tokio::select! {
             biased;
             key = keys.next() => match key {
-                Some(Ok(TerminalEvent::Key(key))) if key.kind != KeyEventKind::Release => board.key(key),
-                Some(Ok(TerminalEvent::Resize(..))) => {
+                Some(Ok(TerminalEvent::Key(key))) if key.kind != KeyEventKind::Release => {
+                    let (keys, ground) = question.take(key, Instant::now());
+                    if let Some(ground) = ground {
+                        theme = theme.on(ground);
+                    }
+                    keys.into_iter().fold(None, |wish, key| board.key(key).or(wish))
+                }
+                Some(Ok(TerminalEvent::Resize(columns, rows))) => {
+                    screen.resized(columns, rows);
                     screen.forget()?;
                     None
                 }
                 Some(Ok(_)) => None,
                 // Nobody is left to look.
-                Some(Err(_)) | None => return Ok(()),
+                Some(Err(_)) | None => break,
             },
-            _ = ends.any() => return Ok(()),
+            _ = ends.any() => break,
             _ = beat.tick() => {
                 if Screen::is_gone() {
-                    return Ok(());
+                    break;
                 }
                 let (tiles, clock) = room.look();
                 board.tell(tiles, clock);
@@ -404,7 +426,7 @@ pub(crate) async fn sit(theme: &Theme, title: &str, room: &mut impl Room) -> io:
             }
         };
         match wish {
-            Some(Wish::Quit) => return Ok(()),
+            Some(Wish::Quit) => break,
             Some(wish) => {
                 let said = room.carry_out(wish).await;
                 board.say(said);
@@ -413,8 +435,12 @@ pub(crate) async fn sit(theme: &Theme, title: &str, room: &mut impl Room) -> io:
             }
             None => {}
         }
-        screen.draw(|frame| board.draw(frame.buffer_mut(), theme))?;
+        screen.draw(|frame| board.draw(frame.buffer_mut(), &theme))?;
     }
+    if question.is_open(Instant::now()) {
+        Screen::forget_input();
+    }
+    Ok(())
 }
 
 #[cfg(test)]

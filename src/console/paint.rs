@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::theme::Theme;
+use super::theme::{Symbols, Theme};
 
 /// A buffer with the theme. Coordinates outside the buffer are ignored, so a view need not ask whether it fits.
 pub(crate) struct Paint<'a> {
@@ -99,6 +99,11 @@ pub(crate) fn mask(text: &str) -> Cow<'_, str> {
     if any { Cow::Owned(out) } else { Cow::Borrowed(text) }
 }
 
+/// A text with the marks that quell itself puts into sentences in `symbols` that are ASCII; what others wrote stays.
+fn plain(text: &str, symbols: &Symbols) -> String {
+    text.replace('…', symbols.more).replace('×', symbols.times)
+}
+
 /// Breaks `text` into lines of at most `width` cells, at spaces where there are some.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
@@ -174,8 +179,11 @@ impl<'a> Paint<'a> {
             return 0;
         }
         let room = width.min(area.right() - x);
-        let masked = if self.masked { mask(text) } else { Cow::Borrowed(text) };
-        let text = fit(&masked, room as usize, self.theme.symbols.more);
+        let mut shown = if self.masked { mask(text) } else { Cow::Borrowed(text) };
+        if self.theme.symbols.ascii && !shown.is_ascii() {
+            shown = Cow::Owned(plain(&shown, &self.theme.symbols));
+        }
+        let text = fit(&shown, room as usize, self.theme.symbols.more);
         let (end, _) = self.buf.set_stringn(x, y, &text, room as usize, style);
         end - x
     }

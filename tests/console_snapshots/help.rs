@@ -110,7 +110,7 @@ fn what_is_copied_is_chosen_and_what_cannot_be_is_said() {
     let fleet = incident();
     let copied = |app: &mut App| {
         app.take_effects().into_iter().find_map(|effect| match effect {
-            Effect::Copy(text) => Some(text),
+            Effect::Copy(text) => Some(text.as_str().to_owned()),
             _ => None,
         })
     };

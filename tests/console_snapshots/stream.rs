@@ -180,7 +180,7 @@ fn a_search_finds_words_phrases_patterns_and_values_and_says_why_it_finds_nothin
         assert!(text.contains(hits), "{search}: {text}");
     }
     for (search, why) in [
-        ("temperature>400", "none of the 30 messages kept has temperature>400"),
+        ("temperature>400", "none of the 30 messages searched has temperature>400"),
         ("payload:[", "payload:[ is no pattern"),
         ("topic:a+b", "topic:a+b is no filter"),
         ("status Full", "has all of it: status 3, Full 3"),

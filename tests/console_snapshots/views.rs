@@ -472,3 +472,36 @@ fn small_forms_say_what_is_wrong_beside_the_field() {
     let (_, change) = planned("gpX");
     assert!(matches!(change, Some(DetectChange::Delete { .. })), "{change:?}");
 }
+
+#[test]
+fn a_kind_of_event_that_says_neither_is_neither_bad_news_nor_good() {
+    let mut fleet = account();
+    let event = |kind: &str, at| ViolationEvent {
+        id: kind.to_owned(),
+        thing: Name::new(ROGUE),
+        profile: SafeText::new("LargeMessages"),
+        behavior: SafeText::new("LargeMessageSize"),
+        kind: SafeText::new(kind),
+        value: None,
+        verification: None,
+        note: None,
+        at,
+    };
+    let events = vec![event("alarm-cleared", NOW - 50_000), event("alarm-invalidated", NOW - 60_000)];
+    poll(&mut fleet, SourceId::ViolationEvents, Reading::ViolationEvents(events));
+    let good = look(false).theme.good.fg;
+    for keys in ["4", "gh"] {
+        let mut app = App::new(look(false));
+        render(&mut app, &fleet, NOW, (160, 48));
+        press(&mut app, &fleet, keys);
+        let buffer = render(&mut app, &fleet, NOW, (160, 48));
+        let text = lines(&buffer);
+        let ink = |word: &str| {
+            let (y, line) = text.lines().enumerate().find(|(_, line)| line.contains(word)).unwrap();
+            let x = line.split(word).next().unwrap().chars().count();
+            buffer.cell((x as u16, y as u16)).unwrap().style().fg
+        };
+        assert_eq!(ink("alarm-cleared"), good, "{text}");
+        assert_ne!(ink("alarm-invalidated"), good, "{text}");
+    }
+}

@@ -164,7 +164,8 @@ impl Watch {
             let behavior = finding.behavior.name.clone();
             let key = (finding.device, finding.profile.to_string(), behavior, finding.bad);
             if !self.found.contains(&key) {
-                let sentence = format!("{}; got {}", expected(&finding.behavior), got(Some(&finding.value)));
+                let sentence =
+                    format!("expected: {}; got {}", expected(&finding.behavior), got(Some(&finding.value)));
                 let rest = json!({"finding": "behavior", "sentence": sentence, "securityProfileName": finding.profile,
                     "behavior": &*finding.behavior, "value": finding.value, "bad": iso(finding.bad),
                     "since": iso(finding.found), "delay_ms": finding.found - finding.bad});

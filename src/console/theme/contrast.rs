@@ -3,7 +3,7 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
-use super::{Colours, Ground, Kind, NAMES, Theme};
+use super::{Colours, Ground, Kind, NAMES, Theme, brightness};
 
 /// Sixteen colours, and what letters and ground are by default.
 struct Palette {
@@ -121,14 +121,7 @@ impl Palette {
 /// The linear parts of a colour.
 fn linear(colour: u32) -> [f64; 3] {
     let [_, r, g, b] = colour.to_be_bytes();
-    [r, g, b].map(|part| {
-        let v = f64::from(part) / 255.0;
-        if v <= 0.040_45 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
-    })
-}
-
-fn brightness([r, g, b]: [f64; 3]) -> f64 {
-    0.2126 * r + 0.7152 * g + 0.0722 * b
+    [r, g, b].map(|part| super::linear(f64::from(part) / 255.0))
 }
 
 /// Every style that says something, and whether it is text.

@@ -99,9 +99,7 @@ pub enum Ground {
 impl Ground {
     /// By the brightness of a colour whose parts go from 0 to 1: what black letters are read on better is light.
     pub fn of(red: f64, green: f64, blue: f64) -> Self {
-        let linear = |v: f64| if v <= 0.040_45 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) };
-        let bright = 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
-        if bright > 0.179 { Self::Light } else { Self::Dark }
+        if brightness([red, green, blue].map(linear)) > 0.179 { Self::Light } else { Self::Dark }
     }
 
     /// What the variable `COLORFGBG` of some terminals says, `15;0`: the last part is the number of the ground's colour.
@@ -113,6 +111,16 @@ impl Ground {
             _ => None,
         }
     }
+}
+
+/// A part of a colour as light, from 0 to 1, of one as it is written (sRGB).
+fn linear(part: f64) -> f64 {
+    if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+}
+
+/// The relative luminance of a colour whose parts are light.
+fn brightness([r, g, b]: [f64; 3]) -> f64 {
+    0.2126 * r + 0.7152 * g + 0.0722 * b
 }
 
 /// How many colours there are.

@@ -43,6 +43,10 @@ pub struct Symbols {
     pub more: &'static str,
     /// A full cell of a bar.
     pub bar: &'static str,
+    /// A cell of a bar that went wrong.
+    pub bar_bad: &'static str,
+    /// A cell of a bar that is under way.
+    pub bar_busy: &'static str,
     /// An empty cell of a bar.
     pub bar_empty: &'static str,
     /// Between parts.
@@ -53,6 +57,8 @@ pub struct Symbols {
     pub enter: &'static str,
     /// The space key.
     pub space: &'static str,
+    /// The key that goes up.
+    pub earlier: &'static str,
     /// Beside what is other than it should be.
     pub differs: &'static str,
     /// Beside a message of a shadow.
@@ -95,11 +101,14 @@ pub const UNICODE: Symbols = Symbols {
     arrow: "→",
     more: "…",
     bar: "█",
+    bar_bad: "▓",
+    bar_busy: "▒",
     bar_empty: "░",
     dot: "·",
     dash: "──",
     enter: "⏎",
     space: "␣",
+    earlier: "↑",
     differs: "≠",
     shadow: "≡",
     job: "»",
@@ -133,11 +142,14 @@ pub const ASCII: Symbols = Symbols {
     arrow: "->",
     more: "~",
     bar: "#",
+    bar_bad: "x",
+    bar_busy: "=",
     bar_empty: ".",
     dot: "-",
     dash: "--",
     enter: "enter",
     space: "space",
+    earlier: "up",
     differs: "!",
     shadow: "s",
     job: "j",
@@ -155,24 +167,53 @@ mod tests {
 
     #[test]
     fn ascii_is_ascii() {
-        let s = ASCII;
-        let all = [
-            s.gap,
-            s.unwatched,
-            s.limit,
-            s.bound,
-            s.tick,
-            s.axis,
-            s.up,
-            s.down,
-            s.cursor,
-            s.mark,
-            s.check,
-            s.cross,
-            s.warn,
+        // A shape that is added and not looked at here does not compile.
+        let Symbols {
+            ascii,
+            blocks,
+            gap,
+            unwatched,
+            limit,
+            bound,
+            tick,
+            axis,
+            up,
+            down,
+            cursor,
+            mark,
+            check,
+            cross,
+            warn,
+            waiting,
+            running,
+            arrow,
+            more,
+            bar,
+            bar_bad,
+            bar_busy,
+            bar_empty,
+            dot,
+            dash,
+            enter,
+            space,
+            earlier,
+            differs,
+            shadow,
+            job,
+            agent,
+            times,
+            sorted,
+            held,
+            thumb,
+            frame,
+        } = ASCII;
+        assert!(ascii);
+        let each = [
+            gap, unwatched, limit, bound, tick, axis, up, down, cursor, mark, check, cross, warn, waiting,
+            running, arrow, more, bar, bar_bad, bar_busy, bar_empty, dot, dash, enter, space, earlier,
+            differs, shadow, job, agent, times, held, thumb,
         ];
-        let more = [s.arrow, s.more, s.bar, s.held, s.thumb];
-        for text in all.iter().chain(&more).chain(&s.blocks).chain(&s.frame).chain(&s.sorted) {
+        for text in each.iter().chain(&blocks).chain(&frame).chain(&sorted) {
             assert!(text.is_ascii(), "{text}");
         }
     }

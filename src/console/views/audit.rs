@@ -11,7 +11,7 @@ use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, Part, part};
 use super::super::words;
 use super::text::{self, Facts};
-use super::{absence, filtered, frame, quiet};
+use super::{absence, aged, filtered, frame, quiet};
 
 /// Where the list is, the details of its chosen line, and the audits.
 pub(super) struct Parts {
@@ -27,9 +27,8 @@ pub(super) fn parts(app: &App, env: &Env<'_>, area: Rect) -> Parts {
     let (list, below) = super::split(area, if wide { area.height * 3 / 5 } else { area.height / 2 });
     let none = env.fleet.findings().get().is_none_or(Vec::is_empty);
     let (detail, audits) = if wide && !none {
-        let width = below.width * 3 / 5;
-        let right = Rect { x: below.x + width, width: below.width - width, ..below };
-        (Some(Rect { width, ..below }), Some(right))
+        let (left, right) = super::layout::cut(below, below.width * 3 / 5);
+        (Some(left), Some(right))
     } else if app.shows_audits() || busy || none {
         (None, Some(below))
     } else {
@@ -58,6 +57,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         }
     }
     facts.extend(filtered(app, ListId::Findings, theme));
+    facts.extend(aged(known, env, theme));
     let parts = parts(app, env, area);
     if let Some(right) = parts.audits {
         audits(app, env, paint, right);

@@ -3,19 +3,19 @@
 //! The criteria of a behaviour say what is *normal*, not what is wrong (docs/aws-iot.md#1.2): the seeds' own mistake was to
 //! write them the other way round, which alarms every healthy device.
 
+use quell_fleet::Word;
 use quell_fleet::model::ProfileRecord;
 use quell_fleet::text::SafeText;
-use quell_fleet::{Device, Word};
 use quell_rules::detect::model::{Behavior, ComparisonOperator, Criteria};
 
 use super::super::app::Env;
 use super::super::words;
+use super::limit::Limit;
 use super::violations::expected;
 
 /// `normal when message size in bytes is below 2.0 k, for 2 datapoints`.
 pub(in crate::console) fn normal(behavior: &Behavior) -> String {
     let text = expected(behavior);
-    let text = text.strip_prefix("expected: ").unwrap_or(&text);
     let Some(criteria) = &behavior.criteria else { return format!("no criterion: {text}") };
     let mut out = format!("normal when {text}");
     let alarm = criteria.consecutive_datapoints_to_alarm.unwrap_or(1);
@@ -29,18 +29,15 @@ pub(in crate::console) fn normal(behavior: &Behavior) -> String {
     SafeText::new(&out).to_string()
 }
 
-/// What is likely to be a mistake in a behaviour, judged by itself and by what was heard.
-pub(super) fn doubts(behavior: &Behavior, env: &Env<'_>) -> Vec<String> {
+/// What is likely to be a mistake in a behaviour, judged by itself and by what was [`heard`] of its metric.
+pub(super) fn doubts(behavior: &Behavior, heard: Option<&Heard>) -> Vec<String> {
     let mut out = Vec::new();
     let Some(criteria) = &behavior.criteria else { return out };
     if let Some(threshold) = &criteria.statistical_threshold {
         out.extend(by_construction(criteria, threshold.statistic.as_deref()));
     }
-    if let Some(seen) = heard(behavior, env) {
-        let above = matches!(
-            criteria.comparison_operator,
-            Some(ComparisonOperator::GreaterThan | ComparisonOperator::GreaterThanEquals)
-        );
+    if let Some(seen) = heard {
+        let above = !seen.limit.is_upper();
         if seen.outside > 0 && seen.outside * 2 >= seen.values.len() {
             let lead =
                 if above { "the criterion says what is NORMAL and looks inverted" } else { "too tight" };
@@ -93,9 +90,7 @@ fn by_construction(criteria: &Criteria, statistic: Option<&str>) -> Option<Strin
 /// What was heard of a behaviour's metric, one value a device, beside a static criterion.
 pub(super) struct Heard {
     pub(super) values: Vec<f64>,
-    pub(super) limit: f64,
-    /// Values above the limit are wrong, else those below it.
-    pub(super) above: bool,
+    pub(super) limit: Limit,
     /// Devices the criterion would call abnormal now.
     pub(super) outside: usize,
     in_alarm: usize,
@@ -104,32 +99,22 @@ pub(super) struct Heard {
 /// `None` where nothing was heard that the behaviour is about.
 pub(super) fn heard(behavior: &Behavior, env: &Env<'_>) -> Option<Heard> {
     let criteria = behavior.criteria.as_ref()?;
-    let limit = criteria.value.as_ref()?.count? as f64;
-    let operator = criteria.comparison_operator?;
-    let seconds = criteria.duration_seconds;
+    let limit = Limit::of(criteria)?;
     let (size, minutes) = match behavior.metric.as_deref()? {
         "aws:message-byte-size" => (true, 0.0),
-        "aws:num-messages-sent" => (false, seconds? as f64 / 60.0),
+        "aws:num-messages-sent" => (false, criteria.duration_seconds? as f64 / 60.0),
         _ => return None,
     };
-    let value = |device: &Device| match size {
-        true => device.last_len().map(f64::from),
-        false => device.per_minute(env.now).map(|rate| rate * minutes),
-    };
-    let above = matches!(operator, ComparisonOperator::LessThan | ComparisonOperator::LessThanEquals);
-    let mut heard = Heard { values: Vec::new(), limit, above, outside: 0, in_alarm: 0 };
-    for (_, device) in env.fleet.devices().filter(|(_, d)| !d.is_unattributed()) {
+    let mut heard = Heard { values: Vec::new(), limit, outside: 0, in_alarm: 0 };
+    for (id, device) in env.fleet.devices().filter(|(_, d)| !d.is_unattributed()) {
         let quiet = matches!(device.word(), Word::Contained | Word::Revoked);
-        let Some(value) = value(device).filter(|_| !quiet) else { continue };
-        heard.values.push(value);
-        let fine = match operator {
-            ComparisonOperator::LessThan => value < limit,
-            ComparisonOperator::LessThanEquals => value <= limit,
-            ComparisonOperator::GreaterThan => value > limit,
-            ComparisonOperator::GreaterThanEquals => value >= limit,
-            _ => return None,
+        let value = match size {
+            true => device.last_len().map(f64::from),
+            false => env.fleet.per_minute(id, env.now).map(|rate| rate * minutes),
         };
-        heard.outside += usize::from(!fine);
+        let Some(value) = value.filter(|_| !quiet) else { continue };
+        heard.values.push(value);
+        heard.outside += usize::from(limit.is_beyond(value));
         let mine = device.violations().iter().filter_map(|i| env.fleet.violations().get()?.get(*i as usize));
         heard.in_alarm += usize::from(mine.into_iter().any(|v| v.behavior.name == behavior.name));
     }
@@ -186,9 +171,10 @@ mod tests {
     fn an_inverted_criterion_is_told_by_what_was_heard() {
         let fleet = heard();
         let env = Env { fleet: &fleet, now: 10 };
-        let wrong = doubts(&size(ComparisonOperator::GreaterThan, 2000), &env);
+        let told = |behavior: &Behavior| doubts(behavior, super::heard(behavior, &env).as_ref());
+        let wrong = told(&size(ComparisonOperator::GreaterThan, 2000));
         assert!(wrong[0].contains("inverted") && wrong[0].contains("4 of 5 devices"), "{wrong:?}");
-        assert!(doubts(&size(ComparisonOperator::LessThan, 2000), &env).is_empty());
+        assert!(told(&size(ComparisonOperator::LessThan, 2000)).is_empty());
         let text = normal(&size(ComparisonOperator::LessThan, 2000));
         assert_eq!(
             text,
@@ -204,7 +190,8 @@ mod tests {
             criteria.statistical_threshold = Some(StatisticalThreshold { statistic: Some("p50".to_owned()) });
         }
         let fleet = heard();
-        let told = doubts(&behavior, &Env { fleet: &fleet, now: 10 });
+        let seen = super::heard(&behavior, &Env { fleet: &fleet, now: 10 });
+        let told = doubts(&behavior, seen.as_ref());
         assert!(told[0].contains("50 %") && told[0].contains("half"), "{told:?}");
     }
 }

@@ -6,6 +6,7 @@
 
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
 use quell_fleet::{Column, Ms};
 
@@ -30,6 +31,8 @@ pub(super) struct Chart<'a> {
     pub(super) scale: Scale,
     /// A value in words.
     pub(super) unit: fn(f64) -> String,
+    /// What time it is: where the chart ends earlier, its end is no `now`.
+    pub(super) now: Ms,
 }
 
 /// How many columns a chart in `area` has.
@@ -56,11 +59,11 @@ pub(super) fn draw(paint: &mut Paint<'_>, area: Rect, zone: &TimeZone, chart: &C
     let plot = Rect { x: area.x + AXIS, width: area.width - AXIS, height: rows, ..area };
     let Scale { most, limit, .. } = chart.scale;
     // Rows are counted from below.
-    let limit_row = limit.map(|limit| (chart.scale.eighths(limit, rows).saturating_sub(1)) / 8);
+    let limit_row = limit.map(|limit| (chart.scale.eighths(limit.at as u32, rows).saturating_sub(1)) / 8);
     for row in 0..rows {
         let y = plot.bottom() - 1 - row;
         let text = match limit.filter(|_| limit_row == Some(row)) {
-            Some(limit) => Some(((chart.unit)(f64::from(limit)), theme.limit)),
+            Some(limit) => Some(((chart.unit)(limit.at), theme.limit)),
             None if row + 1 == rows => Some(((chart.unit)(f64::from(most)), theme.dim)),
             None if row == 0 => Some(("0".to_owned(), theme.dim)),
             None => None,
@@ -89,32 +92,38 @@ pub(super) fn draw(paint: &mut Paint<'_>, area: Rect, zone: &TimeZone, chart: &C
             Column::Largest(value) => *value,
         };
         let style = if chart.scale.is_over(value) { theme.spark_over } else { theme.spark };
-        let eighths = chart.scale.eighths(value, rows);
-        for row in 0..rows {
-            let filled = usize::from(eighths.saturating_sub(row * 8).min(8));
-            if let Some(block) = filled.checked_sub(1).and_then(|at| s.blocks.get(at)) {
-                paint.cell(x, plot.bottom() - 1 - row, block, style);
-            }
-        }
+        bar(paint, (x, plot.bottom() - 1), rows, chart.scale.eighths(value, rows), style);
     }
-    times(paint, Rect { y: plot.bottom(), height: 1, ..plot }, zone, chart.time);
+    times(paint, Rect { y: plot.bottom(), height: 1, ..plot }, zone, chart.time, chart.now);
 }
 
-/// The x axis: moments that are round, each where it was, and `now` at the end.
-pub(super) fn times(paint: &mut Paint<'_>, line: Rect, zone: &TimeZone, (from, to): (Ms, Ms)) {
+/// A bar of so many eighths of a cell, from its lowest cell up, in at most so many rows.
+pub(super) fn bar(paint: &mut Paint<'_>, (x, y): (u16, u16), rows: u16, eighths: u16, style: Style) {
+    let blocks = paint.theme.symbols.blocks;
+    for row in 0..rows {
+        let filled = usize::from(eighths.saturating_sub(row * 8).min(8));
+        if let Some(block) = filled.checked_sub(1).and_then(|at| blocks.get(at)) {
+            paint.cell(x, y - row, block, style);
+        }
+    }
+}
+
+/// The x axis: moments that are round, each where it was, and at the end `now`, or when that was.
+pub(super) fn times(paint: &mut Paint<'_>, line: Rect, zone: &TimeZone, (from, to): (Ms, Ms), now: Ms) {
     let style = paint.theme.dim;
     let step = ((to - from) / Ms::from(line.width.max(1))).max(1);
     // A mark takes up to eight cells, and as many are left between two.
     let apart = STEPS.iter().map(|seconds| seconds * 1_000).find(|apart| apart / step >= 15);
-    let now = "now";
-    paint.right(line.x, line.y, line.width, now, style);
+    let end = if to >= now { "now".to_owned() } else { words::clock(to, zone) };
+    let taken = words::cells(&end) + 1;
+    paint.right(line.x, line.y, line.width, &end, style);
     let Some(apart) = apart else { return };
     let mut at = (from + apart - 1).div_euclid(apart) * apart;
     while at < to {
         let text = if apart % 60_000 == 0 { words::minute(at, zone) } else { words::clock(at, zone) };
         let x = line.x + u16::try_from((at - from) / step).unwrap_or(u16::MAX);
         let wide = u16::try_from(text.len()).unwrap_or(8);
-        if x.saturating_add(wide + 4) > line.right() {
+        if x.saturating_add(wide + taken) > line.right() {
             break;
         }
         paint.text(x, line.y, wide, &text, style);
@@ -124,9 +133,28 @@ pub(super) fn times(paint: &mut Paint<'_>, line: Rect, zone: &TimeZone, (from, t
 
 #[cfg(test)]
 mod tests {
+    use super::super::limit::Limit;
     use super::*;
     use crate::console::theme::{Colours, Theme};
     use ratatui::buffer::Buffer;
+
+    fn below(limit: f64) -> Option<Limit> {
+        Limit::new(quell_rules::detect::model::ComparisonOperator::LessThan, limit)
+    }
+
+    #[test]
+    fn a_chart_that_ended_earlier_does_not_end_now() {
+        let line = Rect::new(0, 0, 60, 1);
+        let ends = |to: Ms, now: Ms| {
+            let mut buffer = Buffer::empty(line);
+            let theme = Theme::named(None, Colours::Sixteen, false).unwrap();
+            times(&mut Paint::new(&mut buffer, &theme), line, &TimeZone::UTC, (to - 120_000, to), now);
+            (0..60).map(|x| buffer[(x, 0)].symbol()).collect::<String>()
+        };
+        assert!(ends(1_700_000_100_000, 1_700_000_099_000).ends_with(" now"));
+        let earlier = ends(1_700_000_100_000, 1_700_000_300_000);
+        assert!(earlier.ends_with(" 22:15:00") && !earlier.contains("now"), "{earlier}");
+    }
 
     /// A chart of 24 columns over two minutes, drawn in so many rows.
     fn drawn(columns: &[Column], scale: Scale, rows: u16) -> String {
@@ -134,8 +162,9 @@ mod tests {
         let mut buffer = Buffer::empty(area);
         let theme = Theme::named(None, Colours::Sixteen, false).unwrap();
         let mut paint = Paint::new(&mut buffer, &theme);
-        let time = time(1_700_000_100_000, 120_000, columns.len());
-        draw(&mut paint, area, &TimeZone::UTC, &Chart { columns, time, scale, unit: words::bytes });
+        let now = 1_700_000_100_000;
+        let time = time(now, 120_000, columns.len());
+        draw(&mut paint, area, &TimeZone::UTC, &Chart { columns, time, scale, unit: words::bytes, now });
         let line =
             |y| (0..area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
         (0..area.height).map(line).collect::<Vec<_>>().join("\n")
@@ -145,7 +174,7 @@ mod tests {
     fn what_is_harmless_stays_low_and_the_limit_is_in_sight() {
         let columns = [Column::NotWatching, Column::Silent].into_iter().chain([Column::Largest(114); 22]);
         let columns: Vec<Column> = columns.collect();
-        let text = drawn(&columns, Scale::to(114, Some(1_000)), 5);
+        let text = drawn(&columns, Scale::to(114, below(1_000.0)), 5);
         let rows: Vec<&str> = text.lines().collect();
         let lines = [
             " 1.0 kB ┤┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄",
@@ -161,7 +190,7 @@ mod tests {
     fn an_attack_stands_above_the_line() {
         let columns: Vec<Column> =
             (0..24).map(|i| Column::Largest(if i < 12 { 100 } else { 3_000 })).collect();
-        let text = drawn(&columns, Scale::to(3_000, Some(1_000)), 7);
+        let text = drawn(&columns, Scale::to(3_000, below(1_000.0)), 7);
         let rows: Vec<&str> = text.lines().collect();
         assert!(rows[0].starts_with(" 3.0 kB ┤            ████████████"), "{text}");
         assert!(rows[4].starts_with(" 1.0 kB ┤┄┄┄┄┄┄┄┄┄┄┄┄████████████"), "{text}");
@@ -169,13 +198,15 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_size_is_too_small(width in 0u16..60, height in 0u16..12, most in 0u32..5_000, limit in proptest::option::of(0u32..5_000)) {
+        fn no_size_is_too_small(width in 0u16..60, height in 0u16..12, most in 0u32..5_000, limit in 0f64..5_000.0) {
             let area = Rect::new(0, 0, width, height);
             let mut buffer = Buffer::empty(area);
             let theme = Theme::named(None, Colours::Sixteen, true).unwrap();
             let columns = vec![Column::Largest(most); cells(area)];
-            let time = time(1_700_000_100_000, 30_000, columns.len());
-            let chart = Chart { columns: &columns, time, scale: Scale::to(most, limit), unit: words::bytes };
+            let now = 1_700_000_100_000;
+            let time = time(now, 30_000, columns.len());
+            let scale = Scale::to(most, below(limit).filter(|_| limit > 500.0));
+            let chart = Chart { columns: &columns, time, scale, unit: words::bytes, now };
             draw(&mut Paint::new(&mut buffer, &theme), area, &TimeZone::UTC, &chart);
         }
     }

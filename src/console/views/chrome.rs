@@ -3,7 +3,6 @@
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr as _;
 
-use quell_fleet::known::TroubleKind;
 use quell_fleet::state::{Containment, Proof};
 use quell_fleet::{Heed, LinkState, SourceId, Word};
 
@@ -11,7 +10,7 @@ use super::super::app::{App, Env};
 use super::super::command;
 use super::super::paint::{Paint, Part, part};
 use super::super::words;
-use super::{reason, word_style};
+use super::{reason, short, word_style};
 
 /// A part of the header: the lower its rank, the longer it stays on a screen that narrows.
 type Ranked<'a> = (u8, Vec<Part<'a>>);
@@ -64,8 +63,7 @@ fn place<'a>(app: &App, env: &Env<'a>, theme: &super::Theme) -> Vec<Ranked<'a>> 
     let s = theme.symbols;
     let mut left: Vec<Ranked<'a>> = vec![(0, vec![part("quell", theme.brand)])];
     if let Some(badge) = &app.look.badge {
-        let text = if s.ascii { badge.as_str().replace('×', "x") } else { badge.to_string() };
-        left.push((1, vec![part(format!(" {text} "), theme.badge)]));
+        left.push((1, vec![part(format!(" {badge} "), theme.badge)]));
     }
     if app.is_recording() {
         left.push((1, vec![part(" REC ", theme.badge)]));
@@ -290,18 +288,6 @@ fn polls<'a>(app: &App, env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
                 (None, None) => vec![part(format!("{}AWS {}", s.down, s.more), theme.dim)],
             }
         }
-    }
-}
-
-/// Why the polls say nothing, in a word or two.
-fn short(kind: TroubleKind) -> &'static str {
-    match kind {
-        TroubleKind::Denied => "not allowed",
-        TroubleKind::Throttled => "throttled",
-        TroubleKind::Refused => "not offered",
-        TroubleKind::Unreachable => "unreachable",
-        TroubleKind::Credentials => "no valid credentials",
-        TroubleKind::Failed => "failed",
     }
 }
 

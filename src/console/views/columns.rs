@@ -351,7 +351,7 @@ fn sizes(table: &Table<'_>, width: u16) -> String {
     let dot = app.look.theme.symbols.dot;
     let mut text = format!("SIZE {dot} {}", spark::span_words(*span));
     if let Some(limit) = scale.limit.filter(|_| width >= 20) {
-        text.push_str(&format!(" {}{}", app.look.theme.symbols.limit, words::bytes(f64::from(limit))));
+        text.push_str(&format!(" {}{}", app.look.theme.symbols.limit, words::bytes(limit.at)));
     }
     if width >= 40 {
         text.push_str(&format!(" {dot} max {}", words::bytes(f64::from(scale.most))));

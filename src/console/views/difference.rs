@@ -8,9 +8,7 @@ use serde_json::Value;
 use quell_fleet::text::SafeText;
 use quell_fleet::{Kept, Ms};
 
-/// Members of a document that are compared.
-const MEMBERS: usize = 2_000;
-/// Changes kept.
+/// Changes kept; of more it is only told how many there are.
 const CHANGES: usize = 200;
 /// Bytes of a value that are told.
 const VALUE: usize = 120;
@@ -24,12 +22,14 @@ const LEAD: usize = 12;
 pub(super) struct Difference {
     /// The message before; `None` where none is kept.
     pub(super) before: Option<Before>,
-    /// What is other, in the order of its paths.
+    /// What is other, in the order of its paths; the first of it, where that is much.
     pub(super) changes: Vec<Change>,
+    /// How many changes there are besides.
+    pub(super) more: usize,
     /// How many members are as they were.
     pub(super) same: usize,
-    /// There is more than was compared.
-    pub(super) more: bool,
+    /// Whether both payloads were compared to their ends; without that, no change is not the same.
+    pub(super) compared: bool,
 }
 
 /// The message before.
@@ -63,58 +63,95 @@ pub(super) fn between(
         ..Difference::default()
     };
     match (document_before, document) {
-        (Some(was), Some(is)) => documents(was, is, &mut out),
+        (Some(was), Some(is)) => {
+            documents(&mut Vec::new(), Some(was), Some(is), &mut out);
+            out.compared = true;
+        }
         _ => {
             if let (Some(was), Some(is)) = (before.and_then(|k| k.payload.as_deref()), now.payload.as_deref())
             {
                 bytes(was, is, &mut out);
+                out.compared = true;
             }
         }
     }
     out
 }
 
-fn documents(was: &Value, is: &Value, out: &mut Difference) {
-    let (mut before, mut now) = (BTreeMap::new(), BTreeMap::new());
-    out.more = members(was, &mut before) | members(is, &mut now);
-    let safe = |text: &str| SafeText::limited(text.as_bytes(), VALUE);
-    let told = |value: &Value| safe(&value.to_string());
-    let paths: std::collections::BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-    for path in paths {
-        let shown = if path.is_empty() { safe("value") } else { safe(path) };
-        let change = match (before.get(path), now.get(path)) {
-            (Some(was), Some(is)) if was == is => {
-                out.same += 1;
-                continue;
+/// Walks both documents at once, so that whatever their size a member is only told to be new, gone or the same when both
+/// were looked at. Payloads read as documents are small enough to be walked to their ends.
+fn documents<'a>(
+    path: &mut Vec<Step<'a>>,
+    was: Option<&'a Value>,
+    is: Option<&'a Value>,
+    out: &mut Difference,
+) {
+    let follows = path.len() < DEPTH;
+    match (was, is) {
+        (Some(Value::Object(a)), Some(Value::Object(b))) if follows && !(a.is_empty() && b.is_empty()) => {
+            let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for name in names {
+                path.push(Step::Name(name));
+                documents(path, a.get(name), b.get(name), out);
+                path.pop();
             }
-            (Some(was), Some(is)) => Change::Other { path: shown, before: told(was), now: told(is) },
-            (None, Some(is)) => Change::New { path: shown, now: told(is) },
-            (Some(was), None) => Change::Gone { path: shown, before: told(was) },
-            (None, None) => continue,
-        };
-        if out.changes.len() >= CHANGES {
-            out.more = true;
-            break;
         }
-        out.changes.push(change);
+        (Some(Value::Array(a)), Some(Value::Array(b))) if follows && !(a.is_empty() && b.is_empty()) => {
+            for at in 0..a.len().max(b.len()) {
+                path.push(Step::At(at));
+                documents(path, a.get(at), b.get(at), out);
+                path.pop();
+            }
+        }
+        (Some(was), Some(is)) if was == is => out.same += 1,
+        _ if out.changes.len() >= CHANGES => out.more += 1,
+        _ => {
+            let safe = |text: &str| SafeText::limited(text.as_bytes(), VALUE);
+            let told = |value: &Value| safe(&value.to_string());
+            let steps: Vec<String> = path.iter().map(Step::text).collect();
+            let path = safe(if steps.is_empty() { "value".to_owned() } else { steps.join(".") }.as_str());
+            out.changes.extend(match (was, is) {
+                (Some(was), Some(is)) => Some(Change::Other { path, before: told(was), now: told(is) }),
+                (None, Some(is)) => Some(Change::New { path, now: told(is) }),
+                (Some(was), None) => Some(Change::Gone { path, before: told(was) }),
+                (None, None) => None,
+            });
+        }
     }
 }
 
-/// The members of a document by their paths; true when there are more.
-pub(super) fn members<'a>(document: &'a Value, out: &mut BTreeMap<String, &'a Value>) -> bool {
+/// A step into a document.
+enum Step<'a> {
+    Name(&'a str),
+    At(usize),
+}
+
+impl Step<'_> {
+    fn text(&self) -> String {
+        match self {
+            Self::Name(name) => (*name).to_owned(),
+            Self::At(at) => at.to_string(),
+        }
+    }
+}
+
+/// The members of a document by their paths, at most so many of them; true when there are more.
+pub(super) fn members<'a>(document: &'a Value, most: usize, out: &mut BTreeMap<String, &'a Value>) -> bool {
     let mut open = vec![(String::new(), document, 0)];
     while let Some((path, value, depth)) = open.pop() {
-        if out.len() + open.len() > MEMBERS {
+        if out.len() >= most {
             return true;
         }
         let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        // What is left off is counted as there: one more than there is room for is enough to know.
         match value {
             Value::Object(inside) if !inside.is_empty() && depth < DEPTH => {
-                open.extend(inside.iter().take(MEMBERS).map(|(name, value)| (below(name), value, depth + 1)));
+                let members = inside.iter().take(most + 1);
+                open.extend(members.rev().map(|(name, value)| (below(name), value, depth + 1)));
             }
             Value::Array(inside) if !inside.is_empty() && depth < DEPTH => {
-                let items = inside.iter().take(MEMBERS).enumerate();
-                open.extend(items.map(|(at, value)| (below(&at.to_string()), value, depth + 1)));
+                let items = inside.iter().enumerate().take(most + 1);
+                open.extend(items.rev().map(|(at, value)| (below(&at.to_string()), value, depth + 1)));
             }
             value => {
                 out.insert(path, value);
@@ -172,7 +209,31 @@ mod tests {
                 Change::New { path: text("new"), now: text("{}") },
             ]
         );
-        assert_eq!((found.same, found.more), (3, false));
+        assert_eq!((found.same, found.more, found.compared), (3, 0, true));
+    }
+
+    #[test]
+    fn however_many_members_there_are_the_one_that_is_other_is_found() {
+        let document = |at: usize, value: u32| {
+            let members = (0..4_000).map(|i| format!("\"m{i}\":{}", if i == at { value } else { 0 }));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        };
+        for at in [0, 1_999, 2_000, 3_999] {
+            let found = told(&document(at, 0), &document(at, 7));
+            assert_eq!((found.changes.len(), found.same, found.more), (1, 3_999, 0), "{at}");
+        }
+        let found = told(&document(0, 0), "{}");
+        assert_eq!((found.changes.len(), found.same, found.more), (CHANGES, 0, 4_000 - CHANGES));
+    }
+
+    #[test]
+    fn members_that_are_left_off_are_known_to_be() {
+        let document: Value = serde_json::from_str(r#"{"a": [1, 2, 3], "b": {}}"#).unwrap();
+        for (most, all) in [(3, false), (4, true), (5, true)] {
+            let mut found = BTreeMap::new();
+            assert_eq!(members(&document, most, &mut found), !all, "{most}");
+            assert_eq!(found.len(), most.min(4));
+        }
     }
 
     #[test]
@@ -189,7 +250,7 @@ mod tests {
         #[test]
         fn whatever_stands_in_two_messages_is_compared(was in "\\PC{0,80}", is in "\\PC{0,80}") {
             let found = told(&was, &is);
-            proptest::prop_assert_eq!(found.changes.is_empty(), was == is || found.same > 0 || same_value(&was, &is));
+            proptest::prop_assert_eq!(found.changes.is_empty(), was == is || same_value(&was, &is));
         }
     }
 

@@ -3,10 +3,9 @@
 
 use ratatui::layout::Rect;
 
-use quell_fleet::state::{Containment, Hearing};
+use quell_fleet::state::{Containment, Hearing, Voice};
 use quell_fleet::text::SafeText;
 use quell_fleet::{Agreement, DeviceId};
-use quell_rules::detect::model::Behavior;
 
 use super::super::app::{App, Env};
 use super::super::paint::{Paint, part, wrap};
@@ -15,7 +14,7 @@ use super::chart::{self, Chart};
 use super::spark::{self, Scale};
 use super::text::{self, Line};
 use super::violations::{expected, got};
-use super::{Theme, frame, quiet, said, split};
+use super::{Theme, frame, lasting, of_now, quiet, said, split};
 
 /// Rows it would like: a chart that can be read, and what is usually said.
 pub(super) const ROOM: u16 = 20;
@@ -30,12 +29,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     };
     let device = env.fleet.device(id);
     let (word, style) = said(env, theme, id, 30);
-    // Nothing listens: the word itself carries its age then.
-    let since = match env.fleet.as_of(id) {
-        None => format!("for {}", words::age(env.now - device.word_since())),
-        Some(_) => String::new(),
-    };
-    let title = vec![part(format!(" {word} "), style), part(since, theme.dim)];
+    let mut title = vec![part(format!(" {word} "), style)];
+    title.extend(lasting(env, id).map(|text| part(text, theme.dim)));
     let inner = frame(paint, area, false, device.name().shown().as_str(), title);
     let lines = lines(app, env, id, theme, inner.width.saturating_sub(2).into());
     let wanted = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(1);
@@ -59,8 +54,13 @@ fn sizes(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: Device
     device.series().columns(env.fleet.listening(id), env.now, span, cells, &mut columns);
     let most = spark::largest(&columns);
     let scale = Scale::of(app, env, most);
-    let chart =
-        Chart { columns: &columns, time: chart::time(env.now, span, cells), scale, unit: words::bytes };
+    let chart = Chart {
+        columns: &columns,
+        time: chart::time(env.now, span, cells),
+        scale,
+        unit: words::bytes,
+        now: env.now,
+    };
     chart::draw(paint, area, &app.look.zone, &chart);
 }
 
@@ -76,16 +76,12 @@ fn lines<'a>(app: &App, env: &Env<'_>, id: DeviceId, theme: &Theme, width: usize
         let (why, style) = super::why::why(app, env, id, theme);
         say(&why, style);
     }
-    let normal = |behavior: &Behavior| {
-        let text = expected(behavior);
-        text.strip_prefix("expected: ").unwrap_or(&text).to_owned()
-    };
     let violations =
         device.violations().iter().filter_map(|i| env.fleet.violations().get()?.get(*i as usize));
     for violation in violations.take(3) {
         let name = SafeText::new(&violation.behavior.name);
         say(
-            &format!("{name}: {}; got {}", normal(&violation.behavior), got(violation.value.as_ref())),
+            &format!("{name}: {}; got {}", expected(&violation.behavior), got(violation.value.as_ref())),
             theme.alarm,
         );
         say(&first_seen(env.fleet.ours_on(violation), violation.started, &clock), theme.text);
@@ -94,7 +90,7 @@ fn lines<'a>(app: &App, env: &Env<'_>, id: DeviceId, theme: &Theme, width: usize
     for finding in own.take(3) {
         let name = SafeText::new(&finding.behavior.name);
         say(
-            &format!("{name}: {}; got {}", normal(&finding.behavior), got(Some(&finding.value))),
+            &format!("{name}: {}; got {}", expected(&finding.behavior), got(Some(&finding.value))),
             theme.warning,
         );
         let aws = match env.fleet.aws_on(finding, env.now) {
@@ -112,8 +108,13 @@ fn lines<'a>(app: &App, env: &Env<'_>, id: DeviceId, theme: &Theme, width: usize
     }
     certificates(app, env, id, theme, &mut say);
     connection(env, id, theme, &clock, &mut say);
+    // A device that is silent, or that nobody listens to, is not heard at any interval.
+    let speaks = matches!(facets.life.voice, Voice::Heard) && facets.hearing.since().is_some();
     let heard = match (device.last_seen(), device.cadence()) {
-        (Some(_), Some(every)) => format!("heard every {}", words::took(every)),
+        (Some(_), Some(every)) if speaks => format!("heard every {}", words::took(every)),
+        (Some(at), Some(every)) => {
+            format!("last heard {}, usually every {}", words::ago(env.now - at), words::took(every))
+        }
         (Some(at), None) => format!("heard {}", words::ago(env.now - at)),
         (None, _) => String::new(),
     };
@@ -213,12 +214,14 @@ fn connection(
             let others =
                 if others.is_empty() { String::new() } else { format!(", and as {}", others.join(", ")) };
             let text = format!("connected as {} since {}{others}", client.client.shown(), clock(client.at));
-            say(&text, theme.text);
+            let (text, old) = of_now(env, &text);
+            say(&text, if old { theme.dim } else { theme.text });
         }
         ([], Some(last)) => {
             let why =
                 device.presence().and_then(|p| p.reason()).map(|r| format!(": {r}")).unwrap_or_default();
-            say(&format!("not connected since {}{why}", clock(last.at)), theme.warning);
+            let (text, old) = of_now(env, &format!("not connected since {}{why}", clock(last.at)));
+            say(&text, if old { theme.dim } else { theme.warning });
         }
         ([], None) => say("no presence event heard", theme.dim),
     }

@@ -15,7 +15,7 @@ use quell_fleet::{Device, DeviceId, Word};
 use super::super::app::{App, Env};
 use super::super::paint::{Paint, fit, part};
 use super::super::words;
-use super::{frame, large, quiet, said, spark, word_style};
+use super::{frame, large, lasting, quiet, said, spark, word_style};
 
 /// A box: its smallest size.
 const BOX: (u16, u16) = (16, 4);
@@ -157,11 +157,10 @@ fn tile(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceI
             paint.text(x(wide), top + 1, room, &line, text.add_modifier(Modifier::BOLD));
         }
     }
-    let lasted = env.now - device.word_since();
-    let since = match device.contained_after() {
-        Some(after) if word == Word::Contained => format!("in {}", words::took(after)),
-        _ if lasted < 1_000 => "just now".to_owned(),
-        _ => format!("for {}", words::age(lasted)),
+    let since = match (device.contained_after(), lasting(env, id)) {
+        (Some(after), _) if word == Word::Contained => format!("in {}", words::took(after)),
+        (_, Some(_)) if env.now - device.word_since() < 1_000 => "just now".to_owned(),
+        (_, lasting) => lasting.unwrap_or_default(),
     };
     let wide = u16::try_from(since.width()).unwrap_or(room).min(room);
     let calm = if tinted { ground } else { theme.dim };

@@ -1,5 +1,7 @@
 //! Violations of the past, newest first, with what somebody judged about them.
 
+use std::collections::HashMap;
+
 use ratatui::layout::Rect;
 
 use quell_fleet::Ms;
@@ -8,8 +10,8 @@ use quell_fleet::model::ViolationEvent;
 use super::super::app::{App, Env, ListId, event_key};
 use super::super::paint::{Paint, part};
 use super::super::words;
-use super::violations::got;
-use super::{absence, counted, filtered, frame, quiet};
+use super::violations::{event_look, got};
+use super::{absence, aged, counted, filtered, frame, quiet, read};
 use super::{layout, text};
 
 /// Hours a strip is about.
@@ -43,49 +45,59 @@ pub(super) fn parts(env: &Env<'_>, area: Rect) -> Parts {
     }
 }
 
-/// The behaviours that alarmed or cleared, the newest first.
-fn behaviours<'a>(env: &Env<'a>) -> Vec<&'a str> {
+/// The events of each behaviour that had some, the behaviour that had the newest first.
+fn behaviours<'a>(env: &Env<'a>) -> Vec<(&'a str, Vec<&'a ViolationEvent>)> {
     let mut events: Vec<&ViolationEvent> = env.fleet.violation_events().get().into_iter().flatten().collect();
     events.sort_by_key(|event| std::cmp::Reverse(event.at));
-    let mut names: Vec<&str> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut all: Vec<(&str, Vec<&ViolationEvent>)> = Vec::new();
     for event in events {
-        if !names.contains(&event.behavior.as_str()) {
-            names.push(event.behavior.as_str());
+        let name = event.behavior.as_str();
+        let at = *places.entry(name).or_insert(all.len());
+        match all.get_mut(at) {
+            Some((_, mine)) => mine.push(event),
+            None => all.push((name, vec![event])),
         }
     }
-    names
+    all
 }
 
 /// The day of each behaviour: where it alarmed, where it cleared.
 fn strips(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     let s = theme.symbols;
-    let names = behaviours(env);
     let inner = frame(paint, area, false, "The day", vec![part("alarms and clears by behaviour", theme.dim)]);
-    if names.is_empty() {
+    if read(app, Some(env.fleet.violation_events()), "past violations", paint, inner).is_none() {
+        return;
+    }
+    let all = behaviours(env);
+    if all.is_empty() {
         return quiet(paint, inner, "no violation in the last 24 hours, as far as AWS tells");
     }
     let label = 26.min(inner.width / 3);
     let line = Rect { x: inner.x + label, width: inner.width.saturating_sub(label + 1), height: 1, ..inner };
-    let cells = Ms::from(line.width.max(1));
     let (from, to) = super::chart::time(env.now, DAY, line.width.into());
-    for (y, name) in (inner.y..inner.bottom().saturating_sub(1)).zip(names.iter().take(STRIPS)) {
+    for (y, (name, events)) in (inner.y..inner.bottom().saturating_sub(1)).zip(all.iter().take(STRIPS)) {
         paint.text(inner.x + 1, y, label.saturating_sub(2), name, theme.text);
-        let all = env.fleet.violation_events().get().into_iter().flatten();
-        let mine: Vec<&ViolationEvent> = all.filter(|event| event.behavior.as_str() == *name).collect();
-        for cell in 0..line.width {
-            let begin = from + (to - from) * Ms::from(cell) / cells;
-            let end = from + (to - from) * Ms::from(cell + 1) / cells;
-            let inside =
-                |kind: &str| mine.iter().any(|e| (begin..end).contains(&e.at) && e.kind.as_str() == kind);
-            let (symbol, style) = if inside("in-alarm") {
-                (s.warn, theme.alarm)
-            } else if inside("alarm-cleared") {
-                (s.check, theme.good)
-            } else {
-                (s.gap, theme.border)
+        for x in line.left()..line.right() {
+            paint.cell(x, y, s.gap, theme.border);
+        }
+        // An alarm is not hidden by what else came in its stretch.
+        for kind in [None, Some("alarm-cleared"), Some("in-alarm")] {
+            let known = |event: &&ViolationEvent| match kind {
+                None => !matches!(event.kind.as_str(), "alarm-cleared" | "in-alarm"),
+                Some(kind) => event.kind.as_str() == kind,
             };
-            paint.cell(line.x + cell, y, symbol, style);
+            for event in events.iter().copied().filter(known) {
+                let cell = (event.at - from) * Ms::from(line.width) / (to - from).max(1);
+                if let Ok(cell) = u16::try_from(cell)
+                    && event.at >= from
+                    && cell < line.width
+                {
+                    let (symbol, style) = event_look(theme, event.kind.as_str());
+                    paint.cell(line.x + cell, y, symbol, style);
+                }
+            }
         }
     }
     super::chart::times(
@@ -93,17 +105,18 @@ fn strips(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
         Rect { y: inner.bottom().saturating_sub(1), ..line },
         &app.look.zone,
         (from, to),
+        env.now,
     );
 }
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
-    let s = theme.symbols;
     let known = env.fleet.violation_events();
     let list = app.list(ListId::History);
     let total = known.get().map(Vec::len);
     let mut facts = vec![counted(app, ListId::History, total, theme), part("last 24 h", theme.dim)];
     facts.extend(filtered(app, ListId::History, theme));
+    facts.extend(aged(known, env, theme));
     let suppressed = env.fleet.suppressed().get().map_or(0, Vec::len);
     if suppressed > 0 {
         facts.push(part(format!("{suppressed} suppressed now"), theme.dim));
@@ -125,11 +138,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     }
     let line = |key| {
         let event = all.iter().find(|e| event_key(e) == key)?;
-        let (shape, style) = match event.kind.as_str() {
-            "in-alarm" => (s.warn, theme.alarm),
-            "alarm-cleared" => (s.check, theme.good),
-            _ => ("-", theme.dim),
-        };
+        let (shape, style) = event_look(theme, event.kind.as_str());
         let active = env.fleet.violations().get().and_then(|all| all.iter().find(|v| v.id == event.id));
         let verdict = event.verification.as_ref().or(active.and_then(|v| v.verification.as_ref()));
         let note = event.note.as_ref().or(active.and_then(|v| v.note.as_ref()));

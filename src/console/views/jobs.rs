@@ -9,7 +9,7 @@ use quell_fleet::text::SafeText;
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::paint::{Paint, inside, part};
 use super::super::words;
-use super::{absence, counted, filtered, frame, quiet, scroll_bar};
+use super::{absence, aged, counted, filtered, frame, quiet, read, scroll_bar};
 use super::{layout, text};
 
 /// Lines of a job.
@@ -31,6 +31,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let known = env.fleet.jobs();
     let mut facts = vec![counted(app, ListId::Jobs, known.get().map(Vec::len), theme)];
     facts.extend(filtered(app, ListId::Jobs, theme));
+    facts.extend(aged(known, env, theme));
     let (area, below) = list_parts(env, area);
     let inner = frame(paint, area, true, "Jobs", facts);
     let Some(all) = known.get() else { return absence(app, known, "jobs", paint, inner) };
@@ -56,14 +57,13 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
 /// How the chosen job is going: when each device finished, and who is not there yet.
 fn told(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, job: &JobRecord) {
     let theme = paint.theme;
-    let fact = part(job.status.to_string(), status_style(theme, job.status.as_str()));
-    let inner = frame(paint, area, false, job.id.shown().as_str(), vec![fact]);
-    let Some(known) = env.fleet.executions(job.id.raw()) else {
-        return quiet(paint, inner, "reading executions");
-    };
-    let Some(all) = known.get() else { return absence(app, known, "executions", paint, inner) };
+    let mut facts = vec![part(job.status.to_string(), status_style(theme, job.status.as_str()))];
+    facts.extend(env.fleet.executions(job.id.raw()).and_then(|known| aged(known, env, theme)));
+    let inner = frame(paint, area, false, job.id.shown().as_str(), facts);
+    let known = env.fleet.executions(job.id.raw());
+    let Some(all) = read(app, known, "executions", paint, inner) else { return };
     if all.is_empty() {
-        return quiet(paint, inner, "no executions yet: no device is a target");
+        return quiet(paint, inner, "no executions: no device is a target yet");
     }
     // What is stuck is read first: the failed, then those that wait longest.
     let rank = |e: &ExecutionRecord| match e.status.as_str() {
@@ -74,7 +74,14 @@ fn told(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, job: &JobRe
     };
     let since = |e: &ExecutionRecord| e.updated.or(e.started).or(e.queued);
     let mut sorted: Vec<&ExecutionRecord> = all.iter().collect();
-    sorted.sort_by_key(|e| (rank(e), since(e)));
+    let order = |e: &&ExecutionRecord| (rank(e), since(e));
+    // Only what there is room for is sorted, and laid out.
+    let room = usize::from(inner.height.saturating_sub(1));
+    if room > 0 && sorted.len() > room {
+        sorted.select_nth_unstable_by_key(room, order);
+        sorted.truncate(room);
+    }
+    sorted.sort_by_key(order);
     let clock = |at: Option<i64>| at.map(|at| words::moment(at, env.now, &app.look.zone)).unwrap_or_default();
     let head = format!(
         "{:<28} {:<12} {:>3}  {:<9} {:<9} {:<9} AGE",
@@ -168,8 +175,8 @@ fn bar(paint: &mut Paint<'_>, area: Rect, counts: &JobCounts) {
     };
     let parts = [
         (cells(counts.succeeded), s.bar, theme.good),
-        (cells(bad), if s.ascii { "x" } else { "▓" }, theme.alarm),
-        (cells(counts.in_progress), if s.ascii { "=" } else { "▒" }, theme.busy),
+        (cells(bad), s.bar_bad, theme.alarm),
+        (cells(counts.in_progress), s.bar_busy, theme.busy),
         (cells(gone), s.gap, theme.dim),
     ];
     let mut x = area.x;
@@ -235,9 +242,9 @@ pub(super) fn executions(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: 
     let mut facts =
         vec![part(job.shown().as_str(), theme.brand), counted(app, ListId::Executions, total, theme)];
     facts.extend(filtered(app, ListId::Executions, theme));
+    facts.extend(known.and_then(|known| aged(known, env, theme)));
     let inner = frame(paint, rest, true, "Executions", facts);
-    let Some(known) = known else { return quiet(paint, inner, "reading executions") };
-    let Some(all) = known.get() else { return absence(app, known, "executions", paint, inner) };
+    let Some(all) = read(app, known, "executions", paint, inner) else { return };
     if all.is_empty() {
         return quiet(paint, inner, "no executions yet");
     }

@@ -2,6 +2,8 @@
 
 use ratatui::layout::Rect;
 
+use quell_fleet::model::Name;
+
 use super::super::app::{App, Env, JournalLine, ListId};
 use super::super::dialogs;
 use super::super::paint::{Paint, fit, part};
@@ -30,12 +32,10 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     }
     let (area, below) = parts(app, area);
     let inner = frame(paint, area, true, "Journal", facts);
-    let lines = match app.journal_lines() {
-        None => return quiet(paint, inner, "reading"),
-        Some(Err(why)) => return quiet(paint, inner, &format!("the journal could not be read: {why}")),
-        Some(Ok(lines)) if lines.is_empty() => return quiet(paint, inner, "nothing was done yet"),
-        Some(Ok(lines)) => lines,
-    };
+    let Some(lines) = entries(app, paint, inner) else { return };
+    if lines.is_empty() {
+        return quiet(paint, inner, "nothing was done yet");
+    }
     let list = app.list(ListId::Journal);
     for (y, line) in (inner.y..inner.bottom()).zip(lines.iter().skip(list.top())) {
         let row = Rect { y, height: 1, ..inner };
@@ -54,8 +54,31 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     }
 }
 
+/// The journal's entries; else why there are none is drawn in their place.
+fn entries<'a>(app: &'a App, paint: &mut Paint<'_>, area: Rect) -> Option<&'a [JournalLine]> {
+    let text = match app.journal_lines() {
+        None => format!("reading the journal {}", paint.theme.symbols.more),
+        Some(Err(why)) => format!("the journal could not be read: {why}"),
+        Some(Ok(lines)) => return Some(lines),
+    };
+    super::sentence(paint, area, &text, paint.theme.unknown);
+    None
+}
+
+/// What was done to a thing, as many lines as there is room for, the newest first.
+pub(super) fn of_thing(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, thing: &Name) {
+    let Some(lines) = entries(app, paint, area) else { return };
+    let mut mine = lines.iter().filter(|line| line.targets.contains(thing)).peekable();
+    if mine.peek().is_none() {
+        return quiet(paint, area, "nothing, from this host");
+    }
+    for (y, line) in (area.y..area.bottom()).zip(mine) {
+        one(app, env, paint, Rect { y, height: 1, ..area }, line);
+    }
+}
+
 /// An entry in a line: when, what, to whom, how it ended, by whom.
-pub(super) fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, line: &JournalLine) {
+fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, line: &JournalLine) {
     let theme = paint.theme;
     let s = theme.symbols;
     let (shape, style) = if line.good { (s.check, theme.good) } else { (s.warn, theme.warning) };

@@ -171,9 +171,8 @@ pub(in crate::console) fn has_details((width, height): (u16, u16)) -> bool {
 /// A list and what is chosen in it: beside each other where that leaves both wide enough, else one above the other.
 pub(super) fn beside(area: Rect) -> (Rect, Option<Rect>) {
     if area.width >= 140 {
-        let left = area.width * 3 / 5;
-        let right = Rect { x: area.x + left, width: area.width - left, ..area };
-        return (Rect { width: left, ..area }, Some(right));
+        let (left, right) = cut(area, area.width * 3 / 5);
+        return (left, Some(right));
     }
     let (above, below) = split(area, area.height * 11 / 20);
     (above, Some(below))

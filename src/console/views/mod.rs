@@ -20,6 +20,7 @@ mod journal;
 pub(super) mod large;
 mod layout;
 pub(super) mod left;
+mod limit;
 mod link;
 mod payload;
 mod profiles;
@@ -40,7 +41,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use quell_fleet::known::{Known, Trouble, TroubleKind};
-use quell_fleet::{DeviceId, Word};
+use quell_fleet::{DeviceId, Heed, Word};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::app::{App, Env, ListState, Pane, View};
@@ -243,33 +244,83 @@ pub(super) fn reason(trouble: &Trouble) -> String {
     }
 }
 
-/// What stands where a list would be, when there is nothing to list: unknown and empty never look alike.
+/// What was read, however old; else why there is nothing is drawn in its place. `None` is what was never asked for yet.
+fn read<'a, T>(
+    app: &App,
+    known: Option<&'a Known<T>>,
+    what: &str,
+    paint: &mut Paint<'_>,
+    area: Rect,
+) -> Option<&'a T> {
+    let value = known.and_then(Known::get);
+    if value.is_none() {
+        absence(app, known.unwrap_or(&Known::default()), what, paint, area);
+    }
+    value
+}
+
+/// What stands where a list would be, when there is nothing to list.
 fn absence<T>(app: &App, known: &Known<T>, what: &str, paint: &mut Paint<'_>, area: Rect) {
-    let theme = paint.theme;
-    let (text, style) = match (known.trouble(), known.get(), app.startup_trouble()) {
+    let (text, style) = lack(app, known, what);
+    sentence(paint, area, &text, style);
+}
+
+/// Why there is nothing, in a sentence: unknown and empty never look alike.
+fn lack<T>(app: &App, known: &Known<T>, what: &str) -> (String, Style) {
+    let theme = &app.look.theme;
+    match (known.trouble(), known.get(), app.startup_trouble()) {
         (Some(trouble), _, _) => (format!("{what} unknown: {}", reason(trouble)), theme.unknown),
+        (None, None, _) if app.is_replaying() => (format!("{what}: not in the recording"), theme.unknown),
         (None, None, Some(trouble)) => (format!("{what} unknown: {}", reason(trouble)), theme.unknown),
         (None, None, None) if !app.look.aws => {
             (format!("{what}: no AWS control plane (--no-aws)"), theme.dim)
         }
         (None, None, None) => (format!("reading {what} {}", theme.symbols.more), theme.dim),
-        (None, Some(_), _) => return,
-    };
-    for (i, line) in super::paint::wrap(&text, area.width.saturating_sub(2) as usize).iter().enumerate() {
-        let i = i as u16;
-        if i < area.height {
-            paint.text(area.x + 1, area.y + i, area.width.saturating_sub(2), line, style);
-        }
+        (None, Some(_), _) => (format!("{what}: none"), theme.dim),
+    }
+}
+
+/// How old a list is that cannot be read any more, and why, as a part of its title.
+fn aged<'a, T>(known: &Known<T>, env: &Env<'_>, theme: &Theme) -> Option<Part<'a>> {
+    let (trouble, age) = (known.trouble()?, known.age(env.now)?);
+    Some(part(format!("read {}, then {}", words::ago(age), short(trouble.kind)), theme.warning))
+}
+
+/// Why something could not be read, in a word or two.
+fn short(kind: TroubleKind) -> &'static str {
+    match kind {
+        TroubleKind::Denied => "not allowed",
+        TroubleKind::Throttled => "throttled",
+        TroubleKind::Refused => "not offered",
+        TroubleKind::Unreachable => "unreachable",
+        TroubleKind::Credentials => "no valid credentials",
+        TroubleKind::Failed => "failed",
     }
 }
 
 /// A quiet sentence in an otherwise empty pane.
 fn quiet(paint: &mut Paint<'_>, area: Rect, text: &str) {
     let style = paint.theme.dim;
-    for (i, line) in super::paint::wrap(text, area.width.saturating_sub(2) as usize).iter().enumerate() {
-        let i = i as u16;
-        if i < area.height {
-            paint.text(area.x + 1, area.y + i, area.width.saturating_sub(2), line, style);
-        }
+    sentence(paint, area, text, style);
+}
+
+fn sentence(paint: &mut Paint<'_>, area: Rect, text: &str, style: Style) {
+    let room = area.width.saturating_sub(2);
+    for (y, line) in (area.y..area.bottom()).zip(super::paint::wrap(text, room.into())) {
+        paint.text(area.x + 1, y, room, &line, style);
+    }
+}
+
+/// For how long a device has had its word; nothing while nothing listens, for the word itself carries its age then.
+fn lasting(env: &Env<'_>, id: DeviceId) -> Option<String> {
+    let device = env.fleet.device(id);
+    env.fleet.as_of(id).is_none().then(|| format!("for {}", words::age(env.now - device.word_since())))
+}
+
+/// What is said of now: with its age while nothing can be heard, and whether that is so.
+fn of_now(env: &Env<'_>, text: &str) -> (String, bool) {
+    match env.fleet.heed() {
+        Heed::Deaf(_, since) => (format!("{text}, {}", words::ago(env.now - since)), true),
+        Heed::Hears | Heed::Never(_) => (text.to_owned(), false),
     }
 }

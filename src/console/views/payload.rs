@@ -21,6 +21,8 @@ const TREE: usize = 64 << 10;
 const TEXT: usize = 16 << 10;
 /// Lines of a JSON tree at most.
 const LINES: usize = 4_000;
+/// Levels of a JSON tree that are laid out; what is deeper stands on one line.
+const DEEP: usize = 20;
 
 /// How a payload is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,13 +128,12 @@ impl Payload {
 
     /// How many lines it takes in `room` cells, the way it is shown.
     pub(in crate::console) fn lines(&self, app: &App, room: u16) -> usize {
-        let theme = &app.look.theme;
         let Some(bytes) = &self.message.payload else { return 1 };
         match self.show {
             Show::Hex => bytes.len().div_ceil(per(room)),
             Show::Text => as_text(bytes, room).len(),
-            Show::Json => self.tree(theme, LINES).len(),
-            Show::Change => self.differences(theme, room).len(),
+            Show::Json => self.json.as_ref().map_or(0, |json| rows(json, true, 0, LINES)),
+            Show::Change => self.differences(&app.look.theme, room).len(),
         }
     }
 
@@ -182,7 +183,7 @@ impl Payload {
     /// What is other than in the message before.
     pub(in crate::console) fn differences<'a>(&self, theme: &Theme, room: u16) -> Vec<Line<'a>> {
         let s = theme.symbols;
-        let Difference { before, changes, same, more } = &self.difference;
+        let Difference { before, changes, more, same, compared } = &self.difference;
         let size = |len: u32| words::bytes(f64::from(len));
         let Some(before) = before else {
             return vec![vec![part("no message before it on its topic is kept", theme.dim)]];
@@ -191,6 +192,8 @@ impl Payload {
         let mut head = format!("{earlier} after one of {}", size(before.len));
         if self.message.payload.is_none() || !before.payload {
             head.push_str("; a payload was let go");
+        } else if !compared {
+            head.push_str("; they could not be compared");
         } else if changes.is_empty() {
             head.push_str("; the same");
         } else if *same > 0 {
@@ -214,8 +217,11 @@ impl Payload {
             };
             lines.push(line);
         }
-        if *more {
-            lines.push(vec![part(s.more, theme.dim)]);
+        if *more > 0 {
+            lines.push(vec![part(
+                format!("and {}", words::plural(*more, "change more", "changes more")),
+                theme.dim,
+            )]);
         }
         lines
     }
@@ -273,6 +279,29 @@ pub(in crate::console) fn tree<'a>(value: &Value, theme: &Theme, most: usize, ou
     branch(value, None, 0, theme, most.min(LINES), out);
 }
 
+/// How many lines [`tree`] makes of a value, up to `most`: nothing is laid out for it.
+fn rows(value: &Value, unnamed: bool, depth: usize, most: usize) -> usize {
+    let inside = depth + usize::from(!unnamed);
+    let mut count = usize::from(!unnamed);
+    let mut add = |value: &Value| {
+        let go = count < most;
+        if go {
+            count += rows(value, false, inside, most - count);
+        }
+        go
+    };
+    match value {
+        Value::Object(members) if !members.is_empty() && depth < DEEP => {
+            let _ = members.values().all(&mut add);
+        }
+        Value::Array(items) if !items.is_empty() && depth < DEEP => {
+            let _ = items.iter().all(&mut add);
+        }
+        _ => return 1.min(most),
+    }
+    count.min(most)
+}
+
 fn branch<'a>(
     value: &Value,
     name: Option<&str>,
@@ -281,7 +310,6 @@ fn branch<'a>(
     most: usize,
     out: &mut Vec<Line<'a>>,
 ) {
-    const DEEP: usize = 20;
     if out.len() >= most {
         return;
     }
@@ -318,6 +346,26 @@ fn branch<'a>(
             let text = SafeText::new(&other.to_string()).to_string();
             line.push(part(text, theme.json_value));
             out.push(line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::theme::Colours;
+
+    #[test]
+    fn the_lines_of_a_tree_are_counted_as_it_is_laid_out() {
+        let theme = Theme::named(None, Colours::None, false).unwrap();
+        let deep = format!("{}1{}", "[".repeat(40), "]".repeat(40));
+        for text in ["1", "{}", "[]", r#"{"a": 1, "b": {"c": [1, [2, {}], {"d": null}]}, "e": []}"#, &deep] {
+            let value: Value = serde_json::from_str(text).unwrap();
+            for most in [0, 1, 2, 5, LINES] {
+                let mut lines = Vec::new();
+                tree(&value, &theme, most, &mut lines);
+                assert_eq!(rows(&value, true, 0, most), lines.len(), "{text}, {most}");
+            }
         }
     }
 }

@@ -1,18 +1,20 @@
 //! Security profiles: what each calls normal, whom it judges, and where it is likely to be a mistake.
 
+use std::collections::HashMap;
+
 use ratatui::layout::Rect;
 
 use quell_fleet::model::ProfileRecord;
 use quell_fleet::text::SafeText;
 use quell_rules::detect::profile::{SecurityProfile, target_words};
 
-use super::super::app::{App, Env, ListId, key_of};
+use super::super::app::{App, Env, Key, ListId, key_of};
 use super::super::paint::{Paint, Part, part, wrap};
 use super::super::words;
 use super::layout;
 use super::spread::{self, Spread};
 use super::text;
-use super::{absence, behavior, counted, filtered, frame, quiet};
+use super::{absence, aged, behavior, counted, filtered, frame, quiet};
 
 /// Where the list is, and the details of its chosen line.
 pub(super) fn parts(env: &Env<'_>, area: Rect) -> (Rect, Rect) {
@@ -24,6 +26,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let known = env.fleet.profiles();
     let mut facts = vec![counted(app, ListId::Profiles, known.get().map(Vec::len), theme)];
     facts.extend(filtered(app, ListId::Profiles, theme));
+    facts.extend(aged(known, env, theme));
     let all = known.get().map(Vec::as_slice).unwrap_or_default();
     let (above, below) = parts(env, area);
     let inner = frame(paint, above, true, "Security profiles", facts);
@@ -33,10 +36,18 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     if all.is_empty() {
         return quiet(paint, inner, "the account has no security profile: Detect judges nothing");
     }
+    let list = app.list(ListId::Profiles);
+    // What was heard of a behaviour is gathered from all devices: once for each that is shown.
+    let shown = all.iter().map(|profile| (key_of(profile.name.as_str()), profile));
+    let heard: HashMap<Key, HeardOf> = shown
+        .filter(|(key, _)| list.in_sight().contains(key) || list.chosen() == Some(*key))
+        .map(|(key, profile)| (key, profile.behaviors.iter().map(|b| behavior::heard(b, env)).collect()))
+        .collect();
     let line = |key| {
         let profile = all.iter().find(|p| key_of(p.name.as_str()) == key)?;
-        let mut doubts = behavior::profile_doubts(profile).len();
-        doubts += profile.behaviors.iter().map(|b| behavior::doubts(b, env).len()).sum::<usize>();
+        let judged = profile.behaviors.iter().zip(heard.get(&key)?);
+        let doubts = behavior::profile_doubts(profile).len()
+            + judged.map(|(b, heard)| behavior::doubts(b, heard.as_ref()).len()).sum::<usize>();
         let told = words::plural(profile.behaviors.len(), "behaviour", "behaviours");
         let mut parts = vec![
             part(format!(" {:<28} ", profile.name), theme.brand),
@@ -49,14 +60,18 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         }
         Some(parts)
     };
-    let list = app.list(ListId::Profiles);
     text::rows(paint, above, inner, list, line);
-    if let Some(profile) = all.iter().find(|p| Some(key_of(p.name.as_str())) == list.chosen()) {
-        detail(env, paint, below, profile);
+    if let Some(profile) = all.iter().find(|p| Some(key_of(p.name.as_str())) == list.chosen())
+        && let Some(heard) = list.chosen().and_then(|key| heard.get(&key))
+    {
+        detail(env, paint, below, profile, heard);
     }
 }
 
-fn detail(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRecord) {
+/// What was heard of each behaviour of a profile.
+type HeardOf = Vec<Option<behavior::Heard>>;
+
+fn detail(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRecord, heard: &HeardOf) {
     let theme = paint.theme;
     let s = theme.symbols;
     let inner = frame(paint, area, false, profile.name.as_str(), Vec::new());
@@ -66,21 +81,21 @@ fn detail(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRec
         (inner, Rect { width: 0, ..inner })
     };
     if aside.width > 0 {
-        spreads(env, paint, aside, profile);
+        spreads(paint, aside, profile, heard);
     }
     let room = inner.width.saturating_sub(4) as usize;
     let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
     for doubt in behavior::profile_doubts(profile) {
         lines.push(vec![part(format!("{} {doubt}", s.warn), theme.warning)]);
     }
-    for behavior in &profile.behaviors {
+    for (behavior, heard) in profile.behaviors.iter().zip(heard) {
         let name = SafeText::new(&behavior.name);
         let metric = SafeText::new(behavior.metric.as_deref().unwrap_or("?"));
         lines.push(vec![part(name.to_string(), theme.brand), part(format!("  {metric}"), theme.dim)]);
         for line in wrap(&behavior::normal(behavior), room) {
             lines.push(vec![part(format!("  {line}"), theme.text)]);
         }
-        for doubt in behavior::doubts(behavior, env) {
+        for doubt in behavior::doubts(behavior, heard.as_ref()) {
             for (i, line) in wrap(&doubt, room.saturating_sub(2)).into_iter().enumerate() {
                 let lead = if i == 0 { s.warn } else { " " };
                 lines.push(vec![part(format!("  {lead} {line}"), theme.warning)]);
@@ -110,11 +125,11 @@ fn detail(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRec
 }
 
 /// What was heard of each behaviour's metric, with the limit in it.
-fn spreads(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRecord) {
+fn spreads(paint: &mut Paint<'_>, area: Rect, profile: &ProfileRecord, heard: &HeardOf) {
     const LEAST: u16 = 8;
     const MOST: u16 = 24;
     let theme = paint.theme;
-    let drawn = profile.behaviors.iter().filter_map(|b| behavior::heard(b, env).map(|heard| (b, heard)));
+    let drawn = profile.behaviors.iter().zip(heard).filter_map(|(b, heard)| Some((b, heard.as_ref()?)));
     let drawn: Vec<_> = drawn.collect();
     let each = area.height / u16::try_from(drawn.len()).unwrap_or(u16::MAX).max(1);
     let tall = each.clamp(LEAST, MOST);
@@ -134,9 +149,8 @@ fn spreads(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRe
         let sizes = behavior.metric.as_deref() == Some("aws:message-byte-size");
         let unit: fn(f64) -> String = if sizes { words::bytes } else { words::number };
         let values: Spread = heard.values.iter().copied().collect();
-        let line = spread::Line { at: heard.limit, above: heard.above };
         let plot = Rect { x: area.x + 1, y: y + 1, width: room, height: tall - 2 };
-        spread::draw(paint, plot, &values, Some(&line), unit);
+        spread::draw(paint, plot, &values, Some(&heard.limit), unit);
         y += tall;
     }
     if y == area.y {

@@ -21,6 +21,8 @@ use super::{absence, counted, deltas, difference, filtered, frame, quiet, reason
 
 /// Bytes told of one value.
 const VALUE: usize = 200;
+/// Members shown of one part of a shadow; AWS allows few more bytes than that make.
+const MEMBERS: usize = 2_000;
 /// Deltas told of one shadow.
 const ASKED: usize = 6;
 
@@ -129,7 +131,11 @@ fn title(one: &Outstanding<'_>) -> String {
 fn reach(app: &App, env: &Env<'_>) -> String {
     let known = env.fleet.shadows_reach();
     let Some(reach) = known.get() else {
-        return if app.look.aws { "reading".to_owned() } else { "as heard".to_owned() };
+        return match known.trouble() {
+            Some(_) => "not read".to_owned(),
+            None if app.look.aws => "reading".to_owned(),
+            None => "as heard".to_owned(),
+        };
     };
     let age =
         known.age(env.now).map(|ms| format!(", {}", words::ago(ms / 5_000 * 5_000))).unwrap_or_default();
@@ -153,7 +159,15 @@ fn nothing(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let text = match known.get() {
         Some(reach) => {
             let unnamed = reach.unnamed.as_ref().map(|why| format!(" Named shadows were not read: {why}."));
-            format!("Nothing is outstanding.{}", unnamed.unwrap_or_default())
+            let mut text = match reach.more {
+                true => "Nothing is outstanding in what was read: not all things were.".to_owned(),
+                false => "Nothing is outstanding.".to_owned(),
+            };
+            text.push_str(&unnamed.unwrap_or_default());
+            if let Some(trouble) = known.trouble() {
+                text.push_str(&format!(" Since then it was not read again: {}.", reason(trouble)));
+            }
+            text
         }
         None if env.fleet.link().is_up() => "No delta was heard yet.".to_owned(),
         None => "Not listening yet.".to_owned(),
@@ -229,8 +243,8 @@ fn asked_for(one: &Outstanding<'_>, theme: &Theme, room: usize) -> String {
     };
     match (one.document, one.asked) {
         (Some(document), _) => {
-            for (path, value) in members(&document.delta) {
-                add(&path, &value);
+            for (path, value) in members(&document.delta).0 {
+                add(&safe(path.as_str()), &value);
             }
         }
         (None, Some(entry)) => {
@@ -243,14 +257,16 @@ fn asked_for(one: &Outstanding<'_>, theme: &Theme, room: usize) -> String {
     out
 }
 
-/// The members of a part of a document by their paths, as they may be shown.
-fn members(part: &Value) -> BTreeMap<String, String> {
+/// The members of a part of a document by their paths, each value as it may be shown; and whether there are more.
+fn members(part: &Value) -> (BTreeMap<String, String>, bool) {
     let mut found = BTreeMap::new();
-    if !part.is_null() {
-        difference::members(part, &mut found);
-    }
-    let safe = |text: &str| SafeText::limited(text.as_bytes(), VALUE).to_string();
-    found.into_iter().map(|(path, value)| (safe(&path), safe(&value.to_string()))).collect()
+    let more = !part.is_null() && difference::members(part, MEMBERS, &mut found);
+    (found.into_iter().map(|(path, value)| (path, safe(&value.to_string()))).collect(), more)
+}
+
+/// A path or a value as it may be shown.
+fn safe(text: &str) -> String {
+    SafeText::limited(text.as_bytes(), VALUE).to_string()
 }
 
 /// A shadow in `room` cells: reported, desired and delta side by side, what differs marked; what it waits for, and since when.
@@ -303,11 +319,13 @@ fn lines<'a>(app: &App, env: &Env<'_>, one: &Outstanding<'_>, room: u16) -> Vec<
 
 /// Member by member: reported, desired, delta; what differs is marked.
 fn table<'a>(document: &ShadowDocument, theme: &Theme, room: usize) -> Vec<Line<'a>> {
-    let [reported, desired, delta] = [&document.reported, &document.desired, &document.delta].map(members);
+    let parts = [&document.reported, &document.desired, &document.delta].map(members);
+    let more = parts.iter().any(|(_, more)| *more);
+    let [reported, desired, delta] = parts.map(|(members, _)| members);
     let paths: BTreeSet<&String> = reported.keys().chain(desired.keys()).chain(delta.keys()).collect();
     // The delta repeats what is desired: it has a column where there is room for it.
     let columns = if room >= 72 { 3 } else { 2 };
-    let longest = paths.iter().map(|path| path.width()).max().unwrap_or(0);
+    let longest = paths.iter().map(|path| safe(path).width()).max().unwrap_or(0);
     let name = longest.clamp(4, (room / 3).max(4));
     let width = room.saturating_sub(name + 3) / columns;
     let cell = |text: &str| {
@@ -316,7 +334,7 @@ fn table<'a>(document: &ShadowDocument, theme: &Theme, room: usize) -> Vec<Line<
         format!("{text}{gap}")
     };
     let key = |text: &str| {
-        let text = super::super::paint::fit_middle(text, name, theme.symbols.more).into_owned();
+        let text = super::super::paint::fit_middle(&safe(text), name, theme.symbols.more).into_owned();
         let gap = " ".repeat((name + 1).saturating_sub(text.width()));
         format!("{text}{gap}")
     };
@@ -330,7 +348,9 @@ fn table<'a>(document: &ShadowDocument, theme: &Theme, room: usize) -> Vec<Line<
             || delta
                 .keys()
                 .any(|of| path.starts_with(&format!("{of}.")) || of.starts_with(&format!("{path}.")));
-        let told = |of: &BTreeMap<String, String>| cell(of.get(path).map_or("-", String::as_str));
+        // What was left off may be there: only of a part that is whole it is known that it has no such member.
+        let absent = if more { "?" } else { "-" };
+        let told = |of: &BTreeMap<String, String>| cell(of.get(path).map_or(absent, String::as_str));
         let (mark, style) = if differs { (theme.symbols.differs, theme.warning) } else { (" ", theme.text) };
         let mut line = vec![
             part(format!("{mark} "), theme.warning),
@@ -342,6 +362,10 @@ fn table<'a>(document: &ShadowDocument, theme: &Theme, room: usize) -> Vec<Line<
             line.push(part(delta.get(path).cloned().unwrap_or_default(), theme.warning));
         }
         lines.push(line);
+    }
+    if more {
+        let text = format!("more than {MEMBERS} members: the rest is not shown, and not compared");
+        lines.extend(wrap(&text, room).into_iter().map(|line| vec![part(line, theme.unknown)]));
     }
     lines
 }

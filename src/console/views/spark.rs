@@ -6,6 +6,7 @@ use quell_fleet::{Column, DeviceId};
 
 use super::super::app::{App, Env};
 use super::super::paint::Paint;
+use super::limit::Limit;
 
 /// The scale all sparklines of a screen share.
 #[derive(Clone, Copy, Debug)]
@@ -13,10 +14,8 @@ pub(super) struct Scale {
     /// The largest value, in bytes.
     pub(super) most: u32,
     /// The profile's limit on the message size, if one is known.
-    pub(super) limit: Option<u32>,
+    pub(super) limit: Option<Limit>,
     log: bool,
-    /// What is below the limit is beyond it.
-    below: bool,
 }
 
 /// Stretches of time that are shown, in seconds: the longest that was listened to. Each is at most half as long again as the
@@ -56,8 +55,10 @@ impl Scale {
     }
 
     /// The same for any value and its limit.
-    pub(super) fn to(most: u32, limit: Option<u32>) -> Self {
-        Self { most: most.max(limit.unwrap_or(0)).max(1), limit, log: false, below: false }
+    pub(super) fn to(most: u32, limit: Option<Limit>) -> Self {
+        // A cast from a float saturates.
+        let least = limit.map_or(0, |limit| limit.at as u32);
+        Self { most: most.max(least).max(1), limit, log: false }
     }
 
     /// How high a value is in `rows` cells, in eighths of a cell: never nothing.
@@ -68,30 +69,22 @@ impl Scale {
         ((part * f64::from(all)).ceil() as u16).clamp(1, all)
     }
 
-    /// For a limit that values must not fall below.
-    pub(super) fn wrong_below(self, below: bool) -> Self {
-        Self { below, ..self }
-    }
-
-    /// Whether a value is at its limit or beyond.
+    /// Whether a value is beyond the limit.
     pub(super) fn is_over(&self, value: u32) -> bool {
-        self.limit.is_some_and(|limit| if self.below { value <= limit } else { value >= limit })
+        self.limit.is_some_and(|limit| limit.is_beyond(f64::from(value)))
     }
 }
 
 /// The tightest static limit a known profile puts on the message size.
-pub(super) fn limit(env: &Env<'_>) -> Option<u32> {
-    use quell_rules::detect::model::ComparisonOperator::{LessThan, LessThanEquals};
+pub(super) fn limit(env: &Env<'_>) -> Option<Limit> {
     let profiles = env.fleet.profiles().get()?;
     profiles
         .iter()
         .flat_map(|p| &p.behaviors)
         .filter(|b| b.metric.as_deref() == Some("aws:message-byte-size"))
-        .filter_map(|b| b.criteria.as_ref())
-        .filter(|c| matches!(c.comparison_operator, Some(LessThan | LessThanEquals)))
-        .filter_map(|c| c.value.as_ref()?.count)
-        .filter_map(|n| u32::try_from(n).ok())
-        .min()
+        .filter_map(|b| b.criteria.as_ref().and_then(Limit::of))
+        .filter(Limit::is_upper)
+        .reduce(Limit::tighter)
 }
 
 /// Draws a device's sizes over `span`.

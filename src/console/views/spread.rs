@@ -4,6 +4,8 @@ use ratatui::layout::Rect;
 
 use super::super::paint::Paint;
 use super::super::words;
+use super::chart;
+use super::limit::Limit;
 use super::spark::Scale;
 
 /// Steps of a doubling.
@@ -15,14 +17,6 @@ const ALL: usize = 160;
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::console) struct Spread {
     counts: Vec<u32>,
-}
-
-/// What divides the values.
-pub(in crate::console) struct Line {
-    /// The limit, or a percentile.
-    pub(in crate::console) at: f64,
-    /// Values above it are wrong, else those below.
-    pub(in crate::console) above: bool,
 }
 
 impl Default for Spread {
@@ -54,7 +48,7 @@ impl Spread {
     }
 
     /// The steps from the smallest value to the largest and the line, with some room.
-    fn range(&self, line: Option<&Line>) -> (usize, usize) {
+    fn range(&self, line: Option<&Limit>) -> (usize, usize) {
         let at = line.map(|line| step(line.at) as usize);
         let first = self.counts.iter().position(|n| *n > 0).into_iter().chain(at).min().unwrap_or(0);
         let last = self.counts.iter().rposition(|n| *n > 0).into_iter().chain(at).max().unwrap_or(0);
@@ -67,7 +61,7 @@ pub(super) fn draw(
     paint: &mut Paint<'_>,
     area: Rect,
     spread: &Spread,
-    line: Option<&Line>,
+    line: Option<&Limit>,
     unit: fn(f64) -> String,
 ) {
     let theme = paint.theme;
@@ -88,19 +82,13 @@ pub(super) fn draw(
         let at = first + usize::from(x) * steps / usize::from(area.width);
         let count = spread.counts.get(at).copied().unwrap_or(0);
         let middle = ((at as f64 + 0.5) / STEPS).exp2();
-        let wrong = line.is_some_and(|line| if line.above { middle > line.at } else { middle < line.at });
+        let wrong = line.is_some_and(|line| line.is_beyond(middle));
         let style = if wrong { theme.spark_over } else { theme.spark };
         if count == 0 {
             paint.cell(area.x + x, area.y + rows - 1, s.gap, theme.border);
             continue;
         }
-        let eighths = scale.eighths(count, rows);
-        for row in 0..rows {
-            let filled = usize::from(eighths.saturating_sub(row * 8).min(8));
-            if let Some(block) = filled.checked_sub(1).and_then(|at| s.blocks.get(at)) {
-                paint.cell(area.x + x, area.y + rows - 1 - row, block, style);
-            }
-        }
+        chart::bar(paint, (area.x + x, area.y + rows - 1), rows, scale.eighths(count, rows), style);
     }
     let mark = line.map(|line| cell_of(step(line.at)));
     if let Some(x) = mark {
@@ -132,9 +120,10 @@ pub(super) fn draw(
 mod tests {
     use super::*;
     use crate::console::theme::{Colours, Theme};
+    use quell_rules::detect::model::ComparisonOperator::{GreaterThan, LessThan};
     use ratatui::buffer::Buffer;
 
-    fn drawn(values: &[f64], line: Option<Line>, area: Rect) -> Vec<String> {
+    fn drawn(values: &[f64], line: Option<Limit>, area: Rect) -> Vec<String> {
         let mut buffer = Buffer::empty(area);
         let theme = Theme::named(None, Colours::Sixteen, false).unwrap();
         let spread: Spread = values.iter().copied().collect();
@@ -145,7 +134,7 @@ mod tests {
     #[test]
     fn the_limit_stands_between_what_is_normal_and_what_is_not() {
         let values: Vec<f64> = [114.0; 20].into_iter().chain([3_000.0; 2]).collect();
-        let rows = drawn(&values, Some(Line { at: 1_000.0, above: true }), Rect::new(0, 0, 48, 4));
+        let rows = drawn(&values, Limit::new(LessThan, 1_000.0), Rect::new(0, 0, 48, 4));
         let line = rows[0].chars().position(|c| c == '┊').unwrap();
         let normal = rows[2].chars().position(|c| c == '█').unwrap();
         let rogue = rows[2].chars().rev().position(|c| "▁▂▃".contains(c)).unwrap();
@@ -159,7 +148,7 @@ mod tests {
             width in 0u16..60, height in 0u16..8,
             values in proptest::collection::vec(0f64..1e15, 0..20), at in 0f64..1e15, above in proptest::bool::ANY
         ) {
-            drawn(&values, Some(Line { at, above }), Rect::new(0, 0, width, height));
+            drawn(&values, Limit::new(if above { LessThan } else { GreaterThan }, at), Rect::new(0, 0, width, height));
         }
     }
 }

@@ -103,9 +103,15 @@ fn one(app: &App, paint: &mut Paint<'_>, area: Rect, payload: &Payload) {
 
 /// How many messages a second there are of each kind.
 fn by_kind<'a>(env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
+    let since = env.fleet.watch().since().filter(|_| env.fleet.rates(env.now).is_some());
+    let Some(since) = since else {
+        return vec![part(format!("{} no rate: nothing can be heard", theme.symbols.dash), theme.dim)];
+    };
+    // What came before the connection was there is no part of its rate.
+    let span = RECENT.0.min(env.now - since).max(0);
     let mut counts = TopicKind::ALL.map(|kind| (kind, 0_u32));
     let log = env.fleet.stream();
-    let recent = log.iter().rev().take(RECENT.1).take_while(|kept| env.now - kept.at <= RECENT.0);
+    let recent = log.iter().rev().take(RECENT.1).take_while(|kept| env.now - kept.at <= span);
     let mut oldest = env.now;
     for kept in recent {
         oldest = oldest.min(kept.at);
@@ -113,18 +119,16 @@ fn by_kind<'a>(env: &Env<'_>, theme: &super::Theme) -> Vec<Part<'a>> {
         counts.iter_mut().filter(|(of, _)| *of == kind).for_each(|(_, n)| *n += 1);
     }
     // Where more came than is looked at, the time they came in is shorter.
-    let seconds = if counts.iter().map(|(_, n)| *n as usize).sum::<usize>() >= RECENT.1 {
-        (env.now - oldest).max(1) as f64 / 1000.0
-    } else {
-        RECENT.0 as f64 / 1000.0
-    };
+    let full = counts.iter().map(|(_, n)| *n as usize).sum::<usize>() >= RECENT.1;
+    // A rate over less than a second says nothing yet.
+    let seconds = (if full { env.now - oldest } else { span }).max(1_000) as f64 / 1000.0;
     let mut out = Vec::new();
     for (kind, n) in counts.into_iter().filter(|(_, n)| *n > 0) {
         out.push(part(format!("{} ", kind.text()), theme.dim));
         out.push(part(format!("{}   ", words::number(f64::from(n) / seconds)), theme.text));
     }
     if out.is_empty() {
-        out.push(part("none in the last 10 s", theme.dim));
+        out.push(part(format!("none in the last {}", words::took(span)), theme.dim));
     }
     out
 }

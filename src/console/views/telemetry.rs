@@ -14,6 +14,7 @@ use super::super::app::{App, Env, Filter, ListId};
 use super::super::paint::{Paint, Part, fit, fit_middle, inside, part};
 use super::super::theme::{Symbols, Theme};
 use super::super::words;
+use super::limit::Limit;
 use super::{filtered, frame, quiet, scroll_bar, spark};
 
 /// Bytes of a payload looked at for one line.
@@ -192,7 +193,7 @@ struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    fn of(app: &'a App, env: &Env<'a>, theme: &Theme, message: &Kept, limit: Option<u32>) -> Self {
+    fn of(app: &'a App, env: &Env<'a>, theme: &Theme, message: &Kept, limit: Option<Limit>) -> Self {
         let s = theme.symbols;
         let topic = env.fleet.topic(message.topic);
         let text = topic.map_or("?", |t| t.text().as_str());
@@ -204,7 +205,8 @@ impl<'a> Told<'a> {
             None if kind == TopicKind::Presence => (text.rsplit('/').next().unwrap_or_default(), theme.text),
             None => ("-", theme.dim),
         };
-        let over = kind == TopicKind::Telemetry && limit.is_some_and(|limit| message.len >= limit);
+        let over = kind == TopicKind::Telemetry
+            && limit.is_some_and(|limit| limit.is_beyond(f64::from(message.len)));
         let quiet = if device.is_none_or(|device| device.is_unattributed()) { theme.dim } else { theme.text };
         let size = words::bytes(f64::from(message.len));
         Self {
@@ -299,8 +301,7 @@ pub(super) fn glance(message: &Kept, theme: &Theme, search: Option<&Filter>) -> 
             let rest = bytes.get(from..).unwrap_or_default();
             let shown = SafeText::limited(rest, GLANCE);
             let lead = if from > 0 { more } else { "" };
-            let text = format!("{lead}{shown}");
-            if theme.symbols.ascii { text.replace('…', more) } else { text }
+            format!("{lead}{shown}")
         }
     }
 }

@@ -4,9 +4,11 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use quell_fleet::account::MetricSeries;
+use quell_fleet::known::Known;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
-use quell_fleet::{Column, Ms};
+use quell_fleet::{Column, DeviceId, Ms};
 use quell_rules::detect::model::MetricValue;
 
 use super::super::app::{App, Env};
@@ -15,7 +17,7 @@ use super::super::words;
 use super::chart::{self, Chart};
 use super::spark::{self, Scale, draw as sparkline};
 use super::violations::{got, metric_words};
-use super::{frame, quiet};
+use super::{frame, lack, quiet};
 
 /// Rows it takes at least, frame included.
 pub(super) const ROWS: u16 = 5;
@@ -47,23 +49,14 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let tail = 34.min(room.saturating_sub(label) / 2);
     let wide = room.saturating_sub(label + tail + 1);
     paint.text(x, inner.y, label, "AWS", theme.brand);
-    let known = env.fleet.values_of(thing, metric);
-    match known.and_then(|k| k.get()) {
-        None => {
-            let why = known.and_then(|k| k.trouble()).map(|t| t.message.to_string());
-            let silent = if app.look.aws { "reading" } else { "no AWS (--no-aws)" };
-            let text = why.unwrap_or_else(|| silent.to_owned());
-            paint.text(x + label, inner.y, room.saturating_sub(label), &text, theme.dim);
+    match kept(app, env, thing, metric) {
+        Err((text, style)) => {
+            paint.text(x + label, inner.y, room.saturating_sub(label), &text, style);
         }
-        Some(series) if series.points.is_empty() => {
-            let text = "no values: no profile judges or retains this metric here, or nothing was reported";
-            paint.text(x + label, inner.y, room.saturating_sub(label), text, theme.dim);
-        }
-        Some(series) => {
+        Ok((series, (last_at, last))) => {
             blocks(env, paint, Rect { x: x + label, y: inner.y, width: wide, height: 1 }, &series.points);
-            let last = series.points.last();
-            let text = last.map(|(at, v)| format!("{}, {}", got(Some(v)), words::ago(env.now - at)));
-            paint.text(x + label + wide + 1, inner.y, tail, &text.unwrap_or_default(), theme.text);
+            let text = format!("{}, {}", got(Some(last)), words::ago(env.now - last_at));
+            paint.text(x + label + wide + 1, inner.y, tail, &text, theme.text);
             let most = series.points.iter().filter_map(|(_, v)| number(v)).fold(0.0, f64::max);
             let values = words::plural(series.points.len(), "value", "values");
             // Below stand sizes of messages: whoever compares the two must know that these are of a window each.
@@ -76,7 +69,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         return;
     }
     paint.text(x, y, label, "heard", theme.brand);
-    match env.fleet.find(thing.raw()).filter(|id| env.fleet.device(*id).last_seen().is_some()) {
+    match heard_of(env, thing) {
         Some(id) => {
             let device = env.fleet.device(id);
             let scale = Scale::of(app, env, device.max().unwrap_or(0));
@@ -89,15 +82,33 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
                 &scale,
             );
             let size = device.last_len().map(|n| words::bytes(f64::from(n)));
-            let rate = device.per_minute(env.now).map(|r| format!(", {}/min", words::number(r)));
-            let text = format!("{}{} (sizes)", size.unwrap_or_default(), rate.unwrap_or_default());
+            let text = format!("{}{} (sizes)", size.unwrap_or_default(), rate(env, id));
             paint.text(x + label + wide + 1, y, tail, &text, theme.text);
         }
         None => {
-            let text = "nothing of it was heard by this console";
-            paint.text(x + label, y, room.saturating_sub(label), text, theme.dim);
+            paint.text(x + label, y, room.saturating_sub(label), UNHEARD, theme.dim);
         }
     }
+}
+
+/// AWS's values of a metric, and the last of them.
+type Kept<'a> = (&'a MetricSeries, &'a (Ms, MetricValue));
+
+/// AWS's values of a metric; else why there are none.
+fn kept<'a>(app: &App, env: &Env<'a>, thing: &Name, metric: &SafeText) -> Result<Kept<'a>, (String, Style)> {
+    let unread = Known::default();
+    let known = env.fleet.values_of(thing, metric);
+    let series = known.and_then(Known::get).ok_or_else(|| lack(app, known.unwrap_or(&unread), "values"))?;
+    let none = "no values: no profile judges or retains this metric here, or nothing was reported";
+    series.points.last().map(|last| (series, last)).ok_or_else(|| (none.to_owned(), app.look.theme.dim))
+}
+
+/// Said where there is no trace of a thing's own.
+const UNHEARD: &str = "nothing of it was heard by this console";
+
+/// The thing, when telemetry of it was heard.
+fn heard_of(env: &Env<'_>, thing: &Name) -> Option<DeviceId> {
+    env.fleet.find(thing.raw()).filter(|id| env.fleet.device(*id).last_seen().is_some())
 }
 
 /// Both traces as charts on one axis of time.
@@ -125,17 +136,12 @@ fn head(paint: &mut Paint<'_>, area: Rect, name: &str, facts: &str, style: Style
 /// What AWS has of it. Of message sizes it keeps the sum of each window, so the limit on one message is no line in it.
 fn aws(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, thing: &Name, metric: &SafeText) {
     let theme = paint.theme;
-    let known = env.fleet.values_of(thing, metric);
-    let Some(series) = known.and_then(|k| k.get()) else {
-        let why = known.and_then(|k| k.trouble()).map(|t| t.message.to_string());
-        let silent = if app.look.aws { "reading" } else { "no AWS (--no-aws)" };
-        head(paint, area, "AWS", &why.unwrap_or_else(|| silent.to_owned()), theme.dim);
-        return;
-    };
-    let Some((last_at, last)) = series.points.last() else {
-        let text = "no values: no profile judges or retains this metric here, or nothing was reported";
-        head(paint, area, "AWS", text, theme.dim);
-        return;
+    let (series, (last_at, last)) = match kept(app, env, thing, metric) {
+        Ok(kept) => kept,
+        Err((text, style)) => {
+            head(paint, area, "AWS", &text, style);
+            return;
+        }
     };
     let sizes = metric.as_str() == "aws:message-byte-size";
     let what = if sizes { "sum of each window" } else { "each window" };
@@ -147,28 +153,37 @@ fn aws(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, thing: &Name
     let most = spark::largest(&columns);
     let scale = Scale::to(most, None);
     let unit = if sizes { words::bytes } else { words::number };
-    chart::draw(paint, rest, &app.look.zone, &Chart { columns: &columns, time, scale, unit });
+    chart::draw(paint, rest, &app.look.zone, &Chart { columns: &columns, time, scale, unit, now: env.now });
 }
 
 /// What this console heard: the largest message of each stretch.
 fn heard(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, thing: &Name) {
     let theme = paint.theme;
-    let Some(id) = env.fleet.find(thing.raw()).filter(|id| env.fleet.device(*id).last_seen().is_some())
-    else {
-        head(paint, area, "heard", "nothing of it was heard by this console", theme.dim);
+    let Some(id) = heard_of(env, thing) else {
+        head(paint, area, "heard", UNHEARD, theme.dim);
         return;
     };
     let device = env.fleet.device(id);
     let last =
         device.last_len().map(|n| format!(", last {}", words::bytes(f64::from(n)))).unwrap_or_default();
-    let rate = device.per_minute(env.now).map(|r| format!(", {}/min", words::number(r))).unwrap_or_default();
-    let rest = head(paint, area, "heard", &format!("size of each message{last}{rate}"), theme.text);
+    let facts = format!("size of each message{last}{}", rate(env, id));
+    let rest = head(paint, area, "heard", &facts, theme.text);
     let cells = chart::cells(rest);
     let mut columns = Vec::new();
     device.series().columns(env.fleet.listening(id), env.now, spark::long_span(env), cells, &mut columns);
     let scale = Scale::of(app, env, spark::largest(&columns));
     let time = chart::time(env.now, spark::long_span(env), cells);
-    chart::draw(paint, rest, &app.look.zone, &Chart { columns: &columns, time, scale, unit: words::bytes });
+    chart::draw(
+        paint,
+        rest,
+        &app.look.zone,
+        &Chart { columns: &columns, time, scale, unit: words::bytes, now: env.now },
+    );
+}
+
+/// Its messages a minute, where there is such a rate now.
+fn rate(env: &Env<'_>, id: DeviceId) -> String {
+    env.fleet.per_minute(id, env.now).map(|rate| format!(", {}/min", words::number(rate))).unwrap_or_default()
 }
 
 /// Values as columns: each holds for its window, which is as long as the shortest time between two; a time without a value is

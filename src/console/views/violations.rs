@@ -7,10 +7,10 @@ use quell_fleet::text::SafeText;
 use quell_fleet::{Agreement, ClonedIdentity, Finding, SourceId};
 use quell_rules::detect::model::{Behavior, ComparisonOperator, MetricValue};
 
-use super::super::app::{App, Env, JournalLine, ListId, cloned_key, finding_key, key_of};
+use super::super::app::{App, Env, ListId, cloned_key, finding_key, key_of};
 use super::super::paint::{Paint, inside, part, wrap};
 use super::super::words;
-use super::{absence, filtered, frame, layout, quiet, scroll_bar, text, values};
+use super::{absence, aged, filtered, frame, layout, quiet, read, scroll_bar, text, values};
 
 /// Where things are in the view of violations.
 pub(super) struct Parts {
@@ -95,7 +95,6 @@ fn detail(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let title = vec![part(chosen.title(), chosen.style(theme))];
     let inner = frame(paint, area, false, chosen.thing.shown().as_str(), title);
     let room = usize::from(inner.width.saturating_sub(2));
-    let clock = |at| words::moment(at, env.now, &app.look.zone);
     let mut lines: Vec<text::Line<'_>> = Vec::new();
     let mut say =
         |text: &str, style| lines.extend(wrap(text, room).into_iter().map(|l| vec![part(l, style)]));
@@ -138,37 +137,23 @@ fn detail(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
         Some(metric) => values::charts(app, env, paint, traces, chosen.thing, &SafeText::new(metric)),
         None => quiet(paint, traces, "it is about no metric"),
     }
-    let mut after: Vec<text::Line<'_>> = Vec::new();
-    let done: Vec<&JournalLine> = match app.journal_lines() {
-        Some(Ok(lines)) => lines.iter().filter(|line| line.targets.contains(chosen.thing)).take(4).collect(),
-        _ => Vec::new(),
-    };
-    after.push(vec![part("What was done", theme.brand)]);
-    if done.is_empty() {
-        after.push(vec![part("nothing, from this host", theme.dim)]);
-    }
-    for line in done {
-        let style = if line.good { theme.good } else { theme.warning };
-        after.push(vec![
-            part(format!("{:<8} {:<11} ", clock(line.at), line.what), theme.text),
-            part(format!("{}  ", line.outcome), style),
-            part(line.who.to_string(), theme.dim),
-        ]);
-    }
-    let all = env.fleet.violation_events().get().into_iter().flatten();
-    let mut earlier: Vec<&ViolationEvent> = all.filter(|event| event.thing == *chosen.thing).collect();
-    earlier.sort_by_key(|event| std::cmp::Reverse(event.at));
-    after.push(vec![part("Earlier, of this thing", theme.brand)]);
-    for event in earlier {
-        let style = if event.kind.as_str() == "in-alarm" { theme.alarm } else { theme.good };
-        after.push(vec![
-            part(format!("{:<8} ", clock(event.at)), theme.dim),
-            part(format!("{:<17} ", event.kind), style),
-            part(event.behavior.to_string(), theme.text),
-        ]);
-    }
     let (_, rest) = super::split(rest, rest.height.min(1));
-    text::lines(paint, rest, &after);
+    let (done, rest) = super::split(rest, DONE + 1);
+    let below = headed(paint, done, "What was done");
+    super::journal::of_thing(app, env, paint, below, chosen.thing);
+    let below = headed(paint, rest, "Earlier, of this thing");
+    past_of(app, env, paint, below, chosen.thing);
+}
+
+/// Lines told of what was done to a thing.
+const DONE: u16 = 4;
+
+/// A heading in a pane; what is below it.
+fn headed(paint: &mut Paint<'_>, area: Rect, title: &str) -> Rect {
+    if area.height > 0 {
+        paint.text(area.x + 1, area.y, area.width.saturating_sub(2), title, paint.theme.brand);
+    }
+    super::split(area, 1).1
 }
 
 /// What is judged, where nothing is against anybody: an empty list is good news as far as this goes.
@@ -189,12 +174,13 @@ fn judged(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
             lines.extend(
                 wrap(&text, room).into_iter().map(|line| vec![part(format!("  {line}"), theme.text)]),
             );
-            if let Some(heard) = super::behavior::heard(behavior, env) {
+            let heard = super::behavior::heard(behavior, env);
+            if let Some(heard) = &heard {
                 let devices = words::plural(heard.values.len(), "device", "devices");
                 let text = format!("  {devices} heard, {} outside now", heard.outside);
                 lines.push(vec![part(text, if heard.outside > 0 { theme.alarm } else { theme.good })]);
             }
-            for doubt in super::behavior::doubts(behavior, env) {
+            for doubt in super::behavior::doubts(behavior, heard.as_ref()) {
                 let text = format!("{} {doubt}", theme.symbols.warn);
                 lines.extend(
                     wrap(&text, room).into_iter().map(|line| vec![part(format!("  {line}"), theme.warning)]),
@@ -401,7 +387,8 @@ fn entry(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, violation: &Violation
     if area.height > 1 {
         let x = area.x + 8;
         let room = area.width.saturating_sub(9);
-        let full = format!("{}; got {}", expected(&violation.behavior), got(violation.value.as_ref()));
+        let full =
+            format!("expected: {}; got {}", expected(&violation.behavior), got(violation.value.as_ref()));
         let text = if full.chars().count() <= room as usize {
             full
         } else {
@@ -437,7 +424,8 @@ fn own(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, finding: &Fi
     if area.height > 1 {
         let late = finding.found - finding.bad;
         let late = if wide { format!("; found {} after it", words::took(late)) } else { String::new() };
-        let full = format!("{}; got {}{late}", expected(&finding.behavior), got(Some(&finding.value)));
+        let full =
+            format!("expected: {}; got {}{late}", expected(&finding.behavior), got(Some(&finding.value)));
         let text = if full.chars().count() <= room as usize {
             full
         } else {
@@ -511,20 +499,45 @@ fn draw_past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     let known = env.fleet.violation_events();
     let count = known.get().map_or("?".to_owned(), |all| all.len().to_string());
-    let inner = frame(paint, area, false, "Past", vec![part(count, theme.text)]);
-    let Some(all) = known.get() else { return absence(app, known, "past violations", paint, inner) };
+    let mut facts = vec![part(count, theme.text)];
+    facts.extend(aged(known, env, theme));
+    let inner = frame(paint, area, false, "Past", facts);
+    let Some(all) = read(app, Some(known), "past violations", paint, inner) else { return };
+    events(app, env, paint, inner, all.iter().collect());
+}
+
+/// Past events of one thing, the newest first.
+pub(super) fn past_of(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, thing: &Name) {
+    let known = env.fleet.violation_events();
+    let Some(all) = read(app, Some(known), "past violations", paint, area) else { return };
+    events(app, env, paint, area, all.iter().filter(|event| event.thing == *thing).collect());
+}
+
+/// Past events, as many as there is room for, the newest first.
+fn events(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, mut all: Vec<&ViolationEvent>) {
     if all.is_empty() {
-        return quiet(paint, inner, "no events");
+        return quiet(paint, area, "none in the last 24 hours, as far as AWS tells");
     }
-    for (i, event) in all.iter().take(inner.height as usize).enumerate() {
-        past(app, env, paint, Rect { y: inner.y + i as u16, height: 1, ..inner }, event);
+    all.sort_by_key(|event| std::cmp::Reverse(event.at));
+    for (y, event) in (area.y..area.bottom()).zip(all) {
+        past(app, env, paint, Rect { y, height: 1, ..area }, event);
+    }
+}
+
+/// The shape and the style of a kind of event. AWS has more kinds than two (docs/aws-iot.md#6.6): only one that says so is good
+/// news.
+pub(super) fn event_look(theme: &super::Theme, kind: &str) -> (&'static str, ratatui::style::Style) {
+    match kind {
+        "in-alarm" => (theme.symbols.warn, theme.alarm),
+        "alarm-cleared" => (theme.symbols.check, theme.good),
+        _ => (theme.symbols.dot, theme.dim),
     }
 }
 
 /// One past event.
-pub(super) fn past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, line: Rect, event: &ViolationEvent) {
+fn past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, line: Rect, event: &ViolationEvent) {
     let theme = paint.theme;
-    let style = if event.kind.as_str() == "in-alarm" { theme.alarm } else { theme.good };
+    let (_, style) = event_look(theme, event.kind.as_str());
     let got = event.value.as_ref().map(|v| format!("got {}", got(Some(v)))).unwrap_or_default();
     let mut parts = vec![
         part(format!(" {:<8} ", words::moment(event.at, env.now, &app.look.zone)), theme.dim),
@@ -539,11 +552,11 @@ pub(super) fn past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, line: Rect, 
     paint.line(line.x, line.y, line.width.saturating_sub(1), &parts);
 }
 
-/// `expected: fewer than 5 messages sent in 5 min`.
+/// What a behaviour expects: `fewer than 5 messages sent in 5 min`.
 pub(crate) fn expected(behavior: &Behavior) -> String {
     let metric = behavior.metric.as_deref().unwrap_or("?");
     let Some(criteria) = &behavior.criteria else {
-        return format!("expected: {} is exported only", metric_words(metric));
+        return format!("{} is exported only", metric_words(metric));
     };
     let counted = matches!(
         metric,
@@ -561,11 +574,10 @@ pub(crate) fn expected(behavior: &Behavior) -> String {
             Some(ComparisonOperator::GreaterThan | ComparisonOperator::GreaterThanEquals) => "above",
             _ => "below",
         };
-        return SafeText::new(&format!("expected: {unit} {side} the fleet's {statistic}{window}"))
-            .to_string();
+        return SafeText::new(&format!("{unit} {side} the fleet's {statistic}{window}")).to_string();
     }
     if criteria.ml_detection_config.is_some() {
-        return SafeText::new(&format!("expected: {unit} as AWS learned it")).to_string();
+        return SafeText::new(&format!("{unit} as AWS learned it")).to_string();
     }
     let value = got(criteria.value.as_ref());
     let text = match (criteria.comparison_operator, counted) {
@@ -586,7 +598,7 @@ pub(crate) fn expected(behavior: &Behavior) -> String {
         (Some(_), _) => format!("{unit} none of {value}"),
         (None, _) => format!("{unit} {value}"),
     };
-    SafeText::new(&format!("expected: {text}{window}")).to_string()
+    SafeText::new(&format!("{text}{window}")).to_string()
 }
 
 /// A measured or expected value in few words.
@@ -630,7 +642,7 @@ pub(super) fn metric_words(metric: &str) -> String {
 
 /// The sentence of a behaviour, broken into lines.
 pub(super) fn sentence(behavior: &Behavior, width: usize) -> Vec<String> {
-    wrap(&expected(behavior), width)
+    wrap(&format!("expected: {}", expected(behavior)), width)
 }
 
 #[cfg(test)]
@@ -654,9 +666,9 @@ mod tests {
             export_metric: None,
         };
         let sent = behavior("aws:num-messages-sent", ComparisonOperator::LessThan, 5, Some(300));
-        assert_eq!(expected(&sent), "expected: fewer than 5 messages sent in 5 min");
+        assert_eq!(expected(&sent), "fewer than 5 messages sent in 5 min");
         let size = behavior("aws:message-byte-size", ComparisonOperator::LessThanEquals, 1000, None);
-        assert_eq!(expected(&size), "expected: message size in bytes at most 1.0 k");
+        assert_eq!(expected(&size), "message size in bytes at most 1.0 k");
         assert_eq!(got(Some(&MetricValue { count: Some(27), ..MetricValue::default() })), "27");
         assert_eq!(got(None), "?");
     }

@@ -6,6 +6,7 @@ use super::super::app::{App, Env, ListId, WhatIfState, Would, key_of};
 use super::super::paint::{Paint, Part, inside, part, wrap};
 use super::super::words;
 use super::chart::{self, Chart};
+use super::limit::Limit;
 use super::spark::{self, Scale};
 use super::spread;
 use super::violations::expected;
@@ -69,13 +70,13 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     text::lines(paint, inner, &lines);
     let Parts { charts, devices: below } = parts(area, lines.len(), state.would.len());
     if charts.height > 0 {
-        pictures(app, paint, charts, state);
+        pictures(app, env, paint, charts, state);
     }
     devices(app, env, paint, below, state);
 }
 
 /// Both follow the keys: how often each value came, with the limit as a line in it, and the worst values over time.
-fn pictures(app: &App, paint: &mut Paint<'_>, area: Rect, state: &WhatIfState) {
+fn pictures(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, state: &WhatIfState) {
     let theme = paint.theme;
     let picture = &state.picture;
     let (left, right) = layout::cut(area, area.width / 2);
@@ -94,13 +95,12 @@ fn pictures(app: &App, paint: &mut Paint<'_>, area: Rect, state: &WhatIfState) {
             ..rest
         }
     };
-    let named = limit.map_or(String::new(), |limit| format!(", the line is {}", unit(limit)));
+    let named = limit.map_or(String::new(), |limit| format!(", the line is {}", unit(limit.at)));
     let plot = title(paint, left, format!("How many {of} had which value{named}"));
     if picture.spread.is_empty() {
         return quiet(paint, plot, "nothing to draw yet");
     }
-    let line = limit.map(|at| spread::Line { at, above: state.is_upper() });
-    spread::draw(paint, plot, &picture.spread, line.as_ref(), unit);
+    spread::draw(paint, plot, &picture.spread, limit.as_ref(), unit);
     let worst = if state.is_upper() { "largest" } else { "smallest" };
     let plot = title(paint, right, format!("The {worst} value over time"));
     let cells = chart::cells(plot);
@@ -116,18 +116,18 @@ fn pictures(app: &App, paint: &mut Paint<'_>, area: Rect, state: &WhatIfState) {
             worst.map_or(Column::Silent, |v| Column::Largest(u32::try_from(v.max(0)).unwrap_or(u32::MAX)))
         })
         .collect();
-    let limit = limit.map(|limit| limit.clamp(0.0, f64::from(u32::MAX)) as u32);
-    let scale = Scale::to(spark::largest(&columns), limit).wrong_below(!state.is_upper());
-    chart::draw(paint, plot, &app.look.zone, &Chart { columns: &columns, time: picture.time, scale, unit });
+    let scale = Scale::to(spark::largest(&columns), limit);
+    let chart = Chart { columns: &columns, time: picture.time, scale, unit, now: env.now };
+    chart::draw(paint, plot, &app.look.zone, &chart);
 }
 
 /// What divides what is normal from what is not: the value tried, or the percentile as it was last.
-fn limit(state: &WhatIfState) -> Option<f64> {
+fn limit(state: &WhatIfState) -> Option<Limit> {
     let criteria = state.draft.criteria.as_ref()?;
     if criteria.statistical_threshold.is_some() {
-        return state.result.as_ref().ok()?.percentile;
+        return Limit::new(criteria.comparison_operator?, state.result.as_ref().ok()?.percentile?);
     }
-    criteria.value.as_ref()?.count.map(|n| n as f64)
+    Limit::of(criteria)
 }
 
 /// What is tried, what is doubtful about it, and what it would have done.
@@ -136,7 +136,7 @@ fn told<'a>(state: &WhatIfState, theme: &Theme, width: usize) -> Vec<Vec<Part<'a
     let mut put = |text: &str, style| {
         lines.extend(wrap(text, width).into_iter().map(|line| vec![part(line, style)]));
     };
-    put(&expected(&state.draft), theme.text);
+    put(&format!("expected: {}", expected(&state.draft)), theme.text);
     for caution in &state.cautions {
         put(&format!("{} {}", theme.symbols.warn, SafeText::new(caution)), theme.warning);
     }
@@ -265,8 +265,8 @@ fn alarms(paint: &mut Paint<'_>, area: Rect, would: &Would, (from, to): (Ms, Ms)
     for cell in 0..cells {
         let (begin, end) = (from + long * cell / cells, from + long * (cell + 1) / cells);
         let on = would.alarms.iter().any(|(at, over)| *at < end && over.is_none_or(|over| over > begin));
-        let full = if theme.symbols.ascii { "#" } else { "█" };
-        let (shape, style) = if on { (full, theme.alarm) } else { (theme.symbols.gap, theme.dim) };
+        let (shape, style) =
+            if on { (theme.symbols.bar, theme.alarm) } else { (theme.symbols.gap, theme.dim) };
         paint.cell(area.x + cell as u16, area.y, shape, style);
     }
 }

@@ -130,9 +130,7 @@ pub(in crate::console) fn why(app: &App, env: &Env<'_>, id: DeviceId, theme: &Th
             }
         }
         Health::Warning(warning) => {
-            let text = warning.text.to_string();
-            let text = if theme.symbols.ascii { text.replace('×', "x") } else { text };
-            return (joined(dot, [text, within]), theme.warning);
+            return (joined(dot, [warning.text.to_string(), within]), theme.warning);
         }
         Health::Fine | Health::Unknown(_) => {}
     }

@@ -48,8 +48,13 @@ fn hour(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceI
     let mut columns = Vec::new();
     env.fleet.device(id).series().columns(env.fleet.listening(id), env.now, span, cells, &mut columns);
     let scale = Scale::of(app, env, spark::largest(&columns));
-    let chart =
-        Chart { columns: &columns, time: chart::time(env.now, span, cells), scale, unit: words::bytes };
+    let chart = Chart {
+        columns: &columns,
+        time: chart::time(env.now, span, cells),
+        scale,
+        unit: words::bytes,
+        now: env.now,
+    };
     chart::draw(paint, area, &app.look.zone, &chart);
 }
 

@@ -12,7 +12,7 @@ use super::super::super::theme::Theme;
 use super::super::super::words;
 use super::super::frame;
 use super::super::spark::{self, Scale};
-use super::super::{left, split, text};
+use super::super::{left, of_now, split, text};
 
 pub(super) fn draw(
     app: &App,
@@ -31,8 +31,7 @@ pub(super) fn draw(
         let scale = Scale::of(app, env, device.max().unwrap_or(0));
         let line = Rect { x: inner.x + 1, y: inner.y, width: inner.width - 2, height: 1 };
         spark::draw(env, paint, line, id, spark::span(env), &scale);
-        let limit =
-            scale.limit.map(|l| format!(", limit {}", words::bytes(f64::from(l)))).unwrap_or_default();
+        let limit = scale.limit.map(|l| format!(", limit {}", words::bytes(l.at))).unwrap_or_default();
         let text = format!(
             "message size, {}, max {}{limit}",
             spark::span_words(spark::span(env)),
@@ -77,15 +76,22 @@ pub(super) fn lines<'a>(app: &App, env: &Env<'a>, id: DeviceId, theme: &Theme) -
     let total =
         format!("{} messages, {}", words::count(device.received()), words::bytes(device.bytes() as f64));
     lines.push(vec![label("received", theme), part(total, theme.text)]);
-    let connected = match (device.connected(), device.presence()) {
-        (Some(true), _) => part("yes", theme.good),
-        (Some(false), Some(p)) => {
-            let why = p.reason().map(|r| format!(": {r}")).unwrap_or_default();
-            part(format!("no{why}"), theme.warning)
-        }
-        (Some(false), None) => part("no", theme.warning),
-        (None, _) => part("? (no presence event heard)", theme.unknown),
-    };
+    let connected = device.connected().map(|yes| {
+        let why = device.presence().and_then(|p| p.reason()).filter(|_| !yes);
+        let why = why.map(|r| format!(": {r}")).unwrap_or_default();
+        let (text, old) = of_now(env, &format!("{}{why}", if yes { "yes" } else { "no" }));
+        part(
+            text,
+            if old {
+                theme.dim
+            } else if yes {
+                theme.good
+            } else {
+                theme.warning
+            },
+        )
+    });
+    let connected = connected.unwrap_or_else(|| part("? (no presence event heard)", theme.unknown));
     lines.push(vec![label("connected", theme), connected]);
     if let Some(at) = device.presence().and_then(|p| p.refused_at()) {
         let text = format!("tried to connect and was refused {}", words::ago(env.now - at));
@@ -192,6 +198,8 @@ fn clients<'a>(env: &Env<'a>, id: DeviceId, theme: &Theme) -> Vec<Vec<Part<'a>>>
         let style = if client.client == own { theme.text } else { theme.warning };
         let (word, tone) =
             if client.connected { ("connected", theme.good) } else { ("not connected", theme.dim) };
+        let (word, old) = of_now(env, word);
+        let tone = if old { theme.dim } else { tone };
         let last = if client.connected { "" } else { ", last" };
         let from = client.address.map(|address| format!("{last} from {address}")).unwrap_or_default();
         lines.push(vec![

@@ -11,8 +11,7 @@ use super::super::super::app::{App, Env, Section};
 use super::super::super::paint::{Paint, Part, part};
 use super::super::super::words;
 use super::super::violations::{expected, got, metric_words};
-use super::super::{frame, quiet};
-use super::parts::read;
+use super::super::{frame, quiet, read};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, name: &Name, focused: bool) {
     let theme = paint.theme;
@@ -83,7 +82,6 @@ fn lines<'a>(
             profile.behaviors.iter().filter(|b| b.metric.as_deref() == Some(series.metric.as_str()))
         {
             let text = expected(behavior);
-            let text = text.strip_prefix("expected: ").unwrap_or(&text).to_owned();
             lines.push(match fits(behavior, last) {
                 Some(false) => {
                     let lead = format!("  {} NOT as {} expects: ", s.warn, profile.name);

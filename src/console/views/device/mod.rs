@@ -14,9 +14,8 @@ use quell_fleet::model::Name;
 
 use super::super::app::{App, Env, Section};
 use super::super::paint::{Paint, inside, part};
-use super::super::words;
-use super::layout::Place;
-use super::{frame, quiet, reason, said, split};
+use super::layout::{Place, cut};
+use super::{frame, lasting, quiet, reason, said, split};
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, name: &Name) {
     let Some(id) = env.fleet.find(name.raw()) else {
@@ -31,13 +30,10 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
         };
         return quiet(paint, inner, &text);
     };
-    let device = env.fleet.device(id);
     let theme = paint.theme;
     let (word, style) = said(env, theme, id, 40);
-    let title = vec![
-        part(word, style),
-        part(format!("for {}", words::age(env.now - device.word_since())), theme.dim),
-    ];
+    let mut title = vec![part(word, style)];
+    title.extend(lasting(env, id).map(|text| part(text, theme.dim)));
     let lines = facts::lines(app, env, id, theme);
     let Some(facts) = facts_area(app, area, lines.len()) else {
         return section(app, env, paint, area, name, app.section());
@@ -97,8 +93,7 @@ pub(super) fn place(app: &App, env: &Env<'_>, area: Rect, name: &Name) -> Option
 
 /// Splits an area, `percent` to the left.
 fn columns(area: Rect, percent: u16) -> (Rect, Rect) {
-    let w = area.width * percent / 100;
-    (Rect { width: w, ..area }, Rect { x: area.x + w, width: area.width - w, ..area })
+    cut(area, area.width * percent / 100)
 }
 
 fn section(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, name: &Name, which: Section) {

@@ -3,14 +3,13 @@
 use ratatui::layout::Rect;
 use serde_json::Value;
 
-use quell_fleet::known::Known;
 use quell_fleet::model::Name;
 
 use super::super::super::app::{App, Env, Section};
 use super::super::super::paint::{Paint, Part, part, wrap};
 use super::super::super::words;
 use super::super::text;
-use super::super::{absence, frame, quiet};
+use super::super::{aged, frame, quiet, read};
 
 pub(super) fn messages(
     app: &App,
@@ -62,8 +61,8 @@ pub(super) fn shadow(
         _ => Vec::new(),
     };
     let inner = frame(paint, area, focused, Section::Shadow.title(), facts);
-    match (known, document) {
-        (_, Some(Some(document))) => {
+    match read(app, known, "shadow", paint, inner) {
+        Some(Some(document)) => {
             let width = inner.width / 3;
             for (i, (title, value)) in
                 [("reported", &document.reported), ("desired", &document.desired), ("delta", &document.delta)]
@@ -84,11 +83,8 @@ pub(super) fn shadow(
                 );
             }
         }
-        (_, Some(None)) => quiet(paint, inner, "this thing has no classic shadow"),
-        (Some(known), None) => absence(app, known, "shadow", paint, inner),
-        (None, None) => {
-            quiet(paint, inner, if app.look.aws { "reading shadow" } else { "no AWS control plane" });
-        }
+        Some(None) => quiet(paint, inner, "this thing has no classic shadow"),
+        None => {}
     }
 }
 
@@ -113,42 +109,9 @@ pub(super) fn violations(
     name: &Name,
     focused: bool,
 ) {
-    let inner = frame(paint, area, focused, Section::Violations.title(), Vec::new());
-    let known = env.fleet.violation_events();
-    let Some(all) = known.get() else { return absence(app, known, "history", paint, inner) };
-    let mut any = false;
-    for (i, event) in all.iter().filter(|e| e.thing == *name).take(inner.height as usize).enumerate() {
-        any = true;
-        super::super::violations::past(
-            app,
-            env,
-            paint,
-            Rect { y: inner.y + i as u16, height: 1, ..inner },
-            event,
-        );
-    }
-    if !any {
-        quiet(paint, inner, "none");
-    }
-}
-
-/// What stands where a list about a thing would be; true when there is a list.
-pub(super) fn read<'a, T>(
-    app: &App,
-    known: Option<&'a Known<Vec<T>>>,
-    what: &str,
-    paint: &mut Paint<'_>,
-    inner: Rect,
-) -> Option<&'a Vec<T>> {
-    match known {
-        None if !app.look.aws => quiet(paint, inner, "no AWS control plane"),
-        None => quiet(paint, inner, &format!("reading {what}")),
-        Some(known) => match known.get() {
-            None => absence(app, known, what, paint, inner),
-            Some(all) => return Some(all),
-        },
-    }
-    None
+    let facts = aged(env.fleet.violation_events(), env, paint.theme).into_iter().collect();
+    let inner = frame(paint, area, focused, Section::Violations.title(), facts);
+    super::super::violations::past_of(app, env, paint, inner, name);
 }
 
 pub(super) fn policies(
@@ -206,19 +169,5 @@ pub(super) fn jobs(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
 
 pub(super) fn done(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, name: &Name, focused: bool) {
     let inner = frame(paint, area, focused, Section::Done.title(), Vec::new());
-    let lines = match app.journal_lines() {
-        None => return quiet(paint, inner, "reading the journal"),
-        Some(Err(why)) => return quiet(paint, inner, &format!("the journal could not be read: {why}")),
-        Some(Ok(lines)) => lines,
-    };
-    let mut any = false;
-    let mine = lines.iter().filter(|line| line.targets.contains(name));
-    for (i, line) in mine.take(inner.height as usize).enumerate() {
-        any = true;
-        let row = Rect { y: inner.y + i as u16, height: 1, ..inner };
-        super::super::journal::one(app, env, paint, row, line);
-    }
-    if !any {
-        quiet(paint, inner, "nothing, from this host");
-    }
+    super::super::journal::of_thing(app, env, paint, inner, name);
 }

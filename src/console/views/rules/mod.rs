@@ -13,7 +13,7 @@ use super::super::paint::{Paint, part};
 use super::super::words;
 use super::layout;
 use super::text::{self, Facts};
-use super::{absence, counted, filtered, frame, quiet};
+use super::{absence, aged, counted, filtered, frame, quiet};
 
 /// Where the list is, and the details of its chosen line.
 pub(super) fn parts(env: &Env<'_>, area: Rect) -> (Rect, Rect) {
@@ -25,6 +25,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let known = env.fleet.rules();
     let mut facts = vec![counted(app, ListId::Rules, known.get().map(Vec::len), theme)];
     facts.extend(filtered(app, ListId::Rules, theme));
+    facts.extend(aged(known, env, theme));
     let all = known.get().map(Vec::as_slice).unwrap_or_default();
     let (above, below) = parts(env, area);
     let inner = frame(paint, above, true, "Topic rules", facts);
