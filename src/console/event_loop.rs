@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind, MouseButton, MouseEventKind};
 use futures_util::StreamExt as _;
 
+use quell_fleet::text::SafeText;
 use quell_fleet::{Fleet, Ms};
 
 mod files;
@@ -24,7 +25,7 @@ pub(crate) use outside::{Arrival, Inputs, Outside, Reconfigured, Word};
 pub(crate) use signals::Ends;
 use signals::Signals;
 
-use super::app::{App, Effect, Env, Mouse, Msg, Tone};
+use super::app::{App, Clip, Effect, Env, Mouse, Msg, Tone};
 use super::ground::{self, Question};
 use super::panic;
 use super::terminal::Screen;
@@ -144,15 +145,28 @@ pub(crate) async fn replay(mut app: App, player: Player, place: &Place) -> io::R
     Box::pin(sit(app, tape, place)).await
 }
 
-/// The console in front of what is watched.
-struct Seat<W> {
-    app: App,
-    world: W,
-    screen: Screen,
-    size: (u16, u16),
+/// Where what is told goes: a screen, or lines. It carries out what the reducer wants of it.
+trait Out {
+    /// Goes into the background, and comes back.
+    fn suspend(&mut self) -> io::Result<()>;
+    /// Whatever stands there is shown anew.
+    fn forget(&mut self) -> io::Result<()>;
+    /// Puts a text where it can be pasted from.
+    fn copy(&mut self, text: &Clip) -> io::Result<()>;
+    /// Calls somebody who looks elsewhere.
+    fn notify(&mut self, text: &SafeText) -> io::Result<()>;
+    /// Whether nobody is left to read, given that writing failed so.
+    fn is_gone(&self, error: &io::Error) -> bool;
 }
 
-impl<W: World> Seat<W> {
+/// The console between what is watched and whoever looks at it.
+struct Seat<W, O> {
+    app: App,
+    world: W,
+    out: O,
+}
+
+impl<W: World, O: Out> Seat<W, O> {
     /// Tells the reducer, carries out what it wants, and tells what comes of that; true when the operator quit.
     fn tell(&mut self, msgs: Vec<Msg>) -> io::Result<bool> {
         let mut msgs = VecDeque::from(msgs);
@@ -161,10 +175,10 @@ impl<W: World> Seat<W> {
             for effect in self.app.update(msg, &env) {
                 match effect {
                     Effect::Quit => return Ok(true),
-                    Effect::Suspend => self.screen.suspend()?,
-                    Effect::Redraw => self.screen.forget()?,
-                    Effect::Copy(text) => self.screen.copy(&text)?,
-                    Effect::Notify(text) => self.screen.notify(&text)?,
+                    Effect::Suspend => self.out.suspend()?,
+                    Effect::Redraw => self.out.forget()?,
+                    Effect::Copy(text) => self.out.copy(&text)?,
+                    Effect::Notify(text) => self.out.notify(&text)?,
                     other => msgs.extend(self.world.carry_out(other)?),
                 }
             }
@@ -172,22 +186,74 @@ impl<W: World> Seat<W> {
         Ok(false)
     }
 
-    /// Lets time pass; true when the operator quit.
+    /// Lets time pass, and tells of a fault that was survived meanwhile; true when the operator quit.
     fn tick(&mut self) -> io::Result<bool> {
-        let msgs = self.world.tick()?;
+        let fault = panic::survived().map(|text| Msg::Say(text, Tone::Warn));
+        let mut msgs: Vec<Msg> = fault.into_iter().collect();
+        msgs.extend(self.world.tick()?);
         self.tell(msgs)
     }
 
+    /// Ends as the loop did, and however that was: what runs is stopped, and the journal told how far it came.
+    async fn end(&mut self, ended: io::Result<Option<&'static str>>) -> io::Result<Ended> {
+        let running = self.app.responding();
+        let (ended, why) = match ended {
+            Ok(None) if running > 0 => (Ok(Ended::Left), Stop::Left),
+            Ok(None) => (Ok(Ended::Quit), Stop::Left),
+            Ok(Some(signal)) => (Ok(Ended::Cut), Stop::Signal(signal)),
+            // What cannot be written to any more is gone.
+            Err(e) if self.out.is_gone(&e) => {
+                tracing::info!(error = %e, "nobody reads any more");
+                (Ok(Ended::Cut), Stop::Signal(GONE))
+            }
+            Err(e) => (Err(e), Stop::Signal(GONE)),
+        };
+        if running > 0 {
+            self.world.leave(running, why).await;
+        }
+        ended
+    }
+}
+
+/// A screen, and how large it was last.
+struct Shown {
+    screen: Screen,
+    size: (u16, u16),
+}
+
+impl Out for Shown {
+    fn suspend(&mut self) -> io::Result<()> {
+        self.screen.suspend()
+    }
+
+    fn forget(&mut self) -> io::Result<()> {
+        self.screen.forget()
+    }
+
+    fn copy(&mut self, text: &Clip) -> io::Result<()> {
+        self.screen.copy(text.as_str())
+    }
+
+    fn notify(&mut self, text: &SafeText) -> io::Result<()> {
+        self.screen.notify(text)
+    }
+
+    fn is_gone(&self, _: &io::Error) -> bool {
+        Screen::is_gone()
+    }
+}
+
+impl<W: World> Seat<W, Shown> {
     /// Settles what is shown and draws it; true when the operator quit.
     fn paint(&mut self) -> io::Result<bool> {
-        let size = self.screen.size()?;
-        let msg = if size == self.size { Msg::Frame } else { Msg::Resize(size.0, size.1) };
-        self.size = size;
+        let size = self.out.screen.size()?;
+        let msg = if size == self.out.size { Msg::Frame } else { Msg::Resize(size.0, size.1) };
+        self.out.size = size;
         if self.tell(vec![msg])? {
             return Ok(true);
         }
         let env = Env { fleet: self.world.fleet(), now: self.world.now() };
-        self.screen.draw(|frame| views::draw(&self.app, &env, frame.buffer_mut()))?;
+        self.out.screen.draw(|frame| views::draw(&self.app, &env, frame.buffer_mut()))?;
         Ok(false)
     }
 }
@@ -195,23 +261,9 @@ impl<W: World> Seat<W> {
 async fn sit<W: World>(app: App, world: W, place: &Place) -> io::Result<Ended> {
     let signals = Signals::new()?;
     let screen = Screen::take(place.size, place.mouse)?;
-    let mut seat = Seat { app, world, screen, size: (0, 0) };
-    let (ended, why) = match Box::pin(watch(&mut seat, signals, place.max_fps)).await {
-        Ok(None) if seat.app.is_responding() => (Ok(Ended::Left), Stop::Left),
-        Ok(None) => (Ok(Ended::Quit), Stop::Left),
-        Ok(Some(signal)) => (Ok(Ended::Cut), Stop::Signal(signal)),
-        // A terminal that cannot be written to any more is gone.
-        Err(e) if Screen::is_gone() => {
-            tracing::info!(error = %e, "the terminal is gone");
-            (Ok(Ended::Cut), Stop::Signal(GONE))
-        }
-        Err(e) => (Err(e), Stop::Signal(GONE)),
-    };
-    let running = seat.app.responding();
-    if running > 0 {
-        seat.world.leave(running, why).await;
-    }
-    ended
+    let mut seat = Seat { app, world, out: Shown { screen, size: (0, 0) } };
+    let ended = Box::pin(watch(&mut seat, signals, place.max_fps)).await;
+    seat.end(ended).await
 }
 
 /// What a terminal that went away is told by, whether or not the signal came first.
@@ -219,7 +271,7 @@ const GONE: &str = "SIGHUP";
 
 /// The loop; the name of the signal that ended it, `None` when the operator quit.
 async fn watch<W: World>(
-    seat: &mut Seat<W>,
+    seat: &mut Seat<W, Shown>,
     mut signals: Signals,
     max_fps: Option<u16>,
 ) -> io::Result<Option<&'static str>> {
@@ -230,7 +282,7 @@ async fn watch<W: World>(
     let mut question = Question::default();
     let term = std::env::var("TERM").ok();
     if seat.app.look.theme.follows_ground() && ground::is_understood(term.as_deref()) {
-        seat.screen.ask_ground()?;
+        seat.out.screen.ask_ground()?;
         question.ask(Instant::now());
     }
     let ended = listen(seat, &mut signals, &mut question, max_fps).await;
@@ -242,7 +294,7 @@ async fn watch<W: World>(
 
 /// Keys, signals and news until the end.
 async fn listen<W: World>(
-    seat: &mut Seat<W>,
+    seat: &mut Seat<W, Shown>,
     signals: &mut Signals,
     question: &mut Question,
     max_fps: Option<u16>,
@@ -263,7 +315,7 @@ async fn listen<W: World>(
             biased;
             key = keys.next() => match key {
                 Some(Ok(event)) => {
-                    let msgs = pressed(event, &mut seat.screen, question)?;
+                    let msgs = pressed(event, &mut seat.out.screen, question)?;
                     if !msgs.is_empty() {
                         urgent = true;
                         quit = seat.tell(msgs)?;
@@ -281,8 +333,8 @@ async fn listen<W: World>(
                 tracing::info!(signal = name, "ending");
                 return Ok(Some(name));
             }
-            _ = signals.stop.recv() => { seat.screen.suspend()?; dirty = true; }
-            _ = signals.resume.recv() => { seat.screen.retake()?; dirty = true; }
+            _ = signals.stop.recv() => { seat.out.screen.suspend()?; dirty = true; }
+            _ = signals.resume.recv() => { seat.out.screen.retake()?; dirty = true; }
             news = seat.world.news() => {
                 dirty |= news.seen;
                 if news.soon {
@@ -296,10 +348,7 @@ async fn listen<W: World>(
                     if Screen::is_gone() {
                         return Ok(Some(GONE));
                     }
-                    if let Some(text) = panic::survived() {
-                        quit = seat.tell(vec![Msg::Say(text, Tone::Warn)])?;
-                    }
-                    quit |= seat.tick()?;
+                    quit = seat.tick()?;
                     // Ages and the clock: ratatui writes only the cells that differ.
                     dirty = true;
                 }

@@ -134,6 +134,10 @@ fn without_a_screen_a_response_is_asked_for_confirmed_and_proven_in_sentences() 
         line_with(s, &["Thing02 is FINDING"]).or(line_with(s, &["Thing02 is ALARM"])).is_some()
     });
     assert!(!term.on_alternate_screen(), "nothing is drawn over");
+    // A view is told when it has been read, not while it is.
+    term.keys("profiles\r");
+    let told = term.wait_for("what was read", LIMIT, |s| s.contains("judges"));
+    assert!(!told.contains("reading profiles"), "{told}");
     term.keys("isolate Thing02\r");
     term.wait_for("the question", LIMIT, |s| s.contains("Type yes to isolate"));
     // Anything else leaves it.
@@ -141,8 +145,25 @@ fn without_a_screen_a_response_is_asked_for_confirmed_and_proven_in_sentences() 
     term.wait_for("the answer", LIMIT, |s| s.contains("nothing was sent"));
     term.keys("isolate Thing02\r");
     term.wait_for("the question again", LIMIT, |s| s.matches("Type yes to isolate").count() >= 2);
+    // The plan can be asked for with another group, and is read out anew.
+    term.keys("edit NoSuchGroup\r");
+    term.wait_for("another plan", LIMIT, |s| s.contains("NoSuchGroup"));
+    term.keys("\r");
+    term.keys("isolate Thing02\r");
+    term.wait_for("the question again", LIMIT, |s| s.matches("Type yes to isolate").count() >= 3);
     term.keys("yes\r");
     term.wait_for("the proof", LIMIT, |s| s.contains("Thing02 is CONTAINED"));
+    // What is under way can be stopped, and what was cut short is finished: by its own name, whatever is under the cursor.
+    term.keys("isolate Thing03\r");
+    term.wait_for("the question", LIMIT, |s| s.matches("Type yes to isolate").count() >= 4);
+    term.keys("yes\r");
+    term.wait_for("it runs", LIMIT, |s| s.contains("Isolate Thing03: "));
+    term.keys("stop\r");
+    term.wait_for("it ends", LIMIT, |s| s.contains("Thing03 is NOT HELD"));
+    term.keys("finish\r");
+    let told = term.wait_for("what is left", LIMIT, |s| s.contains("Type yes to finish"));
+    assert!(told.contains("Finish: Isolate Thing03") || told.contains("Plan: Finish"), "{told}");
+    term.keys("\r");
     term.keys("quit\r");
     assert_eq!(term.wait_exit(Duration::from_secs(10)), 0);
     let bytes = term.bytes();

@@ -164,7 +164,7 @@ impl App {
                     // There is nothing left to leave.
                     self.dialog = None;
                 }
-                self.reread();
+                self.reread(env);
                 self.effects.push(Effect::ReadJournal);
                 let changed = verb.map_or(&[][..], |verb| verb.words().changes);
                 if !changed.is_empty() {
@@ -195,10 +195,10 @@ impl App {
     }
 
     /// What a view shows was just changed: it is read again, not waited for.
-    fn reread(&mut self) {
+    fn reread(&mut self, env: &Env<'_>) {
         let sources = match self.view() {
             View::Rules => {
-                let metrics = self.watched_rule.clone().map(SourceId::RuleMetrics);
+                let metrics = self.rule_here(env).map(|rule| SourceId::RuleMetrics(rule.name.clone()));
                 std::iter::once(SourceId::Rules).chain(metrics).collect()
             }
             View::Audit => vec![SourceId::Findings, SourceId::AuditSetup, SourceId::AuditTasks],

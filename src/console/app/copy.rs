@@ -7,7 +7,9 @@ use quell_fleet::{DeviceId, SourceId};
 use super::super::dialogs::{CopyDialog, Dialog, PlanPhase};
 use super::super::words;
 use super::profile_form::{prefix, profile_here};
-use super::{App, Effect, Env, ListId, Tone, View, event_key, key_of, outstanding_key};
+use super::{
+    App, Effect, Env, ListId, Tone, View, cloned_key, event_key, finding_key, key_of, outstanding_key,
+};
 
 /// The most that is put into a clipboard, in bytes: terminals take about 75,000 of its encoded form.
 const MOST: usize = 56_000;
@@ -22,7 +24,7 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
-    fn of(what: &'static str, text: impl Into<String>) -> Self {
+    pub(in crate::console) fn of(what: &'static str, text: impl Into<String>) -> Self {
         Self { what, text: Ok(text.into()) }
     }
 
@@ -31,10 +33,23 @@ impl Offer {
     }
 }
 
-/// Text as it is safe to paste: lines stay lines, and what a terminal would act on is written as an escape.
-fn pasteable(text: &str) -> String {
-    let whole = |line: &str| SafeText::limited(line.as_bytes(), MOST).to_string();
-    text.split('\n').map(whole).collect::<Vec<_>>().join("\n")
+/// A text for a clipboard: safe to paste, and not too much for a terminal. There is no other way to one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clip(String);
+
+impl Clip {
+    /// The text with lines as they are, and what a terminal would act on written as an escape; its length in bytes where
+    /// that is too long.
+    fn of(text: &str) -> Result<Self, usize> {
+        let whole = |line: &str| SafeText::limited(line.as_bytes(), usize::MAX).to_string();
+        let safe = text.split('\n').map(whole).collect::<Vec<_>>().join("\n");
+        if safe.len() > MOST { Err(safe.len()) } else { Ok(Self(safe)) }
+    }
+
+    /// What is pasted.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl App {
@@ -61,20 +76,20 @@ impl App {
     /// Puts what was chosen into the clipboard, and says so; or why not.
     pub(super) fn put(&mut self, offer: Offer, env: &Env<'_>) {
         let what = offer.what;
-        match offer.text {
+        let clip = offer.text.and_then(|text| {
+            Clip::of(&text).map_err(|long| {
+                let [is, most] = [long, MOST].map(|n| words::bytes(n as f64));
+                format!("it is {is}, and a terminal takes about {most}")
+            })
+        });
+        match clip {
             Err(why) => {
                 let text = format!("{what} was not copied: {why}");
                 self.say(SafeText::new(&text), Tone::Warn, env.now);
             }
-            Ok(text) if text.len() > MOST => {
-                let [is, most] = [text.len(), MOST].map(|n| words::bytes(n as f64));
-                let text = format!("{what} was not copied: it is {is}, and a terminal takes about {most}");
-                self.say(SafeText::new(&text), Tone::Warn, env.now);
-            }
             Ok(text) => {
-                let text = pasteable(&text);
-                let first = text.lines().next().unwrap_or_default();
-                let lines = text.lines().count();
+                let first = text.as_str().lines().next().unwrap_or_default();
+                let lines = text.as_str().lines().count();
                 let more = if lines > 1 {
                     format!(" and {} more", words::plural(lines - 1, "line", "lines"))
                 } else {
@@ -167,7 +182,12 @@ impl App {
             ListId::Violations => {
                 let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
                 let id = active.iter().find(|v| Some(key_of(&v.id)) == cursor).map(|v| v.id.clone());
-                offers.push(Offer::or("violation id", id, "quell found it, AWS has no id for it"));
+                let mut own = env.fleet.own_findings().iter().map(finding_key);
+                let mut cloned = env.fleet.cloned().iter().map(cloned_key);
+                if id.is_some() || own.any(|key| Some(key) == cursor) || cloned.any(|key| Some(key) == cursor)
+                {
+                    offers.push(Offer::or("violation id", id, "quell found it, AWS has no id for it"));
+                }
             }
             ListId::History => {
                 let all = env.fleet.violation_events().get();
@@ -177,7 +197,8 @@ impl App {
             ListId::Shadows => {
                 let all = env.fleet.outstanding();
                 let one = all.iter().find(|one| Some(outstanding_key(one)) == cursor);
-                let document = one.and_then(|one| one.document).map(|document| {
+                let Some(one) = one else { return offers };
+                let document = one.document.map(|document| {
                     let all = serde_json::json!({"desired": document.desired, "reported": document.reported,
                         "delta": document.delta});
                     serde_json::to_string_pretty(&all).unwrap_or_default()
@@ -206,15 +227,7 @@ impl App {
             return vec![Offer::of("topic", name)];
         }
         let certificates = device.certificates().get();
-        let principals = certificates.into_iter().flatten().map(|certificate| certificate.id.as_str());
-        let mut clients: Vec<&str> = principals
-            .flat_map(|principal| env.fleet.clients().of(principal))
-            .map(|seen| seen.client.raw())
-            .collect();
-        if device.presence().is_some() {
-            // A presence event of that name was heard.
-            clients.push(name);
-        }
+        let mut clients: Vec<&str> = env.fleet.clients_of(id).map(|seen| seen.client.raw()).collect();
         clients.sort_unstable();
         clients.dedup();
         let clients = (!clients.is_empty()).then(|| clients.join("\n"));
@@ -255,9 +268,13 @@ mod tests {
 
     #[test]
     fn what_is_pasted_can_neither_end_a_paste_nor_run() {
-        assert_eq!(pasteable("{\n  \"a\": 1\n}"), "{\n  \"a\": 1\n}");
-        let hostile = pasteable("x\x1b[201~\rrm -rf ~\u{202e}\n");
+        let clip = |text: &str| Clip::of(text).map(|clip| clip.0);
+        assert_eq!(clip("{\n  \"a\": 1\n}").unwrap(), "{\n  \"a\": 1\n}");
+        let hostile = clip("x\x1b[201~\rrm -rf ~\u{202e}\n").unwrap();
         assert!(hostile.chars().all(|c| c == '\n' || !c.is_control()), "{hostile:?}");
+        // What is written as an escape is longer than it was.
+        assert_eq!(clip(&"x".repeat(MOST)).map(|clip| clip.len()), Ok(MOST));
+        assert!(clip(&"\x1b".repeat(MOST / 2)).unwrap_err() > MOST);
     }
 
     #[test]

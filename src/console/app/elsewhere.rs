@@ -100,19 +100,19 @@ impl App {
         self.pending.clear();
         // What was planned there must not be answered here.
         self.generation += 1;
+        self.epoch += 1;
         self.actions.clear();
         self.confirmed.clear();
         self.startup = None;
         self.leaks.clear();
-        self.watched.clear();
+        self.watching = None;
         self.section = Section::Messages;
         self.whatif = None;
         self.diagnosis = super::Diagnosis::Unknown;
         self.shown = None;
         self.search = super::search::Search::default();
-        (self.hits, self.inspected, self.watched_shadow) = (None, None, None);
+        (self.hits, self.inspected) = (None, None);
         self.streamed = super::streamed::Streamed::default();
-        self.effects.push(Effect::Watch(Vec::new()));
     }
 }
 

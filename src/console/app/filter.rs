@@ -36,7 +36,7 @@ struct Written {
 enum Term {
     Word(Atom, Literal),
     Phrase(Literal),
-    Not(Literal),
+    Not(Atom, Literal),
     State(String),
     Kind(String),
     Size(Sign, f64),
@@ -249,14 +249,15 @@ impl Term {
     fn holds(&self, subject: &Subject<'_>, matcher: &mut Matcher) -> bool {
         let in_payload =
             |literal: &Literal| subject.payload.is_some_and(|bytes| literal.find(bytes).is_some());
+        let named = |atom: &Atom, matcher: &mut Matcher| {
+            let mut chars = Vec::new();
+            atom.score(Utf32Str::new(subject.text, &mut chars), matcher).is_some()
+        };
         let said = |literal: &Literal| literal.find(subject.text.as_bytes()).is_some() || in_payload(literal);
         match self {
-            Self::Word(atom, literal) => {
-                let mut chars = Vec::new();
-                atom.score(Utf32Str::new(subject.text, &mut chars), matcher).is_some() || in_payload(literal)
-            }
+            Self::Word(atom, literal) => named(atom, matcher) || in_payload(literal),
             Self::Phrase(literal) => said(literal),
-            Self::Not(literal) => !said(literal),
+            Self::Not(atom, literal) => !named(atom, matcher) && !in_payload(literal),
             Self::State(word) => subject.state.is_some_and(|s| s.to_lowercase().starts_with(word)),
             Self::Kind(word) => subject.kind.is_some_and(|s| s.starts_with(word.as_str())),
             Self::Size(sign, limit) => subject.size.is_some_and(|v| sign.holds(v, *limit)),
@@ -313,6 +314,9 @@ impl Literal {
 
     /// The first place in `hay`. A range of bytes that begins and ends between characters, where `hay` is text.
     fn find(&self, hay: &[u8]) -> Option<Range<usize>> {
+        if !self.exact && !self.text.is_ascii() {
+            return self.find_folded(std::str::from_utf8(hay).ok()?);
+        }
         let needle = self.text.as_bytes();
         let (first, last) = (*needle.first()?, hay.len().checked_sub(needle.len())?);
         let begins = |byte: u8| if self.exact { byte == first } else { byte.eq_ignore_ascii_case(&first) };
@@ -321,6 +325,27 @@ impl Literal {
             let same = begins(*part.first()?)
                 && if self.exact { part == needle } else { part.eq_ignore_ascii_case(needle) };
             same.then(|| at..at + needle.len())
+        })
+    }
+
+    /// The same for letters whose other case is other bytes.
+    fn find_folded(&self, hay: &str) -> Option<Range<usize>> {
+        hay.char_indices().find_map(|(at, _)| {
+            let mut wanted = self.text.chars();
+            for (begin, c) in hay.get(at..)?.char_indices() {
+                for lower in c.to_lowercase() {
+                    match wanted.next() {
+                        Some(next) if next == lower => {}
+                        Some(_) => return None,
+                        // A letter that is several in the other case is found as a whole.
+                        None => break,
+                    }
+                }
+                if wanted.as_str().is_empty() {
+                    return Some(at..at + begin + c.len_utf8());
+                }
+            }
+            None
         })
     }
 
@@ -355,11 +380,12 @@ impl Path {
     }
 
     fn holds(&self, payload: &[u8]) -> bool {
-        // Most payloads do not even have the name: they need not be read as documents.
-        let named = self.levels.iter().all(|level| {
-            level.parse::<usize>().is_ok()
-                || Literal { text: level.clone(), exact: true }.find(payload).is_some()
-        });
+        // Most payloads do not even have the name: they need not be read as documents. One that is written with escapes may.
+        let named = payload.contains(&b'\\')
+            || self.levels.iter().all(|level| {
+                level.parse::<usize>().is_ok()
+                    || Literal { text: level.clone(), exact: true }.find(payload).is_some()
+            });
         if !named {
             return false;
         }
@@ -439,7 +465,13 @@ impl Word {
             return (!word.is_empty()).then(|| Term::Phrase(Literal::new(word)));
         }
         if let Some(not) = word.strip_prefix('!') {
-            return (!not.is_empty()).then(|| Term::Not(Literal::new(&not.to_lowercase())));
+            // In whatever case: who wants something gone wants all of it gone.
+            let not = not.to_lowercase();
+            return (!not.is_empty()).then(|| {
+                let kind = AtomKind::Substring;
+                let atom = Atom::new(&not, CaseMatching::Ignore, Normalization::Smart, kind, false);
+                Term::Not(atom, Literal::new(&not))
+            });
         }
         if let Some(state) = word.strip_prefix("state:") {
             return Some(Term::State(state.to_lowercase()));
@@ -550,6 +582,28 @@ mod tests {
             "sd02 state:ok",
         ] {
             assert!(!accepts(no, &subject), "{no}");
+        }
+    }
+
+    #[test]
+    fn a_state_of_several_words_stands_between_quotes() {
+        let subject = |state| Subject { state: Some(state), ..Subject::text("Thing01") };
+        for filter in ["state:\"not held\"", "state:\"NOT HELD\"", "state:not"] {
+            assert!(accepts(filter, &subject("NOT HELD")), "{filter}");
+            assert!(!accepts(filter, &subject("NO DATA")), "{filter}");
+        }
+    }
+
+    #[test]
+    fn letters_have_two_cases_in_every_script() {
+        let payload = "{\"ort\": \"KÖLN\", \"\\u0074emp\": 7}";
+        let subject = Subject { payload: Some(payload.as_bytes()), ..Subject::text("Überlauf") };
+        let accepts = |filter: &str| Filter::of_messages(filter).accepts(&subject, &mut matcher());
+        for yes in ["köln", "\"köln\"", "überlauf", "KÖLN", "temp>6", "!münchen"] {
+            assert!(accepts(yes), "{yes}");
+        }
+        for no in ["!köln", "!überlauf", "!KÖLN", "Köln", "temp>7"] {
+            assert!(!accepts(no), "{no}");
         }
     }
 

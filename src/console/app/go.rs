@@ -2,9 +2,9 @@
 
 use tui_input::Input;
 
+use quell_fleet::DeviceId;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
-use quell_fleet::{DeviceId, SourceId};
 
 use super::super::dialogs::{ActionDialog, Dialog, FilterLine, HelpDialog, LeavingDialog};
 use super::list::{ListId, ListState};
@@ -12,10 +12,6 @@ use super::{App, Effect, Env, Filter, Tone, View};
 
 /// A second ctrl-c this soon ends quell.
 const TWICE: i64 = 2_000;
-
-/// What the violations' views need.
-pub(super) const VIOLATIONS: [SourceId; 4] =
-    [SourceId::ViolationEvents, SourceId::Profiles, SourceId::Suppressed, SourceId::Training];
 
 impl App {
     /// Open what is under the cursor.
@@ -103,32 +99,6 @@ impl App {
         self.dialog = None;
         self.zoomed = false;
         *self.list_mut(ListId::Text) = ListState::default();
-        let wanted = match &view {
-            View::Device(name) => vec![
-                SourceId::Shadow(name.clone(), None),
-                SourceId::Certificates(name.clone()),
-                SourceId::GroupsOf(name.clone()),
-                SourceId::ViolationEvents,
-                SourceId::Profiles,
-                SourceId::PoliciesOf(name.clone()),
-                SourceId::JobsOf(name.clone()),
-                SourceId::MetricsOf(name.clone()),
-                SourceId::CustomMetrics,
-            ],
-            View::Executions(job) => vec![SourceId::Jobs, SourceId::Executions(job.clone())],
-            View::Jobs => vec![SourceId::Jobs],
-            View::Violations | View::History => VIOLATIONS.to_vec(),
-            View::Profiles => {
-                vec![SourceId::Profiles, SourceId::Dimensions, SourceId::CustomMetrics, SourceId::Training]
-            }
-            View::Shadows => vec![SourceId::Outstanding],
-            View::WhatIf => vec![SourceId::Profiles],
-            View::Audit => vec![SourceId::Findings, SourceId::AuditSetup, SourceId::AuditTasks],
-            View::Rules => vec![SourceId::Rules],
-            _ => Vec::new(),
-        };
-        self.effects.push(Effect::Watch(wanted));
-        self.valued = None;
         if matches!(view, View::Journal | View::Device(_) | View::Violations) {
             self.effects.push(Effect::ReadJournal);
         }

@@ -7,7 +7,7 @@ use quell_fleet::Kept;
 
 use super::filter::{self, Subject};
 use super::list::{Key, ListId};
-use super::{App, Env, View};
+use super::{App, Env, View, rows};
 
 /// Messages looked at in one step.
 const MESSAGES: usize = 2_000;
@@ -75,18 +75,29 @@ impl App {
 
     /// True while messages are still to be searched: a frame is due.
     pub(in crate::console) fn is_searching(&self) -> bool {
-        self.hits.as_ref().is_some_and(Hits::is_behind)
+        self.shows_stream() && self.hits.as_ref().is_some_and(Hits::is_behind)
+    }
+
+    /// Whether messages are listed in the view: elsewhere nothing is searched for.
+    fn shows_stream(&self) -> bool {
+        matches!(self.view(), View::Stream | View::Overview)
     }
 
     /// Goes on with the search of the stream by one step: what came since, and then what is older.
     pub(super) fn search_stream(&mut self, env: &Env<'_>) {
+        if !self.shows_stream() {
+            return;
+        }
         let everything = *self.view() == View::Stream;
         let mut hits = self.hits.take();
         let Some(filter) = self.filter_of(ListId::Stream) else { return };
         let log = env.fleet.stream();
         let newest = log.iter().next_back().map_or(0, |kept| kept.seq + 1);
         let same = |hits: &Hits| hits.text == filter.text() && hits.everything == everything;
-        let mut hits = match hits.take_if(|hits| same(hits) && hits.to <= newest) {
+        let oldest = log.iter().next().map_or(newest, |kept| kept.seq);
+        // All that was found was let go: what each term passes was not counted meanwhile, and is counted anew.
+        let emptied = |hits: &Hits| hits.found.back().is_some_and(|seq| *seq < oldest);
+        let mut hits = match hits.take_if(|hits| same(hits) && hits.to <= newest && !emptied(hits)) {
             Some(hits) => hits,
             None => Hits {
                 text: filter.text().to_owned(),
@@ -97,7 +108,6 @@ impl App {
                 ..Hits::default()
             },
         };
-        let oldest = log.iter().next().map_or(newest, |kept| kept.seq);
         while hits.found.front().is_some_and(|seq| *seq < oldest) {
             hits.found.pop_front();
         }
@@ -141,10 +151,12 @@ impl App {
         let topic = env.fleet.topic(kept.topic);
         let text = topic.map_or("", |t| t.text().as_str());
         let on_topic = |wanted: &str| super::topic_matches(wanted, text);
-        let thing =
-            topic.and_then(|t| t.device()).map_or("", |id| env.fleet.device(id).name().shown().as_str());
-        let both = format!("{thing} {text}");
+        let device = topic.and_then(|t| t.device()).map(|id| env.fleet.device(id));
+        let both = format!("{} {text}", device.map_or("", |device| device.name().shown().as_str()));
+        let known = device.filter(|device| !device.is_unattributed());
         ask(&Subject {
+            state: known.map(|device| device.word().text()),
+            in_group: &|group| known.is_some_and(|device| rows::is_in_group(env, device, group)),
             kind: topic.map(|t| t.kind().text()),
             size: Some(f64::from(kept.len)),
             payload: kept.payload.as_deref(),
@@ -173,10 +185,10 @@ impl App {
                 true => format!("; {bare} of them have no payload any more"),
                 false => String::new(),
             };
-            return Some(format!("none of the {looked} messages kept has {term}{gone}"));
+            return Some(format!("none of the {looked} messages searched has {term}{gone}"));
         }
         let each: Vec<String> =
             filter.written().zip(&hits.each).map(|(term, count)| format!("{term} {count}")).collect();
-        Some(format!("none of the {looked} messages kept has all of it: {}", each.join(", ")))
+        Some(format!("none of the {looked} messages searched has all of it: {}", each.join(", ")))
     }
 }

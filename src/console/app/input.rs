@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use quell_fleet::text::SafeText;
 
 use super::super::command;
-use super::super::dialogs::{Here, Outcome, PASTE, PaletteDialog, Pick};
+use super::super::dialogs::{ActionDialog, Dialog, Here, Outcome, PASTE, PaletteDialog, Pick};
 use super::super::key::Key as Pressed;
 use super::super::keymap::Found;
 use super::super::views;
@@ -107,7 +107,8 @@ impl App {
                 self.take_pick(pick, env);
             }
             Outcome::Copy(offer) => {
-                self.dialog = None;
+                // A form is copied from, and stays.
+                self.dialog.take_if(|dialog| matches!(dialog, Dialog::Copy(_)));
                 self.put(offer, env);
             }
             Outcome::Elsewhere(id) => {
@@ -159,6 +160,9 @@ impl App {
 
     /// A line was typed where there is no screen: it is what the palette would run, if it is called outright.
     pub(super) fn line(&mut self, line: &str, env: &Env<'_>) {
+        if command::acts_on_plans(line) && self.line_to_plan(line, env) {
+            return;
+        }
         match PaletteDialog::called(line, &self.here(env)) {
             Some(pick) => {
                 self.dialog = None;
@@ -169,6 +173,35 @@ impl App {
                 self.say(SafeText::new(&text), Tone::Brief, env.now);
             }
         }
+    }
+
+    /// A command for the plan or the response in front; without one, for the latest response. False where it is about
+    /// neither.
+    fn line_to_plan(&mut self, line: &str, env: &Env<'_>) -> bool {
+        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let Some(id) = command::find(word) else { return false };
+        let here = matches!(self.dialog, Some(Dialog::Plan(_) | Dialog::Action(_)));
+        match (word, &self.dialog) {
+            ("edit", Some(Dialog::Plan(plan))) if plan.has_group() => match plan.with_group(rest) {
+                Some((asked, intent)) => self.ask(env, asked, intent),
+                None => {
+                    let text = "edit takes the name of the other group";
+                    self.say(SafeText::new(text), Tone::Calm, env.now);
+                }
+            },
+            // Things that are named are meant, whatever stands in front.
+            _ if !rest.trim().is_empty() => return false,
+            _ if here => self.run(id, env),
+            // In the journal it is about the entry that is looked at.
+            ("finish", _) if *self.view() == View::Journal => return false,
+            ("finish" | "clear-retained" | "stop", _) => {
+                let Some(latest) = self.actions.last() else { return false };
+                self.dialog = Some(Dialog::Action(ActionDialog { plan: latest.id.clone() }));
+                self.run(id, env);
+            }
+            _ => self.nothing_here(env),
+        }
+        true
     }
 
     /// Runs a command with what was typed behind it.

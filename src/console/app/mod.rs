@@ -39,13 +39,14 @@ use crate::response::{ActionView, PlanId};
 use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
-use quell_fleet::{DeviceId, Ms};
+use quell_fleet::{DeviceId, Ms, SourceId};
 
 use super::dialogs::Dialog;
 use super::key::Key as Pressed;
 use super::theme::Ground;
 use super::views::{Payload, Show};
 
+pub use copy::Clip;
 pub(super) use copy::Offer;
 pub(crate) use doctor::{Diagnosis, DoctorLine};
 pub(super) use filter::{Filter, matcher, topic_matches};
@@ -101,6 +102,8 @@ pub struct App {
     /// A key was pressed: from then on the cursor stays with its device.
     touched: bool,
     generation: u64,
+    /// Counts the fleets that were looked at: another account, or another time of a recording.
+    epoch: u64,
     actions: Vec<ActionView>,
     journal: Option<Result<Vec<JournalLine>, SafeText>>,
     startup: Option<Trouble>,
@@ -109,13 +112,8 @@ pub struct App {
     interrupted: Option<Ms>,
     /// How to reach the local cloud that is looked at with the AWS CLI.
     reach: Option<SafeText>,
-    watched: Vec<DeviceId>,
-    /// The rule whose metrics are read.
-    watched_rule: Option<Name>,
-    /// The shadow under the cursor, as it was asked for.
-    watched_shadow: Option<list::Key>,
-    /// The job whose executions are read.
-    watched_job: Option<Name>,
+    /// What was last asked to be read for what is looked at.
+    watching: Option<Vec<SourceId>>,
     /// Audits and suppressions are shown in place of a finding's details.
     audits: bool,
     /// When audits were last asked for out of turn.
@@ -176,6 +174,7 @@ impl App {
             named: Vec::new(),
             touched: false,
             generation: 0,
+            epoch: 0,
             actions: Vec::new(),
             journal: None,
             startup: None,
@@ -183,10 +182,7 @@ impl App {
             leaks: Vec::new(),
             interrupted: None,
             reach: None,
-            watched: Vec::new(),
-            watched_rule: None,
-            watched_shadow: None,
-            watched_job: None,
+            watching: None,
             audits: false,
             asked_tasks: 0,
             confirmed: Vec::new(),

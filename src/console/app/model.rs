@@ -11,7 +11,7 @@ use quell_fleet::{Fleet, Ms, SourceId};
 
 use super::super::keymap::Keymap;
 use super::super::theme::Theme;
-use super::{ListId, ReplayMove};
+use super::{Clip, ListId, ReplayMove};
 
 /// What a command or a view may look at.
 #[derive(Clone, Copy)]
@@ -155,8 +155,8 @@ pub enum Effect {
     Suspend,
     /// Draw everything again.
     Redraw,
-    /// Put text into the clipboard: it is safe to paste, and not too much for a terminal.
-    Copy(String),
+    /// Put text into the clipboard.
+    Copy(Clip),
     /// Ring.
     Notify(SafeText),
     /// Compute a plan.

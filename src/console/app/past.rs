@@ -52,6 +52,9 @@ impl App {
     /// Plan what sends the rest of the plan in front, of the journal's under the cursor, or of the response that left the
     /// device under the cursor not held.
     pub(crate) fn finish(&mut self, env: &Env<'_>) {
+        if !self.named.is_empty() {
+            return self.finish_devices(env);
+        }
         if let Some(plan) = self.recovered_here() {
             let asked = SafeText::new(&format!("Finish: {}", plan.title));
             return self.ask(env, asked, Intent::Finish { plan: plan.id });

@@ -131,7 +131,7 @@ impl DeviceRows {
             })
             .filter(|(id, device)| {
                 // What is marked stays in sight: nobody acts on what a filter hides.
-                filter.is_none_or(|f| accepts(f, device, env, &mut matcher)) || marks.contains(id)
+                filter.is_none_or(|f| accepts(f, *id, device, env, &mut matcher)) || marks.contains(id)
             })
             .collect();
         let places: HashMap<DeviceId, usize> = if self.held {
@@ -152,18 +152,27 @@ impl DeviceRows {
     }
 }
 
-fn accepts(filter: &Filter, device: &Device, env: &Env<'_>, matcher: &mut nucleo_matcher::Matcher) -> bool {
-    let in_group = |group: &str| {
-        let listed = env
-            .fleet
-            .members(group)
-            .and_then(|known| known.get())
-            .and_then(Option::as_ref)
-            .is_some_and(|members| members.contains(device.name()));
-        listed
-            || device.quarantined_in().is_some_and(|g| g.raw() == group)
-            || device.groups().get().is_some_and(|groups| groups.iter().any(|g| g.raw() == group))
-    };
+/// Whether a device is known to be in a thing group.
+pub(super) fn is_in_group(env: &Env<'_>, device: &Device, group: &str) -> bool {
+    let listed = env
+        .fleet
+        .members(group)
+        .and_then(|known| known.get())
+        .and_then(Option::as_ref)
+        .is_some_and(|members| members.contains(device.name()));
+    listed
+        || device.quarantined_in().is_some_and(|g| g.raw() == group)
+        || device.groups().get().is_some_and(|groups| groups.iter().any(|g| g.raw() == group))
+}
+
+fn accepts(
+    filter: &Filter,
+    id: DeviceId,
+    device: &Device,
+    env: &Env<'_>,
+    matcher: &mut nucleo_matcher::Matcher,
+) -> bool {
+    let in_group = |group: &str| is_in_group(env, device, group);
     let on_topic = |wanted: &str| {
         device
             .topics()
@@ -174,7 +183,7 @@ fn accepts(filter: &Filter, device: &Device, env: &Env<'_>, matcher: &mut nucleo
     let subject = Subject {
         state: Some(device.word().text()),
         size: device.last_len().map(f64::from),
-        rate: device.per_minute(env.now),
+        rate: env.fleet.per_minute(id, env.now),
         in_group: &in_group,
         on_topic: &on_topic,
         ..Subject::text(device.name().shown().as_str())

@@ -72,6 +72,11 @@ impl App {
         self.instructing
     }
 
+    /// Which fleet is looked at: another number, and nothing told of the one before holds.
+    pub(in crate::console) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// Columns and rows of the screen.
     pub(crate) fn size(&self) -> (u16, u16) {
         self.size

@@ -1,9 +1,9 @@
 //! Writes, as far as the console goes: what a plan is asked for. Nothing here sends anything.
 
 use crate::response::{Intent, Residue, Swept, Target};
+use quell_fleet::DeviceId;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
-use quell_fleet::{DeviceId, SourceId};
 
 use super::super::dialogs::{ActionDialog, Dialog, GroupForm, JobForm, Naming, PlanDialog};
 use super::super::words;
@@ -121,8 +121,6 @@ impl App {
             let text = "Detect has no active violation of what is under the cursor";
             return self.say(SafeText::new(text), Tone::Warn, env.now);
         }
-        let wanted = vec![SourceId::ViolationEvents, SourceId::Profiles, SourceId::AuditSetup];
-        self.effects.push(Effect::Watch(wanted));
         self.group_form(env, Naming::Mitigate(violations));
     }
 
@@ -275,7 +273,6 @@ impl App {
         }
     }
 
-    /// The device under the cursor; none when the filter hides it, for nobody acts on what is not seen.
     /// The device the overview shows beside its lists: the one under the cursor, of the violations and deltas the one they
     /// are about.
     pub(in crate::console) fn focused_device(&self, env: &Env<'_>) -> Option<DeviceId> {
@@ -286,6 +283,7 @@ impl App {
         here.or_else(|| self.device_at_cursor())
     }
 
+    /// The device under the cursor; none when the filter hides it, for nobody acts on what is not seen.
     pub(super) fn device_at_cursor(&self) -> Option<DeviceId> {
         self.rows.device_of(self.list(ListId::Devices).cursor()?)
     }

@@ -138,6 +138,7 @@ impl App {
             Msg::Colleagues(steps) => self.colleagues(&steps, env),
             Msg::Rewound => {
                 // Devices may have other numbers there, or not be known yet.
+                self.epoch += 1;
                 self.marks.clear();
                 self.range = None;
                 self.rows = super::DeviceRows::sorted(self.rows.sort());
@@ -244,12 +245,8 @@ impl App {
 
     /// Asks for what the cursor is on and what is in sight needs to be read or heard.
     fn ask_for_what_is_seen(&mut self, env: &Env<'_>) {
+        self.watch(env);
         if self.look.aws {
-            self.watch_certificates(env);
-            self.watch_rule(env);
-            self.watch_job(env);
-            self.watch_values(env);
-            self.watch_shadow(env);
             self.stream_what_matters(env);
             self.search_index(env);
         }

@@ -1,94 +1,126 @@
-//! What is read for the sake of the line under the cursor: certificates of few devices, the metrics of one rule, the values
-//! of one violation. Reading them for everything would use up the account's API quota.
+//! What is to be read for what is looked at: for the view, and for the sake of the line under the cursor, certificates of
+//! few devices, the metrics of one rule, the values of one violation. Reading them for everything would use up the account's
+//! API quota.
+//!
+//! What is wanted is worked out anew whenever something happened, and asked for when it is other than what was asked for
+//! last: whatever changed the view or the cursor, nothing goes on being read that nobody looks at, and nothing is forgotten.
 
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 use quell_fleet::{DeviceId, SourceId};
 
+use super::super::dialogs::{Dialog, Naming};
 use super::lines::{event_key, finding_key, outstanding_key};
-use super::{App, Effect, Env, ListId, View, go, key_of};
+use super::{App, Effect, Env, ListId, View, key_of};
+
+/// Devices whose certificates are read besides the one under the cursor.
+const FEW: usize = 8;
+
+/// What a view is about, whatever its cursor is on.
+fn needs(view: &View) -> Vec<SourceId> {
+    match view {
+        View::Device(name) => vec![
+            SourceId::Shadow(name.clone(), None),
+            SourceId::Certificates(name.clone()),
+            SourceId::GroupsOf(name.clone()),
+            SourceId::ViolationEvents,
+            SourceId::Profiles,
+            SourceId::PoliciesOf(name.clone()),
+            SourceId::JobsOf(name.clone()),
+            SourceId::MetricsOf(name.clone()),
+            SourceId::CustomMetrics,
+        ],
+        View::Executions(job) => vec![SourceId::Jobs, SourceId::Executions(job.clone())],
+        View::Jobs => vec![SourceId::Jobs],
+        View::Violations | View::History => {
+            vec![SourceId::ViolationEvents, SourceId::Profiles, SourceId::Suppressed, SourceId::Training]
+        }
+        View::Profiles => {
+            vec![SourceId::Profiles, SourceId::Dimensions, SourceId::CustomMetrics, SourceId::Training]
+        }
+        View::Shadows => vec![SourceId::Outstanding],
+        View::WhatIf => vec![SourceId::Profiles],
+        View::Audit => vec![SourceId::Findings, SourceId::AuditSetup, SourceId::AuditTasks],
+        View::Rules => vec![SourceId::Rules],
+        View::Overview | View::Stream | View::Journal | View::Link | View::Grid | View::Doctor => Vec::new(),
+    }
+}
 
 impl App {
-    /// On the overview, certificates are read for what an operator is about to act on: the cursor's device and the
-    /// worst few. Reading them for a whole fleet would use up the account's API quota.
-    pub(super) fn watch_certificates(&mut self, env: &Env<'_>) {
-        const FEW: usize = 8;
-        if *self.view() != View::Overview {
-            self.watched.clear();
+    /// Asks for what is looked at to be read, when that is other than before.
+    pub(super) fn watch(&mut self, env: &Env<'_>) {
+        self.valued = self.metric_here(env);
+        if !self.look.aws {
             return;
         }
-        let here = self.device_at_cursor();
+        let wanted = self.wanted(env);
+        if self.watching.as_ref() != Some(&wanted) {
+            self.effects.push(Effect::Watch(wanted.clone()));
+            self.watching = Some(wanted);
+        }
+    }
+
+    /// Whether something that the view shows was neither read yet nor could it not be.
+    pub(in crate::console) fn is_reading(&self, env: &Env<'_>) -> bool {
+        if !self.look.aws || self.replay || self.startup.is_some() {
+            return false;
+        }
+        let unread = |wanted: &SourceId| {
+            let mut polls = env.fleet.polls().filter(|(source, _)| *source == wanted);
+            polls.all(|(_, state)| state.last_ok.is_none() && state.trouble.is_none())
+        };
+        let journal = matches!(self.view(), View::Journal | View::Device(_)) && self.journal.is_none();
+        journal || needs(self.view()).iter().any(unread)
+    }
+
+    fn wanted(&self, env: &Env<'_>) -> Vec<SourceId> {
+        let mut wanted = needs(self.view());
+        match self.view() {
+            View::Overview => wanted.extend(self.certificates_wanted(env)),
+            View::Jobs => wanted.extend(self.job_under_cursor(env).map(SourceId::Executions)),
+            // Each metric of CloudWatch's that is asked for is paid for.
+            View::Rules => wanted.extend(self.rule_here(env).map(|r| SourceId::RuleMetrics(r.name.clone()))),
+            View::Shadows => wanted.extend(self.shadow_wanted(env)),
+            View::Violations | View::History => {
+                wanted.extend(self.valued.clone().map(|(thing, metric)| SourceId::Values(thing, metric)));
+            }
+            _ => {}
+        }
+        if let Some(Dialog::Group(form)) = &self.dialog
+            && matches!(form.naming, Naming::Mitigate(_))
+        {
+            wanted.extend([SourceId::ViolationEvents, SourceId::Profiles, SourceId::AuditSetup]);
+            let mut seen = std::collections::HashSet::new();
+            wanted.retain(|source| seen.insert(source.clone()));
+        }
+        wanted
+    }
+
+    /// On the overview, certificates are read for what an operator is about to act on: the cursor's device and the worst few.
+    fn certificates_wanted(&self, env: &Env<'_>) -> Vec<SourceId> {
         let worst = self.rows.ids().iter().copied().take(FEW);
-        let mut wanted: Vec<DeviceId> =
-            here.into_iter().chain(worst).filter(|id| !env.fleet.device(*id).is_unattributed()).collect();
+        let here = self.device_at_cursor().into_iter().chain(worst);
+        let mut wanted: Vec<DeviceId> = here.filter(|id| !env.fleet.device(*id).is_unattributed()).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        if wanted != self.watched {
-            let names = wanted.iter().map(|id| env.fleet.device(*id).name().clone());
-            self.effects.push(Effect::Watch(names.map(SourceId::Certificates).collect()));
-            self.watched = wanted;
-        }
+        let names = wanted.into_iter().map(|id| env.fleet.device(id).name().clone());
+        names.map(SourceId::Certificates).collect()
     }
 
-    /// The executions of the job under the cursor are read beside it.
-    pub(super) fn watch_job(&mut self, env: &Env<'_>) {
-        let job = (*self.view() == View::Jobs).then(|| self.job_under_cursor(env)).flatten();
-        if job != self.watched_job {
-            if let Some(job) = &job {
-                self.effects.push(Effect::Watch(vec![SourceId::Jobs, SourceId::Executions(job.clone())]));
-            }
-            self.watched_job = job;
-        }
-    }
-
-    /// CloudWatch is read for the rule under the cursor only: each metric asked for is paid for.
-    pub(super) fn watch_rule(&mut self, env: &Env<'_>) {
-        let rule = self.rule_here(env).map(|r| r.name.clone());
-        if rule != self.watched_rule {
-            if let Some(rule) = &rule {
-                self.effects.push(Effect::Watch(vec![SourceId::Rules, SourceId::RuleMetrics(rule.clone())]));
-            }
-            self.watched_rule = rule;
-        }
-    }
-
-    /// In the shadows' view, the document of the one under the cursor is read, where only its delta was heard.
-    pub(super) fn watch_shadow(&mut self, env: &Env<'_>) {
-        if *self.view() != View::Shadows {
-            self.watched_shadow = None;
-            return;
-        }
-        let cursor = self.list(ListId::Shadows).chosen();
-        if cursor == self.watched_shadow {
-            return;
-        }
-        self.watched_shadow = cursor;
-        let all = env.fleet.outstanding();
-        let mut sources = vec![SourceId::Outstanding];
-        let chosen = all.iter().find(|one| Some(outstanding_key(one)) == cursor);
-        if let Some(one) = chosen.filter(|one| one.document.is_none()) {
-            sources.push(SourceId::Shadow(one.thing.clone(), one.shadow.cloned()));
-        }
-        self.effects.push(Effect::Watch(sources));
-    }
-
-    /// In the violations' views, AWS's own values of what the cursor is on are read.
-    pub(super) fn watch_values(&mut self, env: &Env<'_>) {
-        if !matches!(self.view(), View::Violations | View::History) {
-            self.valued = None;
-            return;
-        }
-        let wanted = self.metric_here(env);
-        if wanted != self.valued {
-            let mut sources = go::VIOLATIONS.to_vec();
-            sources.extend(wanted.clone().map(|(thing, metric)| SourceId::Values(thing, metric)));
-            self.effects.push(Effect::Watch(sources));
-            self.valued = wanted;
-        }
+    /// The document of the shadow under the cursor, where only its delta was heard; once asked for it is kept up to date.
+    fn shadow_wanted(&self, env: &Env<'_>) -> Option<SourceId> {
+        let cursor = self.list(ListId::Shadows).chosen()?;
+        let one = env.fleet.outstanding().into_iter().find(|one| outstanding_key(one) == cursor)?;
+        let source = SourceId::Shadow(one.thing.clone(), one.shadow.cloned());
+        let asked = self.watching.as_ref().is_some_and(|all| all.contains(&source));
+        (one.document.is_none() || asked).then_some(source)
     }
 
     /// The thing and the metric of the violation under the cursor.
     fn metric_here(&self, env: &Env<'_>) -> Option<(Name, SafeText)> {
+        if !matches!(self.view(), View::Violations | View::History) {
+            return None;
+        }
         let list = self.focused_list();
         let cursor = self.list(list).cursor()?;
         if list == ListId::History {

@@ -11,7 +11,7 @@ use quell_rules::detect::{metric, validate};
 
 use super::super::views::Spread;
 use super::list::key_of;
-use super::{App, Effect, Env, ListId, Tone, View, event_key, finding_key};
+use super::{App, Env, ListId, Offer, Tone, View, event_key, finding_key};
 
 /// What is held is taken again after this long, while somebody looks.
 const FRESH: Ms = 2_000;
@@ -330,8 +330,7 @@ impl App {
         let Some(json) = self.what_if_state().and_then(|s| serde_json::to_string(&s.draft).ok()) else {
             return;
         };
-        self.say(SafeText::new("copied the behaviour as JSON"), Tone::Calm, env.now);
-        self.effects.push(Effect::Copy(json));
+        self.put(Offer::of("behaviour as JSON", json), env);
     }
 
     /// Judges again what is tried, when it is looked at and something changed or time passed.

@@ -70,6 +70,18 @@ pub enum Takes {
     Region,
 }
 
+impl Takes {
+    /// What it takes as it stands behind its name: ` THING`.
+    pub(crate) fn shown(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Things => " THING",
+            Self::Filter => " FILTER",
+            Self::Profile | Self::Region => " NAME",
+        }
+    }
+}
+
 /// Where a binding holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
@@ -225,6 +237,11 @@ impl Command {
         Self { takes, ..self }
     }
 
+    /// Whether it acts on the plan, or the response, that stands in front.
+    pub(crate) fn acts_on_plans(&self) -> bool {
+        self.scope == Scope::Plan || matches!(self.id, "finish" | "clear-retained")
+    }
+
     /// True when it is called `word` outright: by its id, its name or an alias.
     pub(crate) fn is_called(&self, word: &str) -> bool {
         self.id == word || self.name == word || self.aliases.contains(&word)
@@ -239,6 +256,12 @@ impl Command {
 /// The command called `id`.
 pub fn find(id: &str) -> Option<CommandId> {
     COMMANDS.iter().position(|c| c.id == id).map(CommandId)
+}
+
+/// Whether a line begins with a command that acts on the plan, or the response, in front.
+pub(crate) fn acts_on_plans(line: &str) -> bool {
+    let word = line.split_whitespace().next().unwrap_or_default();
+    COMMANDS.iter().any(|c| c.id == word && c.acts_on_plans())
 }
 
 /// The command behind a [`CommandId`].

@@ -165,7 +165,7 @@ pub static COMMANDS: &[Command] = &[
         Global,
         App::finish,
         "Plan what sends the rest of a response that was cut short, left or failed",
-    ),
+    ).takes(Takes::Things),
     writes(
         "setup",
         "set up",
@@ -207,7 +207,7 @@ pub static COMMANDS: &[Command] = &[
         App::rule_form,
         "Write the rule under the cursor anew: what it can never match, and what it makes of what was heard",
     ),
-    looks("rule-new", "new rule", Rules, App::rule_new, "Fill in a new topic rule"),
+    writes("rule-new", "new rule", Reversible, Rules, App::rule_new, "Fill in a new topic rule"),
     writes(
         "rule-delete",
         "delete",

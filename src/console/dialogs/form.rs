@@ -7,7 +7,6 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use tui_input::Input;
 
-use crate::response::Intent;
 use quell_fleet::audit::Resource;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
@@ -277,10 +276,6 @@ impl Form {
             _ => self.audit_said(env),
         }
     }
-
-    fn intent(&self, env: &Env<'_>) -> Result<Intent, String> {
-        self.audit_intent(env)
-    }
 }
 
 /// What a form about detection is for.
@@ -382,7 +377,7 @@ impl Form {
             self.trouble = Some(SafeText::new(wrong));
             return Outcome::Taken;
         }
-        match self.intent(env) {
+        match self.audit_intent(env) {
             Ok(intent) => Outcome::Ask(self.title.clone(), intent),
             Err(wrong) => {
                 self.trouble = Some(SafeText::new(&wrong));

@@ -122,13 +122,7 @@ impl Component for PaletteDialog {
                     let command = command::get(*id);
                     let keys = app.look.keymap.key_for(app.view_scopes(), *id).unwrap_or_default();
                     let keys = shown_key(&keys, theme);
-                    let takes = match command.takes {
-                        Takes::Nothing => "",
-                        Takes::Things => " THING",
-                        Takes::Filter => " FILTER",
-                        Takes::Profile | Takes::Region => " NAME",
-                    };
-                    let name = format!("{}{takes}", command.name);
+                    let name = format!("{}{}", command.name, command.takes.shown());
                     vec![
                         part(format!("{keys:>9}  "), theme.key),
                         part(format!("{name:<20} "), theme.text),
@@ -165,11 +159,10 @@ impl Component for PaletteDialog {
         }
         if foot > 0 {
             let key = |key: &'static str, what: &'static str| [part(key, theme.key), part(what, theme.dim)];
-            let up = if theme.symbols.ascii { "up" } else { "↑" };
             let foot: Vec<_> = [
                 key(theme.symbols.enter, " run   "),
                 key("tab", " complete   "),
-                key(up, " earlier   "),
+                key(theme.symbols.earlier, " earlier   "),
                 key("esc", " leave"),
             ]
             .into_iter()

@@ -156,18 +156,30 @@ impl PlanDialog {
     /// Asks again with the group that was typed.
     fn with_other_group(&mut self) -> Outcome {
         let typed = self.editing.take().unwrap_or_default();
-        let typed = typed.value().trim();
-        if typed.is_empty() {
-            return Outcome::Taken;
+        match self.with_group(typed.value()) {
+            Some((asked, intent)) => Outcome::Ask(asked, intent),
+            None => Outcome::Taken,
         }
-        let wanted = Name::new(typed);
+    }
+
+    /// What asks for the same with another group; `None` where there is none in it, or none is named.
+    pub(in crate::console) fn with_group(&self, group: &str) -> Option<(SafeText, Intent)> {
+        let wanted = Some(group.trim()).filter(|name| !name.is_empty()).map(Name::new)?;
         let mut intent = self.intent.clone();
         match &mut intent {
             Intent::Isolate { group, .. } | Intent::Release { group, .. } => *group = Some(wanted),
             Intent::Join { group, .. } | Intent::Leave { group, .. } => *group = wanted,
-            _ => return Outcome::Taken,
+            _ => return None,
         }
-        Outcome::Ask(self.asked.clone(), intent)
+        Some((self.asked.clone(), intent))
+    }
+
+    /// Whether another group can be named in it.
+    pub(in crate::console) fn has_group(&self) -> bool {
+        matches!(
+            self.intent,
+            Intent::Isolate { .. } | Intent::Release { .. } | Intent::Join { .. } | Intent::Leave { .. }
+        )
     }
 }
 

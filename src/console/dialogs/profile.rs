@@ -8,7 +8,7 @@ use crate::response::Level;
 use quell_fleet::text::SafeText;
 use quell_rules::detect::whatif::cautions;
 
-use super::super::app::{App, Effect, Env, ProfileForm};
+use super::super::app::{App, Env, Offer, ProfileForm};
 use super::super::paint::{Paint, part};
 use super::super::views::normal;
 use super::form::draw;
@@ -30,7 +30,7 @@ impl Component for ProfileForm {
             }
             KeyCode::Char('y') if control => {
                 let json = serde_json::to_string(&self.document()).unwrap_or_default();
-                return Outcome::Want(Effect::Copy(json), Some("copied as JSON"));
+                return Outcome::Copy(Offer::of("profile as JSON", json));
             }
             KeyCode::Down | KeyCode::Tab => {
                 self.step(true);

@@ -32,8 +32,7 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     let file = File::open(&path).map_err(|e| e.to_string())?;
     file.take(MOST).read_to_string(&mut text).map_err(|e| e.to_string())?;
-    // Editors of Windows put a byte-order mark before the text.
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    Ok(text)
 }
 
 /// Writes a file that does not exist yet, for its owner only.

@@ -1,32 +1,37 @@
 //! Without a picture: no alternate screen, nothing drawn over. One sentence a change of state, commands typed as in the palette,
 //! questions answered by typing: what a screen reader reads out, and what the log of a session is to hold.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io::{self, BufRead as _, Write as _};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tokio::sync::mpsc;
 
 use quell_fleet::text::SafeText;
-use quell_fleet::{LinkState, Ms, Word};
+use quell_fleet::{Heed, LinkState, Ms, Word};
 
-use super::super::app::{App, Effect, Env, Msg, View};
-use super::super::command::{self, Takes};
-use super::super::dialogs::{Dialog, PlanPhase};
+use super::super::app::{App, Clip, Env, Msg, View};
+use super::super::command::{self, Command};
+use super::super::dialogs::{Dialog, PlanDialog, PlanPhase};
 use super::super::{views, words};
-use super::{Ended, GONE, Signals, World};
-use crate::response::{Confirmation, RowState, Stop};
+use super::{Ended, Out, Seat, Signals, World};
+use crate::response::{Confirmation, Plan, RowState};
 
 /// Columns and rows of a view that is asked for: as wide as a line is read, and as long as it has to be.
 const PAGE: (u16, u16) = (100, 60);
 /// Devices whose first state is told one by one; more are counted.
 const FEW: usize = 12;
 
+/// What is read for a view that was asked for is waited for so long: then what is there is told.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What was told already: a change is told once.
 #[derive(Default)]
 struct Told {
+    /// The fleet it was told of: another account, or another time of a recording, is told anew.
+    epoch: u64,
     link: String,
     identity: bool,
     words: Vec<Word>,
@@ -46,11 +51,40 @@ enum Question {
     Leaving,
 }
 
+/// Standard output.
+struct Lines;
+
+impl Out for Lines {
+    /// Stops as ctrl-z would have: SIGTSTP itself is listened to.
+    fn suspend(&mut self) -> io::Result<()> {
+        let _ = rustix::process::kill_current_process_group(rustix::process::Signal::STOP);
+        Ok(())
+    }
+
+    fn forget(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn copy(&mut self, text: &Clip) -> io::Result<()> {
+        say(text.as_str())
+    }
+
+    fn notify(&mut self, text: &SafeText) -> io::Result<()> {
+        say(text.as_str())
+    }
+
+    /// Whoever read has gone.
+    fn is_gone(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
 struct Reader<W> {
-    app: App,
-    world: W,
+    seat: Seat<W, Lines>,
     told: Told,
     question: Option<Question>,
+    /// The view that was asked for is printed when it has been read, or by this time.
+    awaited: Option<Instant>,
 }
 
 /// Runs without a screen until it is quit.
@@ -59,9 +93,8 @@ struct Reader<W> {
 ///
 /// When nothing can be written any more.
 pub(super) async fn read<W: World>(app: App, world: W) -> io::Result<Ended> {
-    let mut signals = Signals::new()?;
-    let mut reader = Reader { app, world, told: Told::default(), question: None };
-    let (lines, mut typed) = mpsc::channel(16);
+    let signals = Signals::new()?;
+    let (lines, typed) = mpsc::channel(16);
     // Standing in a thread of its own: nobody waits for a line at the end.
     std::thread::Builder::new().name("typed lines".to_owned()).spawn(move || {
         for line in io::stdin().lock().lines() {
@@ -71,49 +104,10 @@ pub(super) async fn read<W: World>(app: App, world: W) -> io::Result<Ended> {
             }
         }
     })?;
-    say("quell without a screen. Type a command and Enter: help lists them, quit ends.")?;
-    reader.tell(vec![Msg::Resize(PAGE.0, PAGE.1)])?;
-    let mut listens = true;
-    let mut next_tick = Instant::now() + reader.world.pace();
-    let (ended, why) = loop {
-        let quit = tokio::select! {
-            biased;
-            line = typed.recv(), if listens => match line {
-                Some(line) => reader.line(&line)?,
-                // Nothing more is typed: it goes on telling until a signal ends it.
-                None => { listens = false; false }
-            },
-            name = signals.end.any() => break (Ended::Cut, Stop::Signal(name)),
-            _ = signals.stop.recv() => { stop(); false }
-            _ = signals.resume.recv() => false,
-            news = reader.world.news() => reader.tell(news.msgs)?,
-            () = tokio::time::sleep_until(next_tick.into()) => {
-                next_tick = Instant::now() + reader.world.pace();
-                let msgs = reader.world.tick()?;
-                reader.tell(msgs)? || reader.tell(vec![Msg::Frame])?
-            }
-        };
-        match reader.report() {
-            Ok(()) => {}
-            // Whoever read has gone.
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => break (Ended::Cut, Stop::Signal(GONE)),
-            Err(e) => return Err(e),
-        }
-        if quit {
-            let left = reader.app.is_responding();
-            break (if left { Ended::Left } else { Ended::Quit }, Stop::Left);
-        }
-    };
-    let running = reader.app.responding();
-    if running > 0 {
-        reader.world.leave(running, why).await;
-    }
-    Ok(ended)
-}
-
-/// Stops as ctrl-z would have: SIGTSTP itself is listened to.
-fn stop() {
-    let _ = rustix::process::kill_current_process_group(rustix::process::Signal::STOP);
+    let seat = Seat { app, world, out: Lines };
+    let mut reader = Reader { seat, told: Told::default(), question: None, awaited: None };
+    let ended = Box::pin(reader.listen(signals, typed)).await;
+    reader.seat.end(ended).await
 }
 
 fn say(text: &str) -> io::Result<()> {
@@ -123,28 +117,44 @@ fn say(text: &str) -> io::Result<()> {
 }
 
 impl<W: World> Reader<W> {
-    /// Tells the reducer and carries out what it wants; true when it is to end.
-    fn tell(&mut self, msgs: Vec<Msg>) -> io::Result<bool> {
-        let mut msgs = VecDeque::from(msgs);
-        while let Some(msg) = msgs.pop_front() {
-            let env = Env { fleet: self.world.fleet(), now: self.world.now() };
-            for effect in self.app.update(msg, &env) {
-                match effect {
-                    Effect::Quit => return Ok(true),
-                    Effect::Suspend => stop(),
-                    Effect::Redraw => {}
-                    Effect::Copy(text) => say(&text)?,
-                    Effect::Notify(text) => say(text.as_str())?,
-                    other => msgs.extend(self.world.carry_out(other)?),
+    /// Lines, signals and news until the end: the name of the signal that ended it, `None` when the operator quit.
+    async fn listen(
+        &mut self,
+        mut signals: Signals,
+        mut typed: mpsc::Receiver<String>,
+    ) -> io::Result<Option<&'static str>> {
+        say("quell without a screen. Type a command and Enter: help lists them, quit ends.")?;
+        self.seat.tell(vec![Msg::Resize(PAGE.0, PAGE.1)])?;
+        let mut listens = true;
+        let mut next_tick = Instant::now() + self.seat.world.pace();
+        loop {
+            let quit = tokio::select! {
+                biased;
+                line = typed.recv(), if listens => match line {
+                    Some(line) => self.line(&line)?,
+                    // Nothing more is typed: it goes on telling until a signal ends it.
+                    None => { listens = false; false }
+                },
+                name = signals.end.any() => return Ok(Some(name)),
+                _ = signals.stop.recv() => { self.seat.out.suspend()?; false }
+                _ = signals.resume.recv() => false,
+                news = self.seat.world.news() => self.seat.tell(news.msgs)?,
+                () = tokio::time::sleep_until(next_tick.into()) => {
+                    next_tick = Instant::now() + self.seat.world.pace();
+                    self.seat.tick()? || self.seat.tell(vec![Msg::Frame])?
                 }
+            };
+            if self.report()? || quit {
+                return Ok(None);
             }
+            self.print_when_read()?;
         }
-        Ok(false)
     }
 
+    /// Runs a command; true when that quits.
     fn run(&mut self, id: &str) -> io::Result<bool> {
         match command::find(id) {
-            Some(id) => self.tell(vec![Msg::Run(id)]),
+            Some(id) => self.seat.tell(vec![Msg::Run(id)]),
             None => Ok(false),
         }
     }
@@ -166,49 +176,65 @@ impl<W: World> Reader<W> {
             self.help()?;
             return Ok(false);
         }
-        let quit = self.tell(vec![Msg::Line(line.to_owned())])?;
-        if !quit {
-            self.show()?;
-        }
-        Ok(quit)
+        self.command(line)
+    }
+
+    /// A command was typed.
+    fn command(&mut self, line: &str) -> io::Result<bool> {
+        Ok(self.seat.tell(vec![Msg::Line(line.to_owned())])? || self.show()?)
     }
 
     /// What can be typed here.
     fn help(&self) -> io::Result<()> {
-        let (scopes, barred) = (self.app.view_scopes(), self.app.is_barred());
-        for (_, command) in command::all().filter(|(_, c)| c.works(scopes, barred)) {
-            let takes = match command.takes {
-                Takes::Nothing => "",
-                Takes::Things => " THING",
-                Takes::Filter => " FILTER",
-                Takes::Profile | Takes::Region => " NAME",
-            };
-            say(&format!("{}{takes}: {}.", command.id, command.sentence))?;
+        let app = &self.seat.app;
+        let (scopes, barred) = (app.view_scopes(), app.is_barred());
+        let running = app.is_responding();
+        let works = |c: &Command| c.works(scopes, barred) || running && c.id == "stop";
+        for (_, command) in command::all().filter(|(_, c)| works(c)) {
+            say(&format!("{}{}: {}.", command.id, command.takes.shown(), command.sentence))?;
         }
         Ok(())
     }
 
+    /// The plan in front, when it is there.
+    fn plan(&self) -> Option<(&PlanDialog, &Plan)> {
+        let Some(Dialog::Plan(dialog)) = self.seat.app.dialog() else { return None };
+        match &dialog.phase {
+            PlanPhase::Ready(plan) => Some((dialog, plan)),
+            PlanPhase::Computing | PlanPhase::Failed(_) => None,
+        }
+    }
+
     /// What was typed below a plan.
     fn answer(&mut self, line: &str) -> io::Result<bool> {
-        let Some(Dialog::Plan(dialog)) = self.app.dialog() else { return Ok(false) };
-        let PlanPhase::Ready(plan) = &dialog.phase else { return Ok(false) };
-        match (line, plan.confirmation()) {
-            ("calls" | "names", _) => {
-                let theme = &self.app.look.theme;
+        let Some((dialog, plan)) = self.plan() else { return Ok(false) };
+        let (confirmation, generation) = (plan.confirmation().clone(), dialog.generation);
+        let enough = matches!(confirmation, Confirmation::Nothing | Confirmation::Enter);
+        match line {
+            "calls" | "names" => {
+                let theme = &self.seat.app.look.theme;
                 for text in dialog.told(theme, usize::from(PAGE.0), line == "calls") {
                     say(&text)?;
                 }
                 self.ask()
             }
-            ("yes" | "y", Confirmation::Nothing | Confirmation::Enter) => self.run("confirm"),
-            ("" | "no" | "n", _) | (_, Confirmation::Nothing | Confirmation::Enter) => {
-                say("Left: nothing was sent.")?;
-                self.run("escape")
-            }
-            (typed, confirmation) if confirmation.accepts(Some(typed)) => {
+            "yes" | "y" if enough => self.run("confirm"),
+            typed if !enough && confirmation.accepts(Some(typed)) => {
                 let typed = typed.to_owned();
-                Ok(self.tell(vec![Msg::Paste(typed)])? || self.run("confirm")?)
+                Ok(self.seat.tell(vec![Msg::Paste(typed)])? || self.run("confirm")?)
             }
+            line if command::acts_on_plans(line) => {
+                if self.command(line)? {
+                    return Ok(true);
+                }
+                // It led to nothing: the plan is still there, and waits.
+                match self.plan() {
+                    Some((dialog, _)) if dialog.generation == generation => self.ask(),
+                    _ => Ok(false),
+                }
+            }
+            "" | "no" | "n" => self.leave(),
+            _ if enough => self.leave(),
             _ => {
                 say("That is not what was asked for: nothing was sent.")?;
                 self.ask()
@@ -216,16 +242,18 @@ impl<W: World> Reader<W> {
         }
     }
 
+    fn leave(&mut self) -> io::Result<bool> {
+        say("Left: nothing was sent.")?;
+        self.run("escape")
+    }
+
     /// Asks what the plan in front asks for.
     fn ask(&mut self) -> io::Result<bool> {
-        let Some(Dialog::Plan(dialog)) = self.app.dialog() else { return Ok(false) };
-        let PlanPhase::Ready(plan) = &dialog.phase else { return Ok(false) };
+        let Some((dialog, plan)) = self.plan() else { return Ok(false) };
         let verb = plan.intent().verb().id();
-        if dialog.refused(plan).is_some() {
-            say("It cannot be confirmed.")?;
-            return self.run("escape");
-        }
+        let refused = dialog.refused(plan).is_some();
         let asked = match plan.confirmation() {
+            _ if refused => "It cannot be confirmed".to_owned(),
             Confirmation::Nothing | Confirmation::Enter => format!("Type yes to {verb}"),
             Confirmation::TypeName { name, or: None } => format!("Type {name} to {verb}"),
             Confirmation::TypeName { name, or: Some(or) } => format!("Type {name}, or {or}, to {verb}"),
@@ -234,46 +262,65 @@ impl<W: World> Reader<W> {
                 format!("Type the twelve digits of the account to {verb}")
             }
         };
-        say(&format!("{asked}; calls lists the API calls, names all it acts on; an empty line leaves it."))?;
+        let mut besides = vec!["calls lists the API calls", "names all it acts on"];
+        let others = [
+            (plan.instead().is_some(), "instead plans what would reach the device"),
+            (plan.cut_one().is_some(), "cut-one plans to cut one session only"),
+            (dialog.has_group(), "edit GROUP plans it with another group"),
+        ];
+        besides.extend(others.iter().filter(|(offered, _)| *offered).map(|(_, text)| *text));
+        let besides = besides.join(", ");
+        say(&format!("{asked}; {besides}; an empty line leaves it."))?;
         self.question = Some(Question::Plan);
         Ok(false)
     }
 
-    /// Tells what a command shows: the view it went to, or what it opened.
-    fn show(&mut self) -> io::Result<()> {
-        match self.app.dialog() {
+    /// Tells what a command shows: the view it went to, or what it opened. True when that quits.
+    fn show(&mut self) -> io::Result<bool> {
+        match self.seat.app.dialog() {
             // A plan is read out as soon as it is there; the staircase step by step.
-            Some(Dialog::Plan(_) | Dialog::Action(_)) => return Ok(()),
+            Some(Dialog::Plan(_) | Dialog::Action(_)) => return Ok(false),
             Some(Dialog::Leaving(_)) => {
                 self.print()?;
                 say("Type yes to leave it unproven; anything else stays.")?;
                 self.question = Some(Question::Leaving);
-                return Ok(());
+                return Ok(false);
             }
             Some(dialog) if dialog.is_form() => {
                 say("A form needs the screen; quell COMMAND --help tells how to do the same without one.")?;
-                self.run("escape")?;
-                return Ok(());
+                return self.run("escape");
             }
             Some(_) => {
                 self.print()?;
-                self.run("escape")?;
-                return Ok(());
+                return self.run("escape");
             }
             None => {}
         }
-        let view = self.app.view().clone();
+        let view = self.seat.app.view().clone();
         if self.told.view.replace(view.clone()) != Some(view) {
-            self.print()?;
+            self.awaited = Some(Instant::now() + PATIENCE);
         }
-        Ok(())
+        Ok(false)
+    }
+
+    /// Prints the view that was asked for, once it has been read.
+    fn print_when_read(&mut self) -> io::Result<()> {
+        let Some(until) = self.awaited else { return Ok(()) };
+        let env = Env { fleet: self.seat.world.fleet(), now: self.seat.world.now() };
+        if self.seat.app.dialog().is_some() || self.seat.app.is_reading(&env) && Instant::now() < until {
+            return Ok(());
+        }
+        self.awaited = None;
+        // What was read since is laid out first.
+        self.seat.tell(vec![Msg::Frame])?;
+        self.print()
     }
 
     /// The view, or what stands in front of it, as lines of text.
     fn print(&self) -> io::Result<()> {
-        let env = Env { fleet: self.world.fleet(), now: self.world.now() };
+        let env = Env { fleet: self.seat.world.fleet(), now: self.seat.world.now() };
         let mut buffer = Buffer::empty(Rect::new(0, 0, PAGE.0, PAGE.1));
-        views::draw(&self.app, &env, &mut buffer);
+        views::draw(&self.seat.app, &env, &mut buffer);
         // The first line and the last are of the screen: its head, and its keys.
         for y in 1..PAGE.1 - 1 {
             let mut line = String::new();
@@ -291,53 +338,59 @@ impl<W: World> Reader<W> {
         Ok(())
     }
 
-    /// Tells what has changed.
-    fn report(&mut self) -> io::Result<()> {
-        let now = self.world.now();
-        let zone = self.app.look.zone.clone();
+    /// Tells what has changed; true when what it led to quits.
+    fn report(&mut self) -> io::Result<bool> {
+        let now = self.seat.world.now();
+        let (app, fleet) = (&self.seat.app, self.seat.world.fleet());
+        let zone = &app.look.zone;
         let mut said: Vec<String> = Vec::new();
-        {
-            let fleet = self.world.fleet();
-            let env = Env { fleet, now };
-            let link = match fleet.link().state() {
-                LinkState::Up => "MQTT is up".to_owned(),
-                LinkState::Off | LinkState::Connecting => "MQTT is connecting".to_owned(),
-                LinkState::Down { reason, .. } => format!("MQTT is down: {reason}"),
-            };
-            if link != self.told.link {
-                said.push(format!("{}.", link.trim_end_matches('.')));
-                self.told.link = link;
-            }
-            if let Some(who) = fleet.identity().get().filter(|_| !self.told.identity) {
-                said.push(format!("Account {} in {}, as {}.", who.account, who.region, who.arn));
-                self.told.identity = true;
-            }
-            let first = self.told.words.len();
-            let new = fleet.len().saturating_sub(first);
-            for (id, device) in fleet.devices() {
-                let word = device.word();
-                let (why, _) = views::why(&self.app, &env, id, &self.app.look.theme);
-                let why = if why.is_empty() { String::new() } else { format!(": {}", why.trim()) };
-                let name = device.name().shown();
-                match self.told.words.get_mut(id.index()) {
-                    Some(before) if *before != word => {
-                        said.push(format!("{name} is {word}, was {before}{why}."));
-                        *before = word;
-                    }
-                    Some(_) => {}
-                    None => {
-                        if new <= FEW || word.is_loud() {
-                            said.push(format!("{name} is {word}{why}."));
-                        }
-                        self.told.words.push(word);
-                    }
-                }
-            }
-            if new > FEW {
-                said.push(format!("{} are known now.", words::plural(fleet.len(), "device", "devices")));
-            }
+        if self.told.epoch != app.epoch() {
+            self.told = Told { epoch: app.epoch(), status: self.told.status.take(), ..Told::default() };
         }
-        for action in self.app.actions() {
+        let env = Env { fleet, now };
+        let link = match (fleet.link().state(), fleet.heed()) {
+            (LinkState::Down { reason, .. }, _) => format!("MQTT is down: {reason}"),
+            (LinkState::Up, Heed::Deaf(why, since)) => {
+                let at = words::moment(since, now, zone);
+                format!("Not listening since {at}: {why}. Nothing that is told is newer")
+            }
+            (LinkState::Up, _) => "MQTT is up".to_owned(),
+            (LinkState::Connecting, _) => "MQTT is connecting".to_owned(),
+            (LinkState::Off, _) => "Nothing is listened to".to_owned(),
+        };
+        if link != self.told.link {
+            said.push(format!("{}.", link.trim_end_matches('.')));
+            self.told.link = link;
+        }
+        if let Some(who) = fleet.identity().get().filter(|_| !self.told.identity) {
+            said.push(format!("Account {} in {}, as {}.", who.account, who.region, who.arn));
+            self.told.identity = true;
+        }
+        let first = self.told.words.len();
+        let new = fleet.len().saturating_sub(first);
+        for (id, device) in fleet.devices() {
+            let word = device.word();
+            let known = self.told.words.get_mut(id.index());
+            let tells = match known {
+                Some(before) if *before == word => continue,
+                Some(before) => Some(std::mem::replace(before, word)),
+                None => {
+                    self.told.words.push(word);
+                    if new > FEW && !word.is_loud() {
+                        continue;
+                    }
+                    None
+                }
+            };
+            let (why, _) = views::why(app, &env, id, &app.look.theme);
+            let why = if why.is_empty() { String::new() } else { format!(": {}", why.trim()) };
+            let was = tells.map(|before| format!(", was {before}")).unwrap_or_default();
+            said.push(format!("{} is {word}{was}{why}.", device.name().shown()));
+        }
+        if new > FEW {
+            said.push(format!("{} are known now.", words::plural(fleet.len(), "device", "devices")));
+        }
+        for action in app.actions() {
             for (at, row) in action.rows.iter().enumerate() {
                 let (state, text) = match &row.state {
                     RowState::Waiting => continue,
@@ -352,7 +405,7 @@ impl<W: World> Reader<W> {
                 }
             }
         }
-        if let Some((text, _, at)) = self.app.status() {
+        if let Some((text, _, at)) = app.status() {
             let status = Some((text.clone(), at));
             if status != self.told.status {
                 said.push(text.to_string());
@@ -360,27 +413,22 @@ impl<W: World> Reader<W> {
             }
         }
         for text in said {
-            say(&format!("{} {text}", words::clock(now, &zone)))?;
+            say(&format!("{} {text}", words::clock(now, zone)))?;
         }
         self.read_plan()
     }
 
-    /// Reads out a plan that is there now, and asks.
-    fn read_plan(&mut self) -> io::Result<()> {
-        let Some(Dialog::Plan(dialog)) = self.app.dialog() else { return Ok(()) };
+    /// Reads out a plan that is there now, and asks; true when that quits.
+    fn read_plan(&mut self) -> io::Result<bool> {
+        let app = &self.seat.app;
+        let Some(Dialog::Plan(dialog)) = app.dialog() else { return Ok(false) };
         if self.told.plan == Some(dialog.generation) || matches!(dialog.phase, PlanPhase::Computing) {
-            return Ok(());
+            return Ok(false);
         }
         self.told.plan = Some(dialog.generation);
-        let theme = &self.app.look.theme;
-        for text in dialog.read_out(theme, usize::from(PAGE.0)) {
+        for text in dialog.read_out(&app.look.theme, usize::from(PAGE.0)) {
             say(&text)?;
         }
-        if matches!(dialog.phase, PlanPhase::Failed(_)) {
-            self.run("escape")?;
-        } else {
-            self.ask()?;
-        }
-        Ok(())
+        if matches!(dialog.phase, PlanPhase::Failed(_)) { self.run("escape") } else { self.ask() }
     }
 }

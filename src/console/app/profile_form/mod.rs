@@ -137,7 +137,6 @@ impl ProfileForm {
         form
     }
 
-    /// As a profile of the account is.
     /// The name of the profile it began as.
     fn base_name(&self) -> Option<&str> {
         self.base.as_ref().map(|b| b.security_profile_name.as_str())
