@@ -487,7 +487,9 @@ fn a_kind_of_event_that_says_neither_is_neither_bad_news_nor_good() {
         note: None,
         at,
     };
-    let events = vec![event("alarm-cleared", NOW - 50_000), event("alarm-invalidated", NOW - 60_000)];
+    // The newest is under the cursor, where colours are others.
+    let kinds = ["in-alarm", "alarm-cleared", "alarm-invalidated"];
+    let events = kinds.iter().zip(1..).map(|(kind, ago)| event(kind, NOW - ago * 10_000)).collect();
     poll(&mut fleet, SourceId::ViolationEvents, Reading::ViolationEvents(events));
     let good = look(false).theme.good.fg;
     for keys in ["4", "gh"] {

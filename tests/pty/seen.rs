@@ -155,7 +155,9 @@ fn without_a_screen_a_response_is_asked_for_confirmed_and_proven_in_sentences() 
     term.wait_for("the proof", LIMIT, |s| s.contains("Thing02 is CONTAINED"));
     // What is under way can be stopped, and what was cut short is finished: by its own name, whatever is under the cursor.
     term.keys("isolate Thing03\r");
-    term.wait_for("the question", LIMIT, |s| s.matches("Type yes to isolate").count() >= 4);
+    term.wait_for("the question", LIMIT, |s| {
+        s.split("Plan: Isolate Thing03").nth(1).is_some_and(|after| after.contains("Type yes to isolate"))
+    });
     term.keys("yes\r");
     term.wait_for("it runs", LIMIT, |s| s.contains("Isolate Thing03: "));
     term.keys("stop\r");
