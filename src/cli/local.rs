@@ -48,7 +48,7 @@ pub struct LocalArgs {
     /// GetThingShadow=drop, detect=refuse; may be repeated
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<Fault>,
-    /// IAM users with keys and policies of their own (JSON): see the README; read again when it changes
+    /// IAM users with keys and policies of their own (JSON): see docs/local-cloud.md; read again when it changes
     #[arg(long, value_name = "FILE")]
     pub iam: Option<PathBuf>,
     /// What the simulation's random numbers start from

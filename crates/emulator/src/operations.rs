@@ -1,4 +1,4 @@
-//! The operations that are there, as the table `quell local --operations` prints and the README holds.
+//! The operations that are there, as the table `quell local --operations` prints and docs/local-cloud.md holds.
 
 use super::api::{Service, routes};
 
@@ -64,20 +64,20 @@ mod tests {
     const BEGIN: &str = "<!-- operations -->\n";
     const END: &str = "<!-- end of operations -->";
 
-    /// `UPDATE_README=1 cargo test -p quell-emulator operations` writes the table there.
+    /// `UPDATE_DOCS=1 cargo test -p quell-emulator operations` writes the table there.
     #[test]
-    fn the_readme_holds_the_table() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
-        let readme = std::fs::read_to_string(path).unwrap();
-        let (head, rest) = readme.split_once(BEGIN).unwrap();
+    fn the_page_holds_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/local-cloud.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (head, rest) = page.split_once(BEGIN).unwrap();
         let (held, tail) = rest.split_once(END).unwrap();
         let table = table();
-        if std::env::var_os("UPDATE_README").is_some() {
+        if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(path, format!("{head}{BEGIN}{table}{END}{tail}")).unwrap();
         } else {
             assert_eq!(
                 held, table,
-                "UPDATE_README=1 cargo test -p quell-emulator operations brings it up to date"
+                "UPDATE_DOCS=1 cargo test -p quell-emulator operations brings it up to date"
             );
         }
     }

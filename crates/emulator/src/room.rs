@@ -29,7 +29,7 @@ pub(super) struct Seat {
 /// What changes when the account is emptied or a drill begins.
 struct Held {
     topics: Vec<(String, String)>,
-    lots: mpsc::UnboundedSender<Vec<Step>>,
+    lots: mpsc::Sender<Vec<Step>>,
     round: Option<Round>,
 }
 
@@ -132,8 +132,8 @@ impl Running {
         let was_on = held.round.as_ref().is_some_and(|round| !round.sheet.is_over());
         held.round = Some(Round { began, devices, sheet: Sheet::new(drill) });
         account.ledger.begin();
-        // Its devices are gone only while the emulator ends.
-        let _ = held.lots.send(self.room.steps.clone());
+        // Its devices are gone only while the emulator ends; a lot that is still waiting for them is the same one.
+        let _ = held.lots.try_send(self.room.steps.clone());
         drop(held);
         if !was_on {
             let (room, name) = (Arc::clone(&self.room), name.to_owned());

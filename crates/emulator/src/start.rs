@@ -387,8 +387,8 @@ pub(super) struct Equipped {
     /// Thing and topic of those that have a certificate.
     pub(super) topics: Vec<(String, String)>,
     /// Where steps are sent to.
-    pub(super) lots: mpsc::UnboundedSender<Vec<Step>>,
-    played: mpsc::UnboundedReceiver<Vec<Step>>,
+    pub(super) lots: mpsc::Sender<Vec<Step>>,
+    played: mpsc::Receiver<Vec<Step>>,
     seeded: seed::Seeded,
     folder: CredentialsDir,
 }
@@ -412,7 +412,7 @@ impl Supply {
         let names = seeded.specs.iter().map(|s| &s.thing).chain(seeded.late.iter().map(|l| &l.thing));
         let things = names.cloned().collect();
         let topics = seeded.specs.iter().map(|s| (s.thing.clone(), s.topic.clone())).collect();
-        let (lots, played) = mpsc::unbounded_channel();
+        let (lots, played) = mpsc::channel(2);
         Ok(Equipped { account, things, topics, lots, played, seeded, folder })
     }
 
@@ -421,7 +421,8 @@ impl Supply {
         let Equipped { account, things, lots, played, seeded, folder, .. } = made;
         // Where somebody else holds the sender, more may come.
         let idle = things.is_empty() && steps.is_empty();
-        let _ = lots.send(steps);
+        // Nothing was sent before, so there is room.
+        let _ = lots.try_send(steps);
         if idle {
             return;
         }

@@ -80,7 +80,7 @@ pub(super) fn send_direct(req: &Req) -> Result<Resp, ApiError> {
         return Err(ApiError::new(413, "RequestEntityTooLargeException", text));
     }
     let (confirm, signal) = match req.flag("confirmation") {
-        true => Some(tokio::sync::mpsc::unbounded_channel()).unzip(),
+        true => Some(tokio::sync::mpsc::channel(1)).unzip(),
         false => (None, None),
     };
     let patience = match req.long("timeout")?.filter(|_| signal.is_some()) {

@@ -197,7 +197,7 @@ pub struct Resp {
 #[derive(Debug)]
 pub struct Awaited {
     /// Gives the signal, or ends without.
-    pub signal: tokio::sync::mpsc::UnboundedReceiver<()>,
+    pub signal: tokio::sync::mpsc::Receiver<()>,
     /// How long it may take.
     pub patience: std::time::Duration,
     /// The answer without it.

@@ -36,7 +36,7 @@ macro_rules! routes {
 }
 pub(super) use routes;
 
-/// The families, by what the README calls them. A path that could match two rows is resolved in favour of literal
+/// The families, by what docs/local-cloud.md calls them. A path that could match two rows is resolved in favour of literal
 /// segments, wherever they stand.
 static FAMILIES: &[(&str, &[Route])] = &[
     ("things, groups, types", super::registry::routes::ROUTES),

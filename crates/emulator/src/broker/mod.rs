@@ -255,7 +255,7 @@ impl Broker {
         topic: &str,
         payload: Bytes,
         with: Properties,
-        confirm: Option<tokio::sync::mpsc::UnboundedSender<()>>,
+        confirm: Option<tokio::sync::mpsc::Sender<()>>,
     ) -> bool {
         let Some(session) = self.session(client).filter(|s| s.is_live()) else { return false };
         let mut delivery = Delivery::plain(topic, payload, u8::from(confirm.is_some()));

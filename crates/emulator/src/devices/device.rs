@@ -69,7 +69,7 @@ pub(super) async fn run(
     endpoint: Endpoint,
     clock: Clock,
     seed: u64,
-    mut orders: mpsc::UnboundedReceiver<Action>,
+    mut orders: mpsc::Receiver<Action>,
 ) {
     let mut payloads = Payloads::new(&spec.thing, seed);
     let phase = clock.scaled(CADENCE).mul_f64(payloads.chance());
@@ -334,9 +334,9 @@ impl Device {
         let mut spec = self.spec.clone();
         spec.kind = Kind::Generic;
         spec.client_id = id.unwrap_or(spec.client_id);
-        let (sender, orders) = mpsc::unbounded_channel();
-        // The receiver is here still.
-        let _ = bytes.map(|bytes| sender.send(Action::RogueSize(bytes)));
+        let (sender, orders) = mpsc::channel(1);
+        // The receiver is here still, and there is room for one.
+        let _ = bytes.map(|bytes| sender.try_send(Action::RogueSize(bytes)));
         let seed = self.seed.wrapping_add(1 + self.clones.len() as u64);
         let life = run(spec, self.endpoint.clone(), self.clock, seed, orders);
         // Its orders come from nobody else: the sender lives as long as it does.

@@ -76,21 +76,24 @@ pub struct Fleet {
     pub seed: u64,
 }
 
+/// Orders of the scenario that wait for a device.
+const ORDERS: usize = 64;
+
 /// Runs the devices of `fleet` until dropped, and plays the steps that come, each lot from when it comes.
 pub async fn run(
     account: Arc<Account>,
     fleet: Fleet,
     endpoint: Endpoint,
-    mut lots: mpsc::UnboundedReceiver<Vec<Step>>,
+    mut lots: mpsc::Receiver<Vec<Step>>,
 ) {
     let Fleet { specs, names, mut equipped, seed } = fleet;
     let clock = account.clock;
     let mut tasks = JoinSet::new();
-    let mut orders: HashMap<String, mpsc::UnboundedSender<Action>> = HashMap::new();
-    let mut waiting: HashMap<String, mpsc::UnboundedReceiver<Action>> = HashMap::new();
+    let mut orders: HashMap<String, mpsc::Sender<Action>> = HashMap::new();
+    let mut waiting: HashMap<String, mpsc::Receiver<Action>> = HashMap::new();
     // A step may come before its device does: the order waits for it.
     for name in names.into_iter().chain(specs.iter().map(|s| s.thing.clone())) {
-        let (sender, receiver) = mpsc::unbounded_channel();
+        let (sender, receiver) = mpsc::channel(ORDERS);
         orders.insert(name.clone(), sender);
         waiting.insert(name, receiver);
     }
@@ -124,7 +127,7 @@ async fn play(
     account: &Arc<Account>,
     clock: Clock,
     steps: Vec<Step>,
-    orders: &HashMap<String, mpsc::UnboundedSender<Action>>,
+    orders: &HashMap<String, mpsc::Sender<Action>>,
 ) {
     let start = tokio::time::Instant::now();
     for step in steps {
@@ -145,8 +148,9 @@ async fn play(
             Action::NoFaults => account.faults().clear(),
             action => {
                 if let Some(order) = orders.get(&thing) {
-                    // Fails only when the device's task is gone, which ends the whole simulation.
-                    let _ = order.send(action);
+                    // Fails only when the device's task is gone, which ends the whole simulation. The steps behind wait for a
+                    // device that is not equipped yet and has all the orders it takes.
+                    let _ = order.send(action).await;
                 }
             }
         }

@@ -37,7 +37,7 @@ pub(super) struct Delivery {
 }
 
 /// Told once when a client has acknowledged a message; ends without a word when that cannot happen any more.
-pub(in crate::broker) type Confirm = mpsc::UnboundedSender<()>;
+pub(in crate::broker) type Confirm = mpsc::Sender<()>;
 
 impl Delivery {
     /// A message without properties that does not expire.

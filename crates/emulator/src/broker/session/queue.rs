@@ -114,7 +114,7 @@ impl SessionState {
     pub(in crate::broker) fn acknowledged(&self, id: u16) {
         if let Some(confirm) = self.settle(id).and_then(|delivery| delivery.confirm) {
             // Who waited may have given up.
-            let _ = confirm.send(());
+            let _ = confirm.try_send(());
         }
     }
 
