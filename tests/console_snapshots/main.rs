@@ -4,6 +4,7 @@
 
 mod alerts;
 mod grid;
+mod guide;
 mod help;
 mod hints;
 mod keys;

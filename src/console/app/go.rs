@@ -99,7 +99,7 @@ impl App {
         self.dialog = None;
         self.zoomed = false;
         *self.list_mut(ListId::Text) = ListState::default();
-        if matches!(view, View::Journal | View::Device(_) | View::Violations) {
+        if matches!(view, View::Journal | View::Device(_) | View::Violations | View::Guide) {
             self.effects.push(Effect::ReadJournal);
         }
         if view == View::Overview {

@@ -55,6 +55,8 @@ pub enum View {
     Grid,
     /// Whether the account is ready for an incident.
     Doctor,
+    /// The workshop, step by step.
+    Guide,
     /// A behaviour with other numbers.
     WhatIf,
 }

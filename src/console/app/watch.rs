@@ -42,6 +42,14 @@ fn needs(view: &View) -> Vec<SourceId> {
         View::WhatIf => vec![SourceId::Profiles],
         View::Audit => vec![SourceId::Findings, SourceId::AuditSetup, SourceId::AuditTasks],
         View::Rules => vec![SourceId::Rules],
+        View::Guide => vec![
+            SourceId::Profiles,
+            SourceId::ViolationEvents,
+            SourceId::AuditSetup,
+            SourceId::AuditTasks,
+            SourceId::Jobs,
+            SourceId::Rules,
+        ],
         View::Overview | View::Stream | View::Journal | View::Link | View::Grid | View::Doctor => Vec::new(),
     }
 }

@@ -487,6 +487,8 @@ pub static COMMANDS: &[Command] = &[
         "Put the numbers back to those in force",
     ),
     goes("doctor", "doctor", Global, App::view_doctor, "Is this account ready for an incident?").also(&["doc"]),
+    goes("guide", "workshop", Global, App::view_guide, "The workshop, step by step: what to do, and what is really done")
+        .also(&["workshop"]),
     goes("grid", "all devices", Global, App::view_grid, "All devices as cells by state").also(&["all"]),
     goes(
         "metrics",

@@ -249,6 +249,7 @@ fn usual(app: &App) -> &'static [&'static str] {
             "what-if-to-clear",
             "back",
         ],
+        ListId::Text if *app.view() == View::Guide => &["down", "up", "back", "help", "palette"],
         ListId::Text if *app.view() == View::Link => &["down", "up", "back", "help", "profile", "region"],
         ListId::Text if *app.view() == View::Doctor => {
             &["setup", "setup-patchable", "examine", "back", "help"]

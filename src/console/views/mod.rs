@@ -13,6 +13,7 @@ mod doctor;
 mod focus;
 mod footer;
 mod grid;
+mod guide;
 mod history;
 mod indexed;
 mod jobs;
@@ -107,6 +108,7 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
         View::Rules => rules::draw(app, env, &mut paint, body),
         View::Link => link::draw(app, env, &mut paint, body),
         View::Grid => grid::draw(app, env, &mut paint, body),
+        View::Guide => guide::draw(app, env, &mut paint, body),
         View::WhatIf => whatif::draw(app, env, &mut paint, body),
     }
     if let Some(dialog) = app.dialog() {
