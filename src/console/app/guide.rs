@@ -1,9 +1,9 @@
 //! The workshop as a guide: what to do, what the AWS console would have had one do, and whether it is really done on this
 //! account. A step is judged by what was read and heard, never by a key that was pressed.
 
+use quell_fleet::Word;
 use quell_fleet::account::RuleRecord;
 use quell_fleet::known::Known;
-use quell_fleet::Word;
 use quell_rules::detect::model::{Behavior, ComparisonOperator};
 
 use super::{App, Diagnosis, Env, JournalLine, View};
