@@ -181,11 +181,17 @@ impl Cloud {
         Ok(account)
     }
 
-    /// Checks a signature and finds the account it is for. Must be called inside the runtime.
+    /// Checks a signature and finds the account it is for. Must be called inside the runtime. `regional` says of a service
+    /// whether it has something of its own in each region: what is asked of another, or of none, makes no region that nobody
+    /// has used.
     ///
     /// # Errors
     /// What AWS answers to a signature that is not good, or [`Cloud::account`]'s.
-    pub fn signed(&self, request: &sigv4::Request<'_>) -> Result<Signed, ApiError> {
+    pub fn signed(
+        &self,
+        request: &sigv4::Request<'_>,
+        regional: fn(&str) -> bool,
+    ) -> Result<Signed, ApiError> {
         let iam = &self.terms.iam;
         let now = self.terms.clock.now_ms() / 1000;
         let verified = sigv4::verify(request, |key| iam.secret_of(key), now)
@@ -193,9 +199,7 @@ impl Cloud {
         iam.admit(&verified.access_key, verified.token.as_deref(), now)
             .map_err(|(code, message)| ApiError::new(403, code, message))?;
         let id = iam.account_of(&verified.access_key);
-        // IAM and STS have no region: a scope of theirs makes none.
-        let global = matches!(verified.service.as_str(), "iam" | "sts");
-        let unused = global && self.known(&id, &verified.region).is_none();
+        let unused = !regional(&verified.service) && self.known(&id, &verified.region).is_none();
         let region = if unused { &self.terms.region } else { &verified.region };
         let account = self.account(&id, region)?;
         Ok(Signed { account, access_key: verified.access_key, service: verified.service })

@@ -28,6 +28,9 @@ const MESSAGE: usize = 1024 * 1024;
 /// The sub-protocols spoken, the preferred first.
 const PROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 
+/// What a signature for a WebSocket is scoped to.
+const DATA: [&str; 2] = ["iotdevicegateway", "iotdata"];
+
 /// Answers a request at `/mqtt`; one that is signed and asks for a WebSocket goes on as a client of its account's broker.
 pub fn upgrade(cloud: &Cloud, mut request: Request) -> Response {
     let signed = sigv4::Request {
@@ -37,11 +40,11 @@ pub fn upgrade(cloud: &Cloud, mut request: Request) -> Response {
         headers: request.headers(),
         body: &[],
     };
-    let signer = match cloud.signed(&signed) {
+    let signer = match cloud.signed(&signed, |service| DATA.contains(&service)) {
         Ok(signer) => signer,
         Err(error) => return refuse(error.code, &error.message),
     };
-    if !["iotdevicegateway", "iotdata"].contains(&signer.service.as_str()) {
+    if !DATA.contains(&signer.service.as_str()) {
         return refuse("InvalidSignatureException", "Credential should be scoped to correct service");
     }
     let Some(addrs) = request.extensions().get::<Addrs>().cloned() else {

@@ -290,6 +290,15 @@ async fn a_service_that_is_not_there_answers_in_its_clients_protocol() {
     }
     let again = OWNER.ask(&world, "kinesis", "POST", "/", &json("application/x-amz-json-1.1"), "{}").await;
     assert!(again.contains("content-type: application/x-amz-json-1.1\r\n"), "{again}");
+    // A region is made by what it can hold: asking for something else in very many leaves room for one that is used.
+    for n in 1..=100 {
+        let there = Caller { region: format!("eu-west-{n}").leak(), ..OWNER };
+        let answer =
+            there.ask(&world, "dynamodb", "POST", "/", &json("application/x-amz-json-1.0"), "{}").await;
+        assert_eq!(status(&answer), 400, "{answer}");
+    }
+    let used = Caller { region: "ap-south-1", ..OWNER }.iot(&world);
+    used.list_things().send().await.unwrap();
 }
 
 #[tokio::test]

@@ -178,5 +178,10 @@ async fn a_thing_is_registered_by_the_template_in_the_request() {
     let mut absent = template.clone();
     absent["Resources"]["policy"]["Properties"]["PolicyName"] = "Unknown".into();
     assert_eq!(refusal(register(&absent, &csr).await), is(400, "ResourceRegistrationFailureException"));
+    // Found out only once the certificate is there.
+    let mut late = template.clone();
+    late["Resources"]["policy"]["Properties"] = serde_json::json!({"PolicyDocument": "{}"});
+    let other = std::fs::read_to_string("fixtures/csr/p384-sha512.pem").unwrap();
+    assert_eq!(refusal(register(&late, &other).await), is(400, "ResourceRegistrationFailureException"));
     assert_eq!(certificates().await, before);
 }

@@ -10,13 +10,14 @@ use crate::sigv4;
 
 /// Checks the signature and finds the account it is for.
 pub(super) fn authenticate(cloud: &Cloud, parts: &Parts, body: &Bytes) -> Result<Signed, ApiError> {
-    cloud.signed(&sigv4::Request {
+    let request = sigv4::Request {
         method: parts.method.as_str(),
         path: parts.uri.path(),
         query: parts.uri.query().unwrap_or_default(),
         headers: &parts.headers,
         body,
-    })
+    };
+    cloud.signed(&request, |name| service(name).is_some_and(|s| !matches!(s, Service::Iam | Service::Sts)))
 }
 
 /// The service a credential scope names; `None` for one that is not here.

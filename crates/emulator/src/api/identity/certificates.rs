@@ -216,11 +216,23 @@ impl Identity {
                 ),
             ));
         }
+        self.drop_certificate(id);
+        Ok(())
+    }
+
+    /// Takes back a certificate that was made a moment ago, with what it was attached to: nobody has it yet.
+    pub fn abandon(&mut self, id: &str) {
+        for (thing, _) in self.things_of(id) {
+            self.detach_thing(id, &thing);
+        }
+        self.drop_certificate(id);
+    }
+
+    fn drop_certificate(&mut self, id: &str) {
         for policy in self.policies_of(id).to_vec() {
             self.detach_policy(&policy, &super::Target::Principal(id.to_owned()));
         }
         self.certificates.remove(id);
-        Ok(())
     }
 }
 

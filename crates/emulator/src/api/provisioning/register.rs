@@ -164,7 +164,16 @@ pub(super) fn register_thing(req: &Req) -> Result<Resp, ApiError> {
             }
             _ => return Err(ApiError::invalid("Template must have certificate resource.")),
         };
-        let (joined, policies) = apply(&mut state, &id, &plan, now).map_err(failed)?;
+        let (joined, policies) = match apply(&mut state, &id, &plan, now) {
+            Ok(applied) => applied,
+            Err(refusal) => {
+                // A certificate made for a registration that failed is nobody's: it may not stay and be able to connect.
+                if issued.is_some() || matches!(plan.certificate, Some(CertificatePlan::Pem(..))) {
+                    state.identity.abandon(&id);
+                }
+                return Err(failed(refusal));
+            }
+        };
         let pem = state.identity.certificate(&id).map(|held| held.pem.clone()).unwrap_or_default();
         (id, joined, policies, pem)
     };
