@@ -7,11 +7,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::text::SafeText;
-use quell_rules::detect::engine::{Engine, Handle, Heard, Outcome, Plan, Profile, Verdict};
+use quell_rules::detect::engine::{self, Engine, Handle, Heard, Outcome, Plan, Profile, Verdict};
 use quell_rules::detect::metric::Metric;
 use quell_rules::detect::model::{Behavior, MetricValue};
 
 use super::held::HeldLog;
+use super::kept::{OpenFinding, Resuming};
 use super::model::{Name, ProfileRecord};
 use super::{Changes, DeviceId, Fleet, Ms, SourceId};
 
@@ -43,6 +44,8 @@ pub struct Finding {
     pub value: MetricValue,
     /// When it ended, if it did.
     pub over: Option<Ms>,
+    /// It ended because nothing is judged any more, or for two days there was nothing to judge: nobody saw it mended.
+    pub invalidated: bool,
 }
 
 /// A behaviour that is not judged here, and why.
@@ -69,6 +72,10 @@ pub(super) struct Detection {
     handles: Vec<Option<Handle>>,
     active: Vec<Finding>,
     past: VecDeque<Finding>,
+    /// Of an earlier process, and not taken over yet.
+    pub(super) resuming: Resuming,
+    /// Findings that ended, since the start.
+    ended: u64,
     pub(super) held: HeldLog,
 }
 
@@ -101,6 +108,8 @@ impl Detection {
             handles: Vec::new(),
             active: Vec::new(),
             past: VecDeque::new(),
+            resuming: Resuming::default(),
+            ended: 0,
             held: HeldLog::new(base),
         };
         detection.compile(&[], Ms::MIN);
@@ -113,6 +122,47 @@ impl Detection {
             self.engine.listening(at);
         } else {
             self.engine.deaf(at);
+        }
+    }
+
+    /// Open windows and alarms, for a restart.
+    pub(super) fn keep(&self) -> engine::Kept {
+        self.engine.keep()
+    }
+
+    /// Takes over what the behaviours in force judge; the devices it was of.
+    pub(super) fn take_over(&mut self, kept: &mut engine::Kept, standing: &[OpenFinding]) -> Vec<Arc<str>> {
+        let mut taken = self.engine.resume(kept, &|thing, profile, behavior| {
+            standing.iter().find(|s| s.is(thing, profile, behavior)).map(|s| s.bad)
+        });
+        for stands in standing {
+            // It may have been told after the windows were kept.
+            self.engine.restore(&stands.thing, &stands.profile, &stands.behavior, stands.bad);
+            taken.push(stands.thing.as_str().into());
+        }
+        taken
+    }
+
+    /// A profile that is judged by.
+    pub(super) fn judged_by_name(&self, name: &str) -> Option<&ProfileRecord> {
+        self.profiles.iter().find(|profile| profile.name.as_str() == name)
+    }
+
+    /// A finding of an earlier process that is not over.
+    pub(super) fn stand(&mut self, device: DeviceId, stands: &OpenFinding, behavior: Behavior) {
+        if self.active.len() < ACTIVE {
+            self.active.push(Finding {
+                device,
+                thing: Name::new(&stands.thing),
+                profile: stands.profile(),
+                behavior: Arc::new(behavior),
+                bad: stands.bad,
+                found: stands.found,
+                last: stands.bad,
+                value: stands.value.clone(),
+                over: None,
+                invalidated: false,
+            });
         }
     }
 
@@ -192,6 +242,11 @@ impl Fleet {
         self.detection.past.iter()
     }
 
+    /// Findings that ended since the start: more than are kept.
+    pub fn findings_ended(&self) -> u64 {
+        self.detection.ended
+    }
+
     /// The security profiles quell judges by: the account's, and those of a file.
     pub fn judged_by(&self) -> &[ProfileRecord] {
         &self.detection.profiles
@@ -233,10 +288,22 @@ impl Fleet {
         })
     }
 
-    /// Says which profiles apply to a device, once.
-    fn enroll(&mut self, id: DeviceId, now: Ms) -> Option<Handle> {
+    /// True when the members of a group that the profile is for are not read yet.
+    fn is_open(&self, profile: &ProfileRecord) -> bool {
+        profile.targets.iter().any(|target| {
+            let group = target.as_str().rsplit(':').next().and_then(|t| t.strip_prefix("thinggroup/"));
+            group.is_some_and(|group| self.members(group).is_none_or(|known| known.get().is_none()))
+        })
+    }
+
+    /// Says which profiles apply to a device, once. An alarm of an earlier process stands until it is known whom its profile
+    /// is for.
+    pub(super) fn enroll(&mut self, id: DeviceId, now: Ms) -> Option<Handle> {
         let name = self.device(id).name().key();
-        let applies = self.detection.profiles.iter().map(|p| self.covers(p, id)).collect();
+        let profiles = self.detection.profiles.iter().enumerate();
+        let applies = profiles
+            .map(|(at, p)| self.covers(p, id) || self.is_open(p) && self.detection.engine.stands(&name, at))
+            .collect();
         let gone = self.detection.engine.enroll(&name, applies, now);
         let handle = self.detection.engine.handle(&name);
         let handles = &mut self.detection.handles;
@@ -326,7 +393,7 @@ impl Fleet {
             }
         }
         let gone = self.detection.compile(&account, now);
-        self.verdicts(gone, now)
+        self.verdicts(gone, now) | self.take_over(now)
     }
 
     /// A group's members are known anew: targets may cover other devices.
@@ -361,6 +428,7 @@ impl Fleet {
                         last: verdict.at_ms,
                         value: verdict.value,
                         over: None,
+                        invalidated: false,
                     });
                 }
                 (Outcome::Updated, Some(at)) => {
@@ -371,9 +439,11 @@ impl Fleet {
                     changes |= Changes::VIOLATIONS;
                     continue;
                 }
-                (Outcome::Cleared | Outcome::Invalidated, Some(at)) => {
+                (outcome @ (Outcome::Cleared | Outcome::Invalidated), Some(at)) => {
                     let mut finding = detection.active.remove(at);
                     finding.over = Some(verdict.at_ms);
+                    finding.invalidated = outcome == Outcome::Invalidated;
+                    detection.ended += 1;
                     if detection.past.len() == PAST {
                         detection.past.pop_front();
                     }
@@ -381,13 +451,18 @@ impl Fleet {
                 }
                 _ => continue,
             }
-            let standing = self.detection.active.iter().filter(|f| f.device == id).count();
-            if let Some(device) = self.devices.get_mut(id.index()) {
-                device.set_findings(u16::try_from(standing).unwrap_or(u16::MAX));
-            }
-            changes |= self.judge(id, now) | Changes::VIOLATIONS | Changes::DEVICES;
+            changes |= self.count_findings(id, now);
         }
         changes
+    }
+
+    /// The device's findings are others than before.
+    pub(super) fn count_findings(&mut self, id: DeviceId, now: Ms) -> Changes {
+        let standing = self.detection.active.iter().filter(|f| f.device == id).count();
+        if let Some(device) = self.devices.get_mut(id.index()) {
+            device.set_findings(u16::try_from(standing).unwrap_or(u16::MAX));
+        }
+        self.judge(id, now) | Changes::VIOLATIONS | Changes::DEVICES
     }
 
     pub(super) fn judging_since(&self) -> Ms {

@@ -423,3 +423,86 @@ fn a_kind_of_message_that_meant_nothing_once_must_come_twice() {
         assert_eq!(kinds(&fleet, "Thing03").is_empty(), n < 3, "{n}");
     }
 }
+
+/// The fleet, gone on from after a restart; what stands is what was told.
+fn restarted(fleet: &Fleet, limits: Limits, now: Ms) -> Fleet {
+    let bytes = fleet.keep(now).to_bytes().unwrap();
+    assert!(
+        KeptFleet::from_bytes(&bytes[..bytes.len() / 2]).is_err() && KeptFleet::from_bytes(b"\x09").is_err()
+    );
+    let standing = fleet.own_findings().iter().map(OpenFinding::of).collect();
+    let warned: Vec<_> = fleet
+        .devices()
+        .flat_map(|(_, d)| d.warnings().iter().map(|w| (d.name().raw().to_owned(), w.kind)))
+        .collect();
+    let mut next = Fleet::new(limits);
+    let told = |thing: &str, kind| warned.contains(&(thing.to_owned(), kind));
+    next.resume(KeptFleet::from_bytes(&bytes).unwrap(), standing, &told, now);
+    next
+}
+
+#[test]
+fn a_restart_keeps_a_finding_that_stands_and_what_led_to_the_next() {
+    let often = profile(json!({"name": "Often", "metric": "aws:num-messages-sent", "criteria":
+        {"comparisonOperator": "less-than", "value": {"count": 5}, "durationSeconds": 300}}));
+    let often = ProfileRecord { name: "Sent".into(), ..often };
+    let limits = || Limits { security_profiles: vec![large(), often.clone()], ..Limits::default() };
+    let mut fleet = Fleet::new(limits());
+    fleet.apply(up(T0), T0);
+    fleet.apply(topics(&["Thing01", "Thing02"]), T0);
+    for i in 0..3 {
+        fleet.apply(heard(0, T0 + i * 10_000, 120), T0 + i * 10_000);
+        fleet.apply(heard(1, T0 + i * 10_000, 3_000), T0 + i * 10_000);
+    }
+    fleet.apply(heard(0, T0 + 30_000, 120), T0 + 30_000);
+    assert_eq!(fleet.own_findings().len(), 1);
+
+    let at = T0 + 60_000;
+    let mut next = restarted(&fleet, limits(), at);
+    let of = |fleet: &Fleet| fleet.own_findings().iter().map(OpenFinding::of).collect::<Vec<_>>();
+    assert_eq!(of(&next), of(&fleet));
+    let id = next.find("Thing02").unwrap();
+    assert_eq!(next.device(id).findings(), 1);
+    next.apply(up(at), at);
+    next.apply(topics(&["Thing01", "Thing02"]), at);
+    next.apply(heard(1, at, 3_000), at);
+    assert_eq!(next.own_findings().len(), 1, "it is not found twice");
+    next.apply(heard(1, at + 1, 10), at + 1);
+    assert_eq!(next.own_findings(), []);
+    assert_eq!(next.past_findings().next_back().map(|f| (f.bad, f.invalidated)), Some((T0, false)));
+    // Four before and one after: together they are five in one window, and who heard four alone would not have found it.
+    next.apply(heard(0, at + 2, 120), at + 2);
+    next.tick(T0 + 300_000 + 5_000);
+    let found: Vec<_> =
+        next.own_findings().iter().map(|f| (f.thing.raw().to_owned(), f.value.count)).collect();
+    assert!(found.contains(&("Thing01".to_owned(), Some(5))), "{found:?}");
+}
+
+#[test]
+fn a_device_s_own_ordinary_outlives_a_restart_and_a_warning_is_not_put_up_twice() {
+    let mut fleet = Fleet::new(Limits::default());
+    fleet.apply(up(T0), T0);
+    fleet.apply(topics(&["Thing01", "Thing02"]), T0);
+    for i in 0..40 {
+        fleet.apply(heard(0, T0 + i * 10_000, 120), T0 + i * 10_000);
+        fleet.apply(heard(1, T0 + i * 10_000, 120), T0 + i * 10_000);
+    }
+    let at = T0 + 400_000;
+    fleet.apply(heard(1, at, 3_000), at);
+    let id = fleet.find("Thing02").unwrap();
+    let warned = fleet.device(id).warnings().to_vec();
+    assert_eq!(warned.len(), 1);
+    let mut next = restarted(&fleet, Limits::default(), at);
+    next.apply(up(at), at);
+    next.apply(topics(&["Thing02", "Thing01"]), at);
+    let [rogue, other] = ["Thing02", "Thing01"].map(|name| next.find(name).unwrap());
+    assert_eq!(next.device(rogue).warnings(), warned);
+    // The other is judged by what it was before, on its first message.
+    next.apply(heard(1, at + 10_000, 3_000), at + 10_000);
+    next.apply(heard(1, at + 20_000, 3_000), at + 20_000);
+    assert_eq!(next.device(other).warnings().first().map(|w| w.kind), Some(WarningKind::Size));
+    for i in 1..6 {
+        next.apply(heard(0, at + i * 10_000, 120), at + i * 10_000);
+    }
+    assert_eq!(next.device(rogue).warnings(), [], "and it is over as it would have been");
+}

@@ -5,6 +5,7 @@
 
 use super::Ms;
 use super::baseline::{Baseline, Ledger, Shape, Signal};
+use super::kept::KeptTraffic;
 use super::series::{Series, pack, unpack};
 
 /// Intervals kept for the cadence.
@@ -74,6 +75,37 @@ impl Traffic {
             samples: [0; SAMPLES],
             counts: [0; BUCKETS],
             series: Series::default(),
+        }
+    }
+
+    /// What it takes to go on after a restart.
+    pub(super) fn keep(&self) -> KeptTraffic {
+        KeptTraffic {
+            first: self.first,
+            last: self.last(),
+            last_len: self.last_len,
+            intervals: self.intervals.to_vec(),
+            interval_count: self.interval_count,
+            baseline: self.baseline.clone(),
+        }
+    }
+
+    /// Goes on from what was kept: nothing was received since the start, and yet it is known how the device speaks.
+    pub(super) fn resumed(kept: KeptTraffic) -> Self {
+        let mut intervals = [0; INTERVALS];
+        for (to, from) in intervals.iter_mut().zip(kept.intervals) {
+            *to = from;
+        }
+        let interval_count = kept.interval_count.min(2 * INTERVALS as u8 - 1);
+        let mut series = Series::default();
+        series.note(kept.last, kept.last_len);
+        Self {
+            last_len: kept.last_len,
+            baseline: kept.baseline,
+            interval_count,
+            intervals,
+            series,
+            ..Self::new(kept.first)
         }
     }
 

@@ -12,6 +12,8 @@ mod size;
 
 use std::num::NonZeroU32;
 
+use serde::{Deserialize, Serialize};
+
 use super::Ms;
 
 pub(super) use ledger::Ledger;
@@ -52,7 +54,8 @@ impl Shape {
 }
 
 /// What is out of a device's ordinary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WarningKind {
     /// Message size.
     Size,
@@ -95,7 +98,7 @@ pub(super) enum Signal {
 }
 
 /// One device's ordinary. About 100 bytes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Baseline {
     /// Median, median absolute deviation and extremes of sizes, log2.
     ordinary: f32,

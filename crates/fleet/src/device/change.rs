@@ -4,6 +4,7 @@ use crate::Ms;
 use crate::baseline::{Ledger, Pace, Signal, WarningKind};
 use crate::clones::Suspect;
 use crate::event::{ResponseEvent, Stage};
+use crate::kept::KeptTraffic;
 use crate::known::Known;
 use crate::model::{CertificateRecord, Name};
 use crate::presence::PresenceState;
@@ -220,6 +221,11 @@ impl Device {
 
     pub(crate) fn adopt_presence(&mut self, presence: PresenceState) {
         self.presence = Some(Box::new(presence));
+    }
+
+    /// Goes on from how it usually spoke before a restart.
+    pub(crate) fn resume_traffic(&mut self, kept: KeptTraffic) {
+        self.traffic = Some(Box::new(Traffic::resumed(kept)));
     }
 
     /// The hot path: something heard at `at`, having listened since `since`. True when the device must be judged again.

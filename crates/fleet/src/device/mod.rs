@@ -5,12 +5,15 @@ mod change;
 use std::num::NonZeroU32;
 use std::sync::OnceLock;
 
+use serde::{Deserialize, Serialize};
+
 use crate::text::SafeText;
 
 use super::Ms;
 use super::baseline::{Ledger, Pace, WarningKind};
 use super::clones::Suspect;
 use super::event::Stage;
+use super::kept::KeptTraffic;
 use super::known::Known;
 use super::model::{CertificateRecord, Name};
 use super::presence::PresenceState;
@@ -34,7 +37,7 @@ impl DeviceId {
 }
 
 /// A judgement of quell's own, before AWS's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Warning {
     /// What is out of the ordinary.
     pub kind: WarningKind,
@@ -285,6 +288,11 @@ impl Device {
             Some(traffic) => &traffic.series,
             None => no_series(),
         }
+    }
+
+    /// How it usually speaks, for a restart; `None` when never heard.
+    pub(super) fn kept_traffic(&self) -> Option<KeptTraffic> {
+        self.traffic.as_ref().map(|traffic| traffic.keep())
     }
 
     /// quell's own early warning; the worst when there are several.

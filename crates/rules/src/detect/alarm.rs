@@ -1,5 +1,7 @@
 //! Consecutive datapoints to alarm and to clear, for one behaviour of one device (docs/aws-iot.md#4.1.3, #4.1.4).
 
+use serde::{Deserialize, Serialize};
+
 use super::model::Criteria;
 
 /// How many successive datapoints it takes.
@@ -34,7 +36,7 @@ pub(super) enum Change {
 }
 
 /// The state between datapoints.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Alarm {
     in_alarm: bool,
     run: u8,

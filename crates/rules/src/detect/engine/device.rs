@@ -68,6 +68,11 @@ impl Device {
         }
     }
 
+    /// The windows of a series that are not judged yet: numbers and sums, oldest first.
+    pub(super) fn sums(&self, series: usize) -> &[(i64, f64)] {
+        self.sums.get(series).map_or(&[], Vec::as_slice)
+    }
+
     /// The sum of a window, which is forgotten together with older ones; `None` without activity in it.
     pub(super) fn take(&mut self, series: usize, number: i64) -> Option<f64> {
         let windows = self.sums.get_mut(series)?;

@@ -1,6 +1,7 @@
 //! Devices, windows and rules: datapoints in, verdicts out, time passed in.
 
 mod device;
+mod kept;
 mod plan;
 mod samples;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use self::device::Device;
+pub use self::kept::Kept;
 use self::plan::{Kind, Rule};
 pub use self::plan::{Plan, Profile, Retained, Topics};
 pub use self::verdict::{Datum, Due, Outcome, Verdict};
@@ -209,9 +211,13 @@ impl Engine {
         else {
             return;
         };
+        self.device(device).slots[index].alarm = Alarm::standing(last_ms);
+    }
+
+    /// A device, made if it is not there.
+    fn device(&mut self, name: &str) -> &mut Device {
         let (rules, series) = (self.plan.rules.len(), self.plan.series.len());
-        let device = self.devices.entry(device.into()).or_insert_with(|| Device::new(rules, series));
-        device.slots[index].alarm = Alarm::standing(last_ms);
+        self.devices.entry(name.into()).or_insert_with(|| Device::new(rules, series))
     }
 
     /// A message from the device: `aws:num-messages-sent` and `aws:message-byte-size`. False when it is not enrolled.

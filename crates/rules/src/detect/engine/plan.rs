@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::detect::alarm::Patience;
 use crate::detect::metric::Metric;
 use crate::detect::model::{Behavior, ComparisonOperator, MetricDimension};
@@ -82,7 +84,7 @@ pub(super) struct Kept {
 }
 
 /// A TOPIC_FILTER dimension.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topics {
     /// The dimension's name.
     pub name: String,

@@ -218,3 +218,82 @@ proptest::proptest! {
         proptest::prop_assert_eq!(told, times.len() as i64);
     }
 }
+
+proptest::proptest! {
+    /// An engine that is kept as JSON and gone on from, at any moment, judges as one that was never interrupted.
+    #[test]
+    fn a_restart_between_any_two_messages_changes_no_verdict(
+        times in proptest::collection::vec((0_i64..1_800_000, 0_usize..3, 0_usize..2_000), 1..80), cut in 0_usize..80,
+    ) {
+        let behaviors = json!([
+            {"name": "sent", "metric": "aws:num-messages-sent", "criteria": {"comparisonOperator": "less-than",
+                "value": {"count": 4}, "durationSeconds": 300, "consecutiveDatapointsToAlarm": 2}},
+            {"name": "size", "metric": "aws:message-byte-size", "criteria": {"comparisonOperator": "less-than",
+                "value": {"count": 1000}, "consecutiveDatapointsToClear": 2}}]);
+        let mut times = times;
+        times.sort_unstable();
+        let run = |cut: Option<usize>| {
+            let mut judging = engine(behaviors.clone());
+            let mut told: Vec<Verdict> = Vec::new();
+            let mut standing: Vec<(String, String)> = Vec::new();
+            for device in ["a", "b", "c"] {
+                judging.enroll(device, vec![true], T0);
+            }
+            for (i, (at, device, size)) in times.iter().enumerate() {
+                if cut == Some(i) {
+                    let text = serde_json::to_string(&judging.keep()).unwrap();
+                    let mut kept: Kept = serde_json::from_str(&text).unwrap();
+                    judging = engine(behaviors.clone());
+                    let stands = |device: &str, _: &str, behavior: &str| {
+                        standing.iter().any(|(d, b)| d == device && b == behavior).then_some(T0)
+                    };
+                    judging.resume(&mut kept, &stands);
+                    assert!(kept.is_empty());
+                    for device in ["a", "b", "c"] {
+                        assert!(judging.enroll(device, vec![true], T0 + at).is_empty());
+                    }
+                }
+                judging.message(["a", "b", "c"][*device], "t", *size, T0 + at);
+                let due = judging.due(T0 + at + LATENCY).verdicts;
+                for verdict in due.into_iter().filter(|v| v.outcome != Outcome::Updated) {
+                    let key = (verdict.device.to_string(), verdict.behavior.name.clone());
+                    match verdict.outcome {
+                        Outcome::Raised => standing.push(key),
+                        _ => standing.retain(|known| *known != key),
+                    }
+                    told.push(verdict);
+                }
+            }
+            let last = judging.due(T0 + 2_400_000 + LATENCY).verdicts;
+            told.extend(last.into_iter().filter(|v| v.outcome != Outcome::Updated));
+            told
+        };
+        proptest::prop_assert_eq!(run(Some(cut % times.len())), run(None));
+    }
+}
+
+#[test]
+fn what_is_kept_waits_until_its_behaviour_is_judged_and_gives_way_to_what_was_told() {
+    let behaviors = json!([{"name": "size", "metric": "aws:message-byte-size", "criteria":
+        {"comparisonOperator": "less-than", "value": {"count": 10}}}]);
+    let mut first = engine(behaviors.clone());
+    first.enroll("x", vec![true], T0);
+    first.message("x", "t", 20, T0);
+    assert_eq!(first.due(T0 + LATENCY).verdicts.len(), 1);
+    let mut kept = first.keep();
+    let mut second = Engine::new(LATENCY, TWO_DAYS);
+    assert!(second.resume(&mut kept, &|_, _, _| Some(T0)).is_empty());
+    assert!(!kept.is_empty(), "nothing is judged yet");
+    let profile = Profile {
+        name: "P".into(),
+        behaviors: serde_json::from_value(behaviors).unwrap(),
+        retained: Vec::new(),
+    };
+    second.set_plan(Plan::new(&[profile], |secs| secs * 1000, |_| None), T0);
+    // The clearing was told, and the file of windows is older than that.
+    assert_eq!(second.resume(&mut kept, &|_, _, _| None).len(), 1);
+    second.enroll("x", vec![true], T0);
+    second.message("x", "t", 20, T0 + 1);
+    let due = second.due(T0 + LATENCY + 1);
+    assert_eq!(alarms(&due), [("x", Outcome::Raised, T0 + 1, Some(20))], "it is raised anew");
+}
