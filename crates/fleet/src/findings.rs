@@ -143,6 +143,10 @@ impl Detection {
         taken
     }
 
+    pub(super) fn absolve(&mut self, thing: &str, now: Ms) -> Vec<Verdict> {
+        self.engine.absolve(thing, now)
+    }
+
     /// A profile that is judged by.
     pub(super) fn judged_by_name(&self, name: &str) -> Option<&ProfileRecord> {
         self.profiles.iter().find(|profile| profile.name.as_str() == name)
@@ -404,7 +408,7 @@ impl Fleet {
         }
     }
 
-    fn verdicts(&mut self, verdicts: Vec<Verdict>, now: Ms) -> Changes {
+    pub(super) fn verdicts(&mut self, verdicts: Vec<Verdict>, now: Ms) -> Changes {
         let mut changes = Changes::NONE;
         for verdict in verdicts {
             let Some(id) = self.find(&verdict.device) else { continue };

@@ -151,6 +151,13 @@ impl Fleet {
         self.take_over(now) | Changes::DEVICES
     }
 
+    /// Forgets that findings of a thing stand: it was held back for them and is let go, and what it does next is a finding of
+    /// its own.
+    pub fn absolve(&mut self, thing: &str, now: Ms) -> Changes {
+        let gone = self.detection.absolve(thing, now);
+        self.verdicts(gone, now)
+    }
+
     /// Takes over what the behaviours in force know of.
     pub(super) fn take_over(&mut self, now: Ms) -> Changes {
         let Resuming { mut engine, standing } = std::mem::take(&mut self.detection.resuming);

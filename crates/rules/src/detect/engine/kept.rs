@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::device::Slot;
+use super::verdict::{Outcome, Verdict, verdict};
 use super::{Engine, Topics};
 use crate::detect::alarm::Alarm;
-use crate::detect::model::Behavior;
+use crate::detect::model::{Behavior, MetricValue};
 
 /// Windows and alarms of an engine. What was taken over by [`Engine::resume`] is gone from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -133,6 +135,19 @@ impl Engine {
             }
         }
         taken.into_keys().collect()
+    }
+
+    /// Forgets that alarms of a device stand: it was held back for them and is let go, and what it does next is judged anew.
+    pub fn absolve(&mut self, device: &str, now_ms: i64) -> Vec<Verdict> {
+        let Some((_, name, known)) = self.devices.get_full_mut(device) else { return Vec::new() };
+        let mut gone = Vec::new();
+        for (rule, slot) in self.plan.rules.iter().zip(&mut known.slots) {
+            if slot.alarm.in_alarm() {
+                *slot = Slot::default();
+                gone.push(verdict(rule, name, Outcome::Invalidated, now_ms, MetricValue::default()));
+            }
+        }
+        gone
     }
 
     /// True when an alarm of the device stands under the profile at that place of the plan.
