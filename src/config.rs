@@ -14,6 +14,7 @@ mod aws_files;
 mod explain;
 mod file;
 pub mod flags;
+mod guard;
 mod guardrails;
 mod key;
 mod load;
@@ -27,6 +28,7 @@ mod verb;
 pub use aws_files::{AwsProfiles, REGIONS};
 pub use explain::{Effective, effective, schema, template};
 pub(crate) use explain::{place, region};
+pub use guard::{AlertFormat, AlertKind, Mail, Severity, Sink, SinkWay};
 pub(crate) use guardrails::glob;
 pub use guardrails::{Demand, Guard, Guardrails, Judged, Window};
 pub use load::{ConfigError, Environment, load, parse_size};
@@ -84,11 +86,30 @@ const KEYS: &[Key] = key::keys! {
     "guardrails.type-count-above" guardrails.type_count_above as Plain, Kind::Integer(0, 100_000), Live, "5", [], [], "Above this many devices their number must be typed.";
     "fleet.index-above" index_above as Plain, Kind::Integer(0, 100_000_000), Live, "10000", [], [], "Above this many things fleet indexing is asked, where it is on, instead of listing them all; 0 for never.";
     "fleet.stream" narrow as Stream, Kind::OneOf(&["auto", "all"]), Live, "\"auto\"", [], [], "What is streamed while fleet indexing is used: with auto only what is on screen, marked, in alarm or being acted on.";
+    "guard.listen" guard.listen as Plain, Kind::Text, Start, "\"127.0.0.1:9464\"", [], [], "Where quell guard answers /healthz, /readyz and /metrics; nowhere without it. Alerts go to [[guard.sink]].";
+    "guard.lease" guard.lease as Plain, Kind::Text, Start, "\"quell-guard\"", [], [], "The thing whose shadow says which of several guards of an account acts; empty where there is one only.";
     "polls.idle-seconds" polls.idle as Seconds, Kind::Integer(1, 86_400), Live, "30", [], [], "How often violations are read while none is active.";
     "polls.alarm-seconds" polls.alarm as Seconds, Kind::Integer(1, 86_400), Live, "10", [], [], "The same while one is.";
     "polls.registry-seconds" polls.registry as Seconds, Kind::Integer(1, 86_400), Live, "120", [], [], "How often the registry, groups and profiles are read.";
     "polls.jobs-seconds" polls.jobs as Seconds, Kind::Integer(1, 86_400), Live, "30", [], [], "How often jobs are read.";
 };
+
+/// What `quell guard` was told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GuardSettings {
+    /// Where it answers how it is; `ADDRESS:PORT`.
+    pub listen: Option<String>,
+    /// The thing whose named shadow is the lease; empty for none.
+    pub lease: String,
+    /// Where alerts go; stdout alone when nothing is said.
+    pub sinks: Vec<Sink>,
+}
+
+impl Default for GuardSettings {
+    fn default() -> Self {
+        Self { listen: None, lease: "quell-guard".to_owned(), sinks: Vec::new() }
+    }
+}
 
 /// Everything quell was told.
 #[derive(Clone, Debug)]
@@ -139,6 +160,8 @@ pub struct Settings {
     pub instructor: bool,
     /// What is forbidden, or asked for, before a change.
     pub guardrails: Guardrails,
+    /// Where a guard's alerts go, and how two of them agree.
+    pub guard: GuardSettings,
     /// How often AWS is asked.
     pub polls: Polls,
     /// Bytes of payload kept.
@@ -303,6 +326,7 @@ impl Default for Settings {
             read_only: false,
             instructor: false,
             guardrails: Guardrails::default(),
+            guard: GuardSettings::default(),
             polls: Polls::default(),
             memory_budget: 16 << 20,
             max_fps: None,

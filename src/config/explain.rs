@@ -63,9 +63,11 @@ pub fn schema() -> Value {
             }
         };
     }
-    let guardrails = root.get_mut("guardrails").and_then(|t| t.get_mut("properties"));
-    if let Some(properties) = guardrails.and_then(Value::as_object_mut) {
-        properties.extend(super::guardrails::schema());
+    for (table, more) in [("guardrails", super::guardrails::schema()), ("guard", super::guard::schema())] {
+        let properties = root.get_mut(table).and_then(|t| t.get_mut("properties"));
+        if let Some(properties) = properties.and_then(Value::as_object_mut) {
+            properties.extend(more);
+        }
     }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

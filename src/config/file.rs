@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use quell_fleet::text::SafeText;
 
+use super::guard::GuardFile;
 use super::guardrails::GuardrailsFile;
 use super::key::{Key, Written, Wrong};
 use super::load::ConfigError;
@@ -17,6 +18,9 @@ use super::{KEYS, Settings};
 /// The table whose `levels` and `rule` are no plain keys.
 const GUARDRAILS: &str = "guardrails";
 const RULES: [&str; 2] = ["levels", "rule"];
+/// The table whose `sink` is no plain key.
+const GUARD: &str = "guard";
+const SINKS: &str = "sink";
 
 fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
@@ -43,7 +47,7 @@ pub(super) fn read(settings: &mut Settings, path: &Path, text: &str) -> Result<(
 /// One table of the file: the whole of it, or one below a name.
 fn table(settings: &mut Settings, path: &Path, inside: &str, found: &DeTable<'_>, wrong: &mut Vec<Wrong>) {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut rules = DeTable::new();
+    let (mut rules, mut sinks) = (DeTable::new(), DeTable::new());
     for (name, value) in found {
         let full = if inside.is_empty() {
             name.get_ref().to_string()
@@ -57,6 +61,8 @@ fn table(settings: &mut Settings, path: &Path, inside: &str, found: &DeTable<'_>
             }
         } else if inside == GUARDRAILS && RULES.contains(&name.get_ref().as_ref()) {
             rules.insert(name.clone(), value.clone());
+        } else if inside == GUARD && name.get_ref() == SINKS {
+            sinks.insert(name.clone(), value.clone());
         } else if tables().any(|table| table == full) {
             match value.get_ref() {
                 DeValue::Table(below) => table(settings, path, &full, below, wrong),
@@ -76,6 +82,15 @@ fn table(settings: &mut Settings, path: &Path, inside: &str, found: &DeTable<'_>
             wrong.push(Wrong { at, message: format!("{GUARDRAILS}: {message}") });
         }
     }
+    if !sinks.is_empty() {
+        let value = Spanned::new(0..0, DeValue::Table(sinks));
+        let read = GuardFile::deserialize(value.into_deserializer());
+        let read = read.map_err(|e| (e.span().map_or(0, |span| span.start), e.message().to_owned()));
+        match read.and_then(|read| read.read(folder)) {
+            Ok(read) => settings.guard.sinks = read,
+            Err((at, message)) => wrong.push(Wrong { at, message: format!("{GUARD}: {message}") }),
+        }
+    }
 }
 
 /// The tables of the file.
@@ -92,6 +107,7 @@ fn unknown(inside: &str, name: &str) -> String {
     let more: Vec<&str> = match inside {
         "" => tables().collect(),
         GUARDRAILS => RULES.to_vec(),
+        GUARD => vec![SINKS],
         _ => Vec::new(),
     };
     let nearest = here.chain(more).min_by_key(|known| strsim::levenshtein(name, known));

@@ -9,7 +9,7 @@ use super::Environment;
 pub(super) const RENEW: Duration = Duration::from_secs(23 * 3600);
 
 /// A secret that `Debug` does not show.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, serde::Deserialize)]
 pub struct Secret(pub String);
 
 impl std::fmt::Debug for Secret {

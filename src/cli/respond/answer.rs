@@ -13,9 +13,10 @@ use crate::cli::respond_cmds::{Ended, Session, code, plan_json, result_json};
 use crate::cloud::{self, Aws};
 use crate::config::{Settings, Verb};
 use crate::response::alert::certificates::Certificates;
+use crate::response::alert::notify::sns_endpoint;
 use crate::response::alert::policy::AlertRule;
 use crate::response::alert::web::Web;
-use crate::response::alert::{Action, Alert, AlertRules, Envelope, Form, Kind, Ledger, signature};
+use crate::response::alert::{Action, Alert, AlertRules, Around, Envelope, Form, Kind, Ledger, signature};
 use crate::response::journal::Journal;
 use crate::response::{Confirmation, Intent, Plan, Stop, Target};
 use quell_fleet::Ms;
@@ -29,29 +30,44 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// SNS gives up after an hour: what is older is not news.
 const STALE_MS: Ms = 3_600_000;
 
+/// A day.
+const DAY_MS: Ms = 86_400_000;
+
 /// What became of one alert.
-pub(super) struct Answered {
+pub(in crate::cli) struct Answered {
     alert: Option<Alert>,
     /// `isolated`, `dry run`, `ignored`, `refused`, `failed`, `confirmed`, …
     result: &'static str,
     why: SafeText,
     detail: Vec<Value>,
+    /// It was isolated for so long, in a group other than the configured one where one is named.
+    held: Option<(Duration, Option<String>)>,
     /// Its exit code.
-    pub(super) code: u8,
+    pub(in crate::cli) code: u8,
 }
 
 impl Answered {
-    pub(super) fn ignored(alert: Option<Alert>, why: &str, code: u8) -> Self {
+    pub(in crate::cli) fn ignored(alert: Option<Alert>, why: &str, code: u8) -> Self {
         let result = if code == exit::DONE { "ignored" } else { "refused" };
-        Self { alert, result, why: SafeText::new(why), detail: Vec::new(), code }
+        Self { alert, result, why: SafeText::new(why), detail: Vec::new(), held: None, code }
     }
 
-    pub(super) fn line(&self) -> String {
+    /// What became of it, in a word or two, and why.
+    pub(in crate::cli) fn result(&self) -> (&'static str, &SafeText) {
+        (self.result, &self.why)
+    }
+
+    /// For how long it was isolated, and in which group, when a rule says how long.
+    pub(in crate::cli) fn held(&self) -> Option<&(Duration, Option<String>)> {
+        self.held.as_ref()
+    }
+
+    pub(in crate::cli) fn line(&self) -> String {
         let thing = self.alert.as_ref().map_or("-", |a| a.thing.as_str());
         format!("{}  {}  {}\n", SafeText::new(thing), self.result, self.why)
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(in crate::cli) fn json(&self) -> Value {
         json!({
             "thingName": self.alert.as_ref().map(|a| &a.thing),
             "violationId": self.alert.as_ref().map(|a| &a.violation),
@@ -93,7 +109,7 @@ fn stopped() -> (u8, &'static str, SafeText, Value) {
 }
 
 /// Answers alerts; several at once, as long as no two are about one thing.
-pub(super) struct Answerer {
+pub(in crate::cli) struct Answerer {
     flight: Mutex<Flight>,
     settings: Settings,
     rules: AlertRules,
@@ -111,7 +127,7 @@ pub(super) struct Answerer {
 }
 
 impl Answerer {
-    pub(super) async fn open(
+    pub(in crate::cli) async fn open(
         settings: &Settings,
         rules: AlertRules,
         args: &RespondArgs,
@@ -142,11 +158,11 @@ impl Answerer {
     }
 
     /// Whatever is under way stops, and nothing more is begun.
-    pub(super) fn stop(&self) {
+    pub(in crate::cli) fn stop(&self) {
         self.stopping.send_replace(true);
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
+    pub(in crate::cli) fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
     }
 
@@ -235,15 +251,29 @@ impl Answerer {
     }
 
     /// One alert, whatever it came with.
-    pub(super) async fn alert(&self, alert: &Alert, message_id: &str) -> Answered {
+    pub(in crate::cli) async fn alert(&self, alert: &Alert, message_id: &str) -> Answered {
         let ignored = |why: &str, code| Answered::ignored(Some(alert.clone()), why, code);
         if alert.event != "in-alarm" {
             let why = format!("{} is no alarm: nothing is to be contained", alert.event);
             return ignored(&why, exit::DONE);
         }
-        let Some(rule) = self.rules.rule(alert).cloned() else {
+        if !self.rules.names(alert.kind) {
+            return ignored("no rule is about alerts of its kind", exit::DONE);
+        }
+        let around = match Box::pin(self.around(alert)).await {
+            Ok(around) => around,
+            Err(why) => return ignored(&why, exit::FAILED),
+        };
+        let Some(mut rule) = self.rules.rule(alert, &around).cloned() else {
             return ignored("no rule is about it", exit::DONE);
         };
+        if let Some(why) = self.rules.forbidden(&around) {
+            // Telling is not acting.
+            rule.actions.retain(|action| *action == Action::Notify);
+            if rule.actions.is_empty() {
+                return ignored(&why, exit::REFUSED);
+            }
+        }
         let path = self.settings.journal.clone();
         let acts = self.acts && !rule.dry_run;
         let underway = match self.take_up(alert, acts) {
@@ -261,6 +291,11 @@ impl Answerer {
                 let (code, result, why, detail) = Box::pin(self.act(intent.clone(), acts)).await;
                 let last = attempt == self.rules.retries || code != exit::FAILED || self.is_stopping();
                 if last {
+                    let isolates = matches!(intent, Intent::Isolate { .. });
+                    if isolates && acts && matches!(result, "isolated" | "unproven" | "done before") {
+                        let group = rule.group.clone().or_else(|| self.group.clone());
+                        answered.held = rule.length.map(|length| (length, group));
+                    }
                     (answered.code, answered.result) = (code.max(answered.code), result);
                     answered.why = why;
                     answered.detail.push(detail);
@@ -274,7 +309,7 @@ impl Answerer {
             }
         }
         if rule.actions.contains(&Action::Notify) && acts && !self.settings.read_only {
-            let endpoint = self.sns_endpoint();
+            let endpoint = sns_endpoint(&self.settings);
             let text = format!("{} | {}: {}", alert.sentence(), answered.result, answered.why);
             let failed = self.rules.notify.send(&self.web, &self.clients, endpoint.as_deref(), &text).await;
             answered.detail.extend(failed.iter().map(|f| json!({ "notify": f })));
@@ -306,6 +341,41 @@ impl Answerer {
         answered
     }
 
+    /// What the rules ask for besides the alert itself.
+    async fn around(&self, alert: &Alert) -> Result<Around, String> {
+        let now = cloud::now_ms();
+        if !self.rules.asks_groups() {
+            return Ok(Around { groups: Vec::new(), now });
+        }
+        let thing = self.rules.thing(alert);
+        match cloud::read::groups_of(&self.clients, &thing).await {
+            Ok(groups) => Ok(Around { groups: groups.iter().map(|g| g.raw().to_owned()).collect(), now }),
+            // Whether it may be acted on is not known: then it may not.
+            Err(trouble) => {
+                Err(format!("its groups cannot be read ({}): left to an operator", trouble.message))
+            }
+        }
+    }
+
+    /// Lets a thing go that was isolated for a time; `None` when somebody else did so before.
+    pub(in crate::cli) async fn release(&self, thing: &str, group: Option<&str>) -> Option<Answered> {
+        if Box::pin(self.is_held(thing, group)).await == Some(false) {
+            return None;
+        }
+        let intent =
+            Intent::Release { things: vec![Target::named(Name::new(thing))], group: group.map(Name::new) };
+        let (code, result, why, detail) = Box::pin(self.act(intent, self.acts)).await;
+        let result = if result == "done" { "released" } else { result };
+        Some(Answered { alert: None, result, why, detail: vec![detail], held: None, code })
+    }
+
+    /// Whether a thing is in its isolation group; `None` when that cannot be read.
+    pub(in crate::cli) async fn is_held(&self, thing: &str, group: Option<&str>) -> Option<bool> {
+        let group = group.unwrap_or(&self.settings.groups.isolate);
+        let groups = cloud::read::groups_of(&self.clients, thing).await.ok()?;
+        Some(groups.iter().any(|known| known.raw() == group))
+    }
+
     /// Takes an alert up, or says why not: it was answered before, is being answered, or is one too many for an hour.
     fn take_up<'a>(&'a self, alert: &'a Alert, acts: bool) -> Result<Underway<'a>, (String, u8)> {
         // Held while the journal is read: two alerts never see the same last place of an hour as free.
@@ -329,6 +399,16 @@ impl Answerer {
             );
             return Err((why, exit::REFUSED));
         }
+        let day = jiff::Timestamp::now().as_millisecond() - DAY_MS;
+        if let (true, Some(most)) = (acts, self.rules.ask_above) {
+            let things = flight.ledger.things_since(day);
+            if things.len() >= most && !things.contains(alert.thing.as_str()) {
+                let why = format!(
+                    "ask-above: {most} things were acted on within a day: the next is left to an operator"
+                );
+                return Err((why, exit::REFUSED));
+            }
+        }
         flight.violations.insert(violation.clone());
         flight.acting += usize::from(acts);
         Ok(Underway { flight: &self.flight, violation, acts })
@@ -342,7 +422,7 @@ impl Answerer {
 
     /// How many alerts may be answered at once. With a client id of the configuration it is one: a second connection of
     /// the same name would cut the first.
-    pub(super) fn at_once(&self) -> usize {
+    pub(in crate::cli) fn at_once(&self) -> usize {
         const AT_ONCE: usize = 4;
         if self.settings.mqtt.client_id.is_some() { 1 } else { AT_ONCE }
     }
@@ -354,15 +434,14 @@ impl Answerer {
         let intent = |action: &Action| match action {
             Action::Notify => None,
             Action::Isolate => Some(Intent::Isolate { things: target(), group: group.clone() }),
+            Action::Deactivate => Some(Intent::Deactivate { things: target(), certificate: None }),
+            Action::Cut => {
+                let client = Name::new(&self.rules.thing(alert));
+                Some(Intent::Cut { things: target(), client })
+            }
             Action::Job => Some(Intent::Join { things: target(), group: Name::new(remedy) }),
         };
         rule.actions.iter().filter_map(intent).collect()
-    }
-
-    fn sns_endpoint(&self) -> Option<String> {
-        let own = std::env::var("AWS_ENDPOINT_URL_SNS").ok().filter(|v| !v.is_empty());
-        let private = self.settings.endpoint_url.clone().filter(|u| !u.contains(".amazonaws.com"));
-        own.or(private)
     }
 
     async fn planned(&self, intent: Intent) -> color_eyre::Result<(Session, Box<Plan>)> {

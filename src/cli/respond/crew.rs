@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 /// Work that waits, and work under way, each piece about somebody.
-pub(super) struct Crew<'a, T, R> {
+pub(in crate::cli) struct Crew<'a, T, R> {
     waiting: VecDeque<(String, T)>,
     busy: HashSet<String>,
     running: FuturesUnordered<BoxFuture<'a, (String, R)>>,
@@ -18,7 +18,10 @@ pub(super) struct Crew<'a, T, R> {
 
 impl<'a, T, R: Send + 'a> Crew<'a, T, R> {
     /// At most `at_once` pieces are worked on at the same time.
-    pub(super) fn new(at_once: usize, work: impl Fn(T) -> BoxFuture<'a, R> + Send + Sync + 'a) -> Self {
+    pub(in crate::cli) fn new(
+        at_once: usize,
+        work: impl Fn(T) -> BoxFuture<'a, R> + Send + Sync + 'a,
+    ) -> Self {
         Self {
             waiting: VecDeque::new(),
             busy: HashSet::new(),
@@ -29,18 +32,18 @@ impl<'a, T, R: Send + 'a> Crew<'a, T, R> {
     }
 
     /// One more piece, about `whom`.
-    pub(super) fn add(&mut self, whom: String, piece: T) {
+    pub(in crate::cli) fn add(&mut self, whom: String, piece: T) {
         self.waiting.push_back((whom, piece));
         self.begin();
     }
 
     /// How many wait for their turn.
-    pub(super) fn waiting(&self) -> usize {
+    pub(in crate::cli) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// The next one that ends; waits for ever while nothing is under way.
-    pub(super) async fn next(&mut self) -> R {
+    pub(in crate::cli) async fn next(&mut self) -> R {
         loop {
             if let Some((whom, result)) = self.running.next().await {
                 self.busy.remove(&whom);
@@ -52,12 +55,12 @@ impl<'a, T, R: Send + 'a> Crew<'a, T, R> {
     }
 
     /// True while nothing is under way.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(in crate::cli) fn is_idle(&self) -> bool {
         self.running.is_empty()
     }
 
     /// What has not begun never will.
-    pub(super) fn dismiss(&mut self) {
+    pub(in crate::cli) fn dismiss(&mut self) {
         self.waiting.clear();
     }
 

@@ -1,7 +1,7 @@
 //! `quell respond`: answers Device Defender's alerts, from stdin, over HTTP, or as it polls them itself.
 
-mod answer;
-mod crew;
+pub(super) mod answer;
+pub(super) mod crew;
 mod serve;
 
 use std::io::{self, Read as _};
@@ -14,6 +14,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cloud;
+use crate::config::{AlertKind, Severity};
 use crate::console::event_loop::Ends;
 use crate::response::alert::envelope::{MOST, parse};
 use crate::response::alert::{Alert, AlertRules};
@@ -180,6 +181,8 @@ async fn poll(answerer: &Answerer, args: &RespondArgs, every: Duration) -> color
                 metric: None,
                 at: Some(violation.started),
                 value: None,
+                kind: AlertKind::Alarm,
+                severity: Severity::High,
             };
             let answered = Box::pin(answerer.alert(&alert, "")).await;
             // What failed is tried again at the next poll.

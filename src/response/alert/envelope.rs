@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::config::{AlertKind, Severity};
 use quell_fleet::Ms;
 use quell_fleet::text::SafeText;
 
@@ -145,6 +146,10 @@ pub struct Alert {
     pub at: Option<Ms>,
     /// The violating value as JSON, for people.
     pub value: Option<String>,
+    /// What it is about; Device Defender's are alarms, a guard's say it.
+    pub kind: AlertKind,
+    /// How much it matters; a guard's say it.
+    pub severity: Severity,
 }
 
 impl Alert {
@@ -161,6 +166,10 @@ impl Alert {
                 .filter(|t| !t.is_empty())
                 .ok_or_else(|| format!("the message is no alert of Device Defender: it has no {name}"))
         };
+        /// What a guard adds to AWS's members.
+        fn said<T: serde::de::DeserializeOwned>(value: &Value, name: &str) -> Option<T> {
+            T::deserialize(value.get("quell")?.get(name)?).ok()
+        }
         let thing = needed("thingName")?;
         // A name goes into requests: only what AWS allows in one (docs/aws-iot.md#2.2).
         let fits = thing.len() <= 128
@@ -168,6 +177,7 @@ impl Alert {
         if !fits {
             return Err("the alert's thingName is no name of a thing".to_owned());
         }
+        let kind = said(&value, "kind").unwrap_or(AlertKind::Alarm);
         Ok(Self {
             thing,
             event: needed("violationEventType")?,
@@ -177,6 +187,8 @@ impl Alert {
             metric: text("/behavior/metric"),
             at: value.get("violationEventTime").and_then(Value::as_i64),
             value: value.get("metricValue").map(Value::to_string),
+            kind,
+            severity: said(&value, "severity").unwrap_or(Severity::of(kind)),
         })
     }
 

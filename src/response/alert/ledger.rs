@@ -1,6 +1,6 @@
 //! Which alerts were answered, by whichever process of this host: what the journal says of them, read as it grows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -66,6 +66,8 @@ pub struct Ledger {
     handled: HashMap<Key, String>,
     /// When each was answered, handled or not.
     times: Vec<Ms>,
+    /// Which thing was acted on, and when.
+    acted: Vec<(Ms, String)>,
 }
 
 impl Ledger {
@@ -74,23 +76,26 @@ impl Ledger {
     /// # Errors
     /// The journal cannot be read: then nobody knows what was answered.
     pub fn refresh(&mut self, journal: &Path) -> io::Result<()> {
-        let Self { mark, handled, times } = self;
-        let all = std::cell::RefCell::new((handled, times));
+        let Self { mark, handled, times, acted } = self;
+        let all = std::cell::RefCell::new((handled, times, acted));
         Journal::open(journal)?.since(
             mark,
             || {
-                let (handled, times) = &mut *all.borrow_mut();
+                let (handled, times, acted) = &mut *all.borrow_mut();
                 handled.clear();
                 times.clear();
+                acted.clear();
             },
             |line| {
                 let Ok(line) = serde_json::from_slice::<Line>(line) else { return };
                 if line.kind != "alert" {
                     return;
                 }
-                let (handled, times) = &mut *all.borrow_mut();
-                times.extend(line.at.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond));
+                let (handled, times, acted) = &mut *all.borrow_mut();
+                let at = line.at.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).ok();
+                times.extend(at);
                 if line.handled {
+                    acted.extend(at.map(|at| (at, line.thing.clone())));
                     let key = Key {
                         violation: line.violation_id,
                         thing: line.thing,
@@ -107,6 +112,11 @@ impl Ledger {
     /// The plan that answered this very alert, if one did.
     pub fn answered(&self, alert: &Alert) -> Option<&str> {
         self.handled.get(&Key::from(alert)).map(String::as_str)
+    }
+
+    /// Things that were acted on since a moment.
+    pub fn things_since(&self, moment: Ms) -> HashSet<&str> {
+        self.acted.iter().rev().take_while(|(at, _)| *at >= moment).map(|(_, thing)| thing.as_str()).collect()
     }
 
     /// How many alerts were answered since a moment.
@@ -127,6 +137,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{AlertKind, Severity};
 
     fn alert(thing: &str, at: Ms) -> Alert {
         Alert {
@@ -138,6 +149,8 @@ mod tests {
             metric: None,
             at: Some(at),
             value: None,
+            kind: AlertKind::Alarm,
+            severity: Severity::High,
         }
     }
 

@@ -11,4 +11,4 @@ pub mod web;
 
 pub use envelope::{Alert, Envelope, Form, Kind};
 pub use ledger::Ledger;
-pub use policy::{Action, AlertRules};
+pub use policy::{Action, AlertRules, Around};

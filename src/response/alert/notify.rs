@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::cloud::Aws;
+use crate::config::Settings;
 use quell_fleet::text::SafeText;
 
 use super::web::Web;
@@ -64,8 +65,18 @@ impl Notify {
     }
 }
 
-/// SNS Publish, signed here: one call is not worth another SDK.
-async fn publish(
+/// Where SNS is, when it is not AWS's own: as the environment says, or where a private control plane is.
+pub fn sns_endpoint(settings: &Settings) -> Option<String> {
+    let own = std::env::var("AWS_ENDPOINT_URL_SNS").ok().filter(|v| !v.is_empty());
+    let private = settings.endpoint_url.clone().filter(|u| !u.contains(".amazonaws.com"));
+    own.or(private)
+}
+
+/// SNS Publish, signed here: one call is not worth another SDK. `endpoint` replaces AWS's own.
+///
+/// # Errors
+/// Why it was not taken.
+pub async fn publish(
     web: &Web,
     clients: &Aws,
     endpoint: Option<&str>,
