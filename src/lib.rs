@@ -7,6 +7,7 @@
 //! * [`stream`], [`cloud`]: MQTT and the AWS APIs, turned into fleet events.
 //! * [`response`]: the only room that changes anything in an account.
 //! * [`console`]: the terminal.
+//! * [`guard`]: the judge without a screen: alerts, who is told of them, and what survives a restart.
 //! * [`cli`]: the commands, thin callers of the rooms above.
 //!
 //! `quell_emulator`, a local AWS IoT, is reached over sockets only; `cli` alone starts it.
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod cloud;
 pub mod config;
 pub mod console;
+pub mod guard;
 pub mod response;
 pub mod stream;
 

@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 #[cfg(feature = "emulator")]
 mod drill;
+mod guard;
 mod help;
 mod job;
 mod journal;
@@ -147,6 +148,8 @@ pub enum Command {
     Man,
     /// Answer Device Defender's alerts: an SNS event on stdin, notifications over HTTP, or violations it polls
     Respond(respond::RespondArgs),
+    /// The judge without a screen: alerts to whom the configuration names, and action by rules
+    Guard(Box<guard::GuardArgs>),
     /// Is this account ready for an incident; what mends what is not
     Doctor(doctor::DoctorArgs),
     /// Create the isolation group and its policy, as far as they are missing
@@ -218,6 +221,7 @@ pub fn main() -> ExitCode {
         Some(Command::Replay(args)) => record::replay(&args, &cli.common),
         Some(Command::Report(args)) => record::tell(&args, &cli.common),
         Some(Command::Respond(args)) => respond::run(&args, &cli.common),
+        Some(Command::Guard(args)) => guard::run(&args, &cli.common),
         Some(Command::Doctor(args)) => doctor::run(&args, &cli.common),
         Some(Command::Setup(args)) => setup::run(&args, &cli.common),
         Some(Command::Mitigate(args)) => setup::mitigate(&args, &cli.common),

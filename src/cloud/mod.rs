@@ -30,6 +30,7 @@ pub mod read_left;
 mod read_shadows;
 mod signed;
 mod skew;
+pub mod tell;
 mod told;
 mod traced;
 pub mod trouble;

@@ -26,7 +26,7 @@ use std::time::SystemTime;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::sync::{mpsc, watch};
 
-use crate::config::Settings;
+use crate::config::{MqttSettings, Settings};
 use quell_fleet::Ms;
 use quell_fleet::event::{Event, LinkEvent};
 use quell_fleet::model::Name;
@@ -51,6 +51,14 @@ impl std::fmt::Debug for Signer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Signer").field("region", &self.region).finish_non_exhaustive()
     }
+}
+
+/// TLS as the stream has it: one provider, the platform's authorities or the given one.
+///
+/// # Errors
+/// There are none.
+pub fn tls_config(mqtt: &MqttSettings) -> Result<Arc<tokio_rustls::rustls::ClientConfig>, String> {
+    tls::config(mqtt, None)
 }
 
 /// AWS's own topics a console listens to, as filters of a policy: where single things are streamed, `*` stands for any.

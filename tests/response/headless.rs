@@ -77,9 +77,10 @@ fn typed(command: &str, plans: [&str; 2]) -> Option<Vec<String>> {
         "respond" => &["respond"],
         "console" | "demo" | "drill" | "keys" | "local" | "workshop" | "watch" | "things" | "violations"
         | "shadow" | "jobs" | "profiles" | "profiles export" | "dimension list" | "metric list"
-        | "job list" | "job show" | "rules check" | "audit status" | "action list" | "journal"
-        | "journal verify" | "journal recover" | "audit" | "rules" | "config" | "completions" | "man"
-        | "record" | "replay" | "report" | "doctor" | "findings" | "explain" | "retained" | "sweep" => {
+        | "job list" | "job show" | "rules check" | "audit status" | "action list" | "journal" | "guard"
+        | "guard status" | "journal verify" | "journal recover" | "audit" | "rules" | "config"
+        | "completions" | "man" | "record" | "replay" | "report" | "doctor" | "findings" | "explain"
+        | "retained" | "sweep" => {
             return None;
         }
         unknown => panic!("is `quell {unknown}` a command that changes something? say so here"),

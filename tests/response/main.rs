@@ -13,8 +13,11 @@ mod clients;
 mod clones;
 mod crash;
 mod door;
+mod guard;
 mod guardrails;
 mod headless;
+#[path = "../common/outside.rs"]
+mod outside;
 mod plans;
 mod profiles;
 mod program;

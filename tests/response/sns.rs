@@ -50,12 +50,12 @@ impl World {
     }
 
     /// A topic; its ARN.
-    async fn topic(&self, name: &str) -> String {
+    pub(crate) async fn topic(&self, name: &str) -> String {
         self.sns(&[("Action", "CreateTopic"), ("Name", name)]).await;
         format!("arn:aws:sns:us-east-1:123456789012:{name}")
     }
 
-    async fn subscribe(&self, topic: &str, endpoint: &str) {
+    pub(crate) async fn subscribe(&self, topic: &str, endpoint: &str) {
         let subscribe =
             [("Action", "Subscribe"), ("TopicArn", topic), ("Protocol", "http"), ("Endpoint", endpoint)];
         self.sns(&subscribe).await;
@@ -73,14 +73,14 @@ fn alert(violation: &str) -> String {
 }
 
 /// The program as it runs on, and what it said, line by line.
-struct Running {
-    child: Child,
+pub(crate) struct Running {
+    pub(crate) child: Child,
     lines: mpsc::UnboundedReceiver<String>,
     told: mpsc::UnboundedReceiver<String>,
 }
 
 impl Running {
-    fn of(mut child: Child) -> Self {
+    pub(crate) fn of(mut child: Child) -> Self {
         fn lines(from: impl std::io::Read + Send + 'static) -> mpsc::UnboundedReceiver<String> {
             let (send, receive) = mpsc::unbounded_channel();
             std::thread::spawn(move || {
@@ -95,19 +95,19 @@ impl Running {
     }
 
     /// The next answer on stdout.
-    async fn answer(&mut self) -> Value {
+    pub(crate) async fn answer(&mut self) -> Value {
         let line = timeout(LONG, self.lines.recv()).await.unwrap().unwrap();
         serde_json::from_str(&line).unwrap()
     }
 
     /// Where it listens.
-    async fn address(&mut self) -> String {
+    pub(crate) async fn address(&mut self) -> String {
         let line = self.says("listening on ").await;
         line.split_once("listening on ").unwrap().1.to_owned()
     }
 
     /// The next line on stderr with this in it.
-    async fn says(&mut self, sought: &str) -> String {
+    pub(crate) async fn says(&mut self, sought: &str) -> String {
         loop {
             let line = timeout(LONG, self.told.recv()).await.unwrap().unwrap();
             if line.contains(sought) {
@@ -126,11 +126,11 @@ impl Drop for Running {
 
 /// An HTTP endpoint that keeps what it is sent, by path.
 #[derive(Clone, Default)]
-struct Ear(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
+pub(crate) struct Ear(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
 
 impl Ear {
     /// Answers `status` on every path; its address.
-    async fn open(&self, status: u16) -> String {
+    pub(crate) async fn open(&self, status: u16) -> String {
         let ear = self.clone();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -142,12 +142,12 @@ impl Ear {
         address
     }
 
-    fn heard(&self, path: &str) -> Vec<String> {
+    pub(crate) fn heard(&self, path: &str) -> Vec<String> {
         self.0.lock().get(path).cloned().unwrap_or_default()
     }
 
     /// The first message on `path` that is what is looked for.
-    async fn hears(&self, path: &str, sought: impl Fn(&str) -> bool) -> String {
+    pub(crate) async fn hears(&self, path: &str, sought: impl Fn(&str) -> bool) -> String {
         timeout(LONG, async {
             loop {
                 if let Some(found) = self.heard(path).into_iter().find(|m| sought(m)) {

@@ -198,6 +198,11 @@ impl World {
         }))
     }
 
+    /// One message on a topic.
+    pub(crate) fn say(&self, topic: &str, payload: &'static str) {
+        self.running.account().broker().publish(topic, payload.as_bytes().to_vec().into());
+    }
+
     pub(crate) fn console(&self) -> Console {
         let (events, received) = mpsc::channel(64);
         let (answers, answered) = mpsc::channel(64);

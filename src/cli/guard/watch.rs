@@ -1,0 +1,719 @@
+//! A guard's loop: what is heard goes into the fleet, what the fleet is found to be is written down and told, and what the rules
+//! say is done beside it.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::cli::reads::{asked_where, sentence};
+use crate::cli::respond::RespondArgs;
+use crate::cli::respond::answer::{Answered, Answerer};
+use crate::cli::respond::crew::Crew;
+use crate::cli::source::Source;
+use crate::cli::{Common, exit};
+use crate::cloud::now_ms;
+use crate::config::{AlertKind, Environment, Settings};
+use crate::guard::deliver::{Delivery, Patience};
+use crate::guard::health::{self, Health, SinkHealth};
+use crate::guard::leader::{LENGTH, Leader};
+use crate::guard::notify::Notify;
+use crate::guard::sink::Post;
+use crate::guard::store::Hold;
+use crate::guard::store::keep_windows;
+use crate::guard::{Alert, Judge, Step, Store};
+use crate::response::alert::notify::sns_endpoint;
+use crate::response::alert::web::Web;
+use crate::response::alert::{Alert as Alarm, AlertRules};
+use crate::response::shared;
+use quell_fleet::event::Event;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Fleet, Heed, LossKind, Ms, Word};
+
+use super::GuardArgs;
+
+/// How often every device is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// Windows are kept at most this often, and never for more than a fiftieth of the time.
+const KEEP: Duration = Duration::from_secs(2);
+const SHARE: u32 = 50;
+/// At the end what is under way gets this long: actions to stop and write down how far they came, alerts to be delivered.
+const LEAVE: Duration = Duration::from_secs(30);
+const FLUSH: Duration = Duration::from_secs(5);
+/// Alerts that wait to be acted on; beyond it the rules' own limit for an hour has long been passed.
+const QUEUE: usize = 1_000;
+
+/// A device is held at most so long at a time, however often it offends.
+const LONGEST: Ms = 86_400_000;
+/// How often a device was held is remembered for so long.
+const REMEMBERED: Ms = 7 * 86_400_000;
+/// A release that failed is tried again after this.
+const AGAIN: Ms = 60_000;
+
+/// A dry run plans so many answers within an hour: each reads the account and connects.
+const PLANNED: usize = 20;
+const HOUR: Ms = 3_600_000;
+
+/// What is to be done.
+enum Work {
+    /// About an alarm; with how its thing is held, when it is.
+    Answer(Box<Alarm>, Option<Hold>),
+    /// A device's time is over.
+    Release(Hold),
+}
+
+/// What came of it.
+enum Done {
+    Answered(Box<Alarm>, Answered),
+    /// A person let it go before its time: it is left alone.
+    LeftAlone(Box<Alarm>, Hold),
+    /// By us, or by somebody else before.
+    Released(Hold, Option<Answered>),
+}
+
+async fn work(work: Work, answerer: Arc<Answerer>) -> Done {
+    match work {
+        Work::Answer(alarm, hold) => {
+            if let Some(hold) = hold
+                && Box::pin(answerer.is_held(&hold.thing, hold.group.as_deref())).await == Some(false)
+            {
+                return Done::LeftAlone(alarm, hold);
+            }
+            let answered = Box::pin(answerer.alert(&alarm, "")).await;
+            Done::Answered(alarm, answered)
+        }
+        Work::Release(hold) => {
+            let released = Box::pin(answerer.release(&hold.thing, hold.group.as_deref())).await;
+            Done::Released(hold, released)
+        }
+    }
+}
+
+/// What makes it end, or read its configuration anew.
+struct Signals([(Signal, &'static str); 3], Signal);
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self(
+            [
+                (signal(SignalKind::terminate())?, "SIGTERM"),
+                (signal(SignalKind::interrupt())?, "SIGINT"),
+                (signal(SignalKind::quit())?, "SIGQUIT"),
+            ],
+            signal(SignalKind::hangup())?,
+        ))
+    }
+
+    /// The signal that ends it; none for the one that asks for a new configuration.
+    async fn any(&mut self) -> Option<&'static str> {
+        let [term, int, quit] = &mut self.0;
+        tokio::select! {
+            _ = term.0.recv() => Some(term.1),
+            _ = int.0.recv() => Some(int.1),
+            _ = quit.0.recv() => Some(quit.1),
+            _ = self.1.recv() => None,
+        }
+    }
+}
+
+/// What was told and done since the start.
+#[derive(Default)]
+struct Counts {
+    alerts: HashMap<(AlertKind, Step), u64>,
+    actions: HashMap<&'static str, u64>,
+    lag: Ms,
+}
+
+/// What runs.
+struct Guard {
+    fleet: Fleet,
+    judge: Judge,
+    store: Arc<Mutex<Store>>,
+    delivery: Delivery,
+    /// Found, and not written down yet: the disk was full.
+    untold: Vec<Alert>,
+    counts: Counts,
+    health: Arc<Mutex<Health>>,
+    acts: bool,
+    /// Who of several guards acts; none where there is one only, or where nothing is acted on.
+    leader: Option<Leader>,
+    /// Whether this one did when it was last looked.
+    led: bool,
+    /// Found and not acted on yet.
+    to_do: Vec<Alert>,
+    /// Devices that are being let go.
+    releasing: Vec<String>,
+    /// When a dry run planned something.
+    planned: Vec<Ms>,
+    windows: PathBuf,
+    /// When windows were kept, and until when not again.
+    kept: Instant,
+}
+
+pub(super) async fn run(
+    args: &GuardArgs,
+    mut settings: Settings,
+    rules: AlertRules,
+    common: &Common,
+) -> color_eyre::Result<u8> {
+    let mut signals = Signals::new()?;
+    let folder = super::folder(args.state.as_ref(), &settings);
+    let store = match Store::open(&folder) {
+        Ok(store) => store,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "quell: {error}");
+            return Ok(exit::FAILED);
+        }
+    };
+    let notify = Notify::to(std::env::var_os("NOTIFY_SOCKET").as_deref())?;
+    let (sender, mut events) = mpsc::channel(64);
+    let opened = tokio::select! {
+        opened = Source::open(&settings, &sender) => opened,
+        _ = signals.any() => return Ok(exit::INTERRUPTED),
+    };
+    let source = match opened {
+        Ok(source) => source,
+        Err(trouble) => {
+            let place = asked_where(&trouble, &settings, common, &Environment::of_process());
+            let _ = writeln!(io::stderr(), "quell: {}{place}", sentence(&trouble));
+            return Ok(exit::FAILED);
+        }
+    };
+    if let Some(aws) = &source.clients {
+        tokio::spawn(shared::colleagues(aws.clone(), settings.clone(), sender.clone()));
+    }
+    drop(sender);
+    let acts = args.yes && !settings.read_only && source.clients.is_some();
+    let answerer = match &source.clients {
+        Some(_) => Some(Arc::new(Box::pin(answerer(args, &settings, rules)).await?)),
+        None => None,
+    };
+    let post = Post {
+        web: Arc::new(Web::default()),
+        aws: source.clients.clone(),
+        sns: sns_endpoint(&settings),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+    };
+    let leader = match &source.clients {
+        Some(aws) if acts && !settings.guard.lease.is_empty() => {
+            let length = settings.scaled(LENGTH).max(Duration::from_secs(2));
+            Some(Leader::begin(aws.clone(), &settings.guard.lease, &post.host, length, &settings.journal)?)
+        }
+        _ => None,
+    };
+    let mut guard = Guard::begin(store, &settings, &post, acts, leader);
+    let bound = match args.listen.as_ref().or(settings.guard.listen.as_ref()) {
+        Some(address) => {
+            let address = address.parse().map_err(|_| {
+                color_eyre::eyre::eyre!("{:?} is no ADDRESS:PORT to listen at", SafeText::new(address))
+            })?;
+            Some(health::serve(address, Arc::clone(&guard.health)).await?)
+        }
+        None => None,
+    };
+    health::serve_at(&folder.join("socket"), Arc::clone(&guard.health))?;
+    if let Some(bound) = bound {
+        let _ = writeln!(io::stderr(), "listening on http://{bound}/");
+    }
+    let mode = if acts { "acts by the rules" } else { "dry run: --yes acts" };
+    let _ = writeln!(io::stderr(), "guarding; {mode}");
+    let mut crew = Crew::new(
+        answerer.as_ref().map_or(1, |a| a.at_once()),
+        |(to_do, answerer): (Work, Arc<Answerer>)| -> BoxFuture<'_, Done> { Box::pin(work(to_do, answerer)) },
+    );
+    let mut answerer = answerer;
+    let mut loaded = settings.clone();
+    let alive = Notify::watchdog(std::env::var("WATCHDOG_USEC").ok().as_deref());
+    let mut watchdog = tokio::time::interval(alive.unwrap_or(Duration::from_secs(3_600)));
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let deadline = args.length.map(|length| tokio::time::Instant::now() + length);
+    let mut ready = false;
+    let code = loop {
+        if let Some(answerer) = &answerer
+            && crew.waiting() < QUEUE
+        {
+            for (thing, work) in guard.due() {
+                crew.add(thing, (work, Arc::clone(answerer)));
+            }
+        }
+        tokio::select! {
+            biased;
+            signal = signals.any() => match signal {
+                Some(name) => {
+                    tracing::info!(signal = name, "ending");
+                    break exit::INTERRUPTED;
+                }
+                None => {
+                    notify.tell("RELOADING=1");
+                    match super::reloaded(args, common) {
+                        Ok((new, rules)) => {
+                            let told = settings.take_live(&loaded, &new);
+                            settings.guard = new.guard.clone();
+                            settings.security_profiles = new.security_profiles.clone();
+                            loaded = new;
+                            source.stream.take(&settings);
+                            guard.reload(&settings, &post);
+                            if let Some(known) = &mut answerer {
+                                match Box::pin(self::answerer(args, &settings, rules)).await {
+                                    Ok(new) => *known = Arc::new(new),
+                                    Err(why) => {
+                                        let _ = writeln!(io::stderr(), "quell: {why}; the old rules stay in force");
+                                    }
+                                }
+                            }
+                            tracing::info!(now = ?told.now, later = ?told.later, "read anew");
+                        }
+                        Err(why) => {
+                            let _ = writeln!(io::stderr(), "quell: {why}; the old configuration stays in force");
+                        }
+                    }
+                    notify.tell("READY=1");
+                }
+            },
+            done = crew.next() => guard.done(done),
+            event = events.recv() => match event {
+                Some(event) => guard.event(event),
+                None => break exit::FAILED,
+            },
+            _ = look.tick() => {
+                guard.look();
+                if guard.health.lock().hears && !std::mem::replace(&mut ready, true) {
+                    notify.tell("READY=1\nSTATUS=listening");
+                }
+            }
+            _ = watchdog.tick(), if alive.is_some() => notify.tell("WATCHDOG=1"),
+            () = async { match deadline { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } } => {
+                break exit::DONE;
+            }
+        }
+        if let Some(polls) = &source.polls {
+            guard.fleet.take_wanted().into_iter().for_each(|source| polls.now(source));
+        }
+    };
+    notify.tell("STOPPING=1");
+    crew.dismiss();
+    if let Some(answerer) = &answerer {
+        answerer.stop();
+    }
+    let until = tokio::time::Instant::now() + LEAVE;
+    while !crew.is_idle() {
+        let Ok(done) = tokio::time::timeout_at(until, crew.next()).await else { break };
+        guard.done(done);
+    }
+    guard.end();
+    let led = guard.leads();
+    if led {
+        let _ = tokio::time::timeout(FLUSH, guard.delivery.settled()).await;
+    }
+    if let Some(leader) = guard.leader.take() {
+        leader.give_up().await;
+    }
+    Ok(code)
+}
+
+async fn answerer(args: &GuardArgs, settings: &Settings, rules: AlertRules) -> color_eyre::Result<Answerer> {
+    let how = RespondArgs {
+        yes: args.yes,
+        dry_run: args.dry_run,
+        json: true,
+        rules: None,
+        listen: None,
+        topics: Vec::new(),
+        poll: false,
+        group: None,
+        no_signature_check: false,
+        timeout: args.timeout,
+    };
+    Answerer::open(settings, rules, &how).await
+}
+
+/// An alert as the rules know it; none for what nothing can be done about.
+fn alarm(alert: &Alert) -> Option<Alarm> {
+    let acted_on =
+        matches!(alert.kind, AlertKind::Alarm | AlertKind::Clone | AlertKind::Warning | AlertKind::Silence);
+    // A text of the same form that `respond` reads: what is no name of a thing is refused there as here.
+    let mut message = alert.line();
+    message["violationEventType"] = alert.step.word().into();
+    (acted_on && alert.step == Step::InAlarm).then(|| Alarm::parse(&message.to_string()).ok())?
+}
+
+impl Guard {
+    fn begin(store: Store, settings: &Settings, post: &Post, acts: bool, leader: Option<Leader>) -> Self {
+        let now = now_ms();
+        let judge = Judge::new(store.open_alerts(), settings.aws_speed, now);
+        let mut fleet = Fleet::new(settings.limits());
+        let (kept, trouble) = store.windows();
+        if let Some(why) = trouble {
+            let _ = writeln!(io::stderr(), "quell: {why}");
+        }
+        fleet.resume(kept, judge.findings(), &|thing, kind| judge.is_warned(thing, kind), now);
+        let sinks = super::sinks(settings);
+        let names: Vec<String> = sinks.iter().map(|sink| sink.name.clone()).collect();
+        for name in store.strangers(&names) {
+            let _ = writeln!(
+                io::stderr(),
+                "quell: {} alerts wait for {name:?}, which is not configured any more",
+                store.waiting(&name)
+            );
+        }
+        let windows = store.windows_path();
+        let store = Arc::new(Mutex::new(store));
+        let led = leader.is_none();
+        let delivery = Delivery::begin(sinks, Arc::clone(&store), post, Patience::default(), led);
+        // An alarm of an earlier process that was not acted on is: the journal knows which was.
+        let to_do = judge.open().cloned().collect();
+        let health = Health { started: now, turned: now, acts, ..Health::default() };
+        Self {
+            fleet,
+            judge,
+            store,
+            delivery,
+            untold: Vec::new(),
+            counts: Counts::default(),
+            health: Arc::new(Mutex::new(health)),
+            acts,
+            leader,
+            led,
+            to_do,
+            releasing: Vec::new(),
+            planned: Vec::new(),
+            windows,
+            kept: Instant::now() + KEEP,
+        }
+    }
+
+    /// Another configuration, while it runs.
+    fn reload(&mut self, settings: &Settings, post: &Post) {
+        self.fleet.relimit(&settings.limits(), now_ms());
+        let (store, leads) = (Arc::clone(&self.store), self.leads());
+        self.delivery = Delivery::begin(super::sinks(settings), store, post, Patience::default(), leads);
+    }
+
+    /// Whether this guard is the one that acts, and tells those whom others would tell too.
+    fn leads(&self) -> bool {
+        self.leader.as_ref().is_none_or(Leader::leads)
+    }
+
+    /// Who acts may have changed.
+    fn look_who_leads(&mut self, now: Ms) {
+        let leads = self.leads();
+        let Some(leader) = &self.leader else { return };
+        let length = Ms::try_from(leader.length().as_millis()).unwrap_or(Ms::MAX);
+        // What was found longer ago than a holder may be unheard of, the holder told and acted on; the rest it may have missed.
+        let missed = now - 2 * length;
+        if leader.follows()
+            && let Err(error) = self.delivery.told_by_another(missed)
+        {
+            tracing::warn!(%error, "what another guard told could not be written down");
+        }
+        if !leads {
+            // What is over needs nobody to act, whoever it will be.
+            let open: HashSet<&str> = self.judge.open().map(|alert| alert.id.as_str()).collect();
+            self.to_do.retain(|alert| open.contains(alert.id.as_str()));
+        }
+        if leads != std::mem::replace(&mut self.led, leads) {
+            tracing::info!(leads, lease = leader.words(), "who acts");
+            self.delivery.lead(leads);
+        }
+    }
+
+    /// What is to be done now, and about which thing.
+    fn due(&mut self) -> Vec<(String, Work)> {
+        let now = now_ms();
+        let mut out = Vec::new();
+        if self.acts {
+            // Whoever held a device lets it go, also when another acts by now.
+            let ended: Vec<Hold> = self
+                .store
+                .lock()
+                .holds()
+                .filter(|hold| !hold.over && hold.until <= now && !self.releasing.contains(&hold.thing))
+                .cloned()
+                .collect();
+            for hold in ended {
+                if self.offended(&hold) {
+                    self.hold(&hold.thing, hold.length, hold.group.clone(), &hold.alert, now);
+                    continue;
+                }
+                self.releasing.push(hold.thing.clone());
+                out.push((hold.thing.clone(), Work::Release(hold)));
+            }
+        }
+        if !self.leads() {
+            return out;
+        }
+        for alert in std::mem::take(&mut self.to_do) {
+            let Some(alarm) = alarm(&alert) else { continue };
+            // By the one that led before.
+            let done = |l: &Leader| l.was_done(&alarm.thing, &alarm.behavior, alert.found);
+            if self.leader.as_ref().is_some_and(done) {
+                continue;
+            }
+            if self.acts {
+                if let Err(error) = self.store.lock().acting(&alarm.violation, true) {
+                    tracing::error!(%error, "what is to be done could not be written down, and is not done");
+                    self.to_do.push(alert);
+                    continue;
+                }
+            } else {
+                self.planned.retain(|at| now - at < HOUR);
+                if self.planned.len() >= PLANNED {
+                    *self.counts.actions.entry("not planned").or_default() += 1;
+                    continue;
+                }
+                self.planned.push(now);
+            }
+            let hold =
+                self.store.lock().holds().find(|hold| hold.thing == alarm.thing && !hold.over).cloned();
+            out.push((alarm.thing.clone(), Work::Answer(Box::new(alarm), hold)));
+        }
+        out
+    }
+
+    /// Whether a device offended again while it was held.
+    fn offended(&self, hold: &Hold) -> bool {
+        let again = self.judge.open().any(|alert| {
+            alert.thing.as_deref() == Some(&hold.thing)
+                && matches!(alert.kind, AlertKind::Alarm | AlertKind::Clone)
+                && alert.found > hold.since
+                && alert.id != hold.alert
+        });
+        let leaks = self.fleet.find(&hold.thing).map(|id| self.fleet.device(id).word());
+        again || leaks == Some(Word::Leaking)
+    }
+
+    /// A device is held from now on: twice as long each time it was before.
+    fn hold(&mut self, thing: &str, length: Ms, group: Option<String>, alert: &str, now: Ms) {
+        let before = self.store.lock().holds().find(|hold| hold.thing == thing).map_or(0, |hold| hold.times);
+        let lasts = length.saturating_mul(1 << before.min(16)).min(LONGEST.max(length));
+        let hold = Hold {
+            thing: thing.to_owned(),
+            group,
+            since: now,
+            until: now + lasts,
+            length,
+            times: before + 1,
+            over: false,
+            alert: alert.to_owned(),
+        };
+        let often = if before == 0 { String::new() } else { format!(", for the {}. time", before + 1) };
+        let sentence =
+            format!("isolated for {} s{often}; it is released then unless it offends again", lasts / 1000);
+        self.write_hold(hold);
+        self.acted(thing, "held", &sentence, now);
+    }
+
+    fn write_hold(&self, hold: Hold) {
+        if let Err(error) = self.store.lock().hold(hold) {
+            tracing::error!(%error, "that a device is held for a time could not be written down");
+        }
+    }
+
+    /// What was done, as an alert.
+    fn acted(&mut self, thing: &str, result: &str, sentence: &str, now: Ms) {
+        let mut alert = Alert::of_action(thing, result, &SafeText::new(sentence), now);
+        alert.groups = self.groups(thing);
+        self.tell(vec![alert], now);
+    }
+
+    fn done(&mut self, done: Done) {
+        let now = now_ms();
+        match done {
+            Done::Answered(alarm, answered) => {
+                let (result, why) = answered.result();
+                *self.counts.actions.entry(result).or_default() += 1;
+                if result == "ignored" {
+                    tracing::info!(thing = alarm.thing, %why, "nothing is done about an alert");
+                } else {
+                    self.acted(&alarm.thing, result, &format!("{result}: {why}"), now);
+                    if let Some(leader) = &self.leader {
+                        leader.did(&alarm.thing, &alarm.behavior, now);
+                    }
+                }
+                // Isolated already: by a guard that was killed over it, or by somebody else, whose isolation is not ours to end.
+                let killed = self.store.lock().was_acting(&alarm.violation);
+                let held = answered.held().filter(|_| result != "done before" || killed);
+                if let Some((length, group)) = held {
+                    let length = Ms::try_from(length.as_millis()).unwrap_or(LONGEST);
+                    self.hold(&alarm.thing, length, group.clone(), &alarm.violation, now);
+                }
+                if self.acts
+                    && let Err(error) = self.store.lock().acting(&alarm.violation, false)
+                {
+                    tracing::warn!(%error, "that something was done could not be written down");
+                }
+            }
+            Done::LeftAlone(alarm, hold) => {
+                *self.counts.actions.entry("left alone").or_default() += 1;
+                let left = format!(
+                    "a person released it before its time: it is left alone for {} s more",
+                    (hold.until - now) / 1000
+                );
+                self.acted(&alarm.thing, "left alone", &left, now);
+            }
+            Done::Released(hold, released) => {
+                self.releasing.retain(|thing| *thing != hold.thing);
+                let (result, sentence, over) = match &released {
+                    None => ("released before", "somebody released it before its time".to_owned(), true),
+                    Some(answered) => {
+                        let (result, why) = answered.result();
+                        let over = matches!(answered.code, exit::DONE | exit::UNPROVEN);
+                        (result, format!("its time is over: {result}: {why}"), over)
+                    }
+                };
+                *self.counts.actions.entry(result).or_default() += 1;
+                self.acted(&hold.thing, result, &sentence, now);
+                if over {
+                    // What it does from now on is judged anew.
+                    self.fleet.absolve(&hold.thing, now);
+                    self.write_hold(Hold { over: true, ..hold });
+                } else {
+                    self.write_hold(Hold { until: now + AGAIN, ..hold });
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let now = now_ms();
+        self.fleet.apply(event, now);
+        let found = self.judge.findings_of(&self.fleet, now);
+        self.tell(found, now);
+    }
+
+    fn look(&mut self) {
+        let now = now_ms();
+        self.fleet.tick(now);
+        let found = self.judge.tick(&self.fleet, now);
+        self.tell(found, now);
+        self.look_who_leads(now);
+        self.forget_holds(now);
+        self.report(now);
+        if Instant::now() >= self.kept {
+            let began = Instant::now();
+            self.keep_now();
+            self.kept = Instant::now() + KEEP.max(began.elapsed() * SHARE);
+        }
+    }
+
+    /// How often a device was held is of no interest any more.
+    fn forget_holds(&self, now: Ms) {
+        let mut store = self.store.lock();
+        let old =
+            store.holds().find(|hold| hold.over && now - hold.until > REMEMBERED).map(|h| h.thing.clone());
+        if let Some(thing) = old
+            && let Err(error) = store.forget(&thing)
+        {
+            tracing::warn!(%error, "what is over could not be forgotten");
+        }
+    }
+
+    /// Writes down and tells what was found, with what was found before and could not be written.
+    fn tell(&mut self, found: Vec<Alert>, now: Ms) {
+        let mut all = std::mem::take(&mut self.untold);
+        all.extend(found);
+        if all.is_empty() {
+            return;
+        }
+        if let Err(error) = self.delivery.tell(&all) {
+            tracing::error!(%error, "alerts could not be written down, and are told when they can");
+            self.untold = all;
+            return;
+        }
+        for alert in &all {
+            *self.counts.alerts.entry((alert.kind, alert.step)).or_default() += 1;
+            if alert.step == Step::InAlarm {
+                self.counts.lag = now - alert.at;
+            }
+        }
+        let acted_on =
+            all.into_iter().filter(|alert| alert.step == Step::InAlarm && alert.kind != AlertKind::Action);
+        self.to_do.extend(acted_on);
+    }
+
+    fn groups(&self, thing: &str) -> Vec<String> {
+        let device = self.fleet.find(thing).map(|id| self.fleet.device(id));
+        let groups = device.and_then(|device| device.groups().get());
+        groups.into_iter().flatten().map(|group| group.raw().to_owned()).collect()
+    }
+
+    /// Keeps windows and baselines, after what was found is written down: never before.
+    fn keep_now(&self) {
+        if !self.untold.is_empty() {
+            return;
+        }
+        let (kept, path) = (self.fleet.keep(now_ms()), self.windows.clone());
+        let write = move || {
+            let bytes = kept.to_bytes().map_err(io::Error::other)?;
+            keep_windows(&path, &bytes)
+        };
+        if let Err(error) = tokio::task::block_in_place(write) {
+            tracing::warn!(%error, "windows could not be kept: after a restart they begin anew");
+        }
+    }
+
+    /// What was found last is written down, and then what judging goes on from.
+    fn end(&mut self) {
+        let now = now_ms();
+        let found = self.judge.findings_of(&self.fleet, now);
+        self.tell(found, now);
+        self.keep_now();
+    }
+
+    fn report(&self, now: Ms) {
+        let tally = self.delivery.tally();
+        let sinks = self.delivery.waiting().into_iter().map(|(name, waiting)| {
+            let known = tally.get(&name).copied().unwrap_or_default();
+            SinkHealth {
+                sent: known.sent,
+                failed: known.failed,
+                dead: known.dead,
+                waiting: waiting as u64,
+                name,
+            }
+        });
+        let mut alerts: Vec<(String, String, u64)> = self
+            .counts
+            .alerts
+            .iter()
+            .map(|((kind, step), n)| (kind.word().to_owned(), step.word().to_owned(), *n))
+            .collect();
+        alerts.sort();
+        let mut actions: Vec<(String, u64)> =
+            self.counts.actions.iter().map(|(result, n)| ((*result).to_owned(), *n)).collect();
+        actions.sort();
+        let deaf = match self.fleet.heed() {
+            Heed::Hears => None,
+            Heed::Deaf(why, _) => Some(why.to_string()),
+            Heed::Never(_) => Some("not connected yet".to_owned()),
+        };
+        let gaps = self.fleet.losses().iter().filter(|loss| matches!(loss.kind, LossKind::NotConnected(_)));
+        let held = self.store.lock().holds().filter(|hold| !hold.over).count();
+        let mut health = self.health.lock();
+        *health = Health {
+            started: health.started,
+            turned: now,
+            hears: deaf.is_none(),
+            deaf,
+            acts: self.acts,
+            lease: self.leader.as_ref().map(Leader::words),
+            devices: self.fleet.devices().filter(|(_, device)| !device.is_unattributed()).count() as u64,
+            messages: self.fleet.stream().received(),
+            messages_per_second: self.fleet.rates(now).map_or(0.0, |rates| rates.messages_per_s),
+            alerts,
+            open: self.judge.open().len() as u64,
+            actions,
+            held: held as u64,
+            lag: self.counts.lag,
+            gaps: gaps.count() as u64,
+            sinks: sinks.collect(),
+        };
+    }
+}

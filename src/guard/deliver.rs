@@ -1,0 +1,217 @@
+//! Telling the receivers: one after the other for each, all at once among them, again with growing pauses, and in the end into
+//! the file of what could not be delivered. One that does not answer holds up nobody else.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use quell_fleet::Ms;
+use quell_fleet::text::SafeText;
+
+use crate::cloud::now_ms;
+use crate::config::{AlertKind, Sink};
+
+use super::alert::Alert;
+use super::sink::Post;
+use super::store::{Store, WAITING, Waiting};
+
+/// The first pause after a receiver did not take something; doubled each time.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The longest.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// How long a receiver may refuse one alert before it is given up.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience(pub Duration);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(Duration::from_secs(3_600))
+    }
+}
+
+/// What was delivered to whom, and what not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Taken.
+    pub sent: u64,
+    /// Not taken, and tried again.
+    pub failed: u64,
+    /// Given up.
+    pub dead: u64,
+}
+
+/// The sinks, each with a task of its own. Dropping it ends them.
+#[derive(Debug)]
+pub struct Delivery {
+    sinks: Vec<Sink>,
+    store: Arc<Mutex<Store>>,
+    wake: Vec<Arc<Notify>>,
+    tally: Arc<Mutex<HashMap<String, Tally>>>,
+    gate: watch::Sender<bool>,
+    _tasks: JoinSet<()>,
+}
+
+impl Delivery {
+    /// Begins with what an earlier process left undelivered. Receivers that other guards of the account tell too are told only
+    /// while this one `leads`.
+    pub fn begin(
+        sinks: Vec<Sink>,
+        store: Arc<Mutex<Store>>,
+        post: &Post,
+        patience: Patience,
+        leads: bool,
+    ) -> Self {
+        let (gate, opened) = watch::channel(leads);
+        let tally: Arc<Mutex<HashMap<String, Tally>>> = Arc::default();
+        let mut tasks = JoinSet::new();
+        let mut wake = Vec::new();
+        for sink in &sinks {
+            let called = Arc::new(Notify::new());
+            wake.push(Arc::clone(&called));
+            let worker = Worker {
+                sink: sink.clone(),
+                store: Arc::clone(&store),
+                post: post.clone(),
+                tally: Arc::clone(&tally),
+                gate: opened.clone(),
+                patience,
+            };
+            tasks.spawn(worker.run(called));
+        }
+        Self { sinks, store, wake, tally, gate, _tasks: tasks }
+    }
+
+    /// Whom an alert is told.
+    fn to(&self, alert: &Alert) -> Vec<String> {
+        let wants = |sink: &&Sink| sink.alerts.contains(&alert.kind);
+        self.sinks.iter().filter(wants).map(|sink| sink.name.clone()).collect()
+    }
+
+    /// Writes alerts down and has them told.
+    ///
+    /// # Errors
+    /// They could not be written down: nobody was told, and they are to be given again.
+    pub fn tell(&self, alerts: &[Alert]) -> std::io::Result<()> {
+        if alerts.is_empty() {
+            return Ok(());
+        }
+        let lines = alerts.iter().map(|alert| (alert.clone(), self.to(alert))).collect();
+        self.store.lock().alerts(lines)?;
+        self.wake.iter().for_each(|wake| wake.notify_one());
+        Ok(())
+    }
+
+    /// This guard is, or is not, the one that tells those whom others tell too.
+    pub fn lead(&self, leads: bool) {
+        self.gate.send_if_modified(|open| std::mem::replace(open, leads) != leads);
+    }
+
+    /// Another guard told those whom both tell of what was found before: they are not told again.
+    ///
+    /// # Errors
+    /// It could not be written down.
+    pub fn told_by_another(&self, before: Ms) -> std::io::Result<()> {
+        let mut store = self.store.lock();
+        for sink in self.sinks.iter().filter(|sink| !sink.way.is_own()) {
+            store.skip(&sink.name, before)?;
+        }
+        Ok(())
+    }
+
+    /// What was delivered so far, by receiver.
+    pub fn tally(&self) -> HashMap<String, Tally> {
+        self.tally.lock().clone()
+    }
+
+    /// How many alerts wait for each receiver.
+    pub fn waiting(&self) -> Vec<(String, usize)> {
+        let store = self.store.lock();
+        self.sinks.iter().map(|sink| (sink.name.clone(), store.waiting(&sink.name))).collect()
+    }
+
+    /// Waits until everything is delivered, or given up.
+    pub async fn settled(&self) {
+        while self.waiting().iter().any(|(_, waiting)| *waiting > 0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The names of the sinks that want alerts of a kind.
+    pub fn wanting(&self, kind: AlertKind) -> impl Iterator<Item = &str> {
+        self.sinks.iter().filter(move |sink| sink.alerts.contains(&kind)).map(|sink| sink.name.as_str())
+    }
+}
+
+struct Worker {
+    sink: Sink,
+    store: Arc<Mutex<Store>>,
+    post: Post,
+    tally: Arc<Mutex<HashMap<String, Tally>>>,
+    gate: watch::Receiver<bool>,
+    patience: Patience,
+}
+
+impl Worker {
+    async fn run(mut self, called: Arc<Notify>) {
+        // What waits at the start an earlier process may have told before it was killed.
+        let mut again = self.store.lock().next(&self.sink.name).is_some();
+        loop {
+            if !self.sink.way.is_own() && self.gate.wait_for(|open| *open).await.is_err() {
+                return;
+            }
+            let next = self.store.lock().next(&self.sink.name);
+            match next {
+                Some(waiting) => self.deliver(waiting, again).await,
+                None => called.notified().await,
+            }
+            again = false;
+        }
+    }
+
+    async fn deliver(&self, waiting: Waiting, again: bool) {
+        let began = tokio::time::Instant::now();
+        let mut pause = PAUSE;
+        let mut again = again;
+        loop {
+            let why = match self.post.tell(&self.sink, &waiting.alert, again).await {
+                Ok(()) => {
+                    self.count(|tally| tally.sent += 1);
+                    self.write(|store, name| store.sent(waiting.number, name)).await;
+                    return;
+                }
+                Err(why) => SafeText::new(&why),
+            };
+            self.count(|tally| tally.failed += 1);
+            tracing::warn!(sink = self.sink.name, alert = waiting.alert.id, %why, "an alert was not taken");
+            let crowded = self.store.lock().waiting(&self.sink.name) > WAITING;
+            if began.elapsed() + pause > self.patience.0 || crowded {
+                self.count(|tally| tally.dead += 1);
+                self.write(|store, name| store.dead(&waiting, name, &why, now_ms())).await;
+                return;
+            }
+            // A file that was written and could not be synced may have the line already.
+            again = true;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Tally)) {
+        change(self.tally.lock().entry(self.sink.name.clone()).or_default());
+    }
+
+    /// Writes down what became of an alert; until that succeeds it is not forgotten, and nothing else is told.
+    async fn write(&self, change: impl Fn(&mut Store, &str) -> std::io::Result<()> + Send) {
+        loop {
+            let written = change(&mut self.store.lock(), &self.sink.name);
+            let Err(error) = written else { return };
+            tracing::error!(%error, sink = self.sink.name, "what became of an alert could not be written down");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}

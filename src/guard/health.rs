@@ -1,0 +1,295 @@
+//! How a guard is: alive, ready, and in numbers. Answered over HTTP, on loopback unless the configuration says otherwise; it
+//! says nothing that is secret and takes nothing in.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+use quell_fleet::Ms;
+
+/// Connections at once; each asks one thing.
+const CONNECTIONS: usize = 64;
+/// The headers of a request are there within this time.
+const HEADERS: Duration = Duration::from_secs(5);
+/// So is the whole of it.
+const WHOLE: Duration = Duration::from_secs(10);
+/// After the system gave no connection, the next attempt.
+const AGAIN: Duration = Duration::from_millis(100);
+/// No answer is longer.
+const MOST: u64 = 1 << 20;
+/// A guard whose loop has not turned for so long is not alive.
+const STUCK: Ms = 30_000;
+
+/// How one receiver of alerts stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each is the metric of the same name")]
+pub struct SinkHealth {
+    pub name: String,
+    pub sent: u64,
+    pub failed: u64,
+    pub dead: u64,
+    pub waiting: u64,
+}
+
+/// How a guard is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// When it started.
+    pub started: Ms,
+    /// When its loop last turned.
+    pub turned: Ms,
+    /// It listens, and nothing keeps it from hearing.
+    pub hears: bool,
+    /// Why it does not, when it does not.
+    pub deaf: Option<String>,
+    /// It acts, or says what it would do.
+    pub acts: bool,
+    /// Which guard of the account acts: this one, another, or nobody yet.
+    pub lease: Option<String>,
+    /// Devices known.
+    pub devices: u64,
+    /// Messages heard since the start.
+    pub messages: u64,
+    /// Messages a second, while it hears.
+    pub messages_per_second: f64,
+    /// Alerts told since the start, by kind and step.
+    pub alerts: Vec<(String, String, u64)>,
+    /// Alerts that are not over.
+    pub open: u64,
+    /// What was done, by result: `isolated`, `dry run`, `refused`, ….
+    pub actions: Vec<(String, u64)>,
+    /// Devices held for a time.
+    pub held: u64,
+    /// How long after its datapoint the last alert was found, milliseconds.
+    pub lag: Ms,
+    /// Stretches in which nothing was heard.
+    pub gaps: u64,
+    /// The receivers.
+    pub sinks: Vec<SinkHealth>,
+}
+
+impl Health {
+    /// Its loop turns.
+    pub fn is_alive(&self, now: Ms) -> bool {
+        now - self.turned < STUCK
+    }
+
+    /// Prometheus's text format, version 0.0.4.
+    pub fn metrics(&self, now: Ms) -> String {
+        let mut out = String::new();
+        let mut metric = |name: &str, kind: &str, help: &str, values: &[(String, f64)]| {
+            let _ = writeln!(out, "# HELP quell_guard_{name} {help}\n# TYPE quell_guard_{name} {kind}");
+            for (labels, value) in values {
+                let _ = writeln!(out, "quell_guard_{name}{labels} {value}");
+            }
+        };
+        let one = |value: f64| [(String::new(), value)];
+        let flag = |on: bool| one(f64::from(u8::from(on)));
+        let label = |key: &str, value: &str| {
+            format!("{key}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+        };
+        metric("up", "gauge", "1 while its loop turns.", &flag(self.is_alive(now)));
+        metric("hears", "gauge", "1 while nothing keeps it from hearing the fleet.", &flag(self.hears));
+        metric("acts", "gauge", "1 when it acts, 0 when it only says what it would do.", &flag(self.acts));
+        let leads = self.lease.as_deref() == Some("held");
+        metric("lease_held", "gauge", "1 while this guard is the one that acts.", &flag(leads));
+        metric("start_time_seconds", "gauge", "When it started.", &one(self.started as f64 / 1000.0));
+        metric("devices", "gauge", "Devices known.", &one(self.devices as f64));
+        metric("messages_total", "counter", "Messages heard.", &one(self.messages as f64));
+        metric("messages_per_second", "gauge", "Messages a second now.", &one(self.messages_per_second));
+        let alerts: Vec<(String, f64)> = self
+            .alerts
+            .iter()
+            .map(|(kind, step, n)| {
+                (format!("{{{},{}}}", label("kind", kind), label("step", step)), *n as f64)
+            })
+            .collect();
+        metric("alerts_total", "counter", "Alerts told.", &alerts);
+        metric("alerts_open", "gauge", "Alerts that are not over.", &one(self.open as f64));
+        let actions: Vec<(String, f64)> = self
+            .actions
+            .iter()
+            .map(|(result, n)| (format!("{{{}}}", label("result", result)), *n as f64))
+            .collect();
+        metric("actions_total", "counter", "What was done about alerts, by result.", &actions);
+        metric("held", "gauge", "Devices held for a time.", &one(self.held as f64));
+        metric(
+            "lag_seconds",
+            "gauge",
+            "From datapoint to alert, of the last one.",
+            &one(self.lag as f64 / 1000.0),
+        );
+        metric("gaps_total", "counter", "Stretches in which nothing was heard.", &one(self.gaps as f64));
+        type Read = fn(&SinkHealth) -> u64;
+        let sinks: [(&str, &str, &str, Read); 4] = [
+            ("sink_sent_total", "counter", "Alerts a receiver took.", |sink| sink.sent),
+            ("sink_failed_total", "counter", "Attempts a receiver did not take.", |sink| sink.failed),
+            ("sink_dead_total", "counter", "Alerts given up.", |sink| sink.dead),
+            ("sink_waiting", "gauge", "Alerts that wait for a receiver.", |sink| sink.waiting),
+        ];
+        for (name, kind, help, read) in sinks {
+            let values: Vec<(String, f64)> = self
+                .sinks
+                .iter()
+                .map(|sink| (format!("{{{}}}", label("sink", &sink.name)), read(sink) as f64))
+                .collect();
+            metric(name, kind, help, &values);
+        }
+        out
+    }
+}
+
+/// Answers `/healthz`, `/readyz`, `/metrics` and `/status`; where it listens.
+///
+/// # Errors
+/// The address is not to be had.
+pub async fn serve(address: SocketAddr, health: Arc<Mutex<Health>>) -> std::io::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await?;
+    let bound = listener.local_addr()?;
+    tokio::spawn(async move {
+        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => connection(stream, &health, &room),
+                Err(_) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    });
+    Ok(bound)
+}
+
+/// The same at a socket that only its user can reach: what `quell guard status` asks. The folder is a guard's own and locked,
+/// so that what stands there is left by one that is gone.
+///
+/// # Errors
+/// The socket cannot be made.
+pub fn serve_at(path: &Path, health: Arc<Mutex<Health>>) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    tokio::spawn(async move {
+        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => connection(stream, &health, &room),
+                Err(_) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    });
+    Ok(())
+}
+
+/// How a running guard is, asked at its socket.
+///
+/// # Errors
+/// Nobody answers, or something else than a guard.
+pub async fn ask(path: &Path) -> std::io::Result<Health> {
+    let asked = async {
+        let mut stream = UnixStream::connect(path).await?;
+        stream.write_all(b"GET /status HTTP/1.1\r\nhost: guard\r\nconnection: close\r\n\r\n").await?;
+        let mut text = Vec::new();
+        stream.take(MOST).read_to_end(&mut text).await?;
+        let text = String::from_utf8_lossy(&text);
+        let body = text.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+        serde_json::from_str(body).map_err(std::io::Error::other)
+    };
+    let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);
+    tokio::time::timeout(WHOLE, asked).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn connection<S>(stream: S, health: &Arc<Mutex<Health>>, room: &Arc<Semaphore>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let Ok(permit) = Arc::clone(room).try_acquire_owned() else { return };
+    let health = Arc::clone(health);
+    tokio::spawn(async move {
+        let service = service_fn(move |request| {
+            let answer = answer(&request, &health.lock());
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS)
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service);
+        let _ = tokio::time::timeout(WHOLE, connection).await;
+        drop(permit);
+    });
+}
+
+fn answer(request: &Request<Incoming>, health: &Health) -> Response<Full<Bytes>> {
+    let now = crate::cloud::now_ms();
+    let alive = health.is_alive(now);
+    let told = |good: bool, text: String| {
+        (
+            if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE },
+            "text/plain; charset=utf-8",
+            text,
+        )
+    };
+    let (status, kind, text) = match (request.method(), request.uri().path()) {
+        (&Method::GET | &Method::HEAD, "/healthz") => {
+            told(alive, if alive { "alive\n" } else { "its loop does not turn\n" }.to_owned())
+        }
+        (&Method::GET | &Method::HEAD, "/readyz") => {
+            let why = health.deaf.clone().unwrap_or_else(|| "not connected yet".to_owned());
+            told(alive && health.hears, if health.hears { "ready\n".to_owned() } else { format!("{why}\n") })
+        }
+        (&Method::GET | &Method::HEAD, "/metrics") => {
+            (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", health.metrics(now))
+        }
+        (&Method::GET | &Method::HEAD, "/status") => {
+            let text = serde_json::to_string(health).unwrap_or_default();
+            (StatusCode::OK, "application/json", format!("{text}\n"))
+        }
+        (_, "/healthz" | "/readyz" | "/metrics" | "/status") => {
+            (StatusCode::METHOD_NOT_ALLOWED, "text/plain; charset=utf-8", String::new())
+        }
+        _ => (StatusCode::NOT_FOUND, "text/plain; charset=utf-8", String::new()),
+    };
+    let mut response = Response::new(Full::from(text));
+    *response.status_mut() = status;
+    let value = hyper::header::HeaderValue::from_static(kind);
+    response.headers_mut().insert(hyper::header::CONTENT_TYPE, value);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_prometheus_s_text_whatever_a_sink_is_called() {
+        let health = Health {
+            turned: 100,
+            alerts: vec![("alarm".to_owned(), "in-alarm".to_owned(), 3)],
+            sinks: vec![SinkHealth { name: "a\"b\\\n".to_owned(), sent: 2, ..SinkHealth::default() }],
+            ..Health::default()
+        };
+        let text = health.metrics(200);
+        assert!(text.contains("quell_guard_alerts_total{kind=\"alarm\",step=\"in-alarm\"} 3\n"), "{text}");
+        assert!(text.contains(r#"quell_guard_sink_sent_total{sink="a\"b\\\n"} 2"#), "{text}");
+        for line in text.lines() {
+            assert!(line.starts_with('#') || line.split(' ').count() == 2, "{line}");
+        }
+        assert!(health.is_alive(200) && !health.is_alive(100_000));
+        assert!(health.metrics(100_000).contains("quell_guard_up 0"));
+    }
+}
