@@ -33,6 +33,9 @@ const REPORTS: Duration = Duration::from_secs(300);
 /// Between two reports of a job's progress.
 const JOB_STEP: Duration = Duration::from_secs(8);
 
+/// Messages that wait for an acknowledgement at most: subscriptions are all that is acknowledged, and room is kept for each.
+const INFLIGHT: u16 = 4;
+
 /// How it sends now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mode {
@@ -153,10 +156,11 @@ fn connect(spec: &DeviceSpec, endpoint: &Endpoint) -> (AsyncClient, Link) {
     options
         .set_keep_alive(30)
         .set_clean_session(true)
+        .set_inflight(INFLIGHT)
         .set_max_packet_size(256 * 1024, 256 * 1024)
         .set_socket_connector(move |_, _| dial(to.clone(), Arc::clone(&identity)));
     let (client, mut events) = AsyncClient::builder(options).capacity(64).build();
-    let (sender, receiver) = mpsc::channel(64);
+    let (sender, receiver) = mpsc::channel(8);
     let thing = spec.thing.clone();
     let task = tokio::spawn(async move {
         loop {
