@@ -245,9 +245,13 @@ pub struct Value {
     pub value: i64,
 }
 
-/// Every value that `behavior` is judged on, whatever its limit; none where [`judge`] has no answer.
+/// Every value that `behavior` is judged on, whatever its limit; none where [`judge`] has no answer. Of a window that was not
+/// listened to as a whole the sum is too small, and no value.
 pub fn values(held: &Held, behavior: &Behavior) -> Vec<Value> {
     let Some(criteria) = &behavior.criteria else { return Vec::new() };
+    if judge(held, behavior).is_err() {
+        return Vec::new();
+    }
     let amounts = match behavior.metric.as_deref().and_then(Metric::parse) {
         Some(Metric::MessageByteSize) if criteria.statistical_threshold.is_none() => {
             let each = held.messages.iter();
@@ -259,7 +263,10 @@ pub fn values(held: &Held, behavior: &Behavior) -> Vec<Value> {
     };
     let per = (criteria.duration_seconds.unwrap_or(BASE_SECONDS) / BASE_SECONDS).max(1);
     let mut out = Vec::new();
-    each_window(held, amounts, per, |at_ms, _, values| {
+    each_window(held, amounts, per, |at_ms, partial, values| {
+        if partial {
+            return;
+        }
         out.extend(values.iter().map(|(device, value)| Value { device: *device, at_ms, value: *value }));
     });
     out
