@@ -50,7 +50,7 @@ fn read() -> Fleet {
         record("Fan", None, &json!({"speed": 1}), &json!({"speed": 1}), NOW - 60_000),
     ];
     let reach = ShadowsReach { things: 3, ..ShadowsReach::default() };
-    let reading = ShadowsReading { found, reach, done: true };
+    let reading = ShadowsReading { found, reach, done: true, ..ShadowsReading::default() };
     poll(&mut fleet, SourceId::Outstanding, Reading::Outstanding(Box::new(reading)));
     fleet
 }

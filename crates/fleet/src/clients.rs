@@ -25,9 +25,11 @@ pub struct ClientSeen {
     pub connected: bool,
     /// When that was, by AWS's clock.
     pub at: Ms,
-    /// The address it last connected from, or tried to.
+    /// The address it last connected from; of one that was only refused, the address it tried from.
     pub address: Option<SafeText>,
     version: i64,
+    /// That event came since the listening last began: what ended while nobody listened is not known.
+    lately: bool,
 }
 
 /// The client ids seen, by the principal each was seen with: a certificate's id, or an IAM id.
@@ -37,10 +39,31 @@ pub struct ClientsSeen {
     pairs: usize,
 }
 
+impl ClientSeen {
+    pub(crate) fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// True when it is connected by an event that came since the listening last began.
+    pub(crate) fn is_there(&self) -> bool {
+        self.connected && self.lately
+    }
+}
+
 impl ClientsSeen {
     /// The client ids seen with `principal`, the latest last.
     pub fn of(&self, principal: &str) -> &[ClientSeen] {
         self.of.get(principal).map_or(&[], Vec::as_slice)
+    }
+
+    /// All of them, each with its principal.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &ClientSeen)> {
+        self.of.iter().flat_map(|(principal, seen)| seen.iter().map(move |seen| (&**principal, seen)))
+    }
+
+    /// The listening began anew: of none is it known that it is still connected.
+    pub(crate) fn listen_anew(&mut self) {
+        self.of.values_mut().flatten().for_each(|seen| seen.lately = false);
     }
 
     /// The principals with which `client` was seen connected. Looks through all.
@@ -80,18 +103,20 @@ impl ClientsSeen {
                 at,
                 address: address.cloned(),
                 version,
+                lately: true,
             });
         };
         let mut held = seen.remove(i);
-        if address.is_some() && at >= held.at {
-            held.address = address.cloned();
-        }
-        // A refused attempt has no version, and says nothing of a connection that may still be there.
+        // A refused attempt has no version, and says nothing of a connection that may still be there, nor of its address.
         let newer = version > held.version || (version == held.version && held.connected && !connected);
         if kind == PresenceKind::ConnectFailed {
             held.at = held.at.max(at);
+            if !held.connected && address.is_some() {
+                held.address = address.cloned();
+            }
         } else if newer || at - held.at > FORGET {
-            held = ClientSeen { connected, at, version, ..held };
+            let address = address.cloned().or(held.address);
+            held = ClientSeen { connected, at, version, address, lately: true, ..held };
         }
         seen.push(held);
     }
@@ -130,6 +155,18 @@ mod tests {
         assert_eq!(told(&seen, "c2"), [("gw-7".to_owned(), false)], "refused: seen, not connected");
         assert_eq!(seen.principals_of("gw-8").collect::<Vec<_>>(), ["c1"]);
         assert!(seen.of("c3").is_empty());
+    }
+
+    #[test]
+    fn a_refused_attempt_says_nothing_of_the_session_that_holds() {
+        let (mut seen, gw) = (ClientsSeen::default(), Name::new("gw-7"));
+        let (own, other) = (SafeText::new("192.0.2.1"), SafeText::new("203.0.113.66"));
+        seen.note("c", &gw, Connected, 1, 100, Some(&own));
+        seen.note("c", &gw, ConnectFailed, 0, 200, Some(&other));
+        assert_eq!((seen.of("c")[0].connected, seen.of("c")[0].address.as_ref()), (true, Some(&own)));
+        seen.note("c", &gw, Disconnected, 1, 300, None);
+        seen.note("c", &gw, ConnectFailed, 0, 400, Some(&other));
+        assert_eq!(seen.of("c")[0].address.as_ref(), Some(&other), "nothing holds: where it tried from");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Shadow deltas, flattened to lines a person reads, and the shadow documents last heard or read.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::text::SafeText;
 
 use super::Ms;
 use super::known::Known;
-use super::model::{Name, ShadowDocument, ShadowsReach};
+use super::model::{Name, ShadowDocument, ShadowsReach, ShadowsReading};
 
 /// One delta message.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,11 +189,36 @@ pub(super) struct Shadows {
     pub(super) reach: Known<ShadowsReach>,
     of: HashMap<Arc<str>, OfThing>,
     order: VecDeque<Arc<str>>,
+    settled: Settled,
+}
+
+/// What the latest whole look covered: a delta heard before it, and not found by it, is over.
+#[derive(Debug, Default)]
+struct Settled {
+    /// When it began.
+    began: Ms,
+    /// It covered all things; else those in `looked`.
+    all: bool,
+    looked: HashSet<Arc<str>>,
+    /// Named shadows too.
+    named: bool,
+}
+
+impl Settled {
+    fn covers(&self, thing: &str, shadow: Option<&SafeText>, at: Ms) -> bool {
+        at < self.began && (self.all || self.looked.contains(thing)) && (shadow.is_none() || self.named)
+    }
 }
 
 impl Shadows {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), reach: Known::default(), of: HashMap::new(), order: VecDeque::new() }
+        Self {
+            limit: limit.max(1),
+            reach: Known::default(),
+            of: HashMap::new(),
+            order: VecDeque::new(),
+            settled: Settled::default(),
+        }
     }
 
     pub(super) fn get(&self, thing: &str, shadow: Option<&str>) -> Option<&Known<Option<ShadowDocument>>> {
@@ -253,9 +278,37 @@ impl Shadows {
                 out.push(Outstanding { thing, shadow, since, version, document: Some(document), asked });
             }
         }
-        out.extend(last.into_values().map(only_heard));
+        let over =
+            |entry: &&DeltaEntry| self.settled.covers(entry.thing.raw(), entry.shadow.as_ref(), entry.at);
+        out.extend(last.into_values().filter(|entry| !over(entry)).map(only_heard));
         out.sort_by(|a, b| (a.since, a.thing, a.shadow).cmp(&(b.since, b.thing, b.shadow)));
         out
+    }
+
+    /// The account was looked through: a delta that was known before, and is not found any more, is over.
+    pub(super) fn settle(&mut self, reading: &ShadowsReading) {
+        if !reading.done || reading.began <= 0 {
+            return;
+        }
+        self.settled = Settled {
+            began: reading.began,
+            all: reading.reach.indexed && !reading.reach.more,
+            looked: reading.looked.iter().map(Name::key).collect(),
+            named: reading.reach.unnamed.is_none(),
+        };
+        let found: HashSet<(&str, Option<&str>)> =
+            reading.found.iter().map(|f| (f.thing.raw(), f.shadow.as_ref().map(SafeText::as_str))).collect();
+        for of in self.of.values_mut() {
+            for (shadow, known) in &mut of.all {
+                let read = known.read_at().unwrap_or(Ms::MAX);
+                if self.settled.covers(of.thing.raw(), shadow.as_ref(), read)
+                    && !found.contains(&(of.thing.raw(), shadow.as_ref().map(SafeText::as_str)))
+                    && let Some(Some(document)) = known.get_mut()
+                {
+                    document.delta = Value::Null;
+                }
+            }
+        }
     }
 
     /// A whole document as of its version; an older version than the known one is dropped.
@@ -276,5 +329,70 @@ impl Shadows {
         }
         slot.learn(document, at);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ShadowRecord;
+    use serde_json::json;
+
+    fn heard(thing: &str, shadow: Option<&str>, at: Ms) -> DeltaEntry {
+        let shadow = shadow.map(SafeText::new);
+        DeltaEntry { at, thing: Name::new(thing), shadow, version: 1, changes: Vec::new(), more: false }
+    }
+
+    fn document(delta: Value) -> ShadowDocument {
+        let (reported, desired, metadata) = (json!({}), delta.clone(), json!({}));
+        ShadowDocument { reported, desired, delta, version: 1, metadata }
+    }
+
+    fn names(shadows: &Shadows, log: &VecDeque<DeltaEntry>) -> Vec<String> {
+        let all = shadows.outstanding(log);
+        let mut names: Vec<String> = all
+            .iter()
+            .map(|o| format!("{}{}", o.thing.raw(), o.shadow.map(|s| format!("/{s}")).unwrap_or_default()))
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_a_whole_look_does_not_find_is_over_and_what_came_later_is_not() {
+        let mut shadows = Shadows::new(100);
+        let delta = || document(json!({"led": 1}));
+        shadows.learn(&Name::new("A"), None, Some(delta()), 100);
+        shadows.learn(&Name::new("B"), None, Some(delta()), 100);
+        shadows.learn(&Name::new("C"), None, Some(delta()), 300);
+        let log =
+            VecDeque::from([heard("D", None, 100), heard("E", Some("cfg"), 100), heard("F", None, 300)]);
+        let all = ["A", "B", "C", "D", "E/cfg", "F"];
+        assert_eq!(names(&shadows, &log), all);
+        let found = vec![ShadowRecord { thing: Name::new("B"), shadow: None, document: delta() }];
+        let mut reading = ShadowsReading { found, began: 200, done: false, ..ShadowsReading::default() };
+        reading.reach.indexed = true;
+        shadows.settle(&reading);
+        assert_eq!(names(&shadows, &log), all, "not at its end");
+        reading.done = true;
+        reading.reach.more = true;
+        shadows.settle(&reading);
+        assert_eq!(names(&shadows, &log), all, "there are more than were read");
+        reading.reach.more = false;
+        reading.reach.unnamed = Some("not indexed".into());
+        shadows.settle(&reading);
+        assert_eq!(names(&shadows, &log), ["B", "C", "E/cfg", "F"], "named ones were not looked at");
+        reading.reach.unnamed = None;
+        shadows.settle(&reading);
+        assert_eq!(names(&shadows, &log), ["B", "C", "F"]);
+
+        // One by one, of the things that were looked at.
+        let mut shadows = Shadows::new(100);
+        for thing in ["A", "B"] {
+            shadows.learn(&Name::new(thing), Some(&"cfg".into()), Some(delta()), 100);
+        }
+        let looked = vec![Name::new("A")];
+        shadows.settle(&ShadowsReading { began: 200, done: true, looked, ..ShadowsReading::default() });
+        assert_eq!(names(&shadows, &VecDeque::new()), ["B/cfg"]);
     }
 }

@@ -24,6 +24,17 @@ pub fn short(id: &str) -> String {
     if head.len() < id.len() { format!("{head}…") } else { head }
 }
 
+/// The first few of many, and how many more there are.
+pub fn few<T>(all: impl IntoIterator<Item = T>, word: impl Fn(T) -> String) -> String {
+    const SHOWN: usize = 5;
+    let mut all = all.into_iter();
+    let head: Vec<String> = all.by_ref().take(SHOWN).map(word).collect();
+    match all.count() {
+        0 => head.join(", "),
+        more => format!("{} and {more} more", head.join(", ")),
+    }
+}
+
 /// What a sweep found of one device, from its entry in the journal: `retained, jobs (unknown: https)`. Nothing is left behind
 /// only where each line was looked at.
 pub fn left_behind(target: &Value) -> String {

@@ -1,6 +1,7 @@
 //! The MQTT connection as the fleet knows it, when it was listening, and how much came.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::text::SafeText;
 
@@ -305,6 +306,10 @@ impl Link {
 
 impl Fleet {
     pub(super) fn link_event(&mut self, event: LinkEvent, now: Ms) -> Changes {
+        if matches!(event, LinkEvent::Up { .. }) {
+            Arc::make_mut(&mut self.clients).listen_anew();
+            self.listen_to_clones_anew();
+        }
         let link = &mut self.link;
         match event {
             LinkEvent::Connecting { at } => {
@@ -316,7 +321,6 @@ impl Fleet {
             }
             LinkEvent::Up { at, client_id, filters } => {
                 self.detection.listen(true, at);
-                self.clones.reconnected();
                 let again = link.client_id.is_some();
                 link.reconnects += u64::from(again);
                 link.state = LinkState::Up;

@@ -322,6 +322,12 @@ pub struct ShadowsReading {
     pub reach: ShadowsReach,
     /// False while there is more to come.
     pub done: bool,
+    /// When the look began; 0 where that is not known. What was heard later is newer than what was read.
+    #[serde(default)]
+    pub began: Ms,
+    /// The things whose shadows were all read, one by one.
+    #[serde(default)]
+    pub looked: Vec<Name>,
 }
 
 /// How far shadows were looked at.

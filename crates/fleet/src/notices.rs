@@ -73,9 +73,10 @@ impl Fleet {
                     clients.note(principal.as_str(), &client, kind, version, at, address.as_ref());
                 }
                 let cloned = self.sessions(&told, now);
+                let foreign = self.foreign(&client, principal.as_ref(), (kind, at), now);
                 let noted =
                     |presence: &mut PresenceState| presence.note(kind, version, at, now, reason, principal);
-                cloned | self.presence(&client, noted, (kind, at), now)
+                cloned | foreign | self.presence(&client, noted, (kind, at), now)
             }
             Notice::JobsChanged { .. } => {
                 self.want(SourceId::Jobs);
@@ -116,6 +117,28 @@ impl Fleet {
                 }
                 self.judge(id, now) | Changes::DEVICES
             }
+        }
+    }
+
+    /// A client that bears no thing's name, with a principal that is one thing's alone: what it does is that thing's sign of
+    /// life, whatever it calls itself.
+    fn foreign(
+        &mut self,
+        client: &Name,
+        principal: Option<&SafeText>,
+        (kind, at): (PresenceKind, Ms),
+        now: Ms,
+    ) -> Changes {
+        let Some(principal) = principal.filter(|_| self.named(client).is_none()) else {
+            return Changes::NONE;
+        };
+        let Some(id) = self.owner(principal.as_str()) else { return Changes::NONE };
+        let skew = self.standing.get().map_or(0, |standing| standing.skew);
+        let at = at.saturating_sub(skew);
+        match kind {
+            PresenceKind::Connected => self.sign(id, Sign::Presence, at, now),
+            PresenceKind::ConnectFailed => self.sign(id, Sign::RefusedConnect, at, now),
+            PresenceKind::Disconnected => self.judge(id, now) | Changes::DEVICES,
         }
     }
 

@@ -179,6 +179,7 @@ impl Fleet {
                 Changes::DELTAS
             }
             Reading::Outstanding(reading) => {
+                self.shadows.settle(&reading);
                 for read in reading.found {
                     self.shadows.learn(&read.thing, read.shadow.as_ref(), Some(read.document), at);
                 }

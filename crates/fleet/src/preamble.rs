@@ -1,15 +1,19 @@
 //! What is known, told again as events: the beginning of a recording that begins late.
 
-use super::event::{Batch, Event, LinkEvent, Message, Poll, Reading, ResponseEvent, TopicEntry};
+use super::event::{
+    Batch, Event, LinkEvent, Message, Notice, Poll, PresenceKind, Reading, ResponseEvent, TopicEntry,
+};
 use super::index::{IndexReading, IndexedThing};
 use super::known::Known;
 use super::model::{Name, ThingRecord};
-use super::{Fleet, SourceId};
+use super::text::SafeText;
+use super::{Fleet, Ms, SourceId};
 
 impl Fleet {
-    /// Events that bring an empty fleet to about what is known here: the connection, the topics, the messages still kept,
-    /// what was read, and how far responses came. Folded at their own times' end, they give the same devices in the same
-    /// conditions; what happened before the oldest kept message is not told.
+    /// Events that bring an empty fleet to about what is known here: the connection, the topics, the messages still kept, who
+    /// is connected, what was read, and how far responses came. Folded at their own times' end, they give the same devices in the same
+    /// conditions; what happened before the oldest kept message is not told. That an identity is used by two is found anew, from
+    /// the sessions to come.
     pub fn preamble(&self) -> Vec<Event> {
         let mut events = Vec::new();
         if let (Some(at), Some(client_id)) = (self.watch().since(), self.link().client_id()) {
@@ -45,6 +49,10 @@ impl Fleet {
             messages: messages.collect(),
             ..Batch::default()
         }));
+        let notices = self.presence_told();
+        if !notices.is_empty() {
+            events.push(Event::Batch(Batch { notices, ..Batch::default() }));
+        }
         told(&mut events, SourceId::Identity, &self.identity, |v| Reading::Identity(v.clone()));
         told(&mut events, SourceId::Alias, &self.alias, |v| Reading::Alias(v.clone()));
         if let Some(at) = self.things.read_at() {
@@ -101,6 +109,53 @@ impl Fleet {
             }
         }
         events
+    }
+}
+
+impl Fleet {
+    /// Who is connected and who was refused, as presence events: under each client id that was seen with a principal, and
+    /// of things whose events named none. The oldest first.
+    fn presence_told(&self) -> Vec<Notice> {
+        let notice = |client: &Name, kind, version, at| Notice::Presence {
+            client: client.clone(),
+            kind,
+            reason: None,
+            principal: None,
+            version,
+            at,
+            address: None,
+            session: None,
+            received: None,
+        };
+        let kind = |connected| match connected {
+            true => PresenceKind::Connected,
+            false => PresenceKind::Disconnected,
+        };
+        let mut all: Vec<(Ms, Notice)> = Vec::new();
+        for (principal, seen) in self.clients.all() {
+            let mut told = notice(&seen.client, kind(seen.connected), seen.version(), seen.at);
+            if let Notice::Presence { principal: of, address, .. } = &mut told {
+                (*of, *address) = (Some(SafeText::new(principal)), seen.address.clone());
+            }
+            all.push((seen.at, told));
+        }
+        for (_, device) in self.devices() {
+            let Some(presence) = device.presence() else { continue };
+            let told = |kind, at| {
+                let mut told = notice(device.name(), kind, presence.version(), at);
+                if let Notice::Presence { principal, reason, .. } = &mut told {
+                    principal.clone_from(&presence.principal().cloned());
+                    reason.clone_from(&presence.reason().cloned());
+                }
+                (at, told)
+            };
+            if let Some(connected) = presence.known() {
+                all.push(told(kind(connected), presence.since()));
+            }
+            all.extend(presence.refused_at().map(|at| told(PresenceKind::ConnectFailed, at)));
+        }
+        all.sort_by_key(|(at, _)| *at);
+        all.into_iter().map(|(_, notice)| notice).collect()
     }
 }
 

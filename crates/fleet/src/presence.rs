@@ -72,6 +72,11 @@ impl PresenceState {
         !self.connected && now - self.heard < self.settle
     }
 
+    /// The version of the last event that counted.
+    pub(super) fn version(&self) -> i64 {
+        self.version
+    }
+
     /// `None` when only refused attempts were heard.
     pub(super) fn known(&self) -> Option<bool> {
         (self.version != i64::MIN).then_some(self.connected)

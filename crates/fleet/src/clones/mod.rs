@@ -12,7 +12,7 @@
 mod beside;
 mod turns;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -35,8 +35,8 @@ const WATCHED: usize = 4_096;
 const OWNERS: usize = 100_000;
 /// Things of one principal that are told apart: one that serves more is a fleet's.
 const THINGS: usize = 16;
-/// Findings that are over, kept.
-const PAST: usize = 100;
+/// How often it is looked at what is over.
+const LOOK: Ms = 1_000;
 /// A presence event is never later than this: what says so has another clock.
 const LATE: Ms = 600_000;
 
@@ -135,8 +135,6 @@ pub struct ClonedIdentity {
     pub found: Ms,
     /// The last sign of it.
     pub last: Ms,
-    /// When it ended, if it did.
-    pub over: Option<Ms>,
 }
 
 impl ClonedIdentity {
@@ -248,7 +246,8 @@ impl Suspect {
 #[derive(Debug, Default)]
 pub(super) struct Clones {
     active: Vec<ClonedIdentity>,
-    past: VecDeque<ClonedIdentity>,
+    /// When it was last looked at what is over.
+    looked: Ms,
     /// Devices of which a [`Suspect`] is kept.
     watched: Vec<DeviceId>,
     /// Whose each principal is; none where it serves more things than are told apart.
@@ -283,11 +282,6 @@ impl Clones {
         told.at + offset
     }
 
-    /// The connection began anew: nothing of it is known to go on.
-    pub(super) fn reconnected(&mut self) {
-        self.offset = None;
-    }
-
     /// Says that a principal is a device's.
     pub(super) fn owned(&mut self, principal: &str, by: DeviceId) {
         let room = self.owners.len() < OWNERS;
@@ -313,20 +307,33 @@ impl Fleet {
         &self.clones.active
     }
 
-    /// Those that are over, the newest last.
-    pub fn past_cloned(&self) -> impl DoubleEndedIterator<Item = &ClonedIdentity> + ExactSizeIterator {
-        self.clones.past.iter()
-    }
-
     /// The finding that a device's identity is used by two.
     pub fn cloned_of(&self, id: DeviceId) -> Option<&ClonedIdentity> {
         self.clones.active.iter().find(|found| found.device == id)
+    }
+
+    /// The only thing that a principal is known to serve.
+    pub(super) fn owner(&self, principal: &str) -> Option<DeviceId> {
+        if let [only] = self.clones.owners(principal) { Some(*only) } else { None }
     }
 
     /// The thing that bears a client's name. AWS names a client that is no registered thing by its id, so there may be a row
     /// for it that is none.
     pub(super) fn named(&self, client: &Name) -> Option<DeviceId> {
         self.find(client.raw()).filter(|id| self.device(*id).registered() != Some(false))
+    }
+
+    /// The listening began anew: no session is known to go on, for what ended in the gap was not told. A finding stands until
+    /// it was quiet for long enough while somebody listened.
+    pub(super) fn listen_to_clones_anew(&mut self) {
+        self.clones.offset = None;
+        for id in &self.clones.watched {
+            if let Some(device) = self.devices.get_mut(id.index())
+                && device.suspect().is_some()
+            {
+                device.suspect_mut().beside = None;
+            }
+        }
     }
 
     /// Takes in what a presence event says of sessions.
@@ -407,7 +414,7 @@ impl Fleet {
         }
         // Of a principal that several things share, a client is beside the thing's own.
         let beside = |seen: &&super::ClientSeen| {
-            seen.connected
+            seen.is_there()
                 && seen.client != *told.client
                 && if alone { its(&seen.client) } else { seen.client == *device.name() }
         };
@@ -428,13 +435,9 @@ impl Fleet {
     fn room_for(&mut self, id: DeviceId) -> bool {
         if self.clones.watched.len() >= WATCHED {
             let last = |id: &DeviceId| self.device(*id).suspect().map_or(Ms::MIN, Suspect::last);
-            let quietest =
-                self.clones.watched.iter().enumerate().min_by_key(|(_, id)| last(id)).map(|(i, _)| i);
-            let found = |id: &DeviceId| self.clones.active.iter().any(|found| found.device == *id);
-            let Some(i) = quietest.filter(|i| self.clones.watched.get(*i).is_some_and(|id| !found(id)))
-            else {
-                return false;
-            };
+            let found: HashSet<DeviceId> = self.clones.active.iter().map(|found| found.device).collect();
+            let others = self.clones.watched.iter().enumerate().filter(|(_, id)| !found.contains(id));
+            let Some((i, _)) = others.min_by_key(|(_, id)| last(id)) else { return false };
             let gone = self.clones.watched.swap_remove(i);
             if let Some(device) = self.devices.get_mut(gone.index()) {
                 device.clear_suspect();
@@ -459,8 +462,7 @@ impl Fleet {
                 if changed { Changes::VIOLATIONS | Changes::DEVICES } else { Changes::NONE }
             }
             None if now - last < LASTS => {
-                let found =
-                    ClonedIdentity { device: id, thing, sharing, voices, found: now, last, over: None };
+                let found = ClonedIdentity { device: id, thing, sharing, voices, found: now, last };
                 self.clones.active.push(found);
                 self.cloned_changed(id, now)
             }
@@ -470,21 +472,25 @@ impl Fleet {
 
     /// Time passes: what is over is over, and two that are connected at once are looked at again.
     pub(super) fn age_clones(&mut self, now: Ms) -> Changes {
+        // While nobody listens nothing is quiet, and nothing goes on that is known of.
+        let Some(listening) = self.link.watch().since() else { return Changes::NONE };
+        if (self.clones.looked..self.clones.looked.saturating_add(LOOK)).contains(&now) {
+            return Changes::NONE;
+        }
+        self.clones.looked = now;
         let mut changes = Changes::NONE;
-        let ended = |found: &&ClonedIdentity| {
+        let ended = |found: &ClonedIdentity| {
             // What a response let go is judged anew.
-            now - found.last >= LASTS || self.device(found.device).suspect().is_none()
+            now.saturating_sub(found.last.max(listening)) >= LASTS
+                || self.device(found.device).suspect().is_none()
         };
-        let over: Vec<DeviceId> = self.clones.active.iter().filter(ended).map(|found| found.device).collect();
-        for id in over {
-            let Some(i) = self.clones.active.iter().position(|found| found.device == id) else { continue };
-            let mut found = self.clones.active.remove(i);
-            found.over = Some(now);
-            if self.clones.past.len() == PAST {
-                self.clones.past.pop_front();
-            }
-            self.clones.past.push_back(found);
-            changes |= self.cloned_changed(id, now);
+        let (over, active) = self.clones.active.iter().cloned().partition(ended);
+        let over: Vec<ClonedIdentity> = over;
+        if !over.is_empty() {
+            self.clones.active = active;
+        }
+        for found in over {
+            changes |= self.cloned_changed(found.device, now);
         }
         for i in (0..self.clones.watched.len()).rev() {
             let Some(id) = self.clones.watched.get(i).copied() else { continue };

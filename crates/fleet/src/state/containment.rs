@@ -242,6 +242,12 @@ impl Fleet {
             Hearing::NotListening { why, .. } => return Missing::Hearing(*why),
             Hearing::Unknown(why) => return Missing::HearingUnknown(*why),
         };
+        // Under whatever client id.
+        if let Some(id) = self.find(device.name().raw())
+            && self.clients_of(id).any(|client| client.connected)
+        {
+            return Missing::Connected;
+        }
         let Some(presence) = device.presence() else { return Missing::Connection };
         let through = signs.last_through().map_or(Ms::MIN, |(_, at)| at);
         let refused = presence.refused_at().is_some_and(|at| at > since && at > through);

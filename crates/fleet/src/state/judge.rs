@@ -98,8 +98,15 @@ impl Fleet {
         let mut signs = device.signs();
         let skew = self.standing.get().map_or(0, |standing| standing.skew);
         if let Some(presence) = device.presence() {
-            signs.set(Sign::Presence, presence.connected_at().map(|at| at - skew));
-            signs.set(Sign::RefusedConnect, presence.refused_at().map(|at| at - skew));
+            // A client under another name may have given a later one.
+            let latest = |sign, at: Option<Ms>| signs.of(sign).max(at.map(|at| at.saturating_sub(skew)));
+            let presence = [
+                (Sign::Presence, latest(Sign::Presence, presence.connected_at())),
+                (Sign::RefusedConnect, latest(Sign::RefusedConnect, presence.refused_at())),
+            ];
+            for (sign, at) in presence {
+                signs.set(sign, at);
+            }
         }
         signs
     }
