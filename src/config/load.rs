@@ -145,7 +145,8 @@ pub fn load(common: &Common, env: &Environment) -> Result<Settings, ConfigError>
     if settings.mqtt.ca.is_none() {
         settings.mqtt.ca.clone_from(&settings.ca_bundle);
     }
-    if !settings.aws && settings.mqtt.url.is_none() {
+    // What a file says that cannot be used is not missing.
+    if !settings.aws && settings.mqtt.url.is_none() && wrong.is_empty() {
         let why = "needs --mqtt-url URL (or mqtt.url in the configuration): which broker?";
         wrong.push(("--no-aws".to_owned(), why.to_owned()));
     }
@@ -198,13 +199,22 @@ fn from_environment(settings: &mut Settings, env: &Environment) {
     set_some(&mut settings.mqtt.password, get("QUELL_MQTT_PASSWORD").map(Secret));
     settings.proxies = Proxies::of(env);
     settings.no_color |= env.get("NO_COLOR").is_some();
-    // A terminal that cannot move its cursor gets sentences, and one whose locale has no other characters gets ASCII.
-    let dumb = env.get("TERM") == Some("dumb");
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| env.get(name));
-    settings.linear |= dumb;
-    settings.ascii |= dumb || matches!(locale, Some("C" | "POSIX"));
+    settings.linear |= plain("linear", env).is_some();
+    settings.ascii |= plain("ascii", env).is_some();
     // The AWS CLI's name for a private authority.
     set_some(&mut settings.ca_bundle, get("AWS_CA_BUNDLE").map(PathBuf::from));
+}
+
+/// The variable by which a key of the look is on without anybody having set it: a terminal that cannot move its cursor gets
+/// sentences, and one whose locale has no other characters gets ASCII.
+pub(super) fn plain(key: &str, env: &Environment) -> Option<&'static str> {
+    let dumb = (env.get("TERM") == Some("dumb")).then_some("TERM");
+    let locale = || ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find(|name| env.get(name).is_some());
+    match key {
+        "linear" => dumb,
+        "ascii" => dumb.or_else(|| locale().filter(|name| matches!(env.get(name), Some("C" | "POSIX")))),
+        _ => None,
+    }
 }
 
 /// Every flag that cannot be used goes to `wrong`.

@@ -81,7 +81,7 @@ impl Settings {
     }
 
     fn thing_of(&self, topic: &str) -> Option<String> {
-        self.thing_from.iter().find_map(|rule| rule.thing(topic))
+        ThingFrom::of(&self.thing_from, topic)
     }
 }
 

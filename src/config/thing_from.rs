@@ -48,6 +48,11 @@ impl ThingFrom {
         Ok(Self { written: written.to_owned(), rule })
     }
 
+    /// The thing a topic belongs to: the first of `rules` that says so decides.
+    pub fn of(rules: &[Self], topic: &str) -> Option<String> {
+        rules.iter().find_map(|rule| rule.thing(topic))
+    }
+
     /// The thing a topic belongs to, by this rule.
     pub fn thing(&self, topic: &str) -> Option<String> {
         let name = match &self.rule {

@@ -70,7 +70,7 @@ impl Topics {
         let text: Arc<str> = topic.into();
         let thing = match topic.strip_prefix("$aws/things/") {
             Some(rest) => rest.split('/').next().map(Name::new),
-            None => self.rules.iter().find_map(|rule| rule.thing(topic)).map(|thing| Name::new(&thing)),
+            None => ThingFrom::of(&self.rules, topic).map(|thing| Name::new(&thing)),
         };
         let id = self.introduce(Arc::clone(&text), thing, !topic.starts_with('$'));
         let known = Known { id, meaning };

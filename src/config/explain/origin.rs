@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::flags::Common;
 use super::super::key::Key;
-use super::super::load::file_path;
+use super::super::load::{file_path, plain};
 use super::super::{AwsProfiles, Environment, KEYS, Settings};
 
 /// A key, its value in force as JSON, and where that comes from.
@@ -71,6 +71,11 @@ fn derived(
         {
             if let Some(key) = KEYS.iter().find(|key| key.name == "endpoint-url") {
                 found.from = format!("{}, which is not AWS's", from(key, common, env, path, text));
+            }
+        }
+        "linear" | "ascii" if found.value == json!(true) => {
+            if let Some(name) = plain(found.key, env) {
+                name.clone_into(&mut found.from);
             }
         }
         "region" if settings.aws && settings.region.is_none() => {
@@ -157,6 +162,25 @@ mod tests {
         assert_eq!(of("mqtt.url"), (json!("mqtt://h"), format!("{}:5", path.display())));
         assert_eq!(of("polls.idle-seconds"), (json!(30), "default".into()));
         assert_eq!(of("sts-endpoint-url"), (Value::Null, "default".into()));
+    }
+
+    #[test]
+    fn a_plain_terminal_is_named_as_what_makes_the_look_plain() {
+        let env = |name: &str, value: &str| -> Environment {
+            [(name.to_owned(), value.to_owned()), ("HOME".to_owned(), "/nonexistent".to_owned())]
+                .into_iter()
+                .collect()
+        };
+        let of = |env: &Environment, key: &str| {
+            let common = Common::default();
+            let all = effective(&load(&common, env).unwrap(), &common, env);
+            all.iter().find(|e| e.key == key).map(|e| (e.value.clone(), e.from.clone())).unwrap()
+        };
+        let dumb = env("TERM", "dumb");
+        assert_eq!(of(&dumb, "linear"), (json!(true), "TERM".to_owned()));
+        assert_eq!(of(&dumb, "ascii"), (json!(true), "TERM".to_owned()));
+        assert_eq!(of(&env("LC_ALL", "C"), "ascii"), (json!(true), "LC_ALL".to_owned()));
+        assert_eq!(of(&env("LANG", "de_DE.UTF-8"), "ascii"), (json!(false), "default".to_owned()));
     }
 
     #[test]
