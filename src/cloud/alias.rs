@@ -6,8 +6,9 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use crate::config::Settings;
 use quell_fleet::text::SafeText;
 
-use super::Aws;
+use super::call::Read;
 use super::signed::{Service, post};
+use super::{Aws, trouble};
 
 const BODY: &str = "Action=ListAccountAliases&Version=2010-05-08";
 /// AWS: characters of an alias.
@@ -28,18 +29,18 @@ pub(super) fn service(settings: &Settings, connector: SharedHttpConnector, regio
 }
 
 /// The alias; `None` when there is none, or it may not be asked for.
-pub(super) async fn alias(aws: &Aws) -> Option<SafeText> {
+///
+/// # Errors
+/// IAM was not reached, or did not answer the question.
+pub(super) async fn alias(aws: &Aws) -> Read<Option<SafeText>> {
+    const ACTION: &str = "iam:ListAccountAliases";
+    let _turn = aws.turn(ACTION).await;
     let headers = [("content-type", "application/x-www-form-urlencoded")];
-    match post(aws, &aws.iam, &headers, BODY).await {
-        Ok((200, body)) => first(&String::from_utf8_lossy(&body)),
-        Ok((status, _)) => {
-            tracing::debug!(status, "the account's alias is not told");
-            None
-        }
-        Err(trouble) => {
-            tracing::debug!(message = %trouble.message, "the account's alias is not known");
-            None
-        }
+    match post(aws, &aws.iam, &headers, BODY).await? {
+        (200, body) => Ok(first(&String::from_utf8_lossy(&body))),
+        // Whoever may not ask has no alias to show, and misses nothing.
+        (403, _) => Ok(None),
+        (status, _) => Err(trouble::answered("", "", status, ACTION)),
     }
 }
 

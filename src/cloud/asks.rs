@@ -84,7 +84,7 @@ pub(super) fn ask<'a>(
     Box::pin(async move {
         Ok(match id {
             SourceId::Identity => Reading::Identity(read::caller_identity(aws).await?),
-            SourceId::Alias => Reading::Alias(alias::alias(aws).await),
+            SourceId::Alias => Reading::Alias(alias::alias(aws).await?),
             SourceId::Standing => Reading::Standing(read::standing(aws).await?),
             SourceId::Things => things(aws, wish, generation, events).await?,
             SourceId::Violations => Reading::Violations(read::active_violations(aws, None).await?),

@@ -19,7 +19,7 @@ use super::Aws;
 use super::call::{Read, failed, one};
 
 /// The index of things.
-pub(super) const INDEX: &str = "AWS_Things";
+const INDEX: &str = "AWS_Things";
 /// Things of a page of SearchIndex, by its model.
 const PAGE: i32 = 100;
 /// Things of one search: more cannot be looked at one by one anyhow, and that there are more is said.
@@ -99,12 +99,16 @@ pub(super) async fn things(aws: &Aws, wish: &Wish) -> Read<Found> {
     Ok(Found::Unusable(SafeText::limited(format!("fleet indexing: {what}").as_bytes(), 200)))
 }
 
+/// GetIndexingConfiguration: what is indexed of things; `None` where the answer does not say.
+pub(super) async fn configuration(aws: &Aws) -> Read<Option<sdk::ThingIndexingConfiguration>> {
+    const ACTION: &str = "iot:GetIndexingConfiguration";
+    let call = aws.iot.get_indexing_configuration();
+    Ok(failed(ACTION, one!(aws, call, ACTION, false))?.thing_indexing_configuration)
+}
+
 /// `are_many` becomes true when the index says so.
 async fn many(aws: &Aws, wish: &Wish, are_many: &mut bool) -> Read<Found> {
-    const CONFIGURATION: &str = "iot:GetIndexingConfiguration";
-    let call = aws.iot.get_indexing_configuration();
-    let configuration = failed(CONFIGURATION, one!(aws, call, CONFIGURATION, false))?;
-    let Some(things) = configuration.thing_indexing_configuration() else {
+    let Some(things) = configuration(aws).await? else {
         return Ok(Found::Unusable("fleet indexing: how it is configured is not known".into()));
     };
     if things.thing_indexing_mode() == &sdk::ThingIndexingMode::Off {
@@ -120,12 +124,12 @@ async fn many(aws: &Aws, wish: &Wish, are_many: &mut bool) -> Read<Found> {
     if things.device_defender_indexing_mode() == Some(&sdk::DeviceDefenderIndexingMode::Violations) {
         let query = "deviceDefender.violationCount>0";
         reading.in_alarm = Some(count(aws, query).await?);
-        reading.cut |= search(aws, query, MOST, &mut found).await?;
+        reading.cut |= collect(aws, query, MOST, &mut found).await?;
     }
     let groups: Vec<String> = wish.groups.iter().take(TERMS).map(|group| quoted(group)).collect();
     if !groups.is_empty() {
         let query = groups.join(" OR ");
-        reading.cut |= search(aws, &query, MOST, &mut found).await?;
+        reading.cut |= collect(aws, &query, MOST, &mut found).await?;
     }
     if things.thing_connectivity_indexing_mode() == Some(&sdk::ThingConnectivityIndexingMode::Status) {
         let states = buckets(aws, "thingName:*", "connectivity.connected", 2).await?;
@@ -139,7 +143,7 @@ async fn many(aws: &Aws, wish: &Wish, are_many: &mut bool) -> Read<Found> {
     let groups = buckets(aws, "thingName:*", "registry.thingGroupNames", GROUPS).await?;
     reading.groups = groups.into_iter().map(|(group, count)| (Name::new(&group), count)).collect();
     // A table is not left empty because nothing is wrong.
-    search(aws, "thingName:*", FEW, &mut found).await?;
+    collect(aws, "thingName:*", FEW, &mut found).await?;
     reading.things = found.into_values().collect();
     Ok(Found::Many(Box::new(reading)))
 }
@@ -147,7 +151,7 @@ async fn many(aws: &Aws, wish: &Wish, are_many: &mut bool) -> Read<Found> {
 /// The first few things that match a query.
 pub(super) async fn find(aws: &Aws, query: &str) -> Read<Vec<IndexedThing>> {
     let mut found = BTreeMap::new();
-    search(aws, query, FEW, &mut found).await?;
+    collect(aws, query, FEW, &mut found).await?;
     Ok(found.into_values().collect())
 }
 
@@ -201,12 +205,25 @@ async fn buckets(aws: &Aws, query: &str, field: &str, most: i32) -> Read<Vec<(St
     Ok(buckets.iter().filter_map(bucket).collect())
 }
 
-/// SearchIndex, page by page, into `found`, until `most` are read; true when there is more.
-async fn search(
+/// The things that match a query, into `found`; true when there are more than `most`.
+async fn collect(
     aws: &Aws,
     query: &str,
     most: usize,
     found: &mut BTreeMap<String, IndexedThing>,
+) -> Read<bool> {
+    search(aws, query, most, &mut |name, document| {
+        found.entry(name.to_owned()).or_insert_with(|| thing(name, document));
+    })
+    .await
+}
+
+/// SearchIndex, page by page, each thing by its name to `each`, until `most` are read; true when there is more.
+pub(super) async fn search(
+    aws: &Aws,
+    query: &str,
+    most: usize,
+    each: &mut (dyn FnMut(&str, &sdk::ThingDocument) + Send),
 ) -> Read<bool> {
     const ACTION: &str = "iot:SearchIndex";
     let mut token: Option<String> = None;
@@ -223,7 +240,7 @@ async fn search(
         for document in page.things() {
             let Some(name) = document.thing_name() else { continue };
             read += 1;
-            found.entry(name.to_owned()).or_insert_with(|| thing(name, document));
+            each(name, document);
         }
         match page.next_token().filter(|next| !next.is_empty() && token.as_deref() != Some(next)) {
             None => return Ok(false),

@@ -11,11 +11,8 @@ use quell_fleet::text::SafeText;
 
 use super::Aws;
 use super::call::{Read, failed, one};
-use super::index::INDEX;
-use super::read;
+use super::{index, read, read_left};
 
-/// Things of a page of SearchIndex, by its model.
-const PAGE: i32 = 100;
 /// Things of the index that are read: more are not answered one by one, and that there are more is said.
 const MOST: usize = 500;
 /// Named shadows that an index is asked for; AWS indexes ten by default.
@@ -27,18 +24,17 @@ const AT_ONCE: usize = 4;
 
 /// Reads what is outstanding; `tell` gets what is known before the end.
 pub(super) async fn outstanding(aws: &Aws, tell: impl Fn(ShadowsReading)) -> Read<ShadowsReading> {
-    if let Some(found) = indexed(aws).await {
-        return Ok(found);
-    }
-    one_by_one(aws, tell).await
+    let began = super::now_ms();
+    let found = match indexed(aws).await {
+        Some(found) => found,
+        None => one_by_one(aws, tell).await?,
+    };
+    Ok(ShadowsReading { began, ..found })
 }
 
 /// By the fleet index; `None` where it does not know shadows, or may not be asked.
 async fn indexed(aws: &Aws) -> Option<ShadowsReading> {
-    const CONFIGURATION: &str = "iot:GetIndexingConfiguration";
-    let call = aws.iot.get_indexing_configuration();
-    let configuration = failed(CONFIGURATION, one!(aws, call, CONFIGURATION, false)).ok()?;
-    let things = configuration.thing_indexing_configuration()?;
+    let things = index::configuration(aws).await.ok()??;
     if things.thing_indexing_mode() != &sdk::ThingIndexingMode::RegistryAndShadow {
         return None;
     }
@@ -63,42 +59,23 @@ async fn indexed(aws: &Aws) -> Option<ShadowsReading> {
     Some(reading)
 }
 
-/// SearchIndex, page by page.
+/// The shadows that a query finds, into `into`, as far as there is room for them.
 async fn search(aws: &Aws, query: &str, shadow: Option<&str>, into: &mut ShadowsReading) -> Read<()> {
-    const ACTION: &str = "iot:SearchIndex";
-    let mut token: Option<String> = None;
-    loop {
-        let call = aws
-            .iot
-            .search_index()
-            .index_name(INDEX)
-            .query_string(query)
-            .max_results(PAGE)
-            .set_next_token(token.clone());
-        let page = failed(ACTION, one!(aws, call, ACTION, true))?;
-        for found in page.things() {
-            let document = found.shadow().and_then(|text| serde_json::from_str::<Value>(text).ok());
-            let document = document.and_then(|all| match shadow {
-                None => Some(all),
-                Some(name) => all.get("name").and_then(|names| names.get(name)).cloned(),
-            });
-            if let (Some(thing), Some(document)) = (found.thing_name(), document) {
-                into.found.push(ShadowRecord {
-                    thing: Name::new(thing),
-                    shadow: shadow.map(SafeText::new),
-                    document: of_index(document),
-                });
-            }
+    let most = MOST.saturating_sub(into.found.len());
+    let found = &mut into.found;
+    into.reach.more |= index::search(aws, query, most, &mut |name, thing| {
+        let document = thing.shadow().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let document = document.and_then(|all| match shadow {
+            None => Some(all),
+            Some(name) => all.get("name").and_then(|names| names.get(name)).cloned(),
+        });
+        if let Some(document) = document {
+            let (thing, shadow) = (Name::new(name), shadow.map(SafeText::new));
+            found.push(ShadowRecord { thing, shadow, document: of_index(document) });
         }
-        match page.next_token().filter(|next| !next.is_empty() && token.as_deref() != Some(next)) {
-            None => return Ok(()),
-            Some(_) if into.found.len() >= MOST => {
-                into.reach.more = true;
-                return Ok(());
-            }
-            Some(next) => token = Some(next.to_owned()),
-        }
-    }
+    })
+    .await?;
+    Ok(())
 }
 
 /// A shadow as the index has it: its state without a frame round it. The delta is worked out where it is not told.
@@ -127,9 +104,16 @@ async fn one_by_one(aws: &Aws, tell: impl Fn(ShadowsReading)) -> Read<ShadowsRea
     }
     tell(reading.clone());
     for some in things.chunks(AT_ONCE) {
-        for found in join_all(some.iter().map(|thing| named_of(aws, thing))).await {
+        let found = join_all(some.iter().map(|thing| named_of(aws, thing))).await;
+        for (thing, found) in some.iter().zip(found) {
             match found {
-                Ok(found) => reading.found.extend(found),
+                Ok((found, more)) => {
+                    reading.found.extend(found);
+                    reading.reach.more |= more;
+                    if !more {
+                        reading.looked.push(thing.clone());
+                    }
+                }
                 // Without named shadows the classic ones are still worth telling.
                 Err(trouble) => {
                     reading.reach.unnamed = Some(match &trouble.missing_action {
@@ -143,6 +127,10 @@ async fn one_by_one(aws: &Aws, tell: impl Fn(ShadowsReading)) -> Read<ShadowsRea
             break;
         }
     }
+    if reading.reach.unnamed.is_some() {
+        // The classic ones were read.
+        reading.looked = things;
+    }
     reading.done = true;
     Ok(reading)
 }
@@ -154,16 +142,14 @@ async fn of_thing(aws: &Aws, thing: &Name, shadow: Option<&str>) -> Read<Option<
     Ok(document.map(record))
 }
 
-/// The named shadows of a thing (ListNamedShadowsForThing).
-async fn named_of(aws: &Aws, thing: &Name) -> Result<Vec<ShadowRecord>, Trouble> {
-    const ACTION: &str = "iot:ListNamedShadowsForThing";
-    let call = aws.data.list_named_shadows_for_thing().thing_name(thing.raw());
-    let page = failed(ACTION, one!(aws, call, ACTION, false))?;
+/// The named shadows of a thing, and whether there are more than were read.
+async fn named_of(aws: &Aws, thing: &Name) -> Result<(Vec<ShadowRecord>, bool), Trouble> {
+    let names = read_left::named_shadows(aws, thing.raw()).await?;
     let mut found = Vec::new();
-    for shadow in page.results().iter().take(NAMES) {
-        found.extend(of_thing(aws, thing, Some(shadow)).await?);
+    for shadow in names.iter().take(NAMES) {
+        found.extend(of_thing(aws, thing, Some(shadow.raw())).await?);
     }
-    Ok(found)
+    Ok((found, names.len() > NAMES))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use tokio_rustls::rustls;
+
 use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::text::SafeText;
 
@@ -26,7 +28,7 @@ pub fn of<E: ProvideErrorMetadata + std::error::Error + 'static>(
             let connector = failure.as_connector_error().map(|e| e as &(dyn std::error::Error + 'static));
             match of_credentials(connector) {
                 Some(words) => (TroubleKind::Credentials, words),
-                None => (TroubleKind::Unreachable, format!("not reached: {}", plain(root(connector)))),
+                None => (TroubleKind::Unreachable, format!("not reached: {}", root(connector))),
             }
         }
         SdkError::ConstructionFailure(_) => {
@@ -120,18 +122,23 @@ fn root(error: Option<&(dyn std::error::Error + 'static)>) -> String {
     let mut last = None;
     let mut next = error;
     while let Some(error) = next {
+        if is_unencrypted(error) {
+            return "the other side does not speak TLS: http:// instead of https://?".to_owned();
+        }
         last = Some(error);
         next = error.source();
     }
     last.map_or_else(|| "unknown".to_owned(), ToString::to_string)
 }
 
-/// What rustls says of bytes that are no TLS, in words that tell what to do.
-fn plain(words: String) -> String {
-    if words.contains("received corrupt message") {
-        return "the other side does not speak TLS: http:// instead of https://?".to_owned();
-    }
-    words
+/// A handshake that was answered by bytes that are no TLS, however they were none.
+fn is_unencrypted(error: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+    let tls = match inner {
+        Some(inner) => inner.downcast_ref::<rustls::Error>(),
+        None => error.downcast_ref::<rustls::Error>(),
+    };
+    matches!(tls, Some(rustls::Error::InvalidMessage(_)))
 }
 
 /// How long AWS, or a proxy before it, asks to wait.
@@ -167,8 +174,12 @@ mod tests {
         let text = "User: u is not authorized to perform: iot:ListThings on resource: *";
         assert_eq!(missing(text, "x"), "iot:ListThings");
         assert_eq!(missing("no", "iot:GetX"), "iot:GetX");
-        let corrupt = "received corrupt message of type InvalidContentType".to_owned();
-        assert!(plain(corrupt).contains("http:// instead of https://"));
-        assert_eq!(plain("refused".to_owned()), "refused");
+        for what in [rustls::InvalidMessage::InvalidContentType, rustls::InvalidMessage::MessageTooLarge] {
+            let error =
+                std::io::Error::new(std::io::ErrorKind::InvalidData, rustls::Error::InvalidMessage(what));
+            assert!(root(Some(&error)).contains("http:// instead of https://"));
+        }
+        let other = std::io::Error::other(rustls::Error::DecryptError);
+        assert!(!root(Some(&other)).contains("http://"));
     }
 }
