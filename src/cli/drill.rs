@@ -17,7 +17,7 @@ use quell_fleet::text::SafeText;
 
 use super::debrief::{Standing, timeline};
 use super::local::{Signals, speed};
-use super::workshop::{debrief, join, tempdir};
+use super::workshop::{begin_all, debrief, join, tempdir};
 use super::{Common, console, demo, exit, output};
 
 /// Flags of `quell drill`.
@@ -88,13 +88,11 @@ pub(super) fn run(args: &DrillArgs, common: &Common) -> Result<u8> {
         let settings = demo::pointed_at(settings, running.http);
         {
             let _inside = cloud.enter();
-            begin(&running);
+            begin_all(&running);
         }
         let runtime = console::runtime()?;
         let told = SafeText::new(&drill.title);
-        let mut err = std::io::stderr().lock();
-        writeln!(err, "{told}")?;
-        drop(err);
+        let _ = writeln!(std::io::stderr(), "{told}");
         let code = console::open(&runtime, settings, None, std::future::ready(Ok(None)));
         runtime.shutdown_timeout(Duration::from_millis(300));
         code?
@@ -113,18 +111,13 @@ pub(super) fn run(args: &DrillArgs, common: &Common) -> Result<u8> {
     Ok(code)
 }
 
-fn begin(running: &Running) {
-    let names: Vec<String> = running.participants().map(|p| p.name.clone()).collect();
-    names.iter().for_each(|name| _ = running.begin(name));
-}
-
 /// Waits until the drill is over, or somebody ends it.
 async fn headless(running: &Running, speed: f64) -> Result<u8> {
     let mut signals = Signals::new()?;
     for (_, line) in join(running, speed)? {
-        writeln!(std::io::stderr(), "{line}")?;
+        let _ = writeln!(std::io::stderr(), "{line}");
     }
-    begin(running);
+    begin_all(running);
     let over = async {
         loop {
             tokio::time::sleep(Duration::from_millis(200)).await;

@@ -243,10 +243,7 @@ pub fn main() -> ExitCode {
 }
 
 fn is_closed_pipe(report: &color_eyre::Report) -> bool {
-    report
-        .chain()
-        .filter_map(|error| error.downcast_ref::<std::io::Error>())
-        .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    report.chain().filter_map(|error| error.downcast_ref::<std::io::Error>()).any(output::is_closed)
 }
 
 /// One TLS provider for the whole process: ring.

@@ -34,6 +34,22 @@ pub(super) fn seconds(ms: Ms) -> f64 {
     ms as f64 / 1000.0
 }
 
+/// True when whoever read what is written is gone: that is an end, and no error.
+pub(super) fn is_closed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// What writing came to: a reader that is gone has read enough.
+///
+/// # Errors
+/// Anything but a closed pipe.
+pub(super) fn written(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if !is_closed(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Writes lines; false when the reader is gone.
 ///
 /// # Errors
@@ -48,7 +64,7 @@ pub(super) fn lines(out: &mut dyn Write, lines: impl IntoIterator<Item = String>
     };
     match write() {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) if is_closed(&error) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -84,10 +100,7 @@ pub(super) fn result(written: &str) {
 /// Anything but a closed pipe.
 pub(super) fn text(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
-    }
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// A table with a head; columns are as wide as their widest cell. A column without its cell, or a cell without its column,

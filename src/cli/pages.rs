@@ -4,7 +4,7 @@ use std::io;
 
 use clap::{Args, CommandFactory as _};
 
-use super::{Cli, exit};
+use super::{Cli, exit, output};
 
 /// Flags of `quell completions`.
 #[derive(Args, Clone, Debug)]
@@ -43,8 +43,6 @@ pub(super) fn man() -> color_eyre::Result<u8> {
 fn print(page: &[u8]) -> color_eyre::Result<u8> {
     use io::Write as _;
     let mut out = io::stdout().lock();
-    match out.write_all(page).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(exit::DONE),
-    }
+    output::written(out.write_all(page).and_then(|()| out.flush()))?;
+    Ok(exit::DONE)
 }

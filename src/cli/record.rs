@@ -20,7 +20,7 @@ use quell_fleet::record::{Header, Player, Recorder, report};
 use super::output::lines;
 use super::reads::{sentence, usage};
 use super::source::Source;
-use super::{Common, exit};
+use super::{Common, exit, output};
 
 /// How large a recording grows without being told.
 pub(super) const LIMIT: u64 = 256 << 20;
@@ -237,8 +237,6 @@ pub(super) fn tell(args: &ReportArgs, common: &Common) -> color_eyre::Result<u8>
     let mut out = std::io::stdout().lock();
     let written =
         if args.json { writeln!(out, "{:#}", report.json()) } else { write!(out, "{}", report.markdown()) };
-    match written {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e.into()),
-        _ => Ok(exit::DONE),
-    }
+    output::written(written)?;
+    Ok(exit::DONE)
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 
-use crate::config::{self, Environment};
+use crate::config::{self, Environment, ScreenSize};
+use crate::console::app::Look;
 use crate::console::board::{self, Tile, Tone, Wish};
 use quell_emulator::Limits;
 use quell_emulator::drill::{self, Phase, Stage};
@@ -60,7 +61,7 @@ pub struct WorkshopArgs {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = output::duration)]
     pub begin_after: Duration,
     /// Write debrief.md, standings.csv and standings.json into this folder at the end of the drill
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "scenario")]
     pub export: Option<PathBuf>,
     /// One JSON object a line on stdout: ready, progress, over
     #[arg(long)]
@@ -76,6 +77,35 @@ pub(super) fn scenario(named: &str, folder: &Path) -> std::io::Result<PathBuf> {
     let path = folder.join(format!("{named}.toml"));
     std::fs::write(&path, text)?;
     Ok(path)
+}
+
+/// The drill in each participant's account, all at once.
+pub(super) fn begin_all(running: &Running) {
+    let names: Vec<String> = running.participants().map(|p| p.name.clone()).collect();
+    names.iter().for_each(|name| _ = running.begin(name));
+}
+
+/// Why a room cannot be as it was asked for; looked at before anything is started.
+fn wrong(args: &WorkshopArgs, scenario: Option<&Path>) -> Option<String> {
+    use std::io::IsTerminal as _;
+    if args.board && (!std::io::stdout().is_terminal() || !std::io::stdin().is_terminal()) {
+        return Some("--board needs a terminal; without it there are progress lines".to_owned());
+    }
+    if let (true, Some(path)) = (args.board || args.export.is_some(), scenario) {
+        let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        match read.and_then(|text| quell_emulator::scenario::parse(&text)) {
+            Err(why) => return Some(format!("{}: {why}", path.display())),
+            Ok(read) if read.drill.is_none() => {
+                let flag = if args.board { "--board shows" } else { "--export writes how it went of" };
+                return Some(format!("{flag} a drill, and {} has no [drill]", path.display()));
+            }
+            Ok(_) => {}
+        }
+    }
+    // Whoever hears at the end of an hour that nothing can be written there has lost the hour.
+    let folder = args.export.as_ref()?;
+    let made = std::fs::create_dir_all(folder).err()?;
+    Some(format!("--export {}: {made}", folder.display()))
 }
 
 /// What a participant may use: enough for a console, a few tools and its fleet; a flood slows nobody else.
@@ -101,6 +131,14 @@ pub(super) fn run(args: WorkshopArgs, common: &Common) -> color_eyre::Result<u8>
 
 async fn serve(args: WorkshopArgs, common: &Common) -> color_eyre::Result<u8> {
     let scratch = tempdir()?;
+    let scenario = args.scenario.as_deref().map(|named| scenario(named, scratch.path())).transpose()?;
+    if let Some(why) = wrong(&args, scenario.as_deref()) {
+        return console::usage(&why);
+    }
+    let look = match args.board.then(|| board_look(common)).transpose() {
+        Ok(look) => look,
+        Err(why) => return console::usage(&why),
+    };
     let participants = (1..=args.participants).map(Participant::numbered).collect::<Result<Vec<_>, _>>()?;
     let instructor = Participant::numbered(0)?;
     let mut options = Options {
@@ -109,7 +147,7 @@ async fn serve(args: WorkshopArgs, common: &Common) -> color_eyre::Result<u8> {
         mqtts: args.mqtts,
         speed: args.speed,
         devices: args.devices,
-        scenario: args.scenario.as_deref().map(|named| scenario(named, scratch.path())).transpose()?,
+        scenario,
         seed: args.seed,
         credentials: args.credentials.clone(),
         // Nobody is told this key: the default account is empty and stays so.
@@ -131,21 +169,17 @@ async fn serve(args: WorkshopArgs, common: &Common) -> color_eyre::Result<u8> {
     drop(scratch);
     let joins = join(&running, args.speed)?;
     announce(&running, &joins, args.json)?;
-    if args.board {
-        let told = running.drill().cloned();
-        let code = on_the_board(&running, &joins, &args, common).await?;
-        if let Some(drill) = told {
-            debrief(args.export.as_deref(), &drill, &standings(&running), args.json)?;
-        }
+    if let (Some(look), Some(drill)) = (look, running.drill().cloned()) {
+        on_the_board(&running, &joins, &args, &look, &drill).await?;
+        debrief(args.export.as_deref(), &drill, &standings(&running), args.json)?;
         running.shutdown().await;
-        return Ok(code);
+        return Ok(exit::DONE);
     }
     let mut room = Watched { running: &running, json: args.json, told: HashMap::new(), over: false };
     let playing = async {
         tokio::time::sleep(args.begin_after).await;
         let Some(drill) = running.drill() else { return std::future::pending().await };
-        let names: Vec<String> = running.participants().map(|p| p.name.clone()).collect();
-        names.iter().for_each(|name| _ = running.begin(name));
+        begin_all(&running);
         loop {
             tokio::time::sleep(LOOK).await;
             room.tell()?;
@@ -171,35 +205,29 @@ async fn serve(args: WorkshopArgs, common: &Common) -> color_eyre::Result<u8> {
     Ok(exit::DONE)
 }
 
+/// The colours and the size of the board, as the configuration has them.
+type BoardLook = (Look, Option<ScreenSize>);
+
+fn board_look(common: &Common) -> Result<BoardLook, String> {
+    let settings = config::load(common, &Environment::of_process()).map_err(|error| error.to_string())?;
+    Ok((console::look(&settings)?, settings.size))
+}
+
 /// Shows the board until it is left; the drill begins when it is due.
 async fn on_the_board(
     running: &Running,
     joins: &[(String, String)],
     args: &WorkshopArgs,
-    common: &Common,
-) -> color_eyre::Result<u8> {
-    use std::io::IsTerminal as _;
-    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
-        return console::usage("--board needs a terminal; without it there are progress lines");
-    }
-    let Some(drill) = running.drill() else {
-        return console::usage("--board shows a drill: give one with --scenario");
-    };
-    let settings = match config::load(common, &Environment::of_process()) {
-        Ok(settings) => settings,
-        Err(error) => return console::usage(&error.to_string()),
-    };
-    let look = match console::look(&settings) {
-        Ok(look) => look,
-        Err(text) => return console::usage(&text),
-    };
+    (look, size): &BoardLook,
+    drill: &drill::Drill,
+) -> color_eyre::Result<()> {
     // What stood above is out of sight behind the board.
     let lines: String = joins.iter().map(|(name, line)| format!("{name}  {line}\n")).collect();
     private(&running.credentials().join("joins.txt"), &lines)?;
     let mut seen =
         Seen { running, export: args.export.as_deref(), begins: Some(Instant::now() + args.begin_after) };
-    board::sit(&look.theme, settings.size, &drill.title, &mut seen).await?;
-    Ok(exit::DONE)
+    board::sit(&look.theme, *size, &drill.title, &mut seen).await?;
+    Ok(())
 }
 
 /// The room as the board sees it.
@@ -213,12 +241,9 @@ struct Seen<'a> {
 impl Seen<'_> {
     fn begin_all(&mut self) {
         self.begins = None;
-        let names: Vec<String> = self.running.participants().map(|p| p.name.clone()).collect();
-        names.iter().for_each(|name| _ = self.running.begin(name));
+        begin_all(self.running);
     }
-}
 
-impl Seen<'_> {
     /// Begins a participant's drill; one that was begun before leaves nothing behind it.
     async fn begin_anew(&self, name: &str) -> Result<(), StartError> {
         if self.running.sheet(name).is_some() {
@@ -385,7 +410,8 @@ fn announce(running: &Running, joins: &[(String, String)], json: bool) -> color_
     let mut err = std::io::stderr().lock();
     for (flag, address) in [("--http", running.http), ("--mqtts", running.mqtts)] {
         if !address.ip().is_loopback() {
-            writeln!(err, "quell workshop: warning: {flag} {address} can be reached from other machines")?;
+            let _ =
+                writeln!(err, "quell workshop: warning: {flag} {address} can be reached from other machines");
         }
     }
     if json {
@@ -399,14 +425,15 @@ fn announce(running: &Running, joins: &[(String, String)], json: bool) -> color_
         output::text(&format!("{line}\n"))?;
         return Ok(());
     }
-    writeln!(err, "A room of {} on {http}, {mqtts}", joins.len())?;
+    // A room goes on although nobody reads what is said of it.
+    let _ = writeln!(err, "A room of {} on {http}, {mqtts}", joins.len());
     if let Some(drill) = running.drill() {
-        writeln!(err, "{}", drill.title)?;
+        let _ = writeln!(err, "{}", drill.title);
     }
     for (name, line) in joins {
-        writeln!(err, "  {name}  {line}")?;
+        let _ = writeln!(err, "  {name}  {line}");
     }
-    writeln!(err, "Ctrl-C ends it.")?;
+    let _ = writeln!(err, "Ctrl-C ends it.");
     Ok(())
 }
 
@@ -443,14 +470,13 @@ impl Watched<'_> {
                 output::text(&format!("{line}\n"))?;
             } else {
                 let wrong = wrong.map_or_else(String::new, |what| format!("  wrong: {what}"));
-                let mut err = std::io::stderr().lock();
-                writeln!(
-                    err,
+                let _ = writeln!(
+                    std::io::stderr(),
                     "{:>6}  {name}  {:<8}  {:>3} points{wrong}",
                     clock(sheet.now),
                     now.0,
                     sheet.points()
-                )?;
+                );
             }
         }
         self.over = standings

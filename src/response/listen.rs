@@ -134,6 +134,62 @@ impl Hearing {
     }
 }
 
+/// Facts that wait for whoever proves; a second of a busy fleet has some hundred about the devices that are proven.
+const WAITING: usize = 4_096;
+
+/// Hands facts on, as many as are waited for. What finds no room is lost, and whoever proves hears of that before anything that
+/// comes later: a silence does not count across it (an answer of the connection is a fact that comes later).
+#[derive(Debug)]
+pub(in crate::response) struct Facts {
+    to: mpsc::Sender<Fact>,
+    /// The connection and whom it is narrowed to, as last told: what is lost may be one of these.
+    link: Option<Fact>,
+    focus: Option<Fact>,
+    /// Since when something is lost that was not told.
+    lost: Option<Ms>,
+}
+
+impl Facts {
+    /// Both ends.
+    pub(in crate::response) fn channel() -> (Self, mpsc::Receiver<Fact>) {
+        let (to, from) = mpsc::channel(WAITING);
+        (Self::to(to), from)
+    }
+
+    /// Another that hands on to the same receiver.
+    pub(in crate::response) fn beside(&self) -> Self {
+        Self::to(self.to.clone())
+    }
+
+    fn to(to: mpsc::Sender<Fact>) -> Self {
+        Self { to, link: None, focus: None, lost: None }
+    }
+
+    /// Hands `fact` on at `now`; never waits.
+    pub(in crate::response) fn send(&mut self, fact: Fact, now: Ms) {
+        match &fact {
+            Fact::LinkUp { .. } | Fact::LinkDown { .. } => self.link = Some(fact.clone()),
+            Fact::Focus { .. } => self.focus = Some(fact.clone()),
+            _ => {}
+        }
+        if self.lost.is_some() {
+            // What was lost may have been said by a device; then how things stand now.
+            let told = [Some(Fact::AtLimit { at: now }), self.link.clone(), self.focus.clone()];
+            for fact in told.into_iter().flatten() {
+                if self.to.try_send(fact).is_err() {
+                    self.lost = Some(now);
+                    return;
+                }
+            }
+            self.lost = None;
+        }
+        // One that is gone has nothing left to prove.
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.to.try_send(fact) {
+            self.lost = Some(now);
+        }
+    }
+}
+
 /// The names that are being proven right now, shared between the responder and its listeners.
 #[derive(Debug, Default)]
 pub(in crate::response) struct Watched {
@@ -152,8 +208,10 @@ impl Watched {
 /// because topics are announced once.
 #[derive(Debug)]
 pub struct Listener {
-    facts: mpsc::UnboundedSender<Fact>,
+    facts: Facts,
     watched: Arc<Watched>,
+    /// When it last looked: what is lost is lost then.
+    now: Ms,
     seen: u64,
     /// By topic number: its thing when it is telemetry, and whether that thing is watched.
     topics: Vec<Option<(Name, bool)>>,
@@ -170,10 +228,11 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub(in crate::response) fn new(facts: mpsc::UnboundedSender<Fact>, watched: Arc<Watched>) -> Self {
+    pub(in crate::response) fn new(facts: Facts, watched: Arc<Watched>) -> Self {
         Self {
             facts,
             watched,
+            now: 0,
             seen: 0,
             topics: Vec::new(),
             any: false,
@@ -220,6 +279,7 @@ impl Listener {
     /// Tells what the fleet made of the event that it was just given: signs of life that are no telemetry, a connection at its
     /// limit, and which of several connections bring what the watched things say.
     pub fn heed(&mut self, fleet: &Fleet, now: Ms) {
+        self.now = now;
         let connections = fleet.link().connections();
         self.answered.resize(connections.max(1), Ms::MIN);
         if !self.any {
@@ -239,8 +299,10 @@ impl Listener {
             self.send(Fact::AtLimit { at: now });
         }
         if connections > 1 && std::mem::take(&mut self.outdated) {
-            for name in self.watched.names.read().iter() {
-                self.send(Fact::Carried { thing: Name::new(name), by: fleet.carriers_of(name) });
+            let names: Vec<Name> = self.watched.names.read().iter().map(|name| Name::new(name)).collect();
+            for thing in names {
+                let by = fleet.carriers_of(thing.raw());
+                self.send(Fact::Carried { thing, by });
             }
         }
     }
@@ -279,7 +341,8 @@ impl Listener {
         }
         for (topic, at) in last {
             if let Some(Some((thing, _))) = self.topics.get(topic as usize) {
-                self.send(Fact::Heard { thing: thing.clone(), at });
+                let thing = thing.clone();
+                self.send(Fact::Heard { thing, at });
             }
         }
         for notice in &batch.notices {
@@ -329,8 +392,39 @@ impl Listener {
         self.send(fact);
     }
 
-    fn send(&self, fact: Fact) {
-        // A responder that is gone has nothing left to prove.
-        let _ = self.facts.send(fact);
+    fn send(&mut self, fact: Fact) {
+        let at = match &fact {
+            Fact::Heard { at, .. } | Fact::Sign { at, .. } => *at,
+            _ => self.now,
+        };
+        self.facts.send(fact, at.max(self.now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_found_no_room_is_told_before_what_comes_later() {
+        let (mut facts, mut heard) = Facts::channel();
+        facts.send(Fact::LinkUp { at: 1, presence: true }, 1);
+        let thing = || Name::new("T");
+        for at in 0..WAITING as Ms + 10 {
+            facts.send(Fact::Heard { thing: thing(), at }, at);
+        }
+        facts.send(Fact::LinkDown { at: 9_000 }, 9_000);
+        let mut first = 0;
+        while heard.try_recv().is_ok() {
+            first += 1;
+        }
+        assert_eq!(first, WAITING);
+        facts.send(Fact::Answered { asked: [9_500].into() }, 9_600);
+        let after: Vec<Fact> = std::iter::from_fn(|| heard.try_recv().ok()).collect();
+        let down = Fact::LinkDown { at: 9_000 };
+        assert_eq!(after, [Fact::AtLimit { at: 9_600 }, down, Fact::Answered { asked: [9_500].into() }]);
+        facts.send(Fact::AtLimit { at: 9_700 }, 9_700);
+        assert_eq!(heard.try_recv(), Ok(Fact::AtLimit { at: 9_700 }), "told once");
+        assert!(heard.try_recv().is_err());
     }
 }

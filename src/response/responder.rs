@@ -12,13 +12,14 @@ use crate::config::Settings;
 use crate::stream::Questions;
 use quell_fleet::Ms;
 use quell_fleet::event::{Event, ResponseEvent, Stage};
+use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
 use super::gate::{self, Grant, Refusal};
 use super::journal::scribe::Scribe;
 use super::journal::who;
-use super::listen::{Fact, Hearing, Listener, Watched};
+use super::listen::{Fact, Facts, Hearing, Listener, Watched};
 use super::plan::{Intent, Plan, PlanId};
 use super::read;
 use super::recover;
@@ -45,11 +46,19 @@ pub(in crate::response) enum Ask {
     Questions(Questions),
 }
 
+/// What may wait to be asked. The task answers at once, so that only a fault fills it; then what is asked is refused, and said.
+const ASKS: usize = 256;
+/// Of these, kept for what stops a run.
+const STOPS: usize = 16;
+/// Runs that may wait to be struck off.
+const ENDS: usize = 64;
+
 /// A cheap handle to the task; every call returns at once.
 #[derive(Clone, Debug)]
 pub struct Responder {
-    asks: mpsc::UnboundedSender<Ask>,
-    facts: mpsc::UnboundedSender<Fact>,
+    asks: mpsc::Sender<Ask>,
+    facts: Arc<Facts>,
+    answers: mpsc::WeakSender<Answer>,
     watched: Arc<Watched>,
 }
 
@@ -72,8 +81,9 @@ impl Responder {
         events: mpsc::Sender<Event>,
         answers: mpsc::Sender<Answer>,
     ) -> Self {
-        let (asks, asked) = mpsc::unbounded_channel();
-        let (facts, heard) = mpsc::unbounded_channel();
+        let (asks, asked) = mpsc::channel(ASKS);
+        let (facts, heard) = Facts::channel();
+        let told = answers.downgrade();
         let watched = Arc::new(Watched::default());
         let task = Task {
             clients,
@@ -88,7 +98,7 @@ impl Responder {
             identity: Arc::default(),
         };
         tokio::spawn(task.serve(asked, heard));
-        Self { asks, facts, watched }
+        Self { asks, facts: Arc::new(facts), answers: told, watched }
     }
 
     /// Asks for a plan; the answer carries `generation`.
@@ -124,7 +134,7 @@ impl Responder {
 
     /// The listener of this responder: whoever receives the fleet's events shows it each of them first.
     pub fn listener(&self) -> Listener {
-        Listener::new(self.facts.clone(), Arc::clone(&self.watched))
+        Listener::new(self.facts.beside(), Arc::clone(&self.watched))
     }
 
     /// Lets a proof ask the stream whether anything is left on its way. Without it the stream asks by itself, and a proof
@@ -133,15 +143,39 @@ impl Responder {
         self.ask(Ask::Questions(questions));
     }
 
+    /// Asks, or says that it cannot. The task ends only with the process: then nobody is left to tell.
     fn ask(&self, ask: Ask) {
-        // The task ends only with the process; nobody is left to tell.
-        let _ = self.asks.send(ask);
+        let room = if matches!(ask, Ask::Stop { .. }) { 0 } else { STOPS };
+        let ask = if self.asks.capacity() > room {
+            match self.asks.try_send(ask) {
+                Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => return,
+                Err(mpsc::error::TrySendError::Full(ask)) => ask,
+            }
+        } else {
+            ask
+        };
+        tracing::error!("the responder is asked more than it answers");
+        let why = SafeText::new("too much is asked at once: nothing was done; ask again");
+        let answer = match ask {
+            Ask::Plan { generation, .. } => {
+                let trouble =
+                    Trouble { kind: TroubleKind::Failed, message: why, missing_action: None, since: now() };
+                Answer::Plan { generation, result: Err(trouble) }
+            }
+            Ask::Confirm { plan, .. } | Ask::Decline { plan, .. } => {
+                Answer::Refused { plan: plan.id, reason: why }
+            }
+            Ask::Stop { .. } | Ask::Rules(_) | Ask::Questions(_) => return,
+        };
+        if let Some(answers) = self.answers.upgrade() {
+            let _ = answers.try_send(answer);
+        }
     }
 }
 
 /// A plan under way.
 struct Running {
-    facts: mpsc::UnboundedSender<Fact>,
+    facts: Facts,
     stop: watch::Sender<Option<Stop>>,
     names: std::collections::HashSet<String>,
 }
@@ -161,12 +195,8 @@ struct Task {
 }
 
 impl Task {
-    async fn serve(
-        mut self,
-        mut asked: mpsc::UnboundedReceiver<Ask>,
-        mut heard: mpsc::UnboundedReceiver<Fact>,
-    ) {
-        let (ended, mut ends) = mpsc::unbounded_channel::<PlanId>();
+    async fn serve(mut self, mut asked: mpsc::Receiver<Ask>, mut heard: mpsc::Receiver<Fact>) {
+        let (ended, mut ends) = mpsc::channel::<PlanId>(ENDS);
         self.recover();
         let teller = self.teller();
         tokio::spawn(async move { teller.identify().await });
@@ -198,7 +228,7 @@ impl Task {
     }
 
     /// Nothing here is waited for: neither AWS nor the disk may keep a stop from being heard.
-    fn ask(&mut self, ask: Ask, ended: &mpsc::UnboundedSender<PlanId>) {
+    fn ask(&mut self, ask: Ask, ended: &mpsc::Sender<PlanId>) {
         match ask {
             Ask::Plan { generation, intent } => self.plan(generation, intent),
             Ask::Confirm { plan, typed } => self.confirm(*plan, typed.as_deref(), ended),
@@ -235,7 +265,7 @@ impl Task {
         });
     }
 
-    fn confirm(&mut self, plan: Plan, typed: Option<&str>, ended: &mpsc::UnboundedSender<PlanId>) {
+    fn confirm(&mut self, plan: Plan, typed: Option<&str>, ended: &mpsc::Sender<PlanId>) {
         let (began, teller) = (now(), self.teller());
         let running = self.runs.contains_key(&plan.id);
         let granted = if running {
@@ -250,7 +280,7 @@ impl Task {
                 return;
             }
         };
-        let (facts, heard) = mpsc::unbounded_channel();
+        let (facts, heard) = Facts::channel();
         let (stop, stopped) = watch::channel(None);
         let id = plan.id.clone();
         self.runs.insert(id.clone(), Running { facts, stop, names: run::names(&plan) });
@@ -267,7 +297,7 @@ impl Task {
         let (hearing, ended) = (self.hearing.clone(), ended.clone());
         tokio::spawn(async move {
             Box::pin(teller.run(shared, plan, grant, began, hearing, heard, stopped)).await;
-            let _ = ended.send(id);
+            let _ = ended.send(id).await;
         });
     }
 
@@ -282,8 +312,9 @@ impl Task {
 
     fn fact(&mut self, fact: Fact) {
         self.hearing.note(&fact);
-        for running in self.runs.values() {
-            let _ = running.facts.send(fact.clone());
+        let at = now();
+        for running in self.runs.values_mut() {
+            running.facts.send(fact.clone(), at);
         }
     }
 
@@ -335,7 +366,7 @@ impl Teller {
         grant: Grant,
         began: Ms,
         hearing: Hearing,
-        heard: mpsc::UnboundedReceiver<Fact>,
+        heard: mpsc::Receiver<Fact>,
         mut stopped: watch::Receiver<Option<Stop>>,
     ) {
         let arn = tokio::select! {

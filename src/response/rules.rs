@@ -89,7 +89,7 @@ impl Rules {
 
     /// The thing that a topic names.
     pub(in crate::response) fn thing_of(&self, topic: &str) -> Option<String> {
-        self.thing_from.iter().find_map(|rule| rule.thing(topic))
+        ThingFrom::of(&self.thing_from, topic)
     }
 
     /// An AWS duration in milliseconds as it passes here.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use quell_fleet::Ms;
-use quell_fleet::event::{Event, ResponseEvent, Stage};
+use quell_fleet::event::{Event, OwnMessage, ResponseEvent, Stage};
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
@@ -27,6 +27,8 @@ const LOOK: Duration = Duration::from_millis(300);
 const AGAIN: Duration = Duration::from_secs(3);
 /// At the start so much of the end of a journal is read: what stands further back is a week old.
 const BACK: u64 = 4 << 20;
+/// An announcement older than this announces nothing.
+const FRESH: Ms = 10_000;
 /// Plans under way that are remembered.
 const PLANS: usize = 1_000;
 /// How often it is looked whether those who have plans under way are still there, in looks.
@@ -102,6 +104,33 @@ impl Steps {
         Self { open: HashMap::new(), own, place }
     }
 
+    /// The messages on devices' topics that another process announces by a line: each comes back to whoever listens as if the
+    /// device had sent it.
+    fn announced(&self, entry: &Value, now: Ms) -> Vec<OwnMessage> {
+        if entry.get("kind").and_then(Value::as_str) != Some("intent") || !self.place.has(entry) {
+            return Vec::new();
+        }
+        // What was sent long ago was heard long ago.
+        let at = entry.get("at").and_then(Value::as_str).and_then(|at| at.parse::<jiff::Timestamp>().ok());
+        if at.is_none_or(|at| now.saturating_sub(at.as_millisecond()) > FRESH) {
+            return Vec::new();
+        }
+        if self.is_own(entry) {
+            return Vec::new();
+        }
+        let work = entry.get("work").and_then(Value::as_array).into_iter().flatten();
+        let requests = work.filter_map(|work| work.get("requests")?.as_array()).flatten();
+        let topics = requests.filter_map(|request| request.pointer("/ClearRetained/topic")?.as_str());
+        topics.map(|topic| OwnMessage { topic: topic.into(), at: now }).collect()
+    }
+
+    /// True for a line that this process wrote.
+    fn is_own(&self, entry: &Value) -> bool {
+        entry.get("who").is_some_and(|who| {
+            who.get("process").and_then(Value::as_u64) == Some(self.own.into()) && alive(who)
+        })
+    }
+
     /// The steps that a line tells of.
     pub fn line(&mut self, entry: &Value) -> Vec<ResponseEvent> {
         let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -139,7 +168,7 @@ impl Steps {
         if !self.place.has(entry) {
             return Vec::new();
         }
-        if who.get("process").and_then(Value::as_u64) == Some(self.own.into()) && alive(&who) {
+        if self.is_own(entry) {
             return Vec::new();
         }
         let work = entry.get("work").and_then(Value::as_array).into_iter().flatten();
@@ -206,7 +235,8 @@ impl Open {
                 let what = if why.is_empty() { SafeText::new("it was left") } else { why };
                 Stage::Failed { began, what, left: SafeText::new(&left.join(", ")) }
             }
-            (Aim::LetGo, "proven" | "unproven" | "left") => Stage::Released,
+            // It was let go, whether or not it was heard again: what was accepted of it is told by its requests.
+            (Aim::LetGo, "proven") => Stage::Released,
             _ => return None,
         };
         let silent_until = text("silent_until").parse::<jiff::Timestamp>().ok();
@@ -296,9 +326,15 @@ fn follow(journal: PathBuf, place: Place, events: mpsc::Sender<Event>) {
                 }
                 Vec::new()
             });
+            let now = super::run::now();
+            for own in lines.iter().flat_map(|entry| steps.announced(entry, now)) {
+                if events.blocking_send(Event::Own(own)).is_err() {
+                    return;
+                }
+            }
             let mut told: Vec<ResponseEvent> = lines.iter().flat_map(|entry| steps.line(entry)).collect();
             if looks.is_multiple_of(ALIVE) {
-                told.extend(steps.left(super::run::now()));
+                told.extend(steps.left(now));
             }
             looks = looks.wrapping_add(1);
             for step in told {
@@ -397,6 +433,22 @@ mod tests {
         steps.line(&intent("q", "isolate", ana()));
         let left = steps.line(&outcome_of("q", "left"));
         assert!(matches!(left.as_slice(), [ResponseEvent { stage: Stage::Failed { .. }, .. }]), "{left:?}");
+    }
+
+    #[test]
+    fn a_colleagues_clear_announces_the_message_that_comes_back() {
+        let at: jiff::Timestamp = "2026-11-28T04:00:00.000Z".parse().unwrap();
+        let now = at.as_millisecond() + 300;
+        let mut clear = intent("p", "clear", ana());
+        clear["work"][0]["requests"] = json!([{"ClearRetained": {"topic": "dt/A/state"}}]);
+        let own = Steps::new(std::process::id(), place());
+        assert!(own.announced(&clear, now).is_empty(), "one's own is told by oneself");
+        let steps = Steps::new(0, place());
+        let announced = steps.announced(&clear, now);
+        assert_eq!(announced, [OwnMessage { topic: "dt/A/state".into(), at: now }]);
+        assert!(steps.announced(&clear, now + FRESH).is_empty(), "it was heard long ago");
+        let elsewhere = Steps::new(0, Place { region: "eu-west-1".to_owned(), ..place() });
+        assert!(elsewhere.announced(&clear, now).is_empty());
     }
 
     #[test]

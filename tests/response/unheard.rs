@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use quell::response::{Outcome, TargetOutcome};
+use quell::response::{Outcome, Swept, TargetOutcome};
 
 use crate::cable::Cable;
 use crate::world::{World, isolate};
@@ -28,4 +28,9 @@ async fn a_cable_that_carries_nothing_proves_no_silence() {
     let entries = console.entries();
     let outcome = entries.iter().find(|entry| entry["kind"] == "outcome").unwrap();
     assert_eq!(outcome["outcome"], "unproven", "{outcome}");
+    // What holds as far as was asked is looked after all the same: AWS is asked another way than the device is heard.
+    let view = console.swept().await;
+    let Swept::Done(sweeps) = &view.swept else { panic!("{view:?}") };
+    assert_eq!(sweeps.len(), 1);
+    assert!(console.entries().iter().any(|entry| entry["kind"] == "sweep"));
 }

@@ -77,10 +77,8 @@ pub(super) fn run(args: &JournalArgs, common: &Common) -> color_eyre::Result<u8>
 fn list(journal: &Journal, as_json: bool) -> color_eyre::Result<u8> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = if as_json { list_json(journal, &mut out) } else { list_text(journal, &mut out) };
-    match written.and_then(|()| out.flush()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(e.into()),
-        _ => Ok(exit::DONE),
-    }
+    output::written(written.and_then(|()| out.flush()))?;
+    Ok(exit::DONE)
 }
 
 fn list_text(journal: &Journal, out: &mut impl io::Write) -> io::Result<()> {

@@ -75,6 +75,10 @@ pub(super) fn run(args: &WatchArgs, common: &Common) -> color_eyre::Result<u8> {
         Ok(settings) => settings,
         Err(error) => return usage(&error.to_string()),
     };
+    // No line is asked for: nobody is connected to.
+    if args.count == Some(0) {
+        return Ok(exit::DONE);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(Box::pin(watch(args, &settings, common)))
 }
@@ -105,9 +109,6 @@ async fn watch(args: &WatchArgs, settings: &Settings, common: &Common) -> color_
     let mut out = std::io::stdout().lock();
     let mut tick = tokio::time::interval(Duration::from_millis(500));
     let mut written = 0;
-    if args.count == Some(0) {
-        return Ok(exit::DONE);
-    }
     loop {
         let never = std::future::pending::<()>();
         let event = tokio::select! {

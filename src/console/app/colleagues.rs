@@ -34,7 +34,8 @@ impl App {
             Stage::Failed { what, .. } => {
                 (format!("what {who} began for {whom} does not hold: {what}"), Tone::Warn)
             }
-            Stage::Released => (format!("{who} released {whom}"), Tone::Calm),
+            // It may speak again from the first answer on; that it does is not proven by that.
+            Stage::Released => (format!("{who} lets {whom} go"), Tone::Calm),
         };
         self.say(SafeText::new(&text), tone, env.now);
     }

@@ -2,7 +2,7 @@
 
 use crate::response::Rules;
 use quell_fleet::Ms;
-use quell_fleet::format::seconds;
+use quell_fleet::format::{few, seconds};
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
@@ -145,10 +145,5 @@ impl Draft<'_> {
 
 /// Names in a sentence: all of a few, the first of many.
 pub(super) fn listed(names: &[&Name]) -> String {
-    const SHOWN: usize = 5;
-    let head: Vec<&str> = names.iter().take(SHOWN).map(|n| n.raw()).collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => head.join(", "),
-        more => format!("{} and {more} more", head.join(", ")),
-    }
+    few(names, |name| name.raw().to_owned())
 }

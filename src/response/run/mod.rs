@@ -48,6 +48,12 @@ const BETWEEN_QUESTIONS: Ms = 400;
 /// What may be looked at in one tick: a question to TestAuthorization weighs four (10 calls a second), the rest one.
 const LOOKS_A_TICK: usize = 8;
 
+/// Reports that may wait to be heard: then whoever reports waits too.
+const REPORTS: usize = 256;
+/// Consoles that share the journal look at it three times a second: before the first message of ours that they would take for a
+/// device's, they have the time to read of it.
+const TOLD: Duration = Duration::from_millis(1_000);
+
 /// After the disk refused the outcome, the next attempt.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -88,7 +94,7 @@ struct Run {
     began: Ms,
     provers: Vec<Prover>,
     stages: Vec<Option<Stage>>,
-    reports: mpsc::UnboundedSender<Report>,
+    reports: mpsc::Sender<Report>,
     tasks: JoinSet<()>,
     stop: watch::Receiver<Option<Stop>>,
     /// When the stream was last asked.
@@ -104,10 +110,10 @@ pub(in crate::response) async fn run(
     grant: Grant,
     began: Ms,
     hearing: Hearing,
-    mut facts: mpsc::UnboundedReceiver<Fact>,
+    mut facts: mpsc::Receiver<Fact>,
     stop: watch::Receiver<Option<Stop>>,
 ) {
-    let (reports, mut reported) = mpsc::unbounded_channel();
+    let (reports, mut reported) = mpsc::channel(REPORTS);
     let mut provers: Vec<Prover> =
         plan.work.iter().map(|w| Prover::new(w.clone(), began, &hearing, &shared.rules)).collect();
     // The account is looked at for a few devices at a time: many devices need more patience.
@@ -147,7 +153,7 @@ pub(in crate::response) async fn run(
         run.stages().await;
         if let Some(stopped) = stopped {
             // Requests under way are waited for: what became of them belongs into the journal.
-            run.settle(stopped, &mut stop).await;
+            run.settle(stopped, &mut stop, &mut reported).await;
             while let Ok(report) = reported.try_recv() {
                 run.report(report);
             }
@@ -160,12 +166,16 @@ pub(in crate::response) async fn run(
             break;
         }
     }
+    // What is under way still must not wait to be heard.
+    drop(reported);
     run.finish(stopped).await;
 }
 
 impl Run {
     fn send_all(&mut self) {
         let gate = Arc::new(Semaphore::new(AT_ONCE));
+        let clears = |work: &Work| work.requests.iter().any(|r| matches!(r, Request::ClearRetained { .. }));
+        let told = if self.plan.work.iter().any(clears) { TOLD } else { Duration::ZERO };
         for (t, work) in self.plan.work.iter().enumerate() {
             let (gate, work) = (Arc::clone(&gate), work.clone());
             let (shared, grant, reports) =
@@ -173,6 +183,7 @@ impl Run {
             let stop = self.stop.clone();
             self.tasks.spawn(async move {
                 let Ok(_turn) = gate.acquire().await else { return };
+                tokio::time::sleep(told).await;
                 Box::pin(send_target(&shared, &grant, &work, t, &reports, &stop)).await;
             });
         }
@@ -196,8 +207,21 @@ impl Run {
 
     /// Waits for the answers to the requests under way: as long as it takes, unless nobody is left to wait, or whoever stopped
     /// it asks again.
-    async fn settle(&mut self, stopped: Stop, again: &mut watch::Receiver<Option<Stop>>) {
-        let answered = async { while self.tasks.join_next().await.is_some() {} };
+    async fn settle(
+        &mut self,
+        stopped: Stop,
+        again: &mut watch::Receiver<Option<Stop>>,
+        reported: &mut mpsc::Receiver<Report>,
+    ) {
+        let (tasks, mut told) = (&mut self.tasks, Vec::new());
+        let answered = async {
+            loop {
+                tokio::select! {
+                    ended = tasks.join_next() => if ended.is_none() { break },
+                    Some(report) = reported.recv() => told.push(report),
+                }
+            }
+        };
         let hurry = async {
             if stopped.is_waited_for() && again.changed().await.is_err() {
                 std::future::pending::<()>().await;
@@ -208,6 +232,7 @@ impl Run {
             () = answered => true,
             () = hurry => false,
         };
+        told.into_iter().for_each(|report| self.report(report));
         if !answered {
             self.cut_off = true;
             self.tasks.abort_all();
@@ -239,7 +264,7 @@ impl Run {
                 let name = prover.work.name.raw().to_owned();
                 self.tasks.spawn(async move {
                     let result = sent(&shared, &grant, &request, &name, None).await;
-                    let _ = reports.send(Report::CutAgain(t, client, result.is_ok(), now()));
+                    let _ = reports.send(Report::CutAgain(t, client, result.is_ok(), now())).await;
                 });
             }
         }
@@ -271,7 +296,7 @@ impl Run {
                 (self.shared.clients.clone(), prover.work.clone(), self.reports.clone());
             self.tasks.spawn(async move {
                 let look = Box::pin(look(&clients, &work, wants)).await;
-                let _ = reports.send(Report::Looked(t, Box::new(look)));
+                let _ = reports.send(Report::Looked(t, Box::new(look))).await;
             });
         }
     }

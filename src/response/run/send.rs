@@ -18,7 +18,7 @@ pub(super) async fn send_target(
     grant: &Grant,
     work: &Work,
     t: usize,
-    reports: &mpsc::UnboundedSender<Report>,
+    reports: &mpsc::Sender<Report>,
     stop: &watch::Receiver<Option<Stop>>,
 ) {
     for (i, request) in work.requests.iter().enumerate() {
@@ -26,15 +26,15 @@ pub(super) async fn send_target(
         if i == 0 && stop.borrow().is_some() {
             return;
         }
-        let _ = reports.send(Report::Begun(t, i));
+        let _ = reports.send(Report::Begun(t, i)).await;
         let result = sent(shared, grant, request, work.name.raw(), Some((t, i))).await;
         let ended = result.as_ref().is_err_and(|failed| !failed.only_uncut(request));
-        let _ = reports.send(Report::Ended(t, i, result, now()));
+        let _ = reports.send(Report::Ended(t, i, result, now())).await;
         if ended {
             return;
         }
     }
-    let _ = reports.send(Report::AllSent(t, now()));
+    let _ = reports.send(Report::AllSent(t, now())).await;
 }
 
 /// Sends one request and has its outcome on disk before anything else is sent for this target.

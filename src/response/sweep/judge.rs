@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use quell_fleet::Ms;
-use quell_fleet::format::{seconds, short};
+use quell_fleet::format::{few, seconds, short};
 use quell_fleet::model::{ExecutionRecord, Name, ShadowDocument};
 use quell_fleet::policy::{Allows, allows, names};
 use quell_fleet::shell::{command, word};
@@ -19,8 +19,6 @@ use quell_fleet::known::Trouble;
 
 use super::Mark;
 
-/// Named in a line, of each kind: the rest are counted.
-const NAMED: usize = 4;
 /// What lets a certificate take keys of a role (docs/aws-iot.md#3.10).
 pub(super) const ASSUME: &str = "iot:AssumeRoleWithCertificate";
 
@@ -53,15 +51,6 @@ pub(super) fn why(trouble: &Trouble) -> String {
         Some(action) => format!("{} (needs {action})", trouble.message),
         None => trouble.message.to_string(),
     }
-}
-
-/// The first few of many, and how many more there are.
-fn some<T>(all: &[T], word: impl Fn(&T) -> String) -> String {
-    let mut out = all.iter().take(NAMED).map(word).collect::<Vec<_>>().join(", ");
-    if let Some(more) = all.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        let _ = write!(out, " and {more} more");
-    }
-    out
 }
 
 /// A certificate of the device, as far as it was read.
@@ -132,7 +121,7 @@ pub(super) fn retained(
         let topic = SafeText::new(&found.topic);
         format!("{topic} ({} B, {} ago)", found.bytes, seconds((now - found.at).max(0)))
     };
-    let mut text = some(own, one);
+    let mut text = few(own, one);
     if let Retained::On { unlisted, .. } = all {
         let _ = write!(text, "; which others bear its name: {}", why(unlisted));
     }
@@ -173,7 +162,7 @@ pub(super) fn sessions(thing: &Name, clients: &Part<Client>, allowed: bool, now:
     let connected: Vec<(&Client, &ConnectionRecord)> =
         clients.read.iter().filter_map(|client| Some((client, client.connected()?))).collect();
     if !connected.is_empty() {
-        let text = some(&connected, |(client, found)| {
+        let text = few(&connected, |(client, found)| {
             let hears = match &client.filters {
                 Ok(Some(filters)) if filters.len() == 1 => ", 1 filter".to_owned(),
                 Ok(Some(filters)) => format!(", {} filters", filters.len()),
@@ -193,7 +182,7 @@ pub(super) fn sessions(thing: &Name, clients: &Part<Client>, allowed: bool, now:
         return Verdict::unknown(why(trouble));
     }
     let own: Vec<&Client> = clients.read.iter().filter(|client| !client.sibling).collect();
-    let ids = some(&own, |client| client.id.shown().to_string());
+    let ids = few(&own, |client| client.id.shown().to_string());
     match own.iter().any(|client| matches!(client.connection, Ok(Some(_)))) {
         true => clients.clear("client ids", format!("not connected: {ids}")),
         // No operation lists the clients of a principal (docs/aws-iot.md#4.3).
@@ -215,7 +204,7 @@ pub(super) fn queued(clients: &Part<Client>) -> Verdict {
         })
         .collect();
     if !kept.is_empty() {
-        let text = some(&kept, |(client, filters)| {
+        let text = few(&kept, |(client, filters)| {
             format!("a session of {} is kept, {filters} filters", client.id.shown())
         });
         return Verdict::new(Mark::Found, text);
@@ -240,7 +229,7 @@ pub(super) fn things(thing: &Name, held: &[Held]) -> Verdict {
         let others: Vec<&Name> =
             certificate.things.iter().flatten().filter(|other| *other != thing).collect();
         if !others.is_empty() {
-            let names = some(&others, |other| other.shown().to_string());
+            let names = few(&others, |other| other.shown().to_string());
             told.push(format!("{} also serves {names}", short(&certificate.id)));
         }
     }
@@ -260,7 +249,7 @@ pub(super) fn certificates(thing: &Name, held: &[Held], barred: bool) -> Verdict
     if let Some(trouble) = active.iter().find_map(|certificate| certificate.status.as_ref().err()) {
         return Verdict::unknown(why(trouble));
     }
-    let ids = some(&active, |certificate| short(&certificate.id));
+    let ids = few(&active, |certificate| short(&certificate.id));
     match (barred, active.len()) {
         (true, 0) => Verdict::new(Mark::Clear, "none of it is ACTIVE"),
         (true, _) => Verdict::new(Mark::Found, format!("still ACTIVE: {ids}"))
@@ -299,7 +288,7 @@ pub(super) fn https(thing: &Name, asked: &[Asked<'_>], known: bool) -> Verdict {
             Allows::Yes => " and retain",
             _ => "",
         };
-        let topics = some(&allowed, |arn| SafeText::new(topic_of(arn)).to_string());
+        let topics = few(&allowed, |arn| SafeText::new(topic_of(arn)).to_string());
         told.push(format!("{} may publish{retain} on {topics}", short(&question.held.id)));
     }
     if !told.is_empty() {
@@ -418,7 +407,7 @@ pub(super) fn desired(shadows: &Read<Part<Shadow>>) -> Verdict {
             .filter(|key| name.is_some() || key.as_str() != "quarantine")
             .collect();
         if !waiting.is_empty() {
-            let keys = some(&waiting, |key| SafeText::new(key).to_string());
+            let keys = few(&waiting, |key| SafeText::new(key).to_string());
             let of = name.as_ref().map(|name| format!(" of shadow {}", name.shown())).unwrap_or_default();
             told.push(format!("{keys}{of}"));
         }
@@ -445,7 +434,7 @@ pub(super) fn jobs(executions: &Read<Vec<ExecutionRecord>>) -> Verdict {
     match waiting.is_empty() {
         true => Verdict::new(Mark::Clear, "none waits for it"),
         false => {
-            let text = some(&waiting, |execution| format!("{} {}", execution.job.shown(), execution.status));
+            let text = few(&waiting, |execution| format!("{} {}", execution.job.shown(), execution.status));
             Verdict::new(Mark::Found, text)
         }
     }
@@ -464,7 +453,7 @@ pub(super) fn answer(told: Option<&[Told]>, allowed: bool) -> Verdict {
     };
     let confirmed = of(Reply::Confirmed);
     if !confirmed.is_empty() {
-        let ids = some(&confirmed, |id| id.shown().to_string());
+        let ids = few(&confirmed, |id| id.shown().to_string());
         return match allowed {
             true => {
                 Verdict::new(Mark::Clear, format!("{ids} confirmed a message: the policy lets it connect"))
@@ -474,7 +463,7 @@ pub(super) fn answer(told: Option<&[Told]>, allowed: bool) -> Verdict {
     }
     let unconfirmed = of(Reply::Unconfirmed);
     if !unconfirmed.is_empty() {
-        let ids = some(&unconfirmed, |id| id.shown().to_string());
+        let ids = few(&unconfirmed, |id| id.shown().to_string());
         return Verdict::unknown(format!("{ids} is connected, and confirmed no message"));
     }
     if let Some(reason) = told.iter().find_map(|(_, reply)| reply.as_ref().err()) {
@@ -483,7 +472,7 @@ pub(super) fn answer(told: Option<&[Told]>, allowed: bool) -> Verdict {
     match told.is_empty() {
         true => Verdict::unknown("not asked: the plan named no client"),
         false => {
-            let ids = some(told, |(id, _)| id.shown().to_string());
+            let ids = few(told, |(id, _)| id.shown().to_string());
             Verdict::new(Mark::Clear, format!("no message reached {ids}: not connected"))
         }
     }
