@@ -21,6 +21,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "journal",
             "doctor",
             "sweep",
+            "policy",
         ],
     ),
     (

@@ -22,6 +22,7 @@ mod local;
 mod log;
 mod output;
 mod pages;
+mod policy;
 mod profiles;
 mod reads;
 mod record;
@@ -142,6 +143,8 @@ pub enum Command {
     Replay(record::ReplayArgs),
     /// What happened, from a recording and the journal: Markdown, or JSON
     Report(record::ReportArgs),
+    /// Try a policy on what was heard; write the least policy that it needs
+    Policy(policy::PolicyArgs),
     /// Print completions for a shell
     Completions(pages::CompletionsArgs),
     /// Print the manual page
@@ -220,6 +223,7 @@ pub fn main() -> ExitCode {
         Some(Command::Record(args)) => record::record(&args, &cli.common),
         Some(Command::Replay(args)) => record::replay(&args, &cli.common),
         Some(Command::Report(args)) => record::tell(&args, &cli.common),
+        Some(Command::Policy(args)) => policy::run(args, &cli.common),
         Some(Command::Respond(args)) => respond::run(&args, &cli.common),
         Some(Command::Guard(args)) => guard::run(&args, &cli.common),
         Some(Command::Doctor(args)) => doctor::run(&args, &cli.common),

@@ -28,6 +28,7 @@ pub mod read_audit;
 pub mod read_detect;
 pub mod read_left;
 mod read_shadows;
+pub mod read_whole;
 mod signed;
 mod skew;
 pub mod tell;

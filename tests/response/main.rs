@@ -18,7 +18,9 @@ mod guardrails;
 mod headless;
 #[path = "../common/outside.rs"]
 mod outside;
+mod pages;
 mod plans;
+mod policy;
 mod profiles;
 mod program;
 mod read_only;

@@ -19,6 +19,7 @@ mod deltas;
 pub mod device;
 pub mod event;
 mod findings;
+pub mod flight;
 mod focus;
 pub mod format;
 mod held;

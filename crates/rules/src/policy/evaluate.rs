@@ -66,7 +66,7 @@ impl Context {
         context
     }
 
-    /// Says that a key has a value that is not known. One that ends in `.` or `:` stands for all that begin with it.
+    /// Says that a key has a value that is not known. One that ends in `.`, `:` or `[` stands for all that begin with it.
     pub fn unknown(&mut self, key: &str) {
         self.unknown.insert(key.to_ascii_lowercase());
     }
@@ -75,7 +75,7 @@ impl Context {
     pub(super) fn is_unknown(&self, key: &str) -> bool {
         let key = key.to_ascii_lowercase();
         !self.values.contains_key(&key)
-            && self.unknown.iter().any(|u| match u.ends_with(['.', ':']) {
+            && self.unknown.iter().any(|u| match u.ends_with(['.', ':', '[']) {
                 true => key.starts_with(u),
                 false => key == *u,
             })
