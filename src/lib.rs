@@ -6,6 +6,7 @@
 //! * [`config`]: one typed configuration.
 //! * [`stream`], [`cloud`]: MQTT and the AWS APIs, turned into fleet events.
 //! * [`response`]: the only room that changes anything in an account.
+//! * [`case`]: evidence, kept before a response, signed, checked and told.
 //! * [`console`]: the terminal.
 //! * [`guard`]: the judge without a screen: alerts, who is told of them, and what survives a restart.
 //! * [`cli`]: the commands, thin callers of the rooms above.
@@ -15,6 +16,7 @@
 // What is cut by a byte that a device or a file chose may be cut inside a character.
 #![cfg_attr(not(test), deny(clippy::string_slice))]
 
+pub mod case;
 pub mod cli;
 pub mod cloud;
 pub mod config;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// The rooms of `src/` from the bottom up, with those that stand side by side in one row.
 const ROOMS: [&[&str]; 6] =
     [&["config"], &["stream", "cloud"], &["response"], &["console"], &["guard"], &["cli"]];
+    [&["config"], &["stream", "cloud"], &["response"], &["case"], &["console"], &["cli"]];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -37,6 +37,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "finish",
             "respond",
             "guard",
+            "case",
         ],
     ),
     ("Move and mend", &["join", "leave", "job", "mitigate", "verify", "retained"]),

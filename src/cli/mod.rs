@@ -2,6 +2,7 @@
 
 mod about;
 mod audit;
+mod case;
 mod config;
 mod console;
 #[cfg(feature = "emulator")]
@@ -143,6 +144,8 @@ pub enum Command {
     Replay(record::ReplayArgs),
     /// What happened, from a recording and the journal: Markdown, or JSON
     Report(record::ReportArgs),
+    /// Keep the evidence of an incident before it is contained; close, check and tell it
+    Case(case::CaseArgs),
     /// Try a policy on what was heard; write the least policy that it needs
     Policy(policy::PolicyArgs),
     /// Print completions for a shell
@@ -223,6 +226,7 @@ pub fn main() -> ExitCode {
         Some(Command::Record(args)) => record::record(&args, &cli.common),
         Some(Command::Replay(args)) => record::replay(&args, &cli.common),
         Some(Command::Report(args)) => record::tell(&args, &cli.common),
+        Some(Command::Case(args)) => case::run(args, &cli.common),
         Some(Command::Policy(args)) => policy::run(args, &cli.common),
         Some(Command::Respond(args)) => respond::run(&args, &cli.common),
         Some(Command::Guard(args)) => guard::run(&args, &cli.common),

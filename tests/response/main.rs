@@ -9,6 +9,7 @@ mod bulk;
 #[expect(dead_code, reason = "shared with the tests of what comes in, which need more of it")]
 #[path = "../incoming/cable.rs"]
 mod cable;
+mod case;
 mod clients;
 mod clones;
 mod crash;

@@ -75,3 +75,11 @@ async fn the_page_about_policies_is_true() {
     let _device = world.device("Thing02", &certificate).await;
     assert_eq!(follow(&world, "policy.md").await, 7);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_about_cases_is_true() {
+    let world = World::start().await;
+    let certificate = world.things(&["Thing02", "Thing03"]).await;
+    let _devices = [world.device("Thing02", &certificate).await, world.device("Thing03", &certificate).await];
+    assert_eq!(follow(&world, "case.md").await, 10);
+}

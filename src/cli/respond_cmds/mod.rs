@@ -5,6 +5,7 @@ mod session;
 mod show;
 
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -30,6 +31,9 @@ pub struct ThingsArgs {
     /// The isolation group instead of the configured one
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
+    /// First keep what this destroys in a new case, in this folder: see `quell case`
+    #[arg(long, value_name = "DIR")]
+    pub case: Option<PathBuf>,
     /// How to run
     #[command(flatten)]
     pub how: How,
@@ -124,7 +128,7 @@ pub(super) fn things(verb: Verb, args: &ThingsArgs, common: &Common) -> color_ey
         Verb::Release => Intent::Release { things, group },
         _ => Intent::Isolate { things, group },
     };
-    respond(intent, &args.how, common)
+    keeping(intent, args.case.as_deref(), &args.how, common)
 }
 
 pub(super) fn certificates(verb: Verb, args: &CertificateArgs, common: &Common) -> color_eyre::Result<u8> {
@@ -174,11 +178,16 @@ pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
 
 /// Runs one intent from plan to proof.
 pub(super) fn respond(intent: Intent, how: &How, common: &Common) -> color_eyre::Result<u8> {
+    keeping(intent, None, how, common)
+}
+
+/// The same, with the evidence kept in a case between the confirmation and the first request.
+fn keeping(intent: Intent, case: Option<&Path>, how: &How, common: &Common) -> color_eyre::Result<u8> {
     let settings = match settings(common) {
         Ok(settings) => settings,
         Err(code) => return Ok(code),
     };
-    runtime()?.block_on(Box::pin(run(intent, how, &settings)))
+    runtime()?.block_on(Box::pin(run(intent, case, how, &settings)))
 }
 
 /// What stops a response from outside, each time it is asked to: ctrl-c, or the end of the process or of its terminal.
@@ -201,7 +210,7 @@ fn intent_of_past(intent: &Intent) -> Option<(&str, bool)> {
     }
 }
 
-async fn run(intent: Intent, how: &How, settings: &Settings) -> color_eyre::Result<u8> {
+async fn run(intent: Intent, case: Option<&Path>, how: &How, settings: &Settings) -> color_eyre::Result<u8> {
     let mut session = Session::open(settings).await?;
     let intent = session.served(intent).await;
     let intent = session.acquaint(intent).await;
@@ -228,7 +237,20 @@ async fn run(intent: Intent, how: &How, settings: &Settings) -> color_eyre::Resu
         return Ok(exit::DONE);
     }
     let ended = match ask::confirm(&plan, how)? {
-        Ok(typed) => session.run(plan, typed, how.timeout, stops(Ends::new()?)).await?,
+        Ok(typed) => {
+            if let Some(path) = case
+                && let Err(error) = super::case::kept(&session, plan.intent().things(), path).await
+            {
+                let _ = writeln!(
+                    io::stderr(),
+                    "quell: the case could not be kept in {}: {error}",
+                    path.display()
+                );
+                session.decline(plan, "the case could not be kept").await?;
+                return Ok(exit::FAILED);
+            }
+            session.run(plan, typed, how.timeout, stops(Ends::new()?)).await?
+        }
         Err(why) => session.decline(plan, why).await?,
     };
     match ended {

@@ -96,6 +96,16 @@ impl Session {
         intent
     }
 
+    /// The clients, for reads.
+    pub(in crate::cli) fn clients(&self) -> &Aws {
+        &self.clients
+    }
+
+    /// What `look` makes of the fleet as it was heard till now.
+    pub(in crate::cli) fn heard<T>(&self, look: impl FnOnce(&Fleet) -> T) -> T {
+        look(&self.fleet.lock())
+    }
+
     /// Fills in what the fleet knows of the targets, after listening for a moment.
     pub(in crate::cli) async fn acquaint(&self, intent: Intent) -> Intent {
         acquaint(intent, &self.fleet).await

@@ -28,7 +28,7 @@ use sha2::{Digest as _, Sha256};
 use quell_fleet::Ms;
 
 pub use verify::Verdict;
-pub(in crate::response) use who::who;
+pub(crate) use who::who;
 
 /// What the first line names as the one before it.
 const ORIGIN: &str = "0000000000000000000000000000000000000000000000000000000000000000";

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// Who acts: the AWS identity, and the person and host as far as they are known.
-pub(in crate::response) fn who(arn: Option<&str>) -> Value {
+pub(crate) fn who(arn: Option<&str>) -> Value {
     let var = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     json!({

@@ -1,0 +1,349 @@
+//! An open case: a folder for its owner alone. Whatever is put into it is written once, and its sum goes into the custody log.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::response::journal::{Journal, who};
+use quell_fleet::Ms;
+
+use super::sign::Key;
+use super::{ABOUT, CUSTODY, FILES, MOST, SIGNATURE, SUMS, archive};
+
+/// Entries of the journal this long before a case was opened still belong to it.
+const BEFORE: Ms = 24 * 3_600_000;
+
+/// What a case is about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// Its name: when it was opened, and the first thing.
+    pub case: String,
+    /// When it was opened, in milliseconds since 1970.
+    pub opened: Ms,
+    /// The account, where it is known.
+    pub account: Option<String>,
+    /// The region, where it is known.
+    pub region: Option<String>,
+    /// The things, exact, each with the folder that holds what was kept of it.
+    pub things: Vec<Kept>,
+    /// The version of quell that opened it.
+    pub quell: String,
+    /// Who opened it.
+    pub by: Value,
+}
+
+/// A thing of a case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The thing, exact.
+    pub thing: String,
+    /// Its folder below the case's.
+    pub folder: String,
+}
+
+/// An open case.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    about: About,
+    custody: Journal,
+}
+
+fn invalid(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+/// A name as part of a file's name: what is not plain becomes `_`, and it is not long.
+fn plain(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | ':') { c } else { '_' };
+    name.chars().take(40).map(plain).collect()
+}
+
+/// What a case opened now about `things` is called.
+pub fn name(things: &[String], now: Ms) -> String {
+    let at = jiff::Timestamp::from_millisecond(now).unwrap_or_default();
+    let first = things.first().map(|thing| plain(thing)).unwrap_or_default();
+    format!("case-{}-{first}", at.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+impl Folder {
+    /// Opens a case in a new folder.
+    ///
+    /// # Errors
+    /// The folder is there already, or cannot be made or written.
+    pub fn create(
+        path: &Path,
+        things: &[String],
+        place: Option<(String, String)>,
+        arn: Option<&str>,
+        now: Ms,
+    ) -> io::Result<Self> {
+        if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+            std::fs::create_dir_all(above)?;
+        }
+        std::fs::DirBuilder::new().mode(0o700).create(path)?;
+        let (account, region) = place.unzip();
+        let kept = things.iter().enumerate().map(|(i, thing)| Kept {
+            thing: thing.clone(),
+            folder: format!("kept/{:03}-{}", i + 1, plain(thing)),
+        });
+        let about = About {
+            case: name(things, now),
+            opened: now,
+            account,
+            region,
+            things: kept.collect(),
+            quell: env!("CARGO_PKG_VERSION").to_owned(),
+            by: who(arn),
+        };
+        let custody = Journal::open(&path.join(CUSTODY))?;
+        let folder = Self { path: path.to_owned(), about, custody };
+        let text = serde_json::to_string_pretty(&folder.about).map_err(io::Error::other)? + "\n";
+        folder.log("opened", now, json!({"things": things, "who": folder.about.by}))?;
+        folder.put_as("kept", ABOUT, text.as_bytes(), now)?;
+        Ok(folder)
+    }
+
+    /// A case that is open.
+    ///
+    /// # Errors
+    /// It is none, or cannot be read.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let about = about(path)?;
+        Ok(Self { path: path.to_owned(), about, custody: Journal::open(&path.join(CUSTODY))? })
+    }
+
+    /// What it is about.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn log(&self, kind: &'static str, at: Ms, fields: Value) -> io::Result<()> {
+        self.custody.append(at, kind, &self.about.case, fields)
+    }
+
+    /// Keeps what was read, as a new file.
+    ///
+    /// # Errors
+    /// The file is there already, or cannot be written.
+    pub fn keep(&self, name: &str, content: &Value, now: Ms) -> io::Result<()> {
+        self.put_as("kept", name, format!("{content:#}\n").as_bytes(), now)
+    }
+
+    fn put_as(&self, kind: &'static str, name: &str, content: &[u8], now: Ms) -> io::Result<()> {
+        self.put_from(kind, name, &mut &*content, now)
+    }
+
+    /// Writes a new file and its sum; a case that is full takes no more.
+    fn put_from(&self, kind: &'static str, name: &str, content: &mut impl Read, now: Ms) -> io::Result<()> {
+        if !archive::is_name(name) {
+            return Err(invalid(format!("{name:?} is no name for a file of a case")));
+        }
+        let room = MOST.saturating_sub(self.files()?.iter().map(|(_, size)| size).sum());
+        let path = self.path.join(name);
+        if let Some(above) = path.parent() {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(above)?;
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        let mut sum = Sha256::new();
+        let written = copy(&mut content.take(room + 1), |bytes| {
+            sum.update(bytes);
+            file.write_all(bytes)
+        });
+        let bytes = match written {
+            Ok(bytes) if bytes <= room => bytes,
+            failed => {
+                let _ = std::fs::remove_file(&path);
+                failed?;
+                return Err(invalid(format!("{name} would make the case larger than {MOST} bytes")));
+            }
+        };
+        file.sync_all()?;
+        self.log(kind, now, json!({"file": name, "bytes": bytes, "sha256": hex::encode(sum.finalize())}))
+    }
+
+    /// Adds a copy of a file, as evidence of its kind (`recording`, `alert`, `file`). Says under which name.
+    ///
+    /// # Errors
+    /// It cannot be read or written, or the case would be too large.
+    pub fn add(&self, kind: &str, from: &Path, now: Ms) -> io::Result<String> {
+        let mut content = File::open(from)?;
+        if !content.metadata()?.is_file() {
+            return Err(invalid(format!("{}: not a regular file", from.display())));
+        }
+        let called = from.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let (stem, end) = called.rsplit_once('.').unwrap_or((&called, "bin"));
+        let name = self.free(&format!("added/{}-{}", plain(kind), plain(stem)), &plain(end))?;
+        self.put_from("added", &name, &mut content, now)?;
+        Ok(name)
+    }
+
+    /// Adds what an operator has to say.
+    ///
+    /// # Errors
+    /// The custody log cannot be written.
+    pub fn note(&self, text: &str, now: Ms) -> io::Result<()> {
+        const LONGEST: usize = 16_384;
+        if text.len() > LONGEST {
+            return Err(invalid(format!("a note of more than {LONGEST} bytes: add it as a file")));
+        }
+        self.log("note", now, json!({"text": text, "who": who(None)}))
+    }
+
+    /// Says who touched the case and what for.
+    ///
+    /// # Errors
+    /// The custody log cannot be written.
+    pub fn tell(&self, what: &str, now: Ms) -> io::Result<()> {
+        self.log("told", now, json!({"what": what}))
+    }
+
+    fn free(&self, stem: &str, end: &str) -> io::Result<String> {
+        for n in 0..1_000 {
+            let name = if n == 0 { format!("{stem}.{end}") } else { format!("{stem}-{n}.{end}") };
+            if !self.path.join(&name).try_exists()? {
+                return Ok(name);
+            }
+        }
+        Err(invalid(format!("there are a thousand files called {stem} already")))
+    }
+
+    /// Adds the journal's entries of the plans that were about the case's things.
+    ///
+    /// # Errors
+    /// A journal cannot be read, or the case not be written.
+    fn add_journal(&self, journal: &Path, now: Ms) -> io::Result<()> {
+        if !journal.try_exists()? {
+            return self.tell("there is no journal on this host", now);
+        }
+        let journal = Journal::open(journal)?;
+        let from = self.about.opened.saturating_sub(BEFORE);
+        let mut plans = std::collections::BTreeSet::new();
+        journal.each(|entry| {
+            let at =
+                entry.get("at").and_then(Value::as_str).and_then(|at| at.parse::<jiff::Timestamp>().ok());
+            if at.is_some_and(|at| at.as_millisecond() >= from)
+                && self.concerns(&entry)
+                && let Some(plan) = entry.get("plan").and_then(Value::as_str)
+            {
+                plans.insert(plan.to_owned());
+            }
+        })?;
+        let mut lines = Vec::new();
+        journal.each(|entry| {
+            if entry.get("plan").and_then(Value::as_str).is_some_and(|plan| plans.contains(plan)) {
+                lines.extend(entry.to_string().into_bytes());
+                lines.push(b'\n');
+            }
+        })?;
+        let name = self.free("added/journal", "jsonl")?;
+        self.put_from("added", &name, &mut lines.as_slice(), now)
+    }
+
+    /// Is an entry of the journal about a thing of the case?
+    fn concerns(&self, entry: &Value) -> bool {
+        let is = |value: &Value| {
+            let named = value.as_str().or_else(|| value.get("target")?.as_str());
+            named.is_some_and(|named| self.about.things.iter().any(|kept| kept.thing == named))
+        };
+        let targets = entry.get("targets").and_then(Value::as_array).into_iter().flatten();
+        targets.chain(entry.get("target")).any(is)
+    }
+
+    /// The files but those of the signature, in order, each with its size.
+    fn files(&self) -> io::Result<Vec<(String, u64)>> {
+        let (mut found, mut folders) = (Vec::new(), vec![String::new()]);
+        while let Some(within) = folders.pop() {
+            for entry in std::fs::read_dir(self.path.join(&within))? {
+                let entry = entry?;
+                let called = entry.file_name().to_string_lossy().into_owned();
+                let name = if within.is_empty() { called } else { format!("{within}/{called}") };
+                let held = std::fs::symlink_metadata(entry.path())?;
+                if held.is_dir() {
+                    folders.push(name);
+                } else if !held.is_file() {
+                    return Err(invalid(format!("{name} is not a regular file: a case holds no links")));
+                } else if name != SUMS && name != SIGNATURE {
+                    found.push((name, held.len()));
+                }
+                if found.len() > FILES {
+                    return Err(invalid(format!("a case has at most {FILES} files")));
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Closes the case into a new archive, signed with `key`, with what the journal at `journal` says of its things. The folder
+    /// stays, and may be closed again later into another archive.
+    ///
+    /// # Errors
+    /// A file cannot be read or the archive not be written; then there is none.
+    pub fn close(&self, out: &Path, key: &Key, journal: &Path, now: Ms) -> io::Result<()> {
+        if out.try_exists()? {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "an archive is never overwritten"));
+        }
+        self.add_journal(journal, now)?;
+        self.log("closed", now, json!({"key": key.public().id(), "who": who(None)}))?;
+        let mut files = self.files()?;
+        let mut sums = String::new();
+        for (name, _) in &files {
+            let mut sum = Sha256::new();
+            copy(&mut File::open(self.path.join(name))?, |bytes| {
+                sum.update(bytes);
+                Ok(())
+            })?;
+            sums.push_str(&format!("{}  {name}\n", hex::encode(sum.finalize())));
+        }
+        let trusted = format!("timestamp:{} case:{}", now / 1000, self.about.case);
+        let signature = key.sign(sums.as_bytes(), &trusted).text();
+        for (name, text) in [(SUMS, &sums), (SIGNATURE, &signature)] {
+            std::fs::write(self.path.join(name), text)?;
+            files.push((name.to_owned(), text.len() as u64));
+        }
+        files.sort();
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(out)?;
+        let mut writer = io::BufWriter::new(file);
+        let written = files
+            .iter()
+            .try_for_each(|(name, size)| {
+                archive::append(&mut writer, name, *size, &mut File::open(self.path.join(name))?)
+            })
+            .and_then(|()| archive::end(&mut writer))
+            .and_then(|()| writer.get_ref().sync_all());
+        written.inspect_err(|_| drop(std::fs::remove_file(out)))
+    }
+}
+
+/// What the case in a folder is about.
+pub(super) fn about(path: &Path) -> io::Result<About> {
+    let file = File::open(path.join(ABOUT))
+        .map_err(|e| io::Error::new(e.kind(), format!("{}: no case is here: {e}", path.display())))?;
+    serde_json::from_reader(file.take(1 << 24)).map_err(|e| invalid(format!("{ABOUT}: {e}")))
+}
+
+/// Shows all of `from` piece by piece; how many bytes there were.
+pub(super) fn copy(from: &mut impl Read, mut show: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<u64> {
+    let (mut piece, mut all) = (vec![0; 1 << 16], 0);
+    loop {
+        let n = match from.read(&mut piece) {
+            Ok(0) => return Ok(all),
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        };
+        show(piece.get(..n).unwrap_or_default())?;
+        all += n as u64;
+    }
+}

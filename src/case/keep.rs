@@ -1,0 +1,223 @@
+//! Keeping what containment destroys: everything AWS tells of a thing, read once, each part with its request ids, and each part
+//! that cannot be read with the reason. All reads wait for the budget that polls and responses share.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::cloud::read::{self, Read};
+use crate::cloud::{Aws, read_account, read_left, read_whole, traced};
+use quell_fleet::Fleet;
+use quell_fleet::Target;
+use quell_fleet::known::Trouble;
+use quell_fleet::model::ShadowDocument;
+
+/// Client ids asked about.
+const CLIENTS: usize = 16;
+/// Named shadows read.
+const SHADOWS: usize = 16;
+/// Retained messages read with their payloads.
+const RETAINED: usize = 64;
+/// Messages heard that are kept, the latest.
+const MESSAGES: usize = 1_000;
+/// Bytes of payloads kept of the messages heard.
+const PAYLOADS: usize = 4 << 20;
+
+/// What was kept of a thing: the name of each part, and the part.
+pub type Parts = Vec<(&'static str, Value)>;
+
+/// Reads what AWS tells of `of` now. What was heard of it comes from [`heard`].
+pub async fn read(aws: &Aws, of: &Target) -> Parts {
+    let thing = of.thing.raw();
+    let mut parts = Parts::new();
+    parts.push(("thing", part(Box::pin(described(aws, thing))).await));
+    // What follows needs to know which certificates are attached; without them it says so itself.
+    let principals = read::principals(aws, thing).await.unwrap_or_default();
+    let clients = clients(of, &principals);
+    parts.push(("groups", part(Box::pin(groups(aws, thing))).await));
+    parts.push(("certificates", part(Box::pin(certificates(aws, thing))).await));
+    parts.push(("policies", part(Box::pin(policies(aws, thing, &principals))).await));
+    parts.push(("sessions", part(Box::pin(sessions(aws, &clients))).await));
+    parts.push(("shadows", part(Box::pin(shadows(aws, thing))).await));
+    parts.push(("jobs", part(Box::pin(jobs(aws, thing))).await));
+    parts.push(("violations", part(Box::pin(violations(aws, thing))).await));
+    parts.push(("metrics", part(Box::pin(metrics(aws, thing))).await));
+    parts.push(("retained", part(Box::pin(retained(aws, of, &clients))).await));
+    parts
+}
+
+/// One part as it is written: what was read, with the request ids; or why it is not known.
+async fn part(reads: impl Future<Output = Read<Value>>) -> Value {
+    let (found, ids) = traced(reads).await;
+    let at = super::iso(crate::cloud::now_ms());
+    match found {
+        Ok(value) => json!({"readAt": at, "requestIds": ids, "read": value}),
+        Err(trouble) => json!({"readAt": at, "requestIds": ids, "unknown": why(&trouble)}),
+    }
+}
+
+fn why(trouble: &Trouble) -> String {
+    match &trouble.missing_action {
+        Some(action) => format!("{} (missing permission: {action})", trouble.message),
+        None => trouble.message.to_string(),
+    }
+}
+
+/// The client ids of a thing: its own name, and those seen with its certificates.
+fn clients(of: &Target, principals: &[String]) -> Vec<String> {
+    let mut all = vec![of.thing.raw().to_owned()];
+    for id in principals.iter().filter_map(|arn| arn.split_once(":cert/")).map(|(_, id)| id) {
+        for seen in of.clients.of(id) {
+            if !all.iter().any(|known| known == seen.client.raw()) {
+                all.push(seen.client.raw().to_owned());
+            }
+        }
+    }
+    all.truncate(CLIENTS);
+    all
+}
+
+async fn described(aws: &Aws, thing: &str) -> Read<Value> {
+    Ok(match read_whole::thing(aws, thing).await? {
+        Some(found) => json!({"thingName": thing, "thingTypeName": found.thing_type,
+            "attributes": found.attributes, "version": found.version}),
+        None => json!({"thingName": thing, "registered": false}),
+    })
+}
+
+async fn groups(aws: &Aws, thing: &str) -> Read<Value> {
+    let mut all = Vec::new();
+    for name in read::groups_of(aws, thing).await? {
+        let Some(group) = read::describe_thing_group(aws, name.raw()).await? else { continue };
+        let policies = read::attached_policies(aws, &group.arn).await?;
+        let policies: Vec<Value> = policies
+            .iter()
+            .map(|policy| json!({"policyName": policy.name.raw(), "policyDocument": document(policy.document.as_deref())}))
+            .collect();
+        let above: Vec<&str> = group.ancestors.iter().map(|name| name.raw()).collect();
+        all.push(json!({"groupName": name.raw(), "groupArn": group.arn, "ancestors": above,
+            "queryString": group.dynamic_query, "policies": policies}));
+    }
+    Ok(json!({ "thingGroups": all }))
+}
+
+async fn certificates(aws: &Aws, thing: &str) -> Read<Value> {
+    let mut all = Vec::new();
+    let exclusive = read::exclusive_principals(aws, thing).await.ok();
+    for arn in read::principals(aws, thing).await? {
+        let Some((_, id)) = arn.split_once(":cert/") else {
+            all.push(json!({"principal": arn}));
+            continue;
+        };
+        let found = read_whole::certificate(aws, id).await?.unwrap_or_default();
+        let things = read::things_of_principal(aws, &arn).await?;
+        let things: Vec<&str> = things.iter().map(|name| name.raw()).collect();
+        all.push(json!({"certificateId": id, "certificateArn": found.arn, "status": found.status,
+            "certificatePem": found.pem, "creationDate": found.created.map(super::iso),
+            "lastModifiedDate": found.modified.map(super::iso), "things": things,
+            "exclusive": exclusive.as_ref().map(|held| held.contains(&arn))}));
+    }
+    Ok(json!({ "certificates": all }))
+}
+
+/// A policy's document: as JSON where it is, so that it reads well.
+fn document(text: Option<&str>) -> Value {
+    text.map_or(Value::Null, |text| serde_json::from_str(text).unwrap_or_else(|_| text.into()))
+}
+
+async fn policies(aws: &Aws, thing: &str, principals: &[String]) -> Read<Value> {
+    let mut all = Vec::new();
+    for arn in principals {
+        for policy in read::effective_policies(aws, thing, arn).await? {
+            all.push(json!({"principal": arn, "policyName": policy.name.raw(),
+                "policyDocument": document(policy.document.as_deref())}));
+        }
+    }
+    Ok(json!({ "effectivePolicies": all }))
+}
+
+async fn sessions(aws: &Aws, clients: &[String]) -> Read<Value> {
+    let mut all = Vec::new();
+    for client in clients {
+        let connection = read_left::connection(aws, client).await?.map(|found| {
+            json!({"connected": found.connected, "since": super::iso(found.since),
+                "disconnectedSince": found.gone.map(super::iso), "sessionExpiry": found.kept})
+        });
+        // A console may be let to ask for connections and not for subscriptions.
+        let subscriptions = match read_left::subscriptions(aws, client).await {
+            Ok(found) => json!({ "read": found }),
+            Err(trouble) => json!({ "unknown": why(&trouble) }),
+        };
+        all.push(json!({"clientId": client, "connection": connection, "subscriptions": subscriptions}));
+    }
+    Ok(json!({ "sessions": all }))
+}
+
+fn shadow(name: Option<&str>, found: Option<&ShadowDocument>) -> Value {
+    json!({"shadowName": name, "document": found.map(|found| json!({
+        "state": {"reported": found.reported, "desired": found.desired, "delta": found.delta},
+        "metadata": found.metadata, "version": found.version}))})
+}
+
+async fn shadows(aws: &Aws, thing: &str) -> Read<Value> {
+    let mut all = vec![shadow(None, read::shadow(aws, thing, None).await?.as_ref())];
+    let names = read_left::named_shadows(aws, thing).await?;
+    for name in names.iter().take(SHADOWS) {
+        all.push(shadow(Some(name.raw()), read::shadow(aws, thing, Some(name.raw())).await?.as_ref()));
+    }
+    Ok(json!({"shadows": all, "notRead": names.len().saturating_sub(SHADOWS)}))
+}
+
+async fn jobs(aws: &Aws, thing: &str) -> Read<Value> {
+    Ok(json!({ "executions": read_account::jobs_of(aws, thing).await? }))
+}
+
+async fn violations(aws: &Aws, thing: &str) -> Read<Value> {
+    Ok(json!({ "activeViolations": read::active_violations(aws, Some(thing)).await? }))
+}
+
+async fn metrics(aws: &Aws, thing: &str) -> Read<Value> {
+    Ok(json!({ "metrics": read_account::metrics_of(aws, thing).await? }))
+}
+
+async fn retained(aws: &Aws, of: &Target, clients: &[String]) -> Read<Value> {
+    let all = read_left::retained(aws).await?;
+    let thing = of.thing.raw();
+    let own = |topic: &str| {
+        of.topics.iter().any(|heard| heard == topic)
+            || topic.split('/').any(|level| level == thing || clients.iter().any(|client| client == level))
+    };
+    let own: Vec<_> = all.iter().filter(|found| own(&found.topic)).collect();
+    let mut kept = Vec::new();
+    for found in own.iter().take(RETAINED) {
+        let message = read_whole::retained(aws, &found.topic).await?.map(|(payload, qos, at)| {
+            json!({"payload": STANDARD.encode(payload), "qos": qos, "lastModifiedTime": super::iso(at)})
+        });
+        kept.push(json!({"topic": found.topic, "bytes": found.bytes, "message": message}));
+    }
+    Ok(json!({"retained": kept, "notRead": own.len().saturating_sub(RETAINED), "ofTheAccount": all.len()}))
+}
+
+/// The last messages that were heard of a thing, and what quell had to say of it.
+pub fn heard(fleet: &Fleet, of: &Target) -> Value {
+    let Some(id) = fleet.find(of.thing.raw()) else {
+        return json!({"unknown": "nothing was heard of it while this was kept"});
+    };
+    let (mut room, mut left_out) = (PAYLOADS, 0_usize);
+    let mut messages = Vec::new();
+    for kept in fleet.stream().iter().rev() {
+        let Some(topic) = fleet.topic(kept.topic).filter(|topic| topic.device() == Some(id)) else {
+            continue;
+        };
+        if messages.len() >= MESSAGES {
+            left_out += 1;
+            continue;
+        }
+        let payload = kept.payload.as_ref().filter(|payload| payload.len() <= room);
+        room -= payload.map_or(0, |payload| payload.len());
+        messages.push(json!({"at": super::iso(kept.at), "topic": topic.text(), "bytes": kept.len,
+            "payload": payload.map(|payload| STANDARD.encode(payload))}));
+    }
+    messages.reverse();
+    json!({"messages": messages, "leftOut": left_out, "facets": fleet.facets_json(id), "topics": of.topics})
+}
