@@ -71,7 +71,7 @@ async fn what_isolation_destroys_is_kept_before_it_and_closed_into_a_case() {
         (&ocsf["class_uid"], &ocsf["type_uid"], &ocsf["status_id"]),
         (&2005.into(), &200_503.into(), &5.into())
     );
-    let refused = world.run(&["isolate", "Thing02", "--case", "c", "--yes"]).await;
+    let refused = world.run(&["release", "Thing02", "--case", "c", "--yes"]).await;
     assert_eq!(refused.code, Some(1), "a case is never overwritten, and then nothing is sent: {refused:?}");
 }
 
