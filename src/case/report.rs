@@ -340,7 +340,11 @@ impl Told {
             let _ = writeln!(out, "<h2>{}</h2>", html(thing));
             for recorded in &self.recordings {
                 for chart in recorded.charts.iter().filter(|chart| chart.thing == *thing) {
-                    out.push_str(&svg(chart, &recorded.report));
+                    if chart.columns.iter().any(|(messages, _)| *messages > 0) {
+                        out.push_str(&svg(chart, &recorded.report));
+                    } else {
+                        let _ = writeln!(out, "<p>{} brought no telemetry of it.</p>", html(&recorded.name));
+                    }
                 }
             }
             out.push_str("<table><tr><th>kept</th><th>what</th></tr>\n");

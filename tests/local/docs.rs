@@ -278,4 +278,6 @@ run! {
     what_the_first_connection_says = "docs/first-connection.md",
     what_the_runbook_says = "docs/runbook.md",
     what_the_local_cloud_says = "docs/local-cloud.md",
+    what_the_page_about_cases_says = "docs/case.md",
+    what_the_page_about_policies_says = "docs/policy.md",
 }

@@ -121,8 +121,8 @@ fn try_it(args: &TryArgs, common: &Common) -> color_eyre::Result<u8> {
     let mut texts = Vec::new();
     for file in &args.files {
         match read(file) {
-            Ok((name, document, text)) => {
-                policies.push((name, document));
+            Ok((documents, text)) => {
+                policies.extend(documents);
                 texts.push(text);
             }
             Err(why) => return usage(&why),
@@ -168,7 +168,7 @@ fn write_least(args: &LeastArgs, common: &Common) -> color_eyre::Result<u8> {
         output::text(&format!("{}\n", output::ascii_json(&tell::least_json(&found))))?;
     } else {
         for least in &found {
-            tell::least_said(least)?;
+            tell::least_said(least, args.together)?;
             for document in &least.documents {
                 output::text(&format!("{document:#}\n"))?;
             }
@@ -177,8 +177,8 @@ fn write_least(args: &LeastArgs, common: &Common) -> color_eyre::Result<u8> {
     Ok(if ground.interrupted { exit::INTERRUPTED } else { exit::DONE })
 }
 
-/// A policy's name (its file's), its document, and its text.
-fn read(file: &Path) -> Result<(String, Document, String), String> {
+/// Policies with their names (their file's, and a number where there are several, as `least` writes them), and their text.
+fn read(file: &Path) -> Result<(Vec<(String, Document)>, String), String> {
     /// No document of AWS's 2,048 characters is longer, however it is indented.
     const MOST: u64 = 1 << 20;
     let shown = file.display();
@@ -187,9 +187,18 @@ fn read(file: &Path) -> Result<(String, Document, String), String> {
         return Err(format!("{shown}: {length} bytes are no policy document"));
     }
     let text = std::fs::read_to_string(file).map_err(|e| format!("{shown}: {e}"))?;
-    let document = Document::parse(&text).map_err(|why| format!("{shown}: {why}"))?;
     let name = file.file_stem().map_or_else(|| shown.to_string(), |stem| stem.to_string_lossy().into_owned());
-    Ok((name, document, text))
+    let mut documents = Vec::new();
+    for value in serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>() {
+        let value = value.map_err(|e| format!("{shown}: not a JSON document: {e}"))?;
+        let document = Document::parse(&value.to_string()).map_err(|why| format!("{shown}: {why}"))?;
+        let number = documents.len() + 1;
+        documents.push((if number == 1 { name.clone() } else { format!("{name}-{number}") }, document));
+    }
+    match documents.is_empty() {
+        true => Err(format!("{shown}: there is no policy in it")),
+        false => Ok((documents, text)),
+    }
 }
 
 /// Hears, asks, and says whose ARNs are meant.

@@ -207,9 +207,10 @@ fn statement(id: &StatementId) -> Value {
 ///
 /// # Errors
 /// When stderr cannot be written.
-pub(super) fn least_said(least: &Least) -> io::Result<()> {
+pub(super) fn least_said(least: &Least, together: bool) -> io::Result<()> {
     let mut out = io::stderr().lock();
     let whose = match least.groups.is_empty() {
+        true if together => "together".to_owned(),
         true => "in no thing group that is known".to_owned(),
         false => format!("in {}", SafeText::new(&least.groups.join(", "))),
     };
