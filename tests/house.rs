@@ -6,9 +6,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The rooms of `src/` from the bottom up, with those that stand side by side in one row.
-const ROOMS: [&[&str]; 6] =
-    [&["config"], &["stream", "cloud"], &["response"], &["console"], &["guard"], &["cli"]];
-    [&["config"], &["stream", "cloud"], &["response"], &["case"], &["console"], &["cli"]];
+const ROOMS: [&[&str]; 7] =
+    [&["config"], &["stream", "cloud"], &["response"], &["case"], &["console"], &["guard"], &["cli"]];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -80,7 +80,8 @@ fn typed(command: &str, plans: [&str; 2]) -> Option<Vec<String>> {
         | "job list" | "job show" | "rules check" | "audit status" | "action list" | "journal" | "guard"
         | "guard status" | "journal verify" | "journal recover" | "audit" | "rules" | "config"
         | "completions" | "man" | "record" | "replay" | "report" | "doctor" | "findings" | "explain"
-        | "retained" | "sweep" | "policy try" | "policy least" | "case key" | "case open" | "case add" | "case close" | "case verify" | "case report" => {
+        | "retained" | "sweep" | "policy try" | "policy least" | "case key" | "case open" | "case add"
+        | "case close" | "case verify" | "case report" => {
             return None;
         }
         unknown => panic!("is `quell {unknown}` a command that changes something? say so here"),

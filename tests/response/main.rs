@@ -19,7 +19,6 @@ mod guardrails;
 mod headless;
 #[path = "../common/outside.rs"]
 mod outside;
-mod pages;
 mod plans;
 mod policy;
 mod profiles;
