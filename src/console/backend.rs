@@ -10,6 +10,7 @@ use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
 
+use super::pen::Pen;
 use super::terminal::FrameWriter;
 
 /// A backend that only writes.
@@ -21,12 +22,18 @@ pub struct WriteOnly {
     fixed: Option<Size>,
     /// What the terminal was last told about its cursor.
     cursor_shown: Option<bool>,
+    pen: Pen,
 }
 
 impl WriteOnly {
     /// A backend that collects each frame and writes it at once; on a terminal of this size, whatever it says itself.
     pub(super) fn new(fixed: Option<Size>) -> Self {
-        Self { inner: CrosstermBackend::new(FrameWriter::default()), fixed, cursor_shown: None }
+        Self {
+            inner: CrosstermBackend::new(FrameWriter::default()),
+            fixed,
+            cursor_shown: None,
+            pen: Pen::default(),
+        }
     }
 
     /// From now on the terminal is as large as it says.
@@ -36,7 +43,12 @@ impl WriteOnly {
 
     /// The same on a terminal of a fixed size that is only a sink: what the console writes can be counted.
     pub fn to_sink(sink: Box<dyn io::Write + Send>, size: Size) -> Self {
-        Self { inner: CrosstermBackend::new(FrameWriter::to(sink)), fixed: Some(size), cursor_shown: None }
+        Self {
+            inner: CrosstermBackend::new(FrameWriter::to(sink)),
+            fixed: Some(size),
+            cursor_shown: None,
+            pen: Pen::default(),
+        }
     }
 }
 
@@ -57,7 +69,9 @@ impl Backend for WriteOnly {
         if content.peek().is_none() {
             return Ok(());
         }
-        self.inner.draw(content)
+        let mut frame = Vec::new();
+        self.pen.draw(&mut frame, content);
+        io::Write::write_all(&mut self.inner, &frame)
     }
 
     fn hide_cursor(&mut self) -> io::Result<()> {
@@ -80,16 +94,21 @@ impl Backend for WriteOnly {
     }
 
     fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
+        self.pen.lose_place();
         self.inner.set_cursor_position(position)
     }
 
     fn clear(&mut self) -> io::Result<()> {
         // Whoever had the terminal meanwhile may have left the cursor anyhow.
         self.cursor_shown = None;
+        self.pen.forget();
+        // Emptied cells take the ground that is written on.
+        io::Write::write_all(&mut self.inner, b"\x1b[m")?;
         self.inner.clear()
     }
 
     fn clear_region(&mut self, clear_type: ClearType) -> io::Result<()> {
+        self.pen.lose_place();
         self.inner.clear_region(clear_type)
     }
 

@@ -5,7 +5,7 @@
 //! * [`dialogs`]: what stands in front of a view: plans, forms, help, the palette; each a component with its keys and drawing.
 //! * [`board`]: the instructor's screen of a room; knows no fleet.
 //! * [`views`]: `&App` and `&Fleet` in, cells out; [`paint`] and [`words`] are what they draw with, [`theme`] how.
-//! * [`backend`], [`terminal`], `ending`, [`panic`]: taken and given back; `ground`: what it writes on; [`event_loop`]: keys first, then events, a frame only when something changed.
+//! * [`backend`], `pen`, [`terminal`], `ending`, [`panic`]: taken and given back; `ground`: what it writes on; [`event_loop`]: keys first, then events, a frame only when something changed.
 
 pub mod app;
 pub mod backend;
@@ -19,6 +19,7 @@ pub mod key;
 pub mod keymap;
 pub(crate) mod paint;
 pub(crate) mod panic;
+mod pen;
 pub(crate) mod terminal;
 pub mod theme;
 pub mod views;

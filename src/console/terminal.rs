@@ -339,6 +339,8 @@ pub(crate) fn restore() {
         }
         let mut out = io::stdout();
         let _ = out.write_all(END);
+        // Frames leave the style as it is.
+        let _ = out.write_all(b"\x1b[m");
         if MOUSE.load(Ordering::SeqCst) {
             let _ = out.write_all(MOUSE_OFF);
         }

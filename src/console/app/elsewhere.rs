@@ -110,6 +110,7 @@ impl App {
         self.whatif = None;
         self.diagnosis = super::Diagnosis::Unknown;
         self.shown = None;
+        self.paged = None;
         self.search = super::search::Search::default();
         (self.hits, self.inspected) = (None, None);
         self.streamed = super::streamed::Streamed::default();

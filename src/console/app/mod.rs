@@ -144,6 +144,8 @@ pub struct App {
     streamed: streamed::Streamed,
     /// The newest message shown while following, and since when.
     shown: Option<(u64, Ms)>,
+    /// The first message of the page shown while following, and of what page in what view.
+    paged: Option<(list::Key, (View, usize))>,
     /// What the terminal said it writes on.
     ground: Option<Ground>,
 }
@@ -203,6 +205,7 @@ impl App {
             show: None,
             streamed: streamed::Streamed::default(),
             shown: None,
+            paged: None,
             ground: None,
         }
     }

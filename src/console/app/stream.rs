@@ -54,6 +54,10 @@ impl App {
     }
 
     /// Lays out the stream: from its end while it is followed, else round the cursor.
+    ///
+    /// Followed, lines stay where they are and new ones come below, until there is no room for more: then it moves on by as
+    /// much as comes in some seconds, half a page at most. A text that moves cannot be read, and every line of it costs bytes
+    /// on a slow line.
     pub(super) fn lay_out_stream(&mut self, env: &Env<'_>, page: usize) {
         if self.list(ListId::Stream).cursor().is_some() {
             let keys = self.stream_keys(env);
@@ -69,7 +73,30 @@ impl App {
             }
         };
         sight.reverse();
+        let from = self.page_from(env, &sight, page);
+        sight.retain(|seq| *seq >= from);
         self.list_mut(ListId::Stream).lay_out_end(sight, page);
+    }
+
+    /// The first message shown of the newest `page` of them.
+    fn page_from(&mut self, env: &Env<'_>, newest: &[Key], page: usize) -> Key {
+        /// What comes in this time finds room without a line that moves.
+        const SECONDS: f64 = 4.0;
+        let first = newest.first().copied().unwrap_or_default();
+        let shown = (self.view().clone(), page);
+        // All that came since the page began is there, and there is room for more: it stays.
+        if let Some((from, of)) = &self.paged
+            && *of == shown
+            && newest.contains(from)
+        {
+            return *from;
+        }
+        let moved = self.paged.as_ref().is_some_and(|(_, of)| *of == shown);
+        let rate = env.fleet.rates(env.now).map_or(0.0, |rates| rates.messages_per_s);
+        let free = if moved { ((rate * SECONDS) as usize).clamp(1, (page / 2).max(1)) - 1 } else { 0 };
+        let from = newest.get(free).copied().unwrap_or(first);
+        self.paged = Some((from, shown));
+        from
     }
 
     /// The message a key is about: the one under the cursor, else the last one shown.

@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr as _;
 use quell_fleet::text::SafeText;
 use quell_fleet::{Kept, LinkState, Topic, TopicKind};
 
-use super::super::app::{App, Env, Filter, ListId};
+use super::super::app::{App, Env, Filter, ListId, View};
 use super::super::paint::{Paint, Part, fit, fit_middle, inside, part};
 use super::super::theme::{Symbols, Theme};
 use super::super::words;
@@ -143,7 +143,10 @@ fn facts<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: u16) -> Vec<Part<'a
     }
     facts.extend(filtered(app, ListId::Stream, theme));
     if width > 70 {
-        facts.push(part(format!("{} received", words::count(log.received())), theme.dim));
+        // A number that changes with every message is for who looks at messages.
+        if *app.view() == View::Stream {
+            facts.push(part(format!("{} received", words::count(log.received())), theme.dim));
+        }
         if log.let_go() > 0 {
             facts.push(part(format!("{} payloads let go", words::count(log.let_go())), theme.dim));
         }

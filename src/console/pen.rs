@@ -1,0 +1,255 @@
+//! Cells as a terminal is told of them, in few bytes: over a slow line most of a frame is what moves the cursor and what
+//! changes the style, not what is read.
+//!
+//! The cursor goes on along a line by steps where that is shorter, the style changes by what is other than before, and is
+//! kept from frame to frame; the sixteen colours have short names.
+
+use ratatui::buffer::Cell;
+use ratatui::style::{Color, Modifier};
+use unicode_width::UnicodeWidthStr as _;
+
+/// Where the terminal's cursor is, and how it writes.
+#[derive(Debug, Default)]
+pub(super) struct Pen {
+    /// Where the next letter would stand; `None` when that is not known.
+    at: Option<(u16, u16)>,
+    /// What was written to the left of it on its line takes as many cells here as there: ASCII alone does for certain.
+    exact: bool,
+    /// How it writes; `None` when that is not known.
+    style: Option<(Color, Color, Modifier)>,
+}
+
+/// What is set, and the parameter that sets it.
+const MODIFIERS: [(Modifier, u8); 9] = [
+    (Modifier::BOLD, 1),
+    (Modifier::DIM, 2),
+    (Modifier::ITALIC, 3),
+    (Modifier::UNDERLINED, 4),
+    (Modifier::SLOW_BLINK, 5),
+    (Modifier::RAPID_BLINK, 6),
+    (Modifier::REVERSED, 7),
+    (Modifier::HIDDEN, 8),
+    (Modifier::CROSSED_OUT, 9),
+];
+
+/// So many spaces are longer than what erases them and what goes over them.
+const ERASED: u16 = 9;
+
+/// A space on the terminal's own ground: of others, terminals do not agree on what erasing leaves. Its letters' colour is
+/// that of none.
+fn is_blank(cell: &Cell) -> bool {
+    cell.symbol() == " " && cell.bg == Color::Reset && cell.modifier.is_empty()
+}
+
+impl Pen {
+    /// Somebody else wrote: neither the place nor the style is known.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Somebody else moved the cursor.
+    pub(super) fn lose_place(&mut self) {
+        self.at = None;
+    }
+
+    /// Writes a cell.
+    fn write(&mut self, out: &mut Vec<u8>, (x, y): (u16, u16), cell: &Cell) {
+        self.go(out, (x, y));
+        self.take(out, (cell.fg, cell.bg, cell.modifier));
+        let symbol = cell.symbol();
+        out.extend_from_slice(symbol.as_bytes());
+        self.exact &= symbol.is_ascii();
+        let wide = u16::try_from(symbol.width()).unwrap_or(1).max(1);
+        self.at = Some((x.saturating_add(wide), y));
+    }
+
+    /// Writes cells that changed, from the left to the right of each line. Spaces that stand together are erased, where that
+    /// is shorter.
+    pub(super) fn draw<'a>(&mut self, out: &mut Vec<u8>, cells: impl Iterator<Item = (u16, u16, &'a Cell)>) {
+        let mut cells = cells.peekable();
+        while let Some((x, y, cell)) = cells.next() {
+            let mut many = 1;
+            if is_blank(cell) {
+                let goes_on = |(column, line, next): &(u16, u16, &Cell), many: u16| {
+                    *line == y && x.checked_add(many) == Some(*column) && is_blank(next)
+                };
+                while cells.next_if(|next| goes_on(next, many)).is_some() {
+                    many += 1;
+                }
+            }
+            if many >= ERASED {
+                self.go(out, (x, y));
+                let letters = self.style.map_or(cell.fg, |(fg, ..)| fg);
+                self.take(out, (letters, cell.bg, cell.modifier));
+                out.extend_from_slice(format!("\x1b[{many}X").as_bytes());
+            } else {
+                (x..x + many).for_each(|x| self.write(out, (x, y), cell));
+            }
+        }
+    }
+
+    fn go(&mut self, out: &mut Vec<u8>, (x, y): (u16, u16)) {
+        let ahead = self.at.filter(|(_, line)| *line == y).and_then(|(column, _)| x.checked_sub(column));
+        match ahead {
+            Some(0) => return,
+            Some(1) if self.exact => out.extend_from_slice(b"\x1b[C"),
+            Some(cells) if self.exact => out.extend_from_slice(format!("\x1b[{cells}C").as_bytes()),
+            _ => {
+                out.extend_from_slice(format!("\x1b[{};{}H", u32::from(y) + 1, u32::from(x) + 1).as_bytes());
+                self.exact = true;
+            }
+        }
+        self.at = Some((x, y));
+    }
+
+    fn take(&mut self, out: &mut Vec<u8>, style: (Color, Color, Modifier)) {
+        if self.style == Some(style) {
+            return;
+        }
+        let (fg, bg, modifier) = style;
+        // What is set can only be taken back all at once in few bytes.
+        let kept = self.style.filter(|(.., before)| modifier.contains(*before));
+        let mut codes: Vec<String> = Vec::new();
+        let (was_fg, was_bg, was) = kept.unwrap_or_else(|| {
+            codes.push(String::new());
+            (Color::Reset, Color::Reset, Modifier::empty())
+        });
+        for (each, code) in MODIFIERS {
+            if modifier.contains(each) && !was.contains(each) {
+                codes.push(code.to_string());
+            }
+        }
+        if fg != was_fg {
+            codes.push(code(fg, 30));
+        }
+        if bg != was_bg {
+            codes.push(code(bg, 40));
+        }
+        if !codes.is_empty() {
+            out.extend_from_slice(format!("\x1b[{}m", codes.join(";")).as_bytes());
+        }
+        self.style = Some(style);
+    }
+}
+
+/// A colour as a parameter, of letters from 30 on or of their ground from 40 on.
+fn code(colour: Color, base: u8) -> String {
+    let named = |n: u8| (base + n).to_string();
+    let bright = |n: u8| (base + 60 + n).to_string();
+    match colour {
+        Color::Reset => named(9),
+        Color::Black => named(0),
+        Color::Red => named(1),
+        Color::Green => named(2),
+        Color::Yellow => named(3),
+        Color::Blue => named(4),
+        Color::Magenta => named(5),
+        Color::Cyan => named(6),
+        Color::Gray => named(7),
+        Color::DarkGray => bright(0),
+        Color::LightRed => bright(1),
+        Color::LightGreen => bright(2),
+        Color::LightYellow => bright(3),
+        Color::LightBlue => bright(4),
+        Color::LightMagenta => bright(5),
+        Color::LightCyan => bright(6),
+        Color::White => bright(7),
+        Color::Indexed(index) => format!("{};5;{index}", base + 8),
+        Color::Rgb(r, g, b) => format!("{};2;{r};{g};{b}", base + 8),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ratatui::buffer::Buffer;
+    use ratatui::layout::Rect;
+    use ratatui::style::Style;
+
+    fn written(cells: &[(u16, u16, &str, Style)]) -> String {
+        let mut pen = Pen::default();
+        let mut out = Vec::new();
+        for (x, y, symbol, style) in cells {
+            let mut cell = Cell::default();
+            cell.set_symbol(symbol).set_style(*style);
+            pen.write(&mut out, (*x, *y), &cell);
+        }
+        String::from_utf8(out).unwrap().replace('\x1b', "^")
+    }
+
+    #[test]
+    fn only_what_is_other_is_told() {
+        let (plain, red) = (Style::reset(), Style::reset().fg(Color::LightRed));
+        let bold = Style::reset().add_modifier(Modifier::BOLD);
+        let cells = [
+            (2, 4, "a", plain),
+            (3, 4, "b", plain),
+            (4, 4, "c", red),
+            (5, 4, "d", red.add_modifier(Modifier::BOLD)),
+            (6, 4, "e", plain),
+            (8, 4, "f", bold),
+            (20, 4, "▲", bold),
+            (22, 4, "g", bold),
+            (0, 5, "h", bold),
+        ];
+        assert_eq!(written(&cells), "^[5;3H^[mab^[91mc^[1md^[me^[C^[1mf^[11C▲^[5;23Hg^[6;1Hh");
+    }
+
+    proptest::proptest! {
+        /// A terminal that is told so shows what the buffer holds.
+        #[test]
+        fn a_terminal_shows_what_is_written(
+            frames in proptest::collection::vec(
+                proptest::collection::vec((0u16..12, 0u16..4, 0usize..6, 0usize..9, 0u16..16), 1..30), 1..5)
+        ) {
+            let symbols = ["a", " ", "▲", "é", "          ", "…"];
+            let colours = [
+                Color::Reset, Color::Red, Color::LightRed, Color::Gray, Color::DarkGray, Color::White,
+                Color::Indexed(200), Color::Rgb(1, 2, 3), Color::Black,
+            ];
+            let area = Rect::new(0, 0, 13, 4);
+            let (mut shown, mut pen) = (Buffer::empty(area), Pen::default());
+            let mut terminal = vt100::Parser::new(4.try_into().unwrap(), 13.try_into().unwrap(), 0);
+            for frame in frames {
+                let mut next = shown.clone();
+                for (x, y, symbol, colour, bits) in frame {
+                    let style = Style::reset().fg(colours[colour]).bg(colours[8 - colour]).add_modifier(
+                        Modifier::from_bits_truncate(bits & 0b1101),
+                    );
+                    next.set_stringn(x, y, symbols[symbol], 10, style);
+                }
+                let mut out = Vec::new();
+                pen.draw(&mut out, shown.diff(&next).into_iter());
+                terminal.process(&out);
+                shown = next;
+                for y in 0..4 {
+                    let line: String = (0..13).map(|x| shown[(x, y)].symbol()).collect();
+                    let told = terminal.screen().contents_between(y, 0, y, 13);
+                    proptest::prop_assert_eq!(told.trim_end().replace(' ', ""), line.trim_end().replace(' ', ""));
+                    for x in 0..13 {
+                        let cell = terminal.screen().cell(y, x).unwrap();
+                        let wanted = &shown[(x, y)];
+                        if cell.is_wide_continuation() || wanted.symbol() == " " {
+                            continue;
+                        }
+                        proptest::prop_assert_eq!(cell.bold(), wanted.modifier.contains(Modifier::BOLD));
+                        proptest::prop_assert_eq!(cell.underline(), wanted.modifier.contains(Modifier::UNDERLINED));
+                        let wanted = match wanted.fg {
+                            Color::Reset => vt100::Color::Default,
+                            Color::Black => vt100::Color::Idx(0),
+                            Color::Red => vt100::Color::Idx(1),
+                            Color::Gray => vt100::Color::Idx(7),
+                            Color::DarkGray => vt100::Color::Idx(8),
+                            Color::LightRed => vt100::Color::Idx(9),
+                            Color::White => vt100::Color::Idx(15),
+                            Color::Indexed(n) => vt100::Color::Idx(n),
+                            Color::Rgb(r, g, b) => vt100::Color::Rgb(r, g, b),
+                            _ => continue,
+                        };
+                        proptest::prop_assert_eq!(cell.fgcolor(), wanted);
+                    }
+                }
+            }
+        }
+    }
+}
