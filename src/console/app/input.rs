@@ -230,6 +230,13 @@ impl App {
                 }
                 self.set_filter(list, argument);
             }
+            command::Takes::Theme => match self.look.theme.renamed(argument) {
+                Some(theme) => {
+                    self.look.theme = theme;
+                    self.stand_on_ground();
+                }
+                None => self.theme(env),
+            },
             command::Takes::Nothing | command::Takes::Profile | command::Takes::Region => self.run(id, env),
         }
     }

@@ -14,7 +14,7 @@ use quell_fleet::{Changes, Word};
 
 use super::super::command::{self, CommandId};
 use super::super::dialogs::{Dialog, PlanPhase};
-use super::super::theme::Ground;
+use super::super::theme::{Ground, NAMES};
 use super::super::views::{self, Place};
 use super::mouse::Mouse;
 use super::{App, DoctorLine, Effect, Env, JournalLine, Key, ListId, Look, Tone};
@@ -193,7 +193,13 @@ impl App {
         }
     }
 
-    fn stand_on_ground(&mut self) {
+    /// Which themes there are: one is chosen by its name.
+    pub(in crate::console) fn theme(&mut self, env: &Env<'_>) {
+        let text = format!("theme takes one of {}", NAMES.join(", "));
+        self.say(SafeText::new(&text), Tone::Calm, env.now);
+    }
+
+    pub(super) fn stand_on_ground(&mut self) {
         if let Some(ground) = self.ground.filter(|_| self.look.theme.follows_ground()) {
             self.look.theme = self.look.theme.on(ground);
         }

@@ -68,6 +68,8 @@ pub enum Takes {
     Profile,
     /// A region.
     Region,
+    /// A theme.
+    Theme,
 }
 
 impl Takes {
@@ -77,7 +79,7 @@ impl Takes {
             Self::Nothing => "",
             Self::Things => " THING",
             Self::Filter => " FILTER",
-            Self::Profile | Self::Region => " NAME",
+            Self::Profile | Self::Region | Self::Theme => " NAME",
         }
     }
 }
@@ -312,7 +314,7 @@ mod tests {
     fn every_command_has_a_key_or_is_for_the_palette() {
         let map = Keymap::load(None, None).unwrap();
         for (id, command) in all() {
-            let palette_only = matches!(command.id, "activate" | "force-quit" | "quit");
+            let palette_only = matches!(command.id, "activate" | "force-quit" | "quit" | "theme");
             assert_eq!(map.keys_of(id).is_empty(), palette_only, "{}", command.id);
         }
     }

@@ -582,6 +582,8 @@ pub static COMMANDS: &[Command] = &[
     looks("replay-slower", "slower", Replay, App::replay_slower, "Play slower"),
     looks("replay-forward", "30 s on", Replay, App::replay_forward, "Go half a minute on"),
     looks("replay-back", "30 s back", Replay, App::replay_back, "Go half a minute back"),
+    looks("theme", "theme", Global, App::theme, "Draw in the colours of another theme, until quell is left")
+        .takes(Takes::Theme),
     goes("suspend", "suspend", Global, App::suspend, "Put quell into the background"),
     looks("redraw", "redraw", Global, App::redraw, "Draw the whole screen again"),
     goes("interrupt", "interrupt", Global, App::interrupt, "Pressed twice, quit whatever is going on"),

@@ -13,6 +13,7 @@ use quell_fleet::text::SafeText;
 use super::super::app::{App, Elsewhere, Env, elsewhere, matcher};
 use super::super::command::{self, CommandId, Takes};
 use super::super::paint::{Paint, part};
+use super::super::theme::NAMES;
 use super::super::views::{shown_key, word_style};
 use super::super::words;
 use super::{Component, Here, Outcome, is_control, type_into};
@@ -300,6 +301,10 @@ impl PaletteDialog {
         let (id, command) = called.next()?;
         match command.takes {
             Takes::Nothing | Takes::Profile | Takes::Region => None,
+            Takes::Theme => {
+                let begins = NAMES.iter().filter(|name| name.starts_with(rest.trim()));
+                Some(begins.map(|name| Pick::With(id, (*name).to_owned())).collect())
+            }
             Takes::Filter => Some(vec![Pick::With(id, rest.trim().to_owned())]),
             Takes::Things => {
                 let (before, last) = rest.rsplit_once(' ').map_or(("", rest), |(a, b)| (a.trim(), b));

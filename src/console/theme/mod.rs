@@ -194,6 +194,11 @@ impl Theme {
         Self { kind, colours, ..theme }
     }
 
+    /// Another theme in as many colours and the same shapes; `None` when there is none of that name.
+    pub(in crate::console) fn renamed(&self, name: &str) -> Option<Self> {
+        Self::named(Some(name), self.colours, self.symbols.ascii)
+    }
+
     /// Whether it is another on another ground: only then is the terminal asked for its own.
     pub fn follows_ground(&self) -> bool {
         matches!(self.kind, Kind::Auto | Kind::ColourBlind | Kind::Projector)

@@ -13,7 +13,7 @@ use super::{absence, aged, counted, filtered, frame, quiet, read, scroll_bar};
 use super::{layout, text};
 
 /// Lines of a job.
-const TALL: u16 = 3;
+pub(super) const TALL: u16 = 3;
 
 /// Where the jobs are, and below them the executions of the chosen one.
 pub(super) fn list_parts(env: &Env<'_>, area: Rect) -> (Rect, Rect) {
@@ -223,7 +223,12 @@ fn parts(area: Rect, record: Option<&JobRecord>) -> (Rect, Rect) {
 
 /// Executions there is room for.
 pub(super) fn executions_page(env: &Env<'_>, area: Rect, job: &Name) -> usize {
-    inside(parts(area, record(env, job)).1).height.into()
+    inside(executions_area(env, area, job)).height.into()
+}
+
+/// Where the executions of one job are.
+pub(super) fn executions_area(env: &Env<'_>, area: Rect, job: &Name) -> Rect {
+    parts(area, record(env, job)).1
 }
 
 /// The executions of one job.

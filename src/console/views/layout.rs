@@ -285,7 +285,9 @@ pub(in crate::console) fn under(
                     }
                 }
                 Pane::Telemetry => row = line(ListId::Stream, area, 0, telemetry::tall(inner)),
-                Pane::Violations | Pane::Deltas => {}
+                Pane::Violations => row = violations::row(env, area, at, false),
+                // Each is as tall as what it asks for.
+                Pane::Deltas => {}
             }
             Some(Under { pane: Some(pane), row, sort })
         }
@@ -297,7 +299,23 @@ pub(in crate::console) fn under(
             let area = shadows::parts(app, body).0;
             Some(Under { pane: None, row: line(ListId::Shadows, area, 1, 1), sort: None })
         }
-        _ => None,
+        View::Violations => {
+            let row = violations::row(env, violations::parts(env, body).active, at, true);
+            Some(Under { pane: None, row, sort: None })
+        }
+        view => {
+            let (list, area, tall) = match view {
+                View::Jobs => (ListId::Jobs, jobs::list_parts(env, body).0, jobs::TALL),
+                View::Executions(job) => (ListId::Executions, jobs::executions_area(env, body, job), 1),
+                View::Journal => (ListId::Journal, journal::parts(app, body).0, 1),
+                View::Profiles => (ListId::Profiles, profiles::parts(env, body).0, 1),
+                View::History => (ListId::History, history::parts(env, body).list, 1),
+                View::Audit => (ListId::Findings, audit::parts(app, env, body).list, 1),
+                View::Rules => (ListId::Rules, rules::parts(env, body).0, 1),
+                _ => return None,
+            };
+            Some(Under { pane: None, row: line(list, area, 0, tall), sort: None })
+        }
     }
 }
 

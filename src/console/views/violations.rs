@@ -1,6 +1,6 @@
 //! Violations: what was expected, what came instead, in a sentence.
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
 use quell_fleet::model::{Name, Violation, ViolationEvent};
 use quell_fleet::text::SafeText;
@@ -62,6 +62,13 @@ fn silence_is_told(env: &Env<'_>, inner: Rect) -> bool {
 pub(super) fn page(env: &Env<'_>, area: Rect, wide: bool) -> usize {
     let inner = inside(area);
     ((inner.height - u16::from(silence_is_told(env, inner))) / tall(wide)).max(1).into()
+}
+
+/// The entry at a place, from the first in sight.
+pub(super) fn row(env: &Env<'_>, area: Rect, at: Position, wide: bool) -> Option<(ListId, usize)> {
+    let inner = inside(area);
+    let below = at.y.checked_sub(inner.y + u16::from(silence_is_told(env, inner)))?;
+    inner.contains(at).then(|| (ListId::Violations, usize::from(below / tall(wide))))
 }
 
 /// Draws the active ones in a pane of the overview.
