@@ -507,3 +507,37 @@ fn a_kind_of_event_that_says_neither_is_neither_bad_news_nor_good() {
         assert_ne!(ink("alarm-invalidated"), good, "{text}");
     }
 }
+
+/// Every view, with what an account has to show, at every size that is not looked at above.
+#[test]
+fn every_view_at_every_size() {
+    let fleet = account();
+    let views = [
+        ("overview", "1"),
+        ("device", "2"),
+        ("stream", "3"),
+        ("violations", "4"),
+        ("shadows", "5"),
+        ("jobs", "6"),
+        ("journal", "7"),
+        ("grid", "8"),
+        ("profiles", "gp"),
+        ("history", "gh"),
+        ("audit", "ga"),
+        ("rules", "gr"),
+        ("doctor", "gd"),
+        ("what_if", "gw"),
+        ("connection", "gl"),
+    ];
+    for (name, keys) in views {
+        let mut screens = String::new();
+        for size in [(160, 48), (120, 36), (100, 30), (80, 24), (60, 15), (40, 10)] {
+            let mut app = App::new(look(false));
+            render(&mut app, &fleet, NOW, size);
+            press(&mut app, &fleet, keys);
+            screens.push_str(&format!("{}x{}\n", size.0, size.1));
+            screens.push_str(&lines(&render(&mut app, &fleet, NOW, size)));
+        }
+        insta::assert_snapshot!(format!("every_{name}"), screens);
+    }
+}
