@@ -23,6 +23,8 @@ use super::store::{Store, WAITING, Waiting};
 const PAUSE: Duration = Duration::from_millis(500);
 /// The longest.
 const LONGEST: Duration = Duration::from_secs(300);
+/// How long the end of what is being told is waited for.
+const ENDING: Duration = Duration::from_secs(40);
 
 /// How long a receiver may refuse one alert before it is given up.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +55,8 @@ pub struct Delivery {
     wake: Vec<Arc<Notify>>,
     tally: Arc<Mutex<HashMap<String, Tally>>>,
     gate: watch::Sender<bool>,
-    _tasks: JoinSet<()>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
 }
 
 impl Delivery {
@@ -67,6 +70,7 @@ impl Delivery {
         leads: bool,
     ) -> Self {
         let (gate, opened) = watch::channel(leads);
+        let (stop, stopped) = watch::channel(false);
         let tally: Arc<Mutex<HashMap<String, Tally>>> = Arc::default();
         let mut tasks = JoinSet::new();
         let mut wake = Vec::new();
@@ -79,11 +83,12 @@ impl Delivery {
                 post: post.clone(),
                 tally: Arc::clone(&tally),
                 gate: opened.clone(),
+                stopped: stopped.clone(),
                 patience,
             };
             tasks.spawn(worker.run(called));
         }
-        Self { sinks, store, wake, tally, gate, _tasks: tasks }
+        Self { sinks, store, wake, tally, gate, stop, tasks }
     }
 
     /// Whom an alert is told.
@@ -104,6 +109,14 @@ impl Delivery {
         self.store.lock().alerts(lines)?;
         self.wake.iter().for_each(|wake| wake.notify_one());
         Ok(())
+    }
+
+    /// Ends it: what is being told is told to its end, so that whoever goes on from the store tells it no second time.
+    pub async fn end(mut self) {
+        self.stop.send_replace(true);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        // Longer than any receiver is waited for; what hangs then is aborted.
+        let _ = tokio::time::timeout(ENDING, all).await;
     }
 
     /// This guard is, or is not, the one that tells those whom others tell too.
@@ -153,6 +166,7 @@ struct Worker {
     post: Post,
     tally: Arc<Mutex<HashMap<String, Tally>>>,
     gate: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
     patience: Patience,
 }
 
@@ -160,14 +174,21 @@ impl Worker {
     async fn run(mut self, called: Arc<Notify>) {
         // What waits at the start an earlier process may have told before it was killed.
         let mut again = self.store.lock().next(&self.sink.name).is_some();
-        loop {
-            if !self.sink.way.is_own() && self.gate.wait_for(|open| *open).await.is_err() {
-                return;
+        let mut stopped = self.stopped.clone();
+        while !*stopped.borrow() {
+            if !self.sink.way.is_own() {
+                tokio::select! {
+                    open = self.gate.wait_for(|open| *open) => if open.is_err() { return },
+                    _ = stopped.wait_for(|stop| *stop) => return,
+                }
             }
             let next = self.store.lock().next(&self.sink.name);
             match next {
                 Some(waiting) => self.deliver(waiting, again).await,
-                None => called.notified().await,
+                None => tokio::select! {
+                    () = called.notified() => {}
+                    _ = stopped.wait_for(|stop| *stop) => return,
+                },
             }
             again = false;
         }
@@ -196,7 +217,12 @@ impl Worker {
             }
             // A file that was written and could not be synced may have the line already.
             again = true;
-            tokio::time::sleep(pause).await;
+            let mut stopped = self.stopped.clone();
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                // It still waits, for whoever goes on.
+                _ = stopped.wait_for(|stop| *stop) => return,
+            }
             pause = (pause * 2).min(LONGEST);
         }
     }

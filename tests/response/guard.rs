@@ -410,3 +410,30 @@ async fn what_the_page_about_guards_shows_is_taken() {
     let ran = Command::new("python3").args(["-c", &script]).output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_reads_the_configuration_anew_and_a_wrong_one_changes_nothing() {
+    let world = world().await;
+    let command = guard(&world, &[], &file_sink(&world, "first.jsonl"));
+    let args: Vec<String> = command.get_args().map(|arg| arg.to_str().unwrap().to_owned()).collect();
+    let config = &args[args.iter().position(|arg| arg == "--config").unwrap() + 1];
+    let mut command = command;
+    let mut running = Running::of(command.spawn().unwrap());
+    lines_until(&at(&world, "first.jsonl"), |all| !of(all, "in-alarm").is_empty()).await;
+    let hangup =
+        |id: u32| assert!(Command::new("kill").args(["-HUP", &id.to_string()]).status().unwrap().success());
+    let text = std::fs::read_to_string(config).unwrap();
+    std::fs::write(config, text.replace("kind = \"file\"", "kind = \"pigeon\"")).unwrap();
+    hangup(running.child.id());
+    let said = running.says("the old configuration stays in force").await;
+    assert!(said.contains("pigeon"), "{said}");
+    std::fs::write(config, text.replace("first.jsonl", "second.jsonl")).unwrap();
+    hangup(running.child.id());
+    status_until(&world, |status| status["sinks"][0]["name"] == "second.jsonl").await;
+    // It goes on judging: what is over, and broken again, is told to the new one.
+    world.say("temperature/dev-IZWB", "1");
+    lines_until(&at(&world, "second.jsonl"), |all| !of(all, "in-alarm").is_empty()).await;
+    let first = lines(&at(&world, "first.jsonl"));
+    assert_eq!(of(&first, "in-alarm").len(), 1, "{first:#?}");
+    assert_eq!(ends(&mut running.child, "-TERM").await, Some(130));
+}

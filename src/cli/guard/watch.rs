@@ -259,7 +259,7 @@ pub(super) async fn run(
                             settings.security_profiles = new.security_profiles.clone();
                             loaded = new;
                             source.stream.take(&settings);
-                            guard.reload(&settings, &post);
+                            guard.reload(&settings, &post).await;
                             if let Some(known) = &mut answerer {
                                 match Box::pin(self::answerer(args, &settings, rules)).await {
                                     Ok(new) => *known = Arc::new(new),
@@ -390,10 +390,14 @@ impl Guard {
     }
 
     /// Another configuration, while it runs.
-    fn reload(&mut self, settings: &Settings, post: &Post) {
+    async fn reload(&mut self, settings: &Settings, post: &Post) {
         self.fleet.relimit(&settings.limits(), now_ms());
-        let (store, leads) = (Arc::clone(&self.store), self.leads());
-        self.delivery = Delivery::begin(super::sinks(settings), store, post, Patience::default(), leads);
+        let leads = self.leads();
+        let begin = |sinks| Delivery::begin(sinks, Arc::clone(&self.store), post, Patience::default(), leads);
+        // Nobody is told while the old ones end: two would tell the same.
+        let old = std::mem::replace(&mut self.delivery, begin(Vec::new()));
+        old.end().await;
+        self.delivery = begin(super::sinks(settings));
     }
 
     /// Whether this guard is the one that acts, and tells those whom others would tell too.
