@@ -131,14 +131,13 @@ fn root(error: Option<&(dyn std::error::Error + 'static)>) -> String {
     last.map_or_else(|| "unknown".to_owned(), ToString::to_string)
 }
 
-/// A handshake that was answered by bytes that are no TLS, however they were none.
+/// A handshake that was answered by bytes that are no TLS, however they were none. An error of I/O hides what it is made of from
+/// the chain of sources, and may be wrapped in another.
 fn is_unencrypted(error: &(dyn std::error::Error + 'static)) -> bool {
-    let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-    let tls = match inner {
-        Some(inner) => inner.downcast_ref::<rustls::Error>(),
-        None => error.downcast_ref::<rustls::Error>(),
-    };
-    matches!(tls, Some(rustls::Error::InvalidMessage(_)))
+    match error.downcast_ref::<std::io::Error>() {
+        Some(io) => io.get_ref().is_some_and(|inner| is_unencrypted(inner)),
+        None => matches!(error.downcast_ref(), Some(rustls::Error::InvalidMessage(_))),
+    }
 }
 
 /// How long AWS, or a proxy before it, asks to wait.
@@ -178,6 +177,8 @@ mod tests {
             let error =
                 std::io::Error::new(std::io::ErrorKind::InvalidData, rustls::Error::InvalidMessage(what));
             assert!(root(Some(&error)).contains("http:// instead of https://"));
+            let wrapped = std::io::Error::other(error);
+            assert!(root(Some(&wrapped)).contains("http:// instead of https://"));
         }
         let other = std::io::Error::other(rustls::Error::DecryptError);
         assert!(!root(Some(&other)).contains("http://"));
