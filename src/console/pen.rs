@@ -32,15 +32,6 @@ const MODIFIERS: [(Modifier, u8); 9] = [
     (Modifier::CROSSED_OUT, 9),
 ];
 
-/// So many spaces are longer than what erases them and what goes over them.
-const ERASED: u16 = 9;
-
-/// A space on the terminal's own ground: of others, terminals do not agree on what erasing leaves. Its letters' colour is
-/// that of none.
-fn is_blank(cell: &Cell) -> bool {
-    cell.symbol() == " " && cell.bg == Color::Reset && cell.modifier.is_empty()
-}
-
 impl Pen {
     /// Somebody else wrote: neither the place nor the style is known.
     pub(super) fn forget(&mut self) {
@@ -63,28 +54,10 @@ impl Pen {
         self.at = Some((x.saturating_add(wide), y));
     }
 
-    /// Writes cells that changed, from the left to the right of each line. Spaces that stand together are erased, where that
-    /// is shorter.
+    /// Writes cells that changed, from the left to the right of each line.
     pub(super) fn draw<'a>(&mut self, out: &mut Vec<u8>, cells: impl Iterator<Item = (u16, u16, &'a Cell)>) {
-        let mut cells = cells.peekable();
-        while let Some((x, y, cell)) = cells.next() {
-            let mut many = 1;
-            if is_blank(cell) {
-                let goes_on = |(column, line, next): &(u16, u16, &Cell), many: u16| {
-                    *line == y && x.checked_add(many) == Some(*column) && is_blank(next)
-                };
-                while cells.next_if(|next| goes_on(next, many)).is_some() {
-                    many += 1;
-                }
-            }
-            if many >= ERASED {
-                self.go(out, (x, y));
-                let letters = self.style.map_or(cell.fg, |(fg, ..)| fg);
-                self.take(out, (letters, cell.bg, cell.modifier));
-                out.extend_from_slice(format!("\x1b[{many}X").as_bytes());
-            } else {
-                (x..x + many).for_each(|x| self.write(out, (x, y), cell));
-            }
+        for (x, y, cell) in cells {
+            self.write(out, (x, y), cell);
         }
     }
 
