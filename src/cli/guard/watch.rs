@@ -507,7 +507,7 @@ impl Guard {
             over: false,
             alert: alert.to_owned(),
         };
-        let often = if before == 0 { String::new() } else { format!(", for the {}. time", before + 1) };
+        let often = if before == 0 { String::new() } else { format!(", time {} in a row", before + 1) };
         let sentence =
             format!("isolated for {} s{often}; it is released then unless it offends again", lasts / 1000);
         self.write_hold(hold);

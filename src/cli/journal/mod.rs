@@ -138,7 +138,13 @@ fn line(entry: &Value) -> SafeText {
         "outcome" => format!("{} {}", text("outcome"), targets.join(" ")),
         "sweep" => format!("left behind: {}", swept(entry)),
         "refused" => format!("{} {} REFUSED: {}", text("what"), targets.join(" "), text("reason")),
-        other => other.to_owned(),
+        "alert" => {
+            let why = Some(text("why")).filter(|why| !why.is_empty()).map(|why| format!(": {why}"));
+            let why = why.unwrap_or_default();
+            format!("{} {} {}{why}", text("thing"), text("behavior"), text("result"))
+        }
+        "closed" => format!("{} {}", text("plan"), text("why")),
+        _ => String::new(),
     };
     SafeText::new(&format!("{} {:<8} {}", text("at"), text("kind"), what.trim_end()))
 }
