@@ -208,7 +208,7 @@ fn the_console_s_writing_commands_are_all_headless_too() {
             "instead" => "deactivate",
             "rule-switch" => "rules disable",
             "rule-delete" => "rules delete",
-            "rule-form" => "rules write",
+            "rule-form" | "rule-new" => "rules write",
             "audit-start" => "audit start",
             "audit-cancel" => "audit cancel",
             "audit-schedule" => "audit schedule",

@@ -279,7 +279,7 @@ async fn what_a_colleague_does_is_told_and_believed_and_what_is_released_is_not_
         let wrong = |s: &str| says(s, "Thing02", "CONTAINING") || says(s, "Thing02", "LEAKING");
         bob.wait_for("that it was let go", LIMIT, |s| {
             assert!(!wrong(s), "it was released:\n{s}");
-            s.contains("ana released Thing02") && line_with(s, &["Thing02", " ok "]).is_some()
+            s.contains("ana lets Thing02 go") && line_with(s, &["Thing02", " ok "]).is_some()
         });
         never(&bob, Duration::from_secs(3), "it was released", wrong);
         assert!(!wrong(&ana.screen()), "{}", ana.screen());
