@@ -44,14 +44,26 @@ pub struct Lease {
     asked: Option<Ms>,
     /// What was read: to be written against.
     claim: Option<Option<i64>>,
-    /// A shadow is being made, by whoever finds none: that is against no version, and proves nothing.
+    /// A shadow is being made, by whoever finds none: that is against no version.
     makes: bool,
+    /// What we wrote last was against no version. It may have been written over a holder who does not know yet, so it is
+    /// nobody's until it has stood for the whole time.
+    made: bool,
 }
 
 impl Lease {
     /// A guard called `me`, which nobody else is; `length` milliseconds.
     pub fn new(me: String, length: Ms) -> Self {
-        Self { me, length: length.max(300), other: None, held: None, asked: None, claim: None, makes: false }
+        Self {
+            me,
+            length: length.max(300),
+            other: None,
+            held: None,
+            asked: None,
+            claim: None,
+            makes: false,
+            made: false,
+        }
     }
 
     /// What to do at this time.
@@ -79,7 +91,8 @@ impl Lease {
             Some((known, since)) if *known == found => *since,
             _ => now,
         };
-        let free = found.holder.is_empty() || found.holder == self.me || now - since >= self.length;
+        let ours = found.holder == self.me && !self.made;
+        let free = found.holder.is_empty() || ours || now - since >= self.length;
         if free {
             self.claim = Some(Some(found.version));
         }
@@ -90,13 +103,15 @@ impl Lease {
     pub fn written(&mut self, version: Option<i64>, began: Ms) {
         self.asked = Some(began);
         if std::mem::take(&mut self.makes) {
-            // Another may have made it at the same time: it is read who is in it.
+            // Another may have made it at the same time, and hold it already: it is read who is in it.
+            self.made = true;
             self.asked = None;
             return;
         }
         match version {
             Some(version) => {
                 self.held = Some((version, began));
+                self.made = false;
                 self.other = None;
             }
             None => {
@@ -109,6 +124,7 @@ impl Lease {
 
     /// It could not be asked: nothing is known, and in time it is not held any more.
     pub fn failed(&mut self, now: Ms) {
+        self.made |= std::mem::take(&mut self.makes);
         self.asked = Some(now);
     }
 
@@ -119,7 +135,8 @@ impl Lease {
 
     /// Who acts instead, as far as is known.
     pub fn holder(&self) -> Option<&str> {
-        self.other.as_ref().map(|(found, _)| found.holder.as_str()).filter(|holder| !holder.is_empty())
+        let other = self.other.as_ref().map(|(found, _)| found.holder.as_str());
+        other.filter(|holder| !holder.is_empty() && *holder != self.me)
     }
 
     /// The version to give it up against, when it is ours.
@@ -172,9 +189,34 @@ mod tests {
         }
     }
 
+    /// A shadow that nobody holds.
+    fn free() -> Shadow {
+        Shadow(Some(Found { holder: String::new(), version: 1 }))
+    }
+
+    #[test]
+    fn who_makes_it_waits_for_those_it_may_have_written_over() {
+        let mut shadow = Shadow::default();
+        let (mut a, mut b) = (Lease::new("a".into(), LENGTH), Lease::new("b".into(), LENGTH));
+        // a finds none, and stands still; b finds none, makes it, and holds it in time.
+        assert!(step(&mut a, &mut shadow, 0));
+        for now in (0..60_000).step_by(1_000) {
+            turn(&mut b, &mut shadow, now);
+        }
+        assert!(b.is_held(60_000) && !a.is_held(60_000));
+        // a goes on with what it had begun: over what b holds.
+        for now in (60_000..180_000).step_by(1_000) {
+            turn(&mut a, &mut shadow, now);
+            assert!(!(a.is_held(now) && b.is_held(now)), "both at {now}");
+            turn(&mut b, &mut shadow, now);
+            assert!(!(a.is_held(now) && b.is_held(now)), "both at {now}");
+        }
+        assert!(a.is_held(180_000) != b.is_held(180_000), "one of them acts again");
+    }
+
     #[test]
     fn one_holds_it_and_the_other_takes_over_within_its_time() {
-        let mut shadow = Shadow::default();
+        let mut shadow = free();
         let (mut a, mut b) = (Lease::new("a".into(), LENGTH), Lease::new("b".into(), LENGTH));
         for now in (0..120_000).step_by(1_000) {
             turn(&mut a, &mut shadow, now);
@@ -199,7 +241,7 @@ mod tests {
 
     #[test]
     fn what_is_given_up_is_taken_at_once_and_who_cannot_write_stops() {
-        let mut shadow = Shadow::default();
+        let mut shadow = free();
         let (mut a, mut b) = (Lease::new("a".into(), LENGTH), Lease::new("b".into(), LENGTH));
         turn(&mut a, &mut shadow, 0);
         let version = a.give_up().unwrap();
