@@ -78,7 +78,7 @@ fn bars(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, series: &RuleSeries) {
     let height = area.height.saturating_sub(1);
     for row in 0..height {
         let y = area.y + row;
-        let label = if row == 0 {
+        let label = if row == 0 && most > 0.0 {
             number(most)
         } else if row + 1 == height {
             "0".to_owned()
