@@ -24,8 +24,16 @@ pub(super) fn parts(app: &App, env: &Env<'_>, area: Rect) -> Parts {
     let wide = area.width >= 120;
     // On a small screen the lower half is for one of two: what a finding means, or the audits.
     let busy = env.fleet.audit_tasks().get().is_some_and(AuditTasks::busy);
-    let (list, below) = super::split(area, if wide { area.height * 3 / 5 } else { area.height / 2 });
     let none = env.fleet.findings().get().is_none_or(Vec::is_empty);
+    let (list, below) = super::split(
+        area,
+        match (none, wide) {
+            // A sentence, which may take two lines.
+            (true, _) => 4.min(area.height / 2),
+            (false, true) => area.height * 3 / 5,
+            (false, false) => area.height / 2,
+        },
+    );
     let (detail, audits) = if wide && !none {
         let (left, right) = super::layout::cut(below, below.width * 3 / 5);
         (Some(left), Some(right))
@@ -154,9 +162,25 @@ fn audits(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
                     part(action.does.as_str(), theme.text),
                 ]);
             }
+            if env.fleet.findings().get().is_none_or(Vec::is_empty) && !setup.checks.is_empty() {
+                lines.push(Vec::new());
+                lines.push(vec![part("What an audit looks at, and what would mend it", theme.brand)]);
+                lines.extend(setup.checks.iter().map(|(check, on)| looked_at(theme, check.raw(), *on)));
+            }
         }
     }
     text::lines(paint, inner, &lines);
+}
+
+/// A check, whether it is enabled, and what mends what it finds.
+fn looked_at<'a>(theme: &super::Theme, check: &str, on: bool) -> Vec<Part<'a>> {
+    let (mark, style) =
+        if on { (theme.symbols.check, theme.good) } else { (theme.symbols.waiting, theme.dim) };
+    vec![
+        part(format!("{mark} "), style),
+        part(format!("{:<54} ", SafeText::new(&check_words(check))), theme.text),
+        part(mended_by(check), theme.dim),
+    ]
 }
 
 /// An audit with a bar of `width` cells.
