@@ -266,6 +266,10 @@ fn mended_by(check: &str) -> &'static str {
         "DEVICE_CERTIFICATE_EXPIRING_CHECK" | "CA_CERTIFICATE_EXPIRING_CHECK" => {
             "a new certificate before the old one ends"
         }
+        "DEVICE_CERTIFICATE_AGE_CHECK" => "a new certificate, before the old one is older than you allow",
+        "INTERMEDIATE_CA_REVOKED_FOR_ACTIVE_DEVICE_CERTIFICATES_CHECK" => {
+            "certificates of another authority for its devices; what it issued can be trusted no more"
+        }
         "DEVICE_CERTIFICATE_KEY_QUALITY_CHECK" | "CA_CERTIFICATE_KEY_QUALITY_CHECK" => {
             "a new certificate with a key of at least 2048 bits"
         }
