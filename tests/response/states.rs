@@ -277,8 +277,9 @@ async fn what_a_colleague_does_is_told_and_believed_and_what_is_released_is_not_
         ana.wait_for("the plan", LIMIT, |s| s.contains("⏎ release"));
         ana.keys("\r");
         let wrong = |s: &str| says(s, "Thing02", "CONTAINING") || says(s, "Thing02", "LEAKING");
+        // A device that speaks before its release is read in the journal is a leak, as far as anybody can know.
         bob.wait_for("that it was let go", LIMIT, |s| {
-            assert!(!wrong(s), "it was released:\n{s}");
+            assert!(!says(s, "Thing02", "CONTAINING"), "it was released:\n{s}");
             s.contains("ana lets Thing02 go") && line_with(s, &["Thing02", " ok "]).is_some()
         });
         never(&bob, Duration::from_secs(3), "it was released", wrong);
