@@ -8,11 +8,12 @@ use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use quell_fleet::{Column, Ms};
+use quell_fleet::{Column, DeviceId, Ms};
 
+use super::super::app::{App, Env};
 use super::super::paint::Paint;
 use super::super::words;
-use super::spark::Scale;
+use super::spark::{self, Scale};
 
 /// Cells of the y axis.
 pub(super) const AXIS: u16 = 9;
@@ -46,6 +47,17 @@ pub(super) fn time(now: Ms, span: Ms, cells: usize) -> (Ms, Ms) {
     let step = (span / count).max(1);
     let end = (now.div_euclid(step) + 1) * step;
     (end - count * step, end)
+}
+
+/// Draws the largest message of each stretch of a device, over `span` before now.
+pub(super) fn sizes(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId, span: Ms) {
+    let cells = cells(area);
+    let mut columns = Vec::new();
+    env.fleet.device(id).series().columns(env.fleet.listening(id), env.now, span, cells, &mut columns);
+    let scale = Scale::of(app, env, spark::largest(&columns));
+    let time = time(env.now, span, cells);
+    let chart = Chart { columns: &columns, time, scale, unit: words::bytes, now: env.now };
+    draw(paint, area, &app.look.zone, &chart);
 }
 
 /// Draws it; nothing where it could not be read.

@@ -10,8 +10,8 @@ use quell_fleet::{Agreement, DeviceId};
 use super::super::app::{App, Env};
 use super::super::paint::{Paint, part, wrap};
 use super::super::words;
-use super::chart::{self, Chart};
-use super::spark::{self, Scale};
+use super::chart;
+use super::spark;
 use super::text::{self, Line};
 use super::violations::{expected, got};
 use super::{Theme, frame, lasting, of_now, quiet, said, split};
@@ -47,21 +47,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
 fn sizes(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId) {
     /// A column that stands for less moves on more often than anything new is heard.
     const LEAST: i64 = 1_250;
-    let device = env.fleet.device(id);
-    let mut columns = Vec::new();
-    let cells = chart::cells(area);
-    let span = spark::span(env).max(LEAST * i64::try_from(cells).unwrap_or(0));
-    device.series().columns(env.fleet.listening(id), env.now, span, cells, &mut columns);
-    let most = spark::largest(&columns);
-    let scale = Scale::of(app, env, most);
-    let chart = Chart {
-        columns: &columns,
-        time: chart::time(env.now, span, cells),
-        scale,
-        unit: words::bytes,
-        now: env.now,
-    };
-    chart::draw(paint, area, &app.look.zone, &chart);
+    let span = spark::span(env).max(LEAST * i64::try_from(chart::cells(area)).unwrap_or(0));
+    chart::sizes(app, env, paint, area, id, span);
 }
 
 fn lines<'a>(app: &App, env: &Env<'_>, id: DeviceId, theme: &Theme, width: usize) -> Vec<Line<'a>> {

@@ -8,8 +8,8 @@ use quell_fleet::model::Name;
 use super::super::super::app::{App, Env, Section};
 use super::super::super::paint::{Paint, part};
 use super::super::super::words;
-use super::super::chart::{self, Chart};
-use super::super::spark::{self, Scale};
+use super::super::chart;
+use super::super::spark;
 use super::super::{frame, quiet};
 
 /// Messages of the ring looked back through for the histogram.
@@ -34,28 +34,12 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     // The chart gets what the histogram leaves, as long as both can be read.
     let below = if inner.height >= bars + 5 { bars + 1 } else { 0 };
     let height = inner.height.saturating_sub(below).min(14);
-    hour(app, env, paint, Rect { height, ..inner }, id);
+    let area = Rect { height, width: inner.width.saturating_sub(1), ..inner };
+    chart::sizes(app, env, paint, area, id, spark::long_span(env));
     if below > 0 {
         let rest = Rect { y: inner.y + height, height: inner.height - height, ..inner };
         bars_of(paint, rest, &buckets);
     }
-}
-
-/// The largest message of each stretch.
-fn hour(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId) {
-    let area = Rect { width: area.width.saturating_sub(1), ..area };
-    let (span, cells) = (spark::long_span(env), chart::cells(area));
-    let mut columns = Vec::new();
-    env.fleet.device(id).series().columns(env.fleet.listening(id), env.now, span, cells, &mut columns);
-    let scale = Scale::of(app, env, spark::largest(&columns));
-    let chart = Chart {
-        columns: &columns,
-        time: chart::time(env.now, span, cells),
-        scale,
-        unit: words::bytes,
-        now: env.now,
-    };
-    chart::draw(paint, area, &app.look.zone, &chart);
 }
 
 /// How often a size came.
