@@ -6,6 +6,7 @@ use quell_fleet::account::RuleRecord;
 use quell_fleet::known::Known;
 use quell_rules::detect::model::{Behavior, ComparisonOperator};
 
+use super::super::views::{reason, remarks};
 use super::{App, Diagnosis, Env, JournalLine, View};
 
 /// A step of the workshop.
@@ -60,27 +61,22 @@ pub(crate) const STEPS: [Step; 18] = [
                 read += 1;
                 active += usize::from(certificates.iter().any(|c| c.status.as_str() == "ACTIVE"));
             }
-            match (read, active) {
-                (0, _) => Check::Unknown("no thing's certificates were read yet".to_owned()),
-                (_, 0) => Check::Open("no thing that was looked at has an active one".to_owned()),
-                _ => Check::Done(format!("{active} of {read} looked at")),
+            let text = format!("{active} of the {read} looked at");
+            match read {
+                0 => Check::Unknown("no thing's certificates were read yet".to_owned()),
+                _ if active == read => Check::Done(text),
+                _ => Check::Open(text),
             }
         },
     },
     Step {
         part: BUILD,
-        title: "Telemetry comes in",
+        title: "Telemetry came in",
         here: "{stream} shows every message; the overview who sent it, how large and how often",
         aws: "Test, MQTT test client, subscribe to temperature-device-01",
         check: |_, env| {
             let heard = env.fleet.devices().filter(|(_, d)| !d.is_unattributed() && d.received() > 0).count();
-            if heard > 0 {
-                return counted(heard, "device");
-            }
-            match env.fleet.watch().since() {
-                Some(_) => Check::Open("listening, and nothing from a device yet".to_owned()),
-                None => Check::Unknown("nobody listens".to_owned()),
-            }
+            heard_of(env, heard, "listening, and nothing from a device yet")
         },
     },
     Step {
@@ -178,22 +174,19 @@ pub(crate) const STEPS: [Step; 18] = [
         check: |app, env| {
             let held = env.fleet.devices().filter(|(_, device)| device.word() == Word::Contained).count();
             if held > 0 {
-                return Check::Done(format!("{held} CONTAINED now"));
+                return Check::Done(format!("{held} CONTAINED"));
             }
             journal(app, |line| line.verb == "isolate" && line.good)
         },
     },
     Step {
         part: AGENT,
-        title: "A device reports its own metrics",
+        title: "A device reported its own metrics",
         here: "{metrics} on the device: connections, ports, bytes, its custom metrics",
         aws: "install the Device Defender agent on SensorDevice03, start it with its certificate and thing name",
         check: |_, env| {
             let told = env.fleet.devices().filter(|(_, device)| device.agent_report().is_some()).count();
-            match told {
-                0 => Check::Open("no report was heard yet; agents send one every five minutes".to_owned()),
-                n => counted(n, "device"),
-            }
+            heard_of(env, told, "no report was heard yet; agents send one every five minutes")
         },
     },
     Step {
@@ -238,7 +231,8 @@ pub(crate) const STEPS: [Step; 18] = [
         check: |_, env| {
             of(env.fleet.jobs(), |jobs| {
                 let waits = |job: &&quell_fleet::model::JobRecord| {
-                    job.continuous
+                    matches!(job.status.as_str(), "IN_PROGRESS" | "SCHEDULED")
+                        && job.continuous
                         && job.targets.iter().any(|target| target.as_str().ends_with("NeedsUpdate"))
                 };
                 counted(jobs.iter().filter(waits).count(), "job")
@@ -253,7 +247,11 @@ pub(crate) const STEPS: [Step; 18] = [
         aws: "Act, Rules: HighHumidity, its metric to CloudWatch",
         check: |_, env| {
             of(env.fleet.rules(), |rules| {
-                let counts = |rule: &&RuleRecord| !rule.disabled && !rule.metrics.is_empty();
+                let counts = |rule: &&RuleRecord| {
+                    let humid = rule.sql.as_str().to_lowercase().contains("humidity");
+                    let never = remarks(rule).iter().any(|remark| remark.never);
+                    humid && !never && !rule.disabled && !rule.metrics.is_empty()
+                };
                 counted(rules.iter().filter(counts).count(), "rule")
             })
         },
@@ -278,6 +276,15 @@ pub(crate) const STEPS: [Step; 18] = [
     },
 ];
 
+/// `n` devices were heard; of none it is known only while somebody listens.
+fn heard_of(env: &Env<'_>, n: usize, none: &str) -> Check {
+    match (n, env.fleet.watch().since()) {
+        (0, Some(_)) => Check::Open(none.to_owned()),
+        (0, None) => Check::Unknown("nobody listens".to_owned()),
+        _ => counted(n, "device"),
+    }
+}
+
 /// `n` of them: done with at least one.
 fn counted(n: usize, what: &str) -> Check {
     let text = if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
@@ -286,9 +293,11 @@ fn counted(n: usize, what: &str) -> Check {
 
 /// Judged by what was read of the account; unknown where it was not.
 fn of<T>(known: &Known<T>, judge: impl Fn(&T) -> Check) -> Check {
-    match (known.get(), known.trouble()) {
-        (Some(value), _) => judge(value),
-        (None, Some(trouble)) => Check::Unknown(super::super::views::reason(trouble)),
+    match (known.get().map(judge), known.trouble()) {
+        // What was there stays done; that something is still missing is known only from a read that succeeds.
+        (Some(done @ Check::Done(_)), _) => done,
+        (Some(judged), None) => judged,
+        (_, Some(trouble)) => Check::Unknown(reason(trouble)),
         (None, None) => Check::Unknown("not read yet".to_owned()),
     }
 }

@@ -51,9 +51,9 @@ pub use copy::Clip;
 pub(super) use copy::Offer;
 pub(crate) use doctor::{Diagnosis, DoctorLine};
 pub(super) use filter::{Filter, matcher, topic_matches};
-pub(crate) use guide::Check;
 #[cfg(test)]
 pub(crate) use guide::STEPS;
+pub(crate) use guide::{Check, Step};
 pub(super) use lines::{
     DeltaGroup, cloned_key, delta_groups, delta_key, event_key, finding_key, outstanding_key,
 };

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::super::app::{App, Check, Env, ListId};
+use super::super::app::{App, Check, Env, ListId, Step};
 use super::super::command;
 use super::super::paint::{Paint, fit, inside, part, wrap};
 use super::frame;
@@ -19,7 +19,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let style = if done == guided.len() { theme.good } else { theme.text };
     let facts = vec![part(format!("{done} of {} done", guided.len()), style)];
     let inner = frame(paint, area, true, "The workshop, step by step", facts);
-    let lines = lines(app, env, inner);
+    let lines = lines(app, &guided, inner);
     let top = app.list(ListId::Text).top();
     for (y, line) in (inner.y..inner.bottom()).zip(lines.iter().skip(top)) {
         paint.line(inner.x, y, inner.width.saturating_sub(1), line);
@@ -28,16 +28,16 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
 
 pub(super) fn place(app: &App, env: &Env<'_>, area: Rect) -> Place {
     let inner = inside(area);
-    Place::Text { lines: lines(app, env, inner).len(), page: inner.height.into() }
+    Place::Text { lines: lines(app, &app.guided(env), inner).len(), page: inner.height.into() }
 }
 
-fn lines(app: &App, env: &Env<'_>, inner: Rect) -> Vec<Line<'static>> {
+fn lines(app: &App, guided: &[(&'static Step, Check)], inner: Rect) -> Vec<Line<'static>> {
     let theme = &app.look.theme;
     let s = theme.symbols;
     let room = usize::from(inner.width).saturating_sub(LABEL + 6);
     let mut out: Vec<Line<'static>> = Vec::new();
     let mut told = "";
-    for (step, check) in app.guided(env) {
+    for (step, check) in guided {
         if step.part != told {
             if !told.is_empty() {
                 out.push(Vec::new());
@@ -45,7 +45,7 @@ fn lines(app: &App, env: &Env<'_>, inner: Rect) -> Vec<Line<'static>> {
             out.push(vec![part(format!(" {}", step.part), theme.brand)]);
             told = step.part;
         }
-        let (mark, style, found) = match &check {
+        let (mark, style, found) = match check {
             Check::Done(found) => (s.check, theme.good, found),
             Check::Open(found) => (s.waiting, theme.text, found),
             Check::Unknown(found) => ("?", theme.unknown, found),

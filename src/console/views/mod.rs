@@ -56,6 +56,7 @@ pub(super) use footer::shown_key;
 pub(super) use layout::{Place, Under, body, has_details, places, under};
 pub use payload::Payload;
 pub(super) use payload::{Show, tree};
+pub(super) use rules::remarks;
 pub(super) use spread::Spread;
 pub(crate) use violations::{expected, got};
 

@@ -100,7 +100,7 @@ fn detail(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, rule: &Ru
 }
 
 /// What is known against a statement without a message: that it can never match comes first.
-fn remarks(rule: &RuleRecord) -> Vec<Remark> {
+pub(in crate::console) fn remarks(rule: &RuleRecord) -> Vec<Remark> {
     // An unknown or absent version is AWS's default.
     let version = Version::parse(rule.sql_version.as_str()).unwrap_or_default();
     Statement::parse(rule.sql.as_str(), version).map(|s| s.remarks()).unwrap_or_default()
