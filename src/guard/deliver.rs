@@ -13,7 +13,7 @@ use quell_fleet::Ms;
 use quell_fleet::text::SafeText;
 
 use crate::cloud::now_ms;
-use crate::config::{AlertKind, Sink};
+use crate::config::Sink;
 
 use super::alert::Alert;
 use super::sink::Post;
@@ -152,11 +152,6 @@ impl Delivery {
         while self.waiting().iter().any(|(_, waiting)| *waiting > 0) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    }
-
-    /// The names of the sinks that want alerts of a kind.
-    pub fn wanting(&self, kind: AlertKind) -> impl Iterator<Item = &str> {
-        self.sinks.iter().filter(move |sink| sink.alerts.contains(&kind)).map(|sink| sink.name.as_str())
     }
 }
 

@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use quell_fleet::text::SafeText;
 use quell_fleet::{KeptFleet, Ms};
@@ -210,6 +210,7 @@ impl Store {
             Err(error) => return Err(error),
         }
         let file = replace(folder, &known)?;
+        keep_name(folder)?;
         let killed = known.acting.clone();
         Ok(Self { folder: folder.to_owned(), file, lines: 0, known, killed, _lock: lock })
     }
@@ -348,8 +349,15 @@ impl Store {
             self.known.line(line);
         }
         if self.lines > LINES {
-            self.file = replace(&self.folder, &self.known)?;
+            // The lines are on the disk: that the file stays long is no failure of theirs. It is tried again after as many.
             self.lines = 0;
+            let shorter = replace(&self.folder, &self.known).and_then(|file| {
+                self.file = file;
+                keep_name(&self.folder)
+            });
+            if let Err(error) = shorter {
+                tracing::warn!(%error, "the file of alerts could not be made shorter");
+            }
         }
         Ok(())
     }
@@ -376,12 +384,6 @@ impl Store {
                 (KeptFleet::default(), Some(format!("{}: {error}: windows begin anew", path.display())))
             }
         }
-    }
-
-    /// What stands in the files, for people.
-    pub fn summary(&self) -> Value {
-        let held = self.known.holds.values().filter(|hold| !hold.over).count();
-        json!({"open": self.known.open.len(), "undelivered": self.known.waiting.len(), "held": held})
     }
 }
 
@@ -419,10 +421,11 @@ fn read(file: File, known: &mut Known) -> io::Result<()> {
     }
 }
 
-/// A file of what still counts, in the place of the one before; open at its end.
+/// A file of what still counts, in the place of the one before: what is appended to from then on, whatever fails after it.
 fn replace(folder: &Path, known: &Known) -> io::Result<File> {
     let (path, new) = (folder.join("alerts.jsonl"), folder.join("alerts.new"));
-    let mut file = open_private(&new, OpenOptions::new().create(true).truncate(true).write(true))?;
+    let mut file = open_private(&new, OpenOptions::new().create(true).append(true))?;
+    file.set_len(0)?;
     let mut text = String::new();
     for line in known.lines() {
         text.push_str(&serde_json::to_string(&line).map_err(io::Error::other)?);
@@ -431,8 +434,12 @@ fn replace(folder: &Path, known: &Known) -> io::Result<File> {
     file.write_all(text.as_bytes())?;
     file.sync_data()?;
     std::fs::rename(&new, &path)?;
-    File::open(folder)?.sync_all()?;
-    open_private(&path, OpenOptions::new().append(true))
+    Ok(file)
+}
+
+/// The names of a folder, on the disk when this returns.
+fn keep_name(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
@@ -516,6 +523,22 @@ mod tests {
         assert!(Store::open(folder.path()).unwrap_err().to_string().contains("version 1"));
         std::fs::write(&file, "\u{1b}[31m\n").unwrap();
         assert!(Store::open(folder.path()).unwrap_err().to_string().contains("alerts.jsonl"));
+    }
+
+    #[test]
+    fn what_is_on_the_disk_is_taken_even_if_the_file_cannot_be_made_shorter() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path()).unwrap();
+        let stands_in_the_way = folder.path().join("alerts.new");
+        std::fs::create_dir(&stands_in_the_way).unwrap();
+        let many = (0..=LINES as Ms).map(|at| (alert("x", at), Vec::new())).collect();
+        store.alerts(many).unwrap();
+        store.alerts(vec![(alert("last", 1), to(&["a"]))]).unwrap();
+        drop(store);
+        std::fs::remove_dir(&stands_in_the_way).unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        assert_eq!(store.open_alerts().len(), LINES + 2);
+        assert_eq!(store.waiting("a"), 1);
     }
 
     #[test]
