@@ -20,7 +20,7 @@ use super::target::Scheme;
 use super::wire::{Answer, Asker, Greeting, Heard, How, Loss, Version, Wire};
 use super::{Only, proxy, tls, words};
 
-/// How long a connection may take.
+/// How long dialling may take, and after it the broker's answer.
 const CONNECT: Duration = Duration::from_secs(15);
 /// The same while it is not known whether the broker understands: an older one's answer to MQTT 5 may look unfinished.
 const TRY: Duration = Duration::from_secs(8);
@@ -73,14 +73,19 @@ impl Session {
             keep_alive: mqtt.keep_alive,
             timeout: if self.version_proven || self.version == Version::V4 { CONNECT } else { TRY },
             aws: self.settings.aws,
-            login: mqtt.username.clone().map(|user| (user, mqtt.password.clone().unwrap_or_default().0)),
+            login: mqtt.username.clone().map(|user| {
+                (
+                    user,
+                    mqtt.password.clone().map(|password| password.0).filter(|password| !password.is_empty()),
+                )
+            }),
         }
     }
 
-    /// Connects, up to the first byte of MQTT. What waits for the console is handed over meanwhile.
+    /// Connects, up to the first byte of MQTT. What waits for the console is handed over while it dials.
     async fn dial(&mut self, control: &mut Control) -> Result<Box<dyn Socket>, End> {
         let way = tokio::select! {
-            end = called(&mut control.stop, &mut control.settings) => return Err(if end { End::Stopped } else { End::Changed }),
+            end = called(&mut control.stop, &mut control.settings) => return Err(end),
             way = self.way() => {
                 way.map_err(|words| End::Lost(Loss { how: How::Network, words }))?
             }
@@ -91,7 +96,7 @@ impl Session {
             tokio::select! {
                 biased;
                 dialled = &mut dialled => return dialled.map_err(End::Lost),
-                end = called(&mut control.stop, &mut control.settings) => return Err(if end { End::Stopped } else { End::Changed }),
+                end = called(&mut control.stop, &mut control.settings) => return Err(end),
                 () = tokio::time::sleep(HAND_OVER), if !flushed => {}
             }
         }
@@ -118,7 +123,7 @@ impl Session {
                     let heard = tokio::select! {
                         biased;
                         heard = self.next(&mut wire, &asker, &mut wishes, &mut pace) => heard,
-                        end = called(&mut control.stop, &mut control.settings) => return if end { End::Stopped } else { End::Changed },
+                        end = called(&mut control.stop, &mut control.settings) => return end,
                         // Only what AWS would end: a signed WebSocket.
                         () = &mut renewal, if self.signer.is_some() && self.target.is_websocket() => return End::Renewed,
                     };

@@ -24,11 +24,15 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::proxy::Proxy;
-use super::wire::{How, Loss};
+use super::wire::{How, Loss, PACKET};
 use super::words;
+
+/// Bytes before a packet's body at most: its kind, and four of its length.
+const HEADER: usize = 5;
 
 /// What MQTT runs on.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static {}
@@ -105,26 +109,25 @@ async fn encrypt(
     let name = way.host.trim_matches(['[', ']']).to_owned();
     let name = ServerName::try_from(name).map_err(|error| wrong(error.to_string()))?;
     TlsConnector::from(Arc::clone(config)).connect(name, tcp).await.map_err(|error| {
-        if unencrypted(&error) {
-            words::loss(How::Network, words::NO_TLS)
-        } else {
-            wrong(words::root(&error))
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(rustls::Error::InvalidMessage(_)) => words::loss(How::Network, words::NO_TLS),
+            // A port without TLS may do so, and a balancer that has nobody behind it as well.
+            None if error.kind() == io::ErrorKind::UnexpectedEof => words::loss(How::Network, words::CUT_TLS),
+            _ => wrong(words::root(&error)),
         }
     })
 }
 
-/// A handshake that failed as it does at a port without TLS: bytes that are none, or an end at once.
-fn unencrypted(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    matches!(inner, Some(rustls::Error::InvalidMessage(_))) || error.kind() == io::ErrorKind::UnexpectedEof
-}
-
 /// Opens a WebSocket that carries MQTT.
 async fn upgrade<S: Socket>(url: &str, stream: S) -> Result<Frames<S>, Loss> {
-    let mut request = url.into_client_request().map_err(|error| words::websocket(&error))?;
+    let why = |error| words::websocket(&error, url);
+    let mut request = url.into_client_request().map_err(why)?;
     request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("mqtt"));
+    // A message holds packets, whole or not: none is taken that is larger than the largest of them.
+    let most = Some(PACKET as usize + HEADER);
+    let config = WebSocketConfig::default().max_message_size(most).max_frame_size(most);
     let (socket, _) =
-        tokio_tungstenite::client_async(request, stream).await.map_err(|error| words::websocket(&error))?;
+        tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await.map_err(why)?;
     Ok(Frames { socket, unread: Bytes::new() })
 }
 
@@ -223,7 +226,7 @@ mod tests {
         let (port, told) = answering("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
         let url = format!("ws://127.0.0.1:{port}/mqtt?X-Amz-Signature=abc");
         let loss = fails(&Way { websocket: Some(url), ..way(port) }).await;
-        assert_eq!(loss.how, How::Refused);
+        assert_eq!(loss.how, How::Unopened);
         assert!(loss.words.contains("signature") && !loss.words.contains("abc"), "{}", loss.words);
         let told = told.await.unwrap().to_ascii_lowercase();
         assert!(told.contains("sec-websocket-protocol: mqtt\r\n"), "{told}");
@@ -236,9 +239,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_port_without_tls_is_called_that() {
-        // A broker that answers a handshake with MQTT, and one that hangs up on it.
-        for answer in [&b"\x20\x02\x00\x01"[..], b""] {
+    async fn a_port_without_tls_is_called_that_and_one_that_hangs_up_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = folder.path().join("ca.pem");
+        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        std::fs::write(&ca, made.cert.pem()).unwrap();
+        let mqtt = crate::config::MqttSettings { ca: Some(ca), ..crate::config::MqttSettings::default() };
+        for (answer, words) in
+            [(&b"\x20\x02\x00\x01"[..], "does not speak TLS"), (b"", "hung up during the handshake")]
+        {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let port = listener.local_addr().unwrap().port();
             tokio::spawn(async move {
@@ -246,10 +255,18 @@ mod tests {
                 let _ = stream.read(&mut [0; 512]).await.unwrap();
                 stream.write_all(answer).await.unwrap();
             });
-            let tls = super::super::tls::config(&crate::config::MqttSettings::default(), None).unwrap();
+            let tls = super::super::tls::config(&mqtt, None).unwrap();
             let loss = fails(&Way { tls: Some(tls), ..way(port) }).await;
-            assert!(loss.words.contains("does not speak TLS"), "{}", loss.words);
+            assert!(loss.words.contains(words), "{}", loss.words);
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_not_signed_is_no_refused_signature() {
+        let (port, _) = answering("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
+        let url = format!("ws://127.0.0.1:{port}/mqtt");
+        let loss = fails(&Way { websocket: Some(url), ..way(port) }).await;
+        assert_eq!(loss.words, "the WebSocket was refused (HTTP 403)");
     }
 
     #[tokio::test]
@@ -268,11 +285,10 @@ mod tests {
             let told = told.await.unwrap();
             assert!(told.starts_with(asked) && told.contains(&login), "{told}");
         }
-        let (port, told) = answering("HTTP/1.1 200 OK\r\n\r\n\u{20}\u{2}").await;
+        let (port, told) = answering("HTTP/1.1 200 OK\r\n\r\n").await;
         let proxy = Proxy { host: "127.0.0.1".into(), port, login: None };
         let way = Way { host: "[::1]".into(), proxy: Some(proxy), ..way(1883) };
-        let mut line = dial(&way, Duration::from_secs(20)).await.map_err(|loss| loss.words).unwrap();
+        let _line = dial(&way, Duration::from_secs(20)).await.map_err(|loss| loss.words).unwrap();
         assert!(told.await.unwrap().starts_with("CONNECT [::1]:1883 "));
-        let _ = line.read(&mut [0]).await.unwrap();
     }
 }

@@ -56,7 +56,7 @@ impl std::fmt::Debug for Signer {
 /// TLS as the stream has it: one provider, the platform's authorities or the given one.
 ///
 /// # Errors
-/// There are none.
+/// This machine has no certificate authorities, or a file that is named cannot be read.
 pub fn tls_config(mqtt: &MqttSettings) -> Result<Arc<tokio_rustls::rustls::ClientConfig>, String> {
     tls::config(mqtt, None)
 }

@@ -70,14 +70,14 @@ pub(super) struct Control {
     pub(super) questions: watch::Receiver<u64>,
 }
 
-/// Waits for an end (true) or other topics.
+/// Waits until it is to end, or other settings are in force.
 pub(super) async fn called(
     stop: &mut watch::Receiver<bool>,
     settings: &mut watch::Receiver<Arc<Settings>>,
-) -> bool {
+) -> End {
     tokio::select! {
-        _ = stop.changed() => true,
-        changed = settings.changed() => changed.is_err(),
+        _ = stop.changed() => End::Stopped,
+        changed = settings.changed() => if changed.is_err() { End::Stopped } else { End::Changed },
     }
 }
 
@@ -231,7 +231,9 @@ impl Session {
             }
             Lesson::Nothing => {}
         }
-        if !self.version_proven && !matches!(how, How::Network | How::Dead) || how == How::Version {
+        if !self.version_proven && !matches!(how, How::Network | How::Unopened | How::Dead)
+            || how == How::Version
+        {
             // Perhaps a broker that hangs up, or answers nonsense, because it is older or newer.
             self.version = if self.version == Version::V5 { Version::V4 } else { Version::V5 };
         }
@@ -267,7 +269,7 @@ impl Session {
             let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
             tokio::select! {
                 end = called(&mut control.stop, &mut control.settings) => {
-                    if end {
+                    if matches!(end, End::Stopped) {
                         return true;
                     }
                     let settings = control.settings.borrow_and_update().clone();

@@ -15,7 +15,7 @@ use super::words;
 /// AWS allows 128 KiB of payload; topic, header and a pair of 8 KB shadow states come on top.
 const PACKET_AWS: u32 = 256 * 1024;
 /// Other brokers allow up to 256 MB; one message must not take the machine.
-const PACKET: u32 = 16 << 20;
+pub(super) const PACKET: u32 = 16 << 20;
 /// Requests under way: a console only subscribes, and gives up at most every filter AWS allows at once.
 const REQUESTS: u16 = 128;
 
@@ -35,7 +35,7 @@ pub(super) struct Greeting {
     pub(super) timeout: Duration,
     pub(super) aws: bool,
     /// A user name, and a password unless it is empty.
-    pub(super) login: Option<(String, String)>,
+    pub(super) login: Option<(String, Option<String>)>,
 }
 
 /// What is heard.
@@ -92,8 +92,10 @@ pub(super) enum How {
     NotAllowed,
     /// Another client took our client id.
     TakenOver,
-    /// The broker refused the connection or the signature.
+    /// The broker refused the connection.
     Refused,
+    /// No WebSocket was opened: nothing of MQTT was said yet.
+    Unopened,
     /// What came is not MQTT, or not of this version, or too large.
     Garbled,
     /// The broker does not speak this version.
@@ -127,6 +129,21 @@ fn once(
     move || std::future::ready(line.lock().take().ok_or_else(|| io::ErrorKind::NotConnected.into()))
 }
 
+/// Gives a library's options the login: those of the two versions are of two types with the same names.
+macro_rules! log_in {
+    ($options:ident, $login:expr) => {
+        match $login {
+            Some((user, Some(password))) => {
+                $options.set_credentials(user, password);
+            }
+            Some((user, None)) => {
+                $options.set_username(user);
+            }
+            None => {}
+        }
+    };
+}
+
 impl Wire {
     /// Greets the broker at the other end of `line`; [`Self::next`] does it.
     pub(super) fn new(greeting: Greeting, line: Box<dyn Socket>) -> Self {
@@ -144,15 +161,7 @@ impl Wire {
                     .set_max_packet_size(size, size)
                     .set_inflight(REQUESTS)
                     .set_clean_session(true);
-                match greeting.login {
-                    Some((user, password)) if !password.is_empty() => {
-                        options.set_credentials(user, password);
-                    }
-                    Some((user, _)) => {
-                        options.set_username(user);
-                    }
-                    None => {}
-                }
+                log_in!(options, greeting.login);
                 let builder = rumqttc::AsyncClient::builder(options).capacity(usize::from(REQUESTS));
                 let (client, mut eventloop) = builder.build();
                 eventloop.network_options.set_connection_timeout(greeting.timeout.as_secs());
@@ -167,15 +176,7 @@ impl Wire {
                     .set_connect_timeout(greeting.timeout)
                     .set_outgoing_inflight_upper_limit(REQUESTS)
                     .set_clean_start(true);
-                match greeting.login {
-                    Some((user, password)) if !password.is_empty() => {
-                        options.set_credentials(user, password);
-                    }
-                    Some((user, _)) => {
-                        options.set_username(user);
-                    }
-                    None => {}
-                }
+                log_in!(options, greeting.login);
                 let (client, eventloop) =
                     v5::AsyncClient::builder(options).capacity(usize::from(REQUESTS)).build();
                 Self::V5(client, Box::new(eventloop))

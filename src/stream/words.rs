@@ -11,6 +11,8 @@ const HUNG_UP: &str = "the broker hung up";
 const DEAD: &str = "the broker stopped answering";
 /// What a connection that was not made in time is called.
 pub(super) const LATE: &str = "no connection in time";
+/// What a handshake that the other side ended is called.
+pub(super) const CUT_TLS: &str = "TLS: the other side hung up during the handshake";
 /// What a handshake that met no TLS is called.
 pub(super) const NO_TLS: &str =
     "the other side does not speak TLS: mqtt:// or ws:// instead of mqtts:// or wss://?";
@@ -97,17 +99,18 @@ fn io(error: &std::io::Error) -> Loss {
     loss(how, chain(error))
 }
 
-/// Why a WebSocket could not be opened; a URL, which would hold the signature, is in none of the words.
-pub(super) fn websocket(error: &tungstenite::Error) -> Loss {
+/// Why a WebSocket at `url` could not be opened; a URL, which would hold the signature, is in none of the words.
+pub(super) fn websocket(error: &tungstenite::Error, url: &str) -> Loss {
     if let tungstenite::Error::Http(response) = error {
-        match response.status().as_u16() {
-            403 => return loss(How::Refused, SIGNATURE),
-            426 => {
+        let status = response.status().as_u16();
+        return match (status, url.contains("X-Amz-Signature=")) {
+            (403, true) => loss(How::Unopened, SIGNATURE),
+            (426, true) => {
                 let expired = "the broker refused the signature (HTTP 426): the URL expired on the way";
-                return loss(How::Refused, expired);
+                loss(How::Unopened, expired)
             }
-            _ => {}
-        }
+            _ => loss(How::Unopened, format!("the WebSocket was refused (HTTP {status})")),
+        };
     }
     let text = chain(error);
     if text.contains("X-Amz-") {
@@ -164,6 +167,6 @@ mod tests {
         assert_eq!(loss_v5(&v5::ConnectionError::MqttState(reset)).how, How::HungUp);
         let url = "bad wss://h/mqtt?X-Amz-Signature=abc".to_owned();
         let unable = tungstenite::Error::Url(tungstenite::error::UrlError::UnableToConnect(url));
-        assert!(!websocket(&unable).words.contains("abc"));
+        assert!(!websocket(&unable, "wss://h/mqtt?X-Amz-Signature=abc").words.contains("abc"));
     }
 }

@@ -17,8 +17,8 @@ pub const WORKSHOP: &str = include_str!("workshop.toml");
 /// The scenarios that ship, by name, the default first.
 pub const SHIPPED: [(&str, &str); 3] = [
     ("workshop", WORKSHOP),
-    ("clone", include_str!("../../../scenarios/clone.toml")),
-    ("foreign-client-id", include_str!("../../../scenarios/foreign-client-id.toml")),
+    ("clone", include_str!("clone.toml")),
+    ("foreign-client-id", include_str!("foreign-client-id.toml")),
 ];
 
 /// The text of a scenario that ships.

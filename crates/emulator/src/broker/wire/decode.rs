@@ -79,7 +79,10 @@ pub(super) fn packet(version: Version, first: u8, body: Bytes) -> Read<(In, Opti
         0x40 => acknowledgement(v5, &mut body)?,
         0x82 => subscribe(v5, &mut body)?,
         0xa2 => unsubscribe(v5, &mut body)?,
-        0xc0 => In::Ping,
+        0xc0 => {
+            body.end()?;
+            In::Ping
+        }
         0xe0 => disconnect(v5, &mut body)?,
         // What only a server sends, QoS 2's flow, and AUTH.
         0x20 | 0x50 | 0x62 | 0x70 | 0x90 | 0xb0 | 0xd0 => In::Unsupported,
@@ -95,6 +98,11 @@ struct Reader(Bytes);
 impl Reader {
     fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Nothing may stand behind what was read.
+    fn end(&self) -> Read<()> {
+        if self.is_empty() { Ok(()) } else { Err(MALFORMED) }
     }
 
     fn byte(&mut self) -> Read<u8> {
@@ -317,6 +325,7 @@ fn connect(version: Version, body: &mut Reader) -> Read<(In, Option<NonZeroU32>)
     if flags & 0x40 != 0 {
         body.bytes()?;
     }
+    body.end()?;
     Ok((In::Connect(hello), largest))
 }
 
@@ -463,9 +472,7 @@ fn disconnect(v5: bool, body: &mut Reader) -> Read<In> {
                 }
             }
         }
-        if !body.is_empty() {
-            return Err(MALFORMED);
-        }
     }
+    body.end()?;
     Ok(In::Disconnect { with_will: reason != 0, expiry })
 }

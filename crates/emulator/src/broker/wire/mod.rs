@@ -203,6 +203,16 @@ mod tests {
         packets
     }
 
+    #[test]
+    fn what_stands_behind_a_packet_s_end_is_malformed() {
+        assert_eq!(feed(&[CONNECTS[0], b"\xc0\x00"]), 2);
+        for after in [&b"\xc0\x02ab"[..], b"\xe0\x01\x00"] {
+            assert_eq!(feed(&[CONNECTS[0], after]), 1, "{after:?}");
+        }
+        let longer = b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x01hx";
+        assert_eq!(feed(&[longer]), 0);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), version in 0..3usize) {
