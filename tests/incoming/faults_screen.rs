@@ -60,7 +60,7 @@ impl<'a> Fault<'a> {
         Self { cloud, began: Instant::now(), asked: cloud.door.counts() }
     }
 
-    /// It is over: nothing ran in a loop, neither here nor towards AWS, and it took so many connections at the most.
+    /// It is over: nothing ran in a loop towards AWS, and it took so many connections at the most.
     #[track_caller]
     fn over(self, connections: usize) {
         let (reads, connects) = self.cloud.door.counts();

@@ -1,5 +1,5 @@
-//! The console on a real terminal while things go wrong: what it shows is looked at all the time, what it costs is
-//! measured, and no key is pressed.
+//! The console on a real terminal while things go wrong: what it shows is looked at all the time, and no key
+//! is pressed.
 
 use std::path::Path;
 use std::sync::Arc;

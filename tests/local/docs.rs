@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::Local;
+use super::{Local, commands};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -52,17 +52,6 @@ fn is_generated(page: &str, text: &str) {
     }
     let held = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(held == text, "{page} is not what the program says: UPDATE_DOCS=1 cargo test --test local docs");
-}
-
-/// The names of the commands, in the order of the help, without those of `clap` itself.
-fn commands() -> Vec<String> {
-    let help = quell(&["--help"]);
-    help.lines()
-        .skip_while(|line| !line.starts_with("Usage:"))
-        .take_while(|line| !line.starts_with("Global options:"))
-        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
-        .map(str::to_owned)
-        .collect()
 }
 
 /// The help of a command without the options every command has.

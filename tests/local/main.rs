@@ -22,6 +22,18 @@ use std::time::{Duration, Instant};
 /// Nothing here takes longer on a machine that is merely busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The names of the commands, in the order of the help, which has them in groups, each under its purpose.
+fn commands() -> Vec<String> {
+    let help = Command::new(env!("CARGO_BIN_EXE_quell")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    help.lines()
+        .skip_while(|line| !line.starts_with("Usage:"))
+        .take_while(|line| !line.starts_with("Global options:"))
+        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
+}
+
 /// A `quell local` that said it is ready; killed when dropped.
 struct Local {
     child: Child,

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::Local;
+use super::{Local, commands};
 
 fn quell(args: &[&str]) -> std::process::Output {
     Command::new(env!("CARGO_BIN_EXE_quell")).args(args).output().unwrap()
@@ -10,15 +10,8 @@ fn quell(args: &[&str]) -> std::process::Output {
 
 #[test]
 fn the_manual_page_and_the_completions_name_every_command() {
-    let help = String::from_utf8(quell(&["--help"]).stdout).unwrap();
-    let commands: Vec<_> = help
-        .lines()
-        .skip_while(|line| !line.starts_with("Usage:"))
-        .take_while(|line| !line.starts_with("Global options:"))
-        // Commands stand in groups, each under its purpose.
-        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
-        .collect();
-    assert!(commands.contains(&"isolate") && commands.contains(&"man"), "{commands:?}");
+    let commands = commands();
+    assert!(["isolate", "man"].iter().all(|one| commands.iter().any(|name| name == one)), "{commands:?}");
     let man = String::from_utf8(quell(&["man"]).stdout).unwrap();
     for command in &commands {
         assert!(man.contains(&format!("QUELL {}", command.to_uppercase())), "{command} is not in the manual");
