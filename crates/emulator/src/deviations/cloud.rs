@@ -127,7 +127,7 @@ pub(super) static ROWS: &[Deviation] = &[
     row(
         "participants of quell workshop",
         "no such thing",
-        "an account with a key each, in one region, 46 connections and 300 messages a second, times --speed, together",
+        "an account with a key each, in one region, 40 connections and one a device, and 300 messages a second, times --speed, together",
     ),
     row("plain MQTT (--mqtt)", "not offered", "nobody has an identity; everything is of the default account"),
     row(

@@ -241,7 +241,7 @@ impl Word {
                 "t",
                 false,
                 "Not a device: a topic that belongs to no known thing.",
-                "Say how a topic names its thing (`thing_from`).",
+                "Say how a topic names its thing (`thing-from`).",
             ),
         }
     }
@@ -252,7 +252,7 @@ impl Word {
             "# The words about a device\n\n\
              The list, the device view, the grid, instructor mode, the header's counts, `quell things`, `quell watch`, reports and\n\
              replays say the same word of the same device, the worst that is true. This page is made from the table in\n\
-             `crates/fleet/src/state/words.rs`; `UPDATE_WORDS=1 cargo test -p quell-fleet --test words` writes it anew.\n\n\
+             `crates/fleet/src/state/words.rs`; `UPDATE_DOCS=1 cargo test -p quell-fleet --test words` writes it anew.\n\n\
              A word comes from four answers, each with its evidence, and each may be *unknown*, with the reason:\n\n\
              - **hearing**: could it be heard now? The connection, the filters, the limit of the connection.\n\
              - **life**: what was seen of it? Telemetry, shadow reports, connects, job updates, agent reports, refused connects.\n\
