@@ -99,16 +99,19 @@ impl Backend for WriteOnly {
     }
 
     fn clear(&mut self) -> io::Result<()> {
-        // Whoever had the terminal meanwhile may have left the cursor anyhow.
-        self.cursor_shown = None;
-        self.pen.forget();
-        // Emptied cells take the ground that is written on.
-        io::Write::write_all(&mut self.inner, b"\x1b[m")?;
-        self.inner.clear()
+        self.clear_region(ClearType::All)
     }
 
+    /// All of it is cleared when the terminal is taken or has another size: somebody else may have written meanwhile.
     fn clear_region(&mut self, clear_type: ClearType) -> io::Result<()> {
-        self.pen.lose_place();
+        if clear_type == ClearType::All {
+            self.cursor_shown = None;
+            self.pen.forget();
+            // Emptied cells take the ground that is written on.
+            io::Write::write_all(&mut self.inner, b"\x1b[m")?;
+        } else {
+            self.pen.lose_place();
+        }
         self.inner.clear_region(clear_type)
     }
 

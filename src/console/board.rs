@@ -13,7 +13,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::event_loop::Ends;
-use super::ground::{self, Question};
+use super::ground::Question;
 use super::paint::{Paint, part};
 use super::terminal::Screen;
 use super::theme::Theme;
@@ -386,13 +386,12 @@ pub(crate) async fn sit(
     let mut screen = Screen::take(size, false)?;
     let mut theme = theme.clone();
     let mut board = Board::new(title);
-    // The answer comes among the keys: nothing waits for it.
+    let (tiles, clock) = room.look();
+    board.tell(tiles, clock);
+    screen.draw(|frame| board.draw(frame.buffer_mut(), &theme))?;
+    // After the first frame: nothing waits for the answer.
     let mut question = Question::default();
-    let term = std::env::var("TERM").ok();
-    if theme.follows_ground() && ground::is_understood(term.as_deref()) {
-        screen.ask_ground()?;
-        question.ask(Instant::now());
-    }
+    screen.ask_ground(&theme, &mut question)?;
     let mut keys = EventStream::new();
     let mut beat = tokio::time::interval(LOOK);
     loop {

@@ -26,7 +26,7 @@ pub(crate) use signals::Ends;
 use signals::Signals;
 
 use super::app::{App, Clip, Effect, Env, Mouse, Msg, Tone};
-use super::ground::{self, Question};
+use super::ground::Question;
 use super::panic;
 use super::terminal::Screen;
 use super::views;
@@ -280,11 +280,7 @@ async fn watch<W: World>(
     }
     // After the first frame: nothing waits for the answer.
     let mut question = Question::default();
-    let term = std::env::var("TERM").ok();
-    if seat.app.look.theme.follows_ground() && ground::is_understood(term.as_deref()) {
-        seat.out.screen.ask_ground()?;
-        question.ask(Instant::now());
-    }
+    seat.out.screen.ask_ground(&seat.app.look.theme, &mut question)?;
     let ended = listen(seat, &mut signals, &mut question, max_fps).await;
     if question.is_open(Instant::now()) {
         Screen::forget_input();
@@ -307,6 +303,7 @@ async fn listen<W: World>(
     let mut next_tick = Instant::now() + seat.world.pace();
     let mut dirty = false;
     let mut touched = Instant::now();
+    let mut followed = seat.app.look.theme.follows_ground();
     loop {
         let wake = if dirty { next_frame.min(next_tick) } else { next_tick };
         let mut urgent = false;
@@ -356,6 +353,11 @@ async fn listen<W: World>(
         }
         if !quit && dirty && (urgent || Instant::now() >= next_frame) {
             quit = seat.paint()?;
+            // Another theme may follow the ground where the first one did not.
+            let theme = &seat.app.look.theme;
+            if !std::mem::replace(&mut followed, theme.follows_ground()) && !seat.app.knows_ground() {
+                seat.out.screen.ask_ground(theme, question)?;
+            }
             let calm = touched.elapsed() > LIVELY;
             let between = if calm { interval.max(CALM.min(seat.world.pace())) } else { interval };
             next_frame = Instant::now() + between;

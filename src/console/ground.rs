@@ -37,7 +37,7 @@ pub(super) fn is_understood(term: Option<&str>) -> bool {
 impl Question {
     /// It was asked.
     pub(super) fn ask(&mut self, now: Instant) {
-        *self = Self { asked: Some(now), ..Self::default() };
+        self.asked = Some(now);
     }
 
     /// Whether the answer may still come.

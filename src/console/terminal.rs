@@ -6,8 +6,11 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use super::backend::WriteOnly;
+use super::ground::{self, Question};
+use super::theme::Theme;
 use crate::config::ScreenSize;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, event, execute, terminal};
@@ -190,15 +193,22 @@ impl Screen {
         out.flush()
     }
 
-    /// Asks the terminal what it writes on; the answer comes among the keys.
+    /// Asks the terminal what it writes on, where the theme follows that and the terminal understands; the answer comes among
+    /// the keys.
     ///
     /// # Errors
     ///
     /// When the terminal has gone away.
-    pub(super) fn ask_ground(&mut self) -> io::Result<()> {
+    pub(super) fn ask_ground(&mut self, theme: &Theme, question: &mut Question) -> io::Result<()> {
+        let term = std::env::var("TERM").ok();
+        if !theme.follows_ground() || !ground::is_understood(term.as_deref()) {
+            return Ok(());
+        }
         let mut out = io::stdout().lock();
-        out.write_all(super::ground::ASK)?;
-        out.flush()
+        out.write_all(ground::ASK)?;
+        out.flush()?;
+        question.ask(Instant::now());
+        Ok(())
     }
 
     /// Lets go of what was typed and not read: an answer that is still under way must not come to whoever reads next.

@@ -68,7 +68,7 @@ impl App {
 
     /// What was set up or taken back changes what the doctor finds.
     pub(super) fn outdate_diagnosis(&mut self, env: &Env<'_>) {
-        if *self.view() == View::Doctor {
+        if matches!(self.view(), View::Doctor | View::Guide) {
             self.examine(env);
         } else {
             self.diagnosis = Diagnosis::Unknown;

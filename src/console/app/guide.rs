@@ -1,6 +1,8 @@
 //! The workshop as a guide: what to do, what the AWS console would have had one do, and whether it is really done on this
 //! account. A step is judged by what was read and heard, never by a key that was pressed.
 
+use std::collections::HashSet;
+
 use quell_fleet::Word;
 use quell_fleet::account::RuleRecord;
 use quell_fleet::known::Known;
@@ -147,7 +149,8 @@ pub(crate) const STEPS: [Step; 18] = [
                 None => Check::Unknown("the doctor says nothing of it".to_owned()),
             },
             Diagnosis::Failed(why) => Check::Unknown(why.to_string()),
-            Diagnosis::Looking | Diagnosis::Unknown => Check::Unknown("it is being looked at".to_owned()),
+            Diagnosis::Looking => Check::Unknown("it is being looked at".to_owned()),
+            Diagnosis::Unknown => Check::Unknown("not looked at yet".to_owned()),
         },
     },
     Step {
@@ -157,8 +160,10 @@ pub(crate) const STEPS: [Step; 18] = [
         aws: "Defend, Detect, Violations: some minutes after its window ended",
         check: |_, env| {
             let ours = env.fleet.own_findings().len() + env.fleet.past_findings().len();
-            let aws = env.fleet.violations().get().map_or(0, Vec::len)
-                + env.fleet.violation_events().get().map_or(0, Vec::len);
+            // An active violation has events too, and each violation several.
+            let active = env.fleet.violations().get().into_iter().flatten().map(|v| v.id.as_str());
+            let events = env.fleet.violation_events().get().into_iter().flatten().map(|e| e.id.as_str());
+            let aws = active.chain(events).collect::<HashSet<_>>().len();
             match (ours + aws, env.fleet.violations().is_current()) {
                 (0, false) => Check::Unknown("violations are not known, and quell found none".to_owned()),
                 (0, true) => Check::Open("nothing is against anybody".to_owned()),

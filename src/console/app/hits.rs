@@ -41,6 +41,11 @@ impl Hits {
         self.found.iter().copied()
     }
 
+    /// What is searched for.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// How many were found, and how many were looked at.
     pub(crate) fn counts(&self) -> (usize, u64) {
         (self.found.len(), self.looked[0])

@@ -144,8 +144,8 @@ pub struct App {
     streamed: streamed::Streamed,
     /// The newest message shown while following, and since when.
     shown: Option<(u64, Ms)>,
-    /// The first message of the page shown while following, and of what page in what view.
-    paged: Option<(list::Key, (View, usize))>,
+    /// The page of the stream shown while following.
+    paged: Option<stream::Page>,
     /// What the terminal said it writes on.
     ground: Option<Ground>,
 }

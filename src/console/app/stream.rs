@@ -13,6 +13,25 @@ use super::{App, Env, Tone, View};
 /// Messages looked back through for those to show: AWS's own notices may come between them.
 const FAR: usize = 2_000;
 
+/// A page of the stream while it is followed.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// The first message on it.
+    from: Key,
+    /// The first of as many as there is room for.
+    first: Key,
+    of: PageOf,
+}
+
+/// What a page is of; on one of anything else lines stand elsewhere.
+#[derive(Debug, PartialEq)]
+struct PageOf {
+    view: View,
+    rows: usize,
+    /// What is searched for, while only what was found is shown.
+    search: Option<String>,
+}
+
 impl App {
     /// The last message shown while paused.
     pub(crate) fn paused_at(&self) -> Option<u64> {
@@ -83,19 +102,23 @@ impl App {
         /// What comes in this time finds room without a line that moves.
         const SECONDS: f64 = 4.0;
         let first = newest.first().copied().unwrap_or_default();
-        let shown = (self.view().clone(), page);
+        let hits = self.hits().filter(|_| self.shows_only_hits());
+        let search = hits.map(|hits| hits.text().to_owned());
+        let of = PageOf { view: self.view().clone(), rows: page, search };
+        // A search finds older messages after newer ones: its page is then another.
+        let before = self.paged.take().filter(|paged| paged.of == of && paged.first <= first);
         // All that came since the page began is there, and there is room for more: it stays.
-        if let Some((from, of)) = &self.paged
-            && *of == shown
-            && newest.contains(from)
+        if let Some(Page { from, .. }) = before
+            && newest.contains(&from)
         {
-            return *from;
+            self.paged = Some(Page { from, first, of });
+            return from;
         }
-        let moved = self.paged.as_ref().is_some_and(|(_, of)| *of == shown);
+        let moved = before.is_some();
         let rate = env.fleet.rates(env.now).map_or(0.0, |rates| rates.messages_per_s);
         let free = if moved { ((rate * SECONDS) as usize).clamp(1, (page / 2).max(1)) - 1 } else { 0 };
         let from = newest.get(free).copied().unwrap_or(first);
-        self.paged = Some((from, shown));
+        self.paged = Some(Page { from, first, of });
         from
     }
 

@@ -199,6 +199,11 @@ impl App {
         self.say(SafeText::new(&text), Tone::Calm, env.now);
     }
 
+    /// Whether the terminal has said what it writes on.
+    pub(in crate::console) fn knows_ground(&self) -> bool {
+        self.ground.is_some()
+    }
+
     pub(super) fn stand_on_ground(&mut self) {
         if let Some(ground) = self.ground.filter(|_| self.look.theme.follows_ground()) {
             self.look.theme = self.look.theme.on(ground);

@@ -11,7 +11,7 @@ use quell_fleet::{DeviceId, SourceId};
 
 use super::super::dialogs::{Dialog, Naming};
 use super::lines::{event_key, finding_key, outstanding_key};
-use super::{App, Effect, Env, ListId, View, key_of};
+use super::{App, Diagnosis, Effect, Env, ListId, View, key_of};
 
 /// Devices whose certificates are read besides the one under the cursor.
 const FEW: usize = 8;
@@ -77,8 +77,12 @@ impl App {
             let mut polls = env.fleet.polls().filter(|(source, _)| *source == wanted);
             polls.all(|(_, state)| state.last_ok.is_none() && state.trouble.is_none())
         };
-        let journal = matches!(self.view(), View::Journal | View::Device(_)) && self.journal.is_none();
-        journal || needs(self.view()).iter().any(unread)
+        let view = self.view();
+        let tells = matches!(view, View::Journal | View::Device(_) | View::Violations | View::Guide);
+        let examined = matches!(view, View::Doctor | View::Guide);
+        tells && self.journal.is_none()
+            || examined && *self.diagnosis() == Diagnosis::Looking
+            || needs(view).iter().any(unread)
     }
 
     fn wanted(&self, env: &Env<'_>) -> Vec<SourceId> {

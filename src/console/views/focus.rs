@@ -205,8 +205,9 @@ fn connection(
             say(&text, if old { theme.dim } else { theme.text });
         }
         ([], Some(last)) => {
-            let why =
-                device.presence().and_then(|p| p.reason()).map(|r| format!(": {r}")).unwrap_or_default();
+            // The reason is that of the client of the thing's own name.
+            let presence = device.presence().filter(|_| *last.client == *device.name());
+            let why = presence.and_then(|p| p.reason()).map(|r| format!(": {r}")).unwrap_or_default();
             let (text, old) = of_now(env, &format!("not connected since {}{why}", clock(last.at)));
             say(&text, if old { theme.dim } else { theme.warning });
         }
