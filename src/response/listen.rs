@@ -1,7 +1,7 @@
 //! What the prover must hear, taken from the events the fleet is fed with anyway: a response never opens a second MQTT
 //! connection, and while nothing is being proven listening costs next to nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,10 +33,8 @@ pub enum Fact {
     },
     /// Of several connections, those that bring what a device says: only their answers count for it.
     Carried {
-        /// The device.
-        thing: Name,
-        /// The connections, from 0.
-        by: Vec<usize>,
+        /// The connections, from 0, by device: all of the devices that are listened for.
+        by: Arc<HashMap<Name, Vec<usize>>>,
     },
     /// A client connected, disconnected, or was refused.
     Presence {
@@ -142,9 +140,10 @@ const WAITING: usize = 4_096;
 #[derive(Debug)]
 pub(in crate::response) struct Facts {
     to: mpsc::Sender<Fact>,
-    /// The connection and whom it is narrowed to, as last told: what is lost may be one of these.
+    /// The connection, whom it is narrowed to and who carries whom, as last told: what is lost may be one of these.
     link: Option<Fact>,
     focus: Option<Fact>,
+    carried: Option<Fact>,
     /// Since when something is lost that was not told.
     lost: Option<Ms>,
 }
@@ -162,7 +161,7 @@ impl Facts {
     }
 
     fn to(to: mpsc::Sender<Fact>) -> Self {
-        Self { to, link: None, focus: None, lost: None }
+        Self { to, link: None, focus: None, carried: None, lost: None }
     }
 
     /// Hands `fact` on at `now`; never waits.
@@ -170,11 +169,13 @@ impl Facts {
         match &fact {
             Fact::LinkUp { .. } | Fact::LinkDown { .. } => self.link = Some(fact.clone()),
             Fact::Focus { .. } => self.focus = Some(fact.clone()),
+            Fact::Carried { .. } => self.carried = Some(fact.clone()),
             _ => {}
         }
         if self.lost.is_some() {
             // What was lost may have been said by a device; then how things stand now.
-            let told = [Some(Fact::AtLimit { at: now }), self.link.clone(), self.focus.clone()];
+            let limit = Some(Fact::AtLimit { at: now });
+            let told = [limit, self.link.clone(), self.focus.clone(), self.carried.clone()];
             for fact in told.into_iter().flatten() {
                 if self.to.try_send(fact).is_err() {
                     self.lost = Some(now);
@@ -299,11 +300,10 @@ impl Listener {
             self.send(Fact::AtLimit { at: now });
         }
         if connections > 1 && std::mem::take(&mut self.outdated) {
-            let names: Vec<Name> = self.watched.names.read().iter().map(|name| Name::new(name)).collect();
-            for thing in names {
-                let by = fleet.carriers_of(thing.raw());
-                self.send(Fact::Carried { thing, by });
-            }
+            let names = self.watched.names.read();
+            let by = names.iter().map(|name| (Name::new(name), fleet.carriers_of(name))).collect();
+            drop(names);
+            self.send(Fact::Carried { by: Arc::new(by) });
         }
     }
 
@@ -426,5 +426,22 @@ mod tests {
         facts.send(Fact::AtLimit { at: 9_700 }, 9_700);
         assert_eq!(heard.try_recv(), Ok(Fact::AtLimit { at: 9_700 }), "told once");
         assert!(heard.try_recv().is_err());
+    }
+
+    #[test]
+    fn who_carries_a_device_is_told_again_when_it_found_no_room() {
+        let (mut facts, mut heard) = Facts::channel();
+        let thing = || Name::new("T");
+        let carried = |by: usize| Fact::Carried { by: Arc::new(HashMap::from([(thing(), vec![by])])) };
+        facts.send(carried(0), 1);
+        for at in 0..WAITING as Ms {
+            facts.send(Fact::Heard { thing: thing(), at }, at);
+        }
+        facts.send(carried(1), 9_000);
+        while heard.try_recv().is_ok() {}
+        let answered = Fact::Answered { asked: [9_500, 9_500].into() };
+        facts.send(answered.clone(), 9_600);
+        let after: Vec<Fact> = std::iter::from_fn(|| heard.try_recv().ok()).collect();
+        assert_eq!(after, [Fact::AtLimit { at: 9_600 }, carried(1), answered]);
     }
 }

@@ -40,8 +40,6 @@ pub(in crate::response) enum Ask {
     Decline { plan: Box<Plan>, reason: SafeText },
     /// Stop after the requests that are under way; all that run, when none is named.
     Stop { plan: Option<PlanId>, why: Stop },
-    /// Other rules from now on.
-    Rules(Box<Rules>),
     /// What asks the stream's connections.
     Questions(Questions),
 }
@@ -60,6 +58,8 @@ pub struct Responder {
     facts: Arc<Facts>,
     answers: mpsc::WeakSender<Answer>,
     watched: Arc<Watched>,
+    /// The rules from now on. Beside what is asked: rules that found no room there would leave those that allow more.
+    rules: Arc<watch::Sender<Arc<Rules>>>,
 }
 
 impl Responder {
@@ -85,10 +85,13 @@ impl Responder {
         let (facts, heard) = Facts::channel();
         let told = answers.downgrade();
         let watched = Arc::new(Watched::default());
+        let (rules, newer) = watch::channel(Arc::new(rules));
+        let standing = Arc::clone(&newer.borrow());
         let task = Task {
             clients,
-            journal: Scribe::start(&rules.journal),
-            rules: Arc::new(rules),
+            journal: Scribe::start(&standing.journal),
+            rules: standing,
+            newer,
             events,
             answers,
             watched: Arc::clone(&watched),
@@ -98,7 +101,7 @@ impl Responder {
             identity: Arc::default(),
         };
         tokio::spawn(task.serve(asked, heard));
-        Self { asks, facts: Arc::new(facts), answers: told, watched }
+        Self { asks, facts: Arc::new(facts), answers: told, watched, rules: Arc::new(rules) }
     }
 
     /// Asks for a plan; the answer carries `generation`.
@@ -129,7 +132,7 @@ impl Responder {
 
     /// Other guardrails, groups and read-only mode from now on; what runs goes on under those it was confirmed under.
     pub fn take(&self, settings: &Settings) {
-        self.ask(Ask::Rules(Box::new(Rules::from(settings))));
+        self.rules.send_replace(Arc::new(Rules::from(settings)));
     }
 
     /// The listener of this responder: whoever receives the fleet's events shows it each of them first.
@@ -165,7 +168,7 @@ impl Responder {
             Ask::Confirm { plan, .. } | Ask::Decline { plan, .. } => {
                 Answer::Refused { plan: plan.id, reason: why }
             }
-            Ask::Stop { .. } | Ask::Rules(_) | Ask::Questions(_) => return,
+            Ask::Stop { .. } | Ask::Questions(_) => return,
         };
         if let Some(answers) = self.answers.upgrade() {
             let _ = answers.try_send(answer);
@@ -184,6 +187,8 @@ struct Task {
     clients: Aws,
     journal: Scribe,
     rules: Arc<Rules>,
+    /// What they are to be from the next that is asked on.
+    newer: watch::Receiver<Arc<Rules>>,
     events: mpsc::Sender<Event>,
     answers: mpsc::Sender<Answer>,
     watched: Arc<Watched>,
@@ -229,6 +234,7 @@ impl Task {
 
     /// Nothing here is waited for: neither AWS nor the disk may keep a stop from being heard.
     fn ask(&mut self, ask: Ask, ended: &mpsc::Sender<PlanId>) {
+        self.take_rules();
         match ask {
             Ask::Plan { generation, intent } => self.plan(generation, intent),
             Ask::Confirm { plan, typed } => self.confirm(*plan, typed.as_deref(), ended),
@@ -246,13 +252,16 @@ impl Task {
                 }
             }
             Ask::Questions(questions) => self.questions = Some(questions),
-            Ask::Rules(rules) => {
-                if rules.journal != self.rules.journal {
-                    self.journal = Scribe::start(&rules.journal);
-                }
-                self.rules = Arc::new(*rules);
-            }
         }
+    }
+
+    /// Whatever is asked is answered under the latest rules.
+    fn take_rules(&mut self) {
+        let rules = Arc::clone(&self.newer.borrow_and_update());
+        if rules.journal != self.rules.journal {
+            self.journal = Scribe::start(&rules.journal);
+        }
+        self.rules = rules;
     }
 
     /// Plans beside everything else: a slow account must not hold up a run or another question.

@@ -289,7 +289,11 @@ impl Prover {
                 self.spoke(*at);
             }
             Fact::Sign { thing, at } if *thing == self.work.name => self.spoke(*at),
-            Fact::Carried { thing, by } if *thing == self.work.name => self.carriers = Some(by.clone()),
+            Fact::Carried { by } => {
+                if let Some(by) = by.get(&self.work.name) {
+                    self.carriers = Some(by.clone());
+                }
+            }
             Fact::Presence { client, principal, kind, reason, at }
                 if *at > self.began && self.is_its(client, principal.as_ref()) =>
             {

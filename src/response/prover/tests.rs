@@ -1,5 +1,8 @@
 //! The staircase against a made-up clock.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::*;
 use crate::response::plan::request::DenyQuestion;
 use quell_fleet::event::PresenceKind;
@@ -486,7 +489,7 @@ fn of_several_connections_those_that_carry_the_device_have_to_answer() {
     prover.fact(&answers(BEGAN + 40_000, BEGAN + 40_000, Ms::MIN));
     prover.tick(BEGAN + 40_100);
     assert_eq!(prover.outcome(), None, "it may be heard by the third, as far as is known");
-    prover.fact(&Fact::Carried { thing: thing(), by: vec![0, 1] });
+    prover.fact(&Fact::Carried { by: Arc::new(HashMap::from([(thing(), vec![0, 1])])) });
     prover.fact(&Fact::Unanswered { connection: 2, at: BEGAN + 41_000 });
     prover.fact(&answers(BEGAN + 41_000, BEGAN + 20_000, Ms::MIN));
     prover.tick(BEGAN + 41_100);
