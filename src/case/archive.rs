@@ -84,7 +84,10 @@ pub(super) fn each(
     archive: &mut impl Read,
     mut show: impl FnMut(&str, u64, &mut dyn Read) -> io::Result<()>,
 ) -> io::Result<()> {
-    let cut = |_| invalid("the archive ends too early".to_owned());
+    let cut = |e: io::Error| match e.kind() {
+        io::ErrorKind::UnexpectedEof => invalid("the archive ends too early".to_owned()),
+        _ => e,
+    };
     let mut before: Option<String> = None;
     loop {
         let mut block = [0; BLOCK];

@@ -1,10 +1,12 @@
 //! An open case: a folder for its owner alone. Whatever is put into it is written once, and its sum goes into the custody log.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -13,7 +15,7 @@ use crate::response::journal::{Journal, who};
 use quell_fleet::Ms;
 
 use super::sign::Key;
-use super::{ABOUT, CUSTODY, FILES, MOST, SIGNATURE, SUMS, archive};
+use super::{ABOUT, CUSTODY, FILES, MOST, SIGNATURE, SUMS, archive, custody};
 
 /// Entries of the journal this long before a case was opened still belong to it.
 const BEFORE: Ms = 24 * 3_600_000;
@@ -52,6 +54,8 @@ pub struct Folder {
     path: PathBuf,
     about: About,
     custody: Journal,
+    /// Files and bytes it holds, counted when the first file is put in.
+    held: Mutex<Option<(usize, u64)>>,
 }
 
 fn invalid(why: String) -> io::Error {
@@ -102,7 +106,7 @@ impl Folder {
             by: who(arn),
         };
         let custody = Journal::open(&path.join(CUSTODY))?;
-        let folder = Self { path: path.to_owned(), about, custody };
+        let folder = Self { path: path.to_owned(), about, custody, held: Mutex::default() };
         let text = serde_json::to_string_pretty(&folder.about).map_err(io::Error::other)? + "\n";
         folder.log("opened", now, json!({"things": things, "who": folder.about.by}))?;
         folder.put_as("kept", ABOUT, text.as_bytes(), now)?;
@@ -115,17 +119,13 @@ impl Folder {
     /// It is none, or cannot be read.
     pub fn open(path: &Path) -> io::Result<Self> {
         let about = about(path)?;
-        Ok(Self { path: path.to_owned(), about, custody: Journal::open(&path.join(CUSTODY))? })
+        let custody = Journal::open(&path.join(CUSTODY))?;
+        Ok(Self { path: path.to_owned(), about, custody, held: Mutex::default() })
     }
 
     /// What it is about.
     pub fn about(&self) -> &About {
         &self.about
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     fn log(&self, kind: &'static str, at: Ms, fields: Value) -> io::Result<()> {
@@ -141,35 +141,70 @@ impl Folder {
     }
 
     fn put_as(&self, kind: &'static str, name: &str, content: &[u8], now: Ms) -> io::Result<()> {
-        self.put_from(kind, name, &mut &*content, now)
+        self.put_from(kind, name, &mut &*content, now).map(drop)
     }
 
-    /// Writes a new file and its sum; a case that is full takes no more.
-    fn put_from(&self, kind: &'static str, name: &str, content: &mut impl Read, now: Ms) -> io::Result<()> {
+    /// Writes a new file and its sum, and gives the sum and the size; a case that is full takes no more.
+    fn put_from(
+        &self,
+        kind: &'static str,
+        name: &str,
+        content: &mut impl Read,
+        now: Ms,
+    ) -> io::Result<(String, u64)> {
         if !archive::is_name(name) {
             return Err(invalid(format!("{name:?} is no name for a file of a case")));
         }
-        let room = MOST.saturating_sub(self.files()?.iter().map(|(_, size)| size).sum());
-        let path = self.path.join(name);
-        if let Some(above) = path.parent() {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(above)?;
+        let mut held = self.held.lock();
+        let (files, bytes_held) = match *held {
+            Some(held) => held,
+            None => {
+                let found = self.files()?;
+                (found.len(), found.iter().map(|(_, size)| size).sum())
+            }
+        };
+        if files > FILES {
+            return Err(invalid(format!("a case has at most {FILES} files")));
         }
+        let room = MOST.saturating_sub(bytes_held);
+        let path = self.path.join(name);
+        self.folders_to(name)?;
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         let mut sum = Sha256::new();
         let written = copy(&mut content.take(room + 1), |bytes| {
             sum.update(bytes);
             file.write_all(bytes)
         });
-        let bytes = match written {
-            Ok(bytes) if bytes <= room => bytes,
-            failed => {
-                let _ = std::fs::remove_file(&path);
-                failed?;
+        let put = written.and_then(|bytes| {
+            if bytes > room {
                 return Err(invalid(format!("{name} would make the case larger than {MOST} bytes")));
             }
-        };
-        file.sync_all()?;
-        self.log(kind, now, json!({"file": name, "bytes": bytes, "sha256": hex::encode(sum.finalize())}))
+            file.sync_all()?;
+            let sum = hex::encode(sum.finalize());
+            self.log(kind, now, json!({"file": name, "bytes": bytes, "sha256": sum}))?;
+            Ok((sum, bytes))
+        });
+        // A file without an entry is none of the case's.
+        let (sum, bytes) = put.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
+        *held = Some((files + 1, bytes_held + bytes));
+        Ok((sum, bytes))
+    }
+
+    /// Makes the folders above a file of the case; none of them is a link that leads elsewhere.
+    fn folders_to(&self, name: &str) -> io::Result<()> {
+        let mut path = self.path.clone();
+        let mut parts = name.split('/').peekable();
+        while let Some(part) = parts.next().filter(|_| parts.peek().is_some()) {
+            path.push(part);
+            match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+                _ if !std::fs::symlink_metadata(&path)?.is_dir() => {
+                    return Err(invalid(format!("{part} is not a folder: a case holds no links")));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Adds a copy of a file, as evidence of its kind (`recording`, `alert`, `file`). Says under which name.
@@ -218,13 +253,14 @@ impl Folder {
         Err(invalid(format!("there are a thousand files called {stem} already")))
     }
 
-    /// Adds the journal's entries of the plans that were about the case's things.
+    /// Adds the journal's entries of the plans that were about the case's things. Says under which name, with sum and size.
     ///
     /// # Errors
     /// A journal cannot be read, or the case not be written.
-    fn add_journal(&self, journal: &Path, now: Ms) -> io::Result<()> {
+    fn add_journal(&self, journal: &Path, now: Ms) -> io::Result<Option<(String, (String, u64))>> {
         if !journal.try_exists()? {
-            return self.tell("there is no journal on this host", now);
+            self.tell("there is no journal on this host", now)?;
+            return Ok(None);
         }
         let journal = Journal::open(journal)?;
         let from = self.about.opened.saturating_sub(BEFORE);
@@ -247,7 +283,8 @@ impl Folder {
             }
         })?;
         let name = self.free("added/journal", "jsonl")?;
-        self.put_from("added", &name, &mut lines.as_slice(), now)
+        let sum = self.put_from("added", &name, &mut lines.as_slice(), now)?;
+        Ok(Some((name, sum)))
     }
 
     /// Is an entry of the journal about a thing of the case?
@@ -285,44 +322,77 @@ impl Folder {
         Ok(found)
     }
 
+    /// Sum and size of each of the case's files, as they are now.
+    fn sums(&self) -> io::Result<BTreeMap<String, (String, u64)>> {
+        self.files()?
+            .into_iter()
+            .map(|(name, _)| {
+                let sum = self.sum(&name)?;
+                Ok((name, sum))
+            })
+            .collect()
+    }
+
+    fn sum(&self, name: &str) -> io::Result<(String, u64)> {
+        let mut sum = Sha256::new();
+        let bytes = copy(&mut File::open(self.path.join(name))?, |bytes| {
+            sum.update(bytes);
+            Ok(())
+        })?;
+        Ok((hex::encode(sum.finalize()), bytes))
+    }
+
     /// Closes the case into a new archive, signed with `key`, with what the journal at `journal` says of its things. The folder
     /// stays, and may be closed again later into another archive.
     ///
     /// # Errors
-    /// A file cannot be read or the archive not be written; then there is none.
+    /// The custody log is broken, a file is not what it says was put in, a file cannot be read or the archive not be written;
+    /// then there is none.
     pub fn close(&self, out: &Path, key: &Key, journal: &Path, now: Ms) -> io::Result<()> {
-        if out.try_exists()? {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "an archive is never overwritten"));
+        let exists = |e: io::Error| match e.kind() {
+            io::ErrorKind::AlreadyExists => io::Error::new(e.kind(), "an archive is never overwritten"),
+            _ => e,
+        };
+        // What is signed is what was put in, and nothing else.
+        let sums = self.sums()?;
+        custody::chained(&self.custody).map_err(invalid)?;
+        custody::compare(&self.custody, sums.iter().map(|(name, (sum, _))| (name.as_str(), sum.as_str())))
+            .map_err(invalid)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(out).map_err(exists)?;
+        self.write(file, sums, key, journal, now).inspect_err(|_| drop(std::fs::remove_file(out)))
+    }
+
+    fn write(
+        &self,
+        out: File,
+        mut sums: BTreeMap<String, (String, u64)>,
+        key: &Key,
+        journal: &Path,
+        now: Ms,
+    ) -> io::Result<()> {
+        if let Some((name, sum)) = self.add_journal(journal, now)? {
+            sums.insert(name, sum);
         }
-        self.add_journal(journal, now)?;
         self.log("closed", now, json!({"key": key.public().id(), "who": who(None)}))?;
-        let mut files = self.files()?;
-        let mut sums = String::new();
-        for (name, _) in &files {
-            let mut sum = Sha256::new();
-            copy(&mut File::open(self.path.join(name))?, |bytes| {
-                sum.update(bytes);
-                Ok(())
-            })?;
-            sums.push_str(&format!("{}  {name}\n", hex::encode(sum.finalize())));
+        for (name, _) in self.files()?.into_iter().filter(|(name, _)| custody::is_own(name)) {
+            let sum = self.sum(&name)?;
+            sums.insert(name, sum);
         }
+        let listed: String = sums.iter().map(|(name, (sum, _))| format!("{sum}  {name}\n")).collect();
         let trusted = format!("timestamp:{} case:{}", now / 1000, self.about.case);
-        let signature = key.sign(sums.as_bytes(), &trusted).text();
-        for (name, text) in [(SUMS, &sums), (SIGNATURE, &signature)] {
+        let signature = key.sign(listed.as_bytes(), &trusted).text();
+        let mut files: BTreeMap<String, u64> =
+            sums.into_iter().map(|(name, (_, bytes))| (name, bytes)).collect();
+        for (name, text) in [(SUMS, &listed), (SIGNATURE, &signature)] {
             std::fs::write(self.path.join(name), text)?;
-            files.push((name.to_owned(), text.len() as u64));
+            files.insert(name.to_owned(), text.len() as u64);
         }
-        files.sort();
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(out)?;
-        let mut writer = io::BufWriter::new(file);
-        let written = files
-            .iter()
-            .try_for_each(|(name, size)| {
-                archive::append(&mut writer, name, *size, &mut File::open(self.path.join(name))?)
-            })
-            .and_then(|()| archive::end(&mut writer))
-            .and_then(|()| writer.get_ref().sync_all());
-        written.inspect_err(|_| drop(std::fs::remove_file(out)))
+        let mut writer = io::BufWriter::new(out);
+        for (name, size) in &files {
+            archive::append(&mut writer, name, *size, &mut File::open(self.path.join(name))?)?;
+        }
+        archive::end(&mut writer)?;
+        writer.get_ref().sync_all()
     }
 }
 

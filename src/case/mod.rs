@@ -7,6 +7,7 @@
 //! that it gives out, and nothing here reads any.
 
 pub mod archive;
+mod custody;
 pub mod folder;
 pub mod keep;
 pub mod report;

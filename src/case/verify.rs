@@ -12,9 +12,9 @@ use crate::response::journal::Journal;
 
 use super::folder::{self, About};
 use super::sign::{PublicKey, Signature};
-use super::{ABOUT, CUSTODY, FILES, MOST, SIGNATURE, SUMS, archive};
+use super::{ABOUT, CUSTODY, FILES, MOST, SIGNATURE, SUMS, archive, custody};
 
-/// Files that are read whole are not longer.
+/// Files that are read whole are not longer, all together.
 const WHOLE: u64 = 64 << 20;
 
 /// What was checked and found whole.
@@ -41,11 +41,12 @@ pub fn verify(path: &Path, key: &PublicKey) -> Result<Verified, String> {
     let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let mut sums: BTreeMap<String, (String, u64)> = BTreeMap::new();
     let mut whole: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    let mut bytes = 0;
+    let (mut bytes, mut in_memory) = (0, 0);
     archive::each(&mut BufReader::new(file), |name, size, content| {
-        let held = matches!(name, ABOUT | SUMS | SIGNATURE) || name.starts_with(CUSTODY);
+        let held = matches!(name, ABOUT | SUMS | SIGNATURE) || custody::is_own(name);
         bytes += size;
-        if bytes > MOST * 2 || sums.len() > FILES || (held && size > WHOLE) {
+        in_memory += if held { size } else { 0 };
+        if bytes > MOST * 2 || sums.len() > FILES || in_memory > WHOLE {
             return Err(io::Error::other("larger than a case can be"));
         }
         let (mut sum, mut kept) = (Sha256::new(), Vec::new());
@@ -85,7 +86,7 @@ pub fn verify(path: &Path, key: &PublicKey) -> Result<Verified, String> {
         return Err(difference(&expected, &listed));
     }
     let about = serde_json::from_str(&text(ABOUT)?).map_err(|e| format!("{ABOUT}: {e}"))?;
-    let custody = custody(&whole)?;
+    let custody = custody(&whole, &sums)?;
     Ok(Verified { about, trusted: signature.trusted().to_owned(), files: sums.len(), bytes, custody })
 }
 
@@ -105,19 +106,17 @@ fn difference(found: &str, listed: &str) -> String {
     format!("{gone} is missing")
 }
 
-/// The custody log's chain, checked by the journal's own rules.
-fn custody(whole: &BTreeMap<String, Vec<u8>>) -> Result<u64, String> {
+/// The custody log's chain, checked by the journal's own rules, and the files held against it.
+fn custody(whole: &BTreeMap<String, Vec<u8>>, sums: &BTreeMap<String, (String, u64)>) -> Result<u64, String> {
     let say = |e: io::Error| format!("{CUSTODY}: {e}");
     let folder = Temporary::new().map_err(say)?;
-    for (name, bytes) in whole.iter().filter(|(name, _)| name.starts_with(CUSTODY)) {
+    for (name, bytes) in whole.iter().filter(|(name, _)| custody::is_own(name)) {
         folder.write(name, &mut bytes.as_slice()).map_err(say)?;
     }
-    let verdict = Journal::open(&folder.0.join(CUSTODY)).and_then(|log| log.verify()).map_err(say)?;
-    match verdict.faults.first() {
-        Some(fault) => Err(format!("{CUSTODY}: {fault}")),
-        None if verdict.lines == 0 => Err(format!("{CUSTODY} is missing")),
-        None => Ok(verdict.lines),
-    }
+    let log = Journal::open(&folder.0.join(CUSTODY)).map_err(say)?;
+    let entries = custody::chained(&log)?;
+    custody::compare(&log, sums.iter().map(|(name, (sum, _))| (name.as_str(), sum.as_str())))?;
+    Ok(entries)
 }
 
 /// A folder that goes with its value, for its owner alone.

@@ -133,6 +133,53 @@ fn a_thousand_changes_of_one_byte_are_all_found() {
 }
 
 #[test]
+fn what_was_changed_before_it_was_closed_is_never_signed() {
+    let open = |folder: &Path| {
+        let case = Folder::create(&folder.join("case"), &["Thing02".to_owned()], None, None, 1_000).unwrap();
+        case.keep("kept/001-Thing02/thing.json", &json!({"read": {"thingName": "Thing02"}}), 2_000).unwrap();
+        case.note("first", 3_000).unwrap();
+        case
+    };
+    let key = Key::generate().unwrap();
+    let refused = |change: fn(&Path), named: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let case = open(folder.path());
+        change(&folder.path().join("case"));
+        let (out, none) = (folder.path().join("case.tar"), folder.path().join("none"));
+        let log = || std::fs::read(folder.path().join("case/custody.jsonl")).unwrap();
+        let before = log();
+        let error = case.close(&out, &key, &none, 4_000).unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
+        assert!(!out.exists() && log() == before, "nothing was closed, and nothing says so");
+    };
+    let kept = "kept/001-Thing02/thing.json";
+    refused(|case| std::fs::write(case.join("kept/001-Thing02/thing.json"), "{}").unwrap(), kept);
+    refused(|case| std::fs::remove_file(case.join("kept/001-Thing02/thing.json")).unwrap(), kept);
+    refused(|case| std::fs::write(case.join("added.txt"), "planted").unwrap(), "added.txt");
+    refused(|case| std::fs::write(case.join("custody.jsonl.x"), "planted").unwrap(), "custody.jsonl.x");
+    refused(
+        |case| {
+            let log = std::fs::read_to_string(case.join("custody.jsonl")).unwrap();
+            std::fs::write(case.join("custody.jsonl"), log.replace("first", "other")).unwrap();
+        },
+        "custody.jsonl",
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let case = open(folder.path());
+    let again = ["a.tar", "b.tar"].map(|name| folder.path().join(name));
+    for out in &again {
+        case.close(out, &key, &folder.path().join("none"), 5_000).unwrap();
+        verify(out, &key.public()).unwrap();
+    }
+    let log = std::fs::read(folder.path().join("case/custody.jsonl")).unwrap();
+    let nowhere = folder.path().join("no/where.tar");
+    case.close(&nowhere, &key, &folder.path().join("none"), 6_000).unwrap_err();
+    let after = std::fs::read(folder.path().join("case/custody.jsonl")).unwrap();
+    assert_eq!(log, after, "what could not be closed is not said to be");
+}
+
+#[test]
 fn other_tools_read_a_case_and_agree() {
     let folder = tempfile::tempdir().unwrap();
     let (archive, _) = closed(folder.path());
