@@ -23,11 +23,14 @@ pub struct ClientSeen {
     pub client: Name,
     /// Whether it was connected by the last event that counted; false when it was only refused.
     pub connected: bool,
-    /// When that was, by AWS's clock.
+    /// When that was, by AWS's clock; of one that was only refused, when it last was.
     pub at: Ms,
     /// The address it last connected from; of one that was only refused, the address it tried from.
     pub address: Option<SafeText>,
-    version: i64,
+    /// The version of that event; `None` when it was only refused.
+    version: Option<i64>,
+    /// When it was last refused.
+    refused: Option<Ms>,
     /// That event came since the listening last began: what ended while nobody listened is not known.
     lately: bool,
 }
@@ -40,13 +43,28 @@ pub struct ClientsSeen {
 }
 
 impl ClientSeen {
-    pub(crate) fn version(&self) -> i64 {
+    pub(crate) fn version(&self) -> Option<i64> {
         self.version
+    }
+
+    /// When it was last refused.
+    pub(crate) fn refused_at(&self) -> Option<Ms> {
+        self.refused
+    }
+
+    /// When it was last heard of, refused or not.
+    fn heard_of(&self) -> Ms {
+        self.refused.map_or(self.at, |refused| refused.max(self.at))
     }
 
     /// True when it is connected by an event that came since the listening last began.
     pub(crate) fn is_there(&self) -> bool {
         self.connected && self.lately
+    }
+
+    /// True when the last event that counted came since the listening last began.
+    pub(crate) fn is_lately(&self) -> bool {
+        self.lately
     }
 }
 
@@ -87,6 +105,9 @@ impl ClientsSeen {
             self.forget();
         }
         let connected = kind == PresenceKind::Connected;
+        // A refused attempt has no version.
+        let refused = (kind == PresenceKind::ConnectFailed).then_some(at);
+        let version = refused.is_none().then_some(version);
         let seen = match self.of.get_mut(principal) {
             Some(seen) => seen,
             None => self.of.entry(principal.into()).or_default(),
@@ -103,32 +124,38 @@ impl ClientsSeen {
                 at,
                 address: address.cloned(),
                 version,
+                refused,
                 lately: true,
             });
         };
         let mut held = seen.remove(i);
-        // A refused attempt has no version, and says nothing of a connection that may still be there, nor of its address.
-        let newer = version > held.version || (version == held.version && held.connected && !connected);
-        if kind == PresenceKind::ConnectFailed {
-            held.at = held.at.max(at);
+        if let Some(refused) = refused {
+            // It says nothing of a connection that may still be there, nor of its address.
+            held.refused = held.refused.max(Some(refused));
+            if held.version.is_none() {
+                held.at = held.at.max(at);
+            }
             if !held.connected && address.is_some() {
                 held.address = address.cloned();
             }
-        } else if newer || at - held.at > FORGET {
-            let address = address.cloned().or(held.address);
-            held = ClientSeen { connected, at, version, address, lately: true, ..held };
+        } else {
+            let newer = version > held.version || version == held.version && held.connected && !connected;
+            if newer || at - held.at > FORGET {
+                let address = address.cloned().or(held.address);
+                held = ClientSeen { connected, at, version, address, lately: true, ..held };
+            }
         }
         seen.push(held);
     }
 
     /// Lets the older half go.
     fn forget(&mut self) {
-        let mut times: Vec<Ms> = self.of.values().flatten().map(|seen| seen.at).collect();
+        let mut times: Vec<Ms> = self.of.values().flatten().map(ClientSeen::heard_of).collect();
         let half = times.len() / 2;
         let (_, limit, _) = times.select_nth_unstable(half);
         let limit = *limit;
         self.of.retain(|_, seen| {
-            seen.retain(|s| s.at > limit);
+            seen.retain(|s| s.heard_of() > limit);
             !seen.is_empty()
         });
         self.pairs = self.of.values().map(Vec::len).sum();
@@ -167,6 +194,11 @@ mod tests {
         seen.note("c", &gw, Disconnected, 1, 300, None);
         seen.note("c", &gw, ConnectFailed, 0, 400, Some(&other));
         assert_eq!(seen.of("c")[0].address.as_ref(), Some(&other), "nothing holds: where it tried from");
+        assert_eq!((seen.of("c")[0].at, seen.of("c")[0].refused_at()), (300, Some(400)));
+        // Versions begin at 0, also after a refusal.
+        seen.note("d", &gw, ConnectFailed, 0, 100, None);
+        seen.note("d", &gw, Connected, 0, 200, None);
+        assert_eq!((seen.of("d")[0].connected, seen.of("d")[0].at), (true, 200));
     }
 
     #[test]

@@ -197,16 +197,19 @@ pub(super) struct Shadows {
 struct Settled {
     /// When it began.
     began: Ms,
-    /// It covered all things; else those in `looked`.
+    /// It covered all things, and of the named shadows those in `searched`; else the things in `looked`.
     all: bool,
+    searched: Vec<SafeText>,
     looked: HashSet<Arc<str>>,
-    /// Named shadows too.
+    /// The named shadows of the things in `looked` too.
     named: bool,
 }
 
 impl Settled {
     fn covers(&self, thing: &str, shadow: Option<&SafeText>, at: Ms) -> bool {
-        at < self.began && (self.all || self.looked.contains(thing)) && (shadow.is_none() || self.named)
+        let by_index = || self.all && shadow.is_none_or(|name| self.searched.contains(name));
+        let one_by_one = || self.looked.contains(thing) && (shadow.is_none() || self.named);
+        at < self.began && (by_index() || one_by_one())
     }
 }
 
@@ -293,6 +296,7 @@ impl Shadows {
         self.settled = Settled {
             began: reading.began,
             all: reading.reach.indexed && !reading.reach.more,
+            searched: reading.searched.clone(),
             looked: reading.looked.iter().map(Name::key).collect(),
             named: reading.reach.unnamed.is_none(),
         };
@@ -383,6 +387,10 @@ mod tests {
         shadows.settle(&reading);
         assert_eq!(names(&shadows, &log), ["B", "C", "E/cfg", "F"], "named ones were not looked at");
         reading.reach.unnamed = None;
+        reading.searched = vec!["other".into()];
+        shadows.settle(&reading);
+        assert_eq!(names(&shadows, &log), ["B", "C", "E/cfg", "F"], "the index does not know that one");
+        reading.searched.push("cfg".into());
         shadows.settle(&reading);
         assert_eq!(names(&shadows, &log), ["B", "C", "F"]);
 

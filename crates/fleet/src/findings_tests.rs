@@ -506,3 +506,30 @@ fn a_device_s_own_ordinary_outlives_a_restart_and_a_warning_is_not_put_up_twice(
     }
     assert_eq!(next.device(rogue).warnings(), [], "and it is over as it would have been");
 }
+
+#[test]
+fn what_led_to_a_finding_outlives_a_second_restart_before_the_profiles_were_read() {
+    let often = profile(json!({"name": "Often", "metric": "aws:num-messages-sent", "criteria":
+        {"comparisonOperator": "less-than", "value": {"count": 5}, "durationSeconds": 300}}));
+    let profiles = |at| read(SourceId::Profiles, 1, at, Ok(Reading::Profiles(vec![often.clone()])));
+    let mut fleet = Fleet::new(Limits::default());
+    fleet.apply(up(T0), T0);
+    fleet.apply(topics(&["Thing01"]), T0);
+    fleet.apply(profiles(T0), T0);
+    for i in 0..4 {
+        fleet.apply(heard(0, T0 + i * 10_000, 120), T0 + i * 10_000);
+    }
+    // AWS cannot be reached after the first; a message comes in all the same, which is judged by nothing.
+    let mut next = restarted(&fleet, Limits::default(), T0 + 60_000);
+    next.apply(up(T0 + 60_000), T0 + 60_000);
+    next.apply(topics(&["Thing00", "Thing01"]), T0 + 60_000);
+    next.apply(heard(0, T0 + 60_500, 120), T0 + 60_500);
+    let mut last = restarted(&next, Limits::default(), T0 + 90_000);
+    last.apply(up(T0 + 90_000), T0 + 90_000);
+    last.apply(topics(&["Thing01"]), T0 + 90_000);
+    last.apply(profiles(T0 + 91_000), T0 + 91_000);
+    last.apply(heard(0, T0 + 92_000, 120), T0 + 92_000);
+    last.tick(T0 + 300_000 + 5_000);
+    let found: Vec<_> = last.own_findings().iter().map(|f| (f.thing.raw(), f.value.count)).collect();
+    assert_eq!(found, [("Thing01", Some(5))]);
+}

@@ -121,7 +121,13 @@ impl Fleet {
             devices.sort_unstable_by_key(|device| std::cmp::Reverse(device.ordinary.last));
             devices.truncate(MOST);
         }
-        Kept { engine: self.detection.keep(), devices }
+        let engine = self.detection.keep();
+        // Until the profiles are read nothing was taken over, and it would be gone with a second restart.
+        let engine = match self.profiles.get() {
+            None => engine.and(&self.detection.resuming.engine),
+            Some(_) => engine,
+        };
+        Kept { engine, devices }
     }
 
     /// Goes on from what was kept. `standing` and `warned` are what was told and is not over: the file of a fleet may be older

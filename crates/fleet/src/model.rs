@@ -328,6 +328,9 @@ pub struct ShadowsReading {
     /// The things whose shadows were all read, one by one.
     #[serde(default)]
     pub looked: Vec<Name>,
+    /// The named shadows that the fleet index was asked for: it knows those of its configuration alone.
+    #[serde(default)]
+    pub searched: Vec<SafeText>,
 }
 
 /// How far shadows were looked at.

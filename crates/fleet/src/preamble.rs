@@ -16,6 +16,9 @@ impl Fleet {
     /// the sessions to come.
     pub fn preamble(&self) -> Vec<Event> {
         let mut events = Vec::new();
+        let (before, lately) = self.presence_told();
+        let told_of = |notices: Vec<Notice>| Event::Batch(Batch { notices, ..Batch::default() });
+        events.extend((!before.is_empty()).then(|| told_of(before)));
         if let (Some(at), Some(client_id)) = (self.watch().since(), self.link().client_id()) {
             let filters = self.link().filters().to_vec();
             events.push(Event::Link(LinkEvent::Up {
@@ -49,10 +52,6 @@ impl Fleet {
             messages: messages.collect(),
             ..Batch::default()
         }));
-        let notices = self.presence_told();
-        if !notices.is_empty() {
-            events.push(Event::Batch(Batch { notices, ..Batch::default() }));
-        }
         told(&mut events, SourceId::Identity, &self.identity, |v| Reading::Identity(v.clone()));
         told(&mut events, SourceId::Alias, &self.alias, |v| Reading::Alias(v.clone()));
         if let Some(at) = self.things.read_at() {
@@ -99,6 +98,11 @@ impl Fleet {
             let source = SourceId::Certificates(name.clone());
             let certificates = device.certificates();
             told(&mut events, source, certificates, |v| Reading::Certificates(name.clone(), v.clone()));
+        }
+        // Whose a client is, its certificate says.
+        events.extend((!lately.is_empty()).then(|| told_of(lately)));
+        for (_, device) in self.devices() {
+            let name = device.name();
             if let Some((stage, at)) = device.stage_and_time() {
                 events.push(Event::Response(ResponseEvent {
                     by: device.responder().cloned(),
@@ -114,16 +118,17 @@ impl Fleet {
 
 impl Fleet {
     /// Who is connected and who was refused, as presence events: under each client id that was seen with a principal, and
-    /// of things whose events named none. The oldest first.
-    fn presence_told(&self) -> Vec<Notice> {
-        let notice = |client: &Name, kind, version, at| Notice::Presence {
+    /// of things whose events named none. What was known before the listening last began, and what came since; each the oldest
+    /// first.
+    fn presence_told(&self) -> (Vec<Notice>, Vec<Notice>) {
+        let notice = |client: &Name, kind, version, at, principal, reason, address| Notice::Presence {
             client: client.clone(),
             kind,
-            reason: None,
-            principal: None,
+            reason,
+            principal,
             version,
             at,
-            address: None,
+            address,
             session: None,
             received: None,
         };
@@ -131,31 +136,32 @@ impl Fleet {
             true => PresenceKind::Connected,
             false => PresenceKind::Disconnected,
         };
-        let mut all: Vec<(Ms, Notice)> = Vec::new();
+        let (mut before, mut lately) = (Vec::<(Ms, Notice)>::new(), Vec::<(Ms, Notice)>::new());
         for (principal, seen) in self.clients.all() {
-            let mut told = notice(&seen.client, kind(seen.connected), seen.version(), seen.at);
-            if let Notice::Presence { principal: of, address, .. } = &mut told {
-                (*of, *address) = (Some(SafeText::new(principal)), seen.address.clone());
-            }
-            all.push((seen.at, told));
+            let told = |kind, version, at| {
+                let principal = Some(SafeText::new(principal));
+                (at, notice(&seen.client, kind, version, at, principal, None, seen.address.clone()))
+            };
+            let all = if seen.is_lately() { &mut lately } else { &mut before };
+            all.extend(seen.version().map(|version| told(kind(seen.connected), version, seen.at)));
+            all.extend(seen.refused_at().map(|at| told(PresenceKind::ConnectFailed, 0, at)));
         }
         for (_, device) in self.devices() {
             let Some(presence) = device.presence() else { continue };
             let told = |kind, at| {
-                let mut told = notice(device.name(), kind, presence.version(), at);
-                if let Notice::Presence { principal, reason, .. } = &mut told {
-                    principal.clone_from(&presence.principal().cloned());
-                    reason.clone_from(&presence.reason().cloned());
-                }
-                (at, told)
+                let (principal, reason) = (presence.principal().cloned(), presence.reason().cloned());
+                (at, notice(device.name(), kind, presence.version(), at, principal, reason, None))
             };
             if let Some(connected) = presence.known() {
-                all.push(told(kind(connected), presence.since()));
+                lately.push(told(kind(connected), presence.since()));
             }
-            all.extend(presence.refused_at().map(|at| told(PresenceKind::ConnectFailed, at)));
+            lately.extend(presence.refused_at().map(|at| told(PresenceKind::ConnectFailed, at)));
         }
-        all.sort_by_key(|(at, _)| *at);
-        all.into_iter().map(|(_, notice)| notice).collect()
+        let sorted = |mut all: Vec<(Ms, Notice)>| {
+            all.sort_by_key(|(at, _)| *at);
+            all.into_iter().map(|(_, notice)| notice).collect()
+        };
+        (sorted(before), sorted(lately))
     }
 }
 

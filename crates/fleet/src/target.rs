@@ -39,6 +39,8 @@ pub struct ClientOf<'a> {
     pub principal: Option<&'a str>,
     /// Whether it was connected by the last event that counted.
     pub connected: bool,
+    /// Whether that came since the listening last began: what ended while nobody listened is not known.
+    pub(crate) lately: bool,
     /// When that was, by AWS's clock.
     pub at: Ms,
     /// The address it connected from, where an event named one.
@@ -135,6 +137,7 @@ impl Fleet {
                 client: &seen.client,
                 principal: Some(principal),
                 connected: seen.connected,
+                lately: seen.is_lately(),
                 at: seen.at,
                 address: seen.address.as_ref(),
             }));
@@ -146,7 +149,11 @@ impl Fleet {
                 client: device.name(),
                 principal: presence.principal().map(SafeText::as_str),
                 connected: presence.connected(),
-                at: presence.since(),
+                lately: true,
+                at: presence
+                    .known()
+                    .map_or(presence.refused_at(), |_| Some(presence.since()))
+                    .unwrap_or_default(),
                 address: None,
             });
         }

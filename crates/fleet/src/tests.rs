@@ -235,6 +235,38 @@ fn a_member_is_contained_when_each_proof_was_seen_and_leaks_within_an_event() {
 }
 
 #[test]
+fn a_client_of_another_name_is_connected_only_as_far_as_that_is_known() {
+    use event::PresenceKind::{ConnectFailed, Connected, Disconnected};
+    let as_client = |event: Event| {
+        let Event::Batch(mut batch) = event else { panic!("presence is a batch") };
+        if let Some(event::Notice::Presence { client, principal, .. }) = batch.notices.first_mut() {
+            (*client, *principal) = (Name::new("gw-7"), Some("c1".into()));
+        }
+        Event::Batch(batch)
+    };
+    let member = || {
+        let (mut fleet, id) = fleet_with("A", T0);
+        fleet.apply(members(1, T0 + 1_000, &["A"]), T0 + 1_000);
+        fleet.apply(denial(1, T0 + 2_000, Some("Deny")), T0 + 2_000);
+        fleet.apply(certificates("A", T0 + 3_000, &["c1"]), T0 + 3_000);
+        fleet.apply(as_client(presence(Connected, 1, T0 + 4_000)), T0 + 4_000);
+        fleet.apply(presence(Disconnected, 1, T0 + 5_000), T0 + 5_000);
+        fleet.apply(presence(ConnectFailed, 0, T0 + 6_000), T0 + 6_000);
+        (fleet, id)
+    };
+    let (mut fleet, id) = member();
+    assert_eq!(missing(&fleet, id), "still connected");
+    fleet.apply(up(T0 + 9_000), T0 + 9_000);
+    assert_eq!(missing(&fleet, id), "whether it is connected is unknown", "it may have gone in the gap");
+    fleet.apply(as_client(presence(Disconnected, 1, T0 + 10_000)), T0 + 10_000);
+    assert_eq!(missing(&fleet, id), "its silence is not proven yet");
+    // Whose client it is, is not known where another thing has the certificate too.
+    let (mut fleet, id) = member();
+    fleet.apply(certificates("B", T0 + 7_000, &["c1"]), T0 + 7_000);
+    assert_eq!(missing(&fleet, id), "whether it is connected is unknown");
+}
+
+#[test]
 fn without_a_certificate_a_group_reaches_nothing() {
     let (mut fleet, id) = fleet_with("A", T0);
     fleet.apply(members(1, T0 + 1_000, &["A"]), T0 + 1_000);

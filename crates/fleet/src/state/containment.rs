@@ -242,11 +242,17 @@ impl Fleet {
             Hearing::NotListening { why, .. } => return Missing::Hearing(*why),
             Hearing::Unknown(why) => return Missing::HearingUnknown(*why),
         };
-        // Under whatever client id.
-        if let Some(id) = self.find(device.name().raw())
-            && self.clients_of(id).any(|client| client.connected)
-        {
-            return Missing::Connected;
+        // Under whatever client id. What connected before a gap may be gone, and what uses a certificate that others share
+        // may be another device: of these it is not known.
+        if let Some(id) = self.find(device.name().raw()) {
+            let connected: Vec<_> = self.clients_of(id).filter(|client| client.connected).collect();
+            let its = |principal: Option<&str>| principal.is_none_or(|p| self.owner(p) == Some(id));
+            if connected.iter().any(|c| c.lately && (c.client == device.name() || its(c.principal))) {
+                return Missing::Connected;
+            }
+            if !connected.is_empty() {
+                return Missing::Connection;
+            }
         }
         let Some(presence) = device.presence() else { return Missing::Connection };
         let through = signs.last_through().map_or(Ms::MIN, |(_, at)| at);

@@ -45,6 +45,38 @@ impl Kept {
         self.rules.is_empty() && self.series.is_empty()
     }
 
+    /// What is known here, and what `waiting` knows of behaviours and windows that are not judged here yet.
+    pub fn and(mut self, waiting: &Self) -> Self {
+        let mut numbers: HashMap<Arc<str>, u32> = self.devices.iter().cloned().zip(0..).collect();
+        let numbers: Vec<u32> = waiting
+            .devices
+            .iter()
+            .map(|name| {
+                *numbers.entry(Arc::clone(name)).or_insert_with(|| {
+                    self.devices.push(Arc::clone(name));
+                    u32::try_from(self.devices.len() - 1).unwrap_or(u32::MAX)
+                })
+            })
+            .collect();
+        let here = |number: u32| numbers.get(number as usize).copied();
+        for rule in &waiting.rules {
+            if self.rules.iter().all(|r| (&r.profile, &r.behavior) != (&rule.profile, &rule.behavior)) {
+                let alarms = rule.alarms.iter().filter_map(|(n, alarm)| Some((here(*n)?, *alarm)));
+                self.rules.push(KeptRule { alarms: alarms.collect(), ..rule.clone() });
+            }
+        }
+        for series in &waiting.series {
+            let is = |s: &KeptSeries| {
+                s.metric == series.metric && s.length_ms == series.length_ms && s.topics == series.topics
+            };
+            if !self.series.iter().any(is) {
+                let sums = series.sums.iter().filter_map(|(n, sums)| Some((here(*n)?, sums.clone())));
+                self.series.push(KeptSeries { sums: sums.collect(), ..series.clone() });
+            }
+        }
+        self
+    }
+
     fn name(&self, number: u32) -> Option<&Arc<str>> {
         self.devices.get(number as usize)
     }
