@@ -13,7 +13,7 @@ use quell_fleet::text::SafeText;
 
 pub use super::call::Read;
 use super::call::{failed, one, pages};
-use super::{Aws, convert, read_detect, trouble};
+use super::{Aws, convert, read_detect, read_whole, trouble};
 
 /// A thing group.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,17 +182,8 @@ pub async fn things_of_principal(aws: &Aws, arn: &str) -> Read<Vec<Name>> {
 
 /// DescribeCertificate; `None` when there is no such certificate.
 pub async fn certificate(aws: &Aws, id: &str) -> Read<Option<CertificateDetail>> {
-    let call = aws.iot.describe_certificate().certificate_id(id);
-    let found = match one!(aws, call, "iot:DescribeCertificate", true) {
-        Ok(found) => found,
-        Err(e) if trouble::is_not_found(&e) => return Ok(None),
-        Err(e) => return Err(trouble::of(&e, "iot:DescribeCertificate")),
-    };
-    let Some(description) = found.certificate_description() else { return Ok(None) };
-    Ok(Some(CertificateDetail {
-        arn: description.certificate_arn().unwrap_or_default().to_owned(),
-        status: description.status().map_or("unknown", |status| status.as_str()).to_owned(),
-    }))
+    let found = read_whole::certificate(aws, id).await?;
+    Ok(found.map(|found| CertificateDetail { arn: found.arn, status: found.status }))
 }
 
 /// A certificate's status; `None` when there is no such certificate.

@@ -5,7 +5,7 @@ use quell_fleet::Ms;
 use quell_fleet::model::Name;
 
 use super::call::{Read, failed, one, pages};
-use super::{Aws, trouble};
+use super::{Aws, read_whole, trouble};
 
 /// A retained message, without its payload.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,15 +67,8 @@ pub async fn retained(aws: &Aws) -> Read<Vec<RetainedRecord>> {
 /// # Errors
 /// When the call fails.
 pub async fn retained_on(aws: &Aws, topic: &str) -> Read<Option<RetainedRecord>> {
-    match one!(aws, aws.data.get_retained_message().topic(topic), "iot:GetRetainedMessage", true) {
-        Ok(found) => Ok(Some(RetainedRecord {
-            topic: topic.to_owned(),
-            bytes: found.payload().map_or(0, |payload| payload.as_ref().len()),
-            at: found.last_modified_time(),
-        })),
-        Err(e) if trouble::is_not_found(&e) => Ok(None),
-        Err(e) => Err(trouble::of(&e, "iot:GetRetainedMessage")),
-    }
+    let found = read_whole::retained(aws, topic).await?;
+    Ok(found.map(|(payload, _, at)| RetainedRecord { topic: topic.to_owned(), bytes: payload.len(), at }))
 }
 
 /// GetConnection; `None` when AWS does not know the client: never connected, or gone for more than half an hour.

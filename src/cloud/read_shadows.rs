@@ -50,6 +50,8 @@ async fn indexed(aws: &Aws) -> Option<ShadowsReading> {
             let query = format!("shadow.name.{shadow}.hasDelta:true");
             if !plain || search(aws, &query, Some(shadow), &mut reading).await.is_err() {
                 reading.reach.more = true;
+            } else {
+                reading.searched.push(SafeText::new(shadow));
             }
         }
         reading.reach.more |= names.len() > NAMES;

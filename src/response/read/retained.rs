@@ -1,5 +1,7 @@
 //! Reads the retained messages that a plan would clear.
 
+use std::sync::Arc;
+
 use crate::cloud::Aws;
 use crate::cloud::read_left::{self, RetainedRecord};
 use crate::response::plan::facts::ThingFacts;
@@ -12,7 +14,7 @@ use quell_fleet::model::Name;
 #[derive(Debug)]
 pub(in crate::response) enum Retained {
     /// All of the account.
-    All(Vec<RetainedRecord>),
+    All(Arc<[RetainedRecord]>),
     /// Those on topics that were asked for one by one.
     On {
         /// What was found.
@@ -31,7 +33,7 @@ impl Retained {
     /// When neither can be read; no topic is nothing read.
     pub(in crate::response) async fn of(
         c: &Aws,
-        listed: Result<Vec<RetainedRecord>, Trouble>,
+        listed: Result<Arc<[RetainedRecord]>, Trouble>,
         topics: &[String],
     ) -> Result<Self, Trouble> {
         let unlisted = match listed {
@@ -52,7 +54,8 @@ impl Retained {
     /// What was found.
     pub(in crate::response) fn found(&self) -> &[RetainedRecord] {
         match self {
-            Self::All(found) | Self::On { found, .. } => found,
+            Self::All(found) => found,
+            Self::On { found, .. } => found,
         }
     }
 }
@@ -80,7 +83,7 @@ pub(super) async fn of(
         return Ok((found, None));
     }
     let heard: Vec<String> = things.iter().flat_map(|thing| thing.target.topics.clone()).collect();
-    let list = Retained::of(c, read_left::retained(c).await, &heard).await?;
+    let list = Retained::of(c, read_left::retained(c).await.map(Arc::from), &heard).await?;
     let unlisted = match &list {
         Retained::On { found, unlisted, .. } if found.is_empty() => return Err(unlisted.clone()),
         Retained::On { unlisted, .. } => Some(unlisted.clone()),

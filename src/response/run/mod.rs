@@ -182,8 +182,9 @@ impl Run {
                 (self.shared.clone(), Arc::clone(&self.grant), self.reports.clone());
             let stop = self.stop.clone();
             self.tasks.spawn(async move {
-                let Ok(_turn) = gate.acquire().await else { return };
+                // Once for the plan, not once for each that waits for its turn.
                 tokio::time::sleep(told).await;
+                let Ok(_turn) = gate.acquire().await else { return };
                 Box::pin(send_target(&shared, &grant, &work, t, &reports, &stop)).await;
             });
         }

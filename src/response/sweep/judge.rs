@@ -192,14 +192,17 @@ pub(super) fn sessions(thing: &Name, clients: &Part<Client>, allowed: bool, now:
     }
 }
 
-/// Sessions that are kept beyond their connection, and last wills.
-pub(super) fn queued(clients: &Part<Client>) -> Verdict {
-    let kept: Vec<(&Client, usize)> = clients
+/// Sessions that are kept beyond their connection, and last wills. `of`: the device's own client ids, which are read before
+/// others.
+pub(super) fn queued(clients: &Part<Client>, of: usize) -> Verdict {
+    let read: Vec<&Client> = clients.read.iter().filter(|client| !client.sibling).collect();
+    let own = Part { unread: of.saturating_sub(read.len()), read };
+    let kept: Vec<(&Client, usize)> = own
         .read
         .iter()
-        .filter(|client| !client.sibling && client.connected().is_none())
+        .filter(|client| client.connected().is_none())
         .filter_map(|client| match &client.filters {
-            Ok(Some(filters)) if !filters.is_empty() => Some((client, filters.len())),
+            Ok(Some(filters)) if !filters.is_empty() => Some((*client, filters.len())),
             _ => None,
         })
         .collect();
@@ -209,17 +212,16 @@ pub(super) fn queued(clients: &Part<Client>) -> Verdict {
         });
         return Verdict::new(Mark::Found, text);
     }
-    let own = || clients.read.iter().filter(|client| !client.sibling);
-    if let Some(trouble) = own().find_map(|client| client.filters.as_ref().err()) {
+    if let Some(trouble) = own.read.iter().find_map(|client| client.filters.as_ref().err()) {
         return Verdict::unknown(why(trouble));
     }
-    let cut = |cut: Cut| own().any(|client| client.cut == cut);
+    let cut = |cut: Cut| own.read.iter().any(|client| client.cut == cut);
     let will = match () {
         () if cut(Cut::Done) => "; the cut kept its last will back",
         () if cut(Cut::Not) => "; it was not cut, so AWS may have sent its last will",
         () => "",
     };
-    clients.clear("client ids", format!("no session is kept{will}"))
+    own.clear("client ids", format!("no session is kept{will}"))
 }
 
 /// Other things on its certificates.
@@ -264,13 +266,9 @@ pub(super) fn certificates(thing: &Name, held: &[Held], barred: bool) -> Verdict
 pub(super) struct Asked<'a> {
     pub(super) held: &'a Held,
     /// Each topic's ARN, and whether a publish would be allowed.
-    pub(super) answers: Read<Part<(String, bool)>>,
-}
-
-impl Asked<'_> {
-    fn answers(&self) -> impl Iterator<Item = &(String, bool)> {
-        self.answers.iter().flat_map(|answers| &answers.read)
-    }
+    pub(super) answers: Part<(String, bool)>,
+    /// Why the rest was not answered.
+    pub(super) trouble: Option<Trouble>,
 }
 
 /// Publishing over HTTPS with a certificate. `known`: the topics asked about are the device's own.
@@ -281,7 +279,7 @@ pub(super) fn https(thing: &Name, asked: &[Asked<'_>], known: bool) -> Verdict {
     let mut told: Vec<String> = Vec::new();
     for question in asked {
         let allowed: Vec<&String> =
-            question.answers().filter(|(_, allowed)| *allowed).map(|(arn, _)| arn).collect();
+            question.answers.read.iter().filter(|(_, allowed)| *allowed).map(|(arn, _)| arn).collect();
         let Some(first) = allowed.first() else { continue };
         let documents = question.held.documents.as_deref().unwrap_or_default();
         let retain = match allows(documents, "iot:RetainPublish", first) {
@@ -295,18 +293,17 @@ pub(super) fn https(thing: &Name, asked: &[Asked<'_>], known: bool) -> Verdict {
         let text = format!("{}: no client id, so a group's policy does not reach it", told.join("; "));
         return Verdict::new(Mark::Found, text).run(command(&["quell", "deactivate"], [thing.raw()]));
     }
-    match asked.iter().find_map(|question| question.answers.as_ref().err()) {
+    match asked.iter().find_map(|question| question.trouble.as_ref()) {
         Some(trouble) => Verdict::unknown(why(trouble)),
         None if known => {
-            let least = asked.iter().filter_map(|question| question.answers.as_ref().ok());
-            let least = least.max_by_key(|answers| answers.unread);
+            let least = asked.iter().map(|question| &question.answers).max_by_key(|answers| answers.unread);
             least.map_or_else(
                 || Verdict::unknown("not asked"),
                 |answers| answers.clear("topics", "denied on its topics"),
             )
         }
         None => {
-            let first = asked.iter().flat_map(Asked::answers).next();
+            let first = asked.iter().flat_map(|question| &question.answers.read).next();
             let topic = first.map_or_else(String::new, |(arn, _)| SafeText::new(topic_of(arn)).to_string());
             Verdict::unknown(format!("denied on {topic}; which topics are its own is not known"))
         }
@@ -527,7 +524,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_neither_there_nor_not() {
         let other = RetainedRecord { topic: "x".to_owned(), bytes: 1, at: NOW };
-        let all = Retained::All(vec![other]);
+        let all = Retained::All([other].into());
         assert_eq!(retained(&thing(), &[], &all, false, NOW).mark, Mark::Unknown, "its topics are not known");
         let verdict = retained(&thing(), &[], &all, true, NOW);
         assert_eq!(
@@ -546,7 +543,8 @@ mod tests {
         assert_eq!((verdict.mark, verdict.text.as_str()), (Mark::Unknown, "refused (needs iot:ListX)"));
         let denies = [Asked {
             held: &held("a", "ACTIVE", allow("iot:Publish")),
-            answers: Ok(whole(vec![("arn:aws:iot:r:1:topic/dt/x".to_owned(), false)])),
+            answers: whole(vec![("arn:aws:iot:r:1:topic/dt/x".to_owned(), false)]),
+            trouble: None,
         }];
         assert_eq!(https(&thing(), &denies, true).mark, Mark::Clear);
         assert_eq!(https(&thing(), &denies, false).mark, Mark::Unknown, "a guessed topic proves nothing");
@@ -558,17 +556,19 @@ mod tests {
     #[test]
     fn a_session_that_is_kept_waits_though_nothing_is_connected() {
         let gone = || client("Thing02", Some(false));
-        let verdict = queued(&whole(vec![gone()]));
+        let verdict = queued(&whole(vec![gone()]), 1);
         assert!(verdict.mark == Mark::Clear && verdict.text.contains("kept its last will"), "{verdict:?}");
         let alone = Client { cut: Cut::ByNobody, ..gone() };
-        assert_eq!(queued(&whole(vec![alone])).text, "no session is kept", "nobody was to cut it");
+        assert_eq!(queued(&whole(vec![alone]), 1).text, "no session is kept", "nobody was to cut it");
         let kept = Client { filters: Ok(Some(vec!["cmd/#".to_owned()])), ..gone() };
-        let verdict = queued(&whole(vec![kept]));
+        let verdict = queued(&whole(vec![kept]), 1);
         assert!(verdict.mark == Mark::Found && verdict.text.contains("a session of Thing02"), "{verdict:?}");
         let sibling = Client { sibling: true, ..client("Thing03", Some(true)) };
         let both = whole(vec![client("Thing02", Some(false)), sibling]);
         let verdict = sessions(&thing(), &both, false, NOW);
         assert!(verdict.mark == Mark::Found && verdict.text.contains("Thing03, on the same"), "{verdict:?}");
+        let unread = Part { read: both.read, unread: 3 };
+        assert_eq!(queued(&unread, 1).mark, Mark::Clear, "only ids of others were not read");
         let there = whole(vec![client("Thing02", Some(true))]);
         assert_eq!(sessions(&thing(), &there, true, NOW).mark, Mark::Clear);
         assert_eq!(sessions(&thing(), &there, false, NOW).mark, Mark::Found);
@@ -577,15 +577,22 @@ mod tests {
     #[test]
     fn what_was_not_read_keeps_the_rest_from_being_clear() {
         let clients = Part { read: vec![client("Thing02", Some(false))], unread: 3 };
-        for verdict in [sessions(&thing(), &clients, false, NOW), queued(&clients)] {
+        for verdict in [sessions(&thing(), &clients, false, NOW), queued(&clients, 4)] {
             assert!(verdict.mark == Mark::Unknown && verdict.text.contains("3 more"), "{verdict:?}");
         }
         assert_eq!(desired(&Ok(Part { read: Vec::new(), unread: 1 })).mark, Mark::Unknown);
         let held = held("a", "ACTIVE", allow("iot:Publish"));
         let read = vec![("arn:aws:iot:r:1:topic/dt/x".to_owned(), false)];
-        let asked = [Asked { held: &held, answers: Ok(Part { read, unread: 5 }) }];
+        let asked = [Asked { held: &held, answers: Part { read, unread: 5 }, trouble: None }];
         let verdict = https(&thing(), &asked, true);
         assert!(verdict.mark == Mark::Unknown && verdict.text.contains("5 more"), "{verdict:?}");
+        let read = vec![("arn:aws:iot:r:1:topic/dt/x".to_owned(), true)];
+        let asked = [Asked { held: &held, answers: Part { read, unread: 5 }, trouble: Some(denied()) }];
+        assert_eq!(
+            https(&thing(), &asked, true).mark,
+            Mark::Found,
+            "what is allowed is, whatever came after"
+        );
     }
 
     #[test]

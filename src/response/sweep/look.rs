@@ -66,7 +66,7 @@ struct Once {
     now: Ms,
     /// What the ARNs of the account begin with.
     prefix: OnceCell<Found<String>>,
-    retained: OnceCell<Found<Vec<RetainedRecord>>>,
+    retained: OnceCell<Found<Arc<[RetainedRecord]>>>,
     aliases: OnceCell<Found<Part<RoleAliasRecord>>>,
     certificates: tokio::sync::Mutex<Certificates>,
 }
@@ -166,7 +166,10 @@ async fn one(once: Arc<Once>, subject: Arc<Subject>) -> Sweep {
             Residue::Sessions,
             (of_sessions(&|all| judge::sessions(thing, all, subject.connects, once.now)), of_clients.clone()),
         ),
-        (Residue::Queued, (of_sessions(&judge::queued), of_clients.clone())),
+        (
+            Residue::Queued,
+            (of_sessions(&|all| judge::queued(all, subject.clients.len())), of_clients.clone()),
+        ),
         (Residue::Things, (of_certificates(&|held| judge::things(thing, held)), of_held.clone())),
         (
             Residue::Certificates,
@@ -284,7 +287,10 @@ impl Own<'_> {
 }
 
 async fn retained(once: &Once, subject: &Subject) -> Verdict {
-    let read = async { traced(Box::pin(read_left::retained(&once.aws))).await };
+    let read = async {
+        let (all, ids) = traced(Box::pin(read_left::retained(&once.aws))).await;
+        (all.map(Arc::from), ids)
+    };
     let (all, ids) = once.retained.get_or_init(|| read).await;
     cite(ids);
     let known = !subject.topics.is_empty();
@@ -309,35 +315,31 @@ async fn https(once: &Once, subject: &Subject, held: &[Held]) -> Verdict {
         Err(trouble) => return Verdict::unknown(judge::why(trouble)),
     };
     let known = !subject.topics.is_empty();
-    let unread = subject.topics.len().saturating_sub(TOPICS);
     let topics: Vec<String> = match known {
         true => subject.topics.iter().take(TOPICS).map(|topic| format!("{prefix}topic/{topic}")).collect(),
         false => vec![format!("{prefix}topic/dt/{}/telemetry", subject.thing.raw())],
     };
+    let of = if known { subject.topics.len() } else { topics.len() };
     let mut asked = Vec::new();
     for held in active {
         let principal = format!("{prefix}cert/{}", held.id);
-        let mut answers = Ok(Part { read: Vec::new(), unread });
+        let (mut read, mut trouble) = (Vec::new(), None);
         for some in topics.chunks(QUESTIONS) {
             let questions = some.iter().map(|topic| (ActionType::Publish, vec![topic.clone()])).collect();
             match cloud::test_authorization(&once.aws, &principal, None, questions, &[]).await {
-                Ok(all) => {
-                    let allowed = |d: &AuthDecision| *d == AuthDecision::Allowed;
-                    let answered = all.into_iter().filter_map(|answer| {
-                        Some((answer.resources.first()?.clone(), allowed(&answer.decision)))
-                    });
-                    answers = answers.map(|mut part| {
-                        part.read.extend(answered);
-                        part
-                    });
-                }
-                Err(trouble) => {
-                    answers = Err(trouble);
+                Ok(all) => read.extend(all.into_iter().filter_map(|answer| {
+                    Some((answer.resources.first()?.clone(), answer.decision == AuthDecision::Allowed))
+                })),
+                // What was answered before stands.
+                Err(one) => {
+                    trouble = Some(one);
                     break;
                 }
             }
         }
-        asked.push(Asked { held, answers });
+        let unread = of.saturating_sub(read.len());
+        let answers = Part { read, unread };
+        asked.push(Asked { held, answers, trouble });
     }
     judge::https(&subject.thing, &asked, known)
 }
