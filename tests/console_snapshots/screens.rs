@@ -7,7 +7,7 @@ use quell::console::app::{Effect, Env, Look, Msg};
 use quell::console::command;
 use quell::console::key::Key;
 use quell::console::keymap::Keymap;
-use quell_fleet::event::{Batch, Event, LinkEvent, Message, Notice, Poll, Reading, TopicEntry};
+use quell_fleet::event::{Batch, Event, LinkEvent, Message, Notice, Poll, PresenceKind, Reading, TopicEntry};
 use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::model::{Name, ThingRecord};
 use quell_fleet::text::SafeText;
@@ -300,4 +300,29 @@ fn a_read_that_never_comes_back_is_not_shown_as_fresh() {
     assert!(header(8_000).contains("●AWS read 5 s ago"));
     let late = header(20_000);
     assert!(late.contains("○AWS read 20 s ago, no answer yet"), "{late}");
+}
+
+#[test]
+fn a_device_that_only_tries_to_connect_is_not_heard_at_its_usual_interval() {
+    let mut fleet = incident();
+    let mut app = App::new(look(false));
+    let text = lines(&render(&mut app, &fleet, NOW, (160, 48)));
+    assert!(text.contains("heard every 10 s on temperature-device-02"), "{text}");
+    let now = NOW + 57_000;
+    let refused = Notice::Presence {
+        client: Name::new("SensorDevice02"),
+        kind: PresenceKind::ConnectFailed,
+        reason: Some(SafeText::new("AUTHORIZATION_FAILED")),
+        principal: None,
+        version: 1,
+        at: now - 200,
+        address: None,
+        session: None,
+        received: None,
+    };
+    fleet.apply(Event::Batch(Batch { notices: vec![refused], ..Batch::default() }), now - 200);
+    fleet.tick(now);
+    let text = lines(&render(&mut app, &fleet, now, (160, 48)));
+    assert!(text.contains("refused to connect just now"), "{text}");
+    assert!(!text.contains("heard every") && text.contains("usually every 10 s"), "{text}");
 }

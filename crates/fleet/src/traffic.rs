@@ -217,6 +217,11 @@ impl Traffic {
         sorted.get(sorted.len() / 2).map(|kept| Ms::from(unpack(*kept)))
     }
 
+    /// Whether the next message should long have come: two usual intervals are over, and a second.
+    pub(super) fn overdue(&self, now: Ms) -> bool {
+        self.cadence().is_some_and(|cadence| now - self.last() > cadence * 2 + 1_000)
+    }
+
     /// Messages a minute: counted over the last minute, or from the usual interval for a device that speaks less often, and
     /// for one that is heard for less than a minute. `None` before there is either: a part of a minute is not made a whole.
     pub(super) fn per_minute(&self, now: Ms) -> Option<f64> {
@@ -229,8 +234,7 @@ impl Traffic {
             .sum();
         let cadence = self.cadence().unwrap_or(0);
         if sum < 8 && cadence >= 6_000 {
-            let overdue = now - self.last() > cadence * 2 + 1_000;
-            return Some(if overdue { sum as f64 } else { 60_000.0 / cadence as f64 });
+            return Some(if self.overdue(now) { sum as f64 } else { 60_000.0 / cadence as f64 });
         }
         if now - self.first < 60_000 {
             let known = usize::from(self.interval_count) >= INTERVALS;

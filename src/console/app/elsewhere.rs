@@ -106,6 +106,7 @@ impl App {
         self.startup = None;
         self.leaks.clear();
         self.watching = None;
+        self.shadow_wanted = None;
         self.section = Section::Messages;
         self.whatif = None;
         self.diagnosis = super::Diagnosis::Unknown;

@@ -118,6 +118,8 @@ pub struct App {
     reach: Option<SafeText>,
     /// What was last asked to be read for what is looked at.
     watching: Option<Vec<SourceId>>,
+    /// For a cursor in the shadows and a state of the fleet, what is to be read for it.
+    shadow_wanted: Option<((Key, u64), Option<SourceId>)>,
     /// Audits and suppressions are shown in place of a finding's details.
     audits: bool,
     /// When audits were last asked for out of turn.
@@ -189,6 +191,7 @@ impl App {
             interrupted: None,
             reach: None,
             watching: None,
+            shadow_wanted: None,
             audits: false,
             asked_tasks: 0,
             confirmed: Vec::new(),

@@ -11,7 +11,7 @@ use quell_fleet::{DeviceId, SourceId};
 
 use super::super::dialogs::{Dialog, Naming};
 use super::lines::{event_key, finding_key, outstanding_key};
-use super::{App, Diagnosis, Effect, Env, ListId, View, key_of};
+use super::{App, Diagnosis, Effect, Env, Key, ListId, View, key_of};
 
 /// Devices whose certificates are read besides the one under the cursor.
 const FEW: usize = 8;
@@ -85,14 +85,16 @@ impl App {
             || needs(view).iter().any(unread)
     }
 
-    fn wanted(&self, env: &Env<'_>) -> Vec<SourceId> {
+    fn wanted(&mut self, env: &Env<'_>) -> Vec<SourceId> {
         let mut wanted = needs(self.view());
+        if *self.view() == View::Shadows {
+            wanted.extend(self.shadow_wanted(env));
+        }
         match self.view() {
             View::Overview => wanted.extend(self.certificates_wanted(env)),
             View::Jobs => wanted.extend(self.job_under_cursor(env).map(SourceId::Executions)),
             // Each metric of CloudWatch's that is asked for is paid for.
             View::Rules => wanted.extend(self.rule_here(env).map(|r| SourceId::RuleMetrics(r.name.clone()))),
-            View::Shadows => wanted.extend(self.shadow_wanted(env)),
             View::Violations | View::History => {
                 wanted.extend(self.valued.clone().map(|(thing, metric)| SourceId::Values(thing, metric)));
             }
@@ -120,8 +122,21 @@ impl App {
     }
 
     /// The document of the shadow under the cursor, where only its delta was heard; once asked for it is kept up to date.
-    fn shadow_wanted(&self, env: &Env<'_>) -> Option<SourceId> {
-        let cursor = self.list(ListId::Shadows).chosen()?;
+    ///
+    /// All that is outstanding is gone through for it, so only where the cursor moved or the fleet changed.
+    fn shadow_wanted(&mut self, env: &Env<'_>) -> Option<SourceId> {
+        let here = (self.list(ListId::Shadows).chosen()?, env.fleet.revision());
+        match &self.shadow_wanted {
+            Some((of, wanted)) if *of == here => wanted.clone(),
+            _ => {
+                let wanted = self.shadow_unread(env, here.0);
+                self.shadow_wanted = Some((here, wanted.clone()));
+                wanted
+            }
+        }
+    }
+
+    fn shadow_unread(&self, env: &Env<'_>, cursor: Key) -> Option<SourceId> {
         let one = env.fleet.outstanding().into_iter().find(|one| outstanding_key(one) == cursor)?;
         let source = SourceId::Shadow(one.thing.clone(), one.shadow.cloned());
         let asked = self.watching.as_ref().is_some_and(|all| all.contains(&source));

@@ -3,7 +3,7 @@
 
 use ratatui::layout::Rect;
 
-use quell_fleet::state::{Containment, Hearing, Voice};
+use quell_fleet::state::{Containment, Hearing};
 use quell_fleet::text::SafeText;
 use quell_fleet::{Agreement, DeviceId};
 
@@ -95,8 +95,8 @@ fn lines<'a>(app: &App, env: &Env<'_>, id: DeviceId, theme: &Theme, width: usize
     }
     certificates(app, env, id, theme, &mut say);
     connection(env, id, theme, &clock, &mut say);
-    // A device that is silent, or that nobody listens to, is not heard at any interval.
-    let speaks = matches!(facets.life.voice, Voice::Heard) && facets.hearing.since().is_some();
+    // A device whose telemetry stays away, whatever else is seen of it, or that nobody listens to, is not heard at any interval.
+    let speaks = !device.is_overdue(env.now) && facets.hearing.since().is_some();
     let heard = match (device.last_seen(), device.cadence()) {
         (Some(_), Some(every)) if speaks => format!("heard every {}", words::took(every)),
         (Some(at), Some(every)) => {

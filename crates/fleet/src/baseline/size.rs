@@ -76,7 +76,7 @@ impl Baseline {
         self.size_out = true;
         let usual = self.ordinary.exp2();
         let times = len.max(1) as f32 / usual;
-        let text = format!("size {times:.1}× its own baseline");
+        let text = format!("size {times:.1} times its own baseline");
         let (least, most) = (self.low.exp2(), self.high.exp2());
         let which = match (self.rare_run, self.out) {
             (run @ 1.., _) => format!("the {run}th message in a row"),

@@ -262,6 +262,12 @@ impl Device {
         self.traffic.as_ref().and_then(|t| t.cadence())
     }
 
+    /// Whether its telemetry stays away: two of its usual intervals and a second are over without any. Other signs of life, such
+    /// as a refused connect, do not count.
+    pub fn is_overdue(&self, now: Ms) -> bool {
+        self.traffic.as_ref().is_some_and(|t| t.overdue(now))
+    }
+
     /// Median payload length of the last two dozen messages (at most one a second counts).
     pub fn p50(&self) -> Option<u32> {
         self.traffic.as_ref().and_then(|t| t.p50())
