@@ -99,9 +99,9 @@ pub(crate) fn mask(text: &str) -> Cow<'_, str> {
     if any { Cow::Owned(out) } else { Cow::Borrowed(text) }
 }
 
-/// A text with the marks that quell itself puts into sentences in `symbols` that are ASCII; what others wrote stays.
+/// A text with what says that something was left off in ASCII; what others wrote stays.
 fn plain(text: &str, symbols: &Symbols) -> String {
-    text.replace('…', symbols.more).replace('×', symbols.times)
+    text.replace('…', symbols.more)
 }
 
 /// Breaks `text` into lines of at most `width` cells, at spaces where there are some.
@@ -185,13 +185,54 @@ impl<'a> Paint<'a> {
         }
         let text = fit(&shown, room as usize, self.theme.symbols.more);
         let (end, _) = self.buf.set_stringn(x, y, &text, room as usize, style);
+        if end > x {
+            self.uncover(x, y);
+        }
+        if !text.is_ascii() {
+            self.dress_wide(x, end, y);
+        }
         end - x
+    }
+
+    /// The second cell of a wide letter looks as the first does, as on a terminal; ratatui leaves it bare, and what changes by
+    /// its ground alone would not be drawn.
+    fn dress_wide(&mut self, from: u16, to: u16, y: u16) {
+        let mut style = None;
+        for x in from..to {
+            let Some(cell) = self.buf.cell_mut((x, y)) else { return };
+            if let Some(style) = style.take() {
+                cell.set_style(style);
+            } else if cell.symbol().width() > 1 {
+                style = Some(cell.style());
+            }
+        }
+    }
+
+    /// Takes away a wide letter whose second cell is at `(x, y)` and is something else now: a terminal would show the letter,
+    /// and hide what was drawn over half of it.
+    fn uncover(&mut self, x: u16, y: u16) {
+        if let Some(left) = x.checked_sub(1)
+            && let Some(cell) = self.buf.cell_mut((left, y))
+            // No letter of fewer bytes is wide.
+            && cell.symbol().len() >= 3
+            && cell.symbol().width() > 1
+        {
+            cell.set_symbol(" ");
+        }
     }
 
     /// Draws `text` so that it ends at the right edge of `width` cells.
     pub(crate) fn right(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) {
         let wide = (text.width() as u16).min(width);
         self.text(x + (width - wide), y, wide, text, style);
+    }
+
+    /// Draws parts after each other on the edge of a frame, whose colour does not shine through.
+    pub(crate) fn on_edge(&mut self, x: u16, y: u16, width: u16, parts: &[Part<'_>]) -> u16 {
+        let told: usize = parts.iter().map(|(text, _)| text.width()).sum();
+        let told = u16::try_from(told).unwrap_or(u16::MAX).min(width);
+        self.clear(Rect { x, y, width: told, height: 1 });
+        self.line(x, y, width, parts)
     }
 
     /// Draws parts after each other; returns the cells used.
@@ -234,6 +275,9 @@ impl<'a> Paint<'a> {
     pub(crate) fn clear(&mut self, area: Rect) {
         let area = area.intersection(self.buf.area);
         for y in area.top()..area.bottom() {
+            if area.width > 0 {
+                self.uncover(area.left(), y);
+            }
             for x in area.left()..area.right() {
                 if let Some(cell) = self.buf.cell_mut((x, y)) {
                     cell.reset();
@@ -265,12 +309,8 @@ impl<'a> Paint<'a> {
         self.cell(right, bottom, bottom_right, style);
         if !title.is_empty() && area.width > 6 {
             let x = area.left() + 1;
-            let told: usize = title.iter().map(|(text, _)| text.width()).sum();
-            let told = u16::try_from(told).unwrap_or(u16::MAX).min(area.width - 4);
-            // The edge's colour must not shine through.
-            self.clear(Rect { x: x + 1, y: area.top(), width: told, height: 1 });
             let used = self.text(x, area.top(), 1, " ", style);
-            let wide = self.line(x + used, area.top(), area.width - 4, title);
+            let wide = self.on_edge(x + used, area.top(), area.width - 4, title);
             self.text(x + used + wide, area.top(), 1, " ", style);
         }
         inside(area)
@@ -281,6 +321,7 @@ impl<'a> Paint<'a> {
         if let Some(cell) = self.buf.cell_mut((x, y)) {
             cell.set_symbol(symbol);
             cell.set_style(style);
+            self.uncover(x, y);
         }
     }
 }

@@ -528,6 +528,8 @@ fn every_view_at_every_size() {
         ("doctor", "gd"),
         ("what_if", "gw"),
         ("connection", "gl"),
+        ("guide", "gt"),
+        ("executions", "6\n"),
     ];
     for (name, keys) in views {
         let mut screens = String::new();

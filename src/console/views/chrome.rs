@@ -63,6 +63,8 @@ fn place<'a>(app: &App, env: &Env<'a>, theme: &super::Theme) -> Vec<Ranked<'a>> 
     let s = theme.symbols;
     let mut left: Vec<Ranked<'a>> = vec![(0, vec![part("quell", theme.brand)])];
     if let Some(badge) = &app.look.badge {
+        // The factor of time is quell's own word.
+        let badge = badge.as_str().replace('×', s.times);
         left.push((1, vec![part(format!(" {badge} "), theme.badge)]));
     }
     if app.is_recording() {

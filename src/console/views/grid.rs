@@ -136,7 +136,8 @@ fn tile(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceI
         (true, Some(_)) => style,
         (true, None) => style.add_modifier(Modifier::REVERSED),
     };
-    let inner = paint.pane(area, &[part(device.name().shown().as_str(), ground)], ground);
+    let name = if tinted { ground } else { theme.text };
+    let inner = paint.pane(area, &[part(device.name().shown().as_str(), name)], ground);
     if tinted {
         paint.style(inner, ground);
     }
@@ -183,6 +184,11 @@ fn figures(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
         let text = format!("{n} {word}");
         let wide = large::width(&text).unwrap_or(0);
         if x + wide <= area.right() {
+            // A word that is told by its ground has that ground round its letters.
+            let ground = Rect { x: x.saturating_sub(1), y: area.y, width: wide + 1, height: large::ROWS };
+            if style.bg.is_some() || style.add_modifier.contains(Modifier::REVERSED) {
+                paint.style(ground, style);
+            }
             x += large::draw(paint, x, area.y, wide, &text, style) + 6;
         }
     }

@@ -143,7 +143,7 @@ fn tabs(app: &App, paint: &mut Paint<'_>, line: Rect) {
     let at = Rect { x: line.right().saturating_sub(wide + 2), width: wide, ..line };
     // Where the pane says something of its own it goes first.
     if at.x > line.x && paint.holds(at, theme.symbols.frame[4]) {
-        paint.text(at.x, at.y, wide, &text, theme.dim);
+        paint.on_edge(at.x, at.y, wide, &[part(text, theme.dim)]);
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::paint::{Paint, Part, inside, part};
 use super::super::words;
 use super::layout::{beside, has_details};
 use super::payload::Payload;
-use super::{frame, quiet, split, telemetry};
+use super::{frame, quiet, split, telemetry, text};
 
 /// How far back rates by kind look, in milliseconds, and how many messages at most.
 const RECENT: (i64, usize) = (10_000, 4_000);
@@ -76,7 +76,7 @@ fn one(app: &App, paint: &mut Paint<'_>, area: Rect, payload: &Payload) {
         facts.iter().map(|(text, _)| unicode_width::UnicodeWidthStr::width(text.as_ref())).sum();
     let wide = u16::try_from(wide).unwrap_or(u16::MAX);
     if wide + 6 < area.width {
-        paint.line(area.right().saturating_sub(wide + 2), area.y, wide, &facts);
+        paint.on_edge(area.right().saturating_sub(wide + 2), area.y, wide, &facts);
     }
     let message = &payload.message;
     let size = words::bytes(f64::from(message.len));
@@ -90,8 +90,7 @@ fn one(app: &App, paint: &mut Paint<'_>, area: Rect, payload: &Payload) {
         payload.draw(paint, rest, &ListState::default());
         let hidden = payload.lines(app, room).saturating_sub(rest.height.into());
         if hidden > 0 {
-            let text = format!(" {hidden} more ");
-            paint.right(area.x, area.bottom() - 1, area.width.saturating_sub(2), &text, theme.dim);
+            text::below(paint, area, hidden, theme.dim);
         }
     }
     if let Some(below) = below.filter(|below| below.height > 2) {

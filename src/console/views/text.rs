@@ -72,9 +72,16 @@ pub(in crate::console) fn scrolled(
     let below = scrolled_to(paint, inner, all, scroll);
     scroll_bar(paint, pane, scroll, true);
     if below > 0 {
-        let text = format!(" {below} more ");
-        paint.right(pane.x, pane.bottom().saturating_sub(1), pane.width.saturating_sub(2), &text, style);
+        self::below(paint, pane, below, style);
     }
+}
+
+/// On the lower edge of a pane, how many lines are below.
+pub(in crate::console) fn below(paint: &mut Paint<'_>, pane: Rect, lines: usize, style: Style) {
+    let text = format!(" {lines} more ");
+    let wide = u16::try_from(text.len()).unwrap_or(u16::MAX);
+    let x = pane.right().saturating_sub(2 + wide).max(pane.x);
+    paint.on_edge(x, pane.bottom().saturating_sub(1), wide, &[part(text, style)]);
 }
 
 /// Room for lines above a line of keys, in a frame round `area`.
