@@ -105,6 +105,14 @@ pub struct Identity {
     pub region: SafeText,
 }
 
+impl Identity {
+    /// What ARNs of AWS IoT in this account and region begin with: `arn:aws:iot:us-east-1:123456789012:`.
+    pub fn arn_prefix(&self) -> String {
+        let partition = self.arn.as_str().split(':').nth(1).unwrap_or("aws");
+        format!("arn:{partition}:iot:{}:{}:", self.region, self.account)
+    }
+}
+
 /// How we stand with AWS, besides who we are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {

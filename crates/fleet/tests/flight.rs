@@ -5,11 +5,15 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use quell_fleet::SourceId;
-use quell_fleet::event::{Batch, Counted, Event, Message, Notice, Poll, PresenceKind, Reading, TopicEntry};
+use quell_fleet::event::{
+    Batch, Counted, Event, LinkEvent, Message, Notice, Poll, PresenceKind, Reading, TopicEntry,
+};
 use quell_fleet::flight::fly::{Flight, Outcome, fly};
-use quell_fleet::flight::{Heard, Told, least};
+use quell_fleet::flight::{Heard, Missing, Told, least};
 use quell_fleet::model::{Identity, Name};
+use quell_fleet::record::file::Recording;
+use quell_fleet::record::{Header, Recorder};
+use quell_fleet::{Limits, SourceId};
 use quell_rules::policy::Document;
 use serde_json::{Value, json};
 
@@ -350,4 +354,59 @@ fn an_identity_is_kept() {
     let poll = Poll { source: SourceId::Identity, generation: 1, at: T0, outcome, next_at: None };
     heard.take(&Event::Poll(poll), T0);
     assert_eq!(heard.identity(), Some(&who));
+}
+
+#[test]
+fn a_least_policy_lets_a_shared_subscription_receive_what_its_filter_brings() {
+    let mut ear = Ear::default();
+    ear.connects("Thing01", "cert");
+    ear.says(Some("Thing01"), "dt/Thing01/temperature", 1);
+    ear.told("Thing01", &["cert"], &[]);
+    ear.heard.subscribed("Thing01", ["$share/workers/dt/#".to_owned()]);
+    let found = least::write(&ear.heard, PREFIX, true, &[]);
+    let text = found[0].documents[0].to_string();
+    assert!(text.contains("topic/dt/*") && !text.contains("topic/$share"), "{text}");
+    let policies = vec![("least".to_owned(), Document::parse(&text).unwrap())];
+    let flights = flown(&ear.heard, &policies);
+    assert!(flights[0].requests.iter().any(|flown| flown.request.action == "iot:Receive"));
+    assert!(outcomes(&flights).iter().all(|(_, outcome)| *outcome == Outcome::Allowed), "{flights:?}");
+}
+
+#[test]
+fn what_is_missing_from_what_was_heard_is_counted() {
+    let mut heard = Heard::default();
+    let up = |at| Event::Link(LinkEvent::Up { at, client_id: "quell".into(), filters: Vec::new() });
+    let down = |at| Event::Link(LinkEvent::Down { at, reason: "lost".into(), retry_at: None });
+    for (at, event) in [(T0, up(T0)), (T0 + 5, down(T0 + 5)), (T0 + 7, down(T0 + 7)), (T0 + 15, up(T0 + 15))]
+    {
+        heard.take(&event, at);
+    }
+    assert_eq!((heard.missing().interruptions, heard.missing().not_listened), (1, 10));
+    heard.take(&down(T0 + 20), T0 + 20);
+    heard.take(&Event::Batch(Batch::default()), T0 + 50);
+    assert_eq!((heard.missing().interruptions, heard.missing().not_listened), (2, 40));
+}
+
+#[test]
+fn a_recording_that_was_cut_off_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("day.quell");
+    let limits = (&Limits::default()).into();
+    let header = Header {
+        quell: "test".to_owned(),
+        began: T0,
+        payloads: false,
+        aws: true,
+        speed: 1.0,
+        badge: None,
+        limits,
+    };
+    let mut recorder = Recorder::create(&path, &header, 1 << 20).unwrap();
+    recorder.event(&Event::Batch(Batch::default()), T0);
+    recorder.finish().unwrap();
+    let heard = || Heard::recorded(&mut Recording::open(&path).unwrap()).unwrap().missing();
+    assert_eq!(heard(), Missing::default());
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
+    assert!(heard().incomplete || !heard().damages.is_empty(), "{:?}", heard());
 }

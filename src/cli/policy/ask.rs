@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use aws_sdk_iot::types::{ActionType, AuthDecision};
 
-use crate::cloud::read::{self, Read};
+use crate::cloud::read::{self, Decided, Read};
 use crate::cloud::{Aws, read_left, read_whole};
 use quell_fleet::flight::fly::{self, Outcome, Request};
 use quell_fleet::flight::{Heard, Told};
+use quell_fleet::known::{Trouble, TroubleKind};
 use quell_rules::policy::{Bound, Document, Doubt};
 
 /// Devices asked about: each costs some six calls.
@@ -23,8 +24,10 @@ pub(super) struct Checked {
     /// By device, client id and request: the decision, and whether quell's evaluator says the same of the same policies;
     /// `None` where that hangs on what is not known.
     pub(super) of: BTreeMap<(String, String, Request), (AuthDecision, Option<bool>)>,
-    /// Requests that were not asked about.
+    /// Requests that were not asked about, or not answered.
     pub(super) left: usize,
+    /// The first reason for that, where it is not quell's limit.
+    pub(super) trouble: Option<Trouble>,
 }
 
 impl Checked {
@@ -47,7 +50,7 @@ pub(super) async fn fill(aws: &Aws, heard: &mut Heard) -> Read<()> {
             found.map(|(_, d)| d.clients.keys().map(ToString::to_string).collect()).unwrap_or_default();
         // A thing whose connect nobody heard may be connected under its name: AWS knows.
         if clients.is_empty() && registered && read::connected(aws, name).await?.is_some() {
-            heard.connected(name, name, None);
+            heard.connected(name, name);
             clients.push(name.clone());
         }
         for client in &clients {
@@ -78,27 +81,28 @@ async fn told(aws: &Aws, name: &str) -> Read<Told> {
 
 /// Asks TestAuthorization about each request, and quell's evaluator about the same policies: those in effect now.
 pub(super) async fn check(aws: &Aws, heard: &Heard) -> Read<Checked> {
-    let who = read::caller_identity(aws).await?;
-    let partition = who.arn.as_str().split(':').nth(1).unwrap_or("aws");
-    let prefix = format!("arn:{partition}:iot:{}:{}:", who.region, who.account);
+    let prefix = read::caller_identity(aws).await?.arn_prefix();
     let topics: Vec<&str> = heard.topics().into_iter().collect();
-    let mut checked = Checked::default();
+    let (mut checked, mut all, mut refused) = (Checked::default(), 0, false);
     let mut documents: BTreeMap<(String, String), Vec<(String, Document)>> = BTreeMap::new();
     for (name, device) in heard.devices() {
         for (id, client) in &device.clients {
             let requests = fly::requests(device, Some(id), Some(client), &topics);
+            all += requests.len();
             let room = QUESTIONS.saturating_sub(checked.of.len());
-            checked.left += requests.len().saturating_sub(room);
-            let (Some(principal), true) = (&client.principal, room > 0) else { continue };
+            let (Some(principal), true) = (&client.principal, room > 0 && !refused) else { continue };
             let arn = format!("{prefix}cert/{principal}");
             let key = (name.to_owned(), principal.to_string());
             if !documents.contains_key(&key) {
                 // A certificate that is gone, or a principal that is none, has no policies to ask about.
-                let Ok(found) = policies(aws, name, id, device.registered, &arn).await else {
-                    checked.left += requests.len();
-                    continue;
-                };
-                documents.insert(key.clone(), found);
+                match policies(aws, name, id, device.registered, &arn).await {
+                    Ok(found) => drop(documents.insert(key.clone(), found)),
+                    Err(trouble) => {
+                        refused |= trouble.kind == TroubleKind::Denied;
+                        checked.trouble.get_or_insert(trouble);
+                        continue;
+                    }
+                }
             }
             let held = documents.get(&key).map(Vec::as_slice).unwrap_or_default();
             let last = requests.iter().map(|(_, times)| times.last).max().unwrap_or_default();
@@ -117,8 +121,19 @@ pub(super) async fn check(aws: &Aws, heard: &Heard) -> Read<Checked> {
                     some.iter().map(|r| format!("{prefix}{}/{}", r.kind, r.resource)).collect();
                 let questions =
                     some.iter().zip(&arns).map(|(r, arn)| (kind(r.action), vec![arn.clone()])).collect();
-                let answers = read::test_authorization(aws, &arn, Some(id), questions, &[]).await?;
-                for ((request, arn), answer) in some.iter().zip(&arns).zip(answers) {
+                let answers = match read::test_authorization(aws, &arn, Some(id), questions, &[]).await {
+                    Ok(answers) => answers,
+                    Err(trouble) => {
+                        refused |= trouble.kind == TroubleKind::Denied;
+                        checked.trouble.get_or_insert(trouble);
+                        break;
+                    }
+                };
+                for (request, arn) in some.iter().zip(&arns) {
+                    let asked = |answer: &&Decided| {
+                        answer.action == kind(request.action) && answer.resources.contains(arn)
+                    };
+                    let Some(answer) = answers.iter().find(asked) else { continue };
                     let (outcome, _) = fly::decide(&closed, &open, request.action, arn);
                     let allowed = answer.decision == AuthDecision::Allowed;
                     let agrees = match outcome {
@@ -127,11 +142,12 @@ pub(super) async fn check(aws: &Aws, heard: &Heard) -> Read<Checked> {
                         Outcome::Refused => Some(!allowed),
                     };
                     let key = (name.to_owned(), id.to_string(), request.clone());
-                    checked.of.insert(key, (answer.decision, agrees));
+                    checked.of.insert(key, (answer.decision.clone(), agrees));
                 }
             }
         }
     }
+    checked.left = all - checked.of.len();
     Ok(checked)
 }
 

@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::cloud::{self, Aws};
 use crate::config::{self, Environment, Settings};
-use quell_fleet::Fleet;
 use quell_fleet::flight::{Heard, fly, least};
-use quell_fleet::record::What;
 use quell_fleet::record::file::Recording;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Fleet, LinkState};
 use quell_rules::policy::Document;
 
 use super::output;
@@ -111,6 +111,8 @@ struct Ground {
     /// Devices whose client id or attachment is assumed.
     assumed: usize,
     interrupted: bool,
+    /// Groups of an isolation: they say nothing of a device's work.
+    quarantine: Vec<String>,
 }
 
 /// Why there is nothing to stand on, as an exit code that was explained on stderr.
@@ -136,10 +138,16 @@ fn try_it(args: &TryArgs, common: &Common) -> color_eyre::Result<u8> {
     if flights.iter().all(|flight| flight.requests.is_empty()) {
         return complain("nothing was heard of any device: there is nothing to try the policy on");
     }
-    let told = tell::Told { heard: &ground.heard, flights: &flights, checked: ground.checked.as_ref() };
+    let told = tell::Told {
+        heard: &ground.heard,
+        flights: &flights,
+        checked: ground.checked.as_ref(),
+        assumed: ground.assumed,
+        asked: args.on.check_aws,
+    };
     let text = match args.on.json {
-        true => format!("{}\n", output::ascii_json(&told.json(ground.assumed))),
-        false => told.text(args.all, ground.assumed),
+        true => format!("{}\n", output::ascii_json(&told.json())),
+        false => told.text(args.all),
     };
     output::text(&text)?;
     let all = flights.iter().flat_map(|f| &f.requests).all(|r| r.outcome == fly::Outcome::Allowed);
@@ -151,15 +159,11 @@ fn try_it(args: &TryArgs, common: &Common) -> color_eyre::Result<u8> {
 }
 
 fn write_least(args: &LeastArgs, common: &Common) -> color_eyre::Result<u8> {
-    let settings = match config::load(common, &Environment::of_process()) {
-        Ok(settings) => settings,
-        Err(error) => return usage(&error.to_string()),
-    };
     let ground = match ground(&args.on, common, &[]) {
         Ok(ground) => ground,
         Err(refused) => return refused,
     };
-    let ignored: Vec<&str> = settings.quarantine_groups().collect();
+    let ignored: Vec<&str> = ground.quarantine.iter().map(String::as_str).collect();
     let found = least::write(&ground.heard, &ground.prefix, !args.together, &ignored);
     if found.iter().all(|least| least.documents.is_empty()) {
         return complain("nothing was heard of any device: there is nothing that a policy must allow");
@@ -173,6 +177,13 @@ fn write_least(args: &LeastArgs, common: &Common) -> color_eyre::Result<u8> {
                 output::text(&format!("{document:#}\n"))?;
             }
         }
+    }
+    let unknown = ground.heard.devices().any(|(_, device)| device.subscriptions.is_none());
+    if unknown && !args.on.check_aws {
+        writeln!(std::io::stderr(), "--check-aws asks AWS for the subscriptions")?;
+    }
+    for sentence in tell::missing(&ground.heard.missing()) {
+        writeln!(std::io::stderr(), "{}", SafeText::new(&sentence))?;
     }
     Ok(if ground.interrupted { exit::INTERRUPTED } else { exit::DONE })
 }
@@ -216,15 +227,19 @@ fn ground(args: &OnArgs, common: &Common, policies: &[String]) -> Result<Ground,
     let prefix = prefix.ok_or_else(|| {
         usage("what was heard does not say whose account it is, and the policy names none: give ARNs in it")
     })?;
-    Ok(Ground { heard, prefix, checked, assumed, interrupted })
+    let quarantine = settings.quarantine_groups().map(str::to_owned).collect();
+    Ok(Ground { heard, prefix, checked, assumed, interrupted, quarantine })
 }
 
 type Found = (Heard, Option<Checked>, bool);
 
 async fn hear(args: &OnArgs, settings: &Settings) -> Result<Found, Refused> {
-    let (mut heard, clients, interrupted) = match (&args.on, args.live) {
-        (Some(file), _) => (recorded(file)?, None, false),
-        (None, length) => live(settings, length.unwrap_or_default()).await?,
+    // Until a signal is listened for, it ends the process by itself.
+    let recorded = args.on.as_deref().map(recorded).transpose()?;
+    let mut stop = Stop::listen().map_err(|e| Err(e.into()))?;
+    let (mut heard, clients, interrupted) = match recorded {
+        Some(heard) => (heard, None, false),
+        None => live(settings, args.live.unwrap_or_default(), &mut stop).await?,
     };
     heard.retain(|name, device| {
         let meant = args.things.is_empty() || args.things.iter().any(|thing| thing == name);
@@ -233,48 +248,62 @@ async fn hear(args: &OnArgs, settings: &Settings) -> Result<Found, Refused> {
         });
         meant && with
     });
-    let clients = match clients {
-        Some(clients) => Some(clients),
-        None if args.check_aws => Some(Aws::connect(settings).await.map_err(|t| complain(&sentence(&t)))?),
-        None => None,
+    if !args.check_aws || interrupted {
+        return Ok((heard, None, interrupted));
+    }
+    let asking = async {
+        let aws = match clients {
+            Some(clients) => clients,
+            None => Aws::connect(settings).await?,
+        };
+        ask::fill(&aws, &mut heard).await?;
+        ask::check(&aws, &heard).await
     };
-    let Some(aws) = clients else { return Ok((heard, None, interrupted)) };
-    ask::fill(&aws, &mut heard).await.map_err(|t| complain(&sentence(&t)))?;
-    let checked = match args.check_aws {
-        true => Some(ask::check(&aws, &heard).await.map_err(|t| complain(&sentence(&t)))?),
-        false => None,
+    let checked = tokio::select! {
+        checked = asking => Some(checked.map_err(|t| complain(&sentence(&t)))?),
+        () = stop.asked() => None,
     };
+    let interrupted = checked.is_none();
     Ok((heard, checked, interrupted))
+}
+
+/// The signals that end what takes long: what is there till then is told.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
+        Ok(Self { interrupt: signal(interrupt)?, terminate: signal(terminate)? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// What a recording tells.
 fn recorded(file: &Path) -> Result<Heard, Refused> {
     let fail = |e: std::io::Error| complain(&format!("{}: {e}", file.display()));
     let mut recording = Recording::open(file).map_err(fail)?;
-    let mut heard = Heard::default();
-    for frame in 0..recording.frames() {
-        for entry in recording.entries(frame).map_err(fail)? {
-            if let What::Event(event) = &entry.what {
-                heard.take(event, entry.at);
-            }
-        }
-    }
-    if let Some(damage) = recording.damages().first() {
-        let text = format!("quell: parts of the recording cannot be read: {}", damage.what);
-        let _ = writeln!(std::io::stderr(), "{text}");
-    }
-    Ok(heard)
+    Heard::recorded(&mut recording).map_err(fail)
 }
 
 /// What is heard from now on, for so long or until ctrl-c.
-async fn live(settings: &Settings, length: Duration) -> Result<(Heard, Option<Aws>, bool), Refused> {
-    let stop = |kind| signal(kind).map_err(|e| Err(e.into()));
-    let (mut interrupt, mut terminate) = (stop(SignalKind::interrupt())?, stop(SignalKind::terminate())?);
+async fn live(
+    settings: &Settings,
+    length: Duration,
+    stop: &mut Stop,
+) -> Result<(Heard, Option<Aws>, bool), Refused> {
     let (sender, mut events) = mpsc::channel(64);
     let source = tokio::select! {
         opened = Source::open(settings, &sender) => opened.map_err(|t| complain(&sentence(&t)))?,
-        _ = interrupt.recv() => return Err(Ok(exit::INTERRUPTED)),
-        _ = terminate.recv() => return Err(Ok(exit::INTERRUPTED)),
+        () = stop.asked() => return Err(Ok(exit::INTERRUPTED)),
     };
     drop(sender);
     let (mut heard, mut fleet) = (Heard::default(), Fleet::new(settings.limits()));
@@ -287,8 +316,7 @@ async fn live(settings: &Settings, length: Duration) -> Result<(Heard, Option<Aw
                 None => break false,
             },
             () = &mut end => break false,
-            _ = interrupt.recv() => break true,
-            _ = terminate.recv() => break true,
+            () = stop.asked() => break true,
         };
         let now = cloud::now_ms();
         heard.take(&event, now);
@@ -298,14 +326,20 @@ async fn live(settings: &Settings, length: Duration) -> Result<(Heard, Option<Aw
             fleet.take_wanted().into_iter().for_each(|source| polls.now(source));
         }
     };
+    if !interrupted && fleet.link().watch().first().is_none() {
+        let why = match fleet.link().state() {
+            LinkState::Down { reason, .. } => format!(": {reason}"),
+            _ => String::new(),
+        };
+        return Err(complain(&format!("telemetry was not received, so nothing can be said of it{why}")));
+    }
     Ok((heard, source.clients, interrupted))
 }
 
 /// What ARNs begin with: as the account says, or as the policies do.
 fn prefix(heard: &Heard, policies: &[String]) -> Option<String> {
     if let Some(who) = heard.identity() {
-        let partition = who.arn.as_str().split(':').nth(1).unwrap_or("aws");
-        return Some(format!("arn:{partition}:iot:{}:{}:", who.region, who.account));
+        return Some(who.arn_prefix());
     }
     let named = policies.iter().flat_map(|text| text.split("\"arn:").skip(1)).find_map(|rest| {
         let parts: Vec<&str> = rest.splitn(5, ':').take(4).collect();

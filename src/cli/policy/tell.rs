@@ -7,22 +7,30 @@ use serde_json::{Value, json};
 
 use quell_fleet::flight::fly::{Flight, Flown, Outcome};
 use quell_fleet::flight::least::Least;
-use quell_fleet::flight::{Heard, Times};
+use quell_fleet::flight::{Heard, Missing, Times};
+use quell_fleet::format::seconds;
 use quell_fleet::text::SafeText;
 use quell_rules::policy::{CHARACTERS, Decision, StatementId, characters};
 
 use crate::cli::output::{iso, table};
+use crate::cli::reads::sentence;
 
 use super::ask::Checked;
 
 /// Requests shown to people; `--json` has all.
 const ROWS: usize = 500;
+/// Damaged parts of a recording shown to people.
+const DAMAGES: usize = 5;
 
 /// A trial.
 pub(super) struct Told<'a> {
     pub(super) heard: &'a Heard,
     pub(super) flights: &'a [Flight],
     pub(super) checked: Option<&'a Checked>,
+    /// Devices whose client id or attachment is assumed.
+    pub(super) assumed: usize,
+    /// Whether AWS was asked for what cannot be heard.
+    pub(super) asked: bool,
 }
 
 impl Told<'_> {
@@ -36,7 +44,7 @@ impl Told<'_> {
     }
 
     /// The table, worst first, and what to know about it.
-    pub(super) fn text(&self, all: bool, assumed: usize) -> String {
+    pub(super) fn text(&self, all: bool) -> String {
         let mut rows: Vec<(&Flight, &Flown)> =
             self.flights.iter().flat_map(|flight| flight.requests.iter().map(move |r| (flight, r))).collect();
         rows.retain(|(_, flown)| all || flown.outcome != Outcome::Allowed);
@@ -53,7 +61,7 @@ impl Told<'_> {
             }
             lines.push(String::new());
         }
-        lines.extend(self.summary(assumed));
+        lines.extend(self.summary());
         lines.join("\n") + "\n"
     }
 
@@ -76,7 +84,7 @@ impl Told<'_> {
         ]
     }
 
-    fn summary(&self, assumed: usize) -> Vec<String> {
+    fn summary(&self) -> Vec<String> {
         let (from, to) = self.heard.span();
         let mut lines = vec![format!(
             "{} devices from {} to {}: {} messages",
@@ -93,7 +101,8 @@ impl Told<'_> {
         ));
         let unasked = self.heard.devices().filter(|(_, d)| d.subscriptions.is_none()).count();
         if unasked > 0 {
-            lines.push(format!("the subscriptions of {unasked} devices are not known: --check-aws asks AWS"));
+            let next = if self.asked { "AWS did not tell them" } else { "--check-aws asks AWS" };
+            lines.push(format!("the subscriptions of {unasked} devices are not known: {next}"));
         }
         let silent = self.flights.iter().filter(|flight| flight.client.is_none()).count();
         if silent > 0 {
@@ -101,7 +110,8 @@ impl Told<'_> {
                 "of {silent} devices no connect was heard, so their client ids are not known: --as-things takes their names"
             ));
         }
-        if assumed > 0 {
+        if self.assumed > 0 {
+            let assumed = self.assumed;
             lines.push(format!(
                 "of {assumed} devices it is assumed that they connect as themselves (--as-things)"
             ));
@@ -121,6 +131,7 @@ impl Told<'_> {
         if self.heard.left_out() > 0 {
             lines.push(format!("{} deeds beyond quell's limits were not kept", self.heard.left_out()));
         }
+        lines.extend(missing(&self.heard.missing()));
         if let Some(checked) = self.checked {
             let (same, other) = checked.agreement();
             lines.push(format!(
@@ -128,14 +139,15 @@ impl Told<'_> {
                 checked.of.len()
             ));
             if checked.left > 0 {
-                lines.push(format!("{} requests were not asked about", checked.left));
+                let why = checked.trouble.as_ref().map_or_else(String::new, |t| format!(": {}", sentence(t)));
+                lines.push(format!("{} requests were not asked about{why}", checked.left));
             }
         }
         lines
     }
 
     /// The whole trial.
-    pub(super) fn json(&self, assumed: usize) -> Value {
+    pub(super) fn json(&self) -> Value {
         let (from, to) = self.heard.span();
         let devices: Vec<Value> = self
             .flights
@@ -149,13 +161,19 @@ impl Told<'_> {
             .collect();
         let agreement = self.checked.map(|checked| {
             let (same, other) = checked.agreement();
-            json!({"asked": checked.of.len(), "agree": same, "differ": other, "notAsked": checked.left})
+            json!({"asked": checked.of.len(), "agree": same, "differ": other,
+                "notAsked": checked.left, "trouble": checked.trouble.as_ref().map(sentence)})
         });
+        let missing = self.heard.missing();
         json!({
             "heard": {
                 "from": iso(from), "to": iso(to), "devices": self.heard.devices().len(),
                 "messages": self.heard.messages(), "unattributedMessages": self.heard.unattributed(),
-                "notKept": self.heard.left_out(), "assumed": assumed,
+                "notKept": self.heard.left_out(), "assumed": self.assumed,
+                "eventsLost": missing.lost, "incomplete": missing.incomplete,
+                "damaged": missing.damages.iter().map(|d| json!({"from": iso(d.from), "to": iso(d.to),
+                    "why": SafeText::new(&d.what)})).collect::<Vec<_>>(),
+                "notListened": {"times": missing.interruptions, "ms": missing.not_listened},
             },
             "allowed": self.count(Outcome::Allowed),
             "refused": self.count(Outcome::Refused),
@@ -189,6 +207,32 @@ impl Told<'_> {
         }
         told
     }
+}
+
+/// What is missing from what was heard, in sentences.
+pub(super) fn missing(missing: &Missing) -> Vec<String> {
+    let mut lines = Vec::new();
+    if missing.incomplete {
+        lines.push("the recording is not complete: it was cut off, or reached its size".to_owned());
+    }
+    if missing.lost > 0 {
+        lines.push(format!("{} events are not in the recording", missing.lost));
+    }
+    for damage in missing.damages.iter().take(DAMAGES) {
+        let (from, to) = (iso(damage.from), iso(damage.to));
+        lines.push(format!("damaged from {from} to {to}, and skipped: {}", damage.what));
+    }
+    if missing.damages.len() > DAMAGES {
+        lines.push(format!("… and {} more damaged parts", missing.damages.len() - DAMAGES));
+    }
+    if missing.interruptions > 0 {
+        lines.push(format!(
+            "{} times nothing was listened to, {} altogether",
+            missing.interruptions,
+            seconds(missing.not_listened)
+        ));
+    }
+    lines
 }
 
 fn times(times: &Times) -> String {

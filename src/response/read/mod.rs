@@ -129,9 +129,7 @@ pub async fn things_served(c: &Aws, id: &str) -> Result<Vec<Name>, Trouble> {
 
 /// `arn:aws:iot:REGION:ACCOUNT:`.
 pub(in crate::response) async fn arn_prefix(c: &Aws) -> Result<String, Trouble> {
-    let who = cloud::caller_identity(c).await?;
-    let partition = who.arn.as_str().split(':').nth(1).unwrap_or("aws");
-    Ok(format!("arn:{partition}:iot:{}:{}:", c.region, who.account))
+    Ok(cloud::caller_identity(c).await?.arn_prefix())
 }
 
 /// Whether a group exists and carries a policy that denies.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quell_rules::policy::{CHARACTERS, characters};
+use quell_rules::topics;
 use serde_json::{Value, json};
 
 use super::fly::{self, attached};
@@ -166,6 +167,8 @@ fn literal(text: &str) -> String {
 
 /// The topics that the pattern of a filter brings: what MQTT's wildcards stand for, a policy says with `*`.
 fn received(filter: &str) -> String {
+    // The name of a share is in no topic.
+    let filter = topics::shared(filter).map_or(filter, |(_, filter)| filter);
     let levels = filter.split('/').map(|level| if matches!(level, "+" | "#") { "*" } else { level });
     levels.collect::<Vec<_>>().join("/")
 }
@@ -218,7 +221,7 @@ fn notes(needs: &Needs, documents: usize) -> Vec<String> {
     }
     if needs.unasked > 0 {
         notes.push(format!(
-            "the subscriptions of {} device(s) were not asked for, so nothing lets them subscribe: --check-aws asks",
+            "the subscriptions of {} device(s) are not known, so nothing lets them subscribe",
             needs.unasked
         ));
     }

@@ -12,11 +12,14 @@ pub mod fly;
 pub mod least;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::sync::Arc;
 
 use crate::Ms;
-use crate::event::{Event, Notice, PresenceKind, Reading, TopicEntry};
+use crate::event::{Event, LinkEvent, Notice, PresenceKind, Reading, TopicEntry};
 use crate::model::{Identity, Name};
+use crate::record::What;
+use crate::record::file::{Damage, Recording};
 
 /// Devices that are kept; what further ones do is counted as not kept.
 const DEVICES: usize = 200_000;
@@ -94,9 +97,27 @@ pub struct Told {
     pub groups: Option<Vec<String>>,
 }
 
+/// What is missing from what was heard: nothing that happened in it was tried.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Events that a recording could not take.
+    pub lost: u64,
+    /// True when a recording was cut off, or reached its size.
+    pub incomplete: bool,
+    /// Parts of a recording that cannot be read.
+    pub damages: Vec<Damage>,
+    /// How often the stream was not listened to,
+    pub interruptions: u64,
+    /// and for how long altogether, in milliseconds.
+    pub not_listened: Ms,
+}
+
 /// What was heard, device by device.
 #[derive(Debug, Default)]
 pub struct Heard {
+    missing: Missing,
+    /// Since when the stream is not listened to.
+    down: Option<Ms>,
     devices: BTreeMap<Arc<str>, Device>,
     topics: HashMap<u32, TopicEntry>,
     /// Things of each certificate.
@@ -118,6 +139,27 @@ fn is_certificate(principal: &str) -> bool {
 }
 
 impl Heard {
+    /// What a recording tells.
+    ///
+    /// # Errors
+    /// The file cannot be read. What is damaged in it is among [`Heard::missing`].
+    pub fn recorded(recording: &mut Recording) -> io::Result<Self> {
+        let mut heard = Self::default();
+        for frame in 0..recording.frames() {
+            for entry in recording.entries(frame)? {
+                match &entry.what {
+                    What::Event(event) => heard.take(event, entry.at),
+                    What::Lost(events) => heard.missing.lost += events,
+                    What::Full => heard.missing.incomplete = true,
+                    What::Tick | What::Limits(_) => {}
+                }
+            }
+        }
+        heard.missing.incomplete |= recording.is_cut();
+        heard.missing.damages = recording.damages().to_vec();
+        Ok(heard)
+    }
+
     /// Takes one event in that came at `at`.
     pub fn take(&mut self, event: &Event, at: Ms) {
         self.first.get_or_insert(at);
@@ -138,6 +180,17 @@ impl Heard {
             Event::Poll(poll) => {
                 if let Ok(reading) = &poll.outcome {
                     self.reading(reading);
+                }
+            }
+            Event::Link(LinkEvent::Up { at, .. }) => {
+                if let Some(since) = self.down.take() {
+                    self.missing.not_listened += at.saturating_sub(since).max(0);
+                }
+            }
+            Event::Link(LinkEvent::Down { at, .. }) => {
+                if self.down.is_none() {
+                    self.missing.interruptions += 1;
+                    self.down = Some(*at);
                 }
             }
             Event::Link(_) | Event::Response(_) | Event::Own(_) => {}
@@ -184,6 +237,12 @@ impl Heard {
         self.left_out
     }
 
+    /// What is missing from it, up to now.
+    pub fn missing(&self) -> Missing {
+        let open = self.down.map_or(0, |since| self.last.saturating_sub(since).max(0));
+        Missing { not_listened: self.missing.not_listened + open, ..self.missing.clone() }
+    }
+
     /// The topics on which devices' telemetry was heard.
     pub fn topics(&self) -> BTreeSet<&str> {
         self.topics.values().filter(|entry| entry.telemetry).map(|entry| &*entry.topic).collect()
@@ -215,10 +274,9 @@ impl Heard {
     }
 
     /// Says that a device is connected under a client id nobody heard connecting.
-    pub fn connected(&mut self, device: &str, client: &str, principal: Option<&str>) {
+    pub fn connected(&mut self, device: &str, client: &str) {
         if let Some(device) = self.devices.get_mut(device) {
-            let found = device.clients.entry(client.into()).or_default();
-            found.principal = found.principal.take().or_else(|| principal.map(Into::into));
+            device.clients.entry(client.into()).or_default();
         }
     }
 

@@ -73,11 +73,6 @@ impl Document {
         };
         Ok(Self { variables, statements })
     }
-
-    /// How many statements it has.
-    pub fn statements(&self) -> usize {
-        self.statements.len()
-    }
 }
 
 fn only(map: &Map<String, Value>, place: &str, allowed: &[&str]) -> Result<(), String> {
