@@ -20,6 +20,9 @@ use super::{ABOUT, CUSTODY, FILES, MOST, SIGNATURE, SUMS, archive, custody};
 /// Entries of the journal this long before a case was opened still belong to it.
 const BEFORE: Ms = 24 * 3_600_000;
 
+/// What the names of the journal's entries in a case begin with.
+pub(super) const JOURNAL: &str = "added/journal";
+
 /// What a case is about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct About {
@@ -282,7 +285,7 @@ impl Folder {
                 lines.push(b'\n');
             }
         })?;
-        let name = self.free("added/journal", "jsonl")?;
+        let name = self.free(JOURNAL, "jsonl")?;
         let sum = self.put_from("added", &name, &mut lines.as_slice(), now)?;
         Ok(Some((name, sum)))
     }

@@ -6,11 +6,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::cloud::read::{self, Read};
-use crate::cloud::{Aws, read_account, read_left, read_whole, traced};
+use crate::cloud::{Aws, cite, read_account, read_left, read_whole, traced};
 use quell_fleet::Fleet;
 use quell_fleet::Target;
+use quell_fleet::format::iso_or_ms as iso;
 use quell_fleet::known::Trouble;
 use quell_fleet::model::ShadowDocument;
+use quell_fleet::text::SafeText;
 
 /// Client ids asked about.
 const CLIENTS: usize = 16;
@@ -31,11 +33,12 @@ pub async fn read(aws: &Aws, of: &Target) -> Parts {
     let thing = of.thing.raw();
     let mut parts = Parts::new();
     parts.push(("thing", part(Box::pin(described(aws, thing))).await));
-    // What follows needs to know which certificates are attached; without them it says so itself.
-    let principals = read::principals(aws, thing).await.unwrap_or_default();
-    let clients = clients(of, &principals);
+    // Read once, and cited by each part that rests on it.
+    let (found, ids) = traced(read::principals(aws, thing)).await;
+    let principals = Principals { found, ids };
+    let clients = Clients::of(of, &principals);
     parts.push(("groups", part(Box::pin(groups(aws, thing))).await));
-    parts.push(("certificates", part(Box::pin(certificates(aws, thing))).await));
+    parts.push(("certificates", part(Box::pin(certificates(aws, thing, &principals))).await));
     parts.push(("policies", part(Box::pin(policies(aws, thing, &principals))).await));
     parts.push(("sessions", part(Box::pin(sessions(aws, &clients))).await));
     parts.push(("shadows", part(Box::pin(shadows(aws, thing))).await));
@@ -49,7 +52,7 @@ pub async fn read(aws: &Aws, of: &Target) -> Parts {
 /// One part as it is written: what was read, with the request ids; or why it is not known.
 async fn part(reads: impl Future<Output = Read<Value>>) -> Value {
     let (found, ids) = traced(reads).await;
-    let at = super::iso(crate::cloud::now_ms());
+    let at = iso(crate::cloud::now_ms());
     match found {
         Ok(value) => json!({"readAt": at, "requestIds": ids, "read": value}),
         Err(trouble) => json!({"readAt": at, "requestIds": ids, "unknown": why(&trouble)}),
@@ -63,18 +66,44 @@ fn why(trouble: &Trouble) -> String {
     }
 }
 
+/// What is attached to the thing, read once.
+struct Principals {
+    found: Read<Vec<String>>,
+    ids: Vec<SafeText>,
+}
+
+impl Principals {
+    /// The principals, for a part that rests on them.
+    fn cited(&self) -> Read<&[String]> {
+        cite(&self.ids);
+        self.found.as_deref().map_err(Trouble::clone)
+    }
+}
+
 /// The client ids of a thing: its own name, and those seen with its certificates.
-fn clients(of: &Target, principals: &[String]) -> Vec<String> {
-    let mut all = vec![of.thing.raw().to_owned()];
-    for id in principals.iter().filter_map(|arn| arn.split_once(":cert/")).map(|(_, id)| id) {
-        for seen in of.clients.of(id) {
-            if !all.iter().any(|known| known == seen.client.raw()) {
-                all.push(seen.client.raw().to_owned());
+struct Clients {
+    ids: Vec<String>,
+    /// How many more there are.
+    left: usize,
+    /// Why those of its certificates are not known.
+    unknown: Option<String>,
+}
+
+impl Clients {
+    fn of(of: &Target, principals: &Principals) -> Self {
+        let mut ids = vec![of.thing.raw().to_owned()];
+        let arns = principals.found.as_deref().unwrap_or_default();
+        for id in arns.iter().filter_map(|arn| arn.split_once(":cert/")).map(|(_, id)| id) {
+            for seen in of.clients.of(id) {
+                if !ids.iter().any(|known| known == seen.client.raw()) {
+                    ids.push(seen.client.raw().to_owned());
+                }
             }
         }
+        let left = ids.len().saturating_sub(CLIENTS);
+        ids.truncate(CLIENTS);
+        Self { ids, left, unknown: principals.found.as_ref().err().map(why) }
     }
-    all.truncate(CLIENTS);
-    all
 }
 
 async fn described(aws: &Aws, thing: &str) -> Read<Value> {
@@ -101,21 +130,25 @@ async fn groups(aws: &Aws, thing: &str) -> Read<Value> {
     Ok(json!({ "thingGroups": all }))
 }
 
-async fn certificates(aws: &Aws, thing: &str) -> Read<Value> {
+async fn certificates(aws: &Aws, thing: &str, principals: &Principals) -> Read<Value> {
     let mut all = Vec::new();
+    let arns = principals.cited()?;
     let exclusive = read::exclusive_principals(aws, thing).await.ok();
-    for arn in read::principals(aws, thing).await? {
+    for arn in arns {
         let Some((_, id)) = arn.split_once(":cert/") else {
             all.push(json!({"principal": arn}));
             continue;
         };
-        let found = read_whole::certificate(aws, id).await?.unwrap_or_default();
-        let things = read::things_of_principal(aws, &arn).await?;
+        let Some(found) = read_whole::certificate(aws, id).await? else {
+            all.push(json!({"certificateId": id, "certificateArn": arn, "registered": false}));
+            continue;
+        };
+        let things = read::things_of_principal(aws, arn).await?;
         let things: Vec<&str> = things.iter().map(|name| name.raw()).collect();
         all.push(json!({"certificateId": id, "certificateArn": found.arn, "status": found.status,
-            "certificatePem": found.pem, "creationDate": found.created.map(super::iso),
-            "lastModifiedDate": found.modified.map(super::iso), "things": things,
-            "exclusive": exclusive.as_ref().map(|held| held.contains(&arn))}));
+            "certificatePem": found.pem, "creationDate": found.created.map(iso),
+            "lastModifiedDate": found.modified.map(iso), "things": things,
+            "exclusive": exclusive.as_ref().map(|held| held.contains(arn))}));
     }
     Ok(json!({ "certificates": all }))
 }
@@ -125,9 +158,9 @@ fn document(text: Option<&str>) -> Value {
     text.map_or(Value::Null, |text| serde_json::from_str(text).unwrap_or_else(|_| text.into()))
 }
 
-async fn policies(aws: &Aws, thing: &str, principals: &[String]) -> Read<Value> {
+async fn policies(aws: &Aws, thing: &str, principals: &Principals) -> Read<Value> {
     let mut all = Vec::new();
-    for arn in principals {
+    for arn in principals.cited()? {
         for policy in read::effective_policies(aws, thing, arn).await? {
             all.push(json!({"principal": arn, "policyName": policy.name.raw(),
                 "policyDocument": document(policy.document.as_deref())}));
@@ -136,12 +169,12 @@ async fn policies(aws: &Aws, thing: &str, principals: &[String]) -> Read<Value> 
     Ok(json!({ "effectivePolicies": all }))
 }
 
-async fn sessions(aws: &Aws, clients: &[String]) -> Read<Value> {
+async fn sessions(aws: &Aws, clients: &Clients) -> Read<Value> {
     let mut all = Vec::new();
-    for client in clients {
+    for client in &clients.ids {
         let connection = read_left::connection(aws, client).await?.map(|found| {
-            json!({"connected": found.connected, "since": super::iso(found.since),
-                "disconnectedSince": found.gone.map(super::iso), "sessionExpiry": found.kept})
+            json!({"connected": found.connected, "since": iso(found.since),
+                "disconnectedSince": found.gone.map(iso), "sessionExpiry": found.kept})
         });
         // A console may be let to ask for connections and not for subscriptions.
         let subscriptions = match read_left::subscriptions(aws, client).await {
@@ -150,7 +183,7 @@ async fn sessions(aws: &Aws, clients: &[String]) -> Read<Value> {
         };
         all.push(json!({"clientId": client, "connection": connection, "subscriptions": subscriptions}));
     }
-    Ok(json!({ "sessions": all }))
+    Ok(json!({"sessions": all, "notRead": clients.left, "certificatesUnknown": clients.unknown}))
 }
 
 fn shadow(name: Option<&str>, found: Option<&ShadowDocument>) -> Value {
@@ -180,28 +213,43 @@ async fn metrics(aws: &Aws, thing: &str) -> Read<Value> {
     Ok(json!({ "metrics": read_account::metrics_of(aws, thing).await? }))
 }
 
-async fn retained(aws: &Aws, of: &Target, clients: &[String]) -> Read<Value> {
+async fn retained(aws: &Aws, of: &Target, clients: &Clients) -> Read<Value> {
     let all = read_left::retained(aws).await?;
     let thing = of.thing.raw();
     let own = |topic: &str| {
         of.topics.iter().any(|heard| heard == topic)
-            || topic.split('/').any(|level| level == thing || clients.iter().any(|client| client == level))
+            || topic
+                .split('/')
+                .any(|level| level == thing || clients.ids.iter().any(|client| client == level))
     };
     let own: Vec<_> = all.iter().filter(|found| own(&found.topic)).collect();
     let mut kept = Vec::new();
     for found in own.iter().take(RETAINED) {
         let message = read_whole::retained(aws, &found.topic).await?.map(|(payload, qos, at)| {
-            json!({"payload": STANDARD.encode(payload), "qos": qos, "lastModifiedTime": super::iso(at)})
+            json!({"payload": STANDARD.encode(payload), "qos": qos, "lastModifiedTime": iso(at)})
         });
         kept.push(json!({"topic": found.topic, "bytes": found.bytes, "message": message}));
     }
-    Ok(json!({"retained": kept, "notRead": own.len().saturating_sub(RETAINED), "ofTheAccount": all.len()}))
+    Ok(json!({"retained": kept, "notRead": own.len().saturating_sub(RETAINED), "ofTheAccount": all.len(),
+        "certificatesUnknown": clients.unknown}))
 }
 
-/// The last messages that were heard of a thing, and what quell had to say of it.
+/// The last messages that were heard of a thing, from when to when was listened, and what quell had to say of it. While nothing
+/// is listened to, that nothing came says nothing.
 pub fn heard(fleet: &Fleet, of: &Target) -> Value {
+    let link = fleet.link();
+    let since = link.watch().since();
+    let listened = json!({"now": link.is_up(), "since": since.map(iso), "first": link.watch().first().map(iso),
+        "gaps": link.watch().gaps().map(|(lost, back)| json!([iso(lost), back.map(iso)])).collect::<Vec<_>>()});
+    if !link.is_up() && link.watch().first().is_none() {
+        return json!({"unknown": "telemetry was not received", "listened": listened});
+    }
     let Some(id) = fleet.find(of.thing.raw()) else {
-        return json!({"unknown": "nothing was heard of it while this was kept"});
+        let why = match link.is_up() {
+            true => "nothing was heard of it while this was kept",
+            false => "telemetry is not received any more, and nothing was heard of it before",
+        };
+        return json!({"unknown": why, "listened": listened});
     };
     let (mut room, mut left_out) = (PAYLOADS, 0_usize);
     let mut messages = Vec::new();
@@ -215,9 +263,9 @@ pub fn heard(fleet: &Fleet, of: &Target) -> Value {
         }
         let payload = kept.payload.as_ref().filter(|payload| payload.len() <= room);
         room -= payload.map_or(0, |payload| payload.len());
-        messages.push(json!({"at": super::iso(kept.at), "topic": topic.text(), "bytes": kept.len,
+        messages.push(json!({"at": iso(kept.at), "topic": topic.text(), "bytes": kept.len,
             "payload": payload.map(|payload| STANDARD.encode(payload))}));
     }
     messages.reverse();
-    json!({"messages": messages, "leftOut": left_out, "facets": fleet.facets_json(id), "topics": of.topics})
+    json!({"messages": messages, "leftOut": left_out, "listened": listened, "facets": fleet.facets_json(id), "topics": of.topics})
 }

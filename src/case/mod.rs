@@ -26,8 +26,3 @@ const SIGNATURE: &str = "SHA256SUMS.minisig";
 pub const MOST: u64 = 1 << 30;
 /// Files of a case.
 const FILES: usize = 20_000;
-
-/// A time as a case writes it.
-fn iso(at: quell_fleet::Ms) -> String {
-    quell_fleet::format::iso(at).unwrap_or_else(|| at.to_string())
-}

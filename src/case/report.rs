@@ -1,6 +1,6 @@
 //! A case told: as Markdown, as one HTML page with its charts in it, and as an OCSF Incident Finding.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::response::journal::Journal;
 use quell_fleet::Ms;
 use quell_fleet::event::Event;
+use quell_fleet::format::{iso_or_ms as iso, markdown};
 use quell_fleet::record::file::Recording;
 use quell_fleet::record::report::{self, Report};
 use quell_fleet::record::{Player, What};
@@ -18,11 +19,11 @@ use quell_fleet::text::SafeText;
 
 use super::folder::{self, About};
 use super::verify::{self, Temporary, Verified};
-use super::{CUSTODY, archive, iso};
+use super::{CUSTODY, archive};
 
 /// A part of a case that is read for the report is not longer.
 const PART: u64 = 16 << 20;
-/// Custody entries told.
+/// Custody entries told: the last ones, which say how the case stands.
 const ENTRIES: usize = 2_000;
 /// Columns of a chart: each a part of the recording's time.
 const COLUMNS: usize = 120;
@@ -35,8 +36,12 @@ pub struct Told {
     about: About,
     /// By thing, then by part: what was kept.
     kept: Vec<(String, BTreeMap<String, Value>)>,
-    custody: Vec<Value>,
+    /// The last entries of the custody log, and how many there are before them.
+    custody: VecDeque<Value>,
+    earlier: usize,
     recordings: Vec<Recorded>,
+    /// What the case holds and is not told here, in sentences.
+    untold: Vec<String>,
     verified: Option<Verified>,
 }
 
@@ -45,6 +50,7 @@ pub struct Told {
 struct Recorded {
     name: String,
     report: Report,
+    /// Empty where they were not asked for.
     charts: Vec<Chart>,
 }
 
@@ -58,19 +64,20 @@ struct Chart {
     columns: Vec<(u64, u32)>,
 }
 
-/// Reads the case in a folder, or in an archive, which is unpacked for as long as that takes.
+/// Reads the case in a folder, or in an archive, which is unpacked for as long as that takes. With `charts`, its recordings are
+/// read a second time for those of [`Told::html`].
 ///
 /// # Errors
 /// There is no case, or it cannot be read.
-pub fn read(path: &Path, verified: Option<Verified>) -> io::Result<Told> {
+pub fn read(path: &Path, verified: Option<Verified>, charts: bool) -> io::Result<Told> {
     if path.is_dir() {
-        return read_folder(path, verified);
+        return read_folder(path, verified, charts);
     }
     let unpacked: Temporary = verify::unpack(path)?;
-    read_folder(&unpacked.0, verified)
+    read_folder(&unpacked.0, verified, charts)
 }
 
-fn read_folder(path: &Path, verified: Option<Verified>) -> io::Result<Told> {
+fn read_folder(path: &Path, verified: Option<Verified>, with_charts: bool) -> io::Result<Told> {
     let about = folder::about(path)?;
     let mut kept = Vec::new();
     for thing in about.things.iter().filter(|thing| archive::is_name(&thing.folder)) {
@@ -83,27 +90,65 @@ fn read_folder(path: &Path, verified: Option<Verified>) -> io::Result<Told> {
         }
         kept.push((thing.thing.clone(), parts));
     }
-    let mut custody = Vec::new();
+    let (mut custody, mut earlier, mut journal) = (VecDeque::new(), 0, None);
     Journal::open(&path.join(CUSTODY))?.each(|entry| {
-        if custody.len() < ENTRIES {
-            custody.push(entry);
+        let file = entry.get("file").and_then(Value::as_str).filter(|_| entry["kind"] == "added");
+        // Each closing adds the journal as it is then: the last one holds those before it.
+        journal = file.filter(|file| file.starts_with(folder::JOURNAL)).map(str::to_owned).or(journal.take());
+        if custody.len() == ENTRIES {
+            custody.pop_front();
+            earlier += 1;
         }
+        custody.push_back(entry);
     })?;
     let things: Vec<&str> = about.things.iter().map(|thing| thing.thing.as_str()).collect();
-    let added = added(&path.join("added"))?;
-    let mut journal = Vec::new();
-    for file in added.iter().filter(|file| file.extension().is_some_and(|end| end == "jsonl")) {
-        let mut text = String::new();
-        File::open(file)?.take(PART).read_to_string(&mut text)?;
-        journal.extend(text.lines().filter_map(|line| serde_json::from_str(line).ok()));
+    let mut untold = Vec::new();
+    let journal = match journal.filter(|file| archive::is_name(file)) {
+        Some(file) => journal_of(&path.join(&file), &file, &mut untold)?,
+        None => Vec::new(),
+    };
+    let files: Vec<PathBuf> =
+        added(&path.join("added"))?.into_iter().filter(|file| is_recording(file)).collect();
+    if files.len() > RECORDINGS {
+        untold.push(format!(
+            "{} of {} recordings are not told: `quell report` tells each",
+            files.len() - RECORDINGS,
+            files.len()
+        ));
     }
     let mut recordings = Vec::new();
-    for file in added.iter().filter(|file| is_recording(file)).take(RECORDINGS) {
+    for file in files.iter().take(RECORDINGS) {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let report = report::tell(&mut Player::open(file)?, &journal)?;
-        recordings.push(Recorded { name, report, charts: charts(file, &things)? });
+        let charts = if with_charts { charts(file, &things)? } else { Vec::new() };
+        recordings.push(Recorded { name, report, charts });
     }
-    Ok(Told { about, kept, custody, recordings, verified })
+    Ok(Told { about, kept, custody, earlier, recordings, untold, verified })
+}
+
+/// The entries of the journal as it was added, line by line: one that is damaged costs no other.
+fn journal_of(path: &Path, name: &str, untold: &mut Vec<String>) -> io::Result<Vec<Value>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    let all = file.metadata()?.len();
+    file.take(PART).read_to_end(&mut bytes)?;
+    if all > PART {
+        untold.push(format!("of {name} the first {PART} of {all} bytes are told"));
+        // The last line is cut.
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        bytes.truncate(whole);
+    }
+    let (mut entries, mut unread) = (Vec::new(), 0_usize);
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        match serde_json::from_slice(line) {
+            Ok(entry) => entries.push(entry),
+            Err(_) => unread += 1,
+        }
+    }
+    if unread > 0 {
+        untold.push(format!("{unread} lines of {name} are no entries of a journal"));
+    }
+    Ok(entries)
 }
 
 fn json_of(path: &Path) -> io::Result<Value> {
@@ -160,12 +205,25 @@ fn charts(file: &Path, things: &[&str]) -> io::Result<Vec<Chart>> {
     Ok(charts)
 }
 
-/// One line of a part, for people.
+/// One line of a part, for people, with how much of it is not in the case.
 fn line(part: &Value) -> String {
     if let Some(why) = part.get("unknown").and_then(Value::as_str) {
         return format!("unknown: {why}");
     }
     let read = part.get("read").unwrap_or(part);
+    let mut text = summary(read);
+    for (name, what) in [("notRead", "more were not read"), ("leftOut", "earlier ones were left out")] {
+        if let Some(n) = read.get(name).and_then(Value::as_u64).filter(|n| *n > 0) {
+            let _ = write!(text, "; {n} {what}");
+        }
+    }
+    if let Some(why) = read.get("certificatesUnknown").and_then(Value::as_str) {
+        let _ = write!(text, "; client ids of its certificates unknown: {why}");
+    }
+    text
+}
+
+fn summary(read: &Value) -> String {
     let count = |name: &str| read.get(name).and_then(Value::as_array).map(Vec::len);
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
     let list = |name: &str, of: &dyn Fn(&Value) -> String| {
@@ -179,7 +237,10 @@ fn line(part: &Value) -> String {
         "thingGroups" => list("thingGroups", &|group| text(group, "groupName")),
         "certificates" => list("certificates", &|held| {
             let id: String = text(held, "certificateId").chars().take(8).collect();
-            format!("{id}… {}", text(held, "status"))
+            match held.get("registered").and_then(Value::as_bool) {
+                Some(false) => format!("{id}… not registered"),
+                _ => format!("{id}… {}", text(held, "status")),
+            }
         }),
         "effectivePolicies" => list("effectivePolicies", &|policy| text(policy, "policyName")),
         "sessions" => list("sessions", &|session| {
@@ -244,14 +305,7 @@ fn who(by: &Value) -> String {
 
 /// Text in a cell or a sentence of Markdown: nothing in it is markup.
 fn md(text: &str) -> String {
-    let mut out = String::new();
-    for c in SafeText::new(text).as_str().chars() {
-        if matches!(c, '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '|' | '~') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
+    markdown(SafeText::new(text).as_str())
 }
 
 /// Text in HTML: nothing in it is markup.
@@ -299,6 +353,9 @@ impl Told {
             md(&self.place())
         );
         let _ = writeln!(out, "{}\n", md(&self.standing()));
+        for sentence in &self.untold {
+            let _ = writeln!(out, "Not told here: {}.\n", md(sentence));
+        }
         for (thing, parts) in &self.kept {
             let _ = writeln!(out, "## {}\n\n| kept | what |\n| --- | --- |", md(thing));
             for (name, part) in parts {
@@ -315,7 +372,11 @@ impl Told {
             }
             out.push('\n');
         }
-        out.push_str("## Custody\n\n| at | what | detail |\n| --- | --- | --- |\n");
+        out.push_str("## Custody\n\n");
+        if self.earlier > 0 {
+            let _ = writeln!(out, "{} earlier entries are in {CUSTODY}.\n", self.earlier);
+        }
+        out.push_str("| at | what | detail |\n| --- | --- | --- |\n");
         for row in self.custody.iter().map(entry) {
             let [at, kind, what] = row.map(|cell| md(&cell));
             let _ = writeln!(out, "| {at} | {kind} | {what} |");
@@ -336,6 +397,9 @@ impl Told {
             html(&self.place()),
             html(&self.standing())
         );
+        for sentence in &self.untold {
+            let _ = writeln!(out, "<p>Not told here: {}.</p>", html(sentence));
+        }
         for (thing, parts) in &self.kept {
             let _ = writeln!(out, "<h2>{}</h2>", html(thing));
             for recorded in &self.recordings {
@@ -366,7 +430,11 @@ impl Told {
             }
             out.push_str("</table>\n");
         }
-        out.push_str("<h2>Custody</h2>\n<table><tr><th>at</th><th>what</th><th>detail</th></tr>\n");
+        out.push_str("<h2>Custody</h2>\n");
+        if self.earlier > 0 {
+            let _ = writeln!(out, "<p>{} earlier entries are in {CUSTODY}.</p>", self.earlier);
+        }
+        out.push_str("<table><tr><th>at</th><th>what</th><th>detail</th></tr>\n");
         for row in self.custody.iter().map(entry) {
             let _ =
                 writeln!(out, "<tr>{}</tr>", row.map(|cell| format!("<td>{}</td>", html(&cell))).concat());
@@ -378,12 +446,13 @@ impl Told {
     /// The report as an OCSF Incident Finding (class 2005, <https://schema.ocsf.io>).
     pub fn ocsf(&self) -> Value {
         let about = &self.about;
-        let closed = self.custody.iter().rev().find(|entry| entry["kind"] == "closed");
+        // What was put in after a closing is in no archive yet: then the case is open again.
+        let closed = self.custody.back().filter(|entry| entry["kind"] == "closed");
         let at = |entry: &Value| {
             let at = entry.get("at").and_then(Value::as_str)?.parse::<jiff::Timestamp>().ok()?;
             Some(at.as_millisecond())
         };
-        let last = self.custody.last().and_then(at).unwrap_or(about.opened);
+        let last = self.custody.back().and_then(at).unwrap_or(about.opened);
         let activity = if closed.is_some() { 3 } else { 1 };
         let findings: Vec<Value> = self
             .kept
@@ -424,7 +493,8 @@ impl Told {
             "metadata": {"version": "1.3.0", "uid": about.case,
                 "product": {"name": "quell", "vendor_name": "quell", "version": about.quell}},
             "unmapped": {
-                "case": about, "kept": kept, "custody": self.custody, "recordings": recordings,
+                "case": about, "kept": kept, "custody": self.custody, "earlierCustodyEntries": self.earlier,
+                "recordings": recordings, "notTold": self.untold,
                 "verified": self.verified.as_ref().map(|v| json!({"files": v.files, "bytes": v.bytes, "trustedComment": v.trusted})),
             },
         })

@@ -341,6 +341,11 @@ fn told(found: &Verified, key: &PublicKey) -> String {
 }
 
 fn tell(file: &Path, format: Format, key: Option<&str>) -> color_eyre::Result<u8> {
+    if key.is_some() && file.is_dir() {
+        let text =
+            format!("{}: an open case has no signature to check: leave --public-key off", file.display());
+        return fail(&text, exit::USAGE);
+    }
     let verified = match key.map(public).transpose() {
         Ok(key) => key.map(|key| verify(file, &key)).transpose(),
         Err(why) => return fail(&why, exit::USAGE),
@@ -349,7 +354,7 @@ fn tell(file: &Path, format: Format, key: Option<&str>) -> color_eyre::Result<u8
         Ok(verified) => verified,
         Err(why) => return fail(&format!("{}: NOT whole: {why}", file.display()), exit::FAILED),
     };
-    let told = match report::read(file, verified) {
+    let told = match report::read(file, verified, matches!(format, Format::Html)) {
         Ok(told) => told,
         Err(e) => return fail(&format!("{}: {e}", file.display()), exit::FAILED),
     };

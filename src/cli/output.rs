@@ -24,10 +24,7 @@ pub(super) fn ascii_json(value: &Value) -> String {
     out
 }
 
-/// `2026-11-21T02:40:21.123Z`.
-pub(super) fn iso(ms: Ms) -> String {
-    quell_fleet::format::iso(ms).unwrap_or_else(|| ms.to_string())
-}
+pub(super) use quell_fleet::format::iso_or_ms as iso;
 
 /// Epoch seconds, as AWS's JSON has them.
 pub(super) fn seconds(ms: Ms) -> f64 {

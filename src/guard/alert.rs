@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use quell_fleet::Ms;
+use quell_fleet::format::iso_or_ms as iso;
 use quell_fleet::text::SafeText;
 use quell_rules::detect::model::{Behavior, MetricValue};
 
@@ -74,11 +75,6 @@ pub fn id(thing: &str, profile: &str, behavior: &str, at: Ms) -> String {
     }
     hash.update(at.to_be_bytes());
     hex::encode(hash.finalize().get(..16).unwrap_or_default())
-}
-
-fn iso(ms: Ms) -> String {
-    jiff::Timestamp::from_millisecond(ms)
-        .map_or_else(|_| ms.to_string(), |time| time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
 }
 
 impl Alert {

@@ -6,6 +6,10 @@ use quell::case::folder::Folder;
 use quell::case::report;
 use quell::case::sign::{Key, PublicKey};
 use quell::case::verify::verify;
+use quell::response::journal::Journal;
+use quell_fleet::Limits;
+use quell_fleet::event::{Batch, Event};
+use quell_fleet::record::{Header, Recorder};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -79,12 +83,20 @@ async fn what_isolation_destroys_is_kept_before_it_and_closed_into_a_case() {
 async fn what_may_not_be_read_is_unknown_in_the_case_and_nothing_changes() {
     let world = World::start().await;
     world.things(&["Thing02"]).await;
-    world.door.unreadable(&["/shadow"]);
+    world.door.unreadable(&["/shadow", "/things/Thing02/principals"]);
     let opened = world.run(&["case", "open", "Thing02", "--in", "c", "--note", "first look"]).await;
     assert_eq!(opened.code, Some(0), "{opened:?}");
     let part = json_of(&world.folder.path().join("c/kept/001-Thing02/shadows.json"));
     assert!(part["unknown"].is_string() && part["read"].is_null(), "{part:#}");
+    // Without the certificates, their policies and the client ids seen with them are unknown, not none.
+    let of = |name: &str| json_of(&world.folder.path().join(format!("c/kept/001-Thing02/{name}.json")));
+    for name in ["certificates", "policies"] {
+        assert!(of(name)["unknown"].is_string(), "{:#}", of(name));
+    }
+    assert!(of("sessions")["read"]["certificatesUnknown"].is_string(), "{:#}", of("sessions"));
     assert_eq!(world.changed(), 0);
+    let checked = world.run(&["case", "report", "c", "--public-key", "x"]).await;
+    assert_eq!(checked.code, Some(2), "an open case has no signature: {checked:?}");
     let told = world.run(&["case", "report", "c"]).await;
     assert!(told.out.contains("first look") && told.out.contains("unknown:"), "{}", told.out);
     assert_eq!(world.run(&["case", "close", "c"]).await.code, Some(2), "without a key");
@@ -199,12 +211,76 @@ fn other_tools_read_a_case_and_agree() {
 fn a_report_is_no_markup_of_what_it_tells() {
     let folder = tempfile::tempdir().unwrap();
     let (archive, key) = closed(folder.path());
-    let told = report::read(&archive, Some(verify(&archive, &key).unwrap())).unwrap();
+    let told = report::read(&archive, Some(verify(&archive, &key).unwrap()), true).unwrap();
     let (html, markdown) = (told.html(), told.markdown());
     assert!(!html.contains("<script>") && html.contains("&lt;script&gt;"), "{html}");
     assert!(!html.contains("http://") && !html.contains("https://"), "nothing is fetched");
     assert!(markdown.contains("a \\| \\<script\\>"), "{markdown}");
     assert!(markdown.contains("are as they were signed"), "{markdown}");
+}
+
+#[test]
+fn a_report_tells_the_last_journal_alone_and_what_it_leaves_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |ms: i64| 1_574_254_200_000 + ms;
+    let path = folder.path().join("case");
+    let case = Folder::create(&path, &["Thing02".to_owned()], None, None, at(0)).unwrap();
+    case.keep("kept/001-Thing02/retained.json", &json!({"read": {"retained": [], "notRead": 7}}), at(1))
+        .unwrap();
+    let sessions = json!({"read": {"sessions": [], "notRead": 3}});
+    case.keep("kept/001-Thing02/sessions.json", &sessions, at(1)).unwrap();
+    let header = Header {
+        quell: "test".to_owned(),
+        began: at(0),
+        payloads: false,
+        aws: true,
+        speed: 1.0,
+        badge: None,
+        limits: (&Limits::default()).into(),
+    };
+    for n in 0..5 {
+        let file = folder.path().join(format!("day-{n}.quell"));
+        let mut recorder = Recorder::create(&file, &header, 1 << 20).unwrap();
+        recorder.event(&Event::Batch(Batch::default()), at(0));
+        recorder.tick(at(60_000));
+        recorder.finish().unwrap();
+        case.add("recording", &file, at(2)).unwrap();
+    }
+    let line = |what: &str| {
+        json!({"at": "2019-11-20T12:50:10.000Z", "kind": "intent", "plan": "p1", "what": what,
+        "targets": ["Thing02"]})
+        .to_string()
+            + "\n"
+    };
+    // An operator's own lines are no journal.
+    std::fs::write(folder.path().join("mine.jsonl"), line("planted")).unwrap();
+    case.add("file", &folder.path().join("mine.jsonl"), at(3)).unwrap();
+    let key = Key::generate().unwrap();
+    let journal = folder.path().join("journal.jsonl");
+    let own = Journal::open(&journal).unwrap();
+    own.append(at(10_000), "intent", "p1", json!({"what": "isolate", "targets": ["Thing02"]})).unwrap();
+    for out in ["a.tar", "b.tar"] {
+        case.close(&folder.path().join(out), &key, &journal, at(20_000)).unwrap();
+    }
+    let told = report::read(&folder.path().join("b.tar"), None, false).unwrap();
+    let ocsf = told.ocsf();
+    assert_eq!(ocsf["status_id"], 5);
+    let timeline = ocsf["unmapped"]["recordings"][0]["report"]["timeline"].as_array().unwrap();
+    assert_eq!(timeline.len(), 1, "told once, although it was closed twice: {timeline:#?}");
+    assert_eq!(timeline[0]["text"], "isolate confirmed");
+    let markdown = told.markdown();
+    for said in ["1 of 5 recordings are not told", "; 7 more were not read", "; 3 more were not read"] {
+        assert!(markdown.contains(said), "{said}: {markdown}");
+    }
+
+    // What is added after a closing opens the case again; of a long custody log its end is told, which says so.
+    for n in 0..2_000 {
+        case.note(&format!("note {n}"), at(30_000)).unwrap();
+    }
+    let told = report::read(&path, None, true).unwrap();
+    assert_eq!(told.ocsf()["status_id"], 2);
+    assert!(told.markdown().contains("note 1999") && told.markdown().contains("earlier entries are in"));
+    assert!(told.html().contains("earlier entries are in"));
 }
 
 #[test]

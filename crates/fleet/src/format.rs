@@ -9,6 +9,22 @@ pub fn iso(at: Ms) -> Option<String> {
     jiff::Timestamp::from_millisecond(at).ok().map(|at| format!("{at:.3}"))
 }
 
+/// As [`iso`]; what is no time that a calendar knows is written as its number of milliseconds.
+pub fn iso_or_ms(at: Ms) -> String {
+    iso(at).unwrap_or_else(|| at.to_string())
+}
+
+/// Text that Markdown takes as text: names may be an attacker's, and nothing in them is markup.
+pub fn markdown(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if "\\`*_{}[]<>()#+!|~&".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+        out
+    })
+}
+
 /// `10 s`, `1.5 s`, `4 min`.
 pub fn seconds(ms: Ms) -> String {
     match ms {

@@ -8,6 +8,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use crate::event::{Event, LinkEvent, Stage};
+use crate::format::{iso_or_ms as iso, markdown as md};
 use crate::text::SafeText;
 use crate::{Changes, Fleet, Ms, Word};
 
@@ -345,10 +346,6 @@ pub fn tell(player: &mut Player, journal: &[Value]) -> io::Result<Report> {
     })
 }
 
-fn iso(at: Ms) -> String {
-    crate::format::iso(at).unwrap_or_else(|| at.to_string())
-}
-
 /// `3.8 s`, `2 min 5 s`.
 fn length(ms: Ms) -> String {
     let ms = ms.max(0);
@@ -357,17 +354,6 @@ fn length(ms: Ms) -> String {
     } else {
         format!("{} min {} s", ms / 60_000, ms % 60_000 / 1000)
     }
-}
-
-/// Text that Markdown takes as text: names may be an attacker's.
-fn md(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if "\\`*_{}[]<>()#+!|~&".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-        out
-    })
 }
 
 impl Report {
