@@ -1,5 +1,6 @@
 //! A response without a screen: the same stream, fleet and responder as the console's, and what to wait for.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -236,44 +237,58 @@ fn notice(answer: &Answer) {
     }
 }
 
-/// What was told on stderr last: only what changed is told again, and many devices share a bar.
+/// Columns that every terminal has, but the last.
+const LINE: usize = 79;
+/// How often a line that stays is told anew.
+const BETWEEN: Duration = Duration::from_millis(500);
+
+/// What was told on stderr. On a terminal one line is drawn over itself; elsewhere a line is told once, also where a device that
+/// keeps trying makes a step open and done in turn.
 #[derive(Default)]
 struct Said {
-    line: String,
+    lines: HashSet<String>,
+    last: String,
     at: Option<Instant>,
-    open: bool,
 }
 
 impl Said {
     fn progress(&mut self, view: &ActionView) {
-        let line = if view.targets.len() > 1 { bar(view) } else { row(view) };
-        let soon = self.at.is_some_and(|at| at.elapsed() < Duration::from_millis(500));
-        if line == self.line || line.is_empty() || (soon && view.targets.len() > 1) {
+        let (many, live) = (view.targets.len() > 1, io::stderr().is_terminal());
+        let line = if many { bar(view) } else { row(view, live) };
+        let soon = self.at.is_some_and(|at| at.elapsed() < BETWEEN);
+        if line.is_empty() || line == self.last || (soon && (many || live)) {
             return;
         }
-        let mut out = io::stderr();
-        // A bar is drawn over itself on a terminal, and a line each elsewhere.
-        let _ = if view.targets.len() > 1 && out.is_terminal() {
-            self.open = true;
-            write!(out, "\r{line}")
+        if live {
+            let over = self.last.chars().count().saturating_sub(line.chars().count());
+            let _ = write!(io::stderr(), "\r{line}{}", " ".repeat(over));
+        } else if !self.lines.insert(line.clone()) {
+            return;
         } else {
-            writeln!(out, "{line}")
-        };
-        self.line = line;
-        self.at = Some(Instant::now());
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+        (self.last, self.at) = (line, Some(Instant::now()));
     }
 
     fn end(&self) {
-        if self.open {
+        if !self.last.is_empty() && io::stderr().is_terminal() {
             let _ = writeln!(io::stderr());
         }
     }
 }
 
-fn row(view: &ActionView) -> String {
+/// `3/7 · next: silent for 30 s`, with what is known of it so far where it is told live.
+fn row(view: &ActionView, live: bool) -> String {
     let done = view.rows.iter().filter(|r| matches!(r.state, RowState::Done(_))).count();
     let open = view.rows.iter().find(|r| matches!(r.state, RowState::Running | RowState::Waiting));
-    open.map(|open| format!("  {done}/{} · {}", view.rows.len(), open.title)).unwrap_or_default()
+    let Some(open) = open else { return String::new() };
+    let detail = match open.detail.as_str() {
+        detail if live && !detail.is_empty() => format!("  {detail}"),
+        _ => String::new(),
+    };
+    let line = format!("  {done}/{} · next: {}{detail}", view.rows.len(), open.title);
+    // What is longer than a terminal's line cannot be drawn over.
+    if live { line.chars().take(LINE).collect() } else { line }
 }
 
 /// `[########------------]  81/200 · 2 failed`.
