@@ -102,7 +102,7 @@ fn path(c: &mut Criterion) {
     }
     let (sender, _receiver) = tokio::sync::mpsc::channel(1);
     let rule = quell::config::ThingFrom::parse("dt/+/{thing}/#").unwrap();
-    let mut batcher = Batcher::new(Topics::new(vec![rule]), sender);
+    let mut batcher = Batcher::new(Topics::new(vec![rule], 16 << 20), sender);
     let mut fleet = watching();
     let mut at = T0;
     let mut run = |wire: &mut BytesMut| {

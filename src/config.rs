@@ -56,7 +56,7 @@ const KEYS: &[Key] = key::keys! {
     "security-profiles" security_profiles as Profiles, Kind::File, Live, "\"profiles.json\"", [], ["--security-profiles" security_profiles], "Security profiles to judge by besides the account's own.";
     "read-only" read_only as Plain, Kind::Flag, Live, "false", [], ["--read-only" read_only], "Refuse every change.";
     "instructor" instructor as Plain, Kind::Flag, Start, "false", [], ["--instructor" instructor], "For a room: large letters, account ids and addresses masked, every change refused.";
-    "memory-budget" memory_budget as Size, Kind::Text, Live, "\"16MB\"", [], ["--memory-budget" memory_budget], "Memory for payloads; counts stay exact when payloads are let go.";
+    "memory-budget" memory_budget as Size, Kind::Text, Live, "\"16MB\"", [], ["--memory-budget" memory_budget], "Memory for payloads, and how many topics are told apart: one for 80 bytes. Counts stay exact without both.";
     "max-fps" max_fps as Plain, Kind::Integer(1, 120), Start, "30", [], ["--max-fps" max_fps], "Frames a second at most; 30, or 15 over SSH, without it.";
     "keymap" keymap as Plain, Kind::Text, Live, "\"vim\"", [], ["--keymap" keymap], "A keymap by name or file.";
     "theme" theme as Plain, Kind::Text, Live, "\"dark\"", [], ["--theme" theme], "The colours: auto (by what the terminal writes on), dark, light, high-contrast, colour-blind, mono or projector.";

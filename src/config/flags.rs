@@ -77,7 +77,7 @@ pub struct Common {
     /// Frames a second at most
     #[arg(long, global = true, help_heading = HEADING, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=120))]
     pub max_fps: Option<u16>,
-    /// Memory for payloads, e.g. 16MB
+    /// Memory for payloads and topics, e.g. 16MB
     #[arg(long, global = true, help_heading = HEADING, value_name = "SIZE")]
     pub memory_budget: Option<String>,
     /// Where to write the log

@@ -157,6 +157,7 @@ impl Batcher {
         }
         self.merged.clear();
         self.batch.topics = self.topics.take_fresh();
+        self.batch.beyond = self.topics.take_beyond();
         std::mem::take(&mut self.batch)
     }
 }
@@ -168,7 +169,7 @@ mod tests {
     #[test]
     fn a_busy_console_gets_exact_counts_later() {
         let (sender, mut receiver) = mpsc::channel(1);
-        let mut batcher = Batcher::new(Topics::new(Vec::new()), sender);
+        let mut batcher = Batcher::new(Topics::new(Vec::new(), 0), sender);
         batcher.push("a", b"x", 0);
         assert!(batcher.flush());
         // The channel is full now: everything below is held, merged, and still counted.

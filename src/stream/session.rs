@@ -116,8 +116,8 @@ impl Session {
         share: Share,
     ) -> Self {
         let number = |n: usize| u32::try_from(n).unwrap_or(0);
-        let topics =
-            Topics::of_connection(settings.thing_from.clone(), number(share.index), number(share.of));
+        let (rules, budget) = (settings.thing_from.clone(), settings.memory_budget);
+        let topics = Topics::of_connection(rules, budget, number(share.index), number(share.of));
         let mut session = Self {
             settings: settings.clone(),
             target,

@@ -9,8 +9,10 @@ use quell_fleet::model::Name;
 
 use super::meaning::Meaning;
 
-/// Topics told apart; more share one row, still counted exactly.
-const MOST: usize = 200_000;
+/// Topics told apart at least; more share one row, still counted exactly.
+const LEAST: usize = 1_000;
+/// One topic is told apart for so many bytes of the memory budget: 200,000 with what it is by default, a million with 80 MB.
+const EACH: u64 = 80;
 
 /// What is known of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,18 +31,31 @@ pub struct Topics {
     next: u32,
     /// Numbers grow by this: each of several connections has its own.
     step: u32,
+    most: usize,
     overflow: Option<u32>,
+    /// That there are more was not told yet.
+    beyond: bool,
 }
 
 impl Topics {
-    /// No topic yet; `rules` say whose one is.
-    pub fn new(rules: Vec<ThingFrom>) -> Self {
-        Self::of_connection(rules, 0, 1)
+    /// No topic yet; `rules` say whose one is, and `budget` bytes of memory how many are told apart.
+    pub fn new(rules: Vec<ThingFrom>, budget: u64) -> Self {
+        Self::of_connection(rules, budget, 0, 1)
     }
 
     /// The same for one of `of` connections: the numbers of each leave the same remainder.
-    pub fn of_connection(rules: Vec<ThingFrom>, index: u32, of: u32) -> Self {
-        Self { known: HashMap::new(), rules, fresh: Vec::new(), next: index, step: of.max(1), overflow: None }
+    pub fn of_connection(rules: Vec<ThingFrom>, budget: u64, index: u32, of: u32) -> Self {
+        let most = usize::try_from(budget / EACH).unwrap_or(usize::MAX).max(LEAST);
+        Self {
+            known: HashMap::new(),
+            rules,
+            fresh: Vec::new(),
+            next: index,
+            step: of.max(1),
+            most: (most / of.max(1) as usize).max(1),
+            overflow: None,
+            beyond: false,
+        }
     }
 
     /// Other rules: every topic is looked at again, under a number of its own.
@@ -55,12 +70,13 @@ impl Topics {
         if let Some(known) = self.known.get(topic) {
             return *known;
         }
-        if self.known.len() >= MOST {
+        if self.known.len() >= self.most {
             let id = match self.overflow {
                 Some(id) => id,
                 None => {
                     let id = self.introduce("(more topics than are told apart)".into(), None, true);
                     self.overflow = Some(id);
+                    self.beyond = true;
                     id
                 }
             };
@@ -85,8 +101,33 @@ impl Topics {
         id
     }
 
+    /// Whether more topics came than are told apart; true once.
+    pub(super) fn take_beyond(&mut self) -> bool {
+        std::mem::take(&mut self.beyond)
+    }
+
     /// The topics first seen since the last call.
     pub(super) fn take_fresh(&mut self) -> Vec<TopicEntry> {
         std::mem::take(&mut self.fresh)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_beyond_the_budget_shares_a_row_and_is_said_once() {
+        let mut topics = Topics::of_connection(Vec::new(), 4_000 * EACH, 1, 2);
+        for i in 0..2_000 {
+            topics.of(&format!("t/{i}"));
+        }
+        assert!(!topics.take_beyond());
+        let rest = topics.of("t/2000").id;
+        assert_eq!(topics.of("t/2001").id, rest);
+        assert_ne!(topics.of("t/1999").id, rest, "what is told apart stays so");
+        assert!(topics.take_beyond() && !topics.take_beyond());
+        assert_eq!(topics.take_fresh().len(), 2_001);
+        assert!(topics.of("t/0").id % 2 == 1, "each connection has numbers of its own");
     }
 }

@@ -170,7 +170,6 @@ fn hostile_text_is_only_printable_cells() {
             at: NOW - 1_000,
             payload: Some(payload.into()),
         }],
-        counted: Vec::new(),
         notices: vec![Notice::ShadowDelta {
             thing: Name::new(hostile),
             shadow: Some(SafeText::new(hostile)),
@@ -178,6 +177,7 @@ fn hostile_text_is_only_printable_cells() {
             state: serde_json::json!({ hostile: hostile }),
             at: NOW,
         }],
+        ..Batch::default()
     };
     fleet.apply(Event::Batch(batch), NOW);
     let act = violation("v", hostile, behavior(hostile, hostile, 1, None), 2, NOW);

@@ -22,6 +22,10 @@ impl Fleet {
             self.introduce(entry, now);
             changes |= Changes::DEVICES;
         }
+        if batch.beyond && !self.beyond {
+            self.beyond = true;
+            changes |= Changes::LINK | Changes::DEVICES;
+        }
         // Messages of one batch mostly share a second and a connection: the rate is noted once for a run of them, not
         // once a message.
         let connections = self.link.connections() as u32;

@@ -95,6 +95,9 @@ pub struct Batch {
     pub counted: Vec<Counted>,
     /// What messages on reserved topics said, in order.
     pub notices: Vec<Notice>,
+    /// More topics came than are told apart: messages on the others count, and come under one of them.
+    #[serde(default)]
+    pub beyond: bool,
 }
 
 /// The meaning of a message on a reserved topic.

@@ -199,6 +199,7 @@ pub struct Fleet {
     focus: Focus,
     losses: Losses,
     own: own::OwnMessages,
+    beyond: bool,
     polls: std::collections::BTreeMap<SourceId, PollState>,
     counts: state::Tally,
     wanted: Vec<SourceId>,
@@ -248,6 +249,7 @@ impl Fleet {
             focus: Focus::default(),
             losses: Losses::default(),
             own: own::OwnMessages::default(),
+            beyond: false,
             polls: std::collections::BTreeMap::new(),
             counts: state::Tally::default(),
             wanted: Vec::new(),
@@ -388,7 +390,12 @@ impl Fleet {
         self.topics.get(id as usize).and_then(Option::as_ref)
     }
 
-    /// How many topics were seen.
+    /// True when more topics came than are told apart: the others share a row.
+    pub fn has_more_topics(&self) -> bool {
+        self.beyond
+    }
+
+    /// How many topics were seen, as far as they are told apart.
     pub fn topics(&self) -> usize {
         self.topics.iter().flatten().count()
     }

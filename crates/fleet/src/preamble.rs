@@ -50,6 +50,7 @@ impl Fleet {
         events.push(Event::Batch(Batch {
             topics: topics.collect(),
             messages: messages.collect(),
+            beyond: self.beyond,
             ..Batch::default()
         }));
         told(&mut events, SourceId::Identity, &self.identity, |v| Reading::Identity(v.clone()));

@@ -54,7 +54,7 @@ impl Ear {
             topics: if fresh { vec![entry] } else { Vec::new() },
             messages: vec![message],
             counted: vec![counted],
-            notices: Vec::new(),
+            ..Batch::default()
         });
     }
 

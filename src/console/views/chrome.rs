@@ -126,6 +126,10 @@ fn counts<'a>(app: &App, env: &Env<'_>, theme: &super::Theme) -> Vec<Ranked<'a>>
         "? things".to_owned()
     };
     let mut parts: Vec<Ranked<'a>> = vec![(6, vec![part(things, theme.text)])];
+    if env.fleet.has_more_topics() {
+        // The link's view says what to do about it.
+        parts.push((2, vec![part(format!("{}more topics than are told apart", s.warn), theme.warning)]));
+    }
     for (word, n) in counts.each() {
         let rank = match word {
             Word::Leaking | Word::NotHeld => 0,

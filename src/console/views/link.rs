@@ -124,6 +124,14 @@ fn connection<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<
     } else {
         lines.push(line);
     }
+    if env.fleet.has_more_topics() {
+        let text = format!(
+            "  {} more topics came than the {} that are told apart: the others share a row; --memory-budget 80MB tells a million apart",
+            theme.symbols.warn,
+            env.fleet.topics()
+        );
+        lines.extend(wrap(&text, width).into_iter().map(|line| vec![part(line, theme.warning)]));
+    }
     for (filter, why) in link.refused() {
         let text = format!("  {} {filter} is refused: {why}", theme.symbols.cross);
         lines.extend(wrap(&text, width).into_iter().map(|line| vec![part(line, theme.warning)]));
