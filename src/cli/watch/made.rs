@@ -198,7 +198,8 @@ impl Watch {
                 }
                 if batch.beyond {
                     let reason = "messages on further topics count, and are told under one of them: a larger --memory-budget tells more apart";
-                    let rest = json!({"state": "more_topics", "told_apart": self.fleet.topics(), "reason": reason});
+                    let rest =
+                        json!({"state": "more_topics", "told_apart": self.fleet.topics(), "reason": reason});
                     self.line(&mut out, Kind::Link, now, None, rest);
                 }
                 let changes = self.fleet.apply(Event::Batch(batch), now);
