@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::ast::{Cast, Expr, Item, Op, Select};
 use super::value::{self, Num, Val};
-use super::{Message, Outcome, Statement, Version};
+use super::{Message, Outcome, Statement, Variable, Version};
 
 /// What the evaluation of one statement for one message may cost: a step an expression, and a byte or so for each byte of what
 /// it makes. Nested queries and functions that repeat their arguments would otherwise have no end.
@@ -60,11 +60,7 @@ pub(super) fn statement(statement: &Statement, message: &Message<'_>) -> Outcome
         return Outcome::ParseError;
     }
     let (root, version, work) = (document.as_ref(), statement.version, Work::default());
-    let mut variables = Vec::new();
-    for expr in &statement.variables {
-        let value = Env { message, root, version, variables: &variables, work: &work }.eval(expr);
-        variables.push(value);
-    }
+    let variables = set(&statement.variables, Env { message, root, version, variables: &[], work: &work });
     let env = Env { message, root, version, variables: &variables, work: &work };
     let passes = env.passes(select.filter.as_ref());
     let selected = match passes {
@@ -80,6 +76,16 @@ pub(super) fn statement(statement: &Statement, message: &Message<'_>) -> Outcome
         Some(None) => Outcome::Selected(bytes::Bytes::new()),
         Some(Some(value)) => Outcome::Selected(value.to_string().into()),
     }
+}
+
+/// What SET gives its variables, each seeing those before it.
+pub(super) fn set(variables: &[Variable], env: Env<'_>) -> Vec<Val> {
+    let mut out = Vec::with_capacity(variables.len());
+    for (_, expr) in variables {
+        let value = Env { variables: &out, ..env }.eval(expr);
+        out.push(value);
+    }
+    out
 }
 
 impl Env<'_> {

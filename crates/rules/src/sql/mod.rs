@@ -29,6 +29,7 @@ mod value;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -133,6 +134,9 @@ pub enum Outcome {
     Selected(Bytes),
 }
 
+/// A variable of SET and its expression, which may use the variables before it.
+type Variable = (String, ast::Expr);
+
 /// A parsed rule statement.
 #[derive(Clone, Debug)]
 pub struct Statement {
@@ -140,8 +144,8 @@ pub struct Statement {
     /// The topic filter of `FROM`; `None` for a rule only reached through Basic Ingest.
     pub from: Option<String>,
     version: Version,
-    /// The expressions of SET, in order.
-    variables: Vec<ast::Expr>,
+    /// What SET gives values, in order.
+    variables: Arc<[Variable]>,
     /// It needs a payload that is JSON.
     document: bool,
     unmodelled: Option<SqlError>,
@@ -161,6 +165,14 @@ impl Statement {
     /// The first thing it asks for that only AWS can tell, by name and place: [`Statement::evaluate`] has Undefined for it.
     pub fn unmodelled(&self) -> Option<&SqlError> {
         self.unmodelled.as_ref()
+    }
+
+    /// Parses a parameter of one of its actions, which may use the variables of SET.
+    ///
+    /// # Errors
+    /// What is no substitution template, with its position.
+    pub fn template(&self, source: &str) -> Result<Template, SqlError> {
+        Template::parse(source, self.version, &self.variables)
     }
 
     /// The dialect it was parsed as.

@@ -1,8 +1,10 @@
 //! Substitution templates: `${expression}` in the parameters of an action.
 
+use std::sync::Arc;
+
 use super::ast::Expr;
-use super::eval::{Env, Work};
-use super::{Message, SqlError, Version, parse, value};
+use super::eval::{Env, Work, set};
+use super::{Message, SqlError, Variable, Version, parse, value};
 
 #[derive(Clone, Debug)]
 enum Part {
@@ -15,12 +17,18 @@ enum Part {
 pub struct Template {
     parts: Vec<Part>,
     version: Version,
+    /// What SET of its statement gives values; none where no expression can use one.
+    variables: Arc<[Variable]>,
     unmodelled: Option<SqlError>,
 }
 
 impl Template {
     /// Parses a parameter. `$$` is a literal `$` (a republish topic `$$aws/things/…`).
-    pub fn parse(source: &str, version: Version) -> Result<Self, SqlError> {
+    pub(super) fn parse(
+        source: &str,
+        version: Version,
+        variables: &Arc<[Variable]>,
+    ) -> Result<Self, SqlError> {
         let mut parts = Vec::new();
         let mut text = String::new();
         let mut at = 0;
@@ -32,7 +40,7 @@ impl Template {
                 if !text.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut text)));
                 }
-                let embedded = parse::embedded(source, dollar + 2, version)?;
+                let embedded = parse::embedded(source, dollar + 2, version, variables)?;
                 unmodelled = unmodelled.or(embedded.unmodelled);
                 parts.push(Part::Expr(embedded.expr));
                 at = embedded.end;
@@ -45,7 +53,7 @@ impl Template {
         if !text.is_empty() {
             parts.push(Part::Text(text));
         }
-        Ok(Self { parts, version, unmodelled })
+        Ok(Self { parts, version, variables: Arc::clone(variables), unmodelled })
     }
 
     /// What it asks for that only AWS can tell, as in [`Statement::unmodelled`](super::Statement::unmodelled).
@@ -63,7 +71,9 @@ impl Template {
             None
         };
         let work = Work::default();
-        let env = Env { message, root, version: self.version, variables: &[], work: &work };
+        let bare = Env { message, root, version: self.version, variables: &[], work: &work };
+        let variables = set(&self.variables, bare);
+        let env = Env { variables: &variables, ..bare };
         let mut out = String::new();
         for part in &self.parts {
             match part {
@@ -79,6 +89,9 @@ impl Template {
     }
 
     fn needs_document(&self) -> bool {
-        self.parts.iter().any(|p| matches!(p, Part::Expr(e) if e.uses_document()))
+        let set = self.variables.iter().map(|(_, expr)| expr);
+        let own =
+            self.parts.iter().filter_map(|part| if let Part::Expr(expr) = part { Some(expr) } else { None });
+        set.chain(own).any(Expr::uses_document)
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Message, Outcome, Statement, Template, Version};
+use super::{Message, Outcome, Statement, Version};
 
 fn message<'a>(topic: &'a str, payload: &'a [u8]) -> Message<'a> {
     Message {
@@ -31,6 +31,11 @@ fn selected(sql: &str, payload: &str) -> Value {
 
 fn value(expr: &str) -> Value {
     selected(&format!("SELECT {expr} AS v FROM 'a'"), "{}").get("v").cloned().unwrap_or(json!("UNDEFINED"))
+}
+
+/// A statement that gives its templates nothing of its own.
+fn bare() -> Statement {
+    Statement::parse("SELECT * FROM 'a'", Version::V2016_03_23).unwrap()
 }
 
 fn fires(condition: &str, payload: &str) -> bool {
@@ -272,9 +277,7 @@ fn depth_from_outside_is_bounded() {
 #[test]
 fn templates_are_filled_from_the_message_not_from_aliases() {
     let render = |template: &str, payload: &str| {
-        Template::parse(template, Version::V2016_03_23)
-            .unwrap()
-            .render(&message("dt/x/Thing01", payload.as_bytes()))
+        bare().template(template).unwrap().render(&message("dt/x/Thing01", payload.as_bytes()))
     };
     assert_eq!(render("${topic(3)}/${a.b + 1}", r#"{"a":{"b":1}}"#), "Thing01/2");
     assert_eq!(render("$$aws/things/${topic(3)}/shadow/update", "{}"), "$aws/things/Thing01/shadow/update");
@@ -283,8 +286,26 @@ fn templates_are_filled_from_the_message_not_from_aliases() {
     assert_eq!(render("no expression, $5", "{}"), "no expression, $5");
     assert_eq!(render("${*}", r#"{"a":1}"#), r#"{"a":1}"#);
     for bad in ["${", "${a", "${a b}", "${}"] {
-        assert!(Template::parse(bad, Version::V2016_03_23).is_err(), "{bad}");
+        assert!(bare().template(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn templates_use_the_variables_of_their_statement() {
+    let sql = "SET @site = get(split_at, 0), @c = (f - 32) * 5 / 9, @t = @c + 1 SELECT * FROM 'a'";
+    let statement = Statement::parse(sql, Version::V2016_03_23).unwrap();
+    let render = |template: &str, payload: &str| {
+        statement.template(template).unwrap().render(&message("dt/x/Thing01", payload.as_bytes()))
+    };
+    let payload = r#"{"f":50,"split_at":["phx3"],"o":1}"#;
+    assert_eq!(render("${@site}/${topic(3)}/${@t}", payload), "phx3/Thing01/11");
+    assert_eq!(render("${@c * 2 + o}", payload), "21");
+    assert_eq!(render("[${@site}]", "not JSON"), "[]");
+    let unset = statement.template("${@nobody}").unwrap_err();
+    assert!(unset.message.contains("before it is used") && unset.line_column == (1, 3), "{unset}");
+    let object =
+        Statement::parse("SET @o = {'a': topic(2)} SELECT * FROM 'a'", Version::V2016_03_23).unwrap();
+    assert_eq!(object.template("x/${@o.a}").unwrap().render(&message("a/b", b"{}")), "x/b");
 }
 
 #[test]
@@ -364,7 +385,7 @@ fn set_gives_variables_values() {
         let error = Statement::parse(sql, Version::V2016_03_23).unwrap_err();
         assert!(error.message.contains(why), "{sql}: {error}");
     }
-    assert!(Template::parse("${@a}", Version::V2016_03_23).unwrap_err().message.contains("not modelled"));
+    assert!(bare().template("${@a}").unwrap_err().message.contains("before it is used"));
 }
 
 #[test]
@@ -382,7 +403,7 @@ fn what_only_aws_can_tell_is_named() {
         let told = statement.unmodelled().unwrap();
         assert!(told.message.contains("is not modelled") && told.line_column == (1, at), "{call}: {told}");
     }
-    let template = Template::parse("a/${get_secret('s')}", Version::V2016_03_23).unwrap();
+    let template = bare().template("a/${get_secret('s')}").unwrap();
     assert_eq!(template.unmodelled().map(|told| told.line_column), Some((1, 5)));
     assert_eq!(
         Statement::parse("SELECT upper(a) FROM 't'", Version::V2016_03_23).unwrap().unmodelled(),

@@ -8,7 +8,7 @@ use crate::response::plan::{Level, Reversible};
 use quell_fleet::account::{RuleDelivery, RuleMetric};
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
-use quell_rules::sql::{Statement, Template, Version};
+use quell_rules::sql::{Statement, Version};
 use quell_rules::topics::Dialect;
 
 use super::request::RuleRequest;
@@ -25,7 +25,8 @@ pub fn doubts(name: &str, body: &RuleBody) -> (Vec<String>, Vec<String>) {
         wrong.push(format!("there is no SQL version {}", body.version));
         return (wrong, doubtful);
     };
-    match Statement::parse(&body.sql, version) {
+    let statement = Statement::parse(&body.sql, version);
+    match &statement {
         Err(error) => wrong.push(error.to_string()),
         Ok(statement) => {
             if statement.from.is_none() {
@@ -35,8 +36,7 @@ pub fn doubts(name: &str, body: &RuleBody) -> (Vec<String>, Vec<String>) {
         }
     }
     if let Some(delivery) = &body.delivery {
-        let from = Statement::parse(&body.sql, version).ok().and_then(|s| s.from);
-        delivered(delivery, version, from.as_deref(), &mut wrong, &mut doubtful);
+        delivered(delivery, statement.as_ref().ok(), &mut wrong, &mut doubtful);
     }
     let Some(metric) = &body.metric else { return (wrong, doubtful) };
     for (what, text) in [
@@ -47,7 +47,7 @@ pub fn doubts(name: &str, body: &RuleBody) -> (Vec<String>, Vec<String>) {
     ] {
         if text.raw().is_empty() {
             wrong.push(format!("the metric needs a {what}"));
-        } else if let Err(error) = Template::parse(text.raw(), version) {
+        } else if let Some(Err(error)) = statement.as_ref().ok().map(|s| s.template(text.raw())) {
             wrong.push(format!("the metric's {what}: {error}"));
         }
     }
@@ -66,11 +66,10 @@ fn is_role(role: &Name) -> bool {
     role.raw().starts_with("arn:") && role.raw().contains(":role/")
 }
 
-/// What is wrong with a delivery, and what should not be meant.
+/// What is wrong with a delivery, and what should not be meant; its templates are read where the statement could be.
 fn delivered(
     delivery: &RuleDelivery,
-    version: Version,
-    from: Option<&str>,
+    statement: Option<&Statement>,
     wrong: &mut Vec<String>,
     doubtful: &mut Vec<String>,
 ) {
@@ -89,16 +88,16 @@ fn delivered(
         }
         RuleDelivery::Republish { topic, qos, role } => {
             let raw = topic.raw();
-            match Template::parse(raw, version) {
-                Err(error) => wrong.push(format!("the topic to republish to: {error}")),
-                Ok(_) if raw.is_empty() => wrong.push("which topic is it republished to?".to_owned()),
-                Ok(_) if !raw.contains("${") && raw.contains(['+', '#']) => {
+            match statement.map(|statement| statement.template(raw)) {
+                Some(Err(error)) => wrong.push(format!("the topic to republish to: {error}")),
+                _ if raw.is_empty() => wrong.push("which topic is it republished to?".to_owned()),
+                _ if !raw.contains("${") && raw.contains(['+', '#']) => {
                     wrong.push("it is republished to one topic: + and # are for filters".to_owned());
                 }
-                Ok(_) if raw.starts_with("$aws") => {
+                _ if raw.starts_with("$aws") => {
                     wrong.push("a reserved topic is written $$aws/… in a rule".to_owned());
                 }
-                Ok(_) => {}
+                _ => {}
             }
             if !(0..=1).contains(qos) {
                 wrong.push("AWS IoT knows QoS 0 and 1".to_owned());
@@ -106,7 +105,10 @@ fn delivered(
             if !is_role(role) {
                 wrong.push(needs_role.to_owned());
             }
-            if from.is_some_and(|filter| Dialect::Aws.matches(filter, raw)) {
+            if statement
+                .and_then(|s| s.from.as_deref())
+                .is_some_and(|filter| Dialect::Aws.matches(filter, raw))
+            {
                 doubtful.push(
                     "it is republished to a topic it reads itself: a loop, each round paid for".to_owned(),
                 );

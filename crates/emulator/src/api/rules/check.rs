@@ -112,12 +112,12 @@ pub(super) fn compile(name: &str, row: &RuleRow) -> Result<Rule, ApiError> {
     if row.actions.len() > MOST_ACTIONS {
         return Err(ApiError::invalid(format!("A rule can have at most {MOST_ACTIONS} actions")));
     }
-    let steps = row.actions.iter().map(|a| step(a, version)).collect::<Result<_, _>>()?;
-    let on_error = row.error_action.as_ref().map(|a| step(a, version)).transpose()?;
+    let steps = row.actions.iter().map(|a| step(a, &statement)).collect::<Result<_, _>>()?;
+    let on_error = row.error_action.as_ref().map(|a| step(a, &statement)).transpose()?;
     Ok(Rule { name: name.to_owned(), statement, steps, on_error })
 }
 
-fn step(action: &Value, version: Version) -> Result<Step, ApiError> {
+fn step(action: &Value, statement: &Statement) -> Result<Step, ApiError> {
     let given = action.as_object().map(|m| m.iter().filter(|(_, v)| !v.is_null()).collect::<Vec<_>>());
     let Some([(name, body)]) = given.as_deref() else {
         return Err(ApiError::invalid("An action must have exactly one of its members set"));
@@ -138,7 +138,7 @@ fn step(action: &Value, version: Version) -> Result<Step, ApiError> {
         let invalid = |e: &SqlError| {
             ApiError::invalid(format!("Invalid substitution template in {name}.{member}: {e}"))
         };
-        let template = Template::parse(text(member), version).map_err(|e| invalid(&e))?;
+        let template = statement.template(text(member)).map_err(|e| invalid(&e))?;
         template.unmodelled().map_or(Ok(()), |told| Err(invalid(told)))?;
         Ok(template)
     };
@@ -161,7 +161,7 @@ fn step(action: &Value, version: Version) -> Result<Step, ApiError> {
                 Some(Value::Number(n)) => n.to_string(),
                 _ => "0".to_owned(),
             };
-            let qos = Template::parse(&qos, version).map_err(|e| ApiError::invalid(e.to_string()))?;
+            let qos = statement.template(&qos).map_err(|e| ApiError::invalid(e.to_string()))?;
             Action::Republish { topic: template("topic")?, qos }
         }
         "sns" => {

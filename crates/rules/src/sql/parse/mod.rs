@@ -4,7 +4,7 @@ mod operand;
 
 use super::ast::{Expr, Item, Op, Select};
 use super::lex::{Lexer, Token};
-use super::{SqlError, Statement, Version};
+use super::{SqlError, Statement, Variable, Version};
 use crate::topics::Dialect;
 
 /// How deep expressions may nest: a statement comes from outside and must not exhaust the stack.
@@ -31,16 +31,17 @@ struct Parser<'a> {
     version: Version,
     depth: usize,
     operators: usize,
-    /// The variables of SET so far; `None` where there can be none.
-    variables: Option<Vec<String>>,
+    /// The variables of SET so far.
+    variables: Vec<Variable>,
     unmodelled: Option<SqlError>,
 }
 
 /// Parses a whole statement.
 pub(super) fn statement(sql: &str, version: Version) -> Result<Statement, SqlError> {
     let mut p = Parser::new(sql, 0, version)?;
-    p.variables = Some(Vec::new());
-    let variables = if p.take_word("SET")? { p.assignments()? } else { Vec::new() };
+    if p.take_word("SET")? {
+        p.assignments()?;
+    }
     p.keyword("SELECT", "a statement begins with SELECT")?;
     let (value, items) = p.columns()?;
     let mut from = None;
@@ -75,13 +76,19 @@ pub(super) fn statement(sql: &str, version: Version) -> Result<Statement, SqlErr
         return Err(p.error(format!("expected {wanted}")));
     }
     let select = Select { value, items, filter };
-    let document = select.uses_document() || variables.iter().any(Expr::uses_document);
-    Ok(Statement { variables, select, from, version, document, unmodelled: p.unmodelled })
+    let document = select.uses_document() || p.variables.iter().any(|(_, expr)| expr.uses_document());
+    Ok(Statement { variables: p.variables.into(), select, from, version, document, unmodelled: p.unmodelled })
 }
 
-/// Parses an expression at `at` of `source` that a `}` ends.
-pub(super) fn embedded(source: &str, at: usize, version: Version) -> Result<Embedded, SqlError> {
+/// Parses an expression at `at` of `source` that a `}` ends and that may use `variables`.
+pub(super) fn embedded(
+    source: &str,
+    at: usize,
+    version: Version,
+    variables: &[Variable],
+) -> Result<Embedded, SqlError> {
     let mut p = Parser::new(source, at, version)?;
+    p.variables = variables.to_vec();
     let expr = p.expr()?;
     if p.token != Token::Sign("}") {
         return Err(p.error("expected } after the expression"));
@@ -94,7 +101,16 @@ impl<'a> Parser<'a> {
         let mut lexer = Lexer::new(source);
         lexer.at = at;
         let (token, start) = lexer.next()?;
-        Ok(Self { lexer, token, start, version, depth: 0, operators: 0, variables: None, unmodelled: None })
+        Ok(Self {
+            lexer,
+            token,
+            start,
+            version,
+            depth: 0,
+            operators: 0,
+            variables: Vec::new(),
+            unmodelled: None,
+        })
     }
 
     /// Takes the present token. The one after it is read at once, except past the `}` of a template, where free text follows.
@@ -152,24 +168,23 @@ impl<'a> Parser<'a> {
     }
 
     /// `@a = expr, @b = expr`: each may use those before it.
-    fn assignments(&mut self) -> Result<Vec<Expr>, SqlError> {
-        let mut out = Vec::new();
+    fn assignments(&mut self) -> Result<(), SqlError> {
         loop {
             let Token::Variable(name) = self.token.clone() else {
                 return Err(self.error("SET gives variables values: @name = expression"));
             };
-            if self.variables.iter().flatten().any(|known| *known == name) {
+            if self.variables.iter().any(|(known, _)| *known == name) {
                 return Err(self.error("a variable is set once"));
             }
-            if out.len() >= VARIABLES {
+            if self.variables.len() >= VARIABLES {
                 return Err(self.error("the statement sets too many variables"));
             }
             self.advance()?;
             self.sign("=")?;
-            out.push(self.expr()?);
-            self.variables.get_or_insert_default().push(name);
+            let expr = self.expr()?;
+            self.variables.push((name, expr));
             if !self.take_sign(",")? {
-                return Ok(out);
+                return Ok(());
             }
         }
     }

@@ -135,10 +135,7 @@ impl Parser<'_> {
     }
 
     fn variable(&mut self, name: &str) -> Result<Expr, SqlError> {
-        let Some(known) = &self.variables else {
-            return Err(self.error("variables of SET are not modelled in substitution templates"));
-        };
-        let Some(at) = known.iter().position(|known| known == name) else {
+        let Some(at) = self.variables.iter().position(|(known, _)| known == name) else {
             return Err(self.error("a variable is given its value by SET before it is used"));
         };
         self.advance()?;
