@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio_util::sync::CancellationToken;
 
-use super::api::arn::Arns;
+use super::api::arn::{Arns, partition};
 use super::api::connections::DeletePace;
 use super::api::front::Throttle;
 use super::api::iam::Iam;
@@ -167,6 +167,7 @@ impl Account {
                 false,
             )),
             faults: Faults::default(),
+            places: super::places::Places::default(),
             http: any,
             mqtts: any,
             outbox: None,
@@ -255,7 +256,21 @@ impl Account {
         self.broker.disconnect_all();
     }
 
-    /// `arn:aws:iot:REGION:ACCOUNT:KIND/NAME`, for `thing`, `thinggroup`, `cert`, `policy`, `securityprofile`, `job`,
+    /// The partition of its region, the second part of each of its ARNs.
+    pub(crate) fn partition(&self) -> &'static str {
+        partition(&self.region)
+    }
+
+    /// The ARN of who has an access key id, as this region tells it: one key is good in all partitions here.
+    pub(crate) fn caller(&self, key: &str) -> String {
+        let arn = self.iam.arn(key);
+        match arn.strip_prefix("arn:aws:") {
+            Some(rest) => format!("arn:{}:{rest}", self.partition()),
+            None => arn,
+        }
+    }
+
+    /// `arn:PARTITION:iot:REGION:ACCOUNT:KIND/NAME`, for `thing`, `thinggroup`, `cert`, `policy`, `securityprofile`, `job`,
     /// `rule`, `client`, `topic`, `topicfilter`, …
     pub(crate) fn arn(&self, kind: &str, name: &str) -> String {
         self.arns.iot(kind, name)

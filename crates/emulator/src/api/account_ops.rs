@@ -43,7 +43,7 @@ pub(super) fn get_caller_identity(req: &Req) -> Result<Resp, ApiError> {
         "https://sts.amazonaws.com/doc/2011-06-15/",
         &format!(
             "<Arn>{}</Arn><UserId>AIDAQUELLOPERATOR000</UserId><Account>{}</Account>",
-            query::escape(&req.account.iam.arn(&req.caller)),
+            query::escape(&req.account.caller(&req.caller)),
             req.account.id
         ),
     )

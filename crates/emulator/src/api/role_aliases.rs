@@ -171,7 +171,7 @@ pub(super) fn credentials(
     };
     let held = held.ok_or_else(|| ApiError::not_found("Role alias does not exist"))?;
     let role = held.role.rsplit('/').next().unwrap_or(&held.role);
-    let who = format!("arn:aws:sts::{}:assumed-role/{role}/{certificate}", account.id);
+    let who = format!("arn:{}:sts::{}:assumed-role/{role}/{certificate}", account.partition(), account.id);
     let (keys, expiration) = sessions::open(account, who, held.duration_seconds);
     Resp::json(json!({ "credentials": {
         "accessKeyId": keys.id,

@@ -1,6 +1,7 @@
 //! Temporary keys (STS AssumeRole, GetSessionToken), and the account's alias (IAM ListAccountAliases). There are no roles
 //! here: whoever may sign may assume any, and the session may do everything.
 
+use super::arn::is_of;
 use super::{ApiError, Req, Resp, query};
 use crate::account::Account;
 
@@ -78,7 +79,9 @@ pub(super) fn assume_role(req: &Req) -> Result<Resp, ApiError> {
     let needed = |name: &str| req.query(name).ok_or_else(|| validation(format!("{name} must not be null")));
     let (role, session) = (needed("RoleArn")?, needed("RoleSessionName")?);
     let account = &req.account.id;
-    let name = role.strip_prefix("arn:aws:iam::").and_then(|rest| rest.split_once(":role/"));
+    let name =
+        role.splitn(3, ':').nth(2).filter(|_| is_of("iam", role)).and_then(|rest| rest.strip_prefix("iam::"));
+    let name = name.and_then(|rest| rest.split_once(":role/"));
     let name = name.filter(|(of, name)| of == account && !name.is_empty()).map(|(_, name)| name);
     let name = name.ok_or_else(|| {
         ApiError::new(
@@ -94,7 +97,7 @@ pub(super) fn assume_role(req: &Req) -> Result<Resp, ApiError> {
     check_code(req)?;
     let seconds = seconds(req, 3600, 43_200)?;
     let role = name.rsplit('/').next().unwrap_or(name);
-    let arn = format!("arn:aws:sts::{account}:assumed-role/{role}/{session}");
+    let arn = format!("arn:{}:sts::{account}:assumed-role/{role}/{session}", req.account.partition());
     let credentials = begin(req, arn.clone(), seconds);
     let user = format!(
         "<AssumedRoleUser><AssumedRoleId>AROAQUELLROLE0000000:{0}</AssumedRoleId><Arn>{1}</Arn></AssumedRoleUser>",
@@ -108,7 +111,7 @@ pub(super) fn assume_role(req: &Req) -> Result<Resp, ApiError> {
 pub(super) fn get_session_token(req: &Req) -> Result<Resp, ApiError> {
     check_code(req)?;
     let seconds = seconds(req, 43_200, 129_600)?;
-    let credentials = begin(req, req.account.iam.arn(&req.caller), seconds);
+    let credentials = begin(req, req.account.caller(&req.caller), seconds);
     query::answer("GetSessionToken", STS, &credentials)
 }
 

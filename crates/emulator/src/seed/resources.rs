@@ -25,13 +25,13 @@ const DENY_ALL: &str =
 
 /// What a device of its own certificate may do: be itself.
 fn device_policy(account: &Account) -> String {
-    let arn = |resource: &str| format!("arn:aws:iot:{}:{}:{resource}", account.region, account.id);
+    let arn = |kind: &str, name: &str| account.arn(kind, name);
     let thing = "${iot:Connection.Thing.ThingName}";
     json!({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": "iot:Connect", "Resource": arn(&format!("client/{thing}"))},
+        {"Effect": "Allow", "Action": "iot:Connect", "Resource": arn("client", thing)},
         {"Effect": "Allow", "Action": ["iot:Publish", "iot:Receive"], "Resource": [
-            arn(&format!("topic/dt/{thing}/*")), arn("topic/temperature-device-*"), arn(&format!("topic/$aws/things/{thing}/*"))]},
-        {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": arn(&format!("topicfilter/$aws/things/{thing}/*"))}
+            arn("topic", &format!("dt/{thing}/*")), arn("topic", "temperature-device-*"), arn("topic", &format!("$aws/things/{thing}/*"))]},
+        {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": arn("topicfilter", &format!("$aws/things/{thing}/*"))}
     ]})
     .to_string()
 }
@@ -69,7 +69,7 @@ fn call(
 }
 
 fn role(account: &Account, name: &str) -> String {
-    format!("arn:aws:iam::{}:role/{name}", account.id)
+    format!("arn:{}:iam::{}:role/{name}", account.partition(), account.id)
 }
 
 fn groups_and_policies(account: &Account) -> Result<(), ApiError> {
@@ -94,7 +94,7 @@ fn groups_and_policies(account: &Account) -> Result<(), ApiError> {
 /// The profiles, all on all things; those of the two workshops with an alert target tell it.
 fn security_profiles(account: &Arc<Account>) -> Result<(), ApiError> {
     let topic = |name: &str, role_name: &str| {
-        let arn = format!("arn:aws:sns:{}:{}:{name}", account.region, account.id);
+        let arn = sns::topic_arn(account, name);
         json!({"SNS": {"alertTargetArn": arn, "roleArn": role(account, role_name)}})
     };
     for (name, text, alerts, behavior) in [

@@ -96,6 +96,56 @@ async fn names(iot: &aws_sdk_iot::Client) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn each_partition_has_its_name_in_every_arn() {
+    let world = World::start().await;
+    for (region, partition) in
+        [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("eu-central-1", "aws")]
+    {
+        let caller = Caller { region, ..OWNER };
+        let config = caller.config(&world);
+        let (iot, sts) = (aws_sdk_iot::Client::new(&config), aws_sdk_sts::Client::new(&config));
+        let thing = iot.create_thing().thing_name("T").send().await.unwrap();
+        assert_eq!(thing.thing_arn(), Some(&*format!("arn:{partition}:iot:{region}:{ACCOUNT}:thing/T")));
+        let keys = iot.create_keys_and_certificate().set_as_active(true).send().await.unwrap();
+        let certificate = keys.certificate_arn().unwrap();
+        assert!(certificate.starts_with(&format!("arn:{partition}:iot:{region}:{ACCOUNT}:cert/")));
+        iot.create_policy().policy_name("P").policy_document(ALLOW).send().await.unwrap();
+        iot.attach_policy().policy_name("P").target(certificate).send().await.unwrap();
+        let attached = iot.list_attached_policies().target(certificate).send().await.unwrap();
+        assert_eq!(
+            attached.policies()[0].policy_arn(),
+            Some(&*format!("arn:{partition}:iot:{region}:{ACCOUNT}:policy/P"))
+        );
+        let who = sts.get_caller_identity().send().await.unwrap();
+        assert_eq!(who.arn(), Some(&*format!("arn:{partition}:iam::{ACCOUNT}:user/operator")));
+        let role = format!("arn:{partition}:iam::{ACCOUNT}:role/R");
+        let assumed = sts.assume_role().role_arn(role).role_session_name("me").send().await.unwrap();
+        let user = assumed.assumed_role_user().unwrap().arn();
+        assert_eq!(user, format!("arn:{partition}:sts::{ACCOUNT}:assumed-role/R/me"));
+        let form = "Action=CreateTopic&Version=2010-03-31&Name=Alerts";
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let topic = caller.ask(&world, "sns", "POST", "/", &headers, form).await;
+        let arn = format!("arn:{partition}:sns:{region}:{ACCOUNT}:Alerts");
+        assert!(topic.contains(&arn), "{topic}");
+        let profile = iot
+            .create_security_profile()
+            .security_profile_name("S")
+            .alert_targets(
+                aws_sdk_iot::types::AlertTargetType::Sns,
+                aws_sdk_iot::types::AlertTarget::builder()
+                    .alert_target_arn(&arn)
+                    .role_arn(format!("arn:{partition}:iam::{ACCOUNT}:role/R"))
+                    .build()
+                    .unwrap(),
+            )
+            .send()
+            .await
+            .unwrap();
+        assert!(profile.security_profile_arn().unwrap().starts_with(&format!("arn:{partition}:iot:")));
+    }
+}
+
+#[tokio::test]
 async fn a_region_has_a_state_and_arns_of_its_own() {
     let world = World::start().await;
     let europe = Caller { region: "eu-west-1", ..OWNER }.iot(&world);

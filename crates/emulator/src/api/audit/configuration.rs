@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::checks::{self, CHECKS};
 use super::{CheckSettings, Configuration, NotificationTarget, ONLY, check_role};
+use crate::api::arn::is_of;
 use crate::api::{ApiError, Req, Resp, validate, when};
 
 /// Thresholds and the check each belongs to; days from 30 to ten years.
@@ -78,7 +79,7 @@ pub fn update(req: &Req) -> Result<Resp, ApiError> {
         if let Some(role) = &target.role_arn {
             check_role("auditNotificationTargetConfigurations.roleArn", role)?;
         }
-        if target.enabled && !target.target_arn.as_deref().is_some_and(|t| t.starts_with("arn:aws:sns:")) {
+        if target.enabled && !target.target_arn.as_deref().is_some_and(|t| is_of("sns", t)) {
             return Err(ApiError::invalid("targetArn must be the ARN of an SNS topic"));
         }
         configuration.targets.insert(kind, target);

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::DetectStore;
 use crate::api::ApiError;
+use crate::api::arn::is_of;
 use quell_rules::detect::metric::Metric;
 use quell_rules::detect::model::{Behavior, ComparisonOperator, Criteria};
 use quell_rules::detect::validate;
@@ -111,9 +112,9 @@ pub(super) fn alert_targets(targets: &Value) -> Result<(), ApiError> {
         if kind != "SNS" {
             return Err(ApiError::invalid(format!("alertTargets: {kind} is not SNS")));
         }
-        for (member, prefix) in [("alertTargetArn", "arn:aws:sns:"), ("roleArn", "arn:aws:iam::")] {
-            if !target.get(member).and_then(Value::as_str).is_some_and(|arn| arn.starts_with(prefix)) {
-                return Err(ApiError::invalid(format!("alertTargets: {member} must be an ARN of {prefix}")));
+        for (member, service) in [("alertTargetArn", "sns"), ("roleArn", "iam")] {
+            if !target.get(member).and_then(Value::as_str).is_some_and(|arn| is_of(service, arn)) {
+                return Err(ApiError::invalid(format!("alertTargets: {member} must be an ARN of {service}")));
             }
         }
     }

@@ -263,7 +263,7 @@ impl Front {
         }
         if !account.iam.may_do_everything(key) {
             let what =
-                format!("User: {} may not do everything, and so not empty the account", account.iam.arn(key));
+                format!("User: {} may not do everything, and so not empty the account", account.caller(key));
             return Err(ApiError::new(403, "AccessDeniedException", what));
         }
         self.cloud.reset(account).map_err(|error| {

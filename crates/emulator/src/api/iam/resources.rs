@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::api::{Req, Service};
+use crate::api::{Req, Service, sns};
 
 /// Operations, the kind of their resource in its ARN, and the parameter that names it: in the path, the query, the body
 /// or a header. A value that is an ARN already is taken as it is, a list as each of its members.
@@ -305,15 +305,14 @@ fn values(parameter: &str, req: &Req, body: &Value) -> Vec<String> {
 /// The SNS topic a form names.
 fn topic(req: &Req) -> Vec<String> {
     let named = ["TopicArn", "TargetArn", "SubscriptionArn"].iter().find_map(|name| req.query(name));
-    let made = || {
-        req.query("Name").map(|name| format!("arn:aws:sns:{}:{}:{name}", req.account.region, req.account.id))
-    };
+    let made = || req.query("Name").map(|name| sns::topic_arn(&req.account, name));
     named.map(str::to_owned).or_else(made).into_iter().collect()
 }
 
 fn object(req: &Req) -> String {
     let (bucket, key) = (req.path("bucket"), req.path("key"));
-    if key.is_empty() { format!("arn:aws:s3:::{bucket}") } else { format!("arn:aws:s3:::{bucket}/{key}") }
+    let bucket = format!("arn:{}:s3:::{bucket}", req.account.partition());
+    if key.is_empty() { bucket } else { format!("{bucket}/{key}") }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::certificates::{CertStatus, state_error};
+use crate::api::arn::Arns;
 use crate::api::when::seconds;
 use crate::api::{ApiError, Req, Resp, validate};
 
@@ -76,7 +77,7 @@ pub fn begin(req: &Req) -> Result<Resp, ApiError> {
         held.modified_ms = now;
         held.customer_version += 1;
     });
-    let arn = format!("arn:aws:iot:{}:{account}:cert/{id}", req.account.region);
+    let arn = Arns::new(&req.account.region, account).iot("cert", id);
     Resp::json(json!({ "transferredCertificateArn": arn }))
 }
 

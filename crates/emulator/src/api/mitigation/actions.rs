@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Definition;
 use crate::account::Account;
+use crate::api::arn::is_of;
 use crate::api::audit::{check_id, check_role};
 use crate::api::registry::{tags::Tag, uuid};
 use crate::api::{ApiError, Req, Resp, validate, when};
@@ -106,7 +107,7 @@ impl Params {
                 validate::one_of("logLevel", log_level, &LEVELS)?;
             }
             Self::Sns { topic_arn } => {
-                if !topic_arn.starts_with("arn:aws:sns:") || topic_arn.len() > 350 {
+                if !is_of("sns", topic_arn) || topic_arn.len() > 350 {
                     return Err(ApiError::invalid(format!(
                         "topicArn is not the ARN of an SNS topic: {topic_arn}"
                     )));

@@ -22,6 +22,7 @@ pub use subscriptions::{
     set_subscription_attributes, subscribe, unsubscribe,
 };
 pub use tags::{list_tags, tag_resource, untag_resource};
+pub use topics::arn as topic_arn;
 pub use topics::{create_topic, delete_topic, get_topic_attributes, list_topics, set_topic_attributes};
 
 use std::sync::Arc;

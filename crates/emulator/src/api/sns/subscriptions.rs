@@ -71,7 +71,7 @@ fn check_endpoint(protocol: &str, endpoint: &str) -> Result<(), ApiError> {
             endpoint.split_once('@').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty())
         }
         "sms" => endpoint.chars().all(|c| c.is_ascii_digit() || "+-() ".contains(c)),
-        _ => endpoint.starts_with("arn:aws:"),
+        _ => endpoint.starts_with("arn:"),
     };
     if good && endpoint.len() <= 2048 && !endpoint.chars().any(char::is_control) {
         Ok(())

@@ -14,9 +14,9 @@ use crate::api::{ApiError, Req, Resp, query::escape};
 /// Rows of a page.
 pub(super) const PAGE: usize = 100;
 
-/// `arn:aws:sns:REGION:ACCOUNT:NAME`.
-pub(super) fn arn(account: &Account, name: &str) -> String {
-    format!("arn:aws:sns:{}:{}:{name}", account.region, account.id)
+/// `arn:PARTITION:sns:REGION:ACCOUNT:NAME`.
+pub fn arn(account: &Account, name: &str) -> String {
+    format!("arn:{}:sns:{}:{}:{name}", account.partition(), account.region, account.id)
 }
 
 /// Attributes a caller may set.
