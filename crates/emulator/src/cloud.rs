@@ -18,6 +18,7 @@ use super::api::{ApiError, audit, detect, indexing, jobs, mitigation, sns};
 use super::broker::Limits;
 use super::clock::Clock;
 use super::faults::Faults;
+use super::places::Places;
 use super::sigv4;
 use super::store::Wal;
 
@@ -40,6 +41,8 @@ pub struct Terms {
     pub iam: Arc<Iam>,
     /// What goes wrong on order, in every account.
     pub faults: Faults,
+    /// Where simulated devices seem to be.
+    pub places: Places,
     /// Where HTTP listens.
     pub http: SocketAddr,
     /// Where TLS listens: what DescribeEndpoint tells.

@@ -45,6 +45,7 @@ mod listen;
 #[path = "../../../tests/common/mutate.rs"]
 mod mutate;
 pub mod operations;
+mod places;
 mod room;
 pub mod scenario;
 mod seed;

@@ -58,6 +58,7 @@ pub async fn serve_tls(listener: TcpListener, config: Arc<ServerConfig>, cloud: 
     let (_open, open) = watch::channel(());
     loop {
         let (stream, remote, local) = accept(&listener).await;
+        let remote = cloud.terms().places.seen(remote);
         let (acceptor, cloud, http) = (acceptor.clone(), Arc::clone(&cloud), Arc::clone(&http));
         let open = open.clone();
         tokio::spawn(async move {

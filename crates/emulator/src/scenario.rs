@@ -2,6 +2,7 @@
 //!
 //! A TOML file of `[[step]]` tables; `scenarios/workshop.toml`, the default, documents every key.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -48,6 +49,8 @@ pub enum Action {
         id: Option<String>,
         /// Its messages are of that many bytes; as the device's own without it.
         bytes: Option<usize>,
+        /// The address it connects from; the device's own without it.
+        from: Option<IpAddr>,
     },
     /// Its clones are gone.
     NoClone,
@@ -109,6 +112,7 @@ struct RawStep {
     action: Spanned<String>,
     bytes: Option<Spanned<i64>>,
     id: Option<Spanned<String>>,
+    from: Option<Spanned<String>>,
     factor: Option<Spanned<f64>>,
     port: Option<Spanned<i64>>,
     state: Option<toml::Table>,
@@ -164,6 +168,18 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
         }
         id => id.as_ref().map(|id| id.get_ref().clone()),
     };
+    if name != "clone" {
+        misplaced(raw.from.as_ref().map(|from| from.span().start), "from", "clone")?;
+    }
+    let from = match &raw.from {
+        None => None,
+        Some(from) => match from.get_ref().parse() {
+            Ok(address) => Some(address),
+            Err(_) => {
+                return Err(at_line(from.span().start, "from", "must be an address such as 203.0.113.7"));
+            }
+        },
+    };
     if name != "rogue-rate" {
         misplaced(raw.factor.as_ref().map(|f| f.span().start), "factor", "rogue-rate")?;
     }
@@ -207,7 +223,7 @@ fn step(text: &str, raw: RawStep) -> Result<Step, String> {
         },
         "retain" => Action::Retain(bytes.unwrap_or(200)),
         "permit" => Action::Permit,
-        "clone" => Action::Clone { id, bytes },
+        "clone" => Action::Clone { id, bytes, from },
         "no-clone" => Action::NoClone,
         "listen" => match &raw.port {
             None => Action::Listen(4444),
@@ -314,6 +330,14 @@ mod tests {
                 "line 5: id: only goes with",
             ),
             ("[[step]]\nat = \"1s\"\naction = \"silence\"\n", "line 3: thing: is required"),
+            (
+                "[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"clone\"\nfrom = \"Lisbon\"\n",
+                "line 5: from: must be an address",
+            ),
+            (
+                "[[step]]\nat = \"1s\"\nthing = \"T\"\naction = \"retain\"\nfrom = \"203.0.113.7\"\n",
+                "line 5: from: only goes with action \"clone\"",
+            ),
             ("[[step]]\nat = \"1s\"\naction = \"fault\"\n", "line 3: fault: is required"),
             (
                 "[[step]]\nat = \"1s\"\naction = \"fault\"\nfault = \"ListThings\"\n",

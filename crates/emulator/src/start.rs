@@ -17,6 +17,7 @@ use super::cloud::{Cloud, Terms};
 use super::credentials::{CredentialsDir, operator_env};
 use super::faults::{Fault, Faults};
 use super::http::Http;
+use super::places::Places;
 use super::room::{Room, Seat};
 use super::scenario::{self, Scenario, Step};
 use super::{api, devices, listen, seed, tls};
@@ -277,6 +278,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     if !options.throttle {
         (limits.messages_per_second, limits.bytes_per_second) = (u32::MAX, u32::MAX);
     }
+    let places = Places::default();
     let terms = Terms {
         region: options.region,
         clock: Clock::new(options.speed).ahead(options.clock_ahead),
@@ -285,6 +287,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         index: options.index,
         iam: Arc::clone(&iam),
         faults: Faults::default(),
+        places: places.clone(),
         http,
         mqtts,
         outbox: Some(credentials.path().join("sns-outbox.jsonl")),
@@ -313,7 +316,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let doors = Http::new(Arc::clone(&cloud));
 
     let host = if mqtts.ip().is_unspecified() { "127.0.0.1".to_owned() } else { mqtts.ip().to_string() };
-    let endpoint = devices::Endpoint { host, port: mqtts.port(), ca: ca.pem().into() };
+    let endpoint =
+        devices::Endpoint { host, port: mqtts.port(), ca: ca.pem().into(), places: places.clone() };
     let supply = Supply { endpoint, devices: options.devices, seed: options.seed };
     let mut equipped = Vec::new();
     let mut things = Vec::new();

@@ -31,7 +31,7 @@ pub(super) static ROWS: &[Deviation] = &[
     row("QoS 2", "no PUBACK, no SUBACK", "a SUBSCRIBE is not answered, a PUBLISH ends with CLIENT_ERROR"),
     row("publish to a reserved topic", "can end the connection", "ends it with FORBIDDEN_ACCESS"),
     row(
-        "will on a reserved or impossible topic",
+        "will on an impossible topic, or a reserved one that is no request",
         "undocumented",
         "the CONNECT is refused; MQTT 5 is told topic name invalid",
     ),

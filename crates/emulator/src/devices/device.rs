@@ -1,13 +1,14 @@
 //! The task of one simulated device.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS, SubscribeFilter};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -152,13 +153,13 @@ impl Drop for Link {
 
 fn connect(spec: &DeviceSpec, endpoint: &Endpoint) -> (AsyncClient, Link) {
     let mut options = MqttOptions::new(&spec.client_id, (endpoint.host.as_str(), endpoint.port));
-    let (to, identity) = (endpoint.clone(), Arc::clone(&spec.pair));
+    let (to, identity, from) = (endpoint.clone(), Arc::clone(&spec.pair), spec.from);
     options
         .set_keep_alive(30)
         .set_clean_session(true)
         .set_inflight(INFLIGHT)
         .set_max_packet_size(256 * 1024, 256 * 1024)
-        .set_socket_connector(move |_, _| dial(to.clone(), Arc::clone(&identity)));
+        .set_socket_connector(move |_, _| dial(to.clone(), Arc::clone(&identity), from));
     let (client, mut events) = AsyncClient::builder(options).capacity(64).build();
     let (sender, receiver) = mpsc::channel(8);
     let thing = spec.thing.clone();
@@ -178,12 +179,27 @@ fn connect(spec: &DeviceSpec, endpoint: &Endpoint) -> (AsyncClient, Link) {
     (client, Link { events: receiver, task })
 }
 
-/// TLS to the endpoint, with a device's certificate.
-async fn dial(endpoint: Endpoint, identity: Arc<KeyPairPem>) -> io::Result<TlsStream<TcpStream>> {
+/// TLS to the endpoint, with a device's certificate, and as if from `from`.
+async fn dial(
+    endpoint: Endpoint,
+    identity: Arc<KeyPairPem>,
+    from: Option<IpAddr>,
+) -> io::Result<TlsStream<TcpStream>> {
     let config =
         tls::client_config(&endpoint.ca, &identity.certificate, &identity.key).map_err(io::Error::other)?;
     let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
-    let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+    let host = (endpoint.host.as_str(), endpoint.port);
+    // Noted before the connection is there, and until its handshake is over: the listener looks once, when it accepts.
+    let (stream, _place) = match from {
+        None => (TcpStream::connect(host).await?, None),
+        Some(from) => {
+            let to = tokio::net::lookup_host(host).await?.next().ok_or(io::ErrorKind::NotFound)?;
+            let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            socket.bind(SocketAddr::new(to.ip(), 0))?;
+            let place = endpoint.places.put(socket.local_addr()?, from);
+            (socket.connect(to).await?, Some(place))
+        }
+    };
     TlsConnector::from(config).connect(name, stream).await
 }
 
@@ -334,8 +350,9 @@ impl Device {
     }
 
     /// Somebody else begins to use this device's certificate; shadow and agent stay the real one's.
-    fn clone_it(&mut self, id: Option<String>, bytes: Option<usize>) {
+    fn clone_it(&mut self, id: Option<String>, bytes: Option<usize>, from: Option<IpAddr>) {
         let mut spec = self.spec.clone();
+        spec.from = from.or(spec.from);
         spec.kind = Kind::Generic;
         spec.client_id = id.unwrap_or(spec.client_id);
         let (sender, orders) = mpsc::channel(1);
@@ -371,7 +388,7 @@ impl Device {
                 self.spec.client_id = id;
                 return true;
             }
-            Action::Clone { id, bytes } => self.clone_it(id, bytes),
+            Action::Clone { id, bytes, from } => self.clone_it(id, bytes, from),
             Action::NoClone => self.clones.abort_all(),
             Action::ComesBack(id) => self.refuge = Some(id),
             Action::Retain(bytes) => {

@@ -11,6 +11,7 @@ mod payload;
 mod work;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -23,6 +24,7 @@ use super::api::identity::Target;
 use super::api::shadows;
 use super::clock::Clock;
 use super::credentials::KeyPairPem;
+use super::places::Places;
 use super::scenario::{Action, Step};
 
 /// What kind of device it is.
@@ -51,6 +53,8 @@ pub struct DeviceSpec {
     pub topic: String,
     /// What it authenticates with.
     pub pair: Arc<KeyPairPem>,
+    /// The address it seems to connect from, when that is not loopback.
+    pub from: Option<IpAddr>,
 }
 
 /// Where devices connect to.
@@ -62,6 +66,8 @@ pub struct Endpoint {
     pub port: u16,
     /// The authority to trust, in PEM.
     pub ca: Arc<str>,
+    /// Where devices that seem to be elsewhere are noted.
+    pub places: Places,
 }
 
 /// The devices to run.

@@ -44,7 +44,7 @@ impl Late {
         attach(account, &self.thing, &pair, policy).map_err(failed)?;
         dir.write_thing(&self.thing, &pair).map_err(|e| format!("credentials of {}: {e}", self.thing))?;
         let client_id = self.thing.clone();
-        Ok(DeviceSpec { thing: self.thing, client_id, kind: self.kind, topic: self.topic, pair })
+        Ok(DeviceSpec { thing: self.thing, client_id, kind: self.kind, topic: self.topic, pair, from: None })
     }
 }
 

@@ -124,7 +124,7 @@ fn found(account: &Account, names: Vec<(String, Kind, String)>, dir: &Credential
     for (n, (thing, kind, topic)) in names.into_iter().enumerate() {
         if let Some(pair) = dir.read_thing(&thing).filter(|pair| known(&thing, pair)) {
             let client_id = thing.clone();
-            seeded.specs.push(DeviceSpec { thing, client_id, kind, topic, pair: Arc::new(pair) });
+            seeded.specs.push(DeviceSpec { thing, client_id, kind, topic, pair: Arc::new(pair), from: None });
         } else if n >= AT_ONCE && unequipped(&thing) {
             seeded.late.push(Late { thing, kind, topic });
         }

@@ -66,7 +66,7 @@ impl World {
     }
 
     pub(crate) async fn with(options: Options) -> Self {
-        let options = Options { devices: Some(0), ..options };
+        let options = Options { devices: Some(options.devices.unwrap_or(0)), ..options };
         let running = start(options).await.unwrap();
         let config = quell_emulator_tests::sdk::config(&format!("http://{}", running.http));
         let iot = aws_sdk_iot::Client::new(&config);

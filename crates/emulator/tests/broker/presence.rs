@@ -1,5 +1,6 @@
 //! Lifecycle events, and the disconnect reasons in them (docs/aws-iot.md#3.5).
 
+use quell_emulator::start::Options;
 use rumqttc::PublishOptions;
 
 use crate::client::options;
@@ -159,4 +160,40 @@ async fn stopping_the_emulator_is_the_servers_doing() {
     assert!(broker.disconnect("Thing02", "SERVER_INITIATED_DISCONNECT", false, true));
     device.ended().await;
     assert_eq!(console.json().await.1["disconnectReason"], "SERVER_INITIATED_DISCONNECT");
+}
+
+#[tokio::test]
+async fn a_certificate_used_from_elsewhere_tells_that_address() {
+    let scenario = tempfile::NamedTempFile::new().unwrap();
+    let step = "[[step]]\nat = \"0s\"\nthing = \"dev-IZWB\"\naction = \"permit\"\n\
+                [[step]]\nat = \"60s\"\nthing = \"dev-IZWB\"\naction = \"clone\"\nid = \"gw-7\"\nfrom = \"203.0.113.41\"\n";
+    std::fs::write(scenario.path(), step).unwrap();
+    let world = World::with(Options {
+        speed: 20.0,
+        devices: Some(6),
+        scenario: Some(scenario.path().to_owned()),
+        ..Options::on_free_ports()
+    })
+    .await;
+    let mut console = world.client("console").await;
+    console
+        .subscribe(&["$aws/events/presence/connected/gw-7", "$aws/events/presence/connected/dev-IZWB"])
+        .await;
+    let mut told = std::collections::BTreeMap::new();
+    while told.len() < 2 {
+        let (_, event) = console.json().await;
+        told.insert(event["clientId"].as_str().unwrap().to_owned(), event);
+    }
+    assert_eq!(told["gw-7"]["ipAddress"], "203.0.113.41");
+    assert_eq!(told["dev-IZWB"]["ipAddress"], "127.0.0.1");
+    assert_eq!(told["gw-7"]["principalIdentifier"], told["dev-IZWB"]["principalIdentifier"]);
+    let address = async |client: &str| {
+        let held =
+            world.data.get_connection().client_id(client).include_socket_information(true).send().await;
+        held.unwrap().source_ip.unwrap()
+    };
+    assert_eq!(
+        (address("gw-7").await, address("dev-IZWB").await),
+        ("203.0.113.41".into(), "127.0.0.1".into())
+    );
 }
