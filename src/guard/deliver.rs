@@ -69,26 +69,61 @@ impl Delivery {
         patience: Patience,
         leads: bool,
     ) -> Self {
-        let (gate, opened) = watch::channel(leads);
-        let (stop, stopped) = watch::channel(false);
-        let tally: Arc<Mutex<HashMap<String, Tally>>> = Arc::default();
-        let mut tasks = JoinSet::new();
-        let mut wake = Vec::new();
+        Self::of(sinks, store, post, patience, leads, Arc::default())
+    }
+
+    /// Other receivers from now on. What is being told is told to its end first, so that nobody is told twice; what is found
+    /// meanwhile waits for the new ones.
+    pub fn replace(&mut self, sinks: Vec<Sink>, post: &Post, patience: Patience) {
+        let (store, tally, leads) = (Arc::clone(&self.store), Arc::clone(&self.tally), *self.gate.borrow());
+        let new = Self::of(Vec::new(), store, post, patience, leads, tally);
+        let old = std::mem::replace(self, new);
+        let (ended, begun) = watch::channel(false);
+        self.tasks.spawn(async move {
+            old.end().await;
+            ended.send_replace(true);
+        });
+        self.spawn(sinks, post, patience, &begun);
+    }
+
+    fn of(
+        sinks: Vec<Sink>,
+        store: Arc<Mutex<Store>>,
+        post: &Post,
+        patience: Patience,
+        leads: bool,
+        tally: Arc<Mutex<HashMap<String, Tally>>>,
+    ) -> Self {
+        let mut new = Self {
+            sinks: Vec::new(),
+            store,
+            wake: Vec::new(),
+            tally,
+            gate: watch::channel(leads).0,
+            stop: watch::channel(false).0,
+            tasks: JoinSet::new(),
+        };
+        new.spawn(sinks, post, patience, &watch::channel(true).1);
+        new
+    }
+
+    fn spawn(&mut self, sinks: Vec<Sink>, post: &Post, patience: Patience, begun: &watch::Receiver<bool>) {
         for sink in &sinks {
             let called = Arc::new(Notify::new());
-            wake.push(Arc::clone(&called));
+            self.wake.push(Arc::clone(&called));
             let worker = Worker {
                 sink: sink.clone(),
-                store: Arc::clone(&store),
+                store: Arc::clone(&self.store),
                 post: post.clone(),
-                tally: Arc::clone(&tally),
-                gate: opened.clone(),
-                stopped: stopped.clone(),
+                tally: Arc::clone(&self.tally),
+                gate: self.gate.subscribe(),
+                begun: begun.clone(),
+                stopped: self.stop.subscribe(),
                 patience,
             };
-            tasks.spawn(worker.run(called));
+            self.tasks.spawn(worker.run(called));
         }
-        Self { sinks, store, wake, tally, gate, stop, tasks }
+        self.sinks = sinks;
     }
 
     /// Whom an alert is told.
@@ -112,7 +147,7 @@ impl Delivery {
     }
 
     /// Ends it: what is being told is told to its end, so that whoever goes on from the store tells it no second time.
-    pub async fn end(mut self) {
+    async fn end(mut self) {
         self.stop.send_replace(true);
         let all = async { while self.tasks.join_next().await.is_some() {} };
         // Longer than any receiver is waited for; what hangs then is aborted.
@@ -161,21 +196,30 @@ struct Worker {
     post: Post,
     tally: Arc<Mutex<HashMap<String, Tally>>>,
     gate: watch::Receiver<bool>,
+    /// Whoever told before has ended.
+    begun: watch::Receiver<bool>,
     stopped: watch::Receiver<bool>,
     patience: Patience,
 }
 
 impl Worker {
     async fn run(mut self, called: Arc<Notify>) {
+        let mut stopped = self.stopped.clone();
+        tokio::select! {
+            begun = self.begun.wait_for(|begun| *begun) => if begun.is_err() { return },
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
         // What waits at the start an earlier process may have told before it was killed.
         let mut again = self.store.lock().next(&self.sink.name).is_some();
-        let mut stopped = self.stopped.clone();
         while !*stopped.borrow() {
-            if !self.sink.way.is_own() {
+            if !self.sink.way.is_own() && !*self.gate.borrow() {
+                self.relieve().await;
                 tokio::select! {
                     open = self.gate.wait_for(|open| *open) => if open.is_err() { return },
+                    () = called.notified() => {}
                     _ = stopped.wait_for(|stop| *stop) => return,
                 }
+                continue;
             }
             let next = self.store.lock().next(&self.sink.name);
             match next {
@@ -186,6 +230,20 @@ impl Worker {
                 },
             }
             again = false;
+        }
+    }
+
+    /// Gives up the oldest of what waits, where too much does and may not be told.
+    async fn relieve(&self) {
+        loop {
+            let oldest = {
+                let store = self.store.lock();
+                (store.waiting(&self.sink.name) > WAITING).then(|| store.next(&self.sink.name)).flatten()
+            };
+            let Some(oldest) = oldest else { return };
+            self.count(|tally| tally.dead += 1);
+            let why = SafeText::new(&format!("more than {WAITING} waited, and another guard had the lease"));
+            self.write(|store, name| store.dead(&oldest, name, &why, now_ms())).await;
         }
     }
 

@@ -1,7 +1,6 @@
 //! How a guard is: alive, ready, and in numbers. Answered over HTTP, on loopback unless the configuration says otherwise; it
 //! says nothing that is secret and takes nothing in.
 
-use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,25 +9,20 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 
 use quell_fleet::Ms;
 
+use crate::response::alert::accept;
+
 /// Connections at once; each asks one thing.
 const CONNECTIONS: usize = 64;
-/// The headers of a request are there within this time.
-const HEADERS: Duration = Duration::from_secs(5);
-/// So is the whole of it.
+/// A request and its answer take no longer.
 const WHOLE: Duration = Duration::from_secs(10);
-/// After the system gave no connection, the next attempt.
-const AGAIN: Duration = Duration::from_millis(100);
 /// No answer is longer.
 const MOST: u64 = 1 << 20;
 /// A guard whose loop has not turned for so long is not alive.
@@ -76,6 +70,8 @@ pub struct Health {
     pub held: u64,
     /// How long after its datapoint the last alert was found, milliseconds.
     pub lag: Ms,
+    /// Share of what the busiest connection may carry, once that is near; 0 below.
+    pub near_limit: f64,
     /// Stretches in which nothing was heard.
     pub gaps: u64,
     /// The receivers.
@@ -105,7 +101,8 @@ impl Health {
         metric("up", "gauge", "1 while its loop turns.", &flag(self.is_alive(now)));
         metric("hears", "gauge", "1 while nothing keeps it from hearing the fleet.", &flag(self.hears));
         metric("acts", "gauge", "1 when it acts, 0 when it only says what it would do.", &flag(self.acts));
-        let leads = self.lease.as_deref() == Some("held");
+        // Without a lease it is the only one.
+        let leads = self.lease.as_deref().map_or(self.acts, |lease| lease == "held");
         metric("lease_held", "gauge", "1 while this guard is the one that acts.", &flag(leads));
         metric("start_time_seconds", "gauge", "When it started.", &one(self.started as f64 / 1000.0));
         metric("devices", "gauge", "Devices known.", &one(self.devices as f64));
@@ -133,6 +130,8 @@ impl Health {
             "From datapoint to alert, of the last one.",
             &one(self.lag as f64 / 1000.0),
         );
+        let help = "Share of a connection's limit, once it is near; 0 below.";
+        metric("near_limit", "gauge", help, &one(self.near_limit));
         metric("gaps_total", "counter", "Stretches in which nothing was heard.", &one(self.gaps as f64));
         type Read = fn(&SinkHealth) -> u64;
         let sinks: [(&str, &str, &str, Read); 4] = [
@@ -160,15 +159,7 @@ impl Health {
 pub async fn serve(address: SocketAddr, health: Arc<Mutex<Health>>) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
-    tokio::spawn(async move {
-        let room = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => connection(stream, &health, &room),
-                Err(_) => tokio::time::sleep(AGAIN).await,
-            }
-        }
-    });
+    tokio::spawn(accept::serve(listener, CONNECTIONS, WHOLE, answering(health)));
     Ok(bound)
 }
 
@@ -183,15 +174,7 @@ pub fn serve_at(path: &Path, health: Arc<Mutex<Health>>) -> std::io::Result<()> 
         _ => {}
     }
     let listener = UnixListener::bind(path)?;
-    tokio::spawn(async move {
-        let room = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => connection(stream, &health, &room),
-                Err(_) => tokio::time::sleep(AGAIN).await,
-            }
-        }
-    });
+    tokio::spawn(accept::serve(listener, CONNECTIONS, WHOLE, answering(health)));
     Ok(())
 }
 
@@ -213,25 +196,10 @@ pub async fn ask(path: &Path) -> std::io::Result<Health> {
     tokio::time::timeout(WHOLE, asked).await.unwrap_or_else(|_| Err(late()))
 }
 
-fn connection<S>(stream: S, health: &Arc<Mutex<Health>>, room: &Arc<Semaphore>)
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let Ok(permit) = Arc::clone(room).try_acquire_owned() else { return };
-    let health = Arc::clone(health);
-    tokio::spawn(async move {
-        let service = service_fn(move |request| {
-            let answer = answer(&request, &health.lock());
-            async move { Ok::<_, Infallible>(answer) }
-        });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS)
-            .keep_alive(false)
-            .serve_connection(TokioIo::new(stream), service);
-        let _ = tokio::time::timeout(WHOLE, connection).await;
-        drop(permit);
-    });
+fn answering(
+    health: Arc<Mutex<Health>>,
+) -> impl Fn(Request<Incoming>) -> std::future::Ready<Response<Full<Bytes>>> + Clone + Send + 'static {
+    move |request| std::future::ready(answer(&request, &health.lock()))
 }
 
 fn answer(request: &Request<Incoming>, health: &Health) -> Response<Full<Bytes>> {

@@ -32,6 +32,15 @@ struct Key {
 }
 
 impl Key {
+    fn of_finding(finding: &Finding) -> Self {
+        Self {
+            kind: AlertKind::Alarm,
+            thing: Some(finding.thing.raw().to_owned()),
+            profile: finding.profile.as_str().to_owned(),
+            behavior: finding.behavior.name.clone(),
+        }
+    }
+
     fn of(alert: &Alert) -> Self {
         Self {
             kind: alert.kind,
@@ -63,13 +72,27 @@ pub struct Judge {
     full: bool,
     /// AWS's durations pass so many times as fast.
     speed: f64,
+    /// Why nobody knows which guard acts, and since when.
+    lease: Option<(SafeText, Ms)>,
 }
 
 impl Judge {
     /// Goes on from what was told and is not over.
     pub fn new(open: Vec<Alert>, speed: f64, now: Ms) -> Self {
         let open = open.into_iter().map(|alert| (Key::of(&alert), Open { alert, carried: true, gone: None }));
-        Self { open: open.collect(), started: now, ended: 0, full: false, speed: speed.max(0.001) }
+        Self {
+            open: open.collect(),
+            started: now,
+            ended: 0,
+            full: false,
+            speed: speed.max(0.001),
+            lease: None,
+        }
+    }
+
+    /// Why nobody knows which guard acts, and since when; none when it is known, or there is one only.
+    pub fn lease(&mut self, unknown: Option<(SafeText, Ms)>) {
+        self.lease = unknown;
     }
 
     /// Alerts that are not over.
@@ -124,10 +147,14 @@ impl Judge {
             self.end(&mut out, &key, step, finding.over.unwrap_or(now), now);
         }
         let mut standing = HashSet::new();
-        for finding in fleet.own_findings() {
-            let Some(found) = alarm(fleet, finding) else { continue };
-            standing.insert(Key::of(&found));
-            self.begin(&mut out, found, now);
+        for finding in fleet.own_findings().iter().filter(|finding| is_told(finding)) {
+            let key = Key::of_finding(finding);
+            // Built only when there is something to tell: this is looked at after every message.
+            let known = self.open.get(&key).is_some_and(|open| open.alert.at >= finding.bad && !open.carried);
+            if !known && let Some(found) = alarm(fleet, finding) {
+                self.begin(&mut out, found, now);
+            }
+            standing.insert(key);
         }
         // What is judged is known once profiles were read, or when there is no account to read them from; until then an alarm
         // of an earlier process stands.
@@ -258,16 +285,17 @@ impl Judge {
             say(
                 &name,
                 &format!("the broker refused {filter}: {why}; what it would bring is not judged"),
-                self.started,
+                now,
             );
         }
         for not in fleet.not_judged() {
             let name = format!("not_judged {} {}", not.profile, not.behavior);
-            say(
-                &name,
-                &format!("{} of {} is not judged: {}", not.behavior, not.profile, not.why),
-                self.started,
-            );
+            say(&name, &format!("{} of {} is not judged: {}", not.behavior, not.profile, not.why), now);
+        }
+        if let Some((why, since)) = &self.lease {
+            let why =
+                format!("which guard acts is not known, and none may: the lease cannot be asked for: {why}");
+            say("lease_unknown", &why, *since);
         }
         for (source, state) in fleet.polls() {
             // Detect that is not offered is why there is a guard: only what it judges by is missed.
@@ -338,12 +366,17 @@ pub(super) fn own(
     }
 }
 
-/// A finding as an alert; none where the profile asks for silence (docs/aws-iot.md#4.1.6).
+/// Whether a finding is told: not where the profile asks for silence (docs/aws-iot.md#4.1.6).
+fn is_told(finding: &Finding) -> bool {
+    finding.behavior.suppress_alerts != Some(true)
+}
+
+/// A finding as an alert; none where it is not told.
 fn alarm(fleet: &Fleet, finding: &Finding) -> Option<Alert> {
-    let behavior: &Behavior = &finding.behavior;
-    if behavior.suppress_alerts == Some(true) {
+    if !is_told(finding) {
         return None;
     }
+    let behavior: &Behavior = &finding.behavior;
     let thing = finding.thing.raw();
     let profile = finding.profile.as_str();
     Some(Alert {

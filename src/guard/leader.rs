@@ -27,8 +27,8 @@ const CARRIED: usize = 64;
 #[derive(Debug)]
 struct State {
     lease: Lease,
-    /// Why it is not known who acts, when it is not.
-    trouble: Option<SafeText>,
+    /// Why the lease cannot be asked for, and since when, when it cannot.
+    trouble: Option<(SafeText, Instant, Ms)>,
     /// What this guard, or the one before it, did: a thing and behaviour by their hash, and when.
     done: VecDeque<(String, Ms)>,
 }
@@ -95,6 +95,20 @@ impl Leader {
         !self.leads() && self.state.lock().lease.holder().is_some()
     }
 
+    /// Why nobody knows who acts, and since when: the lease cannot be asked for, and that for longer than any holder may be unheard
+    /// of.
+    pub fn unknown(&self) -> Option<(SafeText, Ms)> {
+        let state = self.state.lock();
+        let (why, since, at) = state.trouble.as_ref()?;
+        let known = state.lease.is_held(self::since(self.began)) || since.elapsed() < self.length;
+        (!known).then(|| (why.clone(), *at))
+    }
+
+    /// The thing whose shadow is the lease.
+    pub fn thing(&self) -> &str {
+        &self.thing
+    }
+
     /// How long a holder may be unheard of.
     pub fn length(&self) -> Duration {
         self.length
@@ -107,7 +121,7 @@ impl Leader {
         }
         let state = self.state.lock();
         match (&state.trouble, state.lease.holder()) {
-            (Some(why), _) => format!("not known: {why}"),
+            (Some((why, ..)), _) => format!("not known: {why}"),
             (None, Some(holder)) => format!("held by {}", SafeText::new(holder)),
             (None, None) => "asked for".to_owned(),
         }
@@ -182,7 +196,9 @@ async fn keep(aws: Aws, thing: String, me: String, state: Arc<Mutex<State>>, beg
                 tracing::warn!(why = %trouble.message, "the lease cannot be asked for: nothing is acted on");
             }
         }
-        state.trouble = trouble.map(|trouble| trouble.message);
+        let (began, at) =
+            state.trouble.take().map_or_else(|| (Instant::now(), now_ms()), |(_, began, at)| (began, at));
+        state.trouble = trouble.map(|trouble| (trouble.message, began, at));
     }
 }
 

@@ -134,18 +134,13 @@ pub fn signature(secret: &Secret, at: Ms, body: &str) -> String {
     format!("t={seconds},v1={}", hex::encode(tag.as_ref()))
 }
 
-/// Slack's three characters that begin markup.
-fn plain(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
 fn slack(alert: &Alert) -> Value {
     let sign = match alert.step {
         Step::InAlarm if alert.severity >= Severity::High => ":rotating_light:",
         Step::InAlarm => ":warning:",
         Step::AlarmCleared | Step::AlarmInvalidated => ":white_check_mark:",
     };
-    json!({"text": format!("{sign} *{}*\n{}", plain(&alert.title()), plain(alert.sentence.as_str()))})
+    json!({"text": format!("{sign} *{}*\n{}", notify::plain(&alert.title()), notify::plain(alert.sentence.as_str()))})
 }
 
 /// What a Teams workflow takes: a message with one Adaptive Card.
@@ -226,8 +221,7 @@ fn syslog_line(alert: &Alert, host: &str) -> String {
         let name: String = text.chars().filter(char::is_ascii_graphic).take(most).collect();
         if name.is_empty() { "-".to_owned() } else { name }
     };
-    let time = jiff::Timestamp::from_millisecond(alert.at)
-        .map_or_else(|_| "-".to_owned(), |at| at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
+    let time = quell_fleet::format::iso(alert.at).unwrap_or_else(|| "-".to_owned());
     // 32473 is the number kept for examples (RFC 5612): quell has none of its own.
     let mut data = String::from("[alert@32473");
     let event = alert.event();

@@ -209,6 +209,9 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
+        // What is over was done, or needs nobody any more.
+        let Known { acting, open, .. } = &mut known;
+        acting.retain(|id| open.contains_key(id));
         let file = replace(folder, &known)?;
         keep_name(folder)?;
         let killed = known.acting.clone();
@@ -305,13 +308,16 @@ impl Store {
     /// # Errors
     /// It could not be written down: then it is not to be begun.
     pub fn acting(&mut self, id: &str, on: bool) -> io::Result<()> {
-        if self.known.acting.contains(id) == on {
-            return Ok(());
+        if self.known.acting.contains(id) != on {
+            self.append(vec![Line::Acting { id: id.to_owned(), on }])?;
         }
-        self.append(vec![Line::Acting { id: id.to_owned(), on }])
+        if !on {
+            self.killed.remove(id);
+        }
+        Ok(())
     }
 
-    /// Whether an earlier process was killed while it did something about an alert.
+    /// Whether an earlier process was killed while it did something about an alert that nothing was done about since.
     pub fn was_acting(&self, id: &str) -> bool {
         self.killed.contains(id)
     }

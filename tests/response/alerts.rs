@@ -257,3 +257,36 @@ async fn half_open_connections_and_bodies_of_many_records_do_not_stop_the_listen
     assert!(ended, "a connection without headers was closed");
     assert!(line.contains("not believed"), "one answer, to the one that was taken: {line}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_rules_forbid_is_refused_with_its_reason_and_nobody_is_said_to_be_told() {
+    let world = world().await;
+    let file = world.folder.path().join("rules.toml");
+    let line = ["respond", "--yes", "--json", "--rules", file.to_str().unwrap()];
+    let days = r#"quiet = ["Mon-Sun 00:00-24:00"]"#;
+    let cases = [
+        (days, r#"["notify", "isolate"]"#, "refused", "quiet", 4),
+        (days, r#"["notify"]"#, "refused", "quiet", 4),
+        ("", r#"["notify"]"#, "ignored", "names nobody", 0),
+    ];
+    for (head, actions, result, why, code) in cases {
+        std::fs::write(&file, format!("{head}\n[[rule]]\ndo = {actions}\n")).unwrap();
+        let ran = world.run_with(&line, "", Some(EVENT)).await;
+        assert_eq!((ran.code, world.changed()), (Some(code), 0), "{ran:?}");
+        let alert = &ran.json()["alerts"][0];
+        assert_eq!(alert["result"], result, "{alert}");
+        assert!(alert["why"].as_str().unwrap().contains(why), "{alert}");
+    }
+    // Telling is no action on a thing: it is not what `ask-above` counts.
+    let ear = crate::sns::Ear::default();
+    let slack = ear.open(200).await;
+    let told = format!("ask-above = 1\n[notify]\nslack = \"{slack}/slack\"\n[[rule]]\ndo = ");
+    std::fs::write(&file, format!("{told}[\"notify\"]\n")).unwrap();
+    let other = with_message(|m| m["thingName"] = json!("dev-2"));
+    let ran = world.run_with(&line, "", Some(&other)).await;
+    assert_eq!(ran.json()["alerts"][0]["result"], "notified", "{ran:?}");
+    std::fs::write(&file, format!("{told}[\"isolate\"]\n")).unwrap();
+    let later = with_message(|m| m["violationEventTime"] = json!(1_573_786_900_000_i64));
+    let ran = world.run_with(&line, "", Some(&later)).await;
+    assert_eq!(ran.json()["alerts"][0]["result"], "isolated", "{ran:?}");
+}

@@ -437,3 +437,101 @@ async fn a_hangup_reads_the_configuration_anew_and_a_wrong_one_changes_nothing()
     assert_eq!(of(&first, "in-alarm").len(), 1, "{first:#?}");
     assert_eq!(ends(&mut running.child, "-TERM").await, Some(130));
 }
+
+/// The configuration file that a guard was started with.
+fn config_of(command: &Command) -> PathBuf {
+    let args: Vec<&str> = command.get_args().map(|arg| arg.to_str().unwrap()).collect();
+    PathBuf::from(args[args.iter().position(|arg| *arg == "--config").unwrap() + 1])
+}
+
+fn hangup(running: &Running) {
+    assert!(Command::new("kill").args(["-HUP", &running.child.id().to_string()]).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timed_isolation_of_a_mapped_name_ends() {
+    let world = world().await;
+    world.things(&["Pump-IZWB"]).await;
+    let rules = "names = [\"dev-(.+)=Pump-$1\"]\n[[rule]]\ndo = [\"isolate\"]\nfor = \"3s\"\n";
+    world.file("rules.toml", rules);
+    let rules = at(&world, "rules.toml");
+    let line = ["--yes", "--rules", rules.to_str().unwrap(), "--timeout", "5s"];
+    let path = at(&world, "alerts.jsonl");
+    let _guard = Running::of(guard(&world, &line, &file_sink(&world, "alerts.jsonl")).spawn().unwrap());
+    // It was never heard, so that its release is not proven.
+    let over = |line: &Value| {
+        line["thingName"] == "Pump-IZWB"
+            && line["quell"]["sentence"].as_str().unwrap().starts_with("its time is over: unproven")
+    };
+    lines_until(&path, |all| all.iter().any(over)).await;
+    let taken = |line: &String| line.contains("removeThingFromThingGroup");
+    assert!(changes(&world).iter().any(taken), "{:?}", changes(&world));
+    assert!(!world.member("dev-IZWB").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_failed_is_tried_again_and_told_once() {
+    use crate::door::Verdict;
+    let world = world().await;
+    world.file("rules.toml", "retries = 0\n[[rule]]\ndo = [\"isolate\"]\n");
+    let rules = at(&world, "rules.toml");
+    let path = at(&world, "alerts.jsonl");
+    world.door.rule(
+        |_, line| {
+            if line.contains("addThingToThingGroup") { Verdict::Refuse } else { Verdict::Pass }
+        },
+    );
+    let line = ["--yes", "--rules", rules.to_str().unwrap(), "--timeout", "20s"];
+    let _guard = Running::of(guard(&world, &line, &file_sink(&world, "alerts.jsonl")).spawn().unwrap());
+    lines_until(&path, |all| acted(all).contains(&"failed")).await;
+    assert!(!world.member("dev-IZWB").await);
+    let tried = |world: &World| changes(world).iter().filter(|l| l.contains("addThingToThingGroup")).count();
+    timeout(LONG, async {
+        while tried(&world) < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap();
+    world.door.open();
+    let all = lines_until(&path, |all| acted(all).contains(&"isolated")).await;
+    assert!(world.member("dev-IZWB").await);
+    assert_eq!(acted(&all).iter().filter(|name| **name == "failed").count(), 1, "{all:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_only_after_a_hangup_changes_nothing_and_what_may_not_be_asked_is_told() {
+    use crate::door::Verdict;
+    let world = World::start().await;
+    world.file("profile.json", PROFILE);
+    let certificate = world.things(&["dev-IZWB"]).await;
+    let mut command = guard(&world, &["--yes"], &file_sink(&world, "alerts.jsonl"));
+    let config = config_of(&command);
+    let mut running = Running::of(command.spawn().unwrap());
+    status_until(&world, |status| status["lease"] == "held").await;
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("read-only = true\n{text}")).unwrap();
+    hangup(&running);
+    status_until(&world, |status| status["acts"] == false).await;
+    world.door.forget();
+    world.device("dev-IZWB", &certificate).await;
+    let path = at(&world, "alerts.jsonl");
+    let refused = |all: &[Value]| acted(all).contains(&"refused");
+    let all = lines_until(&path, refused).await;
+    assert!(all.iter().any(|l| l["quell"]["sentence"].as_str().unwrap().contains("read-only")), "{all:#?}");
+    assert_eq!(world.door.changes(), [] as [&str; 0], "not even the lease is written");
+    // It acts again; but nobody lets it ask who does. Whoever is told in the account or beyond it still is.
+    world.door.rule(|_, line| {
+        if line.contains("/things/quell-guard/shadow") { Verdict::Refuse } else { Verdict::Pass }
+    });
+    world.door.unreadable(&["/things/quell-guard/shadow"]);
+    let ear = Ear::default();
+    let hook = ear.open(200).await;
+    std::fs::write(&config, format!("{text}[[guard.sink]]\nkind = \"webhook\"\nurl = \"{hook}/hook\"\n"))
+        .unwrap();
+    hangup(&running);
+    ear.hears("/hook", |m| m.contains("lease_unknown")).await;
+    assert!(!world.member("dev-IZWB").await);
+    assert_eq!(ends(&mut running.child, "-TERM").await, Some(130));
+    assert_eq!(changes(&world), [] as [&str; 0]);
+}

@@ -140,9 +140,9 @@ pub(super) fn run(args: &GuardArgs, common: &Common) -> color_eyre::Result<u8> {
 }
 
 /// The configuration and the rules anew; what is wrong with them in a sentence.
-fn reloaded(args: &GuardArgs, common: &Common) -> Result<(Settings, AlertRules), String> {
+fn reloaded(file: Option<&PathBuf>, common: &Common) -> Result<(Settings, AlertRules), String> {
     let settings = config::load(common, &Environment::of_process()).map_err(|error| error.in_a_line())?;
-    Ok((settings, rules(args.rules.as_ref())?))
+    Ok((settings, rules(file)?))
 }
 
 async fn status(args: &StatusArgs, settings: &Settings) -> color_eyre::Result<u8> {

@@ -1,7 +1,7 @@
 //! A guard's loop: what is heard goes into the fleet, what the fleet is found to be is written down and told, and what the rules
 //! say is done beside it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::cli::reads::{asked_where, sentence};
-use crate::cli::respond::RespondArgs;
-use crate::cli::respond::answer::{Answered, Answerer};
+use crate::cli::respond::answer::{Answered, Answerer, How};
 use crate::cli::respond::crew::Crew;
 use crate::cli::source::Source;
 use crate::cli::{Common, exit};
@@ -34,7 +34,7 @@ use crate::response::alert::{Alert as Alarm, AlertRules};
 use crate::response::shared;
 use quell_fleet::event::Event;
 use quell_fleet::text::SafeText;
-use quell_fleet::{Fleet, Heed, LossKind, Ms, Word};
+use quell_fleet::{Fleet, Heed, Ms, Word};
 
 use super::GuardArgs;
 
@@ -53,8 +53,11 @@ const QUEUE: usize = 1_000;
 const LONGEST: Ms = 86_400_000;
 /// How often a device was held is remembered for so long.
 const REMEMBERED: Ms = 7 * 86_400_000;
-/// A release that failed is tried again after this.
-const AGAIN: Ms = 60_000;
+/// What failed is tried again after this, before an emulator's speed divides it; doubled each time, up to the longest.
+const AGAIN: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Ms = 3_600_000;
+/// Alerts kept in memory while the disk is full; beyond it the oldest are lost, and that is logged.
+const UNTOLD: usize = 100_000;
 
 /// A dry run plans so many answers within an hour: each reads the account and connects.
 const PLANNED: usize = 20;
@@ -62,36 +65,84 @@ const HOUR: Ms = 3_600_000;
 
 /// What is to be done.
 enum Work {
-    /// About an alarm; with how its thing is held, when it is.
-    Answer(Box<Alarm>, Option<Hold>),
-    /// A device's time is over.
-    Release(Hold),
+    /// About an alarm; it is acted on, rather than planned only.
+    Answer(Box<Alarm>, bool),
+    /// A device's time is over; whether it offended meanwhile.
+    Release(Hold, bool),
 }
 
 /// What came of it.
 enum Done {
     Answered(Box<Alarm>, Answered),
-    /// A person let it go before its time: it is left alone.
+    /// It is held, as far as was written down, and out of its group before its time: it is left alone.
     LeftAlone(Box<Alarm>, Hold),
-    /// By us, or by somebody else before.
-    Released(Hold, Option<Answered>),
+    /// Its time was over, and it was in its group still.
+    Released(Hold, Answered),
+    /// Its time is over, and it is out of its group already.
+    Out(Hold),
+    /// It offended: it stays for longer.
+    Stays(Hold),
+    /// Whether it is in its group could not be read, and it offended: neither is done.
+    Unread(Hold),
 }
 
-async fn work(work: Work, answerer: Arc<Answerer>) -> Done {
+async fn work(work: Work, answerer: Arc<Answerer>, store: Arc<Mutex<Store>>) -> Done {
     match work {
-        Work::Answer(alarm, hold) => {
+        Work::Answer(alarm, acts) => {
+            let thing = answerer.thing(&alarm);
+            let hold = store.lock().holds().find(|hold| hold.thing == thing && !hold.over).cloned();
             if let Some(hold) = hold
                 && Box::pin(answerer.is_held(&hold.thing, hold.group.as_deref())).await == Some(false)
             {
                 return Done::LeftAlone(alarm, hold);
             }
+            if acts {
+                let violation = alarm.violation.clone();
+                let written =
+                    tokio::task::spawn_blocking(move || store.lock().acting(&violation, true)).await;
+                if let Err(error) = written.unwrap_or_else(|e| Err(io::Error::other(e))) {
+                    let why =
+                        format!("that it is begun could not be written down, and it is not begun: {error}");
+                    let answered = Answered::ignored(None, &why, exit::FAILED);
+                    return Done::Answered(alarm, answered);
+                }
+            }
             let answered = Box::pin(answerer.alert(&alarm, "")).await;
             Done::Answered(alarm, answered)
         }
-        Work::Release(hold) => {
-            let released = Box::pin(answerer.release(&hold.thing, hold.group.as_deref())).await;
-            Done::Released(hold, released)
+        Work::Release(hold, offended) => {
+            match Box::pin(answerer.is_held(&hold.thing, hold.group.as_deref())).await {
+                Some(false) => Done::Out(hold),
+                Some(true) if offended => Done::Stays(hold),
+                None if offended => Done::Unread(hold),
+                // The plan reads for itself, and says what it cannot.
+                Some(true) | None => {
+                    let released = Box::pin(answerer.release(&hold.thing, hold.group.as_deref())).await;
+                    Done::Released(hold, released)
+                }
+            }
         }
+    }
+}
+
+/// What did not succeed, and when it is tried again.
+struct Again {
+    /// When; none while it is tried.
+    at: Option<Ms>,
+    pause: Ms,
+    /// What was told of it: only another result is news.
+    result: &'static str,
+}
+
+impl Again {
+    fn after(before: Option<&Self>, first: Ms, result: &'static str, now: Ms) -> Self {
+        let pause =
+            before.map_or(first, |before| before.pause.saturating_mul(2).min(LONGEST_PAUSE.max(first)));
+        Self { at: Some(now + pause), pause, result }
+    }
+
+    fn is_news(before: Option<&Self>, result: &str) -> bool {
+        before.is_none_or(|before| before.result != result)
     }
 }
 
@@ -120,6 +171,16 @@ impl Signals {
             _ = self.1.recv() => None,
         }
     }
+
+    /// The signal that ends it; one that asks for a new configuration waits.
+    async fn end(&mut self) -> &'static str {
+        let [term, int, quit] = &mut self.0;
+        tokio::select! {
+            _ = term.0.recv() => term.1,
+            _ = int.0.recv() => int.1,
+            _ = quit.0.recv() => quit.1,
+        }
+    }
 }
 
 /// What was told and done since the start.
@@ -145,10 +206,18 @@ struct Guard {
     leader: Option<Leader>,
     /// Whether this one did when it was last looked.
     led: bool,
+    /// There is somebody to answer alerts: without an account nothing can be done.
+    answers: bool,
     /// Found and not acted on yet.
-    to_do: Vec<Alert>,
+    to_do: VecDeque<Alert>,
+    /// By the alert's id: answers that failed.
+    failed: BTreeMap<String, Again>,
     /// Devices that are being let go.
-    releasing: Vec<String>,
+    releasing: HashSet<String>,
+    /// By thing: releases that did not succeed.
+    unreleased: BTreeMap<String, Again>,
+    /// The first pause after something failed.
+    again: Ms,
     /// When a dry run planned something.
     planned: Vec<Ms>,
     windows: PathBuf,
@@ -175,7 +244,7 @@ pub(super) async fn run(
     let (sender, mut events) = mpsc::channel(64);
     let opened = tokio::select! {
         opened = Source::open(&settings, &sender) => opened,
-        _ = signals.any() => return Ok(exit::INTERRUPTED),
+        _ = signals.end() => return Ok(exit::INTERRUPTED),
     };
     let source = match opened {
         Ok(source) => source,
@@ -191,7 +260,10 @@ pub(super) async fn run(
     drop(sender);
     let acts = args.yes && !settings.read_only && source.clients.is_some();
     let answerer = match &source.clients {
-        Some(_) => Some(Arc::new(Box::pin(answerer(args, &settings, rules)).await?)),
+        Some(_) => {
+            let how = How { acts: args.yes && !args.dry_run, timeout: args.timeout, ..How::default() };
+            Some(Arc::new(Box::pin(Answerer::open(&settings, rules, how)).await?))
+        }
         None => None,
     };
     let post = Post {
@@ -200,14 +272,8 @@ pub(super) async fn run(
         sns: sns_endpoint(&settings),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
     };
-    let leader = match &source.clients {
-        Some(aws) if acts && !settings.guard.lease.is_empty() => {
-            let length = settings.scaled(LENGTH).max(Duration::from_secs(2));
-            Some(Leader::begin(aws.clone(), &settings.guard.lease, &post.host, length, &settings.journal)?)
-        }
-        _ => None,
-    };
-    let mut guard = Guard::begin(store, &settings, &post, acts, leader);
+    let leader = leader(&settings, &post, acts)?;
+    let mut guard = Guard::begin(store, &settings, &post, acts, leader, answerer.is_some());
     let bound = match args.listen.as_ref().or(settings.guard.listen.as_ref()) {
         Some(address) => {
             let address = address.parse().map_err(|_| {
@@ -223,11 +289,14 @@ pub(super) async fn run(
     }
     let mode = if acts { "acts by the rules" } else { "dry run: --yes acts" };
     let _ = writeln!(io::stderr(), "guarding; {mode}");
+    let store = Arc::clone(&guard.store);
     let mut crew = Crew::new(
         answerer.as_ref().map_or(1, |a| a.at_once()),
-        |(to_do, answerer): (Work, Arc<Answerer>)| -> BoxFuture<'_, Done> { Box::pin(work(to_do, answerer)) },
+        move |(to_do, answerer): (Work, Arc<Answerer>)| -> BoxFuture<'_, Done> {
+            Box::pin(work(to_do, answerer, Arc::clone(&store)))
+        },
     );
-    let mut answerer = answerer;
+    let mut reading: Option<JoinHandle<Result<(Settings, AlertRules), String>>> = None;
     let mut loaded = settings.clone();
     let alive = Notify::watchdog(std::env::var("WATCHDOG_USEC").ok().as_deref());
     let mut watchdog = tokio::time::interval(alive.unwrap_or(Duration::from_secs(3_600)));
@@ -236,10 +305,8 @@ pub(super) async fn run(
     let deadline = args.length.map(|length| tokio::time::Instant::now() + length);
     let mut ready = false;
     let code = loop {
-        if let Some(answerer) = &answerer
-            && crew.waiting() < QUEUE
-        {
-            for (thing, work) in guard.due() {
+        if let Some(answerer) = &answerer {
+            for (thing, work) in guard.due(answerer, QUEUE.saturating_sub(crew.waiting())) {
                 crew.add(thing, (work, Arc::clone(answerer)));
             }
         }
@@ -252,32 +319,35 @@ pub(super) async fn run(
                 }
                 None => {
                     notify.tell("RELOADING=1");
-                    match super::reloaded(args, common) {
-                        Ok((new, rules)) => {
-                            let told = settings.take_live(&loaded, &new);
-                            settings.guard = new.guard.clone();
-                            settings.security_profiles = new.security_profiles.clone();
-                            loaded = new;
-                            source.stream.take(&settings);
-                            guard.reload(&settings, &post).await;
-                            if let Some(known) = &mut answerer {
-                                match Box::pin(self::answerer(args, &settings, rules)).await {
-                                    Ok(new) => *known = Arc::new(new),
-                                    Err(why) => {
-                                        let _ = writeln!(io::stderr(), "quell: {why}; the old rules stay in force");
-                                    }
-                                }
-                            }
-                            tracing::info!(now = ?told.now, later = ?told.later, "read anew");
-                        }
-                        Err(why) => {
-                            let _ = writeln!(io::stderr(), "quell: {why}; the old configuration stays in force");
-                        }
-                    }
-                    notify.tell("READY=1");
+                    let (rules, common) = (args.rules.clone(), common.clone());
+                    // A file on a network may hang: the loop goes on meanwhile.
+                    reading = Some(tokio::task::spawn_blocking(move || super::reloaded(rules.as_ref(), &common)));
                 }
             },
-            done = crew.next() => guard.done(done),
+            read = async { match &mut reading { Some(reading) => reading.await, None => std::future::pending().await } } => {
+                reading = None;
+                match read.unwrap_or_else(|error| Err(error.to_string())) {
+                    Ok((new, rules)) => {
+                        let told = settings.take_live(&loaded, &new);
+                        settings.guard = new.guard.clone();
+                        settings.security_profiles = new.security_profiles.clone();
+                        loaded = new;
+                        // First of all: what is read-only from now on writes nothing.
+                        if let Some(answerer) = &answerer {
+                            answerer.take(&settings, rules);
+                        }
+                        guard.acts_by(args.yes, &settings, &post);
+                        source.stream.take(&settings);
+                        guard.reload(&settings, &post);
+                        tracing::info!(now = ?told.now, later = ?told.later, "read anew");
+                    }
+                    Err(why) => {
+                        let _ = writeln!(io::stderr(), "quell: {why}; the old configuration stays in force");
+                    }
+                }
+                notify.tell("READY=1");
+            }
+            done = crew.next() => guard.done(done, answerer.as_deref()),
             event = events.recv() => match event {
                 Some(event) => guard.event(event),
                 None => break exit::FAILED,
@@ -305,11 +375,10 @@ pub(super) async fn run(
     let until = tokio::time::Instant::now() + LEAVE;
     while !crew.is_idle() {
         let Ok(done) = tokio::time::timeout_at(until, crew.next()).await else { break };
-        guard.done(done);
+        guard.done(done, answerer.as_deref());
     }
     guard.end();
-    let led = guard.leads();
-    if led {
+    if guard.tells() {
         let _ = tokio::time::timeout(FLUSH, guard.delivery.settled()).await;
     }
     if let Some(leader) = guard.leader.take() {
@@ -318,20 +387,20 @@ pub(super) async fn run(
     Ok(code)
 }
 
-async fn answerer(args: &GuardArgs, settings: &Settings, rules: AlertRules) -> color_eyre::Result<Answerer> {
-    let how = RespondArgs {
-        yes: args.yes,
-        dry_run: args.dry_run,
-        json: true,
-        rules: None,
-        listen: None,
-        topics: Vec::new(),
-        poll: false,
-        group: None,
-        no_signature_check: false,
-        timeout: args.timeout,
-    };
-    Answerer::open(settings, rules, &how).await
+/// Who acts, of several guards; none where this one does not, or there is only one.
+fn leader(settings: &Settings, post: &Post, acts: bool) -> io::Result<Option<Leader>> {
+    match &post.aws {
+        Some(aws) if acts && !settings.guard.lease.is_empty() => {
+            let length = settings.scaled(LENGTH).max(Duration::from_secs(2));
+            let (lease, host) = (&settings.guard.lease, &post.host);
+            Leader::begin(aws.clone(), lease, host, length, &settings.journal).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn millis(length: Duration) -> Ms {
+    Ms::try_from(length.as_millis()).unwrap_or(Ms::MAX)
 }
 
 /// An alert as the rules know it; none for what nothing can be done about.
@@ -344,8 +413,21 @@ fn alarm(alert: &Alert) -> Option<Alarm> {
     (acted_on && alert.step == Step::InAlarm).then(|| Alarm::parse(&message.to_string()).ok())?
 }
 
+/// The group that holds a device, for people.
+fn group(hold: &Hold, answerer: Option<&Answerer>) -> SafeText {
+    let own = answerer.map(|answerer| answerer.group_or_own(hold.group.as_deref()));
+    SafeText::new(own.as_deref().or(hold.group.as_deref()).unwrap_or("its group"))
+}
+
 impl Guard {
-    fn begin(store: Store, settings: &Settings, post: &Post, acts: bool, leader: Option<Leader>) -> Self {
+    fn begin(
+        store: Store,
+        settings: &Settings,
+        post: &Post,
+        acts: bool,
+        leader: Option<Leader>,
+        answers: bool,
+    ) -> Self {
         let now = now_ms();
         let judge = Judge::new(store.open_alerts(), settings.aws_speed, now);
         let mut fleet = Fleet::new(settings.limits());
@@ -368,7 +450,7 @@ impl Guard {
         let led = leader.is_none();
         let delivery = Delivery::begin(sinks, Arc::clone(&store), post, Patience::default(), led);
         // An alarm of an earlier process that was not acted on is: the journal knows which was.
-        let to_do = judge.open().cloned().collect();
+        let to_do = judge.open().filter(|_| answers).cloned().collect();
         let health = Health { started: now, turned: now, acts, ..Health::default() };
         Self {
             fleet,
@@ -381,8 +463,12 @@ impl Guard {
             acts,
             leader,
             led,
+            answers,
             to_do,
-            releasing: Vec::new(),
+            failed: BTreeMap::new(),
+            releasing: HashSet::new(),
+            unreleased: BTreeMap::new(),
+            again: millis(settings.scaled(AGAIN)),
             planned: Vec::new(),
             windows,
             kept: Instant::now() + KEEP,
@@ -390,46 +476,69 @@ impl Guard {
     }
 
     /// Another configuration, while it runs.
-    async fn reload(&mut self, settings: &Settings, post: &Post) {
+    fn reload(&mut self, settings: &Settings, post: &Post) {
         self.fleet.relimit(&settings.limits(), now_ms());
-        let leads = self.leads();
-        let begin = |sinks| Delivery::begin(sinks, Arc::clone(&self.store), post, Patience::default(), leads);
-        // Nobody is told while the old ones end: two would tell the same.
-        let old = std::mem::replace(&mut self.delivery, begin(Vec::new()));
-        old.end().await;
-        self.delivery = begin(super::sinks(settings));
+        self.delivery.replace(super::sinks(settings), post, Patience::default());
     }
 
-    /// Whether this guard is the one that acts, and tells those whom others would tell too.
+    /// Whether it acts may have changed, and by which lease. Where it does not any more the lease ends by itself: giving it up
+    /// is a change in the account.
+    fn acts_by(&mut self, yes: bool, settings: &Settings, post: &Post) {
+        self.acts = yes && !settings.read_only && self.answers;
+        let lease = Some(settings.guard.lease.as_str()).filter(|lease| self.acts && !lease.is_empty());
+        if self.leader.as_ref().map(Leader::thing) == lease {
+            return;
+        }
+        if let Some(old) = self.leader.take()
+            && self.acts
+        {
+            tokio::spawn(old.give_up());
+        }
+        match leader(settings, post, self.acts) {
+            Ok(leader) => self.leader = leader,
+            Err(error) => {
+                self.acts = false;
+                let _ = writeln!(io::stderr(), "quell: {error}; nothing is acted on");
+            }
+        }
+    }
+
+    /// Whether this guard is the one that acts.
     fn leads(&self) -> bool {
         self.leader.as_ref().is_none_or(Leader::leads)
     }
 
+    /// Whether this guard tells those whom others would tell too: because it acts, or because nobody knows who does.
+    fn tells(&self) -> bool {
+        self.leader.as_ref().is_none_or(|leader| leader.leads() || leader.unknown().is_some())
+    }
+
     /// Who acts may have changed.
     fn look_who_leads(&mut self, now: Ms) {
-        let leads = self.leads();
-        let Some(leader) = &self.leader else { return };
-        let length = Ms::try_from(leader.length().as_millis()).unwrap_or(Ms::MAX);
+        let (leads, tells) = (self.leads(), self.tells());
+        let unknown = self.leader.as_ref().and_then(Leader::unknown);
         // What was found longer ago than a holder may be unheard of, the holder told and acted on; the rest it may have missed.
-        let missed = now - 2 * length;
-        if leader.follows()
-            && let Err(error) = self.delivery.told_by_another(missed)
+        if unknown.is_none()
+            && let Some(leader) = self.leader.as_ref().filter(|leader| leader.follows())
+            && let Err(error) = self.delivery.told_by_another(now - 2 * millis(leader.length()))
         {
             tracing::warn!(%error, "what another guard told could not be written down");
         }
-        if !leads {
+        self.judge.lease(unknown);
+        if !leads || self.to_do.len() > QUEUE {
             // What is over needs nobody to act, whoever it will be.
             let open: HashSet<&str> = self.judge.open().map(|alert| alert.id.as_str()).collect();
             self.to_do.retain(|alert| open.contains(alert.id.as_str()));
         }
-        if leads != std::mem::replace(&mut self.led, leads) {
-            tracing::info!(leads, lease = leader.words(), "who acts");
-            self.delivery.lead(leads);
+        if tells != std::mem::replace(&mut self.led, tells) {
+            let lease = self.leader.as_ref().map(Leader::words);
+            tracing::info!(acts = leads, tells, lease, "who acts");
         }
+        self.delivery.lead(tells);
     }
 
-    /// What is to be done now, and about which thing.
-    fn due(&mut self) -> Vec<(String, Work)> {
+    /// What is to be done now, at most so much, and about which thing.
+    fn due(&mut self, answerer: &Answerer, room: usize) -> Vec<(String, Work)> {
         let now = now_ms();
         let mut out = Vec::new();
         if self.acts {
@@ -439,34 +548,29 @@ impl Guard {
                 .lock()
                 .holds()
                 .filter(|hold| !hold.over && hold.until <= now && !self.releasing.contains(&hold.thing))
+                .take(room)
                 .cloned()
                 .collect();
             for hold in ended {
-                if self.offended(&hold) {
-                    self.hold(&hold.thing, hold.length, hold.group.clone(), &hold.alert, now);
-                    continue;
-                }
-                self.releasing.push(hold.thing.clone());
-                out.push((hold.thing.clone(), Work::Release(hold)));
+                self.releasing.insert(hold.thing.clone());
+                let offended = self.offended(&hold, answerer);
+                out.push((hold.thing.clone(), Work::Release(hold, offended)));
             }
         }
         if !self.leads() {
             return out;
         }
-        for alert in std::mem::take(&mut self.to_do) {
+        self.due_again(now);
+        while out.len() < room
+            && let Some(alert) = self.to_do.pop_front()
+        {
             let Some(alarm) = alarm(&alert) else { continue };
             // By the one that led before.
             let done = |l: &Leader| l.was_done(&alarm.thing, &alarm.behavior, alert.found);
             if self.leader.as_ref().is_some_and(done) {
                 continue;
             }
-            if self.acts {
-                if let Err(error) = self.store.lock().acting(&alarm.violation, true) {
-                    tracing::error!(%error, "what is to be done could not be written down, and is not done");
-                    self.to_do.push(alert);
-                    continue;
-                }
-            } else {
+            if !self.acts {
                 self.planned.retain(|at| now - at < HOUR);
                 if self.planned.len() >= PLANNED {
                     *self.counts.actions.entry("not planned").or_default() += 1;
@@ -474,27 +578,47 @@ impl Guard {
                 }
                 self.planned.push(now);
             }
-            let hold =
-                self.store.lock().holds().find(|hold| hold.thing == alarm.thing && !hold.over).cloned();
-            out.push((alarm.thing.clone(), Work::Answer(Box::new(alarm), hold)));
+            out.push((answerer.thing(&alarm), Work::Answer(Box::new(alarm), self.acts)));
         }
         out
     }
 
+    /// Answers that failed, once their time has come, as long as their alert is not over.
+    fn due_again(&mut self, now: Ms) {
+        let due: Vec<String> = self
+            .failed
+            .iter()
+            .filter(|(_, again)| again.at.is_some_and(|at| at <= now))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in due {
+            match self.judge.open().find(|alert| alert.id == id) {
+                Some(alert) => self.to_do.push_back(alert.clone()),
+                None => {
+                    self.failed.remove(&id);
+                    continue;
+                }
+            }
+            if let Some(again) = self.failed.get_mut(&id) {
+                again.at = None;
+            }
+        }
+    }
+
     /// Whether a device offended again while it was held.
-    fn offended(&self, hold: &Hold) -> bool {
+    fn offended(&self, hold: &Hold, answerer: &Answerer) -> bool {
         let again = self.judge.open().any(|alert| {
-            alert.thing.as_deref() == Some(&hold.thing)
-                && matches!(alert.kind, AlertKind::Alarm | AlertKind::Clone)
+            matches!(alert.kind, AlertKind::Alarm | AlertKind::Clone)
                 && alert.found > hold.since
                 && alert.id != hold.alert
+                && alert.thing.as_ref().is_some_and(|thing| answerer.thing_named(thing) == hold.thing)
         });
         let leaks = self.fleet.find(&hold.thing).map(|id| self.fleet.device(id).word());
         again || leaks == Some(Word::Leaking)
     }
 
     /// A device is held from now on: twice as long each time it was before.
-    fn hold(&mut self, thing: &str, length: Ms, group: Option<String>, alert: &str, now: Ms) {
+    fn hold(&mut self, thing: &str, length: Ms, group: Option<String>, alert: &str, whole: bool, now: Ms) {
         let before = self.store.lock().holds().find(|hold| hold.thing == thing).map_or(0, |hold| hold.times);
         let lasts = length.saturating_mul(1 << before.min(16)).min(LONGEST.max(length));
         let hold = Hold {
@@ -508,8 +632,14 @@ impl Guard {
             alert: alert.to_owned(),
         };
         let often = if before == 0 { String::new() } else { format!(", time {} in a row", before + 1) };
-        let sentence =
-            format!("isolated for {} s{often}; it is released then unless it offends again", lasts / 1000);
+        let seconds = lasts / 1000;
+        let sentence = if whole {
+            format!("isolated for {seconds} s{often}; it is released then unless it offends again")
+        } else {
+            format!(
+                "its isolation did not come to its end; what of it was done is released after {seconds} s{often}"
+            )
+        };
         self.write_hold(hold);
         self.acted(thing, "held", &sentence, now);
     }
@@ -527,62 +657,117 @@ impl Guard {
         self.tell(vec![alert], now);
     }
 
-    fn done(&mut self, done: Done) {
+    fn done(&mut self, done: Done, answerer: Option<&Answerer>) {
         let now = now_ms();
         match done {
-            Done::Answered(alarm, answered) => {
-                let (result, why) = answered.result();
-                *self.counts.actions.entry(result).or_default() += 1;
-                if result == "ignored" {
-                    tracing::info!(thing = alarm.thing, %why, "nothing is done about an alert");
-                } else {
-                    self.acted(&alarm.thing, result, &format!("{result}: {why}"), now);
-                    if let Some(leader) = &self.leader {
-                        leader.did(&alarm.thing, &alarm.behavior, now);
-                    }
-                }
-                // Isolated already: by a guard that was killed over it, or by somebody else, whose isolation is not ours to end.
-                let killed = self.store.lock().was_acting(&alarm.violation);
-                let held = answered.held().filter(|_| result != "done before" || killed);
-                if let Some((length, group)) = held {
-                    let length = Ms::try_from(length.as_millis()).unwrap_or(LONGEST);
-                    self.hold(&alarm.thing, length, group.clone(), &alarm.violation, now);
-                }
-                if self.acts
-                    && let Err(error) = self.store.lock().acting(&alarm.violation, false)
-                {
-                    tracing::warn!(%error, "that something was done could not be written down");
-                }
-            }
+            Done::Answered(alarm, answered) => self.answered(&alarm, &answered, now),
             Done::LeftAlone(alarm, hold) => {
                 *self.counts.actions.entry("left alone").or_default() += 1;
                 let left = format!(
-                    "a person released it before its time: it is left alone for {} s more",
-                    (hold.until - now) / 1000
+                    "it is not in {} any more, before its time: it is left alone for {} s more",
+                    group(&hold, answerer),
+                    (hold.until - now).max(0) / 1000
                 );
                 self.acted(&alarm.thing, "left alone", &left, now);
             }
+            Done::Out(hold) => {
+                *self.counts.actions.entry("out already").or_default() += 1;
+                let sentence =
+                    format!("its time is over, and it is not in {} any more", group(&hold, answerer));
+                self.acted(&hold.thing, "out already", &sentence, now);
+                self.let_go(hold, answerer, now);
+            }
+            Done::Stays(hold) => {
+                self.releasing.remove(&hold.thing);
+                self.unreleased.remove(&hold.thing);
+                self.hold(&hold.thing, hold.length, hold.group, &hold.alert, true, now);
+            }
+            Done::Unread(hold) => {
+                let why = format!(
+                    "its time is over and it offended; whether it is in {} cannot be read",
+                    group(&hold, answerer)
+                );
+                self.keep_hold(hold, "failed", &why, now);
+            }
             Done::Released(hold, released) => {
-                self.releasing.retain(|thing| *thing != hold.thing);
-                let (result, sentence, over) = match &released {
-                    None => ("released before", "somebody released it before its time".to_owned(), true),
-                    Some(answered) => {
-                        let (result, why) = answered.result();
-                        let over = matches!(answered.code, exit::DONE | exit::UNPROVEN);
-                        (result, format!("its time is over: {result}: {why}"), over)
-                    }
-                };
+                let (result, why) = released.result();
                 *self.counts.actions.entry(result).or_default() += 1;
-                self.acted(&hold.thing, result, &sentence, now);
-                if over {
-                    // What it does from now on is judged anew.
-                    self.fleet.absolve(&hold.thing, now);
-                    self.write_hold(Hold { over: true, ..hold });
+                let sentence = format!("its time is over: {result}: {why}");
+                if released.is_handled() {
+                    self.acted(&hold.thing, result, &sentence, now);
+                    self.let_go(hold, answerer, now);
                 } else {
-                    self.write_hold(Hold { until: now + AGAIN, ..hold });
+                    self.keep_hold(hold, result, &sentence, now);
                 }
             }
         }
+    }
+
+    fn answered(&mut self, alarm: &Alarm, answered: &Answered, now: Ms) {
+        let (result, why) = answered.result();
+        *self.counts.actions.entry(result).or_default() += 1;
+        let before = self.failed.remove(&alarm.violation);
+        if result == "ignored" {
+            tracing::info!(thing = alarm.thing, %why, "nothing is done about an alert");
+        } else if Again::is_news(before.as_ref(), result) {
+            self.acted(&alarm.thing, result, &format!("{result}: {why}"), now);
+        }
+        if answered.is_handled()
+            && let Some(leader) = &self.leader
+        {
+            leader.did(&alarm.thing, &alarm.behavior, now);
+        }
+        // What was refused is left to a person; what failed is not.
+        if answered.code == exit::FAILED && self.judge.open().any(|alert| alert.id == alarm.violation) {
+            let again = Again::after(before.as_ref(), self.again, result, now);
+            self.failed.insert(alarm.violation.clone(), again);
+        }
+        // Isolated already: by a guard that was killed over it, or by somebody else, whose isolation is not ours to end.
+        let killed = self.store.lock().was_acting(&alarm.violation);
+        if let Some(held) = answered.held().filter(|_| result != "done before" || killed) {
+            self.hold(
+                &held.thing,
+                millis(held.length),
+                held.group.clone(),
+                &alarm.violation,
+                held.whole,
+                now,
+            );
+        }
+        if let Err(error) = self.store.lock().acting(&alarm.violation, false) {
+            tracing::warn!(%error, "that something was done could not be written down");
+        }
+    }
+
+    /// A device is held no more: what it does from now on is judged anew.
+    fn let_go(&mut self, hold: Hold, answerer: Option<&Answerer>, now: Ms) {
+        self.releasing.remove(&hold.thing);
+        self.unreleased.remove(&hold.thing);
+        // Under its own name, and under those that the rules take for it.
+        let mut names: Vec<String> = self
+            .judge
+            .open()
+            .filter_map(|alert| alert.thing.clone())
+            .filter(|name| answerer.is_some_and(|a| a.thing_named(name) == hold.thing))
+            .collect();
+        names.push(hold.thing.clone());
+        for name in &names {
+            self.fleet.absolve(name, now);
+        }
+        self.write_hold(Hold { over: true, ..hold });
+    }
+
+    /// A device could not be let go: it is tried again.
+    fn keep_hold(&mut self, hold: Hold, result: &'static str, sentence: &str, now: Ms) {
+        self.releasing.remove(&hold.thing);
+        let before = self.unreleased.remove(&hold.thing);
+        if Again::is_news(before.as_ref(), result) {
+            self.acted(&hold.thing, result, sentence, now);
+        }
+        let again = Again::after(before.as_ref(), self.again, result, now);
+        let until = now + again.pause;
+        self.unreleased.insert(hold.thing.clone(), again);
+        self.write_hold(Hold { until, ..hold });
     }
 
     fn event(&mut self, event: Event) {
@@ -628,6 +813,11 @@ impl Guard {
         }
         if let Err(error) = self.delivery.tell(&all) {
             tracing::error!(%error, "alerts could not be written down, and are told when they can");
+            let over = all.len().saturating_sub(UNTOLD);
+            if over > 0 {
+                tracing::error!(lost = over, "too many alerts wait for the disk: the oldest are lost");
+                all.drain(..over);
+            }
             self.untold = all;
             return;
         }
@@ -637,9 +827,12 @@ impl Guard {
                 self.counts.lag = now - alert.at;
             }
         }
-        let acted_on =
-            all.into_iter().filter(|alert| alert.step == Step::InAlarm && alert.kind != AlertKind::Action);
-        self.to_do.extend(acted_on);
+        if self.answers {
+            let acted_on = all
+                .into_iter()
+                .filter(|alert| alert.step == Step::InAlarm && alert.kind != AlertKind::Action);
+            self.to_do.extend(acted_on);
+        }
     }
 
     fn groups(&self, thing: &str) -> Vec<String> {
@@ -698,7 +891,6 @@ impl Guard {
             Heed::Deaf(why, _) => Some(why.to_string()),
             Heed::Never(_) => Some("not connected yet".to_owned()),
         };
-        let gaps = self.fleet.losses().iter().filter(|loss| matches!(loss.kind, LossKind::NotConnected(_)));
         let held = self.store.lock().holds().filter(|hold| !hold.over).count();
         let mut health = self.health.lock();
         *health = Health {
@@ -716,7 +908,8 @@ impl Guard {
             actions,
             held: held as u64,
             lag: self.counts.lag,
-            gaps: gaps.count() as u64,
+            near_limit: self.fleet.near_limit(now).unwrap_or(0.0),
+            gaps: self.fleet.losses().totals().disconnects,
             sinks: sinks.collect(),
         };
     }

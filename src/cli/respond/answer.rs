@@ -1,6 +1,7 @@
 //! One alert, answered: believed or not, new or not, allowed or not, and then done, with retries.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream;
@@ -23,7 +24,7 @@ use quell_fleet::Ms;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
-use super::RespondArgs;
+use super::severity;
 
 /// Between two attempts; doubled each time.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -40,16 +41,31 @@ pub(in crate::cli) struct Answered {
     result: &'static str,
     why: SafeText,
     detail: Vec<Value>,
-    /// It was isolated for so long, in a group other than the configured one where one is named.
-    held: Option<(Duration, Option<String>)>,
+    /// Its thing was isolated for a time.
+    held: Option<Held>,
+    /// Everything its rule asks for was done, or left to go on by itself: it is answered no second time.
+    handled: bool,
     /// Its exit code.
     pub(in crate::cli) code: u8,
+}
+
+/// A thing that is isolated for a time.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Held {
+    /// The thing, by the name that the rules give it.
+    pub(in crate::cli) thing: String,
+    /// For how long.
+    pub(in crate::cli) length: Duration,
+    /// The isolation group; none for the configured one.
+    pub(in crate::cli) group: Option<String>,
+    /// The response came to its end; otherwise what of it was done is to be ended all the same.
+    pub(in crate::cli) whole: bool,
 }
 
 impl Answered {
     pub(in crate::cli) fn ignored(alert: Option<Alert>, why: &str, code: u8) -> Self {
         let result = if code == exit::DONE { "ignored" } else { "refused" };
-        Self { alert, result, why: SafeText::new(why), detail: Vec::new(), held: None, code }
+        Self { alert, result, why: SafeText::new(why), detail: Vec::new(), held: None, handled: false, code }
     }
 
     /// What became of it, in a word or two, and why.
@@ -57,9 +73,14 @@ impl Answered {
         (self.result, &self.why)
     }
 
-    /// For how long it was isolated, and in which group, when a rule says how long.
-    pub(in crate::cli) fn held(&self) -> Option<&(Duration, Option<String>)> {
+    /// The thing that was isolated, when a rule says for how long.
+    pub(in crate::cli) fn held(&self) -> Option<&Held> {
         self.held.as_ref()
+    }
+
+    /// It was acted on, and nothing of it failed or was refused: nobody has to answer it again.
+    pub(in crate::cli) fn is_handled(&self) -> bool {
+        self.handled
     }
 
     pub(in crate::cli) fn line(&self) -> String {
@@ -82,37 +103,62 @@ impl Answered {
 /// What is being answered at this moment, by this process: the journal knows the rest.
 #[derive(Default)]
 struct Flight {
-    violations: HashSet<(String, String)>,
-    acting: usize,
+    /// Violation and thing, and whether something is done about it rather than only planned.
+    violations: HashMap<(String, String), bool>,
     ledger: Ledger,
+}
+
+impl Flight {
+    /// Things that are being acted on.
+    fn acting(&self) -> impl Iterator<Item = &str> {
+        self.violations.iter().filter(|(_, acts)| **acts).map(|((_, thing), _)| thing.as_str())
+    }
 }
 
 /// One alert on its way: it leaves the flight however it ends.
 struct Underway<'a> {
     flight: &'a Mutex<Flight>,
     violation: (String, String),
-    acts: bool,
 }
 
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
-        let mut flight = self.flight.lock();
-        flight.violations.remove(&self.violation);
-        flight.acting -= usize::from(self.acts);
+        self.flight.lock().violations.remove(&self.violation);
     }
 }
 
 /// It was to stop before anything was sent.
-fn stopped() -> (u8, &'static str, SafeText, Value) {
-    let why = SafeText::new("stopped before anything was sent");
+fn stopped(why: &str) -> (u8, &'static str, SafeText, Value) {
+    let why = SafeText::new(&format!("{why} before anything was sent"));
     (exit::INTERRUPTED, "interrupted", why.clone(), json!({ "interrupted": why }))
+}
+
+/// How an [`Answerer`] is asked to be.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct How {
+    /// Act, rather than say what would be done.
+    pub(in crate::cli) acts: bool,
+    /// Take no notification of SNS from stdin whose signature cannot be checked.
+    pub(in crate::cli) checks_stdin: bool,
+    /// Believe these topics only.
+    pub(in crate::cli) topics: Vec<String>,
+    /// The isolation group instead of the configured one.
+    pub(in crate::cli) group: Option<String>,
+    /// Give up waiting for a proof after so long.
+    pub(in crate::cli) timeout: Option<Duration>,
+}
+
+/// What it answers by.
+struct By {
+    settings: Settings,
+    rules: AlertRules,
 }
 
 /// Answers alerts; several at once, as long as no two are about one thing.
 pub(in crate::cli) struct Answerer {
     flight: Mutex<Flight>,
-    settings: Settings,
-    rules: AlertRules,
+    /// Replaced as a whole; what begins after that, begins by the new ones.
+    by: watch::Sender<Arc<By>>,
     clients: Aws,
     web: Web,
     certificates: Certificates,
@@ -130,7 +176,7 @@ impl Answerer {
     pub(in crate::cli) async fn open(
         settings: &Settings,
         rules: AlertRules,
-        args: &RespondArgs,
+        how: How,
     ) -> color_eyre::Result<Self> {
         let connect = Aws::connect(settings).await;
         let clients = connect.map_err(|t| color_eyre::eyre::eyre!("{}", t.message))?;
@@ -138,19 +184,45 @@ impl Answerer {
         let account = who.map(|w| w.account.as_str().to_owned()).unwrap_or_default();
         Ok(Self {
             flight: Mutex::default(),
-            settings: settings.clone(),
-            rules,
+            by: watch::channel(Arc::new(By { settings: settings.clone(), rules })).0,
             clients,
             web: Web::default(),
             certificates: Certificates::default(),
             stopping: watch::channel(false).0,
-            acts: args.yes && !args.dry_run,
-            checks_stdin: !args.no_signature_check,
-            topics: args.topics.clone(),
+            acts: how.acts,
+            checks_stdin: how.checks_stdin,
+            topics: how.topics,
             account,
-            group: args.group.clone(),
-            timeout: args.timeout,
+            group: how.group,
+            timeout: how.timeout,
         })
+    }
+
+    /// Another configuration and other rules: what waits is answered by them, and what is under way stops when they are
+    /// read-only.
+    pub(in crate::cli) fn take(&self, settings: &Settings, rules: AlertRules) {
+        self.by.send_replace(Arc::new(By { settings: settings.clone(), rules }));
+    }
+
+    fn by(&self) -> Arc<By> {
+        Arc::clone(&self.by.borrow())
+    }
+
+    /// Waits until the configuration is read-only.
+    async fn read_only(&self) {
+        let mut by = self.by.subscribe();
+        // The sender is ours: it cannot be gone.
+        let _ = by.wait_for(|by| by.settings.read_only).await;
+    }
+
+    /// The thing an alert is about, by the name that the rules give it.
+    pub(in crate::cli) fn thing(&self, alert: &Alert) -> String {
+        self.by().rules.thing(&alert.thing)
+    }
+
+    /// The thing that a name in an alert stands for.
+    pub(in crate::cli) fn thing_named(&self, name: &str) -> String {
+        self.by().rules.thing(name)
     }
 
     pub(super) fn clients(&self) -> &Aws {
@@ -208,7 +280,8 @@ impl Answerer {
         if message.signature.is_empty() {
             return Err("it carries no signature".to_owned());
         }
-        let endpoint = self.settings.endpoint_url.as_deref();
+        let by = self.by();
+        let endpoint = by.settings.endpoint_url.as_deref();
         let certificate = self.certificates.at(&self.web, &message.signing_cert_url, endpoint).await?;
         signature::verify(message, &certificate, now.as_second())
     }
@@ -238,7 +311,7 @@ impl Answerer {
 
     async fn subscribe(&self, message: &Envelope) -> Answered {
         let url = message.subscribe_url.as_deref().unwrap_or_default();
-        if !signature::trusted(url, self.settings.endpoint_url.as_deref()) {
+        if !signature::trusted(url, self.by().settings.endpoint_url.as_deref()) {
             return Answered::ignored(None, "its SubscribeURL is not SNS's: not followed", exit::FAILED);
         }
         match self.web.get(url).await {
@@ -257,74 +330,92 @@ impl Answerer {
             let why = format!("{} is no alarm: nothing is to be contained", alert.event);
             return ignored(&why, exit::DONE);
         }
-        if !self.rules.names(alert.kind) {
+        let by = self.by();
+        let rules = &by.rules;
+        if !rules.names(alert.kind) {
             return ignored("no rule is about alerts of its kind", exit::DONE);
         }
-        let around = match Box::pin(self.around(alert)).await {
+        let around = match Box::pin(self.around(alert, &by)).await {
             Ok(around) => around,
             Err(why) => return ignored(&why, exit::FAILED),
         };
-        let Some(mut rule) = self.rules.rule(alert, &around).cloned() else {
+        let Some(mut rule) = rules.rule(alert, &around).cloned() else {
             return ignored("no rule is about it", exit::DONE);
         };
-        if let Some(why) = self.rules.forbidden(&around) {
+        let forbidden = rules.forbidden(&around);
+        if let Some(why) = &forbidden {
             // Telling is not acting.
             rule.actions.retain(|action| *action == Action::Notify);
             if rule.actions.is_empty() {
-                return ignored(&why, exit::REFUSED);
+                return ignored(why, exit::REFUSED);
             }
         }
-        let path = self.settings.journal.clone();
         let acts = self.acts && !rule.dry_run;
-        let underway = match self.take_up(alert, acts) {
+        let underway = match self.take_up(alert, acts, &by) {
             Ok(underway) => underway,
             Err((why, code)) => return ignored(&why, code),
         };
-        let mut answered =
-            Answered { result: "dry run", code: exit::DONE, ..ignored("--yes acts", exit::DONE) };
-        for intent in self.intents(alert, &rule) {
+        let (result, why, code) = match &forbidden {
+            Some(why) => ("refused", why.as_str(), exit::REFUSED),
+            None if !rule.actions.contains(&Action::Notify) => {
+                ("ignored", "its rule asks for nothing", exit::DONE)
+            }
+            None if acts && by.settings.read_only => ("refused", "read-only: nobody is told", exit::REFUSED),
+            None => ("dry run", "people would be told", exit::DONE),
+        };
+        let mut answered = Answered { result, ..ignored(why, code) };
+        let (mut failed, intents) = (forbidden.is_some(), self.intents(alert, &rule, &by));
+        let asked = !intents.is_empty();
+        for (at, intent) in intents.into_iter().enumerate() {
             if self.is_stopping() && answered.code == exit::INTERRUPTED {
                 break;
             }
-            let mut wait = AGAIN;
-            for attempt in 0..=self.rules.retries {
-                let (code, result, why, detail) = Box::pin(self.act(intent.clone(), acts)).await;
-                let last = attempt == self.rules.retries || code != exit::FAILED || self.is_stopping();
-                if last {
-                    let isolates = matches!(intent, Intent::Isolate { .. });
-                    if isolates && acts && matches!(result, "isolated" | "unproven" | "done before") {
-                        let group = rule.group.clone().or_else(|| self.group.clone());
-                        answered.held = rule.length.map(|length| (length, group));
-                    }
-                    (answered.code, answered.result) = (code.max(answered.code), result);
-                    answered.why = why;
-                    answered.detail.push(detail);
-                    break;
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = self.stopped() => {}
-                }
-                wait *= 2;
+            let isolates = matches!(intent, Intent::Isolate { .. });
+            let (code, result, why, detail) = Box::pin(self.tried(intent, acts, rules.retries)).await;
+            let sent = detail.get("plan").is_some();
+            let held = match result {
+                "isolated" | "unproven" | "done before" => Some(true),
+                // Some of it may have been done: that ends in its time too.
+                "partly" | "interrupted" if sent => Some(false),
+                _ => None,
+            };
+            if let (true, true, Some(whole), Some(length)) = (isolates, acts, held, rule.length) {
+                let group = rule.group.clone().or_else(|| self.group.clone());
+                answered.held = Some(Held { thing: rules.thing(&alert.thing), length, group, whole });
             }
+            failed |= matches!(code, exit::FAILED | exit::REFUSED) || code == exit::INTERRUPTED && !sent;
+            // What went worst is what is told.
+            if at == 0 || severity(code) >= severity(answered.code) {
+                (answered.code, answered.result, answered.why) = (code, result, why);
+            }
+            answered.detail.push(detail);
         }
-        if rule.actions.contains(&Action::Notify) && acts && !self.settings.read_only {
-            let endpoint = sns_endpoint(&self.settings);
+        if rule.actions.contains(&Action::Notify) && acts && !by.settings.read_only {
+            let endpoint = sns_endpoint(&by.settings);
             let text = format!("{} | {}: {}", alert.sentence(), answered.result, answered.why);
-            let failed = self.rules.notify.send(&self.web, &self.clients, endpoint.as_deref(), &text).await;
-            answered.detail.extend(failed.iter().map(|f| json!({ "notify": f })));
-            if answered.detail.is_empty() {
-                (answered.result, answered.why) = ("notified", SafeText::default());
+            let untold = rules.notify.send(&self.web, &self.clients, endpoint.as_deref(), &text).await;
+            if !asked && forbidden.is_none() {
+                (answered.result, answered.why, answered.code) =
+                    match (rules.notify.channels(), untold.first()) {
+                        (0, _) => (
+                            "ignored",
+                            SafeText::new("its rule tells people, and [notify] names nobody"),
+                            exit::DONE,
+                        ),
+                        (all, Some(why)) if untold.len() == all => ("failed", why.clone(), exit::FAILED),
+                        _ => ("notified", SafeText::default(), exit::DONE),
+                    };
+                failed |= answered.code == exit::FAILED;
             }
+            answered.detail.extend(untold.iter().map(|why| json!({ "notify": why })));
         }
         if acts {
-            let unsent = answered.detail.iter().all(|d| d.get("interrupted").is_some());
-            let handled = !(matches!(answered.code, exit::FAILED | exit::REFUSED)
-                || answered.code == exit::INTERRUPTED && unsent);
+            answered.handled = !failed;
             let plan = answered.detail.iter().find_map(|d| d.pointer("/plan/id")?.as_str());
-            let fields = Ledger::fields(alert, message_id, answered.result, answered.why.as_str(), handled);
+            let fields =
+                Ledger::fields(alert, message_id, answered.result, answered.why.as_str(), answered.handled);
             let at = jiff::Timestamp::now().as_millisecond();
-            let plan = plan.unwrap_or_default().to_owned();
+            let (plan, path) = (plan.unwrap_or_default().to_owned(), by.settings.journal.clone());
             let written = tokio::task::spawn_blocking(move || {
                 Journal::open(&path).and_then(|j| j.append(at, "alert", &plan, fields))
             });
@@ -341,13 +432,30 @@ impl Answerer {
         answered
     }
 
+    /// One response, again with growing pauses while it fails.
+    async fn tried(&self, intent: Intent, acts: bool, retries: u32) -> (u8, &'static str, SafeText, Value) {
+        let (mut wait, mut left) = (AGAIN, retries);
+        loop {
+            let acted = Box::pin(self.act(intent.clone(), acts)).await;
+            if left == 0 || acted.0 != exit::FAILED || self.is_stopping() {
+                return acted;
+            }
+            left -= 1;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.stopped() => {}
+            }
+            wait *= 2;
+        }
+    }
+
     /// What the rules ask for besides the alert itself.
-    async fn around(&self, alert: &Alert) -> Result<Around, String> {
+    async fn around(&self, alert: &Alert, by: &By) -> Result<Around, String> {
         let now = cloud::now_ms();
-        if !self.rules.asks_groups() {
+        if !by.rules.asks_groups() {
             return Ok(Around { groups: Vec::new(), now });
         }
-        let thing = self.rules.thing(alert);
+        let thing = by.rules.thing(&alert.thing);
         match cloud::read::groups_of(&self.clients, &thing).await {
             Ok(groups) => Ok(Around { groups: groups.iter().map(|g| g.raw().to_owned()).collect(), now }),
             // Whether it may be acted on is not known: then it may not.
@@ -357,30 +465,33 @@ impl Answerer {
         }
     }
 
-    /// Lets a thing go that was isolated for a time; `None` when somebody else did so before.
-    pub(in crate::cli) async fn release(&self, thing: &str, group: Option<&str>) -> Option<Answered> {
-        if Box::pin(self.is_held(thing, group)).await == Some(false) {
-            return None;
-        }
+    /// Lets a thing go that was isolated for a time.
+    pub(in crate::cli) async fn release(&self, thing: &str, group: Option<&str>) -> Answered {
         let intent =
             Intent::Release { things: vec![Target::named(Name::new(thing))], group: group.map(Name::new) };
         let (code, result, why, detail) = Box::pin(self.act(intent, self.acts)).await;
         let result = if result == "done" { "released" } else { result };
-        Some(Answered { alert: None, result, why, detail: vec![detail], held: None, code })
+        let handled = matches!(code, exit::DONE | exit::UNPROVEN);
+        Answered { alert: None, result, why, detail: vec![detail], held: None, handled, code }
     }
 
     /// Whether a thing is in its isolation group; `None` when that cannot be read.
     pub(in crate::cli) async fn is_held(&self, thing: &str, group: Option<&str>) -> Option<bool> {
-        let group = group.unwrap_or(&self.settings.groups.isolate);
+        let group = self.group_or_own(group);
         let groups = cloud::read::groups_of(&self.clients, thing).await.ok()?;
         Some(groups.iter().any(|known| known.raw() == group))
     }
 
+    /// A group that isolates: the one that is named, or the configured one.
+    pub(in crate::cli) fn group_or_own(&self, group: Option<&str>) -> String {
+        group.map_or_else(|| self.by().settings.groups.isolate.clone(), str::to_owned)
+    }
+
     /// Takes an alert up, or says why not: it was answered before, is being answered, or is one too many for an hour.
-    fn take_up<'a>(&'a self, alert: &'a Alert, acts: bool) -> Result<Underway<'a>, (String, u8)> {
+    fn take_up<'a>(&'a self, alert: &Alert, acts: bool, by: &By) -> Result<Underway<'a>, (String, u8)> {
         // Held while the journal is read: two alerts never see the same last place of an hour as free.
         let mut flight = self.flight.lock();
-        if let Err(error) = flight.ledger.refresh(&self.settings.journal) {
+        if let Err(error) = flight.ledger.refresh(&by.settings.journal) {
             // Nobody knows what was answered: neither a replay nor a flood could be told.
             return Err((format!("the journal cannot be read ({error}): left to an operator"), exit::FAILED));
         }
@@ -388,20 +499,21 @@ impl Answerer {
             return Err((format!("a replay: this alert was answered already ({plan})"), exit::DONE));
         }
         let violation = (alert.violation.clone(), alert.thing.clone());
-        if flight.violations.contains(&violation) {
+        if flight.violations.contains_key(&violation) {
             return Err(("a replay: this violation is being answered".to_owned(), exit::DONE));
         }
         let since = jiff::Timestamp::now().as_millisecond() - STALE_MS;
-        if acts && flight.ledger.since(since) + flight.acting >= self.rules.max_per_hour {
+        if acts && flight.ledger.since(since) + flight.acting().count() >= by.rules.max_per_hour {
             let why = format!(
                 "more than {} responses within an hour: a flood of alarms is left to an operator",
-                self.rules.max_per_hour
+                by.rules.max_per_hour
             );
             return Err((why, exit::REFUSED));
         }
         let day = jiff::Timestamp::now().as_millisecond() - DAY_MS;
-        if let (true, Some(most)) = (acts, self.rules.ask_above) {
-            let things = flight.ledger.things_since(day);
+        if let (true, Some(most)) = (acts, by.rules.ask_above) {
+            let mut things: HashSet<&str> = flight.ledger.things_since(day);
+            things.extend(flight.acting());
             if things.len() >= most && !things.contains(alert.thing.as_str()) {
                 let why = format!(
                     "ask-above: {most} things were acted on within a day: the next is left to an operator"
@@ -409,43 +521,40 @@ impl Answerer {
                 return Err((why, exit::REFUSED));
             }
         }
-        flight.violations.insert(violation.clone());
-        flight.acting += usize::from(acts);
-        Ok(Underway { flight: &self.flight, violation, acts })
+        flight.violations.insert(violation.clone(), acts);
+        Ok(Underway { flight: &self.flight, violation })
     }
 
     /// The thing a message is about, before it is believed: what keeps the messages of one thing in order. Others, which
     /// are not about a thing, are in order among themselves.
     pub(super) fn about(&self, message: &Envelope) -> String {
-        Alert::parse(&message.message).map_or_else(|_| String::new(), |alert| self.rules.thing(&alert))
+        Alert::parse(&message.message).map_or_else(|_| String::new(), |alert| self.thing(&alert))
     }
 
     /// How many alerts may be answered at once. With a client id of the configuration it is one: a second connection of
     /// the same name would cut the first.
     pub(in crate::cli) fn at_once(&self) -> usize {
         const AT_ONCE: usize = 4;
-        if self.settings.mqtt.client_id.is_some() { 1 } else { AT_ONCE }
+        if self.by().settings.mqtt.client_id.is_some() { 1 } else { AT_ONCE }
     }
 
-    fn intents(&self, alert: &Alert, rule: &AlertRule) -> Vec<Intent> {
-        let target = || vec![Target::named(Name::new(&self.rules.thing(alert)))];
+    fn intents(&self, alert: &Alert, rule: &AlertRule, by: &By) -> Vec<Intent> {
+        let thing = by.rules.thing(&alert.thing);
+        let target = || vec![Target::named(Name::new(&thing))];
         let group = rule.group.as_ref().or(self.group.as_ref()).map(|g| Name::new(g));
-        let remedy = rule.job_group.as_ref().unwrap_or(&self.settings.groups.update);
+        let remedy = rule.job_group.as_ref().unwrap_or(&by.settings.groups.update);
         let intent = |action: &Action| match action {
             Action::Notify => None,
             Action::Isolate => Some(Intent::Isolate { things: target(), group: group.clone() }),
             Action::Deactivate => Some(Intent::Deactivate { things: target(), certificate: None }),
-            Action::Cut => {
-                let client = Name::new(&self.rules.thing(alert));
-                Some(Intent::Cut { things: target(), client })
-            }
+            Action::Cut => Some(Intent::Cut { things: target(), client: Name::new(&thing) }),
             Action::Job => Some(Intent::Join { things: target(), group: Name::new(remedy) }),
         };
         rule.actions.iter().filter_map(intent).collect()
     }
 
-    async fn planned(&self, intent: Intent) -> color_eyre::Result<(Session, Box<Plan>)> {
-        let mut session = Session::open(&self.settings).await?;
+    async fn planned(&self, intent: Intent, by: &By) -> color_eyre::Result<(Session, Box<Plan>)> {
+        let mut session = Session::open(&by.settings).await?;
         let intent = session.acquaint(intent).await;
         let plan = session.plan(intent).await?;
         Ok((session, plan))
@@ -458,16 +567,17 @@ impl Answerer {
             (exit::FAILED, "failed", why.clone(), json!({ "failed": why }))
         };
         let verb = intent.verb();
+        let by = self.by();
         let planned = tokio::select! {
-            () = self.stopped() => return stopped(),
-            planned = self.planned(intent) => planned,
+            () = self.stopped() => return stopped("stopped"),
+            planned = self.planned(intent, &by) => planned,
         };
         let (mut session, plan) = match planned {
             Ok(planned) => planned,
             Err(e) => return failed(&e),
         };
         if self.is_stopping() {
-            return stopped();
+            return stopped("stopped");
         }
         let planned = plan_json(&plan);
         if !acts {
@@ -478,11 +588,19 @@ impl Answerer {
             let why = SafeText::new("nothing is left to do");
             return (exit::DONE, "done before", why, json!({ "plan": planned }));
         }
+        // The session's own gate refuses what was read-only when it began.
+        let writes = !by.settings.read_only;
+        if writes && self.by().settings.read_only {
+            return stopped("read-only by now: stopped");
+        }
         // A program cannot type: where the configuration wants a name or the account typed, a person is wanted.
         let ended = match plan.confirmation() {
             Confirmation::Nothing | Confirmation::Enter => {
                 let stop = stream::once(async {
-                    self.stopped().await;
+                    tokio::select! {
+                        () = self.stopped() => {}
+                        () = self.read_only(), if writes => {}
+                    }
                     Stop::Operator
                 });
                 session.run(plan, String::new(), self.timeout, stop).await

@@ -21,7 +21,7 @@ use crate::response::alert::{Alert, AlertRules};
 
 use super::respond_cmds::{runtime, settings};
 use super::{Common, exit, output};
-use answer::{Answered, Answerer};
+use answer::{Answered, Answerer, How};
 
 /// Arguments of `quell respond`.
 #[derive(Args, Debug)]
@@ -92,8 +92,15 @@ pub(super) fn run(args: &RespondArgs, common: &Common) -> color_eyre::Result<u8>
     } else {
         None
     };
+    let how = How {
+        acts: args.yes && !args.dry_run,
+        checks_stdin: !args.no_signature_check,
+        topics: args.topics.clone(),
+        group: args.group.clone(),
+        timeout: args.timeout,
+    };
     runtime()?.block_on(async {
-        let answerer = Arc::new(Box::pin(Answerer::open(&settings, rules, args)).await?);
+        let answerer = Arc::new(Box::pin(Answerer::open(&settings, rules, how)).await?);
         let (mut ends, told) = (Ends::new()?, Arc::clone(&answerer));
         tokio::spawn(async move {
             let signal = ends.any().await;

@@ -1,10 +1,5 @@
 //! SNS's notifications over HTTP: answered quickly, believed only with their signature, worked on a few at once.
-//!
-//! Anybody can connect: a connection has a deadline for its headers and one for the whole, there are never more than
-//! [`CONNECTIONS`], and the oldest gives way to the newest, since what SNS sends takes a moment.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,15 +9,13 @@ use color_eyre::eyre::WrapErr as _;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::AbortHandle;
 
 use crate::cli::exit;
 use crate::response::alert::Envelope;
+use crate::response::alert::accept;
 use crate::response::alert::envelope::{Form, parse};
 use quell_fleet::text::SafeText;
 
@@ -40,12 +33,8 @@ const QUEUE: usize = 256;
 const CONNECTIONS: usize = 2_048;
 /// Descriptors that are left to everything else: the MQTT connection, requests to AWS, files.
 const SPARE: u64 = 64;
-/// The headers of a request are there within this time, or the connection is closed.
-const HEADERS: Duration = Duration::from_secs(5);
-/// So is the whole of a request, and its answer.
+/// A request and its answer take no longer.
 const WHOLE: Duration = Duration::from_secs(20);
-/// After the system gave no connection, the next attempt.
-const AGAIN: Duration = Duration::from_millis(100);
 
 /// After ctrl-c what is under way gets this long to stop and to write down how far it came.
 const LEAVE: Duration = Duration::from_secs(30);
@@ -61,7 +50,7 @@ pub(super) async fn run(
     let listener = TcpListener::bind(address).await.wrap_err_with(|| format!("--listen {address}"))?;
     let bound = listener.local_addr()?;
     let _ = writeln!(std::io::stderr(), "listening on http://{bound}/");
-    tokio::spawn(accept(listener, door, most));
+    tokio::spawn(accept::serve(listener, most, WHOLE, move |request| door.clone().answer(request)));
     let mut crew = Crew::new(answerer.at_once(), |message: Envelope| -> BoxFuture<'_, Answered> {
         Box::pin(async move { answerer.message(&message, true).await })
     });
@@ -95,7 +84,7 @@ struct Door {
 }
 
 impl Door {
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    async fn answer(self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (status, text) = match (request.uri().path(), request.method()) {
             ("/", &Method::POST) => self.take(request).await,
             ("/", _) => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
@@ -103,7 +92,7 @@ impl Door {
         };
         let mut response = Response::new(Full::from(text));
         *response.status_mut() = status;
-        Ok(response)
+        response
     }
 
     async fn take(&self, request: Request<Incoming>) -> (StatusCode, String) {
@@ -165,38 +154,4 @@ fn descriptors() -> usize {
         }
     }
     usize::try_from(current.saturating_sub(SPARE)).unwrap_or(CONNECTIONS).clamp(16, CONNECTIONS)
-}
-
-async fn accept(listener: TcpListener, door: Door, most: usize) {
-    let mut open: VecDeque<AbortHandle> = VecDeque::new();
-    loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(AGAIN).await;
-                continue;
-            }
-        };
-        if open.len() >= most {
-            open.retain(|connection| !connection.is_finished());
-        }
-        if open.len() >= most
-            && let Some(oldest) = open.pop_front()
-        {
-            oldest.abort();
-        }
-        let door = door.clone();
-        let serve = async move {
-            let service = service_fn(|request| door.clone().answer(request));
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADERS)
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), service);
-            // Whoever is too slow, or breaks off, is heard no further.
-            let _ = tokio::time::timeout(WHOLE, connection).await;
-        };
-        open.push_back(tokio::spawn(serve).abort_handle());
-    }
 }

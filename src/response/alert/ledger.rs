@@ -66,7 +66,7 @@ pub struct Ledger {
     handled: HashMap<Key, String>,
     /// When each was answered, handled or not.
     times: Vec<Ms>,
-    /// Which thing was acted on, and when.
+    /// Which thing was acted on by a plan, and when: telling people is not acting.
     acted: Vec<(Ms, String)>,
 }
 
@@ -95,7 +95,7 @@ impl Ledger {
                 let at = line.at.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).ok();
                 times.extend(at);
                 if line.handled {
-                    acted.extend(at.map(|at| (at, line.thing.clone())));
+                    acted.extend(at.filter(|_| !line.plan.is_empty()).map(|at| (at, line.thing.clone())));
                     let key = Key {
                         violation: line.violation_id,
                         thing: line.thing,

@@ -1,6 +1,7 @@
 //! Device Defender's alerts as SNS carries them, and what is to be answered to them. What the workshop's two functions did,
 //! and what they forgot: only `in-alarm` is acted on, and nobody is believed without a reason to.
 
+pub mod accept;
 pub mod certificates;
 pub mod envelope;
 pub mod ledger;

@@ -34,6 +34,11 @@ impl std::fmt::Debug for Notify {
 }
 
 impl Notify {
+    /// How many are told.
+    pub fn channels(&self) -> usize {
+        [&self.slack, &self.chime, &self.sns].into_iter().flatten().count()
+    }
+
     /// Tells everybody; what could not be told is returned, by channel. `sns_endpoint` replaces AWS's own.
     pub async fn send(
         &self,
@@ -47,7 +52,7 @@ impl Notify {
         let text = SafeText::new(text);
         let kind = [("content-type".to_owned(), "application/json".to_owned())];
         for (name, url, body) in [
-            ("Slack", &self.slack, json!({ "text": text })),
+            ("Slack", &self.slack, json!({ "text": plain(text.as_str()) })),
             ("Chime", &self.chime, json!({ "Content": text })),
         ] {
             if let Some(url) = url
@@ -63,6 +68,11 @@ impl Notify {
         }
         failed
     }
+}
+
+/// Slack's three characters that begin markup, as text.
+pub fn plain(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// Where SNS is, when it is not AWS's own: as the environment says, or where a private control plane is.

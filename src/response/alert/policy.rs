@@ -3,11 +3,11 @@
 //! ```toml
 //! max-per-hour = 20
 //! names = ["SensorDevice(\\d+)=Thing$1"]
-//! [notify]
-//! slack = "https://hooks.slack.com/services/…"
 //! never-groups = ["Critical*"]
 //! ask-above = 5
 //! quiet = ["Sun 02:00-04:00 Europe/Berlin"]
+//! [notify]
+//! slack = "https://hooks.slack.com/services/…"
 //! [[rule]]
 //! behavior = "Large*"
 //! do = ["notify", "isolate"]
@@ -217,9 +217,9 @@ impl AlertRules {
         Ok(rules)
     }
 
-    /// The name of the thing an alert means.
-    pub fn thing(&self, alert: &Alert) -> String {
-        self.patterns.iter().find_map(|p| p.thing(&alert.thing)).unwrap_or_else(|| alert.thing.clone())
+    /// The name of the thing that a name in an alert means.
+    pub fn thing(&self, name: &str) -> String {
+        ThingFrom::of(&self.patterns, name).unwrap_or_else(|| name.to_owned())
     }
 
     /// True when a rule may be about alerts of a kind.
@@ -249,7 +249,7 @@ impl AlertRules {
         self.rules.iter().find(|r| {
             fits(&r.behavior, &alert.behavior)
                 && fits(&r.profile, &alert.profile)
-                && fits(&r.thing, &self.thing(alert))
+                && fits(&r.thing, &self.thing(&alert.thing))
                 && r.kind.contains(&alert.kind)
                 && r.severity.is_none_or(|least| alert.severity >= least)
                 && r.member_of.as_ref().is_none_or(|p| around.groups.iter().any(|group| glob(p, group)))
@@ -286,7 +286,7 @@ mod tests {
         "#;
         let rules = AlertRules::parse(text).unwrap();
         let actions = |a: &Alert| rules.rule(a, &Around::default()).map(|r| r.actions.clone());
-        assert_eq!(rules.thing(&alert("SensorDevice02", "x")), "Thing02");
+        assert_eq!(rules.thing("SensorDevice02"), "Thing02");
         assert_eq!(actions(&alert("SensorDevice02", "LargeX")), Some(vec![Action::Notify]));
         assert_eq!(actions(&alert("Thing03", "LargeX")), Some(vec![Action::Isolate, Action::Job]));
         assert_eq!(actions(&alert("Thing03", "other")), None);
@@ -367,7 +367,7 @@ mod tests {
         for _ in 0..5_000 {
             if let Ok(rules) = AlertRules::parse(&mutate::mutated(&texts, pieces, &mut rng)) {
                 read += 1;
-                let _ = (rules.thing(&alert), rules.rule(&alert, &Around::default()));
+                let _ = (rules.thing(&alert.thing), rules.rule(&alert, &Around::default()));
             }
         }
         assert!(read > 100, "too few of the mutations are rules still: {read}");
