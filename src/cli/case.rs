@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
+use futures_util::future::BoxFuture;
 use futures_util::{StreamExt as _, stream};
 
 use crate::case::folder::{Folder, name};
@@ -220,10 +221,11 @@ pub(super) async fn kept(session: &Session, things: &[Target], path: &Path) -> i
         let heard = session.heard(|fleet| keep::heard(fleet, target));
         case.keep(&format!("{folder}/messages.json"), &heard, now_ms())?;
     }
-    let reads = things
-        .iter()
-        .zip(&folders)
-        .map(|(target, folder)| async move { (folder, keep::read(aws, target).await) });
+    // Boxed, so that whoever awaits this may be sent to another thread.
+    let mut reads: Vec<BoxFuture<'_, (&String, keep::Parts)>> = Vec::new();
+    for (target, folder) in things.iter().zip(&folders) {
+        reads.push(Box::pin(async move { (folder, keep::read(aws, target).await) }));
+    }
     let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
     while let Some((folder, parts)) = reads.next().await {
         for (part, content) in parts {

@@ -100,6 +100,12 @@ verbs! {
         unproven: "cut, but not proven to stay away", failed: "not cut",
         inverse: Never("a client that was cut comes back by itself, if it tries"), contains: false, changes: &[],
     }
+    /// Ask devices by their shadow to quarantine themselves.
+    Flag {
+        id: "flag", lead: "Flag the shadow of", doing: "asking by the shadow", proven: "reports that it quarantined itself",
+        unproven: "asked by its shadow, but the device does not report it", failed: "shadow left as it was",
+        inverse: By("undo takes it back"), contains: false, changes: &[],
+    }
     /// Put devices into a thing group.
     Join {
         id: "join", lead: "Add", doing: "adding to the group", proven: "put into the group",
@@ -370,6 +376,7 @@ mod tests {
             "action delete",
             "cut",
             "retained clear",
+            "flag",
         ];
         for id in written {
             assert!(Verb::parse(id).is_some(), "{id}");

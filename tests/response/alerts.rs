@@ -290,3 +290,72 @@ async fn what_the_rules_forbid_is_refused_with_its_reason_and_nobody_is_said_to_
     let ran = world.run_with(&line, "", Some(&later)).await;
     assert_eq!(ran.json()["alerts"][0]["result"], "isolated", "{ran:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_is_asked_and_what_the_device_reports_is_the_proof() {
+    let world = world().await;
+    let file = world.folder.path().join("rules.toml");
+    std::fs::write(&file, "[[rule]]\ndo = [\"shadow\"]\n").unwrap();
+    let line = ["respond", "--yes", "--json", "--rules", file.to_str().unwrap()];
+    let dry = world.run_with(&["respond", "--json", "--rules", line[4]], "", Some(EVENT)).await;
+    assert_eq!((dry.code, world.changed()), (Some(0), 0), "{dry:?}");
+    assert!(dry.out.contains("iot:UpdateThingShadow"), "{dry:?}");
+    let asked = world.run_with(&line, "", Some(EVENT)).await;
+    let alert = &asked.json()["alerts"][0];
+    assert_eq!((asked.code, &alert["result"]), (Some(5), &json!("unproven")), "{asked:?}");
+    let shadow = world.data.get_thing_shadow().thing_name("dev-IZWB").send().await.unwrap();
+    let shadow: Value = serde_json::from_slice(shadow.payload().unwrap().as_ref()).unwrap();
+    assert_eq!(shadow["state"]["desired"], json!({"quarantine": true}));
+    assert!(!world.member("dev-IZWB").await, "nothing holds it");
+    let journal = world.run(&["journal", "--json"]).await.json();
+    let of_flag = |kind: &str| {
+        journal["entries"].as_array().unwrap().iter().any(|e| e["kind"] == kind && e["what"] == "flag")
+    };
+    assert!(of_flag("intent"), "{journal}");
+    // Another device does what its shadow asks.
+    world.things(&["dev-2"]).await;
+    let device = world.data.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            let Ok(found) = device.get_thing_shadow().thing_name("dev-2").send().await else { continue };
+            let found: Value = serde_json::from_slice(found.payload().unwrap().as_ref()).unwrap();
+            if found["state"]["desired"]["quarantine"] == true {
+                let reports = json!({"state": {"reported": {"quarantine": true}}}).to_string();
+                let update = device.update_thing_shadow().thing_name("dev-2");
+                update.payload(reports.into_bytes().into()).send().await.unwrap();
+                return;
+            }
+        }
+    });
+    let other = with_message(|m| m["thingName"] = json!("dev-2"));
+    let proven = world.run_with(&line, "", Some(&other)).await;
+    let alert = &proven.json()["alerts"][0];
+    assert_eq!((proven.code, &alert["result"]), (Some(0), &json!("done")), "{proven:?}");
+    assert!(alert["why"].as_str().unwrap().contains("proven"), "{alert}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_is_kept_before_the_first_request_or_nothing_is_sent() {
+    let world = world().await;
+    let file = world.folder.path().join("rules.toml");
+    std::fs::write(&file, "retries = 0\n[[rule]]\ndo = [\"isolate\"]\ncase = true\n").unwrap();
+    let line = ["respond", "--yes", "--json", "--rules", file.to_str().unwrap()];
+    let cases = world.rules.journal.with_file_name("cases");
+    std::fs::create_dir_all(cases.parent().unwrap()).unwrap();
+    std::fs::write(&cases, "in the way").unwrap();
+    let failed = world.run_with(&line, "", Some(EVENT)).await;
+    assert_eq!((failed.code, world.changed()), (Some(1), 0), "{failed:?}");
+    assert!(failed.out.contains("the case could not be kept"), "{failed:?}");
+    std::fs::remove_file(&cases).unwrap();
+    let done = world.run_with(&line, "", Some(EVENT)).await;
+    assert_eq!(done.code, Some(0), "what failed is answered when it is told again: {done:?}");
+    let folders: Vec<_> = std::fs::read_dir(&cases).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [case] = folders.as_slice() else { panic!("{folders:?}") };
+    assert!(done.json()["alerts"][0]["why"].as_str().unwrap().contains(case.to_str().unwrap()), "{done:?}");
+    let groups = std::fs::read_to_string(case.join("kept/001-dev-IZWB/groups.json")).unwrap();
+    assert!(!groups.contains("IsolatedDevices"), "it was kept before the thing was put there: {groups}");
+    let report = world.run(&["case", "report", case.to_str().unwrap()]).await;
+    assert_eq!(report.code, Some(0), "{report:?}");
+    assert!(report.out.contains("MessagesPub"), "the alert stands in it: {report:?}");
+}

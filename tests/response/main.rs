@@ -29,6 +29,7 @@ mod rules;
 mod schedules;
 mod screen;
 mod setup;
+mod sinks;
 mod sns;
 mod states;
 mod sweep;

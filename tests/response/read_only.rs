@@ -29,6 +29,7 @@ fn intent(verb: Verb, [done, failed]: &[String; 2]) -> Intent {
         Verb::Activate => Intent::Activate { things: vec![target("Thing04")], certificate: None },
         Verb::Revoke => Intent::Revoke { things: things(), certificate: None },
         Verb::Cut => Intent::Cut { things: vec![target("Thing05")], client: name("Thing05") },
+        Verb::Flag => Intent::Flag { things: vec![target("Thing05")] },
         Verb::Join => Intent::Join { things: things(), group: name("NeedsUpdate") },
         Verb::Leave => Intent::Leave { things: things(), group: name("IsolatedDevices") },
         Verb::Mitigate => Intent::Mitigate(Mitigation {

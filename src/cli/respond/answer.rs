@@ -1,6 +1,8 @@
 //! One alert, answered: believed or not, new or not, allowed or not, and then done, with retries.
 
 use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::case::folder as case;
 use crate::cli::exit;
 use crate::cli::respond_cmds::{Ended, Session, code, plan_json, result_json};
 use crate::cloud::{self, Aws};
@@ -146,6 +149,33 @@ pub(in crate::cli) struct How {
     pub(in crate::cli) group: Option<String>,
     /// Give up waiting for a proof after so long.
     pub(in crate::cli) timeout: Option<Duration>,
+}
+
+/// Where what a containment destroys is kept before it.
+struct Case {
+    path: PathBuf,
+    note: String,
+}
+
+impl Case {
+    /// Keeps it, once: a second attempt, or the next of several responses, finds it kept.
+    async fn keep(&self, session: &Session, plan: &Plan) -> std::io::Result<()> {
+        if self.path.exists() {
+            return Ok(());
+        }
+        if let Some(above) = self.path.parent() {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(above)?;
+        }
+        let kept = Box::pin(crate::cli::case::kept(session, plan.intent().things(), &self.path)).await;
+        match kept.and_then(|case| case.note(&self.note, cloud::now_ms())) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                // Half a case is none; what could not be written may not be removed either.
+                let _ = std::fs::remove_dir_all(&self.path);
+                Err(error)
+            }
+        }
+    }
 }
 
 /// What it answers by.
@@ -366,12 +396,17 @@ impl Answerer {
         let mut answered = Answered { result, ..ignored(why, code) };
         let (mut failed, intents) = (forbidden.is_some(), self.intents(alert, &rule, &by));
         let asked = !intents.is_empty();
+        let case = (rule.case && acts).then(|| {
+            let folder = case::name(&[rules.thing(&alert.thing)], cloud::now_ms());
+            Case { path: by.settings.journal.with_file_name("cases").join(folder), note: alert.sentence() }
+        });
         for (at, intent) in intents.into_iter().enumerate() {
             if self.is_stopping() && answered.code == exit::INTERRUPTED {
                 break;
             }
             let isolates = matches!(intent, Intent::Isolate { .. });
-            let (code, result, why, detail) = Box::pin(self.tried(intent, acts, rules.retries)).await;
+            let (code, result, why, detail) =
+                Box::pin(self.tried(intent, acts, rules.retries, case.as_ref())).await;
             let sent = detail.get("plan").is_some();
             let held = match result {
                 "isolated" | "unproven" | "done before" => Some(true),
@@ -389,6 +424,10 @@ impl Answerer {
                 (answered.code, answered.result, answered.why) = (code, result, why);
             }
             answered.detail.push(detail);
+        }
+        if let Some(case) = case.filter(|case| case.path.exists()) {
+            answered.why = SafeText::new(&format!("{}; the case is {}", answered.why, case.path.display()));
+            answered.detail.push(json!({ "case": case.path }));
         }
         if rule.actions.contains(&Action::Notify) && acts && !by.settings.read_only {
             let endpoint = sns_endpoint(&by.settings);
@@ -433,10 +472,16 @@ impl Answerer {
     }
 
     /// One response, again with growing pauses while it fails.
-    async fn tried(&self, intent: Intent, acts: bool, retries: u32) -> (u8, &'static str, SafeText, Value) {
+    async fn tried(
+        &self,
+        intent: Intent,
+        acts: bool,
+        retries: u32,
+        case: Option<&Case>,
+    ) -> (u8, &'static str, SafeText, Value) {
         let (mut wait, mut left) = (AGAIN, retries);
         loop {
-            let acted = Box::pin(self.act(intent.clone(), acts)).await;
+            let acted = Box::pin(self.act(intent.clone(), acts, case)).await;
             if left == 0 || acted.0 != exit::FAILED || self.is_stopping() {
                 return acted;
             }
@@ -469,7 +514,7 @@ impl Answerer {
     pub(in crate::cli) async fn release(&self, thing: &str, group: Option<&str>) -> Answered {
         let intent =
             Intent::Release { things: vec![Target::named(Name::new(thing))], group: group.map(Name::new) };
-        let (code, result, why, detail) = Box::pin(self.act(intent, self.acts)).await;
+        let (code, result, why, detail) = Box::pin(self.act(intent, self.acts, None)).await;
         let result = if result == "done" { "released" } else { result };
         let handled = matches!(code, exit::DONE | exit::UNPROVEN);
         Answered { alert: None, result, why, detail: vec![detail], held: None, handled, code }
@@ -548,6 +593,7 @@ impl Answerer {
             Action::Isolate => Some(Intent::Isolate { things: target(), group: group.clone() }),
             Action::Deactivate => Some(Intent::Deactivate { things: target(), certificate: None }),
             Action::Cut => Some(Intent::Cut { things: target(), client: Name::new(&thing) }),
+            Action::Shadow => Some(Intent::Flag { things: target() }),
             Action::Job => Some(Intent::Join { things: target(), group: Name::new(remedy) }),
         };
         rule.actions.iter().filter_map(intent).collect()
@@ -561,7 +607,12 @@ impl Answerer {
     }
 
     /// Plans, and runs it when it may act: exit code, word, why, and the whole for programs.
-    async fn act(&self, intent: Intent, acts: bool) -> (u8, &'static str, SafeText, Value) {
+    async fn act(
+        &self,
+        intent: Intent,
+        acts: bool,
+        case: Option<&Case>,
+    ) -> (u8, &'static str, SafeText, Value) {
         let failed = |e: &color_eyre::Report| {
             let why = SafeText::new(&e.to_string());
             (exit::FAILED, "failed", why.clone(), json!({ "failed": why }))
@@ -596,6 +647,17 @@ impl Answerer {
         // A program cannot type: where the configuration wants a name or the account typed, a person is wanted.
         let ended = match plan.confirmation() {
             Confirmation::Nothing | Confirmation::Enter => {
+                if let Some(case) = case.filter(|_| verb.words().contains && plan.refused().is_none())
+                    && let Err(error) = case.keep(&session, &plan).await
+                {
+                    let why = format!("the case could not be kept in {} ({error})", case.path.display());
+                    let _ = session.decline(plan, &why).await;
+                    let why = SafeText::new(&format!("{why}: nothing was sent"));
+                    return (exit::FAILED, "failed", why.clone(), json!({"planned": planned, "failed": why}));
+                }
+                if self.is_stopping() {
+                    return stopped("stopped");
+                }
                 let stop = stream::once(async {
                     tokio::select! {
                         () = self.stopped() => {}

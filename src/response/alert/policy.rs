@@ -12,6 +12,7 @@
 //! behavior = "Large*"
 //! do = ["notify", "isolate"]
 //! for = "30m"
+//! case = true
 //! [[rule]]
 //! kind = ["clone"]
 //! severity = "critical"
@@ -37,6 +38,8 @@ pub enum Action {
     Notify,
     /// Isolate the thing.
     Isolate,
+    /// Ask the thing by its shadow to quarantine itself.
+    Shadow,
     /// Put the thing into a group; a continuous job bound to it does the rest.
     Job,
     /// Set the thing's certificates INACTIVE.
@@ -82,6 +85,9 @@ pub struct AlertRule {
     /// The group whose continuous job is the remedy, instead of the configured one.
     #[serde(default)]
     pub job_group: Option<String>,
+    /// Before the thing is contained, keep what that destroys in a case of its own.
+    #[serde(default)]
+    pub case: bool,
     /// Only say what would be done, even with `--yes`.
     #[serde(default)]
     pub dry_run: bool,
@@ -187,6 +193,7 @@ impl Default for AlertRules {
             actions: vec![Action::Notify, Action::Isolate],
             group: None,
             job_group: None,
+            case: false,
             dry_run: false,
             length: None,
         };

@@ -10,7 +10,9 @@ use super::draft::Draft;
 use super::facts::Facts;
 use super::request::{Request, Work};
 use super::{Check, Confirmation, Intent, Level, Plan, PlanId, ProofLine, Reversible, Step};
-use super::{audit, certificates, cut, detect, groups, isolate, jobs, mitigate, past, retained, rule, setup};
+use super::{
+    audit, certificates, cut, detect, flag, groups, isolate, jobs, mitigate, past, retained, rule, setup,
+};
 
 pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, now: Ms) -> Plan {
     let mut draft = Draft {
@@ -77,6 +79,7 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         }
         Intent::Revoke { certificate, .. } => certificates::revoke(&mut draft, facts, certificate.as_deref()),
         Intent::Cut { client, .. } => cut::cut(&mut draft, facts, client),
+        Intent::Flag { .. } => flag::flag(&mut draft, facts),
         Intent::Join { group, .. } => groups::join(&mut draft, facts, group),
         Intent::Leave { group, .. } => groups::leave(&mut draft, facts, group),
         Intent::ClearRetained { topics, .. } => retained::clear(&mut draft, facts, topics),
@@ -209,6 +212,7 @@ fn title(intent: &Intent, targets: &[Name], facts: &Facts) -> SafeText {
         | Intent::Deactivate { .. }
         | Intent::Activate { .. }
         | Intent::Revoke { .. }
+        | Intent::Flag { .. }
         | Intent::Setup(_) => format!("{lead} {}", whom(targets)),
         Intent::ClearRetained { .. } => format!("{lead} {}", whom(targets)),
         Intent::Mitigate(wanted) => format!("{lead} {} on {}", wanted.actions.join(", "), whom(targets)),

@@ -57,6 +57,11 @@ pub enum Intent {
         /// The client id of the session.
         client: Name,
     },
+    /// Ask devices by their shadow (`desired.quarantine`) to quarantine themselves.
+    Flag {
+        /// The devices.
+        things: Vec<Target>,
+    },
     /// Put devices into a static thing group of any purpose, such as the target of a continuous job.
     Join {
         /// The devices.
@@ -119,6 +124,7 @@ impl Intent {
             Self::Activate { .. } => Verb::Activate,
             Self::Revoke { .. } => Verb::Revoke,
             Self::Cut { .. } => Verb::Cut,
+            Self::Flag { .. } => Verb::Flag,
             Self::Join { .. } => Verb::Join,
             Self::Leave { .. } => Verb::Leave,
             Self::ClearRetained { .. } => Verb::ClearRetained,
@@ -143,6 +149,7 @@ impl Intent {
             | Self::Activate { things, .. }
             | Self::Revoke { things, .. }
             | Self::Cut { things, .. }
+            | Self::Flag { things }
             | Self::Join { things, .. }
             | Self::Leave { things, .. }
             | Self::ClearRetained { things, .. } => things,
@@ -159,6 +166,7 @@ impl Intent {
             | Self::Activate { things, .. }
             | Self::Revoke { things, .. }
             | Self::Cut { things, .. }
+            | Self::Flag { things }
             | Self::Join { things, .. }
             | Self::Leave { things, .. }
             | Self::ClearRetained { things, .. } => things,

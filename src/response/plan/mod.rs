@@ -11,6 +11,7 @@ mod cut;
 pub(in crate::response) mod detect;
 pub(in crate::response) mod draft;
 pub mod facts;
+mod flag;
 mod groups;
 mod intent;
 pub(in crate::response) mod isolate;

@@ -158,6 +158,7 @@ fn prove(draft: &mut Draft<'_>) {
             Proof::OneLeft { .. } => "the client stays away, and one session or none is left",
             Proof::Released { .. } => "it is out of the group, and heard again",
             Proof::Activated { .. } => "its certificate's status, and that it is heard again",
+            Proof::Flagged => "the shadow asks, and the device reports that it does",
             Proof::Member { is: true, .. } => "it is a member of the group",
             Proof::Member { is: false, .. } => "it is no longer a member of the group",
             Proof::Job { canceled: true, .. } => "its status is CANCELED",
@@ -270,5 +271,7 @@ fn opposite(draft: &Draft<'_>, work: &Work, requests: &[Request]) -> Proof {
         Proof::Mitigated { .. } | Proof::Shown | Proof::OneLeft { .. } => work.proof.clone(),
         // What was enabled for it is disabled again; the audit itself was only a look.
         Proof::Audited { .. } => Proof::Shown,
+        // What a device reports is its own affair: the shadow no longer asks.
+        Proof::Flagged => Proof::Shown,
     }
 }

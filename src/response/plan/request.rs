@@ -427,6 +427,8 @@ pub(in crate::response) enum Proof {
     Released { group: Name },
     /// The status, and heard again.
     Activated { certificates: Vec<String> },
+    /// `desired.quarantine` is true in the classic shadow, and so is what the device reports.
+    Flagged,
     /// In the group, or no longer.
     Member { group: Name, is: bool },
     /// The job exists with its status.

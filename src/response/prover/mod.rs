@@ -32,6 +32,8 @@ pub(in crate::response) struct Look {
     /// another.
     pub(in crate::response) clients: Vec<(Name, Option<bool>)>,
     pub(in crate::response) status: Option<bool>,
+    /// Whether the device reports that it does what its shadow asks.
+    pub(in crate::response) answers: Option<bool>,
     /// Of a task of AWS's: whether it ended well or badly, and how far it is.
     pub(in crate::response) task: Option<(Option<bool>, SafeText)>,
 }
@@ -54,9 +56,13 @@ enum ProofStep {
     Silent,
     Heard,
     Exists,
+    Answers,
     Away,
     OneLeft,
 }
+
+/// A device that does what its shadow asks reports it within this time, before scaling; one that does not is not waited for.
+const ANSWERS_MS: f64 = 120_000.0;
 
 /// Why a silence on a connection that was lost or does not answer is none.
 const UNHEARD: &str = "the link could not have heard it";
@@ -118,6 +124,7 @@ impl Prover {
             Proof::OneLeft { .. } => vec![ProofStep::Away, ProofStep::OneLeft],
             Proof::Released { .. } => vec![ProofStep::NotMember, ProofStep::Heard],
             Proof::Activated { .. } => vec![ProofStep::Status, ProofStep::Heard],
+            Proof::Flagged => vec![ProofStep::Exists, ProofStep::Answers],
             Proof::Member { is: true, .. } => vec![ProofStep::Member],
             Proof::Member { is: false, .. } => vec![ProofStep::NotMember],
             Proof::Job { .. }
@@ -139,6 +146,10 @@ impl Prover {
         let listens = work.mapped;
         let (link, focus) = (hearing.link, hearing.focus(work.name.raw()));
         let connections = work.clients.iter().map(|id| Connection::new(id.clone(), &work.requests)).collect();
+        let patience = match work.proof {
+            Proof::Flagged => rules.patience().min(rules.scaled(ANSWERS_MS).max(10_000)),
+            _ => rules.patience(),
+        };
         let unasked = matches!(work.proof, Proof::Isolated { ask: None, .. })
             .then(|| SafeText::new("it has no principal, which a group's policy would need to reach it"));
         Self {
@@ -163,7 +174,7 @@ impl Prover {
             focus,
             full: None,
             listens,
-            patience: rules.patience(),
+            patience,
             cache: rules.scaled(CACHE_MS),
             now: began,
             next_look: 0,
@@ -378,6 +389,9 @@ impl Prover {
         if look.status == Some(true) {
             self.done(ProofStep::Status, now);
             self.done(ProofStep::Exists, now);
+        }
+        if look.answers == Some(true) {
+            self.done(ProofStep::Answers, now);
         }
         if let Some((ended, words)) = &look.task {
             match ended {

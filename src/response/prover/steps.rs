@@ -75,6 +75,7 @@ pub(super) fn waits(step: ProofStep, proof: &Proof, cache: Ms) -> String {
         (ProofStep::Exists, Proof::Audited { .. }) => "waits for AWS's audit, minutes to hours".to_owned(),
         (ProofStep::Exists, Proof::Mitigated { .. }) => "waits for AWS's task, usually a minute".to_owned(),
         (ProofStep::Exists, _) => "waits for the account to show it, usually a second or two".to_owned(),
+        (ProofStep::Answers, _) => "waits for the device's report in its shadow".to_owned(),
         (ProofStep::OneLeft, _) => "waits for GetConnection, usually a second or two".to_owned(),
         // They say themselves how far they are.
         (ProofStep::Silent | ProofStep::Away, _) => String::new(),
@@ -104,6 +105,8 @@ pub(super) fn words(step: ProofStep, work: &Work) -> String {
         (ProofStep::Exists, Proof::Job { canceled: true, .. }) => "the job is CANCELED".to_owned(),
         (ProofStep::Exists, Proof::Ready { group, is: true }) => format!("{} denies", group.raw()),
         (ProofStep::Exists, Proof::Ready { group, is: false }) => format!("{} no longer denies", group.raw()),
+        (ProofStep::Exists, Proof::Flagged) => "its shadow asks for quarantine".to_owned(),
+        (ProofStep::Answers, _) => "the device reports quarantine".to_owned(),
         (ProofStep::Exists, Proof::Shown) => "the account shows it".to_owned(),
         (ProofStep::Exists, Proof::Mitigated { .. }) => "AWS's task succeeded".to_owned(),
         (ProofStep::Exists, Proof::Audited { .. }) => "the audit ended".to_owned(),

@@ -1,5 +1,7 @@
 //! Looks at the account for what would prove one target's work. Changes nothing.
 
+use serde_json::Value;
+
 use crate::cloud::{Aws, read as cloud};
 use crate::response::past::Seen;
 use crate::response::plan::request::{Proof, Work};
@@ -62,6 +64,14 @@ pub(super) async fn look(c: &Aws, work: &Work, wants: Wants) -> Look {
                 }
             }
             look.status = all;
+            return look;
+        }
+        Proof::Flagged => {
+            if let Ok(Some(shadow)) = cloud::shadow(c, work.name.raw(), None).await {
+                let is_set = |part: &Value| part.get("quarantine") == Some(&Value::Bool(true));
+                look.status = Some(is_set(&shadow.desired));
+                look.answers = Some(is_set(&shadow.reported));
+            }
             return look;
         }
         Proof::Job { job, canceled } => {

@@ -39,6 +39,7 @@ pub(super) fn stage(prover: &Prover, began: Ms) -> Option<Stage> {
         (
             Proof::Job { .. }
             | Proof::OneLeft { .. }
+            | Proof::Flagged
             | Proof::Member { .. }
             | Proof::Ready { .. }
             | Proof::Mitigated { .. }
