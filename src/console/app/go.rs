@@ -20,7 +20,7 @@ impl App {
             return self.nothing_here(env);
         }
         match self.focused_list() {
-            ListId::Shadows if self.list(ListId::Shadows).chosen().is_some() => {
+            list if self.view().has_details() && self.list(list).chosen().is_some() => {
                 *self.list_mut(ListId::Text) = ListState::default();
                 self.zoomed = true;
             }
@@ -99,7 +99,7 @@ impl App {
         self.dialog = None;
         self.zoomed = false;
         *self.list_mut(ListId::Text) = ListState::default();
-        if matches!(view, View::Journal | View::Device(_) | View::Violations | View::Guide) {
+        if view.tells_journal() {
             self.effects.push(Effect::ReadJournal);
         }
         if view == View::Overview {
@@ -237,7 +237,7 @@ impl App {
         if matches!(self.dialog, Some(Dialog::Leaving(_))) {
             self.effects.push(Effect::Quit);
         } else if self.dialog.take().is_some() {
-        } else if self.zoomed && *self.view() == View::Shadows {
+        } else if self.shows_one() {
             self.zoomed = false;
         } else if self.views.len() > 1 {
             self.leave();

@@ -64,6 +64,7 @@ pub(super) use model::{Pane, Section};
 pub use mouse::Mouse;
 pub(super) use profile_form::ProfileForm;
 pub(super) use rows::DeviceRows;
+pub(super) use rule_form::trials;
 pub(super) use state::proven_after;
 pub(super) use tape::ReplayMove;
 pub use update::Msg;

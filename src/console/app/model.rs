@@ -61,6 +61,18 @@ pub enum View {
     WhatIf,
 }
 
+impl View {
+    /// Whether what is chosen in its list can have the screen.
+    pub(super) fn has_details(&self) -> bool {
+        matches!(self, Self::Shadows | Self::Profiles | Self::Rules | Self::Audit)
+    }
+
+    /// Whether it shows what stands in the journal.
+    pub(super) fn tells_journal(&self) -> bool {
+        matches!(self, Self::Journal | Self::Device(_) | Self::Violations | Self::Guide | Self::Doctor)
+    }
+}
+
 /// The panes of the overview.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pane {

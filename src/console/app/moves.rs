@@ -144,10 +144,14 @@ impl App {
 
     /// The focused pane alone, or all again.
     pub(crate) fn zoom(&mut self, env: &Env<'_>) {
-        if !matches!(self.view(), View::Overview | View::Device(_) | View::Shadows) || self.dialog.is_some() {
+        let zooms = matches!(self.view(), View::Overview | View::Device(_)) || self.view().has_details();
+        if !zooms || self.dialog.is_some() {
             return self.nothing_here(env);
         }
         self.zoomed = !self.zoomed;
+        if self.shows_one() {
+            *self.list_mut(ListId::Text) = super::ListState::default();
+        }
     }
 
     /// The same order backwards, then the next one.

@@ -1,8 +1,10 @@
 //! Topic rules from the keyboard: switched, deleted, written, and a statement tried on what was heard before it is written.
 
+use bytes::Bytes;
 use serde_json::json;
 
 use crate::response::{Intent, RuleBody, RuleChange, RuleEdit, rule_doubts};
+use quell_fleet::Ms;
 use quell_fleet::account::{RuleDelivery, RuleMetric, RuleRecord};
 use quell_fleet::model::{Name, ShadowDocument};
 use quell_fleet::text::SafeText;
@@ -226,34 +228,17 @@ fn tried(statement: &Statement, env: &Env<'_>) -> Vec<(Said, String)> {
         let text = format!("no thing here is called {thing}: names in topics are exact to the letter");
         out.push((Said::Doubtful, text));
     }
-    let mut results = Vec::new();
-    for kept in env.fleet.stream().iter().rev() {
-        let (Some(payload), Some(topic)) = (&kept.payload, env.fleet.topic(kept.topic)) else { continue };
-        let topic = topic.text().as_str();
-        if Dialect::Aws.matches(filter, topic) {
-            results.push((topic.to_owned(), judge(statement, topic, payload, env)));
-            if results.len() >= TRIED {
-                break;
-            }
-        }
-    }
-    let heard = results.len();
-    for (thing, shadow) in shadows(env) {
-        for (topic, message) in made(&thing, shadow) {
-            if Dialect::Aws.matches(filter, &topic) {
-                results.push((topic.clone(), judge(statement, &topic, message.to_string().as_bytes(), env)));
-            }
-        }
-    }
+    let results = trials(statement, env, TRIED);
+    let heard = results.iter().filter(|trial| trial.at.is_some()).count();
     if results.is_empty() {
         out.push((Said::Plain, "no message on this topic was heard here: it cannot be tried".to_owned()));
         return out;
     }
     let hits: Vec<_> = results
         .iter()
-        .filter_map(|(t, o)| if let Outcome::Selected(b) = o { Some((t, b)) } else { None })
+        .filter_map(|t| if let Outcome::Selected(b) = &t.outcome { Some((&t.topic, b)) } else { None })
         .collect();
-    let broken = results.iter().filter(|(_, o)| *o == Outcome::ParseError).count();
+    let broken = results.iter().filter(|t| t.outcome == Outcome::ParseError).count();
     let what = match (heard, results.len() - heard) {
         (0, shadows) => format!("{shadows} shadows as they are now"),
         (n, 0) => format!("the last {n} messages heard"),
@@ -263,7 +248,7 @@ fn tried(statement: &Statement, env: &Env<'_>) -> Vec<(Said, String)> {
     if broken > 0 {
         text.push_str(&format!(", {broken} are not JSON"));
     }
-    let heavy = results.iter().filter(|(_, o)| *o == Outcome::TooMuch).count();
+    let heavy = results.iter().filter(|t| t.outcome == Outcome::TooMuch).count();
     if heavy > 0 {
         text.push_str(&format!(", {heavy} take more work than a rule may"));
     }
@@ -275,6 +260,47 @@ fn tried(statement: &Statement, env: &Env<'_>) -> Vec<(Said, String)> {
         out.push((Said::Good, format!("{topic} gives {shown}")));
     }
     out
+}
+
+/// What a statement makes of one message.
+pub(in crate::console) struct Trial {
+    /// When the message was heard; `None` for what a shadow says as it is now.
+    pub(in crate::console) at: Option<Ms>,
+    /// Its topic.
+    pub(in crate::console) topic: String,
+    /// What was published to it.
+    pub(in crate::console) payload: Bytes,
+    /// What the rule would do.
+    pub(in crate::console) outcome: Outcome,
+}
+
+/// What a statement makes of the last messages on its topics, the newest first and at most `most` of them, and of the shadows
+/// as they are.
+pub(in crate::console) fn trials(statement: &Statement, env: &Env<'_>, most: usize) -> Vec<Trial> {
+    let Some(filter) = statement.from.as_deref() else { return Vec::new() };
+    let mut trials = Vec::new();
+    for kept in env.fleet.stream().iter().rev() {
+        let (Some(payload), Some(topic)) = (&kept.payload, env.fleet.topic(kept.topic)) else { continue };
+        let topic = topic.text().as_str();
+        if Dialect::Aws.matches(filter, topic) {
+            let outcome = judge(statement, topic, payload, env);
+            let payload = payload.clone();
+            trials.push(Trial { at: Some(kept.at), topic: topic.to_owned(), payload, outcome });
+            if trials.len() >= most {
+                break;
+            }
+        }
+    }
+    for (thing, shadow) in shadows(env) {
+        for (topic, message) in made(&thing, shadow) {
+            if Dialect::Aws.matches(filter, &topic) {
+                let payload = Bytes::from(message.to_string());
+                let outcome = judge(statement, &topic, &payload, env);
+                trials.push(Trial { at: None, topic, payload, outcome });
+            }
+        }
+    }
+    trials
 }
 
 fn judge(statement: &Statement, topic: &str, payload: &[u8], env: &Env<'_>) -> Outcome {

@@ -108,6 +108,11 @@ impl App {
         self.zoomed
     }
 
+    /// True while the line that is chosen in a list has the screen.
+    pub(crate) fn shows_one(&self) -> bool {
+        self.zoomed && self.view().has_details()
+    }
+
     /// A list's cursor and window.
     pub(crate) fn list(&self, id: ListId) -> &ListState {
         &self.lists[id as usize]
@@ -124,7 +129,7 @@ impl App {
             View::Device(_) => ListId::Text,
             View::Stream => ListId::Stream,
             View::Violations => ListId::Violations,
-            View::Shadows if self.zoomed => ListId::Text,
+            _ if self.shows_one() => ListId::Text,
             View::Shadows => ListId::Shadows,
             View::Jobs => ListId::Jobs,
             View::Executions(_) => ListId::Executions,

@@ -78,9 +78,8 @@ impl App {
             polls.all(|(_, state)| state.last_ok.is_none() && state.trouble.is_none())
         };
         let view = self.view();
-        let tells = matches!(view, View::Journal | View::Device(_) | View::Violations | View::Guide);
         let examined = matches!(view, View::Doctor | View::Guide);
-        tells && self.journal.is_none()
+        view.tells_journal() && self.journal.is_none()
             || examined && *self.diagnosis() == Diagnosis::Looking
             || needs(view).iter().any(unread)
     }
@@ -89,6 +88,12 @@ impl App {
         let mut wanted = needs(self.view());
         if *self.view() == View::Shadows {
             wanted.extend(self.shadow_wanted(env));
+            // Beside a shadow stands the device it is of.
+            let of = self.thing_here(env).map(|id| env.fleet.device(id).name().clone());
+            wanted.extend(of.map(SourceId::Certificates));
+        }
+        if *self.view() == View::Jobs && env.fleet.jobs().get().is_some_and(Vec::is_empty) {
+            wanted.push(SourceId::Members(Name::new(&self.look.update_group)));
         }
         match self.view() {
             View::Overview => wanted.extend(self.certificates_wanted(env)),

@@ -63,6 +63,20 @@ impl JobForm {
         }
     }
 
+    /// What stands in it, each with its label.
+    pub(in crate::console) fn told(&self) -> [(&'static str, SafeText); 4] {
+        let kind = match self.continuous {
+            true => "CONTINUOUS: whoever joins the target later gets it too",
+            false => "SNAPSHOT: of those that are in the target now",
+        };
+        [
+            ("job id", SafeText::new(self.id.value())),
+            ("target", SafeText::new(self.target.value())),
+            ("kind", SafeText::new(kind)),
+            ("document", SafeText::new(self.document.value())),
+        ]
+    }
+
     /// As a job was planned.
     pub(in crate::console) fn of(request: &JobRequest) -> Self {
         let group = request.targets.iter().find_map(|t| match t {

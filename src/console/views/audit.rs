@@ -8,8 +8,9 @@ use quell_fleet::audit::{AuditTask, AuditTasks};
 use quell_fleet::text::SafeText;
 
 use super::super::app::{App, Env, ListId, key_of};
-use super::super::paint::{Paint, Part, part};
+use super::super::paint::{Paint, Part, inside, part};
 use super::super::words;
+use super::layout::Place;
 use super::text::{self, Facts};
 use super::{absence, aged, filtered, frame, quiet};
 
@@ -21,10 +22,13 @@ pub(super) struct Parts {
 }
 
 pub(super) fn parts(app: &App, env: &Env<'_>, area: Rect) -> Parts {
+    let none = env.fleet.findings().get().is_none_or(Vec::is_empty);
+    if app.shows_one() && !none {
+        return Parts { list: Rect { height: 0, ..area }, detail: Some(area), audits: None };
+    }
     let wide = area.width >= 120;
     // On a small screen the lower half is for one of two: what a finding means, or the audits.
     let busy = env.fleet.audit_tasks().get().is_some_and(AuditTasks::busy);
-    let none = env.fleet.findings().get().is_none_or(Vec::is_empty);
     let (list, below) = super::split(
         area,
         match (none, wide) {
@@ -92,11 +96,13 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         Some(parts)
     };
     let list = app.list(ListId::Findings);
-    text::rows(paint, parts.list, inner, list, line);
+    if parts.list.height > 0 {
+        text::rows(paint, parts.list, inner, list, line);
+    }
     if let Some(finding) = all.iter().find(|f| Some(key_of(f.id.as_str())) == list.chosen())
         && let Some(left) = parts.detail
     {
-        detail(paint, left, finding);
+        detail(app, paint, left, finding);
     }
 }
 
@@ -165,7 +171,17 @@ fn audits(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
             if env.fleet.findings().get().is_none_or(Vec::is_empty) && !setup.checks.is_empty() {
                 lines.push(Vec::new());
                 lines.push(vec![part("What an audit looks at, and what would mend it", theme.brand)]);
-                lines.extend(setup.checks.iter().map(|(check, on)| looked_at(theme, check.raw(), *on)));
+                // Where there is room, what mends it has a line of its own and is not cut.
+                let apart = usize::from(inner.height) >= lines.len() + 2 * setup.checks.len();
+                for (check, on) in &setup.checks {
+                    let (mut line, mended) = looked_at(theme, check.raw(), *on);
+                    if apart {
+                        lines.extend([line, vec![part("  ", theme.dim), mended]]);
+                    } else {
+                        line.push(mended);
+                        lines.push(line);
+                    }
+                }
             }
         }
     }
@@ -173,14 +189,14 @@ fn audits(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
 }
 
 /// A check, whether it is enabled, and what mends what it finds.
-fn looked_at<'a>(theme: &super::Theme, check: &str, on: bool) -> Vec<Part<'a>> {
+fn looked_at<'a>(theme: &super::Theme, check: &str, on: bool) -> (Vec<Part<'a>>, Part<'a>) {
     let (mark, style) =
         if on { (theme.symbols.check, theme.good) } else { (theme.symbols.waiting, theme.dim) };
-    vec![
+    let line = vec![
         part(format!("{mark} "), style),
         part(format!("{:<54} ", SafeText::new(&check_words(check))), theme.text),
-        part(mended_by(check), theme.dim),
-    ]
+    ];
+    (line, part(mended_by(check), theme.dim))
 }
 
 /// An audit with a bar of `width` cells.
@@ -218,12 +234,28 @@ fn status(word: &str) -> String {
     word.to_lowercase().replace('_', " ")
 }
 
-fn detail(paint: &mut Paint<'_>, area: Rect, finding: &FindingRecord) {
+/// How much text there is of the chosen finding, and room for, when it has the screen.
+pub(super) fn place(app: &App, env: &Env<'_>, body: Rect) -> Place {
+    let inner = inside(body);
+    let chosen = app.list(ListId::Findings).chosen();
+    let mut all = env.fleet.findings().get().into_iter().flatten();
+    let lines = all
+        .find(|f| Some(key_of(f.id.as_str())) == chosen)
+        .map_or(0, |finding| told(&app.look.theme, finding, inner.width).len());
+    Place::Text { lines, page: inner.height.into() }
+}
+
+fn detail(app: &App, paint: &mut Paint<'_>, area: Rect, finding: &FindingRecord) {
     let theme = paint.theme;
     let severity = finding.severity.as_str();
     let fact = part(severity.to_owned(), style(theme, severity));
-    let inner = frame(paint, area, false, &check_words(finding.check.as_str()), vec![fact]);
-    let room = inner.width.saturating_sub(12) as usize;
+    let inner = frame(paint, area, app.shows_one(), &check_words(finding.check.as_str()), vec![fact]);
+    text::opened(app, paint, (area, inner), &told(theme, finding, inner.width));
+}
+
+/// A finding in facts.
+fn told<'a>(theme: &super::Theme, finding: &FindingRecord, width: u16) -> Vec<text::Line<'a>> {
+    let room = width.saturating_sub(12) as usize;
     let mut facts = Facts::new(10, room, theme);
     let mut say = |label: &str, text: &str, style: Style| facts.say(label, text, style);
     say("what", finding.resource.as_str(), theme.brand);
@@ -232,7 +264,7 @@ fn detail(paint: &mut Paint<'_>, area: Rect, finding: &FindingRecord) {
     for related in &finding.related {
         say("related", related.as_str(), theme.text);
     }
-    text::lines(paint, inner, &facts.lines);
+    facts.lines
 }
 
 fn shape(theme: &super::Theme, finding: &FindingRecord) -> &'static str {

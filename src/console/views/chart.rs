@@ -49,12 +49,20 @@ pub(super) fn time(now: Ms, span: Ms, cells: usize) -> (Ms, Ms) {
     (end - count * step, end)
 }
 
-/// Draws the largest message of each stretch of a device, over `span` before now.
-pub(super) fn sizes(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId, span: Ms) {
+/// Draws the largest message of each stretch of a device, over `span` before now; as high as `most` at least, so that charts
+/// beside each other share their scale.
+pub(super) fn sizes(
+    app: &App,
+    env: &Env<'_>,
+    paint: &mut Paint<'_>,
+    area: Rect,
+    (id, span): (DeviceId, Ms),
+    most: u32,
+) {
     let cells = cells(area);
     let mut columns = Vec::new();
     env.fleet.device(id).series().columns(env.fleet.listening(id), env.now, span, cells, &mut columns);
-    let scale = Scale::of(app, env, spark::largest(&columns));
+    let scale = Scale::of(app, env, spark::largest(&columns).max(most));
     let time = time(env.now, span, cells);
     let chart = Chart { columns: &columns, time, scale, unit: words::bytes, now: env.now };
     draw(paint, area, &app.look.zone, &chart);
@@ -78,6 +86,11 @@ pub(super) fn draw(paint: &mut Paint<'_>, area: Rect, zone: &TimeZone, chart: &C
             Some(limit) => Some(((chart.unit)(limit.at), theme.limit)),
             None if row + 1 == rows => Some(((chart.unit)(f64::from(most)), theme.dim)),
             None if row == 0 => Some(("0".to_owned(), theme.dim)),
+            None if between(rows, limit_row).any(|mark| mark == row) => {
+                // The value at the row's middle.
+                let at = (f64::from(row) + 0.5) / f64::from(rows) * f64::from(most);
+                Some(((chart.unit)(at), theme.dim))
+            }
             None => None,
         };
         let axis = if text.is_some() { s.tick } else { s.axis };
@@ -107,6 +120,16 @@ pub(super) fn draw(paint: &mut Paint<'_>, area: Rect, zone: &TimeZone, chart: &C
         bar(paint, (x, plot.bottom() - 1), rows, chart.scale.eighths(value, rows), style);
     }
     times(paint, Rect { y: plot.bottom(), height: 1, ..plot }, zone, chart.time, chart.now);
+}
+
+/// Rows from which a chart has marks between its ends.
+const MARKED: u16 = 8;
+
+/// Rows with a mark between the ends of the axis: as many as help, and none beside another.
+fn between(rows: u16, limit: Option<u16>) -> impl Iterator<Item = u16> {
+    let quarters: &[u16] = if rows >= 2 * MARKED { &[1, 2, 3] } else { &[2] };
+    let marks = quarters.iter().map(move |quarter| rows * quarter / 4);
+    marks.filter(move |row| rows >= MARKED && limit.is_none_or(|limit| row.abs_diff(limit) > 1))
 }
 
 /// A bar of so many eighths of a cell, from its lowest cell up, in at most so many rows.

@@ -13,6 +13,12 @@ pub(super) fn page(area: Rect) -> usize {
     (inside(area).height / 2).max(1).into()
 }
 
+/// Lines that all of it takes.
+pub(super) fn lines(env: &Env<'_>) -> usize {
+    let groups = delta_groups(env.fleet);
+    groups.iter().map(|group| 1 + group.newest.changes.len() + usize::from(group.newest.more)).sum()
+}
+
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, focused: bool) {
     let theme = paint.theme;
     let mut facts = Vec::new();

@@ -2,16 +2,38 @@
 
 use ratatui::layout::Rect;
 
-use super::super::app::{App, Diagnosis, DoctorLine, ListId};
+use super::super::app::{App, Diagnosis, DoctorLine, Env, ListId};
 use super::super::paint::{Paint, Part, inside, part, wrap};
-use super::layout::Place;
-use super::{Theme, frame, quiet};
+use super::layout::{self, Place};
+use super::{Theme, frame, journal, quiet};
 
 /// The column of the checks' names.
 const NAME: usize = 14;
 
-pub(super) fn draw(app: &App, paint: &mut Paint<'_>, area: Rect) {
+/// Where the checks are, as tall as their lines, and below them what was done from here: an account that was rehearsed in is
+/// readier than one that was not.
+fn parts(app: &App, area: Rect) -> (Rect, Rect) {
+    /// Lines of what was done that are worth a pane.
+    const DONE: u16 = 5;
+    let told = match app.diagnosis() {
+        Diagnosis::Found(found) if layout::tells(area) => {
+            lines(&app.look.theme, found, inside(area), true).len()
+        }
+        _ => return (area, Rect { y: area.bottom(), height: 0, ..area }),
+    };
+    let told = u16::try_from(told).unwrap_or(u16::MAX).saturating_add(2);
+    let tall = if area.height < told.saturating_add(DONE) { area.height } else { told };
+    super::split(area, tall)
+}
+
+pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
+    let told = layout::tells(area);
+    let (area, below) = parts(app, area);
+    if below.height > 0 {
+        let inner = frame(paint, below, false, "What was done from here", Vec::new());
+        journal::all(app, env, paint, inner);
+    }
     let mut facts: Vec<Part<'_>> = Vec::new();
     if let Diagnosis::Found(lines) = app.diagnosis() {
         let bad = lines.iter().filter(|l| !l.ok).count();
@@ -30,32 +52,40 @@ pub(super) fn draw(app: &App, paint: &mut Paint<'_>, area: Rect) {
         Diagnosis::Found(found) => found,
     };
     let top = app.list(ListId::Text).top();
-    for (i, line) in lines(theme, found, inner).iter().skip(top).take(inner.height as usize).enumerate() {
+    for (i, line) in lines(theme, found, inner, told).iter().skip(top).take(inner.height as usize).enumerate()
+    {
         paint.line(inner.x, inner.y + i as u16, inner.width.saturating_sub(1), line);
     }
 }
 
-fn lines<'a>(theme: &Theme, found: &'a [DoctorLine], inner: Rect) -> Vec<Vec<Part<'a>>> {
+/// The checks; with what each is needed for where that is `told`.
+fn lines<'a>(theme: &Theme, found: &'a [DoctorLine], inner: Rect, told: bool) -> Vec<Vec<Part<'a>>> {
     let room = (inner.width as usize).saturating_sub(NAME + 5);
-    found.iter().flat_map(|line| one(theme, line, room)).collect()
+    found.iter().flat_map(|line| one(theme, line, room, told)).collect()
 }
 
 pub(super) fn place(app: &App, area: Rect) -> Place {
-    let inner = inside(area);
+    let inner = inside(parts(app, area).0);
     let lines = match app.diagnosis() {
-        Diagnosis::Found(found) => lines(&app.look.theme, found, inner).len(),
+        Diagnosis::Found(found) => lines(&app.look.theme, found, inner, layout::tells(area)).len(),
         _ => 0,
     };
     Place::Text { lines, page: inner.height.into() }
 }
 
-fn one<'a>(theme: &Theme, line: &'a DoctorLine, room: usize) -> Vec<Vec<Part<'a>>> {
+/// A check; with what it is needed for where that is `told`.
+fn one<'a>(theme: &Theme, line: &'a DoctorLine, room: usize, told: bool) -> Vec<Vec<Part<'a>>> {
     let s = theme.symbols;
     let (shape, style) = if line.ok { (s.check, theme.good) } else { (s.cross, theme.alarm) };
     let mut out = Vec::new();
     for (i, text) in wrap(line.text.as_str(), room).into_iter().enumerate() {
         let lead = if i == 0 { format!(" {shape} {:<NAME$}", line.check) } else { " ".repeat(NAME + 3) };
-        out.push(vec![part(lead, style), part(text, if line.ok { theme.dim } else { theme.text })]);
+        out.push(vec![part(lead, style), part(text, theme.text)]);
+    }
+    if let Some(needed) = needed_for(line.check).filter(|_| told) {
+        for text in wrap(needed, room) {
+            out.push(vec![part(" ".repeat(NAME + 3), theme.dim), part(text, theme.dim)]);
+        }
     }
     if let Some(mend) = &line.mend {
         for (i, text) in wrap(mend.as_str(), room.saturating_sub(2)).into_iter().enumerate() {
@@ -64,4 +94,28 @@ fn one<'a>(theme: &Theme, line: &'a DoctorLine, room: usize) -> Vec<Vec<Part<'a>
         }
     }
     out
+}
+
+/// What an incident needs it for.
+fn needed_for(check: &str) -> Option<&'static str> {
+    Some(match check {
+        "journal" => {
+            "nothing is sent before it is written there; undo, finish and the report are made from it"
+        }
+        "credentials" => "every request is made as this identity, and the journal names it",
+        "clock" => {
+            "AWS refuses requests signed at another time, and the times of alarms could not be compared"
+        }
+        "mode" => "read-only, quell plans and sends nothing",
+        "telemetry" => "what is heard shows an incident before AWS does, and proves the silence after it",
+        "isolation" => "a device is isolated by joining this group: without a deny, membership stops nothing",
+        "quarantine" => "a member of it is shown as isolated only as far as its policies deny",
+        "remedy" => "an update is offered to this group: whoever joins it gets the job",
+        "detect" => "what AWS calls normal is written there: without it AWS raises no alarm",
+        "violations" => "AWS's alarms are read there every few seconds",
+        "principals" => "a device is told from its clones, and cut off for good, by its certificate",
+        "certificates" => "to deactivate or revoke one that is shared stops every device that uses it",
+        "crashes" => "what never came to its end may have left a device half isolated",
+        _ => return None,
+    })
 }

@@ -22,11 +22,16 @@ pub(super) const ROOM: u16 = 20;
 const TALLEST: u16 = 20;
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
-    let theme = paint.theme;
     let Some(id) = app.focused_device(env) else {
         let inner = frame(paint, area, false, "Device", Vec::new());
         return quiet(paint, inner, "no device is chosen");
     };
+    one(app, env, paint, area, id);
+}
+
+/// The pane of a device.
+pub(super) fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId) {
+    let theme = paint.theme;
     let device = env.fleet.device(id);
     let (word, style) = said(env, theme, id, 30);
     let mut title = vec![part(format!(" {word} "), style)];
@@ -38,17 +43,17 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let drawn = device.last_seen().is_some() && inner.height >= 2 * chart::LEAST;
     let (above, below) = split(inner, if drawn { room } else { 0 });
     if drawn {
-        sizes(app, env, paint, Rect { width: above.width.saturating_sub(1), ..above }, id);
+        sizes(app, env, paint, Rect { width: above.width.saturating_sub(1), ..above }, id, 0);
     }
     text::lines(paint, below, &lines);
 }
 
-/// A device's sizes over the time the sparklines show, or somewhat longer at first.
-fn sizes(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId) {
+/// A device's sizes over the time the sparklines show, or somewhat longer at first; as high as `most` at least.
+pub(super) fn sizes(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId, most: u32) {
     /// A column that stands for less moves on more often than anything new is heard.
     const LEAST: i64 = 1_250;
     let span = spark::span(env).max(LEAST * i64::try_from(chart::cells(area)).unwrap_or(0));
-    chart::sizes(app, env, paint, area, id, span);
+    chart::sizes(app, env, paint, area, (id, span), most);
 }
 
 fn lines<'a>(app: &App, env: &Env<'_>, id: DeviceId, theme: &Theme, width: usize) -> Vec<Line<'a>> {

@@ -15,10 +15,13 @@ use quell_fleet::{Device, DeviceId, Word};
 use super::super::app::{App, Env};
 use super::super::paint::{Paint, fit, part};
 use super::super::words;
-use super::{frame, large, lasting, quiet, said, spark, word_style};
+use super::{focus, frame, large, lasting, quiet, said, spark, why, word_style};
 
 /// A box: its smallest size.
 const BOX: (u16, u16) = (16, 4);
+
+/// From so large a box on it has room for a chart.
+const CHARTED: (u16, u16) = (36, 10);
 
 /// A letter and a name: the widest they get.
 const NAME: u16 = 28;
@@ -41,9 +44,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         let taken = large::ROWS + 1;
         body = Rect { y: body.y + taken, height: body.height - taken, ..body };
     }
-    // In a room the few there are fill it.
-    let largest = if large_type(app, theme) { (area.width, 16) } else { (40, 7) };
-    if let Some(boxes) = Boxes::fit(body, devices.len(), largest) {
+    if let Some(boxes) = Boxes::fit(body, devices.len()) {
         for (i, (id, device)) in devices.iter().enumerate() {
             one(app, env, paint, boxes.at(body, i), *id, device);
         }
@@ -66,17 +67,14 @@ struct Boxes {
 }
 
 impl Boxes {
-    /// The largest boxes that all fit; `None` when not even small ones do.
-    /// `largest`: as wide and as tall as a box may get.
-    fn fit(area: Rect, count: usize, largest: (u16, u16)) -> Option<Self> {
+    /// The largest boxes that all fit, so that the few there are fill the room; `None` when not even small ones do.
+    fn fit(area: Rect, count: usize) -> Option<Self> {
         let most = (area.width / BOX.0).max(1) as usize;
         (1..=most)
             .filter_map(|columns| {
                 let rows = count.div_ceil(columns) as u16;
-                let (width, height) =
-                    (area.width / columns as u16, (area.height / rows.max(1)).min(largest.1));
-                let width_most = width.min(largest.0);
-                (width >= BOX.0 && height >= BOX.1).then_some(Self { columns, width: width_most, height })
+                let (width, height) = (area.width / columns as u16, area.height / rows.max(1));
+                (width >= BOX.0 && height >= BOX.1).then_some(Self { columns, width, height })
             })
             // The squarest: a cell is about twice as tall as it is wide.
             .min_by_key(|b| (i32::from(b.width) - i32::from(b.height) * 5).abs())
@@ -97,6 +95,9 @@ fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId
     let theme = paint.theme;
     if large_type(app, theme) && area.height > large::ROWS + 2 {
         return tile(app, env, paint, area, id, device);
+    }
+    if area.height >= CHARTED.1 && area.width >= CHARTED.0 {
+        return charted(app, env, paint, area, id, device);
     }
     let room = usize::from(area.width.saturating_sub(3));
     let (word, style) = said(env, theme, id, room);
@@ -123,6 +124,31 @@ fn one(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId
     }
 }
 
+/// A box with room for what the device sent over time: below its word and why it has it.
+fn charted(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId, device: &Device) {
+    let theme = paint.theme;
+    let word = device.word();
+    let (said, style) = said(env, theme, id, 30);
+    let edge = if word.is_loud() { theme.alarm } else { theme.border };
+    let inner = paint.pane(area, &[part(device.name().shown().as_str(), theme.brand)], edge);
+    let room = inner.width.saturating_sub(2);
+    let lasting = lasting(env, id).map(|text| format!("  {text}")).unwrap_or_default();
+    paint.line(inner.x + 1, inner.y, room, &[part(format!(" {said} "), style), part(lasting, theme.dim)]);
+    let (why, style) = why(app, env, id, theme);
+    paint.text(inner.x + 1, inner.y + 1, room, &why, style);
+    let size = device.last_len().map(|n| format!("last {}", words::bytes(f64::from(n))));
+    let rate = env.fleet.per_minute(id, env.now).map(|n| format!("{}/min", words::number(n)));
+    let heard = device.last_seen().map(|at| format!("heard {}", words::ago(env.now - at)));
+    let facts: Vec<String> = [size, rate, heard].into_iter().flatten().collect();
+    paint.text(inner.x + 1, inner.y + 2, room, &facts.join(", "), theme.dim);
+    if device.last_seen().is_some() {
+        let plot =
+            Rect { y: inner.y + 3, height: inner.height.saturating_sub(3), width: inner.width - 1, ..inner };
+        // One scale for all of them.
+        focus::sizes(app, env, paint, plot, id, app.rows().most());
+    }
+}
+
 /// A tile for a room: who needs somebody is to be seen from the last row. The state is large and tints the tile; the name is
 /// small, and below stands since when, or how long it took.
 fn tile(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceId, device: &Device) {
@@ -143,10 +169,15 @@ fn tile(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceI
     }
     let text = if tinted { ground } else { style };
     let room = inner.width.saturating_sub(2);
-    let top = inner.y + inner.height.saturating_sub(large::ROWS + 1) / 3;
-    let spaced = || said.chars().map(String::from).collect::<Vec<_>>().join(" ");
     let x = |wide: u16| inner.x + inner.width.saturating_sub(wide) / 2;
+    // As large as it fits: the last row reads it.
+    let twice = large::width(&said).map_or(0, |wide| (wide * 2).saturating_sub(2));
+    let doubled = inner.height > large::TWICE + 2 && twice > 0 && twice <= room;
+    let rows = if doubled { large::TWICE } else { large::ROWS };
+    let top = inner.y + inner.height.saturating_sub(rows + 1) / 3;
+    let spaced = || said.chars().map(String::from).collect::<Vec<_>>().join(" ");
     match large::width(&said).map(|wide| wide.saturating_sub(1)).filter(|wide| *wide <= room) {
+        Some(_) if doubled => large::twice(paint, (x(twice), top), &said, text),
         Some(wide) => {
             large::draw(paint, x(wide), top, wide, &said, text);
         }
@@ -165,9 +196,19 @@ fn tile(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceI
     };
     let wide = u16::try_from(since.width()).unwrap_or(room).min(room);
     let calm = if tinted { ground } else { theme.dim };
-    paint.text(x(wide), top + large::ROWS, room, &since, calm);
+    paint.text(x(wide), top + rows, room, &since, calm);
+    // Why, where there is room for it; of a calm one what it sends.
+    if inner.height >= rows + 5 {
+        let (why, _) = why(app, env, id, theme);
+        let rate = env.fleet.per_minute(id, env.now).map(|n| format!("{}/min", words::number(n)));
+        let size = device.last_len().map(|n| words::bytes(f64::from(n)));
+        let sends = || [size, rate].into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let text = if why.is_empty() { sends() } else { why };
+        let wide = words::cells(&text).min(room);
+        paint.text(x(wide), top + rows + 1, room, &text, calm);
+    }
     // What it sent, where there is room: the limit shows in it.
-    if !tinted && inner.height >= large::ROWS + 4 {
+    if !tinted && inner.height >= rows + 4 {
         let at = Rect { x: inner.x + 1, y: inner.bottom() - 1, width: room, height: 1 };
         let scale = spark::Scale::of(app, env, app.rows().most());
         spark::draw(env, paint, at, id, spark::span(env), &scale);

@@ -7,10 +7,15 @@ use quell_fleet::model::{ExecutionRecord, JobCounts, JobRecord, Name};
 use quell_fleet::text::SafeText;
 
 use super::super::app::{App, Env, ListId, key_of};
+use super::super::dialogs::JobForm;
 use super::super::paint::{Paint, inside, part};
 use super::super::words;
-use super::{absence, aged, counted, filtered, frame, quiet, read, scroll_bar};
+use super::text::Facts;
+use super::{absence, aged, counted, filtered, frame, of_now, quiet, read, reason, said, scroll_bar};
 use super::{layout, text};
+
+/// Rows that what J begins with takes.
+const OFFER: u16 = 9;
 
 /// Lines of a job.
 pub(super) const TALL: u16 = 3;
@@ -18,6 +23,10 @@ pub(super) const TALL: u16 = 3;
 /// Where the jobs are, and below them the executions of the chosen one.
 pub(super) fn list_parts(env: &Env<'_>, area: Rect) -> (Rect, Rect) {
     let jobs = env.fleet.jobs().get().map_or(0, Vec::len);
+    if jobs == 0 && layout::tells(area) {
+        // A sentence.
+        return super::split(area, 3);
+    }
     layout::above_told(area, jobs.saturating_mul(TALL.into()))
 }
 
@@ -36,7 +45,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let inner = frame(paint, area, true, "Jobs", facts);
     let Some(all) = known.get() else { return absence(app, known, "jobs", paint, inner) };
     if all.is_empty() {
-        return quiet(paint, inner, "no jobs; J begins one");
+        quiet(paint, inner, "no jobs; J begins one");
+        return whom(app, env, paint, below);
     }
     let list = app.list(ListId::Jobs);
     for (y, key) in (inner.y..inner.bottom()).step_by(TALL.into()).zip(list.in_sight()) {
@@ -52,6 +62,98 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     {
         told(app, env, paint, below, job);
     }
+}
+
+/// What J begins with, to be changed before it is planned, and what becomes of a job.
+fn offer(app: &App, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let inner = frame(paint, area, false, "What J begins with", Vec::new());
+    let mut facts = Facts::new(12, usize::from(inner.width.saturating_sub(14)), theme);
+    for (label, text) in JobForm::new(Vec::new(), &app.look.update_group).told() {
+        facts.say(label, text.as_str(), theme.text);
+    }
+    facts.say("then", "QUEUED until the device asks for it, IN_PROGRESS when it has taken it", theme.dim);
+    facts.say(
+        "at its end",
+        "SUCCEEDED, FAILED or REJECTED as the device says; TIMED_OUT where it says nothing",
+        theme.dim,
+    );
+    facts.say("here", "a bar of its executions, the oldest that are stuck first; X cancels it", theme.dim);
+    text::lines(paint, inner, &facts.lines);
+}
+
+/// Whom a job would reach now, while there is none: the group that J offers, and of each device whether it could take one.
+fn whom(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let group = SafeText::new(&app.look.update_group);
+    let known = env.fleet.members(&app.look.update_group);
+    let members = known.and_then(|known| known.get()).map(Option::as_deref);
+    let fact = match members {
+        Some(Some(members)) => {
+            part(format!("{} in {group}", words::plural(members.len(), "thing", "things")), theme.text)
+        }
+        Some(None) => part(format!("there is no thing group {group}"), theme.warning),
+        None => match known.and_then(|known| known.trouble()) {
+            Some(trouble) => part(format!("{group}: {}", reason(trouble)), theme.unknown),
+            None => part(format!("{group} was not read yet"), theme.dim),
+        },
+    };
+    let devices = app.rows().ids().len();
+    let wanted = u16::try_from(devices.saturating_mul(3)).unwrap_or(u16::MAX).saturating_add(2);
+    let (area, below) = match area.height.checked_sub(wanted) {
+        Some(rest) if rest >= OFFER => super::split(area, wanted),
+        _ => (area, Rect { height: 0, ..area }),
+    };
+    if below.height > 0 {
+        offer(app, paint, below);
+    }
+    let inner = frame(paint, area, false, "Whom a job would reach", vec![fact]);
+    let mut lines = Vec::new();
+    for id in app.rows().ids() {
+        if lines.len() >= usize::from(inner.height) {
+            break;
+        }
+        let device = env.fleet.device(*id);
+        if device.is_unattributed() {
+            continue;
+        }
+        let (word, style) = said(env, theme, *id, 24);
+        let inside = members.flatten().is_some_and(|all| all.contains(device.name()));
+        lines.push(vec![
+            part(format!("{:<30} ", device.name().shown()), theme.brand),
+            part(format!(" {word} "), style),
+        ]);
+        let (text, style) = match (members, inside) {
+            (Some(Some(_)), true) => (format!("in {group}: a job for the group is its job"), theme.good),
+            (Some(Some(_)), false) => (
+                format!("not in {group}: + puts it there, and a continuous job is its job from then on"),
+                theme.text,
+            ),
+            _ => (format!("whether it is in {group} is not known"), theme.unknown),
+        };
+        lines.push(vec![part("  ", theme.dim), part(text, style)]);
+        let (text, style) = match (device.quarantined_in(), device.connected()) {
+            (Some(held), _) => (
+                format!(
+                    "isolated in {}: a deny of everything keeps its jobs from it too, they stay QUEUED",
+                    held.shown()
+                ),
+                theme.warning,
+            ),
+            (None, Some(true)) => {
+                let (text, old) = of_now(env, "connected: a job reaches it at once");
+                (text, if old { theme.dim } else { theme.text })
+            }
+            (None, Some(false)) => {
+                ("not connected: a job stays QUEUED until it is".to_owned(), theme.warning)
+            }
+            (None, None) => {
+                ("whether it is connected is not known: no presence event was heard".to_owned(), theme.dim)
+            }
+        };
+        lines.push(vec![part("  ", theme.dim), part(text, style)]);
+    }
+    text::lines(paint, inner, &lines);
 }
 
 /// How the chosen job is going: when each device finished, and who is not there yet.

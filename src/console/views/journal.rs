@@ -65,6 +65,17 @@ fn entries<'a>(app: &'a App, paint: &mut Paint<'_>, area: Rect) -> Option<&'a [J
     None
 }
 
+/// What was done, as many lines as there is room for, the newest first.
+pub(super) fn all(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let Some(lines) = entries(app, paint, area) else { return };
+    if lines.is_empty() {
+        return quiet(paint, area, "nothing yet: quell drill rehearses an incident on a cloud of its own");
+    }
+    for (y, line) in (area.y..area.bottom()).zip(lines) {
+        one(app, env, paint, Rect { y, height: 1, ..area }, line);
+    }
+}
+
 /// What was done to a thing, as many lines as there is room for, the newest first.
 pub(super) fn of_thing(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, thing: &Name) {
     let Some(lines) = entries(app, paint, area) else { return };

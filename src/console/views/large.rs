@@ -8,6 +8,9 @@ use super::super::paint::Paint;
 /// Rows of a line of large letters.
 pub(crate) const ROWS: u16 = 3;
 
+/// Rows of a line of letters twice as large.
+pub(crate) const TWICE: u16 = 5;
+
 /// Five rows of three pixels each, a bit a pixel, the leftmost the highest.
 fn pixels(c: char) -> Option<[u8; 5]> {
     Some(match c.to_ascii_uppercase() {
@@ -90,6 +93,20 @@ pub(crate) fn draw(paint: &mut Paint<'_>, x: u16, y: u16, room: u16, text: &str,
         used += 4;
     }
     used.min(room)
+}
+
+/// Draws `text` twice as large: each pixel two cells wide and one high, each letter with its gap eight cells.
+pub(crate) fn twice(paint: &mut Paint<'_>, (x, y): (u16, u16), text: &str, style: Style) {
+    let letters = text.chars().filter_map(pixels);
+    for (at, rows) in (x..).step_by(8).zip(letters) {
+        for (y, row) in (y..).zip(rows) {
+            for column in 0..6_u16 {
+                if row & (4 >> (column / 2)) != 0 {
+                    paint.cell(at + column, y, "█", style);
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -178,8 +178,11 @@ pub(super) fn beside(area: Rect) -> (Rect, Option<Rect>) {
     (above, Some(below))
 }
 
-/// A list above its details: as tall as its lines, up to a third.
-pub(super) fn above_details(area: Rect, lines: usize) -> (Rect, Rect) {
+/// A list above its details: as tall as its lines, up to a third; nothing of it while what is chosen has the screen.
+pub(super) fn above_details(app: &App, area: Rect, lines: usize) -> (Rect, Rect) {
+    if app.shows_one() && lines > 0 {
+        return split(area, 0);
+    }
     let lines = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2);
     split(area, lines.clamp(4, (area.height / 3).max(4)))
 }
@@ -220,19 +223,24 @@ pub(in crate::console) fn places(app: &App, env: &Env<'_>, (width, height): (u16
         View::Violations => {
             one(ListId::Violations, violations::page(env, violations::parts(env, body).active, true))
         }
-        View::Shadows if app.zoomed() => vec![
-            // What is chosen stays so while it has the screen.
-            Place::List(ListId::Shadows, app.list(ListId::Shadows).page()),
-            shadows::place(app, env, body),
-        ],
+        // What is chosen stays so while it has the screen.
+        view if app.shows_one() => {
+            let kept = |list| Place::List(list, app.list(list).page());
+            match view {
+                View::Profiles => vec![kept(ListId::Profiles), profiles::place(app, env, body)],
+                View::Rules => vec![kept(ListId::Rules), rules::place(app, env, body)],
+                View::Audit => vec![kept(ListId::Findings), audit::place(app, env, body)],
+                _ => vec![kept(ListId::Shadows), shadows::place(app, env, body)],
+            }
+        }
         View::Shadows => shadows::places(app, env, body),
         View::Jobs => one(ListId::Jobs, jobs::page(env, body)),
         View::Executions(job) => one(ListId::Executions, jobs::executions_page(env, body, job)),
         View::Journal => one(ListId::Journal, inside(journal::parts(app, body).0).height.into()),
-        View::Profiles => one(ListId::Profiles, inside(profiles::parts(env, body).0).height.into()),
+        View::Profiles => one(ListId::Profiles, inside(profiles::parts(app, env, body).0).height.into()),
         View::History => one(ListId::History, inside(history::parts(env, body).list).height.into()),
         View::Audit => one(ListId::Findings, inside(audit::parts(app, env, body).list).height.into()),
-        View::Rules => one(ListId::Rules, inside(rules::parts(env, body).0).height.into()),
+        View::Rules => one(ListId::Rules, inside(rules::parts(app, env, body).0).height.into()),
         View::WhatIf => one(ListId::WhatIf, whatif::page(app, body)),
         View::Doctor => vec![doctor::place(app, body)],
         View::Link => vec![link::place(app, env, body)],
@@ -295,7 +303,8 @@ pub(in crate::console) fn under(
             let (area, heads, tall) = stream::rows(app, body);
             Some(Under { pane: None, row: line(ListId::Stream, area, heads, tall), sort: None })
         }
-        View::Shadows if !app.zoomed() => {
+        _ if app.shows_one() => None,
+        View::Shadows => {
             let area = shadows::parts(app, body).0;
             Some(Under { pane: None, row: line(ListId::Shadows, area, 1, 1), sort: None })
         }
@@ -308,10 +317,10 @@ pub(in crate::console) fn under(
                 View::Jobs => (ListId::Jobs, jobs::list_parts(env, body).0, jobs::TALL),
                 View::Executions(job) => (ListId::Executions, jobs::executions_area(env, body, job), 1),
                 View::Journal => (ListId::Journal, journal::parts(app, body).0, 1),
-                View::Profiles => (ListId::Profiles, profiles::parts(env, body).0, 1),
+                View::Profiles => (ListId::Profiles, profiles::parts(app, env, body).0, 1),
                 View::History => (ListId::History, history::parts(env, body).list, 1),
                 View::Audit => (ListId::Findings, audit::parts(app, env, body).list, 1),
-                View::Rules => (ListId::Rules, rules::parts(env, body).0, 1),
+                View::Rules => (ListId::Rules, rules::parts(app, env, body).0, 1),
                 _ => return None,
             };
             Some(Under { pane: None, row: line(list, area, 0, tall), sort: None })

@@ -105,7 +105,7 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
         View::Profiles => profiles::draw(app, env, &mut paint, body),
         View::History => history::draw(app, env, &mut paint, body),
         View::Audit => audit::draw(app, env, &mut paint, body),
-        View::Doctor => doctor::draw(app, &mut paint, body),
+        View::Doctor => doctor::draw(app, env, &mut paint, body),
         View::Rules => rules::draw(app, env, &mut paint, body),
         View::Link => link::draw(app, env, &mut paint, body),
         View::Grid => grid::draw(app, env, &mut paint, body),

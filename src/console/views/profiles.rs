@@ -9,16 +9,16 @@ use quell_fleet::text::SafeText;
 use quell_rules::detect::profile::{SecurityProfile, target_words};
 
 use super::super::app::{App, Env, Key, ListId, key_of};
-use super::super::paint::{Paint, Part, part, wrap};
+use super::super::paint::{Paint, Part, inside, part, wrap};
 use super::super::words;
-use super::layout;
+use super::layout::{self, Place};
 use super::spread::{self, Spread};
 use super::text;
 use super::{absence, aged, behavior, counted, filtered, frame, quiet};
 
 /// Where the list is, and the details of its chosen line.
-pub(super) fn parts(env: &Env<'_>, area: Rect) -> (Rect, Rect) {
-    layout::above_details(area, env.fleet.profiles().get().map_or(0, Vec::len))
+pub(super) fn parts(app: &App, env: &Env<'_>, area: Rect) -> (Rect, Rect) {
+    layout::above_details(app, area, env.fleet.profiles().get().map_or(0, Vec::len))
 }
 
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -28,7 +28,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     facts.extend(filtered(app, ListId::Profiles, theme));
     facts.extend(aged(known, env, theme));
     let all = known.get().map(Vec::as_slice).unwrap_or_default();
-    let (above, below) = parts(env, area);
+    let (above, below) = parts(app, env, area);
     let inner = frame(paint, above, true, "Security profiles", facts);
     if known.get().is_none() {
         return absence(app, known, "profiles", paint, inner);
@@ -60,30 +60,68 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         }
         Some(parts)
     };
-    text::rows(paint, above, inner, list, line);
+    if above.height > 0 {
+        text::rows(paint, above, inner, list, line);
+    }
     if let Some(profile) = all.iter().find(|p| Some(key_of(p.name.as_str())) == list.chosen())
         && let Some(heard) = list.chosen().and_then(|key| heard.get(&key))
     {
-        detail(env, paint, below, profile, heard);
+        detail(app, env, paint, below, profile, heard);
     }
 }
 
 /// What was heard of each behaviour of a profile.
 type HeardOf = Vec<Option<behavior::Heard>>;
 
-fn detail(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRecord, heard: &HeardOf) {
+/// Where the text of a profile is, and beside it what was heard of its behaviours, where there is room.
+fn beside(area: Rect) -> (Rect, Rect) {
+    let inner = inside(area);
+    if layout::tells(area) || (area.width >= 116 && area.height >= 20) {
+        return layout::cut(inner, inner.width * 58 / 100);
+    }
+    (inner, Rect { width: 0, ..inner })
+}
+
+/// How much text there is of the chosen profile, and room for, when it has the screen.
+pub(super) fn place(app: &App, env: &Env<'_>, body: Rect) -> Place {
+    let (inner, _) = beside(body);
+    let mut all = env.fleet.profiles().get().into_iter().flatten();
+    let chosen = app.list(ListId::Profiles).chosen();
+    let lines = all.find(|p| Some(key_of(p.name.as_str())) == chosen).map_or(0, |profile| {
+        let heard = profile.behaviors.iter().map(|b| behavior::heard(b, env)).collect();
+        told(env, &app.look.theme, profile, &heard, inner.width).len()
+    });
+    Place::Text { lines, page: inner.height.into() }
+}
+
+fn detail(
+    app: &App,
+    env: &Env<'_>,
+    paint: &mut Paint<'_>,
+    area: Rect,
+    profile: &ProfileRecord,
+    heard: &HeardOf,
+) {
     let theme = paint.theme;
-    let s = theme.symbols;
-    let inner = frame(paint, area, false, profile.name.as_str(), Vec::new());
-    let (inner, aside) = if layout::tells(area) || (area.width >= 116 && area.height >= 20) {
-        layout::cut(inner, inner.width * 58 / 100)
-    } else {
-        (inner, Rect { width: 0, ..inner })
-    };
+    let (text, aside) = beside(area);
+    frame(paint, area, app.shows_one(), profile.name.as_str(), Vec::new());
     if aside.width > 0 {
         spreads(paint, aside, profile, heard);
     }
-    let room = inner.width.saturating_sub(4) as usize;
+    let lines = told(env, theme, profile, heard, text.width);
+    text::opened(app, paint, (area, text), &lines);
+}
+
+/// A profile in sentences.
+fn told<'a>(
+    env: &Env<'_>,
+    theme: &super::Theme,
+    profile: &ProfileRecord,
+    heard: &HeardOf,
+    width: u16,
+) -> Vec<Vec<Part<'a>>> {
+    let s = theme.symbols;
+    let room = width.saturating_sub(4) as usize;
     let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
     for doubt in behavior::profile_doubts(profile) {
         lines.push(vec![part(format!("{} {doubt}", s.warn), theme.warning)]);
@@ -121,18 +159,17 @@ fn detail(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, profile: &ProfileRec
     });
     lines.push(vec![part(text, if active == Some(0) { theme.dim } else { theme.alarm })]);
     lines.extend(vocabulary(env, theme));
-    text::lines(paint, inner, &lines);
+    lines
 }
 
 /// What was heard of each behaviour's metric, with the limit in it.
 fn spreads(paint: &mut Paint<'_>, area: Rect, profile: &ProfileRecord, heard: &HeardOf) {
     const LEAST: u16 = 8;
-    const MOST: u16 = 24;
     let theme = paint.theme;
     let drawn = profile.behaviors.iter().zip(heard).filter_map(|(b, heard)| Some((b, heard.as_ref()?)));
     let drawn: Vec<_> = drawn.collect();
     let each = area.height / u16::try_from(drawn.len()).unwrap_or(u16::MAX).max(1);
-    let tall = each.clamp(LEAST, MOST);
+    let tall = each.max(LEAST);
     let mut y = area.y;
     for (behavior, heard) in drawn {
         if y + tall > area.bottom() {

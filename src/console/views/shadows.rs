@@ -17,12 +17,16 @@ use super::super::theme::Theme;
 use super::super::words;
 use super::layout::{Place, beside, has_details};
 use super::text::Line;
-use super::{absence, counted, deltas, difference, filtered, frame, quiet, reason, split, text};
+use super::{absence, counted, deltas, difference, filtered, focus, frame, quiet, reason, split, text};
 
 /// Bytes told of one value.
 const VALUE: usize = 200;
 /// Members shown of one part of a shadow; AWS allows few more bytes than that make.
 const MEMBERS: usize = 2_000;
+/// Rows from which those in step have a pane.
+const IN_STEP: u16 = 6;
+/// Members told of one that is in step.
+const REPORTED: usize = 4;
 /// Deltas told of one shadow.
 const ASKED: usize = 6;
 
@@ -32,6 +36,15 @@ pub(super) fn parts(app: &App, body: Rect) -> (Rect, Option<Rect>) {
         return (Rect { height: 0, ..body }, Some(body));
     }
     if has_details(app.size()) { beside(body) } else { (body, None) }
+}
+
+/// Where the chosen shadow is, as tall as its lines, and below it the device it is of, where there is room for both.
+fn above_device(app: &App, details: Rect, lines: usize) -> (Rect, Rect) {
+    let lines = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2);
+    if app.zoomed() || details.height < lines.saturating_add(focus::ROOM) {
+        return (details, Rect { y: details.bottom(), height: 0, ..details });
+    }
+    split(details, lines)
 }
 
 /// The list, and below it what was asked for of whom, where there is room: as tall as its lines, up to three fifths.
@@ -62,14 +75,30 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
         let (above, below) = above_log(app, area, all.len());
         outstanding(app, env, paint, above, &all);
         if let Some(below) = below {
+            let asked = u16::try_from(deltas::lines(env)).unwrap_or(u16::MAX).saturating_add(2);
+            // Those that did what they were told get what the deltas leave, where that is worth a pane.
+            let (below, rest) = split(below, asked.clamp(below.height / 3, below.height));
+            let (below, rest) = if rest.height >= IN_STEP {
+                (below, rest)
+            } else {
+                (Rect { height: below.height + rest.height, ..below }, Rect { height: 0, ..rest })
+            };
             deltas::draw(app, env, paint, below, false);
+            if rest.height > 0 {
+                in_step(app, env, paint, rest);
+            }
         }
     }
     let Some(details) = details else { return };
     match chosen(app, &all) {
         Some(one) => {
+            let lines = lines(app, env, one, details.width.saturating_sub(4));
+            let (details, below) = above_device(app, details, lines.len());
+            // Whether it is there at all, and speaks, is the next question.
+            if let Some(id) = env.fleet.find(one.thing.raw()).filter(|_| below.height > 0) {
+                focus::one(app, env, paint, below, id);
+            }
             let inner = frame(paint, details, app.zoomed(), &title(one), Vec::new());
-            let lines = lines(app, env, one, inner.width.saturating_sub(2));
             let still = ListState::default();
             let scroll = if app.zoomed() { app.list(ListId::Text) } else { &still };
             text::scrolled(paint, (details, inner), &lines, scroll, theme.dim);
@@ -117,6 +146,36 @@ fn outstanding(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, all:
             Some(columns.row(env, theme, one))
         });
     }
+}
+
+/// The classic shadows that are known and ask for nothing, each with what it reports.
+fn in_step(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let known = app.rows().ids().iter().filter_map(|id| {
+        let name = env.fleet.device(*id).name();
+        let document = env.fleet.shadow(name.raw(), None)?.get()?.as_ref()?;
+        members(&document.delta).0.is_empty().then_some((name, document))
+    });
+    let known: Vec<_> = known.take(usize::from(area.height)).collect();
+    let inner = frame(paint, area, false, "In step: what is reported is what was asked for", Vec::new());
+    if known.is_empty() {
+        return quiet(paint, inner, "no other shadow was read yet");
+    }
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for (name, document) in known {
+        lines.push(vec![
+            part(format!("{} ", name.shown()), theme.brand),
+            part(format!("v{}", document.version), theme.dim),
+        ]);
+        let reported = members(&document.reported).0;
+        if reported.is_empty() {
+            lines.push(vec![part("  reports nothing", theme.dim)]);
+        }
+        for (path, value) in reported.into_iter().take(REPORTED) {
+            lines.push(vec![part(format!("  {} ", safe(&path)), theme.json_key), part(value, theme.text)]);
+        }
+    }
+    text::lines(paint, inner, &lines);
 }
 
 /// A shadow's name: `Thing02`, `Thing02 [config]`.

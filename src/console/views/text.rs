@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::super::app::{Key, ListState};
+use super::super::app::{App, Key, ListId, ListState};
 use super::super::paint::{Paint, Part, inside, part, wrap};
 use super::layout::Place;
 use super::{Theme, scroll_bar};
@@ -73,6 +73,24 @@ pub(in crate::console) fn scrolled(
     scroll_bar(paint, pane, scroll, true);
     if below > 0 {
         self::below(paint, pane, below, style);
+    }
+}
+
+/// Details of what is chosen in a list: as much as there is room for, and where they have the screen, scrolled.
+pub(in crate::console) fn opened(
+    app: &App,
+    paint: &mut Paint<'_>,
+    (pane, inner): (Rect, Rect),
+    all: &[Line<'_>],
+) {
+    let style = paint.theme.dim;
+    if app.shows_one() {
+        return scrolled(paint, (pane, inner), all, app.list(ListId::Text), style);
+    }
+    lines(paint, inner, all);
+    let hidden = all.len().saturating_sub(inner.height.into());
+    if hidden > 0 {
+        below(paint, pane, hidden, style);
     }
 }
 

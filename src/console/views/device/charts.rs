@@ -35,7 +35,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     let below = if inner.height >= bars + 5 { bars + 1 } else { 0 };
     let height = inner.height.saturating_sub(below).min(14);
     let area = Rect { height, width: inner.width.saturating_sub(1), ..inner };
-    chart::sizes(app, env, paint, area, id, spark::long_span(env));
+    chart::sizes(app, env, paint, area, (id, spark::long_span(env)), 0);
     if below > 0 {
         let rest = Rect { y: inner.y + height, height: inner.height - height, ..inner };
         bars_of(paint, rest, &buckets);

@@ -15,7 +15,7 @@ use super::super::absence;
 /// Lines a chart with its captions would like.
 pub(super) const ROOM: u16 = 9;
 /// And no more than this.
-const TALLEST: u16 = 14;
+pub(super) const TALLEST: u16 = 14;
 const MINUTE: Ms = 60_000;
 const MINUTES: usize = 30;
 
@@ -56,6 +56,20 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     }
 }
 
+/// How many messages its filter matched, minute by minute: a rule that never fires is told from one that nothing reaches.
+pub(super) fn matched(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, rule: &RuleRecord) {
+    let theme = paint.theme;
+    let all = env.fleet.rule_metrics(rule.name.raw()).and_then(Known::get).into_iter().flatten();
+    let mut counted = all.filter(|s| s.namespace.as_str() == "AWS/IoT");
+    let Some(series) = counted.find(|s| s.name.as_str() == "TopicMatch") else { return };
+    let title = [
+        part("AWS/IoT / TopicMatch", theme.brand),
+        part("  messages of each minute that FROM matches", theme.text),
+    ];
+    paint.line(area.x + 1, area.y, area.width.saturating_sub(2), &title);
+    bars(env, paint, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, series);
+}
+
 fn paint_note(paint: &mut Paint<'_>, area: Rect, text: &str) {
     let style = paint.theme.dim;
     paint.text(area.x + 1, area.y, area.width.saturating_sub(2), text, style);
@@ -82,6 +96,9 @@ fn bars(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, series: &RuleSeries) {
             number(most)
         } else if row + 1 == height {
             "0".to_owned()
+        } else if most > 0.0 && height >= 8 && (height - 1 - row) % (height / 4).max(1) == 0 {
+            // The value at the row's middle.
+            number((f64::from(height - 1 - row) + 0.5) / f64::from(height) * most)
         } else {
             String::new()
         };
