@@ -10,7 +10,7 @@ use quell_fleet::audit::{
     AuditSetup, AuditTask, AuditTasks, MitigationAction, Resource, Schedule, Suppression,
 };
 use quell_fleet::event::Reading;
-use quell_fleet::model::{ExecutionRecord, Name, ProfileRecord, ViolationEvent};
+use quell_fleet::model::{ExecutionRecord, Name, ProfileRecord, ShadowDocument, ViolationEvent};
 use quell_fleet::text::SafeText;
 use quell_fleet::{Fleet, SourceId};
 use quell_rules::detect::model::{ComparisonOperator, MetricValue};
@@ -542,4 +542,55 @@ fn every_view_at_every_size() {
         }
         insta::assert_snapshot!(format!("every_{name}"), screens);
     }
+}
+
+#[test]
+fn on_a_narrow_screen_enter_gives_what_is_chosen_the_screen_and_esc_the_list_again() {
+    let fleet = account();
+    for (keys, list, told) in [
+        ("gp", "Security profiles", "normal when message size"),
+        ("gr", "Topic rules", "on error"),
+        ("ga", "Audit findings", "mended by"),
+    ] {
+        let mut app = App::new(look(false));
+        let text = screen(&mut app, &fleet, keys, (80, 24));
+        assert!(text.contains(list), "{text}");
+        let text = screen(&mut app, &fleet, "\n", (80, 24));
+        assert!(!text.contains(list) && text.contains(told), "{text}");
+        // It scrolls, and stays that of the same line.
+        let text = screen(&mut app, &fleet, "jjk", (80, 24));
+        assert!(!text.contains(list), "{text}");
+        let text = screen(&mut app, &fleet, "\x1b", (80, 24));
+        assert!(text.contains(list), "{text}");
+    }
+}
+
+#[test]
+fn a_rule_is_shown_with_what_it_makes_of_the_messages_that_are_known() {
+    let mut fleet = account();
+    let document = ShadowDocument {
+        reported: serde_json::json!({"Humidity": 78.5}),
+        version: 3,
+        ..ShadowDocument::default()
+    };
+    let thing = Name::new(ROGUE);
+    let reading = Reading::Shadow(thing.clone(), None, Some(document));
+    poll(&mut fleet, SourceId::Shadow(thing, None), reading);
+    let mut app = App::new(look(false));
+    let text = screen(&mut app, &fleet, "gr", (160, 48));
+    assert!(text.contains("The last messages on its topics"), "{text}");
+    insta::assert_snapshot!("rules_tried_160x48", text);
+}
+
+#[test]
+fn without_a_job_it_is_told_whom_one_would_reach() {
+    let mut fleet = account();
+    poll(&mut fleet, SourceId::Jobs, Reading::Jobs(Vec::new()));
+    let group = Name::new("NeedsUpdate");
+    let members = Reading::Members(group.clone(), Some(vec![Name::new("SensorDevice01")]));
+    poll(&mut fleet, SourceId::Members(group), members);
+    let mut app = App::new(look(false));
+    let text = screen(&mut app, &fleet, "6", (160, 48));
+    assert!(text.contains("1 thing in NeedsUpdate") && text.contains("Update-temp-firmware"), "{text}");
+    insta::assert_snapshot!("jobs_none_160x48", text);
 }

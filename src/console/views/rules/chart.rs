@@ -96,7 +96,7 @@ fn bars(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, series: &RuleSeries) {
             number(most)
         } else if row + 1 == height {
             "0".to_owned()
-        } else if most > 0.0 && height >= 8 && (height - 1 - row) % (height / 4).max(1) == 0 {
+        } else if most > 0.0 && height >= 8 && (height - 1 - row).is_multiple_of((height / 4).max(1)) {
             // The value at the row's middle.
             number((f64::from(height - 1 - row) + 0.5) / f64::from(height) * most)
         } else {
