@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot set up must stop")]
 
 mod bare;
+mod cost;
 mod feeder;
 mod program;
 
