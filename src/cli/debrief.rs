@@ -138,6 +138,12 @@ pub(super) fn timeline(sheet: &Sheet) -> Vec<(i64, String)> {
             lines.push((sheet.now, format!("`{}` got away {}×", card.thing, card.lost)));
         }
     }
+    lines.extend(
+        sheet
+            .injected
+            .iter()
+            .map(|told| (told.at, format!("`{}` was made to, by the instructor", told.thing))),
+    );
     for mistake in &sheet.mistakes {
         lines.push((mistake.at, format!("wrong: {} (−{})", mistake.what, mistake.points)));
     }

@@ -224,9 +224,11 @@ async fn on_the_board(
     // What stood above is out of sight behind the board.
     let lines: String = joins.iter().map(|(name, line)| format!("{name}  {line}\n")).collect();
     private(&running.credentials().join("joins.txt"), &lines)?;
+    let injects =
+        drill.incidents.iter().map(|incident| format!("{}: {}", incident.thing, incident.what)).collect();
     let mut seen =
         Seen { running, export: args.export.as_deref(), begins: Some(Instant::now() + args.begin_after) };
-    board::sit(&look.theme, *size, &drill.title, &mut seen).await?;
+    board::sit(&look.theme, *size, &drill.title, injects, &mut seen).await?;
     Ok(())
 }
 
@@ -278,6 +280,18 @@ impl board::Room for Seen<'_> {
                 Some(hint) => format!("Tell {name}: {hint}"),
                 None => format!("There is no hint for {name} any more, or the drill has not begun"),
             },
+            Wish::Inject(one, place) => {
+                let whom: Vec<String> = match one {
+                    Some(name) => vec![name],
+                    None => self.running.participants().map(|p| p.name.clone()).collect(),
+                };
+                let done = whom.iter().filter(|name| self.running.inject(name, place)).count();
+                match (done, whom.as_slice()) {
+                    (0, _) => "No drill is under way there".to_owned(),
+                    (1, [name]) => format!("It goes wrong for {name}"),
+                    (done, _) => format!("It goes wrong for {done} of {}", whom.len()),
+                }
+            }
             Wish::Begin(Some(name)) => match self.begin_anew(&name).await {
                 Ok(()) => format!("{name} begins"),
                 Err(error) => error.to_string(),

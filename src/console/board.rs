@@ -71,6 +71,8 @@ pub(crate) struct Tile {
 pub(crate) enum Wish {
     /// The next hint for a participant.
     Hint(String),
+    /// What the drill has in this place goes wrong now, for a participant; for all without a name.
+    Inject(Option<String>, usize),
     /// The drill of a participant begins, or begins anew in an emptied account; of all without a name.
     Begin(Option<String>),
     /// A participant's account is emptied.
@@ -98,6 +100,10 @@ pub(crate) struct Board {
     /// The participant under the cursor.
     at: String,
     open: bool,
+    /// What can be made to go wrong, in the drill's order.
+    injects: Vec<String>,
+    /// What can be done about the participant is shown; whether about all.
+    menu: Option<bool>,
     asked: Option<(String, Wish)>,
     said: String,
     /// Tiles in a row, as last drawn.
@@ -105,7 +111,8 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    pub(crate) fn new(title: &str) -> Self {
+    /// An empty board of a drill in which that can be made to go wrong.
+    pub(crate) fn new(title: &str, injects: Vec<String>) -> Self {
         Self {
             title: title.to_owned(),
             clock: String::new(),
@@ -113,6 +120,8 @@ impl Board {
             sort: Sort::Name,
             at: String::new(),
             open: false,
+            injects,
+            menu: None,
             asked: None,
             said: String::new(),
             columns: 1,
@@ -161,6 +170,9 @@ impl Board {
             return (key.code == KeyCode::Char('y')).then_some(wish);
         }
         self.said.clear();
+        if let Some(all) = self.menu.take() {
+            return self.chosen(key, all);
+        }
         let ask = |board: &mut Self, what: String, wish| board.asked = Some((what, wish));
         let row = isize::try_from(self.columns).unwrap_or(1);
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
@@ -180,7 +192,7 @@ impl Board {
                 };
                 self.arrange();
             }
-            KeyCode::Char('x') => return Some(Wish::Hint(self.at.clone())),
+            KeyCode::Char('x') => self.menu = Some(false),
             KeyCode::Char('b') => {
                 let what = format!("Begin the drill of {} anew, in an empty account? y", self.at);
                 ask(self, what, Wish::Begin(Some(self.at.clone())));
@@ -195,6 +207,32 @@ impl Board {
             KeyCode::Char('e') => return Some(Wish::Export),
             KeyCode::Char('q') if self.open => self.open = false,
             KeyCode::Char('q') => ask(self, "End the room for all? y".to_owned(), Wish::Quit),
+            _ => {}
+        }
+        None
+    }
+
+    /// A key while the menu of `x` is open. What cannot be taken back is asked for.
+    fn chosen(&mut self, key: KeyEvent, all: bool) -> Option<Wish> {
+        let whom = if all { "all" } else { self.at.as_str() };
+        let one = (!all).then(|| self.at.clone());
+        match key.code {
+            KeyCode::Char('x') if !all => return Some(Wish::Hint(self.at.clone())),
+            KeyCode::Char('a') => self.menu = Some(!all),
+            KeyCode::Char('R') if !all => {
+                let what = format!("Empty the account of {whom}, with everything in it? y");
+                self.asked = Some((what, Wish::Reset(self.at.clone())));
+            }
+            KeyCode::Char('R') => {
+                let what = "Begin the drill of all anew, in empty accounts? y".to_owned();
+                self.asked = Some((what, Wish::Begin(None)));
+            }
+            KeyCode::Char(digit) => {
+                let place = digit.to_digit(10).and_then(|n| usize::try_from(n).ok()?.checked_sub(1));
+                if let Some((place, what)) = place.and_then(|place| Some((place, self.injects.get(place)?))) {
+                    self.asked = Some((format!("For {whom} now: {what}? y"), Wish::Inject(one, place)));
+                }
+            }
             _ => {}
         }
         None
@@ -222,7 +260,9 @@ impl Board {
         ];
         paint.line(area.x + 1, area.y, area.width - 2, &head);
         let body = Rect { y: area.y + 1, height: area.height - 2, ..area };
-        if self.open {
+        if let Some(all) = self.menu {
+            self.choices(&mut paint, body, all);
+        } else if self.open {
             self.timeline(&mut paint, body);
         } else {
             self.columns = self.grid(&mut paint, body);
@@ -236,7 +276,7 @@ impl Board {
                 let keys = [
                     ("⏎", "timeline"),
                     ("S", "sort"),
-                    ("x", "hint"),
+                    ("x", "hint, inject"),
                     ("b", "begin"),
                     ("B", "begin all"),
                     ("R", "reset"),
@@ -323,6 +363,28 @@ impl Board {
         }
     }
 
+    /// What `x` offers.
+    fn choices(&self, paint: &mut Paint<'_>, area: Rect, all: bool) {
+        let theme = paint.theme;
+        let whom = if all { "all" } else { self.at.as_str() };
+        let inner = paint.pane(area, &[part(whom, theme.focus)], theme.focus);
+        let mut lines: Vec<(String, String)> = Vec::new();
+        if !all {
+            lines.push(("x".to_owned(), "tell the next hint".to_owned()));
+        }
+        // Nine keys are enough for a drill; what is beyond them cannot be chosen.
+        let places = self.injects.iter().take(9).enumerate();
+        lines.extend(places.map(|(n, what)| ((n + 1).to_string(), format!("goes wrong now: {what}"))));
+        let emptied = if all { "begin anew, in empty accounts" } else { "empty the account" };
+        lines.push(("R".to_owned(), emptied.to_owned()));
+        lines.push(("a".to_owned(), if all { format!("{} alone", self.at) } else { "for all".to_owned() }));
+        lines.push(("esc".to_owned(), "nothing".to_owned()));
+        for ((key, what), y) in lines.iter().zip(inner.y..inner.bottom()) {
+            let parts = [part(format!("{key:>4}  "), theme.key), part(what.as_str(), theme.text)];
+            paint.line(inner.x + 1, y, inner.width.saturating_sub(2), &parts);
+        }
+    }
+
     /// One participant's timeline.
     fn timeline(&self, paint: &mut Paint<'_>, area: Rect) {
         let theme = paint.theme;
@@ -380,12 +442,13 @@ pub(crate) async fn sit(
     theme: &Theme,
     size: Option<ScreenSize>,
     title: &str,
+    injects: Vec<String>,
     room: &mut impl Room,
 ) -> io::Result<()> {
     let mut ends = Ends::new()?;
     let mut screen = Screen::take(size, false)?;
     let mut theme = theme.clone();
-    let mut board = Board::new(title);
+    let mut board = Board::new(title, injects);
     let (tiles, clock) = room.look();
     board.tell(tiles, clock);
     screen.draw(|frame| board.draw(frame.buffer_mut(), &theme))?;
@@ -475,7 +538,8 @@ mod tests {
     }
 
     fn board(n: usize) -> Board {
-        let mut board = Board::new("One of six devices does not do what it should.");
+        let injects = vec!["Thing02: messages of 3000 bytes".to_owned(), "dev-IZWB: a clone".to_owned()];
+        let mut board = Board::new("One of six devices does not do what it should.", injects);
         board.tell((1..=n).map(tile).collect(), "3:20".to_owned());
         board
     }
@@ -520,10 +584,10 @@ mod tests {
         let mut board = board(10);
         shown(&mut board, 120, 36);
         press(&mut board, "ll");
-        assert_eq!(press(&mut board, "x"), Some(Wish::Hint("p03".to_owned())));
+        assert_eq!(press(&mut board, "xx"), Some(Wish::Hint("p03".to_owned())));
         press(&mut board, "SS");
         assert_eq!(board.tiles[0].name, "p10", "most points first");
-        assert_eq!(press(&mut board, "x"), Some(Wish::Hint("p03".to_owned())));
+        assert_eq!(press(&mut board, "xx"), Some(Wish::Hint("p03".to_owned())));
         press(&mut board, "S");
         press(&mut board, "j");
         assert_ne!(board.at, "p03");
@@ -544,6 +608,42 @@ mod tests {
             let lines = shown(&mut board, 120, 36);
             assert!(lines[35].contains("? y"), "{}", lines[35]);
             assert_eq!(press(&mut board, "y"), Some(wish));
+        }
+    }
+
+    #[test]
+    fn x_offers_a_hint_what_can_go_wrong_and_an_empty_account_for_one_or_all() {
+        let mut board = board(3);
+        shown(&mut board, 120, 36);
+        press(&mut board, "lx");
+        let lines = shown(&mut board, 120, 36);
+        for offered in
+            ["x  tell the next hint", "1  goes wrong now: Thing02: messages", "2  goes wrong now: dev-IZWB"]
+        {
+            assert!(lines.iter().any(|line| line.contains(offered)), "{offered}: {lines:#?}");
+        }
+        for (keys, wish) in [
+            ("2", Wish::Inject(Some("p02".to_owned()), 1)),
+            ("R", Wish::Reset("p02".to_owned())),
+            ("a1", Wish::Inject(None, 0)),
+            ("aR", Wish::Begin(None)),
+            ("aaR", Wish::Reset("p02".to_owned())),
+        ] {
+            board.menu = None;
+            press(&mut board, "x");
+            assert_eq!(press(&mut board, keys), None, "{keys}");
+            assert!(shown(&mut board, 120, 36)[35].contains("? y"), "{keys}");
+            assert_eq!(press(&mut board, "y"), Some(wish));
+        }
+        // What is not offered does nothing, and nothing moves behind it.
+        for keys in ["x3y", "xay", "x0y", "xly"] {
+            board.menu = None;
+            assert_eq!(press(&mut board, keys), None, "{keys}");
+            assert!(board.at == "p02" && board.asked.is_none(), "{keys}");
+        }
+        for (width, height) in [(20, 4), (24, 6)] {
+            board.menu = Some(true);
+            shown(&mut board, width, height);
         }
     }
 

@@ -13,7 +13,7 @@ use super::account::Account;
 use super::credentials::CredentialsDir;
 use super::drill::watch::{Device, look};
 use super::drill::{Drill, Sheet};
-use super::scenario::Step;
+use super::scenario::{Ahead, Lot, Step};
 use super::start::{Equipped, Participant, Running, StartError, Supply};
 
 /// Between two looks at an account that has a drill.
@@ -29,7 +29,7 @@ pub(super) struct Seat {
 /// What changes when the account is emptied or a drill begins.
 struct Held {
     topics: Vec<(String, String)>,
-    lots: mpsc::Sender<Vec<Step>>,
+    lots: mpsc::Sender<Lot>,
     round: Option<Round>,
 }
 
@@ -40,6 +40,8 @@ struct Round {
     /// Those that could speak when it began.
     devices: Vec<Device>,
     sheet: Sheet,
+    /// What was injected ahead of its time.
+    ahead: Ahead,
 }
 
 impl Held {
@@ -130,10 +132,12 @@ impl Running {
         let devices = held.topics.iter().map(device).filter(|device| device.is_heard(&account)).collect();
         let began = account.clock.now_ms();
         let was_on = held.round.as_ref().is_some_and(|round| !round.sheet.is_over());
-        held.round = Some(Round { began, devices, sheet: Sheet::new(drill) });
+        let ahead = Ahead::default();
+        let lot = Lot { steps: self.room.steps.clone(), ahead: Arc::clone(&ahead) };
+        held.round = Some(Round { began, devices, sheet: Sheet::new(drill), ahead });
         account.ledger.begin();
         // Its devices are gone only while the emulator ends; a lot that is still waiting for them is the same one.
-        let _ = held.lots.try_send(self.room.steps.clone());
+        let _ = held.lots.try_send(lot);
         drop(held);
         if !was_on {
             let (room, name) = (Arc::clone(&self.room), name.to_owned());
@@ -159,6 +163,33 @@ impl Running {
     /// The next hint for a participant; it is on the sheet from then on. `None` when there is none left, or no drill.
     pub fn hint(&self, name: &str) -> Option<String> {
         self.room.seat(name)?.held.lock().round.as_mut()?.sheet.hint()
+    }
+
+    /// Makes the incident of that place in the drill go wrong now for a participant: ahead of its time, and then not again at its
+    /// time; or once more, when it has begun. It is on the sheet. False without a drill under way or such an incident.
+    pub fn inject(&self, name: &str, incident: usize) -> bool {
+        let (Some(drill), Some(seat), Some(account)) =
+            (&self.room.drill, self.room.seat(name), self.account_of(name))
+        else {
+            return false;
+        };
+        let Some(what) = drill.incidents.get(incident) else { return false };
+        let mine = |step: &&Step| step.thing.as_ref() == Some(&what.thing) && step.at >= what.at;
+        let steps: Vec<Step> = self.room.steps.iter().filter(mine).cloned().collect();
+        let mut held = seat.held.lock();
+        let Held { lots, round: Some(round), .. } = &mut *held else { return false };
+        let Ok(place) = lots.try_reserve() else { return false };
+        let now = ((account.clock.now_ms() - round.began) as f64 * account.clock.speed()) as i64;
+        let is_new = round.sheet.cards.get(incident).is_some_and(|card| card.at > now);
+        if !round.sheet.inject(incident, now) {
+            return false;
+        }
+        if is_new {
+            round.ahead.lock().extend(steps.iter().map(|step| step.line));
+        }
+        let from_now = |step: Step| Step { at: step.at - what.at, ..step };
+        place.send(Lot { steps: steps.into_iter().map(from_now).collect(), ..Lot::default() });
+        true
     }
 
     /// Empties a participant's account, gives it devices anew, and takes its drill from it. Their old keys are good no more.

@@ -2,9 +2,12 @@
 //!
 //! A TOML file of `[[step]]` tables; `scenarios/workshop.toml`, the default, documents every key.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
@@ -83,6 +86,18 @@ pub struct Step {
     pub action: Action,
     /// The line of the file the step's thing, or else its action, stands in, from 1.
     pub line: usize,
+}
+
+/// Lines of a drill's file whose steps were played ahead of their time, and are not played again.
+pub(crate) type Ahead = Arc<Mutex<BTreeSet<usize>>>;
+
+/// Steps that are played together, each so long after the lot was handed over.
+#[derive(Debug, Default)]
+pub(crate) struct Lot {
+    /// The steps, in the order of their times.
+    pub(crate) steps: Vec<Step>,
+    /// Those that are left out.
+    pub(crate) ahead: Ahead,
 }
 
 /// What a scenario file says.

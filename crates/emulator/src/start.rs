@@ -19,7 +19,7 @@ use super::faults::{Fault, Faults};
 use super::http::Http;
 use super::places::Places;
 use super::room::{Room, Seat};
-use super::scenario::{self, Scenario, Step};
+use super::scenario::{self, Lot, Scenario, Step};
 use super::{api, devices, listen, seed, tls};
 
 /// Somebody with an account of their own on the emulator.
@@ -384,6 +384,9 @@ pub(super) struct Supply {
     seed: u64,
 }
 
+/// Lots of steps that wait for the devices of an account.
+const LOTS: usize = 8;
+
 /// An account with its devices, which do not run yet.
 pub(super) struct Equipped {
     pub(super) account: Arc<Account>,
@@ -391,8 +394,8 @@ pub(super) struct Equipped {
     /// Thing and topic of those that have a certificate.
     pub(super) topics: Vec<(String, String)>,
     /// Where steps are sent to.
-    pub(super) lots: mpsc::Sender<Vec<Step>>,
-    played: mpsc::Receiver<Vec<Step>>,
+    pub(super) lots: mpsc::Sender<Lot>,
+    played: mpsc::Receiver<Lot>,
     seeded: seed::Seeded,
     folder: CredentialsDir,
 }
@@ -416,7 +419,7 @@ impl Supply {
         let names = seeded.specs.iter().map(|s| &s.thing).chain(seeded.late.iter().map(|l| &l.thing));
         let things = names.cloned().collect();
         let topics = seeded.specs.iter().map(|s| (s.thing.clone(), s.topic.clone())).collect();
-        let (lots, played) = mpsc::channel(2);
+        let (lots, played) = mpsc::channel(LOTS);
         Ok(Equipped { account, things, topics, lots, played, seeded, folder })
     }
 
@@ -426,7 +429,7 @@ impl Supply {
         // Where somebody else holds the sender, more may come.
         let idle = things.is_empty() && steps.is_empty();
         // Nothing was sent before, so there is room.
-        let _ = lots.try_send(steps);
+        let _ = lots.try_send(Lot { steps, ..Lot::default() });
         if idle {
             return;
         }

@@ -63,6 +63,8 @@ struct Device {
     seed: u64,
     /// Other devices with this one's certificate. They end with it.
     clones: JoinSet<()>,
+    /// Their client ids; none is the device's own. One that is there already does not come twice.
+    cloned: Vec<Option<String>>,
     /// The client id it takes when it is refused.
     refuge: Option<String>,
 }
@@ -99,6 +101,7 @@ pub(super) async fn run(
         endpoint,
         seed,
         clones: JoinSet::new(),
+        cloned: Vec::new(),
         refuge: None,
     };
     let mut connected = false;
@@ -351,6 +354,10 @@ impl Device {
 
     /// Somebody else begins to use this device's certificate; shadow and agent stay the real one's.
     fn clone_it(&mut self, id: Option<String>, bytes: Option<usize>, from: Option<IpAddr>) {
+        if self.cloned.contains(&id) {
+            return;
+        }
+        self.cloned.push(id.clone());
         let mut spec = self.spec.clone();
         spec.from = from.or(spec.from);
         spec.kind = Kind::Generic;
@@ -389,7 +396,10 @@ impl Device {
                 return true;
             }
             Action::Clone { id, bytes, from } => self.clone_it(id, bytes, from),
-            Action::NoClone => self.clones.abort_all(),
+            Action::NoClone => {
+                self.clones.abort_all();
+                self.cloned.clear();
+            }
             Action::ComesBack(id) => self.refuge = Some(id),
             Action::Retain(bytes) => {
                 let noise = self.payloads.noise(bytes);

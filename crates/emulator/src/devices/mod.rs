@@ -25,7 +25,7 @@ use super::api::shadows;
 use super::clock::Clock;
 use super::credentials::KeyPairPem;
 use super::places::Places;
-use super::scenario::{Action, Step};
+use super::scenario::{Action, Lot};
 
 /// What kind of device it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,12 +86,7 @@ pub struct Fleet {
 const ORDERS: usize = 64;
 
 /// Runs the devices of `fleet` until dropped, and plays the steps that come, each lot from when it comes.
-pub async fn run(
-    account: Arc<Account>,
-    fleet: Fleet,
-    endpoint: Endpoint,
-    mut lots: mpsc::Receiver<Vec<Step>>,
-) {
+pub async fn run(account: Arc<Account>, fleet: Fleet, endpoint: Endpoint, mut lots: mpsc::Receiver<Lot>) {
     let Fleet { specs, names, mut equipped, seed } = fleet;
     let clock = account.clock;
     let mut tasks = JoinSet::new();
@@ -118,7 +113,7 @@ pub async fn run(
         let mut plays = FuturesUnordered::new();
         loop {
             tokio::select! {
-                Some(steps) = lots.recv() => plays.push(play(&account, clock, steps, &orders)),
+                Some(lot) = lots.recv() => plays.push(play(&account, clock, lot, &orders)),
                 Some(()) = plays.next() => {}
                 else => return,
             }
@@ -132,12 +127,15 @@ pub async fn run(
 async fn play(
     account: &Arc<Account>,
     clock: Clock,
-    steps: Vec<Step>,
+    Lot { steps, ahead }: Lot,
     orders: &HashMap<String, mpsc::Sender<Action>>,
 ) {
     let start = tokio::time::Instant::now();
     for step in steps {
         tokio::time::sleep_until(start + clock.scaled(step.at)).await;
+        if ahead.lock().contains(&step.line) {
+            continue;
+        }
         let thing = step.thing.unwrap_or_default();
         tracing::info!(thing, action = ?step.action, "scenario");
         match step.action {

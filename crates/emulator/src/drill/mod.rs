@@ -19,7 +19,7 @@ use serde_json::Value;
 use toml::Spanned;
 
 use super::scenario::{Action, Step, duration, line_of};
-pub use score::{Card, Mistake, Phase, Sheet, Stage};
+pub use score::{Card, Injected, Mistake, Phase, Sheet, Stage};
 
 /// When a stage earns all its points, after the incident began, unless the file says otherwise.
 const PAR: [Duration; 3] = [Duration::from_secs(180), Duration::from_secs(360), Duration::from_secs(600)];

@@ -76,6 +76,15 @@ pub struct Mistake {
     pub points: f64,
 }
 
+/// Something the instructor made go wrong.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Injected {
+    /// When, in milliseconds of the drill.
+    pub at: i64,
+    /// The thing.
+    pub thing: String,
+}
+
 /// Where a participant stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -127,6 +136,8 @@ pub struct Sheet {
     pub mistakes: Vec<Mistake>,
     /// Hints asked for.
     pub hints: usize,
+    /// What the instructor made go wrong, in order.
+    pub injected: Vec<Injected>,
     /// Milliseconds of the drill that have gone.
     pub now: i64,
     /// When it is over at the latest.
@@ -155,6 +166,7 @@ impl Sheet {
             cards: drill.incidents.iter().map(card).collect(),
             mistakes: Vec::new(),
             hints: 0,
+            injected: Vec::new(),
             now: 0,
             lasts: ms(drill.lasts),
             drill: drill.clone(),
@@ -172,6 +184,18 @@ impl Sheet {
         let hint = self.drill.hints.get(self.hints).cloned()?;
         self.hints += 1;
         Some(hint)
+    }
+
+    /// The instructor makes an incident go wrong `now`: its times count from then, unless it had begun. False for a drill that is
+    /// over and for an incident that is none.
+    pub(crate) fn inject(&mut self, incident: usize, now: i64) -> bool {
+        let over = self.is_over();
+        let Some(card) = self.cards.get_mut(incident).filter(|_| !over && now >= self.now) else {
+            return false;
+        };
+        card.at = card.at.min(now);
+        self.injected.push(Injected { at: now, thing: card.thing.clone() });
+        true
     }
 
     /// Takes in what is true `now`, in milliseconds of the drill. Nothing counts after the end.
@@ -449,6 +473,29 @@ mod tests {
             (SHARED, "took the certificate that H, I needed")
         );
         assert_eq!(sheet.points(), 0.0);
+    }
+
+    #[test]
+    fn what_is_injected_counts_from_then_and_is_told() {
+        let mut sheet = Sheet::new(&drill(vec![incident("T", Answer::Contain), incident("U", Answer::Look)]));
+        assert!(sheet.inject(0, 5_000) && !sheet.inject(2, 5_000));
+        let moment = |held, asked: &[i64]| Sight {
+            held: vec![held, false],
+            signs: vec![None, None],
+            asked: vec![asked.to_vec(), Vec::new()],
+            looked: vec![asked.to_vec(), Vec::new()],
+            mute: Vec::new(),
+        };
+        sheet.observe(&moment(false, &[]), 6_000);
+        assert_eq!((sheet.phase(), sheet.cards[0].at, sheet.cards[1].at), (Phase::Alarm, 5_000, 60_000));
+        sheet.observe(&moment(true, &[8_000]), 8_000);
+        sheet.observe(&moment(true, &[24_000]), 24_000);
+        assert_eq!((sheet.cards[0].proven, sheet.points()), (Some(24_000), 50.0));
+        // Once more: when it began stays.
+        assert!(sheet.inject(0, 30_000) && !sheet.inject(0, 20_000));
+        assert_eq!(sheet.cards[0].at, 5_000);
+        let told: Vec<_> = sheet.injected.iter().map(|told| (told.at, told.thing.as_str())).collect();
+        assert_eq!(told, [(5_000, "T"), (30_000, "T")]);
     }
 
     #[test]

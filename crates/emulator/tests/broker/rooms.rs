@@ -390,3 +390,32 @@ async fn a_group_alone_does_not_hold_what_comes_back_under_another_name() {
     assert_eq!((sheet.cards[0].answered, sheet.mistakes.len()), (None, 0));
     running.shutdown().await;
 }
+
+#[tokio::test]
+async fn what_is_injected_goes_wrong_for_one_alone_and_once() {
+    let late = DRILL.replace("at = \"1s\"", "at = \"170m\"");
+    let (running, participants) = drilled(2, &late).await;
+    assert!(!running.inject("p01", 0), "no drill is under way");
+    assert!(running.begin("p01") && running.begin("p02"));
+    assert!(!running.inject("p01", 1) && !running.inject("p03", 0), "no such incident, no such participant");
+    let account = running.account_of("p01").unwrap();
+    until("the device is there", async || account.broker().connection("Thing02").filter(|c| c.connected))
+        .await;
+    assert!(running.inject("p01", 0));
+    let alarm = sheet(&running, "p01", "an alarm", |sheet| sheet.phase() == Phase::Alarm).await;
+    assert!(alarm.cards[0].at < 60_000 * 170 && alarm.injected.len() == 1);
+    let other = running.sheet("p02").unwrap();
+    assert!(other.phase() == Phase::Calm && other.injected.is_empty());
+    // It is real: AWS's own Detect sees the size of its messages.
+    let config = config(&running, &participants[0].access_key, &participants[0].secret_key);
+    let iot = aws_sdk_iot::Client::new(&config);
+    until("a violation", async || {
+        let active = iot.list_active_violations().thing_name("Thing02").send().await.unwrap();
+        let large = |v: &aws_sdk_iot::types::ActiveViolation| {
+            v.behavior().and_then(|b| b.metric()) == Some("aws:message-byte-size")
+        };
+        active.active_violations().iter().any(large).then_some(())
+    })
+    .await;
+    running.shutdown().await;
+}
