@@ -34,7 +34,7 @@ pub async fn read(aws: &Aws, of: &Target) -> Parts {
     let mut parts = Parts::new();
     parts.push(("thing", part(Box::pin(described(aws, thing))).await));
     // Read once, and cited by each part that rests on it.
-    let (found, ids) = traced(read::principals(aws, thing)).await;
+    let (found, ids) = traced(Box::pin(read::principals(aws, thing))).await;
     let principals = Principals { found, ids };
     let clients = Clients::of(of, &principals);
     parts.push(("groups", part(Box::pin(groups(aws, thing))).await));
