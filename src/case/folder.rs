@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::response::journal::{Journal, who};
+use crate::response::journal::{Journal, NOTE, who};
 use quell_fleet::Ms;
 
 use super::sign::Key;
@@ -231,9 +231,8 @@ impl Folder {
     /// # Errors
     /// The custody log cannot be written.
     pub fn note(&self, text: &str, now: Ms) -> io::Result<()> {
-        const LONGEST: usize = 16_384;
-        if text.len() > LONGEST {
-            return Err(invalid(format!("a note of more than {LONGEST} bytes: add it as a file")));
+        if text.len() > NOTE {
+            return Err(invalid(format!("a note of more than {NOTE} bytes: add it as a file")));
         }
         self.log("note", now, json!({"text": text, "who": who(None)}))
     }
@@ -256,7 +255,7 @@ impl Folder {
         Err(invalid(format!("there are a thousand files called {stem} already")))
     }
 
-    /// Adds the journal's entries of the plans that were about the case's things. Says under which name, with sum and size.
+    /// Adds the journal's entries of the plans and notes that were about the case's things. Says under which name, with sum and size.
     ///
     /// # Errors
     /// A journal cannot be read, or the case not be written.
@@ -290,14 +289,15 @@ impl Folder {
         Ok(Some((name, sum)))
     }
 
-    /// Is an entry of the journal about a thing of the case?
+    /// Is an entry of the journal about a thing of the case? A note about nothing in particular is of all that went on.
     fn concerns(&self, entry: &Value) -> bool {
         let is = |value: &Value| {
             let named = value.as_str().or_else(|| value.get("target")?.as_str());
             named.is_some_and(|named| self.about.things.iter().any(|kept| kept.thing == named))
         };
         let targets = entry.get("targets").and_then(Value::as_array).into_iter().flatten();
-        targets.chain(entry.get("target")).any(is)
+        let of_all = entry["kind"] == "note" && targets.clone().next().is_none();
+        of_all || targets.chain(entry.get("target")).any(is)
     }
 
     /// The files but those of the signature, in order, each with its size.

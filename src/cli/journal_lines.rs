@@ -37,16 +37,9 @@ impl Latest {
         let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
         match text("kind") {
             kind @ ("intent" | "refused") => {
-                let line = begun(entry, kind);
-                self.numbers.insert(line.plan.clone(), self.dropped + self.lines.len());
-                self.lines.push_back(line);
-                if self.lines.len() > LINES
-                    && let Some(oldest) = self.lines.pop_front()
-                {
-                    self.dropped += 1;
-                    self.numbers.remove(&oldest.plan);
-                }
+                self.push(begun(entry, kind));
             }
+            "note" => self.push(noted(entry)),
             "request" => {
                 if let Some(line) = self.line(text("plan")) {
                     detail(line, || request(entry));
@@ -66,6 +59,17 @@ impl Latest {
         }
     }
 
+    fn push(&mut self, line: JournalLine) {
+        self.numbers.insert(line.plan.clone(), self.dropped + self.lines.len());
+        self.lines.push_back(line);
+        if self.lines.len() > LINES
+            && let Some(oldest) = self.lines.pop_front()
+        {
+            self.dropped += 1;
+            self.numbers.remove(&oldest.plan);
+        }
+    }
+
     fn line(&mut self, plan: &str) -> Option<&mut JournalLine> {
         let number = self.numbers.get(plan)?.checked_sub(self.dropped)?;
         self.lines.get_mut(number)
@@ -73,6 +77,18 @@ impl Latest {
 
     fn done(self) -> Vec<JournalLine> {
         self.lines.into_iter().rev().collect()
+    }
+}
+
+/// What an operator had to say: nothing was sent, and nothing is left open.
+fn noted(entry: &Value) -> JournalLine {
+    let text = entry.get("text").and_then(Value::as_str).unwrap_or_default();
+    JournalLine {
+        what: SafeText::new("note"),
+        verb: "note".to_owned(),
+        outcome: SafeText::new(text),
+        good: true,
+        ..begun(entry, "note")
     }
 }
 

@@ -62,11 +62,15 @@ pub async fn policies_of(aws: &Aws, thing: &str) -> Read<Vec<EffectivePolicy>> {
                 true => None,
                 false => group_of(aws, thing, policy.name.raw()).await?,
             };
+            let (in_group, id) = (of_group.is_some(), principal.rsplit('/').next().unwrap_or_default());
             let hangs_on = of_group.unwrap_or_else(|| SafeText::new(&format!("certificate {short}…")));
             out.push(EffectivePolicy {
                 name: policy.name.shown().clone(),
                 hangs_on,
                 statements: policy.document.as_deref().map(statements).unwrap_or_default(),
+                principal: id.to_owned(),
+                document: policy.document,
+                of_group: in_group,
             });
         }
     }

@@ -1,6 +1,6 @@
 //! The views of the account, each at a wide and at a narrow size, and the dialogs of the incident.
 
-use quell::console::app::{Effect, JournalLine, Look};
+use quell::console::app::{Effect, Env, JournalLine, Look, Msg};
 use quell::response::{DetectChange, Intent};
 use quell_fleet::account::{
     AccountReading, CustomMetricRecord, DimensionRecord, EffectivePolicy, FindingRecord, MetricSeries,
@@ -18,6 +18,11 @@ use ratatui::style::Color;
 
 use crate::world::*;
 
+/// Lets a device connect and publish as itself, on topics it does not use.
+const ALLOW: &str = r#"{"Version": "2012-10-17", "Statement": [
+    {"Sid": "Own", "Effect": "Allow", "Action": ["iot:Connect", "iot:Publish"], "Resource": [
+        "arn:aws:iot:us-east-1:123456789012:client/${iot:Connection.Thing.ThingName}",
+        "arn:aws:iot:us-east-1:123456789012:topic/dt/${iot:Connection.Thing.ThingName}/*"]}]}"#;
 const ROGUE: &str = "SensorDevice02";
 
 /// The incident, with everything the account's views read.
@@ -138,6 +143,9 @@ pub(crate) fn account() -> Fleet {
         name: SafeText::new("WorkshopPolicy"),
         hangs_on: SafeText::new("certificate 9f3c9f3c…"),
         statements: vec![SafeText::new("Allow iot:* on *")],
+        principal: "9f3c".repeat(16),
+        document: Some(ALLOW.to_owned()),
+        of_group: false,
     };
     learn(SourceId::PoliciesOf(thing.clone()), AccountReading::Policies(thing.clone(), vec![policy]));
     let execution = ExecutionRecord {
@@ -269,6 +277,7 @@ fn the_views_of_the_account() {
         ("metrics", "gm"),
         ("device_sizes", "2\t\t"),
         ("device_policies", "2\t\t\t\t"),
+        ("policy", "2gy"),
     ] {
         for size in [SIZES[0], SIZES[1]] {
             let mut app = App::new(look(false));
@@ -277,6 +286,58 @@ fn the_views_of_the_account() {
             insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), text);
         }
     }
+}
+
+/// Read from a file by the palette, tried, and left again: nothing of it is a plan.
+#[test]
+fn a_proposed_policy_is_tried_on_the_device_and_nothing_is_changed() {
+    let fleet = account();
+    let mut app = App::new(look(false));
+    let text = screen(&mut app, &fleet, "2gy", (160, 48));
+    assert!(text.contains("in effect") && text.contains("its resources do not match"), "{text}");
+    app.take_effects();
+    press(&mut app, &fleet, ":policy ~/wide.json\n");
+    let effects = app.take_effects();
+    let asked = effects.iter().find_map(|effect| match effect {
+        Effect::ReadPolicy { thing, path } => Some((thing.clone(), path.clone())),
+        _ => None,
+    });
+    let Some((thing, path)) = asked else { panic!("{effects:?}") };
+    assert_eq!((thing.raw(), path.to_str()), (ROGUE, Some("~/wide.json")));
+    let wide = r#"{"Version": "2012-10-17", "Statement": {"Sid": "All", "Effect": "Allow", "Action": "iot:*",
+        "Resource": "*"}}"#;
+    let env = Env { fleet: &fleet, now: NOW };
+    app.update(Msg::PolicyRead { thing, path: path.clone(), read: Ok(wide.to_owned()) }, &env);
+    let text = screen(&mut app, &fleet, "", (160, 48));
+    assert!(text.contains("wide.json, proposed") && text.contains("0 refused"), "{text}");
+    assert!(text.contains("wide statement 1 (All); refused today"), "{text}");
+    let text = screen(&mut app, &fleet, "gy", (80, 24));
+    assert!(text.contains("in effect") && !text.contains("proposed"), "{text}");
+    app.update(Msg::PolicyRead { thing: Name::new(ROGUE), path, read: Ok("{".to_owned()) }, &env);
+    let text = screen(&mut app, &fleet, "", (160, 48));
+    assert!(text.contains("not a JSON document") && text.contains("in effect"), "{text}");
+    assert!(!app.take_effects().iter().any(|e| matches!(e, Effect::Plan { .. } | Effect::Confirm { .. })));
+}
+
+#[test]
+fn a_note_is_about_the_thing_under_the_cursor_or_the_marked_ones() {
+    let fleet = account();
+    let mut app = App::new(look(false));
+    render(&mut app, &fleet, NOW, (80, 24));
+    let mut noted = |keys: &str| {
+        app.take_effects();
+        press(&mut app, &fleet, keys);
+        let found = app.take_effects().into_iter().find_map(|effect| match effect {
+            Effect::Note { things, text, .. } => Some((things, text)),
+            _ => None,
+        });
+        found.unwrap()
+    };
+    let (things, text) = noted("2:note seen at the gate: <b>\n");
+    assert_eq!((things, text.as_str()), (vec![Name::new(ROGUE)], "seen at the gate: <b>"));
+    // The key opens the palette with its word typed already.
+    let (things, text) = noted("7gothe evening is over\n");
+    assert_eq!((things.len(), text.as_str()), (0, "the evening is over"));
 }
 
 #[test]
@@ -391,9 +452,10 @@ fn read_only_is_on_every_screen_and_no_write_is_hinted_at() {
 #[test]
 fn every_view_keeps_to_sixteen_colours() {
     let fleet = account();
-    for keys in
-        ["", "2", "3", "4", "5", "6", "7", "8", "gp", "gh", "ga", "gr", "gm", "gi", "gw", "?", ":", "J", "a+"]
-    {
+    for keys in [
+        "", "2", "3", "4", "5", "6", "7", "8", "gp", "gh", "ga", "gr", "gm", "gi", "gw", "gy", "?", ":", "J",
+        "a+",
+    ] {
         let mut app = App::new(look(false));
         render(&mut app, &fleet, NOW, (80, 24));
         press(&mut app, &fleet, keys);

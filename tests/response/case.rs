@@ -9,6 +9,7 @@ use quell::case::verify::verify;
 use quell::response::journal::Journal;
 use quell_fleet::Limits;
 use quell_fleet::event::{Batch, Event};
+use quell_fleet::model::Name;
 use quell_fleet::record::{Header, Recorder};
 use serde_json::{Value, json};
 
@@ -259,6 +260,9 @@ fn a_report_tells_the_last_journal_alone_and_what_it_leaves_out() {
     let journal = folder.path().join("journal.jsonl");
     let own = Journal::open(&journal).unwrap();
     own.append(at(10_000), "intent", "p1", json!({"what": "isolate", "targets": ["Thing02"]})).unwrap();
+    own.note("seen at the gate", &[Name::new("Thing02")], None, at(11_000)).unwrap();
+    own.note("of the whole evening", &[], None, at(12_000)).unwrap();
+    own.note("another's", &[Name::new("Thing03")], None, at(13_000)).unwrap();
     for out in ["a.tar", "b.tar"] {
         case.close(&folder.path().join(out), &key, &journal, at(20_000)).unwrap();
     }
@@ -266,8 +270,9 @@ fn a_report_tells_the_last_journal_alone_and_what_it_leaves_out() {
     let ocsf = told.ocsf();
     assert_eq!(ocsf["status_id"], 5);
     let timeline = ocsf["unmapped"]["recordings"][0]["report"]["timeline"].as_array().unwrap();
-    assert_eq!(timeline.len(), 1, "told once, although it was closed twice: {timeline:#?}");
-    assert_eq!(timeline[0]["text"], "isolate confirmed");
+    let texts: Vec<&str> = timeline.iter().map(|line| line["text"].as_str().unwrap()).collect();
+    let expected = ["isolate confirmed", "note: seen at the gate", "note: of the whole evening"];
+    assert_eq!(texts, expected, "told once, although it was closed twice");
     let markdown = told.markdown();
     for said in ["1 of 5 recordings are not told", "; 7 more were not read", "; 3 more were not read"] {
         assert!(markdown.contains(said), "{said}: {markdown}");

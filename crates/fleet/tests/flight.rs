@@ -5,15 +5,16 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use quell_fleet::account::EffectivePolicy;
 use quell_fleet::event::{
     Batch, Counted, Event, LinkEvent, Message, Notice, Poll, PresenceKind, Reading, TopicEntry,
 };
 use quell_fleet::flight::fly::{Flight, Outcome, fly};
-use quell_fleet::flight::{Heard, Missing, Told, least};
-use quell_fleet::model::{Identity, Name};
+use quell_fleet::flight::{Heard, Missing, Told, known, least};
+use quell_fleet::model::{CertificateRecord, Identity, Name};
 use quell_fleet::record::file::Recording;
 use quell_fleet::record::{Header, Recorder};
-use quell_fleet::{Limits, SourceId};
+use quell_fleet::{Fleet, Limits, SourceId};
 use quell_rules::policy::Document;
 use serde_json::{Value, json};
 
@@ -409,4 +410,72 @@ fn a_recording_that_was_cut_off_says_so() {
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
     assert!(heard().incomplete || !heard().damages.is_empty(), "{:?}", heard());
+}
+
+/// A policy of a thing's group holds for the client that acts as the thing alone.
+#[test]
+fn each_client_is_held_to_the_policies_of_its_certificate() {
+    let mut fleet = Fleet::new(Limits::default());
+    let poll = |source, reading| {
+        Event::Poll(Poll { source, generation: 1, at: T0, outcome: Ok(reading), next_at: None })
+    };
+    let thing = Name::new("Thing01");
+    let who = Identity {
+        account: "123456789012".into(),
+        arn: "arn:aws:iam::123456789012:user/o".into(),
+        region: "us-east-1".into(),
+    };
+    fleet.apply(poll(SourceId::Identity, Reading::Identity(who.clone())), T0);
+    let held = CertificateRecord { id: id("cert"), status: "ACTIVE".into(), things: vec![thing.clone()] };
+    let topic =
+        TopicEntry { id: 0, topic: "dt/Thing01/data".into(), thing: Some(thing.clone()), telemetry: true };
+    let message = Message { topic: 0, len: 3, at: T0, payload: None };
+    fleet.apply(
+        Event::Batch(Batch {
+            topics: vec![topic],
+            messages: vec![message.clone(), message],
+            ..Batch::default()
+        }),
+        T0,
+    );
+    fleet.apply(poll(SourceId::Certificates(thing.clone()), Reading::Certificates(thing, vec![held])), T0);
+    let device = fleet.find("Thing01").unwrap();
+    let policy = |name: &str, statement: Value, of_group| EffectivePolicy {
+        name: name.into(),
+        hangs_on: "".into(),
+        statements: Vec::new(),
+        principal: id("cert"),
+        document: Some(json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()),
+        of_group,
+    };
+    let policies = [
+        policy("All", json!({"Effect": "Allow", "Action": "iot:*", "Resource": "*"}), false),
+        policy("Quarantine", json!({"Effect": "Deny", "Action": "iot:*", "Resource": "*"}), true),
+        EffectivePolicy { document: None, ..policy("Lost", json!({}), false) },
+    ];
+    let flown = |fleet: &Fleet| {
+        let (flights, unread) = known::in_effect(&Heard::of(fleet, device), &policies, &who.arn_prefix());
+        assert_eq!(unread, ["Lost".into()]);
+        outcomes(&flights)
+    };
+    // No connect was heard: it is taken to connect as itself.
+    let denied =
+        said(&[("iot:Connect Thing01", Outcome::Refused), ("iot:Publish dt/Thing01/data", Outcome::Refused)]);
+    assert_eq!(flown(&fleet), denied);
+    let connected = Notice::Presence {
+        client: Name::new("gw-7"),
+        kind: PresenceKind::Connected,
+        reason: None,
+        principal: Some(id("cert").as_str().into()),
+        version: 1,
+        at: T0,
+        address: None,
+        session: None,
+        received: Some(T0),
+    };
+    fleet.apply(Event::Batch(Batch { notices: vec![connected], ..Batch::default() }), T0);
+    // Whether it acts as the thing hangs on an attachment that nobody read.
+    let unknown =
+        said(&[("iot:Connect gw-7", Outcome::Unknown), ("iot:Publish dt/Thing01/data", Outcome::Unknown)]);
+    assert_eq!(flown(&fleet), unknown);
 }

@@ -7,13 +7,15 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::cli::{doctor, journal_lines, record};
-use crate::cloud::{PollHandle, mfa};
+use crate::cloud::{PollHandle, mfa, now_ms};
 use crate::config::{AwsProfiles, Environment, Settings};
-use crate::console::app::{Elsewhere, Msg};
+use crate::console::app::{Elsewhere, Msg, Tone};
 use crate::console::event_loop::{Arrival, Outside, Reconfigured, Word};
+use crate::response::journal::Journal;
 use crate::response::{Answer, Intent, Listener, Plan, PlanId, Responder, Stop};
 use crate::stream::StreamHandle;
 use quell_fleet::event::Event;
+use quell_fleet::format::few;
 use quell_fleet::model::Name;
 use quell_fleet::record::{Header, Recorder};
 use quell_fleet::text::SafeText;
@@ -182,6 +184,26 @@ impl Outside for Wiring {
     fn read_journal(&mut self) {
         let (path, words) = (self.settings.journal.clone(), self.words.clone());
         tokio::task::spawn_blocking(move || {
+            let lines = journal_lines::read(&path).map_err(|e| SafeText::new(&e.to_string()));
+            let _ = words.blocking_send(Word::Tell(Msg::Journal(lines)));
+        });
+    }
+
+    fn note(&mut self, things: Vec<Name>, text: String, arn: Option<SafeText>) {
+        let (path, words) = (self.settings.journal.clone(), self.words.clone());
+        tokio::task::spawn_blocking(move || {
+            let written = Journal::open(&path).and_then(|journal| {
+                journal.note(&text, &things, arn.as_ref().map(SafeText::as_str), now_ms())
+            });
+            let (said, tone) = match written {
+                Ok(()) if things.is_empty() => ("noted in the journal".to_owned(), Tone::Calm),
+                Ok(()) => {
+                    let about = few(&things, |thing| thing.shown().to_string());
+                    (format!("noted in the journal, about {about}"), Tone::Calm)
+                }
+                Err(e) => (format!("not noted: {}: {e}", path.display()), Tone::Warn),
+            };
+            let _ = words.blocking_send(Word::Tell(Msg::Say(SafeText::new(&said), tone)));
             let lines = journal_lines::read(&path).map_err(|e| SafeText::new(&e.to_string()));
             let _ = words.blocking_send(Word::Tell(Msg::Journal(lines)));
         });

@@ -143,6 +143,13 @@ fn line(entry: &Value) -> SafeText {
             let why = why.unwrap_or_default();
             format!("{} {} {}{why}", text("thing"), text("behavior"), text("result"))
         }
+        "note" => {
+            let who = entry.pointer("/who/arn").and_then(Value::as_str);
+            let who = who.or_else(|| entry.pointer("/who/user").and_then(Value::as_str)).unwrap_or("unknown");
+            let about =
+                if targets.is_empty() { String::new() } else { format!(" about {}", targets.join(" ")) };
+            format!("{}{about} by {who}", text("text"))
+        }
         "closed" => format!("{} {}", text("plan"), text("why")),
         _ => String::new(),
     };

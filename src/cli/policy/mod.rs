@@ -199,17 +199,8 @@ fn read(file: &Path) -> Result<(Vec<(String, Document)>, String), String> {
     }
     let text = std::fs::read_to_string(file).map_err(|e| format!("{shown}: {e}"))?;
     let name = file.file_stem().map_or_else(|| shown.to_string(), |stem| stem.to_string_lossy().into_owned());
-    let mut documents = Vec::new();
-    for value in serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>() {
-        let value = value.map_err(|e| format!("{shown}: not a JSON document: {e}"))?;
-        let document = Document::parse(&value.to_string()).map_err(|why| format!("{shown}: {why}"))?;
-        let number = documents.len() + 1;
-        documents.push((if number == 1 { name.clone() } else { format!("{name}-{number}") }, document));
-    }
-    match documents.is_empty() {
-        true => Err(format!("{shown}: there is no policy in it")),
-        false => Ok((documents, text)),
-    }
+    let documents = Document::parse_all(&name, &text).map_err(|why| format!("{shown}: {why}"))?;
+    Ok((documents, text))
 }
 
 /// Hears, asks, and says whose ARNs are meant.

@@ -237,6 +237,8 @@ impl App {
                 }
                 None => self.theme(env),
             },
+            command::Takes::Policy => self.propose_policy(argument, env),
+            command::Takes::Note => self.note_down(argument, env),
             command::Takes::Nothing | command::Takes::Profile | command::Takes::Region => self.run(id, env),
         }
     }

@@ -20,6 +20,7 @@ mod model;
 mod mouse;
 mod moves;
 mod past;
+mod policy;
 mod profile_form;
 mod rows;
 mod rule_form;
@@ -62,6 +63,7 @@ pub use model::{Effect, Env, JournalLine, Look, View};
 pub(crate) use model::{Elsewhere, Tone};
 pub(super) use model::{Pane, Section};
 pub use mouse::Mouse;
+pub(super) use policy::Trial;
 pub(super) use profile_form::ProfileForm;
 pub(super) use rows::DeviceRows;
 pub(super) use rule_form::trials;
@@ -135,6 +137,7 @@ pub struct App {
     section: Section,
     instructing: bool,
     whatif: Option<Box<WhatIfState>>,
+    trial: Option<Box<Trial>>,
     search: search::Search,
     /// What a search of the stream has found.
     hits: Option<hits::Hits>,
@@ -202,6 +205,7 @@ impl App {
             section: Section::Messages,
             instructing: false,
             whatif: None,
+            trial: None,
             search: search::Search::default(),
             hits: None,
             around: false,

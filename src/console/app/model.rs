@@ -59,6 +59,8 @@ pub enum View {
     Guide,
     /// A behaviour with other numbers.
     WhatIf,
+    /// What policies do with what was heard of one device.
+    Policy(Name),
 }
 
 impl View {
@@ -197,6 +199,22 @@ pub enum Effect {
     ReadSoon(Vec<SourceId>),
     /// Read the journal.
     ReadJournal,
+    /// Write what an operator has to say into the journal.
+    Note {
+        /// What it is about; nothing in particular when empty.
+        things: Vec<Name>,
+        /// The words.
+        text: String,
+        /// Whose credentials are used, where that is known.
+        arn: Option<SafeText>,
+    },
+    /// Read a file that holds a policy to try.
+    ReadPolicy {
+        /// The device whose trial it is.
+        thing: Name,
+        /// The file.
+        path: PathBuf,
+    },
     /// Read a file that holds a security profile.
     ImportProfile {
         /// The file.

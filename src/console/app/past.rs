@@ -41,7 +41,7 @@ impl App {
         let Some(line) = self.entry_here().cloned() else {
             return self.say(SafeText::new("no entry under the cursor"), Tone::Warn, env.now);
         };
-        if line.ended_as(&["refused", "failed"]) {
+        if line.verb == "note" || line.ended_as(&["refused", "failed"]) {
             let text = "nothing was sent then: there is nothing to take back";
             return self.say(SafeText::new(text), Tone::Calm, env.now);
         }
@@ -75,7 +75,7 @@ impl App {
         let Some(line) = self.entry_here().cloned() else {
             return self.say(SafeText::new("no entry under the cursor"), Tone::Warn, env.now);
         };
-        if line.ended_as(&["refused", "proven"]) {
+        if line.verb == "note" || line.ended_as(&["refused", "proven"]) {
             let text = "it was refused, or came to its end: nothing of it is left to send";
             return self.say(SafeText::new(text), Tone::Calm, env.now);
         }

@@ -138,7 +138,7 @@ impl App {
             View::History => ListId::History,
             View::Audit => ListId::Findings,
             View::Rules => ListId::Rules,
-            View::Grid | View::Doctor | View::Link | View::Guide => ListId::Text,
+            View::Grid | View::Doctor | View::Link | View::Guide | View::Policy(_) => ListId::Text,
             View::WhatIf => ListId::WhatIf,
         }
     }

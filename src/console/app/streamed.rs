@@ -83,7 +83,7 @@ impl App {
         let mut marks: Vec<_> = self.marks.iter().copied().collect();
         marks.sort_unstable();
         wanted.add(marks.into_iter().map(name));
-        if let View::Device(name) = self.view()
+        if let View::Device(name) | View::Policy(name) = self.view()
             && env.fleet.find(name.raw()).is_some()
         {
             wanted.add([name]);

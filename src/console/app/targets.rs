@@ -206,7 +206,7 @@ impl App {
         if let Some(named) = self.named.first() {
             return Some(*named);
         }
-        if let View::Device(name) = self.view() {
+        if let View::Device(name) | View::Policy(name) = self.view() {
             return env.fleet.find(name.raw());
         }
         // A shadow that has the screen is still the one chosen.

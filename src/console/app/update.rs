@@ -87,6 +87,15 @@ pub enum Msg {
         /// What it holds, or why not.
         read: Result<String, String>,
     },
+    /// A file was read for the trial of a policy.
+    PolicyRead {
+        /// The device whose trial it is.
+        thing: Name,
+        /// The file.
+        path: PathBuf,
+        /// What it holds, or why not.
+        read: Result<String, String>,
+    },
     /// A file was written, or could not be.
     Exported {
         /// The file.
@@ -183,6 +192,7 @@ impl App {
             Msg::Badge(badge) => self.look.badge = Some(badge),
             Msg::Imported { path, name, read } => self.imported(&path, &name, read, env),
             Msg::Exported { path, written } => self.exported(&path, written, env),
+            Msg::PolicyRead { thing, path, read } => self.policy_read(thing, &path, read, env),
             Msg::Reach(command) => {
                 let key = self.key_for("link").map(|key| format!("{key} shows how")).unwrap_or_default();
                 let text = format!("the AWS CLI can reach this cloud too: {key}");
@@ -239,6 +249,7 @@ impl App {
             dialog.component_mut().settle(env);
         }
         self.refresh_what_if(env);
+        self.refresh_trial(env);
         self.leaks.retain(|(name, _)| {
             env.fleet.find(name.raw()).is_some_and(|id| env.fleet.device(id).word() == Word::Leaking)
         });

@@ -40,6 +40,12 @@ fn needs(view: &View) -> Vec<SourceId> {
         }
         View::Shadows => vec![SourceId::Outstanding],
         View::WhatIf => vec![SourceId::Profiles],
+        View::Policy(name) => vec![
+            SourceId::Certificates(name.clone()),
+            SourceId::GroupsOf(name.clone()),
+            SourceId::PoliciesOf(name.clone()),
+            SourceId::Shadow(name.clone(), None),
+        ],
         View::Audit => vec![SourceId::Findings, SourceId::AuditSetup, SourceId::AuditTasks],
         View::Rules => vec![SourceId::Rules],
         View::Guide => vec![

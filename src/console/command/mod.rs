@@ -70,6 +70,10 @@ pub enum Takes {
     Region,
     /// A theme.
     Theme,
+    /// The file of a policy.
+    Policy,
+    /// What an operator has to say.
+    Note,
 }
 
 impl Takes {
@@ -80,6 +84,8 @@ impl Takes {
             Self::Things => " THING",
             Self::Filter => " FILTER",
             Self::Profile | Self::Region | Self::Theme => " NAME",
+            Self::Policy => " FILE",
+            Self::Note => " TEXT",
         }
     }
 }

@@ -305,7 +305,7 @@ impl PaletteDialog {
                 let begins = NAMES.iter().filter(|name| name.starts_with(rest.trim()));
                 Some(begins.map(|name| Pick::With(id, (*name).to_owned())).collect())
             }
-            Takes::Filter => Some(vec![Pick::With(id, rest.trim().to_owned())]),
+            Takes::Filter | Takes::Policy | Takes::Note => Some(vec![Pick::With(id, rest.trim().to_owned())]),
             Takes::Things => {
                 let (before, last) = rest.rsplit_once(' ').map_or(("", rest), |(a, b)| (a.trim(), b));
                 let taken: Vec<&str> = before.split_whitespace().collect();

@@ -35,6 +35,8 @@ pub(crate) trait Outside {
     fn read_soon(&mut self, source: SourceId);
     /// Read the journal; it comes back as a [`Msg::Journal`].
     fn read_journal(&mut self);
+    /// Write a note into the journal; a [`Msg::Say`] tells how that went, and the journal is read again.
+    fn note(&mut self, things: Vec<Name>, text: String, arn: Option<SafeText>);
     /// Look whether the account is ready for an incident; it comes back as a [`Msg::Examined`].
     fn examine(&mut self) -> Result<(), SafeText>;
     /// The responder's ear, as soon as there is one; asked before every event.

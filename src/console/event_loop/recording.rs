@@ -154,8 +154,13 @@ impl World for Tape {
             Effect::Confirm { .. }
             | Effect::Stop(_)
             | Effect::Record
+            | Effect::Note { .. }
             | Effect::ImportProfile { .. }
             | Effect::ExportProfile { .. } => vec![Msg::Say(REFUSED.into(), Tone::Warn)],
+            Effect::ReadPolicy { thing, path } => {
+                let read = super::files::read(&path);
+                vec![Msg::PolicyRead { thing, path, read }]
+            }
             Effect::ReadJournal => {
                 let text = "a recording has no journal; `quell report` reads both together";
                 vec![Msg::Journal(Err(text.into()))]

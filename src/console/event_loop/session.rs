@@ -197,6 +197,14 @@ impl<O: Outside> World for Session<O> {
             }
             Effect::Examine => outside.examine().err().map(|why| Msg::Examined(Err(why))),
             Effect::Record => Some(Msg::Recorded(outside.record(&self.fleet, now()))),
+            Effect::Note { things, text, arn } => {
+                outside.note(things, text, arn);
+                None
+            }
+            Effect::ReadPolicy { thing, path } => {
+                let read = files::read(&path);
+                Some(Msg::PolicyRead { thing, path, read })
+            }
             Effect::ImportProfile { path, name } => {
                 let read = files::read(&path);
                 Some(Msg::Imported { path, name, read })

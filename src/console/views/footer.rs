@@ -254,6 +254,9 @@ fn usual(app: &App) -> &'static [&'static str] {
         ListId::Text if *app.view() == View::Doctor => {
             &["setup", "setup-patchable", "examine", "back", "help"]
         }
+        ListId::Text if matches!(app.view(), View::Policy(_)) => {
+            &["policy", "isolate", "release", "device", "note", "back", "help"]
+        }
         ListId::Text if *app.view() == View::Grid => &["instructor", "next-alarm", "back", "help"],
         ListId::Text => {
             &["isolate", "release", "focus-next", "deactivate", "revoke", "join-group", "back", "help"]

@@ -8,8 +8,8 @@ use quell_fleet::Heed;
 use super::super::app::{App, Env, ListId, Pane, View};
 use super::super::paint::inside;
 use super::{
-    audit, deltas, device, devices, doctor, focus, guide, history, jobs, journal, link, profiles, rules,
-    shadows, split, stream, telemetry, violations, whatif,
+    audit, deltas, device, devices, doctor, focus, guide, history, jobs, journal, link, policy, profiles,
+    rules, shadows, split, stream, telemetry, violations, whatif,
 };
 
 /// Room for the four live things at once, and the device under the cursor beside its list.
@@ -244,6 +244,7 @@ pub(in crate::console) fn places(app: &App, env: &Env<'_>, (width, height): (u16
         View::WhatIf => one(ListId::WhatIf, whatif::page(app, body)),
         View::Doctor => vec![doctor::place(app, body)],
         View::Link => vec![link::place(app, env, body)],
+        View::Policy(name) => vec![policy::place(app, env, body, name)],
         View::Guide => vec![guide::place(app, env, body)],
         View::Grid => Vec::new(),
     };

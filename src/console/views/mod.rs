@@ -24,6 +24,7 @@ pub(super) mod left;
 mod limit;
 mod link;
 mod payload;
+mod policy;
 mod profiles;
 mod rules;
 mod shadows;
@@ -111,6 +112,7 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
         View::Grid => grid::draw(app, env, &mut paint, body),
         View::Guide => guide::draw(app, env, &mut paint, body),
         View::WhatIf => whatif::draw(app, env, &mut paint, body),
+        View::Policy(name) => policy::draw(app, env, &mut paint, body, name),
     }
     if let Some(dialog) = app.dialog() {
         dialog.component().draw(app, env, &mut paint, body);

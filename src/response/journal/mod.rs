@@ -26,6 +26,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use quell_fleet::Ms;
+use quell_fleet::model::Name;
 
 pub use verify::Verdict;
 pub(crate) use who::who;
@@ -34,6 +35,8 @@ pub(crate) use who::who;
 const ORIGIN: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// A file of this size is set aside before the next entry: 16 MiB, some 20,000 entries.
 const ROTATE: u64 = 16 << 20;
+/// The longest note, in bytes; what is longer is a file, which a case takes.
+pub(crate) const NOTE: usize = 16_384;
 /// Digits of the number a file is set aside under: enough that names sort as the entries do.
 const DIGITS: usize = 12;
 
@@ -94,6 +97,21 @@ impl Journal {
     /// The file cannot be opened, locked, written or synced: then nothing may be sent, and nothing of the entry is left.
     pub fn append(&self, at: Ms, kind: &'static str, plan: &str, fields: Value) -> io::Result<()> {
         self.append_all(&[Entry { at, kind, plan: plan.to_owned(), fields }])
+    }
+
+    /// Writes what an operator has to say, about `things` where it is about any; `arn` is whose credentials are used.
+    ///
+    /// # Errors
+    /// As [`Journal::append`]; or it is longer than [`NOTE`].
+    pub fn note(&self, text: &str, things: &[Name], arn: Option<&str>, now: Ms) -> io::Result<()> {
+        if text.len() > NOTE {
+            let why = format!("a note of more than {NOTE} bytes");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        // A note is no plan; a name of its own keeps it apart from them.
+        let name = format!("note-{now:x}-{:08x}", fastrand::u32(..));
+        let things: Vec<&str> = things.iter().map(Name::raw).collect();
+        self.append(now, "note", &name, json!({"text": text, "targets": things, "who": who(arn)}))
     }
 
     /// Appends entries, all of them or none, and returns when they are on disk.

@@ -18,6 +18,15 @@ pub struct EffectivePolicy {
     pub hangs_on: SafeText,
     /// Its statements in words: `Deny iot:* on *`; empty when the document could not be read.
     pub statements: Vec<SafeText>,
+    /// The certificate it is in effect for: its id.
+    #[serde(default)]
+    pub principal: String,
+    /// The document; `None` when AWS gave none.
+    #[serde(default)]
+    pub document: Option<String>,
+    /// Whether it hangs on a thing group.
+    #[serde(default)]
+    pub of_group: bool,
 }
 
 /// A topic rule.

@@ -6,9 +6,10 @@
 //! not known, and a decision that hangs on it is *unknown*. Subscriptions are heard by nobody: they are asked for
 //! ([`Heard::subscribed`]).
 //!
-//! * [`Heard`]: taking events in. [`fly`]: deciding. [`least`]: writing a policy.
+//! * [`Heard`]: taking events in. [`fly`]: deciding. [`least`]: writing a policy. [`known`]: a device that is looked at.
 
 pub mod fly;
+pub mod known;
 pub mod least;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -293,6 +293,7 @@ impl Teller {
                 "intent" => format!("{} confirmed", text(entry, "what")),
                 "refused" => format!("{} refused: {}", text(entry, "what"), text(entry, "reason")),
                 "outcome" => format!("ended: {}", text(entry, "outcome")),
+                "note" => format!("note: {}", text(entry, "text")),
                 "request" => {
                     format!("{} sent, request {}", text(entry, "operation"), text(entry, "request_id"))
                 }

@@ -73,6 +73,22 @@ impl Document {
         };
         Ok(Self { variables, statements })
     }
+
+    /// Reads the documents of a file, which may have several behind each other: each with `name`, and with a number from the
+    /// second on.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is none, in a sentence.
+    pub fn parse_all(name: &str, text: &str) -> Result<Vec<(String, Self)>, String> {
+        let mut documents = Vec::new();
+        for value in serde_json::Deserializer::from_str(text).into_iter::<Value>() {
+            let value = value.map_err(|e| format!("not a JSON document: {e}"))?;
+            let number = documents.len() + 1;
+            let named = if number == 1 { name.to_owned() } else { format!("{name}-{number}") };
+            documents.push((named, Self::parse(&value.to_string())?));
+        }
+        if documents.is_empty() { Err("there is no policy in it".to_owned()) } else { Ok(documents) }
+    }
 }
 
 fn only(map: &Map<String, Value>, place: &str, allowed: &[&str]) -> Result<(), String> {
