@@ -8,6 +8,7 @@
 //! * `alarm`: consecutive datapoints to alarm and to clear. [`engine`]: windows, devices, rules.
 //! * [`validate`]: what ValidateSecurityProfileBehaviors rejects. [`file`]: profiles from a file in AWS's shape.
 //! * [`profile`]: a security profile as a whole, as it is read, exported and written.
+//! * [`in_aws`]: a behaviour as a statement for AWS's own rules engine.
 //! * [`whatif`]: a behaviour that is not in force, judged on what was held.
 
 mod alarm;
@@ -17,6 +18,7 @@ mod alarm;
 )]
 pub mod engine;
 pub mod file;
+pub mod in_aws;
 pub mod judge;
 pub mod metric;
 pub mod model;
