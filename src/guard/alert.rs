@@ -64,6 +64,9 @@ pub struct Alert {
     pub severity: Severity,
     /// What is the matter, for people.
     pub sentence: SafeText,
+    /// A rule in AWS raised it, and nobody here saw it: it is told, and not acted on.
+    #[serde(default)]
+    pub raised: bool,
 }
 
 /// The id of what is found of a thing under a behaviour at a time: whoever finds it again, after a restart, finds the same.
@@ -205,6 +208,7 @@ impl Alert {
             value: MetricValue::default(),
             severity: Severity::of(AlertKind::Action),
             sentence: sentence.clone(),
+            raised: false,
         }
     }
 
@@ -248,6 +252,7 @@ mod tests {
             value: MetricValue { count: Some(54), ..MetricValue::default() },
             severity: Severity::of(kind),
             sentence: SafeText::new("54 messages"),
+            raised: false,
         }
     }
 

@@ -19,6 +19,8 @@ const SEEN_AGAIN: Ms = 10_000;
 const HEARD: u64 = 3;
 /// Two devices that shared an identity before a restart are looked for again for this long.
 const CLONES: Ms = 15 * 60_000;
+/// What a rule in AWS raised is over when it did not for so long.
+const RAISED: Ms = 15 * 60_000;
 /// Open alerts remembered: as many findings as a fleet holds, and room for the rest. Beyond it nothing new is told but that.
 const OPEN: usize = 20_000;
 
@@ -57,7 +59,7 @@ struct Open {
     alert: Alert,
     /// Of an earlier process, and not found by this one yet.
     carried: bool,
-    /// Not found any more since then.
+    /// Not found any more since then; of what a rule in AWS raised, when it last did.
     gone: Option<Ms>,
 }
 
@@ -79,7 +81,10 @@ pub struct Judge {
 impl Judge {
     /// Goes on from what was told and is not over.
     pub fn new(open: Vec<Alert>, speed: f64, now: Ms) -> Self {
-        let open = open.into_iter().map(|alert| (Key::of(&alert), Open { alert, carried: true, gone: None }));
+        let open = open.into_iter().map(|alert| {
+            let gone = alert.raised.then_some(now);
+            (Key::of(&alert), Open { alert, carried: true, gone })
+        });
         Self {
             open: open.collect(),
             started: now,
@@ -102,7 +107,7 @@ impl Judge {
 
     /// The findings among them, for a fleet to go on from.
     pub fn findings(&self) -> Vec<OpenFinding> {
-        let alarms = self.open().filter(|alert| alert.kind == AlertKind::Alarm);
+        let alarms = self.open().filter(|alert| alert.kind == AlertKind::Alarm && !alert.raised);
         let finding = |alert: &Alert| {
             Some(OpenFinding {
                 thing: alert.thing.clone()?,
@@ -170,6 +175,7 @@ impl Judge {
             .iter()
             .filter(|(key, open)| {
                 key.kind == AlertKind::Alarm
+                    && !open.alert.raised
                     && !standing.contains(*key)
                     && (!open.carried || judged(open) || known)
             })
@@ -177,6 +183,15 @@ impl Judge {
             .collect();
         for key in gone {
             self.end(&mut out, &key, Step::AlarmInvalidated, now, now);
+        }
+        out
+    }
+
+    /// What rules in AWS raised, each told once, as long as it goes on.
+    pub fn raised(&mut self, found: Vec<Alert>, now: Ms) -> Vec<Alert> {
+        let mut out = Vec::new();
+        for alert in found {
+            self.begin(&mut out, alert, now);
         }
         out
     }
@@ -219,6 +234,17 @@ impl Judge {
             let at = self.open.get(&key).and_then(|open| open.gone).unwrap_or(now);
             self.end(&mut out, &key, Step::AlarmCleared, at, now);
         }
+        // A rule says what violates, and nothing of what does not any more.
+        let quiet = (RAISED as f64 / self.speed) as Ms;
+        let silent: Vec<Key> = self
+            .open
+            .iter()
+            .filter(|(_, open)| open.alert.raised && open.gone.is_some_and(|last| now - last >= quiet))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in silent {
+            self.end(&mut out, &key, Step::AlarmCleared, now, now);
+        }
         // In the order in which they began, whatever the order of a table.
         let mut found: Vec<Alert> = found.into_values().collect();
         found.sort_by(|a, b| (a.at, &a.thing, &a.behavior.name).cmp(&(b.at, &b.thing, &b.behavior.name)));
@@ -235,6 +261,15 @@ impl Judge {
         match self.open.get_mut(&key) {
             Some(open) => {
                 open.carried = false;
+                // Told already, by whichever of the two found it first; what is seen here is over when that is seen.
+                if open.alert.raised {
+                    open.alert.raised = found.raised;
+                    open.gone = found.raised.then_some(now);
+                    return true;
+                }
+                if found.raised {
+                    return true;
+                }
                 // A behaviour that was met and is not again is another violation.
                 if key.kind == AlertKind::Alarm && open.alert.at < found.at {
                     out.push(open.alert.ended(Step::AlarmCleared, found.at, now));
@@ -244,7 +279,8 @@ impl Judge {
                 true
             }
             None if room => {
-                self.open.insert(key, Open { alert: found.clone(), carried: false, gone: None });
+                let gone = found.raised.then_some(now);
+                self.open.insert(key, Open { alert: found.clone(), carried: false, gone });
                 out.push(found);
                 true
             }
@@ -363,6 +399,7 @@ pub(super) fn own(
         value: MetricValue::default(),
         severity: Severity::of(kind),
         sentence: sentence.clone(),
+        raised: false,
     }
 }
 
@@ -392,6 +429,7 @@ fn alarm(fleet: &Fleet, finding: &Finding) -> Option<Alert> {
         value: finding.value.clone(),
         severity: Severity::of(AlertKind::Alarm),
         sentence: SafeText::new(&format!("{}; got {}", expected(behavior), got(Some(&finding.value)))),
+        raised: false,
     })
 }
 

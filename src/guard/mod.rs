@@ -13,6 +13,7 @@ pub mod leader;
 pub mod lease;
 pub mod mail;
 pub mod notify;
+pub mod raised;
 pub mod sink;
 pub mod size;
 pub mod store;

@@ -1,6 +1,7 @@
 //! `quell guard`: the judge without a screen. It listens as `watch` does, tells its alerts, and acts by rules, through the
 //! responder that a person's commands go through.
 
+mod in_aws;
 mod watch;
 
 use std::io::{self, Write as _};
@@ -45,6 +46,15 @@ pub struct GuardArgs {
     /// Be no guard, and say what guarding so many devices takes: connections, guards, what AWS meters
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub plan: Option<u64>,
+    /// Be no guard: have AWS's rules engine judge what a topic rule can, one plan a rule
+    #[arg(long, conflicts_with_all = ["plan", "rules", "listen", "length", "raised"], requires = "role")]
+    pub in_aws: bool,
+    /// With --in-aws: the role the rules engine hands on with; it needs iot:Publish on quell/guard/raised
+    #[arg(long, value_name = "ARN", requires = "in_aws")]
+    pub role: Option<String>,
+    /// Tell what rules made by --in-aws raise, besides
+    #[arg(long)]
+    pub raised: bool,
     /// With --plan: how often a device sends
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = output::duration, requires = "plan")]
     pub every: Duration,
@@ -121,6 +131,9 @@ pub(super) fn run(args: &GuardArgs, common: &Common) -> color_eyre::Result<u8> {
             if args.json { format!("{:#}\n", serde_json::to_value(&found)?) } else { found.text(devices) };
         output::text(&text)?;
         return Ok(exit::DONE);
+    }
+    if let Some(role) = args.role.as_deref().filter(|_| args.in_aws) {
+        return in_aws::run(args, role, common);
     }
     let settings = match settings(common) {
         Ok(settings) => settings,

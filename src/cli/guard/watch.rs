@@ -24,6 +24,7 @@ use crate::guard::deliver::{Delivery, Patience};
 use crate::guard::health::{self, Health, SinkHealth};
 use crate::guard::leader::{LENGTH, Leader};
 use crate::guard::notify::Notify;
+use crate::guard::raised::{self, Raised};
 use crate::guard::sink::Post;
 use crate::guard::store::Hold;
 use crate::guard::store::keep_windows;
@@ -210,6 +211,8 @@ struct Guard {
     answers: bool,
     /// Found and not acted on yet.
     to_do: VecDeque<Alert>,
+    /// What rules in AWS raise, where that is listened to.
+    raised: Option<Raised>,
     /// By the alert's id: answers that failed.
     failed: BTreeMap<String, Again>,
     /// Devices that are being let go.
@@ -240,6 +243,7 @@ pub(super) async fn run(
             return Ok(exit::FAILED);
         }
     };
+    listen_to(args, &mut settings);
     let notify = Notify::to(std::env::var_os("NOTIFY_SOCKET").as_deref())?;
     let (sender, mut events) = mpsc::channel(64);
     let opened = tokio::select! {
@@ -274,6 +278,7 @@ pub(super) async fn run(
     };
     let leader = leader(&settings, &post, acts)?;
     let mut guard = Guard::begin(store, &settings, &post, acts, leader, answerer.is_some());
+    guard.raised = args.raised.then(|| Raised::new(settings.thing_from.clone()));
     let bound = match args.listen.as_ref().or(settings.guard.listen.as_ref()) {
         Some(address) => {
             let address = address.parse().map_err(|_| {
@@ -327,7 +332,8 @@ pub(super) async fn run(
             read = async { match &mut reading { Some(reading) => reading.await, None => std::future::pending().await } } => {
                 reading = None;
                 match read.unwrap_or_else(|error| Err(error.to_string())) {
-                    Ok((new, rules)) => {
+                    Ok((mut new, rules)) => {
+                        listen_to(args, &mut new);
                         let told = settings.take_live(&loaded, &new);
                         settings.guard = new.guard.clone();
                         settings.security_profiles = new.security_profiles.clone();
@@ -399,6 +405,14 @@ fn leader(settings: &Settings, post: &Post, acts: bool) -> io::Result<Option<Lea
     }
 }
 
+/// What rules in AWS raise is one topic more.
+fn listen_to(args: &GuardArgs, settings: &mut Settings) {
+    let heard = |filter: &String| settings.dialect().matches(filter, raised::TOPIC);
+    if args.raised && !settings.topics.is_empty() && !settings.topics.iter().any(heard) {
+        settings.topics.push(raised::TOPIC.to_owned());
+    }
+}
+
 fn millis(length: Duration) -> Ms {
     Ms::try_from(length.as_millis()).unwrap_or(Ms::MAX)
 }
@@ -450,7 +464,7 @@ impl Guard {
         let led = leader.is_none();
         let delivery = Delivery::begin(sinks, Arc::clone(&store), post, Patience::default(), led);
         // An alarm of an earlier process that was not acted on is: the journal knows which was.
-        let to_do = judge.open().filter(|_| answers).cloned().collect();
+        let to_do = judge.open().filter(|alert| answers && !alert.raised).cloned().collect();
         let health = Health { started: now, turned: now, acts, ..Health::default() };
         Self {
             fleet,
@@ -465,6 +479,7 @@ impl Guard {
             led,
             answers,
             to_do,
+            raised: None,
             failed: BTreeMap::new(),
             releasing: HashSet::new(),
             unreleased: BTreeMap::new(),
@@ -770,10 +785,15 @@ impl Guard {
         self.write_hold(Hold { until, ..hold });
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, mut event: Event) {
         let now = now_ms();
+        let raised = match (&mut self.raised, &mut event) {
+            (Some(raised), Event::Batch(batch)) => raised.take(batch, &self.fleet, now),
+            _ => Vec::new(),
+        };
         self.fleet.apply(event, now);
-        let found = self.judge.findings_of(&self.fleet, now);
+        let mut found = self.judge.findings_of(&self.fleet, now);
+        found.extend(self.judge.raised(raised, now));
         self.tell(found, now);
     }
 
@@ -828,9 +848,9 @@ impl Guard {
             }
         }
         if self.answers {
-            let acted_on = all
-                .into_iter()
-                .filter(|alert| alert.step == Step::InAlarm && alert.kind != AlertKind::Action);
+            let acted_on = all.into_iter().filter(|alert| {
+                alert.step == Step::InAlarm && alert.kind != AlertKind::Action && !alert.raised
+            });
             self.to_do.extend(acted_on);
         }
     }

@@ -43,7 +43,7 @@ pub fn statement(profile: &str, behavior: &Behavior, filter: &str, raised: &str)
         return Err("its dimension's topics are not known here".to_owned());
     }
     if criteria.duration_seconds.is_some() {
-        return Err("its largest message of a window is judged, and a rule remembers nothing".to_owned());
+        return Err("durationSeconds does not go with the size of each message".to_owned());
     }
     let Some(limit) = criteria.value.as_ref().and_then(|value| value.count) else {
         return Err("it has no value to compare with".to_owned());

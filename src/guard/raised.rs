@@ -1,0 +1,184 @@
+//! What topic rules made by `quell guard --in-aws` raise, as alerts. AWS's rules engine judged it, whoever carries the messages.
+//!
+//! MQTT does not tell who published a message: whoever may publish on [`TOPIC`] can raise what no rule found. So an alert from
+//! there is told and never acted on, and one is believed only of a behaviour that is judged here too, for a value that violates it.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+
+use quell_fleet::event::Batch;
+use quell_fleet::text::SafeText;
+use quell_fleet::{Fleet, Ms};
+use quell_rules::detect::judge::is_normal;
+use quell_rules::detect::model::MetricValue;
+
+use crate::config::{AlertKind, Severity, ThingFrom};
+use crate::console::views::{expected, got};
+
+use super::alert::{self, Alert, Step};
+
+/// The topic that such rules hand on to. Only the rules engine's role should be allowed to publish there.
+pub const TOPIC: &str = "quell/guard/raised";
+
+/// A raised message, as [`quell_rules::detect::in_aws::statement`] selects it. The client says nothing of the thing.
+#[derive(Deserialize)]
+struct Message {
+    profile: String,
+    behavior: String,
+    topic: String,
+    at: Ms,
+    bytes: f64,
+}
+
+/// Takes what was raised out of what is heard.
+#[derive(Debug, Default)]
+pub struct Raised {
+    /// The numbers of the topic; each connection has its own.
+    numbers: HashSet<u32>,
+    thing_from: Vec<ThingFrom>,
+}
+
+impl Raised {
+    /// `thing_from` says whose a topic is.
+    pub fn new(thing_from: Vec<ThingFrom>) -> Self {
+        Self { numbers: HashSet::new(), thing_from }
+    }
+
+    /// What was raised in `batch`, which loses it: it is no device's telemetry.
+    pub fn take(&mut self, batch: &mut Batch, fleet: &Fleet, now: Ms) -> Vec<Alert> {
+        batch.topics.retain(|entry| {
+            let is = &*entry.topic == TOPIC;
+            if is {
+                self.numbers.insert(entry.id);
+            }
+            !is
+        });
+        if self.numbers.is_empty() {
+            return Vec::new();
+        }
+        let mut out = Vec::new();
+        batch.messages.retain(|message| {
+            let is = self.numbers.contains(&message.topic);
+            if is {
+                let payload = message.payload.as_deref().unwrap_or_default();
+                match self.alert(payload, fleet, message.at.min(now)) {
+                    Some(alert) => out.push(alert),
+                    None => tracing::debug!(bytes = payload.len(), "what was raised is not believed"),
+                }
+            }
+            !is
+        });
+        batch.counted.retain(|counted| !self.numbers.contains(&counted.topic));
+        out
+    }
+
+    fn alert(&self, payload: &[u8], fleet: &Fleet, found: Ms) -> Option<Alert> {
+        let message: Message = serde_json::from_slice(payload).ok()?;
+        let profile = fleet.judged_by().iter().find(|p| p.name.as_str() == message.profile)?;
+        let behavior = profile.behaviors.iter().find(|b| b.name == message.behavior)?.clone();
+        let criteria = behavior.criteria.as_ref()?;
+        if behavior.suppress_alerts == Some(true) || !(0.0..=1e9).contains(&message.bytes) {
+            return None;
+        }
+        let value = MetricValue { count: Some(message.bytes as i64), ..MetricValue::default() };
+        let normal = is_normal(&value, criteria.comparison_operator?, criteria.value.as_ref()?)?;
+        let thing = ThingFrom::of(&self.thing_from, &message.topic)?;
+        let device = fleet.find(&thing).map(|id| fleet.device(id));
+        let groups = device.and_then(|device| device.groups().get()).into_iter().flatten();
+        // A clock of AWS's that is ahead is not believed.
+        let at = message.at.min(found);
+        (!normal).then(|| Alert {
+            id: alert::id(&thing, &message.profile, &behavior.name, at),
+            kind: AlertKind::Alarm,
+            step: Step::InAlarm,
+            at,
+            found,
+            groups: groups.map(|group| group.raw().to_owned()).collect(),
+            profile: message.profile.clone(),
+            severity: Severity::of(AlertKind::Alarm),
+            sentence: SafeText::new(&format!(
+                "{}; got {}, by a rule in AWS on {}",
+                expected(&behavior),
+                got(Some(&value)),
+                message.topic
+            )),
+            behavior: behavior.clone(),
+            thing: Some(thing),
+            value,
+            raised: true,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quell_fleet::Limits;
+    use quell_fleet::event::{Message as Heard, TopicEntry};
+    use quell_fleet::model::ProfileRecord;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn fleet() -> Fleet {
+        let behaviors = json!([{"name": "Size", "metric": "aws:message-byte-size", "criteria":
+            {"comparisonOperator": "less-than-equals", "value": {"count": 1024}}}]);
+        let profile = ProfileRecord {
+            name: "P".into(),
+            behaviors: serde_json::from_value(behaviors).unwrap(),
+            targets: vec!["all/things".into()],
+            ..ProfileRecord::default()
+        };
+        Fleet::new(Limits { security_profiles: vec![profile], ..Limits::default() })
+    }
+
+    fn take(said: &[Value]) -> (Vec<Alert>, Batch) {
+        let mut raised = Raised::new(vec![ThingFrom::parse("dt/{thing}/data").unwrap()]);
+        let entry = |id, topic: &str| TopicEntry { id, topic: topic.into(), thing: None, telemetry: true };
+        let of = |topic, payload: Vec<u8>| Heard {
+            topic,
+            len: payload.len() as u32,
+            at: 2_000,
+            payload: Some(payload.into()),
+        };
+        let mut messages: Vec<Heard> = said.iter().map(|said| of(1, said.to_string().into_bytes())).collect();
+        messages.push(of(0, b"x".to_vec()));
+        let topics = vec![entry(0, "dt/A/data"), entry(1, TOPIC)];
+        let mut batch = Batch { topics, messages, ..Batch::default() };
+        let alerts = raised.take(&mut batch, &fleet(), 3_000);
+        (alerts, batch)
+    }
+
+    #[test]
+    fn what_a_rule_raised_is_an_alert_and_nobody_s_telemetry() {
+        let said = json!({"profile": "P", "behavior": "Size", "topic": "dt/A/data", "client": "gw", "at": 1_000, "bytes": 3000});
+        let (alerts, batch) = take(std::slice::from_ref(&said));
+        let [alert] = alerts.as_slice() else { panic!("{alerts:?}") };
+        assert_eq!((alert.thing.as_deref(), alert.at, alert.value.count), (Some("A"), 1_000, Some(3000)));
+        assert!(alert.raised && alert.sentence.as_str().contains("by a rule in AWS"), "{alert:?}");
+        assert_eq!((batch.topics.len(), batch.messages.len()), (1, 1), "the device's own stay");
+    }
+
+    #[test]
+    fn what_nobody_judges_or_what_is_normal_is_not_believed() {
+        let said = |key: &str, value: Value| {
+            let mut said =
+                json!({"profile": "P", "behavior": "Size", "topic": "dt/A/data", "at": 1, "bytes": 3000});
+            said[key] = value;
+            said
+        };
+        let all = [
+            said("bytes", json!(1024)),
+            said("bytes", json!(-1)),
+            said("bytes", json!(1e300)),
+            said("bytes", json!("3000")),
+            said("profile", json!("Q")),
+            said("behavior", json!("Rate")),
+            said("topic", json!("other/A")),
+            json!([1, 2]),
+        ];
+        let (alerts, batch) = take(&all);
+        assert!(alerts.is_empty(), "{alerts:?}");
+        assert_eq!(batch.messages.len(), 1);
+    }
+}
