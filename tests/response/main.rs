@@ -17,6 +17,7 @@ mod door;
 mod guard;
 mod guardrails;
 mod headless;
+mod in_aws;
 #[path = "../common/outside.rs"]
 mod outside;
 mod plans;
