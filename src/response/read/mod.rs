@@ -73,7 +73,7 @@ pub(in crate::response) async fn read(
             facts.things = all(c, &things, &facts.arn_prefix, &[]).await?;
         }
         Intent::Cut { things, .. } | Intent::Flag { things } => {
-            facts.things = all(c, things, &facts.arn_prefix, &[]).await?
+            facts.things = all(c, things, &facts.arn_prefix, &[]).await?;
         }
         Intent::Join { things, group: name } | Intent::Leave { things, group: name } => {
             let found = group(c, name, &facts.arn_prefix).await?;
