@@ -10,6 +10,7 @@ mod findings;
 mod hostile;
 mod incident;
 mod leaving;
+mod marked;
 mod profiles;
 mod record;
 mod room;

@@ -15,7 +15,7 @@ use super::super::app::{App, Env, ListId, ListState, outstanding_key};
 use super::super::paint::{Paint, inside, part, wrap};
 use super::super::theme::Theme;
 use super::super::words;
-use super::layout::{Place, beside, has_details};
+use super::layout::{Place, beside, cut, has_details};
 use super::text::Line;
 use super::{absence, counted, deltas, difference, filtered, focus, frame, quiet, reason, split, text};
 
@@ -38,13 +38,25 @@ pub(super) fn parts(app: &App, body: Rect) -> (Rect, Option<Rect>) {
     if has_details(app.size()) { beside(body) } else { (body, None) }
 }
 
-/// Where the chosen shadow is, as tall as its lines, and below it the device it is of, where there is room for both.
-fn above_device(app: &App, details: Rect, lines: usize) -> (Rect, Rect) {
+/// Where the chosen shadow is, and beside it the device it is of, where both have room.
+fn beside_device(app: &App, details: Rect) -> (Rect, Option<Rect>) {
+    /// Columns from which the two stand beside each other.
+    const BROAD: u16 = 110;
+    if app.zoomed() || details.width < BROAD {
+        return (details, None);
+    }
+    let (left, right) = cut(details, details.width * 11 / 20);
+    (left, Some(right))
+}
+
+/// The same one above the other: the shadow as tall as its lines.
+fn above_device(app: &App, details: Rect, lines: usize) -> (Rect, Option<Rect>) {
     let lines = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2);
     if app.zoomed() || details.height < lines.saturating_add(focus::ROOM) {
-        return (details, Rect { y: details.bottom(), height: 0, ..details });
+        return (details, None);
     }
-    split(details, lines)
+    let (above, below) = split(details, lines);
+    (above, Some(below))
 }
 
 /// The list, and below it what was asked for of whom, where there is room: as tall as its lines, up to three fifths.
@@ -92,11 +104,18 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
     let Some(details) = details else { return };
     match chosen(app, &all) {
         Some(one) => {
+            let (details, aside) = beside_device(app, details);
             let lines = lines(app, env, one, details.width.saturating_sub(4));
-            let (details, below) = above_device(app, details, lines.len());
+            let (details, device) = match aside {
+                Some(aside) => (details, Some(aside)),
+                None => above_device(app, details, lines.len()),
+            };
             // Whether it is there at all, and speaks, is the next question.
-            if let Some(id) = env.fleet.find(one.thing.raw()).filter(|_| below.height > 0) {
-                focus::one(app, env, paint, below, id);
+            if let Some(area) = device {
+                match env.fleet.find(one.thing.raw()) {
+                    Some(id) => focus::one(app, env, paint, area, id),
+                    None => quiet(paint, area, "no such thing is known here"),
+                }
             }
             let inner = frame(paint, details, app.zoomed(), &title(one), Vec::new());
             let still = ListState::default();

@@ -81,7 +81,7 @@ fn facts_area(app: &App, area: Rect, lines: usize) -> Option<Rect> {
 
 /// Room for all parts side by side.
 fn is_wide(area: Rect) -> bool {
-    area.width >= 110 && area.height >= 34
+    area.width >= 110 && area.height >= 32
 }
 
 pub(super) fn place(app: &App, env: &Env<'_>, area: Rect, name: &Name) -> Option<Place> {
