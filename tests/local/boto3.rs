@@ -40,5 +40,6 @@ fn run(script: &str) {
     let said =
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
     assert!(output.status.success(), "{said}");
-    writeln!(std::io::stderr(), "boto3: {said}").unwrap();
+    let mut told = std::io::stderr();
+    writeln!(told, "boto3: {said}").unwrap();
 }
