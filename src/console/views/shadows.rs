@@ -402,7 +402,7 @@ fn table<'a>(document: &ShadowDocument, theme: &Theme, room: usize) -> Vec<Line<
     let [reported, desired, delta] = parts.map(|(members, _)| members);
     let paths: BTreeSet<&String> = reported.keys().chain(desired.keys()).chain(delta.keys()).collect();
     // The delta repeats what is desired: it has a column where there is room for it.
-    let columns = if room >= 72 { 3 } else { 2 };
+    let columns = if room >= 56 { 3 } else { 2 };
     let longest = paths.iter().map(|path| safe(path).width()).max().unwrap_or(0);
     let name = longest.clamp(4, (room / 3).max(4));
     let width = room.saturating_sub(name + 3) / columns;
