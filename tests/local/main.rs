@@ -13,6 +13,7 @@ mod room;
 #[path = "../../crates/emulator/tests/common/sdk.rs"]
 #[expect(unreachable_pub, reason = "the emulator's tests use it from another crate")]
 mod sdk;
+mod walk;
 mod workshop;
 
 use std::io::{BufRead as _, BufReader};
