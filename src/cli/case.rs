@@ -224,7 +224,7 @@ pub(super) async fn kept(session: &Session, things: &[Target], path: &Path) -> i
     // Boxed, so that whoever awaits this may be sent to another thread.
     let mut reads: Vec<BoxFuture<'_, (&String, keep::Parts)>> = Vec::new();
     for (target, folder) in things.iter().zip(&folders) {
-        reads.push(Box::pin(async move { (folder, keep::read(aws, target).await) }));
+        reads.push(Box::pin(async move { (folder, Box::pin(keep::read(aws, target)).await) }));
     }
     let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
     while let Some((folder, parts)) = reads.next().await {

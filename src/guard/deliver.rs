@@ -294,3 +294,64 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{AlertFormat, AlertKind, Secret, SinkWay};
+    use crate::guard::judge::own;
+    use crate::response::alert::web::Web;
+
+    fn post() -> Post {
+        Post { web: Arc::new(Web::default()), aws: None, sns: None, host: "host".to_owned() }
+    }
+
+    fn sink(name: &str, way: SinkWay) -> Sink {
+        Sink { name: name.to_owned(), way, format: AlertFormat::Aws, alerts: AlertKind::ALL.to_vec() }
+    }
+
+    async fn until(found: impl Fn() -> bool) {
+        let waited = async {
+            while !found() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), waited).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_waits_while_another_guard_tells_has_a_bound_and_the_oldest_gives_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Mutex::new(Store::open(folder.path()).unwrap()));
+        let hook = SinkWay::Webhook(Secret("http://127.0.0.1:9/".to_owned()), None);
+        let sinks = vec![sink("hook", hook)];
+        let delivery = Delivery::begin(sinks, Arc::clone(&store), &post(), Patience::default(), false);
+        let many: Vec<Alert> = (0..WAITING as Ms + 2)
+            .map(|at| own(AlertKind::Blind, None, &format!("name {at}"), &"why".into(), at, at))
+            .collect();
+        delivery.tell(&many).unwrap();
+        until(|| delivery.tally().get("hook").is_some_and(|tally| tally.dead == 2)).await;
+        assert_eq!(delivery.waiting(), [("hook".to_owned(), WAITING)]);
+        assert_eq!(store.lock().next("hook").map(|next| next.alert), Some(many[2].clone()));
+        let given_up = std::fs::read_to_string(folder.path().join("undelivered.jsonl")).unwrap();
+        assert_eq!(given_up.lines().count(), 2, "{given_up}");
+    }
+
+    #[tokio::test]
+    async fn what_is_found_while_receivers_are_replaced_is_told_to_the_new_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+        let store = Arc::new(Mutex::new(Store::open(&folder.path().join("state")).unwrap()));
+        let file = |path: &std::path::Path| vec![sink("file", SinkWay::File(path.to_owned()))];
+        let mut delivery = Delivery::begin(file(&one), store, &post(), Patience::default(), true);
+        let alert = |at: Ms| own(AlertKind::Blind, None, &format!("name {at}"), &"why".into(), at, at);
+        delivery.tell(&[alert(1)]).unwrap();
+        delivery.settled().await;
+        delivery.replace(file(&two), &post(), Patience::default());
+        delivery.tell(&[alert(2)]).unwrap();
+        delivery.settled().await;
+        let lines = |path: &std::path::Path| std::fs::read_to_string(path).unwrap().lines().count();
+        assert_eq!((lines(&one), lines(&two)), (1, 1));
+        assert_eq!(delivery.tally()["file"].sent, 2, "counted on");
+    }
+}

@@ -258,6 +258,12 @@ mod tests {
             assert!(line.starts_with('#') || line.split(' ').count() == 2, "{line}");
         }
         assert!(health.is_alive(200) && !health.is_alive(100_000));
+        let held = |acts, lease: Option<&str>| {
+            let health = Health { acts, lease: lease.map(str::to_owned), ..Health::default() };
+            health.metrics(0).contains("quell_guard_lease_held 1")
+        };
+        assert!(held(true, None) && held(true, Some("held")), "without a lease it is the only one");
+        assert!(!held(false, None) && !held(true, Some("held by another")));
         assert!(health.metrics(100_000).contains("quell_guard_up 0"));
     }
 }

@@ -532,6 +532,25 @@ mod tests {
     }
 
     #[test]
+    fn who_was_killed_over_an_alert_is_known_until_it_is_answered_or_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (open, over) = (alert("open", 1), alert("over", 2));
+        let mut store = Store::open(folder.path()).unwrap();
+        store.alerts(vec![(open.clone(), Vec::new()), (over.clone(), Vec::new())]).unwrap();
+        store.acting(&open.id, true).unwrap();
+        store.acting(&over.id, true).unwrap();
+        store.alerts(vec![(over.ended(Step::AlarmCleared, 3, 3), Vec::new())]).unwrap();
+        assert!(!store.was_acting(&open.id), "it is this process that acts");
+        drop(store);
+        let mut store = Store::open(folder.path()).unwrap();
+        assert!(store.was_acting(&open.id) && !store.was_acting(&over.id));
+        store.acting(&open.id, false).unwrap();
+        assert!(!store.was_acting(&open.id));
+        drop(store);
+        assert!(!Store::open(folder.path()).unwrap().was_acting(&open.id));
+    }
+
+    #[test]
     fn what_is_on_the_disk_is_taken_even_if_the_file_cannot_be_made_shorter() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::open(folder.path()).unwrap();

@@ -66,15 +66,16 @@ const HOUR: Ms = 3_600_000;
 
 /// What is to be done.
 enum Work {
-    /// About an alarm; it is acted on, rather than planned only.
-    Answer(Box<Alarm>, bool),
+    /// About an alarm; whether it is acted on, rather than planned only, and what came of it before, when it is tried again.
+    Answer(Box<Alarm>, bool, Option<&'static str>),
     /// A device's time is over; whether it offended meanwhile.
     Release(Hold, bool),
 }
 
 /// What came of it.
 enum Done {
-    Answered(Box<Alarm>, Answered),
+    /// And whether it was acted on.
+    Answered(Box<Alarm>, Answered, bool),
     /// It is held, as far as was written down, and out of its group before its time: it is left alone.
     LeftAlone(Box<Alarm>, Hold),
     /// Its time was over, and it was in its group still.
@@ -89,7 +90,7 @@ enum Done {
 
 async fn work(work: Work, answerer: Arc<Answerer>, store: Arc<Mutex<Store>>) -> Done {
     match work {
-        Work::Answer(alarm, acts) => {
+        Work::Answer(alarm, acts, before) => {
             let thing = answerer.thing(&alarm);
             let hold = store.lock().holds().find(|hold| hold.thing == thing && !hold.over).cloned();
             if let Some(hold) = hold
@@ -105,11 +106,11 @@ async fn work(work: Work, answerer: Arc<Answerer>, store: Arc<Mutex<Store>>) -> 
                     let why =
                         format!("that it is begun could not be written down, and it is not begun: {error}");
                     let answered = Answered::ignored(None, &why, exit::FAILED);
-                    return Done::Answered(alarm, answered);
+                    return Done::Answered(alarm, answered, false);
                 }
             }
-            let answered = Box::pin(answerer.alert(&alarm, "")).await;
-            Done::Answered(alarm, answered)
+            let answered = Box::pin(answerer.alert(&alarm, "", before)).await;
+            Done::Answered(alarm, answered, acts)
         }
         Work::Release(hold, offended) => {
             match Box::pin(answerer.is_held(&hold.thing, hold.group.as_deref())).await {
@@ -499,7 +500,11 @@ impl Guard {
     /// Whether it acts may have changed, and by which lease. Where it does not any more the lease ends by itself: giving it up
     /// is a change in the account.
     fn acts_by(&mut self, yes: bool, settings: &Settings, post: &Post) {
-        self.acts = yes && !settings.read_only && self.answers;
+        let before = std::mem::replace(&mut self.acts, yes && !settings.read_only && self.answers);
+        if self.acts && !before {
+            // What was only looked at is to be done; the journal knows what was.
+            self.to_do = self.judge.open().cloned().collect();
+        }
         let lease = Some(settings.guard.lease.as_str()).filter(|lease| self.acts && !lease.is_empty());
         if self.leader.as_ref().map(Leader::thing) == lease {
             return;
@@ -593,7 +598,8 @@ impl Guard {
                 }
                 self.planned.push(now);
             }
-            out.push((answerer.thing(&alarm), Work::Answer(Box::new(alarm), self.acts)));
+            let before = self.failed.get(&alarm.violation).map(|again| again.result);
+            out.push((answerer.thing(&alarm), Work::Answer(Box::new(alarm), self.acts, before)));
         }
         out
     }
@@ -675,7 +681,7 @@ impl Guard {
     fn done(&mut self, done: Done, answerer: Option<&Answerer>) {
         let now = now_ms();
         match done {
-            Done::Answered(alarm, answered) => self.answered(&alarm, &answered, now),
+            Done::Answered(alarm, answered, acted) => self.answered(&alarm, &answered, acted, now),
             Done::LeftAlone(alarm, hold) => {
                 *self.counts.actions.entry("left alone").or_default() += 1;
                 let left = format!(
@@ -718,7 +724,7 @@ impl Guard {
         }
     }
 
-    fn answered(&mut self, alarm: &Alarm, answered: &Answered, now: Ms) {
+    fn answered(&mut self, alarm: &Alarm, answered: &Answered, acted: bool, now: Ms) {
         let (result, why) = answered.result();
         *self.counts.actions.entry(result).or_default() += 1;
         let before = self.failed.remove(&alarm.violation);
@@ -749,7 +755,7 @@ impl Guard {
                 now,
             );
         }
-        if let Err(error) = self.store.lock().acting(&alarm.violation, false) {
+        if acted && let Err(error) = self.store.lock().acting(&alarm.violation, false) {
             tracing::warn!(%error, "that something was done could not be written down");
         }
     }

@@ -293,7 +293,7 @@ impl Answerer {
             }
         }
         match Alert::parse(&message.message) {
-            Ok(alert) => Box::pin(self.alert(&alert, &message.message_id)).await,
+            Ok(alert) => Box::pin(self.alert(&alert, &message.message_id, None)).await,
             Err(why) => Answered::ignored(None, &why, exit::FAILED),
         }
     }
@@ -353,8 +353,13 @@ impl Answerer {
         }
     }
 
-    /// One alert, whatever it came with.
-    pub(in crate::cli) async fn alert(&self, alert: &Alert, message_id: &str) -> Answered {
+    /// One alert, whatever it came with. `before`: what came of it when it was tried before, which people were told.
+    pub(in crate::cli) async fn alert(
+        &self,
+        alert: &Alert,
+        message_id: &str,
+        before: Option<&'static str>,
+    ) -> Answered {
         let ignored = |why: &str, code| Answered::ignored(Some(alert.clone()), why, code);
         if alert.event != "in-alarm" {
             let why = format!("{} is no alarm: nothing is to be contained", alert.event);
@@ -429,7 +434,8 @@ impl Answerer {
             answered.why = SafeText::new(&format!("{}; the case is {}", answered.why, case.path.display()));
             answered.detail.push(json!({ "case": case.path }));
         }
-        if rule.actions.contains(&Action::Notify) && acts && !by.settings.read_only {
+        let news = !asked || before != Some(answered.result);
+        if rule.actions.contains(&Action::Notify) && acts && news && !by.settings.read_only {
             let endpoint = sns_endpoint(&by.settings);
             let text = format!("{} | {}: {}", alert.sentence(), answered.result, answered.why);
             let untold = rules.notify.send(&self.web, &self.clients, endpoint.as_deref(), &text).await;

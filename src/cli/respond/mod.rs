@@ -191,7 +191,7 @@ async fn poll(answerer: &Answerer, args: &RespondArgs, every: Duration) -> color
                 kind: AlertKind::Alarm,
                 severity: Severity::High,
             };
-            let answered = Box::pin(answerer.alert(&alert, "")).await;
+            let answered = Box::pin(answerer.alert(&alert, "", None)).await;
             // What failed is tried again at the next poll.
             if answered.code != exit::FAILED {
                 seen.push(violation.id.clone());
