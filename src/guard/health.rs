@@ -260,7 +260,7 @@ mod tests {
         assert!(health.is_alive(200) && !health.is_alive(100_000));
         let held = |acts, lease: Option<&str>| {
             let health = Health { acts, lease: lease.map(str::to_owned), ..Health::default() };
-            health.metrics(0).contains("quell_guard_lease_held 1")
+            health.metrics(0).contains("\nquell_guard_lease_held 1\n")
         };
         assert!(held(true, None) && held(true, Some("held")), "without a lease it is the only one");
         assert!(!held(false, None) && !held(true, Some("held by another")));
