@@ -155,7 +155,10 @@ impl Judge {
         for finding in fleet.own_findings().iter().filter(|finding| is_told(finding)) {
             let key = Key::of_finding(finding);
             // Built only when there is something to tell: this is looked at after every message.
-            let known = self.open.get(&key).is_some_and(|open| open.alert.at >= finding.bad && !open.carried);
+            let known = self
+                .open
+                .get(&key)
+                .is_some_and(|open| open.alert.at >= finding.bad && !open.carried && !open.alert.raised);
             if !known && let Some(found) = alarm(fleet, finding) {
                 self.begin(&mut out, found, now);
             }

@@ -503,7 +503,7 @@ impl Guard {
         let before = std::mem::replace(&mut self.acts, yes && !settings.read_only && self.answers);
         if self.acts && !before {
             // What was only looked at is to be done; the journal knows what was.
-            self.to_do = self.judge.open().cloned().collect();
+            self.to_do = self.judge.open().filter(|alert| !alert.raised).cloned().collect();
         }
         let lease = Some(settings.guard.lease.as_str()).filter(|lease| self.acts && !lease.is_empty());
         if self.leader.as_ref().map(Leader::thing) == lease {
