@@ -76,6 +76,8 @@ pub struct Judge {
     speed: f64,
     /// Why nobody knows which guard acts, and since when.
     lease: Option<(SafeText, Ms)>,
+    /// Raised by a rule in AWS, told, and then seen here.
+    seen: Vec<Alert>,
 }
 
 impl Judge {
@@ -92,6 +94,7 @@ impl Judge {
             full: false,
             speed: speed.max(0.001),
             lease: None,
+            seen: Vec::new(),
         }
     }
 
@@ -190,6 +193,11 @@ impl Judge {
         out
     }
 
+    /// What a rule in AWS raised first and was then seen here: told already, and to be acted on from now on.
+    pub fn take_seen(&mut self) -> Vec<Alert> {
+        std::mem::take(&mut self.seen)
+    }
+
     /// What rules in AWS raised, each told once, as long as it goes on.
     pub fn raised(&mut self, found: Vec<Alert>, now: Ms) -> Vec<Alert> {
         let mut out = Vec::new();
@@ -268,6 +276,10 @@ impl Judge {
                 if open.alert.raised {
                     open.alert.raised = found.raised;
                     open.gone = found.raised.then_some(now);
+                    if !found.raised {
+                        open.alert.at = found.at;
+                        self.seen.push(open.alert.clone());
+                    }
                     return true;
                 }
                 if found.raised {
@@ -519,6 +531,36 @@ mod tests {
             ]
         );
         assert_ne!(steps[0].id, steps[2].id);
+    }
+
+    #[test]
+    fn what_a_rule_raised_is_told_once_acted_on_when_it_is_seen_and_over_when_it_is_quiet() {
+        let mut fleet = Fleet::new(limits());
+        let mut judge = Judge::new(Vec::new(), 1.0, T0);
+        up(&mut fleet, T0);
+        judge.tick(&fleet, T0);
+        hear(&mut fleet, 0, T0 + 50, 3_000);
+        let [own] = judge.findings_of(&fleet, T0 + 50).try_into().unwrap();
+        let raised = |at: Ms| Alert { at, raised: true, ..own.clone() };
+        // Seen here first: what is raised is no news.
+        assert_eq!(judge.raised(vec![raised(T0 + 60)], T0 + 60), []);
+        assert!(!judge.open().any(|alert| alert.raised));
+        // Raised first.
+        let mut judge = Judge::new(Vec::new(), 1.0, T0);
+        judge.tick(&Fleet::new(limits()), T0);
+        assert_eq!(judge.raised(vec![raised(T0 + 10), raised(T0 + 20)], T0 + 20).len(), 1);
+        assert!(judge.take_seen().is_empty());
+        assert_eq!(judge.findings_of(&fleet, T0 + 60), [], "told already");
+        assert_eq!(told(&judge.take_seen()), [(Some("a"), "Size", Step::InAlarm)]);
+        assert_eq!(judge.findings_of(&fleet, T0 + 61), [], "and not a second time");
+        // Never seen here: over when it was not raised for a while, counted from the last time.
+        let empty = Fleet::new(limits());
+        let mut judge = Judge::new(Vec::new(), 1.0, T0);
+        judge.raised(vec![raised(T0 + 10)], T0 + 10);
+        judge.raised(vec![raised(T0 + 600_000)], T0 + 600_000);
+        let over = |alerts: Vec<Alert>| alerts.iter().any(|alert| alert.step == Step::AlarmCleared);
+        assert!(!over(judge.tick(&empty, T0 + RAISED + 20)));
+        assert!(over(judge.tick(&empty, T0 + 600_000 + RAISED)));
     }
 
     #[test]

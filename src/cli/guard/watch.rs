@@ -801,6 +801,10 @@ impl Guard {
         let mut found = self.judge.findings_of(&self.fleet, now);
         found.extend(self.judge.raised(raised, now));
         self.tell(found, now);
+        let seen = self.judge.take_seen();
+        if self.answers {
+            self.to_do.extend(seen);
+        }
     }
 
     fn look(&mut self) {
