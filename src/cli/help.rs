@@ -33,6 +33,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "activate",
             "revoke",
             "cut",
+            "flag",
             "undo",
             "finish",
             "respond",

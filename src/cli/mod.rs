@@ -130,6 +130,8 @@ pub enum Command {
     Revoke(respond_cmds::CertificateArgs),
     /// Cut one session of a thing whose identity several use, and prove that one or none is left
     Cut(respond_cmds::CutArgs),
+    /// Ask things by their shadow (desired quarantine) to hold themselves back; nothing makes them, as isolate does
+    Flag(respond_cmds::FlagArgs),
     /// The retained messages of the account; clear those of things
     Retained(retained::RetainedArgs),
     /// What things left behind: retained messages, sessions, credentials, jobs; reads only
@@ -206,6 +208,7 @@ pub fn main() -> ExitCode {
         Some(Command::Audit(args)) => audit::run(args, &cli.common),
         Some(Command::Action(args)) => audit::action(args, &cli.common),
         Some(Command::Cut(args)) => respond_cmds::cut(&args, &cli.common),
+        Some(Command::Flag(args)) => respond_cmds::flag(&args, &cli.common),
         Some(Command::Isolate(args)) => respond_cmds::things(respond_cmds::Verb::Isolate, &args, &cli.common),
         Some(Command::Release(args)) => respond_cmds::things(respond_cmds::Verb::Release, &args, &cli.common),
         Some(Command::Deactivate(args)) => {

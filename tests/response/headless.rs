@@ -34,6 +34,7 @@ fn typed(command: &str, plans: [&str; 2]) -> Option<Vec<String>> {
         "activate" => &["activate", "Thing04"],
         "revoke" => &["revoke", "Thing02"],
         "cut" => &["cut", "Thing02", "--client", "Thing02"],
+        "flag" => &["flag", "Thing02"],
         "join" => &["join", "NeedsUpdate", "Thing02"],
         "leave" => &["leave", "IsolatedDevices", "Thing02"],
         "job create" => &JOB,

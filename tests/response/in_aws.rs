@@ -22,6 +22,10 @@ async fn what_a_rule_in_aws_finds_is_told_and_never_acted_on() {
     assert!(ran.err.contains("nothing was changed"), "{ran:?}");
     assert!(changes(&world).is_empty() && rules(&world).await.is_empty(), "it is dry unless told");
 
+    let ran = world.run(&[&line[..], &["--yes", "--read-only"]].concat()).await;
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(changes(&world).is_empty(), "nor in read-only mode");
+
     let ran = world.run(&[&line[..], &["--yes"]].concat()).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let made = rules(&world).await;

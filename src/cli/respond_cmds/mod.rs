@@ -67,6 +67,17 @@ pub struct CutArgs {
     pub how: How,
 }
 
+/// Flags of `quell flag`.
+#[derive(Args, Debug)]
+pub struct FlagArgs {
+    /// The things
+    #[arg(required = true, value_name = "THING")]
+    pub things: Vec<String>,
+    /// How to run
+    #[command(flatten)]
+    pub how: How,
+}
+
 /// Flags of the commands that change membership.
 #[derive(Args, Debug)]
 pub struct GroupArgs {
@@ -144,6 +155,10 @@ pub(super) fn certificates(verb: Verb, args: &CertificateArgs, common: &Common) 
 pub(super) fn cut(args: &CutArgs, common: &Common) -> color_eyre::Result<u8> {
     let things = targets(std::slice::from_ref(&args.thing));
     respond(Intent::Cut { things, client: Name::new(&args.client) }, &args.how, common)
+}
+
+pub(super) fn flag(args: &FlagArgs, common: &Common) -> color_eyre::Result<u8> {
+    respond(Intent::Flag { things: targets(&args.things) }, &args.how, common)
 }
 
 pub(super) fn group(join: bool, args: &GroupArgs, common: &Common) -> color_eyre::Result<u8> {
