@@ -125,8 +125,13 @@ async fn a_plan_of_fifty_and_all_polls_stay_within_the_budget_and_the_plan_goes_
     assert_eq!(plans.len(), 50);
     let (first, last) = (plans[0], plans[49]);
     let between = of("watched-").into_iter().filter(|at| (first..last).contains(at)).count();
-    // Polls step back for a second at a time, so that a slow machine sees one of them in each second that began.
-    let seconds = usize::try_from(read[last].0.duration_since(read[first].0).as_secs()).unwrap();
-    assert!(between <= 5 + seconds + 1, "{between} polls came between the plan's fifty reads in {seconds} s");
+    // They step back where the plan has to wait for its turn. A slow machine asks for less than the plan may have, 16 a second,
+    // and what it leaves the polls may take, half of AWS's 20 a second at most.
+    let took = read[last].0.duration_since(read[first].0).as_secs_f64();
+    let left = (took - 50.0 / 16.0).max(0.0) * 10.0;
+    assert!(
+        between <= 6 + left as usize,
+        "{between} polls came between the plan's fifty reads in {took:.1} s"
+    );
     assert!(answered.await.unwrap() > 0);
 }
