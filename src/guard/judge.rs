@@ -202,7 +202,11 @@ impl Judge {
     pub fn raised(&mut self, found: Vec<Alert>, now: Ms) -> Vec<Alert> {
         let mut out = Vec::new();
         for alert in found {
-            self.begin(&mut out, alert, now);
+            // Whoever may publish there can say anything of any number of things: what is seen here has room all the same.
+            let room = || self.open().filter(|alert| alert.raised).count() < OPEN / 4;
+            if self.open.contains_key(&Key::of(&alert)) || room() {
+                self.begin(&mut out, alert, now);
+            }
         }
         out
     }
@@ -553,6 +557,12 @@ mod tests {
         assert_eq!(judge.findings_of(&fleet, T0 + 60), [], "told already");
         assert_eq!(told(&judge.take_seen()), [(Some("a"), "Size", Step::InAlarm)]);
         assert_eq!(judge.findings_of(&fleet, T0 + 61), [], "and not a second time");
+        // However much is raised, there is room for what is seen.
+        let mut crowded = Judge::new(Vec::new(), 1.0, T0);
+        let many =
+            (0..OPEN / 4 + 10).map(|n| Alert { thing: Some(format!("forged-{n}")), ..raised(T0 + 10) });
+        assert_eq!(crowded.raised(many.collect(), T0 + 10).len(), OPEN / 4);
+        assert!(told(&crowded.findings_of(&fleet, T0 + 60)).contains(&(Some("a"), "Size", Step::InAlarm)));
         // Never seen here: over when it was not raised for a while, counted from the last time.
         let empty = Fleet::new(limits());
         let mut judge = Judge::new(Vec::new(), 1.0, T0);

@@ -21,6 +21,11 @@ use super::alert::{self, Alert, Step};
 /// The topic that such rules hand on to. Only the rules engine's role should be allowed to publish there.
 pub const TOPIC: &str = "quell/guard/raised";
 
+/// A rule raises within seconds: what is said to have been longer ago, or is to come, was when it was heard.
+const LATE: Ms = 3_600_000;
+/// Bytes of a topic at most (docs/aws-iot.md#3.3).
+const LONGEST: usize = 256;
+
 /// A raised message, as [`quell_rules::detect::in_aws::statement`] selects it. The client says nothing of the thing.
 #[derive(Deserialize)]
 struct Message {
@@ -78,7 +83,8 @@ impl Raised {
         let profile = fleet.judged_by().iter().find(|p| p.name.as_str() == message.profile)?;
         let behavior = profile.behaviors.iter().find(|b| b.name == message.behavior)?.clone();
         let criteria = behavior.criteria.as_ref()?;
-        if behavior.suppress_alerts == Some(true) || !(0.0..=1e9).contains(&message.bytes) {
+        let said = (0.0..=1e9).contains(&message.bytes) && message.topic.len() <= LONGEST;
+        if behavior.suppress_alerts == Some(true) || !said {
             return None;
         }
         let value = MetricValue { count: Some(message.bytes as i64), ..MetricValue::default() };
@@ -86,8 +92,7 @@ impl Raised {
         let thing = ThingFrom::of(&self.thing_from, &message.topic)?;
         let device = fleet.find(&thing).map(|id| fleet.device(id));
         let groups = device.and_then(|device| device.groups().get()).into_iter().flatten();
-        // A clock of AWS's that is ahead is not believed.
-        let at = message.at.min(found);
+        let at = if (found - LATE..=found).contains(&message.at) { message.at } else { found };
         (!normal).then(|| Alert {
             id: alert::id(&thing, &message.profile, &behavior.name, at),
             kind: AlertKind::Alarm,
@@ -160,6 +165,16 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_no_clock_shows_is_that_of_the_hearing() {
+        for at in [i64::MIN, -1 - LATE, 2_001, i64::MAX] {
+            let said =
+                json!({"profile": "P", "behavior": "Size", "topic": "dt/A/data", "at": at, "bytes": 3000});
+            let (alerts, _) = take(&[said]);
+            assert_eq!(alerts.iter().map(|alert| alert.at).collect::<Vec<_>>(), [2_000]);
+        }
+    }
+
+    #[test]
     fn what_nobody_judges_or_what_is_normal_is_not_believed() {
         let said = |key: &str, value: Value| {
             let mut said =
@@ -175,6 +190,7 @@ mod tests {
             said("profile", json!("Q")),
             said("behavior", json!("Rate")),
             said("topic", json!("other/A")),
+            said("topic", json!(format!("dt/{}/data", "A".repeat(300)))),
             json!([1, 2]),
         ];
         let (alerts, batch) = take(&all);
