@@ -50,6 +50,11 @@ impl Raised {
         Self { numbers: HashSet::new(), thing_from }
     }
 
+    /// Other rules for whose a topic is.
+    pub fn set_rules(&mut self, thing_from: Vec<ThingFrom>) {
+        self.thing_from = thing_from;
+    }
+
     /// What was raised in `batch`, which loses it: it is no device's telemetry.
     pub fn take(&mut self, batch: &mut Batch, fleet: &Fleet, now: Ms) -> Vec<Alert> {
         batch.topics.retain(|entry| {

@@ -494,6 +494,9 @@ impl Guard {
     /// Another configuration, while it runs.
     fn reload(&mut self, settings: &Settings, post: &Post) {
         self.fleet.relimit(&settings.limits(), now_ms());
+        if let Some(raised) = &mut self.raised {
+            raised.set_rules(settings.thing_from.clone());
+        }
         self.delivery.replace(super::sinks(settings), post, Patience::default());
     }
 
