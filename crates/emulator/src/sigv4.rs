@@ -151,7 +151,8 @@ pub fn verify(
     let presigned = claim.expires.is_some();
     let payload = payload_hash(request, presigned, service)?;
     let headers = canonical_headers(request.headers, &claim.signed_headers)?;
-    let mut queries = vec![canonical_query(&pairs, |n| n != "X-Amz-Signature")];
+    // A signature in a header covers the whole query.
+    let mut queries = vec![canonical_query(&pairs, |n| !presigned || n != "X-Amz-Signature")];
     if presigned && pairs.iter().any(|(n, _)| n == "X-Amz-Security-Token") {
         queries.push(canonical_query(&pairs, |n| n != "X-Amz-Signature" && n != "X-Amz-Security-Token"));
     }
@@ -194,14 +195,24 @@ fn mac(key: &[u8], data: &[u8]) -> Result<Vec<u8>, SigError> {
 }
 
 fn from_header<'a>(text: &'a str, headers: &HeaderMap) -> Result<Claim<'a>, SigError> {
+    if headers.get_all("authorization").iter().count() > 1 {
+        return Err(SigError::Incomplete("There is more than one Authorization header.".into()));
+    }
     let rest = text
         .strip_prefix(ALGORITHM)
         .ok_or_else(|| SigError::Incomplete("Authorization header must be AWS4-HMAC-SHA256".into()))?;
     let field = |name: &str| {
-        rest.split(',')
-            .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
-            .map(Cow::Borrowed)
-            .ok_or_else(|| SigError::Incomplete(format!("Authorization header requires '{name}' parameter.")))
+        let mut held = rest.split(',').filter_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
+        match (held.next(), held.next()) {
+            (Some(value), None) => Ok(Cow::Borrowed(value)),
+            (None, _) => {
+                let what = format!("Authorization header requires '{name}' parameter.");
+                Err(SigError::Incomplete(what))
+            }
+            (Some(_), Some(_)) => {
+                Err(SigError::Incomplete(format!("Authorization header has '{name}' twice.")))
+            }
+        }
     };
     let date = headers.get("x-amz-date").and_then(|v| v.to_str().ok()).ok_or_else(|| {
         SigError::Incomplete("Authorization header requires existence of 'X-Amz-Date'.".into())
@@ -216,6 +227,12 @@ fn from_header<'a>(text: &'a str, headers: &HeaderMap) -> Result<Claim<'a>, SigE
 }
 
 fn from_query(pairs: &[(String, String)]) -> Result<Claim<'static>, SigError> {
+    // Of two the one that is checked need not be the one that was meant.
+    for (n, (name, _)) in pairs.iter().enumerate() {
+        if name.starts_with("X-Amz-") && pairs[..n].iter().any(|(other, _)| other == name) {
+            return Err(SigError::Incomplete(format!("The query has the parameter '{name}' twice.")));
+        }
+    }
     let find = |name: &str| pairs.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
     if find("X-Amz-Algorithm").as_deref() != Some(ALGORITHM) {
         return Err(SigError::Missing);

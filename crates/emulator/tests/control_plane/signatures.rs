@@ -79,8 +79,8 @@ impl Made {
             pairs.push(format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
         }
         if self.presigned.is_some() {
-            // Clients append it after they have signed.
-            pairs.push("X-Amz-Security-Token=to%2Fken".to_owned());
+            // The signer appends the token after it has signed, as clients do.
+            assert!(pairs.iter().any(|pair| pair == "X-Amz-Security-Token=to%2Fken"));
             for (name, value) in [
                 ("upgrade", "websocket"),
                 ("connection", "upgrade"),
@@ -158,6 +158,19 @@ async fn headers_signed_by_the_sdk_are_accepted_and_each_change_is_refused() {
             changed.query
         );
     }
+    let again = |of: &Signed| of.headers.iter().find(|(name, _)| name == "authorization").unwrap().clone();
+    let incomplete = refused("IncompleteSignatureException");
+    let two = good.with(|r| r.headers.push(again(r)));
+    assert_eq!(two.send(&world).await, incomplete, "two signatures");
+    let twice = good.with(|r| {
+        let held = again(r).1;
+        let signature = held.rsplit(", ").next().unwrap().to_owned();
+        r.headers.retain(|(name, _)| name != "authorization");
+        r.headers.push(("authorization".to_owned(), format!("{held}, {signature}")));
+    });
+    assert_eq!(twice.send(&world).await, incomplete, "a signature twice in one header");
+    let beside = good.with(|r| r.query.push_str("&X-Amz-Signature=00"));
+    assert_eq!(beside.send(&world).await, mismatch, "a header's signature covers the whole query");
     let unsigned = good.with(|r| r.headers.retain(|(name, _)| name != "authorization"));
     assert_eq!(unsigned.send(&world).await, refused("MissingAuthenticationTokenException"));
     let stranger = sign(&Made { key: "AKIDOTHER", ..Made::of("iot") });
@@ -180,6 +193,15 @@ async fn a_presigned_mqtt_url_is_accepted_with_the_token_appended_after_signing(
     let late = made(now - FIVE_MINUTES, 86_400, "test");
     assert_eq!(late.send(&world).await, refused("InvalidSignatureException"), "whatever X-Amz-Expires says");
     assert_eq!(made(now, 60, "AKIDOTHER").send(&world).await, refused("UnrecognizedClientException"));
+    for name in ["Signature", "Credential", "Date", "Expires", "SignedHeaders", "Algorithm", "Security-Token"]
+    {
+        let repeated = good.with(|r| {
+            let of = format!("X-Amz-{name}=");
+            let pair = r.query.split('&').find(|pair| pair.starts_with(&of)).unwrap().to_owned();
+            r.query.push_str(&format!("&{pair}"));
+        });
+        assert_eq!(repeated.send(&world).await, refused("IncompleteSignatureException"), "{name} twice");
+    }
     let unsigned = good.with(|r| r.query = "x=1".to_owned());
     assert_eq!(unsigned.send(&world).await, refused("MissingAuthenticationTokenException"));
     assert_eq!(good.send(&world).await, (101, String::new()));
