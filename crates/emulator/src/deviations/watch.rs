@@ -117,7 +117,11 @@ pub(super) static ROWS: &[Deviation] = &[
         "names of dimensions partly documented",
         "namespace AWS/IoTFleetMetrics, dimension AggregationType: count, sum, p99, cardinality, …",
     ),
-    row("geo queries", "real", "InvalidQueryException"),
+    row(
+        "geo queries",
+        "circles, boxes and polygons",
+        "geo_distance in km, mi or m; others get InvalidQueryException",
+    ),
     row(
         "index that is off",
         "undocumented",

@@ -45,6 +45,11 @@ impl World {
             .build()
             .unwrap();
         self.index(&things).await;
+        self.built().await;
+    }
+
+    /// Waits until the index is built.
+    async fn built(&self) {
         let deadline = Instant::now() + LONG;
         loop {
             let index = self.iot.describe_index().index_name("AWS_Things").send().await.unwrap();
@@ -394,5 +399,43 @@ async fn blanks_may_stand_around_operators_in_searches_and_in_dynamic_groups() {
         }
         assert!(Instant::now() < deadline, "the group has its member");
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn things_are_found_by_where_they_are() {
+    use aws_sdk_iot::types::{GeoLocationTarget, TargetFieldOrder};
+    let world = World::at_speed(20.0).await;
+    for (thing, place) in [("near", "47.61,-122.33"), ("far", "45.5,-122.7"), ("nowhere", "unknown")] {
+        let payload = AttributePayload::builder().attributes("place", place).build();
+        world.iot.create_thing().thing_name(thing).attribute_payload(payload).send().await.unwrap();
+    }
+    let shadow =
+        r#"{"state":{"reported":{"gps":{"coordinates":[-122.33,47.61]},"at":{"lat":47.61,"long":-122.33}}}}"#;
+    world.data.update_thing_shadow().thing_name("nowhere").payload(Blob::new(shadow)).send().await.unwrap();
+    let target = |name: &str, order| GeoLocationTarget::builder().name(name).order(order).build();
+    let filter = IndexingFilter::builder()
+        .geo_locations(target("attributes.place", TargetFieldOrder::LatLon))
+        .geo_locations(target("shadow.reported.gps.coordinates", TargetFieldOrder::LonLat))
+        .geo_locations(target("shadow.reported.at", TargetFieldOrder::LatLon))
+        .build();
+    let things = ThingIndexingConfiguration::builder()
+        .thing_indexing_mode(ThingIndexingMode::RegistryAndShadow)
+        .filter(filter.clone())
+        .build()
+        .unwrap();
+    world.index(&things).await;
+    let held = world.iot.get_indexing_configuration().send().await.unwrap();
+    assert_eq!(held.thing_indexing_configuration.unwrap().filter, Some(filter));
+    world.built().await;
+    let near = "geo_distance,47.6204,-122.3491,15.5km";
+    assert_eq!(world.found(&format!("attributes.place:{near}")).await, ["near"]);
+    assert_eq!(world.found(&format!("NOT attributes.place:{near}")).await, ["far", "nowhere"]);
+    assert_eq!(world.found(&format!("shadow.reported.gps.coordinates:{near}")).await, ["nowhere"]);
+    assert_eq!(world.found(&format!("shadow.reported.at:{near} AND thingName:no*")).await, ["nowhere"]);
+    // A field that is not indexed as a location, and what is no geo query of ours.
+    for query in [format!("attributes.other:{near}"), "attributes.place:geo_polygon,1,2,3,4,5,6".to_owned()] {
+        let answer = world.iot.search_index().query_string(&query).send().await;
+        assert_eq!(refusal(answer), is(400, "InvalidQueryException"), "{query}");
     }
 }

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::document::{ThingView, View, presence};
-use super::query::{Document as _, Leaf, Query};
-use super::{THINGS, check_version, invalid_query, ready};
+use super::query::{Document as _, Leaf};
+use super::{THINGS, check_version, query_for, ready};
 use crate::account::Account;
 use crate::api::{ApiError, Req, Resp, when};
 
@@ -65,7 +65,7 @@ fn each(
     if sources.groups {
         return Err(ApiError::invalid(format!("Only the index {THINGS} can be aggregated")));
     }
-    let query = Query::parse(over.query).map_err(invalid_query)?;
+    let query = query_for(&sources, over.query)?;
     let field = over.field;
     let known = account.read().indexing.fields(THINGS);
     let Some(kind) = kind_of(&known, field) else {

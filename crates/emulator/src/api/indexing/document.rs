@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::query::{Document, Leaf, Query};
+use super::query::{Document, Leaf, Order, Place, Query, place_of};
 use crate::account::{Account, State};
 use crate::api::detect::Violation;
 use crate::api::registry::{Thing, ThingGroup};
@@ -26,6 +26,8 @@ pub(super) struct Sources {
     pub(super) connectivity: bool,
     /// Violations of security profiles.
     pub(super) defender: bool,
+    /// Fields that hold locations.
+    pub(super) locations: Vec<(String, Order)>,
 }
 
 /// Connections by client id.
@@ -265,6 +267,18 @@ fn violation_json(violation: &Violation) -> Value {
     })
 }
 
+/// The value at a path into a shadow's reported or desired state.
+fn shadow_value<'s>(shadow: &'s Shadow, path: &[&str]) -> Option<&'s Value> {
+    let (section, path) = path.split_first()?;
+    let state = match *section {
+        "reported" => shadow.reported()?,
+        "desired" => shadow.desired()?,
+        _ => return None,
+    };
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(state.get(*first)?, |value, name| value.get(*name))
+}
+
 impl Document for ThingView<'_> {
     fn field(&self, name: &str, wanted: &mut dyn FnMut(Leaf<'_>) -> bool) -> bool {
         if let Some(attribute) = name.strip_prefix("attributes.") {
@@ -319,6 +333,23 @@ impl Document for ThingView<'_> {
             || sources.named.iter().any(|n| self.shadow(Some(n)).is_some_and(|s| sections(s, wanted)))
             || self.violations().iter().any(|v| all_below(&violation_json(v), wanted))
     }
+
+    fn place(&self, name: &str) -> Option<Place> {
+        let sources = self.view.sources;
+        let (_, order) = sources.locations.iter().find(|(location, _)| location == name)?;
+        if let Some(attribute) = name.strip_prefix("attributes.") {
+            return place_of(&self.thing.attributes.get(attribute)?.as_str().into(), *order);
+        }
+        let path: Vec<&str> = name.strip_prefix("shadow.")?.split('.').collect();
+        let value = match path.as_slice() {
+            ["name", shadow, rest @ ..] if sources.named.iter().any(|name| name == shadow) => {
+                shadow_value(self.shadow(Some(shadow))?, rest)
+            }
+            path if sources.shadow => shadow_value(self.shadow(None)?, path),
+            _ => None,
+        };
+        place_of(value?, *order)
+    }
 }
 
 /// A thing group in the index.
@@ -367,5 +398,10 @@ impl Document for GroupView<'_> {
         let fields = ["thingGroupName", "thingGroupId", "description", "parentGroupNames"];
         fields.iter().any(|name| self.field(name, wanted))
             || self.group.attributes.values().any(|v| wanted(text(v)))
+    }
+
+    /// Groups have no locations.
+    fn place(&self, _: &str) -> Option<Place> {
+        None
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::document::{View, presence};
 use super::query::Query;
-use super::{THINGS, fleet_metrics, invalid_query, ready};
+use super::{THINGS, fleet_metrics, query_for, ready};
 use crate::account::{Account, State};
 use crate::api::ApiError;
 use crate::api::registry::announce;
@@ -21,10 +21,10 @@ const SHARE: u32 = 20;
 /// # Errors
 /// `InvalidRequestException`, `InvalidQueryException`.
 pub fn check_query(state: &State, text: &str) -> Result<(), ApiError> {
-    if !state.indexing.is_on() {
+    let Some(sources) = state.indexing.sources(THINGS) else {
         return Err(ApiError::invalid("Fleet indexing of things must be enabled for dynamic thing groups"));
-    }
-    Query::parse(text).map(drop).map_err(invalid_query)
+    };
+    query_for(&sources, text).map(drop)
 }
 
 /// Keeps the members of dynamic groups right and puts fleet metrics, until the process ends.

@@ -24,6 +24,7 @@ pub use settings::IndexStore;
 use super::ApiError;
 use crate::account::Account;
 use document::Sources;
+use query::Query;
 
 /// The index of things.
 pub const THINGS: &str = "AWS_Things";
@@ -52,6 +53,19 @@ fn ready(account: &Account, name: Option<&str>) -> Result<Sources, ApiError> {
         return Err(ApiError::new(400, "IndexNotReadyException", format!("Index {name} is not ready.")));
     }
     Ok(sources)
+}
+
+/// Reads a query for an index that is made of `sources`.
+///
+/// # Errors
+/// `InvalidQueryException`, also for a geo query of a field that is not among the configuration's `geoLocations`.
+fn query_for(sources: &Sources, text: &str) -> Result<Query, ApiError> {
+    let query = Query::parse(text).map_err(invalid_query)?;
+    let known = |field: &str| sources.locations.iter().any(|(name, _)| name == field);
+    match query.unplaced(&known) {
+        Some(field) => Err(invalid_query(format!("The field {field} is not indexed as a location"))),
+        None => Ok(query),
+    }
 }
 
 /// Refuses versions of the query language that are not there.

@@ -4,8 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::document::{View, presence};
-use super::query::Query;
-use super::{GROUPS, THINGS, check_version, invalid_query, missing_index, ready};
+use super::{GROUPS, THINGS, check_version, missing_index, query_for, ready};
 use crate::api::request::Page;
 use crate::api::{ApiError, Req, Resp, when};
 
@@ -30,7 +29,7 @@ pub(super) fn search_index(req: &Req) -> Result<Resp, ApiError> {
     check_version(body.query_version.as_deref())?;
     let page = Page::of_body(body.max_results.or(Some(USUALLY)), body.next_token.as_deref(), MOST)?;
     let sources = ready(&req.account, body.index_name.as_deref())?;
-    let query = Query::parse(&text).map_err(invalid_query)?;
+    let query = query_for(&sources, &text)?;
     let held = presence(&req.account, &sources, true);
     let state = req.account.read();
     let view = View::new(&state, &sources, &held);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::document::Sources;
 use super::fleet_metrics::FleetMetric;
+use super::query::Order;
 use super::{GROUPS, THINGS};
 use crate::api::{ApiError, Req, Resp, validate};
 use crate::store::{Table, Wal};
@@ -32,9 +33,18 @@ struct Filter {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     named_shadow_names: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    geo_locations: Vec<Value>,
+    geo_locations: Vec<GeoLocation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connectivity: Option<Value>,
+}
+
+/// A field that holds locations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct GeoLocation {
+    name: String,
+    /// `LatLon` or `LonLat`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -126,11 +136,6 @@ impl IndexStore {
         self.configuration.get(ONLY).cloned().unwrap_or_default()
     }
 
-    /// Is the index of things on?
-    pub fn is_on(&self) -> bool {
-        self.sources(THINGS).is_some()
-    }
-
     /// What an index is made of; `None` when there is no such index, or it is off.
     pub(super) fn sources(&self, index: &str) -> Option<Sources> {
         let held = self.held();
@@ -145,6 +150,16 @@ impl IndexStore {
                 },
                 connectivity: held.things.thing_connectivity_indexing_mode == "STATUS",
                 defender: held.things.device_defender_indexing_mode == "VIOLATIONS",
+                locations: held
+                    .things
+                    .filter
+                    .geo_locations
+                    .into_iter()
+                    .map(|location| {
+                        let lon_first = location.order.as_deref() == Some("LonLat");
+                        (location.name, if lon_first { Order::LonLat } else { Order::LatLon })
+                    })
+                    .collect(),
             }),
             GROUPS if held.groups.thing_group_indexing_mode == "ON" => {
                 Some(Sources { groups: true, ..Sources::default() })
@@ -286,6 +301,17 @@ fn check_things(things: &ThingIndexing) -> Result<(), ApiError> {
     }
     if names.len() > NAMED_SHADOWS {
         return Err(ApiError::invalid(format!("At most {NAMED_SHADOWS} named shadows can be indexed")));
+    }
+    for location in &things.filter.geo_locations {
+        validate::one_of(
+            "geoLocations.order",
+            location.order.as_deref().unwrap_or("LatLon"),
+            &["LatLon", "LonLat"],
+        )?;
+        if !["attributes.", "shadow."].iter().any(|source| location.name.starts_with(source)) {
+            let name = &location.name;
+            return Err(ApiError::invalid(format!("{name} is neither an attribute nor in a shadow")));
+        }
     }
     check_fields(&things.custom_fields, &managed(things))
 }

@@ -4,11 +4,14 @@
 //! and field groups, as in AWS's documentation of the query syntax. Values are compared without regard to case, words of a
 //! text each for themselves.
 
+mod geo;
 mod parse;
 
 use std::borrow::Cow;
 
 use quell_rules::policy::Glob;
+
+pub use geo::{Order, Place, place_of};
 
 /// One value of a document.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +51,9 @@ pub trait Document {
 
     /// Gives the values of all fields a term without field looks at.
     fn any(&self, wanted: &mut dyn FnMut(Leaf<'_>) -> bool) -> bool;
+
+    /// Where the thing is by a field that holds locations.
+    fn place(&self, name: &str) -> Option<Place>;
 }
 
 /// A parsed query.
@@ -61,6 +67,7 @@ enum Node {
     Or(Vec<Node>),
     Not(Box<Node>),
     Term { field: Option<String>, test: Test },
+    Near { field: String, circle: geo::Circle },
 }
 
 /// What a value must be. Texts are in lower case.
@@ -92,6 +99,11 @@ impl Query {
         self.0.matches(document)
     }
 
+    /// A field that a geo query asks and that holds no locations, as far as is `known`.
+    pub fn unplaced(&self, known: &dyn Fn(&str) -> bool) -> Option<&str> {
+        self.0.unplaced(known)
+    }
+
     /// Does some term name a field that begins so?
     pub fn names_field(&self, prefix: &str) -> bool {
         self.0.names_field(prefix)
@@ -105,6 +117,7 @@ impl Node {
             Self::And(all) => all.iter().all(|n| n.matches(document)),
             Self::Or(any) => any.iter().any(|n| n.matches(document)),
             Self::Not(node) => !node.matches(document),
+            Self::Near { field, circle } => document.place(field).is_some_and(|place| circle.holds(place)),
             Self::Term { field: Some(field), test } => document.field(field, &mut |leaf| test.holds(&leaf)),
             Self::Term { field: None, test } => document.any(&mut |leaf| test.holds(&leaf)),
         }
@@ -115,7 +128,17 @@ impl Node {
             Self::Everything => false,
             Self::And(nodes) | Self::Or(nodes) => nodes.iter().any(|n| n.names_field(prefix)),
             Self::Not(node) => node.names_field(prefix),
+            Self::Near { field, .. } => field.starts_with(prefix),
             Self::Term { field, .. } => field.as_deref().is_some_and(|f| f.starts_with(prefix)),
+        }
+    }
+
+    fn unplaced(&self, known: &dyn Fn(&str) -> bool) -> Option<&str> {
+        match self {
+            Self::Everything | Self::Term { .. } => None,
+            Self::And(nodes) | Self::Or(nodes) => nodes.iter().find_map(|n| n.unplaced(known)),
+            Self::Not(node) => node.unplaced(known),
+            Self::Near { field, .. } => (!known(field)).then_some(field),
         }
     }
 }

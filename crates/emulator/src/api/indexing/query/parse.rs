@@ -2,6 +2,7 @@
 
 use quell_rules::policy::Glob;
 
+use super::geo::Circle;
 use super::{Bound, Node, Test};
 
 /// Characters of a query, and of one with a leading wildcard.
@@ -59,9 +60,6 @@ fn plain(word: &[Char]) -> String {
 /// Refuses what is an operator in other query languages, and would otherwise be a text that nothing has.
 fn foreign(word: &[Char]) -> Result<(), String> {
     let text = plain(word);
-    if text.starts_with("geo_") && word.contains(&(',', false)) {
-        return Err("Geo queries are not supported here".to_owned());
-    }
     if let Some((c, _)) = word.iter().find(|(c, escaped)| !escaped && *c == ',') {
         return Err(format!("The character '{c}' must be escaped"));
     }
@@ -77,7 +75,7 @@ fn foreign(word: &[Char]) -> Result<(), String> {
     }
 }
 
-fn number(text: &str) -> Option<f64> {
+pub(super) fn number(text: &str) -> Option<f64> {
     // Not "inf", "nan" and their like.
     let numeric = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
     numeric.then(|| text.parse().ok()).flatten().filter(|n: &f64| n.is_finite())
@@ -228,6 +226,11 @@ impl Parser<'_> {
                 if word.is_empty() {
                     let found = self.peek().map_or_else(|| "the end".to_owned(), |c| format!("'{c}'"));
                     return Err(format!("A value was expected, not {found}"));
+                }
+                if plain(&word).starts_with("geo_") && word.contains(&(',', false)) {
+                    let field = field.ok_or("A geo query needs a field")?;
+                    self.space();
+                    return Ok(Node::Near { field: field.to_owned(), circle: Circle::read(&plain(&word))? });
                 }
                 foreign(&word)?;
                 self.test(&word)

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// Fields are the keys, as they stand.
+#[derive(Debug)]
 struct Plain(Value);
 
 fn leaves(value: &Value, wanted: &mut dyn FnMut(Leaf<'_>) -> bool) -> bool {
@@ -25,6 +26,10 @@ impl Document for Plain {
 
     fn any(&self, wanted: &mut dyn FnMut(Leaf<'_>) -> bool) -> bool {
         self.0.as_object().unwrap().values().any(|v| leaves(v, wanted))
+    }
+
+    fn place(&self, name: &str) -> Option<Place> {
+        place_of(self.0.get(name)?, if name.ends_with("geojson") { Order::LonLat } else { Order::LatLon })
     }
 }
 
@@ -153,7 +158,14 @@ fn what_is_no_query_is_refused() {
         "a:!b",
         "+a",
         "a:1,2",
-        "shadow.reported.place:geo_distance,47.6,-122.3,15.5km",
+        "geo_distance,47.6,-122.3,15.5km",
+        "a:geo_distance,47.6,-122.3,15.5",
+        "a:geo_distance,47.6,-122.3,-1km",
+        "a:geo_distance,97.6,-122.3,1km",
+        "a:geo_distance,47.6,west,1km",
+        "a:geo_distance,47.6,-122.3",
+        "a:geo_distance,47.6,-122.3,1km,1km",
+        "a:geo_polygon,1,1,2,2,3,3",
         "end\\",
         "thingName:*a thingGroupNames:*b",
         "deviceDefender.profile.behavior.inViolation:false",
@@ -164,6 +176,45 @@ fn what_is_no_query_is_refused() {
         assert!(Query::parse(query).is_err(), "{query}");
     }
     assert!(Query::parse(&"(".repeat(500)).is_err());
+}
+
+#[test]
+fn geo_queries_find_every_documented_form_of_a_location() {
+    // 11.1 km and 111 km from the point that is asked for.
+    for (place, near) in [
+        (json!("47.7,-122.3"), true),
+        (json!("47.7, -122.3"), true),
+        (json!("POINT(-122.3 47.7)"), true),
+        (json!({"lat": 47.7, "lon": -122.3}), true),
+        (json!({"latitude": 47.7, "longitude": -122.3}), true),
+        (json!({"latitude": 47.7, "long": -122.3}), true),
+        (json!([47.7, -122.3]), true),
+        (json!([46.6, -122.3]), false),
+        (json!([-122.3, 47.7]), false),
+        (json!("POINT(47.7 -122.3)"), false),
+        (json!("here"), false),
+        (json!({"lat": "47.7", "lon": -122.3}), false),
+        (json!(null), false),
+    ] {
+        let document = Plain(json!({ "place": place }));
+        for (query, wanted) in [
+            ("place:geo_distance,47.6,-122.3,15.5km", near),
+            ("place : geo_distance,47.6,-122.3,7mi", near),
+            ("place:geo_distance,47.6,-122.3,11000m", false),
+            ("NOT place:geo_distance,47.6,-122.3,15.5km", !near),
+        ] {
+            assert_eq!(Query::parse(query).unwrap().matches(&document), wanted, "{query}: {document:?}");
+        }
+    }
+    let document = Plain(json!({"geojson": [-122.3, 47.7], "east": [0.0, 179.9]}));
+    assert!(Query::parse("geojson:geo_distance,47.6,-122.3,15km").unwrap().matches(&document));
+    assert!(
+        Query::parse("east:geo_distance,0,-179.9,25km").unwrap().matches(&document),
+        "over the date line"
+    );
+    let query = Query::parse("a:1 OR NOT b:geo_distance,0,0,1km").unwrap();
+    assert_eq!(query.unplaced(&|_| false), Some("b"));
+    assert_eq!(query.unplaced(&|field| field == "b"), None);
 }
 
 #[test]
