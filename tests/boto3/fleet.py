@@ -228,7 +228,7 @@ def settings(a):
     iot.update_domain_configuration(domainConfigurationName="own", domainConfigurationStatus="DISABLED")
     paged(iot, "list_domain_configurations", "domainConfigurations", 3)
     refused("InvalidRequestException", iot.delete_domain_configuration, domainConfigurationName="own")
-    iot.delete_domain_configuration(domainConfigurationName="never")
+    refused("ResourceNotFoundException", iot.delete_domain_configuration, domainConfigurationName="never")
 
     for name in ("fleet", "spare"):
         iot.create_provisioning_template(

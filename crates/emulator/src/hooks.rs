@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::account::Account;
 use super::api;
-use super::broker::{Action, Host, Principal, Routing, Session};
+use super::broker::{Action, Host, Principal, Properties, Routing, Session};
 
 impl Host for Account {
     /// False for a certificate in every status but ACTIVE (docs/aws-iot.md#3.5).
@@ -48,10 +48,16 @@ impl Host for Account {
         api::detect::on_disconnected(self, session);
     }
 
-    fn published(&self, session: &Session, topic: &str, payload: &Bytes) -> Routing {
+    fn published(
+        &self,
+        session: &Session,
+        topic: &str,
+        payload: &Bytes,
+        with: Option<&Properties>,
+    ) -> Routing {
         self.ledger.spoke(session, || self.clock.now_ms());
         api::detect::on_published(self, session, topic, payload.len());
-        api::rules::on_publish(self, session, topic, payload);
+        api::rules::on_publish(self, session, topic, payload, with);
         if topic.starts_with("$aws/rules/") {
             return Routing::Consumed;
         }
@@ -78,9 +84,9 @@ impl Host for Account {
         }
     }
 
-    fn spoke_last(&self, session: &Session, topic: &str, payload: &Bytes) {
+    fn spoke_last(&self, session: &Session, topic: &str, payload: &Bytes, with: Option<&Properties>) {
         api::detect::on_published(self, session, topic, payload.len());
-        api::rules::on_publish(self, session, topic, payload);
+        api::rules::on_publish(self, session, topic, payload, with);
     }
 
     fn published_by_aws(&self, topic: &str, payload: &Bytes) {

@@ -100,6 +100,8 @@ fn message(payload: &[u8]) -> Message<'_> {
         account_id: "123456789012",
         trace_id: "trace",
         shadow: Some(&|_, _| Some(serde_json::json!({"state": {"reported": {"a": 1}}}))),
+        registry: None,
+        properties: None,
     }
 }
 

@@ -315,6 +315,8 @@ fn judge(statement: &Statement, topic: &str, payload: &[u8], env: &Env<'_>) -> O
         account_id: &account,
         trace_id: "",
         shadow: None,
+        registry: None,
+        properties: None,
     })
 }
 

@@ -61,7 +61,7 @@ pub(super) fn publish(req: &Req) -> Result<Resp, ApiError> {
         attributes: Default::default(),
     });
     // A request to a shadow or to jobs is one over HTTP too.
-    if req.account.published(&caller, topic, &req.body) == Routing::Subscribers {
+    if req.account.published(&caller, topic, &req.body, Some(&properties)) == Routing::Subscribers {
         req.account.broker().publish_with(topic, req.body.clone(), qos, req.flag("retain"), properties);
     }
     Resp::json(json!({ "message": "OK", "traceId": uuid() }))

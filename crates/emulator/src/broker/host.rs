@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Properties;
+
 /// Who a transport says it is, before MQTT begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
@@ -104,11 +106,17 @@ pub trait Host: Send + Sync {
     /// A session ended; `reason` is one of AWS's `disconnectReason` values.
     fn disconnected(&self, session: &Session, reason: &str);
 
-    /// An authorized PUBLISH, before it is routed.
-    fn published(&self, session: &Session, topic: &str, payload: &Bytes) -> Routing;
+    /// An authorized PUBLISH, before it is routed; `with` are its properties where it came with MQTT 5.
+    fn published(
+        &self,
+        session: &Session,
+        topic: &str,
+        payload: &Bytes,
+        with: Option<&Properties>,
+    ) -> Routing;
 
     /// A last will, before it is routed: whatever its topic, it reaches subscribers and rules only, no service acts on it.
-    fn spoke_last(&self, session: &Session, topic: &str, payload: &Bytes);
+    fn spoke_last(&self, session: &Session, topic: &str, payload: &Bytes, with: Option<&Properties>);
 
     /// AWS itself published: rules see shadow answers and events as well.
     fn published_by_aws(&self, topic: &str, payload: &Bytes);

@@ -196,12 +196,8 @@ impl Broker {
         self.route(&self.index.matches(topic), &delivery, None)
     }
 
-    /// Publishes as AWS itself on behalf of an HTTP caller, with QoS 0 or 1, retained when asked.
-    pub fn publish_as(&self, topic: &str, payload: Bytes, qos: u8, retain: bool) -> usize {
-        self.publish_with(topic, payload, qos, retain, Properties::default())
-    }
-
-    /// [`Broker::publish_as`] with MQTT 5 properties.
+    /// Publishes as AWS itself on behalf of an HTTP caller or a rule, with QoS 0 or 1, retained when asked, and with MQTT 5
+    /// properties.
     pub fn publish_with(
         &self,
         topic: &str,

@@ -39,7 +39,7 @@ impl Broker {
     pub(super) fn publish_will(&self, who: &Session, delivery: &Delivery) {
         self.published.fetch_add(1, Ordering::Relaxed);
         let Some(host) = self.host.upgrade() else { return };
-        host.spoke_last(who, &delivery.topic, &delivery.payload);
+        host.spoke_last(who, &delivery.topic, &delivery.payload, delivery.properties.as_deref());
         if !delivery.topic.starts_with(topic::BASIC_INGEST) {
             if delivery.retain {
                 self.retained.keep(delivery, self.clock.now_ms(), self.limits.retained_bytes);

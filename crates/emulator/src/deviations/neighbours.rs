@@ -8,13 +8,13 @@ pub(super) static ROWS: &[Deviation] = &[
     row("SQL numbers", "34 decimal digits", "64-bit integers and doubles"),
     row(
         "SQL functions of other services",
-        "aws_lambda, get_dynamodb, get_secret, machinelearning_predict, get_registry_data ask them",
-        "a rule that calls one is refused with SqlParseException, by name; md2, MQTT properties and decode of protobuf too",
+        "aws_lambda, get_dynamodb, get_secret, machinelearning_predict ask them",
+        "a rule that calls one is refused with SqlParseException, by name; decode of protobuf too",
     ),
     row(
-        "SQL variables of SET",
-        "substitution templates may use them",
-        "refused in templates; all else may use them",
+        "get_registry_data, get_thing_shadow",
+        "read as the role they name",
+        "read; the role must be named and is not taken on",
     ),
     row(
         "SQL column without AS",

@@ -180,3 +180,57 @@ async fn a_publish_over_http_carries_properties() {
     let pair = |v: &str| ("site".to_owned(), v.to_owned());
     assert_eq!(properties.user_properties, [pair("north"), pair("south")]);
 }
+
+#[tokio::test]
+async fn rules_read_properties_and_the_registry_and_give_messages_their_own() {
+    use aws_sdk_iot::types::{Action, MqttHeaders, RepublishAction, TopicRulePayload, UserProperty};
+    let world = World::start().await;
+    world.iot.create_thing().thing_name("T").send().await.unwrap();
+    let pair = UserProperty::builder().key("from").value("${topic()}").build().unwrap();
+    let headers = MqttHeaders::builder()
+        .payload_format_indicator("UTF8_DATA")
+        .content_type("application/${get_mqtt_property('content_type')}")
+        .response_topic("${get_mqtt_property('response_topic')}")
+        .correlation_data("AP8=")
+        .message_expiry("600")
+        .user_properties(pair)
+        .build();
+    let republish = RepublishAction::builder()
+        .role_arn("arn:aws:iam::123456789012:role/rules")
+        .topic("out")
+        .headers(headers)
+        .build()
+        .unwrap();
+    let sql = "SELECT get_mqtt_property('format_indicator') AS f, get_mqtt_property('correlation_data') AS c, \
+               get_user_properties('k') AS k, \
+               get_registry_data(\"DescribeThing\", clientid(), \"arn:aws:iam::123456789012:role/r\").thingName AS t, \
+               get_registry_data(\"ListThingGroupsForThing\", 'T', \"arn:aws:iam::123456789012:role/r\") AS g FROM 'in'";
+    let payload = TopicRulePayload::builder()
+        .sql(sql)
+        .aws_iot_sql_version("2016-03-23")
+        .actions(Action::builder().republish(republish).build())
+        .build()
+        .unwrap();
+    world.iot.create_topic_rule().rule_name("props").topic_rule_payload(payload).send().await.unwrap();
+    let (mut console, mut device) = (world.client5("console").await, world.client5("T").await);
+    console.subscribe("out").await;
+    let sent = PublishProperties {
+        correlation_data: Some(Bytes::from_static(b"\x01")),
+        user_properties: vec![("k".into(), "1".into()), ("k".into(), "2".into())],
+        content_type: Some("cbor".into()),
+        ..PublishProperties::default()
+    };
+    device.publish_with("in", "x", false, sent).await;
+    let message = console.message().await;
+    assert_eq!(
+        serde_json::from_slice::<serde_json::Value>(&message.payload).unwrap(),
+        serde_json::json!({"f": "UNSPECIFIED_BYTES", "c": "AQ==", "k": ["1", "2"], "t": "T", "g": {"thingGroups": []}})
+    );
+    let got = message.properties.unwrap();
+    assert_eq!(got.content_type.as_deref(), Some("application/cbor"));
+    assert_eq!(got.payload_format_indicator, Some(1));
+    assert_eq!(got.response_topic, None, "the message that came had none");
+    assert_eq!(got.correlation_data.as_deref(), Some(&b"\x00\xff"[..]));
+    assert_eq!(got.user_properties, [("from".into(), "in".into())]);
+    assert!(got.message_expiry_interval.is_some_and(|left| (590..=600).contains(&left)));
+}

@@ -100,6 +100,8 @@ mod tests {
             account_id: "123456789012",
             trace_id: "t",
             shadow: None,
+            registry: None,
+            properties: None,
         };
         Statement::parse(sql, VERSION).unwrap().evaluate(&message)
     }

@@ -219,7 +219,8 @@ impl Statement {
     /// What is wrong with it, though it can be parsed: a condition that can never be true on its topic, or a column that
     /// is always left out, or something only AWS can tell. Empty when nothing is known against it.
     pub fn remarks(&self) -> Vec<Remark> {
-        let told = self.unmodelled().map(|told| format!("it cannot be tried here: {}", told.message));
+        let told = self.unmodelled().or(self.elsewhere.as_ref());
+        let told = told.map(|told| format!("it cannot be tried here: {}", told.message));
         let mut out: Vec<Remark> = told.into_iter().map(|text| Remark { never: false, text }).collect();
         let Some((shape, readings)) = self.from.as_deref().and_then(shape) else { return out };
         if let Some(filter) = &self.select.filter {

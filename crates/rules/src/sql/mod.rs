@@ -98,6 +98,24 @@ impl std::error::Error for SqlError {}
 /// Gives a thing's shadow document, classic or named; for `get_thing_shadow`.
 pub type ShadowLookup<'a> = &'a dyn Fn(&str, Option<&str>) -> Option<Value>;
 
+/// Answers `DescribeThing` or `ListThingGroupsForThing` about a thing, as the registry does; for `get_registry_data`.
+pub type RegistryLookup<'a> = &'a dyn Fn(&str, &str) -> Option<Value>;
+
+/// The MQTT 5 properties of a PUBLISH that rules can read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Properties<'a> {
+    /// What the payload is.
+    pub content_type: Option<&'a str>,
+    /// The payload format indicator: UTF-8 text.
+    pub utf8: bool,
+    /// Where an answer is wanted.
+    pub response_topic: Option<&'a str>,
+    /// What the answer is to carry.
+    pub correlation_data: Option<&'a [u8]>,
+    /// Names and values, in order.
+    pub user_properties: &'a [(String, String)],
+}
+
 /// A published message and what the functions of the language tell about it.
 #[derive(Clone, Copy)]
 pub struct Message<'a> {
@@ -119,6 +137,10 @@ pub struct Message<'a> {
     pub trace_id: &'a str,
     /// Shadows, when they can be looked up.
     pub shadow: Option<ShadowLookup<'a>>,
+    /// The registry, likewise.
+    pub registry: Option<RegistryLookup<'a>>,
+    /// Its properties; `None` when it was not published with MQTT 5, or they are not known.
+    pub properties: Option<Properties<'a>>,
 }
 
 /// What a rule makes of a message.
@@ -149,6 +171,8 @@ pub struct Statement {
     /// It needs a payload that is JSON.
     document: bool,
     unmodelled: Option<SqlError>,
+    /// What it asks beside the message that was heard.
+    elsewhere: Option<SqlError>,
 }
 
 impl Statement {

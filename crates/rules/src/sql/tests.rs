@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Message, Outcome, Statement, Version};
+use super::{Message, Outcome, Properties, Statement, Version};
 
 fn message<'a>(topic: &'a str, payload: &'a [u8]) -> Message<'a> {
     Message {
@@ -15,6 +15,8 @@ fn message<'a>(topic: &'a str, payload: &'a [u8]) -> Message<'a> {
         account_id: "123456789012",
         trace_id: "trace",
         shadow: None,
+        registry: None,
+        properties: None,
     }
 }
 
@@ -394,9 +396,8 @@ fn what_only_aws_can_tell_is_named() {
         ("aws_lambda('arn', {'a': 1})", 8),
         ("get_dynamodb('t', 'k', 'v', 'role')", 8),
         ("upper(get_secret('s', 'SecretString', 'role'))", 14),
-        ("get_mqtt_property('content_type')", 8),
+        ("machinelearning_predict('m', 'role', {'a': 1})", 8),
         ("decode(encode(*, 'base64'), 'proto', 'b', 'k', 'f', 'm')", 8),
-        ("md2('a')", 8),
     ] {
         let statement =
             Statement::parse(&format!("SELECT {call} AS v FROM 't'"), Version::V2016_03_23).unwrap();
@@ -411,6 +412,76 @@ fn what_only_aws_can_tell_is_named() {
     );
     // AWS IoT SQL has no comments.
     assert!(Statement::parse("SELECT * FROM 't' -- all", Version::V2016_03_23).is_err());
+}
+
+#[test]
+fn properties_and_the_registry_can_be_read() {
+    let users = [
+        ("k".to_owned(), "1".to_owned()),
+        ("o".to_owned(), "x".to_owned()),
+        ("k".to_owned(), "2".to_owned()),
+    ];
+    let properties = Properties {
+        content_type: Some("text/plain"),
+        utf8: true,
+        response_topic: Some("r/t"),
+        correlation_data: Some(b"\xff\x00"),
+        user_properties: &users,
+    };
+    let registry = |read: &str, thing: &str| Some(json!({ "read": read, "thingName": thing }));
+    let with = |properties| Message { properties, registry: Some(&registry), ..message("t", b"{}") };
+    let run = |expression: &str, message: &Message<'_>| {
+        let sql = format!("SELECT {expression} AS v FROM 't'");
+        match Statement::parse(&sql, Version::V2016_03_23).unwrap().evaluate(message) {
+            Outcome::Selected(bytes) => serde_json::from_slice::<Value>(&bytes).unwrap()["v"].take(),
+            other => panic!("{sql}: {other:?}"),
+        }
+    };
+    let full = with(Some(properties));
+    for (expression, value) in [
+        ("get_mqtt_property('content_type')", json!("text/plain")),
+        ("get_mqtt_property('format_indicator')", json!("UTF8_DATA")),
+        ("get_mqtt_property('response_topic')", json!("r/t")),
+        ("get_mqtt_property(\"correlation_data\")", json!("/wA=")),
+        ("get_user_properties('k')", json!(["1", "2"])),
+        ("get(get_user_properties('k'), 1)", json!("2")),
+        ("get_user_properties('K')", Value::Null),
+        ("get_user_properties()", json!([{"k": "1"}, {"o": "x"}, {"k": "2"}])),
+        (
+            "get_registry_data('DescribeThing', clientid(), 'arn:aws:iam::1:role/r')",
+            json!({"read": "DescribeThing", "thingName": "Thing01"}),
+        ),
+        ("get_registry_data('DescribeThing', nobody, 'arn')", Value::Null),
+        ("get_registry_data('DescribeThing', 'Thing01')", Value::Null),
+        ("md2('abc')", json!("da853b0d3f88d99b30283a69e6ded6bb")),
+        ("md2('')", json!("8350e5a3e24c153df2275c9f80692773")),
+        ("md2(nothing)", Value::Null),
+    ] {
+        assert_eq!(run(expression, &full), value, "{expression}");
+    }
+    // A PUBLISH of MQTT 5 without any, and one of MQTT 3.1.1.
+    let (bare, older) = (with(Some(Properties::default())), with(None));
+    assert_eq!(run("get_mqtt_property('format_indicator')", &bare), json!("UNSPECIFIED_BYTES"));
+    assert_eq!(run("get_mqtt_property('correlation_data')", &bare), Value::Null);
+    assert_eq!(run("get_user_properties()", &bare), json!([]));
+    assert_eq!(run("get_mqtt_property('format_indicator')", &older), Value::Null);
+    assert_eq!(run("get_user_properties()", &older), Value::Null);
+    for wrong in [
+        "get_mqtt_property('contentType')",
+        "get_mqtt_property(a)",
+        "get_mqtt_property()",
+        "get_registry_data('UpdateThing', 't', 'r')",
+        "get_registry_data(a, 't', 'r')",
+    ] {
+        let error =
+            Statement::parse(&format!("SELECT {wrong} AS v FROM 't'"), Version::V2016_03_23).unwrap_err();
+        assert!(error.message.contains("written as text"), "{wrong}: {error}");
+    }
+    // Who tries a rule on what was heard is told what cannot be tried.
+    let statement =
+        Statement::parse("SELECT get_user_properties() AS v FROM 't'", Version::V2016_03_23).unwrap();
+    assert_eq!(statement.unmodelled(), None);
+    assert!(statement.remarks().iter().any(|remark| remark.text.contains("reads the properties of MQTT 5")));
 }
 
 #[test]

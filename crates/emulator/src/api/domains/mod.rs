@@ -317,7 +317,7 @@ fn delete(req: &Req) -> Result<Resp, ApiError> {
     let name = req.path("domainConfigurationName");
     check::name(name, false)?;
     let mut state = req.account.write();
-    let Some(held) = state.domains.get(name) else { return Resp::empty() };
+    let Some(held) = state.domains.get(name) else { return Err(absent(req, name)) };
     if held.enabled {
         return Err(ApiError::invalid("Cannot delete a domain configuration that is not disabled"));
     }

@@ -9,7 +9,7 @@ use super::groups::GroupChange;
 use super::http_things::AttributePayload;
 use super::tags::{self, Tag};
 use super::{DynamicQuery, GroupSpec, ThingGroup, add_to_group, announce, remove_from_group};
-use crate::account::Account;
+use crate::account::{Account, State};
 use crate::api::{ApiError, Req, Resp, indexing, validate};
 
 /// The only index there is.
@@ -146,7 +146,7 @@ fn properties_of(group: &ThingGroup) -> Value {
     out
 }
 
-fn reference(account: &Account, group: &str) -> Value {
+pub(super) fn reference(account: &Account, group: &str) -> Value {
     json!({ "groupName": group, "groupArn": account.arn("thinggroup", group) })
 }
 
@@ -265,6 +265,12 @@ pub fn list_things(req: &Req) -> Result<Resp, ApiError> {
     Resp::page("things", things, next)
 }
 
+/// The groups a thing is a member of itself, by name.
+pub(super) fn direct_groups<'a>(state: &'a State, thing: &'a str) -> BTreeSet<&'a str> {
+    let fixed = state.registry.groups_of(thing).iter().map(String::as_str);
+    fixed.chain(state.registry.dynamic_groups_of(thing)).collect()
+}
+
 /// ListThingGroupsForThing: direct memberships only.
 pub fn list_for_thing(req: &Req) -> Result<Resp, ApiError> {
     let (name, page) = (req.path("thingName"), req.page(250, 50)?);
@@ -272,9 +278,8 @@ pub fn list_for_thing(req: &Req) -> Result<Resp, ApiError> {
     if state.registry.thing(name).is_none() {
         return Err(ApiError::not_found("thing does not exist"));
     }
-    let fixed = state.registry.groups_of(name).iter().map(String::as_str);
-    let groups: BTreeSet<&str> = fixed.chain(state.registry.dynamic_groups_of(name)).collect();
-    let (groups, next) = page.take(groups.into_iter().map(|g| (g, reference(&req.account, g))));
+    let (groups, next) =
+        page.take(direct_groups(&state, name).into_iter().map(|g| (g, reference(&req.account, g))));
     Resp::page("thingGroups", groups, next)
 }
 

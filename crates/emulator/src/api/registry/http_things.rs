@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::http_groups::{direct_groups, reference};
 use super::things::ThingChange;
 use super::{Thing, ThingSpec, delete_thing};
+use crate::account::Account;
 use crate::api::{ApiError, Req, Resp, validate};
 
 /// `attributePayload` of things and groups.
@@ -52,13 +54,33 @@ pub fn describe(req: &Req) -> Result<Resp, ApiError> {
     let Some(thing) = state.registry.thing(name) else {
         return Err(ApiError::not_found(format!("Thing {}:{name} not found.", req.account.id)));
     };
-    let mut body = summary(name, thing, &req.account.arn("thing", name));
+    Resp::json(described(&req.account, name, thing))
+}
+
+/// A thing as DescribeThing answers it.
+fn described(account: &Account, name: &str, thing: &Thing) -> Value {
+    let mut body = summary(name, thing, &account.arn("thing", name));
     body["defaultClientId"] = json!(name);
     body["thingId"] = json!(thing.id);
     if let Some(group) = &thing.billing_group {
         body["billingGroupName"] = json!(group);
     }
-    Resp::json(body)
+    body
+}
+
+/// What a rule reads of a thing by the name of the operation; `None` for another one, and where there is no such thing.
+pub fn read_for_rule(account: &Account, operation: &str, name: &str) -> Option<Value> {
+    let state = account.read();
+    let thing = state.registry.thing(name)?;
+    match operation {
+        "DescribeThing" => Some(described(account, name, thing)),
+        "ListThingGroupsForThing" => {
+            let groups: Vec<Value> =
+                direct_groups(&state, name).into_iter().map(|group| reference(account, group)).collect();
+            Some(json!({ "thingGroups": groups }))
+        }
+        _ => None,
+    }
 }
 
 /// What ListThings and DescribeThing share.

@@ -26,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 pub use groups::GroupSpec;
+pub use http_things::read_for_rule;
 pub use membership::{MembershipChange, add_to_group, announce, remove_from_group};
 pub(super) use things::ThingChange;
 pub use things::{ThingSpec, delete_thing};

@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use base64::Engine as _;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::check::{Action, Step};
+use super::check::{Action, Headers, Step};
 use crate::account::Account;
 use crate::api::{cloudwatch, s3, sns};
-use crate::broker::{Host as _, Principal, Routing, Session};
+use crate::broker::{Host as _, Principal, Properties, Routing, Session};
 use quell_rules::sql::{Message, Template};
 use quell_rules::topics::Dialect;
 
@@ -66,7 +67,11 @@ pub(super) fn run(
             let at = timestamp.as_ref().map(fill);
             metric(account, &fill(namespace), &fill(name), &fill(value), &fill(unit), at.as_deref())
         }
-        Action::Republish { topic, qos } => republish(account, &fill(topic), &fill(qos), output),
+        Action::Republish { topic, qos, headers } => {
+            let topic = fill(topic);
+            let with = headers.as_ref().map(|headers| properties(headers, &topic, fill)).transpose()?;
+            republish(account, &topic, &fill(qos), with, output)
+        }
         Action::Sns { target, json } => {
             let target = fill(target);
             let text = String::from_utf8_lossy(output);
@@ -147,7 +152,43 @@ fn metric(
     cloudwatch::put_metric(account, &series, number, unit, at).map_err(|e| refused(e.message))
 }
 
-fn republish(account: &Account, topic: &str, qos: &str, output: &Bytes) -> Result<(), Failure> {
+/// The MQTT 5 properties of a republished message. What comes to nothing is left out.
+fn properties(
+    headers: &Headers,
+    topic: &str,
+    fill: impl Fn(&Template) -> String,
+) -> Result<Properties, Failure> {
+    let text = |template: &Option<Template>| template.as_ref().map(&fill).filter(|text| !text.is_empty());
+    let refused = |what: String| failure(topic, what);
+    let utf8 = match text(&headers.format).as_deref() {
+        None | Some("UNSPECIFIED_BYTES") => false,
+        Some("UTF8_DATA") => true,
+        Some(other) => return Err(refused(format!("The payload format indicator '{other}' is unknown"))),
+    };
+    let correlation_data = text(&headers.correlation).map(|text| {
+        let decoded = base64::engine::general_purpose::STANDARD.decode(&text);
+        decoded.map(Bytes::from).map_err(|_| refused("The correlation data is not base64".to_owned()))
+    });
+    let expiry = text(&headers.expiry).map(|text| {
+        text.parse().map_err(|_| refused(format!("The message expiry '{text}' is no number of seconds")))
+    });
+    Ok(Properties {
+        utf8,
+        content_type: text(&headers.content_type),
+        response_topic: text(&headers.response_topic),
+        correlation_data: correlation_data.transpose()?,
+        user_properties: headers.user.iter().map(|(name, value)| (fill(name), fill(value))).collect(),
+        expiry: expiry.transpose()?,
+    })
+}
+
+fn republish(
+    account: &Account,
+    topic: &str,
+    qos: &str,
+    with: Option<Properties>,
+    output: &Bytes,
+) -> Result<(), Failure> {
     if let Err(why) = Dialect::Aws.valid_topic(topic) {
         return Err(failure(topic, format!("The topic is not valid: {why}")));
     }
@@ -164,8 +205,8 @@ fn republish(account: &Account, topic: &str, qos: &str, output: &Bytes) -> Resul
         ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
         attributes: Default::default(),
     };
-    if account.published(&rules, topic, output) == Routing::Subscribers {
-        account.broker().publish_as(topic, output.clone(), qos, false);
+    if account.published(&rules, topic, output, with.as_ref()) == Routing::Subscribers {
+        account.broker().publish_with(topic, output.clone(), qos, false, with.unwrap_or_default());
     }
     Ok(())
 }

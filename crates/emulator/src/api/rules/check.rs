@@ -49,6 +49,7 @@ pub(super) enum Action {
     Republish {
         topic: Template,
         qos: Template,
+        headers: Option<Box<Headers>>,
     },
     Sns {
         target: Template,
@@ -134,14 +135,15 @@ fn step(action: &Value, statement: &Statement) -> Result<Step, ApiError> {
         check_role(role)?;
     }
     let text = |member: &str| body.get(member).and_then(Value::as_str).unwrap_or_default();
-    let template = |member: &str| -> Result<Template, ApiError> {
+    let filled = |member: &str, text: &str| -> Result<Template, ApiError> {
         let invalid = |e: &SqlError| {
             ApiError::invalid(format!("Invalid substitution template in {name}.{member}: {e}"))
         };
-        let template = statement.template(text(member)).map_err(|e| invalid(&e))?;
+        let template = statement.template(text).map_err(|e| invalid(&e))?;
         template.unmodelled().map_or(Ok(()), |told| Err(invalid(told)))?;
         Ok(template)
     };
+    let template = |member: &str| filled(member, text(member));
     let action = match *kind {
         "cloudwatchMetric" => Action::Metric {
             namespace: template("metricNamespace")?,
@@ -162,7 +164,9 @@ fn step(action: &Value, statement: &Statement) -> Result<Step, ApiError> {
                 _ => "0".to_owned(),
             };
             let qos = statement.template(&qos).map_err(|e| ApiError::invalid(e.to_string()))?;
-            Action::Republish { topic: template("topic")?, qos }
+            let headers = body.get("headers").filter(|headers| !headers.is_null());
+            let headers = headers.map(|headers| Headers::read(headers, &filled)).transpose()?;
+            Action::Republish { topic: template("topic")?, qos, headers: headers.map(Box::new) }
         }
         "sns" => {
             let format = body.get("messageFormat").and_then(Value::as_str).unwrap_or("RAW");
@@ -174,6 +178,48 @@ fn step(action: &Value, statement: &Statement) -> Result<Step, ApiError> {
         _ => Action::Elsewhere { resource: required.first().map_or("", |m| text(m)).to_owned() },
     };
     Ok(Step { kind, action })
+}
+
+/// The MQTT 5 properties a republish action gives its messages.
+#[derive(Debug)]
+pub(super) struct Headers {
+    pub(super) format: Option<Template>,
+    pub(super) content_type: Option<Template>,
+    pub(super) response_topic: Option<Template>,
+    /// In base64.
+    pub(super) correlation: Option<Template>,
+    /// Seconds.
+    pub(super) expiry: Option<Template>,
+    pub(super) user: Vec<(Template, Template)>,
+}
+
+impl Headers {
+    /// The `headers` of a republish action.
+    fn read(
+        headers: &Value,
+        filled: &impl Fn(&str, &str) -> Result<Template, ApiError>,
+    ) -> Result<Self, ApiError> {
+        let one = |member: &str| {
+            let text = headers.get(member).and_then(Value::as_str);
+            text.map(|text| filled(&format!("headers.{member}"), text)).transpose()
+        };
+        let pairs = headers.get("userProperties").and_then(Value::as_array).map_or(&[][..], |all| all);
+        let pair = |pair: &Value| {
+            let part = |member: &str| {
+                let text = pair.get(member).and_then(Value::as_str).unwrap_or_default();
+                filled(&format!("headers.userProperties.{member}"), text)
+            };
+            Ok((part("key")?, part("value")?))
+        };
+        Ok(Self {
+            format: one("payloadFormatIndicator")?,
+            content_type: one("contentType")?,
+            response_topic: one("responseTopic")?,
+            correlation: one("correlationData")?,
+            expiry: one("messageExpiry")?,
+            user: pairs.iter().map(pair).collect::<Result<_, ApiError>>()?,
+        })
+    }
 }
 
 /// AWS assumes the role when the rule is made. Here it need only be one: `arn:aws:iam::ACCOUNT:role/NAME`.

@@ -10,9 +10,9 @@ use super::actions;
 use super::check::Rule;
 use crate::account::Account;
 use crate::api::cloudwatch;
-use crate::api::registry::uuid;
-use crate::broker::{Principal, Session};
-use quell_rules::sql::{Message, Outcome};
+use crate::api::registry::{self, uuid};
+use crate::broker::{Principal, Properties, Session};
+use quell_rules::sql::{self, Message, Outcome};
 
 /// How often a message may be republished into the rules before they are thought to feed themselves.
 const HOPS: u8 = 8;
@@ -22,16 +22,23 @@ thread_local! {
     static DEPTH: Cell<u8> = const { Cell::new(0) };
 }
 
-/// Who published.
-#[derive(Clone, Copy)]
+/// Who published, and what came with it.
+#[derive(Clone, Copy, Default)]
 struct Origin<'a> {
     client_id: Option<&'a str>,
     principal: Option<&'a str>,
     ip: Option<std::net::IpAddr>,
+    with: Option<&'a Properties>,
 }
 
 /// A client published; HTTP callers have an empty client id.
-pub fn on_publish(account: &Account, session: &Session, topic: &str, payload: &Bytes) {
+pub fn on_publish(
+    account: &Account,
+    session: &Session,
+    topic: &str,
+    payload: &Bytes,
+    with: Option<&Properties>,
+) {
     let principal = match &session.principal {
         Principal::Anonymous => None,
         known => Some(known.identifier()),
@@ -40,13 +47,14 @@ pub fn on_publish(account: &Account, session: &Session, topic: &str, payload: &B
         client_id: Some(&*session.client_id).filter(|id| !id.is_empty()),
         principal,
         ip: Some(session.ip),
+        with,
     };
     run_matching(account, origin, topic, payload);
 }
 
 /// AWS itself published: shadow answers, lifecycle and registry events.
 pub fn on_publish_by_aws(account: &Account, topic: &str, payload: &Bytes) {
-    run_matching(account, Origin { client_id: None, principal: None, ip: None }, topic, payload);
+    run_matching(account, Origin::default(), topic, payload);
 }
 
 fn run_matching(account: &Account, origin: Origin<'_>, topic: &str, payload: &Bytes) {
@@ -69,6 +77,17 @@ fn run_matching(account: &Account, origin: Origin<'_>, topic: &str, payload: &By
     drop(index);
     for rule in rules {
         run(account, &rule, origin, topic, payload);
+    }
+}
+
+/// Properties as rules read them.
+fn readable(with: &Properties) -> sql::Properties<'_> {
+    sql::Properties {
+        content_type: with.content_type.as_deref(),
+        utf8: with.utf8,
+        response_topic: with.response_topic.as_deref(),
+        correlation_data: with.correlation_data.as_deref(),
+        user_properties: &with.user_properties,
     }
 }
 
@@ -100,6 +119,7 @@ fn evaluate(account: &Account, rule: &Rule, origin: Origin<'_>, topic: &str, pay
         let now = account.clock.now_ms() / 1000;
         account.read().shadows.get(thing, name).map(|s| s.document(now, None))
     };
+    let registry = |read: &str, thing: &str| registry::read_for_rule(account, read, thing);
     let message = Message {
         topic,
         payload,
@@ -110,6 +130,8 @@ fn evaluate(account: &Account, rule: &Rule, origin: Origin<'_>, topic: &str, pay
         account_id: &account.id,
         trace_id: &trace_id,
         shadow: Some(&shadow),
+        registry: Some(&registry),
+        properties: origin.with.map(readable),
     };
     let output = match rule.statement.evaluate(&message) {
         Outcome::NotSelected => return,

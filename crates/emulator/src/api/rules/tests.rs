@@ -57,7 +57,7 @@ fn publish(account: &Arc<Account>, topic: &str, payload: &str) {
         ip: [127, 0, 0, 1].into(),
         attributes: Default::default(),
     };
-    on_publish(account, &session, topic, &payload.to_owned().into());
+    on_publish(account, &session, topic, &payload.to_owned().into(), None);
 }
 
 /// The sum of a metric over the last hour.

@@ -15,7 +15,7 @@ use crate::broker::limits::{HIGHEST_ALIAS, LARGEST_PAYLOAD, MOST_FILTERS, MOST_S
 use crate::broker::session::Delivery;
 use crate::broker::topic;
 use crate::broker::wire::{Out, Publish};
-use crate::broker::{Action, Routing};
+use crate::broker::{Action, Properties, Routing};
 
 /// Topics whose subscribers a connection remembers.
 const CACHED_TOPICS: usize = 1024;
@@ -57,7 +57,11 @@ impl Task<'_> {
         // Memory of its own: the payload otherwise keeps the whole read buffer alive while it waits in queues.
         let payload = Bytes::copy_from_slice(&publish.payload);
         self.broker.published.fetch_add(1, Ordering::Relaxed);
-        let routing = self.host.published(&self.who, &name, &payload);
+        let routing = {
+            let none = Properties::default();
+            let with = self.wire.is_v5().then(|| publish.properties.as_deref().unwrap_or(&none));
+            self.host.published(&self.who, &name, &payload, with)
+        };
         if routing == Routing::Subscribers && !name.starts_with(topic::BASIC_INGEST) {
             let (topic, matched) = self.matched(&name);
             let delivery = Delivery {

@@ -38,8 +38,20 @@ enum Body {
     Message(fn(&Env<'_>, Args<'_>) -> Val),
     /// On its arguments before they are evaluated.
     Lazy(fn(&Env<'_>, &[Expr]) -> Val),
+    /// On what the message alone does not show; what that is.
+    Lookup(fn(&Env<'_>, Args<'_>) -> Val, &'static str),
     /// Only AWS can; why.
     Unmodelled(&'static str),
+}
+
+/// What is known against a call before any message.
+pub(super) enum Told {
+    /// Nothing.
+    Nothing,
+    /// It looks at more than a message that was heard shows: only a rule that runs can tell.
+    Elsewhere(String),
+    /// Only AWS can tell.
+    Unmodelled(String),
 }
 
 /// A function of the language.
@@ -80,30 +92,48 @@ impl Function {
         let args: Vec<Val> = args.iter().map(|a| env.eval(a)).collect();
         match self.body {
             Body::Values(f) => f(Args(&args)),
-            Body::Message(f) => f(env, Args(&args)),
+            Body::Message(f) | Body::Lookup(f, _) => f(env, Args(&args)),
             Body::Lazy(_) | Body::Unmodelled(_) => None,
         }
     }
 
-    /// Why a call with these arguments is not modelled; an error for one that AWS does not know either.
-    pub(super) fn told_of(&self, args: &[Expr]) -> Result<Option<String>, String> {
+    /// What is known against a call with these arguments.
+    ///
+    /// # Errors
+    /// A call that AWS does not know either.
+    pub(super) fn told_of(&self, args: &[Expr]) -> Result<Told, String> {
         let literal = |at: usize| match args.get(at) {
             Some(Expr::Literal(Value::String(text))) => Some(text.as_str()),
             _ => None,
         };
         match (&self.body, self.name) {
-            (Body::Unmodelled(why), name) => Ok(Some(format!("{name}() is not modelled: {why}"))),
-            (_, "decode") if literal(1) == Some("proto") => {
-                Ok(Some("decode(…, 'proto', …) is not modelled: it reads a descriptor from S3".to_owned()))
-            }
+            (Body::Unmodelled(why), name) => Ok(Told::Unmodelled(format!("{name}() is not modelled: {why}"))),
+            (_, "decode") if literal(1) == Some("proto") => Ok(Told::Unmodelled(
+                "decode(…, 'proto', …) is not modelled: it reads a descriptor from S3".to_owned(),
+            )),
             // A mode that is not written out is not a mode (docs/aws-iot.md#4.6).
             (_, "transform") if literal(0) != Some("enrichArray") => {
                 Err("transform() knows one mode, written as text: 'enrichArray'".to_owned())
             }
-            _ => Ok(None),
+            (_, "get_mqtt_property") if !literal(0).is_some_and(|name| PROPERTIES.contains(&name)) => Err(
+                format!("get_mqtt_property() knows these, written as text: '{}'", PROPERTIES.join("', '")),
+            ),
+            (_, "get_registry_data") if !literal(0).is_some_and(|name| REGISTRY_READS.contains(&name)) => {
+                Err(format!(
+                    "get_registry_data() knows these, written as text: '{}'",
+                    REGISTRY_READS.join("', '")
+                ))
+            }
+            (Body::Lookup(_, what), name) => Ok(Told::Elsewhere(format!("{name}() reads {what}"))),
+            _ => Ok(Told::Nothing),
         }
     }
 }
+
+/// What `get_mqtt_property` gives (docs/aws-iot.md#4.6).
+const PROPERTIES: [&str; 4] = ["content_type", "format_indicator", "response_topic", "correlation_data"];
+/// What `get_registry_data` asks the registry (docs/aws-iot.md#4.6).
+const REGISTRY_READS: [&str; 2] = ["DescribeThing", "ListThingGroupsForThing"];
 
 const fn old(name: &'static str, least: usize, most: usize, f: fn(Args<'_>) -> Val) -> Function {
     Function { name, newer: false, arguments: (least, most), body: Body::Values(f) }
@@ -122,6 +152,16 @@ const fn costly(name: &'static str, count: usize, f: fn(&Env<'_>, Args<'_>) -> V
     Function { name, newer: false, arguments: (count, count), body: Body::Message(f) }
 }
 
+/// A function that looks at `what`, which a message that was heard does not show.
+const fn lookup(
+    name: &'static str,
+    arguments: (usize, usize),
+    f: fn(&Env<'_>, Args<'_>) -> Val,
+    what: &'static str,
+) -> Function {
+    Function { name, newer: true, arguments, body: Body::Lookup(f, what) }
+}
+
 /// A function that is known by name only.
 const fn unmodelled(name: &'static str, why: &'static str) -> Function {
     Function { name, newer: false, arguments: (0, usize::MAX), body: Body::Unmodelled(why) }
@@ -137,7 +177,10 @@ static FUNCTIONS: &[Function] = &[
     about("timestamp", 0, |e, _| Some(e.message.now_ms.into())),
     about("topic", 1, topic),
     about("traceid", 0, |e, _| Some(e.message.trace_id.into())),
-    Function { name: "get_thing_shadow", newer: true, arguments: (2, 3), body: Body::Message(thing_shadow) },
+    lookup("get_thing_shadow", (2, 3), thing_shadow, "a shadow"),
+    lookup("get_registry_data", (3, 3), registry_data, "the registry"),
+    lookup("get_mqtt_property", (1, 1), mqtt_property, "the properties of MQTT 5"),
+    lookup("get_user_properties", (0, 1), user_properties, "the properties of MQTT 5"),
     Function { name: "encode", newer: true, arguments: (2, 2), body: Body::Lazy(encode) },
     // --- Undefined and Null ---
     old("isnull", 1, 1, |a| Some((a.at(0) == Some(&Value::Null)).into())),
@@ -185,7 +228,7 @@ static FUNCTIONS: &[Function] = &[
     old("lpad", 2, 2, |a| text::pad(a, true)),
     old("ltrim", 1, 1, |a| text::map(a, |s| s.trim_start_matches([' ', '\t']).to_owned())),
     old("md5", 1, 1, text::hash::<md5::Md5>),
-    unmodelled("md2", "nobody should use MD2 any more"),
+    old("md2", 1, 1, text::hash::<md2::Md2>),
     old("newuuid", 0, 0, |_| Some(uuid().into())),
     new("numbytes", 1, 1, |a| Some(a.text(0)?.len().into())),
     costly("regexp_matches", 2, text::regexp_matches),
@@ -209,10 +252,7 @@ static FUNCTIONS: &[Function] = &[
     // --- other services ---
     unmodelled("aws_lambda", "it calls a Lambda function"),
     unmodelled("get_dynamodb", "it reads DynamoDB"),
-    unmodelled("get_mqtt_property", "it reads the properties of MQTT 5"),
-    unmodelled("get_registry_data", "it reads the registry as a role"),
     unmodelled("get_secret", "it reads Secrets Manager"),
-    unmodelled("get_user_properties", "it reads the properties of MQTT 5"),
     unmodelled("machinelearning_predict", "it calls Amazon Machine Learning"),
     // --- lists ---
     new("transform", 3, 3, transform),
@@ -247,6 +287,39 @@ fn thing_shadow(env: &Env<'_>, args: Args<'_>) -> Val {
     let thing = args.at(0)?.as_str()?;
     let shadow = if args.len() == 3 { Some(args.at(1)?.as_str()?) } else { None };
     env.message.shadow?(thing, shadow)
+}
+
+/// The answer of the registry to a read about one thing; nobody takes on the role.
+fn registry_data(env: &Env<'_>, args: Args<'_>) -> Val {
+    args.at(2)?.as_str()?;
+    env.message.registry?(args.at(0)?.as_str()?, args.at(1)?.as_str()?)
+}
+
+fn mqtt_property(env: &Env<'_>, args: Args<'_>) -> Val {
+    use base64::Engine as _;
+    let with = env.message.properties?;
+    match args.at(0)?.as_str()? {
+        "content_type" => with.content_type.map(Value::from),
+        "format_indicator" => Some(if with.utf8 { "UTF8_DATA" } else { "UNSPECIFIED_BYTES" }.into()),
+        "response_topic" => with.response_topic.map(Value::from),
+        "correlation_data" => {
+            Some(base64::engine::general_purpose::STANDARD.encode(with.correlation_data?).into())
+        }
+        _ => None,
+    }
+}
+
+/// All values of one name, or each name with its value: MQTT 5 lets a name come twice.
+fn user_properties(env: &Env<'_>, args: Args<'_>) -> Val {
+    let all = env.message.properties?.user_properties;
+    if args.len() == 0 {
+        let pair = |(name, value): &(String, String)| serde_json::json!({ name: value });
+        return Some(all.iter().map(pair).collect());
+    }
+    let wanted = args.at(0)?.as_str()?;
+    let values: Vec<Value> =
+        all.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str().into()).collect();
+    (!values.is_empty()).then(|| values.into())
 }
 
 /// `*` is encoded as it came, JSON or not.

@@ -34,6 +34,7 @@ struct Parser<'a> {
     /// The variables of SET so far.
     variables: Vec<Variable>,
     unmodelled: Option<SqlError>,
+    elsewhere: Option<SqlError>,
 }
 
 /// Parses a whole statement.
@@ -77,7 +78,8 @@ pub(super) fn statement(sql: &str, version: Version) -> Result<Statement, SqlErr
     }
     let select = Select { value, items, filter };
     let document = select.uses_document() || p.variables.iter().any(|(_, expr)| expr.uses_document());
-    Ok(Statement { variables: p.variables.into(), select, from, version, document, unmodelled: p.unmodelled })
+    let (unmodelled, elsewhere) = (p.unmodelled, p.elsewhere);
+    Ok(Statement { variables: p.variables.into(), select, from, version, document, unmodelled, elsewhere })
 }
 
 /// Parses an expression at `at` of `source` that a `}` ends and that may use `variables`.
@@ -110,6 +112,7 @@ impl<'a> Parser<'a> {
             operators: 0,
             variables: Vec::new(),
             unmodelled: None,
+            elsewhere: None,
         })
     }
 

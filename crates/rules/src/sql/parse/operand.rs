@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
+use super::super::SqlError;
 use super::super::ast::{Cast, Expr, Select};
+use super::super::functions::{self, Told};
 use super::super::lex::Token;
-use super::super::{SqlError, functions};
 use super::Parser;
 
 impl Parser<'_> {
@@ -111,11 +112,11 @@ impl Parser<'_> {
             self.advance()?;
             self.advance()?;
             let args = self.list(")")?;
-            match function.told_of(&args) {
-                Ok(None) => {}
-                Ok(Some(why)) if self.unmodelled.is_some() => drop(why),
-                Ok(Some(why)) => self.unmodelled = Some(SqlError::new(self.lexer.source, at, why)),
-                Err(why) => return Err(SqlError::new(self.lexer.source, at, why)),
+            let error = |why| SqlError::new(self.lexer.source, at, why);
+            match function.told_of(&args).map_err(error)? {
+                Told::Nothing => {}
+                Told::Elsewhere(why) => _ = self.elsewhere.get_or_insert_with(|| error(why)),
+                Told::Unmodelled(why) => _ = self.unmodelled.get_or_insert_with(|| error(why)),
             }
             return Ok(Expr::Call(function, args));
         }
