@@ -302,7 +302,7 @@ fn the_report_holds_the_true_times() {
         json!({"at": iso(PROVEN), "kind": "outcome", "plan": "p1", "outcome": "proven", "targets": []}),
         json!({"at": iso(T0 - 86_400_000), "kind": "intent", "plan": "p0", "what": "revoke", "targets": ["Thing02"]}),
     ];
-    let report = report::tell(&mut Player::open(&path).unwrap(), &journal).unwrap();
+    let report = report::tell(&mut Player::open(&path).unwrap(), &journal, &mut |_| {}).unwrap();
     let incident = &report.incidents["Thing02"];
     assert_eq!((incident.began, incident.detected), (Some(BAD), Some(BAD)));
     assert_eq!((incident.found, incident.violation), (Some(BAD), Some(READ)));

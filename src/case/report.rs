@@ -12,7 +12,6 @@ use crate::response::journal::Journal;
 use quell_fleet::Ms;
 use quell_fleet::event::Event;
 use quell_fleet::format::{iso_or_ms as iso, markdown};
-use quell_fleet::record::file::Recording;
 use quell_fleet::record::report::{self, Report};
 use quell_fleet::record::{Player, What};
 use quell_fleet::text::SafeText;
@@ -64,8 +63,7 @@ struct Chart {
     columns: Vec<(u64, u32)>,
 }
 
-/// Reads the case in a folder, or in an archive, which is unpacked for as long as that takes. With `charts`, its recordings are
-/// read a second time for those of [`Told::html`].
+/// Reads the case in a folder, or in an archive, which is unpacked for as long as that takes. `charts` are those of [`Told::html`].
 ///
 /// # Errors
 /// There is no case, or it cannot be read.
@@ -119,9 +117,10 @@ fn read_folder(path: &Path, verified: Option<Verified>, with_charts: bool) -> io
     let mut recordings = Vec::new();
     for file in files.iter().take(RECORDINGS) {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let report = report::tell(&mut Player::open(file)?, &journal)?;
-        let charts = if with_charts { charts(file, &things)? } else { Vec::new() };
-        recordings.push(Recorded { name, report, charts });
+        let mut player = Player::open(file)?;
+        let mut charts = Charts::new(if with_charts { &things } else { &[] }, player.span());
+        let report = report::tell(&mut player, &journal, &mut |what| charts.take(what))?;
+        recordings.push(Recorded { name, report, charts: charts.charts });
     }
     Ok(Told { about, kept, custody, earlier, recordings, untold, verified })
 }
@@ -171,38 +170,45 @@ fn is_recording(path: &Path) -> bool {
         && start == *quell_fleet::record::file::MAGIC
 }
 
-/// What each of `things` said over the time of a recording.
-fn charts(file: &Path, things: &[&str]) -> io::Result<Vec<Chart>> {
-    let mut recording = Recording::open(file)?;
-    let (from, to) = recording.span();
-    let width = (to.saturating_sub(from) / COLUMNS as Ms).max(1);
-    let mut topics: BTreeMap<u32, usize> = BTreeMap::new();
-    let blank =
-        |thing: &&str| Chart { thing: (*thing).to_owned(), from, to, columns: vec![(0, 0); COLUMNS + 1] };
-    let mut charts: Vec<Chart> = things.iter().map(blank).collect();
-    let mut count = |topics: &BTreeMap<u32, usize>, topic: u32, at: Ms, n: u64, largest: u32| {
-        let column = usize::try_from((at - from).max(0) / width).unwrap_or(COLUMNS).min(COLUMNS);
-        let chart = topics.get(&topic).and_then(|i| charts.get_mut(*i));
+/// What each of some things said over the time of a recording, as it is read.
+struct Charts<'a> {
+    things: &'a [&'a str],
+    /// By number: whose a topic is.
+    topics: BTreeMap<u32, usize>,
+    from: Ms,
+    width: Ms,
+    charts: Vec<Chart>,
+}
+
+impl<'a> Charts<'a> {
+    fn new(things: &'a [&'a str], (from, to): (Ms, Ms)) -> Self {
+        let blank =
+            |thing: &&str| Chart { thing: (*thing).to_owned(), from, to, columns: vec![(0, 0); COLUMNS + 1] };
+        let width = (to.saturating_sub(from) / COLUMNS as Ms).max(1);
+        Self { things, topics: BTreeMap::new(), from, width, charts: things.iter().map(blank).collect() }
+    }
+
+    fn take(&mut self, what: &What) {
+        let What::Event(Event::Batch(batch)) = what else { return };
+        for topic in batch.topics.iter().filter(|topic| topic.telemetry) {
+            let whose =
+                topic.thing.as_ref().and_then(|t| self.things.iter().position(|thing| *thing == t.raw()));
+            if let Some(whose) = whose {
+                self.topics.insert(topic.id, whose);
+            }
+        }
+        batch.messages.iter().for_each(|m| self.count(m.topic, m.at, 1, m.len));
+        batch.counted.iter().for_each(|c| self.count(c.topic, c.at, u64::from(c.count), c.largest));
+    }
+
+    fn count(&mut self, topic: u32, at: Ms, n: u64, largest: u32) {
+        let column = usize::try_from((at - self.from).max(0) / self.width).unwrap_or(COLUMNS).min(COLUMNS);
+        let chart = self.topics.get(&topic).and_then(|i| self.charts.get_mut(*i));
         if let Some((messages, most)) = chart.and_then(|chart| chart.columns.get_mut(column)) {
             *messages += n;
             *most = (*most).max(largest);
         }
-    };
-    for frame in 0..recording.frames() {
-        for entry in recording.entries(frame)? {
-            let What::Event(Event::Batch(batch)) = entry.what else { continue };
-            for topic in batch.topics.iter().filter(|topic| topic.telemetry) {
-                let whose =
-                    topic.thing.as_ref().and_then(|t| things.iter().position(|thing| *thing == t.raw()));
-                if let Some(whose) = whose {
-                    topics.insert(topic.id, whose);
-                }
-            }
-            batch.messages.iter().for_each(|m| count(&topics, m.topic, m.at, 1, m.len));
-            batch.counted.iter().for_each(|c| count(&topics, c.topic, c.at, u64::from(c.count), c.largest));
-        }
     }
-    Ok(charts)
 }
 
 /// One line of a part, for people, with how much of it is not in the case.

@@ -228,7 +228,7 @@ pub(super) fn tell(args: &ReportArgs, common: &Common) -> color_eyre::Result<u8>
                 }
             })?;
         }
-        report::tell(&mut player, &entries)
+        report::tell(&mut player, &entries, &mut |_| {})
     });
     let report = match told {
         Ok(report) => report,

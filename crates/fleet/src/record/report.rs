@@ -320,17 +320,21 @@ impl Teller {
     }
 }
 
-/// Tells what happened. `journal` are the entries of the journal; those of the recording's time belong to it.
+/// Tells what happened. `journal` are the entries of the journal; those of the recording's time belong to it. `look` sees what was
+/// recorded, in order: whoever wants more of it need not read it a second time.
 ///
 /// # Errors
 /// The recording cannot be read to its end.
-pub fn tell(player: &mut Player, journal: &[Value]) -> io::Result<Report> {
+pub fn tell(player: &mut Player, journal: &[Value], look: &mut dyn FnMut(&What)) -> io::Result<Report> {
     let span = player.span();
     player.seek(span.0)?;
     let mut teller = Teller { lines: Vec::new(), incidents: BTreeMap::new(), told: HashSet::new() };
     // What stood at the beginning is a sign too.
     teller.fleet(player.fleet(), span.0, Changes::VIOLATIONS);
-    while let Some((at, changes)) = player.step(span.1, &mut |_, entry| teller.entry(entry))? {
+    while let Some((at, changes)) = player.step(span.1, &mut |_, entry| {
+        look(&entry.what);
+        teller.entry(entry);
+    })? {
         if !changes.is_empty() {
             teller.fleet(player.fleet(), at, changes);
         }

@@ -100,7 +100,7 @@ fn a_name_a_device_made_long_is_read_again() {
         recorder.tick(T0 + 2);
         recorder.finish().unwrap();
         let mut player = Player::open(&path).unwrap();
-        let told = report::tell(&mut player, &[]).unwrap();
+        let told = report::tell(&mut player, &[], &mut |_| {}).unwrap();
         assert!(told.damages.is_empty() && !told.incomplete, "{length}: {told:?}");
         assert_eq!(player.at(), T0 + 2, "{length}");
     }
@@ -131,7 +131,7 @@ fn a_damaged_part_is_skipped_and_named_and_what_follows_is_read() {
         damage(&mut bytes);
         std::fs::write(&path, &bytes).unwrap();
         let mut player = Player::open(&path).unwrap();
-        let told = report::tell(&mut player, &[]).unwrap();
+        let told = report::tell(&mut player, &[], &mut |_| {}).unwrap();
         assert_eq!(told.damages.len(), 1, "{n}: {:?}", told.damages);
         let damage = &told.damages[0];
         assert!(damage.from <= T0 + 3_000 && damage.to >= T0 + 3_000, "{n}: {damage:?}");
@@ -179,7 +179,7 @@ proptest! {
         if let Ok(mut player) = Player::open(&path) {
             let (from, to) = player.span();
             prop_assert!(from <= to);
-            let told = report::tell(&mut player, &[]).unwrap();
+            let told = report::tell(&mut player, &[], &mut |_| {}).unwrap();
             let _ = (told.markdown(), told.json());
             player.seek(from).unwrap();
             while player.next_alarm().unwrap().is_some() {}
@@ -195,7 +195,7 @@ proptest! {
         bytes.extend(super::file::frame(&raw, first, first).unwrap());
         std::fs::write(&path, &bytes).unwrap();
         if let Ok(mut player) = Player::open(&path) {
-            report::tell(&mut player, &[]).unwrap();
+            report::tell(&mut player, &[], &mut |_| {}).unwrap();
         }
     }
 }
