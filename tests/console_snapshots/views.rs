@@ -656,3 +656,19 @@ fn without_a_job_it_is_told_whom_one_would_reach() {
     assert!(text.contains("1 thing in NeedsUpdate") && text.contains("Update-temp-firmware"), "{text}");
     insta::assert_snapshot!("jobs_none_160x48", text);
 }
+
+#[test]
+fn a_finding_about_a_certificate_leads_to_the_policies_of_the_thing_that_has_it() {
+    let mut fleet = account();
+    let rogue = fleet.find(ROGUE).unwrap();
+    let certificate = fleet.device(rogue).certificates().get().unwrap()[0].id.clone();
+    let mut finding = fleet.findings().get().unwrap()[0].clone();
+    for (id, told) in [(certificate.as_str(), "in effect"), ("0000", "is not known here")] {
+        finding.resource_id = Resource([("deviceCertificateId".to_owned(), Name::new(id))].into());
+        let findings = AccountReading::Findings(vec![finding.clone()]);
+        poll(&mut fleet, SourceId::Findings, Reading::Account(findings));
+        let mut app = App::new(look(false));
+        let text = screen(&mut app, &fleet, "gagy", (160, 48));
+        assert!(text.contains(told), "{text}");
+    }
+}

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use quell_fleet::Ms;
+use quell_fleet::account::FindingRecord;
 use quell_fleet::flight::fly::{Flight, Outcome, fly};
 use quell_fleet::flight::{Heard, known};
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
+use quell_fleet::{Device, DeviceId, Ms};
 use quell_rules::policy::Document;
 
 use super::{App, Effect, Env, Tone, View};
@@ -89,6 +90,21 @@ impl Trial {
     }
 }
 
+/// The thing that has the certificate a finding is about, or whose client id it names: by the certificates that were read, or
+/// by what connected with it.
+fn finding_thing(finding: &FindingRecord, env: &Env<'_>) -> Option<DeviceId> {
+    let named = |name: &Name| env.fleet.find(name.raw());
+    let Some(certificate) = finding.resource_id.0.get("deviceCertificateId") else {
+        return finding.resource_id.0.get("clientId").and_then(named);
+    };
+    let has = |device: &Device| {
+        let known = device.certificates().get().into_iter().flatten();
+        known.into_iter().any(|held| held.id == certificate.raw())
+    };
+    let read = env.fleet.devices().find(|(_, device)| has(device)).map(|(id, _)| id);
+    read.or_else(|| env.fleet.clients().of(certificate.raw()).iter().find_map(|seen| named(&seen.client)))
+}
+
 impl App {
     /// The trial of a policy that is looked at.
     pub(crate) fn trial(&self) -> Option<&Trial> {
@@ -99,6 +115,17 @@ impl App {
     pub(crate) fn view_policy(&mut self, env: &Env<'_>) {
         match self.registered_here(env) {
             Some(thing) => self.try_policy(thing, None),
+            None => self.no_thing_here(env),
+        }
+    }
+
+    fn no_thing_here(&mut self, env: &Env<'_>) {
+        match self.finding_here(env) {
+            Some(_) => {
+                let text = "which thing this finding is about is not known here: look at the thing once, and its \
+                            certificates are read";
+                self.say(SafeText::new(text), Tone::Warn, env.now);
+            }
             None => self.nothing_here(env),
         }
     }
@@ -107,12 +134,16 @@ impl App {
     pub(super) fn propose_policy(&mut self, file: &str, env: &Env<'_>) {
         match self.registered_here(env) {
             Some(thing) => self.effects.push(Effect::ReadPolicy { thing, path: file.into() }),
-            None => self.nothing_here(env),
+            None => self.no_thing_here(env),
         }
     }
 
+    /// The thing here; on a finding about a certificate, the thing that has it.
     fn registered_here(&self, env: &Env<'_>) -> Option<Name> {
-        let id = self.thing_here(env).or_else(|| self.device_at_cursor())?;
+        let id = match self.finding_here(env) {
+            Some(finding) => finding_thing(finding, env)?,
+            None => self.thing_here(env).or_else(|| self.device_at_cursor())?,
+        };
         let device = env.fleet.device(id);
         (!device.is_unattributed()).then(|| device.name().clone())
     }
