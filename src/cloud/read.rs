@@ -1,5 +1,7 @@
 //! Single reads of the account, all pages: what polls, plans and the headless commands share.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_iot::types as sdk;
 use serde_json::Value;
 
@@ -426,7 +428,21 @@ pub async fn profiles(aws: &Aws) -> Read<Vec<ProfileRecord>> {
         // One that is deleted meanwhile is left out.
         let Some((whole, version)) = read_detect::profile(aws, &called).await? else { continue };
         let Some(targets) = read_detect::profile_targets(aws, &called).await? else { continue };
+        let mut dimensions = BTreeMap::new();
+        for dimension in whole.behaviors.iter().filter_map(|b| b.metric_dimension.as_ref()) {
+            let name = &dimension.dimension_name;
+            if dimensions.contains_key(name) {
+                continue;
+            }
+            // What cannot be read is not judged by, and that is said of the behaviour.
+            match read_detect::dimension(aws, name).await {
+                Ok(Some(filters)) => drop(dimensions.insert(name.clone(), filters)),
+                Ok(None) => {}
+                Err(trouble) => tracing::warn!(dimension = name, why = %trouble.message, "not read"),
+            }
+        }
         out.push(ProfileRecord {
+            dimensions,
             name: SafeText::new(&called),
             behaviors: whole.behaviors.clone(),
             targets: targets.iter().map(|arn| SafeText::new(arn)).collect(),

@@ -21,6 +21,8 @@ const HEARD: u64 = 3;
 const CLONES: Ms = 15 * 60_000;
 /// What a rule in AWS raised is over when it did not for so long.
 const RAISED: Ms = 15 * 60_000;
+/// An agent reports once in five minutes (docs/aws-iot.md#3.8): that none was heard is said after two of these.
+const REPORTS: Ms = 600_000;
 /// Open alerts remembered: as many findings as a fleet holds, and room for the rest. Beyond it nothing new is told but that.
 const OPEN: usize = 20_000;
 
@@ -343,7 +345,8 @@ impl Judge {
                 now,
             );
         }
-        for not in fleet.not_judged() {
+        let waited = now - self.started >= (REPORTS as f64 / self.speed) as Ms;
+        for not in fleet.not_judged().filter(|not| waited || !not.reported) {
             let name = format!("not_judged {} {}", not.profile, not.behavior);
             say(&name, &format!("{} of {} is not judged: {}", not.behavior, not.profile, not.why), now);
         }
@@ -455,7 +458,7 @@ fn alarm(fleet: &Fleet, finding: &Finding) -> Option<Alert> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quell_fleet::event::{Batch, Event, LinkEvent, Message, TopicEntry};
+    use quell_fleet::event::{Batch, Event, LinkEvent, Message, Notice, TopicEntry};
     use quell_fleet::model::{Name, ProfileRecord};
     use quell_fleet::{KeptFleet, Limits};
     use serde_json::json;
@@ -468,7 +471,9 @@ mod tests {
                 {"comparisonOperator": "less-than-equals", "value": {"count": 1024}}},
             {"name": "Hushed", "metric": "aws:message-byte-size", "suppressAlerts": true, "criteria":
                 {"comparisonOperator": "less-than-equals", "value": {"count": 1024}}},
-            {"name": "Procs", "metric": "aws:num-listening-tcp-ports", "criteria":
+            {"name": "Got", "metric": "aws:num-messages-received", "criteria":
+                {"comparisonOperator": "less-than", "value": {"count": 5}, "durationSeconds": 300}},
+            {"name": "Ports", "metric": "aws:num-listening-tcp-ports", "criteria":
                 {"comparisonOperator": "less-than", "value": {"count": 5}}}]);
         let profile = ProfileRecord {
             name: "P".into(),
@@ -506,7 +511,7 @@ mod tests {
         let mut judge = Judge::new(Vec::new(), 1.0, T0);
         up(&mut fleet, T0);
         let first = judge.tick(&fleet, T0);
-        assert_eq!(told(&first), [(None, "not_judged P Procs", Step::InAlarm)], "what is not judged is said");
+        assert_eq!(told(&first), [(None, "not_judged P Got", Step::InAlarm)], "what is not judged is said");
         hear(&mut fleet, 0, T0 + 1, 3_000);
         let alerts = judge.findings_of(&fleet, T0 + 1);
         assert_eq!(
@@ -571,6 +576,27 @@ mod tests {
         let over = |alerts: Vec<Alert>| alerts.iter().any(|alert| alert.step == Step::AlarmCleared);
         assert!(!over(judge.tick(&empty, T0 + RAISED + 20)));
         assert!(over(judge.tick(&empty, T0 + 600_000 + RAISED)));
+    }
+
+    #[test]
+    fn that_no_agent_reports_is_said_once_one_would_have_and_over_when_one_does() {
+        let mut fleet = Fleet::new(limits());
+        let mut judge = Judge::new(Vec::new(), 2.0, T0);
+        up(&mut fleet, T0);
+        let ports = |alerts: &[Alert]| -> Vec<Step> {
+            let of = |a: &&Alert| a.behavior.name == "not_judged P Ports";
+            alerts.iter().filter(of).map(|a| a.step).collect()
+        };
+        assert_eq!(ports(&judge.tick(&fleet, T0 + 299_999)), []);
+        let said = judge.tick(&fleet, T0 + 300_000);
+        assert_eq!(ports(&said), [Step::InAlarm]);
+        let document = json!({"hed": {"rid": 1, "v": "1.0"}, "met": {"tp": {"t": 9}}});
+        let report = Box::new(quell_rules::detect::report::Report::parse(&document).unwrap());
+        let notices = vec![Notice::Report { thing: Name::new("a"), report, at: T0 + 301_000 }];
+        fleet.apply(Event::Batch(Batch { notices, ..Batch::default() }), T0 + 301_000);
+        let found = judge.tick(&fleet, T0 + 301_000);
+        assert_eq!(told(&found), [(Some("a"), "Ports", Step::InAlarm)]);
+        assert_eq!(ports(&judge.tick(&fleet, T0 + 320_000)), [Step::AlarmCleared]);
     }
 
     #[test]

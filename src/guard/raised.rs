@@ -11,10 +11,12 @@ use quell_fleet::event::Batch;
 use quell_fleet::text::SafeText;
 use quell_fleet::{Fleet, Ms};
 use quell_rules::detect::judge::is_normal;
+use quell_rules::detect::metric::Metric;
 use quell_rules::detect::model::MetricValue;
 
 use crate::config::{AlertKind, Severity, ThingFrom};
 use crate::console::views::{expected, got};
+use crate::stream;
 
 use super::alert::{self, Alert, Step};
 
@@ -26,14 +28,46 @@ const LATE: Ms = 3_600_000;
 /// Bytes of a topic at most (docs/aws-iot.md#3.3).
 const LONGEST: usize = 256;
 
-/// A raised message, as [`quell_rules::detect::in_aws::statement`] selects it. The client says nothing of the thing.
+/// A raised message, as [`quell_rules::detect::in_aws::statement`] selects it.
 #[derive(Deserialize)]
 struct Message {
     profile: String,
     behavior: String,
     topic: String,
     at: Ms,
-    bytes: f64,
+    client: Option<String>,
+    bytes: Option<f64>,
+    value: Option<f64>,
+    address: Option<String>,
+}
+
+impl Message {
+    /// What was measured, as far as a message can say it.
+    fn measured(&self, metric: &Metric) -> Option<MetricValue> {
+        let count = |number: f64| (0.0..=1e9).contains(&number).then_some(number as i64);
+        let mut value = MetricValue::default();
+        match (metric, self.bytes, self.value, &self.address) {
+            (Metric::MessageByteSize, Some(bytes), ..) => value.count = Some(count(bytes)?),
+            (Metric::SourceIp, _, _, Some(address)) => {
+                value.cidrs = Some(vec![address.parse::<std::net::IpAddr>().ok()?.to_string()]);
+            }
+            (Metric::Custom(_), _, Some(number), _) => value.number = Some(number),
+            (Metric::SourceIp | Metric::MessageByteSize, ..) => return None,
+            (_, _, Some(number), _) => value.count = Some(count(number)?),
+            _ => return None,
+        }
+        Some(value)
+    }
+
+    /// Whose it is: the client that connected, the thing of an agent's report, or whose the topic is.
+    fn thing(&self, metric: &Metric, rules: &[ThingFrom]) -> Option<String> {
+        let named = |name: &str| (!name.is_empty() && name.len() <= 128).then(|| name.to_owned());
+        match metric {
+            Metric::SourceIp => self.client.as_deref().and_then(named),
+            metric if metric.is_reported() => stream::reporter(&self.topic).and_then(named),
+            _ => ThingFrom::of(rules, &self.topic),
+        }
+    }
 }
 
 /// Takes what was raised out of what is heard.
@@ -88,13 +122,13 @@ impl Raised {
         let profile = fleet.judged_by().iter().find(|p| p.name.as_str() == message.profile)?;
         let behavior = profile.behaviors.iter().find(|b| b.name == message.behavior)?.clone();
         let criteria = behavior.criteria.as_ref()?;
-        let said = (0.0..=1e9).contains(&message.bytes) && message.topic.len() <= LONGEST;
-        if behavior.suppress_alerts == Some(true) || !said {
+        if behavior.suppress_alerts == Some(true) || message.topic.len() > LONGEST {
             return None;
         }
-        let value = MetricValue { count: Some(message.bytes as i64), ..MetricValue::default() };
+        let metric = Metric::parse(behavior.metric.as_deref()?)?;
+        let value = message.measured(&metric)?;
         let normal = is_normal(&value, criteria.comparison_operator?, criteria.value.as_ref()?)?;
-        let thing = ThingFrom::of(&self.thing_from, &message.topic)?;
+        let thing = message.thing(&metric, &self.thing_from)?;
         let device = fleet.find(&thing).map(|id| fleet.device(id));
         let groups = device.and_then(|device| device.groups().get()).into_iter().flatten();
         let at = if (found - LATE..=found).contains(&message.at) { message.at } else { found };
@@ -132,7 +166,11 @@ mod tests {
 
     fn fleet() -> Fleet {
         let behaviors = json!([{"name": "Size", "metric": "aws:message-byte-size", "criteria":
-            {"comparisonOperator": "less-than-equals", "value": {"count": 1024}}}]);
+            {"comparisonOperator": "less-than-equals", "value": {"count": 1024}}},
+            {"name": "Home", "metric": "aws:source-ip-address", "criteria":
+            {"comparisonOperator": "in-cidr-set", "value": {"cidrs": ["10.0.0.0/8"]}}},
+            {"name": "Ports", "metric": "aws:num-listening-tcp-ports", "criteria":
+            {"comparisonOperator": "less-than", "value": {"count": 5}}}]);
         let profile = ProfileRecord {
             name: "P".into(),
             behaviors: serde_json::from_value(behaviors).unwrap(),
@@ -167,6 +205,19 @@ mod tests {
         assert_eq!((alert.thing.as_deref(), alert.at, alert.value.count), (Some("A"), 1_000, Some(3000)));
         assert!(alert.raised && alert.sentence.as_str().contains("by a rule in AWS"), "{alert:?}");
         assert_eq!((batch.topics.len(), batch.messages.len()), (1, 1), "the device's own stay");
+    }
+
+    #[test]
+    fn an_address_is_of_the_client_and_a_report_of_the_thing_in_its_topic() {
+        let presence = json!({"profile": "P", "behavior": "Home", "topic": "$aws/events/presence/connected/B", "client": "B",
+            "at": 1_000, "address": "203.0.113.9"});
+        let report = json!({"profile": "P", "behavior": "Ports", "topic": "fleet/C/defender/metrics/json", "client": "gw",
+            "at": 1_000, "value": 9});
+        let inside = json!({"profile": "P", "behavior": "Home", "topic": "x", "client": "B", "at": 1, "address": "10.0.0.1"});
+        let odd = json!({"profile": "P", "behavior": "Home", "topic": "x", "client": "B", "at": 1, "address": "here"});
+        let (alerts, _) = take(&[presence, report, inside, odd]);
+        let told: Vec<_> = alerts.iter().map(|a| (a.thing.as_deref(), a.behavior.name.as_str())).collect();
+        assert_eq!(told, [(Some("B"), "Home"), (Some("C"), "Ports")]);
     }
 
     #[test]

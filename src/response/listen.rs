@@ -348,6 +348,7 @@ impl Listener {
         for notice in &batch.notices {
             if let Notice::ShadowDocument { thing, .. }
             | Notice::DefenderReport { thing, .. }
+            | Notice::Report { thing, .. }
             | Notice::JobEvent { thing: Some(thing), .. } = notice
                 && !self.signs.contains(thing)
                 && self.watched.names.read().contains(thing.raw())

@@ -7,6 +7,7 @@ use quell_fleet::Ms;
 use quell_fleet::event::{Notice, PresenceKind};
 use quell_fleet::model::{Name, ShadowDocument};
 use quell_fleet::text::SafeText;
+use quell_rules::detect::report::Report;
 
 /// The kind of a topic, found once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +23,25 @@ pub(super) enum Meaning {
     Execution,
     Membership,
     Defender { accepted: bool },
+    Report,
+}
+
+/// Bytes of an agent's report that is read. Theirs have a few hundred to a few thousand.
+const REPORT: usize = 16 * 1024;
+
+/// Whose report is published on a topic: that of the thing before `defender/metrics/json`, below anything. It is AWS's own topic
+/// under `$aws/things`, which AWS shows to nobody (docs/aws-iot.md#3.4); other brokers do, and on AWS an agent may publish the
+/// same on a topic of the operator's own.
+pub fn reporter(topic: &str) -> Option<&str> {
+    let (_, thing) = topic.strip_suffix("/defender/metrics/json")?.rsplit_once('/')?;
+    (!thing.is_empty()).then_some(thing)
 }
 
 impl Meaning {
     pub(super) fn of(topic: &str) -> Self {
+        if reporter(topic).is_some() {
+            return Self::Report;
+        }
         let Some(rest) = topic.strip_prefix("$aws/") else { return Self::Telemetry };
         let levels: Vec<&str> = rest.split('/').collect();
         let shadow = |tail: &[&str]| match tail {
@@ -131,6 +147,11 @@ impl Meaning {
                     at,
                 }
             }
+            Self::Report => {
+                let document = (payload.len() <= REPORT).then(body)??;
+                let report = Box::new(Report::parse(&document)?);
+                Notice::Report { thing: Name::new(reporter(topic)?), report, at }
+            }
             Self::Defender { accepted } => Notice::DefenderReport { thing: thing()?, accepted, at },
         })
     }
@@ -153,6 +174,22 @@ mod tests {
 
     fn notice(topic: &str, payload: &str) -> Option<Notice> {
         Meaning::of(topic).notice(topic, payload.as_bytes(), 7)
+    }
+
+    #[test]
+    fn an_agent_s_report_is_read_wherever_a_broker_shows_it() {
+        let report = r#"{"hed":{"rid":7,"v":"1.0"},"met":{"tp":{"t":3}}}"#;
+        for topic in ["fleet/a/Thing01/defender/metrics/json", "$aws/things/Thing01/defender/metrics/json"] {
+            let Some(Notice::Report { thing, report, at: 7 }) = notice(topic, report) else {
+                panic!("{topic}")
+            };
+            assert_eq!((thing.raw(), report.id), ("Thing01", 7));
+        }
+        let large = format!(r#"{{"hed":{{"rid":7,"v":"1.0"}},"met":{{"x":"{}"}}}}"#, "y".repeat(REPORT));
+        assert!(notice("x/T/defender/metrics/json", &large).is_none());
+        for topic in ["T/defender/metrics/json", "x//defender/metrics/json", "x/T/defender/metrics/cbor"] {
+            assert!(notice(topic, report).is_none(), "{topic}");
+        }
     }
 
     #[test]

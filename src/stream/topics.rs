@@ -7,7 +7,7 @@ use crate::config::ThingFrom;
 use quell_fleet::event::TopicEntry;
 use quell_fleet::model::Name;
 
-use super::meaning::Meaning;
+use super::meaning::{Meaning, reporter};
 
 /// Topics told apart at least; more share one row, still counted exactly.
 const LEAST: usize = 1_000;
@@ -84,9 +84,10 @@ impl Topics {
         }
         let meaning = Meaning::of(topic);
         let text: Arc<str> = topic.into();
-        let thing = match topic.strip_prefix("$aws/things/") {
-            Some(rest) => rest.split('/').next().map(Name::new),
-            None => ThingFrom::of(&self.rules, topic).map(|thing| Name::new(&thing)),
+        let thing = match (topic.strip_prefix("$aws/things/"), reporter(topic)) {
+            (_, Some(thing)) => Some(Name::new(thing)),
+            (Some(rest), None) => rest.split('/').next().map(Name::new),
+            (None, None) => ThingFrom::of(&self.rules, topic).map(|thing| Name::new(&thing)),
         };
         let id = self.introduce(Arc::clone(&text), thing, !topic.starts_with('$'));
         let known = Known { id, meaning };

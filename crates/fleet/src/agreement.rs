@@ -92,7 +92,7 @@ impl Fleet {
         }
         let name = violation.behavior.name.as_str();
         let unheard =
-            self.not_judged().iter().find(|n| n.profile == violation.profile && n.behavior.as_str() == name);
+            self.not_judged().find(|n| n.profile == violation.profile && n.behavior.as_str() == name);
         if let Some(unheard) = unheard {
             return open(format!("not judged here: {}", unheard.why));
         }

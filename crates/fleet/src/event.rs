@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::text::SafeText;
+use quell_rules::detect::report::Report;
 
 use super::index::IndexReading;
 use super::known::Trouble;
@@ -207,6 +208,15 @@ pub enum Notice {
         /// Accepted or rejected.
         accepted: bool,
         /// When.
+        at: Ms,
+    },
+    /// What an agent reports, where it can be heard: on a topic of the operator's own.
+    Report {
+        /// The thing.
+        thing: Name,
+        /// What it says.
+        report: Box<Report>,
+        /// When it was received.
         at: Ms,
     },
 }

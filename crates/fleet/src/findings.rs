@@ -3,14 +3,17 @@
 //! A *finding* is ours, a *violation* is AWS's. They may differ, and when they do the reason is named (docs/aws-iot.md#6.9): AWS
 //! counts per client id, per window and what its broker took; a console counts per topic what reached it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::text::SafeText;
 use quell_rules::detect::engine::{self, Engine, Handle, Heard, Outcome, Plan, Profile, Verdict};
 use quell_rules::detect::metric::Metric;
 use quell_rules::detect::model::{Behavior, MetricValue};
+use quell_rules::detect::report::Report;
 
+use super::event::PresenceKind;
 use super::held::HeldLog;
 use super::kept::{OpenFinding, Resuming};
 use super::model::{Name, ProfileRecord};
@@ -57,6 +60,8 @@ pub struct NotJudged {
     pub behavior: SafeText,
     /// Why, in a few words.
     pub why: SafeText,
+    /// An agent on the device would report it, and none was heard yet.
+    pub reported: bool,
 }
 
 /// The engine, what it judges by, and what it found.
@@ -66,6 +71,8 @@ pub(super) struct Detection {
     local: Vec<ProfileRecord>,
     profiles: Vec<ProfileRecord>,
     not_judged: Vec<NotJudged>,
+    /// By device: the number of its last report.
+    reports: HashMap<DeviceId, i64>,
     /// When the profiles in force were taken up.
     since: Ms,
     /// By device: its place in the engine once its profiles are known to it.
@@ -104,6 +111,7 @@ impl Detection {
             local,
             profiles: Vec::new(),
             not_judged: Vec::new(),
+            reports: HashMap::new(),
             since: Ms::MIN,
             handles: Vec::new(),
             active: Vec::new(),
@@ -143,6 +151,11 @@ impl Detection {
         taken
     }
 
+    /// True when a device disconnected and was not heard since.
+    pub(super) fn is_gone(&self, thing: &str) -> bool {
+        self.engine.is_gone(thing)
+    }
+
     pub(super) fn absolve(&mut self, thing: &str, now: Ms) -> Vec<Verdict> {
         self.engine.absolve(thing, now)
     }
@@ -175,10 +188,9 @@ impl Detection {
         let mut profiles = account.to_vec();
         profiles.extend(self.local.iter().filter(|l| account.iter().all(|p| p.name != l.name)).cloned());
         let same = profiles.len() == self.profiles.len()
-            && profiles
-                .iter()
-                .zip(&self.profiles)
-                .all(|(a, b)| a.name == b.name && a.behaviors == b.behaviors);
+            && profiles.iter().zip(&self.profiles).all(|(a, b)| {
+                (&a.name, &a.behaviors, &a.dimensions) == (&b.name, &b.behaviors, &b.dimensions)
+            });
         self.profiles = profiles;
         if same {
             // Targets may have changed: everybody is enrolled anew, alarms stand.
@@ -192,47 +204,74 @@ impl Detection {
             .iter()
             .map(|profile| Profile {
                 name: profile.name.shared(),
-                behaviors: profile.behaviors.iter().filter(|b| unheard(b).is_none()).cloned().collect(),
+                behaviors: profile
+                    .behaviors
+                    .iter()
+                    .filter(|b| unheard(profile, b).is_none())
+                    .cloned()
+                    .collect(),
                 retained: Vec::new(),
             })
             .collect();
         let base = self.held.base_ms();
-        let plan = Plan::new(&compiled, |secs| (base * (secs / 300)).max(1), |_| None);
+        let filters = |name: &str| self.profiles.iter().find_map(|p| p.dimensions.get(name).cloned());
+        let plan = Plan::new(&compiled, |secs| (base * secs / 300).max(1), filters);
         self.handles.clear();
         self.engine.set_plan(plan, now)
     }
 }
 
 /// Why a behaviour cannot be judged on what a console hears; `None` when it can.
-fn unheard(behavior: &Behavior) -> Option<&'static str> {
+fn unheard(profile: &ProfileRecord, behavior: &Behavior) -> Option<String> {
     let criteria = behavior.criteria.as_ref()?;
     if criteria.ml_detection_config.is_some() {
-        return Some("a model AWS learned");
+        return Some("a model AWS learned".to_owned());
     }
-    if behavior.metric_dimension.is_some() {
-        return Some("limited to topics by a dimension that is not read");
+    let dimension = behavior.metric_dimension.as_ref().map(|dimension| &dimension.dimension_name);
+    if let Some(name) = dimension.filter(|name| !profile.dimensions.contains_key(*name)) {
+        return Some(format!("limited to topics by the dimension {name}, which is not known"));
     }
+    let limited = |why: &str| dimension.map(|_| why.to_owned());
     match behavior.metric.as_deref().and_then(Metric::parse) {
-        Some(
-            Metric::MessageByteSize
-            | Metric::MessagesSent
-            | Metric::ConnectionAttempts
-            | Metric::AuthorizationFailures
-            | Metric::Disconnects,
-        ) => None,
-        Some(Metric::MessagesReceived) => Some("what a device receives is not heard"),
-        Some(Metric::SourceIp | Metric::DisconnectDuration) => Some("not heard on the stream"),
-        Some(_) => Some("measured on the device"),
-        None => Some("unknown metric"),
+        Some(Metric::MessagesReceived) => Some("what a device receives is not heard".to_owned()),
+        Some(Metric::SourceIp) => {
+            limited("a connection is heard, and not where messages on a topic come from")
+        }
+        Some(Metric::AuthorizationFailures) => limited("a refused connection is heard, and no refused topic"),
+        Some(_) => None,
+        None => Some("unknown metric".to_owned()),
     }
 }
 
+/// What only an agent on the device can measure.
+const REPORTED: &str = "measured on the device, and no agent's report is heard; on AWS nobody but Device Defender hears one, unless \
+                        it is published on …/THING/defender/metrics/json too";
+
 fn not_judged(profile: &ProfileRecord) -> Vec<NotJudged> {
     let why = |b: &Behavior| {
-        let why = SafeText::new(unheard(b)?);
-        Some(NotJudged { profile: profile.name.clone(), behavior: SafeText::new(&b.name), why })
+        let metric = b.metric.as_deref().and_then(Metric::parse);
+        let unheard = unheard(profile, b);
+        let reported =
+            unheard.is_none() && b.criteria.is_some() && metric.is_some_and(|metric| metric.is_reported());
+        let why = SafeText::new(&unheard.or_else(|| reported.then(|| REPORTED.to_owned()))?);
+        Some(NotJudged { profile: profile.name.clone(), behavior: SafeText::new(&b.name), why, reported })
     };
     profile.behaviors.iter().filter_map(why).collect()
+}
+
+/// A measured value, for as long as a finding is kept: a device may report thousands of ports.
+fn bounded(mut value: MetricValue) -> MetricValue {
+    const MOST: usize = 50;
+    value.cidrs.iter_mut().for_each(|list| list.truncate(MOST));
+    value.ports.iter_mut().for_each(|list| list.truncate(MOST));
+    value.numbers.iter_mut().for_each(|list| list.truncate(MOST));
+    if let Some(strings) = &mut value.strings {
+        strings.truncate(MOST);
+        strings.iter_mut().filter(|text| text.len() > 256).for_each(|text| {
+            *text = text.chars().take(64).collect();
+        });
+    }
+    value
 }
 
 impl Fleet {
@@ -256,9 +295,10 @@ impl Fleet {
         &self.detection.profiles
     }
 
-    /// Behaviours that cannot be judged on what is heard, and why.
-    pub fn not_judged(&self) -> &[NotJudged] {
-        &self.detection.not_judged
+    /// Behaviours that cannot be judged on what is heard, and why. What agents report is, once one was heard.
+    pub fn not_judged(&self) -> impl Iterator<Item = &NotJudged> {
+        let reports = !self.detection.reports.is_empty();
+        self.detection.not_judged.iter().filter(move |not| !(reports && not.reported))
     }
 
     /// What was heard, for a behaviour that is not in force: of the devices the profile applies to, or of all.
@@ -369,6 +409,69 @@ impl Fleet {
         }
     }
 
+    /// What an agent on the device reports. One that came twice, or late, is counted once, as by AWS.
+    pub(super) fn judge_report(&mut self, id: DeviceId, report: &Report, at: Ms, now: Ms) -> Changes {
+        if self.detection.reports.get(&id).is_some_and(|last| report.id <= *last) {
+            return Changes::NONE;
+        }
+        self.detection.reports.insert(id, report.id);
+        if self.detection.profiles.is_empty() || self.handle(id, now).is_none() {
+            return Changes::NONE;
+        }
+        let name = self.device(id).name().key();
+        for (metric, amount) in &report.counts {
+            self.detection.engine.count(&name, metric, "", *amount, at);
+        }
+        for (metric, value) in &report.samples {
+            self.detection.engine.sample(&name, metric, value, at);
+        }
+        self.judge_samples(at, now)
+    }
+
+    /// A device connected, from an address, or is gone.
+    pub(super) fn judge_presence(
+        &mut self,
+        id: DeviceId,
+        kind: PresenceKind,
+        (version, address): (i64, Option<IpAddr>),
+        at: Ms,
+        now: Ms,
+    ) -> Changes {
+        if self.detection.profiles.is_empty() || self.handle(id, now).is_none() {
+            return Changes::NONE;
+        }
+        let name = self.device(id).name().key();
+        let engine = &mut self.detection.engine;
+        match kind {
+            PresenceKind::Connected => {
+                engine.connected(&name, version.cast_unsigned());
+                if let Some(address) = address {
+                    engine.address(&name, None, address, at);
+                }
+            }
+            PresenceKind::Disconnected => {
+                engine.disconnected(&name, version.cast_unsigned(), at);
+            }
+            PresenceKind::ConnectFailed => {}
+        }
+        self.judge_samples(at, now)
+    }
+
+    /// Any other sign of life.
+    pub(super) fn judge_sign(&mut self, id: DeviceId, at: Ms) {
+        let Some(device) = self.devices.get(id.index()).filter(|_| !self.detection.profiles.is_empty())
+        else {
+            return;
+        };
+        self.detection.engine.here(device.name().raw(), at);
+    }
+
+    fn judge_samples(&mut self, at: Ms, now: Ms) -> Changes {
+        let mut due = Vec::new();
+        self.detection.engine.due_messages(now.max(at), &mut due);
+        self.verdicts(due, now)
+    }
+
     /// Windows that ended.
     pub(super) fn judge_windows(&mut self, now: Ms) -> Changes {
         if self.detection.profiles.is_empty() {
@@ -430,7 +533,7 @@ impl Fleet {
                         bad: verdict.at_ms,
                         found: now.max(verdict.at_ms),
                         last: verdict.at_ms,
-                        value: verdict.value,
+                        value: bounded(verdict.value),
                         over: None,
                         invalidated: false,
                     });
@@ -438,7 +541,7 @@ impl Fleet {
                 (Outcome::Updated, Some(at)) => {
                     if let Some(finding) = detection.active.get_mut(at) {
                         finding.last = verdict.at_ms;
-                        finding.value = verdict.value;
+                        finding.value = bounded(verdict.value);
                     }
                     changes |= Changes::VIOLATIONS;
                     continue;

@@ -185,8 +185,7 @@ fn targets_decide_and_what_cannot_be_heard_is_named() {
     fleet.apply(heard(1, T0 + 4_000, 3000), T0 + 4_000);
     let things: Vec<_> = fleet.own_findings().iter().map(|f| f.thing.raw()).collect();
     assert_eq!(things, ["Thing02"]);
-    let [unheard] = fleet.not_judged() else { panic!("{:?}", fleet.not_judged()) };
-    assert_eq!(unheard.behavior.as_str(), "home");
+    assert_eq!(fleet.not_judged().next(), None, "where it connects from is heard");
 }
 
 #[test]
@@ -532,4 +531,131 @@ fn what_led_to_a_finding_outlives_a_second_restart_before_the_profiles_were_read
     last.tick(T0 + 300_000 + 5_000);
     let found: Vec<_> = last.own_findings().iter().map(|f| (f.thing.raw(), f.value.count)).collect();
     assert_eq!(found, [("Thing01", Some(5))]);
+}
+
+fn report(thing: &str, id: i64, ports: &[i64], bytes_out: i64, at: Ms) -> Event {
+    let ports: Vec<_> = ports.iter().map(|port| json!({"port": port})).collect();
+    let document = json!({"hed": {"rid": id, "v": "1.0"}, "met": {
+        "tp": {"pts": ports, "t": ports.len()}, "ns": {"bo": bytes_out}}, "cmet": {"battery": [{"number": 20}]}});
+    let report = Box::new(quell_rules::detect::report::Report::parse(&document).unwrap());
+    let notices = vec![event::Notice::Report { thing: Name::new(thing), report, at }];
+    Event::Batch(Batch { notices, ..Batch::default() })
+}
+
+fn judged_by(behaviors: serde_json::Value) -> Fleet {
+    let profile = ProfileRecord {
+        name: "P".into(),
+        behaviors: serde_json::from_value(behaviors).unwrap(),
+        targets: vec!["all/things".into()],
+        ..ProfileRecord::default()
+    };
+    let mut fleet = Fleet::new(Limits { security_profiles: vec![profile], ..Limits::default() });
+    fleet.apply(up(T0 - 1_000), T0 - 1_000);
+    fleet.apply(topics(&["Thing01", "Thing02"]), T0);
+    fleet
+}
+
+fn standing(fleet: &Fleet) -> Vec<(&str, &str)> {
+    fleet.own_findings().iter().map(|f| (f.thing.raw(), f.behavior.name.as_str())).collect()
+}
+
+#[test]
+fn what_an_agent_reports_is_judged_where_it_is_heard_and_said_to_be_missed_until_then() {
+    let mut fleet = judged_by(json!([
+        {"name": "Ports", "metric": "aws:listening-tcp-ports", "criteria":
+            {"comparisonOperator": "in-port-set", "value": {"ports": [22, 443]}}},
+        {"name": "Few", "metric": "aws:num-listening-tcp-ports", "criteria":
+            {"comparisonOperator": "less-than", "value": {"count": 3}}},
+        {"name": "Out", "metric": "aws:all-bytes-out", "criteria":
+            {"comparisonOperator": "less-than", "value": {"count": 1000}, "durationSeconds": 300}},
+        {"name": "Battery", "metric": "battery", "criteria":
+            {"comparisonOperator": "greater-than", "value": {"number": 10}}}]));
+    let missed: Vec<_> = fleet.not_judged().map(|not| (not.behavior.as_str(), not.reported)).collect();
+    assert_eq!(missed, [("Ports", true), ("Few", true), ("Out", true), ("Battery", true)]);
+    let aligned = (T0 / 300_000 + 1) * 300_000;
+    fleet.apply(report("Thing01", 1, &[22], 400, aligned + 1_000), aligned + 1_000);
+    assert_eq!((fleet.not_judged().count(), standing(&fleet)), (0, vec![]));
+    fleet.apply(report("Thing02", 7, &[22, 23, 4444], 700, aligned + 2_000), aligned + 2_000);
+    assert_eq!(standing(&fleet), [("Thing02", "Ports"), ("Thing02", "Few")]);
+    // The same again, as MQTT may deliver it, is no further report.
+    fleet.apply(report("Thing02", 7, &[22], 700, aligned + 3_000), aligned + 3_000);
+    assert_eq!(standing(&fleet).len(), 2);
+    fleet.tick(aligned + 302_000);
+    assert_eq!(standing(&fleet).len(), 2, "700 bytes went out, not 1,400");
+    fleet.apply(report("Thing02", 8, &[22], 1_200, aligned + 303_000), aligned + 303_000);
+    assert_eq!(standing(&fleet), [], "its ports are as they should be");
+    fleet.tick(aligned + 602_000);
+    assert_eq!(standing(&fleet), [("Thing02", "Out")]);
+}
+
+#[test]
+fn thousands_of_reported_ports_are_judged_and_not_kept() {
+    let mut fleet = judged_by(json!([{"name": "Ports", "metric": "aws:listening-tcp-ports", "criteria":
+        {"comparisonOperator": "not-in-port-set", "value": {"ports": [6_000]}}}]));
+    let ports: Vec<i64> = (1..=6_000).collect();
+    fleet.apply(report("Thing01", 1, &ports, 0, T0 + 1_000), T0 + 1_000);
+    assert_eq!(standing(&fleet), [("Thing01", "Ports")], "the last of them breaks it");
+    assert_eq!(fleet.own_findings()[0].value.ports.as_ref().map(Vec::len), Some(50));
+}
+
+#[test]
+fn where_a_device_connects_from_and_how_long_it_is_gone_is_heard() {
+    let mut fleet = judged_by(json!([
+        {"name": "Home", "metric": "aws:source-ip-address", "criteria":
+            {"comparisonOperator": "in-cidr-set", "value": {"cidrs": ["10.0.0.0/8"]}}},
+        {"name": "There", "metric": "aws:disconnect-duration", "criteria":
+            {"comparisonOperator": "less-than", "value": {"count": 10}}}]));
+    let presence = |thing: &str, kind, version, address: Option<&str>, at: Ms| {
+        let notice = event::Notice::Presence {
+            client: Name::new(thing),
+            kind,
+            reason: None,
+            principal: None,
+            version,
+            at,
+            address: address.map(Into::into),
+            session: None,
+            received: Some(at),
+        };
+        Event::Batch(Batch { notices: vec![notice], ..Batch::default() })
+    };
+    use event::PresenceKind::{Connected, Disconnected};
+    let aligned = (T0 / 300_000 + 1) * 300_000;
+    fleet.apply(presence("Thing01", Connected, 1, Some("10.1.2.3"), aligned), aligned);
+    fleet.apply(presence("Thing02", Connected, 1, Some("203.0.113.9"), aligned), aligned);
+    assert_eq!(standing(&fleet), [("Thing02", "Home")]);
+    fleet.apply(presence("Thing01", Disconnected, 1, None, aligned + 1_000), aligned + 1_000);
+    fleet.tick(aligned + 599_000);
+    assert_eq!(standing(&fleet).len(), 1, "not ten minutes yet");
+    // A restart in between.
+    let kept = crate::KeptFleet::from_bytes(&fleet.keep(aligned + 600_000).to_bytes().unwrap()).unwrap();
+    let mut fleet = Fleet::new(fleet.limits.clone());
+    fleet.resume(kept, Vec::new(), &|_, _| false, aligned + 601_000);
+    fleet.apply(up(aligned + 602_000), aligned + 602_000);
+    fleet.apply(topics(&["Thing01", "Thing02"]), aligned + 602_000);
+    fleet.tick(aligned + 905_000);
+    assert_eq!(standing(&fleet), [("Thing01", "There")]);
+    // That it connected again was missed; it is heard.
+    fleet.apply(heard(0, aligned + 906_000, 10), aligned + 906_000);
+    fleet.tick(aligned + 1_205_000);
+    assert_eq!(standing(&fleet), []);
+}
+
+#[test]
+fn a_dimension_that_is_known_limits_what_is_judged() {
+    let behavior = json!([{"name": "Own", "metric": "aws:message-byte-size",
+        "metricDimension": {"dimensionName": "D", "operator": "NOT_IN"},
+        "criteria": {"comparisonOperator": "less-than", "value": {"count": 100}}}]);
+    let fleet = judged_by(behavior.clone());
+    assert!(fleet.not_judged().next().is_some_and(|not| not.why.as_str().contains("dimension D")));
+    let mut profile = fleet.judged_by()[0].clone();
+    profile.dimensions.insert("D".to_owned(), vec!["t/${iot:ClientId}/x".to_owned(), "t/Thing01".to_owned()]);
+    let mut fleet = Fleet::new(Limits::default());
+    fleet.apply(up(T0), T0);
+    fleet.apply(topics(&["Thing01", "Thing02"]), T0);
+    fleet.apply(read(SourceId::Profiles, 1, T0, Ok(Reading::Profiles(vec![profile]))), T0);
+    assert_eq!(fleet.not_judged().next(), None);
+    fleet.apply(heard(0, T0 + 1_000, 3000), T0 + 1_000);
+    fleet.apply(heard(1, T0 + 1_000, 3000), T0 + 1_000);
+    assert_eq!(standing(&fleet), [("Thing02", "Own")]);
 }

@@ -187,6 +187,10 @@ impl Fleet {
             self.detection.stand(id, &stands, behavior);
             changes |= self.count_findings(id, now);
         }
+        // Who is gone says nothing that would make it known.
+        for name in taken.iter().filter(|name| self.detection.is_gone(name)).cloned().collect::<Vec<_>>() {
+            self.thing(&Name::new(&name), now);
+        }
         let named: Vec<DeviceId> = taken.iter().filter_map(|name| self.find(name)).collect();
         for id in named {
             self.enroll(id, now);

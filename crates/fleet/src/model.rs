@@ -1,5 +1,6 @@
 //! Records as read from AWS or heard on MQTT, made safe to show. Names follow AWS.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -363,6 +364,9 @@ pub struct ProfileRecord {
     pub behaviors: Vec<Behavior>,
     /// Target ARNs.
     pub targets: Vec<SafeText>,
+    /// Topic filters of the dimensions its behaviours name, as far as they are known.
+    #[serde(default)]
+    pub dimensions: BTreeMap<String, Vec<String>>,
     /// All of it as AWS has it, exact, for editing and exporting; `None` when only the above is known.
     #[serde(default)]
     pub whole: Option<Box<SecurityProfile>>,

@@ -6,6 +6,8 @@ use quell_rules::detect::metric::Metric;
 
 use super::baseline::WarningKind;
 use super::clones::Told;
+use std::net::IpAddr;
+
 use super::event::{Notice, PresenceKind};
 use super::model::Name;
 use super::presence::PresenceState;
@@ -76,7 +78,8 @@ impl Fleet {
                 let foreign = self.foreign(&client, principal.as_ref(), (kind, at), now);
                 let noted =
                     |presence: &mut PresenceState| presence.note(kind, version, at, now, reason, principal);
-                cloned | foreign | self.presence(&client, noted, (kind, at), now)
+                let address = address.as_ref().and_then(|text| text.as_str().parse().ok());
+                cloned | foreign | self.presence(&client, noted, (kind, at), (version, address), now)
             }
             Notice::JobsChanged { .. } => {
                 self.want(SourceId::Jobs);
@@ -115,7 +118,16 @@ impl Fleet {
                 if let Some(device) = self.devices.get_mut(id.index()) {
                     device.set_report(at, accepted);
                 }
+                self.judge_sign(id, at);
                 self.judge(id, now) | Changes::DEVICES
+            }
+            Notice::Report { thing, report, at } => {
+                let id = self.thing(&thing, now);
+                if let Some(device) = self.devices.get_mut(id.index()) {
+                    device.set_report(at, true);
+                }
+                self.judge_sign(id, at);
+                self.judge_report(id, &report, at, now) | self.judge(id, now) | Changes::DEVICES
             }
         }
     }
@@ -155,6 +167,7 @@ impl Fleet {
         client: &Name,
         note: impl FnOnce(&mut PresenceState) -> bool,
         (kind, at): (PresenceKind, Ms),
+        whence: (i64, Option<IpAddr>),
         now: Ms,
     ) -> Changes {
         let settle = self.limits.settle;
@@ -188,9 +201,10 @@ impl Fleet {
         for metric in metrics {
             self.judge_count(id, metric, at, now);
         }
+        let judged = self.judge_presence(id, kind, whence, at, now);
         if kind == PresenceKind::Disconnected && !self.settling.contains(&id) {
             self.settling.push(id);
         }
-        self.judge(id, now) | Changes::DEVICES
+        judged | self.judge(id, now) | Changes::DEVICES
     }
 }

@@ -15,7 +15,7 @@ use crate::response::{Intent, RuleBody, RuleChange, RuleEdit};
 use quell_fleet::account::RuleDelivery;
 use quell_fleet::model::{Name, ProfileRecord};
 use quell_fleet::text::SafeText;
-use quell_rules::detect::in_aws::{VERSION, statement};
+use quell_rules::detect::in_aws::{VERSION, filters, statement};
 use quell_rules::detect::profile::target_words;
 
 use super::GuardArgs;
@@ -38,13 +38,18 @@ pub(super) fn run(args: &GuardArgs, role: &str, common: &Common) -> color_eyre::
         Ok(profiles) => profiles,
         Err(why) => return say(&why, exit::FAILED),
     };
+    let topics: Vec<&str> = settings.topics.iter().map(AsRef::as_ref).collect();
     let mut rules = Vec::new();
     for profile in &profiles {
         for behavior in &profile.behaviors {
             let of = |what: &str| SafeText::new(&format!("{}/{}: {what}", profile.name, behavior.name));
             let name = profile.name.as_str();
-            for filter in settings.topics.iter().map(AsRef::as_ref) {
-                let said = meant_for_all(profile).and_then(|()| statement(name, behavior, filter, TOPIC));
+            let dimension = behavior.metric_dimension.as_ref();
+            let dimension =
+                dimension.and_then(|d| profile.dimensions.get(&d.dimension_name)).map(Vec::as_slice);
+            for filter in filters(behavior, &topics) {
+                let said =
+                    meant_for_all(profile).and_then(|()| statement(name, behavior, dimension, filter, TOPIC));
                 match said {
                     Ok(sql) => rules.push(rule(name, &behavior.name, filter, sql, role)),
                     Err(why) => {

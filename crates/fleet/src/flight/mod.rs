@@ -415,7 +415,8 @@ impl Heard {
             | Notice::ShadowRejected { .. }
             | Notice::JobsChanged { .. }
             | Notice::JobEvent { .. }
-            | Notice::DefenderReport { .. } => {}
+            | Notice::DefenderReport { .. }
+            | Notice::Report { .. } => {}
         }
     }
 

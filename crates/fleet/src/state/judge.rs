@@ -294,6 +294,9 @@ impl Fleet {
         if let Some(device) = self.devices.get_mut(id.index()) {
             device.note_sign(sign, at);
         }
+        if sign != Sign::RefusedConnect {
+            self.judge_sign(id, at);
+        }
         self.judge(id, now) | Changes::DEVICES
     }
 

@@ -1,10 +1,12 @@
 //! Security profiles from a file, for accounts that Detect is not offered to: JSON or TOML in AWS's own shape.
 //!
-//! What `aws iot describe-security-profile` prints is such a file; several make a list, or stand below `securityProfiles`.
+//! What `aws iot describe-security-profile` prints is such a file; several make a list, or stand below `securityProfiles`. Beside
+//! that, `dimensions` are what `aws iot describe-dimension` prints, for behaviours that name one.
 
 use serde::Deserialize;
 
 use super::profile::SecurityProfile;
+use crate::topics::Dialect;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -12,9 +14,21 @@ enum Shape {
     Many {
         #[serde(rename = "securityProfiles")]
         profiles: Vec<SecurityProfile>,
+        #[serde(default)]
+        dimensions: Vec<Dimension>,
     },
     List(Vec<SecurityProfile>),
     One(SecurityProfile),
+}
+
+/// As DescribeDimension answers.
+#[derive(Deserialize)]
+struct Dimension {
+    name: String,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(rename = "stringValues")]
+    filters: Vec<String>,
 }
 
 /// Reads profiles from `text`; `toml` says which of the two it is.
@@ -35,11 +49,35 @@ pub fn parse(text: &str, toml: bool) -> Result<Vec<SecurityProfile>, String> {
     } else {
         Shape::One(serde_json::from_value(value).map_err(|e| e.to_string())?)
     };
-    let profiles = match shape {
-        Shape::Many { profiles } | Shape::List(profiles) => profiles,
-        Shape::One(profile) => vec![profile],
+    let (mut profiles, dimensions) = match shape {
+        Shape::Many { profiles, dimensions } => (profiles, dimensions),
+        Shape::List(profiles) => (profiles, Vec::new()),
+        Shape::One(profile) => (vec![profile], Vec::new()),
     };
     let mut wrong: Vec<String> = Vec::new();
+    for dimension in &dimensions {
+        if dimension.kind.as_deref().is_some_and(|kind| kind != "TOPIC_FILTER") {
+            wrong.push(format!("dimension {} is no TOPIC_FILTER", dimension.name));
+        }
+        if let Some(filter) = dimension
+            .filters
+            .iter()
+            .find(|f| Dialect::Aws.valid_filter(&f.replace("${iot:ClientId}", "c")).is_err())
+        {
+            wrong.push(format!("dimension {}: {filter} is no topic filter", dimension.name));
+        }
+    }
+    for profile in &mut profiles {
+        let named = |d: &&Dimension| {
+            profile
+                .behaviors
+                .iter()
+                .filter_map(|b| b.metric_dimension.as_ref())
+                .any(|m| m.dimension_name == d.name)
+        };
+        profile.dimensions =
+            dimensions.iter().filter(named).map(|d| (d.name.clone(), d.filters.clone())).collect();
+    }
     for (at, profile) in profiles.iter().enumerate() {
         let name = &profile.security_profile_name;
         if profiles.iter().take(at).any(|p| p.security_profile_name == *name) {
@@ -73,6 +111,10 @@ fn unreadable(value: &serde_json::Value) -> String {
         Some(format!("security profile {}: {error}", at + 1))
     });
     let wrong: Vec<String> = wrong.collect();
+    if wrong.is_empty() && value.get("dimensions").is_some() {
+        return "dimensions: each has a name, a type and stringValues, as describe-dimension prints it"
+            .to_owned();
+    }
     if wrong.is_empty() { "no security profiles".to_owned() } else { wrong.join("; ") }
 }
 
@@ -104,6 +146,22 @@ criteria = { comparisonOperator = "less-than-equals", value = { count = 1024 } }
         let arns = |p: &[SecurityProfile]| p[0].targets.as_ref().unwrap()[0].arn().to_owned();
         assert_eq!(arns(&from_toml), arns(&from_json));
         assert_eq!(parse(&format!("[{json}]"), false).unwrap(), from_json);
+    }
+
+    #[test]
+    fn a_dimension_stands_beside_the_profiles_that_name_it() {
+        let json = r#"{"securityProfiles": [{"securityProfileName": "P", "behaviors": [
+              {"name": "B", "metric": "aws:num-messages-sent", "metricDimension": {"dimensionName": "Own", "operator": "NOT_IN"},
+               "criteria": {"comparisonOperator": "less-than", "value": {"count": 1}, "durationSeconds": 300}}]}],
+            "dimensions": [{"name": "Own", "type": "TOPIC_FILTER", "stringValues": ["dt/${iot:ClientId}/#"]},
+                           {"name": "Other", "stringValues": ["x"]}]}"#;
+        let [profile] = parse(json, false).unwrap().try_into().unwrap();
+        assert_eq!(profile.dimensions.keys().collect::<Vec<_>>(), ["Own"]);
+        assert_eq!(profile.dimensions["Own"], ["dt/${iot:ClientId}/#"]);
+        let wrong = parse(&json.replace("dt/${iot:ClientId}/#", "dt/#/x"), false).unwrap_err();
+        assert!(wrong.contains("dimension Own: dt/#/x is no topic filter"), "{wrong}");
+        let wrong = parse(&json.replace("\"stringValues\"", "\"values\""), false).unwrap_err();
+        assert!(wrong.contains("stringValues"), "{wrong}");
     }
 
     #[test]

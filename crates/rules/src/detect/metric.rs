@@ -1,9 +1,12 @@
 //! The metrics Device Defender knows, and what a behaviour may ask of each (docs/aws-iot.md#4.1).
 
+use serde::{Deserialize, Serialize};
+
 use super::model::ComparisonOperator;
 
 /// A metric, by what it measures.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Metric {
     /// `aws:message-byte-size`: the payload's bytes; per message, or summed over a window when statistical.
     MessageByteSize,
@@ -101,6 +104,21 @@ impl Metric {
         }
     }
 
+    /// True of what an agent on the device reports; the rest AWS sees for itself.
+    pub fn is_reported(&self) -> bool {
+        !matches!(
+            self,
+            Self::MessageByteSize
+                | Self::MessagesSent
+                | Self::MessagesReceived
+                | Self::AuthorizationFailures
+                | Self::ConnectionAttempts
+                | Self::Disconnects
+                | Self::DisconnectDuration
+                | Self::SourceIp
+        )
+    }
+
     /// What its value looks like.
     pub fn shape(&self) -> Shape {
         match self {
@@ -153,5 +171,19 @@ impl Metric {
                 | Self::AuthorizationFailures
                 | Self::SourceIp
         )
+    }
+}
+
+impl From<Metric> for String {
+    fn from(metric: Metric) -> Self {
+        metric.name().to_owned()
+    }
+}
+
+impl TryFrom<String> for Metric {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::parse(&name).ok_or_else(|| format!("{name} is no metric of Device Defender"))
     }
 }

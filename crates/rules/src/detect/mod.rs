@@ -8,6 +8,7 @@
 //! * `alarm`: consecutive datapoints to alarm and to clear. [`engine`]: windows, devices, rules.
 //! * [`validate`]: what ValidateSecurityProfileBehaviors rejects. [`file`]: profiles from a file in AWS's shape.
 //! * [`profile`]: a security profile as a whole, as it is read, exported and written.
+//! * [`report`]: what an agent on a device reports.
 //! * [`in_aws`]: a behaviour as a statement for AWS's own rules engine.
 //! * [`whatif`]: a behaviour that is not in force, judged on what was held.
 
@@ -24,6 +25,7 @@ pub mod metric;
 pub mod model;
 pub mod percentile;
 pub mod profile;
+pub mod report;
 pub mod validate;
 pub mod whatif;
 pub mod window;

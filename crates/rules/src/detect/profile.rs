@@ -43,6 +43,9 @@ pub struct SecurityProfile {
     /// Target ARNs, when the writer said so: no member `targets` leaves the targets as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub targets: Option<Vec<Target>>,
+    /// Topic filters of the dimensions that its behaviours name, where a file says them; no member of AWS's profiles.
+    #[serde(skip)]
+    pub dimensions: BTreeMap<String, Vec<String>>,
 }
 
 /// An SNS topic and the role that may publish to it.

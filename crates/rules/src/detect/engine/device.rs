@@ -22,6 +22,8 @@ pub(super) struct Slot {
 pub(super) enum Link {
     /// By the connection of that number.
     Up(u64),
+    /// By one whose beginning was missed: it was heard long after it was gone.
+    Here,
     /// Since, epoch milliseconds.
     Down(i64),
 }
@@ -44,6 +46,14 @@ pub(super) struct Device {
 impl Device {
     pub(super) fn new(rules: usize, series: usize) -> Self {
         Self { slots: vec![Slot::default(); rules], sums: vec![Vec::new(); series], ..Self::default() }
+    }
+
+    /// It was heard. The times of presence events are up to two minutes off (docs/aws-iot.md#3.5), so that only what comes
+    /// later than that says that a device is not gone any more.
+    pub(super) fn here(&mut self, at_ms: i64, minute_ms: i64) {
+        if matches!(self.link, Some(Link::Down(since)) if at_ms.saturating_sub(since) > 2 * minute_ms) {
+            self.link = Some(Link::Here);
+        }
     }
 
     pub(super) fn applies(&self, profile: usize) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::device::Slot;
+use super::device::{Link, Slot};
 use super::verdict::{Outcome, Verdict, verdict};
 use super::{Engine, Topics};
 use crate::detect::alarm::Alarm;
@@ -19,6 +19,9 @@ pub struct Kept {
     devices: Vec<Arc<str>>,
     rules: Vec<KeptRule>,
     series: Vec<KeptSeries>,
+    /// Who is gone, and since when.
+    #[serde(default)]
+    gone: Vec<(u32, i64)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,7 +45,7 @@ struct KeptSeries {
 impl Kept {
     /// True when nothing is left to take over.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty() && self.series.is_empty()
+        self.rules.is_empty() && self.series.is_empty() && self.gone.is_empty()
     }
 
     /// What is known here, and what `waiting` knows of behaviours and windows that are not judged here yet.
@@ -63,6 +66,11 @@ impl Kept {
             if self.rules.iter().all(|r| (&r.profile, &r.behavior) != (&rule.profile, &rule.behavior)) {
                 let alarms = rule.alarms.iter().filter_map(|(n, alarm)| Some((here(*n)?, *alarm)));
                 self.rules.push(KeptRule { alarms: alarms.collect(), ..rule.clone() });
+            }
+        }
+        for (number, since) in &waiting.gone {
+            if let Some(number) = here(*number).filter(|n| self.gone.iter().all(|(known, _)| known != n)) {
+                self.gone.push((number, *since));
             }
         }
         for series in &waiting.series {
@@ -105,7 +113,11 @@ impl Engine {
                 .filter(|(_, sums)| !sums.is_empty())
                 .collect(),
         });
-        Kept { rules: rules.collect(), series: series.collect(), devices }
+        let gone = numbered().filter_map(|(device, number)| match device.link {
+            Some(Link::Down(since)) => Some((number, since)),
+            _ => None,
+        });
+        Kept { rules: rules.collect(), series: series.collect(), gone: gone.collect(), devices }
     }
 
     /// Goes on from what an earlier engine knew, as far as it is judged here; the rest stays in `kept`, for when further
@@ -165,6 +177,12 @@ impl Engine {
                 }
                 taken.insert(name, ());
             }
+        }
+        for (number, since) in std::mem::take(&mut kept.gone) {
+            let Some(name) = kept.name(number).cloned() else { continue };
+            // What was heard of it since the start is newer.
+            self.device(&name).link.get_or_insert(Link::Down(since));
+            taken.insert(name, ());
         }
         taken.into_keys().collect()
     }

@@ -233,6 +233,7 @@ impl Engine {
         if state.profiles.len() != self.plan.profiles() {
             return false;
         }
+        state.here(heard.at_ms, self.plan.minute_ms);
         for (index, series) in self.plan.series.iter().enumerate() {
             let amount = match series.metric {
                 Metric::MessagesSent => heard.count,

@@ -105,6 +105,19 @@ impl Engine {
         state.profiles.len() == self.plan.profiles()
     }
 
+    /// The device was heard at that time: if it was gone by then, that it came back was missed.
+    pub fn here(&mut self, device: &str, at_ms: i64) {
+        let minute_ms = self.plan.minute_ms;
+        if let Some(state) = self.devices.get_mut(device) {
+            state.here(at_ms, minute_ms);
+        }
+    }
+
+    /// True when the device disconnected and was not heard since.
+    pub fn is_gone(&self, device: &str) -> bool {
+        self.devices.get(device).is_some_and(|state| matches!(state.link, Some(Link::Down(_))))
+    }
+
     /// `aws:disconnect-duration`: at the end of each 300 s the whole minutes since the device was there, 0 while it is.
     pub(super) fn look(&mut self, now_ms: i64, due: &mut Due) {
         let number = window::number(now_ms, self.plan.look_ms) - 1;
@@ -119,7 +132,7 @@ impl Engine {
         for (name, state) in &mut self.devices {
             let gone_ms = match state.link {
                 None => continue,
-                Some(Link::Up(_)) => 0,
+                Some(Link::Up(_) | Link::Here) => 0,
                 Some(Link::Down(since)) => (at_ms - since).max(0),
             };
             let value = count(gone_ms / self.plan.minute_ms);
