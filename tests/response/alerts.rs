@@ -359,3 +359,37 @@ async fn a_case_is_kept_before_the_first_request_or_nothing_is_sent() {
     assert_eq!(report.code, Some(0), "{report:?}");
     assert!(report.out.contains("MessagesPub"), "the alert stands in it: {report:?}");
 }
+
+/// Every failed poll is another attempt, and no more news; that it ends is news once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_while_polling_is_told_once_and_once_its_end() {
+    let world = world().await;
+    let ear = crate::sns::Ear::default();
+    let slack = ear.open(200).await;
+    world.file("rules.toml", &format!("[notify]\nslack = \"{slack}/slack\"\n"));
+    let file = world.folder.path().join("rules.toml");
+    world.door.unreadable(&["active-violations"]);
+    let line = ["respond", "--poll", "--yes", "--rules", file.to_str().unwrap()];
+    let _running =
+        crate::sns::Running::of(world.command(&line, "[polls]\nalarm-seconds = 1\n").spawn().unwrap());
+    ear.hears("/slack", |text| text.contains("violations cannot be read")).await;
+    let polled = |world: &World| {
+        world.door.requests().iter().filter(|(_, request)| request.contains("active-violations")).count()
+    };
+    let until = async |more: usize| {
+        let before = polled(&world);
+        tokio::time::timeout(crate::world::LONG, async {
+            while polled(&world) < before + more {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        })
+        .await
+        .unwrap();
+    };
+    until(3).await;
+    assert_eq!(ear.heard("/slack").len(), 1, "told once, however often it fails");
+    world.door.unreadable(&[]);
+    ear.hears("/slack", |text| text.contains("can be read again")).await;
+    until(2).await;
+    assert_eq!(ear.heard("/slack").len(), 2);
+}

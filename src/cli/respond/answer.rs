@@ -1,6 +1,7 @@
 //! One alert, answered: believed or not, new or not, allowed or not, and then done, with retries.
 
 use std::collections::{HashMap, HashSet};
+use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::response::alert::policy::AlertRule;
 use crate::response::alert::web::Web;
 use crate::response::alert::{Action, Alert, AlertRules, Around, Envelope, Form, Kind, Ledger, signature};
 use crate::response::journal::Journal;
-use crate::response::{Confirmation, Intent, Plan, Stop, Target};
+use crate::response::{Confirmation, Intent, Plan, Stop, Target, Voice};
 use quell_fleet::Ms;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
@@ -159,7 +160,7 @@ struct Case {
 
 impl Case {
     /// Keeps it, once: a second attempt, or the next of several responses, finds it kept.
-    async fn keep(&self, session: &Session, plan: &Plan) -> std::io::Result<()> {
+    async fn keep(&self, session: &Session, plan: &Plan) -> io::Result<()> {
         if self.path.exists() {
             return Ok(());
         }
@@ -243,6 +244,35 @@ impl Answerer {
         let mut by = self.by.subscribe();
         // The sender is ours: it cannot be gone.
         let _ = by.wait_for(|by| by.settings.read_only).await;
+    }
+
+    /// Tells those whom the rules name of something that is no alert. What could not be told is logged.
+    pub(super) async fn people(&self, what: &str) {
+        let by = self.by();
+        let _ = writeln!(io::stderr(), "quell: {}", SafeText::new(what));
+        if self.acts && !by.settings.read_only {
+            for why in self.told(&format!("quell respond: {what}"), &by).await {
+                tracing::warn!(%why, "people were not told");
+            }
+        }
+    }
+
+    /// Tells people; by channel, what could not be told.
+    async fn told(&self, text: &str, by: &By) -> Vec<SafeText> {
+        let (endpoint, mut voice) = (sns_endpoint(&by.settings), Voice::of(&by.settings));
+        if let Some(topic) = by.rules.notify.sns.as_ref().filter(|_| voice.is_some()) {
+            // What is published in the account is written down before.
+            let fields = json!({"sns": topic, "text": SafeText::new(text)});
+            let path = by.settings.journal.clone();
+            let written = tokio::task::spawn_blocking(move || {
+                Journal::open(&path).and_then(|journal| journal.append(cloud::now_ms(), "tell", "", fields))
+            });
+            if let Err(error) = written.await.unwrap_or_else(|e| Err(io::Error::other(e))) {
+                tracing::error!(%error, "SNS is not told: it could not be written down");
+                voice = None;
+            }
+        }
+        by.rules.notify.send(&self.web, &self.clients, voice.as_ref(), endpoint.as_deref(), text).await
     }
 
     /// The thing an alert is about, by the name that the rules give it.
@@ -436,9 +466,8 @@ impl Answerer {
         }
         let news = !asked || before != Some(answered.result);
         if rule.actions.contains(&Action::Notify) && acts && news && !by.settings.read_only {
-            let endpoint = sns_endpoint(&by.settings);
             let text = format!("{} | {}: {}", alert.sentence(), answered.result, answered.why);
-            let untold = rules.notify.send(&self.web, &self.clients, endpoint.as_deref(), &text).await;
+            let untold = self.told(&text, &by).await;
             if !asked && forbidden.is_none() {
                 (answered.result, answered.why, answered.code) =
                     match (rules.notify.channels(), untold.first()) {
@@ -464,7 +493,7 @@ impl Answerer {
             let written = tokio::task::spawn_blocking(move || {
                 Journal::open(&path).and_then(|j| j.append(at, "alert", &plan, fields))
             });
-            let written = written.await.unwrap_or_else(|e| Err(std::io::Error::other(e)));
+            let written = written.await.unwrap_or_else(|e| Err(io::Error::other(e)));
             // From here on the journal says it.
             drop(underway);
             if let Err(error) = written {

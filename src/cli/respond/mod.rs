@@ -4,6 +4,7 @@ pub(super) mod answer;
 pub(super) mod crew;
 mod serve;
 
+use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -158,6 +159,9 @@ async fn poll(answerer: &Answerer, args: &RespondArgs, every: Duration) -> color
     let mut tick = tokio::time::interval(every.max(Duration::from_secs(1)));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut seen: Vec<String> = Vec::new();
+    // What failed is tried again at each poll; people are told of it once, and once of its end.
+    let mut failed: HashMap<String, &'static str> = HashMap::new();
+    let mut unread = false;
     loop {
         tokio::select! {
             biased;
@@ -169,9 +173,18 @@ async fn poll(answerer: &Answerer, args: &RespondArgs, every: Duration) -> color
             found = Box::pin(cloud::read::active_violations(answerer.clients(), None)) => found,
         };
         let found = match found {
-            Ok(found) => found,
+            Ok(found) => {
+                if std::mem::take(&mut unread) {
+                    answerer.people("violations can be read again").await;
+                }
+                found
+            }
             Err(trouble) => {
                 tracing::warn!(message = %trouble.message, "violations could not be read");
+                if !std::mem::replace(&mut unread, true) {
+                    let why = format!("violations cannot be read, and are not answered: {}", trouble.message);
+                    answerer.people(&why).await;
+                }
                 continue;
             }
         };
@@ -191,9 +204,12 @@ async fn poll(answerer: &Answerer, args: &RespondArgs, every: Duration) -> color
                 kind: AlertKind::Alarm,
                 severity: Severity::High,
             };
-            let answered = Box::pin(answerer.alert(&alert, "", None)).await;
+            let before = failed.remove(&violation.id);
+            let answered = Box::pin(answerer.alert(&alert, "", before)).await;
             // What failed is tried again at the next poll.
-            if answered.code != exit::FAILED {
+            if answered.code == exit::FAILED {
+                failed.insert(violation.id.clone(), answered.result().0);
+            } else {
                 seen.push(violation.id.clone());
             }
             tell(args, &[answered], false);
@@ -202,5 +218,6 @@ async fn poll(answerer: &Answerer, args: &RespondArgs, every: Duration) -> color
             }
         }
         seen.retain(|id| found.iter().any(|v| v.id == *id));
+        failed.retain(|id, _| found.iter().any(|v| v.id == *id));
     }
 }
