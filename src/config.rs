@@ -28,7 +28,7 @@ mod verb;
 pub use aws_files::{AwsProfiles, REGIONS};
 pub use explain::{Effective, effective, schema, template};
 pub(crate) use explain::{place, region};
-pub use guard::{AlertFormat, AlertKind, Mail, Severity, Sink, SinkWay};
+pub use guard::{AlertFormat, AlertKind, Broker, Mail, Severity, Sink, SinkWay};
 pub(crate) use guardrails::glob;
 pub use guardrails::{Demand, Guard, Guardrails, Judged, Window};
 pub use load::{ConfigError, Environment, load, parse_size};
@@ -398,6 +398,7 @@ fn record(profile: &SecurityProfile) -> ProfileRecord {
         name: SafeText::new(&profile.security_profile_name),
         behaviors: profile.behaviors.clone(),
         targets: if targets.is_empty() { all() } else { targets },
+        dimensions: profile.dimensions.clone(),
         whole: None,
         version: None,
     }

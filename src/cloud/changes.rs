@@ -6,6 +6,10 @@ use super::{Aws, Turn};
 /// sources.
 pub trait Warrant {}
 
+/// What allows something to be said in the account in quell's own name: a message where the configuration says, or which of
+/// several guards acts. It is about no device. The response room's leave is one, and nothing else may be.
+pub trait Voice {}
+
 /// The SDK's clients, opened with a [`Warrant`].
 #[derive(Clone, Copy, Debug)]
 pub struct Changes<'a> {

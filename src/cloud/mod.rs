@@ -39,7 +39,7 @@ pub mod trouble;
 pub use aws::Aws;
 pub(crate) use aws::found_region;
 pub use budget::Turn;
-pub use changes::{Changes, Warrant};
+pub use changes::{Changes, Voice, Warrant};
 pub use keys::Keys;
 pub use own::refuse_device_certificate;
 pub use polls::{PollHandle, spawn_polls};

@@ -1,18 +1,19 @@
 //! What a guard says in the account in its own name: an alert on a topic of the operator's choice, and which of several guards
-//! acts. It is about no device and changes none; what changes a device leaves through [`super::Changes`].
+//! acts. It is about no device and changes none; what changes a device leaves through [`super::Changes`]. Whoever says it holds a
+//! [`Voice`], which nobody has in read-only mode, and has written down before that it will be said.
 
 use aws_smithy_types::Blob;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use serde_json::{Value, json};
 
-use super::Aws;
 use super::call::{Read, failed, one};
+use super::{Aws, Voice};
 
 /// Publishes a message once (QoS 1) on a topic (docs/aws-iot.md#2.7).
 ///
 /// # Errors
 /// Why AWS did not take it.
-pub async fn publish(aws: &Aws, topic: &str, payload: Vec<u8>) -> Read<()> {
+pub async fn publish(_held: &impl Voice, aws: &Aws, topic: &str, payload: Vec<u8>) -> Read<()> {
     const ACTION: &str = "iot:Publish";
     let call = aws.data.publish().topic(topic).qos(1).payload(Blob::new(payload));
     failed(ACTION, one!(aws, call, ACTION, false)).map(drop)
@@ -24,6 +25,7 @@ pub async fn publish(aws: &Aws, topic: &str, payload: Vec<u8>) -> Read<()> {
 /// # Errors
 /// Why AWS did not take it, other than that.
 pub async fn claim(
+    _held: &impl Voice,
     aws: &Aws,
     thing: &str,
     shadow: &str,

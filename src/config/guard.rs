@@ -116,6 +116,19 @@ pub struct Mail {
     pub to: Vec<String>,
 }
 
+/// A topic of a broker that is not the account's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Broker {
+    /// `mqtt://HOST:PORT`, `mqtts://HOST:PORT`, `ws://…` or `wss://…`.
+    pub url: String,
+    /// The topic.
+    pub topic: String,
+    /// User name and password.
+    pub login: Option<(String, Secret)>,
+    /// The authority of its certificate, PEM; the platform's without it.
+    pub ca: Option<PathBuf>,
+}
+
 /// Where alerts go to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SinkWay {
@@ -135,6 +148,8 @@ pub enum SinkWay {
     PagerDuty(String, Secret),
     /// An MQTT topic of the account.
     Mqtt(String),
+    /// An MQTT topic of another broker.
+    Broker(Broker),
     /// Mail, by a server.
     Smtp(Mail),
     /// A syslog receiver over TCP (`tcp://HOST:PORT`), UDP (`udp://HOST:PORT`) or a socket's path.
@@ -152,7 +167,7 @@ impl SinkWay {
             Self::Slack(_) => "slack",
             Self::Teams(_) => "teams",
             Self::PagerDuty(..) => "pagerduty",
-            Self::Mqtt(_) => "mqtt",
+            Self::Mqtt(_) | Self::Broker(_) => "mqtt",
             Self::Syslog(_) => "syslog",
             Self::Smtp(_) => "smtp",
         }
@@ -171,7 +186,7 @@ impl SinkWay {
     /// What it is told without being asked: programs that act on AWS's alerts get what AWS would send, people everything.
     fn usual(&self) -> &'static [AlertKind] {
         match self {
-            Self::Sns(_) | Self::Mqtt(_) => &[AlertKind::Alarm],
+            Self::Sns(_) | Self::Mqtt(_) | Self::Broker(_) => &[AlertKind::Alarm],
             Self::PagerDuty(..) | Self::Smtp(_) => &[AlertKind::Alarm, AlertKind::Clone, AlertKind::Blind],
             _ => &AlertKind::ALL,
         }
@@ -206,6 +221,7 @@ struct SinkFile {
     from: Option<String>,
     server: Option<String>,
     user: Option<String>,
+    ca: Option<PathBuf>,
     #[serde(default)]
     format: AlertFormat,
     alerts: Option<Vec<AlertKind>>,
@@ -296,6 +312,33 @@ impl SinkFile {
         Ok(Mail { host: host.to_owned(), port, tls, login, from, to })
     }
 
+    fn broker(
+        &self,
+        folder: &Path,
+        url: String,
+        topic: String,
+        password: Option<Secret>,
+    ) -> Result<Broker, String> {
+        let rest = ["mqtt://", "mqtts://", "ws://", "wss://"].iter().find_map(|s| url.strip_prefix(s));
+        let Some(rest) = rest else {
+            return Err("its url is none of mqtt://HOST:PORT, mqtts://, ws:// and wss://".to_owned());
+        };
+        let host = rest.split(['/', ':']).next().unwrap_or_default();
+        if rest.contains('@') {
+            return Err("its url holds a user name: user and secret-file are for that".to_owned());
+        }
+        // That is the account, which is published in by its API, and never in read-only mode.
+        if host.contains(".iot.") && host.contains(".amazonaws.") {
+            return Err("its url is AWS's own broker: without url it is told by the account's API".to_owned());
+        }
+        let login = match (&self.user, password) {
+            (Some(user), Some(password)) => Some((user.clone(), password)),
+            (None, None) => None,
+            _ => return Err("a login needs both user and secret-file".to_owned()),
+        };
+        Ok(Broker { url, topic, login, ca: self.ca.as_ref().map(|ca| folder.join(ca)) })
+    }
+
     fn read(self, folder: &Path) -> Result<Sink, String> {
         let needs = |what: &str| format!("needs {what}");
         let url = || match (&self.url, &self.url_file) {
@@ -341,9 +384,15 @@ impl SinkFile {
                     return Err("its topic is none that can be published to".to_owned());
                 }
                 if topic.starts_with('$') {
-                    return Err("its topic is one of AWS's own".to_owned());
+                    return Err("its topic is one of the broker's own".to_owned());
                 }
-                SinkWay::Mqtt(topic)
+                match &self.url {
+                    None if key.is_some() || self.user.is_some() || self.ca.is_some() => {
+                        return Err("user, secret-file and ca go with the url of a broker".to_owned());
+                    }
+                    None => SinkWay::Mqtt(topic),
+                    Some(url) => SinkWay::Broker(self.broker(folder, url.0.clone(), topic, key)?),
+                }
             }
             "syslog" => {
                 let to =
@@ -384,7 +433,7 @@ pub(super) fn schema() -> serde_json::Map<String, serde_json::Value> {
         "properties": {
             "kind": {"enum": ["stdout", "file", "sns", "webhook", "slack", "teams", "pagerduty", "mqtt", "syslog", "smtp"]},
             "name": text(), "path": text(), "url": text(), "url-file": text(), "secret-file": text(),
-            "topic": text(), "to": text(), "from": text(), "server": text(), "user": text(), "format": {"enum": ["aws", "ocsf"]},
+            "topic": text(), "to": text(), "from": text(), "server": text(), "user": text(), "ca": text(), "format": {"enum": ["aws", "ocsf"]},
             "alerts": {"type": "array", "items": {"enum": kinds}},
         },
     });
@@ -439,7 +488,14 @@ mod tests {
             ("[[sink]]\nkind = 'webhook'", "needs url"),
             ("[[sink]]\nkind = 'slack'\nurl = 'hunter2'", "neither https"),
             ("[[sink]]\nkind = 'sns'\ntopic = 'DDD_Alerts'", "no ARN"),
-            ("[[sink]]\nkind = 'mqtt'\ntopic = '$aws/x'", "AWS's own"),
+            ("[[sink]]\nkind = 'mqtt'\ntopic = '$aws/x'", "broker's own"),
+            ("[[sink]]\nkind = 'mqtt'\ntopic = 'a'\nurl = 'http://h'", "none of mqtt://"),
+            ("[[sink]]\nkind = 'mqtt'\ntopic = 'a'\nurl = 'mqtt://u:hunter2@h'", "holds a user name"),
+            (
+                "[[sink]]\nkind = 'mqtt'\ntopic = 'a'\nurl = 'mqtts://x-ats.iot.eu-west-1.amazonaws.com'",
+                "AWS's own broker",
+            ),
+            ("[[sink]]\nkind = 'mqtt'\ntopic = 'a'\nuser = 'u'", "url of a broker"),
             ("[[sink]]\nkind = 'mqtt'\ntopic = 'a/#'", "published to"),
             ("[[sink]]\nkind = 'syslog'\nto = 'host'", "neither tcp"),
             ("[[sink]]\nkind = 'pagerduty'", "routing key"),

@@ -298,12 +298,19 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{AlertFormat, AlertKind, Secret, SinkWay};
+    use crate::config::{AlertFormat, AlertKind, Proxies, Secret, SinkWay};
     use crate::guard::judge::own;
     use crate::response::alert::web::Web;
 
     fn post() -> Post {
-        Post { web: Arc::new(Web::default()), aws: None, sns: None, host: "host".to_owned() }
+        Post {
+            web: Arc::new(Web::default()),
+            aws: None,
+            sns: None,
+            voice: None,
+            proxies: Proxies::default(),
+            host: "host".to_owned(),
+        }
     }
 
     fn sink(name: &str, way: SinkWay) -> Sink {

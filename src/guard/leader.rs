@@ -2,7 +2,7 @@
 //! lately: who takes over does not do it again.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use quell_fleet::Ms;
 use quell_fleet::text::SafeText;
 
 use crate::cloud::{Aws, now_ms, read, tell};
+use crate::response::Voice;
 use crate::response::journal::Journal;
 
 use super::alert;
@@ -39,6 +40,8 @@ pub struct Leader {
     state: Arc<Mutex<State>>,
     began: Instant,
     aws: Aws,
+    voice: Voice,
+    log: Log,
     thing: String,
     length: Duration,
     task: JoinHandle<()>,
@@ -47,6 +50,30 @@ pub struct Leader {
 impl Drop for Leader {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// What the journal says of the lease: that it is asked for, before it is, and when it was taken and lost.
+#[derive(Clone, Debug)]
+struct Log {
+    journal: PathBuf,
+    fields: Value,
+}
+
+impl Log {
+    fn append(&self, state: &str) -> std::io::Result<()> {
+        let mut fields = self.fields.clone();
+        fields["state"] = state.into();
+        Journal::open(&self.journal)?.append(now_ms(), "lease", "", fields).map(drop)
+    }
+
+    /// As [`Self::append`], beside everything else. What cannot be written is logged: the lease itself was written down before.
+    async fn write(&self, state: &'static str) {
+        let log = self.clone();
+        let written = tokio::task::spawn_blocking(move || log.append(state)).await;
+        if let Err(error) = written.unwrap_or_else(|e| Err(std::io::Error::other(e))) {
+            tracing::warn!(%error, state, "what became of the lease could not be written down");
+        }
     }
 }
 
@@ -69,20 +96,25 @@ impl Leader {
     /// It could not be written down: then it is not asked for.
     pub fn begin(
         aws: Aws,
+        voice: Voice,
         thing: &str,
         host: &str,
         length: Duration,
         journal: &Path,
     ) -> std::io::Result<Self> {
         let me = format!("{host} {} {:08x}", std::process::id(), fastrand::u32(..));
-        let fields = json!({"thing": thing, "shadow": SHADOW, "holder": me, "region": aws.region});
-        Journal::open(journal)?.append(now_ms(), "lease", "", fields)?;
+        let log = Log {
+            journal: journal.to_owned(),
+            fields: json!({"thing": thing, "shadow": SHADOW, "holder": me, "region": aws.region}),
+        };
+        log.append("asked for")?;
         let began = Instant::now();
         let lease = Lease::new(me.clone(), Ms::try_from(length.as_millis()).unwrap_or(Ms::MAX));
         let state = Arc::new(Mutex::new(State { lease, trouble: None, done: VecDeque::new() }));
-        let task = keep(aws.clone(), thing.to_owned(), me, Arc::clone(&state), began);
+        let task =
+            keep(aws.clone(), voice.clone(), thing.to_owned(), me, Arc::clone(&state), began, log.clone());
         let task = tokio::spawn(task);
-        Ok(Self { state, began, aws, thing: thing.to_owned(), length, task })
+        Ok(Self { state, began, aws, voice, log, thing: thing.to_owned(), length, task })
     }
 
     /// Whether this guard acts now.
@@ -150,15 +182,29 @@ impl Leader {
             (state.lease.give_up(), document(&state, ""))
         };
         if version.is_some() {
+            self.log.write("given up").await;
             // Where it cannot be written it is over by itself.
-            let _ = tell::claim(&self.aws, &self.thing, SHADOW, version, &document).await;
+            let _ = tell::claim(&self.voice, &self.aws, &self.thing, SHADOW, version, &document).await;
         }
     }
 }
 
-async fn keep(aws: Aws, thing: String, me: String, state: Arc<Mutex<State>>, began: Instant) {
+async fn keep(
+    aws: Aws,
+    voice: Voice,
+    thing: String,
+    me: String,
+    state: Arc<Mutex<State>>,
+    began: Instant,
+    log: Log,
+) {
+    let mut held = false;
     loop {
         let now = since(began);
+        let holds = state.lock().lease.is_held(now);
+        if holds != std::mem::replace(&mut held, holds) {
+            log.write(if holds { "taken" } else { "lost" }).await;
+        }
         let (to_do, document) = {
             let mut state = state.lock();
             (state.lease.next(now), document(&state, &me))
@@ -181,7 +227,8 @@ async fn keep(aws: Aws, thing: String, me: String, state: Arc<Mutex<State>>, beg
                 }
                 Err(trouble) => Some(trouble),
             },
-            Move::Write(version) => match tell::claim(&aws, &thing, SHADOW, version, &document).await {
+            Move::Write(version) => match tell::claim(&voice, &aws, &thing, SHADOW, version, &document).await
+            {
                 Ok(written) => {
                     state.lock().lease.written(written, now);
                     None

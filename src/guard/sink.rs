@@ -15,9 +15,11 @@ use quell_fleet::Ms;
 use quell_fleet::text::SafeText;
 
 use crate::cloud::{self, Aws};
-use crate::config::{AlertFormat, AlertKind, Secret, Severity, Sink, SinkWay};
+use crate::config::{AlertFormat, AlertKind, Proxies, Secret, Severity, Sink, SinkWay};
+use crate::response::Voice;
 use crate::response::alert::notify;
 use crate::response::alert::web::Web;
+use crate::stream;
 
 use super::alert::{Alert, Step};
 use super::mail;
@@ -36,6 +38,10 @@ pub struct Post {
     pub aws: Option<Aws>,
     /// SNS, when it is not AWS's own.
     pub sns: Option<String>,
+    /// Leave to say something in the account; none in read-only mode.
+    pub voice: Option<Voice>,
+    /// On the way to a broker.
+    pub proxies: Proxies,
     /// The name of this host, for receivers that ask where something comes from.
     pub host: String,
 }
@@ -62,7 +68,7 @@ impl Post {
                 blocking(move || append(&path, &line, again)).await
             }
             SinkWay::Sns(topic) => {
-                let aws = self.aws.as_ref().ok_or("there is no account to publish in")?;
+                let (aws, voice) = self.account()?;
                 // AWS's own shape, without anything more: what takes its alerts takes this one.
                 let text = match sink.format {
                     AlertFormat::Aws if matches!(alert.kind, AlertKind::Alarm | AlertKind::Clone) => {
@@ -70,7 +76,7 @@ impl Post {
                     }
                     _ => line(),
                 };
-                notify::publish(&self.web, aws, self.sns.as_deref(), topic, &text).await
+                notify::publish(voice, &self.web, aws, self.sns.as_deref(), topic, &text).await
             }
             SinkWay::Webhook(url, secret) => {
                 let body = line();
@@ -87,13 +93,20 @@ impl Post {
                 self.post(url, &json(), pagerduty(alert, key, &self.host).to_string()).await
             }
             SinkWay::Mqtt(topic) => {
-                let aws = self.aws.as_ref().ok_or("there is no account to publish in")?;
-                let sent = cloud::tell::publish(aws, topic, line().into_bytes()).await;
+                let (aws, voice) = self.account()?;
+                let sent = cloud::tell::publish(voice, aws, topic, line().into_bytes()).await;
                 sent.map_err(|trouble| trouble.message.to_string())
             }
+            SinkWay::Broker(broker) => stream::publish(broker, &self.proxies, line().as_bytes()).await,
             SinkWay::Smtp(server) => mail::send(server, alert, &self.host).await,
             SinkWay::Syslog(to) => syslog(to, &syslog_line(alert, &self.host)).await,
         }
+    }
+
+    /// The account, for whoever may say something there.
+    fn account(&self) -> Result<(&Aws, &Voice), &'static str> {
+        let aws = self.aws.as_ref().ok_or("there is no account to publish in")?;
+        Ok((aws, self.voice.as_ref().ok_or("nothing is published in the account in read-only mode")?))
     }
 
     async fn post(&self, url: &str, headers: &[(String, String)], body: String) -> Result<(), String> {

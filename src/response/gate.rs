@@ -4,6 +4,8 @@
 use quell_fleet::Ms;
 use quell_fleet::text::SafeText;
 
+use crate::config::Settings;
+
 use super::plan::request::Request;
 use super::plan::{Plan, PlanId};
 use super::rules::Rules;
@@ -26,6 +28,22 @@ impl Grant {
     /// The plan it was given for.
     pub(in crate::response) fn plan(&self) -> &PlanId {
         &self.plan
+    }
+}
+
+/// Leave to say something in the account in quell's own name: a message on a topic that the configuration names, or which of
+/// several guards acts. It changes no device, and so no plan is confirmed for it; but it is something that others see, and some
+/// act on. Nobody has it in read-only mode, and what is said is on the disk before: an alert among those of the guard, that a
+/// lease is asked for in the journal.
+#[derive(Clone, Debug)]
+pub struct Voice(());
+
+impl crate::cloud::Voice for Voice {}
+
+impl Voice {
+    /// The leave that a configuration gives; none where it is read-only.
+    pub fn of(settings: &Settings) -> Option<Self> {
+        (!settings.read_only).then_some(Self(()))
     }
 }
 

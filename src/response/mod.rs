@@ -25,6 +25,7 @@ mod stop;
 pub mod sweep;
 pub mod view;
 
+pub use gate::Voice;
 pub use listen::{Fact, Listener};
 pub use plan::{
     ActionSpec, ApiCall, AuditChange, Check, Confirmation, DetectChange, Intent, JobAbort, JobOptions,

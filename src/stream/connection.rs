@@ -169,7 +169,7 @@ impl Session {
                         self.tell(LinkEvent::Answered { connection, asked, at: self.heard });
                     }
                 }
-                Ok(Heard::Answered(..) | Heard::Life) => self.alive(read),
+                Ok(Heard::Answered(..) | Heard::Taken(_) | Heard::Life) => self.alive(read),
                 Ok(Heard::Nothing) => {}
                 Err(loss) => return End::Lost(loss),
             }

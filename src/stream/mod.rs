@@ -9,6 +9,7 @@ mod focus;
 mod meaning;
 mod pace;
 mod proxy;
+mod publish;
 mod question;
 mod session;
 mod share;
@@ -33,6 +34,8 @@ use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
 pub use batcher::Batcher;
+pub use meaning::reporter;
+pub use publish::publish;
 pub use question::Questions;
 pub use topics::Topics;
 

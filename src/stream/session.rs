@@ -319,7 +319,7 @@ impl Session {
 }
 
 /// `quell-<user>-<random>`: unique, recognisable, and never a thing's name by accident.
-fn client_id() -> String {
+pub(super) fn client_id() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
     let user: String = user.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(24).collect();
     let user = if user.is_empty() { "ops" } else { &user };

@@ -52,6 +52,8 @@ pub(super) enum Heard {
     Left(u16),
     /// The broker's answer to it.
     Released(u16),
+    /// The broker took a message of ours, or why it did not.
+    Taken(Option<String>),
     /// A sign of life that says nothing else.
     Life,
     /// Something of our own.
@@ -226,6 +228,27 @@ impl Asker {
         }
     }
 
+    /// Publishes with QoS 1; false when there is no room, or the topic is none. A console never does: only what tells a guard's
+    /// alerts to a broker of somebody's own.
+    pub(super) fn publish(&self, topic: &str, payload: &[u8]) -> bool {
+        match self {
+            Self::V4(client) => {
+                client.try_publish(topic, payload, rumqttc::PublishOptions::at_least_once()).is_ok()
+            }
+            Self::V5(client) => {
+                client.try_publish(topic, payload, v5::PublishOptions::at_least_once()).is_ok()
+            }
+        }
+    }
+
+    /// Says that the connection ends.
+    pub(super) fn leave(&self) {
+        let _ = match self {
+            Self::V4(client) => client.try_disconnect().is_ok(),
+            Self::V5(client) => client.try_disconnect().is_ok(),
+        };
+    }
+
     /// Gives filters up; false when there is no room.
     pub(super) fn unsubscribe(&self, filters: Vec<String>) -> bool {
         filters.into_iter().all(|filter| match self {
@@ -248,6 +271,7 @@ fn heard_v4(event: rumqttc::Event) -> Heard {
             Heard::Answered(ack.pkid, ack.return_codes.iter().map(answer).collect())
         }
         Event::Incoming(Packet::UnsubAck(ack)) => Heard::Released(ack.pkid),
+        Event::Incoming(Packet::PubAck(_)) => Heard::Taken(None),
         Event::Incoming(_) => Heard::Life,
         Event::Outgoing(Outgoing::Subscribe(id)) => Heard::Asked(id),
         Event::Outgoing(Outgoing::Unsubscribe(id)) => Heard::Left(id),
@@ -256,6 +280,7 @@ fn heard_v4(event: rumqttc::Event) -> Heard {
 }
 
 fn heard_v5(event: v5::Event) -> Heard {
+    use v5::mqttbytes::v5::PubAckReason;
     use v5::{Event, Outgoing, Packet, SubscribeReasonCode};
     match event {
         Event::Incoming(Packet::Publish(publish)) => Heard::Message(Topic(publish.topic), publish.payload),
@@ -270,6 +295,11 @@ fn heard_v5(event: v5::Event) -> Heard {
             Heard::Answered(ack.pkid, ack.return_codes.iter().map(answer).collect())
         }
         Event::Incoming(Packet::UnsubAck(ack)) => Heard::Released(ack.pkid),
+        Event::Incoming(Packet::PubAck(ack)) => Heard::Taken(match ack.reason {
+            PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
+            PubAckReason::NotAuthorized => Some("the broker allows no publishing on that topic".to_owned()),
+            other => Some(format!("the broker did not take the message: {other:?}")),
+        }),
         Event::Incoming(_) => Heard::Life,
         Event::Outgoing(Outgoing::Subscribe(id)) => Heard::Asked(id),
         Event::Outgoing(Outgoing::Unsubscribe(id)) => Heard::Left(id),

@@ -73,7 +73,7 @@ fn acted(lines: &[Value]) -> Vec<&str> {
 }
 
 /// What a running guard says of itself, once that is what is looked for.
-async fn status_until(world: &World, sought: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn status_until(world: &World, sought: impl Fn(&Value) -> bool) -> Value {
     let asked = async {
         loop {
             let ran = world.run(&["guard", "status", "--json"]).await;
@@ -370,37 +370,45 @@ async fn the_lab_s_function_takes_a_guard_s_alert_from_sns_and_so_does_respond()
     assert_eq!((&alert["thingName"], &alert["result"]), (&json!("dev-IZWB"), &json!("dry run")));
 }
 
-/// The blocks of a kind of the page.
-fn blocks(kind: &str) -> Vec<String> {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guard.md")).unwrap();
+/// The blocks of a kind of a page.
+fn blocks(page: &str, kind: &str) -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let page = std::fs::read_to_string(page).unwrap();
     let begin = format!("```{kind}\n");
     page.split(begin.as_str()).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_page_about_guards_shows_is_taken() {
+async fn what_the_pages_about_guards_show_is_taken() {
     let world = world().await;
-    let [profile] = blocks("json").try_into().unwrap();
+    let [profile, limited] = blocks("guard.md", "json").try_into().unwrap();
     world.file("sizes.json", &profile);
-    let [sinks, rules] = blocks("toml").try_into().unwrap();
+    world.file("limited.json", &limited);
+    let [alert] = blocks("alerts.md", "json").try_into().unwrap();
+    let answered = world.run_with(&["respond", "--json"], "", Some(&alert)).await;
+    assert_eq!(answered.json()["alerts"][0]["result"], "dry run", "{answered:?}");
+    let [sinks] = blocks("alerts.md", "toml").try_into().unwrap();
+    let [rules] = blocks("guardrails.md", "toml").try_into().unwrap();
     world.file("rules.toml", &rules);
     for name in ["hook-url", "hook-key"] {
         world.file(name, "http://127.0.0.1:9/");
     }
     let sinks = sinks.replace("/run/secrets", world.folder.path().to_str().unwrap());
-    let line = ["guard", "--for", "1s", "--security-profiles", "sizes.json", "--rules", "rules.toml"];
-    let ran = world.run_with(&line, &sinks, None).await;
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.err.contains("dry run"), "{ran:?}");
+    for profiles in ["sizes.json", "limited.json"] {
+        let line = ["guard", "--for", "1s", "--security-profiles", profiles, "--rules", "rules.toml"];
+        let ran = world.run_with(&line, &sinks, None).await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.err.contains("dry run"), "{ran:?}");
+    }
     let planned =
         world.run(&["guard", "--plan", "100000", "--every", "10s", "--bytes", "200", "--json"]).await;
     assert_eq!(
         (&planned.json()["connections"], &planned.json()["guards"]),
-        (&json!(125), &json!(8)),
+        (&json!(167), &json!(11)),
         "{planned:?}"
     );
     // What checks a signature checks one of ours.
-    let [check] = blocks("python").try_into().unwrap();
+    let [check] = blocks("alerts.md", "python").try_into().unwrap();
     let now = jiff::Timestamp::now().as_millisecond();
     let body = "{\"a\":1}";
     let signed = quell::guard::sink::signature(&quell::config::Secret("key".to_owned()), now, body);

@@ -1,5 +1,7 @@
 //! Receivers of a guard's alerts, each a real one that listens here and takes only what its own documentation says it takes.
 
+use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +11,12 @@ use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::guard::{guard, world};
+use crate::outside;
 use crate::sns::Running;
 use crate::world::{LONG, World};
 
@@ -205,4 +209,90 @@ async fn a_subscriber_of_the_account_is_told_on_its_topic() {
     let told = timeout(LONG, heard.recv()).await.unwrap().unwrap();
     let told: Value = serde_json::from_slice(&told).unwrap();
     assert_eq!((&told["thingName"], &told["violationEventType"]), (&json!("dev-IZWB"), &json!("in-alarm")));
+}
+
+/// Mosquitto on a free port, with lines for its configuration; none where it is not installed.
+fn mosquitto(folder: &Path, more: &str) -> Option<(u16, Child)> {
+    let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/opt/homebrew/sbin/mosquitto"]
+        .into_iter()
+        .find(|path| Path::new(path).exists())?;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = folder.join("mosquitto.conf");
+    // As root it would go on as another user, who may read nothing here.
+    std::fs::write(&config, format!("user root\nlistener {port} 127.0.0.1\n{more}\n")).unwrap();
+    let child =
+        Command::new(program).arg("-c").arg(config).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    Some((port, child))
+}
+
+/// What a client hears on a topic of mosquitto.
+async fn listener(port: u16, login: (&str, &str), topic: &str) -> mpsc::UnboundedReceiver<Vec<u8>> {
+    let mut options = MqttOptions::new("Operations", ("127.0.0.1", port));
+    options.set_credentials(login.0, login.1.to_owned());
+    let (client, mut events) = AsyncClient::builder(options).capacity(8).build();
+    let (sender, heard) = mpsc::unbounded_channel();
+    let topic = topic.to_owned();
+    let (ready, subscribed) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        client.subscribe(&topic, QoS::AtLeastOnce).await.unwrap();
+        let mut ready = Some(ready);
+        loop {
+            match events.poll().await {
+                Ok(Event::Incoming(Packet::SubAck(_))) => drop(ready.take().map(|ready| ready.send(()))),
+                Ok(Event::Incoming(Packet::Publish(message))) => drop(sender.send(message.payload.to_vec())),
+                Ok(_) => {}
+                // It is being started.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    });
+    timeout(LONG, subscribed).await.unwrap().unwrap();
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_of_somebody_s_own_is_told_over_mqtt() {
+    let world = world().await;
+    let folder = world.folder.path();
+    std::fs::write(folder.join("acl"), "user ops\ntopic readwrite plant/alerts\n").unwrap();
+    let passwords = folder.join("passwords");
+    let hashed =
+        Command::new("mosquitto_passwd").args(["-b", "-c"]).arg(&passwords).args(["ops", "hush"]).output();
+    let more = format!("password_file {}\nacl_file {}", passwords.display(), folder.join("acl").display());
+    let broker =
+        if hashed.await.is_ok_and(|ran| ran.status.success()) { mosquitto(folder, &more) } else { None };
+    let Some((port, _broker)) = broker else {
+        return outside::skipped("mosquitto is not installed (apt-get install mosquitto)");
+    };
+    let mut heard = listener(port, ("ops", "hush"), "plant/alerts").await;
+    world.file("key", "hush\n");
+    let key = folder.join("key");
+    let sink = |name: &str, topic: &str| {
+        format!(
+            "[[guard.sink]]\nname = {name:?}\nkind = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{port}\"\ntopic = {topic:?}\n\
+             user = \"ops\"\nsecret-file = {key:?}\n"
+        )
+    };
+    let config = sink("plant", "plant/alerts") + &sink("elsewhere", "elsewhere/alerts");
+    // It is no topic of the account: also a guard that changes nothing there tells it.
+    let _guard = Running::of(guard(&world, &["--read-only"], &config).spawn().unwrap());
+    let told = timeout(LONG, heard.recv()).await.unwrap().unwrap();
+    let told: Value = serde_json::from_slice(&told).unwrap();
+    assert_eq!((&told["thingName"], &told["violationEventType"]), (&json!("dev-IZWB"), &json!("in-alarm")));
+    // Its end comes too, on a connection of its own, and not what was told before.
+    world.say("temperature/dev-IZWB", "1");
+    let over = timeout(LONG, heard.recv()).await.unwrap().unwrap();
+    let over: Value = serde_json::from_slice(&over).unwrap();
+    assert_eq!(
+        (&over["violationEventType"], &over["violationId"]),
+        (&json!("alarm-cleared"), &told["violationId"])
+    );
+    // What the broker does not allow is not taken for told.
+    let refused = crate::guard::status_until(&world, |status| {
+        let sinks = status["sinks"].as_array().unwrap();
+        sinks.iter().any(|sink| sink["name"] == "elsewhere" && sink["failed"].as_u64() > Some(0))
+    });
+    let elsewhere =
+        refused.await["sinks"].as_array().unwrap().iter().find(|s| s["name"] == "elsewhere").cloned();
+    assert_eq!(elsewhere.unwrap()["sent"], 0);
 }

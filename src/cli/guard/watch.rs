@@ -32,7 +32,7 @@ use crate::guard::{Alert, Judge, Step, Store};
 use crate::response::alert::notify::sns_endpoint;
 use crate::response::alert::web::Web;
 use crate::response::alert::{Alert as Alarm, AlertRules};
-use crate::response::shared;
+use crate::response::{Voice, shared};
 use quell_fleet::event::Event;
 use quell_fleet::text::SafeText;
 use quell_fleet::{Fleet, Heed, Ms, Word};
@@ -271,10 +271,12 @@ pub(super) async fn run(
         }
         None => None,
     };
-    let post = Post {
+    let mut post = Post {
         web: Arc::new(Web::default()),
         aws: source.clients.clone(),
         sns: sns_endpoint(&settings),
+        voice: Voice::of(&settings),
+        proxies: settings.proxies.clone(),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
     };
     let leader = leader(&settings, &post, acts)?;
@@ -343,6 +345,7 @@ pub(super) async fn run(
                         if let Some(answerer) = &answerer {
                             answerer.take(&settings, rules);
                         }
+                        post.voice = Voice::of(&settings);
                         guard.acts_by(args.yes, &settings, &post);
                         source.stream.take(&settings);
                         guard.reload(&settings, &post);
@@ -396,11 +399,11 @@ pub(super) async fn run(
 
 /// Who acts, of several guards; none where this one does not, or there is only one.
 fn leader(settings: &Settings, post: &Post, acts: bool) -> io::Result<Option<Leader>> {
-    match &post.aws {
-        Some(aws) if acts && !settings.guard.lease.is_empty() => {
+    match (&post.aws, &post.voice) {
+        (Some(aws), Some(voice)) if acts && !settings.guard.lease.is_empty() => {
             let length = settings.scaled(LENGTH).max(Duration::from_secs(2));
             let (lease, host) = (&settings.guard.lease, &post.host);
-            Leader::begin(aws.clone(), lease, host, length, &settings.journal).map(Some)
+            Leader::begin(aws.clone(), voice.clone(), lease, host, length, &settings.journal).map(Some)
         }
         _ => Ok(None),
     }

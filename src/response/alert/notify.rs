@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::cloud::Aws;
 use crate::config::Settings;
+use crate::response::Voice;
 use quell_fleet::text::SafeText;
 
 use super::web::Web;
@@ -44,6 +45,7 @@ impl Notify {
         &self,
         web: &Web,
         clients: &Aws,
+        voice: Option<&Voice>,
         sns_endpoint: Option<&str>,
         text: &str,
     ) -> Vec<SafeText> {
@@ -61,10 +63,14 @@ impl Notify {
                 failed.push(SafeText::new(&format!("{name} was not told: {why}")));
             }
         }
-        if let Some(topic) = &self.sns
-            && let Err(why) = publish(web, clients, sns_endpoint, topic, text.as_str()).await
-        {
-            failed.push(SafeText::new(&format!("SNS was not told: {why}")));
+        if let Some(topic) = &self.sns {
+            let told = match voice {
+                Some(voice) => publish(voice, web, clients, sns_endpoint, topic, text.as_str()).await,
+                None => Err("it is read-only, or cannot be written down before".to_owned()),
+            };
+            if let Err(why) = told {
+                failed.push(SafeText::new(&format!("SNS was not told: {why}")));
+            }
         }
         failed
     }
@@ -87,6 +93,7 @@ pub fn sns_endpoint(settings: &Settings) -> Option<String> {
 /// # Errors
 /// Why it was not taken.
 pub async fn publish(
+    _held: &Voice,
     web: &Web,
     clients: &Aws,
     endpoint: Option<&str>,
