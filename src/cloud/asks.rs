@@ -67,6 +67,7 @@ impl Pace<'_> {
             SourceId::Certificates(_)
             | SourceId::GroupsOf(_)
             | SourceId::Shadow(..)
+            | SourceId::JobDetail(_)
             | SourceId::AuditTasks
             | SourceId::AuditSetup => WATCHED * 3,
         }
@@ -131,6 +132,10 @@ pub(super) fn ask<'a>(
             SourceId::JobsOf(thing) => {
                 let jobs = read_account::jobs_of(aws, thing.raw()).await?;
                 Reading::Account(Account::JobsOf(thing.clone(), jobs))
+            }
+            SourceId::JobDetail(job) => {
+                let detail = read_account::job_detail(aws, job.raw()).await?;
+                Reading::Account(Account::JobDetail(job.clone(), detail))
             }
             SourceId::MetricsOf(thing) => {
                 let metrics = read_account::metrics_of(aws, thing.raw()).await?;

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use quell_fleet::Ms;
 use quell_fleet::account::{
-    CustomMetricRecord, DimensionRecord, EffectivePolicy, MetricSeries, RuleDelivery, RuleMetric, RuleRecord,
-    TrainingRecord,
+    CustomMetricRecord, DimensionRecord, EffectivePolicy, JobDetail, MetricSeries, RuleDelivery, RuleMetric,
+    RuleRecord, TrainingRecord,
 };
 use quell_fleet::known::Trouble;
 use quell_fleet::model::{ExecutionRecord, Name, Violation};
@@ -145,6 +145,58 @@ pub async fn jobs_of(aws: &Aws, thing: &str) -> Read<Vec<ExecutionRecord>> {
         .collect();
     all.sort_by_key(|e| std::cmp::Reverse(e.updated.or(e.started).or(e.queued)));
     Ok(all)
+}
+
+/// GetJobDocument, and of DescribeJob how the job is rolled out; `None` when there is no such job.
+///
+/// # Errors
+/// When a call fails.
+pub async fn job_detail(aws: &Aws, id: &str) -> Read<Option<JobDetail>> {
+    let Some(job) = read::described_job(aws, id).await? else { return Ok(None) };
+    let document = match one!(aws, aws.iot.get_job_document().job_id(id), "iot:GetJobDocument", true) {
+        Ok(found) => found.document,
+        Err(e) if trouble::is_not_found(&e) => return Ok(None),
+        Err(e) => return Err(trouble::of(&e, "iot:GetJobDocument")),
+    };
+    let document = document
+        .map_or(Value::Null, |text| serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text)));
+    let rollout = job.job_executions_rollout_config();
+    let growing = rollout.and_then(|rollout| rollout.exponential_rate()).map(|rate| {
+        let after = rate.rate_increase_criteria().map(|after| {
+            match (after.number_of_succeeded_things(), after.number_of_notified_things()) {
+                (Some(n), _) => format!(" once {n} more succeeded"),
+                (None, Some(n)) => format!(" once {n} more were told"),
+                (None, None) => String::new(),
+            }
+        });
+        let (base, factor) = (rate.base_rate_per_minute(), rate.increment_factor());
+        SafeText::new(&format!("{base} a minute at first, times {factor}{}", after.unwrap_or_default()))
+    });
+    let abort = job.abort_config().map(|abort| abort.criteria_list()).unwrap_or_default();
+    let retries = job.job_executions_retry_config().map(|all| all.criteria_list()).unwrap_or_default();
+    Ok(Some(JobDetail {
+        document,
+        per_minute: rollout
+            .and_then(|rollout| rollout.maximum_per_minute())
+            .and_then(|n| u32::try_from(n).ok()),
+        growing,
+        abort: abort
+            .iter()
+            .map(|rule| {
+                let (percent, least) = (rule.threshold_percentage(), rule.min_number_of_executed_things());
+                let kind = rule.failure_type().as_str();
+                SafeText::new(&format!("canceled when {percent} % of at least {least} end {kind}"))
+            })
+            .collect(),
+        timeout_minutes: job.timeout_config().and_then(|config| config.in_progress_timeout_in_minutes()),
+        retries: retries
+            .iter()
+            .map(|rule| {
+                let (kind, times) = (rule.failure_type().as_str(), rule.number_of_retries());
+                SafeText::new(&format!("{kind} is tried again {times} times"))
+            })
+            .collect(),
+    }))
 }
 
 /// Custom metrics asked about for a device: each costs a call, and AWS allows an account a hundred.

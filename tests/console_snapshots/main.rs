@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail as tests do")]
 
 mod alerts;
+mod contrast;
 mod grid;
 mod guide;
 mod help;

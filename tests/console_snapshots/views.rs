@@ -3,8 +3,8 @@
 use quell::console::app::{Effect, Env, JournalLine, Look, Msg};
 use quell::response::{DetectChange, Intent};
 use quell_fleet::account::{
-    AccountReading, CustomMetricRecord, DimensionRecord, EffectivePolicy, FindingRecord, MetricSeries,
-    RuleRecord, RuleSeries, TrainingRecord,
+    AccountReading, CustomMetricRecord, DimensionRecord, EffectivePolicy, FindingRecord, JobDetail,
+    MetricSeries, RuleRecord, RuleSeries, TrainingRecord,
 };
 use quell_fleet::audit::{
     AuditSetup, AuditTask, AuditTasks, MitigationAction, Resource, Schedule, Suppression,
@@ -172,8 +172,40 @@ pub(crate) fn account() -> Fleet {
         },
     ];
     learn(SourceId::MetricsOf(thing.clone()), AccountReading::Metrics(thing, metrics));
+    job(&mut fleet);
     fleet.tick(NOW);
     fleet
+}
+
+/// What the job runs, and how far its devices are.
+fn job(fleet: &mut Fleet) {
+    let name = Name::new("Update-temp-firmware");
+    let detail = JobDetail {
+        document: serde_json::json!({"operation": "update-firmware", "version": "1.1"}),
+        per_minute: Some(10),
+        growing: None,
+        abort: vec![SafeText::new("canceled when 20 % of at least 10 end FAILED")],
+        timeout_minutes: None,
+        retries: Vec::new(),
+    };
+    let learnt = Reading::Account(AccountReading::JobDetail(name.clone(), Some(detail)));
+    poll(fleet, SourceId::JobDetail(name.clone()), learnt);
+    let execution = |thing: &str, status: &str, started: Option<i64>, updated: Option<i64>| ExecutionRecord {
+        job: name.clone(),
+        thing: Name::new(thing),
+        status: SafeText::new(status),
+        number: 1,
+        queued: Some(NOW - 60_000),
+        started: started.map(|ago| NOW - ago),
+        updated: updated.map(|ago| NOW - ago),
+    };
+    let executions = vec![
+        execution("SensorDevice01", "SUCCEEDED", Some(55_000), Some(40_000)),
+        execution("SensorDevice03", "SUCCEEDED", Some(54_000), Some(22_000)),
+        execution("dev-XBHY", "IN_PROGRESS", Some(30_000), Some(30_000)),
+        execution(ROGUE, "QUEUED", None, None),
+    ];
+    poll(fleet, SourceId::Executions(name.clone()), Reading::Executions(name, executions));
 }
 
 /// An audit under way, what is suppressed, an action, and what CloudWatch has of a rule.

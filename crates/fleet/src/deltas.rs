@@ -257,6 +257,11 @@ impl Shadows {
         all.entry(shadow.cloned()).or_default()
     }
 
+    /// Whether the account was looked through for a thing's classic shadow.
+    pub(super) fn was_looked_at(&self, thing: &str) -> bool {
+        self.settled.all || self.settled.looked.contains(thing)
+    }
+
     /// The shadows whose desired state is not reported, the oldest first; those too of which only a delta was heard.
     pub(super) fn outstanding<'a>(&'a self, heard: &'a VecDeque<DeltaEntry>) -> Vec<Outstanding<'a>> {
         let mut last: HashMap<(&str, Option<&str>), &DeltaEntry> = HashMap::new();

@@ -64,6 +64,17 @@ pub struct NotJudged {
     pub reported: bool,
 }
 
+/// A window of Detect's as one device filled it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeardWindow {
+    /// When it began and when it ends; of the running one later than now.
+    pub time: (Ms, Ms),
+    /// Messages heard in it.
+    pub messages: u64,
+    /// Whether it was listened to all along, so far.
+    pub whole: bool,
+}
+
 /// The engine, what it judges by, and what it found.
 pub(super) struct Detection {
     engine: Engine,
@@ -308,6 +319,31 @@ impl Fleet {
             let device = self.device(id);
             !device.is_unattributed() && profile.is_none_or(|p| self.covers(p, id))
         })
+    }
+
+    /// How long a window of so many seconds lasts here: less against a sped-up emulator.
+    pub fn window_ms(&self, seconds: i64) -> Ms {
+        self.detection.held.base_ms().saturating_mul(seconds / 300).max(1)
+    }
+
+    /// How many messages of a device came in each window of so many seconds that is held, the oldest first and the running one
+    /// with them; windows begin at multiples of their length (docs/aws-iot.md#4.1.2).
+    pub fn heard_windows(&self, id: DeviceId, seconds: i64, now: Ms) -> Vec<HeardWindow> {
+        let (base, per) = (self.detection.held.base_ms(), (seconds / 300).max(1));
+        let mut all: Vec<HeardWindow> = Vec::new();
+        for (number, messages, _) in self.detection.held.windows_of(id) {
+            let begin = number.div_euclid(per) * per * base;
+            let time = (begin, begin + per * base);
+            match all.last_mut().filter(|last| last.time == time) {
+                Some(last) => last.messages += u64::from(messages),
+                None => all.push(HeardWindow { time, messages: messages.into(), whole: false }),
+            }
+        }
+        let listening = self.listening(id);
+        for window in &mut all {
+            window.whole = listening.covers(window.time.0, window.time.1.min(now));
+        }
+        all
     }
 
     /// When a violation was first read by this console.

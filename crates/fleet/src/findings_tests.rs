@@ -204,6 +204,19 @@ fn what_was_held_answers_a_profile_that_is_not_in_force() {
     let result = quell_rules::detect::whatif::judge(&held, &large().behaviors[0]).unwrap();
     assert_eq!((result.alarmed, result.judged), (1, 2));
     assert_eq!(result.steps[0].at_ms, T0 + 5);
+    // What a behaviour that counts messages is judged on, of one device: the running window too.
+    fleet.apply(heard(0, T0 + 600_500, 120), T0 + 600_500);
+    let id = fleet.find("Thing01").unwrap();
+    let told = |seconds| {
+        let all = fleet.heard_windows(id, seconds, T0 + 601_000);
+        all.iter().map(|w| (w.time.0 - T0, w.time.1 - T0, w.messages, w.whole)).collect::<Vec<_>>()
+    };
+    let base = [(0, 300_000, 30, true), (300_000, 600_000, 30, true), (600_000, 900_000, 1, true)];
+    assert_eq!(told(300), base);
+    let long = told(3_600);
+    assert_eq!(long.iter().map(|w| w.2).sum::<u64>(), 61);
+    assert!(!long[0].3, "it was not listened to from the beginning of the hour");
+    assert_eq!(fleet.window_ms(600), 600_000);
 }
 
 fn payload(topic: u32, at: Ms, bytes: &str) -> Event {

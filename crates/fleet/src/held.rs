@@ -145,6 +145,16 @@ impl HeldLog {
         self.columns.get_mut(place - 1)
     }
 
+    /// What a device filled each base window with, the oldest first: its number, messages and payload bytes.
+    pub(super) fn windows_of(&self, id: DeviceId) -> impl Iterator<Item = (i64, u32, u32)> {
+        let row = self.rows.get(id.index()).and_then(|row| row.checked_sub(1));
+        let of = move |column: &Column| {
+            let row = row? as usize;
+            Some((column.number, column.counts.get(row), column.sums.get(row)))
+        };
+        self.columns.iter().filter_map(of)
+    }
+
     /// What is held as of `now`, for the devices `covers` says.
     /// `whole` says whether a stretch was listened to from begin to end.
     pub(super) fn held(
@@ -197,6 +207,10 @@ mod tests {
         log.note(DeviceId::at(1), 0, 3, 30, 10);
         let held = log.held(|_, _| false, 39 * BASE + 5, |_| true);
         assert_eq!((held.first, held.windows, held.devices), (15, 24, 4));
+        let mine: Vec<_> = log.windows_of(DeviceId::at(3)).collect();
+        assert_eq!((mine.len(), mine.last()), (25, Some(&(39, 2, 100))));
+        assert_eq!(log.windows_of(DeviceId::at(1)).find(|(number, ..)| *number == 25), Some((25, 3, 30)));
+        assert_eq!(log.windows_of(DeviceId::at(2)).count(), 0);
         let of = |device: usize, number: usize| {
             let at = device * held.windows + number - 15;
             (held.counts[at], held.sums[at])

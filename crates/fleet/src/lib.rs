@@ -62,7 +62,7 @@ pub use clients::{ClientSeen, ClientsSeen};
 pub use clones::{ClonedIdentity, Sharing, Voice as CloneVoice};
 pub use deltas::{DeltaEntry, Outstanding};
 pub use device::{Device, DeviceId, Warning};
-pub use findings::{Finding, NotJudged};
+pub use findings::{Finding, HeardWindow, NotJudged};
 pub use focus::{Focus, Listening};
 pub use index::Indexing;
 pub use kept::{Kept as KeptFleet, OpenFinding};
@@ -418,6 +418,12 @@ impl Fleet {
     /// How far the account was looked through for them.
     pub fn shadows_reach(&self) -> &Known<model::ShadowsReach> {
         &self.shadows.reach
+    }
+
+    /// Whether the last look for what is outstanding was at the classic shadow of a thing too: where it is not
+    /// [`Fleet::outstanding`] then, it asked for nothing.
+    pub fn shadow_was_looked_at(&self, thing: &str) -> bool {
+        self.shadows.was_looked_at(thing)
     }
 
     /// A shadow, if it was ever heard or asked for; its value is `None` when the thing has none.

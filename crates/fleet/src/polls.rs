@@ -250,6 +250,7 @@ impl Fleet {
             SourceId::Profiles => (&mut self.profiles, Changes::VIOLATIONS),
             SourceId::PoliciesOf(thing) => (slot(&mut self.account.policies, thing), Changes::POLLS),
             SourceId::JobsOf(thing) => (slot(&mut self.account.jobs_of, thing), Changes::POLLS),
+            SourceId::JobDetail(job) => (slot(&mut self.account.job_details, job), Changes::POLLS),
             SourceId::MetricsOf(thing) => (slot(&mut self.account.metrics, thing), Changes::POLLS),
             SourceId::Rules => (&mut self.account.rules, Changes::POLLS),
             SourceId::Findings => (&mut self.account.findings, Changes::POLLS),

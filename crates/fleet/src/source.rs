@@ -87,6 +87,8 @@ sources! {
     PoliciesOf(thing: Name) = "policies", "iot:GetEffectivePolicies", Some(thing), format!("policies of {}", thing.shown());
     /// Job executions of a thing.
     JobsOf(thing: Name) = "jobs_of_thing", "iot:ListJobExecutionsForThing", Some(thing), format!("jobs of {}", thing.shown());
+    /// What a job runs, and how it is rolled out.
+    JobDetail(job: Name) = "job_document", "iot:GetJobDocument", Some(job), format!("document of job {}", job.shown());
     /// Device-side metrics of a thing.
     MetricsOf(thing: Name) = "metrics", "iot:ListMetricValues", Some(thing), format!("agent metrics of {}", thing.shown());
     /// Topic rules.

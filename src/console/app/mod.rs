@@ -46,7 +46,7 @@ use quell_fleet::{DeviceId, Ms, SourceId};
 use super::dialogs::Dialog;
 use super::key::Key as Pressed;
 use super::theme::Ground;
-use super::views::{Payload, Show};
+use super::views::{Metered, Payload, Show};
 
 pub use copy::Clip;
 pub(super) use copy::Offer;
@@ -99,7 +99,7 @@ pub struct App {
     status: Option<(SafeText, Tone, Ms)>,
     effects: Vec<Effect>,
     /// The thing and the metric whose history the open view shows.
-    valued: Option<(Name, SafeText)>,
+    valued: Option<Metered>,
     /// A security profile that was being written.
     draft: Option<Box<ProfileForm>>,
     /// What was run by the palette, the oldest first.

@@ -8,7 +8,7 @@ use quell_fleet::{DeviceId, Ms};
 use super::super::command::{self, Scope};
 use super::super::dialogs::Dialog;
 use super::super::key::Key as Pressed;
-use super::super::views::shown_key;
+use super::super::views::{Metered, shown_key};
 use super::super::words;
 use super::{App, DeviceRows, Filter, JournalLine, ListId, ListState, Pane, Section, Tone, View};
 use quell_fleet::known::Trouble;
@@ -218,7 +218,7 @@ impl App {
     }
 
     /// The thing and the metric whose history the open view shows.
-    pub(crate) fn valued(&self) -> Option<&(Name, SafeText)> {
+    pub(in crate::console) fn valued(&self) -> Option<&Metered> {
         self.valued.as_ref()
     }
 

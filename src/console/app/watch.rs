@@ -6,10 +6,10 @@
 //! last: whatever changed the view or the cursor, nothing goes on being read that nobody looks at, and nothing is forgotten.
 
 use quell_fleet::model::Name;
-use quell_fleet::text::SafeText;
 use quell_fleet::{DeviceId, SourceId};
 
 use super::super::dialogs::{Dialog, Naming};
+use super::super::views::Metered;
 use super::lines::{event_key, finding_key, outstanding_key};
 use super::{App, Diagnosis, Effect, Env, Key, ListId, View, key_of};
 
@@ -30,7 +30,9 @@ fn needs(view: &View) -> Vec<SourceId> {
             SourceId::MetricsOf(name.clone()),
             SourceId::CustomMetrics,
         ],
-        View::Executions(job) => vec![SourceId::Jobs, SourceId::Executions(job.clone())],
+        View::Executions(job) => {
+            vec![SourceId::Jobs, SourceId::Executions(job.clone()), SourceId::JobDetail(job.clone())]
+        }
         View::Jobs => vec![SourceId::Jobs],
         View::Violations | View::History => {
             vec![SourceId::ViolationEvents, SourceId::Profiles, SourceId::Suppressed, SourceId::Training]
@@ -103,11 +105,15 @@ impl App {
         }
         match self.view() {
             View::Overview => wanted.extend(self.certificates_wanted(env)),
-            View::Jobs => wanted.extend(self.job_under_cursor(env).map(SourceId::Executions)),
+            View::Jobs => {
+                let job = self.job_under_cursor(env);
+                wanted.extend(job.clone().map(SourceId::Executions));
+                wanted.extend(job.map(SourceId::JobDetail));
+            }
             // Each metric of CloudWatch's that is asked for is paid for.
             View::Rules => wanted.extend(self.rule_here(env).map(|r| SourceId::RuleMetrics(r.name.clone()))),
             View::Violations | View::History => {
-                wanted.extend(self.valued.clone().map(|(thing, metric)| SourceId::Values(thing, metric)));
+                wanted.extend(self.valued.as_ref().map(Metered::source));
             }
             _ => {}
         }
@@ -154,8 +160,8 @@ impl App {
         (one.document.is_none() || asked).then_some(source)
     }
 
-    /// The thing and the metric of the violation under the cursor.
-    fn metric_here(&self, env: &Env<'_>) -> Option<(Name, SafeText)> {
+    /// The metric of the violation under the cursor.
+    fn metric_here(&self, env: &Env<'_>) -> Option<Metered> {
         if !matches!(self.view(), View::Violations | View::History) {
             return None;
         }
@@ -170,13 +176,13 @@ impl App {
             let behavior = active
                 .map(|v| &v.behavior)
                 .or_else(|| of_profile.into_iter().find(|b| b.name == event.behavior.as_str()));
-            return Some((event.thing.clone(), SafeText::new(behavior?.metric.as_deref()?)));
+            return Metered::of(&event.thing, behavior?);
         }
         let active = env.fleet.violations().get().map_or(&[][..], Vec::as_slice);
         if let Some(violation) = active.iter().find(|v| key_of(&v.id) == cursor) {
-            return Some((violation.thing.clone(), SafeText::new(violation.behavior.metric.as_deref()?)));
+            return Metered::of(&violation.thing, &violation.behavior);
         }
         let finding = env.fleet.own_findings().iter().find(|f| finding_key(f) == cursor)?;
-        Some((finding.thing.clone(), SafeText::new(finding.behavior.metric.as_deref()?)))
+        Metered::of(&finding.thing, &finding.behavior)
     }
 }

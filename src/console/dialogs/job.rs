@@ -63,8 +63,14 @@ impl JobForm {
         }
     }
 
-    /// What stands in it, each with its label.
-    pub(in crate::console) fn told(&self) -> [(&'static str, SafeText); 4] {
+    /// The document; what is no JSON yet as a text.
+    pub(in crate::console) fn document(&self) -> serde_json::Value {
+        let text = self.document.value();
+        serde_json::from_str(text).unwrap_or_else(|_| text.into())
+    }
+
+    /// What else stands in it, each with its label.
+    pub(in crate::console) fn told(&self) -> [(&'static str, SafeText); 3] {
         let kind = match self.continuous {
             true => "CONTINUOUS: whoever joins the target later gets it too",
             false => "SNAPSHOT: of those that are in the target now",
@@ -73,7 +79,6 @@ impl JobForm {
             ("job id", SafeText::new(self.id.value())),
             ("target", SafeText::new(self.target.value())),
             ("kind", SafeText::new(kind)),
-            ("document", SafeText::new(self.document.value())),
         ]
     }
 

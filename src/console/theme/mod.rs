@@ -12,6 +12,8 @@ mod symbols;
 
 #[cfg(test)]
 mod contrast;
+#[cfg(test)]
+mod palettes;
 
 use ratatui::style::{Color, Modifier, Style};
 

@@ -102,7 +102,7 @@ pub(super) fn heard(behavior: &Behavior, env: &Env<'_>) -> Option<Heard> {
     let limit = Limit::of(criteria)?;
     let (size, minutes) = match behavior.metric.as_deref()? {
         "aws:message-byte-size" => (true, 0.0),
-        "aws:num-messages-sent" => (false, criteria.duration_seconds? as f64 / 60.0),
+        "aws:num-messages-sent" => (false, env.fleet.window_ms(criteria.duration_seconds?) as f64 / 60_000.0),
         _ => return None,
     };
     let mut heard = Heard { values: Vec::new(), limit, outside: 0, in_alarm: 0 };

@@ -1,17 +1,20 @@
 //! Is this account ready for an incident? One line for each thing it needs, with the command that mends what is not there.
 
 use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use quell_fleet::Device;
 
 use super::super::app::{App, Diagnosis, DoctorLine, Env, ListId};
-use super::super::paint::{Paint, Part, inside, part, wrap};
+use super::super::paint::{Paint, Part, fit, inside, part, wrap};
+use super::super::words;
 use super::layout::{self, Place};
-use super::{Theme, frame, journal, quiet};
+use super::{Theme, frame, journal, quiet, text};
 
 /// The column of the checks' names.
 const NAME: usize = 14;
 
-/// Where the checks are, as tall as their lines, and below them what was done from here: an account that was rehearsed in is
-/// readier than one that was not.
+/// Where the checks are, as tall as their lines, and what is below them.
 fn parts(app: &App, area: Rect) -> (Rect, Rect) {
     /// Lines of what was done that are worth a pane.
     const DONE: u16 = 5;
@@ -31,8 +34,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     let told = layout::tells(area);
     let (area, below) = parts(app, area);
     if below.height > 0 {
-        let inner = frame(paint, below, false, "What was done from here", Vec::new());
-        journal::all(app, env, paint, inner);
+        self::below(app, env, paint, below);
     }
     let mut facts: Vec<Part<'_>> = Vec::new();
     if let Diagnosis::Found(lines) = app.diagnosis() {
@@ -55,6 +57,75 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     for (i, line) in lines(theme, found, inner, told).iter().skip(top).take(inner.height as usize).enumerate()
     {
         paint.line(inner.x, inner.y + i as u16, inner.width.saturating_sub(1), line);
+    }
+}
+
+/// What was done from here, for an account that was rehearsed in is readier than one that was not; and as far as there is room,
+/// whether each device could be held alone and its silence proven.
+fn below(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    /// Rows from which both have a pane.
+    const BOTH: u16 = 12;
+    let devices = app.rows().ids().iter().map(|id| (*id, env.fleet.device(*id)));
+    let devices = devices.filter(|(_, device)| !device.is_unattributed());
+    let devices: Vec<_> = devices.take(area.height.into()).collect();
+    let wanted = u16::try_from(devices.len()).unwrap_or(u16::MAX).saturating_add(3);
+    let (done, ready) = match area.height {
+        BOTH.. => super::split(area, area.height.saturating_sub(wanted).max(area.height / 3)),
+        _ => (area, Rect { y: area.bottom(), height: 0, ..area }),
+    };
+    let inner = frame(paint, done, false, "What was done from here", Vec::new());
+    journal::all(app, env, paint, inner);
+    if ready.height == 0 {
+        return;
+    }
+    let theme = paint.theme;
+    let inner = frame(paint, ready, false, "Could each be held alone?", Vec::new());
+    let head = format!("{:<28} {:<44} {:<30} HEARD", "THING", "CERTIFICATE", "CONNECTS");
+    let mut lines = vec![vec![part(head, theme.label)]];
+    for (id, device) in devices {
+        let name = fit(device.name().shown().as_str(), 28, theme.symbols.more).into_owned();
+        let (certificate, style) = certificate(device, theme);
+        let certificate = fit(&certificate, 44, theme.symbols.more).into_owned();
+        let mut clients: Vec<_> = env.fleet.clients_of(id).collect();
+        clients.sort_by_key(|client| client.client != device.name());
+        let (client, of_client) = match clients.as_slice() {
+            [] => ("no connect was seen".to_owned(), theme.unknown),
+            [one] if one.client == device.name() => ("as itself".to_owned(), theme.text),
+            [one] => (format!("as {}", one.client.shown()), theme.warning),
+            all => (format!("as {} clients", all.len()), theme.warning),
+        };
+        let client = fit(&client, 30, theme.symbols.more).into_owned();
+        let (heard, of_heard) = match (device.last_seen(), device.cadence()) {
+            (None, _) => ("never: its silence would prove nothing".to_owned(), theme.warning),
+            (Some(at), _) if device.is_overdue(env.now) => {
+                (format!("last {}", words::ago(env.now - at)), theme.dim)
+            }
+            (_, Some(every)) => (format!("every {}", words::took(every)), theme.text),
+            (Some(at), None) => (words::ago(env.now - at), theme.text),
+        };
+        lines.push(vec![
+            part(format!("{name:<28} "), theme.brand),
+            part(format!("{certificate:<44} "), style),
+            part(format!("{client:<30} "), of_client),
+            part(heard, of_heard),
+        ]);
+    }
+    text::lines(paint, inner, &lines);
+}
+
+/// Whether a device's certificate is its own.
+fn certificate(device: &Device, theme: &Theme) -> (String, Style) {
+    match device.certificates().get().map(Vec::as_slice) {
+        None => ("not read yet".to_owned(), theme.unknown),
+        Some([]) => ("none is attached".to_owned(), theme.warning),
+        Some([one]) => match one.things.len().saturating_sub(1) {
+            0 => ("its own".to_owned(), theme.good),
+            n => (
+                format!("shared with {}: isolate by group", words::plural(n, "thing", "things")),
+                theme.warning,
+            ),
+        },
+        Some(all) => (format!("{} certificates", all.len()), theme.text),
     }
 }
 

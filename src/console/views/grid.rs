@@ -198,7 +198,7 @@ fn tile(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceI
     let calm = if tinted { ground } else { theme.dim };
     paint.text(x(wide), top + rows, room, &since, calm);
     // Why, where there is room for it; of a calm one what it sends.
-    if inner.height >= rows + 5 {
+    if inner.height >= rows + 2 {
         let (why, _) = why(app, env, id, theme);
         let rate = env.fleet.per_minute(id, env.now).map(|n| format!("{}/min", words::number(n)));
         let size = device.last_len().map(|n| words::bytes(f64::from(n)));
@@ -208,7 +208,7 @@ fn tile(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, id: DeviceI
         paint.text(x(wide), top + rows + 1, room, &text, calm);
     }
     // What it sent, where there is room: the limit shows in it.
-    if !tinted && inner.height >= rows + 4 {
+    if !tinted && inner.height >= rows + 3 {
         let at = Rect { x: inner.x + 1, y: inner.bottom() - 1, width: room, height: 1 };
         let scale = spark::Scale::of(app, env, app.rows().most());
         spark::draw(env, paint, at, id, spark::span(env), &scale);

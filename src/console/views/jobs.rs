@@ -3,19 +3,29 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use quell_fleet::known::Known;
 use quell_fleet::model::{ExecutionRecord, JobCounts, JobRecord, Name};
 use quell_fleet::text::SafeText;
+use quell_fleet::{Column, Ms};
 
 use super::super::app::{App, Env, ListId, key_of};
 use super::super::dialogs::JobForm;
 use super::super::paint::{Paint, inside, part};
 use super::super::words;
+use super::chart::{self, Chart};
+use super::spark::Scale;
 use super::text::Facts;
-use super::{absence, aged, counted, filtered, frame, of_now, quiet, read, reason, said, scroll_bar};
-use super::{layout, text};
+use super::{absence, aged, counted, filtered, frame, lack, of_now, quiet, read, reason, said, scroll_bar};
+use super::{layout, shadows, text};
 
-/// Rows that what J begins with takes.
+/// Rows that what J begins with takes at least.
 const OFFER: u16 = 9;
+/// Cells of a label.
+const LABEL: usize = 12;
+/// Lines of a document.
+const DOCUMENT: usize = 200;
+/// Members told of what a device reports.
+const REPORTED: usize = 4;
 
 /// Lines of a job.
 pub(super) const TALL: u16 = 3;
@@ -68,10 +78,12 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
 fn offer(app: &App, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     let inner = frame(paint, area, false, "What J begins with", Vec::new());
-    let mut facts = Facts::new(12, usize::from(inner.width.saturating_sub(14)), theme);
-    for (label, text) in JobForm::new(Vec::new(), &app.look.update_group).told() {
+    let mut facts = Facts::new(LABEL, usize::from(inner.width).saturating_sub(LABEL + 2), theme);
+    let form = JobForm::new(Vec::new(), &app.look.update_group);
+    for (label, text) in form.told() {
         facts.say(label, text.as_str(), theme.text);
     }
+    facts.say("rollout", "no rate, no abort rule, no timeout: quell job create sets them", theme.dim);
     facts.say("then", "QUEUED until the device asks for it, IN_PROGRESS when it has taken it", theme.dim);
     facts.say(
         "at its end",
@@ -79,7 +91,19 @@ fn offer(app: &App, paint: &mut Paint<'_>, area: Rect) {
         theme.dim,
     );
     facts.say("here", "a bar of its executions, the oldest that are stuck first; X cancels it", theme.dim);
-    text::lines(paint, inner, &facts.lines);
+    let document = document(&form.document(), theme);
+    text::lines(paint, inner, facts.lines.iter().chain(&document));
+}
+
+/// A job document as a tree below its label.
+fn document<'a>(document: &serde_json::Value, theme: &super::Theme) -> Vec<text::Line<'a>> {
+    let mut lines = Vec::new();
+    super::tree(document, theme, DOCUMENT, &mut lines);
+    for (i, line) in lines.iter_mut().enumerate() {
+        let label = if i == 0 { "document" } else { "" };
+        line.insert(0, part(format!("{label:<LABEL$}"), theme.dim));
+    }
+    lines
 }
 
 /// Whom a job would reach now, while there is none: the group that J offers, and of each device whether it could take one.
@@ -98,19 +122,9 @@ fn whom(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
             None => part(format!("{group} was not read yet"), theme.dim),
         },
     };
-    let devices = app.rows().ids().len();
-    let wanted = u16::try_from(devices.saturating_mul(3)).unwrap_or(u16::MAX).saturating_add(2);
-    let (area, below) = match area.height.checked_sub(wanted) {
-        Some(rest) if rest >= OFFER => super::split(area, wanted),
-        _ => (area, Rect { height: 0, ..area }),
-    };
-    if below.height > 0 {
-        offer(app, paint, below);
-    }
-    let inner = frame(paint, area, false, "Whom a job would reach", vec![fact]);
     let mut lines = Vec::new();
     for id in app.rows().ids() {
-        if lines.len() >= usize::from(inner.height) {
+        if lines.len() >= usize::from(area.height) {
             break;
         }
         let device = env.fleet.device(*id);
@@ -152,13 +166,158 @@ fn whom(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
             }
         };
         lines.push(vec![part("  ", theme.dim), part(text, style)]);
+        // Which version it runs stands there, where it says so.
+        let document = env.fleet.shadow(device.name().raw(), None);
+        if let Some(document) = document.and_then(|known| known.get()?.as_ref()) {
+            let reported = shadows::reported(document, REPORTED);
+            lines.push(vec![
+                part("  reports ", theme.dim),
+                part(if reported.is_empty() { "nothing".to_owned() } else { reported }, theme.text),
+            ]);
+        }
     }
+    let wanted = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let (area, below) = match area.height.checked_sub(wanted) {
+        Some(rest) if rest >= OFFER => super::split(area, wanted),
+        _ => (area, Rect { height: 0, ..area }),
+    };
+    if below.height > 0 {
+        offer(app, paint, below);
+    }
+    let inner = frame(paint, area, false, "Whom a job would reach", vec![fact]);
     text::lines(paint, inner, &lines);
 }
 
-/// How the chosen job is going: when each device finished, and who is not there yet.
+/// What a job runs, and how it is rolled out.
+fn detail<'a>(app: &App, env: &Env<'_>, job: &JobRecord, room: u16) -> Vec<text::Line<'a>> {
+    let theme = &app.look.theme;
+    let unread = Known::default();
+    let known = env.fleet.job_detail(job.id.raw());
+    let mut facts = Facts::new(LABEL, usize::from(room).saturating_sub(LABEL), theme);
+    let kind = if job.continuous {
+        "CONTINUOUS: whoever joins the target later gets it too"
+    } else {
+        "SNAPSHOT: of those that were in the target"
+    };
+    facts.say("kind", kind, theme.text);
+    let detail = match known.and_then(|known| known.get()) {
+        Some(Some(detail)) => detail,
+        Some(None) => {
+            facts.say("document", "there is no such job any more", theme.unknown);
+            return facts.lines;
+        }
+        None => {
+            let (text, style) = lack(app, known.unwrap_or(&unread), "document and rollout");
+            facts.say("document", &text, style);
+            return facts.lines;
+        }
+    };
+    match (detail.per_minute, &detail.growing) {
+        (None, None) => facts.say("rollout", "no rate is set: all are told of it at once", theme.text),
+        (most, growing) => {
+            if let Some(n) = most {
+                let things = words::plural(n as usize, "thing is", "things are");
+                facts.say("rollout", &format!("at most {things} told of it a minute"), theme.text);
+            }
+            if let Some(growing) = growing {
+                facts.say("rollout", growing.as_str(), theme.text);
+            }
+        }
+    }
+    for rule in &detail.abort {
+        facts.say("abort", rule.as_str(), theme.text);
+    }
+    if detail.abort.is_empty() {
+        facts.say("abort", "no rule: it goes on however many fail", theme.warning);
+    }
+    match detail.timeout_minutes {
+        Some(minutes) => facts.say("timeout", &format!("{minutes} min in progress"), theme.text),
+        None => facts.say("timeout", "none: what hangs stays IN_PROGRESS", theme.warning),
+    }
+    for rule in &detail.retries {
+        facts.say("retries", rule.as_str(), theme.text);
+    }
+    let mut lines = facts.lines;
+    lines.extend(document(&detail.document, theme));
+    lines
+}
+
+/// The pane of what a job runs, and below it, where there is room, how many have finished over time.
+fn runs(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, job: &JobRecord) {
+    let theme = paint.theme;
+    let known = env.fleet.job_detail(job.id.raw());
+    let aged = known.and_then(|known| aged(known, env, theme));
+    let inner = frame(paint, area, false, "What it runs", aged.into_iter().collect());
+    let lines = detail(app, env, job, inner.width.saturating_sub(2));
+    text::lines(paint, inner, &lines);
+    let hidden = lines.len().saturating_sub(inner.height.into());
+    if hidden > 0 {
+        return text::below(paint, area, hidden, theme.dim);
+    }
+    let told = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(1);
+    let (_, rest) = super::split(inner, told.min(inner.height));
+    if let Some(all) = env.fleet.executions(job.id.raw()).and_then(|known| known.get())
+        && rest.height > chart::LEAST
+    {
+        let allowed = known.and_then(|known| known.get()?.as_ref()?.per_minute);
+        finished(app, env, paint, Rect { width: rest.width.saturating_sub(1), ..rest }, all, allowed);
+    }
+}
+
+/// How many executions had finished when, and how many did in the busiest minute.
+fn finished(
+    app: &App,
+    env: &Env<'_>,
+    paint: &mut Paint<'_>,
+    area: Rect,
+    all: &[ExecutionRecord],
+    allowed: Option<u32>,
+) {
+    let theme = paint.theme;
+    let over = |e: &&ExecutionRecord| !matches!(e.status.as_str(), "QUEUED" | "IN_PROGRESS");
+    let mut ends: Vec<Ms> = all.iter().filter(over).filter_map(|e| e.updated).collect();
+    ends.sort_unstable();
+    let Some(began) = all.iter().filter_map(|e| e.queued.or(e.started)).min() else { return };
+    let busiest = ends.iter().enumerate().map(|(i, at)| {
+        let (_, rest) = ends.split_at(i);
+        rest.partition_point(|end| *end < at + 60_000)
+    });
+    let busiest = busiest.max().unwrap_or(0);
+    let rate = match allowed {
+        Some(allowed) => format!(", {busiest} in the busiest minute of {allowed} allowed"),
+        None => format!(", {busiest} in the busiest minute"),
+    };
+    let text = format!("{} of {} finished{rate}", ends.len(), all.len());
+    paint.text(area.x + 1, area.y, area.width.saturating_sub(1), &text, theme.label);
+    let (_, plot) = super::split(area, 1);
+    // A chart that is taller says no more.
+    let plot = Rect { height: plot.height.min(16), ..plot };
+    let cells = chart::cells(plot);
+    let waiting = ends.len() < all.len();
+    let last = if waiting { env.now } else { ends.last().copied().unwrap_or(env.now).min(env.now) };
+    let time = chart::time(last, (last - began).max(30_000), cells);
+    let step = ((time.1 - time.0) / Ms::try_from(cells).unwrap_or(1).max(1)).max(1);
+    let columns: Vec<Column> = (0..cells)
+        .map(|cell| {
+            let end = time.0 + step * (Ms::try_from(cell).unwrap_or(0) + 1);
+            match ends.partition_point(|at| *at < end) {
+                0 if end <= began => Column::NotWatching,
+                0 => Column::Silent,
+                n => Column::Largest(u32::try_from(n).unwrap_or(u32::MAX)),
+            }
+        })
+        .collect();
+    let scale = Scale::to(u32::try_from(all.len()).unwrap_or(u32::MAX), None);
+    let unit = |n: f64| words::count(n.round() as u64);
+    let chart = Chart { columns: &columns, time, scale, unit, now: env.now };
+    chart::draw(paint, plot, &app.look.zone, &chart);
+}
+
+/// How the chosen job is going: when each device finished, and who is not there yet; and beside it what it runs.
 fn told(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, job: &JobRecord) {
     let theme = paint.theme;
+    let (area, beside) = layout::cut(area, area.width * 3 / 5);
+    runs(app, env, paint, beside, job);
     let mut facts = vec![part(job.status.to_string(), status_style(theme, job.status.as_str()))];
     facts.extend(env.fleet.executions(job.id.raw()).and_then(|known| aged(known, env, theme)));
     let inner = frame(paint, area, false, job.id.shown().as_str(), facts);
@@ -185,17 +344,18 @@ fn told(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, job: &JobRe
     }
     sorted.sort_by_key(order);
     let clock = |at: Option<i64>| at.map(|at| words::moment(at, env.now, &app.look.zone)).unwrap_or_default();
+    let wide = usize::from(inner.width).saturating_sub(58).clamp(12, 28);
     let head = format!(
-        "{:<28} {:<12} {:>3}  {:<9} {:<9} {:<9} AGE",
+        "{:<wide$} {:<12} {:>3}  {:<9} {:<9} {:<9} AGE",
         "THING", "STATUS", "#", "QUEUED", "STARTED", "UPDATED"
     );
     let mut lines = vec![vec![part(head, theme.label)]];
     for execution in sorted {
         let name =
-            super::super::paint::fit(execution.thing.shown().as_str(), 28, theme.symbols.more).into_owned();
+            super::super::paint::fit(execution.thing.shown().as_str(), wide, theme.symbols.more).into_owned();
         let age = since(execution).map(|at| words::age(env.now - at)).unwrap_or_default();
         lines.push(vec![
-            part(format!("{name:<28} "), theme.text),
+            part(format!("{name:<wide$} "), theme.text),
             part(format!("{:<12} ", execution.status), status_style(theme, execution.status.as_str())),
             part(format!("{:>3}  ", execution.number), theme.dim),
             part(
@@ -318,9 +478,19 @@ fn record<'a>(env: &Env<'a>, job: &Name) -> Option<&'a JobRecord> {
     env.fleet.jobs().get().and_then(|all| all.iter().find(|j| j.id == *job))
 }
 
-/// Where the job is, and its executions below it.
-fn parts(area: Rect, record: Option<&JobRecord>) -> (Rect, Rect) {
-    super::split(area, if record.is_some() && area.height >= 10 { 5 } else { 0 })
+/// Where the job is, its executions below it, and beside or below them what it runs.
+fn parts(area: Rect, record: Option<&JobRecord>) -> (Rect, Rect, Rect) {
+    /// Columns from which two stand beside each other.
+    const BESIDE: u16 = 110;
+    /// Rows from which both have room, one above the other.
+    const BELOW: u16 = 14;
+    let (top, rest) = super::split(area, if record.is_some() && area.height >= 10 { 5 } else { 0 });
+    let (list, runs) = match record {
+        Some(_) if rest.width >= BESIDE => layout::cut(rest, rest.width * 3 / 5),
+        Some(_) if rest.height >= BELOW => super::split(rest, rest.height - (rest.height / 2).min(12)),
+        _ => (rest, Rect { height: 0, ..rest }),
+    };
+    (top, list, runs)
 }
 
 /// Executions there is room for.
@@ -337,12 +507,15 @@ pub(super) fn executions_area(env: &Env<'_>, area: Rect, job: &Name) -> Rect {
 pub(super) fn executions(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, job: &Name) {
     let theme = paint.theme;
     let record = record(env, job);
-    let (top, rest) = parts(area, record);
-    if let Some(record) = record
-        && top.height > 0
-    {
-        let inner = frame(paint, top, false, "Job", Vec::new());
-        entry(app, env, paint, inner, record);
+    let (top, rest, beside) = parts(area, record);
+    if let Some(record) = record {
+        if top.height > 0 {
+            let inner = frame(paint, top, false, "Job", Vec::new());
+            entry(app, env, paint, inner, record);
+        }
+        if beside.height > 0 {
+            runs(app, env, paint, beside, record);
+        }
     }
     let known = env.fleet.executions(job.raw());
     let total = known.and_then(|k| k.get()).map(Vec::len);

@@ -59,6 +59,7 @@ pub use payload::Payload;
 pub(super) use payload::{Show, tree};
 pub(super) use rules::remarks;
 pub(super) use spread::Spread;
+pub(super) use values::Metered;
 pub(crate) use violations::{expected, got};
 
 use layout::Bands;

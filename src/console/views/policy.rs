@@ -2,6 +2,7 @@
 
 use ratatui::layout::Rect;
 
+use quell_fleet::account::EffectivePolicy;
 use quell_fleet::flight::fly::{Flight, Flown, Outcome};
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
@@ -9,15 +10,33 @@ use quell_fleet::text::SafeText;
 use super::super::app::{App, Env, ListId, Trial};
 use super::super::paint::{Paint, fit_middle, inside, part, wrap};
 use super::super::words;
-use super::layout::Place;
+use super::layout::{self, Place};
 use super::text::{self, Line};
-use super::{Theme, absence, frame, lack, quiet};
+use super::{Theme, absence, focus, frame, lack, quiet};
 
+/// Rows from which the device is told too.
+const ROOM: u16 = 12;
 /// From this width on the statement stands beside the resource, not below it.
 const BESIDE: usize = 110;
 
+/// Where it is told, and below it, where that leaves room, the device itself: what came of the refusals is seen there.
+fn parts(app: &App, env: &Env<'_>, area: Rect, name: &Name) -> (Rect, Rect) {
+    let lines = told(app, env, inside(area), name).len();
+    let wanted = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2);
+    if !layout::tells(area) || area.height.saturating_sub(wanted) < ROOM {
+        return (area, Rect { y: area.bottom(), height: 0, ..area });
+    }
+    super::split(area, wanted.max(area.height / 2))
+}
+
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, name: &Name) {
     let theme = paint.theme;
+    let (area, below) = parts(app, env, area, name);
+    if below.height > 0
+        && let Some(id) = env.fleet.find(name.raw())
+    {
+        focus::one(app, env, paint, below, id);
+    }
     let mut facts = vec![part(name.shown().to_string(), theme.brand)];
     facts.push(match app.trial().and_then(Trial::proposed) {
         Some(file) => part(format!("{file}, proposed"), theme.warning),
@@ -52,7 +71,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
 }
 
 pub(super) fn place(app: &App, env: &Env<'_>, area: Rect, name: &Name) -> Place {
-    let inner = inside(area);
+    let inner = inside(parts(app, env, area, name).0);
     Place::Text { lines: told(app, env, inner, name).len(), page: inner.height.into() }
 }
 
@@ -109,7 +128,44 @@ fn told<'a>(app: &App, env: &Env<'_>, inner: Rect, name: &Name) -> Vec<Line<'a>>
             one(&mut lines, request, flown.otherwise(flight, request), theme, (width, room));
         }
     }
+    let known = env.fleet.policies_of(name.raw()).and_then(|known| known.get());
+    documents(&mut lines, known.map_or(&[], Vec::as_slice), theme);
     lines
+}
+
+/// The policies in effect as they are written, each once, with what it hangs on.
+fn documents(lines: &mut Vec<Line<'_>>, all: &[EffectivePolicy], theme: &Theme) {
+    /// Lines of one document; AWS allows 2,048 characters of it.
+    const DOCUMENT: usize = 200;
+    let mut told: Vec<(&SafeText, &SafeText)> = Vec::new();
+    for policy in all {
+        let this = (&policy.name, &policy.hangs_on);
+        if told.contains(&this) {
+            continue;
+        }
+        let again = told.iter().any(|(name, _)| *name == &policy.name);
+        told.push(this);
+        lines.push(Vec::new());
+        lines.push(vec![
+            part(format!("policy {}", policy.name), theme.brand),
+            part(format!("  by {}", policy.hangs_on), theme.dim),
+        ]);
+        if again {
+            lines.push(vec![part("  the same as above", theme.dim)]);
+            continue;
+        }
+        match policy.document.as_deref().map(serde_json::from_str) {
+            Some(Ok(document)) => {
+                let mut tree = Vec::new();
+                super::tree(&document, theme, DOCUMENT, &mut tree);
+                for mut line in tree {
+                    line.insert(0, part("  ", theme.text));
+                    lines.push(line);
+                }
+            }
+            _ => lines.push(vec![part("  it cannot be read", theme.unknown)]),
+        }
+    }
 }
 
 fn client(lines: &mut Vec<Line<'_>>, flight: &Flight, theme: &Theme) {

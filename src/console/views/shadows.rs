@@ -8,7 +8,7 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
 use quell_fleet::Outstanding;
-use quell_fleet::model::ShadowDocument;
+use quell_fleet::model::{Name, ShadowDocument};
 use quell_fleet::text::SafeText;
 
 use super::super::app::{App, Env, ListId, ListState, outstanding_key};
@@ -25,8 +25,10 @@ const VALUE: usize = 200;
 const MEMBERS: usize = 2_000;
 /// Rows from which those in step have a pane.
 const IN_STEP: u16 = 6;
-/// Members told of one that is in step.
+/// Members told at least of one that is in step.
 const REPORTED: usize = 4;
+/// Devices gone through for those that are in step: a screen shows few.
+const LOOKED: usize = 1_000;
 /// Deltas told of one shadow.
 const ASKED: usize = 6;
 
@@ -167,21 +169,44 @@ fn outstanding(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, all:
     }
 }
 
-/// The classic shadows that are known and ask for nothing, each with what it reports.
+/// What a shadow reports, up to `most` members, in a line.
+pub(super) fn reported(document: &ShadowDocument, most: usize) -> String {
+    let members = members(&document.reported).0.into_iter().take(most);
+    members.map(|(path, value)| format!("{} {value}", safe(&path))).collect::<Vec<_>>().join(", ")
+}
+
+/// The classic shadows that are known and ask for nothing, each with what it reports; and whose has
+/// nothing to tell.
 fn in_step(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
-    let known = app.rows().ids().iter().filter_map(|id| {
+    let room = usize::from(area.height);
+    let (mut in_step, mut quiet_ones) = (Vec::new(), Vec::new());
+    let all = env.fleet.outstanding();
+    let waits = |name: &Name| all.iter().any(|one| one.thing == name && one.shadow.is_none());
+    for id in app.rows().ids().iter().take(LOOKED) {
         let name = env.fleet.device(*id).name();
-        let document = env.fleet.shadow(name.raw(), None)?.get()?.as_ref()?;
-        members(&document.delta).0.is_empty().then_some((name, document))
-    });
-    let known: Vec<_> = known.take(usize::from(area.height)).collect();
+        let known = env.fleet.shadow(name.raw(), None).and_then(|known| known.get());
+        match known {
+            _ if in_step.len() + quiet_ones.len() >= room => break,
+            _ if waits(name) => {}
+            Some(Some(document)) if members(&document.delta).0.is_empty() => in_step.push((name, document)),
+            Some(Some(_)) => {}
+            Some(None) => quiet_ones.push((name, "has no classic shadow: nothing is asked of it there")),
+            None if env.fleet.shadow_was_looked_at(name.raw()) => {
+                quiet_ones.push((name, "was looked at: nothing is asked of it that it does not report"));
+            }
+            None => {}
+        }
+    }
     let inner = frame(paint, area, false, "In step: what is reported is what was asked for", Vec::new());
-    if known.is_empty() {
+    if in_step.is_empty() && quiet_ones.is_empty() {
         return quiet(paint, inner, "no other shadow was read yet");
     }
+    // Each gets an equal share of what the others leave.
+    let share = room.saturating_sub(quiet_ones.len() + 2) / in_step.len().max(1);
+    let most = share.saturating_sub(1).max(REPORTED);
     let mut lines: Vec<Line<'_>> = Vec::new();
-    for (name, document) in known {
+    for (name, document) in in_step {
         lines.push(vec![
             part(format!("{} ", name.shown()), theme.brand),
             part(format!("v{}", document.version), theme.dim),
@@ -190,9 +215,12 @@ fn in_step(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
         if reported.is_empty() {
             lines.push(vec![part("  reports nothing", theme.dim)]);
         }
-        for (path, value) in reported.into_iter().take(REPORTED) {
+        for (path, value) in reported.into_iter().take(most) {
             lines.push(vec![part(format!("  {} ", safe(&path)), theme.json_key), part(value, theme.text)]);
         }
+    }
+    for (name, why) in quiet_ones {
+        lines.push(vec![part(format!("{} ", name.shown()), theme.brand), part(why, theme.dim)]);
     }
     text::lines(paint, inner, &lines);
 }

@@ -136,12 +136,12 @@ fn detail(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let (_, rest) = super::split(inner, told.saturating_add(1).min(inner.height));
     let (traces, rest) = super::split(rest, (rest.height * 3 / 5).clamp(rest.height.min(10), 24));
     let metric = match &chosen.by {
-        By::Breach(breach) => breach.behavior.metric.as_deref(),
+        By::Breach(breach) => values::Metered::of(chosen.thing, breach.behavior),
         // How large its messages are is what tells the two apart most often.
-        By::Cloned(_) => Some("aws:message-byte-size"),
+        By::Cloned(_) => Some(values::Metered::sizes(chosen.thing)),
     };
     match metric {
-        Some(metric) => values::charts(app, env, paint, traces, chosen.thing, &SafeText::new(metric)),
+        Some(metered) => values::charts(app, env, paint, traces, &metered),
         None => quiet(paint, traces, "it is about no metric"),
     }
     let (_, rest) = super::split(rest, rest.height.min(1));
@@ -630,7 +630,8 @@ pub(crate) fn got(value: Option<&MetricValue>) -> String {
     }
 }
 
-fn stretch(seconds: i64) -> String {
+/// `5 min`, `1 h`.
+pub(super) fn stretch(seconds: i64) -> String {
     if seconds % 3600 == 0 { format!("{} h", seconds / 3600) } else { format!("{} min", seconds / 60) }
 }
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::text::SafeText;
 
 pub use records::{
-    AccountReading, CustomMetricRecord, DimensionRecord, EffectivePolicy, FindingRecord, MetricSeries,
-    RULE_WINDOW, RuleDelivery, RuleMetric, RuleRecord, RuleSeries, TrainingRecord,
+    AccountReading, CustomMetricRecord, DimensionRecord, EffectivePolicy, FindingRecord, JobDetail,
+    MetricSeries, RULE_WINDOW, RuleDelivery, RuleMetric, RuleRecord, RuleSeries, TrainingRecord,
 };
 
 use super::audit::{AuditSetup, AuditTasks};
@@ -29,6 +29,7 @@ type ByThing<T> = HashMap<Arc<str>, Known<Vec<T>>>;
 pub(super) struct Account {
     pub(super) policies: ByThing<EffectivePolicy>,
     pub(super) jobs_of: ByThing<ExecutionRecord>,
+    pub(super) job_details: HashMap<Arc<str>, Known<Option<JobDetail>>>,
     pub(super) metrics: ByThing<MetricSeries>,
     pub(super) rules: Known<Vec<RuleRecord>>,
     pub(super) findings: Known<Vec<FindingRecord>>,
@@ -43,7 +44,7 @@ pub(super) struct Account {
 }
 
 /// The place of a thing's details; where too many are kept, all go.
-pub(super) fn slot<'a, T>(map: &'a mut ByThing<T>, thing: &Name) -> &'a mut Known<Vec<T>> {
+pub(super) fn slot<'a, T>(map: &'a mut HashMap<Arc<str>, Known<T>>, thing: &Name) -> &'a mut Known<T> {
     if map.len() >= THINGS && !map.contains_key(thing.raw()) {
         map.clear();
     }
@@ -63,6 +64,7 @@ impl Account {
         match reading {
             AccountReading::Policies(thing, list) => slot(&mut self.policies, &thing).learn(list, at),
             AccountReading::JobsOf(thing, list) => slot(&mut self.jobs_of, &thing).learn(list, at),
+            AccountReading::JobDetail(job, found) => slot(&mut self.job_details, &job).learn(found, at),
             AccountReading::Metrics(thing, list) => slot(&mut self.metrics, &thing).learn(list, at),
             AccountReading::Rules(list) => self.rules.learn(list, at),
             AccountReading::Findings(list) => self.findings.learn(list, at),
@@ -94,6 +96,11 @@ impl Fleet {
     /// Policies in effect for a thing's certificates, if they were ever asked for.
     pub fn policies_of(&self, thing: &str) -> Option<&Known<Vec<EffectivePolicy>>> {
         self.account.policies.get(thing)
+    }
+
+    /// What a job runs and how it is rolled out, if it was ever asked for; `None` where there is no such job.
+    pub fn job_detail(&self, job: &str) -> Option<&Known<Option<JobDetail>>> {
+        self.account.job_details.get(job)
     }
 
     /// A thing's job executions, if they were ever asked for.

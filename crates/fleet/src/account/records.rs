@@ -194,6 +194,23 @@ pub struct TrainingRecord {
     pub refreshed: Option<Ms>,
 }
 
+/// What a job runs, and how it is rolled out (GetJobDocument, DescribeJob).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobDetail {
+    /// The document, as devices get it: 32 KB at most; null where AWS told none.
+    pub document: serde_json::Value,
+    /// Things told of it a minute at most.
+    pub per_minute: Option<u32>,
+    /// A rate that grows, in words.
+    pub growing: Option<SafeText>,
+    /// What ends it before its time, in words.
+    pub abort: Vec<SafeText>,
+    /// Minutes one execution may be in progress.
+    pub timeout_minutes: Option<i64>,
+    /// What is tried again how often, in words.
+    pub retries: Vec<SafeText>,
+}
+
 /// What was read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum AccountReading {
@@ -211,6 +228,8 @@ pub enum AccountReading {
     Policies(Name, Vec<EffectivePolicy>),
     /// ListJobExecutionsForThing.
     JobsOf(Name, Vec<ExecutionRecord>),
+    /// GetJobDocument and DescribeJob of one job; `None` when there is no such job.
+    JobDetail(Name, Option<JobDetail>),
     /// ListMetricValues of each device-side metric.
     Metrics(Name, Vec<MetricSeries>),
     /// ListTopicRules and GetTopicRule of each.
@@ -231,6 +250,7 @@ impl AccountReading {
         match self {
             Self::Policies(_, list) => list.len(),
             Self::JobsOf(_, list) => list.len(),
+            Self::JobDetail(_, found) => usize::from(found.is_some()),
             Self::Metrics(_, list) => list.len(),
             Self::Dimensions(list) => list.len(),
             Self::CustomMetrics(list) => list.len(),
