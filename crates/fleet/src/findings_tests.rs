@@ -659,7 +659,7 @@ fn a_dimension_that_is_known_limits_what_is_judged() {
     let behavior = json!([{"name": "Own", "metric": "aws:message-byte-size",
         "metricDimension": {"dimensionName": "D", "operator": "NOT_IN"},
         "criteria": {"comparisonOperator": "less-than", "value": {"count": 100}}}]);
-    let fleet = judged_by(behavior.clone());
+    let fleet = judged_by(behavior);
     assert!(fleet.not_judged().next().is_some_and(|not| not.why.as_str().contains("dimension D")));
     let mut profile = fleet.judged_by()[0].clone();
     profile.dimensions.insert("D".to_owned(), vec!["t/${iot:ClientId}/x".to_owned(), "t/Thing01".to_owned()]);
