@@ -1,0 +1,106 @@
+"""moto's own suite for AWS IoT, run against `quell local`. A plug-in of pytest:
+
+    git clone https://github.com/getmoto/moto && cd moto
+    QUELL=…/quell PYTHONPATH=…/quell/tests/boto3 python3 -m pytest -p moto_on_quell tests/test_iot tests/test_iotdata
+
+What moto asserts and AWS does not do stands in moto-differs.txt, with the reason: those tests must fail, all others must pass.
+"""
+
+import atexit
+import functools
+import inspect
+import json
+import os
+import pathlib
+import subprocess
+import urllib.request
+
+import moto
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from moto import settings
+
+# The regions moto's tests use.
+REGIONS = ("us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-northeast-1")
+# These look into moto's own process.
+INSIDE = ("test_server.py", "test_iot_cloudformation.py")
+
+
+def differs():
+    """Test by test the reason: a line that begins with `#` holds for the lines below it."""
+    reason, out = "", {}
+    for line in (pathlib.Path(__file__).parent / "moto-differs.txt").read_text().splitlines():
+        if line.startswith("# "):
+            reason = line[2:]
+        elif line:
+            out[line] = reason
+    return out
+
+
+def start():
+    free = [f"--{door}=127.0.0.1:0" for door in ("http", "mqtt", "mqtts")]
+    flags = ["--devices=0", "--any-key", "--index=on", "--no-throttle", "--speed=60", "--json"]
+    quell = subprocess.Popen([os.environ["QUELL"], "local", *flags, *free], stdout=subprocess.PIPE)
+    atexit.register(quell.kill)
+    return json.loads(quell.stdout.readline())["http"]
+
+
+URL = start()
+os.environ.update(AWS_ENDPOINT_URL=URL, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_MAX_ATTEMPTS="1")
+settings.TEST_SERVER_MODE, settings.TEST_DECORATOR_MODE = True, False
+
+
+def reset():
+    for region in REGIONS:
+        request = AWSRequest("POST", f"{URL}/_quell/reset", data=b"")
+        SigV4Auth(Credentials("test", "test"), "iot", region).add_auth(request)
+        urllib.request.urlopen(urllib.request.Request(request.url, b"", dict(request.headers.items()))).close()
+
+
+class Emptied:
+    """What moto's decorator is here: an empty account."""
+
+    def __enter__(self):
+        reset()
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    start, stop = __enter__, lambda self: None
+
+    def __call__(self, test):
+        if inspect.isclass(test):
+            for name, method in list(vars(test).items()):
+                if name.startswith("test"):
+                    setattr(test, name, self(method))
+            return test
+
+        @functools.wraps(test)
+        def emptied(*args, **named):
+            reset()
+            return test(*args, **named)
+
+        return emptied
+
+
+def mock_aws(test=None, **_):
+    return Emptied()(test) if callable(test) else Emptied()
+
+
+moto.mock_aws = mock_aws
+
+
+def pytest_ignore_collect(collection_path):
+    return True if collection_path.name in INSIDE else None
+
+
+def pytest_collection_modifyitems(items):
+    known = differs()
+    for item in items:
+        reason = known.pop(item.nodeid.rsplit("/", 1)[-1], None)
+        if reason:
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+    print(f"{len(items)} tests; not of this suite any more: {sorted(known) or 'none'}")
