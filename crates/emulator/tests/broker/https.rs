@@ -73,6 +73,11 @@ async fn a_certificate_publishes_over_https_with_and_without_alpn() {
     let (status, body) = world.asked(&identity, "POST /topics/secret", "x").await;
     assert_eq!((status, &body["message"]), (403, &json!("Forbidden")));
     assert!(body["traceId"].is_string(), "{body}");
+    // What curl calls a body it is given as text, which is a form of other services.
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let (status, body) = world.https(Some(&identity), &[], "POST /topics/secret", &form, b"x").await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &body["message"]), (403, &json!("Forbidden")));
     let (status, _) = world.asked(&identity, "POST /topics/dt%2Fx?retain=true", "x").await;
     assert_eq!(status, 403, "retaining is an action of its own");
     let other = world.identity_with(ALLOW).await;

@@ -59,7 +59,8 @@ impl Front {
     pub async fn answer(&self, request: Request) -> Option<Response> {
         let request_id = uuid();
         let (parts, body) = request.into_parts();
-        let dialect = Dialect::of(&parts);
+        // A device speaks to the data plane, whatever its client calls the body.
+        let dialect = if device::of(&parts).is_some() { Dialect::Rest } else { Dialect::of(&parts) };
         let outcome = match Limited::new(body, BODY).collect().await {
             Ok(body) => self.run(&parts, dialect, body.to_bytes()).await,
             Err(_) => Outcome::error(ApiError::new(
