@@ -123,11 +123,12 @@ async fn dispatch(
     };
     let stream = Prefixed { head, io: stream };
     if !mqtt {
-        http.serve(stream, Addrs { remote, local, certificate }, open).await;
+        Box::pin(http.serve(stream, Addrs { remote, local, certificate }, open)).await;
     } else if let Some(id) = certificate {
         let broker = Arc::clone(cloud.of_certificate(&id).broker());
         let peer = Peer { remote, local, principal: Principal::Certificate(id), websocket: false };
-        broker.serve(Box::new(stream), peer).await;
+        // A task of its own: what the handshake took is not held for as long as the connection lasts.
+        tokio::spawn(broker.serve(Box::new(stream), peer));
     } else {
         tracing::debug!(%remote, "MQTT over TLS without a client certificate refused");
     }

@@ -316,8 +316,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let doors = Http::new(Arc::clone(&cloud));
 
     let host = if mqtts.ip().is_unspecified() { "127.0.0.1".to_owned() } else { mqtts.ip().to_string() };
-    let endpoint =
-        devices::Endpoint { host, port: mqtts.port(), ca: ca.pem().into(), places: places.clone() };
+    let trust = tls::Trust::new(ca.pem()).map_err(|e| other("the certificate authority", &e))?;
+    let endpoint = devices::Endpoint { host, port: mqtts.port(), trust, places: places.clone() };
     let supply = Supply { endpoint, devices: options.devices, seed: options.seed };
     let mut equipped = Vec::new();
     let mut things = Vec::new();

@@ -13,16 +13,18 @@ use rcgen::{
 };
 use sha2::{Digest as _, Sha256};
 use tokio_rustls::rustls;
-use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
+use tokio_rustls::rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{
     ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
 };
 
+use crate::credentials::KeyPairPem;
 use crate::signature::Hash;
 
 /// MQTT with a client certificate, on a port shared with HTTP.
@@ -121,21 +123,72 @@ impl Ca {
     }
 }
 
-/// A client that trusts `ca` and shows `certificate`, all in PEM.
-pub fn client_config(ca: &str, certificate: &str, key: &str) -> io::Result<Arc<ClientConfig>> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).map_err(other)?).map_err(other)?;
-    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(other)?;
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(other)?;
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(other)?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(vec![certificate], key)
-        .map_err(other)?;
-    // A device takes up no session of an earlier connection, and the memory for them is the largest part of it.
-    config.resumption = Resumption::disabled();
-    Ok(Arc::new(config))
+/// What clients of one authority share: a fleet of them holds it once.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<WebPkiServerVerifier>,
+}
+
+impl Trust {
+    /// Trust in the authority `ca`, in PEM.
+    pub fn new(ca: &str) -> io::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).map_err(other)?).map_err(other)?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        Ok(Self { provider, verifier: verifier.build().map_err(other)? })
+    }
+
+    /// A client that shows what `pair` holds.
+    ///
+    /// # Errors
+    /// A certificate or key that is none.
+    pub fn client(&self, pair: &Arc<KeyPairPem>) -> io::Result<Arc<ClientConfig>> {
+        let shown = OnDemand { pair: Arc::clone(pair), provider: Arc::clone(&self.provider) };
+        shown.certified()?;
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(other)?
+            .with_webpki_verifier(Arc::clone(&self.verifier))
+            .with_client_cert_resolver(Arc::new(shown));
+        // A device takes up no session of an earlier connection, and the memory for them is the largest part of it.
+        config.resumption = Resumption::disabled();
+        Ok(Arc::new(config))
+    }
+}
+
+/// A certificate and its key, read from their texts for each handshake: a connection holds its configuration to its end, and a
+/// key that is ready takes more than its text.
+struct OnDemand {
+    pair: Arc<KeyPairPem>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl std::fmt::Debug for OnDemand {
+    /// Without the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OnDemand").finish_non_exhaustive()
+    }
+}
+
+impl OnDemand {
+    fn certified(&self) -> io::Result<CertifiedKey> {
+        let certificate = CertificateDer::from_pem_slice(self.pair.certificate.as_bytes()).map_err(other)?;
+        let key = PrivateKeyDer::from_pem_slice(self.pair.key.as_bytes()).map_err(other)?;
+        let key = self.provider.key_provider.load_private_key(key).map_err(other)?;
+        Ok(CertifiedKey::new(vec![certificate], key))
+    }
+}
+
+impl ResolvesClientCert for OnDemand {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.certified().ok().map(Arc::new)
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {

@@ -45,9 +45,76 @@ struct Entry {
     share: Option<Arc<str>>,
 }
 
+/// The next levels. Most nodes have one or two, and there are several nodes to a device: a table for each would be the larger
+/// part of what a device takes.
+enum Children {
+    Few(Vec<(Box<str>, Node)>),
+    Many(HashMap<Box<str>, Node>),
+}
+
+/// The children that are still looked through one by one.
+const FEW: usize = 8;
+
+impl Default for Children {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
+}
+
+impl Children {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Few(few) => few.is_empty(),
+            Self::Many(many) => many.is_empty(),
+        }
+    }
+
+    fn get(&self, level: &str) -> Option<&Node> {
+        match self {
+            Self::Few(few) => few.iter().find(|(held, _)| **held == *level).map(|(_, node)| node),
+            Self::Many(many) => many.get(level),
+        }
+    }
+
+    fn get_mut(&mut self, level: &str) -> Option<&mut Node> {
+        match self {
+            Self::Few(few) => few.iter_mut().find(|(held, _)| **held == *level).map(|(_, node)| node),
+            Self::Many(many) => many.get_mut(level),
+        }
+    }
+
+    /// The child of that level, made when it is not there.
+    fn entry(&mut self, level: &str) -> &mut Node {
+        if let Self::Few(few) = self
+            && few.len() >= FEW
+            && !few.iter().any(|(held, _)| **held == *level)
+        {
+            *self = Self::Many(std::mem::take(few).into_iter().collect());
+        }
+        match self {
+            Self::Few(few) => {
+                let at = few.iter().position(|(held, _)| **held == *level).unwrap_or_else(|| {
+                    few.reserve_exact(1);
+                    few.push((level.into(), Node::default()));
+                    few.len() - 1
+                });
+                &mut few[at].1
+            }
+            Self::Many(many) => many.entry(level.into()).or_default(),
+        }
+    }
+
+    fn remove(&mut self, level: &str) {
+        match self {
+            Self::Few(few) => few.retain(|(held, _)| **held != *level),
+            Self::Many(many) => drop(many.remove(level)),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Node {
-    children: HashMap<Box<str>, Node>,
+    children: Children,
     here: Vec<Entry>,
     rest: Vec<Entry>,
 }
@@ -79,6 +146,9 @@ impl Index {
         let mut root = self.root.write();
         let entries = entries(&mut root, inner);
         entries.retain(|e| !(Arc::ptr_eq(&e.target.session, session) && e.share == share));
+        if entries.len() < FEW {
+            entries.reserve_exact(1);
+        }
         entries.push(Entry { target: Target { session: Arc::clone(session), options }, share });
         self.generation.fetch_add(1, Ordering::Release);
     }
@@ -127,7 +197,7 @@ fn entries<'a>(root: &'a mut Node, filter: &str) -> &'a mut Vec<Entry> {
         if level == "#" {
             return &mut node.rest;
         }
-        node = node.children.entry(level.into()).or_default();
+        node = node.children.entry(level);
     }
     &mut node.here
 }
@@ -236,6 +306,24 @@ mod tests {
         );
         assert_eq!(hits(&["$aws/#"], "$aws/events/presence/connected/x"), 1);
         assert_eq!(hits(&["$share/g/a/#", "$share/h/a/#"], "a/b"), 2);
+    }
+
+    #[test]
+    fn many_levels_are_found_as_few_are() {
+        let index = Index::default();
+        let sessions: Vec<_> = (0..3 * FEW).map(|n| SessionState::detached(&n.to_string())).collect();
+        for session in &sessions {
+            index.add(&format!("a/{}/b", session.client_id), session, PLAIN);
+        }
+        for session in &sessions {
+            let matched = index.matches(&format!("a/{}/b", session.client_id));
+            assert_eq!(matched.direct.len(), 1);
+            assert!(Arc::ptr_eq(&matched.direct[0].session, session));
+        }
+        for session in &sessions {
+            index.remove(&format!("a/{}/b", session.client_id), session);
+        }
+        assert!(index.root.read().is_empty(), "nothing is left behind");
     }
 
     #[test]

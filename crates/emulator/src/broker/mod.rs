@@ -295,13 +295,14 @@ impl Broker {
 
     /// The state of a client id, kept for 30 minutes after a disconnect.
     pub fn connection(&self, client_id: &str) -> Option<Connection> {
-        self.session(client_id)?.inner.lock().info.clone()
+        self.session(client_id)?.inner.lock().info.as_deref().cloned()
     }
 
     /// The state of every client id that is remembered.
     pub fn connections(&self) -> Vec<(Arc<str>, Connection)> {
         let sessions: Vec<_> = self.sessions.lock().values().cloned().collect();
-        let state = |s: Arc<SessionState>| Some((Arc::clone(&s.client_id), s.inner.lock().info.clone()?));
+        let state =
+            |s: Arc<SessionState>| Some((Arc::clone(&s.client_id), s.inner.lock().info.as_deref().cloned()?));
         sessions.into_iter().filter_map(state).collect()
     }
 
@@ -313,7 +314,7 @@ impl Broker {
     /// The filters a client is subscribed to, with their QoS.
     pub fn subscriptions(&self, client_id: &str) -> Vec<(String, u8)> {
         self.session(client_id).map_or_else(Vec::new, |session| {
-            session.inner.lock().subscriptions.iter().map(|(f, o)| (f.clone(), o.qos)).collect()
+            session.inner.lock().subscriptions.iter().map(|(f, o)| (f.to_owned(), o.qos)).collect()
         })
     }
 
@@ -344,7 +345,7 @@ impl Broker {
         }
         let had = !inner.subscriptions.is_empty() || !inner.is_idle();
         let words = inner.will.take();
-        for filter in session.clear(&mut inner).keys() {
+        for (filter, _) in session.clear(&mut inner).iter() {
             self.index.remove(filter, session);
         }
         drop(inner);
@@ -353,9 +354,9 @@ impl Broker {
     }
 
     /// Publishes a will that waited.
-    fn speak(&self, words: Option<LastWords>) {
-        if let Some(LastWords { who, delivery }) = words {
-            self.publish_will(&who, &delivery);
+    fn speak(&self, words: Option<Box<LastWords>>) {
+        if let Some(words) = words {
+            self.publish_will(&words.who, &words.delivery);
         }
     }
 

@@ -6,24 +6,22 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS, SubscribeFilter};
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::agent::Agent;
+use super::client::{Client, Heard, Io};
 use super::payload::Payloads;
 use super::work::Work;
 use super::{DeviceSpec, Endpoint, Kind};
 use crate::clock::Clock;
 use crate::credentials::KeyPairPem;
 use crate::scenario::Action;
-use crate::tls;
 
 /// Between two messages of a healthy device.
 const CADENCE: Duration = Duration::from_secs(10);
@@ -33,9 +31,6 @@ const OBEYS_AFTER: Duration = Duration::from_secs(60);
 const REPORTS: Duration = Duration::from_secs(300);
 /// Between two reports of a job's progress.
 const JOB_STEP: Duration = Duration::from_secs(8);
-
-/// Messages that wait for an acknowledgement at most: subscriptions are all that is acknowledged, and room is kept for each.
-const INFLIGHT: u16 = 4;
 
 /// How it sends now.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,7 +53,7 @@ struct Device {
     next: Instant,
     agent: Option<Agent>,
     report_at: Instant,
-    client: AsyncClient,
+    client: Client,
     endpoint: Endpoint,
     seed: u64,
     /// Other devices with this one's certificate. They end with it.
@@ -81,7 +76,7 @@ pub(super) async fn run(
     let phase = clock.scaled(CADENCE).mul_f64(payloads.chance());
     // A fleet that starts at once would queue for its handshakes.
     tokio::time::sleep(phase.min(Duration::from_secs(2))).await;
-    let (client, mut link) = connect(&spec, &endpoint);
+    let client = connect(&spec, &endpoint);
     let now = Instant::now();
     let agent = (spec.kind == Kind::SensorWithAgent)
         .then(|| Agent::new(format!("{}:{}", endpoint.host, endpoint.port)));
@@ -108,18 +103,16 @@ pub(super) async fn run(
     loop {
         let timer = device.next_timer();
         tokio::select! {
-            event = link.events.recv() => match event {
-                Some(Packet::ConnAck(_)) => {
+            heard = device.client.next() => match heard {
+                Ok(Heard::Accepted) => {
                     connected = true;
                     device.next = device.next.max(Instant::now());
                     device.greet();
                 }
-                Some(Packet::SubAck(_)) => device.ask(),
-                Some(Packet::Publish(message)) => {
-                    device.hear(&String::from_utf8_lossy(&message.topic), &message.payload);
-                }
-                Some(_) => {}
-                None => {
+                Ok(Heard::Subscribed) => device.ask(),
+                Ok(Heard::Message { topic, payload }) => device.hear(&topic, &payload),
+                Err(error) => {
+                    tracing::debug!(thing = device.spec.thing, %error, "device cut off");
                     if !connected && let Some(id) = device.refuge.take() {
                         device.spec.client_id = id;
                     }
@@ -127,13 +120,12 @@ pub(super) async fn run(
                     device.work = None;
                     let pause = Duration::from_millis(1000 + (device.payloads.chance() * 2000.0) as u64);
                     tokio::time::sleep(pause).await;
-                    (device.client, link) = connect(&device.spec, &device.endpoint);
+                    device.client = connect(&device.spec, &device.endpoint);
                 }
             },
             Some(order) = orders.recv() => {
                 if device.obey_order(order) {
-                    // Dropping the link closes the socket without a DISCONNECT, as a power cut does.
-                    (device.client, link) = connect(&device.spec, &device.endpoint);
+                    device.client = connect(&device.spec, &device.endpoint);
                     connected = false;
                 }
             }
@@ -142,44 +134,9 @@ pub(super) async fn run(
     }
 }
 
-/// A connection: its packets, until it ends.
-struct Link {
-    events: mpsc::Receiver<Packet>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-fn connect(spec: &DeviceSpec, endpoint: &Endpoint) -> (AsyncClient, Link) {
-    let mut options = MqttOptions::new(&spec.client_id, (endpoint.host.as_str(), endpoint.port));
-    let (to, identity, from) = (endpoint.clone(), Arc::clone(&spec.pair), spec.from);
-    options
-        .set_keep_alive(30)
-        .set_clean_session(true)
-        .set_inflight(INFLIGHT)
-        .set_max_packet_size(256 * 1024, 256 * 1024)
-        .set_socket_connector(move |_, _| dial(to.clone(), Arc::clone(&identity), from));
-    let (client, mut events) = AsyncClient::builder(options).capacity(64).build();
-    let (sender, receiver) = mpsc::channel(8);
-    let thing = spec.thing.clone();
-    let task = tokio::spawn(async move {
-        loop {
-            match events.poll().await {
-                Ok(Event::Incoming(packet)) => {
-                    if sender.send(packet).await.is_err() {
-                        return;
-                    }
-                }
-                Ok(Event::Outgoing(_)) => {}
-                Err(error) => return tracing::debug!(thing, %error, "device cut off"),
-            }
-        }
-    });
-    (client, Link { events: receiver, task })
+fn connect(spec: &DeviceSpec, endpoint: &Endpoint) -> Client {
+    let dial = dial(endpoint.clone(), Arc::clone(&spec.pair), spec.from);
+    Client::new(&spec.client_id, Box::pin(dial))
 }
 
 /// TLS to the endpoint, with a device's certificate, and as if from `from`.
@@ -187,9 +144,8 @@ async fn dial(
     endpoint: Endpoint,
     identity: Arc<KeyPairPem>,
     from: Option<IpAddr>,
-) -> io::Result<TlsStream<TcpStream>> {
-    let config =
-        tls::client_config(&endpoint.ca, &identity.certificate, &identity.key).map_err(io::Error::other)?;
+) -> io::Result<Box<dyn Io>> {
+    let config = endpoint.trust.client(&identity)?;
     let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
     let host = (endpoint.host.as_str(), endpoint.port);
     // Noted before the connection is there, and until its handshake is over: the listener looks once, when it accepts.
@@ -203,7 +159,9 @@ async fn dial(
             (socket.connect(to).await?, Some(place))
         }
     };
-    TlsConnector::from(config).connect(name, stream).await
+    // A lost option only costs latency.
+    let _ = stream.set_nodelay(true);
+    Ok(Box::new(TlsConnector::from(config).connect(name, stream).await?))
 }
 
 impl Device {
@@ -211,14 +169,17 @@ impl Device {
         format!("$aws/things/{}/{rest}", self.spec.thing)
     }
 
-    /// Queues a message; one that finds the queue full is lost, as QoS 0 is on a slow line.
     fn publish(&mut self, topic: String, payload: impl Into<Vec<u8>>) {
-        let payload = payload.into();
+        self.send_out(&topic, &payload.into(), false);
+    }
+
+    /// Queues a message; one that finds the queue full is lost, as QoS 0 is on a slow line.
+    fn send_out(&mut self, topic: &str, payload: &[u8], retain: bool) {
         if let Some(agent) = &mut self.agent {
             agent.sent(payload.len());
         }
-        if let Err(error) = self.client.try_publish(topic, payload, PublishOptions::at_most_once()) {
-            tracing::debug!(thing = self.spec.thing, %error, "message lost");
+        if !self.client.publish(topic, payload, retain) {
+            tracing::debug!(thing = self.spec.thing, "message lost");
         }
     }
 
@@ -231,15 +192,11 @@ impl Device {
         if self.agent.is_some() {
             topics.extend(["defender/metrics/json/accepted", "defender/metrics/json/rejected"]);
         }
-        let filters =
-            topics.into_iter().map(|topic| SubscribeFilter::new(self.topic(topic), QoS::AtLeastOnce));
-        if let Err(error) = self.client.try_subscribe_many(filters) {
-            tracing::debug!(thing = self.spec.thing, %error, "subscription lost");
-        }
+        let filters: Vec<String> = topics.into_iter().map(|topic| self.topic(topic)).collect();
+        self.client.subscribe(filters.iter().map(String::as_str));
     }
 
-    /// Asks for what waits for it, once the answers reach it: the client sends a message before a subscription that was asked
-    /// for earlier.
+    /// Asks for what waits for it, once the answers reach it.
     fn ask(&mut self) {
         self.publish(self.topic("jobs/start-next"), "{}");
         if self.spec.kind != Kind::Generic {
@@ -404,11 +361,7 @@ impl Device {
             Action::Retain(bytes) => {
                 let noise = self.payloads.noise(bytes);
                 let topic = self.spec.topic.clone();
-                if let Err(error) =
-                    self.client.try_publish(topic, noise, PublishOptions::at_most_once().retained())
-                {
-                    tracing::debug!(thing = self.spec.thing, %error, "message lost");
-                }
+                self.send_out(&topic, &noise, true);
             }
             // The scenario does that itself, over the account.
             Action::Desired(_) | Action::Permit | Action::Fault(_) | Action::NoFaults => {}

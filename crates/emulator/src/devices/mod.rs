@@ -3,9 +3,10 @@
 //! Each device is a task. It connects, sends its telemetry, answers jobs and shadow deltas, and comes back when it is cut,
 //! as firmware does. The scenario makes it misbehave. What it sends depends on the seed and its name only.
 //!
-//! * `device.rs`: the task. `payload.rs`: what it sends. `work.rs`: how it answers jobs. `agent.rs`: its Defender agent.
+//! * `device.rs`: the task. `client.rs`: its MQTT. `payload.rs`: what it sends. `work.rs`: how it answers jobs. `agent.rs`: its Defender agent.
 
 mod agent;
+mod client;
 mod device;
 mod payload;
 mod work;
@@ -26,6 +27,7 @@ use super::clock::Clock;
 use super::credentials::KeyPairPem;
 use super::places::Places;
 use super::scenario::{Action, Lot};
+use super::tls::Trust;
 
 /// What kind of device it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +66,8 @@ pub struct Endpoint {
     pub host: String,
     /// Port.
     pub port: u16,
-    /// The authority to trust, in PEM.
-    pub ca: Arc<str>,
+    /// The authority to trust.
+    pub trust: Trust,
     /// Where devices that seem to be elsewhere are noted.
     pub places: Places,
 }

@@ -85,7 +85,7 @@ impl Task<'_> {
                 inner.expires = Some(Instant::now() + Duration::from_secs(u64::from(self.expiry)));
                 self.session.park(&mut inner);
             } else {
-                for filter in self.session.clear(&mut inner).keys() {
+                for (filter, _) in self.session.clear(&mut inner).iter() {
                     broker.index.remove(filter, &self.session);
                 }
             }
@@ -93,10 +93,10 @@ impl Task<'_> {
                 let delay = will.delay.min(self.expiry);
                 if lasts && delay > 0 {
                     later = Some(Duration::from_secs(u64::from(delay)));
-                    inner.will =
-                        Some(LastWords { who: self.who.clone(), delivery: last_delivery(will, delay) });
+                    let delivery = last_delivery(*will, delay);
+                    inner.will = Some(Box::new(LastWords { who: self.who.clone(), delivery }));
                 } else {
-                    now = Some(last_delivery(will, 0));
+                    now = Some(last_delivery(*will, 0));
                 }
             }
         }

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use bytestring::ByteString;
-use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 
-use super::{SMALL_READ, Task, farewell, window};
+use super::{SMALL_READ, Task, farewell, read, window};
 use crate::broker::lifecycle::uuid;
 use crate::broker::limits::{SESSION_DEFAULT, SESSION_LONGEST};
 use crate::broker::pace::Pace;
@@ -47,9 +46,9 @@ pub(super) async fn welcome<'a>(
     broker: &'a Broker,
     host: &'a dyn Host,
     io: &mut Box<dyn Stream>,
-    peer: &Peer,
+    peer: Peer,
 ) -> Option<Task<'a>> {
-    let mut input = BytesMut::with_capacity(SMALL_READ);
+    let mut input = BytesMut::new();
     let greeting = tokio::time::timeout(broker.limits.connect, greet(io, &mut input)).await;
     let (mut wire, hello) = greeting.ok()??;
     let (client_id, assigned) = match acceptable(&hello) {
@@ -160,7 +159,7 @@ async fn greet(io: &mut Box<dyn Stream>, input: &mut BytesMut) -> Option<(Wire, 
                 Ok(Some(_)) | Err(Malformed(_)) => return None,
             }
         }
-        if io.read_buf(input).await.ok()? == 0 {
+        if read(io, input, SMALL_READ).await.ok()? == 0 {
             return None;
         }
     }
@@ -253,13 +252,13 @@ impl Broker {
             // The client is back in time: it did not die.
             words = None;
         } else {
-            for filter in session.clear(&mut inner).keys() {
+            for (filter, _) in session.clear(&mut inner).iter() {
                 self.index.remove(filter, &session);
             }
         }
         inner.version += 1;
         let version = inner.version;
-        inner.info = Some(info.clone());
+        inner.info = Some(Box::new(info.clone()));
         session.set_live(&mut inner, Arc::clone(live));
         drop(inner);
         drop(sessions);

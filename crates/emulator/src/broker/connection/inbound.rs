@@ -153,12 +153,12 @@ impl Task<'_> {
                 continue;
             }
             let mut inner = self.session.inner.lock();
-            let new = !inner.subscriptions.contains_key(&**filter);
+            let new = !inner.subscriptions.contains(filter);
             if new && inner.subscriptions.len() >= MOST_SUBSCRIPTIONS {
                 codes.push(0x97);
                 continue;
             }
-            inner.subscriptions.insert(filter.to_string(), *options);
+            inner.subscriptions.insert(filter, *options);
             drop(inner);
             self.broker.index.add(filter, &self.session, *options);
             codes.push(options.qos);
@@ -188,7 +188,7 @@ impl Task<'_> {
         let found = filters
             .iter()
             .map(|filter| {
-                let had = self.session.inner.lock().subscriptions.remove(&**filter).is_some();
+                let had = self.session.inner.lock().subscriptions.remove(filter);
                 if had {
                     self.broker.index.remove(filter, &self.session);
                     gone.push(filter.to_string());

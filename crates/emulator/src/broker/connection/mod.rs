@@ -8,14 +8,17 @@ mod end;
 mod hello;
 mod inbound;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use bytestring::ByteString;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::Instant;
 
 use self::end::End;
@@ -58,7 +61,8 @@ pub(super) async fn run(
     peer: Peer,
 ) -> Option<LateWill> {
     broker.sweep();
-    let mut task = hello::welcome(broker, host, &mut io, &peer).await?;
+    // In memory of its own: what it takes to begin is not held for as long as the connection lasts.
+    let mut task = Box::pin(hello::welcome(broker, host, &mut io, peer)).await?;
     let end = task.serve(&mut io).await;
     // Before the farewell: a client that sees its connection end finds that everybody knows.
     let later = task.finish(&end);
@@ -91,7 +95,7 @@ struct Task<'a> {
     session_id: String,
     /// The `versionNumber` of this connection's lifecycle events.
     version: u64,
-    will: Option<Will>,
+    will: Option<Box<Will>>,
     /// The session's life after this connection, in seconds.
     expiry: u32,
     aliases: HashMap<u16, ByteString>,
@@ -142,12 +146,13 @@ impl Task<'_> {
             if !more && self.output.capacity() > KEPT_OUTPUT {
                 self.output = BytesMut::new();
             }
-            self.make_room();
-            let patience = tokio::time::sleep_until((heard + self.patience).min(self.dies));
+            let late = (heard + self.patience).min(self.dies);
+            let held = self.pace.is_held().then(|| Instant::now() + HELD).filter(|again| *again < late);
+            let timer = tokio::time::sleep_until(held.unwrap_or(late));
             // The client's own packets first: a flood of deliveries must not starve its pings and acknowledgements.
             tokio::select! {
                 biased;
-                read = io.read_buf(&mut self.input) => {
+                read = read(io, &mut self.input, self.room) => {
                     match read {
                         Ok(0) | Err(_) => return End::lost(),
                         Ok(n) => self.adapt(n),
@@ -157,10 +162,11 @@ impl Task<'_> {
                         return end;
                     }
                 }
-                () = patience => return self.too_late(),
+                () = timer => if held.is_none() {
+                    return self.too_late();
+                },
                 () = self.live.wake.notified() => {}
                 () = std::future::ready(()), if more => {}
-                () = tokio::time::sleep(HELD), if self.pace.is_held() => {}
             }
         }
     }
@@ -176,16 +182,6 @@ impl Task<'_> {
         }
     }
 
-    /// Makes room for the next read.
-    fn make_room(&mut self) {
-        if self.input.is_empty() && self.input.capacity() > 4 * self.room {
-            self.input = BytesMut::with_capacity(self.room);
-        }
-        if self.input.capacity() - self.input.len() < self.room {
-            self.input.reserve(self.room);
-        }
-    }
-
     /// A read that filled its room asks for more next time, a small one for less.
     fn adapt(&mut self, read: usize) {
         if read >= self.room {
@@ -195,10 +191,29 @@ impl Task<'_> {
         }
     }
 
+    /// Writes the output. What the peer takes at once needs no patience, and no memory for it.
     async fn flush(&mut self, io: &mut Box<dyn Stream>) -> Result<(), End> {
         if !self.output.has_remaining() {
             return Ok(());
         }
+        let at_once = std::future::poll_fn(|cx| {
+            while self.output.has_remaining() {
+                match Pin::new(&mut *io).poll_write(cx, &self.output) {
+                    Poll::Ready(Ok(n)) if n > 0 => self.output.advance(n),
+                    Poll::Ready(_) => return Poll::Ready(Err(End::lost())),
+                    Poll::Pending => return Poll::Ready(Ok(false)),
+                }
+            }
+            Poll::Ready(match Pin::new(&mut *io).poll_flush(cx) {
+                Poll::Ready(Ok(())) => Ok(true),
+                Poll::Ready(Err(_)) => Err(End::lost()),
+                Poll::Pending => Ok(false),
+            })
+        });
+        if at_once.await? { Ok(()) } else { Box::pin(self.flush_slowly(io)).await }
+    }
+
+    async fn flush_slowly(&mut self, io: &mut Box<dyn Stream>) -> Result<(), End> {
         while self.output.has_remaining() {
             tokio::select! {
                 biased;
@@ -283,6 +298,33 @@ impl Task<'_> {
         }
         Ok(())
     }
+}
+
+/// Reads into `input`, up to `room` bytes and more. While a client says little it holds no memory to read into: what comes then
+/// passes through one buffer of the thread.
+async fn read(io: &mut Box<dyn Stream>, input: &mut BytesMut, room: usize) -> std::io::Result<usize> {
+    thread_local! {
+        static PASSAGE: RefCell<[u8; 4 * SMALL_READ]> = const { RefCell::new([0; 4 * SMALL_READ]) };
+    }
+    if room > SMALL_READ {
+        if input.is_empty() && input.capacity() > 4 * room {
+            *input = BytesMut::new();
+        }
+        input.reserve(room);
+        return io.read_buf(input).await;
+    }
+    if input.is_empty() {
+        *input = BytesMut::new();
+    }
+    std::future::poll_fn(|cx| {
+        PASSAGE.with_borrow_mut(|passage| {
+            let mut passage = ReadBuf::new(&mut passage[..]);
+            ready!(Pin::new(&mut *io).poll_read(cx, &mut passage))?;
+            input.extend_from_slice(passage.filled());
+            Poll::Ready(Ok(passage.filled().len()))
+        })
+    })
+    .await
 }
 
 /// The most a client may leave unacknowledged, given what it asked for.

@@ -4,7 +4,7 @@
 
 mod queue;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use bytestring::ByteString;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 
 use super::Connection;
 use super::index::SubOptions;
@@ -93,36 +93,46 @@ pub(super) struct Live {
     pub(super) who: Session,
     /// Wakes the connection task: something to send, or an order to end.
     pub(super) wake: Notify,
-    cut: Mutex<Option<Cut>>,
-    over: watch::Sender<bool>,
+    cut: Mutex<Option<Box<Cut>>>,
+    over: AtomicBool,
+    ended: Notify,
 }
 
 impl Live {
     pub(super) fn new(who: Session) -> Arc<Self> {
-        let over = watch::Sender::new(false);
-        Arc::new(Self { who, wake: Notify::new(), cut: Mutex::new(None), over })
+        Arc::new(Self {
+            who,
+            wake: Notify::new(),
+            cut: Mutex::default(),
+            over: AtomicBool::new(false),
+            ended: Notify::new(),
+        })
     }
 
     /// Orders the connection to end. The first order stands.
     pub(super) fn order(&self, cut: Cut) {
-        self.cut.lock().get_or_insert(cut);
+        self.cut.lock().get_or_insert_with(|| Box::new(cut));
         self.wake.notify_one();
     }
 
     /// The order to end, if one was given.
     pub(super) fn cut(&self) -> Option<Cut> {
-        self.cut.lock().clone()
+        self.cut.lock().as_deref().cloned()
     }
 
     /// The connection has ended and everybody was told.
     pub(super) fn set_over(&self) {
-        self.over.send_replace(true);
+        self.over.store(true, Ordering::Release);
+        self.ended.notify_waiters();
     }
 
     /// Waits for [`Live::set_over`].
     pub(super) async fn over(&self) {
-        // The sender lives as long as `self`.
-        let _ = self.over.subscribe().wait_for(|over| *over).await;
+        // Notified from its making on: an end in between is not missed.
+        let ended = self.ended.notified();
+        if !self.over.load(Ordering::Acquire) {
+            ended.await;
+        }
     }
 }
 
@@ -144,21 +154,63 @@ pub(super) struct LastWords {
 /// The changing part of a session.
 #[derive(Default)]
 pub(super) struct Inner {
-    pub(super) subscriptions: BTreeMap<String, SubOptions>,
+    pub(super) subscriptions: Subscriptions,
     pub(super) live: Option<Arc<Live>>,
-    pub(super) info: Option<Connection>,
+    pub(super) info: Option<Box<Connection>>,
     /// The `versionNumber` of lifecycle events.
     pub(super) version: u64,
     /// When a session without a connection is forgotten.
     pub(super) expires: Option<Instant>,
     /// The delayed will of the last connection.
-    pub(super) will: Option<LastWords>,
+    pub(super) will: Option<Box<LastWords>>,
     waiting: VecDeque<Delivery>,
     /// Sent on an earlier connection and not acknowledged.
     again: VecDeque<Sent>,
     in_flight: VecDeque<Sent>,
     bytes: usize,
     next_id: u16,
+}
+
+/// The filters of a session, few of them: in their order, without room for more than there are.
+#[derive(Default)]
+pub(super) struct Subscriptions(Vec<(Box<str>, SubOptions)>);
+
+impl Subscriptions {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn find(&self, filter: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(held, _)| (**held).cmp(filter))
+    }
+
+    pub(super) fn contains(&self, filter: &str) -> bool {
+        self.find(filter).is_ok()
+    }
+
+    /// Adds a filter or replaces its options.
+    pub(super) fn insert(&mut self, filter: &str, options: SubOptions) {
+        match self.find(filter) {
+            Ok(at) => self.0[at].1 = options,
+            Err(at) => {
+                self.0.reserve_exact(1);
+                self.0.insert(at, (filter.into(), options));
+            }
+        }
+    }
+
+    /// Forgets a filter; false when it was not there.
+    pub(super) fn remove(&mut self, filter: &str) -> bool {
+        self.find(filter).map(|at| self.0.remove(at)).is_ok()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, SubOptions)> {
+        self.0.iter().map(|(filter, options)| (&**filter, *options))
+    }
 }
 
 struct Sent {

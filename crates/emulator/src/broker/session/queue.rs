@@ -1,12 +1,11 @@
 //! How messages wait for a client, go out to it, and are acknowledged.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::num::NonZeroU16;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{Delivery, Inner, Outgoing, Sent, SessionState};
-use crate::broker::index::SubOptions;
+use super::{Delivery, Inner, Outgoing, Sent, SessionState, Subscriptions};
 use crate::broker::limits::Limits;
 use crate::broker::pace::Pace;
 
@@ -146,7 +145,7 @@ impl SessionState {
     }
 
     /// The session ends: forgets waiting messages and gives the filters that were subscribed to.
-    pub(in crate::broker) fn clear(&self, inner: &mut Inner) -> BTreeMap<String, SubOptions> {
+    pub(in crate::broker) fn clear(&self, inner: &mut Inner) -> Subscriptions {
         inner.waiting = VecDeque::new();
         inner.again = VecDeque::new();
         inner.in_flight = VecDeque::new();

@@ -317,7 +317,7 @@ fn connect(version: Version, body: &mut Reader) -> Read<(In, Option<NonZeroU32>)
     }
     hello.client_id = body.text()?;
     if will {
-        hello.will = Some(last_will(v5, flags, body)?);
+        hello.will = Some(Box::new(last_will(v5, flags, body)?));
     }
     if flags & 0x80 != 0 {
         body.text()?;

@@ -41,7 +41,7 @@ pub(super) struct Hello {
     /// Seconds the session outlives its connection; `None` for a 3.1.1 session that is not clean.
     pub(super) expiry: Option<u32>,
     pub(super) receive_max: usize,
-    pub(super) will: Option<Will>,
+    pub(super) will: Option<Box<Will>>,
     /// A reason code when the CONNECT asks for what AWS IoT does not have, whatever else it says.
     pub(super) refusal: Option<u8>,
 }

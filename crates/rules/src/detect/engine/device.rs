@@ -11,8 +11,8 @@ const KEPT_WINDOWS: usize = 16;
 pub(super) struct Slot {
     pub(super) alarm: Alarm,
     /// The next further datapoint to tell, and the newest after it.
-    pub(super) next: Option<(i64, MetricValue)>,
-    pub(super) latest: Option<(i64, MetricValue)>,
+    pub(super) next: Option<Box<(i64, MetricValue)>>,
+    pub(super) latest: Option<Box<(i64, MetricValue)>>,
     /// The last window in which where it speaks from was judged.
     pub(super) looked: Option<i64>,
 }

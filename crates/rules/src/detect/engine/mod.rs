@@ -337,11 +337,12 @@ impl Engine {
                         continue;
                     };
                     let slot = &mut state.slots[rule];
-                    if let Some((at, value)) = slot.next.take() {
+                    if let Some(next) = slot.next.take() {
+                        let (at, value) = *next;
                         out.push(verdict(rule_, &device, Outcome::Updated, at, value));
                     }
                     slot.next = slot.latest.take();
-                    if let Some((at_ms, _)) = slot.next {
+                    if let Some(at_ms) = slot.next.as_ref().map(|next| next.0) {
                         again.push(Waiting::Refresh { device, rule, at_ms });
                     }
                 }
@@ -374,9 +375,9 @@ fn judge_now(
     let slot = &mut state.slots[index];
     match slot.alarm.datapoint(normal, rule.patience, at_ms) {
         None => {}
-        Some(Change::Updated) if slot.next.is_some() => slot.latest = Some((at_ms, value)),
+        Some(Change::Updated) if slot.next.is_some() => slot.latest = Some(Box::new((at_ms, value))),
         Some(Change::Updated) => {
-            slot.next = Some((at_ms, value));
+            slot.next = Some(Box::new((at_ms, value)));
             waiting.push_back(Waiting::Refresh { device: Arc::clone(name), rule: index, at_ms });
         }
         Some(change) => {
