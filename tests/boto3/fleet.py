@@ -229,6 +229,13 @@ def settings(a):
     paged(iot, "list_domain_configurations", "domainConfigurations", 3)
     refused("InvalidRequestException", iot.delete_domain_configuration, domainConfigurationName="own")
     refused("ResourceNotFoundException", iot.delete_domain_configuration, domainConfigurationName="never")
+    # One with a certificate of its own goes as soon as it is disabled.
+    iot.create_domain_configuration(
+        domainConfigurationName="custom", domainName="iot.example.com",
+        serverCertificateArns=["arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"])
+    iot.update_domain_configuration(domainConfigurationName="custom", domainConfigurationStatus="DISABLED")
+    iot.delete_domain_configuration(domainConfigurationName="custom")
+    refused("ResourceNotFoundException", iot.describe_domain_configuration, domainConfigurationName="custom")
 
     for name in ("fleet", "spare"):
         iot.create_provisioning_template(
