@@ -1,4 +1,4 @@
-//! A program on a terminal of 160×48 that nobody reads but this, and what it costs.
+//! A program on a terminal that nobody reads but this, and what it costs.
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,15 +22,19 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts `program`, with a home of its own that has `config` as quell's configuration.
+    /// Starts `program` on 160×48, with a home of its own that has `config` as quell's configuration.
     pub(crate) fn start(program: &str, args: &[&str], config: &str) -> Self {
+        Self::on((160, 48), program, args, config)
+    }
+
+    /// The same on a terminal of another size.
+    pub(crate) fn on((cols, rows): (u16, u16), program: &str, args: &[&str], config: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join(".config/quell");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("config.toml"), config).unwrap();
-        let pair = native_pty_system()
-            .openpty(PtySize { rows: 48, cols: 160, pixel_width: 0, pixel_height: 0 })
-            .unwrap();
+        let pair =
+            native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
         let mut command = CommandBuilder::new(program);
         command.env_clear();
         command.env("TERM", "xterm-256color");

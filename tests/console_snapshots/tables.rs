@@ -108,6 +108,30 @@ fn a_range_is_of_what_was_shown_when_it_began_and_adds_to_what_is_marked() {
 }
 
 #[test]
+fn what_joins_while_a_range_is_marked_is_told_to_be_outside_it() {
+    let mut fleet = Fleet::new(Limits::default());
+    things(&mut fleet, &numbered(8));
+    let mut app = App::new(look(false));
+    screen(&mut app, &fleet, NOW);
+    press(&mut app, &fleet, "V");
+    let text = screen(&mut app, &fleet, NOW + 1_000);
+    assert!(text.contains("range") && !text.contains("came since"), "{text}");
+    let mut more = numbered(8);
+    more.push("Thing1b".to_owned());
+    things(&mut fleet, &more);
+    let text = screen(&mut app, &fleet, NOW + 2_000);
+    assert!(text.contains("range without 1 that came since"), "{text}");
+    // Over it and to the end: it is in no range of what was shown.
+    press(&mut app, &fleet, "G");
+    screen(&mut app, &fleet, NOW + 3_000);
+    press(&mut app, &fleet, "kkkkkkkkG");
+    press(&mut app, &fleet, "Vi");
+    let named = planned(&mut app);
+    assert!(!named.iter().any(|name| name == "Thing1b"), "{named:?}");
+    assert!(!named.is_empty());
+}
+
+#[test]
 fn all_that_pass_the_filter_are_marked_and_no_others() {
     let mut fleet = Fleet::new(Limits::default());
     things(&mut fleet, &numbered(12));

@@ -659,6 +659,34 @@ fn on_a_narrow_screen_enter_gives_what_is_chosen_the_screen_and_esc_the_list_aga
     }
 }
 
+/// Without a finding Enter gives the audits the screen: what mends what each check finds is told whole.
+#[test]
+fn what_mends_what_a_check_finds_is_never_cut() {
+    let mut fleet = account();
+    poll(&mut fleet, SourceId::Findings, Reading::Account(AccountReading::Findings(Vec::new())));
+    let mut setup = fleet.audit_setup().get().unwrap().clone();
+    setup.checks =
+        ["DEVICE_CERTIFICATE_SHARED_CHECK", "CONFLICTING_CLIENT_IDS_CHECK", "LOGGING_DISABLED_CHECK"]
+            .iter()
+            .cycle()
+            .take(16)
+            .map(|check| (Name::new(check), true))
+            .collect();
+    poll(&mut fleet, SourceId::AuditSetup, Reading::Account(AccountReading::AuditSetup(setup)));
+    let mut app = App::new(look(false));
+    let text = screen(&mut app, &fleet, "ga", (80, 24));
+    assert!(text.contains("shows what mends each"), "{text}");
+    insta::assert_snapshot!("audit_no_findings_80x24", text);
+    let text = screen(&mut app, &fleet, "\n", (80, 24));
+    assert!(!text.contains("Audit findings"), "{text}");
+    let all = screen(&mut app, &fleet, "jjjjjj", (80, 24));
+    assert!(all.contains("revoke the shared one"), "{all}");
+    assert!(all.contains("cannot be cut off alone"), "{all}");
+    insta::assert_snapshot!("audit_opened_80x24", all);
+    let text = screen(&mut app, &fleet, "\x1b", (80, 24));
+    assert!(text.contains("Audit findings"), "{text}");
+}
+
 #[test]
 fn a_rule_is_shown_with_what_it_makes_of_the_messages_that_are_known() {
     let mut fleet = account();

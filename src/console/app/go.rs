@@ -20,7 +20,10 @@ impl App {
             return self.nothing_here(env);
         }
         match self.focused_list() {
-            list if self.view().has_details() && self.list(list).chosen().is_some() => {
+            // Without a finding the audits themselves can have the screen.
+            list if self.view().has_details()
+                && (self.list(list).chosen().is_some() || *self.view() == View::Audit) =>
+            {
                 *self.list_mut(ListId::Text) = ListState::default();
                 self.zoomed = true;
             }

@@ -249,9 +249,17 @@ impl App {
             return self.nothing_here(env);
         }
         if let Some(from) = self.device_at_cursor() {
-            self.range = Some(Range { from, order: self.rows.ids().to_vec(), before: self.marks.clone() });
+            let order = self.rows.ids().to_vec();
+            let shown = order.iter().copied().collect();
+            self.range = Some(Range { from, order, shown, before: self.marks.clone() });
             self.extend_range();
         }
+    }
+
+    /// While a range is being marked, how many rows came since: they are in no range of what was shown then.
+    pub(in crate::console) fn joined_since_range(&self) -> Option<usize> {
+        let range = self.range.as_ref()?;
+        Some(self.rows.ids().iter().filter(|id| !range.shown.contains(id)).count())
     }
 
     fn extend_range(&mut self) {
@@ -268,5 +276,7 @@ impl App {
 pub(super) struct Range {
     from: DeviceId,
     order: Vec<DeviceId>,
+    /// The same, to be looked up.
+    shown: HashSet<DeviceId>,
     before: HashSet<DeviceId>,
 }

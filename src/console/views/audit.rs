@@ -5,10 +5,11 @@ use ratatui::style::Style;
 
 use quell_fleet::account::FindingRecord;
 use quell_fleet::audit::{AuditTask, AuditTasks};
+use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
 use super::super::app::{App, Env, ListId, key_of};
-use super::super::paint::{Paint, Part, inside, part};
+use super::super::paint::{Paint, Part, inside, part, wrap};
 use super::super::words;
 use super::layout::Place;
 use super::text::{self, Facts};
@@ -23,8 +24,13 @@ pub(super) struct Parts {
 
 pub(super) fn parts(app: &App, env: &Env<'_>, area: Rect) -> Parts {
     let none = env.fleet.findings().get().is_none_or(Vec::is_empty);
-    if app.shows_one() && !none {
-        return Parts { list: Rect { height: 0, ..area }, detail: Some(area), audits: None };
+    if app.shows_one() {
+        let list = Rect { height: 0, ..area };
+        return match none {
+            // Without a finding it is what audits look at that has the screen.
+            true => Parts { list, detail: None, audits: Some(area) },
+            false => Parts { list, detail: Some(area), audits: None },
+        };
     }
     let wide = area.width >= 120;
     // On a small screen the lower half is for one of two: what a finding means, or the audits.
@@ -74,6 +80,9 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     if let Some(right) = parts.audits {
         audits(app, env, paint, right);
     }
+    if parts.list.height == 0 && parts.audits.is_some() {
+        return;
+    }
     let inner = frame(paint, parts.list, true, "Audit findings", facts);
     let Some(all) = known.get() else { return absence(app, known, "audit findings", paint, inner) };
     if all.is_empty() {
@@ -108,31 +117,35 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
 
 /// Audits and how far they are, mitigation tasks, what is enabled, what is suppressed until when, and the actions there are.
 fn audits(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
-    let theme = paint.theme;
-    let (tasks, setup) = (env.fleet.audit_tasks(), env.fleet.audit_setup());
-    let inner = frame(paint, area, false, "Audits", Vec::new());
-    let room = inner.width.saturating_sub(2);
-    let mut lines: Vec<Vec<Part<'_>>> = Vec::new();
+    let inner = frame(paint, area, app.shows_one(), "Audits", Vec::new());
+    let tasks = env.fleet.audit_tasks();
     match tasks.get() {
-        None => return absence(app, tasks, "audits", paint, inner),
-        Some(tasks) => {
-            for audit in tasks.audits.iter().take(3) {
-                lines.push(audit_line(app, env, theme, audit, if room < 70 { 8 } else { 16 }));
-            }
-            if tasks.audits.is_empty() {
-                lines.push(vec![part("no audit in 90 days", theme.dim)]);
-            }
-            for task in tasks.mitigations.iter().take(2) {
-                let names: Vec<&str> = task.actions.iter().map(SafeText::as_str).collect();
-                let counts = format!("{} of {} done, {} failed", task.succeeded, task.total, task.failed);
-                let style = if task.failed > 0 { theme.alarm } else { theme.text };
-                lines.push(vec![
-                    part(format!("mitigation {:<11} ", status(task.status.as_str())), theme.text),
-                    part(format!("{counts}  "), style),
-                    part(names.join(", "), theme.brand),
-                ]);
-            }
-        }
+        None => absence(app, tasks, "audits", paint, inner),
+        Some(tasks) => text::opened(app, paint, (area, inner), &told_of_audits(app, env, inner, tasks)),
+    }
+}
+
+/// The same in lines.
+fn told_of_audits<'a>(app: &App, env: &Env<'_>, inner: Rect, tasks: &AuditTasks) -> Vec<text::Line<'a>> {
+    let theme = &app.look.theme;
+    let setup = env.fleet.audit_setup();
+    let room = inner.width.saturating_sub(2);
+    let mut lines: Vec<text::Line<'a>> = Vec::new();
+    for audit in tasks.audits.iter().take(3) {
+        lines.push(audit_line(app, env, theme, audit, if room < 70 { 8 } else { 16 }));
+    }
+    if tasks.audits.is_empty() {
+        lines.push(vec![part("no audit in 90 days", theme.dim)]);
+    }
+    for task in tasks.mitigations.iter().take(2) {
+        let names: Vec<&str> = task.actions.iter().map(SafeText::as_str).collect();
+        let counts = format!("{} of {} done, {} failed", task.succeeded, task.total, task.failed);
+        let style = if task.failed > 0 { theme.alarm } else { theme.text };
+        lines.push(vec![
+            part(format!("mitigation {:<11} ", status(task.status.as_str())), theme.text),
+            part(format!("{counts}  "), style),
+            part(names.join(", "), theme.brand),
+        ]);
     }
     match setup.get() {
         None => lines.push(vec![part("settings not read yet", theme.dim)]),
@@ -165,38 +178,43 @@ fn audits(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
                 lines.push(vec![
                     part("action ", theme.dim),
                     part(format!("{}  ", action.name.shown()), theme.brand),
-                    part(action.does.as_str(), theme.text),
+                    part(action.does.to_string(), theme.text),
                 ]);
             }
             if env.fleet.findings().get().is_none_or(Vec::is_empty) && !setup.checks.is_empty() {
                 lines.push(Vec::new());
                 lines.push(vec![part("What an audit looks at, and what would mend it", theme.brand)]);
-                // Where there is room, what mends it has a line of its own and is not cut.
-                let apart = usize::from(inner.height) >= lines.len() + 2 * setup.checks.len();
-                for (check, on) in &setup.checks {
-                    let (mut line, mended) = looked_at(theme, check.raw(), *on);
-                    if apart {
-                        lines.extend([line, vec![part("  ", theme.dim), mended]]);
-                    } else {
-                        line.push(mended);
-                        lines.push(line);
-                    }
-                }
+                lines.extend(looked_at(app, inner, lines.len(), &setup.checks));
             }
         }
     }
-    text::lines(paint, inner, &lines);
+    lines
 }
 
-/// A check, whether it is enabled, and what mends what it finds.
-fn looked_at<'a>(theme: &super::Theme, check: &str, on: bool) -> (Vec<Part<'a>>, Part<'a>) {
-    let (mark, style) =
-        if on { (theme.symbols.check, theme.good) } else { (theme.symbols.waiting, theme.dim) };
-    let line = vec![
-        part(format!("{mark} "), style),
-        part(format!("{:<54} ", SafeText::new(&check_words(check))), theme.text),
-    ];
-    (line, part(mended_by(check), theme.dim))
+/// The checks, whether each is enabled, and what mends what it finds: where there is room for it in lines of its own, that are
+/// never cut; and where there is none, how it is shown.
+fn looked_at<'a>(app: &App, inner: Rect, before: usize, checks: &[(Name, bool)]) -> Vec<text::Line<'a>> {
+    let theme = &app.look.theme;
+    let room = usize::from(inner.width).saturating_sub(4);
+    let head = |check: &Name, on: bool| {
+        let (mark, style) =
+            if on { (theme.symbols.check, theme.good) } else { (theme.symbols.waiting, theme.dim) };
+        let name = SafeText::new(&check_words(check.raw())).to_string();
+        vec![part(format!("{mark} "), style), part(name, theme.text)]
+    };
+    let whole: Vec<text::Line<'a>> = checks
+        .iter()
+        .flat_map(|(check, on)| {
+            let mended = wrap(mended_by(check.raw()), room).into_iter();
+            std::iter::once(head(check, *on))
+                .chain(mended.map(|line| vec![part(format!("  {line}"), theme.dim)]))
+        })
+        .collect();
+    if app.shows_one() || usize::from(inner.height) >= before + whole.len() {
+        return whole;
+    }
+    let enter = vec![part(format!("{} shows what mends each", theme.symbols.enter), theme.dim)];
+    std::iter::once(enter).chain(checks.iter().map(|(check, on)| head(check, *on))).collect()
 }
 
 /// An audit with a bar of `width` cells.
@@ -237,6 +255,11 @@ fn status(word: &str) -> String {
 /// How much text there is of the chosen finding, and room for, when it has the screen.
 pub(super) fn place(app: &App, env: &Env<'_>, body: Rect) -> Place {
     let inner = inside(body);
+    if env.fleet.findings().get().is_none_or(Vec::is_empty) {
+        let tasks = env.fleet.audit_tasks().get();
+        let lines = tasks.map_or(0, |tasks| told_of_audits(app, env, inner, tasks).len());
+        return Place::Text { lines, page: inner.height.into() };
+    }
     let chosen = app.list(ListId::Findings).chosen();
     let mut all = env.fleet.findings().get().into_iter().flatten();
     let lines = all

@@ -33,6 +33,11 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, 
     if rows.is_held() {
         facts.push(part(format!("{}order held", theme.symbols.held), theme.warning));
     }
+    match app.joined_since_range() {
+        None => {}
+        Some(0) => facts.push(part("range", theme.mark)),
+        Some(n) => facts.push(part(format!("range without {n} that came since"), theme.warning)),
+    }
     facts.extend(filtered(app, ListId::Devices, theme));
     let inner = frame(paint, area, focused, "Devices", facts);
     if inner.width == 0 || inner.height == 0 {
