@@ -174,7 +174,7 @@ pub(super) fn look(settings: &Settings) -> Result<Look, String> {
             return Err(wrong.join("\nquell: "));
         }
     };
-    let ground = Ground::guess(environment.get("COLORFGBG")).filter(|_| theme.follows_ground());
+    let ground = Ground::guess(environment.get("COLORFGBG"));
     let mut theme = ground.map_or_else(|| theme.clone(), |ground| theme.on(ground));
     if settings.linear {
         // Without a picture there are no frames to see.

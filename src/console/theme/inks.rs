@@ -29,6 +29,7 @@ pub(super) fn mono(symbols: Symbols) -> Theme {
     Theme {
         kind: Kind::Mono,
         colours: Colours::None,
+        ground: Ground::Dark,
         text: plain,
         dim: plain,
         label: under,

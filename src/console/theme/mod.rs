@@ -24,6 +24,8 @@ pub use symbols::{ASCII, Symbols, UNICODE};
 pub struct Theme {
     kind: Kind,
     colours: Colours,
+    /// What it was made for.
+    ground: Ground,
     /// Ordinary text.
     pub text: Style,
     /// What is there to be read second.
@@ -193,12 +195,12 @@ impl Theme {
             Kind::HighContrast => inks::high_contrast(symbols, colours),
             Kind::Mono => inks::mono(symbols),
         };
-        Self { kind, colours, ..theme }
+        Self { kind, colours, ground, ..theme }
     }
 
-    /// Another theme in as many colours and the same shapes; `None` when there is none of that name.
+    /// Another theme in as many colours, with the same shapes and on the same ground; `None` when there is none of that name.
     pub(in crate::console) fn renamed(&self, name: &str) -> Option<Self> {
-        Self::named(Some(name), self.colours, self.symbols.ascii)
+        Some(Self::named(Some(name), self.colours, self.symbols.ascii)?.on(self.ground))
     }
 
     /// Whether it is another on another ground: only then is the terminal asked for its own.
@@ -206,7 +208,7 @@ impl Theme {
         matches!(self.kind, Kind::Auto | Kind::ColourBlind | Kind::Projector)
     }
 
-    /// The same theme on a ground; one that does not follow it stays as it is.
+    /// The same theme on a ground; one that does not follow it looks as before.
     #[must_use]
     pub fn on(&self, ground: Ground) -> Self {
         Self::made(self.kind, self.colours, ground, self.symbols)
@@ -276,6 +278,11 @@ mod tests {
         let light = Theme::named(Some("light"), Colours::True, false).unwrap();
         assert_eq!(light.on(Ground::Dark).alarm, light.alarm);
         assert!(!light.follows_ground());
+        // The ground is not forgotten by a theme that does not follow it.
+        let renamed = light.on(Ground::Light).renamed("colour-blind").unwrap();
+        let blind = Theme::named(Some("colour-blind"), Colours::True, false).unwrap();
+        assert_eq!(renamed.alarm, blind.on(Ground::Light).alarm);
+        assert_ne!(renamed.alarm, blind.alarm);
         let auto = Theme::named(None, Colours::True, false).unwrap();
         assert_ne!(auto.on(Ground::Light).alarm, auto.alarm);
         assert_eq!(auto.on(Ground::Light).on(Ground::Dark).alarm, auto.alarm);

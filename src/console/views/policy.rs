@@ -15,7 +15,7 @@ use super::text::{self, Line};
 use super::{Theme, absence, focus, frame, lack, quiet};
 
 /// Rows from which the device is told too.
-const ROOM: u16 = 12;
+const ROOM: u16 = 6;
 /// From this width on the statement stands beside the resource, not below it.
 const BESIDE: usize = 110;
 

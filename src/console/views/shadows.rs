@@ -7,9 +7,9 @@ use ratatui::layout::Rect;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
-use quell_fleet::Outstanding;
 use quell_fleet::model::{Name, ShadowDocument};
 use quell_fleet::text::SafeText;
+use quell_fleet::{Outstanding, TopicKind};
 
 use super::super::app::{App, Env, ListId, ListState, outstanding_key};
 use super::super::paint::{Paint, inside, part, wrap};
@@ -27,6 +27,8 @@ const MEMBERS: usize = 2_000;
 const IN_STEP: u16 = 6;
 /// Members told at least of one that is in step.
 const REPORTED: usize = 4;
+/// Rows from which what is heard of shadows has a pane.
+const HEARD: u16 = 4;
 /// Devices gone through for those that are in step: a screen shows few.
 const LOOKED: usize = 1_000;
 /// Deltas told of one shadow.
@@ -99,7 +101,19 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
             };
             deltas::draw(app, env, paint, below, false);
             if rest.height > 0 {
-                in_step(app, env, paint, rest);
+                let lines = in_step(app, env, rest);
+                let told = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
+                // What is heard of shadows gets what those in step leave.
+                let (above, below) = match rest.height.checked_sub(told) {
+                    Some(HEARD..) => split(rest, told),
+                    _ => (rest, Rect { height: 0, ..rest }),
+                };
+                let title = "In step: what is reported is what was asked for";
+                let inner = frame(paint, above, false, title, Vec::new());
+                text::lines(paint, inner, &lines);
+                if below.height > 0 {
+                    heard(app, env, paint, below);
+                }
             }
         }
     }
@@ -177,8 +191,8 @@ pub(super) fn reported(document: &ShadowDocument, most: usize) -> String {
 
 /// The classic shadows that are known and ask for nothing, each with what it reports; and whose has
 /// nothing to tell.
-fn in_step(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
-    let theme = paint.theme;
+fn in_step<'a>(app: &App, env: &Env<'_>, area: Rect) -> Vec<Line<'a>> {
+    let theme = &app.look.theme;
     let room = usize::from(area.height);
     let (mut in_step, mut quiet_ones) = (Vec::new(), Vec::new());
     let all = env.fleet.outstanding();
@@ -198,9 +212,8 @@ fn in_step(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
             None => {}
         }
     }
-    let inner = frame(paint, area, false, "In step: what is reported is what was asked for", Vec::new());
     if in_step.is_empty() && quiet_ones.is_empty() {
-        return quiet(paint, inner, "no other shadow was read yet");
+        return vec![vec![part("no other shadow was read yet", theme.dim)]];
     }
     // Each gets an equal share of what the others leave.
     let share = room.saturating_sub(quiet_ones.len() + 2) / in_step.len().max(1);
@@ -222,7 +235,59 @@ fn in_step(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     for (name, why) in quiet_ones {
         lines.push(vec![part(format!("{} ", name.shown()), theme.brand), part(why, theme.dim)]);
     }
+    lines
+}
+
+/// Messages of the ring looked back through for those of shadows.
+const FAR: usize = 10_000;
+/// A longer payload is not looked into for a line.
+const SHORT: usize = 8 * 1024;
+
+/// The messages of shadows, the newest first: who reports, and who is asked.
+fn heard(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
+    let theme = paint.theme;
+    let inner = frame(paint, area, false, "Heard of shadows, newest first", Vec::new());
+    let room = usize::from(inner.width.saturating_sub(2));
+    let kept = env.fleet.stream().iter().rev().take(FAR).filter_map(|kept| {
+        let topic = env.fleet.topic(kept.topic).filter(|topic| topic.kind() == TopicKind::Shadow)?;
+        Some((kept, topic))
+    });
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for (kept, topic) in kept.take(inner.height.into()) {
+        let (of, what) = topic.text().as_str().split_once("/shadow/").unwrap_or((topic.text().as_str(), ""));
+        let thing = of.rsplit('/').next().unwrap_or(of);
+        let head = format!("{} {thing} ", words::moment(kept.at, env.now, &app.look.zone));
+        let used = head.width() + what.width() + 2;
+        let (clock, thing) = head.split_at(head.len() - thing.len() - 1);
+        let payload = kept.payload.as_deref().filter(|payload| payload.len() <= SHORT);
+        let said = payload.and_then(|payload| said(payload, room.saturating_sub(used)));
+        lines.push(vec![
+            part(clock.to_owned(), theme.dim),
+            part(thing.to_owned(), theme.brand),
+            part(format!("{what}  "), theme.dim),
+            part(said.unwrap_or_else(|| words::bytes(f64::from(kept.len))), theme.json_value),
+        ]);
+    }
+    if lines.is_empty() {
+        return quiet(paint, inner, "no message of a shadow is kept");
+    }
     text::lines(paint, inner, &lines);
+}
+
+/// What a message of a shadow says, in `room` cells: what is reported, else what is asked for, with its version.
+fn said(payload: &[u8], room: usize) -> Option<String> {
+    let document: Value = serde_json::from_slice(payload).ok()?;
+    let whole = document.get("current").unwrap_or(&document);
+    let state = whole.get("state")?;
+    let part = ["reported", "desired"].iter().find_map(|part| state.get(part)).unwrap_or(state);
+    let mut out = whole.get("version").and_then(Value::as_i64).map(|v| format!("v{v} ")).unwrap_or_default();
+    for (path, value) in members(part).0 {
+        if out.width() > room {
+            break;
+        }
+        out.push_str(&format!("{} {value} ", safe(&path)));
+    }
+    Some(out)
 }
 
 /// A shadow's name: `Thing02`, `Thing02 [config]`.
