@@ -130,6 +130,14 @@ impl Raised {
         let normal = is_normal(&value, criteria.comparison_operator?, criteria.value.as_ref()?)?;
         let thing = message.thing(&metric, &self.thing_from)?;
         let device = fleet.find(&thing).map(|id| fleet.device(id));
+        // Consoles connect too, from wherever people are: where all things were listed, a client that is none of them is no device.
+        if metric == Metric::SourceIp
+            && device.is_none()
+            && fleet.registered().get().is_some()
+            && fleet.indexing().used().is_none()
+        {
+            return None;
+        }
         let groups = device.and_then(|device| device.groups().get()).into_iter().flatten();
         let at = if (found - LATE..=found).contains(&message.at) { message.at } else { found };
         (!normal).then(|| Alert {

@@ -68,3 +68,31 @@ async fn what_no_rule_can_judge_is_said_and_nothing_is_made() {
     let ran = world.run(&["guard", "--in-aws", "--yes"]).await;
     assert_eq!(ran.code, Some(2), "a role is needed: {ran:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_devices_connect_from_is_judged_by_a_rule_on_presence() {
+    let world = World::start().await;
+    world.file(
+        "home.json",
+        r#"{"securityProfileName": "Home", "behaviors": [
+            {"name": "Within", "metric": "aws:source-ip-address",
+             "criteria": {"comparisonOperator": "in-cidr-set", "value": {"cidrs": ["10.0.0.0/12", "192.0.2.0/24"]}}},
+            {"name": "Ports", "metric": "aws:num-listening-tcp-ports",
+             "criteria": {"comparisonOperator": "less-than", "value": {"count": 5}}}]}"#,
+    );
+    let line = ["guard", "--in-aws", "--yes", "--role", ROLE, "--security-profiles", "home.json"];
+    let ran = world.run(&[&line[..], &["--topic", "quiet/x"]].concat()).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.contains("no rule can judge Home/Ports: none of the topics ends in"), "{ran:?}");
+    let made = rules(&world).await;
+    let [rule] = made.as_slice() else { panic!("{made:?}") };
+    let made = world.iot.get_topic_rule().rule_name(rule).send().await.unwrap();
+    let sql = made.rule().and_then(|rule| rule.sql()).unwrap_or_default();
+    assert!(
+        sql.contains("FROM '$aws/events/presence/connected/#'") && sql.contains("clientId AS client"),
+        "{sql}"
+    );
+    // With topics that may carry reports there is a rule for them too.
+    let ran = world.run(&[&line[..], &["--topic", "fleet/+/defender/metrics/json"]].concat()).await;
+    assert_eq!(rules(&world).await.len(), 2, "{ran:?}");
+}

@@ -47,15 +47,27 @@ pub(super) fn run(args: &GuardArgs, role: &str, common: &Common) -> color_eyre::
             let dimension = behavior.metric_dimension.as_ref();
             let dimension =
                 dimension.and_then(|d| profile.dimensions.get(&d.dimension_name)).map(Vec::as_slice);
-            for filter in filters(behavior, &topics) {
-                let said =
-                    meant_for_all(profile).and_then(|()| statement(name, behavior, dimension, filter, TOPIC));
-                match said {
-                    Ok(sql) => rules.push(rule(name, &behavior.name, filter, sql, role)),
-                    Err(why) => {
-                        let _ = writeln!(io::stderr(), "quell: no rule can judge {}", of(&why));
-                        break;
-                    }
+            let heard = filters(behavior, &topics);
+            let said: Result<Vec<RuleChange>, String> = meant_for_all(profile).and_then(|()| {
+                // Why it cannot be judged anywhere is said before where it is not heard.
+                for filter in topics.iter().take(usize::from(heard.is_empty())) {
+                    statement(name, behavior, dimension, filter, TOPIC)?;
+                }
+                let made = heard.iter().map(|filter| {
+                    let sql = statement(name, behavior, dimension, filter, TOPIC)?;
+                    Ok(rule(name, &behavior.name, filter, sql, role))
+                });
+                made.collect()
+            });
+            let said = said.and_then(|made| match made.is_empty() {
+                true => Err("none of the topics ends in /THING/defender/metrics/json, as agents' reports do"
+                    .to_owned()),
+                false => Ok(made),
+            });
+            match said {
+                Ok(made) => rules.extend(made),
+                Err(why) => {
+                    let _ = writeln!(io::stderr(), "quell: no rule can judge {}", of(&why));
                 }
             }
         }

@@ -19,12 +19,24 @@ const SIZE: &str = "floor(length(regexp_replace(encode(*, 'base64'), '=', '')) *
 /// A statement is not longer: far below what CreateTopicRule takes, and no list of addresses for people any more.
 const LONGEST: usize = 16 * 1024;
 
-/// The topic filters whose messages a behaviour is judged on, where `topics` are those that devices speak on.
+/// The topic filters whose messages a behaviour is judged on, where `topics` are those that devices speak on; none where it is
+/// judged on agents' reports, and these topics carry none.
 pub fn filters<'a>(behavior: &Behavior, topics: &[&'a str]) -> Vec<&'a str> {
     match behavior.metric.as_deref().and_then(Metric::parse) {
         Some(Metric::SourceIp) => vec![CONNECTED],
+        Some(metric) if metric.is_reported() => {
+            topics.iter().copied().filter(|filter| carries_reports(filter)).collect()
+        }
         _ => topics.to_vec(),
     }
+}
+
+/// Whether a filter has a topic that ends as those of agents' reports do, below a thing's name and one more level.
+fn carries_reports(filter: &str) -> bool {
+    let levels: Vec<&str> = filter.split('/').collect();
+    let ends = levels.iter().rev().zip(REPORT.split('/').rev().take(3));
+    levels.last() == Some(&"#")
+        || levels.len() >= 5 && ends.into_iter().all(|(level, end)| *level == "+" || *level == end)
 }
 
 /// The statement that selects what violates `behavior` of `profile` on the topics of `filter`: an object of `profile`,
@@ -400,6 +412,17 @@ mod tests {
             let topics = crate::detect::engine::Topics { name: "D".to_owned(), filters, negated };
             prop_assert_eq!(matches!(found, Outcome::Selected(_)), topics.counts("gw-7", &topic), "{} {:?}", sql, found);
         }
+    }
+
+    #[test]
+    fn a_report_is_looked_for_where_one_can_be() {
+        let of = |metric: &str| -> Behavior {
+            serde_json::from_value(json!({"name": "B", "metric": metric})).unwrap()
+        };
+        let topics = ["dt/+", "t/#", "fleet/+/defender/metrics/json", "a/+/+/+/+", "a/b/c/metrics/json"];
+        assert_eq!(filters(&of("cpu"), &topics), [topics[1], topics[2], topics[3]]);
+        assert_eq!(filters(&of("aws:message-byte-size"), &topics), topics);
+        assert_eq!(filters(&of("aws:source-ip-address"), &topics), [CONNECTED]);
     }
 
     #[test]
