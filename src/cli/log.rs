@@ -27,12 +27,7 @@ fn filter(verbose: u8) -> Targets {
 /// Opens the log of a headless command: `--log FILE`, or stderr with `-v`; none otherwise. The commands that take the screen
 /// open their own.
 pub(super) fn headless(command: Option<&Command>, common: &Common) {
-    let screen = match command {
-        None | Some(Command::Replay(_)) => true,
-        #[cfg(feature = "emulator")]
-        Some(Command::Demo(_) | Command::Drill(_)) => true,
-        Some(_) => false,
-    };
+    let screen = command.is_none_or(Command::takes_screen);
     match &common.log {
         _ if screen => {}
         Some(path) => {

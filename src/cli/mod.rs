@@ -75,103 +75,158 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
-/// The commands.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// The embedded local cloud with a fleet and a scripted incident, and the console connected to it
-    #[cfg(feature = "emulator")]
-    Demo(demo::DemoArgs),
-    /// Print the keymap in force
-    Keys(keys::KeysArgs),
-    /// The configuration in force and where each value comes from; a template; a schema
-    Config(config::ConfigArgs),
-    /// The embedded local AWS IoT alone, for the AWS CLI, SDKs, devices, workshops and tests
-    #[cfg(feature = "emulator")]
-    Local(local::LocalArgs),
-    /// A room of participants on one local cloud: an account, a fleet and a password each, and the score of a drill
-    #[cfg(feature = "emulator")]
-    Workshop(workshop::WorkshopArgs),
-    /// One drill alone, against oneself; the list of them without a name
-    #[cfg(feature = "emulator")]
-    Drill(drill::DrillArgs),
-    /// The live data without a screen: one JSON object a line
-    Watch(watch::WatchArgs),
-    /// The things of the registry
-    Things(reads::ThingsArgs),
-    /// The active Device Defender violations
-    Violations(reads::ReadArgs),
-    /// A thing's shadow
-    Shadow(reads::ShadowArgs),
-    /// The jobs, with their executions counted
-    Jobs(reads::ReadArgs),
-    /// The security profiles; export, write, attach and delete them
-    Profiles(profiles::ProfilesArgs),
-    /// Dimensions: topic filters a behaviour is limited to
-    Dimension(profiles::DimensionArgs),
-    /// Custom metrics devices report
-    Metric(profiles::MetricArgs),
-    /// Say what violations were found to be, with a note
-    Verify(profiles::VerifyArgs),
-    /// The topic rules; switch, write, delete, check them
-    Rules(rules::RulesArgs),
-    /// What Device Defender Audit found; audit, suppress
-    Audit(audit::AuditArgs),
-    /// Mitigation actions: list, create, delete
-    Action(audit::ActionArgs),
-    /// Contain things: isolation group, shadow flag, connection cut, proof
-    Isolate(respond_cmds::ThingsArgs),
-    /// Let isolated things speak again, and prove it
-    Release(respond_cmds::ThingsArgs),
-    /// Set the certificates of things INACTIVE (can be taken back)
-    Deactivate(respond_cmds::CertificateArgs),
-    /// Set the certificates of things ACTIVE
-    Activate(respond_cmds::CertificateArgs),
-    /// Set the certificates of things REVOKED (final)
-    Revoke(respond_cmds::CertificateArgs),
-    /// Cut one session of a thing whose identity several use, and prove that one or none is left
-    Cut(respond_cmds::CutArgs),
-    /// Ask things by their shadow (desired quarantine) to hold themselves back; nothing makes them, as isolate does
-    Flag(respond_cmds::FlagArgs),
-    /// The retained messages of the account; clear those of things
-    Retained(retained::RetainedArgs),
-    /// What things left behind: retained messages, sessions, credentials, jobs; reads only
-    Sweep(retained::SweepArgs),
-    /// Create, list, show and cancel jobs
-    Job(job::JobArgs),
-    /// What was done, by whom, when, with the request ids
-    Journal(journal::JournalArgs),
-    /// Write a session's events to a file
-    Record(record::RecordArgs),
-    /// The same screens from a recording: speed, pause, seek, next alarm
-    Replay(record::ReplayArgs),
-    /// What happened, from a recording and the journal: Markdown, or JSON
-    Report(record::ReportArgs),
-    /// Keep the evidence of an incident before it is contained; close, check and tell it
-    Case(case::CaseArgs),
-    /// Try a policy on what was heard; write the least policy that it needs
-    Policy(policy::PolicyArgs),
-    /// Print completions for a shell
-    Completions(pages::CompletionsArgs),
-    /// Print the manual page
-    Man,
-    /// Answer Device Defender's alerts: an SNS event on stdin, notifications over HTTP, or violations it polls
-    Respond(respond::RespondArgs),
-    /// The judge without a screen: alerts to whom the configuration names, and action by rules
-    Guard(Box<guard::GuardArgs>),
-    /// Is this account ready for an incident; what mends what is not
-    Doctor(doctor::DoctorArgs),
-    /// Create the isolation group and its policy, as far as they are missing
-    Setup(setup::SetupArgs),
-    /// Let AWS run its own mitigation actions on violations or audit findings
-    Mitigate(setup::MitigateArgs),
-    /// Take the last response back, to what was before it
-    Undo(journal::PastArgs),
-    /// Send what a response left unsent when it was cut short or failed
-    Finish(journal::PastArgs),
-    /// Put things into a thing group
-    Join(respond_cmds::GroupArgs),
-    /// Take things out of a thing group
-    Leave(respond_cmds::GroupArgs),
+/// Makes the commands from one row each, under the heading they stand under in `--help`: the sentence, the name with its
+/// arguments, the feature it is part of, whether it takes the screen, and what runs it.
+macro_rules! commands {
+    (|$common:ident| $($heading:literal {
+        $(
+            #[doc = $about:literal]
+            $name:ident $(($args:ident: $type:ty))? $(in $feature:literal)? $(as $place:ident)? => $run:expr;
+        )*
+    })*) => {
+        /// The commands.
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $($(
+                #[doc = $about]
+                $(#[cfg(feature = $feature)])?
+                $name $(($type))?,
+            )*)*
+        }
+
+        impl Command {
+            /// The commands by what they are for, as the enum names them; those of a feature that is not there too.
+            const GROUPS: &[(&str, &[&str])] = &[$(($heading, &[$(stringify!($name)),*])),*];
+
+            /// Whether it draws a screen of its own, which a log on stderr would be drawn across.
+            fn takes_screen(&self) -> bool {
+                match self {
+                    $($(
+                        $(#[cfg(feature = $feature)])?
+                        Self::$name { .. } => commands!(@screen $($place)?),
+                    )*)*
+                }
+            }
+
+            fn run(self, $common: &Common) -> color_eyre::Result<u8> {
+                match self {
+                    $($(
+                        $(#[cfg(feature = $feature)])?
+                        Self::$name $(($args))? => $run,
+                    )*)*
+                }
+            }
+        }
+    };
+    (@screen) => { false };
+    (@screen screen) => { true };
+}
+
+commands! { |common|
+    "Watch (without a command: the console)" {
+        /// The embedded local cloud with a fleet and a scripted incident, and the console connected to it
+        Demo(args: demo::DemoArgs) in "emulator" as screen => demo::run(&args, common);
+        /// The live data without a screen: one JSON object a line
+        Watch(args: watch::WatchArgs) => watch::run(&args, common);
+        /// Write a session's events to a file
+        Record(args: record::RecordArgs) => record::record(&args, common);
+        /// The same screens from a recording: speed, pause, seek, next alarm
+        Replay(args: record::ReplayArgs) as screen => record::replay(&args, common);
+        /// What happened, from a recording and the journal: Markdown, or JSON
+        Report(args: record::ReportArgs) => record::tell(&args, common);
+    }
+    "Read once" {
+        /// The things of the registry
+        Things(args: reads::ThingsArgs) => reads::things(&args, common);
+        /// The active Device Defender violations
+        Violations(args: reads::ReadArgs) => reads::violations(&args, common);
+        /// A thing's shadow
+        Shadow(args: reads::ShadowArgs) => reads::shadow(&args, common);
+        /// The jobs, with their executions counted
+        Jobs(args: reads::ReadArgs) => reads::jobs(&args, common);
+        /// The security profiles; export, write, attach and delete them
+        Profiles(args: profiles::ProfilesArgs) => profiles::run(args, common);
+        /// The topic rules; switch, write, delete, check them
+        Rules(args: rules::RulesArgs) => rules::run(args, common);
+        /// What Device Defender Audit found; audit, suppress
+        Audit(args: audit::AuditArgs) => audit::run(args, common);
+        /// What was done, by whom, when, with the request ids
+        Journal(args: journal::JournalArgs) => journal::run(&args, common);
+        /// Is this account ready for an incident; what mends what is not
+        Doctor(args: doctor::DoctorArgs) => doctor::run(&args, common);
+        /// What things left behind: retained messages, sessions, credentials, jobs; reads only
+        Sweep(args: retained::SweepArgs) => retained::sweep(&args, common);
+        /// Try a policy on what was heard; write the least policy that it needs
+        Policy(args: policy::PolicyArgs) => policy::run(args, common);
+    }
+    "Respond" {
+        /// Contain things: isolation group, shadow flag, connection cut, proof
+        Isolate(args: respond_cmds::ThingsArgs) => respond_cmds::things(respond_cmds::Verb::Isolate, &args, common);
+        /// Let isolated things speak again, and prove it
+        Release(args: respond_cmds::ThingsArgs) => respond_cmds::things(respond_cmds::Verb::Release, &args, common);
+        /// Set the certificates of things INACTIVE (can be taken back)
+        Deactivate(args: respond_cmds::CertificateArgs) => respond_cmds::certificates(respond_cmds::Verb::Deactivate, &args, common);
+        /// Set the certificates of things ACTIVE
+        Activate(args: respond_cmds::CertificateArgs) => respond_cmds::certificates(respond_cmds::Verb::Activate, &args, common);
+        /// Set the certificates of things REVOKED (final)
+        Revoke(args: respond_cmds::CertificateArgs) => respond_cmds::certificates(respond_cmds::Verb::Revoke, &args, common);
+        /// Cut one session of a thing whose identity several use, and prove that one or none is left
+        Cut(args: respond_cmds::CutArgs) => respond_cmds::cut(&args, common);
+        /// Ask things by their shadow (desired quarantine) to hold themselves back; nothing makes them, as isolate does
+        Flag(args: respond_cmds::FlagArgs) => respond_cmds::flag(&args, common);
+        /// Take the last response back, to what was before it
+        Undo(args: journal::PastArgs) => journal::past(true, &args, common);
+        /// Send what a response left unsent when it was cut short or failed
+        Finish(args: journal::PastArgs) => journal::past(false, &args, common);
+        /// Answer Device Defender's alerts: an SNS event on stdin, notifications over HTTP, or violations it polls
+        Respond(args: respond::RespondArgs) => respond::run(&args, common);
+        /// The judge without a screen: alerts to whom the configuration names, and action by rules
+        Guard(args: Box<guard::GuardArgs>) => guard::run(&args, common);
+        /// Keep the evidence of an incident before it is contained; close, check and tell it
+        Case(args: case::CaseArgs) => case::run(args, common);
+    }
+    "Move and mend" {
+        /// Put things into a thing group
+        Join(args: respond_cmds::GroupArgs) => respond_cmds::group(true, &args, common);
+        /// Take things out of a thing group
+        Leave(args: respond_cmds::GroupArgs) => respond_cmds::group(false, &args, common);
+        /// Create, list, show and cancel jobs
+        Job(args: job::JobArgs) => job::run(args, common);
+        /// Let AWS run its own mitigation actions on violations or audit findings
+        Mitigate(args: setup::MitigateArgs) => setup::mitigate(&args, common);
+        /// Say what violations were found to be, with a note
+        Verify(args: profiles::VerifyArgs) => profiles::verify(args, common);
+        /// The retained messages of the account; clear those of things
+        Retained(args: retained::RetainedArgs) => retained::run(args, common);
+    }
+    "Set up" {
+        /// Create the isolation group and its policy, as far as they are missing
+        Setup(args: setup::SetupArgs) => setup::run(&args, common);
+        /// Dimensions: topic filters a behaviour is limited to
+        Dimension(args: profiles::DimensionArgs) => profiles::dimension(args, common);
+        /// Custom metrics devices report
+        Metric(args: profiles::MetricArgs) => profiles::metric(args, common);
+        /// Mitigation actions: list, create, delete
+        Action(args: audit::ActionArgs) => audit::action(args, common);
+    }
+    "A cloud of one's own" {
+        /// The embedded local AWS IoT alone, for the AWS CLI, SDKs, devices, workshops and tests
+        Local(args: local::LocalArgs) in "emulator" => local::run(args, common);
+        /// A room of participants on one local cloud: an account, a fleet and a password each, and the score of a drill
+        Workshop(args: workshop::WorkshopArgs) in "emulator" => workshop::run(args, common);
+        /// One drill alone, against oneself; the list of them without a name
+        Drill(args: drill::DrillArgs) in "emulator" as screen => drill::run(&args, common);
+    }
+    "quell itself" {
+        /// The configuration in force and where each value comes from; a template; a schema
+        Config(args: config::ConfigArgs) => config::run(&args, common);
+        /// Print the keymap in force
+        Keys(args: keys::KeysArgs) => keys::run(&args, common);
+        /// Print completions for a shell
+        Completions(args: pages::CompletionsArgs) => pages::completions(&args);
+        /// Print the manual page
+        Man => pages::man();
+    }
 }
 
 /// Parses the arguments, prepares reports and logging, and runs the command.
@@ -185,61 +240,7 @@ pub fn main() -> ExitCode {
     log::headless(cli.command.as_ref(), &cli.common);
     let result = match cli.command {
         None => console::run(&cli.common),
-        #[cfg(feature = "emulator")]
-        Some(Command::Demo(args)) => demo::run(&args, &cli.common),
-        Some(Command::Keys(args)) => keys::run(&args, &cli.common),
-        Some(Command::Config(args)) => config::run(&args, &cli.common),
-        #[cfg(feature = "emulator")]
-        Some(Command::Local(args)) => local::run(args, &cli.common),
-        #[cfg(feature = "emulator")]
-        Some(Command::Workshop(args)) => workshop::run(args, &cli.common),
-        #[cfg(feature = "emulator")]
-        Some(Command::Drill(args)) => drill::run(&args, &cli.common),
-        Some(Command::Watch(args)) => watch::run(&args, &cli.common),
-        Some(Command::Things(args)) => reads::things(&args, &cli.common),
-        Some(Command::Violations(args)) => reads::violations(&args, &cli.common),
-        Some(Command::Shadow(args)) => reads::shadow(&args, &cli.common),
-        Some(Command::Jobs(args)) => reads::jobs(&args, &cli.common),
-        Some(Command::Profiles(args)) => profiles::run(args, &cli.common),
-        Some(Command::Dimension(args)) => profiles::dimension(args, &cli.common),
-        Some(Command::Metric(args)) => profiles::metric(args, &cli.common),
-        Some(Command::Verify(args)) => profiles::verify(args, &cli.common),
-        Some(Command::Rules(args)) => rules::run(args, &cli.common),
-        Some(Command::Audit(args)) => audit::run(args, &cli.common),
-        Some(Command::Action(args)) => audit::action(args, &cli.common),
-        Some(Command::Cut(args)) => respond_cmds::cut(&args, &cli.common),
-        Some(Command::Flag(args)) => respond_cmds::flag(&args, &cli.common),
-        Some(Command::Isolate(args)) => respond_cmds::things(respond_cmds::Verb::Isolate, &args, &cli.common),
-        Some(Command::Release(args)) => respond_cmds::things(respond_cmds::Verb::Release, &args, &cli.common),
-        Some(Command::Deactivate(args)) => {
-            respond_cmds::certificates(respond_cmds::Verb::Deactivate, &args, &cli.common)
-        }
-        Some(Command::Activate(args)) => {
-            respond_cmds::certificates(respond_cmds::Verb::Activate, &args, &cli.common)
-        }
-        Some(Command::Revoke(args)) => {
-            respond_cmds::certificates(respond_cmds::Verb::Revoke, &args, &cli.common)
-        }
-        Some(Command::Retained(args)) => retained::run(args, &cli.common),
-        Some(Command::Sweep(args)) => retained::sweep(&args, &cli.common),
-        Some(Command::Job(args)) => job::run(args, &cli.common),
-        Some(Command::Completions(args)) => pages::completions(&args),
-        Some(Command::Man) => pages::man(),
-        Some(Command::Journal(args)) => journal::run(&args, &cli.common),
-        Some(Command::Record(args)) => record::record(&args, &cli.common),
-        Some(Command::Replay(args)) => record::replay(&args, &cli.common),
-        Some(Command::Report(args)) => record::tell(&args, &cli.common),
-        Some(Command::Case(args)) => case::run(args, &cli.common),
-        Some(Command::Policy(args)) => policy::run(args, &cli.common),
-        Some(Command::Respond(args)) => respond::run(&args, &cli.common),
-        Some(Command::Guard(args)) => guard::run(&args, &cli.common),
-        Some(Command::Doctor(args)) => doctor::run(&args, &cli.common),
-        Some(Command::Setup(args)) => setup::run(&args, &cli.common),
-        Some(Command::Mitigate(args)) => setup::mitigate(&args, &cli.common),
-        Some(Command::Undo(args)) => journal::past(true, &args, &cli.common),
-        Some(Command::Finish(args)) => journal::past(false, &args, &cli.common),
-        Some(Command::Join(args)) => respond_cmds::group(true, &args, &cli.common),
-        Some(Command::Leave(args)) => respond_cmds::group(false, &args, &cli.common),
+        Some(command) => command.run(&cli.common),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -15,17 +15,17 @@ use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::model::Name;
 use quell_fleet::{Ms, SourceId};
 
-use super::asks::{Pace, ask};
+use super::asks::{Ask, Pace};
 use super::{Aws, index, now_ms};
 
 /// Steers the polls; dropping the last one stops them. All calls return at once.
 #[derive(Clone, Debug)]
 pub struct PollHandle {
-    asks: mpsc::Sender<Ask>,
+    asks: mpsc::Sender<Steer>,
 }
 
 #[derive(Debug)]
-enum Ask {
+enum Steer {
     Settings(Box<Settings>),
     Now(SourceId),
     Watch(Vec<SourceId>),
@@ -34,18 +34,18 @@ enum Ask {
 impl PollHandle {
     /// Asks for one source as soon as possible. While the queue is full the ask is dropped: the poll comes anyway.
     pub fn now(&self, source: SourceId) {
-        let _ = self.asks.try_send(Ask::Now(source));
+        let _ = self.asks.try_send(Steer::Now(source));
     }
 
     /// Other intervals and quarantine groups from now on.
     pub fn take(&self, settings: &Settings) {
-        let _ = self.asks.try_send(Ask::Settings(Box::new(settings.clone())));
+        let _ = self.asks.try_send(Steer::Settings(Box::new(settings.clone())));
     }
 
     /// What the open view needs besides the sources that are always polled: certificates, groups and shadows of the
     /// devices in sight, executions of a job. Replaces what was watched before.
     pub fn watch(&self, sources: Vec<SourceId>) {
-        let _ = self.asks.try_send(Ask::Watch(sources));
+        let _ = self.asks.try_send(Steer::Watch(sources));
     }
 }
 
@@ -124,7 +124,7 @@ struct Done {
 }
 
 impl Poller {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Ask>, mut results: mpsc::Receiver<Done>) {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Steer>, mut results: mpsc::Receiver<Done>) {
         let start = Instant::now();
         let mut always = vec![
             SourceId::Standing,
@@ -144,9 +144,9 @@ impl Poller {
             let wait = next.unwrap_or_else(|| Instant::now() + SLOWEST);
             tokio::select! {
                 ask = inbox.recv() => match ask {
-                    Some(Ask::Settings(settings)) => self.take(*settings),
-                    Some(Ask::Now(source)) => self.hurry(source),
-                    Some(Ask::Watch(list)) => self.watch(list),
+                    Some(Steer::Settings(settings)) => self.take(*settings),
+                    Some(Steer::Now(source)) => self.hurry(source),
+                    Some(Steer::Watch(list)) => self.watch(list),
                     None => return,
                 },
                 Some(done) = results.recv() => {
@@ -206,13 +206,17 @@ impl Poller {
             }
             source.running = true;
             self.generation += 1;
-            let (id, generation) = (id.clone(), self.generation);
-            let (aws, answers) = (self.aws.clone(), self.answers.clone());
-            let events = self.events.clone();
-            let wish = index::Wish::of(&self.settings, self.indexed);
+            let (source, generation) = (id.clone(), self.generation);
+            let ask = Ask {
+                aws: self.aws.clone(),
+                wish: index::Wish::of(&self.settings, self.indexed),
+                generation,
+                events: self.events.clone(),
+            };
+            let answers = self.answers.clone();
             tokio::spawn(async move {
-                let outcome = ask(&aws, &wish, &id, generation, &events).await;
-                let _ = answers.send(Done { source: id, generation, outcome }).await;
+                let outcome = ask.read(source.clone()).await;
+                let _ = answers.send(Done { source, generation, outcome }).await;
             });
         }
     }

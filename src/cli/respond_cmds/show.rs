@@ -44,13 +44,13 @@ fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
         writeln!(out, "    {}  {}", proof.n, proof.text)?;
     }
     writeln!(out, "  affects")?;
-    for note in plan.affects() {
-        let mark = match note.level {
+    for (level, text) in plan.told() {
+        let mark = match level {
             Level::Info => "",
             Level::Warn => "warning: ",
             Level::Danger => "DANGER: ",
         };
-        writeln!(out, "    {mark}{}", note.text)?;
+        writeln!(out, "    {mark}{text}")?;
     }
     match plan.reversible() {
         Reversible::Yes(how) => writeln!(out, "    reversible: {how}")?,

@@ -369,7 +369,7 @@ fn steps<'a>(plan: &'a Plan, refused: Option<&str>, theme: &Theme, room: usize) 
         }
     }
     lines.push(label("affects", theme));
-    for (level, text) in grouped(plan) {
+    for (level, text) in plan.told() {
         let (shape, style) = match level {
             Level::Info => (" ", theme.text),
             Level::Warn => (s.warn, theme.warning),
@@ -399,37 +399,6 @@ fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>, most: usize) -> Strin
         all.push(&rest);
     }
     all.join(", ")
-}
-
-/// The notes of a plan; what is said of several things in the same words is said once.
-fn grouped(plan: &Plan) -> Vec<(Level, String)> {
-    let mut out: Vec<(Level, Vec<&str>, &str)> = Vec::new();
-    for note in plan.affects() {
-        let text = note.text.as_str();
-        // A note about one thing begins with its name.
-        let about = plan.targets().iter().map(|name| name.shown().as_str()).find_map(|name| {
-            let rest = text.strip_prefix(name)?.strip_prefix(' ')?;
-            Some((name, rest))
-        });
-        let (name, rest) = about.map_or((None, text), |(name, rest)| (Some(name), rest));
-        let same = out.iter_mut().find(|(level, names, said)| {
-            name.is_some() && !names.is_empty() && *level == note.level && *said == rest
-        });
-        match same {
-            Some((_, names, _)) => names.extend(name),
-            None => out.push((note.level, name.into_iter().collect(), rest)),
-        }
-    }
-    out.into_iter()
-        .map(|(level, names, said)| match names.as_slice() {
-            [] => (level, said.to_owned()),
-            [one] => (level, format!("{one} {said}")),
-            many => {
-                let whom = some(many.iter().copied(), NAMED);
-                (level, format!("{} things {said}: {whom}", many.len()))
-            }
-        })
-        .collect()
 }
 
 /// All that a plan acts on, in columns.

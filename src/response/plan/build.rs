@@ -62,7 +62,7 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
     };
     for thing in &facts.things {
         if !thing.registered {
-            draft.note(Level::Warn, format!("{} is not in the registry: left out", thing.target.thing.raw()));
+            draft.note_of(Level::Warn, &thing.target.thing, "is not in the registry: left out");
         }
     }
     if facts.things.iter().all(|t| !t.registered) && !facts.things.is_empty() {

@@ -191,14 +191,11 @@ fn choose<'f>(
         .filter(|(_, id)| only.is_none_or(|wanted| wanted.eq_ignore_ascii_case(id)))
         .collect();
     if chosen.is_empty() {
-        let name = thing.target.thing.raw();
-        draft.note(
-            Level::Danger,
-            match only {
-                Some(id) => format!("certificate {} is not attached to {name}", short(id)),
-                None => format!("{name} has no principal attached: a certificate action is impossible"),
-            },
-        );
+        let rest = match only {
+            Some(id) => format!("is not attached to certificate {}", short(id)),
+            None => "has no principal attached: a certificate action is impossible".to_owned(),
+        };
+        draft.note_of(Level::Danger, &thing.target.thing, rest);
     }
     chosen
 }
@@ -236,10 +233,11 @@ pub(super) fn describe(draft: &mut Draft<'_>, thing: &ThingFacts, alone: bool) {
         let Some(id) = principal.certificate.as_deref() else { continue };
         let others: Vec<_> = principal.things.iter().filter(|t| **t != thing.target.thing).collect();
         if !others.is_empty() {
-            draft.note(
+            draft.note_of(
                 Level::Warn,
+                &thing.target.thing,
                 format!(
-                    "its certificate {} is shared with {}: do not deactivate it lightly",
+                    "shares its certificate {} with {}: do not deactivate it lightly",
                     short(id),
                     listed(&others)
                 ),
@@ -248,7 +246,11 @@ pub(super) fn describe(draft: &mut Draft<'_>, thing: &ThingFacts, alone: bool) {
             draft.note(Level::Info, format!("its certificate {} serves no other thing", short(id)));
         }
         if let Some(status) = principal.status.as_deref().filter(|s| *s != "ACTIVE") {
-            draft.note(Level::Info, format!("its certificate {} is {status}", short(id)));
+            draft.note_of(
+                Level::Info,
+                &thing.target.thing,
+                format!("has certificate {}, which is {status}", short(id)),
+            );
         }
     }
 }

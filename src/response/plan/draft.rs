@@ -28,7 +28,16 @@ pub(super) struct Draft<'a> {
 
 impl Draft<'_> {
     pub(super) fn note(&mut self, level: Level, text: impl AsRef<str>) {
-        let note = Note { level, text: SafeText::new(text.as_ref()) };
+        self.take(Note { level, about: None, text: SafeText::new(text.as_ref()) });
+    }
+
+    /// What is said of one thing: a sentence that begins with its name.
+    pub(super) fn note_of(&mut self, level: Level, thing: &Name, rest: impl AsRef<str>) {
+        let text = SafeText::new(&format!("{} {}", thing.shown(), rest.as_ref()));
+        self.take(Note { level, about: Some(thing.shown().clone()), text });
+    }
+
+    fn take(&mut self, note: Note) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }

@@ -49,13 +49,13 @@ pub(super) fn join(draft: &mut Draft<'_>, facts: &Facts, group: &Name) {
     for thing in facts.things.iter().filter(|t| t.registered) {
         let name = &thing.target.thing;
         if thing.groups.iter().any(|g| g.name == *group) {
-            draft.note(Level::Info, format!("{} is already in {}", name.raw(), group.raw()));
+            draft.note_of(Level::Info, name, format!("is already in {}", group.raw()));
             continue;
         }
         if let Some(obstacle) = obstacle(thing, found) {
-            draft.note(Level::Danger, obstacle.clone());
+            draft.note_of(Level::Danger, name, &obstacle);
             if facts.things.len() == 1 {
-                draft.refuse(obstacle);
+                draft.refuse(format!("{} {obstacle}", name.raw()));
             }
             continue;
         }
@@ -84,7 +84,7 @@ pub(super) fn leave(draft: &mut Draft<'_>, facts: &Facts, group: &Name) {
     for thing in facts.things.iter().filter(|t| t.registered) {
         let name = &thing.target.thing;
         if !thing.groups.iter().any(|g| g.name == *group) {
-            draft.note(Level::Info, format!("{} is not in {}", name.raw(), group.raw()));
+            draft.note_of(Level::Info, name, format!("is not in {}", group.raw()));
             continue;
         }
         let remove = Request::RemoveFromGroup { thing: name.clone(), group: group.clone() };

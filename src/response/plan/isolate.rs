@@ -68,11 +68,11 @@ pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
         let member = thing.groups.iter().any(|g| g.name == group.name);
         if member {
             held += 1;
-            draft.note(Level::Info, format!("{} is already in {}", name.raw(), group.name.raw()));
+            draft.note_of(Level::Info, name, format!("is already in {}", group.name.raw()));
         } else if let Some(obstacle) = obstacle(thing, group) {
-            draft.note(Level::Danger, obstacle.clone());
+            draft.note_of(Level::Danger, name, &obstacle);
             if facts.things.len() == 1 {
-                draft.refuse(obstacle);
+                draft.refuse(format!("{} {obstacle}", name.raw()));
             }
             continue;
         }
@@ -82,7 +82,7 @@ pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
         let mut requests = Vec::new();
         let flagged = thing.flag == Some(Value::Bool(true));
         if member && flagged && quiet(thing, draft) {
-            draft.note(Level::Info, format!("{} is contained already: left alone", name.raw()));
+            draft.note_of(Level::Info, name, "is contained already: left alone");
             continue;
         }
         if !member {
@@ -201,11 +201,10 @@ pub(in crate::response) fn question(prefix: &str, thing: &ThingFacts) -> Option<
 
 /// What AWS would refuse about adding the thing to the group.
 pub(super) fn obstacle(thing: &ThingFacts, group: &GroupFacts) -> Option<String> {
-    let name = thing.target.thing.raw();
     let root = group.ancestors.first().unwrap_or(&group.name);
     if let Some(other) = thing.groups.iter().find(|g| g.root == *root && g.name != group.name) {
         return Some(format!(
-            "{name} is in {}, of the same hierarchy as {}: AWS refuses a second group of one hierarchy",
+            "is in {}, of the same hierarchy as {}: AWS refuses a second group of one hierarchy",
             other.name.raw(),
             group.name.raw()
         ));
@@ -214,10 +213,10 @@ pub(super) fn obstacle(thing: &ThingFacts, group: &GroupFacts) -> Option<String>
         let dynamic = thing.groups.iter().find(|g| g.dynamic);
         return Some(match dynamic {
             Some(lost) => format!(
-                "{name} is in 10 groups, the most AWS allows; leave one first ({} is dynamic)",
+                "is in 10 groups, the most AWS allows; leave one first ({} is dynamic)",
                 lost.name.raw()
             ),
-            None => format!("{name} is in 10 groups, the most AWS allows; leave one first"),
+            None => "is in 10 groups, the most AWS allows; leave one first".to_owned(),
         });
     }
     None
@@ -228,15 +227,17 @@ fn doubts(draft: &mut Draft<'_>, thing: &ThingFacts) {
     let name = thing.target.thing.raw();
     foreign(draft, thing);
     if thing.seen().next().is_some() && thing.is_gone() && thing.target.last_heard.is_some() {
-        draft.note(
+        draft.note_of(
             Level::Warn,
-            format!("no client of {name} is connected: its messages may come from another client id"),
+            &thing.target.thing,
+            "has no client connected: its messages may come from another client id",
         );
     }
     if thing.principals.is_empty() {
-        draft.note(
+        draft.note_of(
             Level::Danger,
-            format!("{name} has no principal: the group's policy reaches it only through a certificate attached to it"),
+            &thing.target.thing,
+            "has no principal: the group's policy reaches it only through a certificate attached to it",
         );
         draft.nothing.get_or_insert_with(|| {
             SafeText::new(&format!("the group's policy would not apply: {name} has no principal"))
@@ -263,9 +264,10 @@ fn foreign(draft: &mut Draft<'_>, thing: &ThingFacts) {
             }
             _ => "its id is not the thing's name, and its certificate is not attached exclusively".to_owned(),
         };
-        draft.note(
+        draft.note_of(
             Level::Danger,
-            format!("{name} connects as {id}: a group's policy does not reach it ({why})"),
+            &thing.target.thing,
+            format!("connects as {id}: a group's policy does not reach it ({why})"),
         );
         let Some(certificate) = attached.and_then(|p| p.certificate.clone()) else { continue };
         draft.note(
@@ -296,33 +298,28 @@ pub(super) fn release(draft: &mut Draft<'_>, facts: &Facts) {
         if thing.groups.iter().any(|g| g.name == group.name) {
             requests.push(Request::RemoveFromGroup { thing: name.clone(), group: group.name.clone() });
         } else {
-            draft.note(Level::Info, format!("{} is not in {}", name.raw(), group.name.raw()));
+            draft.note_of(Level::Info, name, format!("is not in {}", group.name.raw()));
         }
         if thing.flag.is_some() {
             requests.push(Request::Flag { thing: name.clone(), to: None, was: thing.flag.clone() });
         }
         in_effect(draft, thing, facts.things.len() == 1);
         if let Some(policy) = thing.denied_by(group) {
-            let text = format!(
-                "{} stays denied: policy {policy} is in effect, and not from {}",
-                name.raw(),
-                group.name.raw()
-            );
-            draft.note(Level::Danger, &text);
+            let rest =
+                format!("stays denied: policy {policy} is in effect, and not from {}", group.name.raw());
+            draft.note_of(Level::Danger, name, &rest);
             if facts.things.len() == 1 {
-                draft.nothing = Some(SafeText::new(&text));
+                draft.nothing = Some(SafeText::new(&format!("{} {rest}", name.raw())));
             }
         }
         for principal in &thing.principals {
             if let (Some(id), Some(status)) = (&principal.certificate, &principal.status)
                 && status != "ACTIVE"
             {
-                draft.note(
+                draft.note_of(
                     Level::Warn,
-                    format!(
-                        "its certificate {} is {status}: it stays silent until that is ACTIVE",
-                        short(id)
-                    ),
+                    name,
+                    format!("stays silent until its certificate {}, now {status}, is ACTIVE", short(id)),
                 );
             }
         }

@@ -27,6 +27,7 @@ use std::fmt;
 
 use crate::config::{Demand, Verb};
 use quell_fleet::Ms;
+use quell_fleet::format::few;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
@@ -105,6 +106,31 @@ impl Plan {
     /// What will be waited for ("then prove"). Numbered on from the steps.
     pub fn proofs(&self) -> &[ProofLine] {
         &self.proofs
+    }
+
+    /// What it affects, for a person: what is said of several things in the same words is said once, with whom.
+    pub fn told(&self) -> Vec<(Level, String)> {
+        let mut out: Vec<(&Note, Vec<&SafeText>)> = Vec::new();
+        for note in &self.affects {
+            let same = out.iter_mut().find(|(first, names)| {
+                !names.is_empty()
+                    && note.about.is_some()
+                    && first.level == note.level
+                    && first.rest() == note.rest()
+            });
+            match same {
+                Some((_, names)) => names.extend(&note.about),
+                None => out.push((note, note.about.iter().collect())),
+            }
+        }
+        let told = out.into_iter().map(|(note, names)| match names.as_slice() {
+            [] | [_] => (note.level, note.text.as_str().to_owned()),
+            many => {
+                let whom = few(many, |name| name.as_str().to_owned());
+                (note.level, format!("{} things {}: {whom}", many.len(), note.rest()))
+            }
+        });
+        told.collect()
     }
 
     /// Blast radius and warnings ("affects"), worst first.
@@ -207,8 +233,19 @@ pub enum Level {
 pub struct Note {
     /// How much it should worry.
     pub level: Level,
-    /// The sentence.
+    /// The one thing it is about; of many things' notes those with the same words are told as one.
+    pub about: Option<SafeText>,
+    /// The sentence; it begins with what it is about.
     pub text: SafeText,
+}
+
+impl Note {
+    /// The sentence without the name it begins with.
+    pub fn rest(&self) -> &str {
+        let text = self.text.as_str();
+        let rest = self.about.as_ref().and_then(|name| text.strip_prefix(name.as_str()));
+        rest.map_or(text, str::trim_start)
+    }
 }
 
 /// What the operator must do.

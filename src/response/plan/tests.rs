@@ -148,7 +148,7 @@ fn what_aws_says_about_a_policy_outweighs_our_reading() {
 #[test]
 fn doubts_about_a_device_are_said() {
     let mut all = facts(vec![thing("Thing02", &["Thing02", "Thing01", "Thing03"])]);
-    assert!(says(&isolate(&all), Level::Warn, "shared with Thing01, Thing03"));
+    assert!(says(&isolate(&all), Level::Warn, "with Thing01, Thing03"));
     all.things[0].principals.clear();
     assert!(says(&isolate(&all), Level::Danger, "no principal"));
 }

@@ -16,7 +16,7 @@ const NAMED: usize = 4;
 
 /// What it would have done, in sentences. Costs milliseconds on a large fleet: asked when something changed, not for a frame.
 pub(super) fn judged(behavior: &Behavior, held: &Held, env: &Env<'_>) -> Vec<Note> {
-    let note = |level, text: String| Note { level, text: SafeText::new(&text) };
+    let note = |level, text: String| Note { level, about: None, text: SafeText::new(&text) };
     let result = match whatif::judge(held, behavior) {
         Ok(result) => result,
         Err(why) => return vec![note(Level::Info, format!("not judged on what was heard: {why}"))],
