@@ -126,9 +126,11 @@ impl Keymap {
     fn check_reach(&self) -> Result<(), KeymapError> {
         for long in &self.bindings {
             for short in &self.bindings {
+                // The stacks are looked through for the few pairs that begin alike, not for all: every start does this.
+                let begins = long.keys.len() > short.keys.len() && long.keys.starts_with(&short.keys);
                 let together =
-                    Scope::STACKS.iter().any(|s| s.contains(&long.scope) && s.contains(&short.scope));
-                if together && long.keys.len() > short.keys.len() && long.keys.starts_with(&short.keys) {
+                    || Scope::STACKS.iter().any(|s| s.contains(&long.scope) && s.contains(&short.scope));
+                if begins && together() {
                     return Err(KeymapError(format!(
                         "{}: \"{}\" cannot be reached: \"{}\" is bound at {}",
                         long.origin,
@@ -230,10 +232,9 @@ fn read(path: &Path) -> Result<String, KeymapError> {
 type Line = (Scope, Vec<Key>, Option<CommandId>, Origin);
 
 fn parse(file: &str, text: &str) -> Result<Vec<Line>, KeymapError> {
-    let at = |offset: usize| Origin {
-        file: file.to_owned(),
-        line: text.get(..offset).unwrap_or(text).matches('\n').count() + 1,
-    };
+    let ends: Vec<usize> = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i).collect();
+    let at =
+        |offset: usize| Origin { file: file.to_owned(), line: ends.partition_point(|end| *end < offset) + 1 };
     let table = DeTable::parse(text).map_err(|e| {
         let origin = at(e.span().map_or(0, |s| s.start));
         KeymapError(format!("{origin}: {}", e.message()))
