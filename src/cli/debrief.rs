@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use quell_emulator::drill::{Drill, Phase, Sheet, Stage};
+use quell_emulator::drill::{Drill, Injected, Phase, Sheet, Stage};
 use quell_fleet::text::SafeText;
 
 use super::output;
@@ -114,43 +114,68 @@ pub(super) fn markdown(drill: &Drill, standings: &[Standing]) -> String {
     for (name, sheet) in standings {
         let Some(sheet) = sheet else { continue };
         out.push_str(&format!("\n## {name}: {} points\n\n", sheet.points()));
-        for (at, what) in timeline(sheet) {
-            out.push_str(&format!("- {} {what}\n", clock(at)));
+        for Line { at, thing, what } in timeline(sheet) {
+            let thing = thing.map(|thing| format!("`{thing}` ")).unwrap_or_default();
+            out.push_str(&format!("- {} {thing}{what}\n", clock(at)));
         }
     }
     out
 }
 
+/// Something that happened to a participant.
+#[derive(Debug, PartialEq)]
+pub(super) struct Line {
+    /// Since the beginning, in milliseconds.
+    pub(super) at: i64,
+    /// The thing it is about, which stands before the words.
+    thing: Option<String>,
+    what: String,
+}
+
+impl Line {
+    fn of(at: i64, thing: &str, what: impl Into<String>) -> Self {
+        Self { at, thing: Some(thing.to_owned()), what: what.into() }
+    }
+
+    /// Without the time.
+    pub(super) fn text(&self) -> String {
+        match &self.thing {
+            Some(thing) => format!("{thing} {}", self.what),
+            None => self.what.clone(),
+        }
+    }
+}
+
 /// What happened to one participant, in order.
-pub(super) fn timeline(sheet: &Sheet) -> Vec<(i64, String)> {
+pub(super) fn timeline(sheet: &Sheet) -> Vec<Line> {
     let mut lines = Vec::new();
     for card in &sheet.cards {
         if sheet.now < card.at {
             continue;
         }
-        lines.push((card.at, format!("`{}` goes wrong: {}", card.thing, card.what)));
+        lines.push(Line::of(card.at, &card.thing, format!("goes wrong: {}", card.what)));
         for (when, what) in [(card.seen, "seen"), (card.answered, "answered"), (card.proven, "proven")] {
-            lines.extend(
-                when.map(|at| (at, format!("`{}` {what}, {} after", card.thing, clock(at - card.at)))),
-            );
+            let told = |at| Line::of(at, &card.thing, format!("{what}, {} after", clock(at - card.at)));
+            lines.extend(when.map(told));
         }
         if card.lost > 0 {
-            lines.push((sheet.now, format!("`{}` got away {}×", card.thing, card.lost)));
+            lines.push(Line::of(sheet.now, &card.thing, format!("got away {}×", card.lost)));
         }
     }
-    lines.extend(
-        sheet
-            .injected
-            .iter()
-            .map(|told| (told.at, format!("`{}` was made to, by the instructor", told.thing))),
-    );
+    let injected = |told: &Injected| Line::of(told.at, &told.thing, "was made to, by the instructor");
+    lines.extend(sheet.injected.iter().map(injected));
     for mistake in &sheet.mistakes {
-        lines.push((mistake.at, format!("wrong: {} (−{})", mistake.what, mistake.points)));
+        let what = format!("wrong: {} (−{})", mistake.what, mistake.points);
+        lines.push(Line { at: mistake.at, thing: None, what });
     }
-    lines.sort_by_key(|(at, _)| *at);
+    lines.sort_by_key(|line| line.at);
     if sheet.hints > 0 {
         let plural = if sheet.hints == 1 { "" } else { "s" };
-        lines.push((sheet.now, format!("{} hint{plural} asked for", sheet.hints)));
+        lines.push(Line {
+            at: sheet.now,
+            thing: None,
+            what: format!("{} hint{plural} asked for", sheet.hints),
+        });
     }
     lines
 }
@@ -185,7 +210,17 @@ mod tests {
         assert_eq!(value["participants"][0], json!({"participant": "p01"}));
         assert_eq!(value["participants"][1]["state"], "calm");
         // What goes wrong is told of what has begun only.
-        assert_eq!(timeline(standings[1].1.as_ref().unwrap()), []);
+        let sheet = standings[1].1.as_ref().unwrap();
+        assert_eq!(timeline(sheet), []);
+        let mut begun = sheet.clone();
+        begun.now = begun.cards[0].at;
+        let line = timeline(&begun)[0].text();
+        assert!(
+            line.starts_with("Thing02 goes wrong: messages of 3000 bytes"),
+            "a screen has no marks: {line}"
+        );
+        let told = markdown(&drill, &[("p02".to_owned(), Some(begun))]);
+        assert!(told.contains("- 1:00 `Thing02` goes wrong: messages"), "{told}");
         assert!(markdown(&drill, &standings).contains("1:00 `Thing02`: messages of 3000 bytes"));
     }
 }

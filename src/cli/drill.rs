@@ -103,7 +103,7 @@ pub(super) fn run(args: &DrillArgs, common: &Common) -> Result<u8> {
     if !args.json {
         let lines = standings.iter().filter_map(|(_, sheet)| sheet.as_ref()).flat_map(timeline);
         let lines: Vec<String> =
-            lines.map(|(at, what)| format!("{:>6}  {what}\n", super::debrief::clock(at))).collect();
+            lines.map(|line| format!("{:>6}  {}\n", super::debrief::clock(line.at), line.text())).collect();
         output::text(&format!("\n{}", lines.concat()))?;
     }
     cloud.block_on(running.shutdown());

@@ -356,7 +356,7 @@ fn tile((name, sheet): &Standing) -> Tile {
         hints: sheet.hints,
         timeline: debrief::timeline(sheet)
             .into_iter()
-            .map(|(at, what)| format!("{:>6}  {what}", clock(at)))
+            .map(|line| format!("{:>6}  {}", clock(line.at), line.text()))
             .collect(),
     }
 }
