@@ -10,7 +10,6 @@
 #![expect(clippy::print_stdout, reason = "the figures are the result")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot set up must stop")]
 
-#[expect(dead_code, reason = "shared with the bench beside other programs, which asks for more")]
 #[path = "peers/cost.rs"]
 mod cost;
 #[expect(dead_code, reason = "shared with the bench beside other programs, which asks for more")]

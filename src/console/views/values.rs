@@ -115,9 +115,13 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
             let text = format!("{}, {}", got(Some(last)), words::ago(env.now - last_at));
             paint.text(x + label + wide + 1, inner.y, tail, &text, theme.text);
             let most = series.points.iter().filter_map(|(_, v)| number(v)).fold(0.0, f64::max);
-            let values = words::plural(series.points.len(), "value", "values");
             // Of sizes AWS keeps sums: whoever compares the two traces must know that.
-            let text = format!("{values}, at most {}: {}", (metered.unit())(most), metered.told());
+            let values = match metered.is_size() {
+                true => words::plural(series.points.len(), "window sum", "window sums"),
+                false => words::plural(series.points.len(), "value", "values"),
+            };
+            let window = metered.seconds.map(|seconds| format!(" in {}", stretch(seconds)));
+            let text = format!("{values}, at most {}{}", (metered.unit())(most), window.unwrap_or_default());
             paint.text(x + label, inner.y + 1, wide, &text, theme.dim);
         }
     }
