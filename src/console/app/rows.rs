@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 use quell_fleet::{Device, DeviceId, Fleet, Ms};
 
 use super::super::views::Sort;
+use super::super::words;
 use super::Env;
 use super::filter::{self, Filter, Subject, topic_matches};
 use super::list::Key;
@@ -27,6 +28,45 @@ pub(crate) struct DeviceRows {
     held: bool,
     longest: u16,
     most: u32,
+    by_name: ByName,
+}
+
+/// All things by name, for what shows each at a place of its own: names never change, so only new ones are sorted in.
+#[derive(Default)]
+struct ByName {
+    ids: Vec<DeviceId>,
+    /// Devices of the fleet that were looked at.
+    seen: usize,
+    revision: u64,
+    at: Ms,
+    cost: Duration,
+    /// There are new ones, which wait for their turn.
+    behind: bool,
+}
+
+impl ByName {
+    fn refresh(&mut self, env: &Env<'_>) {
+        let (fleet, len) = (env.fleet, env.fleet.len());
+        if len < self.seen || fleet.revision() < self.revision {
+            // Another account, or another place of a recording.
+            *self = Self::default();
+        }
+        self.revision = fleet.revision();
+        let wait = self.cost.as_millis() as Ms * 20;
+        self.behind = len > self.seen && (0..wait).contains(&(env.now - self.at));
+        if len == self.seen || self.behind {
+            return;
+        }
+        let began = Instant::now();
+        let fresh = fleet.devices().skip(self.seen).filter(|(_, device)| !device.is_unattributed());
+        self.ids.extend(fresh.map(|(id, _)| id));
+        // Two runs are merged by this sort, not sorted anew.
+        let name = |id: &DeviceId| fleet.device(*id).name().raw();
+        self.ids.sort_by(|a, b| words::natural(name(a), name(b)));
+        self.seen = len;
+        self.at = env.now;
+        self.cost = began.elapsed();
+    }
 }
 
 impl DeviceRows {
@@ -65,6 +105,16 @@ impl DeviceRows {
         self.revision = None;
     }
 
+    /// All things, by name.
+    pub(crate) fn by_name(&self) -> &[DeviceId] {
+        &self.by_name.ids
+    }
+
+    /// Takes new things in among the names.
+    pub(super) fn refresh_names(&mut self, env: &Env<'_>) {
+        self.by_name.refresh(env);
+    }
+
     /// True when what is listed was changed by hand, and not yet made anew.
     pub(super) fn is_outdated(&self) -> bool {
         self.revision.is_none()
@@ -72,7 +122,7 @@ impl DeviceRows {
 
     /// True when the rows are older than the fleet: a frame is due when they may be sorted again.
     pub(in crate::console) fn is_behind(&self, fleet: &Fleet) -> bool {
-        !self.held && self.revision != Some(fleet.revision())
+        self.by_name.behind || (!self.held && self.revision != Some(fleet.revision()))
     }
 
     /// True while the rows stay where they are: a hand is on them.

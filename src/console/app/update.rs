@@ -17,7 +17,7 @@ use super::super::dialogs::{Dialog, PlanPhase};
 use super::super::theme::{Ground, NAMES};
 use super::super::views::{self, Place};
 use super::mouse::Mouse;
-use super::{App, DoctorLine, Effect, Env, JournalLine, Key, ListId, Look, Tone};
+use super::{App, DoctorLine, Effect, Env, JournalLine, Key, ListId, Look, Tone, View};
 
 /// What the console is told.
 #[derive(Debug)]
@@ -234,6 +234,9 @@ impl App {
         let refiltered = self.rows.is_outdated();
         let held = self.order_is_held(env.now);
         self.rows.refresh(env, filter, &self.marks, held);
+        if *self.view() == View::Grid {
+            self.rows.refresh_names(env);
+        }
         let list = &mut self.lists[ListId::Devices as usize];
         let lost = |key: Option<Key>| key.is_none_or(|key| refiltered && !self.rows.keys().contains(&key));
         // Until somebody presses a key the worst is in sight and under the cursor, also when it comes last.

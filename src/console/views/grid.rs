@@ -29,9 +29,8 @@ const NAME: u16 = 28;
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     // By name, not by severity: a participant's place in the room must not move.
-    let mut devices: Vec<(DeviceId, &Device)> =
-        env.fleet.devices().filter(|(_, d)| !d.is_unattributed()).collect();
-    devices.sort_by(|(_, a), (_, b)| words::natural(a.name().raw(), b.name().raw()));
+    let devices: Vec<(DeviceId, &Device)> =
+        app.rows().by_name().iter().map(|id| (*id, env.fleet.device(*id))).collect();
     let facts = vec![part(devices.len().to_string(), theme.text)];
     let inner = frame(paint, area, true, "Devices by state", facts);
     if devices.is_empty() {
@@ -242,6 +241,10 @@ fn large_type(app: &App, theme: &super::Theme) -> bool {
 
 /// How wide a letter with a name is, when all of them fit.
 fn names_fit(area: Rect, devices: &[(DeviceId, &Device)]) -> Option<u16> {
+    // A letter and the shortest name take five cells: the names of a fleet that is too large for that are not measured.
+    if devices.len() > usize::from(area.width / 5).max(1) * usize::from(area.height) {
+        return None;
+    }
     let longest = devices.iter().map(|(_, d)| d.name().shown().as_str().width()).max().unwrap_or(0);
     let width = u16::try_from(longest + 4).unwrap_or(u16::MAX).min(NAME);
     // A name that is cut still tells whose it is, as long as most of it is there.
@@ -307,6 +310,9 @@ fn groups<'a>(env: &Env<'a>) -> HashMap<&'a str, String> {
             of.entry(member.raw()).or_insert_with(|| format!("thing group {}", group.shown()));
         }
     }
+    if of.is_empty() {
+        return of;
+    }
     // Where somebody is put is a state, and the letter says it.
     for (_, device) in env.fleet.devices() {
         let quarantine = device.quarantined_in().map(|g| format!("thing group {}", g.shown()));
@@ -322,10 +328,23 @@ fn letters(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, devices: &[(DeviceI
     let theme = paint.theme;
     let known = groups(env);
     let mut groups: BTreeMap<&str, Vec<&Device>> = BTreeMap::new();
+    // Neighbours by name are mostly of one kind: only where it changes is its list looked for.
+    let mut run: Option<(&str, Vec<&Device>)> = None;
     for (_, device) in devices {
         let kind = device.thing_type().map_or("no thing type", |t| t.as_str());
-        let kind = known.get(device.name().raw()).map_or(kind, String::as_str);
-        groups.entry(kind).or_default().push(device);
+        let of = if known.is_empty() { None } else { known.get(device.name().raw()) };
+        let kind = of.map_or(kind, String::as_str);
+        match &mut run {
+            Some((last, list)) if *last == kind => list.push(device),
+            _ => {
+                if let Some((kind, list)) = run.replace((kind, vec![device])) {
+                    groups.entry(kind).or_default().extend(list);
+                }
+            }
+        }
+    }
+    if let Some((kind, list)) = run {
+        groups.entry(kind).or_default().extend(list);
     }
     let width = area.width.saturating_sub(2).max(1) as usize;
     let rows =
