@@ -92,7 +92,9 @@ fn the_mouse_is_listened_to_only_where_it_is_asked_for_and_only_chooses() {
     term.wait_exit(Duration::from_secs(10));
     let mut term = demo(&["--mouse"], home.path());
     assert!(mouse_mode(&term));
-    let screen = term.screen();
+    // While something is marked the rows stay where they are.
+    term.keys(" ");
+    let screen = term.wait_for("the mark", LIMIT, |s| s.contains("1 marked"));
     let row = screen.lines().position(|line| line.contains("Thing03")).unwrap();
     // A click on its line: the cursor goes there, and nothing else happens.
     term.keys(&format!("\x1b[<0;12;{}M\x1b[<0;12;{}m", row + 1, row + 1));
