@@ -111,6 +111,16 @@ impl Default for GuardSettings {
     }
 }
 
+/// No region: where one may be given.
+pub(crate) fn no_region(settings: &Settings) -> String {
+    let profile = settings.profile.as_deref().unwrap_or("default");
+    format!(
+        "no region: --region NAME, AWS_REGION, or a line \"region = NAME\" of profile {profile} in ~/.aws/config \
+         says which (for example {}); `quell demo` needs none",
+        REGIONS.first().copied().unwrap_or("us-east-1")
+    )
+}
+
 /// Everything quell was told.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -17,6 +17,7 @@ use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::model::{JobRecord, Name, ThingRecord, Violation};
 use quell_fleet::text::SafeText;
 use quell_fleet::{Fleet, Ms, SourceId};
+use quell_rules::detect::model::MetricValue;
 
 use super::output::{ascii_json, iso, lines, seconds, table};
 use super::source::Source;
@@ -307,7 +308,7 @@ pub(super) fn violations(args: &ReadArgs, common: &Common) -> color_eyre::Result
         let rows: Vec<_> = list
             .iter()
             .map(|v| {
-                let value = v.value.as_ref().and_then(|v| serde_json::to_string(v).ok()).unwrap_or_default();
+                let value = last_value(v.value.as_ref());
                 [
                     v.thing.shown().clone(),
                     v.profile.clone(),
@@ -320,6 +321,16 @@ pub(super) fn violations(args: &ReadArgs, common: &Common) -> color_eyre::Result
         let people = table(["THING", "PROFILE", "BEHAVIOR", "LAST VALUE", "SINCE"], &rows);
         Ok((json!({ "activeViolations": json }), people))
     })
+}
+
+/// What was measured last, for people: a number as it is, a list of ports or addresses as AWS writes it.
+fn last_value(value: Option<&MetricValue>) -> String {
+    match value {
+        Some(MetricValue { count: Some(count), .. }) => count.to_string(),
+        Some(MetricValue { number: Some(number), .. }) => number.to_string(),
+        Some(other) => serde_json::to_string(other).unwrap_or_default(),
+        None => "-".to_owned(),
+    }
 }
 
 /// A violation with AWS's member names.
@@ -407,4 +418,18 @@ fn job_row(job: &JobRecord) -> [SafeText; 7] {
         number(job.counts.map(|c| c.queued + c.in_progress)),
         or_dash(job.created.map(|at| SafeText::from(iso(at)))),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_told_as_a_number() {
+        assert_eq!(last_value(Some(&MetricValue { count: Some(3000), ..MetricValue::default() })), "3000");
+        assert_eq!(last_value(Some(&MetricValue { number: Some(-1.5), ..MetricValue::default() })), "-1.5");
+        let ports = MetricValue { ports: Some(vec![22, 4444]), ..MetricValue::default() };
+        assert_eq!(last_value(Some(&ports)), r#"{"ports":[22,4444]}"#);
+        assert_eq!(last_value(None), "-");
+    }
 }

@@ -86,9 +86,10 @@ impl Aws {
         Box::pin(super::mfa::prepare(settings)).await?;
         let http = http(settings).map_err(|message| trouble(TroubleKind::Failed, &message))?;
         let found = Box::pin(chain_over(settings, http.clone())).await;
-        let region = found.region().map(|r| r.as_ref().to_owned()).ok_or_else(|| {
-            trouble(TroubleKind::Failed, "no region: set AWS_REGION, --region or the profile's region")
-        })?;
+        let region = found
+            .region()
+            .map(|r| r.as_ref().to_owned())
+            .ok_or_else(|| trouble(TroubleKind::Failed, &crate::config::no_region(settings)))?;
         let credentials = Keys::new(settings, &found);
         let shared = found
             .into_builder()

@@ -110,8 +110,14 @@ fn unknown(inside: &str, name: &str) -> String {
         GUARD => vec![SINKS],
         _ => Vec::new(),
     };
-    let nearest = here.chain(more).min_by_key(|known| strsim::levenshtein(name, known));
-    let known = nearest.map(|known| format!(": did you mean {known:?}?")).unwrap_or_default();
+    let far = |known: &str| strsim::levenshtein(name, known);
+    // What shares less than half of its letters is no guess but a riddle.
+    let nearest =
+        here.chain(more).min_by_key(|known| far(known)).filter(|known| far(known) * 2 <= known.len());
+    let known = match nearest {
+        Some(known) => format!(": did you mean {known:?}?"),
+        None => ": `quell config --template` lists them".to_owned(),
+    };
     format!("unknown key {:?}{known}", SafeText::new(name))
 }
 

@@ -352,6 +352,9 @@ mod tests {
             load_text("region = 'x'\nread-onyl = true\n", Common::default(), &[]).unwrap_err().to_string();
         assert!(error.contains("config.toml:2:"), "{error}");
         assert!(error.contains("did you mean \"read-only\"?"), "{error}");
+        // What is like no key is not guessed at.
+        let error = load_text("[watch]\nfoo = 1\n", Common::default(), &[]).unwrap_err().to_string();
+        assert!(error.ends_with("unknown key \"watch\": `quell config --template` lists them"), "{error}");
         let error =
             load_text("\n\nmemory-budget = '5 apples'", Common::default(), &[]).unwrap_err().to_string();
         assert!(error.contains("config.toml:3: memory-budget:"), "{error}");

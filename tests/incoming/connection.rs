@@ -122,7 +122,7 @@ fn it_ends_as_the_contract_says() {
     assert!(said.contains("--mqtt-url"), "{said}");
     let (status, said) = code(&["watch", "--mqtt-url", "ws://127.0.0.1:1/mqtt"]);
     assert_eq!(status, 1, "{said}");
-    assert!(said.contains("no region"), "{said}");
+    assert!(said.contains("no region: --region NAME, AWS_REGION"), "{said}");
     // A reader that goes away ends it like `head` does.
     let mut command = quell(&[vec!["watch".to_owned()], cloud.flags()].concat(), &[]);
     let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();

@@ -47,7 +47,7 @@ pub(super) fn run(common: &Common) -> Result<u8> {
         && runtime.block_on(cloud::found_region(&settings)).is_none()
     {
         runtime.shutdown_timeout(LEAVE);
-        return usage(&no_region(&settings));
+        return usage(&config::no_region(&settings));
     }
     // The last chance to ask on the terminal.
     if let Err(trouble) = runtime.block_on(mfa::prepare(&settings)) {
@@ -57,16 +57,6 @@ pub(super) fn run(common: &Common) -> Result<u8> {
     let result = open(&runtime, settings, Some(common.clone()), std::future::ready(Ok(None)));
     runtime.shutdown_timeout(LEAVE);
     result
-}
-
-/// No region: where one may be given. The screen is not taken for a question that it cannot answer.
-fn no_region(settings: &Settings) -> String {
-    let profile = settings.profile.as_deref().unwrap_or("default");
-    format!(
-        "no region: --region NAME, AWS_REGION, or a line \"region = NAME\" of profile {profile} in ~/.aws/config \
-         says which (for example {}); `quell demo` needs none",
-        config::REGIONS.first().copied().unwrap_or("us-east-1")
-    )
 }
 
 /// The runtime of the console: a thread for polls and responses beside the one that draws.
