@@ -49,6 +49,17 @@ fn a_room_of_thirty_is_named_at_every_size() {
     }
 }
 
+/// Large figures and tiles with their words tell it: a legend of letters that no tile shows would tell it once more.
+#[test]
+fn the_words_of_a_room_are_counted_in_large_and_letters_have_a_legend() {
+    for (count, legend) in [(6, false), (300, true)] {
+        let fleet = fleet(count, 0, &["participant-03"]);
+        let mut app = App::new(look(false));
+        let text = screen(&mut app, &fleet, "gi", (160, 48));
+        assert_eq!(text.contains(" A 1 ALARM "), legend, "{text}");
+    }
+}
+
 #[test]
 fn ten_thousand_devices_fit_by_group_and_the_loud_ones_are_named() {
     let mut fleet = fleet(10_000, 4, &["participant-4711", "participant-42"]);

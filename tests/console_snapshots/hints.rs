@@ -3,6 +3,7 @@
 use quell::console::app::{Effect, Look};
 use quell::console::dialogs::{Dialog, Naming};
 use quell::response::Intent;
+use quell_fleet::{Fleet, Limits};
 
 use crate::views::account;
 use crate::world::*;
@@ -50,4 +51,43 @@ fn a_list_has_a_line_that_keys_act_on_from_the_start() {
     let (app, _) = planned("gaM");
     let Some(Dialog::Form(form)) = app.dialog() else { panic!("no mitigation is picked") };
     assert!(form.title.as_str().to_lowercase().contains("mitigat"), "{}", form.title);
+}
+
+#[test]
+fn what_is_about_a_line_is_offered_only_where_there_is_one() {
+    let empty = Fleet::new(Limits::default());
+    for (keys, offered, not) in [
+        ("1", vec!["? keys"], vec!["isolate", "details", "mark", "revoke"]),
+        ("4", vec!["? keys"], vec!["isolate", "details"]),
+        ("6", vec!["J job"], vec!["details", "cancel job"]),
+        ("gh", vec!["? keys"], vec!["details", "verdict", "isolate"]),
+        ("gr", vec!["n new rule"], vec!["edit", "delete"]),
+        ("ga", vec!["n audit now"], vec!["suppress", "mitigate"]),
+        ("ga\n", vec!["n audit now", "q back"], vec!["isolate", "release", "revoke", "next pane", "filter"]),
+    ] {
+        let mut app = App::new(look(false));
+        render(&mut app, &empty, NOW, (160, 48));
+        press(&mut app, &empty, keys);
+        let foot = footer(&mut app, &empty, (160, 48));
+        assert!(offered.iter().all(|word| foot.contains(word)), "{keys}: {foot}");
+        assert!(!not.iter().any(|word| foot.contains(word)), "{keys}: {foot}");
+    }
+    // A profile that has the screen is what keys are about, not a thing.
+    let fleet = account();
+    let mut app = App::new(look(false));
+    render(&mut app, &fleet, NOW, (80, 24));
+    press(&mut app, &fleet, "gp");
+    render(&mut app, &fleet, NOW, (80, 24));
+    press(&mut app, &fleet, "\n");
+    let foot = footer(&mut app, &fleet, (160, 48));
+    assert!(foot.contains("write a profile") && foot.contains("attach"), "{foot}");
+    assert!(!foot.contains("isolate") && !foot.contains("revoke"), "{foot}");
+    // Where there is only text, nothing is opened; with a thing in alarm in front, containing it stays first.
+    for keys in ["2", "2gy"] {
+        let mut app = App::new(look(false));
+        render(&mut app, &fleet, NOW, (80, 24));
+        press(&mut app, &fleet, keys);
+        let foot = footer(&mut app, &fleet, (160, 48));
+        assert!(foot.trim_start().starts_with("i isolate") && !foot.contains("details"), "{keys}: {foot}");
+    }
 }

@@ -87,6 +87,13 @@ fn without_a_profile_there_is_an_example_and_without_data_a_reason() {
 #[test]
 fn what_if_at_its_sizes() {
     let fleet = account();
+    for (size, charts) in [((160, 48), 2), ((80, 24), 1), ((60, 15), 0)] {
+        let mut app = App::new(look(false));
+        let text = screen(&mut app, &fleet, "gpgw", size);
+        let drawn =
+            ["had which value", "value over time"].iter().filter(|title| text.contains(**title)).count();
+        assert_eq!(drawn, charts, "{size:?}: {text}");
+    }
     for size in [SIZES[0], SIZES[1], SIZES[5]] {
         for (name, keys) in [("inverted", "gpgw"), ("tried", "gpgwooo"), ("percentile", "gpgwooo%%%")] {
             let mut app = App::new(look(false));

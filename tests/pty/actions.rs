@@ -6,6 +6,27 @@ use crate::term::{Term, line_with};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
+fn cells(n: u16) -> std::num::NonZero<u16> {
+    std::num::NonZero::new(n).expect("a screen has cells")
+}
+
+/// The colour of the corner that a frame begins with whose title is `title`.
+fn frame_of(screen: &vt100::Screen, title: &str) -> Option<vt100::Color> {
+    let (rows, columns) = screen.size();
+    let (rows, columns) = (rows.get(), columns.get());
+    let begins = |row, column: u16| {
+        let cells = (column + 2..columns).filter_map(|column| screen.cell(row, column));
+        let line: String =
+            cells.map(|cell| if cell.has_contents() { cell.contents() } else { " " }).collect();
+        line.starts_with(title)
+    };
+    let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+    let mut corners = cells.filter_map(|(row, column)| Some((row, column, screen.cell(row, column)?)));
+    corners
+        .find(|(row, column, cell)| cell.contents() == "╭" && begins(*row, *column))
+        .map(|at| at.2.fgcolor())
+}
+
 #[test]
 fn revoking_a_shared_certificate_names_the_other_things_and_asks_for_more_than_a_key() {
     let home = tempfile::tempdir().unwrap();
@@ -17,6 +38,10 @@ fn revoking_a_shared_certificate_names_the_other_things_and_asks_for_more_than_a
     let shared = line_with(&plan, &["also serves", "Thing01", "Thing03"]);
     assert!(shared.is_some(), "the other things on the certificate are named:\n{plan}");
     assert!(plan.contains("NOT reversible"), "{plan}");
+    let mut seen = vt100::Parser::new(cells(48), cells(160), 0);
+    seen.process(&term.bytes());
+    let frame = frame_of(seen.screen(), "REVOKE the certificate");
+    assert!(matches!(frame, Some(vt100::Color::Idx(1 | 9))), "what is final has a red frame: {frame:?}");
 
     // Enter alone, and the wrong text, do nothing.
     term.keys("\r");

@@ -174,4 +174,7 @@ fn without_a_screen_a_response_is_asked_for_confirmed_and_proven_in_sentences() 
     let text = String::from_utf8_lossy(&bytes);
     assert!(text.is_ascii(), "plain ASCII");
     assert!(!text.contains('\x1b'), "no sequence of a screen");
+    for line in text.lines().filter(|line| line.contains(" is ALARM: ")) {
+        assert!(!line.trim_end().contains("  "), "a sentence, not columns: {line}");
+    }
 }

@@ -221,7 +221,8 @@ fn lay_out<'a>(app: &'a App, body: Rect, dialog: &'a PlanDialog) -> Laid<'a> {
         }
         PlanPhase::Ready(plan) => {
             let bad = plan.would_change_nothing().is_some() || dialog.refused(plan).is_some();
-            let border = if bad { theme.alarm } else { theme.focus };
+            let is_final = matches!(plan.reversible(), Reversible::No(_));
+            let border = if bad || is_final { theme.alarm } else { theme.focus };
             let lines = match dialog.page {
                 Page::Steps => steps(plan, dialog.refused(plan), theme, room),
                 Page::Names => names(plan, theme, room),

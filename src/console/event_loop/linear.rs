@@ -383,7 +383,8 @@ impl<W: World> Reader<W> {
                 }
             };
             let (why, _) = views::why(app, &env, id, &app.look.theme);
-            let why = if why.is_empty() { String::new() } else { format!(": {}", why.trim()) };
+            let why =
+                if why.is_empty() { String::new() } else { format!(": {}", why.trim().replace("  ", ", ")) };
             let was = tells.map(|before| format!(", was {before}")).unwrap_or_default();
             said.push(format!("{} is {word}{was}{why}.", device.name().shown()));
         }

@@ -160,8 +160,12 @@ fn hints(app: &App, env: &Env<'_>) -> Vec<Hint> {
             Hint::One("replay-next-alarm"),
         ]);
     }
-    hints.extend(likely(app, env).iter().copied().map(Hint::One));
-    hints.extend(usual(app).iter().copied().map(Hint::One));
+    let list = listed(app);
+    let is_text = app.focused_list() == ListId::Text;
+    let bare = nothing_chosen(app, list) && app.marked() == 0 && app.device_in_front(env).is_none();
+    let fits = |id: &&str| !(bare && ABOUT_LINE.contains(id) || is_text && OF_LIST.contains(id));
+    let wanted = likely(app, env).iter().chain(usual(app, list)).copied();
+    hints.extend(wanted.filter(fits).map(Hint::One));
     let mut seen: Vec<Hint> = Vec::new();
     hints.retain(|hint| {
         let new = !seen.contains(hint);
@@ -189,9 +193,63 @@ fn likely(app: &App, env: &Env<'_>) -> &'static [&'static str] {
     }
 }
 
+/// What is about the line under the cursor: no hint where there is none.
+const ABOUT_LINE: [&str; 24] = [
+    "cancel-job",
+    "copy",
+    "deactivate",
+    "device",
+    "finish",
+    "isolate",
+    "join-group",
+    "mark",
+    "mitigate-finding",
+    "open",
+    "pause",
+    "profile-attach",
+    "profile-delete",
+    "profile-detach",
+    "profile-export",
+    "release",
+    "revoke",
+    "rule-delete",
+    "rule-form",
+    "rule-switch",
+    "sort",
+    "suppress",
+    "undo",
+    "verify",
+];
+
+/// What is about a list as such: no hint where there is only text, or the chosen line has the screen.
+const OF_LIST: [&str; 4] = ["filter", "mark", "open", "sort"];
+
+/// The list that keys are about: the one behind a line that has the screen, too.
+fn listed(app: &App) -> ListId {
+    match app.view() {
+        View::Shadows => ListId::Shadows,
+        View::Profiles => ListId::Profiles,
+        View::Audit => ListId::Findings,
+        View::Rules => ListId::Rules,
+        _ => app.focused_list(),
+    }
+}
+
+/// Whether a list has no line that keys could be about.
+fn nothing_chosen(app: &App, list: ListId) -> bool {
+    match list {
+        ListId::Text | ListId::WhatIf => false,
+        // A stream that is followed has no cursor: what it shows last is opened.
+        ListId::Stream => app.list(list).in_sight().is_empty(),
+        // The executions are of a job, which can be cancelled without any.
+        ListId::Executions => false,
+        list => app.list(list).chosen().is_none(),
+    }
+}
+
 /// The commands worth a hint in a view, the most wanted first.
-fn usual(app: &App) -> &'static [&'static str] {
-    match app.focused_list() {
+fn usual(app: &App, list: ListId) -> &'static [&'static str] {
+    match list {
         ListId::Devices => &[
             "next-alarm",
             "isolate",

@@ -36,13 +36,16 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
     if devices.is_empty() {
         return quiet(paint, inner, "no device is known yet");
     }
-    let legend = u16::from(inner.height >= 4);
-    let mut body = Rect { height: inner.height - legend, ..inner };
-    if large_type(app, theme) && body.height >= 20 {
+    let mut body = inner;
+    let figured = large_type(app, theme) && body.height > 20;
+    if figured {
         figures(env, paint, body);
         let taken = large::ROWS + 1;
         body = Rect { y: body.y + taken, height: body.height - taken, ..body };
     }
+    // Letters need to be told; tiles with their words below large figures do not.
+    let legend = !(figured && Boxes::fit(body, devices.len()).is_some()) && inner.height >= 4;
+    body.height -= u16::from(legend);
     if let Some(boxes) = Boxes::fit(body, devices.len()) {
         for (i, (id, device)) in devices.iter().enumerate() {
             one(app, env, paint, boxes.at(body, i), *id, device);
@@ -53,7 +56,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         let loud = loud(paint, body, &devices);
         letters(env, paint, Rect { height: body.height - loud, ..body }, &devices);
     }
-    if legend > 0 {
+    if legend {
         draw_legend(env, paint, Rect { y: inner.bottom() - 1, height: 1, ..inner });
     }
 }

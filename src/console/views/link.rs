@@ -50,6 +50,7 @@ fn told<'a>(app: &'a App, env: &Env<'a>, inner: Rect) -> Vec<Line<'a>> {
     for loss in env.fleet.losses().iter().rev() {
         lines.push(lost(app, env, theme, loss));
     }
+    lines.extend(subscribed(env, theme));
     heading(&mut lines, "Read from AWS", theme);
     for (source, state) in env.fleet.polls() {
         let age = state.last_ok.map_or("never".to_owned(), |at| words::ago((env.now - at).max(0)));
@@ -136,8 +137,19 @@ fn connection<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<
         let text = format!("  {} {filter} is refused: {why}", theme.symbols.cross);
         lines.extend(wrap(&text, width).into_iter().map(|line| vec![part(line, theme.warning)]));
     }
-    // Where single things are streamed, each has filters of its own: the table shows which they are.
+    lines
+}
+
+/// The filters in force. Below what tells how the connection is: there are many, and those refused are told first.
+fn subscribed<'a>(env: &Env<'_>, theme: &Theme) -> Vec<Line<'a>> {
+    let link = env.fleet.link();
     let all = link.filters().len();
+    let mut lines = Vec::new();
+    if all == 0 {
+        return lines;
+    }
+    heading(&mut lines, "Subscribed", theme);
+    // Where single things are streamed, each has filters of its own: the table shows which they are.
     let shown = if env.fleet.focus().listened().is_some() { all.min(FILTERS) } else { all };
     for filter in link.filters().iter().take(shown) {
         lines.push(vec![part(format!("  {} {filter}", theme.symbols.check), theme.dim)]);

@@ -283,23 +283,33 @@ pub(in crate::console) fn tree<'a>(value: &Value, theme: &Theme, most: usize, ou
 fn rows(value: &Value, unnamed: bool, depth: usize, most: usize) -> usize {
     let inside = depth + usize::from(!unnamed);
     let mut count = usize::from(!unnamed);
-    let mut add = |value: &Value| {
+    let mut add = |value: &Value, unnamed: bool| {
         let go = count < most;
         if go {
-            count += rows(value, false, inside, most - count);
+            count += rows(value, unnamed, inside + usize::from(unnamed), most - count);
         }
         go
     };
     match value {
         Value::Object(members) if !members.is_empty() && depth < DEEP => {
-            let _ = members.values().all(&mut add);
+            let _ = members.values().all(|value| add(value, false));
         }
         Value::Array(items) if !items.is_empty() && depth < DEEP => {
-            let _ = items.iter().all(&mut add);
+            let _ = items.iter().all(|value| add(value, is_dashed(value, inside)));
         }
         _ => return 1.min(most),
     }
     count.min(most)
+}
+
+/// Whether an item of a list begins on the line of its first member, behind a dash: a line for its number tells nothing.
+fn is_dashed(item: &Value, depth: usize) -> bool {
+    let has_members = match item {
+        Value::Object(members) => !members.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        _ => false,
+    };
+    has_members && depth < DEEP
 }
 
 fn branch<'a>(
@@ -335,7 +345,16 @@ fn branch<'a>(
                 if out.len() >= most {
                     return;
                 }
-                branch(value, Some(&i.to_string()), inside, theme, most, out);
+                if !is_dashed(value, inside) {
+                    branch(value, Some(&i.to_string()), inside, theme, most, out);
+                    continue;
+                }
+                let first = out.len();
+                branch(value, None, inside + 1, theme, most, out);
+                if let Some((indent, _)) = out.get_mut(first).and_then(|line| line.first_mut()) {
+                    let at = inside * 2;
+                    indent.to_mut().replace_range(at..at + 2, "- ");
+                }
             }
         }
         Value::String(text) => {
@@ -356,10 +375,38 @@ mod tests {
     use crate::console::theme::Colours;
 
     #[test]
+    fn an_item_of_a_list_begins_with_its_first_member() {
+        let theme = Theme::named(None, Colours::None, false).unwrap();
+        let text = r#"{"Statement": [{"Action": ["iot:Connect", "iot:Publish"], "Effect": "Allow"}, [[1, {}]], []]}"#;
+        let mut lines = Vec::new();
+        tree(&serde_json::from_str(text).unwrap(), &theme, LINES, &mut lines);
+        let told: Vec<String> =
+            lines.iter().map(|line| line.iter().map(|(text, _)| text.as_ref()).collect()).collect();
+        let expected = [
+            "Statement:",
+            "  - Action:",
+            "      0: \"iot:Connect\"",
+            "      1: \"iot:Publish\"",
+            "    Effect: \"Allow\"",
+            "  - - 0: 1",
+            "      1: {}",
+            "  2: []",
+        ];
+        let told: Vec<&str> = told.iter().map(|line| line.trim_end()).collect();
+        assert_eq!(told, expected);
+    }
+
+    #[test]
     fn the_lines_of_a_tree_are_counted_as_it_is_laid_out() {
         let theme = Theme::named(None, Colours::None, false).unwrap();
         let deep = format!("{}1{}", "[".repeat(40), "]".repeat(40));
-        for text in ["1", "{}", "[]", r#"{"a": 1, "b": {"c": [1, [2, {}], {"d": null}]}, "e": []}"#, &deep] {
+        for text in [
+            "1",
+            "{}",
+            "[]",
+            r#"{"a": 1, "b": {"c": [1, [2, {}], {"d": null, "e": [[[3]], 4]}]}, "e": []}"#,
+            &deep,
+        ] {
             let value: Value = serde_json::from_str(text).unwrap();
             for most in [0, 1, 2, 5, LINES] {
                 let mut lines = Vec::new();

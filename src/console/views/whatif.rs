@@ -22,6 +22,12 @@ const STRIP: u16 = 40;
 /// Rows of the charts at least, where both fit.
 const CHARTS: u16 = 13;
 
+/// Columns from which both charts stand side by side; in fewer, how often each value came has the width.
+const BOTH: u16 = 96;
+
+/// Rows of the chart at least, where there is one; the devices below it get five or more.
+const ONE: u16 = 7;
+
 /// Where things are.
 struct Parts {
     charts: Rect,
@@ -36,7 +42,13 @@ fn parts(area: Rect, lines: usize, devices: usize) -> Parts {
     // The devices get as many lines as there are, the charts the rest.
     let devices = u16::try_from(devices).unwrap_or(u16::MAX).max(2);
     let charts = rest.height.saturating_sub(devices).max(CHARTS).max(rest.height / 2).min(rest.height);
-    let room = if layout::tells(area) { charts } else { 0 };
+    let room = if layout::tells(area) {
+        charts
+    } else if rest.height >= ONE + 5 {
+        rest.height.saturating_sub(devices).max(ONE)
+    } else {
+        0
+    };
     let (charts, devices) = super::split(rest, room);
     Parts { charts, devices }
 }
@@ -79,7 +91,8 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
 fn pictures(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, state: &WhatIfState) {
     let theme = paint.theme;
     let picture = &state.picture;
-    let (left, right) = layout::cut(area, area.width / 2);
+    let both = area.width >= BOTH;
+    let (left, right) = if both { layout::cut(area, area.width / 2) } else { (area, area) };
     let sizes = state.draft.metric.as_deref() == Some("aws:message-byte-size");
     let unit: fn(f64) -> String = if sizes { words::bytes } else { words::number };
     let windowed = state.draft.criteria.as_ref().is_some_and(|c| c.duration_seconds.is_some());
@@ -101,6 +114,9 @@ fn pictures(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, state: 
         return quiet(paint, plot, "nothing to draw yet");
     }
     spread::draw(paint, plot, &picture.spread, limit.as_ref(), unit);
+    if !both {
+        return;
+    }
     let worst = if state.is_upper() { "largest" } else { "smallest" };
     let plot = title(paint, right, format!("The {worst} value over time"));
     let cells = chart::cells(plot);
