@@ -1,8 +1,9 @@
 //! What the footer offers and what keys act on: nothing that cannot be done, and always something that is seen.
 
-use quell::console::app::{Effect, Look};
+use quell::console::app::{Effect, Env, Look, Msg};
 use quell::console::dialogs::{Dialog, Naming};
 use quell::response::Intent;
+use quell_fleet::text::SafeText;
 use quell_fleet::{Fleet, Limits};
 
 use crate::views::account;
@@ -90,4 +91,17 @@ fn what_is_about_a_line_is_offered_only_where_there_is_one() {
         let foot = footer(&mut app, &fleet, (160, 48));
         assert!(foot.trim_start().starts_with("i isolate") && !foot.contains("details"), "{keys}: {foot}");
     }
+}
+
+#[test]
+fn how_the_aws_cli_reaches_a_local_cloud_is_told_whole_on_the_first_page() {
+    let fleet = account();
+    let mut app = App::new(look(false));
+    render(&mut app, &fleet, NOW, (80, 24));
+    let command = "AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 aws --endpoint-url \
+                   http://127.0.0.1:4510 iot list-things";
+    app.update(Msg::Reach(SafeText::new(command)), &Env { fleet: &fleet, now: NOW });
+    press(&mut app, &fleet, "gl");
+    let text = lines(&render(&mut app, &fleet, NOW, (80, 24)));
+    assert!(command.split(' ').all(|word| text.contains(word)), "{text}");
 }

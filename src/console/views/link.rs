@@ -32,7 +32,7 @@ fn told<'a>(app: &'a App, env: &Env<'a>, inner: Rect) -> Vec<Line<'a>> {
     let totals = env.fleet.losses().totals();
     let width = inner.width.saturating_sub(2) as usize;
     let mut lines = connection(app, env, theme, width);
-    lines.extend(standing(app, env, theme));
+    lines.extend(standing(app, env, theme, width));
     heading(&mut lines, "Lost", theme);
     let text = format!(
         "  {}, {} without one; {} at the limit; {} messages counted but not kept; {} throttled",
@@ -171,7 +171,7 @@ fn reconnected(times: u64) -> String {
     }
 }
 
-fn standing<'a>(app: &App, env: &Env<'_>, theme: &Theme) -> Vec<Line<'a>> {
+fn standing<'a>(app: &App, env: &Env<'_>, theme: &Theme, width: usize) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
     if !app.look.aws {
         return lines;
@@ -199,7 +199,10 @@ fn standing<'a>(app: &App, env: &Env<'_>, theme: &Theme) -> Vec<Line<'a>> {
     if let Some(command) = app.reach() {
         let lead = "  a local cloud, which the AWS CLI reaches too:";
         lines.push(vec![part(lead, theme.text)]);
-        lines.push(vec![part(format!("  {command}"), theme.key)]);
+        // It is typed or copied from here: none of it is cut.
+        for line in wrap(command.as_str(), width.saturating_sub(2)) {
+            lines.push(vec![part(format!("  {line}"), theme.key)]);
+        }
     }
     if let Some(so_far) = env.fleet.reading() {
         lines.push(vec![part(format!("  reading the registry: {so_far} things so far"), theme.text)]);
