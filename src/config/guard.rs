@@ -323,7 +323,7 @@ impl SinkFile {
         let Some(rest) = rest else {
             return Err("its url is none of mqtt://HOST:PORT, mqtts://, ws:// and wss://".to_owned());
         };
-        let host = rest.split(['/', ':']).next().unwrap_or_default();
+        let host = rest.split(['/', ':']).next().unwrap_or_default().to_ascii_lowercase();
         if rest.contains('@') {
             return Err("its url holds a user name: user and secret-file are for that".to_owned());
         }
@@ -493,6 +493,10 @@ mod tests {
             ("[[sink]]\nkind = 'mqtt'\ntopic = 'a'\nurl = 'mqtt://u:hunter2@h'", "holds a user name"),
             (
                 "[[sink]]\nkind = 'mqtt'\ntopic = 'a'\nurl = 'mqtts://x-ats.iot.eu-west-1.amazonaws.com'",
+                "AWS's own broker",
+            ),
+            (
+                "[[sink]]\nkind = 'mqtt'\ntopic = 'a'\nurl = 'mqtts://x-ats.IoT.eu-west-1.amazonaws.com'",
                 "AWS's own broker",
             ),
             ("[[sink]]\nkind = 'mqtt'\ntopic = 'a'\nuser = 'u'", "url of a broker"),

@@ -118,10 +118,11 @@ fn certificate(device: &Device, theme: &Theme) -> (String, Style) {
     match device.certificates().get().map(Vec::as_slice) {
         None => ("not read yet".to_owned(), theme.unknown),
         Some([]) => ("none is attached".to_owned(), theme.warning),
-        Some([one]) => match one.things.len().saturating_sub(1) {
-            0 => ("its own".to_owned(), theme.good),
+        Some([one]) => match one.things.len() {
+            0 => ("whose else it is was not told".to_owned(), theme.unknown),
+            1 => ("its own".to_owned(), theme.good),
             n => (
-                format!("shared with {}: isolate by group", words::plural(n, "thing", "things")),
+                format!("shared with {}: isolate by group", words::plural(n - 1, "thing", "things")),
                 theme.warning,
             ),
         },

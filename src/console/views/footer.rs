@@ -322,3 +322,15 @@ fn usual(app: &App, list: ListId) -> &'static [&'static str] {
         _ => &["next-alarm", "isolate", "open", "filter", "help", "zoom", "back"],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_back_where_there_is_no_line_are_commands() {
+        for id in ABOUT_LINE.iter().chain(&OF_LIST) {
+            assert!(command::find(id).is_some(), "{id}");
+        }
+    }
+}
