@@ -6,13 +6,13 @@
 //! every ten minutes. What is kept of a device does not depend on how often it speaks. `cargo bench --bench guard`;
 //! `QUELL_BENCH_DEVICES=5000 QUELL_BENCH_DAYS=2` makes it smaller. The same seed gives the same figures, but for the CPU.
 
-#![expect(unsafe_code, reason = "a counting allocator: the only honest way to know what is held")]
 #![expect(clippy::print_stdout, reason = "the figures are the result")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot set up must stop")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "common/counting.rs"]
+mod counting;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -22,28 +22,6 @@ use quell::guard::{Alert, Judge, Step};
 use quell_fleet::event::{Batch, Event, LinkEvent, Message, TopicEntry};
 use quell_fleet::model::{Name, ProfileRecord};
 use quell_fleet::{Fleet, Limits, Ms};
-
-/// Counts the bytes in use.
-struct Counting;
-
-static USED: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system allocator unchanged; only a counter is kept beside it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        USED.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        USED.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// A multiple of a day.
 const T0: Ms = 1_700_006_400_000;
@@ -266,7 +244,7 @@ fn megabytes(bytes: usize) -> f64 {
 fn main() {
     let devices = number("QUELL_BENCH_DEVICES", 100_000);
     let days = number("QUELL_BENCH_DAYS", 7);
-    let before = USED.load(Ordering::Relaxed);
+    let before = counting::used();
     let mut world = World::new(devices);
     println!(
         "{devices} devices, a message each every 30 min (one in 180 of those of every 10 s), {days} days"
@@ -279,7 +257,7 @@ fn main() {
             world.turn(from + turn * LOOK);
             world.look(from + (turn + 1) * LOOK);
         }
-        let used = USED.load(Ordering::Relaxed) - before;
+        let used = counting::used() - before;
         let kept = world.fleet.keep(from + DAY).to_bytes().unwrap().len();
         println!(
             "{:>3}  {:>9.1}  {:>12}  {:>11}  {:.1}",

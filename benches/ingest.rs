@@ -1,12 +1,12 @@
 //! The hot path: bytes of MQTT → batch → fleet. Prints messages a second, CPU seconds per million, and bytes a device.
 
-#![expect(unsafe_code, reason = "a counting allocator: the only honest way to know bytes a device")]
 #![expect(clippy::print_stdout, reason = "the figures are the result")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot set up must stop")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "common/counting.rs"]
+mod counting;
+
 use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -16,28 +16,6 @@ use quell_fleet::event::{Batch, Event, LinkEvent, Message, TopicEntry};
 use quell_fleet::model::Name;
 use quell_fleet::{Fleet, Limits};
 use rumqttc::mqttbytes::v4::{Packet, Publish};
-
-/// Counts the bytes in use.
-struct Counting;
-
-static USED: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system allocator unchanged; only a counter is kept beside it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        USED.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        USED.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const T0: i64 = 1_700_000_000_000;
 const TOPICS: u32 = 1_000;
@@ -137,16 +115,16 @@ fn bytes_per_device() {
     const DEVICES: u32 = 100_000;
     let mut fleet = Fleet::new(Limits { messages: 1, payload_bytes: 0, ..Limits::default() });
     fleet.apply(Event::Link(LinkEvent::Up { at: T0, client_id: "q".into(), filters: Vec::new() }), T0);
-    let before = USED.load(Ordering::Relaxed);
+    let before = counting::used();
     fleet.apply(Event::Batch(Batch { topics: entries(DEVICES), ..Batch::default() }), T0);
-    let silent = USED.load(Ordering::Relaxed) - before;
+    let silent = counting::used() - before;
     let mut heard = |minutes: std::ops::Range<i64>| {
         for minute in minutes {
             let at = T0 + minute * 60_000;
             let messages = messages(DEVICES, DEVICES, at);
             fleet.apply(Event::Batch(Batch { messages, ..Batch::default() }), at);
         }
-        USED.load(Ordering::Relaxed) - before
+        counting::used() - before
     };
     let (first, later) = (heard(0..3), heard(3..150));
     let each = |bytes: usize| bytes / DEVICES as usize;

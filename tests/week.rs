@@ -6,37 +6,15 @@
 //! the sums of two hours of windows, and they are counted.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
-#![expect(unsafe_code, reason = "a counting allocator: the only honest way to know what is held")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+#[path = "../benches/common/counting.rs"]
+mod counting;
 
 use bytes::Bytes;
 use quell_fleet::event::{Batch, Event, LinkEvent, Message, Notice, Poll, PresenceKind, Reading, TopicEntry};
 use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::model::{JobRecord, Name, ThingRecord, Violation};
 use quell_fleet::{Fleet, Limits, Ms, SourceId};
-
-struct Counting;
-
-static USED: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system allocator unchanged; only a counter is kept beside it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        USED.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        USED.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const START: Ms = 1_700_000_000_000;
 const SECOND: Ms = 1_000;
@@ -175,7 +153,7 @@ fn a_week_leaves_the_memory_as_it_was_after_an_hour() {
         }
         fleet.tick(at + 10 * SECOND);
         fleet.take_wanted();
-        let used = USED.load(Ordering::Relaxed);
+        let used = counting::used();
         if tick == HOURLY {
             settled = used;
         } else if tick > HOURLY && used > most {

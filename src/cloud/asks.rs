@@ -39,7 +39,6 @@ pub(super) struct Pace<'a> {
 }
 
 /// One read of one source.
-#[derive(Clone)]
 pub(super) struct Ask {
     pub(super) aws: Aws,
     /// How much of the registry is wished for.

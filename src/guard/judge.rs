@@ -203,11 +203,14 @@ impl Judge {
     /// What rules in AWS raised, each told once, as long as it goes on.
     pub fn raised(&mut self, found: Vec<Alert>, now: Ms) -> Vec<Alert> {
         let mut out = Vec::new();
+        let mut raised = self.open().filter(|alert| alert.raised).count();
         for alert in found {
+            let key = Key::of(&alert);
+            let known = self.open.contains_key(&key);
             // Whoever may publish there can say anything of any number of things: what is seen here has room all the same.
-            let room = || self.open().filter(|alert| alert.raised).count() < OPEN / 4;
-            if self.open.contains_key(&Key::of(&alert)) || room() {
+            if known || raised < OPEN / 4 {
                 self.begin(&mut out, alert, now);
+                raised += usize::from(!known && self.open.contains_key(&key));
             }
         }
         out

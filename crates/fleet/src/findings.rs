@@ -224,9 +224,8 @@ impl Detection {
                 retained: Vec::new(),
             })
             .collect();
-        let base = self.held.base_ms();
         let filters = |name: &str| self.profiles.iter().find_map(|p| p.dimensions.get(name).cloned());
-        let plan = Plan::new(&compiled, |secs| (base * secs / 300).max(1), filters);
+        let plan = Plan::new(&compiled, |secs| self.held.lasts(secs), filters);
         self.handles.clear();
         self.engine.set_plan(plan, now)
     }
@@ -323,7 +322,7 @@ impl Fleet {
 
     /// How long a window of so many seconds lasts here: less against a sped-up emulator.
     pub fn window_ms(&self, seconds: i64) -> Ms {
-        self.detection.held.base_ms().saturating_mul(seconds / 300).max(1)
+        self.detection.held.lasts(seconds)
     }
 
     /// How many messages of a device came in each window of so many seconds that is held, the oldest first and the running one

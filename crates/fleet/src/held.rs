@@ -100,6 +100,11 @@ impl HeldLog {
         self.base_ms
     }
 
+    /// How long so many of AWS's seconds last here.
+    pub(super) fn lasts(&self, seconds: i64) -> Ms {
+        (self.base_ms.saturating_mul(seconds) / 300).max(1)
+    }
+
     /// The hot path: `count` messages with `bytes` bytes together, the largest of them `largest`.
     pub(super) fn note(&mut self, id: DeviceId, at: Ms, count: u32, bytes: u64, largest: u32) {
         let index = id.index();

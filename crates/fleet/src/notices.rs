@@ -1,13 +1,12 @@
 //! What AWS's own topics said, taken in.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use quell_rules::detect::metric::Metric;
 
 use super::baseline::WarningKind;
 use super::clones::Told;
-use std::net::IpAddr;
-
 use super::event::{Notice, PresenceKind};
 use super::model::Name;
 use super::presence::PresenceState;

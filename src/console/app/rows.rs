@@ -37,7 +37,6 @@ struct ByName {
     ids: Vec<DeviceId>,
     /// Devices of the fleet that were looked at.
     seen: usize,
-    revision: u64,
     at: Ms,
     cost: Duration,
     /// There are new ones, which wait for their turn.
@@ -47,11 +46,6 @@ struct ByName {
 impl ByName {
     fn refresh(&mut self, env: &Env<'_>) {
         let (fleet, len) = (env.fleet, env.fleet.len());
-        if len < self.seen || fleet.revision() < self.revision {
-            // Another account, or another place of a recording.
-            *self = Self::default();
-        }
-        self.revision = fleet.revision();
         let wait = self.cost.as_millis() as Ms * 20;
         self.behind = len > self.seen && (0..wait).contains(&(env.now - self.at));
         if len == self.seen || self.behind {

@@ -326,28 +326,21 @@ fn groups<'a>(env: &Env<'a>) -> HashMap<&'a str, String> {
     of
 }
 
+/// The group of a device, as far as groups are known, else its thing type.
+fn kind<'a>(device: &'a Device, groups: &'a HashMap<&str, String>) -> &'a str {
+    let of = if groups.is_empty() { None } else { groups.get(device.name().raw()) };
+    of.map_or_else(|| device.thing_type().map_or("no thing type", |t| t.as_str()), String::as_str)
+}
+
 /// A letter a device, by group or thing type; several devices a letter when there is no room for all.
 fn letters(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, devices: &[(DeviceId, &Device)]) {
     let theme = paint.theme;
     let known = groups(env);
     let mut groups: BTreeMap<&str, Vec<&Device>> = BTreeMap::new();
     // Neighbours by name are mostly of one kind: only where it changes is its list looked for.
-    let mut run: Option<(&str, Vec<&Device>)> = None;
-    for (_, device) in devices {
-        let kind = device.thing_type().map_or("no thing type", |t| t.as_str());
-        let of = if known.is_empty() { None } else { known.get(device.name().raw()) };
-        let kind = of.map_or(kind, String::as_str);
-        match &mut run {
-            Some((last, list)) if *last == kind => list.push(device),
-            _ => {
-                if let Some((kind, list)) = run.replace((kind, vec![device])) {
-                    groups.entry(kind).or_default().extend(list);
-                }
-            }
-        }
-    }
-    if let Some((kind, list)) = run {
-        groups.entry(kind).or_default().extend(list);
+    for run in devices.chunk_by(|(_, a), (_, b)| kind(a, &known) == kind(b, &known)) {
+        let of = run.first().map_or("", |(_, device)| kind(device, &known));
+        groups.entry(of).or_default().extend(run.iter().map(|(_, device)| *device));
     }
     let width = area.width.saturating_sub(2).max(1) as usize;
     let rows =

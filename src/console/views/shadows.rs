@@ -1,7 +1,7 @@
 //! Shadows: who has not done what it was told, the oldest first; and beside the list the chosen shadow, member by member:
 //! what is reported, what is desired, and where they differ.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use ratatui::layout::Rect;
 use serde_json::Value;
@@ -101,7 +101,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, body: Rect) 
             };
             deltas::draw(app, env, paint, below, false);
             if rest.height > 0 {
-                let lines = in_step(app, env, rest);
+                let lines = in_step(app, env, rest, &all);
                 let told = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
                 // What is heard of shadows gets what those in step leave.
                 let (above, below) = match rest.height.checked_sub(told) {
@@ -191,18 +191,18 @@ pub(super) fn reported(document: &ShadowDocument, most: usize) -> String {
 
 /// The classic shadows that are known and ask for nothing, each with what it reports; and whose has
 /// nothing to tell.
-fn in_step<'a>(app: &App, env: &Env<'_>, area: Rect) -> Vec<Line<'a>> {
+fn in_step<'a>(app: &App, env: &Env<'_>, area: Rect, all: &[Outstanding<'_>]) -> Vec<Line<'a>> {
     let theme = &app.look.theme;
     let room = usize::from(area.height);
     let (mut in_step, mut quiet_ones) = (Vec::new(), Vec::new());
-    let all = env.fleet.outstanding();
-    let waits = |name: &Name| all.iter().any(|one| one.thing == name && one.shadow.is_none());
+    let waiting: HashSet<&Name> =
+        all.iter().filter(|one| one.shadow.is_none()).map(|one| one.thing).collect();
     for id in app.rows().ids().iter().take(LOOKED) {
         let name = env.fleet.device(*id).name();
         let known = env.fleet.shadow(name.raw(), None).and_then(|known| known.get());
         match known {
             _ if in_step.len() + quiet_ones.len() >= room => break,
-            _ if waits(name) => {}
+            _ if waiting.contains(name) => {}
             Some(Some(document)) if members(&document.delta).0.is_empty() => in_step.push((name, document)),
             Some(Some(_)) => {}
             Some(None) => quiet_ones.push((name, "has no classic shadow: nothing is asked of it there")),

@@ -67,8 +67,8 @@ pub fn place_of(value: &Value, order: Order) -> Option<Place> {
             _ => None,
         },
         Value::Object(map) => {
-            let one = |names: [&str; 3]| names.iter().find_map(|name| map.get(*name)?.as_f64());
-            Place::new(one(["lat", "latitude", "lat"])?, one(["lon", "long", "longitude"])?)
+            let one = |names: &[&str]| names.iter().find_map(|name| map.get(*name)?.as_f64());
+            Place::new(one(&["lat", "latitude"])?, one(&["lon", "long", "longitude"])?)
         }
         _ => None,
     }
