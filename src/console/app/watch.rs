@@ -104,7 +104,7 @@ impl App {
             wanted.push(SourceId::Members(Name::new(&self.look.update_group)));
         }
         match self.view() {
-            View::Overview => wanted.extend(self.certificates_wanted(env)),
+            View::Overview | View::Doctor => wanted.extend(self.certificates_wanted(env)),
             View::Jobs => {
                 let job = self.job_under_cursor(env);
                 wanted.extend(job.clone().map(SourceId::Executions));
@@ -127,7 +127,8 @@ impl App {
         wanted
     }
 
-    /// On the overview, certificates are read for what an operator is about to act on: the cursor's device and the worst few.
+    /// Certificates are read for what an operator is about to act on, or asks whether it could be: the cursor's device and the
+    /// worst few.
     fn certificates_wanted(&self, env: &Env<'_>) -> Vec<SourceId> {
         let worst = self.rows.ids().iter().copied().take(FEW);
         let here = self.device_at_cursor().into_iter().chain(worst);

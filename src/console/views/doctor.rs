@@ -2,6 +2,7 @@
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr as _;
 
 use quell_fleet::Device;
 
@@ -9,7 +10,7 @@ use super::super::app::{App, Diagnosis, DoctorLine, Env, ListId};
 use super::super::paint::{Paint, Part, fit, inside, part, wrap};
 use super::super::words;
 use super::layout::{self, Place};
-use super::{Theme, frame, journal, quiet, text};
+use super::{Theme, focus, frame, journal, quiet, text};
 
 /// The column of the checks' names.
 const NAME: usize = 14;
@@ -82,6 +83,8 @@ fn below(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let inner = frame(paint, ready, false, "Could each be held alone?", Vec::new());
     let head = format!("{:<28} {:<44} {:<30} HEARD", "THING", "CERTIFICATE", "CONNECTS");
     let mut lines = vec![vec![part(head, theme.label)]];
+    // A style may underline: what fills up a column is no part of the word.
+    let gap = |text: &str, wide: usize| part(" ".repeat((wide + 1).saturating_sub(text.width())), theme.text);
     for (id, device) in devices {
         let name = fit(device.name().shown().as_str(), 28, theme.symbols.more).into_owned();
         let (certificate, style) = certificate(device, theme);
@@ -97,16 +100,17 @@ fn below(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
         let client = fit(&client, 30, theme.symbols.more).into_owned();
         let (heard, of_heard) = match (device.last_seen(), device.cadence()) {
             (None, _) => ("never: its silence would prove nothing".to_owned(), theme.warning),
-            (Some(at), _) if device.is_overdue(env.now) => {
-                (format!("last {}", words::ago(env.now - at)), theme.dim)
+            (Some(_), Some(every)) if focus::speaks(env, id) => {
+                (format!("every {}", words::took(every)), theme.text)
             }
-            (_, Some(every)) => (format!("every {}", words::took(every)), theme.text),
-            (Some(at), None) => (words::ago(env.now - at), theme.text),
+            (Some(at), _) => (format!("last {}", words::ago(env.now - at)), theme.dim),
         };
         lines.push(vec![
             part(format!("{name:<28} "), theme.brand),
-            part(format!("{certificate:<44} "), style),
-            part(format!("{client:<30} "), of_client),
+            part(certificate.clone(), style),
+            gap(&certificate, 44),
+            part(client.clone(), of_client),
+            gap(&client, 30),
             part(heard, of_heard),
         ]);
     }

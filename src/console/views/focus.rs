@@ -100,10 +100,8 @@ fn lines<'a>(app: &App, env: &Env<'_>, id: DeviceId, theme: &Theme, width: usize
     }
     certificates(app, env, id, theme, &mut say);
     connection(env, id, theme, &clock, &mut say);
-    // A device whose telemetry stays away, whatever else is seen of it, or that nobody listens to, is not heard at any interval.
-    let speaks = !device.is_overdue(env.now) && facets.hearing.since().is_some();
     let heard = match (device.last_seen(), device.cadence()) {
-        (Some(_), Some(every)) if speaks => format!("heard every {}", words::took(every)),
+        (Some(_), Some(every)) if speaks(env, id) => format!("heard every {}", words::took(every)),
         (Some(at), Some(every)) => {
             format!("last heard {}, usually every {}", words::ago(env.now - at), words::took(every))
         }
@@ -184,6 +182,12 @@ fn certificates(
         let style = if others.is_empty() { style } else { theme.warning };
         say(&format!("certificate {}{} {status}{also}", SafeText::new(&short), theme.symbols.more), style);
     }
+}
+
+/// Whether a device is heard at its interval: not one whose telemetry stays away, whatever else is seen of it, nor one that nobody
+/// listens to.
+pub(super) fn speaks(env: &Env<'_>, id: DeviceId) -> bool {
+    !env.fleet.device(id).is_overdue(env.now) && env.fleet.facets(id).hearing.since().is_some()
 }
 
 /// As whom it is connected: client ids that were seen, never the thing's name by assumption. Those that share its certificate
