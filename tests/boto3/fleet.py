@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 
 from steps import ALLOW, DENY, ROLE, paged, refused
+from strict import OTHER
 
 
 def things(a):
@@ -245,7 +246,11 @@ def settings(a):
     assert iot.describe_provisioning_template_version(templateName="fleet", versionId=1)["isDefaultVersion"] is False
     assert len(iot.list_provisioning_template_versions(templateName="fleet")["versions"]) == 2
     iot.delete_provisioning_template_version(templateName="fleet", versionId=1)
+    claim = iot.create_provisioning_claim(templateName="fleet")
+    assert "RSA PRIVATE KEY" in claim["keyPair"]["PrivateKey"], claim
+    refused("ResourceNotFoundException", iot.describe_certificate, certificateId=claim["certificateId"])
     iot.update_provisioning_template(templateName="fleet", enabled=False)
+    refused("InvalidRequestException", iot.create_provisioning_claim, templateName="fleet")
     paged(iot, "list_provisioning_templates", "templates")
     iot.delete_provisioning_template(templateName="spare")
     registered = {"Parameters": {"Id": {"Type": "String"}}, "Resources": {
@@ -256,11 +261,18 @@ def settings(a):
     assert made["resourceArns"]["thing"].endswith(":thing/registered") and "BEGIN CERTIFICATE" in made["certificatePem"]
 
     ident = iot.create_keys_and_certificate(setAsActive=False)["certificateId"]
-    iot.transfer_certificate(certificateId=ident, targetAwsAccount="210987654321", transferMessage="yours")
-    assert iot.describe_certificate(certificateId=ident)["certificateDescription"]["status"] == "PENDING_TRANSFER"
-    paged(iot, "list_outgoing_certificates", "outgoingCertificates", 1)
-    iot.cancel_certificate_transfer(certificateId=ident)
-    iot.delete_certificate(certificateId=ident)
+    for end in ("cancelled", "rejected", "accepted"):
+        iot.transfer_certificate(certificateId=ident, targetAwsAccount=OTHER, transferMessage="yours")
+        assert iot.describe_certificate(certificateId=ident)["certificateDescription"]["status"] == "PENDING_TRANSFER"
+        paged(iot, "list_outgoing_certificates", "outgoingCertificates", 1)
+        if end == "cancelled":
+            iot.cancel_certificate_transfer(certificateId=ident)
+        elif end == "rejected":
+            a.others_iot.reject_certificate_transfer(certificateId=ident, rejectReason="not mine")
+        else:
+            a.others_iot.accept_certificate_transfer(certificateId=ident, setAsActive=False)
+    refused("ResourceNotFoundException", iot.describe_certificate, certificateId=ident)
+    a.others_iot.delete_certificate(certificateId=ident)
 
     refused("NotConfiguredException", iot.list_v2_logging_levels)
     iot.set_v2_logging_options(roleArn=ROLE, defaultLogLevel="WARN")

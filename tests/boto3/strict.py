@@ -25,6 +25,10 @@ SIGNING = {
 }
 
 
+# Any key is taken: twelve digits are an account.
+OTHER = "210987654321"
+
+
 class Account:
     """The clients, what was called through them, and what was wrong with the answers."""
 
@@ -33,17 +37,22 @@ class Account:
         self.called = set()
         self.wrong = []
         for service, signing in SIGNING.items():
-            client = boto3.client(
-                service,
-                endpoint_url=endpoint,
-                region_name="us-east-1",
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
-                config=Config(retries={"mode": "standard", "total_max_attempts": 8}, s3={"addressing_style": "path"}),
-            )
-            client.meta.events.register("before-parse." + service, self._checker(signing))
+            client = self._client(endpoint, service, "test")
             self.models[signing] = client.meta.service_model
             setattr(self, service.replace("-", "_"), client)
+        self.others_iot = self._client(endpoint, "iot", OTHER)
+
+    def _client(self, endpoint, service, key):
+        client = boto3.client(
+            service,
+            endpoint_url=endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=key,
+            aws_secret_access_key="test",
+            config=Config(retries={"mode": "standard", "total_max_attempts": 8}, s3={"addressing_style": "path"}),
+        )
+        client.meta.events.register("before-parse." + service, self._checker(SIGNING[service]))
+        return client
 
     def knows(self, signing, operation):
         """Is the operation in the model of this botocore? The newest are not in older ones."""

@@ -23,8 +23,15 @@ fn run(script: &str) {
         return skipped("python3 with boto3 is not here, so AWS's own models were not asked");
     }
     let dir = tempfile::tempdir().unwrap();
-    let local =
-        Local::start(&["--devices", "0", "--speed", "60", "--credentials", dir.path().to_str().unwrap()]);
+    let local = Local::start(&[
+        "--devices",
+        "0",
+        "--speed",
+        "60",
+        "--any-key",
+        "--credentials",
+        dir.path().to_str().unwrap(),
+    ]);
     let table = Command::new(env!("CARGO_BIN_EXE_quell")).args(["local", "--operations"]).output().unwrap();
     let mut walk = Command::new("python3")
         .arg("-B")

@@ -120,7 +120,7 @@ impl Account {
         let sns = super::api::sns::Sns::open(&wal);
         let rules = super::api::rules::Rules::open(&wal);
         let throttle = terms.throttle.then(|| Throttle::new(clock.speed()));
-        Arc::new_cyclic(|me: &Weak<Self>| Self {
+        let made = Arc::new_cyclic(|me: &Weak<Self>| Self {
             broker: Broker::new(me.clone(), &wal, clock, terms.limits.clone()),
             me: me.clone(),
             ended: CancellationToken::new(),
@@ -141,7 +141,12 @@ impl Account {
             iam: Arc::clone(&terms.iam),
             terms,
             state: RwLock::new(state),
-        })
+        });
+        let mut accounts = made.terms.accounts.lock();
+        accounts.retain(|account| account.strong_count() > 0);
+        accounts.push(Arc::downgrade(&made));
+        drop(accounts);
+        made
     }
 
     /// An account for the tests of its stores.
@@ -173,6 +178,7 @@ impl Account {
             outbox: None,
             participants: BTreeMap::new(),
             state: None,
+            accounts: parking_lot::Mutex::default(),
         };
         Self::new(id, region, wal, Arc::new(terms))
     }
@@ -231,6 +237,17 @@ impl Account {
     /// The account's broker.
     pub fn broker(&self) -> &Arc<Broker> {
         &self.broker
+    }
+
+    /// The other accounts in its region, of those who may have to do with it: a room's participants are kept apart.
+    pub(crate) fn peers(&self) -> Vec<Arc<Self>> {
+        if !self.terms.participants.is_empty() {
+            return Vec::new();
+        }
+        let accounts: Vec<_> = self.terms.accounts.lock().iter().filter_map(Weak::upgrade).collect();
+        let other =
+            |peer: &Arc<Self>| peer.region == self.region && peer.id != self.id && !peer.ended.is_cancelled();
+        accounts.into_iter().filter(other).collect()
     }
 
     /// The account for work that goes on elsewhere; `None` while it ends.

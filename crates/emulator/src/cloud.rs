@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::account::Account;
 use super::api::iam::Iam;
@@ -54,6 +54,8 @@ pub struct Terms {
     pub participants: BTreeMap<String, PathBuf>,
     /// Where accounts are kept; in memory without it.
     pub state: Option<PathBuf>,
+    /// The accounts there are, for what one does to another.
+    pub accounts: Mutex<Vec<Weak<Account>>>,
 }
 
 impl Terms {
@@ -212,7 +214,11 @@ impl Cloud {
     /// knew it first, so that nobody draws the devices of others to himself with a copy.
     pub fn of_certificate(&self, id: &str) -> Arc<Account> {
         let known = self.all().into_iter().filter_map(|account| {
-            let since = account.read().identity.certificate(id).map(|held| held.created_ms)?;
+            let state = account.read();
+            // Of a claim there is one at most: its keys were made here.
+            let claimed = || state.identity.claimed(id).map(|_| i64::MIN);
+            let since = state.identity.certificate(id).map(|held| held.created_ms).or_else(claimed)?;
+            drop(state);
             Some((since, account))
         });
         known.min_by_key(|(since, _)| *since).map_or_else(|| self.main(), |(_, account)| account)

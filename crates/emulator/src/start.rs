@@ -295,6 +295,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             .map(|p| (p.account.clone(), credentials.path().join(&p.name).join("sns-outbox.jsonl")))
             .collect(),
         state: options.state.clone(),
+        accounts: parking_lot::Mutex::default(),
     };
     let cloud = Cloud::open(terms).map_err(|e| match &options.state {
         Some(dir) => other(&format!("--state {}", dir.display()), &e),

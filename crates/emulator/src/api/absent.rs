@@ -15,7 +15,6 @@ pub(super) fn not_here(_: &Req) -> Result<Resp, ApiError> {
 /// Operation, method, path; nothing of it is throttled.
 pub(super) static ROUTES: &[Route] = routes! {
     Iot {
-        AcceptCertificateTransfer           PATCH  "/accept-certificate-transfer/{certificateId}"                           0 not_here,
         AssociateSbomWithPackageVersion     PUT    "/packages/{packageName}/versions/{versionName}/sbom"                    0 not_here,
         ConfirmTopicRuleDestination         GET    "/confirmdestination/{confirmationToken+}"                               0 not_here,
         CreateCertificateProvider           POST   "/certificate-providers/{certificateProviderName}"                       0 not_here,
@@ -23,7 +22,6 @@ pub(super) static ROUTES: &[Route] = routes! {
         CreateOTAUpdate                     POST   "/otaUpdates/{otaUpdateId}"                                              0 not_here,
         CreatePackage                       PUT    "/packages/{packageName}"                                                0 not_here,
         CreatePackageVersion                PUT    "/packages/{packageName}/versions/{versionName}"                         0 not_here,
-        CreateProvisioningClaim             POST   "/provisioning-templates/{templateName}/provisioning-claim"              0 not_here,
         CreateStream                        POST   "/streams/{streamId}"                                                    0 not_here,
         CreateTopicRuleDestination          POST   "/destinations"                                                          0 not_here,
         DeleteCertificateProvider           DELETE "/certificate-providers/{certificateProviderName}"                       0 not_here,
@@ -59,7 +57,6 @@ pub(super) static ROUTES: &[Route] = routes! {
         ListThingRegistrationTaskReports    GET    "/thing-registration-tasks/{taskId}/reports"                             0 not_here,
         ListThingRegistrationTasks          GET    "/thing-registration-tasks"                                              0 not_here,
         ListTopicRuleDestinations           GET    "/destinations"                                                          0 not_here,
-        RejectCertificateTransfer           PATCH  "/reject-certificate-transfer/{certificateId}"                           0 not_here,
         StartThingRegistrationTask          POST   "/thing-registration-tasks"                                              0 not_here,
         StopThingRegistrationTask           PUT    "/thing-registration-tasks/{taskId}/cancel"                              0 not_here,
         TestInvokeAuthorizer                POST   "/authorizer/{authorizerName}/test"                                      0 not_here,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
+use super::sessions::ROLE_ID;
 use super::{ApiError, Req, Resp, query};
 
 /// DescribeEndpoint: the host this very request went to, at the port of the TLS listener, which speaks MQTT and HTTPS.
@@ -38,12 +39,19 @@ fn tls_listener(host: Option<&str>, http: SocketAddr, mqtts: SocketAddr) -> Stri
 
 /// STS GetCallerIdentity.
 pub(super) fn get_caller_identity(req: &Req) -> Result<Resp, ApiError> {
+    let arn = req.account.caller(&req.caller);
+    // Of a role's session: the role's id and the session's name.
+    let session = arn.split_once(":assumed-role/").and_then(|(_, rest)| rest.split_once('/'));
+    let user = match session {
+        Some((_, name)) => format!("{ROLE_ID}:{}", query::escape(name)),
+        None => "AIDAQUELLOPERATOR000".to_owned(),
+    };
     query::answer(
         "GetCallerIdentity",
         "https://sts.amazonaws.com/doc/2011-06-15/",
         &format!(
-            "<Arn>{}</Arn><UserId>AIDAQUELLOPERATOR000</UserId><Account>{}</Account>",
-            query::escape(&req.account.caller(&req.caller)),
+            "<Arn>{}</Arn><UserId>{user}</UserId><Account>{}</Account>",
+            query::escape(&arn),
             req.account.id
         ),
     )

@@ -9,6 +9,8 @@ const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const IAM: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 /// The account's alias: another can be given nowhere.
 const ALIAS: &str = "workshop";
+/// The id of every role.
+pub(super) const ROLE_ID: &str = "AROAQUELLROLE0000000";
 
 /// The keys of a session.
 pub(super) struct Keys {
@@ -100,7 +102,7 @@ pub(super) fn assume_role(req: &Req) -> Result<Resp, ApiError> {
     let arn = format!("arn:{}:sts::{account}:assumed-role/{role}/{session}", req.account.partition());
     let credentials = begin(req, arn.clone(), seconds);
     let user = format!(
-        "<AssumedRoleUser><AssumedRoleId>AROAQUELLROLE0000000:{0}</AssumedRoleId><Arn>{1}</Arn></AssumedRoleUser>",
+        "<AssumedRoleUser><AssumedRoleId>{ROLE_ID}:{0}</AssumedRoleId><Arn>{1}</Arn></AssumedRoleUser>",
         query::escape(session),
         query::escape(&arn)
     );

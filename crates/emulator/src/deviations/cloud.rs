@@ -161,6 +161,11 @@ pub(super) static ROWS: &[Deviation] = &[
         "names of the control plane's errors; InvalidParameters, InvalidPayload, AccessDenied, Throttled",
     ),
     row(
+        "provisioning claim: whether its certificate is listed; of a template that is not enabled",
+        "undocumented",
+        "in no list; InvalidRequestException",
+    ),
+    row(
         "fleet provisioning: pre-provisioning hook",
         "a Lambda function decides",
         "a template with a hook is rejected as AccessDenied",
@@ -174,7 +179,7 @@ pub(super) static ROWS: &[Deviation] = &[
     row(
         "certificate transfer",
         "to another account, which accepts or rejects",
-        "pending until it is cancelled",
+        "likewise with --any-key; without it, and in a room, pending until it is cancelled",
     ),
     row("log levels of targets", "real", "kept and answered; nothing is logged to CloudWatch"),
     row(

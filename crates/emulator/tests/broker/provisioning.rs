@@ -111,6 +111,55 @@ async fn a_device_with_a_claim_gets_keys_is_registered_and_lives_with_them() {
 }
 
 #[tokio::test]
+async fn a_claim_that_a_trusted_user_asked_for_provisions_by_its_template_and_does_nothing_else() {
+    let (world, _) = world().await;
+    let issued = world.iot.create_provisioning_claim().template_name("Fleet").send().await.unwrap();
+    let left = issued.expiration().unwrap().secs() - jiff::Timestamp::now().as_second();
+    assert!((280..=300).contains(&left), "five minutes: {left}");
+    let id = issued.certificate_id().unwrap().to_owned();
+    let key = issued.key_pair().unwrap().private_key().unwrap().to_owned();
+    let pem = issued.certificate_pem().unwrap().to_owned();
+    // No device's: it is in no list.
+    let described = world.iot.describe_certificate().certificate_id(&id).send().await;
+    assert!(described.unwrap_err().into_service_error().is_resource_not_found_exception());
+    let claim = Identity { arn: format!("{PREFIX}:cert/{id}"), id, certificate: pem, key };
+    let mut device = world.device("straight-from-the-box", &claim).await;
+    let (accepted, made) = ask_json(&mut device, "$aws/certificates/create/json", &json!({})).await;
+    assert!(accepted, "{made}");
+    let token = &made["certificateOwnershipToken"];
+    let request = json!({"certificateOwnershipToken": token, "parameters": {"SerialNumber": "9"}});
+    let topic = "$aws/provisioning-templates/Fleet/provision/json";
+    let (accepted, answer) = ask_json(&mut device, topic, &request).await;
+    assert_eq!((accepted, &answer["thingName"]), (true, &json!("dev-9")));
+    // Another topic ends the connection, as any that a policy does not allow.
+    device.publish_and_be_cut("dt/x", "no").await;
+    let refused = world.iot.create_provisioning_claim().template_name("Other").send().await;
+    assert!(refused.unwrap_err().into_service_error().is_resource_not_found_exception());
+    let update = world.iot.update_provisioning_template().template_name("Fleet").enabled(false);
+    update.send().await.unwrap();
+    let refused = world.iot.create_provisioning_claim().template_name("Fleet").send().await;
+    assert!(refused.unwrap_err().into_service_error().is_invalid_request_exception());
+}
+
+#[tokio::test]
+async fn a_claim_is_over_after_its_time_and_so_is_its_connection() {
+    let world = World::at_speed(100.0).await;
+    let role = "arn:aws:iam::123456789012:role/Provisioning";
+    let create = world.iot.create_provisioning_template().template_name("Fleet").enabled(true);
+    create.provisioning_role_arn(role).template_body(template()).send().await.unwrap();
+    let issued = world.iot.create_provisioning_claim().template_name("Fleet").send().await.unwrap();
+    let id = issued.certificate_id().unwrap().to_owned();
+    let claim = Identity {
+        arn: format!("{PREFIX}:cert/{id}"),
+        id,
+        certificate: issued.certificate_pem().unwrap().to_owned(),
+        key: issued.key_pair().unwrap().private_key().unwrap().to_owned(),
+    };
+    world.device("in-time", &claim).await.ended().await;
+    Client::refused(world.secure("late", &claim)).await;
+}
+
+#[tokio::test]
 async fn a_signing_request_and_cbor_go_the_same_way() {
     let (world, mut device) = world().await;
     let key = rcgen::KeyPair::generate().unwrap();

@@ -187,11 +187,77 @@ async fn with_any_key_a_number_is_an_account_and_everybody_else_a_person_of_the_
     let sts = aws_sdk_sts::Client::new(&other.config(&world));
     let role = "arn:aws:iam::222222222222:role/responder";
     let keys = sts.assume_role().role_arn(role).role_session_name("walk").send().await.unwrap();
+    let id = keys.assumed_role_user.unwrap().assumed_role_id;
     let keys = keys.credentials.unwrap();
     let keys = Credentials::from_keys(keys.access_key_id, keys.secret_access_key, Some(keys.session_token));
     let config = other.config(&world).into_builder();
     let config = config.credentials_provider(SharedCredentialsProvider::new(keys)).build();
+    let said = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await.unwrap();
+    assert_eq!(said.user_id, Some(id), "the role's id and the session's name");
     assert_eq!(names(&aws_sdk_iot::Client::new(&config)).await, ["valve"]);
+}
+
+#[tokio::test]
+async fn a_certificate_is_offered_to_another_account_which_takes_it_or_does_not() {
+    let world = any_key().await;
+    let other = Caller { key: "222222222222", secret: "x", region: "us-east-1" }.iot(&world);
+    let third = Caller { key: "333333333333", secret: "x", region: "us-east-1" }.iot(&world);
+    let made = world.iot.create_keys_and_certificate().send().await.unwrap();
+    let (id, arn) = (made.certificate_id().unwrap(), made.certificate_arn().unwrap());
+    let offer = async || {
+        let transfer = world.iot.transfer_certificate().certificate_id(id).transfer_message("yours");
+        let arn = transfer.target_aws_account("222222222222").send().await.unwrap();
+        assert_eq!(
+            arn.transferred_certificate_arn(),
+            Some(&*format!("arn:aws:iot:us-east-1:222222222222:cert/{id}"))
+        );
+    };
+    let described = async |iot: &aws_sdk_iot::Client| {
+        let held = iot.describe_certificate().certificate_id(id).send().await?;
+        Ok::<_, aws_sdk_iot::error::SdkError<_>>(held.certificate_description.unwrap())
+    };
+    let accept = async |iot: &aws_sdk_iot::Client| {
+        iot.accept_certificate_transfer().certificate_id(id).set_as_active(true).send().await
+    };
+    assert_eq!(refusal(accept(&other).await), is(404, "ResourceNotFoundException"));
+    offer().await;
+    // It is among those of whom it is offered to, and nobody else's.
+    let listed = other.list_certificates().send().await.unwrap();
+    let listed: Vec<_> = listed
+        .certificates()
+        .iter()
+        .map(|c| (c.certificate_id().unwrap(), c.status().unwrap().as_str()))
+        .collect();
+    assert_eq!(listed, [(id, "PENDING_TRANSFER")]);
+    let offered = described(&other).await.unwrap();
+    assert_eq!((offered.owned_by(), offered.previous_owned_by()), (Some(ACCOUNT), None));
+    assert_eq!(refusal(described(&third).await), is(404, "ResourceNotFoundException"));
+    assert_eq!(refusal(accept(&third).await), is(404, "ResourceNotFoundException"));
+    // Rejected: it is where it was, and the reason is told there.
+    other.reject_certificate_transfer().certificate_id(id).reject_reason("not mine").send().await.unwrap();
+    let back = described(&world.iot).await.unwrap();
+    let told = back.transfer_data().unwrap();
+    assert_eq!((back.status().unwrap().as_str(), told.reject_reason()), ("INACTIVE", Some("not mine")));
+    assert!(told.reject_date().is_some() && told.transfer_message() == Some("yours"));
+    assert_eq!(refusal(described(&other).await), is(404, "ResourceNotFoundException"));
+    let cancelled = world.iot.cancel_certificate_transfer().certificate_id(id).send().await;
+    assert_eq!(refusal(cancelled), is(410, "TransferAlreadyCompletedException"));
+    // Accepted: it is the other's, with the keys it had, and is gone here.
+    offer().await;
+    accept(&other).await.unwrap();
+    let taken = described(&other).await.unwrap();
+    assert_eq!(
+        (taken.status().unwrap().as_str(), taken.owned_by(), taken.previous_owned_by()),
+        ("ACTIVE", Some("222222222222"), Some(ACCOUNT))
+    );
+    assert_eq!(taken.certificate_pem(), made.certificate_pem());
+    assert!(taken.transfer_data().unwrap().accept_date().is_some());
+    assert_eq!(refusal(described(&world.iot).await), is(404, "ResourceNotFoundException"));
+    assert_eq!(refusal(accept(&other).await), is(410, "TransferAlreadyCompletedException"));
+    assert!(world.iot.list_outgoing_certificates().send().await.unwrap().outgoing_certificates().is_empty());
+    // Its connections are of the account that has it now.
+    other.create_policy().policy_name("P").policy_document(ALLOW).send().await.unwrap();
+    other.attach_policy().policy_name("P").target(arn.replace(ACCOUNT, "222222222222")).send().await.unwrap();
 }
 
 #[tokio::test]

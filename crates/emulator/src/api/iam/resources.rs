@@ -33,6 +33,7 @@ static IOT: &[Row] = &[
     ),
     (
         &[
+            "CreateProvisioningClaim",
             "CreateProvisioningTemplateVersion",
             "DeleteProvisioningTemplate",
             "DeleteProvisioningTemplateVersion",
@@ -44,7 +45,16 @@ static IOT: &[Row] = &[
         "provisioningtemplate",
         "templateName",
     ),
-    (&["CancelCertificateTransfer", "TransferCertificate"], "cert", "certificateId"),
+    (
+        &[
+            "AcceptCertificateTransfer",
+            "CancelCertificateTransfer",
+            "RejectCertificateTransfer",
+            "TransferCertificate",
+        ],
+        "cert",
+        "certificateId",
+    ),
     (
         &[
             "AddThingToThingGroup",

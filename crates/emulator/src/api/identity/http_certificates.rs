@@ -91,24 +91,36 @@ fn mode(held: &Certificate) -> &'static str {
 pub fn describe(req: &Req) -> Result<Resp, ApiError> {
     let id = req.path("certificateId");
     validate::certificate_id(id)?;
-    let state = req.account.read();
-    let held = state.identity.require_certificate(id)?;
+    // One that is offered is described as it is where it is.
+    let mine = req.account.read().identity.certificate(id).cloned();
+    let (owner, held) = match mine {
+        Some(held) => (req.account.id.clone(), held),
+        None => {
+            match super::transfer::offered(&req.account).into_iter().find(|(_, offered, _)| offered == id) {
+                Some((from, _, held)) => (from.id.clone(), held),
+                None => (String::new(), req.account.read().identity.require_certificate(id)?.clone()),
+            }
+        }
+    };
     let mut description = json!({
         "certificateArn": req.account.arn("cert", id),
         "certificateId": id,
         "status": held.status.name(),
         "certificatePem": held.pem,
-        "ownedBy": req.account.id,
+        "ownedBy": owner,
         "creationDate": held.created_ms as f64 / 1000.0,
         "lastModifiedDate": held.modified_ms as f64 / 1000.0,
         "customerVersion": held.customer_version,
         "transferData": {},
         "generationId": held.generation_id,
         "validity": { "notBefore": held.not_before as f64, "notAfter": held.not_after as f64 },
-        "certificateMode": mode(held),
+        "certificateMode": mode(&held),
     });
     if let Some(transfer) = &held.transfer {
         description["transferData"] = transfer.data();
+        if let Some(from) = transfer.came_from() {
+            description["previousOwnedBy"] = json!(from);
+        }
     }
     if let Some(ca) = &held.ca_id {
         description["caCertificateId"] = json!(ca);
@@ -116,13 +128,17 @@ pub fn describe(req: &Req) -> Result<Resp, ApiError> {
     Resp::json(json!({ "certificateDescription": description }))
 }
 
-/// ListCertificates, in the order of creation, newest first unless asked otherwise.
+/// ListCertificates, in the order of creation, newest first unless asked otherwise; those that other accounts offer are
+/// among them.
 pub fn list(req: &Req) -> Result<Resp, ApiError> {
     let page = req.page(250, 25)?;
+    let offered = super::transfer::offered(&req.account);
     let state = req.account.read();
+    let offered = offered.iter().map(|(_, id, held)| (id.as_str(), held));
     let mut rows: Vec<(String, Value)> = state
         .identity
         .certificates()
+        .chain(offered)
         .map(|(id, held)| {
             let row = json!({
                 "certificateArn": req.account.arn("cert", id),

@@ -6,6 +6,7 @@
 
 mod attachments;
 mod certificates;
+mod claims;
 pub mod http_attachments;
 pub mod http_certificates;
 pub mod http_policies;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use attachments::Target;
 pub use certificates::{CertStatus, Certificate, certificate_id_of, set_certificate_status};
+pub use claims::Claim;
 pub use policies::Policy;
 
 use super::arn::Arns;
@@ -43,6 +45,8 @@ struct Attached {
 pub struct Identity {
     arns: Arns,
     certificates: Table<Certificate>,
+    /// By certificate id. Nothing of it is kept: a claim lasts minutes.
+    claims: HashMap<String, Claim>,
     policies: Table<Policy>,
     attached: Table<Attached>,
     group_policies: Table<Vec<String>>,
@@ -58,6 +62,7 @@ impl Identity {
         let mut identity = Self {
             arns,
             certificates: Table::open(wal, "certificates"),
+            claims: HashMap::new(),
             policies: Table::open(wal, "policies"),
             attached: Table::open(wal, "attached"),
             group_policies: Table::open(wal, "group-policies"),
@@ -82,9 +87,11 @@ impl Identity {
     }
 }
 
-/// True when the certificate is registered and ACTIVE: the only status that can authenticate.
+/// True when the certificate is registered and ACTIVE, the only status that can authenticate, or a claim that is still good.
 pub fn is_active(account: &Account, certificate_id: &str) -> bool {
-    account.read().identity.certificate(certificate_id).is_some_and(|c| c.status == CertStatus::Active)
+    let state = account.read();
+    state.identity.certificate(certificate_id).is_some_and(|c| c.status == CertStatus::Active)
+        || state.identity.claimed(certificate_id).is_some_and(|claim| claim.until_ms > account.clock.now_ms())
 }
 
 #[cfg(test)]

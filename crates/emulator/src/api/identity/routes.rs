@@ -38,6 +38,8 @@ pub static ROUTES: &[Route] = routes! {
         ListPrincipalPolicies        GET    "/principal-policies"                               15 http_attachments::list_principal_policies,
         ListPolicyPrincipals         GET    "/policy-principals"                                10 http_attachments::list_policy_principals,
         TransferCertificate          PATCH  "/transfer-certificate/{certificateId}"             10 transfer::begin,
+        AcceptCertificateTransfer    PATCH  "/accept-certificate-transfer/{certificateId}"      10 transfer::accept,
+        RejectCertificateTransfer    PATCH  "/reject-certificate-transfer/{certificateId}"      10 transfer::reject,
         CancelCertificateTransfer    PATCH  "/cancel-certificate-transfer/{certificateId}"      10 transfer::cancel,
         ListOutgoingCertificates     GET    "/certificates-out-going"                           10 transfer::list,
         GetEffectivePolicies         POST   "/effective-policies"                                5 http_policies::effective,

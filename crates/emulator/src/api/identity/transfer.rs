@@ -1,10 +1,13 @@
-//! Certificates on their way to another account. There is no other account here: a transfer stays pending until it is
-//! cancelled.
+//! Certificates on their way to another account. Where there is one (any key is taken), whoever signs for it accepts or
+//! rejects; a room's participants are kept apart, and their transfers stay pending until they are cancelled.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::certificates::{CertStatus, state_error};
+use super::certificates::{CertStatus, Certificate, state_error};
+use crate::account::Account;
 use crate::api::arn::Arns;
 use crate::api::when::seconds;
 use crate::api::{ApiError, Req, Resp, validate};
@@ -12,11 +15,23 @@ use crate::api::{ApiError, Req, Resp, validate};
 /// A transfer that was begun.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct Transfer {
+    /// The account it goes to.
     to: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     /// Epoch milliseconds.
     at_ms: i64,
+    /// How it ended, and when; still pending without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<(End, i64)>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+enum End {
+    /// With the account it came from.
+    Accepted(String),
+    /// With the reason, if one was given.
+    Rejected(Option<String>),
 }
 
 impl Transfer {
@@ -26,8 +41,122 @@ impl Transfer {
         if let Some(message) = &self.message {
             out["transferMessage"] = json!(message);
         }
+        match &self.end {
+            Some((End::Accepted(_), at)) => out["acceptDate"] = json!(seconds(*at)),
+            Some((End::Rejected(reason), at)) => {
+                out["rejectDate"] = json!(seconds(*at));
+                if let Some(reason) = reason {
+                    out["rejectReason"] = json!(reason);
+                }
+            }
+            None => {}
+        }
         out
     }
+
+    /// The account the certificate came from.
+    pub(super) fn came_from(&self) -> Option<&str> {
+        match &self.end {
+            Some((End::Accepted(from), _)) => Some(from),
+            _ => None,
+        }
+    }
+
+    fn is_pending(&self) -> bool {
+        self.end.is_none()
+    }
+}
+
+/// The certificates that other accounts have offered to this one, with the account that has each.
+pub(super) fn offered(account: &Account) -> Vec<(Arc<Account>, String, Certificate)> {
+    let mut found = Vec::new();
+    for peer in account.peers() {
+        let state = peer.read();
+        let to_me = state.identity.certificates().filter(|(_, held)| {
+            held.transfer.as_ref().is_some_and(|transfer| transfer.is_pending() && transfer.to == account.id)
+        });
+        found.extend(to_me.map(|(id, held)| (Arc::clone(&peer), id.to_owned(), held.clone())));
+    }
+    found
+}
+
+/// The account that offers this certificate, and the certificate.
+fn offer(account: &Account, id: &str) -> Result<(Arc<Account>, Certificate), ApiError> {
+    let found = offered(account).into_iter().find(|(_, offered, _)| offered == id);
+    if let Some((from, _, held)) = found {
+        return Ok((from, held));
+    }
+    let state = account.read();
+    match state.identity.require_certificate(id)?.transfer {
+        Some(_) => Err(completed(id)),
+        None => {
+            Err(ApiError::invalid(format!("The certificate {id} is not being transferred to this account")))
+        }
+    }
+}
+
+fn completed(id: &str) -> ApiError {
+    let text = format!("The transfer of certificate {id} is completed already");
+    ApiError::new(410, "TransferAlreadyCompletedException", text)
+}
+
+/// The change another account's certificate went through is kept before it is told of.
+fn keep(account: &Account) -> Result<(), ApiError> {
+    account.wal.commit_in_place().map_err(|error| {
+        tracing::error!(account = account.id, %error, "a transfer could not be kept");
+        ApiError::internal("The state could not be written.")
+    })
+}
+
+/// AcceptCertificateTransfer: the certificate is this account's, INACTIVE unless asked otherwise.
+pub fn accept(req: &Req) -> Result<Resp, ApiError> {
+    let id = req.path("certificateId");
+    let (from, held) = offer(&req.account, id)?;
+    let now = req.account.clock.now_ms();
+    if req.account.read().identity.certificate(id).is_some() {
+        return Err(ApiError::invalid(format!("The certificate {id} is registered in this account already")));
+    }
+    // Two accounts' locks are never held together: whoever takes it out has it.
+    let taken = {
+        let mut theirs = from.write();
+        let pending = |held: &Certificate| held.transfer.as_ref().is_some_and(Transfer::is_pending);
+        let there = theirs.identity.certificate(id).is_some_and(pending);
+        there.then(|| theirs.identity.abandon(id))
+    };
+    taken.ok_or_else(|| completed(id))?;
+    let mut mine = held;
+    mine.status = if req.flag("setAsActive") { CertStatus::Active } else { CertStatus::Inactive };
+    mine.modified_ms = now;
+    mine.customer_version += 1;
+    if let Some(transfer) = &mut mine.transfer {
+        transfer.end = Some((End::Accepted(from.id.clone()), now));
+    }
+    req.account.write().identity.certificates.put(id, mine);
+    keep(&from)?;
+    Resp::nothing()
+}
+
+/// RejectCertificateTransfer: it is INACTIVE again where it is, with the reason.
+pub fn reject(req: &Req) -> Result<Resp, ApiError> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Body {
+        reject_reason: Option<String>,
+    }
+    let id = req.path("certificateId");
+    let reason = req.json::<Body>()?.reject_reason;
+    let (from, _) = offer(&req.account, id)?;
+    let now = req.account.clock.now_ms();
+    from.write().identity.certificates.update(id, |held| {
+        if let Some(transfer) = held.transfer.as_mut().filter(|transfer| transfer.is_pending()) {
+            transfer.end = Some((End::Rejected(reason), now));
+            held.status = CertStatus::Inactive;
+            held.modified_ms = now;
+            held.customer_version += 1;
+        }
+    });
+    keep(&from)?;
+    Resp::nothing()
 }
 
 #[derive(Default, Deserialize)]
@@ -73,7 +202,7 @@ pub fn begin(req: &Req) -> Result<Resp, ApiError> {
     }
     identity.certificates.update(id, |held| {
         held.status = CertStatus::PendingTransfer;
-        held.transfer = Some(Transfer { to: account.to_owned(), message, at_ms: now });
+        held.transfer = Some(Transfer { to: account.to_owned(), message, at_ms: now, end: None });
         held.modified_ms = now;
         held.customer_version += 1;
     });
@@ -87,7 +216,7 @@ pub fn cancel(req: &Req) -> Result<Resp, ApiError> {
     validate::certificate_id(id)?;
     let now = req.account.clock.now_ms();
     let mut state = req.account.write();
-    if state.identity.require_certificate(id)?.transfer.is_none() {
+    if !state.identity.require_certificate(id)?.transfer.as_ref().is_some_and(Transfer::is_pending) {
         let text = format!("The certificate {id} is not being transferred");
         return Err(ApiError::new(410, "TransferAlreadyCompletedException", text));
     }
@@ -105,7 +234,7 @@ pub fn list(req: &Req) -> Result<Resp, ApiError> {
     let page = req.page(250, 25)?;
     let state = req.account.read();
     let rows = state.identity.certificates().filter_map(|(id, held)| {
-        let transfer = held.transfer.as_ref()?;
+        let transfer = held.transfer.as_ref().filter(|transfer| transfer.is_pending())?;
         let mut row = transfer.data();
         row["certificateArn"] = json!(req.account.arn("cert", id));
         row["certificateId"] = json!(id);

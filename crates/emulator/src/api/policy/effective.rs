@@ -30,6 +30,9 @@ pub fn effective_policies(state: &State, principal: &str, client_id: Option<&str
         .or_else(|| client_id.filter(|id| identity.is_attached(principal, id)))
         .map(str::to_owned);
     let mut out = Effective { thing, policies: Vec::new() };
+    if let Some(document) = identity.claim_policy(principal) {
+        out.policies.push(("provisioning claim".to_owned(), document));
+    }
     for policy in identity.policies_of(principal) {
         push(&mut out, identity, policy);
     }

@@ -2,9 +2,11 @@
 //!
 //! * `body.rs`: what a template's body must have.
 //! * `templates.rs`, `versions.rs`: the operations on templates.
+//! * `claim.rs`: certificates for a few minutes, which a trusted user gives to a device.
 //! * `mqtt.rs`: what a device asks over MQTT. `register.rs`: what it gets, and RegisterThing. `template.rs`: what a body comes to for it.
 
 mod body;
+mod claim;
 mod mqtt;
 mod register;
 mod template;
@@ -27,6 +29,7 @@ pub static ROUTES: &[Route] = routes! {
         DescribeProvisioningTemplateVersion GET    "/provisioning-templates/{templateName}/versions/{versionId}" 10 versions::describe,
         DeleteProvisioningTemplateVersion   DELETE "/provisioning-templates/{templateName}/versions/{versionId}" 10 versions::delete,
         ListProvisioningTemplateVersions    GET    "/provisioning-templates/{templateName}/versions"             10 versions::list,
+        CreateProvisioningClaim             POST   "/provisioning-templates/{templateName}/provisioning-claim"   10 claim::create,
         RegisterThing                       POST   "/things"                                                     10 register::register_thing,
     }
 };
