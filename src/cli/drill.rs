@@ -111,26 +111,48 @@ pub(super) fn run(args: &DrillArgs, common: &Common) -> Result<u8> {
     Ok(code)
 }
 
-/// Waits until the drill is over, or somebody ends it.
+/// How long the cloud stays, once all is scored, for a command that is still proving what it did.
+const ENDING: Duration = Duration::from_secs(60);
+
+/// Waits until the drill is over and whoever is connected has gone, for a while, or until somebody ends it.
 async fn headless(running: &Running, speed: f64) -> Result<u8> {
     let mut signals = Signals::new()?;
     for (_, line) in join(running, speed)? {
         let _ = writeln!(std::io::stderr(), "{line}");
     }
     begin_all(running);
+    let is_over = |name: &str| running.sheet(name).as_ref().is_some_and(drill::Sheet::is_over);
+    let is_connected = || running.participants().any(|p| running.is_connected(&p.name));
     let over = async {
-        loop {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            let sheets: Vec<_> = running.participants().map(|p| running.sheet(&p.name)).collect();
-            if sheets.iter().all(|sheet| sheet.as_ref().is_some_and(drill::Sheet::is_over)) {
-                return;
-            }
+        let mut beat = tokio::time::interval(Duration::from_millis(200));
+        while !running.participants().all(|p| is_over(&p.name)) {
+            beat.tick().await;
+        }
+    };
+    let gone = async {
+        let mut beat = tokio::time::interval(Duration::from_millis(200));
+        while is_connected() {
+            beat.tick().await;
         }
     };
     tokio::select! {
-        () = over => Ok(exit::DONE),
-        () = signals.any() => Ok(exit::INTERRUPTED),
+        () = over => {}
+        () = signals.any() => return Ok(exit::INTERRUPTED),
     }
+    if is_connected() {
+        let seconds = ENDING.as_secs();
+        let _ = writeln!(
+            std::io::stderr(),
+            "The drill is over and scored. The cloud ends when whoever is connected has gone, in {seconds} s at the latest; ctrl-c \
+             ends it now."
+        );
+        // Scored already: however this ends, the drill is done.
+        tokio::select! {
+            _ = tokio::time::timeout(ENDING, gone) => {}
+            () = signals.any() => {}
+        }
+    }
+    Ok(exit::DONE)
 }
 
 fn list(json: bool) -> Result<u8> {

@@ -95,6 +95,48 @@ fn three_play_a_drill_and_the_one_who_answers_it_has_the_points() {
     drop(room);
 }
 
+/// A command whose proof outlasts the drill ends as it would have without one: the cloud waits for it.
+#[test]
+fn a_drill_alone_lets_what_is_under_way_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("short.toml");
+    let text = include_str!("../../scenarios/drill-oversized.toml");
+    let short: String = text
+        .lines()
+        .map(|line| if line.starts_with("lasts = ") { "lasts = \"30s\"" } else { line })
+        .map(|line| if line.starts_with("at = ") { "at = \"1s\"" } else { line })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::fs::write(&file, short).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_quell"))
+        .arg("drill")
+        .arg(&file)
+        .args(["--headless", "--speed", "10"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut room = Room(child);
+    let line = told.find(|line| line.contains("eval")).unwrap();
+    let env = line.split("$(cat ").nth(1).unwrap().split(')').next().unwrap();
+    let env = environment(Path::new(env.trim_matches(['\'', '"'])));
+    let mut isolate = Command::new(env!("CARGO_BIN_EXE_quell"))
+        .args(["isolate", "Thing02", "--yes", "--json"])
+        .env("HOME", dir.path())
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .envs(&env)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let said = told.find(|line| line.starts_with("The drill is over"));
+    assert!(said.is_some(), "the drill ended before the isolation was under way, or without waiting");
+    assert!(isolate.try_wait().unwrap().is_none(), "still proving");
+    assert_eq!(isolate.wait().unwrap().code(), Some(0));
+    assert!(room.0.wait().unwrap().success());
+}
+
 #[test]
 fn the_drills_are_listed_without_what_they_are_about() {
     let list = String::from_utf8(quell(&["drill"]).stdout).unwrap();

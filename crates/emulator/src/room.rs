@@ -114,6 +114,11 @@ impl Running {
         self.cloud.participant(&self.room.seat(name)?.participant.account)
     }
 
+    /// Whether a participant is connected now: with a console, or a command that is still listening.
+    pub fn is_connected(&self, name: &str) -> bool {
+        self.account_of(name).is_some_and(|account| account.broker().has_identities())
+    }
+
     /// The drill of the scenario, if it is one.
     pub fn drill(&self) -> Option<&Drill> {
         self.room.drill.as_ref()

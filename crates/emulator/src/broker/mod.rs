@@ -311,6 +311,15 @@ impl Broker {
         self.sessions.lock().values().filter(|s| s.is_live()).map(|s| Arc::clone(&s.client_id)).collect()
     }
 
+    /// Whether somebody who signs, and is no device, is connected now.
+    pub fn has_identities(&self) -> bool {
+        let signs = |s: &Arc<SessionState>| {
+            let inner = s.inner.lock();
+            inner.live.as_ref().is_some_and(|live| matches!(live.who.principal, Principal::Iam(_)))
+        };
+        self.sessions.lock().values().any(signs)
+    }
+
     /// The filters a client is subscribed to, with their QoS.
     pub fn subscriptions(&self, client_id: &str) -> Vec<(String, u8)> {
         self.session(client_id).map_or_else(Vec::new, |session| {
