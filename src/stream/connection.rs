@@ -213,8 +213,7 @@ impl Session {
         self.proceed(asker)
     }
 
-    /// The next thing heard. Meanwhile batches are handed over; the wire's own future is never dropped half-way except
-    /// when the connection ends.
+    /// The next thing heard. Meanwhile batches are handed over.
     async fn next(
         &mut self,
         wire: &mut Wire,

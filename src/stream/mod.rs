@@ -15,6 +15,7 @@ mod session;
 mod share;
 mod sign;
 mod subscribe;
+mod tap;
 mod target;
 mod tls;
 mod topics;

@@ -2,7 +2,9 @@
 //! it says why: a refused filter and a taken-over client id come with their reason instead of a hang-up.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +12,7 @@ use parking_lot::Mutex;
 use rumqttc_v5 as v5;
 
 use super::dial::Socket;
+use super::tap::{Inbox, Tap};
 use super::words;
 
 /// AWS allows 128 KiB of payload; topic, header and a pair of 8 KB shadow states come on top.
@@ -71,7 +74,7 @@ pub(super) enum Answer {
 }
 
 /// A topic as it came; one that is not UTF-8 is no topic.
-pub(super) struct Topic(Bytes);
+pub(super) struct Topic(pub(super) Bytes);
 
 impl Topic {
     pub(super) fn as_str(&self) -> Option<&str> {
@@ -111,12 +114,17 @@ pub(super) struct Loss {
 }
 
 /// One connection.
-pub(super) enum Wire {
-    V4(rumqttc::AsyncClient, Box<rumqttc::EventLoop>),
-    V5(v5::AsyncClient, Box<v5::EventLoop>),
+pub(super) struct Wire {
+    asker: Asker,
+    inbox: Inbox,
+    /// The library at work: it puts into the inbox what it hears, and ends when the connection does.
+    library: Pin<Box<dyn Future<Output = Loss> + Send>>,
+    /// How the connection was lost, until everything before that is taken.
+    lost: Option<Loss>,
 }
 
 /// What a connection is asked by.
+#[derive(Clone)]
 pub(super) enum Asker {
     V4(rumqttc::AsyncClient),
     V5(v5::AsyncClient),
@@ -146,13 +154,35 @@ macro_rules! log_in {
     };
 }
 
+/// Listens with a library's event loop until the connection is lost: those of the two versions are of two types with the same
+/// names.
+macro_rules! listen {
+    ($eventloop:ident, $heard:ident, $loss:path, $inbox:ident) => {
+        Box::pin(async move {
+            loop {
+                match $eventloop.poll().await {
+                    Ok(event) => $inbox.push($heard(event)),
+                    Err(error) => return $loss(&error),
+                }
+                // What was read together with it.
+                while let Some(event) = $eventloop.state.events.pop_front() {
+                    $inbox.push($heard(event));
+                }
+                $inbox.taken().await;
+            }
+        })
+    };
+}
+
 impl Wire {
     /// Greets the broker at the other end of `line`; [`Self::next`] does it.
     pub(super) fn new(greeting: Greeting, line: Box<dyn Socket>) -> Self {
         let packet = if greeting.aws { PACKET_AWS } else { PACKET };
         let keep_alive = u16::try_from(greeting.keep_alive.as_secs()).unwrap_or(u16::MAX);
-        let line = once(line);
-        match greeting.version {
+        let inbox = Inbox::default();
+        let line = once(Box::new(Tap::new(line, greeting.version, inbox.clone())));
+        let heard = inbox.clone();
+        let (asker, library): (_, Pin<Box<dyn Future<Output = Loss> + Send>>) = match greeting.version {
             Version::V4 => {
                 // The line leads there already: host and port are never looked at.
                 let mut options = rumqttc::MqttOptions::new(greeting.client_id, "");
@@ -167,7 +197,7 @@ impl Wire {
                 let builder = rumqttc::AsyncClient::builder(options).capacity(usize::from(REQUESTS));
                 let (client, mut eventloop) = builder.build();
                 eventloop.network_options.set_connection_timeout(greeting.timeout.as_secs());
-                Self::V4(client, Box::new(eventloop))
+                (Asker::V4(client), listen!(eventloop, heard_v4, words::loss_v4, heard))
             }
             Version::V5 => {
                 let mut options = v5::MqttOptions::new(greeting.client_id, "");
@@ -179,36 +209,40 @@ impl Wire {
                     .set_outgoing_inflight_upper_limit(REQUESTS)
                     .set_clean_start(true);
                 log_in!(options, greeting.login);
-                let (client, eventloop) =
+                let (client, mut eventloop) =
                     v5::AsyncClient::builder(options).capacity(usize::from(REQUESTS)).build();
-                Self::V5(client, Box::new(eventloop))
+                (Asker::V5(client), listen!(eventloop, heard_v5, words::loss_v5, heard))
             }
-        }
+        };
+        Self { asker, inbox, library, lost: None }
     }
 
     /// What asks for filters and gives them up, also while [`Self::next`] is waited for.
     pub(super) fn asker(&self) -> Asker {
-        match self {
-            Self::V4(client, _) => Asker::V4(client.clone()),
-            Self::V5(client, _) => Asker::V5(client.clone()),
-        }
+        self.asker.clone()
     }
 
     /// What is there already, without looking at the socket.
     #[inline]
     pub(super) fn buffered(&mut self) -> Option<Heard> {
-        match self {
-            Self::V4(_, eventloop) => eventloop.state.events.pop_front().map(heard_v4),
-            Self::V5(_, eventloop) => eventloop.state.events.pop_front().map(heard_v5),
-        }
+        self.inbox.pop()
     }
 
-    /// The next thing heard, waited for; connects first. Once begun it must be waited for to its end.
+    /// The next thing heard, waited for; connects first. Not asked again after an error.
     pub(super) async fn next(&mut self) -> Result<Heard, Loss> {
-        match self {
-            Self::V4(_, eventloop) => eventloop.poll().await.map(heard_v4).map_err(|e| words::loss_v4(&e)),
-            Self::V5(_, eventloop) => eventloop.poll().await.map(heard_v5).map_err(|e| words::loss_v5(&e)),
-        }
+        std::future::poll_fn(|context| {
+            if self.inbox.is_empty()
+                && self.lost.is_none()
+                && let Poll::Ready(loss) = self.library.as_mut().poll(context)
+            {
+                self.lost = Some(loss);
+            }
+            match (self.inbox.pop(), &mut self.lost) {
+                (Some(heard), _) => Poll::Ready(Ok(heard)),
+                (None, lost) => lost.take().map_or(Poll::Pending, |loss| Poll::Ready(Err(loss))),
+            }
+        })
+        .await
     }
 }
 
