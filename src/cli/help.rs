@@ -3,7 +3,7 @@
 
 use clap::CommandFactory as _;
 
-use super::{Cli, Command};
+use super::{Cli, Command, named};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,18 +27,15 @@ pub(super) fn command() -> clap::Command {
     command.help_template(template)
 }
 
-/// Whether a command is the one that the enum calls `name`.
-fn is_of(command: &clap::Command, name: &str) -> bool {
-    command.get_name().replace('-', "") == name.to_lowercase()
-}
-
 fn grouped(command: &clap::Command) -> String {
     let widest = command.get_subcommands().map(|sub| sub.get_name().len()).max().unwrap_or(0);
     let mut out = String::new();
     for (heading, names) in Command::GROUPS {
         // Without the emulator some are not there.
-        let known: Vec<_> =
-            names.iter().filter_map(|name| command.get_subcommands().find(|sub| is_of(sub, name))).collect();
+        let known: Vec<_> = names
+            .iter()
+            .filter_map(|name| command.get_subcommands().find(|sub| sub.get_name() == named(name)))
+            .collect();
         if known.is_empty() {
             continue;
         }
@@ -61,7 +58,7 @@ mod tests {
         let command = Cli::command();
         for sub in command.get_subcommands() {
             let mut names = Command::GROUPS.iter().flat_map(|(_, names)| *names);
-            assert!(names.any(|name| is_of(sub, name)), "{}", sub.get_name());
+            assert!(names.any(|name| sub.get_name() == named(name)), "{}", sub.get_name());
         }
         let help = super::command().render_help().to_string();
         assert!(help.contains("Respond:\n  isolate") && help.contains("Examples:"), "{help}");

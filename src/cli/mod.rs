@@ -41,7 +41,8 @@ mod zone;
 
 use std::process::ExitCode;
 
-use clap::{FromArgMatches as _, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, FromArgMatches, Parser, Subcommand};
 
 pub use crate::config::flags::Common;
 
@@ -75,6 +76,11 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
+/// How a command is called on a command line.
+fn named(variant: &str) -> String {
+    variant.to_lowercase()
+}
+
 /// Makes the commands from one row each, under the heading they stand under in `--help`: the sentence, the name with its
 /// arguments, the feature it is part of, whether it takes the screen, and what runs it.
 macro_rules! commands {
@@ -85,7 +91,7 @@ macro_rules! commands {
         )*
     })*) => {
         /// The commands.
-        #[derive(Debug, Subcommand)]
+        #[derive(Debug)]
         pub enum Command {
             $($(
                 #[doc = $about]
@@ -115,6 +121,56 @@ macro_rules! commands {
                         Self::$name $(($args))? => $run,
                     )*)*
                 }
+            }
+        }
+
+        // What would be derived has every argument of every command made before the first word is looked at.
+        impl Subcommand for Command {
+            fn augment_subcommands(app: clap::Command) -> clap::Command {
+                $($(
+                    $(#[cfg(feature = $feature)])?
+                    let app = app.subcommand(
+                        clap::Command::new(named(stringify!($name)))
+                            .about($about.trim_start())
+                            $(.defer(|app| <$type as clap::Args>::augment_args(app).about($about.trim_start())))?
+                    );
+                )*)*
+                app
+            }
+
+            fn augment_subcommands_for_update(app: clap::Command) -> clap::Command {
+                Self::augment_subcommands(app)
+            }
+
+            fn has_subcommand(name: &str) -> bool {
+                $($(
+                    $(#[cfg(feature = $feature)])?
+                    if name == named(stringify!($name)) {
+                        return true;
+                    }
+                )*)*
+                false
+            }
+        }
+
+        impl FromArgMatches for Command {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+                let Some((name, arguments)) = matches.subcommand() else {
+                    return Err(clap::Error::new(ErrorKind::MissingSubcommand));
+                };
+                $($(
+                    $(#[cfg(feature = $feature)])?
+                    if name == named(stringify!($name)) {
+                        return Ok(Self::$name $((<$type as FromArgMatches>::from_arg_matches(arguments)?))?);
+                    }
+                )*)*
+                let _ = arguments;
+                Err(clap::Error::new(ErrorKind::InvalidSubcommand))
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+                *self = Self::from_arg_matches(matches)?;
+                Ok(())
             }
         }
     };

@@ -23,7 +23,7 @@ pub(super) fn completions(args: &CompletionsArgs) -> color_eyre::Result<u8> {
 /// Prints the manual page, with each command's own section.
 pub(super) fn man() -> color_eyre::Result<u8> {
     let mut page = Vec::new();
-    // Not built: building would repeat the common flags under each command.
+    // Not built as a whole: that would repeat the common flags under each command.
     let command = Cli::command();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {

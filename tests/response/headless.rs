@@ -93,14 +93,16 @@ fn typed(command: &str, plans: [&str; 2]) -> Option<Vec<String>> {
 /// All commands of the program with something to do, `job create` and the like included.
 fn commands() -> Vec<String> {
     let mut out = Vec::new();
-    for command in quell::cli::Cli::command().get_subcommands() {
+    let mut quell = quell::cli::Cli::command();
+    // A command's own come when it is built, and with them a `help` that is none of ours.
+    quell.build();
+    for command in quell.get_subcommands() {
         let name = command.get_name();
-        if command.get_subcommands().next().is_none()
-            || matches!(name, "journal" | "profiles" | "rules" | "audit" | "retained")
-        {
+        let subs: Vec<_> = command.get_subcommands().filter(|sub| sub.get_name() != "help").collect();
+        if subs.is_empty() || matches!(name, "journal" | "profiles" | "rules" | "audit" | "retained") {
             out.push(name.to_owned());
         }
-        out.extend(command.get_subcommands().map(|sub| format!("{name} {}", sub.get_name())));
+        out.extend(subs.iter().map(|sub| format!("{name} {}", sub.get_name())));
     }
     out
 }

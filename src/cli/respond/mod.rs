@@ -44,7 +44,7 @@ pub struct RespondArgs {
     pub listen: Option<SocketAddr>,
     /// Believe these topics only; without it, those of this account (repeatable)
     #[arg(long = "topic-arn", value_name = "ARN")]
-    pub topics: Vec<String>,
+    pub topic_arns: Vec<String>,
     /// Ask AWS for violations instead of waiting to be told
     #[arg(long)]
     pub poll: bool,
@@ -96,7 +96,7 @@ pub(super) fn run(args: &RespondArgs, common: &Common) -> color_eyre::Result<u8>
     let how = How {
         acts: args.yes && !args.dry_run,
         checks_stdin: !args.no_signature_check,
-        topics: args.topics.clone(),
+        topics: args.topic_arns.clone(),
         group: args.group.clone(),
         timeout: args.timeout,
     };
