@@ -391,6 +391,8 @@ impl Settings {
             ceiling: self.aws.then_some((100.0 * faster, 512.0 * 1024.0 * faster)),
             stale_after: scaled(defaults.stale_after).max(10_000),
             policy_delay: scaled(defaults.policy_delay),
+            // Who connects is told on AWS's own topics (docs/aws-iot.md#3.5).
+            presence: self.aws,
             detect_speed: self.aws_speed,
             false_alarms: self.false_alarms,
             security_profiles: self.security_profiles.iter().map(record).collect(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use quell_fleet::text::SafeText;
-use quell_fleet::{Device, Finding, Fleet, Heed, Ms, OpenFinding, SourceId, WarningKind};
+use quell_fleet::{Device, Finding, Fleet, Heed, Ms, NotJudged, OpenFinding, SourceId, WarningKind};
 use quell_rules::detect::model::{Behavior, MetricValue};
 
 use crate::config::{AlertKind, Severity};
@@ -351,7 +351,11 @@ impl Judge {
         let waited = now - self.started >= (REPORTS as f64 / self.speed) as Ms;
         for not in fleet.not_judged().filter(|not| waited || !not.reported) {
             let name = format!("not_judged {} {}", not.profile, not.behavior);
-            say(&name, &format!("{} of {} is not judged: {}", not.behavior, not.profile, not.why), now);
+            say(
+                &name,
+                &format!("{} of {} is not judged{}: {}", not.behavior, not.profile, on(&not), not.why),
+                now,
+            );
         }
         if let Some((why, since)) = &self.lease {
             let why =
@@ -375,6 +379,16 @@ impl Judge {
         }
         out
     }
+}
+
+/// ` on 3 of 5 devices (A, B, C)`; nothing where it is judged on none.
+pub fn on(not: &NotJudged) -> String {
+    let Some((lacking, all)) = not.on else { return String::new() };
+    let mut named: Vec<&str> = not.things.iter().map(|thing| thing.shown().as_str()).collect();
+    if lacking > named.len() {
+        named.push("…");
+    }
+    format!(" on {lacking} of {all} devices ({})", named.join(", "))
 }
 
 /// Whether what is not found any more, since then, is over.
@@ -600,6 +614,27 @@ mod tests {
         let found = judge.tick(&fleet, T0 + 301_000);
         assert_eq!(told(&found), [(Some("a"), "Ports", Step::InAlarm)]);
         assert_eq!(ports(&judge.tick(&fleet, T0 + 320_000)), [Step::AlarmCleared]);
+    }
+
+    #[test]
+    fn devices_without_an_agent_are_named_while_others_have_one() {
+        let mut fleet = Fleet::new(limits());
+        let mut judge = Judge::new(Vec::new(), 1.0, T0);
+        up(&mut fleet, T0);
+        for topic in [0, 1] {
+            hear(&mut fleet, topic, T0 + 1_000, 10);
+        }
+        let document = json!({"hed": {"rid": 1, "v": "1.0"}, "met": {"tp": {"t": 1}}});
+        let report = Box::new(quell_rules::detect::report::Report::parse(&document).unwrap());
+        let notices = vec![Notice::Report { thing: Name::new("a"), report, at: T0 + 2_000 }];
+        fleet.apply(Event::Batch(Batch { notices, ..Batch::default() }), T0 + 2_000);
+        let said = judge.tick(&fleet, T0 + REPORTS);
+        let ports = said.iter().find(|a| a.behavior.name == "not_judged P Ports").unwrap();
+        let sentence = ports.sentence.as_str();
+        assert!(
+            sentence.starts_with("Ports of P is not judged on 1 of 2 devices (b): measured on"),
+            "{sentence}"
+        );
     }
 
     #[test]

@@ -23,24 +23,61 @@ pub(super) enum Meaning {
     Execution,
     Membership,
     Defender { accepted: bool },
-    Report,
+    Report(Form),
+}
+
+/// How an agent's report is written (docs/aws-iot.md#3.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    Cbor,
 }
 
 /// Bytes of an agent's report that is read. Theirs have a few hundred to a few thousand.
 const REPORT: usize = 16 * 1024;
 
-/// Whose report is published on a topic: that of the thing before `defender/metrics/json`, below anything. It is AWS's own topic
+/// Arrays and maps of a report in CBOR that stand in one another; theirs are seven deep.
+const DEEP: usize = 32;
+
+/// Whose report is published on a topic: that of the thing before `defender/metrics/json` or `…/cbor`, below anything. It is AWS's own topic
 /// under `$aws/things`, which AWS shows to nobody (docs/aws-iot.md#3.4); other brokers do, and on AWS an agent may publish the
 /// same on a topic of the operator's own.
 pub fn reporter(topic: &str) -> Option<&str> {
-    let (_, thing) = topic.strip_suffix("/defender/metrics/json")?.rsplit_once('/')?;
-    (!thing.is_empty()).then_some(thing)
+    report(topic).map(|(thing, _)| thing)
+}
+
+fn report(topic: &str) -> Option<(&str, Form)> {
+    let (before, form) = topic.rsplit_once('/')?;
+    let form = match form {
+        "json" => Form::Json,
+        "cbor" => Form::Cbor,
+        _ => return None,
+    };
+    let (_, thing) = before.strip_suffix("/defender/metrics")?.rsplit_once('/')?;
+    (!thing.is_empty()).then_some((thing, form))
+}
+
+impl Form {
+    /// The document, where it is one and nothing comes behind it.
+    fn read(self, payload: &[u8]) -> Option<Value> {
+        if payload.len() > REPORT {
+            return None;
+        }
+        match self {
+            Self::Json => serde_json::from_slice(payload).ok(),
+            Self::Cbor => {
+                let mut rest = payload;
+                let document = ciborium::de::from_reader_with_recursion_limit(&mut rest, DEEP).ok()?;
+                rest.is_empty().then_some(document)
+            }
+        }
+    }
 }
 
 impl Meaning {
     pub(super) fn of(topic: &str) -> Self {
-        if reporter(topic).is_some() {
-            return Self::Report;
+        if let Some((_, form)) = report(topic) {
+            return Self::Report(form);
         }
         let Some(rest) = topic.strip_prefix("$aws/") else { return Self::Telemetry };
         let levels: Vec<&str> = rest.split('/').collect();
@@ -147,9 +184,8 @@ impl Meaning {
                     at,
                 }
             }
-            Self::Report => {
-                let document = (payload.len() <= REPORT).then(body)??;
-                let report = Box::new(Report::parse(&document)?);
+            Self::Report(form) => {
+                let report = Box::new(Report::parse(&form.read(payload)?)?);
                 Notice::Report { thing: Name::new(reporter(topic)?), report, at }
             }
             Self::Defender { accepted } => Notice::DefenderReport { thing: thing()?, accepted, at },
@@ -187,8 +223,55 @@ mod tests {
         }
         let large = format!(r#"{{"hed":{{"rid":7,"v":"1.0"}},"met":{{"x":"{}"}}}}"#, "y".repeat(REPORT));
         assert!(notice("x/T/defender/metrics/json", &large).is_none());
-        for topic in ["T/defender/metrics/json", "x//defender/metrics/json", "x/T/defender/metrics/cbor"] {
+        for topic in ["T/defender/metrics/json", "x//defender/metrics/json", "x/T/defender/metrics/xml"] {
             assert!(notice(topic, report).is_none(), "{topic}");
+        }
+    }
+
+    fn cbor(document: &Value) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(document, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_report_in_cbor_says_what_it_says_in_json_with_long_and_short_names() {
+        let short = serde_json::json!({"hed": {"rid": 7, "v": "1.0"}, "met": {
+            "tp": {"pts": [{"pt": 22}], "t": 1}, "ns": {"bo": 2}}, "cmet": {"cpu": [{"number": 1.5}]}});
+        let long = serde_json::json!({"header": {"report_id": 7, "version": "1.0"}, "metrics": {
+            "listening_tcp_ports": {"ports": [{"port": 22}], "total": 1}, "network_stats": {"bytes_out": 2}},
+            "custom_metrics": {"cpu": [{"number": 1.5}]}});
+        let in_json = notice("a/T/defender/metrics/json", &short.to_string()).unwrap();
+        for document in [short, long] {
+            let topic = "a/T/defender/metrics/cbor";
+            let heard = Meaning::of(topic).notice(topic, &cbor(&document), 7);
+            assert_eq!(format!("{heard:?}"), format!("{:?}", Some(&in_json)), "{document}");
+            assert!(notice(topic, &document.to_string()).is_none(), "JSON is not CBOR");
+            let other = "a/T/defender/metrics/json";
+            assert!(Meaning::of(other).notice(other, &cbor(&document), 7).is_none());
+        }
+    }
+
+    #[test]
+    fn hostile_cbor_is_no_report() {
+        use crate::mutate::{self, Rng, SEED};
+        let topic = "a/T/defender/metrics/cbor";
+        let heard = |payload: &[u8]| Meaning::of(topic).notice(topic, payload, 7);
+        let whole = cbor(&serde_json::json!({"hed": {"rid": 7, "v": "1.0"}, "met": {"tp": {"t": 3}}}));
+        assert!(heard(&whole).is_some());
+        let behind = [whole.as_slice(), b"\x00"].concat();
+        let padded = cbor(&serde_json::json!({"hed": {"rid": 7, "v": "1.0"}, "met": {"tp": {"t": 3}},
+            "x": "y".repeat(REPORT)}));
+        // Arrays without end in one another; an array, a text and a map that say they have 2^63 of something.
+        let deep = vec![0x9f; REPORT];
+        let long: [&[u8]; 3] = [&[0x9b], &[0x7b], &[0xbb]];
+        let long = long.map(|kind| [kind, &[0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]].concat());
+        for payload in [&behind, &padded, &deep].into_iter().chain(&long) {
+            assert!(heard(payload).is_none());
+        }
+        let (mut rng, files) = (Rng::with_seed(SEED), vec![("report".to_owned(), whole)]);
+        for _ in 0..10_000 {
+            let _ = heard(&mutate::scrambled(&files, &mut rng));
         }
     }
 

@@ -91,10 +91,8 @@ impl Fleet {
             return Agreement::Agree { ours: finding.found, aws };
         }
         let name = violation.behavior.name.as_str();
-        let unheard =
-            self.not_judged().find(|n| n.profile == violation.profile && n.behavior.as_str() == name);
-        if let Some(unheard) = unheard {
-            return open(format!("not judged here: {}", unheard.why));
+        if let Some(why) = self.not_judged_on(&violation.thing, &violation.profile, name) {
+            return open(format!("not judged here: {why}"));
         }
         if self.judged_by().iter().all(|p| p.name != violation.profile) {
             return open("the profile was not read: quell cannot judge by it".to_owned());

@@ -60,8 +60,51 @@ pub struct NotJudged {
     pub behavior: SafeText,
     /// Why, in a few words.
     pub why: SafeText,
-    /// An agent on the device would report it, and none was heard yet.
+    /// An agent on the device would report it: not judged on those of which no report was heard yet.
     pub reported: bool,
+    /// On how many of the devices that were heard and that the profile is for, where it is not on all that are to come too:
+    /// those it is not judged on, and all of them.
+    pub on: Option<(usize, usize)>,
+    /// Some of those it is not judged on.
+    pub things: Vec<Name>,
+}
+
+/// Of a profile that asks for what agents report: on which of its devices that is judged.
+#[derive(Clone, Debug, Default)]
+struct Reporting {
+    /// By device: nothing where the profile is not for it, or it was not heard; whether a report of it was.
+    devices: Vec<Option<bool>>,
+    /// Devices of which none was heard, and all.
+    lacking: usize,
+    all: usize,
+}
+
+impl Reporting {
+    fn set(&mut self, id: DeviceId, reports: Option<bool>) {
+        if id.index() >= self.devices.len() {
+            if reports.is_none() {
+                return;
+            }
+            self.devices.resize(id.index() + 1, None);
+        }
+        let Some(slot) = self.devices.get_mut(id.index()) else { return };
+        let count = |known: Option<bool>| (usize::from(known == Some(false)), usize::from(known.is_some()));
+        let (before, after) = (count(*slot), count(reports));
+        *slot = reports;
+        self.lacking = self.lacking + after.0 - before.0;
+        self.all = self.all + after.1 - before.1;
+    }
+
+    /// Some devices of which none was heard.
+    fn some(&self) -> impl Iterator<Item = usize> {
+        const SOME: usize = 5;
+        self.devices
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| **known == Some(false))
+            .map(|(at, _)| at)
+            .take(SOME)
+    }
 }
 
 /// A window of Detect's as one device filled it.
@@ -84,6 +127,10 @@ pub(super) struct Detection {
     not_judged: Vec<NotJudged>,
     /// By device: the number of its last report.
     reports: HashMap<DeviceId, i64>,
+    /// By profile, as `profiles`: of whom reports were heard, where it asks for what they say.
+    reporting: Vec<Option<Reporting>>,
+    /// The broker tells who connects; or did once.
+    presence: bool,
     /// When the profiles in force were taken up.
     since: Ms,
     /// By device: its place in the engine once its profiles are known to it.
@@ -109,7 +156,7 @@ impl Detection {
         self.local = local;
     }
 
-    pub(super) fn new(speed: f64, local: Vec<ProfileRecord>) -> Self {
+    pub(super) fn new(speed: f64, presence: bool, local: Vec<ProfileRecord>) -> Self {
         let speed = if speed.is_finite() { speed.max(0.001) } else { 1.0 };
         // AWS forgets an alarm without data after two days (docs/aws-iot.md#4.1.4).
         let silence = (172_800_000.0 / speed) as Ms;
@@ -123,6 +170,8 @@ impl Detection {
             profiles: Vec::new(),
             not_judged: Vec::new(),
             reports: HashMap::new(),
+            reporting: Vec::new(),
+            presence,
             since: Ms::MIN,
             handles: Vec::new(),
             active: Vec::new(),
@@ -210,6 +259,14 @@ impl Detection {
         }
         self.since = now;
         self.not_judged = self.profiles.iter().flat_map(not_judged).collect();
+        let asks = |profile: &ProfileRecord| {
+            profile
+                .behaviors
+                .iter()
+                .filter_map(|b| Metric::parse(b.metric.as_deref()?))
+                .any(|m| m.is_reported())
+        };
+        self.reporting = self.profiles.iter().map(|p| asks(p).then(Reporting::default)).collect();
         let compiled: Vec<Profile> = self
             .profiles
             .iter()
@@ -253,6 +310,22 @@ fn unheard(profile: &ProfileRecord, behavior: &Behavior) -> Option<String> {
     }
 }
 
+/// What a broker that tells of no connection leaves open.
+const UNTOLD: &str = "this broker tells of no connection, as AWS does by its presence events: who connects, from where, and who is \
+                      gone is not heard";
+
+/// What is counted of connections.
+fn of_presence(metric: &Metric) -> bool {
+    matches!(
+        metric,
+        Metric::AuthorizationFailures
+            | Metric::ConnectionAttempts
+            | Metric::Disconnects
+            | Metric::DisconnectDuration
+            | Metric::SourceIp
+    )
+}
+
 /// What only an agent on the device can measure.
 const REPORTED: &str = "measured on the device, and no agent's report is heard; on AWS nobody but Device Defender hears one, unless \
                         it is published on …/THING/defender/metrics/json too";
@@ -264,7 +337,8 @@ fn not_judged(profile: &ProfileRecord) -> Vec<NotJudged> {
         let reported =
             unheard.is_none() && b.criteria.is_some() && metric.is_some_and(|metric| metric.is_reported());
         let why = SafeText::new(&unheard.or_else(|| reported.then(|| REPORTED.to_owned()))?);
-        Some(NotJudged { profile: profile.name.clone(), behavior: SafeText::new(&b.name), why, reported })
+        let (profile, behavior) = (profile.name.clone(), SafeText::new(&b.name));
+        Some(NotJudged { profile, behavior, why, reported, on: None, things: Vec::new() })
     };
     profile.behaviors.iter().filter_map(why).collect()
 }
@@ -305,10 +379,57 @@ impl Fleet {
         &self.detection.profiles
     }
 
-    /// Behaviours that cannot be judged on what is heard, and why. What agents report is, once one was heard.
-    pub fn not_judged(&self) -> impl Iterator<Item = &NotJudged> {
-        let reports = !self.detection.reports.is_empty();
-        self.detection.not_judged.iter().filter(move |not| !(reports && not.reported))
+    /// Behaviours that cannot be judged on what is heard, and why. What agents report is on each device of which a report was
+    /// heard; what is counted of connections, where the broker tells of them.
+    pub fn not_judged(&self) -> impl Iterator<Item = NotJudged> {
+        let Detection { not_judged, profiles, presence, .. } = &self.detection;
+        let known = not_judged.iter().filter_map(|not| {
+            if !not.reported {
+                return Some(not.clone());
+            }
+            let reporting = self.reporting(&not.profile)?;
+            if reporting.lacking == 0 && reporting.all > 0 {
+                return None;
+            }
+            let name = |at: usize| self.devices.get(at).map(|device| device.name().clone());
+            let on = (reporting.lacking < reporting.all).then_some((reporting.lacking, reporting.all));
+            Some(NotJudged { on, things: reporting.some().filter_map(name).collect(), ..not.clone() })
+        });
+        let untold = profiles.iter().filter(move |_| !presence).flat_map(|profile| {
+            let counted = |b: &&Behavior| {
+                let metric = b.metric.as_deref().and_then(Metric::parse);
+                unheard(profile, b).is_none()
+                    && b.criteria.is_some()
+                    && metric.as_ref().is_some_and(of_presence)
+            };
+            profile.behaviors.iter().filter(counted).map(|b| NotJudged {
+                profile: profile.name.clone(),
+                behavior: SafeText::new(&b.name),
+                why: SafeText::new(UNTOLD),
+                reported: false,
+                on: None,
+                things: Vec::new(),
+            })
+        });
+        known.chain(untold)
+    }
+
+    fn reporting(&self, profile: &SafeText) -> Option<&Reporting> {
+        let at = self.detection.profiles.iter().position(|p| p.name == *profile)?;
+        self.detection.reporting.get(at)?.as_ref()
+    }
+
+    /// Why a behaviour is not judged on a device; none where it is, as far as what it measures is heard.
+    pub fn not_judged_on(&self, thing: &Name, profile: &SafeText, behavior: &str) -> Option<SafeText> {
+        let id = self.find(thing.raw());
+        let reports = id.is_some_and(|id| self.detection.reports.contains_key(&id));
+        let named = |not: &NotJudged| not.profile == *profile && not.behavior.as_str() == behavior;
+        let not = self.detection.not_judged.iter().find(|not| named(not));
+        match not {
+            Some(not) if !(not.reported && reports) => Some(not.why.clone()),
+            Some(_) => None,
+            None => self.not_judged().find(named).map(|not| not.why),
+        }
     }
 
     /// What was heard, for a behaviour that is not in force: of the devices the profile applies to, or of all.
@@ -392,10 +513,27 @@ impl Fleet {
         if let Some(slot) = handles.get_mut(id.index()) {
             *slot = Some(handle);
         }
+        self.count_reporting(id);
         if !gone.is_empty() {
             self.verdicts(gone, now);
         }
         Some(handle)
+    }
+
+    /// Of which profiles that ask for agents' reports the device is, and whether one was heard.
+    fn count_reporting(&mut self, id: DeviceId) {
+        if self.detection.reporting.iter().all(Option::is_none) {
+            return;
+        }
+        let reports = self.detection.reports.contains_key(&id);
+        let counts = !self.device(id).is_unattributed();
+        let covered: Vec<bool> =
+            self.detection.profiles.iter().map(|profile| counts && self.covers(profile, id)).collect();
+        for (reporting, covered) in self.detection.reporting.iter_mut().zip(covered) {
+            if let Some(reporting) = reporting {
+                reporting.set(id, covered.then_some(reports));
+            }
+        }
     }
 
     fn handle(&mut self, id: DeviceId, now: Ms) -> Option<Handle> {
@@ -449,7 +587,9 @@ impl Fleet {
         if self.detection.reports.get(&id).is_some_and(|last| report.id <= *last) {
             return Changes::NONE;
         }
-        self.detection.reports.insert(id, report.id);
+        if self.detection.reports.insert(id, report.id).is_none() {
+            self.count_reporting(id);
+        }
         if self.detection.profiles.is_empty() || self.handle(id, now).is_none() {
             return Changes::NONE;
         }
@@ -472,6 +612,7 @@ impl Fleet {
         at: Ms,
         now: Ms,
     ) -> Changes {
+        self.detection.presence = true;
         if self.detection.profiles.is_empty() || self.handle(id, now).is_none() {
             return Changes::NONE;
         }

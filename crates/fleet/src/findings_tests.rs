@@ -583,8 +583,8 @@ fn what_an_agent_reports_is_judged_where_it_is_heard_and_said_to_be_missed_until
             {"comparisonOperator": "less-than", "value": {"count": 1000}, "durationSeconds": 300}},
         {"name": "Battery", "metric": "battery", "criteria":
             {"comparisonOperator": "greater-than", "value": {"number": 10}}}]));
-    let missed: Vec<_> = fleet.not_judged().map(|not| (not.behavior.as_str(), not.reported)).collect();
-    assert_eq!(missed, [("Ports", true), ("Few", true), ("Out", true), ("Battery", true)]);
+    let missed: Vec<_> = fleet.not_judged().map(|not| (not.behavior.to_string(), not.reported)).collect();
+    assert_eq!(missed, ["Ports", "Few", "Out", "Battery"].map(|name| (name.to_owned(), true)));
     let aligned = (T0 / 300_000 + 1) * 300_000;
     fleet.apply(report("Thing01", 1, &[22], 400, aligned + 1_000), aligned + 1_000);
     assert_eq!((fleet.not_judged().count(), standing(&fleet)), (0, vec![]));
@@ -599,6 +599,67 @@ fn what_an_agent_reports_is_judged_where_it_is_heard_and_said_to_be_missed_until
     assert_eq!(standing(&fleet), [], "its ports are as they should be");
     fleet.tick(aligned + 602_000);
     assert_eq!(standing(&fleet), [("Thing02", "Out")]);
+}
+
+#[test]
+fn what_an_agent_reports_is_judged_on_those_that_have_one_and_said_to_be_missed_on_the_rest() {
+    let mut fleet = judged_by(json!([
+        {"name": "Ports", "metric": "aws:listening-tcp-ports", "criteria":
+            {"comparisonOperator": "in-port-set", "value": {"ports": [22, 443]}}},
+        {"name": "Small", "metric": "aws:message-byte-size", "criteria":
+            {"comparisonOperator": "less-than", "value": {"count": 1000}}}]));
+    let missed = |fleet: &Fleet| -> Vec<_> {
+        let names =
+            |not: &crate::NotJudged| not.things.iter().map(|t| t.raw().to_owned()).collect::<Vec<_>>();
+        fleet.not_judged().map(|not| (not.behavior.to_string(), not.on, names(&not))).collect()
+    };
+    let ports = |on, things: &[&str]| {
+        vec![("Ports".to_owned(), on, things.iter().map(|t| (*t).to_owned()).collect())]
+    };
+    assert_eq!(missed(&fleet), ports(None, &[]), "nothing was heard yet");
+    fleet.apply(heard(0, T0 + 1_000, 10), T0 + 1_000);
+    fleet.apply(heard(1, T0 + 1_000, 10), T0 + 1_000);
+    assert_eq!(missed(&fleet), ports(None, &["Thing01", "Thing02"]), "of nobody");
+    fleet.apply(report("Thing02", 1, &[22], 400, T0 + 2_000), T0 + 2_000);
+    assert_eq!(missed(&fleet), ports(Some((1, 2)), &["Thing01"]));
+    let on =
+        |fleet: &Fleet, thing: &str| fleet.not_judged_on(&Name::new(thing), &"P".into(), "Ports").is_some();
+    assert!(on(&fleet, "Thing01") && !on(&fleet, "Thing02") && on(&fleet, "Thing03"));
+    assert_eq!(fleet.not_judged_on(&Name::new("Thing01"), &"P".into(), "Small"), None);
+    fleet.apply(report("Thing01", 9, &[22], 400, T0 + 3_000), T0 + 3_000);
+    assert_eq!(missed(&fleet), vec![]);
+}
+
+#[test]
+fn a_broker_that_tells_of_no_connection_is_said_to_until_it_does() {
+    let behaviors = json!([
+        {"name": "Home", "metric": "aws:source-ip-address", "criteria":
+            {"comparisonOperator": "in-cidr-set", "value": {"cidrs": ["10.0.0.0/8"]}}},
+        {"name": "Small", "metric": "aws:message-byte-size", "criteria":
+            {"comparisonOperator": "less-than", "value": {"count": 1000}}}]);
+    let profile = judged_by(behaviors).judged_by()[0].clone();
+    let limits = Limits { presence: false, security_profiles: vec![profile], ..Limits::default() };
+    let mut fleet = Fleet::new(limits);
+    fleet.apply(up(T0), T0);
+    fleet.apply(topics(&["Thing01"]), T0);
+    let missed: Vec<_> = fleet.not_judged().map(|not| not.behavior.to_string()).collect();
+    assert_eq!(missed, ["Home"]);
+    assert!(
+        fleet.not_judged().all(|not| !not.reported && not.why.as_str().contains("tells of no connection"))
+    );
+    let notice = event::Notice::Presence {
+        client: Name::new("Thing01"),
+        kind: event::PresenceKind::Connected,
+        reason: None,
+        principal: None,
+        version: 1,
+        at: T0 + 1_000,
+        address: Some("10.1.2.3".into()),
+        session: None,
+        received: Some(T0 + 1_000),
+    };
+    fleet.apply(Event::Batch(Batch { notices: vec![notice], ..Batch::default() }), T0 + 1_000);
+    assert_eq!(fleet.not_judged().next(), None);
 }
 
 #[test]

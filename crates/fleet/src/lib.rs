@@ -220,7 +220,11 @@ impl Fleet {
             log: MessageLog::new(limits.messages, limits.payload_bytes),
             shadows: deltas::Shadows::new(limits.shadows),
             ledger: baseline::Ledger::new(limits.false_alarms),
-            detection: findings::Detection::new(limits.detect_speed, limits.security_profiles.clone()),
+            detection: findings::Detection::new(
+                limits.detect_speed,
+                limits.presence,
+                limits.security_profiles.clone(),
+            ),
             seen_violations: HashMap::new(),
             alarms: alarms::Alarms::default(),
             link: Link::with(limits.connections),

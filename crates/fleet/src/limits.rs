@@ -37,6 +37,9 @@ pub struct Limits {
     pub detect_speed: f64,
     /// False alarms of early warning accepted a device and day.
     pub false_alarms: f64,
+    /// The broker tells who connects and disconnects, as AWS does (docs/aws-iot.md#3.5): what is counted of connections can be
+    /// judged. Elsewhere it is once one was told of.
+    pub presence: bool,
     /// Security profiles of a file, judged by beside the account's.
     pub security_profiles: Vec<ProfileRecord>,
 }
@@ -57,6 +60,7 @@ impl Default for Limits {
             quarantine_groups: vec!["IsolatedDevices".into(), "Quarantine".into()],
             detect_speed: 1.0,
             false_alarms: 0.01,
+            presence: true,
             security_profiles: Vec::new(),
         }
     }

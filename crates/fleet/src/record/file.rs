@@ -68,11 +68,18 @@ pub struct Judged {
     pub quarantine_groups: Vec<String>,
     pub detect_speed: f64,
     pub false_alarms: f64,
+    /// Absent in older ones: then it was not asked.
+    #[serde(default = "yes")]
+    pub presence: bool,
     pub security_profiles: Vec<ProfileRecord>,
 }
 
 fn one() -> u32 {
     1
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl From<&Limits> for Judged {
@@ -91,6 +98,7 @@ impl From<&Limits> for Judged {
             quarantine_groups: l.quarantine_groups.iter().map(|g| g.to_string()).collect(),
             detect_speed: l.detect_speed,
             false_alarms: l.false_alarms,
+            presence: l.presence,
             security_profiles: l.security_profiles.clone(),
         }
     }
@@ -115,6 +123,7 @@ impl From<&Judged> for Limits {
             quarantine_groups: j.quarantine_groups.iter().map(|g| g.as_str().into()).collect(),
             detect_speed: j.detect_speed,
             false_alarms: j.false_alarms,
+            presence: j.presence,
             security_profiles: j.security_profiles.clone(),
         }
     }
