@@ -225,6 +225,104 @@ fn mosquitto(folder: &Path, more: &str) -> Option<(u16, Child)> {
     Some((port, child))
 }
 
+/// An authority of somebody's own, and a certificate for this machine that it signed: `NAME-ca.pem`, `NAME.pem`, `NAME.key`.
+fn authority(folder: &Path, name: &str) {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    let ca = params.self_signed(&key).unwrap();
+    let issuer = Issuer::new(params, key);
+    let own = KeyPair::generate().unwrap();
+    let server =
+        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&own, &issuer).unwrap();
+    std::fs::write(folder.join(format!("{name}-ca.pem")), ca.pem()).unwrap();
+    std::fs::write(folder.join(format!("{name}.pem")), server.pem()).unwrap();
+    std::fs::write(folder.join(format!("{name}.key")), own.serialize_pem()).unwrap();
+}
+
+/// A client that does nothing but wait for mosquitto to listen.
+async fn listens(port: u16) {
+    let listening = async {
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LONG, listening).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_over_tls_is_told_and_one_that_nobody_vouches_for_is_not() {
+    use quell::config::{AlertFormat, AlertKind, Broker, Proxies, Sink, SinkWay};
+    use quell::guard::deliver::{Delivery, Patience};
+    use quell::guard::sink::Post;
+    use quell::guard::{Alert, Store};
+    use quell::response::alert::web::Web;
+
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    authority(folder.path(), "plant");
+    authority(folder.path(), "stranger");
+    let inside = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let more = format!(
+        "certfile {}\nkeyfile {}\nallow_anonymous true\nlistener {inside} 127.0.0.1\nallow_anonymous true",
+        at("plant.pem").display(),
+        at("plant.key").display()
+    );
+    let Some((port, _broker)) = mosquitto(folder.path(), &more) else {
+        return outside::skipped("mosquitto is not installed (apt-get install mosquitto)");
+    };
+    listens(port).await;
+    let mut heard = listener(inside, ("ops", "hush"), "plant/+").await;
+    let sink = |name: &str, ca: Option<&str>| Sink {
+        name: name.to_owned(),
+        way: SinkWay::Broker(Broker {
+            url: format!("mqtts://localhost:{port}"),
+            topic: format!("plant/{name}"),
+            login: None,
+            ca: ca.map(at),
+        }),
+        format: AlertFormat::Aws,
+        alerts: AlertKind::ALL.to_vec(),
+    };
+    let sinks = vec![
+        sink("vouched", Some("plant-ca.pem")),
+        sink("stranger", Some("stranger-ca.pem")),
+        sink("none", None),
+    ];
+    let post = Post {
+        web: Arc::new(Web::default()),
+        aws: None,
+        sns: None,
+        voice: None,
+        proxies: Proxies::default(),
+        host: "host".to_owned(),
+    };
+    let store = Arc::new(Mutex::new(Store::open(&at("state")).unwrap()));
+    let delivery = Delivery::begin(sinks, store, &post, Patience(Duration::from_secs(2)), true);
+    let alert = Alert::of_action("dev-IZWB", "isolated", &"isolated, proven".into(), 1_573_786_800_000);
+    delivery.tell(&[alert]).unwrap();
+    let told = timeout(LONG, heard.recv()).await.unwrap().unwrap();
+    let told: Value = serde_json::from_slice(&told).unwrap();
+    assert_eq!(told["thingName"], "dev-IZWB");
+    timeout(LONG, delivery.settled()).await.unwrap();
+    let tally = delivery.tally();
+    assert_eq!((tally["vouched"].sent, tally["vouched"].failed), (1, 0), "{tally:?}");
+    let given_up = std::fs::read_to_string(at("state/undelivered.jsonl")).unwrap();
+    let given_up: Vec<Value> = given_up.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut names: Vec<&str> = given_up.iter().map(|line| line["sink"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["none", "stranger"]);
+    for line in &given_up {
+        let why = line["why"].as_str().unwrap();
+        assert!(why.to_lowercase().contains("certificate"), "{why}");
+        assert_eq!(line["alert"]["thingName"], "dev-IZWB");
+    }
+    assert!(heard.try_recv().is_err(), "whoever nobody vouches for was told nothing");
+}
+
 /// What a client hears on a topic of mosquitto.
 async fn listener(port: u16, login: (&str, &str), topic: &str) -> mpsc::UnboundedReceiver<Vec<u8>> {
     let mut options = MqttOptions::new("Operations", ("127.0.0.1", port));
