@@ -191,7 +191,8 @@ fn open(
     let path = folder.unwrap_or_else(|| PathBuf::from(name(things, now_ms())));
     runtime()?.block_on(Box::pin(async {
         let session = Session::open(settings).await?;
-        let intent = session.acquaint(Intent::Isolate { things: targets(things), group: None }).await;
+        let intent =
+            session.acquaint(Intent::Isolate { things: targets(things), group: None, time: None }).await;
         let case = match kept(&session, intent.things(), &path).await {
             Ok(case) => case,
             Err(e) => return fail(&format!("{}: {e}", path.display()), exit::FAILED),

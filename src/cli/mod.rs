@@ -217,9 +217,9 @@ commands! { |common|
     }
     "Respond" {
         /// Contain things: isolation group, shadow flag, connection cut, proof
-        Isolate(args: respond_cmds::ThingsArgs) => respond_cmds::things(respond_cmds::Verb::Isolate, &args, common);
+        Isolate(args: respond_cmds::IsolateArgs) => respond_cmds::isolate(&args, common);
         /// Let isolated things speak again, and prove it
-        Release(args: respond_cmds::ThingsArgs) => respond_cmds::things(respond_cmds::Verb::Release, &args, common);
+        Release(args: respond_cmds::ThingsArgs) => respond_cmds::release(&args, common);
         /// Set the certificates of things INACTIVE (can be taken back)
         Deactivate(args: respond_cmds::CertificateArgs) => respond_cmds::certificates(respond_cmds::Verb::Deactivate, &args, common);
         /// Set the certificates of things ACTIVE

@@ -12,8 +12,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 
 use quell_fleet::Ms;
 
@@ -23,8 +22,6 @@ use crate::response::alert::accept;
 const CONNECTIONS: usize = 64;
 /// A request and its answer take no longer.
 const WHOLE: Duration = Duration::from_secs(10);
-/// No answer is longer.
-const MOST: u64 = 1 << 20;
 /// A guard whose loop has not turned for so long is not alive.
 const STUCK: Ms = 30_000;
 
@@ -50,6 +47,9 @@ pub struct Health {
     pub hears: bool,
     /// Why it does not, when it does not.
     pub deaf: Option<String>,
+    /// Its share of the fleet: the filters of devices' topics that the broker accepted.
+    #[serde(default)]
+    pub share: Vec<String>,
     /// It acts, or says what it would do.
     pub acts: bool,
     /// Which guard of the account acts: this one, another, or nobody yet.
@@ -66,6 +66,9 @@ pub struct Health {
     pub open: u64,
     /// What was done, by result: `isolated`, `dry run`, `refused`, ….
     pub actions: Vec<(String, u64)>,
+    /// Responses that were proven, and that were not within their time.
+    #[serde(default)]
+    pub proofs: (u64, u64),
     /// Devices held for a time.
     pub held: u64,
     /// How long after its datapoint the last alert was found, milliseconds.
@@ -76,6 +79,24 @@ pub struct Health {
     pub gaps: u64,
     /// The receivers.
     pub sinks: Vec<SinkHealth>,
+    /// Behaviours that are not judged, or not on each device: absent from an older guard.
+    #[serde(default)]
+    pub not_judged: Vec<NotJudgedHealth>,
+}
+
+/// A behaviour that is not judged, or not on each device.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotJudgedHealth {
+    /// The security profile.
+    pub profile: String,
+    /// The behaviour.
+    pub behavior: String,
+    /// Why.
+    pub why: String,
+    /// On how many of how many devices that were heard, where it is judged on some.
+    pub on: Option<(usize, usize)>,
+    /// Some of the devices that it is not judged on.
+    pub things: Vec<String>,
 }
 
 impl Health {
@@ -123,6 +144,15 @@ impl Health {
             .map(|(result, n)| (format!("{{{}}}", label("result", result)), *n as f64))
             .collect();
         metric("actions_total", "counter", "What was done about alerts, by result.", &actions);
+        let (proven, unproven) = self.proofs;
+        let proofs = [("proven", proven), ("unproven", unproven)];
+        let proofs = proofs.map(|(result, n)| (format!("{{{}}}", label("result", result)), n as f64));
+        metric(
+            "proofs_total",
+            "counter",
+            "Isolations, releases and the like, by whether they were proven.",
+            &proofs,
+        );
         metric("held", "gauge", "Devices held for a time.", &one(self.held as f64));
         metric(
             "lag_seconds",
@@ -133,6 +163,19 @@ impl Health {
         let help = "Share of a connection's limit, once it is near; 0 below.";
         metric("near_limit", "gauge", help, &one(self.near_limit));
         metric("gaps_total", "counter", "Stretches in which nothing was heard.", &one(self.gaps as f64));
+        let not_judged: Vec<(String, f64)> = self
+            .not_judged
+            .iter()
+            .map(|not| {
+                (format!("{{{},{}}}", label("profile", &not.profile), label("behavior", &not.behavior)), 1.0)
+            })
+            .collect();
+        metric(
+            "not_judged",
+            "gauge",
+            "1 for a behaviour that is not judged, or not on each device.",
+            &not_judged,
+        );
         type Read = fn(&SinkHealth) -> u64;
         let sinks: [(&str, &str, &str, Read); 4] = [
             ("sink_sent_total", "counter", "Alerts a receiver took.", |sink| sink.sent),
@@ -176,24 +219,6 @@ pub fn serve_at(path: &Path, health: Arc<Mutex<Health>>) -> std::io::Result<()> 
     let listener = UnixListener::bind(path)?;
     tokio::spawn(accept::serve(listener, CONNECTIONS, WHOLE, answering(health)));
     Ok(())
-}
-
-/// How a running guard is, asked at its socket.
-///
-/// # Errors
-/// Nobody answers, or something else than a guard.
-pub async fn ask(path: &Path) -> std::io::Result<Health> {
-    let asked = async {
-        let mut stream = UnixStream::connect(path).await?;
-        stream.write_all(b"GET /status HTTP/1.1\r\nhost: guard\r\nconnection: close\r\n\r\n").await?;
-        let mut text = Vec::new();
-        stream.take(MOST).read_to_end(&mut text).await?;
-        let text = String::from_utf8_lossy(&text);
-        let body = text.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
-        serde_json::from_str(body).map_err(std::io::Error::other)
-    };
-    let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);
-    tokio::time::timeout(WHOLE, asked).await.unwrap_or_else(|_| Err(late()))
 }
 
 fn answering(
@@ -242,6 +267,49 @@ fn answer(request: &Request<Incoming>, health: &Health) -> Response<Full<Bytes>>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_dashboard_and_the_alert_rules_ask_for_what_there_is() {
+        let health = Health {
+            alerts: vec![("alarm".to_owned(), "in-alarm".to_owned(), 1)],
+            actions: vec![("isolated".to_owned(), 1)],
+            sinks: vec![SinkHealth::default()],
+            not_judged: vec![NotJudgedHealth::default()],
+            ..Health::default()
+        };
+        let known = health.metrics(0);
+        let known: Vec<&str> = known
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split(['{', ' ']).next())
+            .collect();
+        let files = [
+            include_str!("../../packaging/quell-guard.rules.yml"),
+            include_str!("../../packaging/quell-guard.grafana.json"),
+        ];
+        let mut asked = 0;
+        for word in files.iter().flat_map(|file| file.split(|c: char| !(c.is_ascii_lowercase() || c == '_')))
+        {
+            if word.starts_with("quell_guard_") {
+                asked += 1;
+                assert!(known.contains(&word), "{word}");
+            }
+        }
+        assert!(asked > 15);
+        assert!(serde_json::from_str::<serde_json::Value>(files[1]).is_ok());
+        // Each of what the metrics tell of a guard's work is on the dashboard.
+        for name in [
+            "devices",
+            "messages_total",
+            "alerts_total",
+            "actions_total",
+            "proofs_total",
+            "lag_seconds",
+            "gaps_total",
+        ] {
+            assert!(files[1].contains(&format!("quell_guard_{name}")), "{name}");
+        }
+    }
 
     #[test]
     fn metrics_are_prometheus_s_text_whatever_a_sink_is_called() {

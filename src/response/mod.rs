@@ -23,6 +23,7 @@ mod run;
 pub mod shared;
 mod stop;
 pub mod sweep;
+pub mod timed;
 pub mod view;
 
 pub use gate::Voice;
@@ -37,4 +38,5 @@ pub use responder::Responder;
 pub use rules::Rules;
 pub use stop::Stop;
 pub use sweep::{Mark, Residue, Sweep, Swept, Trace};
+pub use timed::HeldFor;
 pub use view::{ActionView, Answer, Gauge, Outcome, RowState, StairRow, TargetOutcome, TargetView};

@@ -27,6 +27,7 @@ use super::rules::Rules;
 use super::run::{self, Shared, now};
 use super::stop::Stop;
 use super::sweep::Swept;
+use super::timed::HeldFor;
 use super::view::{ActionView, Answer, Outcome, TargetOutcome, TargetView};
 
 /// What the task is asked to do.
@@ -442,6 +443,11 @@ fn intent(plan: &Plan, region: &str, arn: Option<&str>) -> Value {
     json!({
         "what": plan.intent.verb(), "title": plan.title, "targets": targets, "who": who(arn),
         "region": region, "steps": steps, "work": plan.work,
+        // Whoever waits releases them; otherwise a guard that reads this does.
+        "held_for_ms": match &plan.intent {
+            Intent::Isolate { time: Some(HeldFor { length, waits: false }), .. } => Some(length),
+            _ => None,
+        },
         "undoes": match &plan.intent { Intent::Undo { plan } => Some(plan), _ => None },
         "finishes": match &plan.intent { Intent::Finish { plan } => Some(plan), _ => None },
     })

@@ -18,6 +18,7 @@ use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
 
 use super::journal::who::alive;
+use super::timed::Isolated;
 use crate::cloud::{Aws, read};
 use crate::config::Settings;
 
@@ -41,6 +42,8 @@ struct Open {
     began: Ms,
     who: Value,
     by: Option<SafeText>,
+    /// Where it isolates: for how long, when that was said, and by which group.
+    isolates: Option<(Option<Ms>, String)>,
 }
 
 /// What a plan is to do to a device, by what was to prove it: an undo of an isolation is a release.
@@ -75,6 +78,8 @@ pub struct Steps {
     /// The process whose lines are not told.
     own: u32,
     place: Place,
+    /// Isolations, for whoever ends those that are for a time.
+    isolated: Vec<Isolated>,
 }
 
 /// Where the devices are: one journal serves all accounts and regions of an operator, and names are the same in several.
@@ -101,7 +106,7 @@ impl Place {
 impl Steps {
     /// Nothing read yet; lines of the process `own`, and of other places, are not told.
     pub fn new(own: u32, place: Place) -> Self {
-        Self { open: HashMap::new(), own, place }
+        Self { open: HashMap::new(), own, place, isolated: Vec::new() }
     }
 
     /// The messages on devices' topics that another process announces by a line: each comes back to whoever listens as if the
@@ -146,6 +151,7 @@ impl Steps {
             "outcome" => {
                 let Some(open) = self.open.remove(&plan) else { return Vec::new() };
                 let told = entry.get("targets").and_then(Value::as_array).into_iter().flatten();
+                self.isolated.extend(told.clone().filter_map(|target| open.held(&plan, target, at)));
                 told.filter_map(|target| open.ended(&plan, target, at)).collect()
             }
             // From the moment it may speak on purpose, hearing it is no leak.
@@ -172,16 +178,35 @@ impl Steps {
             return Vec::new();
         }
         let work = entry.get("work").and_then(Value::as_array).into_iter().flatten();
-        let targets: Vec<(Name, Aim)> = work.filter_map(Aim::of).collect();
+        let targets: Vec<(Name, Aim)> = work.clone().filter_map(Aim::of).collect();
         let by =
             ["sudo_user", "user", "arn"].iter().find_map(|key| who.get(key)?.as_str()).map(SafeText::new);
-        let open = Open { targets, began: at, who, by };
+        // What the account shows is isolated, whoever wrote it down; what is for a time begins with its end.
+        let group = work.clone().find_map(|work| work.pointer("/proof/Isolated/group")?.as_str());
+        let length = entry.get("held_for_ms").and_then(Value::as_i64).filter(|ms| *ms > 0);
+        let isolates = group.map(|group| (length, group.to_owned()));
+        let open = Open { targets, began: at, who, by, isolates };
+        if let (Some((None, group)), true) = (&open.isolates, entry["what"] == "isolate") {
+            self.isolated.extend(open.held_back().map(|thing| Isolated {
+                plan: plan.clone(),
+                thing: thing.clone(),
+                group: group.clone(),
+                length: None,
+                at,
+                whole: true,
+            }));
+        }
         let stage = Stage::Containing { began: at, waiting_for: SafeText::new("their proof") };
-        let steps = open.held().map(|name| open.step(&plan, name.clone(), stage.clone(), at)).collect();
+        let steps = open.held_back().map(|name| open.step(&plan, name.clone(), stage.clone(), at)).collect();
         if self.open.len() < PLANS {
             self.open.insert(plan, open);
         }
         steps
+    }
+
+    /// Isolations by other processes that the lines told of since this was asked last, oldest first.
+    pub fn take_isolated(&mut self) -> Vec<Isolated> {
+        std::mem::take(&mut self.isolated)
     }
 
     /// The devices whose response was left: whoever ran it is not there any more.
@@ -198,7 +223,17 @@ impl Steps {
                 what: SafeText::new("left: the process that ran it is gone"),
                 left: SafeText::new("the rest of the plan"),
             };
-            steps.extend(open.held().map(|thing| open.step(plan, thing.clone(), stage.clone(), at)));
+            if let Some((Some(length), group)) = &open.isolates {
+                self.isolated.extend(open.held_back().map(|thing| Isolated {
+                    plan: plan.clone(),
+                    thing: thing.clone(),
+                    group: group.clone(),
+                    length: Some(*length),
+                    at,
+                    whole: false,
+                }));
+            }
+            steps.extend(open.held_back().map(|thing| open.step(plan, thing.clone(), stage.clone(), at)));
         }
         steps
     }
@@ -206,13 +241,27 @@ impl Steps {
 
 impl Open {
     /// The devices it is to hold back.
-    fn held(&self) -> impl Iterator<Item = &Name> {
+    fn held_back(&self) -> impl Iterator<Item = &Name> {
         self.targets.iter().filter(|(_, aim)| *aim != Aim::LetGo).map(|(name, _)| name)
     }
 
     fn step(&self, plan: &str, thing: Name, stage: Stage, at: Ms) -> ResponseEvent {
         let plan = Some(SafeText::new(plan));
         ResponseEvent { by: self.by.clone(), plan, ..ResponseEvent::new(thing, stage, at) }
+    }
+
+    /// A target that is isolated for a time from the end of the plan on.
+    fn held(&self, plan: &str, target: &Value, at: Ms) -> Option<Isolated> {
+        let (Some(length), group) = self.isolates.as_ref()? else { return None };
+        let whole = match target.get("result")?.as_str()? {
+            "proven" | "unproven" => true,
+            // Some of it may have been done: that ends in its time too.
+            "partly" | "left" | "open" => false,
+            _ => return None,
+        };
+        let thing = Name::new(target.get("target")?.as_str()?);
+        let (plan, group) = (plan.to_owned(), group.clone());
+        Some(Isolated { plan, thing, group, length: Some(*length), at, whole })
     }
 
     /// How a target of the plan ended.
@@ -299,14 +348,20 @@ pub fn told(journal: &Path, place: Place, now: Ms) -> io::Result<Vec<ResponseEve
     Ok(all)
 }
 
-/// Follows the journal once it is known where we are, for as long as somebody takes the events.
-pub async fn colleagues(aws: Aws, settings: Settings, events: mpsc::Sender<Event>) {
+/// Follows the journal once it is known where we are, for as long as somebody takes the events. `isolated` is told of isolations,
+/// where somebody ends those that are for a time.
+pub async fn colleagues(
+    aws: Aws,
+    settings: Settings,
+    events: mpsc::Sender<Event>,
+    isolated: Option<mpsc::Sender<Isolated>>,
+) {
     while !events.is_closed() {
         match read::caller_identity(&aws).await {
             Ok(we) => {
                 let (account, region) = (we.account.to_string(), we.region.to_string());
                 let place = Place { account, region, since: settings.account_since };
-                return follow(settings.journal, place, events);
+                return follow(settings.journal, place, events, isolated);
             }
             Err(_) => tokio::time::sleep(AGAIN).await,
         }
@@ -314,7 +369,12 @@ pub async fn colleagues(aws: Aws, settings: Settings, events: mpsc::Sender<Event
 }
 
 /// Follows a journal for as long as somebody takes the events. Runs on a thread of its own: a disk may be slow.
-fn follow(journal: PathBuf, place: Place, events: mpsc::Sender<Event>) {
+fn follow(
+    journal: PathBuf,
+    place: Place,
+    events: mpsc::Sender<Event>,
+    isolated: Option<mpsc::Sender<Isolated>>,
+) {
     let watch = move || {
         let (mut tail, mut steps) = (Tail::default(), Steps::new(std::process::id(), place));
         let mut looks = 0_u32;
@@ -337,6 +397,12 @@ fn follow(journal: PathBuf, place: Place, events: mpsc::Sender<Event>) {
                 told.extend(steps.left(now));
             }
             looks = looks.wrapping_add(1);
+            for one in steps.take_isolated() {
+                // Whoever does not listen is not waited for: the events end with them.
+                if isolated.as_ref().is_some_and(|isolated| isolated.blocking_send(one).is_err()) {
+                    break;
+                }
+            }
             for step in told {
                 if events.blocking_send(Event::Response(step)).is_err() {
                     return;
@@ -433,6 +499,46 @@ mod tests {
         steps.line(&intent("q", "isolate", ana()));
         let left = steps.line(&outcome_of("q", "left"));
         assert!(matches!(left.as_slice(), [ResponseEvent { stage: Stage::Failed { .. }, .. }]), "{left:?}");
+    }
+
+    #[test]
+    fn an_isolation_for_a_time_is_told_at_its_end_and_one_for_good_at_its_beginning() {
+        let mut steps = Steps::new(0, place());
+        let mut timed = intent("p", "isolate", ana());
+        timed["held_for_ms"] = json!(60_000);
+        steps.line(&timed);
+        assert_eq!(steps.take_isolated(), []);
+        steps.line(&outcome_of("p", "proven"));
+        let [one] = steps.take_isolated().try_into().unwrap();
+        assert_eq!(
+            (one.thing.raw(), one.group.as_str(), one.length, one.whole),
+            ("A", "G", Some(60_000), true)
+        );
+        assert_eq!(one.at, "2026-11-28T04:00:09.000Z".parse::<jiff::Timestamp>().unwrap().as_millisecond());
+        for (result, told) in [("partly", Some(false)), ("failed", None), ("unproven", Some(true))] {
+            steps.line(&timed);
+            steps.line(&outcome_of("p", result));
+            assert_eq!(steps.take_isolated().first().map(|one| one.whole), told, "{result}");
+        }
+        steps.line(&intent("q", "isolate", ana()));
+        let [one] = steps.take_isolated().try_into().unwrap();
+        assert_eq!((one.plan.as_str(), one.length), ("q", None));
+        steps.line(&outcome_of("q", "proven"));
+        steps.line(&intent("r", "release", ana()));
+        assert_eq!(steps.take_isolated(), [], "a release is none");
+        // Whoever asked was killed over it: what was done ends all the same.
+        let mut gone = ana();
+        gone["process"] = json!(2_000_000_000);
+        gone["process_started"] = json!(1);
+        timed["who"] = gone;
+        steps.line(&timed);
+        steps.left(1_900_000_000_000);
+        let [one] = steps.take_isolated().try_into().unwrap();
+        assert_eq!((one.length, one.whole), (Some(60_000), false));
+        // What another process of the same number wrote is not ours, what this one wrote is.
+        let mut own = Steps::new(std::process::id(), place());
+        own.line(&intent("q", "isolate", ana()));
+        assert_eq!(own.take_isolated(), []);
     }
 
     #[test]

@@ -91,7 +91,7 @@ async fn a_plan_of_fifty_and_all_polls_stay_within_the_budget_and_the_plan_goes_
     let things: Vec<_> = planned.iter().map(|name| target(name)).collect();
     let _nothing_to_do = console.plan(Intent::Release { things: things.clone(), group: None }).await;
     let read = world.door.requests();
-    let plan = console.plan(Intent::Isolate { things, group: None }).await;
+    let plan = console.plan(Intent::Isolate { things, group: None, time: None }).await;
     let view = console.confirm(plan, Some("50")).await.unwrap();
     assert!(!matches!(view.finished, Some(Outcome::Failed)), "{view:#?}");
     hurrying.abort();

@@ -27,7 +27,7 @@ async fn gateway(world: &World, certificate: &str) -> Console {
 }
 
 fn isolate(console: &Console) -> Intent {
-    Intent::Isolate { things: vec![console.target("Thing02")], group: None }
+    Intent::Isolate { things: vec![console.target("Thing02")], group: None, time: None }
 }
 
 fn proven(view: &ActionView) {
@@ -84,7 +84,7 @@ async fn a_client_id_that_nobody_saw_is_said_and_the_index_knows_some() {
     world.things(&["Thing01"]).await;
     let certificate = world.exclusively("Thing02").await;
     let mut console = world.console();
-    let unseen = Intent::Isolate { things: vec![console.target("Thing01")], group: None };
+    let unseen = Intent::Isolate { things: vec![console.target("Thing01")], group: None, time: None };
     let plan = console.plan(unseen).await;
     assert!(says(&plan, Level::Warn, "the client id of Thing01 was never seen"), "{:#?}", plan.affects());
     let call = plan.steps().iter().flat_map(|s| &s.calls).find(|c| c.operation == "iot:DeleteConnection");

@@ -71,7 +71,9 @@ async fn the_session_beside_is_cut_and_one_is_left() {
     sees(&console, |fleet| connected(fleet, &["Thing02", "Thing02-b"])).await;
 
     // The isolation says that it does not reach the other, and offers each of the ways.
-    let plan = console.plan(Intent::Isolate { things: vec![console.target("Thing02")], group: None }).await;
+    let plan = console
+        .plan(Intent::Isolate { things: vec![console.target("Thing02")], group: None, time: None })
+        .await;
     assert!(says(&plan, Level::Danger, "connects as Thing02-b"), "{:#?}", plan.affects());
     let cut = plan.cut_one().cloned().unwrap();
     assert!(matches!(&cut, Intent::Cut { client, .. } if client.raw() == "Thing02-b"), "{cut:?}");
@@ -117,7 +119,9 @@ async fn of_two_under_one_client_id_a_cut_holds_neither_and_the_isolation_both()
     another(&world, "Thing02", &certificate, large, true).await;
     sees(&console, |fleet| !fleet.cloned().is_empty()).await;
 
-    let plan = console.plan(Intent::Isolate { things: vec![console.target("Thing02")], group: None }).await;
+    let plan = console
+        .plan(Intent::Isolate { things: vec![console.target("Thing02")], group: None, time: None })
+        .await;
     assert!(says(&plan, Level::Danger, "two devices use the client id Thing02"), "{:#?}", plan.affects());
     assert!(says(&plan, Level::Danger, "messages of 4 bytes"), "{:#?}", plan.affects());
     assert!(plan.proofs().iter().any(|p| p.text.as_str().contains("no session is left of the two")));

@@ -15,7 +15,7 @@ const PROFILE: &str = r#"{"securityProfileName": "Strict", "behaviors": [{"name"
     "criteria": {"comparisonOperator": "less-than", "value": {"count": 2}}}]}"#;
 
 pub(crate) async fn world() -> World {
-    let world = World::start().await;
+    let world = World::without_detect().await;
     world.file("profile.json", PROFILE);
     let certificate = world.things(&["dev-IZWB"]).await;
     world.device("dev-IZWB", &certificate).await;
@@ -169,6 +169,7 @@ async fn a_receiver_that_is_down_is_told_after_a_kill_and_its_end_too() {
     let delivered = |status: &Value| status["sinks"][1]["waiting"] == 0 && status["hears"] == true;
     let status = status_until(&world, delivered).await;
     assert_eq!((&status["open"], &status["acts"]), (&json!(1), &json!(false)), "{status}");
+    assert_eq!(status["share"], json!(["temperature/#"]), "{status}");
     assert_eq!(ends(&mut second.child, "-INT").await, Some(130));
     let told: Vec<String> = up.heard("/slack").into_iter().filter(|m| m.contains("Tiny")).collect();
     assert_eq!(told.len(), 1, "{told:?}");
@@ -250,6 +251,107 @@ async fn what_a_person_released_is_left_alone_for_the_rest_of_its_time() {
     assert_eq!(of(&all, "in-alarm").len(), 2, "it is told: {all:#?}");
     assert!(!world.member("dev-IZWB").await);
     assert_eq!(changes(&world), [] as [&str; 0]);
+}
+
+/// A guard that acts on nothing by itself.
+async fn idle(world: &World) -> Running {
+    world.file("idle.toml", "[[rule]]\nbehavior = \"Nothing\"\ndo = [\"isolate\"]\n");
+    let rules = at(world, "idle.toml");
+    let line = ["--yes", "--rules", rules.to_str().unwrap()];
+    let mut guard = Running::of(guard(world, &line, &file_sink(world, "alerts.jsonl")).spawn().unwrap());
+    guard.says("guarding").await;
+    guard
+}
+
+/// Isolates for a time, by hand; who is to release it.
+async fn isolate_for(world: &World, length: &str, more: &[&str]) -> (String, crate::program::Ran) {
+    let line = [&["isolate", "dev-IZWB", "--for", length, "--yes", "--json"], more].concat();
+    let ran = world.run(&line).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    (ran.json()["held"]["releasedBy"].as_str().unwrap().to_owned(), ran)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_isolates_for_a_time_the_guard_that_runs_by_then_releases_once() {
+    let world = world().await;
+    let path = at(&world, "alerts.jsonl");
+    let dry = Running::of(guard(&world, &[], "").spawn().unwrap());
+    status_until(&world, |status| status["acts"] == false).await;
+    let planned = world.run(&["isolate", "dev-IZWB", "--for", "30m", "--dry-run"]).await;
+    assert!(planned.out.contains("Isolate dev-IZWB for 30 min"), "{planned:?}");
+    assert!(
+        planned
+            .out
+            .contains("DANGER: nobody would release it after 30 min: the guard that runs here is a dry run")
+    );
+    let mut dry = dry;
+    kill(&mut dry.child);
+    // Nobody is there, and that is said; whoever comes later reads of it.
+    let (by, ran) = isolate_for(&world, "2s", &[]).await;
+    assert_eq!(by, "nobody");
+    assert!(
+        ran.err.contains("no guard runs with this journal") && ran.err.contains("quell release dev-IZWB"),
+        "{ran:?}"
+    );
+    assert!(world.member("dev-IZWB").await);
+    let mut first = idle(&world).await;
+    lines_until(&path, |all| acted(all).contains(&"released")).await;
+    assert!(!world.member("dev-IZWB").await);
+    // One that is there holds it, also when it is killed over it.
+    let (by, ran) = isolate_for(&world, "4s", &[]).await;
+    assert_eq!(by, "guard");
+    assert!(ran.err.contains("released after 4 s by the guard that runs here, with proof"), "{ran:?}");
+    let held = |all: &[Value]| acted(all).iter().filter(|name| **name == "held").count();
+    lines_until(&path, |all| held(all) == 2).await;
+    kill(&mut first.child);
+    let mut second = idle(&world).await;
+    let released = |all: &[Value]| acted(all).iter().filter(|name| **name == "released").count();
+    let all = lines_until(&path, |all| released(all) == 2).await;
+    assert_eq!(held(&all), 2, "{all:#?}");
+    assert!(!world.member("dev-IZWB").await);
+    kill(&mut second.child);
+    // What it released and somebody isolated again, for good, is no business of the next one.
+    let ran = world.run(&["isolate", "dev-IZWB", "--yes"]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    world.door.forget();
+    let _third = idle(&world).await;
+    status_until(&world, |status| status["hears"] == true && status["held"] == 0).await;
+    assert!(world.member("dev-IZWB").await);
+    assert_eq!(changes(&world), [] as [&str; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_persons_isolation_for_good_outlives_the_time_of_one_before() {
+    let world = world().await;
+    let path = at(&world, "alerts.jsonl");
+    let _guard = idle(&world).await;
+    assert_eq!(isolate_for(&world, "8s", &[]).await.0, "guard");
+    lines_until(&path, |all| acted(all).contains(&"held")).await;
+    for line in [["release", "dev-IZWB", "--yes"], ["isolate", "dev-IZWB", "--yes"]] {
+        let ran = world.run(&line).await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    lines_until(&path, |all| acted(all).contains(&"left to a person")).await;
+    assert!(world.member("dev-IZWB").await);
+    status_until(&world, |status| status["held"] == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_that_waits_releases_itself_and_says_so() {
+    let world = world().await;
+    let (by, ran) = isolate_for(&world, "1s", &["--wait"]).await;
+    assert_eq!(by, "this command");
+    let released = &ran.json()["released"][0];
+    assert_eq!(
+        (&released["thing"], &released["result"]),
+        (&json!("dev-IZWB"), &json!("released")),
+        "{ran:?}"
+    );
+    assert!(!world.member("dev-IZWB").await);
+    let wrong = world.run(&["isolate", "dev-IZWB", "--for", "800h", "--dry-run"]).await;
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    let wrong = world.run(&["isolate", "dev-IZWB", "--wait", "--dry-run"]).await;
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -399,6 +501,19 @@ async fn what_the_pages_about_guards_show_is_taken() {
         let ran = world.run_with(&line, &sinks, None).await;
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(ran.err.contains("dry run"), "{ran:?}");
+    }
+    // The commands themselves: a guard ends after a moment, and a person only plans.
+    let pages = ["guard.md", "guardrails.md"].map(|page| blocks(page, "console").concat());
+    for line in pages.iter().flat_map(|page| page.lines()) {
+        let mut words: Vec<&str> = line.split(' ').skip(1).collect();
+        match words[0] {
+            "guard" if words.contains(&"--in-aws") => {}
+            "guard" => words.extend(["--for", "1s"]),
+            _ => words.push("--dry-run"),
+        }
+        words.iter_mut().filter(|word| **word == "Thing02").for_each(|word| *word = "dev-IZWB");
+        let ran = world.run(&words).await;
+        assert_eq!(ran.code, Some(0), "{line}: {ran:?}");
     }
     let planned =
         world.run(&["guard", "--plan", "100000", "--every", "10s", "--bytes", "200", "--json"]).await;

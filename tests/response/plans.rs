@@ -97,7 +97,11 @@ async fn a_group_without_a_deny_is_refused_before_anything_is_sent() {
     world.door.forget();
     let mut console = world.console();
     let plan = console
-        .plan(Intent::Isolate { things: vec![target("Thing02")], group: Some(Name::new("Quarantine")) })
+        .plan(Intent::Isolate {
+            things: vec![target("Thing02")],
+            group: Some(Name::new("Quarantine")),
+            time: None,
+        })
         .await;
     assert!(plan.would_change_nothing().is_some_and(|t| t.as_str().contains("would change nothing")));
     assert!(console.confirm(plan, None).await.is_err());

@@ -23,7 +23,7 @@ fn intent(verb: Verb, [done, failed]: &[String; 2]) -> Intent {
     let profile = || Box::new(serde_json::from_str(crate::profiles::CORRECTED).unwrap());
     let all = || vec!["all things".to_owned()];
     match verb {
-        Verb::Isolate => Intent::Isolate { things: vec![target("Thing03")], group: None },
+        Verb::Isolate => Intent::Isolate { things: vec![target("Thing03")], group: None, time: None },
         Verb::Release => Intent::Release { things: things(), group: None },
         Verb::Deactivate => Intent::Deactivate { things: things(), certificate: None },
         Verb::Activate => Intent::Activate { things: vec![target("Thing04")], certificate: None },

@@ -52,7 +52,7 @@ async fn one_residue_of_each_kind_is_found_after_the_proof_and_nothing_is_change
     console.hears("Thing02").await;
     console.hears("Thing03").await;
     let things = vec![console.target("Thing02")];
-    let plan = console.plan(Intent::Isolate { things, group: None }).await;
+    let plan = console.plan(Intent::Isolate { things, group: None, time: None }).await;
     let view = console.confirm(plan, None).await.unwrap();
     assert_eq!(view.finished, Some(Outcome::Proven), "{view:#?}");
     assert_eq!(view.swept, Swept::Running, "the proof is told before");

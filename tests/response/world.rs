@@ -53,8 +53,19 @@ impl World {
     }
 
     pub(crate) async fn at(speed: f64) -> Self {
+        Self::with(speed, &[]).await
+    }
+
+    /// An account that came after Detect was closed.
+    pub(crate) async fn without_detect() -> Self {
+        Self::with(SPEED, &["detect=refuse"]).await
+    }
+
+    async fn with(speed: f64, faults: &[&str]) -> Self {
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
-        let running = start(Options { speed, devices: Some(0), ..Options::on_free_ports() }).await.unwrap();
+        let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
+        let options = Options { speed, faults, devices: Some(0), ..Options::on_free_ports() };
+        let running = start(options).await.unwrap();
         let door = Arc::new(Door::default());
         let at_door = Arc::clone(&door);
         let client = Client::builder(TokioExecutor::new()).build_http();
@@ -416,5 +427,5 @@ pub(crate) fn target(name: &str) -> Target {
 }
 
 pub(crate) fn isolate(name: &str) -> Intent {
-    Intent::Isolate { things: vec![target(name)], group: None }
+    Intent::Isolate { things: vec![target(name)], group: None, time: None }
 }

@@ -256,7 +256,7 @@ async fn connect(
     };
     let _ = words.send(Word::Tell(Msg::CannotConnect(None))).await;
     if let Some(aws) = &made.clients {
-        tokio::spawn(shared::colleagues(aws.clone(), settings.clone(), events.clone()));
+        tokio::spawn(shared::colleagues(aws.clone(), settings.clone(), events.clone(), None));
     }
     let made = Parts::of(made, &settings, &events, answers);
     if parts.send(made).await.is_ok() {

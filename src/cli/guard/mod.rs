@@ -11,8 +11,11 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use crate::config::{self, Environment, Settings, Sink, SinkWay};
-use crate::guard::{health, size};
+use crate::guard::health::Health;
+use crate::guard::size;
 use crate::response::alert::AlertRules;
+use crate::response::timed;
+use quell_fleet::text::SafeText;
 
 use super::output::{self, iso};
 use super::respond_cmds::{runtime, settings};
@@ -89,7 +92,7 @@ pub struct StatusArgs {
 
 /// Where a guard keeps what survives a restart.
 fn folder(given: Option<&PathBuf>, settings: &Settings) -> PathBuf {
-    given.cloned().unwrap_or_else(|| settings.journal.with_file_name("guard"))
+    given.cloned().unwrap_or_else(|| timed::guard_folder(&settings.journal))
 }
 
 /// The rules of a file, or the usual ones.
@@ -159,11 +162,11 @@ fn reloaded(file: Option<&PathBuf>, common: &Common) -> Result<(Settings, AlertR
 }
 
 async fn status(args: &StatusArgs, settings: &Settings) -> color_eyre::Result<u8> {
-    let path = folder(args.state.as_ref(), settings).join("socket");
-    let found = match health::ask(&path).await {
+    let folder = folder(args.state.as_ref(), settings);
+    let found: Health = match timed::ask(&folder).await {
         Ok(found) => found,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "quell: no guard answers at {}: {error}", path.display());
+            let _ = writeln!(io::stderr(), "quell: no guard answers in {}: {error}", folder.display());
             return Ok(exit::FAILED);
         }
     };
@@ -184,9 +187,25 @@ async fn status(args: &StatusArgs, settings: &Settings) -> color_eyre::Result<u8
         ),
         format!("{} alerts open, {} devices held", found.open, found.held),
     ];
+    if !found.share.is_empty() {
+        let share: Vec<SafeText> = found.share.iter().map(|filter| SafeText::new(filter)).collect();
+        lines.push(format!("its share: {}", quell_fleet::format::few(&share, |filter| filter.to_string())));
+    }
     if let Some(lease) = &found.lease {
         lines.push(format!("lease: {lease}"));
     }
+    lines.extend(found.not_judged.iter().map(|not| {
+        let on = not.on.map(|(lacking, all)| {
+            let things: Vec<SafeText> = not.things.iter().map(|thing| SafeText::new(thing)).collect();
+            let named = quell_fleet::format::few(&things, |thing| thing.to_string());
+            format!(
+                " on {lacking} of {all} devices ({named}{})",
+                if lacking > things.len() { ", …" } else { "" }
+            )
+        });
+        let (behavior, profile) = (SafeText::new(&not.behavior), SafeText::new(&not.profile));
+        format!("not judged: {behavior} of {profile}{}: {}", on.unwrap_or_default(), SafeText::new(&not.why))
+    }));
     lines.extend(found.alerts.iter().map(|(kind, step, n)| format!("{n} {kind} {step}")));
     lines.extend(found.actions.iter().map(|(result, n)| format!("{n} {result}")));
     lines.extend(found.sinks.iter().map(|sink| {

@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::cli::output::iso;
 use crate::cli::reads::{asked_where, sentence};
 use crate::cli::respond::answer::{Answered, Answerer, How};
 use crate::cli::respond::crew::Crew;
@@ -21,7 +22,7 @@ use crate::cli::{Common, exit};
 use crate::cloud::now_ms;
 use crate::config::{AlertKind, Environment, Settings};
 use crate::guard::deliver::{Delivery, Patience};
-use crate::guard::health::{self, Health, SinkHealth};
+use crate::guard::health::{self, Health, NotJudgedHealth, SinkHealth};
 use crate::guard::leader::{LENGTH, Leader};
 use crate::guard::notify::Notify;
 use crate::guard::raised::{self, Raised};
@@ -32,10 +33,11 @@ use crate::guard::{Alert, Judge, Step, Store};
 use crate::response::alert::notify::sns_endpoint;
 use crate::response::alert::web::Web;
 use crate::response::alert::{Alert as Alarm, AlertRules};
+use crate::response::timed::Isolated;
 use crate::response::{Voice, shared};
 use quell_fleet::event::Event;
 use quell_fleet::text::SafeText;
-use quell_fleet::{Fleet, Heed, Ms, Word};
+use quell_fleet::{Fleet, Heed, Ms, NotJudged, Word};
 
 use super::GuardArgs;
 
@@ -52,6 +54,11 @@ const QUEUE: usize = 1_000;
 
 /// A device is held at most so long at a time, however often it offends.
 const LONGEST: Ms = 86_400_000;
+/// Isolations by persons for a time that wait while nothing is acted on.
+const ASKED: usize = 1_000;
+/// One whose time has been over for so long when a guard first reads of it is left to persons; less than what is over is
+/// remembered for, so that what was released is not released again.
+const STALE: Ms = 86_400_000;
 /// How often a device was held is remembered for so long.
 const REMEMBERED: Ms = 7 * 86_400_000;
 /// What failed is tried again after this, before an emulator's speed divides it; doubled each time, up to the longest.
@@ -59,6 +66,9 @@ const AGAIN: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Ms = 3_600_000;
 /// Alerts kept in memory while the disk is full; beyond it the oldest are lost, and that is logged.
 const UNTOLD: usize = 100_000;
+
+/// Behaviours that are named as not judged, at most.
+const NOT_JUDGED: usize = 500;
 
 /// A dry run plans so many answers within an hour: each reads the account and connects.
 const PLANNED: usize = 20;
@@ -190,6 +200,8 @@ impl Signals {
 struct Counts {
     alerts: HashMap<(AlertKind, Step), u64>,
     actions: HashMap<&'static str, u64>,
+    /// Proven, and not.
+    proofs: (u64, u64),
     lag: Ms,
 }
 
@@ -216,6 +228,8 @@ struct Guard {
     raised: Option<Raised>,
     /// By the alert's id: answers that failed.
     failed: BTreeMap<String, Again>,
+    /// Isolated by persons for a time, and not held yet: only who acts holds.
+    asked: VecDeque<Isolated>,
     /// Devices that are being let go.
     releasing: HashSet<String>,
     /// By thing: releases that did not succeed.
@@ -259,8 +273,9 @@ pub(super) async fn run(
             return Ok(exit::FAILED);
         }
     };
+    let (isolated, mut isolations) = mpsc::channel(64);
     if let Some(aws) = &source.clients {
-        tokio::spawn(shared::colleagues(aws.clone(), settings.clone(), sender.clone()));
+        tokio::spawn(shared::colleagues(aws.clone(), settings.clone(), sender.clone(), Some(isolated)));
     }
     drop(sender);
     let acts = args.yes && !settings.read_only && source.clients.is_some();
@@ -358,6 +373,7 @@ pub(super) async fn run(
                 notify.tell("READY=1");
             }
             done = crew.next() => guard.done(done, answerer.as_deref()),
+            Some(isolated) = isolations.recv() => guard.isolated(isolated),
             event = events.recv() => match event {
                 Some(event) => guard.event(event),
                 None => break exit::FAILED,
@@ -437,6 +453,34 @@ fn group(hold: &Hold, answerer: Option<&Answerer>) -> SafeText {
     SafeText::new(own.as_deref().or(hold.group.as_deref()).unwrap_or("its group"))
 }
 
+/// What it listens to of devices' own topics.
+fn share(fleet: &Fleet) -> Vec<String> {
+    let own = fleet.link().filters().iter().filter(|filter| !filter.as_str().starts_with("$aws/"));
+    own.map(|filter| filter.to_string()).collect()
+}
+
+fn not_judged(not: NotJudged) -> NotJudgedHealth {
+    NotJudgedHealth {
+        profile: not.profile.to_string(),
+        behavior: not.behavior.to_string(),
+        why: not.why.to_string(),
+        on: not.on,
+        things: not.things.iter().map(|thing| thing.raw().to_owned()).collect(),
+    }
+}
+
+impl Counts {
+    /// What was done, by its result.
+    fn acted(&mut self, result: &'static str) {
+        *self.actions.entry(result).or_default() += 1;
+        match result {
+            "isolated" | "released" | "done" => self.proofs.0 += 1,
+            "unproven" => self.proofs.1 += 1,
+            _ => {}
+        }
+    }
+}
+
 impl Guard {
     fn begin(
         store: Store,
@@ -485,6 +529,7 @@ impl Guard {
             to_do,
             raised: None,
             failed: BTreeMap::new(),
+            asked: VecDeque::new(),
             releasing: HashSet::new(),
             unreleased: BTreeMap::new(),
             again: millis(settings.scaled(AGAIN)),
@@ -671,6 +716,57 @@ impl Guard {
         self.acted(thing, "held", &sentence, now);
     }
 
+    /// What another process that writes the same journal isolated. A person's word is newer than that of a rule: for a time, it
+    /// is held for that time; for good, it is not let go any more.
+    fn isolated(&mut self, isolated: Isolated) {
+        if self.asked.len() == ASKED {
+            self.asked.pop_front();
+        }
+        self.asked.push_back(isolated);
+        self.hold_asked(now_ms());
+    }
+
+    fn hold_asked(&mut self, now: Ms) {
+        if !self.acts {
+            return;
+        }
+        for Isolated { plan, thing, group, length, at, whole } in std::mem::take(&mut self.asked) {
+            let known = self.store.lock().holds().find(|hold| hold.thing == thing.raw()).cloned();
+            match (length, known) {
+                // Read again after a restart, or older than what came since.
+                (_, Some(known)) if known.alert == plan || known.since > at => {}
+                (None, Some(known)) if !known.over => {
+                    self.write_hold(Hold { over: true, ..known });
+                    let sentence =
+                        "a person isolated it until somebody releases it: its time does not end it any more";
+                    self.acted(thing.raw(), "left to a person", sentence, now);
+                }
+                (None, _) => {}
+                // Whoever isolated it was told so.
+                (Some(length), _) if at.saturating_add(length).saturating_add(STALE) < now => {}
+                (Some(length), _) => {
+                    let hold = Hold {
+                        thing: thing.raw().to_owned(),
+                        group: Some(group),
+                        since: at,
+                        until: at.saturating_add(length),
+                        length,
+                        times: 1,
+                        over: false,
+                        alert: plan,
+                    };
+                    let part = if whole { "" } else { " as far as that came" };
+                    let until = iso(hold.until);
+                    let sentence = format!(
+                        "isolated by a person{part}; it is released at {until} unless it offends again"
+                    );
+                    self.write_hold(hold);
+                    self.acted(thing.raw(), "held", &sentence, now);
+                }
+            }
+        }
+    }
+
     fn write_hold(&self, hold: Hold) {
         if let Err(error) = self.store.lock().hold(hold) {
             tracing::error!(%error, "that a device is held for a time could not be written down");
@@ -718,7 +814,7 @@ impl Guard {
             }
             Done::Released(hold, released) => {
                 let (result, why) = released.result();
-                *self.counts.actions.entry(result).or_default() += 1;
+                self.counts.acted(result);
                 let sentence = format!("its time is over: {result}: {why}");
                 if released.is_handled() {
                     self.acted(&hold.thing, result, &sentence, now);
@@ -732,7 +828,7 @@ impl Guard {
 
     fn answered(&mut self, alarm: &Alarm, answered: &Answered, acted: bool, now: Ms) {
         let (result, why) = answered.result();
-        *self.counts.actions.entry(result).or_default() += 1;
+        self.counts.acted(result);
         let before = self.failed.remove(&alarm.violation);
         if result == "ignored" {
             tracing::info!(thing = alarm.thing, %why, "nothing is done about an alert");
@@ -819,6 +915,7 @@ impl Guard {
         let found = self.judge.tick(&self.fleet, now);
         self.tell(found, now);
         self.look_who_leads(now);
+        self.hold_asked(now);
         self.forget_holds(now);
         self.report(now);
         if Instant::now() >= self.kept {
@@ -934,6 +1031,7 @@ impl Guard {
             turned: now,
             hears: deaf.is_none(),
             deaf,
+            share: share(&self.fleet),
             acts: self.acts,
             lease: self.leader.as_ref().map(Leader::words),
             devices: self.fleet.devices().filter(|(_, device)| !device.is_unattributed()).count() as u64,
@@ -942,11 +1040,13 @@ impl Guard {
             alerts,
             open: self.judge.open().len() as u64,
             actions,
+            proofs: self.counts.proofs,
             held: held as u64,
             lag: self.counts.lag,
             near_limit: self.fleet.near_limit(now).unwrap_or(0.0),
             gaps: self.fleet.losses().totals().disconnects,
             sinks: sinks.collect(),
+            not_judged: self.fleet.not_judged().take(NOT_JUDGED).map(not_judged).collect(),
         };
     }
 }

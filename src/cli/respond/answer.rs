@@ -625,7 +625,7 @@ impl Answerer {
         let remedy = rule.job_group.as_ref().unwrap_or(&by.settings.groups.update);
         let intent = |action: &Action| match action {
             Action::Notify => None,
-            Action::Isolate => Some(Intent::Isolate { things: target(), group: group.clone() }),
+            Action::Isolate => Some(Intent::Isolate { things: target(), group: group.clone(), time: None }),
             Action::Deactivate => Some(Intent::Deactivate { things: target(), certificate: None }),
             Action::Cut => Some(Intent::Cut { things: target(), client: Name::new(&thing) }),
             Action::Shadow => Some(Intent::Flag { things: target() }),

@@ -1,6 +1,7 @@
 //! `quell isolate | release | deactivate | activate | revoke`: plan, confirm, execute, prove, without a screen.
 
 mod ask;
+mod hold;
 mod session;
 mod show;
 
@@ -12,9 +13,11 @@ use clap::Args;
 use futures_util::{Stream, stream};
 use serde_json::json;
 
+use crate::cloud::now_ms;
 use crate::config::{self, Environment, Settings};
 use crate::console::event_loop::Ends;
-use crate::response::{Intent, Stop, Swept, Target, recover};
+use crate::response::{HeldFor, Intent, Stop, Swept, Target, recover};
+use quell_fleet::Ms;
 use quell_fleet::model::Name;
 
 pub(super) use session::{Ended, Session, code};
@@ -37,6 +40,20 @@ pub struct ThingsArgs {
     /// How to run
     #[command(flatten)]
     pub how: How,
+}
+
+/// Flags of `quell isolate`.
+#[derive(Args, Debug)]
+pub struct IsolateArgs {
+    /// Which, and how
+    #[command(flatten)]
+    pub things: ThingsArgs,
+    /// For so long, e.g. 30m, 4h: released then with proof, unless they offended again, by the guard that acts here, or see --wait
+    #[arg(long = "for", value_name = "DURATION", value_parser = held_for)]
+    pub length: Option<Duration>,
+    /// With --for: stay until then, and release them
+    #[arg(long, requires = "length")]
+    pub wait: bool,
 }
 
 /// Flags of the commands that act on certificates.
@@ -123,23 +140,36 @@ fn certificate_id(text: &str) -> Result<String, String> {
     }
 }
 
-/// The five commands.
+/// How long devices may be held: what is longer is for good, and that is a person's word.
+fn held_for(text: &str) -> Result<Duration, String> {
+    const SECONDS: std::ops::RangeInclusive<u64> = 1..=31 * 86_400;
+    let length = output::duration(text)?;
+    if SECONDS.contains(&length.as_secs()) {
+        Ok(length)
+    } else {
+        Err("from 1s to 744h, which is 31 days".to_owned())
+    }
+}
+
+/// The commands that act on certificates.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Verb {
-    Isolate,
-    Release,
     Deactivate,
     Activate,
     Revoke,
 }
 
-pub(super) fn things(verb: Verb, args: &ThingsArgs, common: &Common) -> color_eyre::Result<u8> {
+pub(super) fn isolate(args: &IsolateArgs, common: &Common) -> color_eyre::Result<u8> {
+    let IsolateArgs { things: args, length, wait } = args;
     let (things, group) = (targets(&args.things), args.group.as_deref().map(Name::new));
-    let intent = match verb {
-        Verb::Release => Intent::Release { things, group },
-        _ => Intent::Isolate { things, group },
-    };
-    keeping(intent, args.case.as_deref(), &args.how, common)
+    let length = length.map(|length| Ms::try_from(length.as_millis()).unwrap_or(Ms::MAX));
+    let time = length.map(|length| HeldFor { length, waits: *wait });
+    keeping(Intent::Isolate { things, group, time }, args.case.as_deref(), &args.how, common)
+}
+
+pub(super) fn release(args: &ThingsArgs, common: &Common) -> color_eyre::Result<u8> {
+    let (things, group) = (targets(&args.things), args.group.as_deref().map(Name::new));
+    keeping(Intent::Release { things, group }, args.case.as_deref(), &args.how, common)
 }
 
 pub(super) fn certificates(verb: Verb, args: &CertificateArgs, common: &Common) -> color_eyre::Result<u8> {
@@ -251,6 +281,7 @@ async fn run(intent: Intent, case: Option<&Path>, how: &How, settings: &Settings
         }
         return Ok(exit::DONE);
     }
+    let planned_for = plan.intent().clone();
     let ended = match ask::confirm(&plan, how)? {
         Ok(typed) => {
             if let Some(path) = case
@@ -277,7 +308,8 @@ async fn run(intent: Intent, case: Option<&Path>, how: &How, settings: &Settings
             Ok(exit::REFUSED)
         }
         Ended::View { view, interrupted } => {
-            let code = code(&view, interrupted);
+            let mut code = code(&view, interrupted);
+            let held = hold::Held::of(&planned_for, &view, now_ms());
             // The proof is told first: a sweep of many devices takes its time.
             if !how.json {
                 output::result(&show::result_text(&view));
@@ -287,11 +319,24 @@ async fn run(intent: Intent, case: Option<&Path>, how: &How, settings: &Settings
             }
             let mut ends = Ends::new()?;
             let view = session.swept(view, ends.any()).await;
-            let text = match how.json {
-                true => format!("{:#}\n", result_json(&view, &planned)),
-                false => show::swept_text(&view),
-            };
-            output::result(&text);
+            let mut whole = result_json(&view, &planned);
+            if !how.json {
+                output::result(&show::swept_text(&view));
+            }
+            if let Some(held) = held {
+                let releaser = held.releaser(settings, interrupted).await;
+                let _ = io::stderr().write_all(held.words(releaser).as_bytes());
+                whole["held"] = held.json(releaser);
+                if releaser.is_none() && !interrupted {
+                    drop(ends);
+                    let (released, ended) = Box::pin(held.stay(&session, settings, how)).await?;
+                    whole["released"] = released.into();
+                    code = if ended == exit::DONE { code } else { ended };
+                }
+            }
+            if how.json {
+                output::result(&format!("{whole:#}\n"));
+            }
             Ok(code)
         }
     }

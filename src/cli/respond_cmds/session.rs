@@ -118,7 +118,7 @@ impl Session {
         settings: &Settings,
         things: Vec<Target>,
     ) -> Result<Vec<Sweep>, Trouble> {
-        let intent = self.acquaint(Intent::Isolate { things, group: None }).await;
+        let intent = self.acquaint(Intent::Isolate { things, group: None, time: None }).await;
         crate::response::sweep::now(&self.clients, settings, intent.things()).await
     }
 

@@ -101,7 +101,7 @@ async fn watch(args: &WatchArgs, settings: &Settings, common: &Common) -> color_
         }
     };
     if let Some(aws) = &source.clients {
-        tokio::spawn(shared::colleagues(aws.clone(), settings.clone(), sender.clone()));
+        tokio::spawn(shared::colleagues(aws.clone(), settings.clone(), sender.clone(), None));
     }
     drop(sender);
     let mut watch = Watch::new(args, Fleet::new(settings.limits()));

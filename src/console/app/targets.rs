@@ -12,7 +12,7 @@ use super::{App, Effect, Env, ListId, Pane, Tone, View, key_of};
 impl App {
     /// Plan isolation.
     pub(crate) fn isolate(&mut self, env: &Env<'_>) {
-        self.plan_things(env, "Isolate", |things| Intent::Isolate { things, group: None });
+        self.plan_things(env, "Isolate", |things| Intent::Isolate { things, group: None, time: None });
     }
 
     /// Plan release.

@@ -69,7 +69,7 @@ pub(super) fn build(intent: Intent, facts: &Facts, rules: &Rules, id: PlanId, no
         draft.refuse("no such thing in the registry");
     }
     match &intent {
-        Intent::Isolate { .. } => isolate::isolate(&mut draft, facts),
+        Intent::Isolate { time, .. } => isolate::isolate(&mut draft, facts, *time),
         Intent::Release { .. } => isolate::release(&mut draft, facts),
         Intent::Deactivate { certificate, .. } => {
             certificates::deactivate(&mut draft, facts, certificate.as_deref());
@@ -207,6 +207,9 @@ fn title(intent: &Intent, targets: &[Name], facts: &Facts) -> SafeText {
     let earlier = |id: &str| facts.past.as_ref().map_or_else(|| id.to_owned(), |past| past.title.to_string());
     let lead = intent.verb().words().lead;
     SafeText::new(&match intent {
+        Intent::Isolate { time: Some(time), .. } => {
+            format!("{lead} {} for {}", whom(targets), time.words())
+        }
         Intent::Isolate { .. }
         | Intent::Release { .. }
         | Intent::Deactivate { .. }

@@ -7,6 +7,7 @@ use quell_fleet::model::Name;
 use quell_fleet::policy::denies;
 
 use crate::response::past::Past;
+use crate::response::timed::Releaser;
 
 use crate::cloud::read_left::RetainedRecord;
 
@@ -56,6 +57,8 @@ pub struct Facts {
     pub unlisted: Option<Trouble>,
     /// How many things a job would reach now.
     pub reached: usize,
+    /// Who would release the things, when they are to be isolated for a time and whoever asks does not stay.
+    pub releaser: Option<Releaser>,
 }
 
 /// A thing group.

@@ -7,6 +7,7 @@ use quell_fleet::model::Name;
 use quell_fleet::shell::word;
 
 use crate::config::Verb;
+use crate::response::timed::HeldFor;
 
 use super::audit::AuditChange;
 use super::detect::DetectChange;
@@ -21,6 +22,8 @@ pub enum Intent {
         things: Vec<Target>,
         /// The isolation group; `None` takes the configured one.
         group: Option<Name>,
+        /// For how long; `None` until somebody releases them.
+        time: Option<HeldFor>,
     },
     /// Let isolated devices speak again.
     Release {

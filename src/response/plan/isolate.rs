@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::response::rules::CACHE_MS;
+use crate::response::timed::{HeldFor, Releaser};
 use quell_fleet::format::{seconds, short};
 use quell_fleet::text::SafeText;
 
@@ -34,7 +35,7 @@ fn useless(group: &GroupFacts) -> Option<String> {
     None
 }
 
-pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
+pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts, time: Option<HeldFor>) {
     let Some(group) = &facts.group else { return draft.refuse("the isolation group could not be read") };
     // What AWS itself answers for the devices outweighs our own reading of the documents.
     let answers: Vec<bool> = facts.things.iter().filter_map(|t| t.would_be_denied).collect();
@@ -127,6 +128,46 @@ pub(super) fn isolate(draft: &mut Draft<'_>, facts: &Facts) {
         certificates::describe(draft, thing, facts.things.len() == 1);
     }
     over_https(draft, &facts.things);
+    if let Some(time) = time {
+        ends(draft, time, facts.releaser, held);
+    }
+}
+
+/// When it is over, and who sees to that.
+fn ends(draft: &mut Draft<'_>, time: HeldFor, releaser: Option<Releaser>, held: usize) {
+    let length = time.words();
+    let unless = "with proof, unless it offended again";
+    match releaser {
+        _ if time.waits => {
+            draft.note(
+                Level::Info,
+                format!("released after {length} by this command, which stays until then, {unless}"),
+            );
+        }
+        Some(Releaser::Guard) => {
+            draft.note(Level::Info, format!("released after {length} by the guard that runs here, {unless}"));
+        }
+        found => {
+            let why = if found == Some(Releaser::DryGuard) {
+                "the guard that runs here is a dry run"
+            } else {
+                "no guard runs with this journal"
+            };
+            draft.note(
+                Level::Danger,
+                format!(
+                    "nobody would release it after {length}: {why}. quell guard --yes releases it, when it is started \
+                     within a day of that time; --wait has the command stay and release it; else quell release does"
+                ),
+            );
+        }
+    }
+    if held > 0 {
+        draft.note(
+            Level::Warn,
+            format!("isolated already, by whomever: after {length} it is released all the same"),
+        );
+    }
 }
 
 /// A request over HTTPS has no client id: a group's policy reaches only a certificate that is exclusively the thing's

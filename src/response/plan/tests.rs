@@ -74,7 +74,7 @@ fn targets(facts: &Facts) -> Vec<Target> {
 
 fn isolate(facts: &Facts) -> Plan {
     Plan::build(
-        Intent::Isolate { things: targets(facts), group: None },
+        Intent::Isolate { things: targets(facts), group: None, time: None },
         facts,
         &rules(),
         "p".to_owned(),

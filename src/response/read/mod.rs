@@ -19,6 +19,7 @@ use quell_fleet::model::Name;
 use super::plan::facts::{Facts, PrincipalFacts, ThingFacts};
 use super::plan::{Intent, Target};
 use super::rules::Rules;
+use super::timed::{self, HeldFor};
 use groups::{group, policy_document, roots};
 use jobs::{launch, standing};
 use things::{all, effective, flag};
@@ -36,7 +37,7 @@ pub(in crate::response) async fn read(
 ) -> Result<Facts, Trouble> {
     let mut facts = Facts { arn_prefix: arn_prefix(c).await?, ..Facts::default() };
     match intent {
-        Intent::Isolate { things, group: wanted } | Intent::Release { things, group: wanted } => {
+        Intent::Isolate { things, group: wanted, .. } | Intent::Release { things, group: wanted } => {
             let name = wanted.as_ref().unwrap_or(&rules.isolate_group);
             let isolating = matches!(intent, Intent::Isolate { .. });
             let found = group(c, name, &facts.arn_prefix).await?;
@@ -47,6 +48,9 @@ pub(in crate::response) async fn read(
             effective(c, &mut facts.things).await;
             if isolating && let [only] = facts.things.as_mut_slice() {
                 clients::exclusive(c, only.target.thing.raw(), &mut only.principals).await;
+            }
+            if let Intent::Isolate { time: Some(HeldFor { waits: false, .. }), .. } = intent {
+                facts.releaser = Some(timed::releaser(&rules.journal).await);
             }
             if isolating {
                 roots(c, &mut facts.things).await?;

@@ -1,0 +1,105 @@
+//! Isolations that a person asked for a time: who ends them. The journal says for how long; the guard that reads it releases the
+//! devices, or the command that isolated them does, when it was told to stay.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+use quell_fleet::Ms;
+use quell_fleet::model::Name;
+
+/// A guard answers within this time, or does not.
+const WHOLE: Duration = Duration::from_secs(10);
+/// A plan waits for it no longer than this.
+const SOON: Duration = Duration::from_secs(2);
+/// No answer is longer.
+const MOST: u64 = 1 << 20;
+
+/// For how long devices are to be isolated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldFor {
+    /// Milliseconds, counted from the end of the response.
+    pub length: Ms,
+    /// Who asks releases them: a guard leaves them alone.
+    pub waits: bool,
+}
+
+impl HeldFor {
+    /// `2 h`, `30 min`, `90 s`.
+    pub fn words(&self) -> String {
+        match self.length / 1000 {
+            s if s > 0 && s % 3_600 == 0 => format!("{} h", s / 3_600),
+            s if s > 0 && s % 60 == 0 => format!("{} min", s / 60),
+            s => format!("{s} s"),
+        }
+    }
+}
+
+/// Who would release a device when its time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Releaser {
+    /// A guard that acts, and reads the journal.
+    Guard,
+    /// A guard runs, and changes nothing.
+    DryGuard,
+    /// No guard answers.
+    Nobody,
+}
+
+/// A device that was isolated for a time, or until somebody releases it, by another process that writes the same journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Isolated {
+    /// The plan.
+    pub plan: String,
+    /// The device.
+    pub thing: Name,
+    /// The isolation group.
+    pub group: String,
+    /// For so long, milliseconds; none for an isolation that somebody has to end.
+    pub length: Option<Ms>,
+    /// Since when: the end of the response where it is for a time, its beginning otherwise.
+    pub at: Ms,
+    /// The response came to its end; otherwise what of it was done is to be ended all the same.
+    pub whole: bool,
+}
+
+/// Where the guard that reads a journal keeps what survives a restart, unless it was told another place.
+pub fn guard_folder(journal: &Path) -> PathBuf {
+    journal.with_file_name("guard")
+}
+
+/// How a guard with this folder is, in a form of the asker's.
+///
+/// # Errors
+/// Nobody answers, or something else than a guard.
+pub async fn ask<T: DeserializeOwned>(folder: &Path) -> io::Result<T> {
+    let asked = async {
+        let mut stream = UnixStream::connect(folder.join("socket")).await?;
+        stream.write_all(b"GET /status HTTP/1.1\r\nhost: guard\r\nconnection: close\r\n\r\n").await?;
+        let mut text = Vec::new();
+        stream.take(MOST).read_to_end(&mut text).await?;
+        let text = String::from_utf8_lossy(&text);
+        let body = text.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+        serde_json::from_str(body).map_err(io::Error::other)
+    };
+    let late = || io::Error::from(io::ErrorKind::TimedOut);
+    tokio::time::timeout(WHOLE, asked).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Who would release what is isolated for a time by a plan of this journal.
+pub async fn releaser(journal: &Path) -> Releaser {
+    #[derive(Deserialize)]
+    struct Acts {
+        acts: bool,
+    }
+    match tokio::time::timeout(SOON, ask::<Acts>(&guard_folder(journal))).await {
+        Ok(Ok(Acts { acts: true })) => Releaser::Guard,
+        Ok(Ok(Acts { acts: false })) => Releaser::DryGuard,
+        _ => Releaser::Nobody,
+    }
+}
