@@ -335,6 +335,25 @@ fn the_whole_payload_under_a_name() {
 }
 
 #[test]
+fn value_is_a_keyword_before_an_expression_and_a_field_elsewhere() {
+    let payload = r#"{"a":5,"value":9,"e":[{"n":1}]}"#;
+    for (sql, expected) in [
+        ("SELECT VALUE -a FROM 't'", json!(-5)),
+        ("SELECT VALUE -5 FROM 't'", json!(-5)),
+        ("SELECT VALUE -a + 1 FROM 't' WHERE a > 1", json!(-4)),
+        ("SELECT VALUE (a) FROM 't'", json!(5)),
+        ("SELECT (SELECT VALUE -n FROM e) AS s FROM 't'", json!({"s":[-1]})),
+        ("SELECT value - 1 AS x FROM 't'", json!({"x":8})),
+        ("SELECT value * 2 AS x FROM 't'", json!({"x":18})),
+        ("SELECT value * a AS x, a FROM 't'", json!({"x":45,"a":5})),
+        ("SELECT value, -a AS m FROM 't'", json!({"value":9,"m":-5})),
+        ("SELECT value AS v FROM 't'", json!({"v":9})),
+    ] {
+        assert_eq!(selected(sql, payload), expected, "{sql}");
+    }
+}
+
+#[test]
 fn transform_enriches_the_objects_of_an_array() {
     let payload = r#"{"attributes":{"d":1},"values":[{"a":3},{"b":4}]}"#;
     assert_eq!(

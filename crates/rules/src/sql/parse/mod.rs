@@ -24,6 +24,7 @@ pub(super) struct Embedded {
     pub(super) unmodelled: Option<SqlError>,
 }
 
+#[derive(Clone)]
 struct Parser<'a> {
     lexer: Lexer<'a>,
     token: Token,
@@ -194,23 +195,10 @@ impl<'a> Parser<'a> {
 
     /// `VALUE expr`, or columns.
     fn columns(&mut self) -> Result<(bool, Vec<Item>), SqlError> {
-        // `value` may also be the name of a field: it is the keyword only when an expression follows.
-        if self.is_word("VALUE") {
-            let mut ahead = self.lexer.clone();
-            let follows = match ahead.next()?.0 {
-                Token::Word(w) => {
-                    !["from", "as", "and", "or", "in"].contains(&w.to_ascii_lowercase().as_str())
-                }
-                Token::Text(_) | Token::Number(_) | Token::Variable(_) => true,
-                Token::Sign("*" | "(" | "[" | "{") => true,
-                Token::Sign(_) | Token::End => false,
-            };
-            if follows {
-                self.advance()?;
-                let item =
-                    if self.take_sign("*")? { Item::Star } else { Item::Column(self.expr()?, Vec::new()) };
-                return Ok((true, vec![item]));
-            }
+        if self.is_word("VALUE")
+            && let Some(item) = self.value_of()?
+        {
+            return Ok((true, vec![item]));
         }
         let mut items = Vec::new();
         loop {
@@ -219,6 +207,29 @@ impl<'a> Parser<'a> {
                 return Ok((false, items));
             }
         }
+    }
+
+    /// What `VALUE` stands before; nothing where `value` is the name of a field: it is the keyword only when one expression
+    /// without a name of its own follows.
+    fn value_of(&mut self) -> Result<Option<Item>, SqlError> {
+        let keyword = match self.lexer.clone().next()?.0 {
+            Token::Word(w) => !["from", "as", "and", "or", "in"].contains(&w.to_ascii_lowercase().as_str()),
+            Token::Text(_) | Token::Number(_) | Token::Variable(_) | Token::Sign("(" | "[" | "{") => true,
+            // `VALUE -x`, `VALUE *`; but `value - 1 AS x`, `value * 2 AS x`.
+            Token::Sign("-" | "*") => {
+                let mut ahead = self.clone();
+                let _ = ahead.advance()?;
+                let read = ahead.take_sign("*")? || ahead.expr().is_ok();
+                let at_end = matches!(ahead.token, Token::End | Token::Sign(")" | ";"));
+                read && (at_end || ahead.is_word("FROM") || ahead.is_word("WHERE"))
+            }
+            Token::Sign(_) | Token::End => false,
+        };
+        if !keyword {
+            return Ok(None);
+        }
+        self.advance()?;
+        Ok(Some(if self.take_sign("*")? { Item::Star } else { Item::Column(self.expr()?, Vec::new()) }))
     }
 
     fn column(&mut self, position: usize) -> Result<Item, SqlError> {
