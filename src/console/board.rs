@@ -283,8 +283,10 @@ impl Board {
                     ("e", "export"),
                     ("q", "end"),
                 ];
+                // A menu tells its keys itself.
+                let keys = if self.menu.is_some() { &[][..] } else { &keys[..] };
                 let mut parts = Vec::new();
-                for (key, what) in keys {
+                for &(key, what) in keys {
                     let key = if key == "⏎" { theme.symbols.enter } else { key };
                     parts.extend([part(key, theme.key), part(format!(" {what}   "), theme.dim)]);
                 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod boto3;
+mod clients;
 mod docs;
 mod kept;
 #[path = "../common/outside.rs"]
