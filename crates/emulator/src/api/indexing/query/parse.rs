@@ -64,9 +64,11 @@ fn foreign(word: &[Char]) -> Result<(), String> {
         return Err(format!("The character '{c}' must be escaped"));
     }
     match word {
-        [(c @ ('<' | '>' | '=' | '!'), false), ..] => Err(format!("'{c}' was not expected before a value")),
+        [(c @ ('<' | '>' | '=' | '!'), false), ..] => {
+            Err(format!("'{c}' was not expected before a field or a value"))
+        }
         [('+', false), rest @ ..] if !rest.first().is_some_and(|(c, _)| c.is_ascii_digit() || *c == '.') => {
-            Err("'+' was not expected before a value".to_owned())
+            Err("'+' was not expected before a field or a value".to_owned())
         }
         _ if word.iter().all(|(c, escaped)| !escaped && matches!(c, '&' | '|')) => {
             Err(format!("{text} is not an operator: AND, OR, NOT and - are"))
@@ -173,6 +175,7 @@ impl Parser<'_> {
         self.space();
         let next = self.peek();
         if field.is_none() && !word.is_empty() && matches!(next, Some(':' | '<' | '>' | '=')) {
+            foreign(&word)?;
             let name = plain(&word);
             return match next {
                 Some(':') => {

@@ -155,6 +155,8 @@ fn what_is_no_query_is_refused() {
         "a && b",
         "a || b",
         "!a",
+        "!attributes.model:legacy",
+        "+attributes.model:v2",
         "a:!b",
         "+a",
         "a:1,2",
