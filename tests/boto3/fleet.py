@@ -77,6 +77,8 @@ def identities(a):
     assert len(iot.list_principal_things_v2(principal=arn)["principalThingObjects"]) == 3
     iot.attach_principal_policy(policyName="AllowAll", principal=other["certificateArn"])
     assert len(iot.list_policy_principals(policyName="AllowAll")["principals"]) == 2
+    assert iot.list_policy_principals(policyName="nobody-s")["principals"] == []
+    refused("ResourceNotFoundException", iot.list_targets_for_policy, policyName="nobody-s")
     assert len(iot.list_principal_policies(principal=other["certificateArn"])["policies"]) == 1
     iot.detach_principal_policy(policyName="AllowAll", principal=other["certificateArn"])
 

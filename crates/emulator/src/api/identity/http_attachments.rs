@@ -335,10 +335,12 @@ fn policies_page(
 
 /// ListTargetsForPolicy.
 pub fn list_targets(req: &Req) -> Result<Resp, ApiError> {
-    targets(req, req.path("policyName"), "targets", |_| true)
+    let policy = req.path("policyName");
+    req.account.read().identity.require_policy(policy)?;
+    targets(req, policy, "targets", |_| true)
 }
 
-/// ListPolicyPrincipals, the older form: principals only.
+/// ListPolicyPrincipals, the older form: principals only, none of a policy that is not there (docs/aws-iot.md#2.4).
 pub fn list_policy_principals(req: &Req) -> Result<Resp, ApiError> {
     targets(req, header(req, "x-amzn-iot-policy")?, "principals", |t| matches!(t, Target::Principal(_)))
 }
@@ -346,7 +348,6 @@ pub fn list_policy_principals(req: &Req) -> Result<Resp, ApiError> {
 fn targets(req: &Req, policy: &str, member: &str, wanted: fn(&Target) -> bool) -> Result<Resp, ApiError> {
     let page = req.page(250, 25)?;
     let state = req.account.read();
-    state.identity.require_policy(policy)?;
     let mut rows: Vec<String> = state
         .identity
         .targets_of(policy)

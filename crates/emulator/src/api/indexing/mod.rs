@@ -38,7 +38,9 @@ fn invalid_query(message: impl Into<String>) -> ApiError {
 }
 
 fn missing_index(name: &str) -> ApiError {
-    ApiError::not_found(format!("Index {name} does not exist."))
+    ApiError::not_found(format!(
+        "Index {name} does not exist. Please enable index by calling UpdateIndexingConfiguration"
+    ))
 }
 
 /// Which index a request means, if it can be searched now.
