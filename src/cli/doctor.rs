@@ -12,7 +12,7 @@ use crate::console::app::DoctorLine;
 use crate::response::journal::Journal;
 use crate::response::plan::facts::GroupFacts;
 use crate::response::recover;
-use quell_fleet::known::Trouble;
+use quell_fleet::known::{Trouble, TroubleKind};
 use quell_fleet::model::Name;
 use quell_fleet::shell::{command, word};
 use quell_fleet::text::SafeText;
@@ -120,7 +120,7 @@ async fn policies(settings: &Settings) -> color_eyre::Result<u8> {
         Err(trouble) => {
             use std::io::Write as _;
             writeln!(std::io::stderr(), "quell: {}", super::reads::sentence(&trouble))?;
-            return Ok(exit::FAILED);
+            return Ok(super::reads::code(&trouble));
         }
     };
     let document = json!({
@@ -150,6 +150,10 @@ async fn examine(settings: &Settings) -> Report {
     journal(settings, &mut report);
     let clients = match Aws::connect(settings).await {
         Ok(clients) => clients,
+        Err(trouble) if trouble.kind == TroubleKind::Unsaid => {
+            report.bad("credentials", trouble.message.as_str(), "quell doctor --region NAME");
+            return report;
+        }
         Err(trouble) => {
             report.bad("credentials", trouble.message.as_str(), "aws sso login, or set AWS_PROFILE");
             return report;

@@ -164,7 +164,7 @@ fn reading(common: &Common, job: Option<&str>, as_json: bool) -> color_eyre::Res
         Err(code) => return Ok(code),
     };
     runtime()?.block_on(async {
-        let clients = Aws::connect(&settings).await.map_err(|t| eyre!("{}", t.message))?;
+        let clients = Aws::connect(&settings).await.map_err(|t| failed(&t))?;
         let found = match job {
             Some(job) => vec![Box::pin(show(&clients, job)).await?],
             None => Box::pin(list(&clients)).await?,
@@ -195,7 +195,7 @@ fn reading(common: &Common, job: Option<&str>, as_json: bool) -> color_eyre::Res
 
 /// A failed call in the words every command uses.
 fn failed(trouble: &Trouble) -> color_eyre::Report {
-    eyre!("{}", super::reads::sentence(trouble))
+    super::reads::Unreached::from(trouble).into()
 }
 
 async fn list(clients: &Aws) -> color_eyre::Result<Vec<Value>> {

@@ -12,6 +12,7 @@ mod demo;
 mod doctor;
 #[cfg(feature = "emulator")]
 mod drill;
+mod examples;
 mod guard;
 mod help;
 mod job;
@@ -132,7 +133,10 @@ macro_rules! commands {
                     let app = app.subcommand(
                         clap::Command::new(named(stringify!($name)))
                             .about($about.trim_start())
-                            $(.defer(|app| <$type as clap::Args>::augment_args(app).about($about.trim_start())))?
+                            .defer(|app| {
+                                $(let app = <$type as clap::Args>::augment_args(app).about($about.trim_start());)?
+                                examples::on(app, &format!("quell {}", named(stringify!($name))))
+                            })
                     );
                 )*)*
                 app
@@ -305,7 +309,8 @@ pub fn main() -> ExitCode {
         Err(report) => {
             use std::io::Write as _;
             let _ = writeln!(std::io::stderr(), "quell: {report:#}");
-            ExitCode::from(exit::FAILED)
+            let unreached = report.chain().find_map(|error| error.downcast_ref::<reads::Unreached>());
+            ExitCode::from(unreached.map_or(exit::FAILED, |unreached| unreached.code))
         }
     }
 }

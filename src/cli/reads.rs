@@ -91,7 +91,9 @@ where
             Ok(exit::DONE)
         }
         Err(trouble) => {
-            complain(&format!("{}{}", sentence(&trouble), asked_where(&trouble, &settings, common, &env)))
+            let place = asked_where(&trouble, &settings, common, &env);
+            complain(&format!("{}{place}", sentence(&trouble)))?;
+            Ok(code(&trouble))
         }
     }
 }
@@ -134,6 +136,34 @@ pub(super) fn sentence(trouble: &Trouble) -> String {
     match &trouble.missing_action {
         Some(action) => format!("{} (missing permission: {action})", trouble.message),
         None => trouble.message.to_string(),
+    }
+}
+
+/// The code that a command ends with which could not reach what it is about: nothing was changed; and where nobody said where
+/// to ask, it was used wrongly.
+pub(super) fn code(trouble: &Trouble) -> u8 {
+    if trouble.kind == TroubleKind::Unsaid { exit::USAGE } else { exit::FAILED }
+}
+
+/// The same where a command ends with a report.
+#[derive(Debug)]
+pub(super) struct Unreached {
+    text: String,
+    /// What the command ends with.
+    pub(super) code: u8,
+}
+
+impl std::fmt::Display for Unreached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Unreached {}
+
+impl From<&Trouble> for Unreached {
+    fn from(trouble: &Trouble) -> Self {
+        Self { text: sentence(trouble), code: code(trouble) }
     }
 }
 

@@ -114,7 +114,7 @@ async fn recording(args: &RecordArgs, settings: &Settings) -> color_eyre::Result
         Ok(source) => source,
         Err(trouble) => {
             lines(&mut std::io::stderr().lock(), [format!("quell: {}", sentence(&trouble))])?;
-            return Ok(exit::FAILED);
+            return Ok(super::reads::code(&trouble));
         }
     };
     drop(sender);

@@ -2,7 +2,6 @@
 //! behind, looked at now.
 
 use clap::{Args, Subcommand};
-use color_eyre::eyre::eyre;
 use serde_json::{Value, json};
 
 use crate::cloud::read_left;
@@ -91,7 +90,7 @@ pub(super) fn sweep(args: &SweepArgs, common: &Common) -> color_eyre::Result<u8>
     let sweeps: Vec<Sweep> = runtime()?.block_on(Box::pin(async {
         let session = Session::open(&settings).await?;
         let found = session.swept_now(&settings, targets(&args.things)).await;
-        found.map_err(|trouble| eyre!("{}", super::reads::sentence(&trouble)))
+        found.map_err(|trouble| color_eyre::Report::from(super::reads::Unreached::from(&trouble)))
     }))?;
     let text = match args.json {
         true => {

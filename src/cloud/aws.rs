@@ -89,7 +89,7 @@ impl Aws {
         let region = found
             .region()
             .map(|r| r.as_ref().to_owned())
-            .ok_or_else(|| trouble(TroubleKind::Failed, &crate::config::no_region(settings)))?;
+            .ok_or_else(|| trouble(TroubleKind::Unsaid, &crate::config::no_region(settings)))?;
         let credentials = Keys::new(settings, &found);
         let shared = found
             .into_builder()

@@ -58,6 +58,8 @@ pub enum Found {
 #[derive(Clone, Debug)]
 pub struct Keymap {
     bindings: Vec<Binding>,
+    /// Nothing is pressed: a command is reached by its name.
+    typed: bool,
 }
 
 /// Why a keymap cannot be used: `file:line: sentence`.
@@ -117,7 +119,7 @@ impl Keymap {
                 }
             }
         }
-        let map = Self { bindings };
+        let map = Self { bindings, typed: false };
         map.check_reach()?;
         Ok(map)
     }
@@ -165,8 +167,17 @@ impl Keymap {
         &self.bindings
     }
 
-    /// How `command` is reached where `scopes` hold: the first binding that is not hidden by an inner scope.
+    /// The same where commands are typed by their names: no key is told that nobody can press.
+    #[must_use]
+    pub(crate) fn typed(self) -> Self {
+        Self { typed: true, ..self }
+    }
+
+    /// How `command` is reached where `scopes` hold: the first binding that is not hidden by an inner scope, or its name.
     pub(crate) fn key_for(&self, scopes: &[Scope], command: CommandId) -> Option<String> {
+        if self.typed {
+            return Some(command::get(command).id.to_owned());
+        }
         scopes.iter().find_map(|scope| {
             self.bindings
                 .iter()
@@ -181,6 +192,9 @@ impl Keymap {
 
     /// Every way to reach `command`, as written.
     pub(crate) fn keys_of(&self, command: CommandId) -> Vec<String> {
+        if self.typed {
+            return vec![command::get(command).id.to_owned()];
+        }
         let mut keys: Vec<String> =
             self.bindings.iter().filter(|b| b.command == command).map(|b| show(&b.keys)).collect();
         let mut seen = std::collections::HashSet::new();
@@ -294,6 +308,16 @@ mod tests {
 
     fn error(text: &str) -> String {
         Keymap::merge(&[("keys.toml", text)]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn where_commands_are_typed_no_key_is_told() {
+        let id = command::find("link").unwrap();
+        let map = Keymap::load(None, None).unwrap();
+        assert_eq!(map.key_for(&[Scope::Global], id).as_deref(), Some("g l"));
+        let typed = map.typed();
+        assert_eq!(typed.key_for(&[Scope::Global], id).as_deref(), Some("link"));
+        assert_eq!(typed.keys_of(id), ["link"]);
     }
 
     #[test]

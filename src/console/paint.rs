@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::theme::{Symbols, Theme};
+use super::theme::Theme;
 
 /// A buffer with the theme. Coordinates outside the buffer are ignored, so a view need not ask whether it fits.
 pub(crate) struct Paint<'a> {
@@ -99,9 +99,18 @@ pub(crate) fn mask(text: &str) -> Cow<'_, str> {
     if any { Cow::Owned(out) } else { Cow::Borrowed(text) }
 }
 
-/// A text with what says that something was left off in ASCII; what others wrote stays.
-fn plain(text: &str, symbols: &Symbols) -> String {
-    text.replace('…', symbols.more)
+/// A text in ASCII. What others wrote is escaped as what cannot be printed is (`\u{e4}`); an ellipsis becomes three dots, so
+/// that none of a device's is taken for the mark of what this screen cut, which is `Symbols::more`.
+pub(crate) fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '…' => out.push_str("..."),
+            c if c.is_ascii() => out.push(c),
+            c => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+        }
+    }
+    out
 }
 
 /// Breaks `text` into lines of at most `width` cells, at spaces where there are some.
@@ -181,7 +190,7 @@ impl<'a> Paint<'a> {
         let room = width.min(area.right() - x);
         let mut shown = if self.masked { mask(text) } else { Cow::Borrowed(text) };
         if self.theme.symbols.ascii && !shown.is_ascii() {
-            shown = Cow::Owned(plain(&shown, &self.theme.symbols));
+            shown = Cow::Owned(plain(&shown));
         }
         let text = fit(&shown, room as usize, self.theme.symbols.more);
         let (end, _) = self.buf.set_stringn(x, y, &text, room as usize, style);
@@ -337,6 +346,12 @@ mod tests {
         // Two cells each: the third does not fit beside the ellipsis.
         assert_eq!(fit("温度計測", 6, "…"), "温度…");
         assert_eq!(fit("abc", 0, "…"), "");
+    }
+
+    #[test]
+    fn in_ascii_nothing_of_a_device_is_taken_for_our_own_mark() {
+        assert_eq!(plain("Süd…/7~"), "S\\u{fc}d.../7~");
+        assert_eq!(plain("温"), "\\u{6e29}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use quell_fleet::{Device, Finding, Fleet, Heed, Ms, NotJudged, OpenFinding, Sour
 use quell_rules::detect::model::{Behavior, MetricValue};
 
 use crate::config::{AlertKind, Severity};
-use crate::console::views::{expected, got};
+use crate::console::views::against;
 
 use super::alert::{self, Alert, OWN, Step};
 
@@ -467,7 +467,7 @@ fn alarm(fleet: &Fleet, finding: &Finding) -> Option<Alert> {
         behavior: behavior.clone(),
         value: finding.value.clone(),
         severity: Severity::of(AlertKind::Alarm),
-        sentence: SafeText::new(&format!("{}; got {}", expected(behavior), got(Some(&finding.value)))),
+        sentence: SafeText::new(&against(behavior, Some(&finding.value))),
         raised: false,
     })
 }

@@ -15,7 +15,7 @@ use quell_rules::detect::metric::Metric;
 use quell_rules::detect::model::MetricValue;
 
 use crate::config::{AlertKind, Severity, ThingFrom};
-use crate::console::views::{expected, got};
+use crate::console::views::against;
 use crate::stream;
 
 use super::alert::{self, Alert, Step};
@@ -150,9 +150,8 @@ impl Raised {
             profile: message.profile.clone(),
             severity: Severity::of(AlertKind::Alarm),
             sentence: SafeText::new(&format!(
-                "{}; got {}, by a rule in AWS on {}",
-                expected(&behavior),
-                got(Some(&value)),
+                "{}, by a rule in AWS on {}",
+                against(&behavior, Some(&value)),
                 message.topic
             )),
             behavior: behavior.clone(),

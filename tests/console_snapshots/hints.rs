@@ -3,8 +3,9 @@
 use quell::console::app::{Effect, Env, Look, Msg};
 use quell::console::dialogs::{Dialog, Naming};
 use quell::response::Intent;
+use quell_fleet::event::{Event, LinkEvent, Reading};
 use quell_fleet::text::SafeText;
-use quell_fleet::{Fleet, Limits};
+use quell_fleet::{Fleet, Limits, SourceId};
 
 use crate::views::account;
 use crate::world::*;
@@ -104,4 +105,39 @@ fn how_the_aws_cli_reaches_a_local_cloud_is_told_whole_on_the_first_page() {
     press(&mut app, &fleet, "gl");
     let text = lines(&render(&mut app, &fleet, NOW, (80, 24)));
     assert!(command.split(' ').all(|word| text.contains(word)), "{text}");
+}
+
+#[test]
+fn a_note_leaves_the_keys_that_matter() {
+    let fleet = account();
+    for size in [(60, 15), (80, 24), (100, 30)] {
+        let mut app = App::new(look(false));
+        let before = footer(&mut app, &fleet, size);
+        let note = "a sentence of some length about something that went wrong just now";
+        app.update(Msg::Recorded(Err(SafeText::new(note))), &Env { fleet: &fleet, now: NOW });
+        assert_eq!(footer(&mut app, &fleet, size), before, "{size:?}");
+        let text = lines(&render(&mut app, &fleet, NOW, size));
+        let above = text.lines().rev().nth(1).unwrap_or_default();
+        assert!(above.starts_with('╰') && above.contains(" a sentence of some length"), "{text}");
+    }
+}
+
+#[test]
+fn an_account_without_anything_says_what_to_do() {
+    let mut fleet = Fleet::new(Limits::default());
+    let up = LinkEvent::Up {
+        at: NOW - 5_000,
+        client_id: SafeText::new("quell-1"),
+        filters: vec![SafeText::new("$aws/events/presence/+/+"), SafeText::new("dt/+/data")],
+    };
+    fleet.apply(Event::Link(up), NOW - 5_000);
+    poll(&mut fleet, SourceId::Things, Reading::Things(Vec::new()));
+    for size in [(160, 48), (80, 24)] {
+        let text = lines(&render(&mut App::new(look(false)), &fleet, NOW, size));
+        for word in ["the registry has no things", "to dt/+/data;", "--topic FILTER", "(quell doctor)"] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+    let text = lines(&render(&mut App::new(Look { aws: false, ..look(false) }), &fleet, NOW, (80, 24)));
+    assert!(!text.contains("doctor") && text.contains("quell demo"), "{text}");
 }

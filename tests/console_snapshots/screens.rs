@@ -59,6 +59,40 @@ fn nothing_is_known_before_the_network() {
     assert!(screen.contains("iot:ListActiveViolations"), "{screen}");
 }
 
+/// What a device calls itself, and what it sends, is drawn in ASCII too, and never as a mark of this screen's own.
+#[test]
+fn in_ascii_nothing_else_is_drawn() {
+    let mut fleet = incident();
+    let thing = ThingRecord { name: Name::new("Süd…温度"), thing_type: None };
+    poll(&mut fleet, SourceId::Things, Reading::Things(vec![thing.clone()]));
+    let topic =
+        TopicEntry { id: 9, topic: Arc::from("dt/Süd…/温度"), thing: Some(thing.name), telemetry: true };
+    let payload = Bytes::from("{\"Größe\":\"5 µm…\"}".as_bytes().to_vec());
+    let message = Message { topic: 9, len: payload.len() as u32, at: NOW - 1_000, payload: Some(payload) };
+    fleet.apply(
+        Event::Batch(Batch { topics: vec![topic], messages: vec![message], ..Batch::default() }),
+        NOW - 500,
+    );
+    let mut shown = String::new();
+    for size in SIZES {
+        for (start, _) in command::all().filter(|(_, c)| !c.sentence.starts_with("Plan")) {
+            let mut app = App::new(look(true));
+            render(&mut app, &fleet, NOW, size);
+            app.run(start, &Env { fleet: &fleet, now: NOW });
+            press(&mut app, &fleet, "\n");
+            let text = lines(&render(&mut app, &fleet, NOW, size));
+            assert!(text.is_ascii(), "{text}");
+            shown.push_str(&text);
+        }
+    }
+    assert!(shown.contains("S\\u{fc}d...\\u{6e29}\\u{5ea6}"), "its name is escaped");
+    assert!(shown.contains("\\u{b5}m..."), "what it sent is escaped");
+    assert!(
+        shown.contains("SIZE | 10 min <=1.0 kB") && !shown.contains("-1.0 kB"),
+        "no limit is a negative number"
+    );
+}
+
 /// Every command, from every view, at every size: nothing panics, and nothing leaves without a confirmation.
 #[test]
 fn every_command_on_every_size() {

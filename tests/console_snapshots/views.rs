@@ -496,7 +496,7 @@ fn a_profile_is_checked_at_every_key_and_planned_only_when_it_is_right() {
     let fleet = account();
     let mut app = App::new(look(false));
     let text = screen(&mut app, &fleet, "gn", (80, 24));
-    assert!(text.contains("normal when message size in bytes below 1.0 k"), "{text}");
+    assert!(text.contains("normal when message size below 1.0 kB"), "{text}");
     insta::assert_snapshot!("profile_form_80x24", text);
     // Normal turned round: the healthy ones would alarm, the rogue would not.
     let text = screen(&mut app, &fleet, "\t\t\t\t\t\t\t  ", (160, 48));

@@ -28,8 +28,8 @@ fn without_detect(cols: u16, rows: u16) {
     term.keys("4");
     term.wait_for("what was found, and what was expected beside it", LIMIT, |s| {
         line_with(s, &["FINDING", "Thing02", "LargeMessageSize"]).is_some()
-            && s.contains("3.0 k")
-            && s.contains("1.0 k")
+            && s.contains("3.0 kB")
+            && s.contains("1.0 kB")
     });
     let why = "Detect cannot be read";
     term.wait_for("why AWS says nothing", LIMIT, |s| s.contains(why) || s.contains("not offered"));

@@ -81,7 +81,7 @@ fn the_seed_s_large_message_profile_is_told_wrong_and_the_corrected_one_alarms_o
     term.wait_for("the operator", LIMIT, |s| s.contains("normal is AT MOST"));
     term.keys("\t\x151500");
     let told = term.wait_for("only the rogue", LIMIT, |s| {
-        line_with(s, &["would have alarmed: Thing02"]).is_some() && s.contains("at most 1.5 k")
+        line_with(s, &["would have alarmed: Thing02"]).is_some() && s.contains("at most 1.5 kB")
     });
     assert!(!told.contains("WRONG") && !told.contains("inverted"), "{told}");
     term.keys("\r");
@@ -90,7 +90,7 @@ fn the_seed_s_large_message_profile_is_told_wrong_and_the_corrected_one_alarms_o
     // It alarms the rogue, and nobody else.
     term.keys("4");
     let alarmed = term.wait_for("the violation", LIMIT, |s| {
-        line_with(s, &["ALARM", "Thing02", "LargeMessageSize"]).is_some() && s.contains("at most 1.5 k")
+        line_with(s, &["ALARM", "Thing02", "LargeMessageSize"]).is_some() && s.contains("at most 1.5 kB")
     });
     for healthy in ["Thing01", "Thing03"] {
         assert!(line_with(&alarmed, &["ALARM", healthy, "LargeMessageSize"]).is_none(), "{alarmed}");

@@ -42,6 +42,8 @@ pub enum TroubleKind {
     Unreachable,
     /// Credentials are missing or expired.
     Credentials,
+    /// Nothing was asked: who runs this did not say where, such as in which region.
+    Unsaid,
     /// Anything else the service answered.
     Failed,
 }

@@ -168,8 +168,10 @@ pub(super) fn look(settings: &Settings) -> Result<Look, String> {
     let mut theme = ground.map_or_else(|| theme.clone(), |ground| theme.on(ground));
     if settings.linear {
         // Without a picture there are no frames to see.
-        theme.symbols = theme::Symbols { frame: [" "; 6], thumb: " ", ..theme::ASCII };
+        theme.symbols =
+            theme::Symbols { ascii: settings.ascii, dot: "-", frame: [" "; 6], thumb: " ", ..theme::ASCII };
     }
+    let keymap = if settings.linear { keymap.typed() } else { keymap };
     Ok(Look {
         theme,
         keymap,
@@ -254,7 +256,6 @@ async fn connect(
             }
         }
     };
-    let _ = words.send(Word::Tell(Msg::CannotConnect(None))).await;
     if let Some(aws) = &made.clients {
         tokio::spawn(shared::colleagues(aws.clone(), settings.clone(), events.clone(), None));
     }
@@ -262,6 +263,8 @@ async fn connect(
     if parts.send(made).await.is_ok() {
         let _ = words.send(Word::Settled).await;
     }
+    // Last, since what waited for the connection is done now.
+    let _ = words.send(Word::Tell(Msg::CannotConnect(None))).await;
     // The words end when the console does; until then the senders here keep its channels open.
     words.closed().await;
 }

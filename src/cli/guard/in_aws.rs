@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::cli::reads::{asked_where, sentence};
+use crate::cli::reads::{asked_where, code, sentence};
 use crate::cli::respond_cmds::{How, respond, runtime, settings};
 use crate::cli::{Common, exit};
 use crate::cloud::{Aws, read};
@@ -36,7 +36,7 @@ pub(super) fn run(args: &GuardArgs, role: &str, common: &Common) -> color_eyre::
     }
     let profiles = match profiles(&settings, common)? {
         Ok(profiles) => profiles,
-        Err(why) => return say(&why, exit::FAILED),
+        Err((why, code)) => return say(&why, code),
     };
     let topics: Vec<&str> = settings.topics.iter().map(AsRef::as_ref).collect();
     let mut rules = Vec::new();
@@ -108,14 +108,17 @@ fn say(text: &str, code: u8) -> color_eyre::Result<u8> {
 }
 
 /// The profiles of the files and of the account; an account without Detect has none.
-fn profiles(settings: &Settings, common: &Common) -> color_eyre::Result<Result<Vec<ProfileRecord>, String>> {
+fn profiles(
+    settings: &Settings,
+    common: &Common,
+) -> color_eyre::Result<Result<Vec<ProfileRecord>, (String, u8)>> {
     let mut all = settings.limits().security_profiles;
     let read = runtime()?.block_on(Box::pin(async { read::profiles(&Aws::connect(settings).await?).await }));
     match read {
         Ok(list) => all.extend(list),
         Err(trouble) if all.is_empty() => {
             let place = asked_where(&trouble, settings, common, &Environment::of_process());
-            return Ok(Err(format!("{}{place}", sentence(&trouble))));
+            return Ok(Err((format!("{}{place}", sentence(&trouble)), code(&trouble))));
         }
         Err(trouble) => {
             let _ = writeln!(io::stderr(), "quell: only the profiles of files: {}", sentence(&trouble));

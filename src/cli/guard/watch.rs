@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::cli::output::iso;
-use crate::cli::reads::{asked_where, sentence};
+use crate::cli::reads::{asked_where, code, sentence};
 use crate::cli::respond::answer::{Answered, Answerer, How};
 use crate::cli::respond::crew::Crew;
 use crate::cli::source::Source;
@@ -270,7 +270,7 @@ pub(super) async fn run(
         Err(trouble) => {
             let place = asked_where(&trouble, &settings, common, &Environment::of_process());
             let _ = writeln!(io::stderr(), "quell: {}{place}", sentence(&trouble));
-            return Ok(exit::FAILED);
+            return Ok(code(&trouble));
         }
     };
     let (isolated, mut isolations) = mpsc::channel(64);

@@ -48,7 +48,7 @@ pub(super) fn run(close: Option<&str>, as_json: bool, settings: &Settings) -> co
         return Ok(exit::DONE);
     }
     let plans = runtime()?.block_on(async {
-        let clients = Aws::connect(settings).await.map_err(|t| eyre!("{}", t.message))?;
+        let clients = Aws::connect(settings).await.map_err(|t| crate::cli::reads::Unreached::from(&t))?;
         Box::pin(recover::unfinished(&clients, &settings.journal, settings.account_since))
             .await
             .map_err(color_eyre::Report::from)

@@ -15,13 +15,14 @@ use tokio::sync::mpsc;
 use crate::cloud::{self, Aws};
 use crate::config::{self, Environment, Settings};
 use quell_fleet::flight::{Heard, fly, least};
+use quell_fleet::known::Trouble;
 use quell_fleet::record::file::Recording;
 use quell_fleet::text::SafeText;
 use quell_fleet::{Fleet, LinkState};
 use quell_rules::policy::Document;
 
 use super::output;
-use super::reads::{complain, sentence, usage};
+use super::reads::{code, complain, sentence, usage};
 use super::source::Source;
 use super::{Common, exit};
 
@@ -117,6 +118,12 @@ struct Ground {
 
 /// Why there is nothing to stand on, as an exit code that was explained on stderr.
 type Refused = color_eyre::Result<u8>;
+
+/// What could not be reached, explained.
+fn unreached(trouble: &Trouble) -> Refused {
+    complain(&sentence(trouble))?;
+    Ok(code(trouble))
+}
 
 fn try_it(args: &TryArgs, common: &Common) -> color_eyre::Result<u8> {
     let mut policies = Vec::new();
@@ -251,7 +258,7 @@ async fn hear(args: &OnArgs, settings: &Settings) -> Result<Found, Refused> {
         ask::check(&aws, &heard).await
     };
     let checked = tokio::select! {
-        checked = asking => Some(checked.map_err(|t| complain(&sentence(&t)))?),
+        checked = asking => Some(checked.map_err(|t| unreached(&t))?),
         () = stop.asked() => None,
     };
     let interrupted = checked.is_none();
@@ -293,7 +300,7 @@ async fn live(
 ) -> Result<(Heard, Option<Aws>, bool), Refused> {
     let (sender, mut events) = mpsc::channel(64);
     let source = tokio::select! {
-        opened = Source::open(settings, &sender) => opened.map_err(|t| complain(&sentence(&t)))?,
+        opened = Source::open(settings, &sender) => opened.map_err(|t| unreached(&t))?,
         () = stop.asked() => return Err(Ok(exit::INTERRUPTED)),
     };
     drop(sender);

@@ -210,7 +210,7 @@ impl Answerer {
         how: How,
     ) -> color_eyre::Result<Self> {
         let connect = Aws::connect(settings).await;
-        let clients = connect.map_err(|t| color_eyre::eyre::eyre!("{}", t.message))?;
+        let clients = connect.map_err(|t| crate::cli::reads::Unreached::from(&t))?;
         let who = Box::pin(cloud::read::caller_identity(&clients)).await;
         let account = who.map(|w| w.account.as_str().to_owned()).unwrap_or_default();
         Ok(Self {

@@ -54,7 +54,7 @@ pub(in crate::cli) struct Session {
 
 impl Session {
     pub(in crate::cli) async fn open(settings: &Settings) -> color_eyre::Result<Self> {
-        let clients = Aws::connect(settings).await.map_err(|t| eyre!("{}", t.message))?;
+        let clients = Aws::connect(settings).await.map_err(|t| crate::cli::reads::Unreached::from(&t))?;
         let (events, received) = mpsc::channel::<Event>(64);
         let (answers, answered) = mpsc::channel(64);
         let responder = Responder::spawn(clients.clone(), settings, events.clone(), answers);

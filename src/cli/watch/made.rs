@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::output::{ascii_json, iso};
 use crate::cli::reads::violation_json;
-use crate::console::views::{expected, got};
+use crate::console::views::against;
 use quell_fleet::event::{Batch, Event, LinkEvent, Notice, Poll, PresenceKind, Reading};
 use quell_fleet::index::IndexReading;
 use quell_fleet::known::TroubleKind;
@@ -164,8 +164,7 @@ impl Watch {
             let behavior = finding.behavior.name.clone();
             let key = (finding.device, finding.profile.to_string(), behavior, finding.bad);
             if !self.found.contains(&key) {
-                let sentence =
-                    format!("expected: {}; got {}", expected(&finding.behavior), got(Some(&finding.value)));
+                let sentence = format!("expected: {}", against(&finding.behavior, Some(&finding.value)));
                 let rest = json!({"finding": "behavior", "sentence": sentence, "securityProfileName": finding.profile,
                     "behavior": &*finding.behavior, "value": finding.value, "bad": iso(finding.bad),
                     "since": iso(finding.found), "delay_ms": finding.found - finding.bad});
@@ -425,6 +424,7 @@ fn kind_word(kind: TroubleKind) -> &'static str {
         TroubleKind::Refused => "not_offered",
         TroubleKind::Unreachable => "unreachable",
         TroubleKind::Credentials => "credentials",
+        TroubleKind::Unsaid => "unsaid",
         TroubleKind::Failed => "failed",
     }
 }

@@ -12,7 +12,7 @@ use crate::response::shared;
 use quell_fleet::Fleet;
 
 use super::output::lines;
-use super::reads::{asked_where, sentence, usage};
+use super::reads::{asked_where, code, sentence, usage};
 use super::source::Source;
 use super::{Common, exit};
 
@@ -97,7 +97,7 @@ async fn watch(args: &WatchArgs, settings: &Settings, common: &Common) -> color_
             let env = Environment::of_process();
             let place = asked_where(&trouble, settings, common, &env);
             lines(&mut std::io::stderr().lock(), [format!("quell: {}{place}", sentence(&trouble))])?;
-            return Ok(exit::FAILED);
+            return Ok(code(&trouble));
         }
     };
     if let Some(aws) = &source.clients {

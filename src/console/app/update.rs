@@ -16,6 +16,7 @@ use super::super::command::{self, CommandId};
 use super::super::dialogs::{Dialog, PlanPhase};
 use super::super::theme::{Ground, NAMES};
 use super::super::views::{self, Place};
+use super::doctor::Diagnosis;
 use super::mouse::Mouse;
 use super::{App, DoctorLine, Effect, Env, JournalLine, Key, ListId, Look, Tone, View};
 
@@ -159,7 +160,7 @@ impl App {
                 self.unanswered.retain(|id| *id != plan);
                 self.say(why, Tone::Warn, env.now);
             }
-            Msg::CannotConnect(trouble) => self.startup = trouble,
+            Msg::CannotConnect(trouble) => self.connecting(trouble, env),
             Msg::Journal(lines) => self.journal = Some(lines),
             Msg::Examined(found) => self.examined(found),
             Msg::Profiles(names) => self.set_profiles(names, env),
@@ -200,6 +201,15 @@ impl App {
                 self.reach = Some(command);
             }
             Msg::Say(text, tone) => self.say(text, tone, env.now),
+        }
+    }
+
+    /// There is a connection now, or why there is none yet.
+    fn connecting(&mut self, trouble: Option<Trouble>, env: &Env<'_>) {
+        self.startup = trouble;
+        // What could not be looked at was asked for before there was anybody to ask.
+        if self.startup.is_none() && matches!(self.diagnosis, Diagnosis::Failed(_)) {
+            self.outdate_diagnosis(env);
         }
     }
 

@@ -15,6 +15,7 @@ use quell_fleet::{Heed, LinkState, Ms, Word};
 use super::super::app::{App, Clip, Env, Msg, View};
 use super::super::command::{self, Command};
 use super::super::dialogs::{Dialog, PlanDialog, PlanPhase};
+use super::super::paint::plain;
 use super::super::{views, words};
 use super::{Ended, Out, Seat, Signals, World};
 use crate::response::{Confirmation, Plan, RowState};
@@ -51,8 +52,10 @@ enum Question {
     Leaving,
 }
 
-/// Standard output.
-struct Lines;
+/// Standard output, in ASCII only where nothing else can be read.
+struct Lines {
+    ascii: bool,
+}
 
 impl Out for Lines {
     /// Stops as ctrl-z would have: SIGTSTP itself is listened to.
@@ -66,11 +69,11 @@ impl Out for Lines {
     }
 
     fn copy(&mut self, text: &Clip) -> io::Result<()> {
-        say(text.as_str())
+        self.say(text.as_str())
     }
 
     fn notify(&mut self, text: &SafeText) -> io::Result<()> {
-        say(text.as_str())
+        self.say(text.as_str())
     }
 
     /// Whoever read has gone.
@@ -104,26 +107,33 @@ pub(super) async fn read<W: World>(app: App, world: W) -> io::Result<Ended> {
             }
         }
     })?;
-    let seat = Seat { app, world, out: Lines };
+    let seat = Seat { out: Lines { ascii: app.look.theme.symbols.ascii }, app, world };
     let mut reader = Reader { seat, told: Told::default(), question: None, awaited: None };
     let ended = Box::pin(reader.listen(signals, typed)).await;
     reader.seat.end(ended).await
 }
 
-fn say(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{}", text.replace('…', "..."))?;
-    out.flush()
+impl Lines {
+    fn say(&self, text: &str) -> io::Result<()> {
+        let text = if self.ascii { plain(text) } else { text.replace('…', "...") };
+        let mut out = io::stdout().lock();
+        writeln!(out, "{text}")?;
+        out.flush()
+    }
 }
 
 impl<W: World> Reader<W> {
+    fn say(&self, text: &str) -> io::Result<()> {
+        self.seat.out.say(text)
+    }
+
     /// Lines, signals and news until the end: the name of the signal that ended it, `None` when the operator quit.
     async fn listen(
         &mut self,
         mut signals: Signals,
         mut typed: mpsc::Receiver<String>,
     ) -> io::Result<Option<&'static str>> {
-        say("quell without a screen. Type a command and Enter: help lists them, quit ends.")?;
+        self.say("quell without a screen. Type a command and Enter: help lists them, quit ends.")?;
         self.seat.tell(vec![Msg::Resize(PAGE.0, PAGE.1)])?;
         let mut listens = true;
         let mut next_tick = Instant::now() + self.seat.world.pace();
@@ -191,7 +201,7 @@ impl<W: World> Reader<W> {
         let running = app.is_responding();
         let works = |c: &Command| c.works(scopes, barred) || running && c.id == "stop";
         for (_, command) in command::all().filter(|(_, c)| works(c)) {
-            say(&format!("{}{}: {}.", command.id, command.takes.shown(), command.sentence))?;
+            self.say(&format!("{}{}: {}.", command.id, command.takes.shown(), command.sentence))?;
         }
         Ok(())
     }
@@ -214,7 +224,7 @@ impl<W: World> Reader<W> {
             "calls" | "names" => {
                 let theme = &self.seat.app.look.theme;
                 for text in dialog.told(theme, usize::from(PAGE.0), line == "calls") {
-                    say(&text)?;
+                    self.say(&text)?;
                 }
                 self.ask()
             }
@@ -236,14 +246,14 @@ impl<W: World> Reader<W> {
             "" | "no" | "n" => self.leave(),
             _ if enough => self.leave(),
             _ => {
-                say("That is not what was asked for: nothing was sent.")?;
+                self.say("That is not what was asked for: nothing was sent.")?;
                 self.ask()
             }
         }
     }
 
     fn leave(&mut self) -> io::Result<bool> {
-        say("Left: nothing was sent.")?;
+        self.say("Left: nothing was sent.")?;
         self.run("escape")
     }
 
@@ -270,7 +280,7 @@ impl<W: World> Reader<W> {
         ];
         besides.extend(others.iter().filter(|(offered, _)| *offered).map(|(_, text)| *text));
         let besides = besides.join(", ");
-        say(&format!("{asked}; {besides}; an empty line leaves it."))?;
+        self.say(&format!("{asked}; {besides}; an empty line leaves it."))?;
         self.question = Some(Question::Plan);
         Ok(false)
     }
@@ -282,12 +292,14 @@ impl<W: World> Reader<W> {
             Some(Dialog::Plan(_) | Dialog::Action(_)) => return Ok(false),
             Some(Dialog::Leaving(_)) => {
                 self.print()?;
-                say("Type yes to leave it unproven; anything else stays.")?;
+                self.say("Type yes to leave it unproven; anything else stays.")?;
                 self.question = Some(Question::Leaving);
                 return Ok(false);
             }
             Some(dialog) if dialog.is_form() => {
-                say("A form needs the screen; quell COMMAND --help tells how to do the same without one.")?;
+                self.say(
+                    "A form needs the screen; quell COMMAND --help tells how to do the same without one.",
+                )?;
                 return self.run("escape");
             }
             Some(_) => {
@@ -332,7 +344,7 @@ impl<W: World> Reader<W> {
             }
             let line = line.trim_end();
             if !line.is_empty() {
-                say(line)?;
+                self.say(line)?;
             }
         }
         Ok(())
@@ -414,7 +426,7 @@ impl<W: World> Reader<W> {
             }
         }
         for text in said {
-            say(&format!("{} {text}", words::clock(now, zone)))?;
+            self.say(&format!("{} {text}", words::clock(now, zone)))?;
         }
         self.read_plan()
     }
@@ -428,7 +440,7 @@ impl<W: World> Reader<W> {
         }
         self.told.plan = Some(dialog.generation);
         for text in dialog.read_out(&app.look.theme, usize::from(PAGE.0)) {
-            say(&text)?;
+            self.say(&text)?;
         }
         if matches!(dialog.phase, PlanPhase::Failed(_)) { self.run("escape") } else { self.ask() }
     }

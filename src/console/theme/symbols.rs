@@ -145,7 +145,7 @@ pub const ASCII: Symbols = Symbols {
     bar_bad: "x",
     bar_busy: "=",
     bar_empty: ".",
-    dot: "-",
+    dot: "|",
     dash: "--",
     enter: "enter",
     space: "space",

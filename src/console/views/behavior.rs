@@ -13,7 +13,7 @@ use super::super::words;
 use super::limit::Limit;
 use super::violations::expected;
 
-/// `normal when message size in bytes is below 2.0 k, for 2 datapoints`.
+/// `normal when message size below 2.0 kB; alarms after 2 in a row`.
 pub(in crate::console) fn normal(behavior: &Behavior) -> String {
     let text = expected(behavior);
     let Some(criteria) = &behavior.criteria else { return format!("no criterion: {text}") };
@@ -176,10 +176,7 @@ mod tests {
         assert!(wrong[0].contains("inverted") && wrong[0].contains("4 of 5 devices"), "{wrong:?}");
         assert!(told(&size(ComparisonOperator::LessThan, 2000)).is_empty());
         let text = normal(&size(ComparisonOperator::LessThan, 2000));
-        assert_eq!(
-            text,
-            "normal when message size in bytes below 2.0 k; alarms after 2 in a row, clears after 1"
-        );
+        assert_eq!(text, "normal when message size below 2.0 kB; alarms after 2 in a row, clears after 1");
     }
 
     #[test]

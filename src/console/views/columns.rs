@@ -337,7 +337,7 @@ pub(super) fn row(row: &Row<'_>, paint: &mut Paint<'_>, line: Rect, placed: &[Pl
 }
 
 fn size(value: Option<u32>) -> Option<String> {
-    value.map(|v| words::count(u64::from(v)))
+    value.map(|v| words::bytes(f64::from(v)))
 }
 
 fn number(paint: &mut Paint<'_>, at: Rect, text: Option<String>) {
@@ -350,8 +350,14 @@ fn sizes(table: &Table<'_>, width: u16) -> String {
     let Table { app, scale, span, .. } = table;
     let dot = app.look.theme.symbols.dot;
     let mut text = format!("SIZE {dot} {}", spark::span_words(*span));
-    if let Some(limit) = scale.limit.filter(|_| width >= 20) {
-        text.push_str(&format!(" {}{}", app.look.theme.symbols.limit, words::bytes(limit.at)));
+    if let Some(limit) = scale.limit {
+        let symbols = &app.look.theme.symbols;
+        // In ASCII the line of a limit is a minus, which no number stands behind.
+        let lead = if symbols.ascii { "<=" } else { symbols.limit };
+        let limit = format!(" {lead}{}", words::bytes(limit.at));
+        if text.width() + limit.width() <= usize::from(width) {
+            text.push_str(&limit);
+        }
     }
     if width >= 40 {
         text.push_str(&format!(" {dot} max {}", words::bytes(f64::from(scale.most))));

@@ -3,11 +3,13 @@
 use ratatui::layout::Rect;
 
 use quell_fleet::Device;
+use quell_fleet::format::few;
 
 use super::super::app::{App, Env, Key, ListId};
-use super::super::paint::{Paint, inside, part};
+use super::super::paint::{Paint, inside, part, wrap};
 use super::columns::{self, Row, Table};
 use super::spark::{self, Scale};
+use super::text;
 use super::{absence, filtered, frame, placed, quiet, reason, scroll_bar};
 
 /// Rows there is room for: the heads take one where three fit.
@@ -90,13 +92,47 @@ fn none_passes(app: &App, env: &Env<'_>, more: &str) -> String {
 }
 
 fn absence_of_devices(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, inner: Rect) {
-    if env.fleet.registered().get().is_some() {
-        quiet(paint, inner, "the registry has no things, and nothing was heard yet");
-    } else if app.look.aws {
-        absence(app, env.fleet.registered(), "things", paint, inner);
-    } else {
-        quiet(paint, inner, "nothing was heard yet");
+    let why = match (env.fleet.registered().get(), app.look.aws) {
+        (Some(_), _) => "the registry has no things, and nothing was heard yet",
+        (None, true) => return absence(app, env.fleet.registered(), "things", paint, inner),
+        (None, false) => "nothing was heard yet",
+    };
+    let theme = paint.theme;
+    let width = usize::from(inner.width.saturating_sub(2));
+    let mut lines: Vec<_> = wrap(why, width).into_iter().map(|line| vec![part(line, theme.text)]).collect();
+    lines.push(Vec::new());
+    for (what, text) in next_steps(app, env) {
+        for (n, line) in wrap(&text, width.saturating_sub(STEP)).into_iter().enumerate() {
+            let lead = if n == 0 { what } else { "" };
+            lines.push(vec![part(format!("{lead:<STEP$}"), theme.label), part(line, theme.dim)]);
+        }
     }
+    text::lines(paint, inner, &lines);
+}
+
+/// The column of what a next step is for.
+const STEP: usize = 10;
+
+/// What to do where there is nothing: who listens to what is not sent hears nothing for ever.
+fn next_steps(app: &App, env: &Env<'_>) -> Vec<(&'static str, String)> {
+    let way = |id: &str| app.key_for(id).unwrap_or_else(|| format!(":{id}"));
+    let filters = env.fleet.link().filters();
+    // What AWS itself sends is no topic of a device.
+    let own = filters.iter().filter(|filter| !filter.as_str().starts_with("$aws/"));
+    let heard = match own.clone().next() {
+        Some(_) => few(own, ToString::to_string),
+        None if env.fleet.link().is_up() => "no topic of devices".to_owned(),
+        None => "nothing yet: MQTT is not up".to_owned(),
+    };
+    let mut steps = vec![
+        ("listens", format!("to {heard}; {} tells more", way("link"))),
+        ("other", "topics: --topic FILTER, or topics = [...] in the configuration".to_owned()),
+    ];
+    if app.look.aws {
+        steps.push(("ready?", format!("{} says what an incident needs (quell doctor)", way("doctor"))));
+    }
+    steps.push(("new here?", format!("{} leads through an incident; quell demo makes one", way("guide"))));
+    steps
 }
 
 /// The worst status among a device's certificates.

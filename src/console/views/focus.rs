@@ -13,7 +13,7 @@ use super::super::words;
 use super::chart;
 use super::spark;
 use super::text::{self, Line};
-use super::violations::{expected, got};
+use super::violations::against;
 use super::{Theme, frame, lasting, of_now, quiet, said, split};
 
 /// Rows it would like: a chart that can be read, and what is usually said.
@@ -72,19 +72,13 @@ fn lines<'a>(app: &App, env: &Env<'_>, id: DeviceId, theme: &Theme, width: usize
         device.violations().iter().filter_map(|i| env.fleet.violations().get()?.get(*i as usize));
     for violation in violations.take(3) {
         let name = SafeText::new(&violation.behavior.name);
-        say(
-            &format!("{name}: {}; got {}", expected(&violation.behavior), got(violation.value.as_ref())),
-            theme.alarm,
-        );
+        say(&format!("{name}: {}", against(&violation.behavior, violation.value.as_ref())), theme.alarm);
         say(&first_seen(env.fleet.ours_on(violation), violation.started, &clock), theme.text);
     }
     let own = env.fleet.findings_alone().filter(|f| f.device == id);
     for finding in own.take(3) {
         let name = SafeText::new(&finding.behavior.name);
-        say(
-            &format!("{name}: {}; got {}", expected(&finding.behavior), got(Some(&finding.value))),
-            theme.warning,
-        );
+        say(&format!("{name}: {}", against(&finding.behavior, Some(&finding.value))), theme.warning);
         let aws = match env.fleet.aws_on(finding, env.now) {
             _ if !app.look.aws => "no AWS to agree (--no-aws)".to_owned(),
             Agreement::Open(text) | Agreement::Differ(text) => format!("AWS: {text}"),

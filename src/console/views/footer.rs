@@ -1,6 +1,7 @@
 //! The last line of every screen: which keys do what here, and the last thing that happened.
 
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
 use quell_fleet::Word;
@@ -10,11 +11,35 @@ use super::super::app::{App, Env, ListId, Tone, View};
 use super::super::command;
 use super::super::dialogs::Dialog;
 use super::super::keymap::Found;
-use super::super::paint::{Paint, part};
+use super::super::paint::{Paint, fit, part};
 use super::super::words;
 
 /// Below this many columns what was done last is told in a few words: keys are worth more.
 const NARROW: u16 = 100;
+
+/// Keys that a note does not hide: what is likely next must be in sight while one is told that it went wrong.
+const FIRST: usize = 4;
+
+/// A note on the frame above the line, where there is one: the keys keep theirs. False where it is not drawn.
+fn on_edge(paint: &mut Paint<'_>, area: Rect, text: &str, style: Style) -> bool {
+    /// Cells on both sides of it.
+    const SIDES: u16 = 2;
+    let room = area.width.saturating_sub(2 * SIDES);
+    let text = format!(" {} ", fit(text, usize::from(room.saturating_sub(2)), paint.theme.symbols.more));
+    let wide = words::cells(&text).min(room);
+    let Some(y) = area.y.checked_sub(1).filter(|_| wide > 2) else { return false };
+    let at = Rect { x: area.right() - SIDES - wide, y, width: wide, height: 1 };
+    // Between two panes the frame has corners.
+    let [_, _, left, right, across, _] = paint.theme.symbols.frame;
+    if !at
+        .positions()
+        .all(|at| [across, left, right].iter().any(|edge| paint.holds(Rect::from((at, (1, 1).into())), edge)))
+    {
+        return false;
+    }
+    paint.on_edge(at.x, at.y, wide, &[part(text, style)]);
+    true
+}
 
 /// What the keys do here, and the last thing that happened.
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -49,22 +74,35 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         paint.line(area.x, area.y, area.width, &parts);
         return;
     }
-    let (note, style) = match app.status() {
-        Some((text, Tone::Warn, _)) => (text.to_string(), theme.warning),
-        Some((text, Tone::Calm, _)) => (text.to_string(), theme.text),
-        Some((text, Tone::Brief, _)) => (text.to_string(), theme.dim),
-        None => match app.actions().last() {
-            Some(action) => (last_action(app, action, area.width < NARROW), theme.dim),
-            None => (String::new(), theme.dim),
-        },
+    let last = || match app.actions().last() {
+        Some(action) => (last_action(app, action, area.width < NARROW), theme.dim),
+        None => (String::new(), theme.dim),
     };
     let room = area.width as usize;
+    let hints: Vec<_> = hints(app, env).into_iter().filter_map(|hint| hint.told(app)).collect();
+    let wide = |(keys, words): &(String, &str)| keys.width() + words.width() + 3;
+    let (note, style) = match app.status() {
+        None => last(),
+        Some((text, tone, _)) => {
+            let style = match tone {
+                Tone::Warn => theme.warning,
+                Tone::Calm => theme.text,
+                Tone::Brief => theme.dim,
+            };
+            let wanted: usize = hints.iter().take(FIRST).map(wide).sum();
+            let beside = text.width() + 2 + wanted <= room;
+            if beside || !on_edge(paint, area, text.as_str(), style) {
+                (text.to_string(), style)
+            } else {
+                last()
+            }
+        }
+    };
     let note_width = note.width().min(room);
     // A note is read before keys are: it gets its room, keys the rest.
     let keys_room = if note.is_empty() { room } else { room.saturating_sub(note_width + 2) };
     let mut x = area.x + 1;
-    for hint in hints(app, env) {
-        let Some((keys, words)) = hint.told(app) else { continue };
+    for (keys, words) in hints {
         let wide = keys.width() + words.width() + 3;
         if usize::from(x - area.x) + wide > keys_room {
             break;

@@ -10,7 +10,7 @@ use quell_fleet::model::ViolationEvent;
 use super::super::app::{App, Env, ListId, event_key};
 use super::super::paint::{Paint, part};
 use super::super::words;
-use super::violations::{event_look, got};
+use super::violations::{event_look, got_then};
 use super::{absence, aged, counted, filtered, frame, quiet, read};
 use super::{layout, text};
 
@@ -156,7 +156,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
             _ if wide => part("not judged  ", theme.dim),
             _ => part("", theme.dim),
         });
-        let value = event.value.as_ref().map(|v| format!("got {}  ", got(Some(v)))).unwrap_or_default();
+        let value = got_then(env, event).map(|text| format!("{text}  ")).unwrap_or_default();
         parts.push(part(value, theme.dim));
         if wide {
             parts.push(part(format!("{}  ", event.profile), theme.dim));

@@ -60,7 +60,7 @@ pub(super) use payload::{Show, tree};
 pub(super) use rules::remarks;
 pub(super) use spread::Spread;
 pub(super) use values::Metered;
-pub(crate) use violations::{expected, got};
+pub(crate) use violations::against;
 
 use layout::Bands;
 pub(super) use why::why;
@@ -80,9 +80,6 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
     }
     if let Some(line) = leaks {
         chrome::leaks(app, env, &mut paint, line);
-    }
-    if let Some(line) = footer {
-        footer::draw(app, env, &mut paint, line);
     }
     match app.view() {
         View::Overview => {
@@ -117,6 +114,10 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
     }
     if let Some(dialog) = app.dialog() {
         dialog.component().draw(app, env, &mut paint, body);
+    }
+    // Last: what is told stands on a frame above it.
+    if let Some(line) = footer {
+        footer::draw(app, env, &mut paint, line);
     }
 }
 
@@ -242,6 +243,7 @@ pub(super) fn reason(trouble: &Trouble) -> String {
         TroubleKind::Refused => "not offered to this account",
         TroubleKind::Unreachable => "not reachable",
         TroubleKind::Credentials => "no valid credentials",
+        TroubleKind::Unsaid => "not asked",
         TroubleKind::Failed => "failed",
     };
     match &trouble.missing_action {
@@ -300,6 +302,7 @@ fn short(kind: TroubleKind) -> &'static str {
         TroubleKind::Refused => "not offered",
         TroubleKind::Unreachable => "unreachable",
         TroubleKind::Credentials => "no valid credentials",
+        TroubleKind::Unsaid => "not asked",
         TroubleKind::Failed => "failed",
     }
 }

@@ -14,6 +14,7 @@ use super::super::words;
 use super::layout::{self, Place};
 use super::spread::{self, Spread};
 use super::text;
+use super::violations::unit;
 use super::{absence, aged, behavior, counted, filtered, frame, quiet};
 
 /// Where the list is, and the details of its chosen line.
@@ -183,8 +184,7 @@ fn spreads(paint: &mut Paint<'_>, area: Rect, profile: &ProfileRecord, heard: &H
             part(format!("{} outside now", heard.outside), wrong),
         ];
         paint.line(area.x + 1, y, room, &title);
-        let sizes = behavior.metric.as_deref() == Some("aws:message-byte-size");
-        let unit: fn(f64) -> String = if sizes { words::bytes } else { words::number };
+        let unit = unit(behavior.metric.as_deref());
         let values: Spread = heard.values.iter().copied().collect();
         let plot = Rect { x: area.x + 1, y: y + 1, width: room, height: tall - 2 };
         spread::draw(paint, plot, &values, Some(&heard.limit), unit);

@@ -68,7 +68,7 @@ impl Metered {
     }
 
     fn unit(&self) -> fn(f64) -> String {
-        if self.is_size() { words::bytes } else { words::number }
+        super::violations::unit(Some(self.metric.as_str()))
     }
 
     /// `messages sent in 5 min`; of sizes AWS keeps the sum of each window.
@@ -112,7 +112,11 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         }
         Ok((series, (last_at, last))) => {
             blocks(env, paint, strip(inner.y), &series.points, metered.limit_of_windows());
-            let text = format!("{}, {}", got(Some(last)), words::ago(env.now - last_at));
+            let text = format!(
+                "{}, {}",
+                got(Some(metered.metric.as_str()), Some(last)),
+                words::ago(env.now - last_at)
+            );
             paint.text(x + label + wide + 1, inner.y, tail, &text, theme.text);
             let most = series.points.iter().filter_map(|(_, v)| number(v)).fold(0.0, f64::max);
             // Of sizes AWS keeps sums: whoever compares the two traces must know that.
@@ -145,7 +149,7 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         SENT => {
             let counted = counted(env, id, metered);
             blocks(env, paint, strip(y), &counted, metered.limit_of_windows());
-            let last = counted.last().map(|(_, value)| got(Some(value)));
+            let last = counted.last().map(|(_, value)| got(Some(metered.metric.as_str()), Some(value)));
             format!("{}{}", last.unwrap_or_default(), rate(env, id))
         }
         _ => {
@@ -212,7 +216,12 @@ fn aws(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, metered: &Me
             return;
         }
     };
-    let facts = format!("{}, last {}, {}", metered.told(), got(Some(last)), words::ago(env.now - last_at));
+    let facts = format!(
+        "{}, last {}, {}",
+        metered.told(),
+        got(Some(metered.metric.as_str()), Some(last)),
+        words::ago(env.now - last_at)
+    );
     let rest = head(paint, area, "AWS", &facts, theme.text);
     windows(app, env, paint, rest, metered, &series.points);
 }
@@ -245,7 +254,9 @@ fn heard(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, metered: &
     let rate = rate(env, id);
     if !metered.is_size() {
         let counted = counted(env, id, metered);
-        let last = counted.last().map(|(_, value)| format!(", last {}", got(Some(value))));
+        let last = counted
+            .last()
+            .map(|(_, value)| format!(", last {}", got(Some(metered.metric.as_str()), Some(value))));
         let facts = format!("{}{}{rate}", metered.told(), last.unwrap_or_default());
         let rest = head(paint, area, "heard", &facts, theme.text);
         return windows(app, env, paint, rest, metered, &counted);

@@ -108,7 +108,11 @@ fn detail(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     match &chosen.by {
         By::Breach(breach) => {
             say(&super::normal(breach.behavior), theme.text);
-            let got = format!("got {}, for {}", got(breach.value), words::age(env.now - chosen.since));
+            let got = format!(
+                "got {}, for {}",
+                got(breach.behavior.metric.as_deref(), breach.value),
+                words::age(env.now - chosen.since)
+            );
             say(&got, chosen.style(theme));
             let (text, style) = breach.said(app, env, theme);
             say(&text, style);
@@ -394,8 +398,7 @@ fn entry(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, violation: &Violation
     if area.height > 1 {
         let x = area.x + 8;
         let room = area.width.saturating_sub(9);
-        let full =
-            format!("expected: {}; got {}", expected(&violation.behavior), got(violation.value.as_ref()));
+        let full = format!("expected: {}", against(&violation.behavior, violation.value.as_ref()));
         let text = if full.chars().count() <= room as usize {
             full
         } else {
@@ -431,8 +434,7 @@ fn own(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, finding: &Fi
     if area.height > 1 {
         let late = finding.found - finding.bad;
         let late = if wide { format!("; found {} after it", words::took(late)) } else { String::new() };
-        let full =
-            format!("expected: {}; got {}{late}", expected(&finding.behavior), got(Some(&finding.value)));
+        let full = format!("expected: {}{late}", against(&finding.behavior, Some(&finding.value)));
         let text = if full.chars().count() <= room as usize {
             full
         } else {
@@ -484,7 +486,7 @@ fn said(agreement: Agreement, whose: &str, theme: &super::Theme) -> (String, rat
     }
 }
 
-/// The same in fewer words: `message size 3.0 k, expected < 1.0 k`.
+/// The same in fewer words: `message size 3.0 kB, expected < 1.0 kB`.
 fn brief(behavior: &Behavior, value: Option<&MetricValue>) -> String {
     let criteria = behavior.criteria.as_ref();
     let sign = match criteria.and_then(|c| c.comparison_operator) {
@@ -495,11 +497,11 @@ fn brief(behavior: &Behavior, value: Option<&MetricValue>) -> String {
         _ => "",
     };
     let limit = match criteria.and_then(|c| c.value.as_ref()) {
-        Some(value) => got(Some(value)),
+        Some(value) => got(behavior.metric.as_deref(), Some(value)),
         None => "its usual".to_owned(),
     };
     let metric = metric_words(behavior.metric.as_deref().unwrap_or("?"));
-    format!("{metric} {}, expected {sign} {limit}", got(value))
+    format!("{metric} {}, expected {sign} {limit}", got(behavior.metric.as_deref(), value))
 }
 
 fn draw_past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
@@ -541,11 +543,21 @@ pub(super) fn event_look(theme: &super::Theme, kind: &str) -> (&'static str, rat
     }
 }
 
+/// What was measured at a past event, `got 3.0 kB`; the unit is that of the behaviour's metric, as far as its profile was read.
+pub(super) fn got_then(env: &Env<'_>, event: &ViolationEvent) -> Option<String> {
+    let profiles = env.fleet.profiles().get().into_iter().flatten();
+    let profile = profiles.into_iter().find(|profile| profile.name == event.profile);
+    let named = |behavior: &&Behavior| SafeText::new(&behavior.name) == event.behavior;
+    let behavior = profile.and_then(|profile| profile.behaviors.iter().find(named));
+    let metric = behavior.and_then(|behavior| behavior.metric.as_deref());
+    Some(format!("got {}", got(metric, Some(event.value.as_ref()?))))
+}
+
 /// One past event.
 fn past(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, line: Rect, event: &ViolationEvent) {
     let theme = paint.theme;
     let (_, style) = event_look(theme, event.kind.as_str());
-    let got = event.value.as_ref().map(|v| format!("got {}", got(Some(v)))).unwrap_or_default();
+    let got = got_then(env, event).unwrap_or_default();
     let mut parts = vec![
         part(format!(" {:<8} ", words::moment(event.at, env.now, &app.look.zone)), theme.dim),
         part(format!("{:<17} ", event.kind), style),
@@ -586,7 +598,7 @@ pub(crate) fn expected(behavior: &Behavior) -> String {
     if criteria.ml_detection_config.is_some() {
         return SafeText::new(&format!("{unit} as AWS learned it")).to_string();
     }
-    let value = got(criteria.value.as_ref());
+    let value = got(behavior.metric.as_deref(), criteria.value.as_ref());
     let text = match (criteria.comparison_operator, counted) {
         (Some(ComparisonOperator::LessThan), true) => format!("fewer than {value} {unit}"),
         (Some(ComparisonOperator::LessThanEquals), true) => format!("at most {value} {unit}"),
@@ -608,9 +620,25 @@ pub(crate) fn expected(behavior: &Behavior) -> String {
     SafeText::new(&format!("{text}{window}")).to_string()
 }
 
-/// A measured or expected value in few words.
-pub(crate) fn got(value: Option<&MetricValue>) -> String {
+/// What a behaviour expects, and what came: `message size at most 1.0 kB; got 3.0 kB`.
+pub(crate) fn against(behavior: &Behavior, value: Option<&MetricValue>) -> String {
+    format!("{}; got {}", expected(behavior), got(behavior.metric.as_deref(), value))
+}
+
+/// Whether a metric's values are bytes (docs/aws-iot.md#4.1).
+pub(super) fn is_in_bytes(metric: &str) -> bool {
+    matches!(metric, "aws:message-byte-size" | "aws:all-bytes-in" | "aws:all-bytes-out")
+}
+
+/// How a metric's numbers are written.
+pub(super) fn unit(metric: Option<&str>) -> fn(f64) -> String {
+    if metric.is_some_and(is_in_bytes) { words::bytes } else { words::number }
+}
+
+/// A measured or expected value of a metric in few words, with its unit: `27`, `3.0 kB`.
+pub(crate) fn got(metric: Option<&str>, value: Option<&MetricValue>) -> String {
     let Some(value) = value else { return "?".to_owned() };
+    let sized = metric.is_some_and(is_in_bytes);
     let some = |list: Vec<String>| {
         let shown = list.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
         let more = list.len().saturating_sub(3);
@@ -618,9 +646,11 @@ pub(crate) fn got(value: Option<&MetricValue>) -> String {
         SafeText::new(&text).to_string()
     };
     match value {
+        MetricValue { count: Some(n), .. } if sized => words::bytes(*n as f64),
         MetricValue { count: Some(n), .. } => {
             u64::try_from(*n).map(words::count).unwrap_or_else(|_| n.to_string())
         }
+        MetricValue { number: Some(n), .. } if sized => words::bytes(*n),
         MetricValue { number: Some(n), .. } => words::number(*n),
         MetricValue { cidrs: Some(list), .. } => some(list.clone()),
         MetricValue { ports: Some(list), .. } => some(list.iter().map(ToString::to_string).collect()),
@@ -637,7 +667,7 @@ pub(super) fn stretch(seconds: i64) -> String {
 
 pub(super) fn metric_words(metric: &str) -> String {
     match metric {
-        "aws:message-byte-size" => "message size in bytes".to_owned(),
+        "aws:message-byte-size" => "message size".to_owned(),
         "aws:num-messages-sent" => "messages sent".to_owned(),
         "aws:num-messages-received" => "messages received".to_owned(),
         "aws:num-authorization-failures" => "authorization failures".to_owned(),
@@ -676,8 +706,11 @@ mod tests {
         let sent = behavior("aws:num-messages-sent", ComparisonOperator::LessThan, 5, Some(300));
         assert_eq!(expected(&sent), "fewer than 5 messages sent in 5 min");
         let size = behavior("aws:message-byte-size", ComparisonOperator::LessThanEquals, 1000, None);
-        assert_eq!(expected(&size), "message size in bytes at most 1.0 k");
-        assert_eq!(got(Some(&MetricValue { count: Some(27), ..MetricValue::default() })), "27");
-        assert_eq!(got(None), "?");
+        assert_eq!(expected(&size), "message size at most 1.0 kB");
+        let measured = |n| MetricValue { count: Some(n), ..MetricValue::default() };
+        assert_eq!(got(sent.metric.as_deref(), Some(&measured(27))), "27");
+        assert_eq!(got(size.metric.as_deref(), Some(&measured(1400))), "1.4 kB");
+        assert_eq!(got(size.metric.as_deref(), Some(&measured(119))), "119 B");
+        assert_eq!(got(None, None), "?");
     }
 }

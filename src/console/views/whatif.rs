@@ -9,12 +9,12 @@ use super::chart::{self, Chart};
 use super::limit::Limit;
 use super::spark::{self, Scale};
 use super::spread;
-use super::violations::expected;
+use super::violations::{expected, got, is_in_bytes, unit};
 use super::{Theme, frame, quiet};
 use super::{layout, text};
 use quell_fleet::text::SafeText;
 use quell_fleet::{Column, Ms};
-use quell_rules::detect::model::Criteria;
+use quell_rules::detect::model::{Criteria, MetricValue};
 
 /// Where the strip of alarms over time begins to be worth its room.
 const STRIP: u16 = 40;
@@ -93,8 +93,7 @@ fn pictures(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, state: 
     let picture = &state.picture;
     let both = area.width >= BOTH;
     let (left, right) = if both { layout::cut(area, area.width / 2) } else { (area, area) };
-    let sizes = state.draft.metric.as_deref() == Some("aws:message-byte-size");
-    let unit: fn(f64) -> String = if sizes { words::bytes } else { words::number };
+    let unit = unit(state.draft.metric.as_deref());
     let windowed = state.draft.criteria.as_ref().is_some_and(|c| c.duration_seconds.is_some());
     let of = if windowed { "windows" } else { "messages" };
     let limit = limit(state);
@@ -180,7 +179,10 @@ fn told<'a>(state: &WhatIfState, theme: &Theme, width: usize) -> Vec<Vec<Part<'a
     let datapoints = words::plural(result.datapoints, "datapoint", "datapoints");
     let mut text = format!("{} of {datapoints} off", result.violating);
     if let Some(percentile) = result.percentile {
-        text.push_str(&format!("; the percentile is {} in the last window", words::number(percentile)));
+        text.push_str(&format!(
+            "; the percentile is {} in the last window",
+            unit(state.draft.metric.as_deref())(percentile)
+        ));
     }
     let windowed = state.draft.criteria.as_ref().is_some_and(|c| c.duration_seconds.is_some());
     if let (true, (missed @ 1.., all)) = (windowed, state.partial) {
@@ -212,21 +214,24 @@ fn nothing(state: &WhatIfState) -> String {
 fn numbers<'a>(state: &WhatIfState, theme: &Theme) -> Vec<Part<'a>> {
     let Some(criteria) = &state.draft.criteria else { return vec![part("no criteria", theme.dim)] };
     let original = state.original.criteria.clone().unwrap_or_default();
-    let each: [fn(&Criteria) -> String; 5] = [
-        |c| {
+    let metric = state.draft.metric.as_deref();
+    // To the byte: it is moved in small steps.
+    let bytes = if metric.is_some_and(is_in_bytes) { " B" } else { "" };
+    let value = |c: &Criteria| match (&c.statistical_threshold, &c.value) {
+        (Some(threshold), _) => threshold.statistic.clone().unwrap_or_else(|| "p90".to_owned()),
+        (None, Some(MetricValue { count: Some(n), .. })) => format!("{n}{bytes}"),
+        (None, Some(value)) => got(metric, Some(value)),
+        (None, None) => "?".to_owned(),
+    };
+    let each: [&dyn Fn(&Criteria) -> String; 5] = [
+        &|c| {
             let name = c.comparison_operator.and_then(|o| serde_json::to_value(o).ok());
             name.and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_else(|| "no operator".to_owned())
         },
-        |c| match (&c.statistical_threshold, &c.value) {
-            (Some(threshold), _) => threshold.statistic.clone().unwrap_or_else(|| "p90".to_owned()),
-            (None, Some(value)) => {
-                value.count.map_or_else(|| super::violations::got(Some(value)), |n| n.to_string())
-            }
-            (None, None) => "?".to_owned(),
-        },
-        |c| c.duration_seconds.map_or("each message".to_owned(), |s| format!("{} min", s / 60)),
-        |c| format!("{} to alarm", c.consecutive_datapoints_to_alarm.unwrap_or(1)),
-        |c| format!("{} to clear", c.consecutive_datapoints_to_clear.unwrap_or(1)),
+        &value,
+        &|c| c.duration_seconds.map_or("each message".to_owned(), |s| format!("{} min", s / 60)),
+        &|c| format!("{} to alarm", c.consecutive_datapoints_to_alarm.unwrap_or(1)),
+        &|c| format!("{} to clear", c.consecutive_datapoints_to_clear.unwrap_or(1)),
     ];
     let mut parts = Vec::new();
     for (i, said) in each.iter().enumerate() {

@@ -150,7 +150,8 @@ pub(super) fn lines<'a>(app: &App, env: &Env<'a>, id: DeviceId, theme: &Theme) -
         for text in super::super::violations::sentence(&violation.behavior, 60) {
             lines.push(vec![label("", theme), part(text, theme.text)]);
         }
-        let got = super::super::violations::got(violation.value.as_ref());
+        let got =
+            super::super::violations::got(violation.behavior.metric.as_deref(), violation.value.as_ref());
         lines.push(vec![label("", theme), part(format!("got {got}"), theme.alarm)]);
     }
     for finding in env.fleet.own_findings().iter().filter(|f| f.thing == *device.name()) {
@@ -159,7 +160,7 @@ pub(super) fn lines<'a>(app: &App, env: &Env<'a>, id: DeviceId, theme: &Theme) -
             part(SafeText::new(&finding.behavior.name).to_string(), theme.warning),
             part(format!("  by quell, for {}", words::age(env.now - finding.found)), theme.dim),
         ]);
-        let got = super::super::violations::got(Some(&finding.value));
+        let got = super::super::violations::got(finding.behavior.metric.as_deref(), Some(&finding.value));
         lines.push(vec![label("", theme), part(format!("got {got}"), theme.warning)]);
     }
     if let Some(cloned) = env.fleet.cloned_of(id) {

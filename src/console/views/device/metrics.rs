@@ -52,7 +52,7 @@ fn lines<'a>(
     let name = own.map_or_else(|| metric_words(series.metric.as_str()), ToString::to_string);
     let mut line = vec![
         part(format!("{name:<28} "), theme.text),
-        part(format!("{:<16} ", got(Some(last))), theme.brand),
+        part(format!("{:<16} ", got(Some(series.metric.as_str()), Some(last))), theme.brand),
     ];
     let numbers: Vec<f64> = series.points.iter().filter_map(|(_, v)| number(v)).collect();
     if numbers.len() > 1 && width > 70 {
