@@ -29,11 +29,10 @@ const NAME: u16 = 28;
 pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     let theme = paint.theme;
     // By name, not by severity: a participant's place in the room must not move.
-    let devices: Vec<(DeviceId, &Device)> =
-        app.rows().by_name().iter().map(|id| (*id, env.fleet.device(*id))).collect();
-    let facts = vec![part(devices.len().to_string(), theme.text)];
+    let ids = app.rows().by_name();
+    let facts = vec![part(ids.len().to_string(), theme.text)];
     let inner = frame(paint, area, true, "Devices by state", facts);
-    if devices.is_empty() {
+    if ids.is_empty() {
         return quiet(paint, inner, "no device is known yet");
     }
     let mut body = inner;
@@ -44,17 +43,16 @@ pub(super) fn draw(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) 
         body = Rect { y: body.y + taken, height: body.height - taken, ..body };
     }
     // Letters need to be told; tiles with their words below large figures do not.
-    let legend = !(figured && Boxes::fit(body, devices.len()).is_some()) && inner.height >= 4;
+    let legend = !(figured && Boxes::fit(body, ids.len()).is_some()) && inner.height >= 4;
     body.height -= u16::from(legend);
-    if let Some(boxes) = Boxes::fit(body, devices.len()) {
-        for (i, (id, device)) in devices.iter().enumerate() {
-            one(app, env, paint, boxes.at(body, i), *id, device);
+    if let Some(boxes) = Boxes::fit(body, ids.len()) {
+        for (i, id) in ids.iter().enumerate() {
+            one(app, env, paint, boxes.at(body, i), *id, env.fleet.device(*id));
         }
-    } else if let Some(width) = names_fit(body, &devices) {
-        names(env, paint, body, &devices, width);
+    } else if let Some(width) = names_fit(env, body, ids) {
+        names(env, paint, body, ids, width);
     } else {
-        let loud = loud(paint, body, &devices);
-        letters(env, paint, Rect { height: body.height - loud, ..body }, &devices);
+        letters(env, paint, body, ids);
     }
     if legend {
         draw_legend(env, paint, Rect { y: inner.bottom() - 1, height: 1, ..inner });
@@ -243,29 +241,31 @@ fn large_type(app: &App, theme: &super::Theme) -> bool {
 }
 
 /// How wide a letter with a name is, when all of them fit.
-fn names_fit(area: Rect, devices: &[(DeviceId, &Device)]) -> Option<u16> {
+fn names_fit(env: &Env<'_>, area: Rect, ids: &[DeviceId]) -> Option<u16> {
     // A letter and the shortest name take five cells: the names of a fleet that is too large for that are not measured.
-    if devices.len() > usize::from(area.width / 5).max(1) * usize::from(area.height) {
+    if ids.len() > usize::from(area.width / 5).max(1) * usize::from(area.height) {
         return None;
     }
-    let longest = devices.iter().map(|(_, d)| d.name().shown().as_str().width()).max().unwrap_or(0);
+    let width = |id: &DeviceId| env.fleet.device(*id).name().shown().as_str().width();
+    let longest = ids.iter().map(width).max().unwrap_or(0);
     let width = u16::try_from(longest + 4).unwrap_or(u16::MAX).min(NAME);
     // A name that is cut still tells whose it is, as long as most of it is there.
     let most = [width, width * 3 / 4, 12].into_iter().find(|width| {
         let columns = usize::from(area.width / (*width).max(1)).max(1);
-        devices.len().div_ceil(columns) <= usize::from(area.height)
+        ids.len().div_ceil(columns) <= usize::from(area.height)
     });
     most.filter(|width| *width >= 12 || *width == longest as u16 + 4)
 }
 
 /// A letter and the name a device, column by column.
-fn names(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, devices: &[(DeviceId, &Device)], width: u16) {
+fn names(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, ids: &[DeviceId], width: u16) {
     let theme = paint.theme;
     let columns = usize::from(area.width / width.max(1)).max(1);
-    let rows = devices.len().div_ceil(columns).max(1);
+    let rows = ids.len().div_ceil(columns).max(1);
     // Spread over the room there is: from the last row of a classroom a line between helps.
     let gap = if rows * 2 <= usize::from(area.height) { 2 } else { 1 };
-    for (i, (id, device)) in devices.iter().enumerate() {
+    for (i, id) in ids.iter().enumerate() {
+        let device = env.fleet.device(*id);
         let (x, y) = (area.x + (i / rows) as u16 * width, area.y + (i % rows) as u16 * gap);
         let word = device.word();
         let (_, style) = said(env, theme, *id, 0);
@@ -279,9 +279,8 @@ fn names(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, devices: &[(DeviceId,
 }
 
 /// The loud ones by name, at the bottom: how many lines that took.
-fn loud(paint: &mut Paint<'_>, area: Rect, devices: &[(DeviceId, &Device)]) -> u16 {
+fn draw_loud(paint: &mut Paint<'_>, area: Rect, mut loud: Vec<&Device>) -> u16 {
     let theme = paint.theme;
-    let mut loud: Vec<&Device> = devices.iter().map(|(_, d)| *d).filter(|d| d.word().is_loud()).collect();
     if loud.is_empty() || area.height < 8 {
         return 0;
     }
@@ -332,21 +331,34 @@ fn kind<'a>(device: &'a Device, groups: &'a HashMap<&str, String>) -> &'a str {
     of.map_or_else(|| device.thing_type().map_or("no thing type", |t| t.as_str()), String::as_str)
 }
 
-/// A letter a device, by group or thing type; several devices a letter when there is no room for all.
-fn letters(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, devices: &[(DeviceId, &Device)]) {
+/// A letter a device, by group or thing type; several devices a letter when there is no room for all. Every device is looked at
+/// once: at a million that is what a frame costs.
+fn letters(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, ids: &[DeviceId]) {
     let theme = paint.theme;
     let known = groups(env);
-    let mut groups: BTreeMap<&str, Vec<&Device>> = BTreeMap::new();
-    // Neighbours by name are mostly of one kind: only where it changes is its list looked for.
-    for run in devices.chunk_by(|(_, a), (_, b)| kind(a, &known) == kind(b, &known)) {
-        let of = run.first().map_or("", |(_, device)| kind(device, &known));
-        groups.entry(of).or_default().extend(run.iter().map(|(_, device)| *device));
+    let mut groups: BTreeMap<&str, Vec<Word>> = BTreeMap::new();
+    let (mut loud, mut run, mut of) = (Vec::new(), Vec::new(), "");
+    for id in ids {
+        let device = env.fleet.device(*id);
+        let (word, kind) = (device.word(), kind(device, &known));
+        // Neighbours by name are mostly of one kind: only where it changes is its list looked for.
+        if kind != of {
+            groups.entry(of).or_default().append(&mut run);
+            of = kind;
+        }
+        run.push(word);
+        if word.is_loud() {
+            loud.push(device);
+        }
     }
+    groups.entry(of).or_default().append(&mut run);
+    groups.retain(|_, words| !words.is_empty());
+    let area = Rect { height: area.height - draw_loud(paint, area, loud), ..area };
     let width = area.width.saturating_sub(2).max(1) as usize;
     let rows =
         |each: usize| -> usize { groups.values().map(|g| 1 + g.len().div_ceil(each).div_ceil(width)).sum() };
     let mut each = 1;
-    while rows(each) > area.height as usize && each < devices.len() {
+    while rows(each) > area.height as usize && each < ids.len() {
         each = if each < 10 { each + 1 } else { each * 2 };
     }
     let mut y = area.y;
@@ -359,7 +371,7 @@ fn letters(env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, devices: &[(DeviceI
         let title = format!("{kind}: {}{stands}", words::plural(group.len(), "device", "devices"));
         paint.text(area.x + 1, y, area.width.saturating_sub(2), &title, theme.label);
         y += 1;
-        let cells: Vec<Word> = group.chunks(each).filter_map(|c| c.iter().map(|d| d.word()).min()).collect();
+        let cells: Vec<Word> = group.chunks(each).filter_map(|c| c.iter().min().copied()).collect();
         for line in cells.chunks(width) {
             if y >= area.bottom() {
                 break;
