@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures_util::StreamExt as _;
+use futures_util::stream::select_all;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -457,7 +458,8 @@ pub(crate) async fn sit(
     // After the first frame: nothing waits for the answer.
     let mut question = Question::default();
     screen.ask_ground(&theme, &mut question)?;
-    let mut keys = EventStream::new();
+    // Looked at when it was woken, and not at each turn: each look spins for a lock that its own thread holds all the time.
+    let mut keys = select_all([EventStream::new()]);
     let mut beat = tokio::time::interval(LOOK);
     loop {
         let wish = tokio::select! {

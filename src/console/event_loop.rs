@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind, MouseButton, MouseEventKind};
 use futures_util::StreamExt as _;
+use futures_util::stream::select_all;
 
 use quell_fleet::text::SafeText;
 use quell_fleet::{Fleet, Ms};
@@ -295,7 +296,8 @@ async fn listen<W: World>(
     question: &mut Question,
     max_fps: Option<u16>,
 ) -> io::Result<Option<&'static str>> {
-    let mut keys = EventStream::new();
+    // Looked at when it was woken, and not at each turn: each look spins for a lock that its own thread holds all the time.
+    let mut keys = select_all([EventStream::new()]);
     let ssh = std::env::var_os("SSH_CONNECTION").is_some();
     let fps = max_fps.unwrap_or(if ssh { FPS_SSH } else { FPS_LOCAL }).max(1);
     let interval = Duration::from_secs(1) / u32::from(fps);

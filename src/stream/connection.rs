@@ -132,18 +132,20 @@ impl Session {
                 }
             };
             match heard {
+                Ok(Heard::Messages(messages)) => {
+                    self.heard = now;
+                    self.asked.heard(read);
+                    for (topic, payload) in messages.iter() {
+                        if !self.message(topic, payload, &mut pace) {
+                            return End::Stopped;
+                        }
+                    }
+                }
                 Ok(Heard::Message(topic, payload)) => {
                     self.heard = now;
                     self.asked.heard(read);
                     let Some(topic) = topic.as_str() else { continue };
-                    self.batcher.push(topic, &payload, self.heard);
-                    pace.heard();
-                    self.look_for_usurper();
-                    // A stream that never pauses must not keep its batch.
-                    if pace.is_due() {
-                        self.flush();
-                    }
-                    if self.batcher.is_closed() {
+                    if !self.message(topic, &payload, &mut pace) {
                         return End::Stopped;
                     }
                 }
@@ -174,6 +176,18 @@ impl Session {
                 Err(loss) => return End::Lost(loss),
             }
         }
+    }
+
+    /// Takes in a message; false when nobody takes any more.
+    fn message(&mut self, topic: &str, payload: &[u8], pace: &mut Pace) -> bool {
+        self.batcher.push(topic, payload, self.heard);
+        pace.heard();
+        self.look_for_usurper();
+        // A stream that never pauses must not keep its batch.
+        if pace.is_due() {
+            self.flush();
+        }
+        !self.batcher.is_closed()
     }
 
     /// Something came that is no message.

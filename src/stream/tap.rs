@@ -9,18 +9,39 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use super::dial::Socket;
-use super::wire::{Heard, Topic, Version};
+use super::wire::{Heard, Version};
 
 /// Bytes taken from the system at once, and of the longest packet that is taken here: a longer one costs the library little for
 /// its size.
 const CHUNK: usize = 64 * 1024;
 /// PUBLISH of QoS 0, not a duplicate; the lowest bit says whether it is a retained one.
 const PUBLISH: u8 = 0x30;
+
+/// Messages that were read together, in order.
+pub(super) struct Messages {
+    raw: Bytes,
+    spans: Vec<Span>,
+}
+
+/// Where a message lies: [`CHUNK`] and what was left before it are far below 4 GiB.
+struct Span {
+    topic: Range<u32>,
+    payload: Range<u32>,
+}
+
+impl Messages {
+    /// Topic and payload of each.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let of = |span: &Range<u32>| self.raw.get(span.start as usize..span.end as usize).unwrap_or_default();
+        let topic = move |span: &Span| std::str::from_utf8(of(&span.topic)).unwrap_or_default();
+        self.spans.iter().map(move |span| (topic(span), of(&span.payload)))
+    }
+}
 
 /// What was heard and not taken yet, in order: messages from here, everything else from the library.
 #[derive(Clone, Default)]
@@ -118,21 +139,31 @@ impl<S: Socket> Tap<S> {
 
     /// Moves the messages at the front to the inbox, up to what is the library's or not all there.
     fn sort(&mut self) {
-        let mut inbox = self.inbox.0.lock();
-        while self.pass == 0 && !self.raw.is_empty() {
-            match head(&self.raw, self.version) {
+        if self.pass > 0 {
+            return;
+        }
+        let (mut spans, mut taken) = (Vec::new(), 0);
+        while let Some(rest) = self.raw.get(taken..).filter(|rest| !rest.is_empty()) {
+            match head(rest, self.version) {
                 Head::Message { topic, payload, end } if self.greeted => {
-                    let packet = self.raw.split_to(end).freeze();
-                    inbox.push_back(Heard::Message(Topic(packet.slice(topic)), packet.slice(payload..)));
+                    let at = |n: usize| (taken + n) as u32;
+                    spans.push(Span { topic: at(topic.start)..at(topic.end), payload: at(payload)..at(end) });
+                    taken += end;
+                    continue;
                 }
                 Head::Message { end, .. } | Head::Other(end) => {
                     self.greeted = true;
                     self.pass = end;
                 }
                 // It will not be finished.
-                Head::Unfinished if self.ended => self.pass = self.raw.len(),
-                Head::Unfinished => break,
+                Head::Unfinished if self.ended => self.pass = rest.len(),
+                Head::Unfinished => {}
             }
+            break;
+        }
+        if !spans.is_empty() {
+            let raw = self.raw.split_to(taken).freeze();
+            self.inbox.push(Heard::Messages(Messages { raw, spans }));
         }
     }
 }
@@ -264,9 +295,9 @@ mod tests {
             let mut buf = ReadBuf::new(&mut space);
             let read = Pin::new(&mut tap).poll_read(&mut context, &mut buf);
             let waited = inbox.is_empty();
-            while let Some(Heard::Message(topic, payload)) = inbox.pop() {
-                said.push((topic.0.to_vec(), payload.to_vec()));
-                taken += 1;
+            while let Some(Heard::Messages(messages)) = inbox.pop() {
+                said.extend(messages.iter().map(|(topic, payload)| (topic.into(), payload.to_vec())));
+                taken += messages.iter().count();
             }
             match read {
                 Poll::Pending => assert!(!waited, "nothing would ever wake it"),

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use rumqttc_v5 as v5;
 
 use super::dial::Socket;
-use super::tap::{Inbox, Tap};
+use super::tap::{Inbox, Messages, Tap};
 use super::words;
 
 /// AWS allows 128 KiB of payload; topic, header and a pair of 8 KB shadow states come on top.
@@ -43,6 +43,8 @@ pub(super) struct Greeting {
 
 /// What is heard.
 pub(super) enum Heard {
+    /// Messages that were read together.
+    Messages(Messages),
     /// A message.
     Message(Topic, Bytes),
     /// The broker accepted the connection.
@@ -74,7 +76,7 @@ pub(super) enum Answer {
 }
 
 /// A topic as it came; one that is not UTF-8 is no topic.
-pub(super) struct Topic(pub(super) Bytes);
+pub(super) struct Topic(Bytes);
 
 impl Topic {
     pub(super) fn as_str(&self) -> Option<&str> {
