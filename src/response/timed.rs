@@ -30,6 +30,11 @@ pub struct HeldFor {
 }
 
 impl HeldFor {
+    /// For this long, until a guard ends it.
+    pub fn of(length: Duration) -> Self {
+        Self { length: Ms::try_from(length.as_millis()).unwrap_or(Ms::MAX), waits: false }
+    }
+
     /// `2 h`, `30 min`, `90 s`.
     pub fn words(&self) -> String {
         match self.length / 1000 {
@@ -38,6 +43,25 @@ impl HeldFor {
             s => format!("{s} s"),
         }
     }
+}
+
+/// How long an isolation lasts: `90s`, `30m`, `4h`, `2d`.
+///
+/// # Errors
+/// It is no such length, or longer than a month: what is for good is a person's word.
+pub fn length(text: &str) -> Result<Duration, String> {
+    let wrong =
+        || "a length of time is a whole number with s, m, h or d, such as 30m, of 31d at most".to_owned();
+    let unit = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3_600,
+        Some('d') => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text.get(..text.len() - 1).and_then(|n| n.parse().ok()).ok_or_else(wrong)?;
+    let seconds = number.checked_mul(unit).filter(|s| (1..=31 * 86_400).contains(s)).ok_or_else(wrong)?;
+    Ok(Duration::from_secs(seconds))
 }
 
 /// Who would release a device when its time is over.

@@ -46,6 +46,20 @@ fn a_list_has_a_line_that_keys_act_on_from_the_start() {
     assert!(matches!(cancel, Some(Intent::CancelJob { .. })), "{cancel:?}");
     let (_, isolate) = planned("4i");
     assert!(matches!(isolate, Some(Intent::Isolate { .. })), "{isolate:?}");
+    // Typed with a time, with a thing's name and without.
+    for (line, whom) in
+        [(":isolate --for 30m\n", None), (":isolate --for 2h SensorDevice03\n", Some("SensorDevice03"))]
+    {
+        let (app, isolate) = planned(&format!("4{line}"));
+        let Some(Intent::Isolate { things, time: Some(time), .. }) = isolate else {
+            panic!("{line}: {isolate:?}")
+        };
+        assert_eq!(time.words(), if whom.is_some() { "2 h" } else { "30 min" });
+        assert!(whom.is_none_or(|whom| things[0].thing.raw() == whom), "{things:?}");
+        drop(app);
+    }
+    let (_, wrong) = planned("4:isolate --for ever SensorDevice03\n");
+    assert!(wrong.is_none(), "{wrong:?}");
     let (app, _) = planned("4M");
     let Some(Dialog::Group(form)) = app.dialog() else { panic!("no mitigation is named") };
     assert!(matches!(&form.naming, Naming::Mitigate(ids) if ids.len() == 1));

@@ -16,8 +16,7 @@ use serde_json::json;
 use crate::cloud::now_ms;
 use crate::config::{self, Environment, Settings};
 use crate::console::event_loop::Ends;
-use crate::response::{HeldFor, Intent, Stop, Swept, Target, recover};
-use quell_fleet::Ms;
+use crate::response::{HeldFor, Intent, Stop, Swept, Target, recover, timed};
 use quell_fleet::model::Name;
 
 pub(super) use session::{Ended, Session, code};
@@ -49,7 +48,7 @@ pub struct IsolateArgs {
     #[command(flatten)]
     pub things: ThingsArgs,
     /// For so long, e.g. 30m, 4h: released then with proof, unless they offended again, by the guard that acts here, or see --wait
-    #[arg(long = "for", value_name = "DURATION", value_parser = held_for)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = timed::length)]
     pub length: Option<Duration>,
     /// With --for: stay until then, and release them
     #[arg(long, requires = "length")]
@@ -140,17 +139,6 @@ fn certificate_id(text: &str) -> Result<String, String> {
     }
 }
 
-/// How long devices may be held: what is longer is for good, and that is a person's word.
-fn held_for(text: &str) -> Result<Duration, String> {
-    const SECONDS: std::ops::RangeInclusive<u64> = 1..=31 * 86_400;
-    let length = output::duration(text)?;
-    if SECONDS.contains(&length.as_secs()) {
-        Ok(length)
-    } else {
-        Err("from 1s to 744h, which is 31 days".to_owned())
-    }
-}
-
 /// The commands that act on certificates.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Verb {
@@ -162,8 +150,7 @@ pub(super) enum Verb {
 pub(super) fn isolate(args: &IsolateArgs, common: &Common) -> color_eyre::Result<u8> {
     let IsolateArgs { things: args, length, wait } = args;
     let (things, group) = (targets(&args.things), args.group.as_deref().map(Name::new));
-    let length = length.map(|length| Ms::try_from(length.as_millis()).unwrap_or(Ms::MAX));
-    let time = length.map(|length| HeldFor { length, waits: *wait });
+    let time = length.map(|length| HeldFor { waits: *wait, ..HeldFor::of(length) });
     keeping(Intent::Isolate { things, group, time }, args.case.as_deref(), &args.how, common)
 }
 

@@ -2,6 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::response::{HeldFor, timed};
 use quell_fleet::text::SafeText;
 
 use super::super::command;
@@ -209,7 +210,16 @@ impl App {
         match command::get(id).takes {
             command::Takes::Things => {
                 let mut named = Vec::new();
-                for name in argument.split_whitespace() {
+                let mut words = argument.split_whitespace().peekable();
+                // `isolate --for 30m THING`, as on a shell's line.
+                let mut time = None;
+                if command::get(id).id == "isolate" && words.next_if_eq(&"--for").is_some() {
+                    match timed::length(words.next().unwrap_or_default()) {
+                        Ok(length) => time = Some(HeldFor::of(length)),
+                        Err(why) => return self.say(SafeText::new(&why), Tone::Warn, env.now),
+                    }
+                }
+                for name in words {
                     match env.fleet.find(name) {
                         Some(id) if !named.contains(&id) => named.push(id),
                         Some(_) => {}
@@ -219,9 +229,10 @@ impl App {
                         }
                     }
                 }
-                self.named = named;
+                (self.named, self.held_for) = (named, time);
                 self.run(id, env);
                 self.named.clear();
+                self.held_for = None;
             }
             command::Takes::Filter => {
                 let list = self.focused_list();

@@ -37,7 +37,7 @@ mod whatif;
 use std::collections::{HashMap, HashSet};
 
 use crate::config::Verb;
-use crate::response::{ActionView, PlanId};
+use crate::response::{ActionView, HeldFor, PlanId};
 use quell_fleet::known::Trouble;
 use quell_fleet::model::Name;
 use quell_fleet::text::SafeText;
@@ -106,6 +106,8 @@ pub struct App {
     history: Vec<String>,
     /// Things a command was typed with: it acts on them.
     named: Vec<DeviceId>,
+    /// For how long an isolation was typed to last.
+    held_for: Option<HeldFor>,
     /// A key was pressed: from then on the cursor stays with its device.
     touched: bool,
     generation: u64,
@@ -184,6 +186,7 @@ impl App {
             draft: None,
             history: Vec::new(),
             named: Vec::new(),
+            held_for: None,
             touched: false,
             generation: 0,
             epoch: 0,

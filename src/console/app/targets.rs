@@ -12,7 +12,8 @@ use super::{App, Effect, Env, ListId, Pane, Tone, View, key_of};
 impl App {
     /// Plan isolation.
     pub(crate) fn isolate(&mut self, env: &Env<'_>) {
-        self.plan_things(env, "Isolate", |things| Intent::Isolate { things, group: None, time: None });
+        let time = self.held_for;
+        self.plan_things(env, "Isolate", |things| Intent::Isolate { things, group: None, time });
     }
 
     /// Plan release.

@@ -309,6 +309,10 @@ impl PaletteDialog {
             Takes::Things => {
                 let (before, last) = rest.rsplit_once(' ').map_or(("", rest), |(a, b)| (a.trim(), b));
                 let taken: Vec<&str> = before.split_whitespace().collect();
+                // A length of time is no name: what it is about is marked, under the cursor, or to be typed yet.
+                if taken.last() == Some(&"--for") {
+                    return Some(vec![Pick::With(id, rest.trim().to_owned())]);
+                }
                 let typed = last.to_lowercase();
                 let mut known: Vec<&str> = here
                     .env

@@ -24,6 +24,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::config::{AlertKind, Severity, ThingFrom, Window, glob};
+use crate::response::timed;
 use quell_fleet::Ms;
 use quell_fleet::text::SafeText;
 
@@ -101,22 +102,9 @@ fn alarms() -> Vec<AlertKind> {
     vec![AlertKind::Alarm]
 }
 
-/// `90s`, `30m`, `4h`, `2d`.
 fn length<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let wrong =
-        || serde::de::Error::custom("a length of time is a whole number with s, m, h or d, such as 30m");
-    let unit = match text.chars().last() {
-        Some('s') => 1,
-        Some('m') => 60,
-        Some('h') => 3_600,
-        Some('d') => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = text.get(..text.len() - 1).and_then(|n| n.parse().ok()).ok_or_else(wrong)?;
-    // A month is for good: that is a person's word.
-    let seconds = number.checked_mul(unit).filter(|s| (1..=31 * 86_400).contains(s)).ok_or_else(wrong)?;
-    Ok(Some(Duration::from_secs(seconds)))
+    timed::length(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 /// A weekly span of time, as a file writes it.
