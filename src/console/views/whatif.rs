@@ -263,7 +263,7 @@ fn devices(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect, state: &
         let parts = [
             part(format!(" {:<9} ", words::moment(would.at, env.now, &app.look.zone)), theme.dim),
             part(format!("{shown:<name$} "), theme.brand),
-            part(format!("got {:<7} ", words::number(would.value as f64)), theme.text),
+            part(format!("got {:<7} ", unit(state.draft.metric.as_deref())(would.value as f64)), theme.text),
             part(format!("{:<9} ", words::plural(would.alarms.len(), "alarm", "alarms")), theme.text),
             part(over, if would.still() { theme.alarm } else { theme.dim }),
         ];
