@@ -289,9 +289,22 @@ commands! { |common|
     }
 }
 
+/// The console's own flags, where no command is named and nothing is wrong: a command line with all commands gives each of them the
+/// common flags, a megabyte that the first frame would wait for.
+fn console_alone() -> Option<Cli> {
+    let words: Vec<_> = std::env::args_os().collect();
+    if words.iter().any(|word| word.to_str().is_some_and(Command::has_subcommand)) {
+        return None;
+    }
+    let flags = clap::Command::new("quell").disable_help_flag(true).disable_version_flag(true);
+    let matches = <Common as clap::Args>::augment_args(flags).try_get_matches_from(words).ok()?;
+    Some(Cli { common: Common::from_arg_matches(&matches).ok()?, command: None })
+}
+
 /// Parses the arguments, prepares reports and logging, and runs the command.
 pub fn main() -> ExitCode {
-    let cli = match Cli::from_arg_matches(&help::command().get_matches()) {
+    let parsed = console_alone().map_or_else(|| Cli::from_arg_matches(&help::command().get_matches()), Ok);
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
