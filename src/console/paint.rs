@@ -296,6 +296,17 @@ impl<'a> Paint<'a> {
         }
     }
 
+    /// Puts what is drawn there behind what comes next: it stays legible, and has neither colour, ground nor weight.
+    pub(crate) fn recede(&mut self, area: Rect) {
+        let area = area.intersection(self.buf.area);
+        let quiet = self.theme.text.patch(self.theme.dim);
+        for at in area.positions() {
+            if let Some(cell) = self.buf.cell_mut(at) {
+                cell.set_style(Style::reset().patch(quiet));
+            }
+        }
+    }
+
     /// A frame with a title; returns what is inside. Too small for a frame, the whole area is inside.
     pub(crate) fn pane(&mut self, area: Rect, title: &[Part<'_>], style: Style) -> Rect {
         let area = area.intersection(self.buf.area);

@@ -191,6 +191,11 @@ impl Component for FilterLine {
 }
 
 impl Dialog {
+    /// True of what stands in front of the view, which then recedes; a filter is typed to see the view.
+    pub(super) fn owns_screen(&self) -> bool {
+        !matches!(self, Self::Filter(_))
+    }
+
     /// True of what is filled in field by field, or typed letter by letter.
     pub(super) fn is_form(&self) -> bool {
         matches!(

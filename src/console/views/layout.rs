@@ -102,14 +102,14 @@ impl Overview {
             return Self::wide(app, env, body, fits(BROAD));
         }
         if fits(PAIR) {
-            let tall = rows(app).max(8).min(body.height.saturating_sub(wanted(env, body)));
+            let tall = rows(app, env).max(8).min(body.height.saturating_sub(wanted(env, body)));
             let (above, below) = split(body, tall);
             let (left, right) = cut(below, below.width / 2);
             let second = if app.pane() == Pane::Deltas { Pane::Deltas } else { Pane::Telemetry };
             let panes = vec![(Pane::Devices, above), (Pane::Violations, left), (second, right)];
             return Self { panes, focus: None, tabs: None };
         }
-        let (above, below) = split(body, rows(app).clamp(7, (body.height * 3 / 5).max(7)));
+        let (above, below) = split(body, rows(app, env).clamp(7, (body.height * 3 / 5).max(7)));
         let panes = vec![(Pane::Devices, above), (lower(app.pane()), below)];
         Self { panes, focus: None, tabs: Some(Rect { height: 1, ..below }) }
     }
@@ -123,7 +123,7 @@ impl Overview {
         // What is below gets what it has lines for, what is above the rest; few devices leave the stream more.
         let lower = wanted(env, main);
         let most = main.height.saturating_sub(lower);
-        let top = if broad { most } else { rows(app).max(focus::ROOM).min(most) };
+        let top = if broad { most } else { rows(app, env).max(focus::ROOM).min(most) };
         let (above, below) = split(main, top);
         let aside = (above.width * 38 / 100).clamp(44, 66);
         let (list, focus) = cut(above, above.width.saturating_sub(aside));
@@ -140,8 +140,11 @@ impl Overview {
     }
 }
 
-/// Rows the devices have lines for, with their heads and their frame.
-fn rows(app: &App) -> u16 {
+/// Rows the devices have lines for, with their heads and their frame; where there is none, what to do takes all there is.
+fn rows(app: &App, env: &Env<'_>) -> u16 {
+    if env.fleet.len() == 0 {
+        return u16::MAX;
+    }
     u16::try_from(app.rows().ids().len()).unwrap_or(u16::MAX).saturating_add(3)
 }
 
@@ -149,8 +152,7 @@ fn rows(app: &App) -> u16 {
 fn wanted(env: &Env<'_>, body: Rect) -> u16 {
     let violations =
         2 * (env.fleet.violations().get().map_or(0, Vec::len) + env.fleet.findings_alone().count());
-    let deltas = 3 * env.fleet.deltas().len();
-    let lines = u16::try_from(violations.max(deltas)).unwrap_or(u16::MAX).saturating_add(2);
+    let lines = u16::try_from(violations.max(deltas::lines(env))).unwrap_or(u16::MAX).saturating_add(2);
     lines.clamp(6, (body.height * 2 / 5).max(6))
 }
 

@@ -113,6 +113,9 @@ pub fn draw(app: &App, env: &Env<'_>, buf: &mut Buffer) {
         View::Policy(name) => policy::draw(app, env, &mut paint, body, name),
     }
     if let Some(dialog) = app.dialog() {
+        if dialog.owns_screen() {
+            paint.recede(body);
+        }
         dialog.component().draw(app, env, &mut paint, body);
     }
     // Last: what is told stands on a frame above it.

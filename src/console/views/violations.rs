@@ -622,7 +622,20 @@ pub(crate) fn expected(behavior: &Behavior) -> String {
 
 /// What a behaviour expects, and what came: `message size at most 1.0 kB; got 3.0 kB`.
 pub(crate) fn against(behavior: &Behavior, value: Option<&MetricValue>) -> String {
-    format!("{}; got {}", expected(behavior), got(behavior.metric.as_deref(), value))
+    let metric = behavior.metric.as_deref();
+    let limit = behavior.criteria.as_ref().and_then(|criteria| criteria.value.as_ref());
+    let came = match value.and_then(|value| value.count) {
+        // Written as the limit is, and yet not it: to the byte.
+        Some(n)
+            if value != limit
+                && metric.is_some_and(is_in_bytes)
+                && got(metric, value) == got(metric, limit) =>
+        {
+            format!("{n} B")
+        }
+        _ => got(metric, value),
+    };
+    format!("{}; got {came}", expected(behavior))
 }
 
 /// Whether a metric's values are bytes (docs/aws-iot.md#4.1).
@@ -712,5 +725,7 @@ mod tests {
         assert_eq!(got(size.metric.as_deref(), Some(&measured(1400))), "1.4 kB");
         assert_eq!(got(size.metric.as_deref(), Some(&measured(119))), "119 B");
         assert_eq!(got(None, None), "?");
+        assert_eq!(against(&size, Some(&measured(3000))), "message size at most 1.0 kB; got 3.0 kB");
+        assert_eq!(against(&size, Some(&measured(1001))), "message size at most 1.0 kB; got 1001 B");
     }
 }
