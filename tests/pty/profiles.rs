@@ -150,13 +150,17 @@ fn the_agent_of_sensor_device_03_reports_and_a_new_port_stands_out() {
     term.keys("n");
     term.wait_for("the form", LIMIT, |s| s.contains("what is normal"));
     term.keys("\x15Ports\t\t\t\x15OnlySsh\t");
+    let metric = |screen: &str| {
+        let line = line_with(screen, &["│   metric  "])?;
+        line.split('│').find(|cell| cell.trim_start().starts_with("metric ")).map(str::to_owned)
+    };
     for _ in 0..40 {
-        if term.screen().contains("aws:listening-tcp-ports") {
+        let before = metric(&term.screen());
+        if before.as_ref().is_some_and(|cell| cell.contains("aws:listening-tcp-ports")) {
             break;
         }
-        let before = term.screen();
         term.keys(" ");
-        term.wait_for("the next metric", LIMIT, |s| s != before);
+        term.wait_for("the next metric", LIMIT, |s| metric(s) != before);
     }
     term.wait_for("the metric", LIMIT, |s| {
         s.contains("aws:listening-tcp-ports") && s.contains("only THESE ports")

@@ -18,10 +18,40 @@ pub(crate) struct Term {
 
 struct Seen {
     parser: vt100::Parser,
+    /// Of a frame that is not all there: a terminal shows frames, not halves of them.
+    held: Vec<u8>,
     bytes: Vec<u8>,
     open: bool,
     /// Nobody reads any more.
     closed: bool,
+}
+
+/// What a frame is between (synchronized output).
+const FRAME: (&[u8], &[u8]) = (b"\x1b[?2026h", b"\x1b[?2026l");
+
+impl Seen {
+    /// Shows what was written, up to a frame that is not all there.
+    fn show(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+        let find = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).position(|window| window == what);
+        let mut whole = 0;
+        loop {
+            let rest = &self.held[whole..];
+            let Some(begin) = find(rest, FRAME.0) else {
+                // Its beginning may be cut itself.
+                let cut = (1..FRAME.0.len()).rev().find(|n| rest.ends_with(&FRAME.0[..*n])).unwrap_or(0);
+                whole = self.held.len() - cut;
+                break;
+            };
+            let Some(end) = find(&rest[begin..], FRAME.1) else {
+                whole += begin;
+                break;
+            };
+            whole += begin + end + FRAME.1.len();
+        }
+        self.parser.process(&self.held[..whole]);
+        self.held.drain(..whole);
+    }
 }
 
 impl Term {
@@ -53,6 +83,7 @@ impl Term {
         let writer = pair.master.take_writer().expect("a writer");
         let shared = Arc::new(Mutex::new(Seen {
             parser: vt100::Parser::new(size(rows), size(cols), 0),
+            held: Vec::new(),
             bytes: Vec::new(),
             open: true,
             closed: false,
@@ -64,10 +95,12 @@ impl Term {
                 let read = reader.read(&mut buffer).unwrap_or(0);
                 let mut seen = sink.lock().expect("the reader did not panic");
                 if read == 0 || seen.closed {
+                    let rest = std::mem::take(&mut seen.held);
+                    seen.parser.process(&rest);
                     seen.open = false;
                     break;
                 }
-                seen.parser.process(&buffer[..read]);
+                seen.show(&buffer[..read]);
                 seen.bytes.extend_from_slice(&buffer[..read]);
             }
         });
