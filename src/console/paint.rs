@@ -296,13 +296,16 @@ impl<'a> Paint<'a> {
         }
     }
 
-    /// Puts what is drawn there behind what comes next: it stays legible, and has neither colour, ground nor weight.
+    /// Puts what is drawn there behind what comes next: words stay legible and have neither colour, ground nor weight, and what is
+    /// drawn of lines and blocks is as quiet as a frame.
     pub(crate) fn recede(&mut self, area: Rect) {
         let area = area.intersection(self.buf.area);
-        let quiet = self.theme.text.patch(self.theme.dim);
+        let quiet = |style| Style::reset().patch(self.theme.text).patch(style);
+        let (words, shapes) = (quiet(self.theme.dim), quiet(self.theme.border));
         for at in area.positions() {
             if let Some(cell) = self.buf.cell_mut(at) {
-                cell.set_style(Style::reset().patch(quiet));
+                let is_shape = cell.symbol().starts_with(|c| matches!(c, '\u{2500}'..='\u{259f}'));
+                cell.set_style(if is_shape { shapes } else { words });
             }
         }
     }
