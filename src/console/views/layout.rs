@@ -142,7 +142,7 @@ impl Overview {
 
 /// Rows the devices have lines for, with their heads and their frame; where there is none, what to do takes all there is.
 fn rows(app: &App, env: &Env<'_>) -> u16 {
-    if env.fleet.len() == 0 {
+    if env.fleet.is_empty() {
         return u16::MAX;
     }
     u16::try_from(app.rows().ids().len()).unwrap_or(u16::MAX).saturating_add(3)
