@@ -20,6 +20,22 @@ const SOON: Duration = Duration::from_secs(2);
 /// No answer is longer.
 const MOST: u64 = 1 << 20;
 
+/// A device is held at most so long at a time, however often it offends.
+const LONGEST: Ms = 86_400_000;
+/// What failed is tried again after this, before an emulator's speed divides it; doubled each time, up to the longest.
+pub const AGAIN: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Ms = 3_600_000;
+
+/// How long a device is held that was held so many times before: twice as long each time.
+pub fn lasts(length: Ms, before: u32) -> Ms {
+    length.saturating_mul(1 << before.min(16)).min(LONGEST.max(length))
+}
+
+/// The pause before what failed is tried again, after the last pause or as the first.
+pub fn pause(last: Option<Ms>, first: Ms) -> Ms {
+    last.map_or(first, |last| last.saturating_mul(2).min(LONGEST_PAUSE.max(first)))
+}
+
 /// For how long devices are to be isolated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeldFor {

@@ -33,7 +33,7 @@ use crate::guard::{Alert, Judge, Step, Store};
 use crate::response::alert::notify::sns_endpoint;
 use crate::response::alert::web::Web;
 use crate::response::alert::{Alert as Alarm, AlertRules};
-use crate::response::timed::Isolated;
+use crate::response::timed::{self, Isolated};
 use crate::response::{Voice, shared};
 use quell_fleet::event::Event;
 use quell_fleet::text::SafeText;
@@ -52,8 +52,6 @@ const FLUSH: Duration = Duration::from_secs(5);
 /// Alerts that wait to be acted on; beyond it the rules' own limit for an hour has long been passed.
 const QUEUE: usize = 1_000;
 
-/// A device is held at most so long at a time, however often it offends.
-const LONGEST: Ms = 86_400_000;
 /// Isolations by persons for a time that wait while nothing is acted on.
 const ASKED: usize = 1_000;
 /// One whose time has been over for so long when a guard first reads of it is left to persons; less than what is over is
@@ -61,9 +59,6 @@ const ASKED: usize = 1_000;
 const STALE: Ms = 86_400_000;
 /// How often a device was held is remembered for so long.
 const REMEMBERED: Ms = 7 * 86_400_000;
-/// What failed is tried again after this, before an emulator's speed divides it; doubled each time, up to the longest.
-const AGAIN: Duration = Duration::from_secs(60);
-const LONGEST_PAUSE: Ms = 3_600_000;
 /// Alerts kept in memory while the disk is full; beyond it the oldest are lost, and that is logged.
 const UNTOLD: usize = 100_000;
 
@@ -148,8 +143,7 @@ struct Again {
 
 impl Again {
     fn after(before: Option<&Self>, first: Ms, result: &'static str, now: Ms) -> Self {
-        let pause =
-            before.map_or(first, |before| before.pause.saturating_mul(2).min(LONGEST_PAUSE.max(first)));
+        let pause = timed::pause(before.map(|before| before.pause), first);
         Self { at: Some(now + pause), pause, result }
     }
 
@@ -532,7 +526,7 @@ impl Guard {
             asked: VecDeque::new(),
             releasing: HashSet::new(),
             unreleased: BTreeMap::new(),
-            again: millis(settings.scaled(AGAIN)),
+            again: millis(settings.scaled(timed::AGAIN)),
             planned: Vec::new(),
             windows,
             kept: Instant::now() + KEEP,
@@ -692,7 +686,7 @@ impl Guard {
     /// A device is held from now on: twice as long each time it was before.
     fn hold(&mut self, thing: &str, length: Ms, group: Option<String>, alert: &str, whole: bool, now: Ms) {
         let before = self.store.lock().holds().find(|hold| hold.thing == thing).map_or(0, |hold| hold.times);
-        let lasts = length.saturating_mul(1 << before.min(16)).min(LONGEST.max(length));
+        let lasts = timed::lasts(length, before);
         let hold = Hold {
             thing: thing.to_owned(),
             group,

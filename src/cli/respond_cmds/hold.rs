@@ -22,12 +22,6 @@ use quell_fleet::{LinkState, Word};
 
 use super::{How, Session};
 
-/// A device is held at most so long at a time, however often it offends.
-const LONGEST: Ms = 86_400_000;
-/// A release that failed is tried again after this; doubled each time, up to the longest.
-const AGAIN: Duration = Duration::from_secs(60);
-const LONGEST_PAUSE: Ms = 3_600_000;
-
 /// Devices that were isolated for a time.
 pub(super) struct Held {
     time: HeldFor,
@@ -186,8 +180,7 @@ impl Waiting {
             return over("out already", &why, exit::DONE);
         }
         if let Some(why) = Box::pin(offended(session, &name, self.since)).await {
-            let length =
-                held.time.length.saturating_mul(1 << self.times.min(16)).min(LONGEST.max(held.time.length));
+            let length = timed::lasts(held.time.length, self.times);
             let now = now_ms();
             (self.since, self.until, self.times) = (now, now + length, self.times + 1);
             let until = iso(self.until);
@@ -208,7 +201,7 @@ impl Waiting {
         };
         let (result, why) = released.result();
         if released.code == exit::FAILED {
-            let pause = self.failed.map_or(AGAIN.as_millis() as Ms, |pause| (pause * 2).min(LONGEST_PAUSE));
+            let pause = timed::pause(self.failed, timed::AGAIN.as_millis() as Ms);
             let _ =
                 writeln!(io::stderr(), "{}: {result}: {why}; again in {} s", self.name.shown(), pause / 1000);
             (self.failed, self.until) = (Some(pause), now_ms() + pause);
