@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use quell_fleet::text::SafeText;
-use quell_fleet::{Device, Finding, Fleet, Heed, Ms, NotJudged, OpenFinding, SourceId, WarningKind};
+use quell_fleet::{Device, Finding, Fleet, Heed, Ms, OpenFinding, SourceId, WarningKind};
 use quell_rules::detect::model::{Behavior, MetricValue};
 
 use crate::config::{AlertKind, Severity};
@@ -351,11 +351,8 @@ impl Judge {
         let waited = now - self.started >= (REPORTS as f64 / self.speed) as Ms;
         for not in fleet.not_judged().filter(|not| waited || !not.reported) {
             let name = format!("not_judged {} {}", not.profile, not.behavior);
-            say(
-                &name,
-                &format!("{} of {} is not judged{}: {}", not.behavior, not.profile, on(&not), not.why),
-                now,
-            );
+            let on = on(not.on, not.things.iter().map(|thing| thing.shown().clone()));
+            say(&name, &format!("{} of {} is not judged{}: {}", not.behavior, not.profile, on, not.why), now);
         }
         if let Some((why, since)) = &self.lease {
             let why =
@@ -381,12 +378,12 @@ impl Judge {
     }
 }
 
-/// ` on 3 of 5 devices (A, B, C)`; nothing where it is judged on none.
-pub fn on(not: &NotJudged) -> String {
-    let Some((lacking, all)) = not.on else { return String::new() };
-    let mut named: Vec<&str> = not.things.iter().map(|thing| thing.shown().as_str()).collect();
+/// ` on 3 of 5 devices (A, B, …)`, some of them named; nothing where it is judged on none.
+pub(crate) fn on(counts: Option<(usize, usize)>, named: impl IntoIterator<Item = SafeText>) -> String {
+    let Some((lacking, all)) = counts else { return String::new() };
+    let mut named: Vec<String> = named.into_iter().map(|thing| thing.to_string()).collect();
     if lacking > named.len() {
-        named.push("…");
+        named.push("…".to_owned());
     }
     format!(" on {lacking} of {all} devices ({})", named.join(", "))
 }

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 
 use crate::config::{self, Environment, Settings, Sink, SinkWay};
 use crate::guard::health::Health;
-use crate::guard::size;
+use crate::guard::{judge, size};
 use crate::response::alert::AlertRules;
 use crate::response::timed;
 use quell_fleet::text::SafeText;
@@ -195,16 +195,9 @@ async fn status(args: &StatusArgs, settings: &Settings) -> color_eyre::Result<u8
         lines.push(format!("lease: {lease}"));
     }
     lines.extend(found.not_judged.iter().map(|not| {
-        let on = not.on.map(|(lacking, all)| {
-            let things: Vec<SafeText> = not.things.iter().map(|thing| SafeText::new(thing)).collect();
-            let named = quell_fleet::format::few(&things, |thing| thing.to_string());
-            format!(
-                " on {lacking} of {all} devices ({named}{})",
-                if lacking > things.len() { ", …" } else { "" }
-            )
-        });
+        let on = judge::on(not.on, not.things.iter().map(|thing| SafeText::new(thing)));
         let (behavior, profile) = (SafeText::new(&not.behavior), SafeText::new(&not.profile));
-        format!("not judged: {behavior} of {profile}{}: {}", on.unwrap_or_default(), SafeText::new(&not.why))
+        format!("not judged: {behavior} of {profile}{on}: {}", SafeText::new(&not.why))
     }));
     lines.extend(found.alerts.iter().map(|(kind, step, n)| format!("{n} {kind} {step}")));
     lines.extend(found.actions.iter().map(|(result, n)| format!("{n} {result}")));
