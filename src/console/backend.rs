@@ -118,7 +118,11 @@ impl Backend for WriteOnly {
     fn size(&self) -> io::Result<Size> {
         match self.fixed {
             Some(size) => Ok(size),
-            None => self.inner.size(),
+            // Asked for each frame: crossterm opens the terminal's device for it.
+            None => match rustix::termios::tcgetwinsize(io::stdout()) {
+                Ok(size) if size.ws_col > 0 && size.ws_row > 0 => Ok(Size::new(size.ws_col, size.ws_row)),
+                _ => self.inner.size(),
+            },
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -193,7 +193,10 @@ impl<'a> Paint<'a> {
             shown = Cow::Owned(plain(&shown));
         }
         let text = fit(&shown, room as usize, self.theme.symbols.more);
-        let (end, _) = self.buf.set_stringn(x, y, &text, room as usize, style);
+        let end = match self.letters(x, y, &text, style) {
+            Some(end) => end,
+            None => self.buf.set_stringn(x, y, &text, room as usize, style).0,
+        };
         if end > x {
             self.uncover(x, y);
         }
@@ -201,6 +204,22 @@ impl<'a> Paint<'a> {
             self.dress_wide(x, end, y);
         }
         end - x
+    }
+
+    /// Draws a text of letters that take a cell each, which most are, and gives where it ends: what takes what else there is apart
+    /// costs several times as much. `None` where the text has others, or no room.
+    fn letters(&mut self, x: u16, y: u16, text: &str, style: Style) -> Option<u16> {
+        if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return None;
+        }
+        let end = x.checked_add(u16::try_from(text.len()).ok()?)?;
+        if end > self.buf.area.right() {
+            return None;
+        }
+        for (i, x) in (x..end).enumerate() {
+            self.buf.cell_mut((x, y))?.set_symbol(text.get(i..=i)?).set_style(style);
+        }
+        Some(end)
     }
 
     /// The second cell of a wide letter looks as the first does, as on a terminal; ratatui leaves it bare, and what changes by
@@ -283,14 +302,15 @@ impl<'a> Paint<'a> {
     /// Empties an area: the theme's ground is left.
     pub(crate) fn clear(&mut self, area: Rect) {
         let area = area.intersection(self.buf.area);
+        let mut empty = Cell::EMPTY;
+        empty.set_style(self.theme.text);
         for y in area.top()..area.bottom() {
             if area.width > 0 {
                 self.uncover(area.left(), y);
             }
             for x in area.left()..area.right() {
                 if let Some(cell) = self.buf.cell_mut((x, y)) {
-                    cell.reset();
-                    cell.set_style(self.theme.text);
+                    cell.clone_from(&empty);
                 }
             }
         }

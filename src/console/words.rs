@@ -134,7 +134,9 @@ fn digits_at(text: &str) -> &str {
 
 /// How many cells a text takes.
 pub(crate) fn cells(text: &str) -> u16 {
-    u16::try_from(unicode_width::UnicodeWidthStr::width(text)).unwrap_or(u16::MAX)
+    // Nothing that is shown has control characters.
+    let wide = if text.is_ascii() { text.len() } else { unicode_width::UnicodeWidthStr::width(text) };
+    u16::try_from(wide).unwrap_or(u16::MAX)
 }
 
 /// `1 device`, `3 devices`.

@@ -188,7 +188,25 @@ impl Series {
     pub(super) fn largest_since(&self, since: Ms) -> Option<u32> {
         let newest = self.last.div_euclid(self.width());
         let first = since.div_euclid(self.width()).max(newest - FINES as Ms + 1);
-        (first..=newest).filter_map(|i| Self::at(self.fine(), newest, i)).max()
+        Self::largest(self.fine(), newest, first, newest)
+    }
+
+    /// The largest length in the buckets from `first` to `last`.
+    fn largest(ring: &[u16], newest: Ms, first: Ms, last: Ms) -> Option<u32> {
+        let slots = ring.len() as Ms;
+        let (first, last) = (first.max(newest - slots + 1), last.min(newest));
+        if first > last {
+            return None;
+        }
+        let (from, to) = (first.rem_euclid(slots) as usize, last.rem_euclid(slots) as usize);
+        let most = |cells: Option<&[u16]>| cells.unwrap_or_default().iter().copied().max();
+        let kept = if from <= to {
+            most(ring.get(from..=to))
+        } else {
+            most(ring.get(from..)).max(most(ring.get(..=to)))
+        };
+        // Packed lengths are in the order of lengths.
+        kept.filter(|kept| *kept > 0).map(|kept| unpack(kept - 1))
     }
 
     fn at(ring: &[u16], newest: Ms, index: Ms) -> Option<u32> {
@@ -230,7 +248,7 @@ impl Series {
             let to = from + step;
             let first = from.div_euclid(width);
             let last = (to - 1).div_euclid(width);
-            let largest = (first..=last).filter_map(|i| Self::at(ring, newest, i)).max();
+            let largest = Self::largest(ring, newest, first, last);
             // A bucket is wider than a column: what was heard before and after a gap must not cover it.
             out.push(match largest.filter(|_| !watch.misses(from, to)) {
                 Some(len) => Column::Largest(len),

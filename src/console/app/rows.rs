@@ -3,8 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use unicode_width::UnicodeWidthStr as _;
-
 use quell_fleet::{Device, DeviceId, Fleet, Ms};
 
 use super::super::views::Sort;
@@ -20,6 +18,8 @@ const INTERVAL: Ms = 300;
 #[derive(Default)]
 pub(crate) struct DeviceRows {
     ids: Vec<DeviceId>,
+    /// These are all devices of the fleet there were: numbers are dense, and none is taken back.
+    whole: bool,
     keys: Vec<Key>,
     sort: Sort,
     revision: Option<u64>,
@@ -165,32 +165,32 @@ impl DeviceRows {
 
     fn sort_now(&mut self, env: &Env<'_>, filter: Option<&Filter>, marks: &HashSet<DeviceId>) {
         let mut matcher = filter::matcher();
-        let (mut longest, mut most) = (0, 0);
-        let mut rows: Vec<(DeviceId, &Device)> = env
-            .fleet
-            .devices()
-            .inspect(|(_, device)| {
-                longest = longest.max(device.name().shown().as_str().width());
-                most = most.max(device.max().unwrap_or(0));
-            })
-            .filter(|(id, device)| {
-                // What is marked stays in sight: nobody acts on what a filter hides.
-                filter.is_none_or(|f| accepts(f, *id, device, env, &mut matcher)) || marks.contains(id)
-            })
-            .collect();
+        let fleet = env.fleet;
+        (self.longest, self.most) = (0, 0);
+        for (_, device) in fleet.devices() {
+            self.longest = self.longest.max(words::cells(device.name().shown().as_str()));
+            self.most = self.most.max(device.max().unwrap_or(0));
+        }
+        let before = std::mem::take(&mut self.ids);
         let places: HashMap<DeviceId, usize> = if self.held {
-            self.ids.iter().enumerate().map(|(at, id)| (*id, at)).collect()
+            before.iter().enumerate().map(|(at, id)| (*id, at)).collect()
         } else {
             HashMap::new()
         };
+        // Most rows stay where they are, and this sort takes a run that is in order as it is.
+        let mut rows = if self.whole { before } else { Vec::new() };
+        rows.extend(fleet.devices().skip(rows.len()).map(|(id, _)| id));
+        // What is marked stays in sight: nobody acts on what a filter hides.
+        let mut stays =
+            |id: &DeviceId, f| accepts(f, *id, fleet.device(*id), env, &mut matcher) || marks.contains(id);
+        rows.retain(|id| filter.is_none_or(|f| stays(id, f)));
         let place = |id: &DeviceId| places.get(id).copied().unwrap_or(usize::MAX);
-        rows.sort_unstable_by(|(i, a), (j, b)| {
-            place(i).cmp(&place(j)).then_with(|| self.sort.compare(a, b, env.now))
+        rows.sort_by(|i, j| {
+            let compare = || self.sort.compare(fleet.device(*i), fleet.device(*j), env.now);
+            place(i).cmp(&place(j)).then_with(compare)
         });
-        self.longest = u16::try_from(longest).unwrap_or(u16::MAX);
-        self.most = most;
-        self.ids.clear();
-        self.ids.extend(rows.iter().map(|(id, _)| *id));
+        self.whole = rows.len() == fleet.len();
+        self.ids = rows;
         self.keys.clear();
         self.keys.extend(self.ids.iter().map(|id| id.index() as Key));
     }
