@@ -40,6 +40,10 @@ pub struct LocalArgs {
     /// workshop's six]
     #[arg(long, value_name = "N")]
     pub devices: Option<usize>,
+    /// The account as the workshop's text begins: devices (Thing03 is for you to start), certificates, alert topics; without
+    /// the profiles, groups, policy and rule that its modules have one make
+    #[arg(long)]
+    pub from_scratch: bool,
     /// Who misbehaves when: a TOML file, or workshop, clone (two devices with one identity), foreign-client-id (a device
     /// under another name) [default: workshop]
     #[arg(long, value_name = "FILE|NAME")]
@@ -137,6 +141,7 @@ async fn serve(args: LocalArgs, common: &Common) -> color_eyre::Result<u8> {
         speed,
         clock_ahead: args.clock_ahead,
         devices: args.devices,
+        from_scratch: args.from_scratch,
         scenario: args.scenario,
         iam: args.iam,
         faults: args.faults,

@@ -51,6 +51,10 @@ pub struct WorkshopArgs {
     /// Simulated things of each account [default: the workshop's six]
     #[arg(long, value_name = "N")]
     pub devices: Option<usize>,
+    /// Each account as the workshop's text begins: devices (Thing03 is for you to start), certificates, alert topics; without
+    /// the profiles, groups, policy and rule that its modules have one make
+    #[arg(long)]
+    pub from_scratch: bool,
     /// What the simulation's random numbers start from
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -147,6 +151,7 @@ async fn serve(args: WorkshopArgs, common: &Common) -> color_eyre::Result<u8> {
         mqtts: args.mqtts,
         speed: args.speed,
         devices: args.devices,
+        from_scratch: args.from_scratch,
         scenario,
         seed: args.seed,
         credentials: args.credentials.clone(),

@@ -18,12 +18,17 @@ fn went_well(output: &Output) {
 
 /// Runs a script against an empty account, when its library is there.
 fn run(script: &str, library: &str, package: &str) {
+    run_on(&["--devices", "0"], script, library, package);
+}
+
+/// Runs a script against `quell local` with these arguments, when its library is there.
+fn run_on(args: &[&str], script: &str, library: &str, package: &str) {
     for (module, package) in [("boto3", "boto3"), (library, package)] {
         if !python_has(module) {
             return skipped(&format!("python3 with {module} is not here (pip install {package})"));
         }
     }
-    let local = Local::start(&["--devices", "0"]);
+    let local = Local::start(args);
     let script = Path::new(CLIENTS).join(script);
     went_well(&Command::new("python3").arg("-B").arg(script).arg(local.ready.to_string()).output().unwrap());
 }
@@ -41,6 +46,11 @@ fn paho_speaks_both_protocols_and_its_shadow_answers() {
 #[test]
 fn the_report_of_the_defender_agent_is_accepted() {
     run("defender.py", "AWSIoTDeviceDefenderAgentSDK", "AWSIoTDeviceDefenderAgentSDK");
+}
+
+#[test]
+fn the_workshops_text_is_followed_to_its_end_in_an_account_from_scratch() {
+    run_on(&["--from-scratch", "--speed", "60"], "workshop.py", "paho.mqtt", "paho-mqtt");
 }
 
 #[test]

@@ -38,6 +38,31 @@ async fn the_workshops_account_has_what_its_texts_name() {
 }
 
 #[tokio::test]
+async fn an_account_from_scratch_has_its_devices_and_nothing_that_the_text_has_one_make() {
+    let local = Local::start(&["--from-scratch", "--speed", "20"]);
+    let iot = local.iot();
+    let groups = iot.list_thing_groups().send().await.unwrap();
+    let groups: Vec<_> = groups.thing_groups().iter().filter_map(|g| g.group_name()).collect();
+    assert_eq!(groups, ["Quarantine"]);
+    assert!(iot.list_security_profiles().send().await.unwrap().security_profile_identifiers().is_empty());
+    assert!(iot.list_topic_rules().send().await.unwrap().rules().is_empty());
+    let policies = iot.list_policies().send().await.unwrap();
+    let policies: Vec<_> = policies.policies().iter().filter_map(|p| p.policy_name()).collect();
+    assert_eq!(policies, ["AllowAll", "DevicePolicy"]);
+    let connected = |thing: &'static str| {
+        let asked = iot.get_thing_connectivity_data().thing_name(thing).send();
+        async move { asked.await.ok().and_then(|data| data.connected()) }
+    };
+    eventually("Thing01 and Thing02 at work", || async {
+        (connected("Thing01").await == Some(true) && connected("Thing02").await == Some(true)).then_some(())
+    })
+    .await;
+    assert_ne!(connected("Thing03").await, Some(true), "the participant starts it");
+    let folder = std::path::Path::new(local.ready["credentials"].as_str().unwrap());
+    assert!(folder.join("Thing03.private.key").is_file());
+}
+
+#[tokio::test]
 async fn an_account_of_no_devices_is_empty() {
     let local = Local::start(&["--devices", "0"]);
     let iot = local.iot();

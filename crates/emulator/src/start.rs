@@ -64,6 +64,8 @@ pub struct Options {
     pub clock_ahead: std::time::Duration,
     /// Simulated things: the fixture set without it, an empty account for 0.
     pub devices: Option<usize>,
+    /// Whether the account of those things is as the workshop's text begins: without what its modules have one make.
+    pub from_scratch: bool,
     /// A scenario file, or the name of one that ships ([`scenario::SHIPPED`]); the workshop's without it.
     pub scenario: Option<PathBuf>,
     /// Identities beside the account's own key: see [`api::iam`].
@@ -108,6 +110,7 @@ impl Default for Options {
             speed: 1.0,
             clock_ahead: std::time::Duration::ZERO,
             devices: None,
+            from_scratch: false,
             scenario: None,
             iam: None,
             faults: Vec::new(),
@@ -319,7 +322,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let host = if mqtts.ip().is_unspecified() { "127.0.0.1".to_owned() } else { mqtts.ip().to_string() };
     let trust = tls::Trust::new(ca.pem()).map_err(|e| other("the certificate authority", &e))?;
     let endpoint = devices::Endpoint { host, port: mqtts.port(), trust, places: places.clone() };
-    let supply = Supply { endpoint, devices: options.devices, seed: options.seed };
+    let (devices, from_scratch) = (options.devices, options.from_scratch);
+    let supply = Supply { endpoint, devices, from_scratch, seed: options.seed };
     let mut equipped = Vec::new();
     let mut things = Vec::new();
     let mut seats = Vec::new();
@@ -382,6 +386,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
 pub(super) struct Supply {
     endpoint: devices::Endpoint,
     devices: Option<usize>,
+    from_scratch: bool,
     seed: u64,
 }
 
@@ -408,9 +413,9 @@ impl Supply {
         account: Arc<Account>,
         folder: CredentialsDir,
     ) -> Result<Equipped, StartError> {
-        let (seeding, count) = (Arc::clone(&account), self.devices);
+        let (seeding, count, from_scratch) = (Arc::clone(&account), self.devices, self.from_scratch);
         let made = tokio::task::spawn_blocking(move || {
-            let seeded = seed::seed(&seeding, count, &folder)?;
+            let seeded = seed::seed(&seeding, count, from_scratch, &folder)?;
             Ok::<_, String>((seeded, folder))
         });
         let (seeded, folder) = made

@@ -43,6 +43,9 @@ const FIXTURE: [(&str, Kind); 6] = [
 /// Those the workshop's job updates: what measures temperature and does not misbehave. Members of NeedsUpdate.
 const NEED_UPDATE: [&str; 3] = ["Thing01", "Thing03", "IoTTemperatureDemoDevice"];
 
+/// The one a participant starts by the text: from scratch it is registered, its certificate lies ready, and nothing runs for it.
+const TO_BE_STARTED: &str = "Thing03";
+
 /// Those that share one certificate: the workshop's mistake, which the console must see.
 const SHARED: [&str; 3] = ["Thing01", "Thing02", "Thing03"];
 
@@ -67,13 +70,19 @@ fn names(devices: Option<usize>) -> Vec<(String, Kind, String)> {
     fixture.chain(more).take(count).collect()
 }
 
-/// Seeds an account nobody used yet, or finds the devices of one that was kept; writes their certificates and keys.
+/// Seeds an account nobody used yet, `from_scratch` without what the workshop's modules have one make, or finds the devices of
+/// one that was kept; writes their certificates and keys.
 ///
 /// Blocking: it makes keys.
 ///
 /// # Errors
 /// A text naming what could not be made.
-pub fn seed(account: &Arc<Account>, devices: Option<usize>, dir: &CredentialsDir) -> Result<Seeded, String> {
+pub fn seed(
+    account: &Arc<Account>,
+    devices: Option<usize>,
+    from_scratch: bool,
+    dir: &CredentialsDir,
+) -> Result<Seeded, String> {
     let fresh =
         account.read().registry.thing_count() == 0 && account.read().identity.policies().next().is_none();
     let names = names(devices);
@@ -81,14 +90,17 @@ pub fn seed(account: &Arc<Account>, devices: Option<usize>, dir: &CredentialsDir
         return Ok(Seeded::default());
     }
     if !fresh {
-        return Ok(found(account, names, dir));
+        return Ok(found(account, names, from_scratch, dir));
     }
     let failed = |e: ApiError| format!("the fixture account: {}", e.message);
-    resources::make(account).map_err(failed)?;
+    resources::prepare(account).map_err(failed)?;
+    if !from_scratch {
+        resources::finish(account).map_err(failed)?;
+    }
     let mut seeded = Seeded::default();
     let mut shared: Option<Arc<KeyPairPem>> = None;
     for (n, (thing, kind, topic)) in names.into_iter().enumerate() {
-        enroll(account, &thing, kind).map_err(failed)?;
+        enroll(account, &thing, kind, !from_scratch).map_err(failed)?;
         let late = Late { thing, kind, topic };
         if n >= AT_ONCE {
             seeded.late.push(late);
@@ -100,7 +112,9 @@ pub fn seed(account: &Arc<Account>, devices: Option<usize>, dir: &CredentialsDir
         if is_shared {
             shared = Some(Arc::clone(&spec.pair));
         }
-        seeded.specs.push(spec);
+        if !from_scratch || spec.thing != TO_BE_STARTED {
+            seeded.specs.push(spec);
+        }
     }
     shadow_of_the_demo_device(account)?;
     account.wal.commit().map_err(|e| format!("the state could not be kept: {e}"))?;
@@ -108,7 +122,13 @@ pub fn seed(account: &Arc<Account>, devices: Option<usize>, dir: &CredentialsDir
 }
 
 /// The devices of a kept account whose keys are still in the credentials folder, and those that never got any.
-fn found(account: &Account, names: Vec<(String, Kind, String)>, dir: &CredentialsDir) -> Seeded {
+fn found(
+    account: &Account,
+    mut names: Vec<(String, Kind, String)>,
+    from_scratch: bool,
+    dir: &CredentialsDir,
+) -> Seeded {
+    names.retain(|(thing, ..)| !from_scratch || thing != TO_BE_STARTED);
     let known = |thing: &str, pair: &KeyPairPem| {
         let state = account.read();
         let der =
@@ -132,8 +152,8 @@ fn found(account: &Account, names: Vec<(String, Kind, String)>, dir: &Credential
     seeded
 }
 
-/// Registers the thing, without a certificate yet.
-fn enroll(account: &Account, thing: &str, kind: Kind) -> Result<(), ApiError> {
+/// Registers the thing, without a certificate yet; `joins` the group of those to be updated if it is one of them.
+fn enroll(account: &Account, thing: &str, kind: Kind, joins: bool) -> Result<(), ApiError> {
     let now = account.clock.now_ms();
     let mut state = account.write();
     let attributes = match kind {
@@ -143,7 +163,7 @@ fn enroll(account: &Account, thing: &str, kind: Kind) -> Result<(), ApiError> {
         Kind::Generic | Kind::ShadowSensor => BTreeMap::new(),
     };
     state.registry.create_thing(thing, ThingSpec { attributes, ..ThingSpec::default() }, now)?;
-    if NEED_UPDATE.contains(&thing) {
+    if joins && NEED_UPDATE.contains(&thing) {
         state.registry.join_group(thing, resources::UPDATE_GROUP, false)?;
     }
     Ok(())

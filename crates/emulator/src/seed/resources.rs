@@ -36,15 +36,41 @@ fn device_policy(account: &Account) -> String {
     .to_string()
 }
 
-/// Makes it all in an account that holds nothing.
-pub(super) fn make(account: &Arc<Account>) -> Result<(), ApiError> {
-    groups_and_policies(account)?;
+/// Makes what a participant finds: what the devices may do, the group of the lab, the topics of alerts.
+pub(super) fn prepare(account: &Arc<Account>) -> Result<(), ApiError> {
+    let now = account.clock.now_ms();
+    let device_policy = device_policy(account);
+    {
+        let mut state = account.write();
+        state.identity.create_policy("AllowAll", ALLOW_ALL, now)?;
+        state.identity.create_policy("DevicePolicy", &device_policy, now)?;
+        // It gets no policy: the workshop's mistake, which the console must see.
+        state.registry.create_group("Quarantine", group("Devices under suspicion"), now)?;
+    }
     for topic in ["BadIoTDevices", "DDD_Alerts"] {
         let name = ("Name".to_owned(), topic.to_owned());
         call(account, sns::create_topic, None, vec![name], &Value::Null)?;
     }
+    Ok(())
+}
+
+/// Makes what the modules, the lab and the extra credit have a participant make.
+pub(super) fn finish(account: &Arc<Account>) -> Result<(), ApiError> {
+    let now = account.clock.now_ms();
+    {
+        let mut state = account.write();
+        let isolated = group("Devices that may not speak: DenyAll is attached");
+        state.registry.create_group("IsolatedDevices", isolated, now)?;
+        state.registry.create_group(UPDATE_GROUP, group("Devices that need new firmware"), now)?;
+        state.identity.create_policy("DenyAll", DENY_ALL, now)?;
+        state.identity.attach_policy("DenyAll", &Target::Group("IsolatedDevices".to_owned()))?;
+    }
     security_profiles(account)?;
     topic_rule(account)
+}
+
+fn group(description: &str) -> GroupSpec {
+    GroupSpec { description: Some(description.to_owned()), ..GroupSpec::default() }
 }
 
 /// Runs an operation as a request would, without the HTTP around it.
@@ -70,25 +96,6 @@ fn call(
 
 fn role(account: &Account, name: &str) -> String {
     format!("arn:{}:iam::{}:role/{name}", account.partition(), account.id)
-}
-
-fn groups_and_policies(account: &Account) -> Result<(), ApiError> {
-    let now = account.clock.now_ms();
-    let device_policy = device_policy(account);
-    let mut state = account.write();
-    for (group, text) in [
-        ("IsolatedDevices", "Devices that may not speak: DenyAll is attached"),
-        ("Quarantine", "Devices under suspicion"),
-        (UPDATE_GROUP, "Devices that need new firmware"),
-    ] {
-        let spec = GroupSpec { description: Some(text.to_owned()), ..GroupSpec::default() };
-        state.registry.create_group(group, spec, now)?;
-    }
-    state.identity.create_policy("AllowAll", ALLOW_ALL, now)?;
-    state.identity.create_policy("DenyAll", DENY_ALL, now)?;
-    state.identity.create_policy("DevicePolicy", &device_policy, now)?;
-    // Quarantine gets none: the workshop's mistake, which the console must see.
-    state.identity.attach_policy("DenyAll", &Target::Group("IsolatedDevices".to_owned()))
 }
 
 /// The profiles, all on all things; those of the two workshops with an alert target tell it.
