@@ -3,7 +3,8 @@
     git clone https://github.com/getmoto/moto && cd moto
     QUELL=…/quell PYTHONPATH=…/quell/tests/boto3 python3 -m pytest -p moto_on_quell tests/test_iot tests/test_iotdata
 
-What moto asserts and AWS does not do stands in moto-differs.txt, with the reason: those tests must fail, all others must pass.
+What moto asserts and is not so here stands in moto-differs.txt, with the reason: those tests must fail, all others must pass. The
+last line says how many of the tests that ask for what AWS documents pass.
 """
 
 import atexit
@@ -28,14 +29,20 @@ REGIONS = ("us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-
 INSIDE = ("test_server.py", "test_iot_cloudformation.py")
 
 
+# The heading of what AWS documents as moto asserts it.
+ON_PURPOSE = "different on purpose"
+
+
 def differs():
-    """Test by test the reason: a line that begins with `#` holds for the lines below it."""
-    reason, out = "", {}
+    """Test by test the heading and the reason: a line that begins with `#` holds for the lines below it."""
+    heading, reason, out = "", "", {}
     for line in (pathlib.Path(__file__).parent / "moto-differs.txt").read_text().splitlines():
-        if line.startswith("# "):
+        if line.startswith("## "):
+            heading = line[3:]
+        elif line.startswith("# "):
             reason = line[2:]
-        elif line:
-            out[line] = reason
+        elif "::" in line:
+            out[line] = (heading, reason)
     return out
 
 
@@ -100,7 +107,14 @@ def pytest_ignore_collect(collection_path):
 def pytest_collection_modifyitems(items):
     known = differs()
     for item in items:
-        reason = known.pop(item.nodeid.rsplit("/", 1)[-1], None)
+        heading, reason = known.pop(item.nodeid.rsplit("/", 1)[-1], (None, None))
         if reason:
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+            item.add_marker(pytest.mark.xfail(reason=f"{heading}: {reason}", strict=True))
     print(f"{len(items)} tests; not of this suite any more: {sorted(known) or 'none'}")
+
+
+def pytest_terminal_summary(terminalreporter):
+    ended = terminalreporter.stats
+    passed, failed = (len(ended.get(kind, ())) for kind in ("passed", "failed"))
+    meant = sum(report.wasxfail.startswith(ON_PURPOSE) for report in ended.get("xfailed", ()))
+    print(f"{passed} of the {passed + failed + meant} tests that ask for what AWS documents pass")
