@@ -44,17 +44,13 @@ impl Device {
 
     /// Somebody acted on what was told of it.
     pub(crate) fn prove(&mut self, ledger: &mut Ledger) {
-        if let Some(traffic) = &mut self.traffic {
-            traffic.baseline.prove(ledger);
-        }
+        self.traffic.prove(ledger);
     }
 
     /// A response let it go at `at`: what stood against it before is over, and what its isolation did to its pauses and
     /// connects is not its own doing.
     pub(crate) fn resume(&mut self, at: Ms) {
-        if let Some(traffic) = &mut self.traffic {
-            traffic.baseline.resume();
-        }
+        self.traffic.resume();
         let rest = self.rest_mut();
         rest.warnings.clear();
         rest.connects.resume();
@@ -225,19 +221,18 @@ impl Device {
 
     /// Goes on from how it usually spoke before a restart.
     pub(crate) fn resume_traffic(&mut self, kept: KeptTraffic) {
-        self.traffic = Some(Box::new(Traffic::resumed(kept)));
+        self.traffic = Traffic::resumed(kept);
     }
 
     /// The hot path: something heard at `at`, having listened since `since`. True when the device must be judged again.
     pub(crate) fn hear(&mut self, at: Ms, since: Ms, heard: Heard, ledger: &mut Ledger) -> bool {
         let since = since.max(self.resumed());
-        let traffic = self.traffic.get_or_insert_with(|| Box::new(Traffic::new(at)));
         if let Some(suspect) = self.rest.as_mut().and_then(|rest| rest.suspect.as_deref_mut()) {
             suspect.heard(at, heard);
         }
         // Empty vectors cost nothing; nearly every message leaves it empty.
         let mut signals = Vec::new();
-        traffic.note(at, since, heard, ledger, &mut signals);
+        self.traffic.note(at, since, heard, ledger, &mut signals);
         let mut changed = self.calm(WarningKind::Silence);
         for signal in signals {
             match signal {

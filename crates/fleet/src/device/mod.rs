@@ -2,6 +2,7 @@
 
 mod change;
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::OnceLock;
 
@@ -65,7 +66,7 @@ pub struct Device {
     /// Since when it is silent for longer than usual.
     quiet: Option<Ms>,
     topics: Topics,
-    traffic: Option<Box<Traffic>>,
+    traffic: Traffic,
     presence: Option<Box<PresenceState>>,
     rest: Option<Box<Rest>>,
 }
@@ -137,11 +138,6 @@ pub(super) fn nobody() -> &'static Device {
     NOBODY.get_or_init(|| Device::new(Name::new(""), true, 0))
 }
 
-fn no_series() -> &'static Series {
-    static NONE: OnceLock<Series> = OnceLock::new();
-    NONE.get_or_init(Series::default)
-}
-
 impl Device {
     pub(super) fn new(name: Name, unattributed: bool, now: Ms) -> Self {
         let word = if unattributed { Word::Unattributed } else { Word::Unknown };
@@ -154,7 +150,7 @@ impl Device {
             word_since: now,
             quiet: None,
             topics: Topics::None,
-            traffic: None,
+            traffic: Traffic::None,
             presence: None,
             rest: None,
         }
@@ -244,61 +240,58 @@ impl Device {
     /// Telemetry messages a minute; `None` when never heard, and before there is enough to measure it by.
     /// [`super::Fleet::per_minute`] tells it only while the device can be heard.
     pub fn per_minute(&self, now: Ms) -> Option<f64> {
-        self.traffic.as_ref()?.per_minute(now)
+        self.traffic.per_minute(now)
     }
 
     /// Length of the last telemetry payload, in bytes.
     pub fn last_len(&self) -> Option<u32> {
-        self.traffic.as_ref().map(|t| t.last_len)
+        self.traffic.last_len()
     }
 
     /// When telemetry was last heard.
     pub fn last_seen(&self) -> Option<Ms> {
-        self.traffic.as_ref().map(|t| t.last())
+        self.traffic.last()
     }
 
     /// The usual interval between telemetry messages: the median of the last eight.
     pub fn cadence(&self) -> Option<Ms> {
-        self.traffic.as_ref().and_then(|t| t.cadence())
+        self.traffic.cadence()
     }
 
     /// Whether its telemetry stays away: two of its usual intervals and a second are over without any. Other signs of life, such
     /// as a refused connect, do not count.
     pub fn is_overdue(&self, now: Ms) -> bool {
-        self.traffic.as_ref().is_some_and(|t| t.overdue(now))
+        self.traffic.overdue(now)
     }
 
     /// Median payload length of the last two dozen messages (at most one a second counts).
     pub fn p50(&self) -> Option<u32> {
-        self.traffic.as_ref().and_then(|t| t.p50())
+        self.traffic.p50()
     }
 
     /// Largest payload of the ten minutes before it was last heard.
     pub fn max(&self) -> Option<u32> {
-        self.traffic.as_ref().and_then(|t| t.series.largest_since(t.last() - 600_000))
+        self.traffic.largest()
     }
 
     /// Telemetry messages since the start: exact.
     pub fn received(&self) -> u64 {
-        self.traffic.as_ref().map_or(0, |t| t.received)
+        self.traffic.received()
     }
 
     /// Telemetry payload bytes since the start: exact.
     pub fn bytes(&self) -> u64 {
-        self.traffic.as_ref().map_or(0, |t| t.bytes)
+        self.traffic.bytes()
     }
 
-    /// Sizes over time.
-    pub fn series(&self) -> &Series {
-        match &self.traffic {
-            Some(traffic) => &traffic.series,
-            None => no_series(),
-        }
+    /// Sizes over time; made on the spot for a device that said little so far.
+    pub fn series(&self) -> Cow<'_, Series> {
+        self.traffic.series()
     }
 
     /// How it usually speaks, for a restart; `None` when never heard.
     pub(super) fn kept_traffic(&self) -> Option<KeptTraffic> {
-        self.traffic.as_ref().map(|traffic| traffic.keep())
+        self.traffic.keep()
     }
 
     /// quell's own early warning; the worst when there are several.
@@ -313,13 +306,13 @@ impl Device {
 
     /// How long it is silent, and how long it ever was, when that is out of its ordinary.
     pub(super) fn unusual_silence(&self, watching: Ms, now: Ms, ledger: &Ledger) -> Option<(Ms, Ms, Ms)> {
-        let traffic = self.traffic.as_ref()?;
-        let cadence = traffic.cadence()?;
-        let limit = traffic.baseline.silence_limit(Some(cadence), ledger)?;
-        let silent = now - traffic.last();
+        let baseline = self.traffic.baseline()?;
+        let (cadence, last) = (self.traffic.cadence()?, self.traffic.last()?);
+        let limit = baseline.silence_limit(Some(cadence), ledger)?;
+        let silent = now - last;
         // One that was held back is silent because of that until it speaks again.
-        (silent > limit && traffic.last() > watching && traffic.last() >= self.resumed())
-            .then(|| (silent, cadence, traffic.baseline.longest()))
+        (silent > limit && last > watching && last >= self.resumed())
+            .then(|| (silent, cadence, baseline.longest()))
     }
 
     fn resumed(&self) -> Ms {

@@ -1,27 +1,20 @@
-//! What one device's messages add up to: totals, rate, cadence, typical size, and when a size is out of its own ordinary.
+//! The messages of a device that sent more than a few: sums, rings and its ordinary.
 //!
-//! About 250 bytes and the [`Series`], allocated with the first message. [`Traffic::note`] is the hot path: a few stores, no allocation,
-//! no hashing. Medians are computed when somebody looks.
+//! 256 bytes and the [`Series`]. [`Many::note`] is the hot path: a few stores, no allocation, no hashing.
 
-use super::Ms;
-use super::baseline::{Baseline, Ledger, Shape, Signal};
-use super::kept::KeptTraffic;
-use super::series::{Series, pack, unpack};
+use crate::Ms;
+use crate::baseline::{Baseline, Ledger, Signal};
+use crate::kept::KeptTraffic;
+use crate::series::{Series, pack, unpack};
 
-/// Intervals kept for the cadence.
-const INTERVALS: usize = 8;
+use super::{BUCKET, BUCKETS, Heard, INTERVALS, SLOT, is_chosen, median};
+
 /// Sizes kept for the typical size.
 const SAMPLES: usize = 24;
-/// At most one size is kept a second, chosen evenly among those of that second: a fast device's burst must not
-/// replace its history.
-const SLOT: Ms = 1_000;
-/// Length of a bucket of the rate.
-const BUCKET: Ms = 5_000;
-/// Buckets of the rate: a minute and the running one.
-const BUCKETS: usize = 13;
+
 /// A device's messages, added up.
 #[derive(Clone, Debug)]
-pub(super) struct Traffic {
+pub(crate) struct Many {
     pub(super) received: u64,
     pub(super) bytes: u64,
     pub(super) first: Ms,
@@ -38,16 +31,6 @@ pub(super) struct Traffic {
     pub(super) series: Series,
 }
 
-/// What was heard at once.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Heard {
-    pub(super) count: u32,
-    pub(super) bytes: u64,
-    pub(super) largest: u32,
-    pub(super) last: u32,
-    pub(super) shape: Shape,
-}
-
 /// Puts `value` over the oldest; `next` counts on to twice the length, so that it also tells how many there are.
 fn push(ring: &mut [u16], next: &mut u8, value: u16) {
     let length = ring.len();
@@ -60,7 +43,7 @@ fn push(ring: &mut [u16], next: &mut u8, value: u16) {
     }
 }
 
-impl Traffic {
+impl Many {
     pub(super) fn new(at: Ms) -> Self {
         Self {
             received: 0,
@@ -183,10 +166,7 @@ impl Traffic {
     fn sample(&mut self, at: Ms, before: Ms, len: u32, ledger: &Ledger) {
         if at.div_euclid(SLOT) == before.div_euclid(SLOT) {
             self.in_slot = self.in_slot.saturating_add(1);
-            // Each of a second's messages is kept with the same likelihood; the choice is a hash, so that a replay
-            // chooses the same.
-            let hash = self.received.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33;
-            if hash.is_multiple_of(u64::from(self.in_slot.max(1)))
+            if is_chosen(self.received, self.in_slot)
                 && let Some(kept) = self.samples.get_mut((usize::from(self.slots) + SAMPLES - 1) % SAMPLES)
             {
                 *kept = pack(len);
@@ -203,45 +183,29 @@ impl Traffic {
 
     /// Median of the sizes kept: the last two dozen, at most one of each second.
     pub(super) fn p50(&self) -> Option<u32> {
-        let mut sorted = self.samples;
-        let sorted = sorted.get_mut(..usize::from(self.slots).min(SAMPLES))?;
-        sorted.sort_unstable();
-        sorted.get(sorted.len() / 2).map(|kept| unpack(*kept))
+        let mut sizes = self.samples;
+        median(sizes.get_mut(..usize::from(self.slots).min(SAMPLES))?)
     }
 
     /// Median of the last intervals: one missed or doubled message does not change it.
     pub(super) fn cadence(&self) -> Option<Ms> {
-        let mut sorted = self.intervals;
-        let sorted = sorted.get_mut(..usize::from(self.interval_count).min(INTERVALS))?;
-        sorted.sort_unstable();
-        sorted.get(sorted.len() / 2).map(|kept| Ms::from(unpack(*kept)))
+        let mut intervals = self.intervals;
+        median(intervals.get_mut(..usize::from(self.interval_count).min(INTERVALS))?).map(Ms::from)
     }
 
-    /// Whether the next message should long have come: two usual intervals are over, and a second.
-    pub(super) fn overdue(&self, now: Ms) -> bool {
-        self.cadence().is_some_and(|cadence| now - self.last() > cadence * 2 + 1_000)
+    /// How many intervals the cadence is the median of.
+    pub(super) fn intervals(&self) -> usize {
+        usize::from(self.interval_count).min(INTERVALS)
     }
 
-    /// Messages a minute: counted over the last minute, or from the usual interval for a device that speaks less often, and
-    /// for one that is heard for less than a minute. `None` before there is either: a part of a minute is not made a whole.
-    pub(super) fn per_minute(&self, now: Ms) -> Option<f64> {
+    /// How many came in the minute up to `now`, in the running bucket and the twelve before it.
+    pub(super) fn in_a_minute(&self, now: Ms) -> u64 {
         let index = now.div_euclid(BUCKET);
         let slots = BUCKETS as Ms;
         let newest = self.last().div_euclid(BUCKET);
-        let sum: u64 = (index - slots + 1..=index)
+        (index - slots + 1..=index)
             .filter(|i| *i <= newest && newest - *i < slots)
             .map(|i| u64::from(self.counts.get(i.rem_euclid(slots) as usize).copied().unwrap_or(0)))
-            .sum();
-        let cadence = self.cadence().unwrap_or(0);
-        if sum < 8 && cadence >= 6_000 {
-            return Some(if self.overdue(now) { sum as f64 } else { 60_000.0 / cadence as f64 });
-        }
-        if now - self.first < 60_000 {
-            let known = usize::from(self.interval_count) >= INTERVALS;
-            return known.then(|| 60_000.0 / self.cadence().unwrap_or(1).max(1) as f64);
-        }
-        // The running bucket and the twelve before it: between 60 and 65 seconds.
-        let over = (now - (index - slots + 1) * BUCKET).clamp(60_000, 65_000);
-        Some(sum as f64 * 60_000.0 / over as f64)
+            .sum()
     }
 }
