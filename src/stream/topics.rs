@@ -1,11 +1,14 @@
 //! Topics as numbers, each looked at once: whose it is, and what its messages mean.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+
+use hashbrown::HashTable;
 
 use crate::config::ThingFrom;
 use quell_fleet::event::TopicEntry;
 use quell_fleet::model::Name;
+use quell_fleet::texts::{Place, Texts};
 
 use super::meaning::{Meaning, reporter};
 
@@ -13,6 +16,8 @@ use super::meaning::{Meaning, reporter};
 const LEAST: usize = 1_000;
 /// One topic is told apart for so many bytes of the memory budget: 200,000 with what it is by default, a million with 80 MB.
 const EACH: u64 = 80;
+/// A topic counts once more for each of so many bytes: AWS allows no longer ones, other brokers 64 KiB.
+const LONG: usize = 256;
 
 /// What is known of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +26,23 @@ pub(super) struct Known {
     pub(super) meaning: Meaning,
 }
 
+/// A topic in the table: twelve bytes.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    id: u32,
+    text: Place,
+    meaning: Meaning,
+}
+
 /// The topics seen in this run.
 #[derive(Debug)]
 pub struct Topics {
-    known: HashMap<Arc<str>, Known>,
+    table: HashTable<Slot>,
+    /// Topics are chosen by devices: a keyed hash.
+    hasher: RandomState,
+    texts: Texts,
+    /// How many were told apart, long ones counted as several.
+    taken: usize,
     rules: Vec<ThingFrom>,
     /// Topics not handed over yet.
     fresh: Vec<TopicEntry>,
@@ -47,7 +65,10 @@ impl Topics {
     pub fn of_connection(rules: Vec<ThingFrom>, budget: u64, index: u32, of: u32) -> Self {
         let most = usize::try_from(budget / EACH).unwrap_or(usize::MAX).max(LEAST);
         Self {
-            known: HashMap::new(),
+            table: HashTable::new(),
+            hasher: RandomState::new(),
+            texts: Texts::default(),
+            taken: 0,
             rules,
             fresh: Vec::new(),
             next: index,
@@ -61,16 +82,21 @@ impl Topics {
     /// Other rules: every topic is looked at again, under a number of its own.
     pub(super) fn set_rules(&mut self, rules: Vec<ThingFrom>) {
         self.rules = rules;
-        self.known.clear();
+        self.table.clear();
+        self.texts.clear();
+        self.taken = 0;
         self.overflow = None;
     }
 
     /// The number of a topic, new or not.
     pub(super) fn of(&mut self, topic: &str) -> Known {
-        if let Some(known) = self.known.get(topic) {
-            return *known;
+        let hash = self.hasher.hash_one(topic);
+        if let Some(slot) = self.table.find(hash, |slot| self.texts.get(slot.text) == topic) {
+            return Known { id: slot.id, meaning: slot.meaning };
         }
-        if self.known.len() >= self.most {
+        let meaning = Meaning::of(topic);
+        let room = self.taken < self.most;
+        let Some(text) = room.then(|| self.texts.push(topic)).flatten() else {
             let id = match self.overflow {
                 Some(id) => id,
                 None => {
@@ -80,19 +106,18 @@ impl Topics {
                     id
                 }
             };
-            return Known { id, meaning: Meaning::of(topic) };
-        }
-        let meaning = Meaning::of(topic);
-        let text: Arc<str> = topic.into();
+            return Known { id, meaning };
+        };
+        self.taken += 1 + topic.len() / LONG;
         let thing = match (topic.strip_prefix("$aws/things/"), reporter(topic)) {
             (_, Some(thing)) => Some(Name::new(thing)),
             (Some(rest), None) => rest.split('/').next().map(Name::new),
             (None, None) => ThingFrom::of(&self.rules, topic).map(|thing| Name::new(&thing)),
         };
-        let id = self.introduce(Arc::clone(&text), thing, !topic.starts_with('$'));
-        let known = Known { id, meaning };
-        self.known.insert(text, known);
-        known
+        let id = self.introduce(topic.into(), thing, !topic.starts_with('$'));
+        let hash_of = |slot: &Slot| self.hasher.hash_one(self.texts.get(slot.text));
+        self.table.insert_unique(hash, Slot { id, text, meaning }, hash_of);
+        Known { id, meaning }
     }
 
     fn introduce(&mut self, topic: Arc<str>, thing: Option<Name>, telemetry: bool) -> u32 {
@@ -116,6 +141,32 @@ impl Topics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_takes_twelve_bytes_and_its_text() {
+        assert_eq!(size_of::<Slot>(), 12);
+    }
+
+    #[test]
+    fn long_topics_count_as_several_and_are_told_apart_by_their_ends() {
+        let mut topics = Topics::new(Vec::new(), 1_000 * EACH);
+        let long = |i: usize| format!("{}{i:04}", "x".repeat(9 * LONG));
+        let told: Vec<u32> = (0..102).map(|i| topics.of(&long(i)).id).collect();
+        assert_eq!(told[..100], Vec::from_iter(0..100));
+        assert_eq!(told[100], told[101], "those beyond share a row");
+        assert_eq!(told, (0..102).map(|i| topics.of(&long(i)).id).collect::<Vec<_>>());
+        assert_eq!(topics.take_fresh().len(), 101);
+    }
+
+    #[test]
+    fn other_rules_look_at_every_topic_again() {
+        let mut topics = Topics::new(Vec::new(), 0);
+        assert_eq!([topics.of("dt/a").id, topics.of("dt/b").id, topics.of("dt/a").id], [0, 1, 0]);
+        topics.set_rules(vec![ThingFrom::parse("dt/{thing}").unwrap()]);
+        assert_eq!([topics.of("dt/b").id, topics.of("dt/a").id], [2, 3]);
+        let things: Vec<_> = topics.take_fresh().into_iter().map(|entry| entry.thing).collect();
+        assert_eq!(things, [None, None, Some(Name::new("b")), Some(Name::new("a"))]);
+    }
 
     #[test]
     fn what_is_beyond_the_budget_shares_a_row_and_is_said_once() {

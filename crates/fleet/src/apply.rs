@@ -6,7 +6,7 @@ use super::baseline::{Shape, WarningKind};
 use super::event::{Batch, TopicEntry};
 use super::model::Name;
 use super::traffic::Heard;
-use super::{Changes, Device, DeviceId, Fleet, Ms, Topic, TopicKind, Warning};
+use super::{Changes, Device, DeviceId, Fleet, Ms, TopicKind, Warning};
 
 /// Messages heard of a device before a topic of it is new.
 const KNOWN: u64 = 30;
@@ -80,15 +80,12 @@ impl Fleet {
     /// True when an empty message is the one that this console published itself.
     #[cold]
     fn is_own(&mut self, topic: u32, at: Ms) -> bool {
-        let Some(Some(topic)) = self.topics.get(topic as usize) else { return false };
-        self.own.take(&topic.text, at)
+        self.topics.get(topic).is_some_and(|topic| self.own.take(topic.text(), at))
     }
 
     #[inline]
     fn hear(&mut self, topic: u32, at: Ms, heard: Heard, now: Ms) -> Changes {
-        let number = topic;
-        let Some(Some(topic)) = self.topics.get(topic as usize) else { return Changes::NONE };
-        let (true, Some(id)) = (topic.telemetry, topic.device) else { return Changes::NONE };
+        let Some(id) = self.topics.speaker(topic) else { return Changes::NONE };
         // A pause in which nobody listened is none of the device's.
         let since = if self.focus.is_wide() { self.link.watch().since() } else { self.listening(id).since() };
         let Some(device) = self.devices.get_mut(id.index()) else { return Changes::NONE };
@@ -97,38 +94,33 @@ impl Fleet {
         } else {
             Changes::NONE
         };
-        changes |= self.judge_messages(id, number, at, (heard.count, heard.bytes, heard.largest), now);
+        changes |= self.judge_messages(id, topic, at, (heard.count, heard.bytes, heard.largest), now);
         changes
     }
 
     fn introduce(&mut self, entry: TopicEntry, now: Ms) {
-        let index = entry.id as usize;
         // Numbers are dense; a sender that skips further than this is broken, and must not make us allocate.
-        if index > self.topics.len() + 1_000_000 {
+        if entry.id as usize > self.topics.len() + 1_000_000 {
             return;
         }
-        if index >= self.topics.len() {
-            self.topics.resize_with(index + 1, || None);
-        }
-        let text = SafeText::adopt(&entry.topic);
+        let text = SafeText::new(&entry.topic);
         let device = match (&entry.thing, entry.telemetry) {
             (Some(thing), true) => Some(self.thing(thing, now)),
             (Some(thing), false) => self.find(thing.raw()),
             (None, true) => {
                 let id = DeviceId::at(self.devices.len());
                 self.counts.add(super::Word::Unattributed);
-                self.devices.push(Device::new(Name::adopt(&entry.topic), true, now));
+                self.devices.push(Device::new(Name::new(&entry.topic), true, now));
                 Some(id)
             }
             (None, false) => None,
         };
         let topics = &self.topics;
-        let same =
-            |number: u32| topics.get(number as usize).and_then(Option::as_ref).map(|known| &known.text);
+        let same = |number: u32| topics.get(number).is_some_and(|known| known.text() == text.as_str());
         if entry.telemetry
             && let Some(device) = device.and_then(|id| self.devices.get_mut(id.index()))
             // The same topic under another number, by another connection or after other rules, is no new one.
-            && !device.renumber_topic(entry.id, |known| same(known) == Some(&text))
+            && !device.renumber_topic(entry.id, same)
         {
             if device.received() >= KNOWN && (1..=TOPICS).contains(&device.topics().len()) {
                 let before = device.topics().len();
@@ -151,10 +143,8 @@ impl Fleet {
             }
             device.add_topic(entry.id);
         }
-        if let Some(slot) = self.topics.get_mut(index) {
-            let kind = if entry.telemetry { TopicKind::Telemetry } else { TopicKind::of(&entry.topic) };
-            *slot = Some(Topic { text, device, telemetry: entry.telemetry, kind });
-        }
+        let kind = if entry.telemetry { TopicKind::Telemetry } else { TopicKind::of(&entry.topic) };
+        self.topics.set(entry.id, &text, device, entry.telemetry, kind);
     }
 
     /// The device of a thing, made known if it is not.

@@ -558,7 +558,7 @@ impl Fleet {
             return Changes::NONE;
         }
         let Some(handle) = self.handle(id, now) else { return Changes::NONE };
-        let text = self.topics.get(topic as usize).and_then(Option::as_ref).map_or("", |t| t.text.as_str());
+        let text = self.topics.get(topic).map_or("", |t| t.text());
         let heard = Heard {
             count: count.into(),
             bytes: i64::try_from(bytes).unwrap_or(i64::MAX),

@@ -45,6 +45,8 @@ mod source;
 pub mod state;
 mod target;
 pub mod text;
+pub mod texts;
+mod topics;
 mod traffic;
 
 #[cfg(test)]
@@ -76,6 +78,7 @@ pub use series::{Column, Series};
 pub use source::SourceId;
 pub use state::{Counts, Facets, Heed, Word};
 pub use target::{ClientOf, Target};
+pub use topics::{Topic, TopicKind};
 
 use event::Event;
 use known::Known;
@@ -87,86 +90,6 @@ use model::{
 /// Milliseconds since the Unix epoch, UTC.
 pub type Ms = i64;
 
-/// A topic and whose it is.
-#[derive(Clone, Debug)]
-pub struct Topic {
-    text: crate::text::SafeText,
-    device: Option<DeviceId>,
-    telemetry: bool,
-    kind: TopicKind,
-}
-
-/// What the messages of a topic are about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TopicKind {
-    /// What a device says by itself.
-    Telemetry,
-    /// A client connected, disconnected, or was refused.
-    Presence,
-    /// A shadow.
-    Shadow,
-    /// A job, or one of its executions.
-    Job,
-    /// What a Defender agent reports, and the answer to it.
-    Agent,
-    /// Another of AWS's own topics.
-    Other,
-}
-
-impl TopicKind {
-    /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Telemetry, Self::Presence, Self::Shadow, Self::Job, Self::Agent, Self::Other];
-
-    /// The kind of `topic` (docs/aws-iot.md#3.4): what does not begin with `$aws/` is telemetry.
-    pub fn of(topic: &str) -> Self {
-        let Some(rest) = topic.strip_prefix("$aws/") else { return Self::Telemetry };
-        let mut levels = rest.split('/');
-        match (levels.next(), levels.next(), levels.next()) {
-            (Some("events"), Some("presence"), _) => Self::Presence,
-            (Some("events"), Some("job" | "jobExecution"), _) => Self::Job,
-            (Some("things"), Some(_), Some("shadow")) => Self::Shadow,
-            (Some("things"), Some(_), Some("jobs")) => Self::Job,
-            (Some("things"), Some(_), Some("defender")) => Self::Agent,
-            _ => Self::Other,
-        }
-    }
-
-    /// In a word.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Telemetry => "telemetry",
-            Self::Presence => "presence",
-            Self::Shadow => "shadow",
-            Self::Job => "job",
-            Self::Agent => "agent",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl Topic {
-    /// The topic, safe to show.
-    pub fn text(&self) -> &crate::text::SafeText {
-        &self.text
-    }
-
-    /// The device its messages belong to: an unattributed topic has a row of its own.
-    pub fn device(&self) -> Option<DeviceId> {
-        self.device
-    }
-
-    /// True when its messages are telemetry rather than AWS's own notices.
-    pub fn is_telemetry(&self) -> bool {
-        self.telemetry
-    }
-
-    /// What its messages are about.
-    pub fn kind(&self) -> TopicKind {
-        self.kind
-    }
-}
-
 /// What is true about a fleet, as far as it was heard or read.
 #[derive(Debug)]
 pub struct Fleet {
@@ -174,7 +97,7 @@ pub struct Fleet {
     revision: u64,
     devices: Vec<Device>,
     by_name: names::Names,
-    topics: Vec<Option<Topic>>,
+    topics: topics::Topics,
     log: MessageLog,
     deltas: VecDeque<DeltaEntry>,
     violations: Known<Vec<Violation>>,
@@ -232,7 +155,7 @@ impl Fleet {
             revision: 0,
             devices: Vec::new(),
             by_name: names::Names::default(),
-            topics: Vec::new(),
+            topics: topics::Topics::default(),
             deltas: VecDeque::new(),
             violations: Known::default(),
             violation_events: Known::default(),
@@ -390,8 +313,8 @@ impl Fleet {
     }
 
     /// A topic by its number.
-    pub fn topic(&self, id: u32) -> Option<&Topic> {
-        self.topics.get(id as usize).and_then(Option::as_ref)
+    pub fn topic(&self, id: u32) -> Option<Topic<'_>> {
+        self.topics.get(id)
     }
 
     /// True when more topics came than are told apart: the others share a row.
@@ -401,7 +324,7 @@ impl Fleet {
 
     /// How many topics were seen, as far as they are told apart.
     pub fn topics(&self) -> usize {
-        self.topics.iter().flatten().count()
+        self.topics.known()
     }
 
     /// Jobs.

@@ -13,46 +13,54 @@ use super::Ms;
 
 /// The raw name of a thing: what requests carry. Show [`Name::shown`], never the raw text.
 #[derive(Clone)]
-pub struct Name {
-    shown: SafeText,
-    /// Only where it differs: nearly every name is printable as it is, and there are a hundred thousand of them.
-    raw: Option<Box<Arc<str>>>,
+pub struct Name(Spelling);
+
+/// Nearly every name is printable as it is, and there are a million of them: it is kept once.
+#[derive(Clone)]
+enum Spelling {
+    Printable(SafeText),
+    Other(Arc<(SafeText, Arc<str>)>),
 }
 
 impl Name {
     /// A name as it came from outside.
     pub fn new(raw: &str) -> Self {
         let shown = SafeText::new(raw);
-        let raw = (shown.as_str() != raw).then(|| Box::new(raw.into()));
-        Self { shown, raw }
+        Self(if shown.as_str() == raw {
+            Spelling::Printable(shown)
+        } else {
+            Spelling::Other(Arc::new((shown, raw.into())))
+        })
     }
 
-    /// A shared name as it came from outside, not copied when it is printable.
-    pub(crate) fn adopt(raw: &Arc<str>) -> Self {
-        let shown = SafeText::adopt(raw);
-        let raw = (shown.as_str() != &**raw).then(|| Box::new(Arc::clone(raw)));
-        Self { shown, raw }
-    }
-
-    /// The raw name, shared: a key that costs no copy.
+    /// The raw name, shared: a key.
     pub(crate) fn key(&self) -> Arc<str> {
-        self.raw.as_ref().map_or_else(|| self.shown.shared(), |raw| Arc::clone(raw))
+        match &self.0 {
+            Spelling::Printable(shown) => shown.shared(),
+            Spelling::Other(both) => Arc::clone(&both.1),
+        }
     }
 
     /// The exact name, for requests and comparisons.
     pub fn raw(&self) -> &str {
-        self.raw.as_ref().map_or(self.shown.as_str(), |raw| raw)
+        match &self.0 {
+            Spelling::Printable(shown) => shown.as_str(),
+            Spelling::Other(both) => &both.1,
+        }
     }
 
     /// The name as it may be shown.
     pub fn shown(&self) -> &SafeText {
-        &self.shown
+        match &self.0 {
+            Spelling::Printable(shown) => shown,
+            Spelling::Other(both) => &both.0,
+        }
     }
 }
 
 impl std::fmt::Debug for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.shown.fmt(f)
+        self.shown().fmt(f)
     }
 }
 

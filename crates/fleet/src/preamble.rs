@@ -31,15 +31,14 @@ impl Fleet {
                 events.push(Event::Link(LinkEvent::Focus { at, things: Some(things), wanted, filters }));
             }
         }
-        let topics = self.topics.iter().zip(0..).filter_map(|(topic, id)| {
-            let topic = topic.as_ref()?;
-            let device = topic.device.map(|id| self.device(id)).filter(|d| !d.is_unattributed());
-            Some(TopicEntry {
+        let topics = self.topics.iter().map(|(id, topic)| {
+            let device = topic.device().map(|id| self.device(id)).filter(|d| !d.is_unattributed());
+            TopicEntry {
                 id,
-                topic: topic.text.shared(),
+                topic: topic.text().into(),
                 thing: device.map(|d| d.name().clone()),
-                telemetry: topic.telemetry,
-            })
+                telemetry: topic.is_telemetry(),
+            }
         });
         let messages = self.log.iter().map(|kept| Message {
             topic: kept.topic,

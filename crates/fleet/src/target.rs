@@ -83,7 +83,7 @@ impl Fleet {
             .iter()
             .filter_map(|id| self.topic(*id))
             .filter(|topic| topic.is_telemetry())
-            .map(|topic| topic.text().as_str())
+            .map(|topic| topic.text())
             .filter(|text| !text.contains('\\'));
         Target {
             thing: device.name().clone(),

@@ -9,14 +9,15 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+use smol_str::SmolStr;
 use unicode_width::UnicodeWidthChar as _;
 
 /// Text whose every character is visible, takes one or two cells, and cannot change the terminal's state.
 ///
 /// What was not printable is shown as a visible escape (`\x1b`, `\u{202e}`), so that two different inputs do not
-/// become the same picture. Cheap to clone.
+/// become the same picture. Cheap to clone: up to 23 bytes, as most names have, stand in it, and more are shared.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SafeText(Arc<str>);
+pub struct SafeText(SmolStr);
 
 /// The longest text kept by [`SafeText::new`], in bytes of input: names, topics and messages are far shorter.
 pub const DEFAULT_LIMIT: usize = 4096;
@@ -35,6 +36,13 @@ impl SafeText {
     /// Makes at most `limit` bytes of `raw` printable and ends with `…` when something was left off.
     pub fn limited(raw: &[u8], limit: usize) -> Self {
         let cut = raw.len() > limit;
+        // Nearly everything is plain, and needs no second look.
+        if !cut
+            && raw.iter().all(|b| matches!(b, b' '..=b'~'))
+            && let Ok(plain) = std::str::from_utf8(raw)
+        {
+            return Self(SmolStr::new(plain));
+        }
         let mut head = raw.get(..limit).unwrap_or(raw);
         if cut {
             // Do not split a character: at most three bytes belong to one that began before the cut.
@@ -66,20 +74,14 @@ impl SafeText {
         &self.0
     }
 
-    /// Makes shared outside text printable; text that is already stays shared instead of being copied.
-    pub(crate) fn adopt(raw: &Arc<str>) -> Self {
-        let made = Self::new(raw);
-        if *made.0 == **raw { Self(Arc::clone(raw)) } else { made }
-    }
-
-    /// The printable text, shared without a copy.
+    /// The printable text, shared where it is long enough to be.
     pub(crate) fn shared(&self) -> Arc<str> {
-        Arc::clone(&self.0)
+        self.0.clone().into()
     }
 
     /// Width in terminal cells.
     pub fn width(&self) -> usize {
-        unicode_width::UnicodeWidthStr::width(&*self.0)
+        unicode_width::UnicodeWidthStr::width(self.as_str())
     }
 
     /// True when there is nothing to show.
@@ -128,13 +130,13 @@ impl fmt::Display for SafeText {
 
 impl fmt::Debug for SafeText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
 impl Default for SafeText {
     fn default() -> Self {
-        Self("".into())
+        Self(SmolStr::default())
     }
 }
 

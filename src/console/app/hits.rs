@@ -154,7 +154,7 @@ impl App {
     /// Asks about a message whatever a search of the stream may ask.
     pub(super) fn message(&self, kept: &Kept, env: &Env<'_>, ask: impl FnOnce(&Subject<'_>) -> bool) -> bool {
         let topic = env.fleet.topic(kept.topic);
-        let text = topic.map_or("", |t| t.text().as_str());
+        let text = topic.map_or("", |t| t.text());
         let on_topic = |wanted: &str| super::topic_matches(wanted, text);
         let device = topic.and_then(|t| t.device()).map(|id| env.fleet.device(id));
         let both = format!("{} {text}", device.map_or("", |device| device.name().shown().as_str()));

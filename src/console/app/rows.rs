@@ -222,7 +222,7 @@ fn accepts(
             .topics()
             .iter()
             .filter_map(|id| env.fleet.topic(*id))
-            .any(|topic| topic_matches(wanted, topic.text().as_str()))
+            .any(|topic| topic_matches(wanted, topic.text()))
     };
     let subject = Subject {
         state: Some(device.word().text()),

@@ -281,7 +281,7 @@ pub(in crate::console) fn trials(statement: &Statement, env: &Env<'_>, most: usi
     let mut trials = Vec::new();
     for kept in env.fleet.stream().iter().rev() {
         let (Some(payload), Some(topic)) = (&kept.payload, env.fleet.topic(kept.topic)) else { continue };
-        let topic = topic.text().as_str();
+        let topic = topic.text();
         if Dialect::Aws.matches(filter, topic) {
             let outcome = judge(statement, topic, payload, env);
             let payload = payload.clone();

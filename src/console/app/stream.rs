@@ -195,7 +195,7 @@ impl App {
             .map(|id| env.fleet.device(id))
             .filter(|device| !device.is_unattributed())
             .map(|device| device.name().clone());
-        let topic = topic.map(|t| t.text().clone()).unwrap_or_default();
+        let topic = topic.map(|t| SafeText::limited(t.text().as_bytes(), usize::MAX)).unwrap_or_default();
         Some(Payload::new(message, topic, thing, before.as_ref(), self.show))
     }
 

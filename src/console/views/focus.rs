@@ -107,13 +107,8 @@ fn lines<'a>(app: &App, env: &Env<'_>, id: DeviceId, theme: &Theme, width: usize
         let besides = besides.map(|(sign, at)| format!("; {} {}", sign.word(), words::ago(env.now - at)));
         say(&format!("no telemetry was heard{}", besides.unwrap_or_default()), theme.text);
     }
-    let topics: Vec<&str> = device
-        .topics()
-        .iter()
-        .filter_map(|t| env.fleet.topic(*t))
-        .map(|t| t.text().as_str())
-        .take(3)
-        .collect();
+    let topics: Vec<&str> =
+        device.topics().iter().filter_map(|t| env.fleet.topic(*t)).map(|t| t.text()).take(3).collect();
     if !topics.is_empty() {
         say(&format!("{heard} on {}", topics.join(", ")), theme.dim);
     }

@@ -254,7 +254,7 @@ fn heard(app: &App, env: &Env<'_>, paint: &mut Paint<'_>, area: Rect) {
     });
     let mut lines: Vec<Line<'_>> = Vec::new();
     for (kept, topic) in kept.take(inner.height.into()) {
-        let (of, what) = topic.text().as_str().split_once("/shadow/").unwrap_or((topic.text().as_str(), ""));
+        let (of, what) = topic.text().split_once("/shadow/").unwrap_or((topic.text(), ""));
         let thing = of.rsplit('/').next().unwrap_or(of);
         let head = format!("{} {thing} ", words::moment(kept.at, env.now, &app.look.zone));
         let used = head.width() + what.width() + 2;

@@ -199,7 +199,7 @@ impl<'a> Told<'a> {
     fn of(app: &'a App, env: &Env<'a>, theme: &Theme, message: &Kept, limit: Option<Limit>) -> Self {
         let s = theme.symbols;
         let topic = env.fleet.topic(message.topic);
-        let text = topic.map_or("?", |t| t.text().as_str());
+        let text = topic.map_or("?", |t| t.text());
         let kind = topic.map_or(TopicKind::Other, Topic::kind);
         let device = topic.and_then(|t| t.device()).map(|id| env.fleet.device(id));
         let thing = match device.filter(|device| !device.is_unattributed()) {

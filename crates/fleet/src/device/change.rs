@@ -12,7 +12,7 @@ use crate::state::{Held, Sign, Word};
 use crate::text::SafeText;
 use crate::traffic::{Heard, Traffic};
 
-use super::{Device, Topics, Warning};
+use super::{Device, NO_TOPIC, Warning};
 
 impl Device {
     /// Puts up a warning; one of the same kind that stands keeps its time.
@@ -99,9 +99,8 @@ impl Device {
 
     /// Silent from now on, or not any more.
     pub(crate) fn set_quiet(&mut self, quiet: bool, now: Ms) {
-        match quiet {
-            true => _ = self.quiet.get_or_insert(now),
-            false => self.quiet = None,
+        if quiet != self.is_quiet() {
+            self.quiet = if quiet { now } else { Ms::MIN };
         }
     }
 
@@ -140,15 +139,19 @@ impl Device {
     pub(crate) fn renumber_topic(&mut self, topic: u32, is: impl Fn(u32) -> bool) -> bool {
         // A device that makes up topics all the time must not make each of them dearer than the one before.
         const FEW: usize = 16;
-        let known = self.topics.as_mut_slice().iter_mut().take(FEW).find(|known| is(**known));
+        let all = match &mut self.topics {
+            Some(several) => several.as_mut_slice(),
+            None => std::slice::from_mut(&mut self.topic),
+        };
+        let known = all.iter_mut().take(FEW).find(|known| is(**known));
         known.map(|known| *known = topic).is_some()
     }
 
     pub(crate) fn add_topic(&mut self, topic: u32) {
         match &mut self.topics {
-            Topics::None => self.topics = Topics::One([topic]),
-            Topics::One([first]) => self.topics = Topics::Many(Box::new(vec![*first, topic])),
-            Topics::Many(many) => many.push(topic),
+            Some(several) => several.push(topic),
+            None if self.topic == NO_TOPIC => self.topic = topic,
+            None => self.topics = Some(Box::new(vec![self.topic, topic])),
         }
     }
 

@@ -56,47 +56,27 @@ pub struct Warning {
 
 /// One device, or one topic that belongs to none.
 #[derive(Debug)]
+#[expect(clippy::box_collection, reason = "a word for all, four for the few that speak on several topics")]
 pub struct Device {
     name: Name,
+    /// [`Word::Unattributed`] for a topic that belongs to none, and for no other.
     word: Word,
-    unattributed: bool,
-    findings: u16,
     registered: Option<bool>,
+    findings: u16,
+    /// The topic it was heard on, or [`NO_TOPIC`]; of no meaning where there are several.
+    topic: u32,
+    /// All, where there are several.
+    topics: Option<Box<Vec<u32>>>,
     word_since: Ms,
-    /// Since when it is silent for longer than usual.
-    quiet: Option<Ms>,
-    topics: Topics,
+    /// Since when it is silent for longer than usual; the least time there is while it is not.
+    quiet: Ms,
     traffic: Traffic,
     presence: Option<Box<PresenceState>>,
     rest: Option<Box<Rest>>,
 }
 
-/// Numbers of topics: nearly every device has one, which needs no allocation.
-#[derive(Debug)]
-#[expect(clippy::box_collection, reason = "two words for all, four for the few that have several")]
-enum Topics {
-    None,
-    One([u32; 1]),
-    Many(Box<Vec<u32>>),
-}
-
-impl Topics {
-    fn as_mut_slice(&mut self) -> &mut [u32] {
-        match self {
-            Self::None => &mut [],
-            Self::One(one) => one,
-            Self::Many(many) => many,
-        }
-    }
-
-    fn as_slice(&self) -> &[u32] {
-        match self {
-            Self::None => &[],
-            Self::One(one) => one,
-            Self::Many(many) => many,
-        }
-    }
-}
+/// No number of a topic: there is no room for so many.
+const NO_TOPIC: u32 = u32::MAX;
 
 /// What few devices have.
 #[derive(Debug, Default)]
@@ -144,12 +124,12 @@ impl Device {
         Self {
             name,
             word,
-            unattributed,
-            findings: 0,
             registered: None,
+            findings: 0,
+            topic: NO_TOPIC,
+            topics: None,
             word_since: now,
-            quiet: None,
-            topics: Topics::None,
+            quiet: Ms::MIN,
             traffic: Traffic::None,
             presence: None,
             rest: None,
@@ -163,7 +143,7 @@ impl Device {
 
     /// True for a topic that belongs to no known thing.
     pub fn is_unattributed(&self) -> bool {
-        self.unattributed
+        self.word == Word::Unattributed
     }
 
     /// The worst true thing about it, by [`super::Fleet::facets`] and the table of words.
@@ -177,11 +157,11 @@ impl Device {
     }
 
     pub(super) fn is_quiet(&self) -> bool {
-        self.quiet.is_some()
+        self.quiet != Ms::MIN
     }
 
     pub(super) fn quiet_since(&self) -> Option<Ms> {
-        self.quiet
+        self.is_quiet().then_some(self.quiet)
     }
 
     pub(super) fn held(&self) -> Option<Held> {
@@ -364,7 +344,11 @@ impl Device {
 
     /// Numbers of the topics it was heard on.
     pub fn topics(&self) -> &[u32] {
-        self.topics.as_slice()
+        match &self.topics {
+            Some(several) => several,
+            None if self.topic == NO_TOPIC => &[],
+            None => std::slice::from_ref(&self.topic),
+        }
     }
 
     /// When its Defender agent last reported, and whether the report was accepted.

@@ -48,7 +48,7 @@ impl Heard {
         for (topic, times) in kept {
             if let Some(topic) = fleet.topic(topic).filter(|topic| topic.is_telemetry()) {
                 heard.messages += times.count;
-                device.published.insert(topic.text().as_str().into(), times);
+                device.published.insert(topic.text().into(), times);
             }
         }
         // The reported part is the device's to write.

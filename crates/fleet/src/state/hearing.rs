@@ -95,8 +95,7 @@ impl Fleet {
             // Which filter would have brought its messages is not known.
             return telemetry.next();
         }
-        let topics =
-            || device.topics().iter().take(16).filter_map(|id| self.topic(*id)).map(|t| t.text().as_str());
+        let topics = || device.topics().iter().take(16).filter_map(|id| self.topic(*id)).map(|t| t.text());
         // Only AWS has that limit, and only its `a/#` leaves `a` out.
         let dialect = if self.limits.ceiling.is_some() { Dialect::Aws } else { Dialect::Mqtt };
         let brought = |filter: &str| topics().any(|topic| dialect.matches(filter, topic));
