@@ -1,13 +1,15 @@
-//! Signatures that the TLS library does not check: ECDSA on the three NIST curves with any hash, RSA PKCS#1 v1.5 with any
-//! hash. AWS IoT takes signing requests of all of these; ring knows fixed pairs of curve and hash only, and no P-521.
+//! Signatures that the TLS library does not check: ECDSA on the three NIST curves, RSA PKCS#1 v1.5 and PSS, each with any
+//! hash of MD5, SHA-1 and the SHA-2 family. AWS IoT takes signing requests of all of these; ring knows fixed pairs of curve and hash only, and no P-521.
 //!
 //! Only public values are worked on, so nothing here has to take the same time for all of them.
 
+use md5::Md5;
 use num_bigint::BigUint;
 use ring::digest;
-use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
+use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512, Sha512_224, Sha512_256};
 use x509_parser::der_parser::der::parse_der;
 use x509_parser::oid_registry::Oid;
+use x509_parser::signature_algorithm::RsaSsaPssParams;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// Dots of an object identifier.
@@ -18,11 +20,14 @@ fn dotted(oid: &Oid<'_>) -> String {
 /// A hash function of signatures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hash {
+    Md5,
     Sha1,
     Sha224,
     Sha256,
     Sha384,
     Sha512,
+    Sha512To224,
+    Sha512To256,
 }
 
 impl Hash {
@@ -34,33 +39,61 @@ impl Hash {
             "1.2.840.10045.4.3.2" => (Self::Sha256, true),
             "1.2.840.10045.4.3.3" => (Self::Sha384, true),
             "1.2.840.10045.4.3.4" => (Self::Sha512, true),
+            "1.2.840.113549.1.1.4" => (Self::Md5, false),
             "1.2.840.113549.1.1.5" => (Self::Sha1, false),
             "1.2.840.113549.1.1.14" => (Self::Sha224, false),
             "1.2.840.113549.1.1.11" => (Self::Sha256, false),
             "1.2.840.113549.1.1.12" => (Self::Sha384, false),
             "1.2.840.113549.1.1.13" => (Self::Sha512, false),
+            "1.2.840.113549.1.1.15" => (Self::Sha512To224, false),
+            "1.2.840.113549.1.1.16" => (Self::Sha512To256, false),
+            _ => return None,
+        })
+    }
+
+    /// The hash of an identifier of its own, as the parameters of PSS have it.
+    fn of_itself(oid: &Oid<'_>) -> Option<Self> {
+        Some(match dotted(oid).as_str() {
+            "1.2.840.113549.2.5" => Self::Md5,
+            "1.3.14.3.2.26" => Self::Sha1,
+            "2.16.840.1.101.3.4.2.1" => Self::Sha256,
+            "2.16.840.1.101.3.4.2.2" => Self::Sha384,
+            "2.16.840.1.101.3.4.2.3" => Self::Sha512,
+            "2.16.840.1.101.3.4.2.4" => Self::Sha224,
+            "2.16.840.1.101.3.4.2.5" => Self::Sha512To224,
+            "2.16.840.1.101.3.4.2.6" => Self::Sha512To256,
             _ => return None,
         })
     }
 
     fn of(self, message: &[u8]) -> Vec<u8> {
         match self {
+            Self::Md5 => Md5::digest(message).to_vec(),
             Self::Sha1 => digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, message).as_ref().to_vec(),
             Self::Sha224 => Sha224::digest(message).to_vec(),
             Self::Sha256 => Sha256::digest(message).to_vec(),
             Self::Sha384 => Sha384::digest(message).to_vec(),
             Self::Sha512 => Sha512::digest(message).to_vec(),
+            Self::Sha512To224 => Sha512_224::digest(message).to_vec(),
+            Self::Sha512To256 => Sha512_256::digest(message).to_vec(),
         }
     }
 
     /// What stands before the hash in a PKCS#1 v1.5 signature (RFC 8017 §9.2).
     fn prefix(self) -> &'static [u8] {
         match self {
+            Self::Md5 => b"\x30\x20\x30\x0c\x06\x08\x2a\x86\x48\x86\xf7\x0d\x02\x05\x05\x00\x04\x10",
             Self::Sha1 => b"\x30\x21\x30\x09\x06\x05\x2b\x0e\x03\x02\x1a\x05\x00\x04\x14",
             Self::Sha224 => b"\x30\x2d\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x04\x05\x00\x04\x1c",
             Self::Sha256 => b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20",
             Self::Sha384 => b"\x30\x41\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\x04\x30",
             Self::Sha512 => b"\x30\x51\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x03\x05\x00\x04\x40",
+            Self::Sha512To224 => {
+                b"\x30\x2d\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x05\x05\x00\x04\x1c"
+            }
+            Self::Sha512To256 => {
+                b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x06\x05\x00\x04\x20"
+            }
         }
     }
 }
@@ -223,6 +256,49 @@ pub(crate) fn rsa(modulus: &[u8], exponent: &[u8], hash: Hash, message: &[u8], s
     let mut padded = [vec![0, 1], vec![0xff; filling], vec![0]].concat();
     padded.append(&mut wanted);
     signed.modpow(&e, &n) == BigUint::from_bytes_be(&padded)
+}
+
+/// Checks an RSA PSS signature (RFC 8017 §9.1.2) with what its parameters say: hash, mask, length of the salt.
+pub(crate) fn rsa_pss(
+    modulus: &[u8],
+    exponent: &[u8],
+    parameters: &RsaSsaPssParams<'_>,
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    let checked = || {
+        let hash = Hash::of_itself(parameters.hash_algorithm_oid())?;
+        let mask = parameters.mask_gen_algorithm().ok()?;
+        let mask_hash =
+            Hash::of_itself(&mask.hash).filter(|_| dotted(&mask.mgf) == "1.2.840.113549.1.1.8")?;
+        let (n, e) = (BigUint::from_bytes_be(modulus), BigUint::from_bytes_be(exponent));
+        let signed = BigUint::from_bytes_be(signature);
+        if signature.len() as u64 != n.bits().div_ceil(8) || signed >= n || parameters.trailer_field() != 1 {
+            return None;
+        }
+        let bits = n.bits().checked_sub(1)?;
+        let length = usize::try_from(bits.div_ceil(8)).ok()?;
+        let number = signed.modpow(&e, &n).to_bytes_be();
+        let encoded = [vec![0; length.checked_sub(number.len())?], number].concat();
+        let hashed = hash.of(message);
+        let (&0xbc, encoded) = encoded.split_last()? else { return None };
+        let (masked, proof) = encoded.split_at_checked(encoded.len().checked_sub(hashed.len())?)?;
+        let free = u8::MAX >> (length as u64 * 8 - bits);
+        if masked.first()? & !free != 0 {
+            return None;
+        }
+        let mut block: Vec<u8> = (0u32..)
+            .flat_map(|count| mask_hash.of(&[proof, &count.to_be_bytes()].concat()))
+            .zip(masked)
+            .map(|(mask, byte)| mask ^ byte)
+            .collect();
+        *block.first_mut()? &= free;
+        let filling = block.len().checked_sub(parameters.salt_length() as usize)?;
+        let (filling, salt) = block.split_at_checked(filling)?;
+        let (&1, zeros) = filling.split_last()? else { return None };
+        Some(zeros.iter().all(|byte| *byte == 0) && hash.of(&[&[0; 8], &hashed[..], salt].concat()) == proof)
+    };
+    checked().unwrap_or(false)
 }
 
 #[cfg(test)]

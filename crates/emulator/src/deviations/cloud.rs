@@ -187,6 +187,11 @@ pub(super) static ROWS: &[Deviation] = &[
         "partly undocumented",
         "names and statuses as documented, texts our own where unknown",
     ),
+    row(
+        "hash of a signing request's signature",
+        "undocumented",
+        "MD5, SHA-1 or one of SHA-2; SHA-3 and others are refused as a key that is not taken",
+    ),
     // --- policies ---
     row(
         "variable without a value",

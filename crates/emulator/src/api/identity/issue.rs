@@ -12,6 +12,7 @@ use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
+use x509_parser::signature_algorithm::SignatureAlgorithm;
 use yasna::models::ObjectIdentifier;
 use yasna::{DERWriter, Tag, construct_der};
 
@@ -147,8 +148,13 @@ fn is_signed_by_its_key(request: &X509CertificationRequest<'_>) -> bool {
                     Some((hash, false)) => {
                         signature::rsa(public.modulus, public.exponent, hash, info.raw, signature)
                     }
-                    // PSS, with the hash its parameters name.
-                    _ => request.verify_signature().is_ok(),
+                    _ => match SignatureAlgorithm::try_from(&request.signature_algorithm) {
+                        Ok(SignatureAlgorithm::RSASSA_PSS(parameters)) => {
+                            let (modulus, exponent) = (public.modulus, public.exponent);
+                            signature::rsa_pss(modulus, exponent, &parameters, info.raw, signature)
+                        }
+                        _ => false,
+                    },
                 }
         }
         _ => false,

@@ -166,7 +166,7 @@ fn signing_requests_of_every_key_and_hash_aws_takes_are_answered() {
         assert_eq!(subject, "device", "{name}");
         assert!(!certificate.is_ca() && certificate.validity().is_valid(), "{name}");
     }
-    assert_eq!(seen, (10, 5));
+    assert_eq!(seen, (15, 6));
 }
 
 #[test]

@@ -3,8 +3,10 @@
 //! The two doors differ in one thing only: over MQTT a job document is a JSON object, over REST a string.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::changes::Changes;
@@ -75,11 +77,25 @@ pub(super) struct Request {
     pub(super) client_token: Option<String>,
     pub(super) status: Option<String>,
     pub(super) status_details: Option<BTreeMap<String, String>>,
+    #[serde(deserialize_with = "number")]
     pub(super) expected_version: Option<u64>,
+    #[serde(deserialize_with = "number")]
     pub(super) execution_number: Option<u64>,
     pub(super) include_job_execution_state: bool,
     pub(super) include_job_document: Option<bool>,
+    #[serde(deserialize_with = "number")]
     pub(super) step_timeout_in_minutes: Option<i64>,
+}
+
+/// A number, or the text of one: AWS's own guide has devices send `"expectedVersion":"2"` (docs/aws-iot.md#3.7).
+fn number<'de, D: Deserializer<'de>, N: FromStr>(from: D) -> Result<Option<N>, D::Error> {
+    let text = match Value::deserialize(from)? {
+        Value::Null => return Ok(None),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text,
+        other => return Err(D::Error::custom(format!("{other} is not a number"))),
+    };
+    text.parse().map(Some).map_err(|_| D::Error::custom(format!("{text:?} is not a number that fits")))
 }
 
 /// Checks `statusDetails` against AWS's limits. Values may have line breaks: agents send what a command wrote.
@@ -93,7 +109,7 @@ pub(super) fn check_details(details: Option<&BTreeMap<String, String>>) -> Resul
         if key.is_empty() || key.len() > LONGEST_KEY || !key.chars().all(word) {
             return Err("A statusDetails key must match [a-zA-Z0-9:_-]{1,128}".into());
         }
-        if value.is_empty() || value.len() > LONGEST_VALUE || value.chars().any(is_invisible) {
+        if value.is_empty() || value.chars().count() > LONGEST_VALUE || value.chars().any(is_invisible) {
             return Err(format!("A statusDetails value must have 1 to {LONGEST_VALUE} characters"));
         }
     }

@@ -28,7 +28,12 @@ fn the_rest_door_speaks_of_the_head_of_the_list_with_a_textual_document() {
     let ask = json!({"status": "SUCCEEDED", "expectedVersion": 9, "includeJobExecutionState": true});
     let refused = data::update(&request(&account, &path, &[], ask)).unwrap_err();
     assert_eq!((refused.status, refused.extra["executionState"]["versionNumber"].as_u64()), (409, Some(2)));
-    let ask = json!({"status": "SUCCEEDED", "expectedVersion": 2, "includeJobExecutionState": true});
+    for nonsense in [json!("two"), json!(true), json!(-1), json!([2])] {
+        let ask = json!({"status": "SUCCEEDED", "expectedVersion": nonsense});
+        assert_eq!(data::update(&request(&account, &path, &[], ask)).unwrap_err().status, 400);
+    }
+    // As a text: AWS's guide has devices send it so.
+    let ask = json!({"status": "SUCCEEDED", "expectedVersion": "2", "includeJobExecutionState": true});
     let done = body(data::update(&request(&account, &path, &[], ask)));
     assert_eq!(
         done["executionState"],
