@@ -93,7 +93,7 @@ pub(super) fn run(args: &DemoArgs, common: &Common) -> Result<u8> {
         }
     };
     let runtime = console::runtime()?;
-    let result = console::open(&runtime, settings, None, waiting);
+    let result = console::open(&runtime, settings, None, waiting, None);
     runtime.shutdown_timeout(std::time::Duration::from_millis(300));
     let _ = stop.send(());
     // The thread removes its credentials folder; one that hangs does not keep the terminal waiting.

@@ -3,11 +3,12 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use color_eyre::eyre::Result;
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use crate::config::{self, Environment};
 use quell_emulator::drill;
@@ -91,9 +92,11 @@ pub(super) fn run(args: &DrillArgs, common: &Common) -> Result<u8> {
             begin_all(&running);
         }
         let runtime = console::runtime()?;
-        let told = SafeText::new(&drill.title);
-        let _ = writeln!(std::io::stderr(), "{told}");
-        let code = console::open(&runtime, settings, None, std::future::ready(Ok(None)));
+        let (teller, told) = mpsc::channel(2);
+        let code = std::thread::scope(|scope| {
+            scope.spawn(|| tell(&running, &drill, args.speed, &teller));
+            console::open(&runtime, settings, None, std::future::ready(Ok(None)), Some(told))
+        });
         runtime.shutdown_timeout(Duration::from_millis(300));
         code?
     };
@@ -110,6 +113,26 @@ pub(super) fn run(args: &DrillArgs, common: &Common) -> Result<u8> {
     cloud.shutdown_timeout(Duration::from_millis(300));
     Ok(code)
 }
+
+/// Tells who plays what it is about and how long it lasts, then that it is over; ends when the console does.
+fn tell(running: &Running, drill: &drill::Drill, speed: f64, teller: &mpsc::Sender<SafeText>) {
+    let lasts = super::debrief::clock(drill.lasts.div_f64(speed).as_millis() as i64);
+    let about = format!("{} Over in {lasts} at the latest; q leaves it, with the score", drill.title);
+    let mut said = teller.blocking_send(SafeText::new(&about));
+    let is_over = |name: &str| running.sheet(name).as_ref().is_some_and(drill::Sheet::is_over);
+    let mut since = None::<Instant>;
+    while said.is_ok() && !teller.is_closed() {
+        std::thread::sleep(Duration::from_millis(100));
+        let due = since.is_none_or(|said| said.elapsed() >= AGAIN);
+        if due && running.participants().all(|p| is_over(&p.name)) {
+            since = Some(Instant::now());
+            said = teller.blocking_send(SafeText::new("The drill is over: q leaves it, with the score"));
+        }
+    }
+}
+
+/// After how long it is said again that a drill is over: the console shows a note for a few seconds, or until a newer one.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// How long the cloud stays, once all is scored, for a command that is still proving what it did.
 const ENDING: Duration = Duration::from_secs(60);

@@ -14,6 +14,9 @@ fn a_drill_is_played_in_the_console_and_scored_when_it_is_left() {
     let args = ["drill", "oversized", "--speed", "20", "--export", export];
     let mut term = Term::spawn(&args, 160, 48, home.path(), &[]);
     term.wait_for("the badge", LIMIT, |s| s.contains("DRILL ×20"));
+    term.wait_for("what it is about", LIMIT, |s| {
+        s.contains("One of six devices does not do what it should. Over in 1:00 at the latest")
+    });
     term.wait_for("alarm", LIMIT, |s| line_with(s, &["Thing02", "ALARM"]).is_some());
     term.keys("a");
     term.keys("i");
@@ -21,7 +24,7 @@ fn a_drill_is_played_in_the_console_and_scored_when_it_is_left() {
     term.keys("\r");
     term.wait_for("containment", LIMIT, |s| line_with(s, &["Thing02", "CONTAINED"]).is_some());
     // The score wants the device silent for 15 s of the drill's time, as the console's own proof does not.
-    std::thread::sleep(Duration::from_secs(2));
+    term.wait_for("that it is over", LIMIT, |s| s.contains("The drill is over: q leaves it"));
     term.keys("\x1b");
     term.wait_for("the staircase to close", LIMIT, |s| !s.contains("esc close"));
     term.keys("q");

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::cloud::{self, PollHandle, mfa};
 use crate::config::{self, Environment, Settings};
-use crate::console::app::{App, Look, Msg};
+use crate::console::app::{App, Look, Msg, Tone};
 use crate::console::event_loop::{self, Ended, Inputs, Word};
 use crate::console::keymap::Keymap;
 use crate::console::theme::{self, Colours, Ground, Theme};
@@ -54,7 +54,7 @@ pub(super) fn run(common: &Common) -> Result<u8> {
         runtime.shutdown_timeout(LEAVE);
         return super::reads::complain(&super::reads::sentence(&trouble));
     }
-    let result = open(&runtime, settings, Some(common.clone()), std::future::ready(Ok(None)));
+    let result = open(&runtime, settings, Some(common.clone()), std::future::ready(Ok(None)), None);
     runtime.shutdown_timeout(LEAVE);
     result
 }
@@ -71,14 +71,29 @@ pub(super) fn usage(text: &str) -> Result<u8> {
     Ok(exit::USAGE)
 }
 
+/// Says what it is told, until the console ends; whoever tells sees that then.
+async fn pass_on(mut told: mpsc::Receiver<SafeText>, words: mpsc::Sender<Word>) {
+    loop {
+        let text = tokio::select! {
+            text = told.recv() => text,
+            () = words.closed() => None,
+        };
+        let Some(text) = text else { return };
+        if words.send(Word::Tell(Msg::Say(text, Tone::Calm))).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Takes the terminal and runs until it is quit. `ready` is waited for behind the first frame; it may hand over settings
 /// that were not known before, such as the ports of an emulator that was just started. With `flags`, the configuration
-/// file is read again whenever it changes.
+/// file is read again whenever it changes. What comes over `told` is said to whoever looks.
 pub(super) fn open(
     runtime: &tokio::runtime::Runtime,
     settings: Settings,
     flags: Option<Common>,
     ready: impl Future<Output = Result<Option<Settings>, SafeText>> + Send + 'static,
+    told: Option<mpsc::Receiver<SafeText>>,
 ) -> Result<u8> {
     let look = match look(&settings) {
         Ok(look) => look,
@@ -127,6 +142,9 @@ pub(super) fn open(
         let mut outside = outside;
         let task = tokio::spawn(connect(settings, ready, events, answers, words, parts));
         outside.task = Some(task.abort_handle());
+        if let Some(told) = told {
+            tokio::spawn(pass_on(told, outside.words.clone()));
+        }
         if let Some(flags) = flags {
             tokio::spawn(super::reload::watch(flags, outside.words.clone()));
         }
