@@ -91,7 +91,7 @@ impl Topics {
     /// The number of a topic, new or not.
     pub(super) fn of(&mut self, topic: &str) -> Known {
         let hash = self.hasher.hash_one(topic);
-        if let Some(slot) = self.table.find(hash, |slot| self.texts.get(slot.text) == topic) {
+        if let Some(slot) = self.table.find(hash, |slot| self.texts.is(slot.text, topic)) {
             return Known { id: slot.id, meaning: slot.meaning };
         }
         let meaning = Meaning::of(topic);

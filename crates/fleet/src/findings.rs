@@ -17,7 +17,7 @@ use super::event::PresenceKind;
 use super::held::HeldLog;
 use super::kept::{OpenFinding, Resuming};
 use super::model::{Name, ProfileRecord};
-use super::{Changes, DeviceId, Fleet, Ms, SourceId};
+use super::{Changes, DeviceId, Fleet, Ms, SourceId, names};
 
 /// Findings that are over, kept.
 const PAST: usize = 500;
@@ -499,13 +499,13 @@ impl Fleet {
     /// Says which profiles apply to a device, once. An alarm of an earlier process stands until it is known whom its profile
     /// is for.
     pub(super) fn enroll(&mut self, id: DeviceId, now: Ms) -> Option<Handle> {
-        let name = self.device(id).name().key();
+        let name = names::name(&self.devices, id);
         let profiles = self.detection.profiles.iter().enumerate();
         let applies = profiles
-            .map(|(at, p)| self.covers(p, id) || self.is_open(p) && self.detection.engine.stands(&name, at))
+            .map(|(at, p)| self.covers(p, id) || self.is_open(p) && self.detection.engine.stands(name, at))
             .collect();
-        let gone = self.detection.engine.enroll(&name, applies, now);
-        let handle = self.detection.engine.handle(&name);
+        let gone = self.detection.engine.enroll(name, applies, now);
+        let handle = self.detection.engine.handle(name);
         let handles = &mut self.detection.handles;
         if id.index() >= handles.len() {
             handles.resize(id.index() + 1, None);
@@ -577,8 +577,8 @@ impl Fleet {
     /// Something counted that is no message: a connection, a refusal.
     pub(super) fn judge_count(&mut self, id: DeviceId, metric: &Metric, at: Ms, now: Ms) {
         if !self.detection.profiles.is_empty() && self.handle(id, now).is_some() {
-            let name = self.device(id).name().key();
-            self.detection.engine.count(&name, metric, "", 1, at);
+            let name = names::name(&self.devices, id);
+            self.detection.engine.count(name, metric, "", 1, at);
         }
     }
 
@@ -593,12 +593,12 @@ impl Fleet {
         if self.detection.profiles.is_empty() || self.handle(id, now).is_none() {
             return Changes::NONE;
         }
-        let name = self.device(id).name().key();
+        let name = names::name(&self.devices, id);
         for (metric, amount) in &report.counts {
-            self.detection.engine.count(&name, metric, "", *amount, at);
+            self.detection.engine.count(name, metric, "", *amount, at);
         }
         for (metric, value) in &report.samples {
-            self.detection.engine.sample(&name, metric, value, at);
+            self.detection.engine.sample(name, metric, value, at);
         }
         self.judge_samples(at, now)
     }
@@ -616,17 +616,17 @@ impl Fleet {
         if self.detection.profiles.is_empty() || self.handle(id, now).is_none() {
             return Changes::NONE;
         }
-        let name = self.device(id).name().key();
+        let name = names::name(&self.devices, id);
         let engine = &mut self.detection.engine;
         match kind {
             PresenceKind::Connected => {
-                engine.connected(&name, version.cast_unsigned());
+                engine.connected(name, version.cast_unsigned());
                 if let Some(address) = address {
-                    engine.address(&name, None, address, at);
+                    engine.address(name, None, address, at);
                 }
             }
             PresenceKind::Disconnected => {
-                engine.disconnected(&name, version.cast_unsigned(), at);
+                engine.disconnected(name, version.cast_unsigned(), at);
             }
             PresenceKind::ConnectFailed => {}
         }

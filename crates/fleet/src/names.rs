@@ -14,7 +14,8 @@ pub(super) struct Names {
     hasher: RandomState,
 }
 
-fn name(devices: &[Device], id: DeviceId) -> &str {
+/// The raw name of a device; of none it is empty.
+pub(super) fn name(devices: &[Device], id: DeviceId) -> &str {
     devices.get(id.index()).map_or("", |d| d.name().raw())
 }
 

@@ -45,6 +45,15 @@ impl Texts {
         piece.and_then(|piece| piece.get(begin..begin + length)).unwrap_or_default()
     }
 
+    /// Whether `text` is what stands there: [`Self::get`] and a comparison, without looking where characters begin.
+    #[inline]
+    pub fn is(&self, place: Place, text: &str) -> bool {
+        let begin = usize::from(place.begin);
+        let piece = self.pieces.get(usize::from(place.piece));
+        let there = piece.and_then(|piece| piece.as_bytes().get(begin..begin + usize::from(place.length)));
+        there == Some(text.as_bytes())
+    }
+
     /// Takes all out.
     pub fn clear(&mut self) {
         self.pieces.clear();
@@ -61,8 +70,10 @@ mod tests {
             let mut texts = Texts::default();
             let all: Vec<String> = lengths.iter().map(|n| "aé世\u{1f980}".chars().cycle().take(*n / 3).collect()).collect();
             let places: Vec<Place> = all.iter().map(|text| texts.push(text).unwrap()).collect();
-            for (text, place) in all.iter().zip(places) {
-                proptest::prop_assert_eq!(texts.get(place), text);
+            for (text, place) in all.iter().zip(&places) {
+                proptest::prop_assert_eq!(texts.get(*place), text);
+                proptest::prop_assert!(texts.is(*place, text));
+                proptest::prop_assert!(all.iter().all(|other| texts.is(*place, other) == (text == other)));
             }
         }
     }
@@ -76,6 +87,6 @@ mod tests {
         assert_eq!(texts.pieces.len(), 2);
         assert!(texts.push(&"x".repeat(PIECE)).is_none());
         texts.clear();
-        assert_eq!(texts.get(places[1]), "");
+        assert_eq!((texts.get(places[1]), texts.is(places[1], "")), ("", false));
     }
 }

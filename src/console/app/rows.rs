@@ -1,6 +1,6 @@
 //! The device table's rows: filtered, sorted, and cached, because a hundred thousand devices are not sorted per frame.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use quell_fleet::{Device, DeviceId, Fleet, Ms};
@@ -172,11 +172,13 @@ impl DeviceRows {
             self.most = self.most.max(device.max().unwrap_or(0));
         }
         let before = std::mem::take(&mut self.ids);
-        let places: HashMap<DeviceId, usize> = if self.held {
-            before.iter().enumerate().map(|(at, id)| (*id, at)).collect()
-        } else {
-            HashMap::new()
-        };
+        // By number, as devices are: there may be a million, in a table of their own they would take four times as much.
+        let mut places = vec![u32::MAX; if self.held { fleet.len() } else { 0 }];
+        if self.held {
+            for (at, id) in (0..).zip(&before) {
+                places.get_mut(id.index()).into_iter().for_each(|place| *place = at);
+            }
+        }
         // Most rows stay where they are, and this sort takes a run that is in order as it is.
         let mut rows = if self.whole { before } else { Vec::new() };
         rows.extend(fleet.devices().skip(rows.len()).map(|(id, _)| id));
@@ -184,7 +186,7 @@ impl DeviceRows {
         let mut stays =
             |id: &DeviceId, f| accepts(f, *id, fleet.device(*id), env, &mut matcher) || marks.contains(id);
         rows.retain(|id| filter.is_none_or(|f| stays(id, f)));
-        let place = |id: &DeviceId| places.get(id).copied().unwrap_or(usize::MAX);
+        let place = |id: &DeviceId| places.get(id.index()).copied().unwrap_or(u32::MAX);
         rows.sort_by(|i, j| {
             let compare = || self.sort.compare(fleet.device(*i), fleet.device(*j), env.now);
             place(i).cmp(&place(j)).then_with(compare)
