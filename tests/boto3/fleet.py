@@ -4,8 +4,9 @@ import json
 import shutil
 import subprocess
 import tempfile
+import urllib.request
 
-from steps import ALLOW, DENY, ROLE, paged, refused
+from steps import ALLOW, DENY, ROLE, eventually, paged, refused
 from strict import OTHER
 
 
@@ -203,6 +204,41 @@ TEMPLATE = {
 }
 
 
+def in_bulk(a, template):
+    """Many devices by one template and a file in a bucket: two that can be registered, one that cannot, one line that is none."""
+    iot = a.iot
+    template["Parameters"]["Name"] = {"Type": "String"}
+    template["Resources"]["thing"]["Properties"]["ThingName"] = {"Ref": "Name"}
+    known = [iot.create_keys_and_certificate()["certificateId"] for _ in range(2)]
+    lines = [json.dumps({"Name": f"bulk-{n}", "Id": ident}) for n, ident in enumerate([*known, "0" * 64])]
+    a.s3.create_bucket(Bucket="bulk-things")
+    a.s3.put_object(Bucket="bulk-things", Key="things.json", Body="\n".join([*lines, "[]", ""]).encode())
+    task = {"templateBody": json.dumps(template), "inputFileBucket": "bulk-things", "roleArn": ROLE}
+    ended = {}
+    for key, status in (("things.json", "Completed"), ("none.json", "Failed")):
+        ident = iot.start_thing_registration_task(inputFileKey=key, **task)["taskId"]
+        described = iot.describe_thing_registration_task
+        eventually(f"the task is {status}", lambda: described(taskId=ident)["status"] == status)
+        ended[status] = ident
+    done = described(taskId=ended["Completed"])
+    assert (done["successCount"], done["failureCount"], done["percentageProgress"]) == (2, 2, 100), done
+    assert "none.json" in described(taskId=ended["Failed"])["message"]
+    assert {"bulk-0", "bulk-1"} <= {thing["thingName"] for thing in iot.list_things()["things"]}
+    for kind, count in (("RESULTS", 2), ("ERRORS", 2)):
+        said = iot.list_thing_registration_task_reports(taskId=ended["Completed"], reportType=kind)
+        with urllib.request.urlopen(said["resourceLinks"][0]) as report:
+            assert len(report.read().splitlines()) == count, kind
+    nothing = iot.list_thing_registration_task_reports(taskId=ended["Failed"], reportType="RESULTS")
+    assert nothing["resourceLinks"] == [], nothing
+    assert iot.list_thing_registration_tasks(status="Failed")["taskIds"] == [ended["Failed"]]
+    paged(iot, "list_thing_registration_tasks", "taskIds")
+    iot.stop_thing_registration_task(taskId=ended["Completed"])
+    assert described(taskId=ended["Completed"])["status"] == "Completed"
+    refused("ResourceNotFoundException", iot.stop_thing_registration_task, taskId="none")
+    a.s3.delete_object(Bucket="bulk-things", Key="things.json")
+    a.s3.delete_bucket(Bucket="bulk-things")
+
+
 def settings(a):
     """What infrastructure code sets up around a fleet: aliases, authorizers, domains, templates, log levels."""
     iot = a.iot
@@ -261,6 +297,7 @@ def settings(a):
     known = iot.create_keys_and_certificate()["certificateId"]
     made = iot.register_thing(templateBody=json.dumps(registered), parameters={"Id": known})
     assert made["resourceArns"]["thing"].endswith(":thing/registered") and "BEGIN CERTIFICATE" in made["certificatePem"]
+    in_bulk(a, registered)
 
     ident = iot.create_keys_and_certificate(setAsActive=False)["certificateId"]
     for end in ("cancelled", "rejected", "accepted"):

@@ -50,6 +50,8 @@ pub(crate) struct State {
     pub domains: super::store::Table<super::api::domains::Domain>,
     /// Provisioning templates.
     pub provisioning: super::store::Table<super::api::provisioning::templates::Template>,
+    /// Bulk registrations of things.
+    pub registration_tasks: super::store::Table<super::api::provisioning::bulk::Task>,
     /// Logging options.
     pub logging: super::api::logging::Logging,
 }
@@ -113,6 +115,7 @@ impl Account {
             authorizers: super::api::authorizers::Authorizers::open(&wal),
             domains: super::store::Table::open(&wal, "domain-configurations"),
             provisioning: super::store::Table::open(&wal, "provisioning-templates"),
+            registration_tasks: super::api::provisioning::bulk::open(&wal),
             logging: super::api::logging::Logging::open(&wal),
         };
         let objects = super::api::s3::Objects::open(&wal);

@@ -175,6 +175,11 @@ pub(super) static ROWS: &[Deviation] = &[
         "ResourceRegistrationFailureException; which mistakes are InvalidRequestException is undocumented",
         "InvalidRequestException for a template or parameters that cannot be read, the other for all else",
     ),
+    row(
+        "reports of a bulk registration",
+        "JSON lines in a bucket of AWS's own; their members are undocumented",
+        "likewise; lineNumber and response, or errorCode and errorMessage",
+    ),
     row("registering a certificate as REVOKED", "undocumented", "406 CertificateStateException"),
     row(
         "certificate transfer",

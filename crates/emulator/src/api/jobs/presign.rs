@@ -1,53 +1,26 @@
 //! Presigned URLs in job documents (docs/aws-iot.md#4.5): a placeholder `${aws:iot:s3-presigned-url:URL}` becomes, each time a
 //! device is given the document, a URL with which the object can be had for as long as the job's `presignedUrlConfig` says.
-//!
-//! The URL leads to the emulator's own objects and is signed with the account's own key: roles are not assumed here.
 
 use serde_json::Value;
 
 use super::model::Settings;
 use super::validate;
 use crate::account::Account;
+use crate::api::s3::Signer;
 use crate::api::{ApiError, s3};
-use crate::sigv4;
 
 const CLASSIC: &str = "${aws:iot:s3-presigned-url:";
 const V2: &str = "${aws:iot:s3-presigned-url-v2:";
 /// Seconds a URL is good for when the job does not say.
 const DEFAULT_SECONDS: u64 = 3600;
 
-/// What a URL is signed with, as of one moment.
-pub(super) struct Presigner<'a> {
-    base: String,
-    region: &'a str,
-    /// Access key id and secret.
-    key: (String, String),
-    now_ms: i64,
-}
+/// Fills placeholders in, as of one moment.
+pub(super) struct Presigner<'a>(Signer<'a>);
 
 impl<'a> Presigner<'a> {
     /// The account's own.
     pub(super) fn of(account: &'a Account) -> Self {
-        Self {
-            base: account.sns.base(&account.region),
-            region: &account.region,
-            key: account.iam.own_key(&account.id),
-            now_ms: account.clock.now_ms(),
-        }
-    }
-
-    fn url(&self, bucket: &str, key: &str, seconds: u64) -> String {
-        let host = self.base.split_once("://").map_or(self.base.as_str(), |(_, host)| host);
-        let request = sigv4::Presign {
-            host,
-            path: &format!("/{bucket}/{key}"),
-            region: self.region,
-            access_key: &self.key.0,
-            secret_key: &self.key.1,
-            now: self.now_ms / 1000,
-            seconds,
-        };
-        format!("{}{}", self.base, request.path_and_query())
+        Self(Signer::of(account))
     }
 
     /// A document with every placeholder in its texts filled in.
@@ -65,7 +38,7 @@ impl<'a> Presigner<'a> {
                 while let Some((before, found, after)) = next(rest) {
                     out.push_str(before);
                     match s3::parse_url(found.url) {
-                        Some((bucket, key)) => out.push_str(&self.url(&bucket, &key, seconds)),
+                        Some((bucket, key)) => out.push_str(&self.0.url(&bucket, &key, seconds)),
                         None => out.push_str(found.whole),
                     }
                     rest = after;

@@ -133,12 +133,24 @@ pub(super) fn register_thing(req: &Req) -> Result<Resp, ApiError> {
     let body: Body = req.json()?;
     let missing = || ApiError::invalid("Missing required parameter: templateBody");
     let template = body.template_body.ok_or_else(missing)?;
+    Resp::json(registered(&req.account, &template, &body.parameters)?)
+}
+
+/// Makes what the template says with these parameters; gives the certificate, and what was made by the template's names.
+///
+/// # Errors
+/// `InvalidRequestException` for a template that cannot be read, `ResourceRegistrationFailureException` for one that cannot be
+/// carried out.
+pub(super) fn registered(
+    account: &Arc<Account>,
+    template: &str,
+    parameters: &BTreeMap<String, String>,
+) -> Result<Value, ApiError> {
     // A template that cannot be read is the caller's mistake; one that cannot be carried out is a failed registration.
-    let plan = plan(&template, &body.parameters, &BTreeMap::new())
-        .map_err(|refusal| ApiError::invalid(refusal.message))?;
+    let plan =
+        plan(template, parameters, &BTreeMap::new()).map_err(|refusal| ApiError::invalid(refusal.message))?;
     let failed =
         |refusal: Refusal| ApiError::new(400, "ResourceRegistrationFailureException", refusal.message);
-    let account = &req.account;
     let issued = match &plan.certificate {
         // Before anything is locked: it takes a while.
         Some(CertificatePlan::Csr(csr)) => Some(issue::certificate_for(csr).map_err(|e| failed(e.into()))?),
@@ -189,7 +201,7 @@ pub(super) fn register_thing(req: &Req) -> Result<Resp, ApiError> {
     for (logical, name) in plan.names.policies.into_iter().zip(&policies) {
         arns.insert(logical, account.arn("policy", name).into());
     }
-    Resp::json(json!({ "certificatePem": pem, "resourceArns": arns }))
+    Ok(json!({ "certificatePem": pem, "resourceArns": arns }))
 }
 
 /// The body of a template that devices may use now.

@@ -120,10 +120,10 @@ pub(super) fn copy(req: &Req, source: &str, bucket: &str, key: &str) -> Result<R
 }
 
 pub(super) fn get(req: &Req, bucket: &str, key: &str) -> Result<Resp, ApiError> {
-    if !req.account.objects.has_bucket(bucket) {
-        return no_such_bucket(bucket);
-    }
     let Some(object) = req.account.objects.get(bucket, key) else {
+        if !req.account.objects.has_bucket(bucket) {
+            return no_such_bucket(bucket);
+        }
         return error(404, "NoSuchKey", "The specified key does not exist.", key);
     };
     let whole = object.body.len();

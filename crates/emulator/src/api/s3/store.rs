@@ -69,6 +69,11 @@ impl Objects {
         Ok(())
     }
 
+    /// Puts an object into a bucket that is not the account's: whoever knows its address gets it, and it is in no list.
+    pub fn put_apart(&self, bucket: &str, key: &str, row: ObjectRow) {
+        self.0.write().objects.put(&format!("{bucket}/{key}"), row);
+    }
+
     /// Removes an object; true when it was there.
     pub fn remove(&self, bucket: &str, key: &str) -> bool {
         self.0.write().objects.remove(&format!("{bucket}/{key}")).is_some()
