@@ -9,15 +9,15 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-use smol_str::SmolStr;
+use compact_str::CompactString;
 use unicode_width::UnicodeWidthChar as _;
 
 /// Text whose every character is visible, takes one or two cells, and cannot change the terminal's state.
 ///
 /// What was not printable is shown as a visible escape (`\x1b`, `\u{202e}`), so that two different inputs do not
-/// become the same picture. Cheap to clone: up to 23 bytes, as most names have, stand in it, and more are shared.
+/// become the same picture. Up to 24 bytes, as most names have, stand in it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SafeText(SmolStr);
+pub struct SafeText(CompactString);
 
 /// The longest text kept by [`SafeText::new`], in bytes of input: names, topics and messages are far shorter.
 pub const DEFAULT_LIMIT: usize = 4096;
@@ -41,7 +41,7 @@ impl SafeText {
             && raw.iter().all(|b| matches!(b, b' '..=b'~'))
             && let Ok(plain) = std::str::from_utf8(raw)
         {
-            return Self(SmolStr::new(plain));
+            return Self(CompactString::new(plain));
         }
         let mut head = raw.get(..limit).unwrap_or(raw);
         if cut {
@@ -136,7 +136,7 @@ impl fmt::Debug for SafeText {
 
 impl Default for SafeText {
     fn default() -> Self {
-        Self(SmolStr::default())
+        Self(CompactString::default())
     }
 }
 
