@@ -16,7 +16,7 @@ use unicode_width::UnicodeWidthChar as _;
 ///
 /// What was not printable is shown as a visible escape (`\x1b`, `\u{202e}`), so that two different inputs do not
 /// become the same picture. Up to 24 bytes, as most names have, stand in it.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SafeText(CompactString);
 
 /// The longest text kept by [`SafeText::new`], in bytes of input: names, topics and messages are far shorter.
@@ -131,12 +131,6 @@ impl fmt::Display for SafeText {
 impl fmt::Debug for SafeText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
-    }
-}
-
-impl Default for SafeText {
-    fn default() -> Self {
-        Self(CompactString::default())
     }
 }
 
