@@ -92,7 +92,8 @@ fn the_mouse_is_listened_to_only_where_it_is_asked_for_and_only_chooses() {
     term.wait_exit(Duration::from_secs(10));
     let mut term = demo(&["--mouse"], home.path());
     assert!(mouse_mode(&term));
-    // While something is marked the rows stay where they are.
+    // Before all are listed a name may stand in another pane alone. While something is marked the rows stay where they are.
+    term.wait_for("all devices", LIMIT, |s| s.contains("6 things"));
     term.keys(" ");
     let screen = term.wait_for("the mark", LIMIT, |s| s.contains("1 marked"));
     let row = screen.lines().position(|line| line.contains("Thing03")).unwrap();
