@@ -1,5 +1,6 @@
 //! Signatures that the TLS library does not check: ECDSA on the three NIST curves, RSA PKCS#1 v1.5 and PSS, each with any
-//! hash of MD5, SHA-1 and the SHA-2 family. AWS IoT takes signing requests of all of these; ring knows fixed pairs of curve and hash only, and no P-521.
+//! hash of MD5, SHA-1 and the SHA-2 family. AWS IoT takes signing requests of all of these; ring knows fixed pairs of curve and hash
+//! only, and no P-521.
 //!
 //! Only public values are worked on, so nothing here has to take the same time for all of them.
 

@@ -74,9 +74,9 @@ impl SafeText {
         &self.0
     }
 
-    /// The printable text, shared where it is long enough to be.
+    /// The printable text as a key that is cheap to clone; it is copied once.
     pub(crate) fn shared(&self) -> Arc<str> {
-        self.0.clone().into()
+        self.as_str().into()
     }
 
     /// Width in terminal cells.
