@@ -102,6 +102,7 @@ async fn cost(server: &impl Server, door: Door, count: usize, rate: Option<usize
     let door = server.door(door);
     let mut subscriber = door.connect("subscriber").await;
     subscriber.write_all(b"\x82\x06\x00\x01\x00\x01#\x00").await.unwrap();
+    subscriber.flush().await.unwrap();
     subscriber.read_exact(&mut [0; 5]).await.unwrap();
     let mut publisher = door.connect("publisher").await;
     let packet = publish("dt/00001/temperature");
@@ -127,6 +128,7 @@ async fn cost(server: &impl Server, door: Door, count: usize, rate: Option<usize
             None => (sent + 500).min(count),
         };
         publisher.write_all(&packet.repeat(due - sent)).await.unwrap();
+        publisher.flush().await.unwrap();
         sent = due;
         match rate {
             Some(_) => tokio::time::sleep(Duration::from_micros(500)).await,
@@ -170,6 +172,7 @@ async fn held(server: &impl Server, door: Door, count: usize) -> (f64, f64) {
             async move {
                 let mut stream = door.connect(&format!("idle{n:06}")).await;
                 stream.write_all(b"\x82\x08\x00\x01\x00\x03cmd\x00").await.unwrap();
+                stream.flush().await.unwrap();
                 stream.read_exact(&mut [0; 5]).await.unwrap();
                 stream
             }

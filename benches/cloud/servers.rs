@@ -55,6 +55,8 @@ impl Address {
         let head = &b"\x00\x04MQTT\x04\x02\x04\xb0\x00"[..];
         let body = [head, &[client_id.len() as u8], client_id.as_bytes()].concat();
         stream.write_all(&[&[0x10, body.len() as u8], &body[..]].concat()).await.unwrap();
+        // TLS keeps what it could not write at once, as when a task of many clients has had its share of the runtime.
+        stream.flush().await.unwrap();
         let mut answer = [0; 4];
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(answer[3], 0, "{client_id} was refused");

@@ -39,7 +39,10 @@ impl World {
             self.rules.journal,
             self.settings.mqtt.url.as_ref().unwrap(),
         );
-        std::fs::write(&file, text).unwrap();
+        // Whoever was started with it may be reading it just now.
+        if std::fs::read_to_string(&file).ok().as_ref() != Some(&text) {
+            std::fs::write(&file, text).unwrap();
+        }
         let mut command = Command::new(env!("CARGO_BIN_EXE_quell"));
         let home = self.folder.path();
         command
