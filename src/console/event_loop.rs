@@ -39,7 +39,7 @@ use quell_fleet::record::Player;
 const FPS_SSH: u16 = 15;
 /// Data alone is drawn no more often than this: numbers that change faster cannot be read, and each frame costs what
 /// thousands of messages do. Keys are answered at once, follow-ups of a key and news at the full rate.
-const CALM: Duration = Duration::from_millis(250);
+const CALM: Duration = Duration::from_millis(333);
 /// How long after a key the full rate holds.
 const LIVELY: Duration = Duration::from_secs(1);
 /// What a local terminal shows without strain.

@@ -305,13 +305,14 @@ impl<'a> Paint<'a> {
         let mut empty = Cell::EMPTY;
         empty.set_style(self.theme.text);
         for y in area.top()..area.bottom() {
-            if area.width > 0 {
-                self.uncover(area.left(), y);
+            if area.width == 0 {
+                continue;
             }
-            for x in area.left()..area.right() {
-                if let Some(cell) = self.buf.cell_mut((x, y)) {
-                    cell.clone_from(&empty);
-                }
+            self.uncover(area.left(), y);
+            // A row at once: the whole screen goes through here for each frame.
+            let from = self.buf.index_of(area.left(), y);
+            if let Some(row) = self.buf.content.get_mut(from..from + usize::from(area.width)) {
+                row.fill(empty.clone());
             }
         }
     }

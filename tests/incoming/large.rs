@@ -142,7 +142,8 @@ fn without_an_index_everything_is_listed_and_no_key_waits() {
         screen.term.keys(keys);
         screen.wait(wanted, |s| s.contains(wanted));
     }
-    assert!(screen.term.screen().contains("reading"), "all that was while it was being read");
+    // All that was while it was being read.
+    screen.wait("that it is still being read", |s| s.contains("reading"));
     screen.wait("the reason", |s| s.contains("all things are listed: fleet indexing is off"));
     screen.wait("all of them", |s| s.contains("20000 things") && !s.contains("reading"));
 }

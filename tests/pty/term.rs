@@ -204,12 +204,17 @@ impl Term {
         }
     }
 
-    /// Waits for the process to end and gives its exit code.
+    /// Waits for the process to end, and for its last words on the screen, and gives its exit code.
     #[track_caller]
     pub(crate) fn wait_exit(&mut self, limit: Duration) -> u32 {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.child.try_wait().expect("a status") {
+                // A process of its own may hold the terminal open for longer.
+                let read = Instant::now() + Duration::from_secs(5);
+                while self.shared.lock().expect("the reader did not panic").open && Instant::now() < read {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
                 return status.exit_code();
             }
             assert!(

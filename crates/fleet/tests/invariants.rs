@@ -361,13 +361,19 @@ fn is_sign(what: u8) -> bool {
 fn promises(fleet: &Fleet, world: &World, was: &World, before: &[Word; 3], step: Step) -> Option<String> {
     // 6: one number for the header, the rows, the grid, `things` and `watch`.
     let counts = fleet.counts();
+    let shown: Vec<Word> = fleet.devices().map(|(_, device)| device.word()).collect();
+    // Making JSON is the dearest part: it is looked at for some.
+    let told = (world.counter % 8 == 0)
+        .then(|| fleet.devices().map(|(id, _)| fleet.facets_json(id)["state"].take()).collect::<Vec<_>>());
     for known in Word::ALL {
-        let rows = fleet.devices().filter(|(_, d)| d.word() == known).count();
-        let told = |id| fleet.facets_json(id)["state"] == known.text();
-        // Making JSON is the dearest part: where the rows agree it is looked at for some.
-        let json = || fleet.devices().filter(|(id, _)| told(*id)).count();
-        if counts.of(known) != rows || world.counter % 8 == 0 && rows > 0 && json() != rows {
-            return Some(format!("6: {} in the header, {rows} rows say {known}", counts.of(known)));
+        let rows = shown.iter().filter(|word| **word == known).count();
+        let json =
+            told.as_ref().map_or(rows, |told| told.iter().filter(|state| **state == known.text()).count());
+        if counts.of(known) != rows || json != rows {
+            return Some(format!(
+                "6: {} in the header, {rows} rows and {json} in JSON say {known}",
+                counts.of(known)
+            ));
         }
     }
     for (i, id) in ids(fleet).into_iter().enumerate() {
