@@ -32,6 +32,7 @@ const V4: &str = "[mqtt]\nversion = '3.1.1'\n";
 #[derive(Clone, Copy, PartialEq)]
 enum Peer {
     Bare,
+    Reads,
     Coalesced,
     MosquittoSub,
     Lazymqtt,
@@ -39,12 +40,14 @@ enum Peer {
 }
 
 impl Peer {
-    const ALL: [Self; 5] = [Self::Bare, Self::Coalesced, Self::MosquittoSub, Self::Lazymqtt, Self::Quell];
+    const ALL: [Self; 6] =
+        [Self::Bare, Self::Reads, Self::Coalesced, Self::MosquittoSub, Self::Lazymqtt, Self::Quell];
 
     fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare rumqttc loop",
-            Self::Coalesced => "the same, reads 5 ms apart",
+            Self::Reads => "only reads, looks at nothing",
+            Self::Coalesced => "the library, reads 5 ms apart",
             Self::MosquittoSub => "mosquitto_sub to a terminal",
             Self::Lazymqtt => "lazymqtt",
             Self::Quell => "quell",
@@ -67,6 +70,7 @@ impl Peer {
         let own = own.to_str().unwrap();
         match self {
             Self::Bare => Program::start(own, &["bare", &number], ""),
+            Self::Reads => Program::start(own, &["reads", &number], ""),
             Self::Coalesced => Program::start(own, &["coalesced", &number], ""),
             Self::MosquittoSub => Program::start(&path("mosquitto_sub"), &["-p", &number, "-t", "dt/#"], ""),
             Self::Lazymqtt => Program::start(
@@ -346,8 +350,11 @@ fn conditions() {
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
-    if let [kind @ ("bare" | "coalesced"), port] = args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        return bare::run(port.parse().unwrap(), kind == "coalesced");
+    if let [kind @ ("bare" | "coalesced" | "reads"), port] =
+        args.iter().map(String::as_str).collect::<Vec<_>>()[..]
+    {
+        let port = port.parse().unwrap();
+        return if kind == "reads" { bare::read(port) } else { bare::run(port, kind == "coalesced") };
     }
     let rounds = args.iter().find_map(|arg| arg.parse().ok()).unwrap_or(2);
     let wanted = |name: &str| {
